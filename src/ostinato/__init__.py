@@ -1,0 +1,1 @@
+"""Music understanding as one pipeline."""

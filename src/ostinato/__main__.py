@@ -1,0 +1,23 @@
+"""Entry point of ``ostinato`` and ``python -m ostinato``."""
+
+import sys
+
+
+def main() -> None:
+    """Run a command; a mendable error is one line on stderr and exit status 2."""
+    from ostinato.cli import app
+    from ostinato.errors import OstinatoError
+
+    try:
+        app()
+    except OstinatoError as error:
+        sys.exit(_refuse(error))
+
+
+def _refuse(error: Exception) -> int:
+    print(f"ostinato: {error}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,13 @@
+"""The exception root: every error a user can mend is an `OstinatoError`."""
+
+
+class OstinatoError(Exception):
+    """Something the user gave cannot be used; the message names it and the mend."""
+
+
+class ParamsError(OstinatoError):
+    """A key or value of params.yaml cannot be used."""
+
+
+class DataError(OstinatoError):
+    """A file or table of the dataset cannot be used."""

@@ -1,0 +1,71 @@
+"""Writing that either happens whole or not at all."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import OstinatoError
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a partial path to write to and rename it to `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        What shall stand at the end; its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        A file name beside `path`, ending in ``.partial``.
+
+    Raises
+    ------
+    OstinatoError
+        If the disk refuses the write; what stood at `path` still stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise OstinatoError(f"{path}: cannot be written ({error.strerror or error}); free some disk and run again") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON with sorted keys, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    value : object
+        What `json.dumps` takes; NaN is refused, since it is no JSON.
+    """
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text())
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
+    except json.JSONDecodeError as error:
+        raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error

@@ -1,0 +1,117 @@
+"""Every file name of data/ and models/: the only place that knows them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things lie below a project's root.
+
+    Parameters
+    ----------
+    root : Path
+        The folder of params.yaml.
+    """
+
+    root: Path
+
+    @property
+    def params(self) -> Path:
+        """What a person may turn."""
+        return self.root / "params.yaml"
+
+    @property
+    def state(self) -> Path:
+        """Caches, studies and resume points; ignored by git and DVC, safe to delete."""
+        return self.root / ".ostinato"
+
+    def raw(self, dataset: str) -> Path:
+        """Audio as it came; never written over."""
+        return self.root / "data" / "raw" / dataset
+
+    @property
+    def tracks(self) -> Path:
+        """What ingest found."""
+        return self.root / "data" / "interim" / "tracks.parquet"
+
+    @property
+    def files(self) -> Path:
+        """What decoding each file measured."""
+        return self.root / "data" / "interim" / "files.parquet"
+
+    @property
+    def quarantine(self) -> Path:
+        """Tracks left out, with reason and evidence."""
+        return self.root / "data" / "interim" / "quarantine.parquet"
+
+    @property
+    def splits(self) -> Path:
+        """Which split a track stands in, per fold."""
+        return self.root / "data" / "interim" / "splits.parquet"
+
+    @property
+    def classes(self) -> Path:
+        """The ordered classes of each task."""
+        return self.root / "data" / "interim" / "classes.json"
+
+    def receipt(self, table: str) -> Path:
+        """What Great Expectations said of a table."""
+        return self.root / "data" / "validation" / f"{table}.json"
+
+    @property
+    def docs(self) -> Path:
+        """Data Docs of Great Expectations; ignored, since they carry dates."""
+        return self.root / "data" / "docs"
+
+    @property
+    def features(self) -> Path:
+        """The feature cache, a folder a kind."""
+        return self.root / "data" / "features"
+
+    def feature(self, kind: str) -> Path:
+        """One kind of the cache."""
+        return self.features / kind
+
+    def tuned(self, name: str) -> Path:
+        """What the study of a candidate chose."""
+        return self.root / "models" / "tuned" / f"{name}.json"
+
+    def checkpoints(self, name: str) -> Path:
+        """A candidate's trained weights."""
+        return self.root / "models" / "checkpoints" / name
+
+    def members(self, stacked: str) -> Path:
+        """Out-of-fold logits of a stack's members."""
+        return self.root / "models" / "members" / stacked
+
+    def predictions(self, name: str) -> Path:
+        """Logits and embeddings of every track."""
+        return self.root / "models" / "predictions" / name
+
+    def metrics(self, name: str) -> Path:
+        """A candidate's figures."""
+        return self.root / "models" / "metrics" / f"{name}.json"
+
+    @property
+    def gate(self) -> Path:
+        """Which candidates are accepted."""
+        return self.root / "models" / "gate.json"
+
+    def onnx(self, name: str) -> Path:
+        """A candidate's exported files."""
+        return self.root / "models" / "onnx" / name
+
+    @property
+    def verdict(self) -> Path:
+        """What the last release decided."""
+        return self.root / "models" / "verdict.json"
+
+    def released(self, task: str) -> Path:
+        """What is in service for a task."""
+        return self.root / "models" / "released" / task
+
+    @property
+    def report(self) -> Path:
+        """The page."""
+        return self.root / "models" / "report"

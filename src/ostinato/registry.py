@@ -1,0 +1,54 @@
+"""Plugins are modules: the file name is the plugin's name.
+
+>>> "registry" in names("ostinato")
+True
+"""
+
+import importlib
+import importlib.util
+import pkgutil
+from types import ModuleType
+
+from ostinato.errors import OstinatoError
+
+
+def names(package: str) -> tuple[str, ...]:
+    """List the plugins of a package in alphabetical order.
+
+    Parameters
+    ----------
+    package : str
+        Dotted name such as ``"ostinato.features"``. Modules whose name starts
+        with an underscore are shared code, not plugins.
+
+    Returns
+    -------
+    tuple of str
+    """
+    folder = importlib.import_module(package).__path__
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_")))
+
+
+def load(package: str, name: str) -> ModuleType:
+    """Import one plugin.
+
+    Parameters
+    ----------
+    package : str
+        Dotted name of the package that holds the plugin.
+    name : str
+        The plugin's file name without ``.py``.
+
+    Returns
+    -------
+    module
+
+    Raises
+    ------
+    OstinatoError
+        If the package has no plugin of that name; the message lists those it has.
+    """
+    known = names(package)
+    if name not in known:
+        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; there are {', '.join(known)}")
+    return importlib.import_module(f"{package}.{name}")

@@ -1,0 +1,111 @@
+"""What data and network agree on: the classes, what a logit means, how chunks make a track.
+
+A task is *single* label (one genre a track, softmax) or *multi* label (tags,
+sigmoid). Networks return logits and never ask which dataset they serve.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from ostinato.errors import OstinatoError
+
+EPSILON = 1e-12
+COLUMNS: dict[str, Literal["single", "multi"]] = {"genre": "single", "tags": "multi"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """A labelling of tracks.
+
+    Parameters
+    ----------
+    name : str
+        The column of the tracks table: ``"genre"`` or ``"tags"``.
+    classes : tuple of str
+        What a logit's position means.
+
+    Examples
+    --------
+    >>> Task("genre", ("jazz", "rock")).scores(np.array([[0.0, 0.0]]))
+    array([[0.5, 0.5]])
+    """
+
+    name: str
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.name not in COLUMNS:
+            raise OstinatoError(f"task {self.name!r} is not known; there are {', '.join(COLUMNS)}")
+
+    @property
+    def kind(self) -> Literal["single", "multi"]:
+        """Whether a track has exactly one class or any number."""
+        return COLUMNS[self.name]
+
+    def target(self, tracks: pd.DataFrame) -> np.ndarray:
+        """Encode the labels of tracks.
+
+        Parameters
+        ----------
+        tracks : DataFrame
+            With the column that the task is named after.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+            One-hot for a single label, multi-hot for several.
+        """
+        position = {c: i for i, c in enumerate(self.classes)}
+        target = np.zeros((len(tracks), len(self.classes)), np.float32)
+        for row, value in enumerate(tracks[self.name]):
+            for label in [value] if self.kind == "single" else value:
+                if label in position:
+                    target[row, position[label]] = 1
+        return target
+
+    def scores(self, logits: np.ndarray) -> np.ndarray:
+        """Turn logits into scores between 0 and 1.
+
+        Parameters
+        ----------
+        logits : np.ndarray [shape=(..., n_classes)]
+
+        Returns
+        -------
+        np.ndarray [shape=(..., n_classes), dtype=float64]
+        """
+        logits = np.asarray(logits, np.float64)
+        if self.kind == "multi":
+            return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+        return shifted / shifted.sum(axis=-1, keepdims=True)
+
+    def logits(self, scores: np.ndarray) -> np.ndarray:
+        """Invert `scores`.
+
+        Parameters
+        ----------
+        scores : np.ndarray [shape=(..., n_classes)]
+
+        Returns
+        -------
+        np.ndarray [shape=(..., n_classes), dtype=float64]
+        """
+        scores = np.clip(scores, EPSILON, 1 - EPSILON)
+        return np.log(scores) if self.kind == "single" else np.log(scores) - np.log1p(-scores)
+
+    def pool(self, chunk_logits: np.ndarray) -> np.ndarray:
+        """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+
+        Parameters
+        ----------
+        chunk_logits : np.ndarray [shape=(n_chunks, n_classes)]
+
+        Returns
+        -------
+        np.ndarray [shape=(n_classes,), dtype=float64]
+        """
+        return self.logits(self.scores(chunk_logits).mean(axis=0))
