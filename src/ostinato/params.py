@@ -1,0 +1,307 @@
+"""params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Literal, TypeAlias
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ostinato.errors import ParamsError
+
+Split: TypeAlias = Literal["train", "validation", "test"]
+
+
+class Section(BaseModel):
+    """A part of params.yaml: frozen, complete, no other keys, no silent conversion."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Compute(Section):
+    """Cores and threads. `threads` changes the last bits of trained weights, so it is part of the inputs."""
+
+    workers: int | None = Field(None, ge=1, description="processes; null: one per core")
+    threads: int = Field(1, ge=1, description="threads of one process")
+    dask: str | None = Field(None, description="address of a Dask scheduler; null: a local process pool")
+
+
+class Dataset(Section):
+    """Where tracks come from; keys beyond these belong to the plugin."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+
+    name: str
+    path: str | None = Field(None, description="the dataset's root; null: OSTINATO_DATASET_PATH or data/raw/<name>")
+    track: bool = Field(False, description="let DVC track the audio too")
+    classes: list[str] | None = Field(None, description="keep tracks of these genres only")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The plugin's own keys."""
+        return dict(self.model_extra or {})
+
+
+class Validate(Section):
+    """Bounds a track must keep, and the share that may break them."""
+
+    min_seconds: float = Field(1.0, gt=0)
+    max_seconds: float = Field(3600.0, gt=0)
+    min_sample_rate: int = 8000
+    max_silence_share: float = Field(0.95, ge=0, le=1)
+    max_nonfinite: int = 0
+    min_tracks_per_class: int = 2
+    max_broken_share: float = Field(0.2, ge=0, le=1)
+
+
+class Splitting(Section):
+    """How tracks are parted; `folds: 0` is one holdout."""
+
+    folds: int = Field(0, ge=0)
+    group_by: Literal["artist", "track"] = "artist"
+    validation: float = Field(0.2, gt=0, lt=1)
+    test: float = Field(0.2, gt=0, lt=1)
+    scarce: Literal["train", "test"] = "train"
+    official: bool = False
+    min_tag_tracks: int = Field(5, ge=1)
+
+
+class Features(Section):
+    """The feature cache; an entry of `kinds` lists a kind's departures from its signature."""
+
+    sample_rate: int = Field(22050, gt=0)
+    shard_tracks: int = Field(256, ge=1)
+    kinds: dict[str, dict[str, Any]]
+
+
+class Train(Section):
+    """Training of every candidate; a candidate's own `train` overrides single keys."""
+
+    max_epochs: int = Field(30, ge=1)
+    patience: int = Field(8, ge=1)
+    batch_size: int = Field(16, ge=1)
+    optimizer: str = "adam"
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    chunk_frames: int = Field(129, ge=1)
+    chunks_per_track: int = Field(1, ge=1)
+    normalise: Literal["frame", "track", "train", "none"] = "frame"
+    monitor: str = "val_loss"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0)
+    spec_augment: bool = False
+    class_weights: Literal["balanced"] | None = None
+    clip_norm: float | None = None
+    precision: str = "auto"
+    devices: int | str = "auto"
+    strategy: str = "auto"
+
+
+class Tune(Section):
+    """Optuna studies; `n_trials: 0` keeps the defaults."""
+
+    n_trials: int = Field(0, ge=0)
+    storage: str | None = Field(None, description="an RDB URL; null: a journal file below .ostinato/")
+    max_epochs: int | None = Field(None, ge=1)
+    pruner: Literal["median", "hyperband", "none"] = "median"
+    workers: int | None = Field(None, ge=1)
+    timeout: float | None = None
+
+
+class Stacking(Section):
+    """What the head of a stack learns from."""
+
+    folds: int = Field(3, ge=2)
+    in_sample: bool = False
+
+
+class Candidate(Section):
+    """A network: architecture x feature x task."""
+
+    architecture: str
+    feature: str
+    task: str
+    normalise: Literal["frame", "track", "train", "none"] | None = None
+    chunk_frames: int | None = None
+    network: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    n_trials: int | None = None
+
+
+class Estimator(Section):
+    """A scikit-learn pipeline x feature x task."""
+
+    estimator: str
+    feature: str
+    task: str
+    options: dict[str, Any] = {}
+    n_trials: int | None = None
+
+
+class Stacked(Section):
+    """A network that reads other candidates' logits."""
+
+    architecture: str
+    task: str
+    network: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    n_trials: int | None = None
+
+
+class Member(Section):
+    """One edge from a candidate to a stack."""
+
+    of: str
+    member: str
+
+
+class Evaluate(Section):
+    """Bootstrap over groups, and the score from which on a tag is given."""
+
+    bootstrap: int = Field(1000, ge=0)
+    level: float = Field(0.95, gt=0, lt=1)
+    threshold: float = Field(0.5, gt=0, lt=1)
+
+
+class Bound(Section):
+    """A threshold with its direction."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class Export(Section):
+    """The ONNX files."""
+
+    opset: int = 18
+    parity: float = Field(1e-4, gt=0)
+
+
+class Release(Section):
+    """What the exported file and the released one must keep."""
+
+    max_drop: float = Field(0.0, ge=0)
+    max_bytes: int = 50_000_000
+    max_latency_ratio: float | None = None
+    parity: float = 1e-4
+
+
+class Compare(Section):
+    """How far a metric may fall on a pull request."""
+
+    tolerance: float = Field(0.02, ge=0)
+
+
+class Flows(Section):
+    """When the flows run and what they retry."""
+
+    cron: str = "0 3 * * 0"
+    timezone: str = "UTC"
+    retries: int = 2
+    retry_delay_seconds: float = 10
+    gpu_slots: int | None = None
+    remote: str | None = None
+    branch: str | None = None
+
+
+class Params(Section):
+    """All of params.yaml."""
+
+    seed: int = 0
+    compute: Compute = Compute()
+    dataset: Dataset
+    validate_: Validate = Field(Validate(), alias="validate")
+    split: Splitting = Splitting()
+    features: Features
+    train: Train = Train()
+    tune: Tune = Tune()
+    stacking: Stacking = Stacking()
+    candidates: dict[str, Candidate] = {}
+    estimators: dict[str, Estimator] = {}
+    stacked: dict[str, Stacked] = {}
+    members: dict[str, Member] = {}
+    evaluate: Evaluate = Evaluate()
+    gate: dict[str, dict[str, Bound]] = {}
+    export: Export = Export()
+    release: Release = Release()
+    compare: Compare = Compare()
+    flows: Flows = Flows()
+
+
+def load(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    ParamsError
+        If the file is absent, is no YAML, or has an unknown key or a value of
+        the wrong type; the message names each key.
+    """
+    try:
+        text = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(text, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
+    try:
+        params = Params.model_validate(text)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {_readable(error)}") from error
+    _check_names(params, path)
+    return params
+
+
+def only(params: Params, sections: Iterable[str]) -> Any:
+    """Keep the named sections, so that nothing reads what its stage does not declare.
+
+    Parameters
+    ----------
+    params : Params
+    sections : iterable of str
+        Top-level keys of params.yaml.
+
+    Returns
+    -------
+    SimpleNamespace
+        An attribute for each section; any other raises `AttributeError`.
+    """
+    return SimpleNamespace(**{s: params.validate_ if s == "validate" else getattr(params, s) for s in sections})
+
+
+def _readable(error: ValidationError) -> str:
+    """Put a validation error in one line a person can act on."""
+    messages = []
+    for problem in error.errors():
+        where = ".".join(str(part) for part in problem["loc"])
+        if problem["type"] == "extra_forbidden":
+            messages.append(f"{where}: is no key here; correct or delete it")
+        else:
+            messages.append(f"{where}: {problem['msg'].lower()} (it is {problem['input']!r})")
+    return "; ".join(messages)
+
+
+def _check_names(params: Params, path: Path) -> None:
+    """Refuse a name used twice and a member that is not there."""
+    groups = (params.candidates, params.estimators, params.stacked)
+    names = [name for group in groups for name in group]
+    for name in names:
+        if names.count(name) > 1:
+            raise ParamsError(f"{path}: {name!r} names two candidates; rename one")
+    for edge, member in params.members.items():
+        if edge != f"{member.of}.{member.member}":
+            raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
+        if member.of not in params.stacked:
+            raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
+        if member.member not in params.candidates:
+            raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
