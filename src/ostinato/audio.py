@@ -20,8 +20,9 @@ import soxr
 
 from ostinato.errors import DataError
 
-LIBSNDFILE = frozenset(".wav .flac .mp3 .ogg .oga .au .aif .aiff".split())
-SUFFIXES = LIBSNDFILE | frozenset(".m4a .mp4 .aac .opus .wma .webm .mka .ac3 .ape .wv .mp2 .caf .tta".split())
+LIBSNDFILE = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".au", ".aif", ".aiff"})
+FFMPEG = {".m4a", ".mp4", ".aac", ".opus", ".wma", ".webm", ".mka", ".ac3", ".ape", ".wv", ".mp2", ".caf", ".tta"}
+SUFFIXES = LIBSNDFILE | FFMPEG
 
 MAX_BYTES = 4 * 2**30
 MAX_SECONDS = 12 * 3600.0
@@ -114,11 +115,8 @@ def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX
     DataError
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
     """
-    parts = []
     with _open(path) as stream:
-        for block in _capped(stream, path, max_seconds):
-            parts.append(np.nan_to_num(block, nan=0, posinf=0, neginf=0).mean(axis=1, dtype=np.float32))
-    y = np.concatenate(parts)
+        y = np.concatenate([_mono(block) for block in _capped(stream, path, max_seconds)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
@@ -143,6 +141,10 @@ def measure(path: Path, *, max_seconds: float = MAX_SECONDS) -> Measurement:
             return _measure(stream, path, max_seconds)
     except DataError as error:
         return Measurement(error=str(error).removeprefix(f"{path}: "))
+
+
+def _mono(block: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(block, nan=0, posinf=0, neginf=0).mean(axis=1, dtype=np.float32)
 
 
 def _measure(stream: _Stream, path: Path, max_seconds: float) -> Measurement:
