@@ -88,7 +88,10 @@ class Plan:
         if not self.folds:
             return [NAMES[part]]
         validated = (part - 1) % self.folds
-        return ["test" if part == f else "validation" if part >= 0 and f == validated else "train" for f in range(self.folds)]
+        return [
+            "test" if part == f else "validation" if part >= 0 and f == validated else "train"
+            for f in range(self.folds)
+        ]
 
 
 @dataclass(frozen=True)
@@ -215,7 +218,7 @@ def name(plan: Plan, tracks: pd.DataFrame) -> str:
 
 
 def components(keys: list[list[Hashable]]) -> np.ndarray:
-    """Number the connected components of tracks that share a key.
+    """Find the connected components of tracks that share a key.
 
     Parameters
     ----------
@@ -243,7 +246,7 @@ def components(keys: list[list[Hashable]]) -> np.ndarray:
 def _keys(tracks: pd.DataFrame, group_by: str) -> list[list[Hashable]]:
     """List what each track may share with another."""
     rows = tracks[["artist", "album", "content_hash"]].astype(object).where(lambda frame: frame.notna(), None)
-    return [_keys_of(*row, group_by) for row in rows.itertuples(index=False)]
+    return [_keys_of(*cells, group_by) for cells in rows.to_numpy().tolist()]
 
 
 def _keys_of(artist: str | None, album: str | None, content_hash: str | None, group_by: str) -> list[Hashable]:
@@ -260,7 +263,9 @@ def _parts(old: pd.DataFrame, plan: Plan) -> dict[str, int]:
     if not plan.folds:
         return {track: NAMES.index(split) for track, split in zip(old["track_id"], old["split"], strict=True)}
     tested = old[old["split"] == "test"]
-    return dict.fromkeys(old["track_id"], PINNED) | dict(zip(tested["track_id"], tested["fold"].astype(int), strict=True))
+    return dict.fromkeys(old["track_id"], PINNED) | dict(
+        zip(tested["track_id"], tested["fold"].astype(int), strict=True)
+    )
 
 
 def _admit(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int]) -> tuple[np.ndarray, dict[str, str]]:
@@ -304,7 +309,10 @@ def _names(tracks: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
     """Name each group by its first track's artist, else by that track."""
     first = tracks[~pd.Series(groups).duplicated().to_numpy()]
     return np.array(
-        [f"artist:{a}" if isinstance(a, str) else f"track:{t}" for a, t in zip(first["artist"], first["track_id"], strict=True)],
+        [
+            f"artist:{a}" if isinstance(a, str) else f"track:{t}"
+            for a, t in zip(first["artist"], first["track_id"], strict=True)
+        ],
         dtype=object,
     )
 
@@ -317,9 +325,7 @@ def _labels(tracks: pd.DataFrame) -> np.ndarray:
     return pd.crosstab(tags.index, tags).reindex(range(len(tracks)), fill_value=0).to_numpy(np.float64)
 
 
-def _give_out(
-    groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: np.ndarray, plan: Plan
-) -> np.ndarray:
+def _give_out(groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: np.ndarray, plan: Plan) -> np.ndarray:
     """Find a part for every group that has none.
 
     Returns
@@ -349,7 +355,7 @@ def _give_out(
     return part[groups]
 
 
-def _lot(seed: int, group: str) -> int:
+def _lot(seed: int, group: Any) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{group}".encode()).digest()[:8], "big")
 
 

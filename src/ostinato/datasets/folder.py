@@ -92,15 +92,18 @@ def _audio_files(root: Path) -> list[str]:
     found = []
     for folder, below, names in os.walk(root, onerror=refuse):
         below[:] = sorted(name for name in below if not name.startswith("."))
-        for name in names:
-            if not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES:
-                found.append(Path(folder, name).relative_to(root).as_posix())
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        found += [str(here / name) for name in names if _is_audio(name)]
     sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
     if len(sound) < len(found):
         log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
     if not sound:
         raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
     return sound
+
+
+def _is_audio(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _locate(root: Path, table: str) -> Path:
