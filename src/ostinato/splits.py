@@ -246,7 +246,7 @@ def components(keys: list[list[Hashable]]) -> np.ndarray:
 def _keys(tracks: pd.DataFrame, group_by: str) -> list[list[Hashable]]:
     """List what each track may share with another."""
     rows = tracks[["artist", "album", "content_hash"]].astype(object).where(lambda frame: frame.notna(), None)
-    return [_keys_of(*cells, group_by) for cells in rows.to_numpy().tolist()]
+    return [_keys_of(artist, album, copy, group_by) for artist, album, copy in rows.to_numpy().tolist()]
 
 
 def _keys_of(artist: str | None, album: str | None, content_hash: str | None, group_by: str) -> list[Hashable]:
