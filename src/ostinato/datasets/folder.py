@@ -13,7 +13,6 @@ import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
@@ -170,9 +169,7 @@ def _tags(cell: Any, separator: str) -> list[str]:
     """Split a cell of text; a list of Parquet is one already."""
     if isinstance(cell, str):
         cell = cell.split(separator)
-    elif _text(cell if np.isscalar(cell) else "") is None:
-        cell = []
-    return sorted({tag.strip() for tag in cell if tag.strip()})
+    return sorted({tag.strip() for tag in cell if tag.strip()}) if pd.api.types.is_list_like(cell) else []
 
 
 def _refuse_rows(table: pd.DataFrame, column: str, wrong: pd.Series, why: str, where: Path) -> None:

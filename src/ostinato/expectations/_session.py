@@ -6,7 +6,7 @@ from typing import Any
 
 import great_expectations as gx
 import pandas as pd
-from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults
+from great_expectations.data_context.types.base import DataContextConfig, InMemoryStoreBackendDefaults, ProgressBarsConfig
 from great_expectations.expectations.expectation import Expectation
 
 from ostinato.errors import DataError
@@ -36,7 +36,7 @@ class Session:
         config = DataContextConfig(
             store_backend_defaults=InMemoryStoreBackendDefaults(init_temp_docs_sites=False),
             analytics_enabled=False,
-            progress_bars={"globally": False},
+            progress_bars=ProgressBarsConfig(globally=False),
             data_docs_sites={"local": site},
         )
         self.context = gx.get_context(mode="ephemeral", project_config=config)
@@ -98,7 +98,7 @@ class Session:
 
 
 def _refuse_unevaluated(table: str, result: Any) -> None:
-    """An expectation that raised says nothing about the data, so it must not pass for an answer."""
+    """Raise where an expectation raised: it said nothing about the data."""
     info = result.exception_info or {}
     for raised in [info] if "raised_exception" in info else info.values():
         if raised["raised_exception"]:
