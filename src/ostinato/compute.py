@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
@@ -42,7 +42,7 @@ def cores() -> int:
 
 def map(
     function: Callable[[Item], Result], items: Sequence[Item], settings: Settings, *, least: int = 1, threads: int = 1
-) -> Iterator[Result]:
+) -> Generator[Result, None, None]:
     """Apply a function to every item and yield the results in order.
 
     A few items a worker are under way at once, so memory does not grow with
@@ -88,11 +88,13 @@ def _limited(function: Callable[[Item], Result], threads: int, item: Item) -> Re
         return function(item)
 
 
-def _in_pool(function: Callable[[Item], Result], items: Iterable[Item], workers: int, threads: int) -> Iterator[Result]:
+def _in_pool(
+    function: Callable[[Item], Result], items: Iterable[Item], workers: int, threads: int
+) -> Generator[Result, None, None]:
     spawning = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawning, _prepare, (function, threads)) as pool:
         try:
-            yield from _ahead(partial(pool.submit, function), items, AHEAD * workers)
+            yield from _ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
         except BrokenProcessPool as error:
             raise OstinatoError(
                 "a worker process was killed, for want of memory perhaps; what is done is kept: "
@@ -116,7 +118,7 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> Iterator[Any]:
+def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> Generator[Any, None, None]:
     """Keep `width` items under way and yield their results in order."""
     waiting: deque[Future | Any] = deque()
     try:
@@ -131,7 +133,9 @@ def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> 
             future.cancel()
 
 
-def _on_cluster(function: Callable[[Item], Result], items: Iterable[Item], address: str) -> Iterator[Result]:
+def _on_cluster(
+    function: Callable[[Item], Result], items: Iterable[Item], address: str
+) -> Generator[Result, None, None]:
     if importlib.util.find_spec("distributed") is None:
         raise OstinatoError(
             "compute.dask: Dask is not installed; run `pip install ostinato[cluster]` or set it to null"
@@ -150,7 +154,7 @@ def _on_cluster(function: Callable[[Item], Result], items: Iterable[Item], addre
     with client:
         width = AHEAD * sum(client.nthreads().values())
         try:
-            yield from _ahead(partial(client.submit, function, pure=False), items, width)
+            yield from _ahead(lambda item: client.submit(function, item, pure=False), items, width)
         except KilledWorker as error:
             raise OstinatoError(
                 f"compute.dask: one item killed several workers of {address}, for want of memory perhaps: {error}"

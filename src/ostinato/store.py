@@ -186,8 +186,7 @@ def write_index(folder: Path, entries: Iterable[Entry]) -> None:
     entries : iterable of Entry
         In any order.
     """
-    columns = list(zip(*sorted(entries), strict=True)) or [[] for _ in SCHEMA.names]
-    table = pa.table([pa.array(c, field.type) for c, field in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+    table = pa.Table.from_pylist([entry._asdict() for entry in sorted(entries)], schema=SCHEMA)
     with replacing(folder / "index.parquet") as partial:
         pq.write_table(table, partial)
 

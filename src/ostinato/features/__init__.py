@@ -52,7 +52,7 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     if unknown := sorted(set(departures) - set(defaults)):
         raise ParamsError(
-            f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is not a parameter; there are {', '.join(defaults)}"
+            f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is no parameter; there are {', '.join(defaults)}"
         )
     complete = defaults | dict(departures)
     if "sample_rate" in complete:
