@@ -73,10 +73,11 @@ def test_a_second_run_decodes_nothing_and_writes_the_same_bytes(paths, decoded):
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
 
-def test_several_processes_write_the_same_bytes(paths):
+def test_several_processes_write_the_same_bytes(paths, monkeypatch):
     run(paths)
     before = paths.tracks.read_bytes(), paths.files.read_bytes()
     shutil.rmtree(paths.state)
+    monkeypatch.setattr(inventory, "LEAST", 1)
     params = SimpleNamespace(seed=1, compute=Compute(workers=2), dataset=Dataset(name="folder"))
     ingest.run(paths, params)
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before

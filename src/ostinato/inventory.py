@@ -11,11 +11,13 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
+from tqdm import tqdm
 
 from ostinato import audio, compute, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
 
 BATCH = 1_000
+LEAST = 16
 CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
 
 
@@ -103,7 +105,7 @@ def numbered(track_ids: pd.Series, known: pd.DataFrame, first_free: int) -> tupl
     return given, next(free)
 
 
-def measured(root: Path, tracks: pd.DataFrame, cache: Path, *, workers: int | None) -> pd.DataFrame:
+def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Settings) -> pd.DataFrame:
     """Measure the files of tracks, decoding only those that changed since the last time.
 
     Parameters
@@ -115,8 +117,8 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, *, workers: int | No
     cache : Path
         What was measured before, with each file's size and time; written every
         1000 files, so that a run that is killed goes on where it stopped.
-    workers : int, optional
-        Processes.
+    settings : compute.Settings
+        Processes or cluster.
 
     Returns
     -------
@@ -125,10 +127,13 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, *, workers: int | No
     """
     rows = _remembered(cache)
     new = [path for path in tracks["path"] if path not in rows or _stat(root / path) != _seen(rows[path])]
-    for start in range(0, len(new), BATCH):
-        batch = new[start : start + BATCH]
-        rows |= {row["path"]: row for row in compute.map(partial(measure, root), batch, workers=workers)}
-        tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
+    with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            for row in compute.map(partial(measure, root), batch, settings, least=LEAST):
+                rows[row["path"]] = row
+                progress.update()
+            tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
 

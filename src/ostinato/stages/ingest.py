@@ -26,7 +26,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     root = datasets.dataset_root(paths, params.dataset)
     listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers)
     tracks = inventory.chosen(inventory.complete(listing), params.dataset.classes)
-    files = inventory.measured(root, tracks, paths.state / inventory.cache_name(root), workers=params.compute.workers)
+    files = inventory.measured(root, tracks, paths.state / inventory.cache_name(root), params.compute)
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.numbered(tracks["track_id"], known, first_free)
