@@ -117,7 +117,8 @@ class Estimate:
             largest = max(self.cache, key=lambda kind: self.cache[kind])
             raise OstinatoError(
                 f"the feature cache needs {_size(self.needed)} with DVC's copy, {_size(self.free)} are free: "
-                f"free some disk, drop a kind from features.kinds ({largest} is the largest) or keep fewer genres with dataset.classes"
+                f"free some disk, drop a kind from features.kinds ({largest} is the largest) "
+                "or keep fewer genres with dataset.classes"
             )
 
 
