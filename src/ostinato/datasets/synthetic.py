@@ -13,6 +13,7 @@ tracks adds to that folder and changes no file of it.
 
 import hashlib
 import multiprocessing
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from ostinato.files import replacing
 from ostinato.synthesis.covers import cover, write_png
 from ostinato.synthesis.faults import KINDS, plant
 from ostinato.synthesis.idioms import GENRES
-from ostinato.synthesis.piece import TAGS, compose, play, tags
+from ostinato.synthesis.piece import TAGS, Piece, compose, play, tags
 from ostinato.synthesis.voices import SAMPLE_RATE
 from ostinato.synthesis.words import lyrics, title, vocabulary
 from ostinato.synthesis.world import Artist, artist, generator, related
@@ -167,17 +168,17 @@ def render(folder: Path, options: Options, seed: int, place: tuple[int, int]) ->
     """
     index, track = place
     who = artist(seed, index, options.n_genres)
-    piece = _piece(options, seed, who, track)
+    piece = _piece(options, seed, who, track, options.seconds)
     sound = play(seed, who, track, piece, options.seconds)
     with replacing(folder / "audio" / f"{track_id(index, track)}.flac") as path:
         soundfile.write(path, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
-def _piece(options: Options, seed: int, who: Artist, track: int):
-    return compose(seed, who, track, seconds=options.seconds, n_genres=options.n_genres, difficulty=options.difficulty)
+def _piece(options: Options, seed: int, who: Artist, track: int, seconds: float) -> Piece:
+    return compose(seed, who, track, seconds=seconds, n_genres=options.n_genres, difficulty=options.difficulty)
 
 
-def _over(function, jobs: list, workers: int, what: str) -> None:
+def _over(function: Callable, jobs: list, workers: int, what: str) -> None:
     if workers < 2 or len(jobs) < 2:
         for job in tqdm(jobs, desc=what, disable=not jobs):
             function(job)
@@ -198,7 +199,7 @@ def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artis
         art = f"{folder}/covers/a{who.index:05d}-{album:03d}.png"
         if not (root / art).exists():
             write_png(root / art, cover(who.style, rng))
-        piece = _piece(options, seed, who, track)
+        piece = _piece(options, seed, who, track, 0)
         rows.append(
             {
                 "track_id": track_id(who.index, track),
@@ -219,7 +220,9 @@ def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artis
     return rows
 
 
-def _sung(root: Path, folder: str, rng, who: Artist, track: int, own: list[str], shared: list[str]) -> str | None:
+def _sung(
+    root: Path, folder: str, rng: np.random.Generator, who: Artist, track: int, own: list[str], shared: list[str]
+) -> str | None:
     if rng.random() < 0.2:
         return None
     path = f"{folder}/lyrics/{track_id(who.index, track)}.txt"

@@ -1,6 +1,8 @@
 """Composing a track in its artist's style, and playing it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.signal import fftconvolve, sosfilt
@@ -9,7 +11,7 @@ from ostinato.synthesis import figures
 from ostinato.synthesis.figures import Note
 from ostinato.synthesis.idioms import DARK, GENRES, LOOPS, MODES, TRAITS, Idiom, mixed
 from ostinato.synthesis.voices import FAMILIES, SAMPLE_RATE, Patch, hat, kick, note, snare
-from ostinato.synthesis.world import HABIT_DIMENSIONS, Artist, generator, genre_centre
+from ostinato.synthesis.world import COLOURS, HABIT_DIMENSIONS, Artist, generator, genre_centre
 
 LAYERS = ("drums", "hats", "bass", "chords", "lead")
 PENTATONIC = (0, 1, 2, 4, 5)
@@ -94,6 +96,7 @@ def compose(seed: int, artist: Artist, track: int, *, seconds: float, n_genres: 
     track : int
         Place among the artist's tracks.
     seconds : float
+        How much of it will be played; 0 chooses habits and tempo alone.
     n_genres : int
     difficulty : float
 
@@ -106,10 +109,10 @@ def compose(seed: int, artist: Artist, track: int, *, seconds: float, n_genres: 
     tempo = float(np.clip(rng.normal(idiom.tempo, 10), 84, 144))
     key, register = int(rng.integers(28, 40)), 4 * artist.colour("register") + rng.normal(0, 2)
     skipped = float(rng.uniform(0, idiom.metre))
-    n_bars = int(np.ceil((seconds * tempo / 60 + skipped) / idiom.metre))
+    n_bars = int(np.ceil((seconds * tempo / 60 + skipped) / idiom.metre)) if seconds else 0
     layers: dict[str, list[Note]] = {layer: [] for layer in LAYERS}
     for bar in range(n_bars):
-        for layer, notes in _bar(idiom, bar, key, np.clip(register, -7, 9), rng).items():
+        for layer, notes in _bar(idiom, bar, key, float(np.clip(register, -7, 9)), rng).items():
             layers[layer] += [
                 n._replace(start=bar * idiom.metre + _swung(n.start, idiom.swing and n.length < 1)) for n in notes
             ]
@@ -117,7 +120,7 @@ def compose(seed: int, artist: Artist, track: int, *, seconds: float, n_genres: 
 
 
 def patches(seed: int, artist: Artist) -> dict[str, Patch]:
-    """Choose an artist's instruments.
+    """Choose an artist's instruments: those whose place among the colours of sound lies nearest.
 
     Parameters
     ----------
@@ -130,29 +133,38 @@ def patches(seed: int, artist: Artist) -> dict[str, Patch]:
         For bass, chords and lead.
     """
     rng = generator(seed, "patches", artist.index)
+    colours = artist.style[HABIT_DIMENSIONS:]
     return {
         layer: Patch(
-            family=str(rng.choice(list(FAMILIES))),
-            tilt=round(float(np.clip(0.2 - 0.25 * artist.colour("brightness") + rng.normal(0, 0.15), -0.4, 1)), 2),
+            family=list(FAMILIES)[int((colours @ directions).argmax())],
+            tilt=round(float(np.clip(0.3 - 0.4 * artist.colour("brightness") + rng.normal(0, 0.1), -0.4, 1.2)), 2),
             attack=round(float(rng.uniform(0.004, 0.03)), 3),
             vibrato=round(float(rng.uniform(0, 0.25)), 2),
         )
-        for layer in PITCHED
+        for layer, directions in _directions().items()
     }
 
 
-def _layer(notes: list[Note], sounds: dict, n_samples: int, sound_of, place) -> np.ndarray:
+@cache
+def _directions() -> dict[str, np.ndarray]:
+    return {
+        layer: generator(0, "directions", layer).standard_normal((len(COLOURS), len(FAMILIES))) for layer in PITCHED
+    }
+
+
+def _layer(notes: list[Note], n_samples: int, sound_of: Callable, place: Callable[[float], int]) -> np.ndarray:
     track = np.zeros(n_samples + SAMPLE_RATE * 8, np.float32)
+    sounds: dict[Note, np.ndarray] = {}
     for n in notes:
-        key = n[1:3] + n[4:]
-        if key not in sounds:
-            sounds[key] = sound_of(n)
+        same = n._replace(start=0, loudness=1)
+        if same not in sounds:
+            sounds[same] = sound_of(n)
         start = place(n.start)
-        track[start : start + len(sounds[key])] += n.loudness * sounds[key]
-    return track
+        track[start : start + len(sounds[same])] += n.loudness * sounds[same]
+    return track[:n_samples]
 
 
-def _strokes(rng: np.random.Generator, colour: float):
+def _strokes(rng: np.random.Generator, colour: float) -> Callable[[Note, float], np.ndarray]:
     seeds = rng.integers(0, 2**32, 3)
 
     def stroke(n: Note, seconds: float) -> np.ndarray:
@@ -186,11 +198,11 @@ def play(seed: int, artist: Artist, track: int, piece: Piece, seconds: float) ->
     instruments = patches(seed, artist)
     stroke = _strokes(rng, float(np.clip(0.5 + 0.3 * artist.colour("brightness"), 0, 1)))
     levels = {
-        "drums": 3 * artist.colour("percussion"),
-        "hats": -4 + 2 * artist.colour("percussion"),
+        "drums": 4 * artist.colour("percussion"),
+        "hats": -4 + 3 * artist.colour("percussion"),
         "bass": 0.0,
-        "chords": 2 * artist.colour("width"),
-        "lead": -2 * artist.colour("width"),
+        "chords": 2.5 * artist.colour("width"),
+        "lead": -2.5 * artist.colour("width"),
     }
     mix = np.zeros(n_whole, np.float32)
     for layer in LAYERS:
@@ -203,7 +215,7 @@ def play(seed: int, artist: Artist, track: int, piece: Piece, seconds: float) ->
         def place(start: float) -> int:
             return max(int((start * beat + rng.normal(0, 0.004)) * SAMPLE_RATE), 0)
 
-        sound = _layer(piece.layers[layer], {}, n_whole, sound_of, place)[:n_whole]
+        sound = _layer(piece.layers[layer], n_whole, sound_of, place)
         rms = np.sqrt(np.mean(sound**2)) + 1e-9
         mix += sound * np.float32(10 ** ((levels[layer] + rng.normal(0, 1.5)) / 20) / rms)
     mix = _room(mix, artist, rng)[int(piece.skipped * beat * SAMPLE_RATE) :][: int(seconds * SAMPLE_RATE)]
@@ -218,7 +230,7 @@ def _room(mix: np.ndarray, artist: Artist, rng: np.random.Generator) -> np.ndarr
     response *= 0.25 * 2 ** (0.7 * artist.colour("space")) / np.sqrt(np.sum(response**2))
     wet = mix + fftconvolve(mix, response.astype(np.float32))[: len(mix)]
     floor = rng.standard_normal(len(mix)) * 10 ** (-45 / 20)
-    slope = float(np.clip(0.35 * artist.colour("brightness") + 0.1 * rng.standard_normal(), -0.8, 0.8))
+    slope = float(np.clip(0.4 * artist.colour("brightness") + 0.05 * rng.standard_normal(), -0.8, 0.9))
     return sosfilt(np.array([[1, -slope, 0, 1, 0, 0]]), wet + floor).astype(np.float32)
 
 

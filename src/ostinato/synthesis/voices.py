@@ -133,7 +133,7 @@ def note(patch: Patch, pitch: float, seconds: float, shape: str, bend: float) ->
         semitones = semitones - bend * np.clip(1.4 * (u - 0.3), 0, 1)
     phase = np.cumsum(2 ** (semitones / 12)) * (frequency / SAMPLE_RATE)
     index = (phase * TABLE).astype(np.int64) & (TABLE - 1)
-    n_harmonics = int(0.45 * SAMPLE_RATE / (frequency * 2 ** (max(-bend, 0) * 0 + 1 / 12)))
+    n_harmonics = int(0.45 * SAMPLE_RATE / frequency)
     loudness = envelope(n, n_held, shape, patch.attack)
     dark = wavetable(patch.family, patch.tilt + 0.8, n_harmonics)[index]
     bright = wavetable(patch.family, patch.tilt, n_harmonics)[index]
