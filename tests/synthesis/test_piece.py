@@ -44,6 +44,8 @@ def test_paired_habits_play_the_same_notes_in_another_order():
     assert [n.pitch for n in up[:6]] == [n.pitch for n in down[:6]][::-1]
     rise, sink = (figures.hats(h, 4) for h in ("rise", "sink"))
     assert sorted(n.loudness for n in rise) == pytest.approx(sorted(n.loudness for n in sink))
+    assert rise[0].loudness < rise[-1].loudness
+    assert sink[0].loudness > sink[-1].loudness
 
 
 def test_without_difficulty_nothing_is_borrowed_and_with_it_about_six_tenths():

@@ -237,7 +237,7 @@ def _planted_rows(root: Path, folder: str, options: Options, rows: list[dict]) -
     for number in range(options.faults):
         kind = list(KINDS)[number % len(KINDS)]
         source = rows[number % len(rows)]
-        name = f"x{number:05d}"
+        name = f"{source['track_id']}-x{number:03d}"
         path = f"{folder}/audio/{name}.{KINDS[kind][1]}"
         if not (root / path).exists():
             plant(kind, root / path, root / source["path"])
