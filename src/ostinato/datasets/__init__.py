@@ -1,46 +1,70 @@
-"""Datasets: a module each, its file name is the dataset."""
+"""Where tracks come from: one file per dataset, its name is the plugin's name.
+
+A plugin is a module with
+
+- a docstring: size, origin, licence, paper;
+- ``LICENSE``, ``CITATION``, ``SOURCE``: str;
+- ``class Options(pydantic.BaseModel, frozen=True, extra="forbid")``: its own
+  keys of the section ``dataset`` in params.yaml;
+- ``tracks(root, options, *, seed, workers) -> DataFrame``: one row per track,
+  with `track_id` (unique) and `path` (below `root`, POSIX) at least, and of
+  `ostinato.tracks.COLUMNS` what it knows; missing columns are filled with
+  "unknown". What stands below `root` is read, never written over; a plugin
+  that makes or fetches its audio adds what is absent.
+"""
 
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
+from pydantic import ValidationError
+
+from ostinato import registry
+from ostinato.errors import ParamsError
 from ostinato.paths import Paths
 
-VARIABLE = "OSTINATO_DATASET_PATH"
+ENVIRONMENT = "OSTINATO_DATASET_PATH"
 
 
-class Named(Protocol):
-    """What `dataset_root` reads of the section ``dataset`` of params.yaml."""
-
-    @property
-    def name(self) -> str:
-        """A module of this package."""
-
-    @property
-    def path(self) -> str | None:
-        """Where its files lie."""
-
-
-def dataset_root(paths: Paths, dataset: Named) -> Path:
-    """Find the folder that a dataset's paths are relative to.
+def dataset_root(paths: Paths, dataset: Any) -> Path:
+    """Find the folder that holds a dataset's audio.
 
     Parameters
     ----------
     paths : Paths
-    dataset : Named
-        Its `path` counts first, from the project's root; then the environment's
-        OSTINATO_DATASET_PATH; then ``data/raw/<name>``.
+    dataset : params.Dataset
+        `path` may be absolute or relative to the project's root; without it
+        the environment's OSTINATO_DATASET_PATH counts, else data/raw/<name>.
 
     Returns
     -------
     Path
-        Whether or not it is there.
-
-    Examples
-    --------
-    >>> from types import SimpleNamespace
-    >>> dataset_root(Paths(Path("/music")), SimpleNamespace(name="folder", path="clips")).as_posix()
-    '/music/clips'
     """
-    given = dataset.path or os.environ.get(VARIABLE)
-    return paths.root / Path(given).expanduser() if given else paths.raw(dataset.name)
+    chosen = dataset.path or os.environ.get(ENVIRONMENT)
+    return paths.root / Path(chosen).expanduser() if chosen else paths.raw(dataset.name)
+
+
+def load(dataset: Any) -> tuple[Any, Any]:
+    """Load a dataset's plugin and check the options meant for it.
+
+    Parameters
+    ----------
+    dataset : params.Dataset
+
+    Returns
+    -------
+    plugin : module
+    options : plugin.Options
+
+    Raises
+    ------
+    ParamsError
+        If the plugin has no such option, or one has the wrong type.
+    """
+    plugin = registry.load("ostinato.datasets", dataset.name)
+    try:
+        return plugin, plugin.Options(**dataset.options)
+    except ValidationError as error:
+        problems = "; ".join(f"dataset.{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+        known = ", ".join(plugin.Options.model_fields)
+        raise ParamsError(f"{problems} (options of {dataset.name}: {known or 'none'})") from error
