@@ -52,7 +52,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         written(folder, given.tracks, n_frames, 128)
-        cache, whole = store.Store(folder), np.load(folder / "whole.npy", mmap_mode="r")
+        cache, whole = store.Store(folder), store.open_rows(folder / "whole.npy")
         ids = [f"t{i}" for i in range(given.tracks)]
         for _ in range(7):
             chunks = np.stack(
