@@ -290,13 +290,13 @@ def test_params_that_cannot_be_used_are_named(project):
         project.run()
 
 
-def test_a_full_disk_keeps_what_is_done(project, monkeypatch):
+def test_a_full_disk_keeps_what_is_done(project, monkeypatch, decoded):
     project.run()
     before = project.bytes()
     project.grow(3)
     with monkeypatch.context() as patch:
 
-        def full(path, rows):
+        def full(path, parts, n_rows):
             raise OstinatoError(f"{path}: cannot be written (No space left on device); free some disk and run again")
 
         patch.setattr(store, "write_rows", full)
@@ -373,6 +373,16 @@ def test_a_kill_wastes_no_finished_track(tmp_path, monkeypatch, decoded):
     project.tables()
     project.run()
     assert len(decoded) < 5
+
+
+def test_rows_that_were_cut_off_in_scratch_are_computed_again(tmp_path, monkeypatch):
+    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
+    reference.run()
+    assert killed_before(project, monkeypatch, 4)
+    part = next(project.paths.state.rglob("*.npy"))
+    part.write_bytes(part.read_bytes()[:-1])
+    project.run()
+    assert project.bytes() == reference.bytes()
 
 
 def alive(pid: int) -> bool:
