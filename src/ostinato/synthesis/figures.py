@@ -182,8 +182,8 @@ def lead(habit: str, metre: int, ladder: np.ndarray, rng: np.random.Generator) -
         return [Note(h * half, 0.9 * half, float(ladder[c]), 1, "hold", bend) for h, c in enumerate(chosen)]
     if habit in ("echo", "build"):
         loud = terraces(metre, habit == "build")
-        chosen = float(ladder[rng.integers(0, top + 1)])
-        return [Note(b, 0.4, chosen, loud[b], "fade") for b in range(metre)]
+        pitch = float(ladder[rng.integers(0, top + 1)])
+        return [Note(b, 0.4, pitch, loud[b], "fade") for b in range(metre)]
     first = int(rng.integers(0, max(top - 5, 1)))
     run = ladder[first : first + 6]
     run = run if habit == "climb" else run[::-1]
