@@ -78,8 +78,7 @@ class Network(Convolutional):
         image, short = channels == IMAGE_CHANNELS, bins < SHORT_BINS
         padding = fits(padding, "valid" if bins >= VALID_BINS and not image else "same", "freq")
         kernels = kernels or _kernels(channels, bins)
-        branches = Branches(channels, tuple((k, 1) for k in kernels), (stride or (1 if image or short else 2), 1), branch_filters)
-        layers: list[nn.Module] = [branches]
+        layers: list[nn.Module] = [Branches(channels, kernels, stride or (1 if image or short else 2), branch_filters)]
         channels = branch_filters * len(kernels)
         for i, n in enumerate(filters[:-1]):
             last = i == len(filters) - 2
