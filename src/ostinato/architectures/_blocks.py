@@ -62,7 +62,13 @@ class Conv(nn.Conv2d):
     """
 
     def __init__(
-        self, channels: int, filters: int, kernel: Pair, stride: Pair = (1, 1), padding: Padding = "valid", groups: int = 1
+        self,
+        channels: int,
+        filters: int,
+        kernel: Pair,
+        stride: Pair = (1, 1),
+        padding: Padding = "valid",
+        groups: int = 1,
     ) -> None:
         super().__init__(channels, filters, kernel, stride, groups=groups, bias=False)
         self.same = padding == "same"
@@ -81,6 +87,27 @@ class Conv(nn.Conv2d):
     def needs(self, size: int, axis: int) -> int:
         """Give the least input for an output of `size`."""
         return (size - 1) * self.stride[axis] + (1 if self.same else self.kernel_size[axis])
+
+
+class Across(Conv):
+    """A depthwise convolution as wide as the map, which leaves one column.
+
+    Where a gradient is wanted it is a weighted sum: the same numbers, and a CPU
+    has that gradient twice as fast as the convolution's.
+
+    Parameters
+    ----------
+    channels, columns : int
+    """
+
+    def __init__(self, channels: int, columns: int) -> None:
+        super().__init__(channels, channels, (1, columns), groups=channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Reduce (batch, channels, rows, columns) to (batch, channels, rows, 1)."""
+        if torch.compiler.is_exporting() or not torch.is_grad_enabled():
+            return super().forward(x)
+        return (x * self.weight.squeeze(1)).sum(-1, keepdim=True)
 
 
 class MaxPool(nn.Module):
@@ -166,10 +193,18 @@ def normalisation(channels: int) -> nn.BatchNorm2d:
     return nn.BatchNorm2d(channels, eps=1e-3, momentum=0.01)
 
 
-def separable(channels: int, filters: int, kernel: Pair, padding: Padding = "valid") -> nn.Sequential:
+def separable(channels: int, filters: int, kernel: Pair, padding: Padding) -> nn.Sequential:
     """Make a depthwise convolution and a pointwise one, with nothing in between."""
-    depthwise = Conv(channels, channels, kernel, padding=padding, groups=channels)
-    return nn.Sequential(OrderedDict(depthwise=depthwise, pointwise=Conv(channels, filters, (1, 1))))
+    return _pointwise(Conv(channels, channels, kernel, padding=padding, groups=channels), filters)
+
+
+def across(channels: int, filters: int, columns: int) -> nn.Sequential:
+    """Make a separable convolution over all columns that are left."""
+    return _pointwise(Across(channels, columns), filters)
+
+
+def _pointwise(depthwise: Conv, filters: int) -> nn.Sequential:
+    return nn.Sequential(OrderedDict(depthwise=depthwise, pointwise=Conv(depthwise.out_channels, filters, (1, 1))))
 
 
 def block(conv: nn.Module, filters: int, pool: MaxPool | None = None) -> nn.Sequential:
@@ -231,6 +266,9 @@ def fits(padding: Padding | None, default: Padding, name: str) -> Padding:
 class Convolutional(nn.Module):
     """Layers over a map, the mean over the map, and a dense head.
 
+    Maps lie in memory with their channels together, which makes these thin
+    networks about twice as fast on a CPU.
+
     Parameters
     ----------
     name : str
@@ -260,7 +298,9 @@ class Convolutional(nn.Module):
         initialise(self)
         bins = needs(layers, 1, -1 if self.frames_first else -2)
         if shape[1] < bins:
-            raise OstinatoError(f"{name}: needs at least {bins} bins, {shape[1]} were given; set network: {{padding: same}}")
+            raise OstinatoError(
+                f"{name}: needs at least {bins} bins, {shape[1]} were given; set network: {{padding: same}}"
+            )
         self._refuse_short(shape[2])
 
     @property
@@ -278,16 +318,21 @@ class Convolutional(nn.Module):
     def _check(self, x: Tensor) -> None:
         channels, bins, frames = self.shape
         if x.ndim != 4 or tuple(x.shape[1:3]) != (channels, bins):
-            raise OstinatoError(f"{self.name}: needs (batch, {channels}, {bins}, frames); it was given {tuple(x.shape)}")
+            raise OstinatoError(
+                f"{self.name}: needs (batch, {channels}, {bins}, frames); it was given {tuple(x.shape)}"
+            )
         if self.length == "fixed" and x.shape[3] != frames:
-            raise OstinatoError(f"{self.name}: needs exactly {frames} frames, {x.shape[3]} were given; train it for that length")
+            raise OstinatoError(
+                f"{self.name}: needs exactly {frames} frames, {x.shape[3]} were given; train it for that length"
+            )
         self._refuse_short(x.shape[3])
 
     def embed(self, x: Tensor) -> Tensor:
         """Give the mean over the last map, (batch, width), of (batch, channels, bins, frames)."""
         if not torch.compiler.is_exporting():
             self._check(x)
-        return self.layers(x.transpose(-2, -1) if self.frames_first else x).mean((-2, -1))
+        x = x.transpose(-2, -1) if self.frames_first else x
+        return self.layers(x.clone(memory_format=torch.channels_last)).mean((-2, -1))
 
     def forward(self, x: Tensor) -> Tensor:
         """Give logits, (batch, n_classes), of (batch, channels, bins, frames)."""

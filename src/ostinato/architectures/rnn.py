@@ -68,7 +68,9 @@ class Network(nn.Module):
         """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
         channels, bins, _ = self.shape
         if not torch.compiler.is_exporting() and (tuple(x.shape[1:3]) != (channels, bins) or x.shape[3] < 1):
-            raise OstinatoError(f"rnn: needs (batch, {channels}, {bins}, 1 frame or more); it was given {tuple(x.shape)}")
+            raise OstinatoError(
+                f"rnn: needs (batch, {channels}, {bins}, 1 frame or more); it was given {tuple(x.shape)}"
+            )
         states, _ = self.recurrent(self._steps(x))
         return states[:, -1]
 

@@ -14,7 +14,18 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ostinato.architectures._blocks import Branches, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.architectures._blocks import (
+    Branches,
+    Convolutional,
+    MaxPool,
+    Padding,
+    Shape,
+    across,
+    block,
+    fits,
+    separable,
+    single,
+)
 
 IMAGE_CHANNELS = 3
 SHORT_BINS = 24
@@ -74,9 +85,11 @@ class Network(Convolutional):
         for i, n in enumerate(filters[:-1]):
             last = i == len(filters) - 2
             bins = bins if last else -(-bins // window[1])
-            layers.append(block(separable(channels, n, (width, 1), padding), n, None if last else MaxPool(window, window)))
+            layers.append(
+                block(separable(channels, n, (width, 1), padding), n, None if last else MaxPool(window, window))
+            )
             channels = n
-        layers.append(block(separable(channels, filters[-1], (1, bins)), filters[-1]))
+        layers.append(block(across(channels, filters[-1], bins), filters[-1]))
         super().__init__("time", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 
