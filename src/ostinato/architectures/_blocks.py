@@ -27,7 +27,7 @@ def same(size: int, kernel: int, stride: int) -> Pair:
     Parameters
     ----------
     size, kernel, stride : int
-        Of the axis; `size` may be symbolic.
+        Of the axis.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def same(size: int, kernel: int, stride: int) -> Pair:
     >>> same(643, 160, 2)
     (79, 80)
     """
-    total = kernel - 1 if stride == 1 else torch.sym_max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    total = max(kernel - 1 - (size - 1) % stride, 0)
     return total // 2, total - total // 2
 
 
@@ -47,6 +47,17 @@ def _margins(x: Tensor, kernel: Pair, stride: Pair) -> tuple[Pair, Pair]:
     """Give the ``same`` padding along rows and columns."""
     rows, columns = (same(x.shape[axis], kernel[axis], stride[axis]) for axis in (-2, -1))
     return rows, columns
+
+
+def _graph_node(operator: str, x: Tensor, kernel: Pair, stride: Pair, weight: Tensor | None = None, groups: int = 1) -> Tensor:
+    """Stand for an ONNX operator that pads by itself, whatever the length: ONNX calls ``same`` SAME_UPPER."""
+    attributes: dict[str, Any] = {"auto_pad": "SAME_UPPER", "kernel_shape": list(kernel), "strides": list(stride)}
+    if weight is not None:
+        attributes["group"] = groups
+    batch, channels, rows, columns = x.shape
+    shape = (batch, channels if weight is None else len(weight), (rows - 1) // stride[0] + 1, (columns - 1) // stride[1] + 1)
+    inputs = (x,) if weight is None else (x, weight)
+    return torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=x.dtype, shape=shape, version=18)
 
 
 class Conv(nn.Conv2d):
@@ -76,6 +87,8 @@ class Conv(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, channels, rows, columns)."""
         margin: Pair = (0, 0)
+        if self.same and torch.onnx.is_in_onnx_export():
+            return _graph_node("Conv", x, self.kernel_size, self.stride, self.weight, self.groups)
         if self.same:
             rows, columns = _margins(x, self.kernel_size, self.stride)  # type: ignore[arg-type]
             if self.stride == (1, 1) and rows[0] == rows[1] and columns[0] == columns[1]:
@@ -105,7 +118,7 @@ class Across(Conv):
 
     def forward(self, x: Tensor) -> Tensor:
         """Reduce (batch, channels, rows, columns) to (batch, channels, rows, 1)."""
-        if torch.compiler.is_exporting() or not torch.is_grad_enabled():
+        if torch.onnx.is_in_onnx_export() or not torch.is_grad_enabled():
             return super().forward(x)
         return (x * self.weight.squeeze(1)).sum(-1, keepdim=True)
 
@@ -125,11 +138,10 @@ class MaxPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (batch, channels, rows, columns)."""
-        rows, columns = _margins(x, self.kernel, self.stride)
-        if all(isinstance(n, int) for n in (*rows, *columns)):
-            # A last window that juts out is one `after` larger than `before`: no copy is needed.
-            return F.max_pool2d(x, self.kernel, self.stride, (rows[0], columns[0]), ceil_mode=True)
-        return F.max_pool2d(F.pad(x, (*columns, *rows), value=-torch.inf), self.kernel, self.stride)
+        if torch.onnx.is_in_onnx_export():
+            return _graph_node("MaxPool", x, self.kernel, self.stride)
+        (before, _), (left, _) = _margins(x, self.kernel, self.stride)
+        return F.max_pool2d(x, self.kernel, self.stride, (before, left), ceil_mode=True)
 
     def needs(self, size: int, axis: int) -> int:
         """Give the least input for an output of `size`."""
@@ -162,7 +174,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give (batch, branches * filters, rows, columns)."""
-        if torch.compiler.is_exporting() or x.numel() * max(self.kernels) > UNFOLDED:
+        if torch.onnx.is_in_onnx_export() or x.numel() * max(self.kernels) > UNFOLDED:
             maps = torch.cat([conv(x) for conv in self.convs], 1)
         else:
             maps = self._at_once(x)
@@ -329,7 +341,7 @@ class Convolutional(nn.Module):
 
     def embed(self, x: Tensor) -> Tensor:
         """Give the mean over the last map, (batch, width), of (batch, channels, bins, frames)."""
-        if not torch.compiler.is_exporting():
+        if not torch.onnx.is_in_onnx_export():
             self._check(x)
         x = x.transpose(-2, -1) if self.frames_first else x
         return self.layers(x.clone(memory_format=torch.channels_last)).mean((-2, -1))

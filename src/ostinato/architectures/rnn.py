@@ -67,7 +67,7 @@ class Network(nn.Module):
     def embed(self, x: Tensor) -> Tensor:
         """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
         channels, bins, _ = self.shape
-        if not torch.compiler.is_exporting() and (tuple(x.shape[1:3]) != (channels, bins) or x.shape[3] < 1):
+        if not torch.onnx.is_in_onnx_export() and (tuple(x.shape[1:3]) != (channels, bins) or x.shape[3] < 1):
             raise OstinatoError(
                 f"rnn: needs (batch, {channels}, {bins}, 1 frame or more); it was given {tuple(x.shape)}"
             )
