@@ -90,7 +90,9 @@ def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Readi
     readers: dict[str, Any] = dict.fromkeys(inputs, network)
     if isinstance(network, Stack):
         readers = dict(network.members.items())
-    return {name: Reading(shape, readers[name].length == "free", readers[name].min_frames) for name, shape in inputs.items()}
+    return {
+        name: Reading(shape, readers[name].length == "free", readers[name].min_frames) for name, shape in inputs.items()
+    }
 
 
 def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> onnx.ModelProto:
@@ -348,13 +350,17 @@ def _multiplications(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]
     return 0
 
 
-def _largest_difference(content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, Any]]) -> float:
+def _largest_difference(
+    content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, Any]]
+) -> float:
     opened = session(content)
     largest = 0.0
     for arrays in trials:
         for mine, theirs in zip(opened.run(list(OUTPUTS), arrays), original(arrays), strict=True):
             if mine.shape != theirs.shape:
-                raise OstinatoError(f"the ONNX file gives {mine.shape} where the original gives {theirs.shape}; export again")
+                raise OstinatoError(
+                    f"the ONNX file gives {mine.shape} where the original gives {theirs.shape}; export again"
+                )
             scale = max(1.0, float(np.abs(theirs).max()))
             largest = max(largest, float(np.abs(mine - theirs).max()) / scale)
     return largest

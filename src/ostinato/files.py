@@ -37,7 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
-        raise OstinatoError(f"{path}: cannot be written ({error.strerror or error}); free some disk and run again") from error
+        raise OstinatoError(
+            f"{path}: cannot be written ({error.strerror or error}); free some disk and run again"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

@@ -49,13 +49,20 @@ def _margins(x: Tensor, kernel: Pair, stride: Pair) -> tuple[Pair, Pair]:
     return rows, columns
 
 
-def _graph_node(operator: str, x: Tensor, kernel: Pair, stride: Pair, weight: Tensor | None = None, groups: int = 1) -> Tensor:
+def _graph_node(
+    operator: str, x: Tensor, kernel: Pair, stride: Pair, weight: Tensor | None = None, groups: int = 1
+) -> Tensor:
     """Stand for an ONNX operator that pads by itself, whatever the length: ONNX calls ``same`` SAME_UPPER."""
     attributes: dict[str, Any] = {"auto_pad": "SAME_UPPER", "kernel_shape": list(kernel), "strides": list(stride)}
     if weight is not None:
         attributes["group"] = groups
     batch, channels, rows, columns = x.shape
-    shape = (batch, channels if weight is None else len(weight), (rows - 1) // stride[0] + 1, (columns - 1) // stride[1] + 1)
+    shape = (
+        batch,
+        channels if weight is None else len(weight),
+        (rows - 1) // stride[0] + 1,
+        (columns - 1) // stride[1] + 1,
+    )
     inputs = (x,) if weight is None else (x, weight)
     return torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=x.dtype, shape=shape, version=18)
 

@@ -59,9 +59,8 @@ class Network(nn.Module):
 
     def _steps(self, x: Tensor) -> Tensor:
         """Make (batch, frames, channels * bins) of (batch, channels, bins, frames)."""
-        size = self.recurrent.input_size
         if self.layout == "reshape":
-            return x.reshape(x.shape[0], -1, size)
+            return x.reshape(x.shape[0], x.shape[3], self.recurrent.input_size)
         return x.flatten(1, 2).transpose(1, 2)
 
     def embed(self, x: Tensor) -> Tensor:

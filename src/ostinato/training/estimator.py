@@ -101,7 +101,9 @@ def fit(
     if not len(x):
         raise OstinatoError("there is no track to fit on; add tracks or lower split.test and split.validation")
     if not np.isfinite(x).all():
-        raise OstinatoError(f"{int((~np.isfinite(x)).sum())} numbers of the features are not finite; run featurize again")
+        raise OstinatoError(
+            f"{int((~np.isfinite(x)).sum())} numbers of the features are not finite; run featurize again"
+        )
     kind = kind or ("single" if (target.sum(1) == 1).all() else "multi")
     n_classes = target.shape[1]
     constant = np.zeros(n_classes, np.float32)
@@ -172,7 +174,9 @@ def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> byte
     constant, models, placements = fitted.constant.copy(), [], []
     for part in fitted.parts:
         if isinstance(part.classifier, DummyClassifier):
-            constant += (part.classifier.predict_proba(np.zeros((1, n_features)))[0] @ part.placement).astype(np.float32)
+            constant += (part.classifier.predict_proba(np.zeros((1, n_features)))[0] @ part.placement).astype(
+                np.float32
+            )
         else:
             models.append(_converted(part.classifier, n_features))
             placements.append(part.placement)
@@ -185,7 +189,9 @@ def _classifier(module: ModuleType, seed: int, options: Mapping[str, Any]) -> Cl
     try:
         return module.pipeline(seed, **options)
     except TypeError as error:
-        raise OstinatoError(f"estimators: {module.__name__.rsplit('.', 1)[-1]}: options: {error}; correct params.yaml") from error
+        raise OstinatoError(
+            f"estimators: {module.__name__.rsplit('.', 1)[-1]}: options: {error}; correct params.yaml"
+        ) from error
 
 
 def _enough(y: np.ndarray, least: int) -> np.ndarray:
@@ -215,7 +221,9 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
         )
 
 
-def _sum(models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, width: int) -> onnx.ModelProto:
+def _sum(
+    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, width: int
+) -> onnx.ModelProto:
     """Join graphs of one input into one that sums their placed probabilities and a constant."""
     nodes = [
         helper.make_node("MatMul", ["features", "none"], ["nothing"]),
