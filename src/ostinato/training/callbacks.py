@@ -38,6 +38,15 @@ class Keeper(Checkpoint):
         self.weights: dict[str, Tensor] = {}
         self.curve: list[dict[str, float]] = []
 
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Leave out Lightning's counters: they call the epoch that has just ended unfinished."""
+        checkpoint.pop("loops", None)
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Count on from the epochs that are done."""
+        progress = trainer.fit_loop.epoch_progress.current
+        progress.ready = progress.started = progress.processed = progress.completed = len(self.curve)
+
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Do not go on where the run had stopped by itself."""
         trainer.should_stop = trainer.should_stop or self.stopped

@@ -165,10 +165,13 @@ def masked(x: Tensor) -> Tensor:
     ----------
     D. S. Park et al., "SpecAugment", Interspeech 2019.
     """
-    from torchaudio.transforms import FrequencyMasking, TimeMasking
-
-    bins, frames = x.shape[-2] // MASKED, x.shape[-1] // MASKED
-    return TimeMasking(frames, iid_masks=True)(FrequencyMasking(bins, iid_masks=True)(x))
+    for axis in (2, 3):
+        size, shape = x.shape[axis], [len(x), 1, 1, 1]
+        width = torch.rand(shape, device=x.device) * (size // MASKED + 1)
+        start = torch.rand(shape, device=x.device) * (size - width.floor() + 1)
+        place = torch.arange(size, device=x.device).view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1])
+        x = x.masked_fill((place >= start.floor()) & (place < start.floor() + width.floor()), 0)
+    return x
 
 
 def _binary(logits: Tensor, target: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ PARAMS = {
 
 def install_plugins() -> None:
     """Let the registry find the tiny network beside the real ones."""
-    folder = str(Path(__file__).parent / "plugins")
+    folder = str(Path(__file__).parent / "tiny_plugins")
     if folder not in ostinato.architectures.__path__:
         ostinato.architectures.__path__.append(folder)
 
