@@ -47,11 +47,14 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
         The folder of params.yaml; default: the working folder.
     """
     from ostinato import params
+    from ostinato.files import alone
     from ostinato.paths import Paths
 
     module = importlib.import_module(f"ostinato.stages.{stage}")
     paths = Paths(root or Path.cwd())
-    module.run(paths, params.only(params.load(paths.params), module.SECTIONS), name)
+    given = params.only(params.load(paths.params), module.SECTIONS)
+    with alone(paths.state / "locks" / "-".join(filter(None, (stage, name)))):
+        module.run(paths, given, name)
 
 
 def _add(stage: str, text: str, of_a_candidate: bool) -> None:

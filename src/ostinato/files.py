@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from ostinato.errors import OstinatoError
 
 
@@ -71,3 +73,25 @@ def read_json(path: Path) -> Any:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
     except json.JSONDecodeError as error:
         raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Hold a lock that the system frees when the process ends, however it ends.
+
+    Parameters
+    ----------
+    path : Path
+        Stands for the work; ``.lock`` is appended.
+
+    Raises
+    ------
+    OstinatoError
+        If another process is at the same work.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(f"{path}.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise OstinatoError(f"{path.name}: another run is at the same work; wait for it or stop it") from error

@@ -1,0 +1,68 @@
+"""params.yaml: every mistake is named, nothing is guessed."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ostinato import params
+from ostinato.errors import ParamsError
+
+MINIMAL = {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}}
+
+
+def write(folder: Path, **sections) -> Path:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(MINIMAL | sections))
+    return path
+
+
+def test_the_projects_own_file_is_sound():
+    own = params.load(Path(__file__).parents[1] / "params.yaml")
+    assert own.candidates["time_mel"].architecture == "time"
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"sed": 1}, "sed: is no key here"),
+        ({"train": {"learning_rate": 0.1}}, r"train\.learning_rate: is no key here"),
+        ({"seed": "seven"}, r"seed: .*'seven'"),
+        ({"split": {"folds": -1}}, r"split\.folds: .*greater than or equal to 0"),
+        ({"split": {"group_by": "label"}}, r"split\.group_by: .*'label'"),
+        ({"train": {"lr": "1e-3"}}, r"train\.lr: .*'1e-3'"),
+        ({"candidates": {"a": {"architecture": "time", "feature": "mel"}}}, r"candidates\.a\.task: field required"),
+        ({"members": {"x.y": {"of": "x", "member": "y"}}}, "there is no stack 'x'"),
+        ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be called x\.y"),
+        (
+            {
+                "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+                "estimators": {"a": {"estimator": "majority", "feature": "mel", "task": "genre"}},
+            },
+            "'a' names two candidates",
+        ),
+    ],
+)
+def test_a_mistake_is_named(tmp_path, sections, message):
+    with pytest.raises(ParamsError, match=message):
+        params.load(write(tmp_path, **sections))
+
+
+def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
+    with pytest.raises(ParamsError, match="is not there"):
+        params.load(tmp_path / "params.yaml")
+    (tmp_path / "params.yaml").write_text("seed: [1\n")
+    with pytest.raises(ParamsError, match="is no YAML"):
+        params.load(tmp_path / "params.yaml")
+
+
+def test_a_stage_sees_only_what_it_declares(tmp_path):
+    given = params.only(params.load(write(tmp_path)), ("seed", "validate"))
+    assert given.validate.min_seconds == 1.0
+    with pytest.raises(AttributeError):
+        _ = given.train
+
+
+def test_keys_of_a_dataset_plugin_pass_through(tmp_path):
+    given = params.load(write(tmp_path, dataset={"name": "folder", "table": "a.csv"}))
+    assert given.dataset.options == {"table": "a.csv"}
