@@ -70,7 +70,10 @@ def test_as_many_numbers_as_published(architecture, feature, n_classes, total):
 
 @pytest.mark.parametrize(("n_classes", "feature"), AVERAGED)
 def test_two_networks_side_by_side(n_classes, feature):
-    assert sum(count(network(name, feature, n_classes))["total"] for name in ("time", "freq")) == AVERAGED[n_classes, feature]
+    assert (
+        sum(count(network(name, feature, n_classes))["total"] for name in ("time", "freq"))
+        == AVERAGED[n_classes, feature]
+    )
 
 
 @pytest.mark.parametrize(

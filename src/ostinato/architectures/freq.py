@@ -14,7 +14,18 @@ from typing import Any, Literal
 
 from torch import nn
 
-from ostinato.architectures._blocks import Branches, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.architectures._blocks import (
+    Branches,
+    Convolutional,
+    MaxPool,
+    Padding,
+    Shape,
+    across,
+    block,
+    fits,
+    separable,
+    single,
+)
 
 IMAGE_CHANNELS = 3
 SHORT_BINS = 24
@@ -78,8 +89,7 @@ class Network(Convolutional):
         image, short = channels == IMAGE_CHANNELS, bins < SHORT_BINS
         padding = fits(padding, "valid" if bins >= VALID_BINS and not image else "same", "freq")
         kernels = kernels or _kernels(channels, bins)
-        branches = Branches(channels, tuple((k, 1) for k in kernels), (stride or (1 if image or short else 2), 1), branch_filters)
-        layers: list[nn.Module] = [branches]
+        layers: list[nn.Module] = [Branches(channels, kernels, stride or (1 if image or short else 2), branch_filters)]
         channels = branch_filters * len(kernels)
         for i, n in enumerate(filters[:-1]):
             last = i == len(filters) - 2
@@ -87,7 +97,7 @@ class Network(Convolutional):
             pooling = None if last else MaxPool((1, 2), (1, 2))
             layers.append(block(separable(channels, n, (width or (3 if short else 9), 1), padding), n, pooling))
             channels = n
-        layers.append(block(separable(channels, filters[-1], (1, frames)), filters[-1]))
+        layers.append(block(across(channels, filters[-1], frames), filters[-1]))
         super().__init__("freq", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
     @property

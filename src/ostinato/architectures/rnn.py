@@ -59,16 +59,17 @@ class Network(nn.Module):
 
     def _steps(self, x: Tensor) -> Tensor:
         """Make (batch, frames, channels * bins) of (batch, channels, bins, frames)."""
-        size = self.recurrent.input_size
         if self.layout == "reshape":
-            return x.reshape(x.shape[0], -1, size)
+            return x.reshape(x.shape[0], x.shape[3], self.recurrent.input_size)
         return x.flatten(1, 2).transpose(1, 2)
 
     def embed(self, x: Tensor) -> Tensor:
         """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
         channels, bins, _ = self.shape
-        if not torch.compiler.is_exporting() and (tuple(x.shape[1:3]) != (channels, bins) or x.shape[3] < 1):
-            raise OstinatoError(f"rnn: needs (batch, {channels}, {bins}, 1 frame or more); it was given {tuple(x.shape)}")
+        if not torch.onnx.is_in_onnx_export() and (tuple(x.shape[1:3]) != (channels, bins) or x.shape[3] < 1):
+            raise OstinatoError(
+                f"rnn: needs (batch, {channels}, {bins}, 1 frame or more); it was given {tuple(x.shape)}"
+            )
         states, _ = self.recurrent(self._steps(x))
         return states[:, -1]
 

@@ -65,7 +65,8 @@ class Network(Convolutional):
         image = shape[0] == IMAGE_CHANNELS
         padding = fits(padding, "valid" if shape[1] >= VALID_BINS and not image else "same", "simple")
         halved = (False, *(pool or ((False, True) * 2 if image else (True,) * 4)), False)
-        layers, channels = [], shape[0]
+        layers: list[nn.Module] = []
+        channels = shape[0]
         for width, stride in zip(filters[:2], strides or _strides(shape), strict=True):
             conv = Conv(channels, width, (3, 3), (stride, stride), "same" if stride > 1 or not layers else "valid")
             layers.append(block(conv, width))

@@ -10,11 +10,22 @@ R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, figure 10.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
-from ostinato.architectures._blocks import Branches, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.architectures._blocks import (
+    Branches,
+    Convolutional,
+    MaxPool,
+    Padding,
+    Shape,
+    across,
+    block,
+    fits,
+    separable,
+    single,
+)
 
 IMAGE_CHANNELS = 3
 SHORT_BINS = 24
@@ -24,6 +35,8 @@ IMAGE_DIVISORS = (3, 4, 5, 6, 7, 10)
 
 class Network(Convolutional):
     """Six branches along time, then five separable convolutions.
+
+    Its layers see frames as rows: the same network, a third faster on a CPU.
 
     Parameters
     ----------
@@ -47,6 +60,8 @@ class Network(Convolutional):
         What the first three of them halve. Default: bins; below 24 bins frames.
     """
 
+    frames_first = True
+
     def __init__(
         self,
         inputs: Mapping[str, Shape],
@@ -58,23 +73,23 @@ class Network(Convolutional):
         filters: tuple[int, ...] = (16, 32, 64, 128, 256),
         width: int = 9,
         padding: Padding | None = None,
-        pool: str | None = None,
+        pool: Literal["bins", "frames"] | None = None,
     ) -> None:
         shape = channels, bins, frames = single(inputs, "time")
         image = channels == IMAGE_CHANNELS
         padding = fits(padding, "same" if image else "valid", "time")
         kernels = kernels or tuple(max(1, frames // d) for d in (IMAGE_DIVISORS if image else DIVISORS))
-        window = (1, 2) if (pool or ("frames" if bins < SHORT_BINS else "bins")) == "frames" else (2, 1)
-        branches = Branches(channels, tuple((1, k) for k in kernels), (1, stride or (1 if image else 2)), branch_filters)
-        layers: list[nn.Module] = [branches]
+        window = (2, 1) if (pool or ("frames" if bins < SHORT_BINS else "bins")) == "frames" else (1, 2)
+        layers: list[nn.Module] = [Branches(channels, kernels, stride or (1 if image else 2), branch_filters)]
         channels = branch_filters * len(kernels)
         for i, n in enumerate(filters[:-1]):
             last = i == len(filters) - 2
-            pooling = None if last else MaxPool(window, window)
-            bins = bins if last else -(-bins // window[0])
-            layers.append(block(separable(channels, n, (1, width), padding), n, pooling))
+            bins = bins if last else -(-bins // window[1])
+            layers.append(
+                block(separable(channels, n, (width, 1), padding), n, None if last else MaxPool(window, window))
+            )
             channels = n
-        layers.append(block(separable(channels, filters[-1], (bins, 1)), filters[-1]))
+        layers.append(block(across(channels, filters[-1], bins), filters[-1]))
         super().__init__("time", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 

@@ -9,6 +9,7 @@ R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, section 4.
 """
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any, Literal
 
 import torch
@@ -48,11 +49,11 @@ class Network(nn.Module):
         super().__init__()
         if len(inputs) < 2:
             raise OstinatoError(
-                f"timefreq: needs two members or more, {len(inputs)} were given; list them under members: in params.yaml"
+                f"timefreq: needs two members or more, {len(inputs)} were given; list them under members in params.yaml"
             )
         self.width, self.l2 = sum(inputs.values()), l2
         widths = (self.width, *hidden)
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:], strict=False))
+        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(widths[-1], n_classes)
         initialise(self)
@@ -71,7 +72,7 @@ class Network(nn.Module):
 
     def penalty(self) -> Tensor:
         """Give what the loss adds for large kernels: `l2` times the sum of their squares."""
-        return self.l2 * torch.stack([layer.weight.square().sum() for layer in self.dense]).sum()
+        return self.l2 * torch.stack([p.square().sum() for p in self.dense.parameters() if p.ndim > 1]).sum()
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
