@@ -48,7 +48,9 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
         "map_samples": lambda: tm.multilabel_ranking_average_precision(p[t.any(1)], t[t.any(1)], c),
         "jaccard": lambda: torch.stack(
             [
-                tm.multilabel_jaccard_index(n[None], u[None], c, average="micro") if (n | u).any() else torch.tensor(1.0)
+                tm.multilabel_jaccard_index(n[None], u[None], c, average="micro")
+                if (n | u).any()
+                else torch.tensor(1.0)
                 for n, u in zip(named, t, strict=True)
             ]
         ).mean(),
@@ -184,7 +186,9 @@ def test_interval_covers_at_its_level(rng):
     for i in range(200):
         right = (rng.random((80, 1)) < 0.5).astype(np.int8)
         group, counts = _bootstrap.draw(np.arange(80), 300, i)
-        low, high = _bootstrap.interval(single.METRICS["accuracy"].over(right, np.ones_like(right), group, counts), 0.95)
+        low, high = _bootstrap.interval(
+            single.METRICS["accuracy"].over(right, np.ones_like(right), group, counts), 0.95
+        )
         held += low <= 0.5 <= high
     assert 180 <= held <= 198
 

@@ -55,7 +55,7 @@ def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, di
     gate, verdicts = read_json(paths.gate), _verdicts(paths)
     for task in params.gate:
         folder = paths.released(task)
-        swap.settle(_previous(folder), folder)
+        _settle(folder)
         answer, reasons = _decide(paths, params, task, gate, replace)
         verdicts[task] = _verdict(folder, answer, reasons)
         write_json(paths.verdict, verdicts)
@@ -82,6 +82,8 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
         If a task has no previous model.
     """
     verdicts = _verdicts(paths)
+    for task in COLUMNS:
+        _settle(paths.released(task))
     able = [t for t in COLUMNS if _previous(paths.released(t)).is_dir()]
     for task in tasks or able:
         if task not in able:
@@ -90,7 +92,6 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
         raise OstinatoError(f"{paths.released('').parent}: nothing was replaced yet, so there is nothing to go back to")
     for task in tasks or able:
         folder = paths.released(task)
-        swap.settle(_previous(folder), folder)
         swap.exchange(_previous(folder), folder)
         swap.sync(folder.parent)
         verdicts[task] = _verdict(folder, "rolled back", ["rolled back on request"])
@@ -115,7 +116,9 @@ def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace:
         return "rejected", [f"{e.name}: {'; '.join(gate[e.name]['reasons'])}" for e in present]
     metric = leading(params.gate[task], task)
     best = _best(accepted, metrics, metric, task)
-    reasons = [f"{best.name} leads {len(accepted)} accepted by {metric} {metrics[best.name]['test'][metric]['value']:.4f}"]
+    reasons = [
+        f"{best.name} leads {len(accepted)} accepted by {metric} {metrics[best.name]['test'][metric]['value']:.4f}"
+    ]
     onnx, folder = paths.onnx(best.name), paths.released(task)
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
@@ -127,7 +130,11 @@ def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace:
     if all(kept for kept, _ in rules) and folder.is_dir():
         obstacle, more = _against(folder, onnx, rows, params, metric)
         if obstacle and not replace:
-            return "not comparable", [*reasons, *(r for _, r in rules), f"{obstacle}; `ostinato release --replace` replaces it"]
+            return "not comparable", [
+                *reasons,
+                *(r for _, r in rules),
+                f"{obstacle}; `ostinato release --replace` replaces it",
+            ]
         rules += more or [(True, f"replaced without comparison, as told: {obstacle}")]
     reasons += [reason for _, reason in rules]
     if not all(kept for kept, _ in rules):
@@ -146,7 +153,9 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
     """Read the test tracks of a candidate."""
     classes = tuple(read_json(paths.classes)[task])
     predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-    return judged(predictions, pd.read_parquet(paths.splits), pd.read_parquet(paths.tracks), Task(task, classes), "test")
+    return judged(
+        predictions, pd.read_parquet(paths.splits), pd.read_parquet(paths.tracks), Task(task, classes), "test"
+    )
 
 
 def _against(
@@ -186,7 +195,7 @@ def _latency_rule(onnx: Path, folder: Path, bound: float) -> tuple[bool, str]:
 
 def _install(onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
-    incoming = _beside(folder, ".incoming")
+    incoming = _incoming(folder)
     if folder.is_dir():
         _fresh(incoming)
         shutil.copytree(folder, incoming, dirs_exist_ok=True)
@@ -205,6 +214,17 @@ def _fresh(folder: Path) -> None:
 
 def _beside(folder: Path, shelf: str) -> Path:
     return folder.parent / shelf / folder.name
+
+
+def _settle(folder: Path) -> None:
+    """Finish what a kill interrupted."""
+    swap.settle(_incoming(folder), _previous(folder))
+    swap.settle(_previous(folder), folder)
+
+
+def _incoming(folder: Path) -> Path:
+    """Where what is about to be in service is made."""
+    return _beside(folder, ".incoming")
 
 
 def _previous(folder: Path) -> Path:

@@ -43,7 +43,11 @@ def settle(a: Path, b: Path) -> None:
         was; if only `a` was still missing, the exchange is completed.
     """
     spare = _spare(b)
-    if spare.exists():
+    if not spare.exists():
+        return
+    if b.exists() and a.exists():
+        shutil.rmtree(spare)
+    else:
         os.replace(spare, a if b.exists() else b)
 
 

@@ -57,7 +57,15 @@ def kept(rows: Judged) -> pd.DataFrame:
 
 
 def paired(
-    new: Judged, old: pd.DataFrame, kind: Kind, metric: str, *, threshold: float, n_resamples: int, level: float, seed: int
+    new: Judged,
+    old: pd.DataFrame,
+    kind: Kind,
+    metric: str,
+    *,
+    threshold: float,
+    n_resamples: int,
+    level: float,
+    seed: int,
 ) -> Difference | None:
     """Compare two models on the same tracks, drawing the same groups for both.
 

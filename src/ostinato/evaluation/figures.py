@@ -158,11 +158,16 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
         ``classes_without_positives`` with their names and number (left out of
         f1_macro and map_macro), and ``tracks_without_labels`` (left out of map_samples).
     """
-    empty = [c for c, has in zip(classes, (rows.target > 0).any(axis=0), strict=True) if not has]
+    n_positive = (rows.target > 0).sum(axis=0)
+    empty = [c for c, n in zip(classes, n_positive, strict=True) if n == 0]
     unlabelled = int((~(rows.target > 0).any(axis=1)).sum())
     found: dict[str, Any] = {}
     if empty:
-        found["classes_without_positives"] = {"n": len(empty), "classes": empty, "left_out_of": ["f1_macro", "map_macro"]}
+        found["classes_without_positives"] = {
+            "n": len(empty),
+            "classes": empty,
+            "left_out_of": ["f1_macro", "map_macro"],
+        }
     if unlabelled:
         found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["map_samples"]}
     return found

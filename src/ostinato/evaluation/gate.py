@@ -51,7 +51,10 @@ def _one(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[str, Any] | N
     if "skipped" in metrics:
         return {"accepted": False, "reasons": [f"skipped: {metrics['skipped']}"]}
     if not bounds:
-        return {"accepted": False, "reasons": [f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"]}
+        return {
+            "accepted": False,
+            "reasons": [f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"],
+        }
     answers = [a for name, bound in bounds.items() for a in _answers(entry, name, bound, metrics["test"])]
     return {"accepted": all(kept for kept, _ in answers), "reasons": [reason for _, reason in answers]}
 

@@ -72,7 +72,9 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
     table = table.merge(predictions[[*KEYS, "logits"]], on=KEYS, how="left").sort_values(["track_id", "fold"])
     absent = table.loc[table["logits"].isna(), "track_id"]
     if len(absent):
-        raise DataError(f"predictions: {len(absent)} {split} tracks have none, such as {absent.iloc[0]!r}; run infer again")
+        raise DataError(
+            f"predictions: {len(absent)} {split} tracks have none, such as {absent.iloc[0]!r}; run infer again"
+        )
     twice = table.loc[table.duplicated("track_id"), "track_id"]
     if split == "test" and len(twice):
         raise DataError(f"splits: {twice.iloc[0]!r} is tested in two folds; run split again")
@@ -111,5 +113,7 @@ def _stacked(logits: pd.Series, task: Task) -> np.ndarray:
         return np.zeros((0, len(task.classes)))
     widths = set(logits.map(len))
     if widths != {len(task.classes)}:
-        raise DataError(f"predictions: {sorted(widths)} logits for {len(task.classes)} classes of {task.name}; run infer")
+        raise DataError(
+            f"predictions: {sorted(widths)} logits for {len(task.classes)} classes of {task.name}; run infer"
+        )
     return np.stack(logits.to_list()).astype(np.float64)

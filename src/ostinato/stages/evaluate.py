@@ -27,7 +27,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     artefact, classes = read_json(paths.checkpoints(name) / "artefact.json"), read_json(paths.classes)
     task = Task(artefact["task"], tuple(classes[artefact["task"]]))
     if len(task.classes) < 2:
-        raise DataError(f"{paths.classes}: {task.name} has {len(task.classes)} class(es) and needs two; add labelled tracks")
+        raise DataError(
+            f"{paths.classes}: {task.name} has {len(task.classes)} class(es) and needs two; add labelled tracks"
+        )
     tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
     predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
