@@ -47,7 +47,8 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
     predictions : DataFrame
         track_id, fold, split, logits.
     splits : DataFrame
-        track_id, fold, split, group, evaluable.
+        track_id, fold, split, group, evaluable (whether the folds that test a
+        track's genre train it: of no concern to tags).
     tracks : DataFrame
         track_id, content_hash and the column the task is named after.
     task : Task
@@ -65,7 +66,9 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
         If predictions are missing, have another number of classes, or hold a
         test track twice.
     """
-    wanted = splits[(splits["split"] == split) & splits["evaluable"].astype(bool)]
+    wanted = splits[splits["split"] == split]
+    if task.kind == "single":
+        wanted = wanted[wanted["evaluable"].astype(bool)]
     table = wanted.merge(tracks[["track_id", "content_hash", task.name]], on="track_id", how="left")
     if task.kind == "single":
         table = table[table[task.name].isin(task.classes)]

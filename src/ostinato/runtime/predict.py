@@ -144,15 +144,14 @@ def _answers(path: Path, models: Sequence[Released]) -> list[Answer]:
     from ostinato.features._shared import AudioContext
 
     try:
-        rates = {i.sample_rate for m in models for i in m.inputs.values()}
-        contexts = {rate: AudioContext(*audio.load(path, rate)) for rate in sorted(rates)}
-        return [_answer(path, model, contexts) for model in models]
+        context = AudioContext(*audio.load(path))
+        return [_answer(path, model, context) for model in models]
     except OstinatoError as error:
         return [{"path": str(path), "error": str(error).removeprefix(f"{path}: ")}]
 
 
-def _answer(path: Path, model: Released, contexts: dict[int, Any]) -> Answer:
-    track_scores = model.scores(contexts)
+def _answer(path: Path, model: Released, context: Any) -> Answer:
+    track_scores = model.scores(context)
     return {
         "path": str(path),
         "task": model.task,

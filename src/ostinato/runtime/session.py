@@ -27,7 +27,7 @@ class Input:
     feature : str
         A file of features/.
     parameters : mapping
-        Keyword arguments of its `compute`, and ``sample_rate`` in Hz.
+        Keyword arguments of its `compute`.
     bins, channels : int
     chunk_frames : int or None
     normalise : {"frame", "track", "train", "none"}
@@ -56,20 +56,18 @@ class Input:
         plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
 
-    @property
-    def sample_rate(self) -> int:
-        """Of the audio it is computed from, in Hz."""
-        return int(self.parameters["sample_rate"])
-
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.
+
+        Parameters
+        ----------
+        context : AudioContext
 
         Returns
         -------
         np.ndarray [shape=(n_frames, n_bins), dtype=float32]
         """
-        parameters = {k: v for k, v in self.parameters.items() if k != "sample_rate"}
-        rows = registry.load("ostinato.features", self.feature).compute(context, **parameters)
+        rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
     def batch(self, rows: np.ndarray) -> np.ndarray:
@@ -148,19 +146,19 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
-    def scores(self, contexts: Mapping[int, Any]) -> np.ndarray:
+    def scores(self, context: Any) -> np.ndarray:
         """Score one track.
 
         Parameters
         ----------
-        contexts : mapping of int to AudioContext
-            The decoded track per sample rate in Hz; features that models share are computed once.
+        context : AudioContext
+            The decoded track; what several inputs or models share is computed once.
 
         Returns
         -------
         np.ndarray [shape=(n_classes,), dtype=float64]
         """
-        feeds = {name: i.batch(i.rows(contexts[i.sample_rate])) for name, i in self.inputs.items()}
+        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
         if self.level == "track":
             return scores(self._run(feeds)[0], self.kind)
         lengths = {len(feed) for feed in feeds.values()}

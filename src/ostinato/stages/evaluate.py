@@ -89,7 +89,7 @@ def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged)
     once = splits.drop_duplicates("track_id").merge(tracks[["track_id", task.name]], on="track_id")
     if task.kind == "single":
         once = once[once[task.name].isin(task.classes)]
-    n_tracks, n_evaluable = len(once), int(once["evaluable"].sum())
+    n_tracks, n_evaluable = len(once), int(once["evaluable"].sum()) if task.kind == "single" else len(once)
     return {
         "n_tracks": n_tracks,
         "n_evaluable": n_evaluable,
