@@ -6,6 +6,7 @@ keys of a stage's ``meta`` in dvc.yaml say what a scheduler must know of it:
 """
 
 import argparse
+import io
 import os
 import subprocess
 import sys
@@ -19,13 +20,14 @@ from threading import BoundedSemaphore
 from typing import Any
 
 import yaml
-from ostinato import graph
-from ostinato.errors import OstinatoError
-from ostinato.params import Params
 from prefect import Flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed, State
+
+from ostinato import graph
+from ostinato.errors import OstinatoError
+from ostinato.params import Params
 
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
@@ -145,17 +147,14 @@ def stream(command: list[str], project: Path, extra: dict[str, str] | None = Non
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        newline="",
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
+        for line in io.TextIOWrapper(process.stdout, errors="replace", newline=""):
             if line.endswith("\r"):
                 if time.monotonic() - drawn < PROGRESS_SECONDS:
                     continue
                 drawn = time.monotonic()
-            if text := line.strip():
+            if text := line.rstrip():
                 logger.info(text)
                 tail = [*tail[-19:], text] if line.endswith("\n") else tail
     return process.returncode, tail
@@ -167,7 +166,7 @@ def run_stage(stage: str, project: Path, slots: Slots, gpu: bool = False) -> Sta
     with slots.take(gpu) as variables:
         status, tail = stream(graph.dvc("repro", "--single-item", stage), project, variables)
     if status:
-        raise OstinatoError(f"{stage}: " + (tail[-1] if tail else f"exit status {status}"))
+        raise OstinatoError(f"{stage}: " + ("; ".join(tail[-2:]) or f"exit status {status}"))
     skipped = any("didn't change, skipping" in line for line in tail)
     return Completed(name=UNCHANGED) if skipped else Completed(message=f"{stage} ran")
 
@@ -226,7 +225,7 @@ class _Run:
             )
             before = [self.futures[name] for name in graph.ancestors(self.graph, stage) if name in self.futures]
             self.futures[stage] = attempt.submit(
-                stage, self.project, self._slots, bool(meta.get("gpu")), wait_for=before
+                stage, self.project, self._slots, bool(meta.get("gpu")), wait_for=before, return_state=False
             )
         wait([self.futures[stage] for stage in stages])
         return stages
@@ -235,12 +234,8 @@ class _Run:
 def main(flow: Flow[..., State]) -> None:
     """Run a flow in the working folder, up to the stage named on the command line; exit with 1 unless it completed."""
     parser = argparse.ArgumentParser(description=flow.description)
-    parser.add_argument(
-        "target",
-        nargs="?",
-        help="the last stage; default: %(default)s",
-        default=flow.parameters.properties["target"].get("default"),
-    )
+    last = flow.parameters.properties["target"].get("default")
+    parser.add_argument("target", nargs="?", default=last, help="the last stage; default: %(default)s")
     state = flow(target=parser.parse_args().target, return_state=True)
     sys.exit(0 if state.is_completed() else 1)
 

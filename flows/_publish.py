@@ -8,17 +8,21 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from prefect import Task, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
 
 from _dvc import stream
 from ostinato import graph
 from ostinato.errors import OstinatoError
 from ostinato.params import Flows
-from prefect import get_run_logger, task
-from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture
 
+P = ParamSpec("P")
+R = TypeVar("R")
 # what a run writes; DVC keeps the large of it out of git by .gitignore
 WRITTEN = ("dvc.lock", "data", "models")
+MESSAGE = "Keep the lock file and figures of a retraining run"
 _ELSEWHERE = [f":(exclude){path}" for path in WRITTEN]
 
 
@@ -39,10 +43,9 @@ def publish(project: Path, flows: Flows) -> None:
     """
     if flows.remote is None:
         return
-    again = {"retries": flows.retries, "retry_delay_seconds": flows.retry_delay_seconds}
-    pushed: PrefectFuture[None] = push_data.with_options(**again).submit(project, flows.remote)
+    pushed = _patient(push_data, flows).submit(project, flows.remote)
     if flows.branch is not None:
-        push_branch.with_options(**again).submit(project, flows.branch, wait_for=[pushed]).result()
+        _patient(push_branch, flows).submit(project, flows.branch, wait_for=[pushed], return_state=False).result()
     pushed.result()
 
 
@@ -73,6 +76,11 @@ def push_branch(project: Path, branch: str) -> str:
     if commit != tip:
         _git(project, "push", "origin", f"{commit}:refs/heads/{branch}")
     return commit
+
+
+def _patient(pushing: Task[P, R], flows: Flows) -> Task[P, R]:
+    """Try a task again as params.yaml says, since the network may fail."""
+    return pushing.with_options(retries=flows.retries, retry_delay_seconds=flows.retry_delay_seconds)
 
 
 def _tip(project: Path, branch: str) -> str | None:
@@ -106,11 +114,8 @@ def _tree(project: Path, base: str) -> str:
 
 
 def _is_ancestor(project: Path, old: str, new: str) -> bool:
-    return _git(project, "merge-base", old, new) == old if _related(project, old, new) else False
-
-
-def _related(project: Path, one: str, other: str) -> bool:
-    return subprocess.run(["git", "merge-base", one, other], cwd=project, capture_output=True).returncode == 0
+    asked = subprocess.run(["git", "merge-base", "--is-ancestor", old, new], cwd=project, capture_output=True)
+    return asked.returncode == 0
 
 
 def _git(project: Path, *arguments: str, **variables: str) -> str:

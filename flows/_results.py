@@ -1,16 +1,16 @@
 """Figures and verdict as Prefect artifacts."""
 
-import json
 from pathlib import Path
 from typing import Any
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from ostinato.files import read_json
 from ostinato.params import Params
 from ostinato.paths import Paths
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 
-def leaderboard(project: Path, params: Params) -> list[dict[str, str]]:
+def leaderboard(project: Path, params: Params) -> list[dict[str, Any]]:
     """Make a table of the candidates' figures on the test split.
 
     Parameters
@@ -50,7 +50,7 @@ def verdict(project: Path) -> str:
 
 def show_metrics(project: Path, params: Params) -> None:
     """Keep the leaderboard as an artifact of the run."""
-    create_table_artifact(key="metrics", table=json.dumps(leaderboard(project, params)), description="Test split")
+    create_table_artifact(key="metrics", table=leaderboard(project, params), description="Test split")
 
 
 def show_verdict(project: Path) -> None:

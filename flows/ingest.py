@@ -2,11 +2,12 @@
 
 from pathlib import Path
 
+from prefect import flow
+from prefect.states import State
+
 from _dvc import main, reproduce
 from ostinato import params
 from ostinato.paths import Paths
-from prefect import flow
-from prefect.states import State
 
 
 @flow(name="ingest", persist_result=False)

@@ -8,6 +8,10 @@ import hashlib
 import sys
 from pathlib import Path
 
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+from prefect.states import Failed, State
+
 from _dvc import main, reproduce, stream
 from _publish import publish
 from _results import show_metrics, show_verdict
@@ -15,9 +19,6 @@ from ostinato import params
 from ostinato.errors import OstinatoError
 from ostinato.files import replacing
 from ostinato.paths import Paths
-from prefect import flow, task
-from prefect.cache_policies import NO_CACHE
-from prefect.states import Failed, State
 
 REJECTED = 3  # what `ostinato release` exits with when a task keeps what it had
 

@@ -5,7 +5,6 @@ PREFECT_API_URL names the server; without it, one is started for as long as this
 runs, since Prefect's temporary server has no scheduler.
 """
 
-import os
 import socket
 import subprocess
 import sys
@@ -15,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from prefect import Flow, serve
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron, Schedule
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import State
+
 from ingest import ingest
 from ostinato import params
 from ostinato.errors import OstinatoError
 from ostinato.params import Flows
 from ostinato.paths import Paths
-from prefect import serve
-from prefect.deployments.runner import RunnerDeployment
-from prefect.schedules import Cron
-from prefect.settings import PREFECT_API_URL, temporary_settings
 from retrain import retrain
 from tune import tune
 
@@ -45,12 +46,19 @@ def deployments(project: Path, flows: Flows) -> list[RunnerDeployment]:
     list of RunnerDeployment
     """
     where = {"project": str(project.resolve())}
-    schedule = Cron(flows.cron, timezone=flows.timezone)
     return [
-        retrain.to_deployment("scheduled", schedule=schedule, parameters=where, concurrency_limit=1),
-        ingest.to_deployment("on-demand", parameters=where, concurrency_limit=1),
-        tune.to_deployment("on-demand", parameters=where, concurrency_limit=1),
+        _deployment(retrain, "scheduled", where, Cron(flows.cron, timezone=flows.timezone)),
+        _deployment(ingest, "on-demand", where),
+        _deployment(tune, "on-demand", where),
     ]
+
+
+def _deployment(
+    flow: Flow[..., State], name: str, parameters: dict[str, str], schedule: Schedule | None = None
+) -> RunnerDeployment:
+    made = flow.to_deployment(name, schedule=schedule, parameters=parameters, concurrency_limit=1)
+    assert isinstance(made, RunnerDeployment)  # it is a coroutine only inside an event loop
+    return made
 
 
 @contextmanager

@@ -83,7 +83,7 @@ def changes(project: Path) -> Changes:
 
 
 def parse(dot: str) -> Upstream:
-    """Read the graph that ``dvc dag --dot`` prints.
+    r"""Read the graph that ``dvc dag --dot`` prints.
 
     Parameters
     ----------
@@ -97,7 +97,7 @@ def parse(dot: str) -> Upstream:
 
     Examples
     --------
-    >>> parse('strict digraph {\\n"ingest";\\n"train@a";\\n"ingest" -> "train@a";\\n}')
+    >>> parse('strict digraph {\n"ingest";\n"train@a";\n"ingest" -> "train@a";\n}')
     {'ingest': frozenset(), 'train@a': frozenset({'ingest'})}
     """
     before: dict[str, set[str]] = {}
