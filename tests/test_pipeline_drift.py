@@ -110,7 +110,7 @@ def covers(folder: str, path: str) -> bool:
 
 def modules(project: Project) -> list[str]:
     """Every module of stages/ is a stage and the reverse; a stage is called after its module and gets its entry."""
-    files = {path.stem for path in (project.source / project.package / "stages").glob("*.py")} - {"__init__"}
+    files = {path.stem for path in (project.source / project.package / "stages").glob("[!_]*.py")}
     called = {stage.module for stage in project.stages.values()}
     return [
         *(f"stages/{name}.py is no stage of dvc.yaml" for name in sorted(files - called)),
