@@ -49,7 +49,8 @@ def test_a_stage_is_done_until_what_it_reads_changes(project: Paths) -> None:
 def test_a_killed_stage_runs_no_more(tmp_path: Path) -> None:
     """The lock goes with the process, even by SIGKILL."""
     code = (
-        "import sys, time; from pathlib import Path; from ostinato.paths import Paths; from ostinato.status import marked\n"
+        "import sys, time; from pathlib import Path; from ostinato.paths import Paths\n"
+        "from ostinato.status import marked\n"
         "with marked(Paths(Path(sys.argv[1])), 'train', 'time_mel'): print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:

@@ -9,6 +9,9 @@ import yaml
 
 from ostinato import graph
 
+# what the project's own package lacks is found in the real one
+BESIDE = "import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)\n"
+
 # stands in for the pipeline's own command line: `python -m` looks in the working folder first
 TOY = """
 import json, pathlib, sys, time
@@ -131,7 +134,7 @@ def toy(tmp_path: Path) -> Path:
     """Give a committed project of six stages that never ran."""
     project = tmp_path / "toy"
     (project / "ostinato").mkdir(parents=True)
-    (project / "ostinato" / "__init__.py").touch()
+    (project / "ostinato" / "__init__.py").write_text(BESIDE)
     (project / "ostinato" / "__main__.py").write_text(TOY)
     (project / "raw.txt").write_text("one two three")
     (project / "params.yaml").write_text(yaml.safe_dump(PARAMS))
