@@ -95,12 +95,18 @@ def chunk(rows: np.ndarray, start: int) -> np.ndarray:
 
 
 def trained(name: str, mels: list[np.ndarray], genre: np.ndarray, epochs: int, seed: int) -> torch.nn.Module:
-    """Train a network plainly, two random chunks of each clip an epoch."""
+    """Train a network plainly, two random chunks of each clip an epoch.
+
+    The learning rate ends at 0, so that the slow running means of the batch
+    normalisation catch up with the weights.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     shape, settings = {"mel": (1, BINS, FRAMES)}, SETTINGS.get(name, {})
     network = load("ostinato.architectures", name).Network(shape, int(genre.max()) + 1, **settings)
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    steps = epochs * (2 * len(mels) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
     for _ in range(epochs):
         order = np.concatenate([rng.permutation(len(mels)) for _ in range(2)])
         for batch in np.array_split(order, len(order) // BATCH):
@@ -110,6 +116,7 @@ def trained(name: str, mels: list[np.ndarray], genre: np.ndarray, epochs: int, s
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            schedule.step()
     return network.eval()
 
 
