@@ -83,6 +83,14 @@ def write_cache(folder: Path, ids: list[str], rows: list[np.ndarray]) -> None:
     store.write_meta(folder, {"kind": "mel", "parameters": {"sample_rate": 22050}, "tail": [BINS]})
 
 
+def change(folder: Path, rows: dict[str, np.ndarray | None]) -> None:
+    """Put other rows in the place of some tracks', or leave the tracks out."""
+    before = store.Store(folder)
+    ids = [e.track_id for e in store.read_index(folder) if rows.get(e.track_id, 0) is not None]
+    new = [np.asarray(rows[i] if i in rows else before.read(i), np.float16).copy() for i in ids]
+    write_cache(folder, ids, new)
+
+
 def settings(**changes: object) -> params.Params:
     """Give the parameters; a section that is named is merged."""
     merged = {**PARAMS}
@@ -94,3 +102,7 @@ def settings(**changes: object) -> params.Params:
 def bytes_of(folder: Path) -> dict[str, bytes]:
     """Read all files below a folder."""
     return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+LONGER = {"tune": {"n_trials": 4, "max_epochs": 3}, "train": {"max_epochs": 5, "patience": 2}}
+"""Departures that leave time for a kill."""

@@ -28,4 +28,7 @@ class Network(nn.Module):
 
 
 def search_space(trial):
-    return {"network": {"width": trial.suggest_int("width", 2, 8)}, "train": {"lr": trial.suggest_float("lr", 1e-3, 1e-1, log=True)}}
+    return {
+        "network": {"width": trial.suggest_int("width", 2, 8)},
+        "train": {"lr": trial.suggest_float("lr", 1e-3, 1e-1, log=True)},
+    }

@@ -1,8 +1,9 @@
 """A tiny project for the tests of training."""
 
 import pytest
-import tiny_project
 import torch
+
+import tiny_project
 
 
 @pytest.fixture

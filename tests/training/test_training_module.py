@@ -35,12 +35,12 @@ def test_every_optimiser_lowers_the_loss(name):
 
 
 def test_an_unknown_optimiser_is_told_the_known_ones():
-    with pytest.raises(ParamsError, match="optimizer 'adamm' is not known; there are adam, sgd, adagrad, adadelta"):
+    with pytest.raises(ParamsError, match=r"optimizer 'adamm' is not known; there are adam, sgd, adagrad, adadelta"):
         module(optimizer="adamm")
 
 
 def test_an_unknown_monitor_is_told_the_known_ones():
-    with pytest.raises(ParamsError, match="monitor 'accuracy' is not known; there are val_loss, val_score"):
+    with pytest.raises(ParamsError, match=r"monitor 'accuracy' is not known; there are val_loss, val_score"):
         module(monitor="accuracy")
 
 

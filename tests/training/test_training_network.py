@@ -148,7 +148,7 @@ def test_without_validation_the_last_epoch_counts(opened):
 
 
 def test_a_loss_that_is_not_finite_is_an_error_with_a_mend(opened):
-    with pytest.raises(OstinatoError, match="tiny_mel fold 0: the loss is not finite; lower train.lr"):
+    with pytest.raises(OstinatoError, match=r"tiny_mel fold 0: the loss is not finite; lower train.lr"):
         fitted(opened, lr=1e30, optimizer="sgd")
 
 
@@ -162,7 +162,7 @@ def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed
 
 def test_an_unknown_argument_of_a_network_names_the_known_ones(opened):
     settings, inputs = opened
-    with pytest.raises(OstinatoError, match="tiny_mel: network: tiny has no 'widht'; it has width, dropout"):
+    with pytest.raises(OstinatoError, match=r"tiny_mel: network: tiny has no 'widht'; it has width, dropout"):
         build(settings.having({"network": {"widht": 3}}), inputs.sources[0].inputs, 3)
 
 

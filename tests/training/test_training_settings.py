@@ -1,8 +1,8 @@
 """What a candidate is trained with: whose word counts, and what is refused."""
 
 import pytest
-import tiny_project
 
+import tiny_project
 from ostinato.errors import ParamsError
 from ostinato.training.settings import derive, fingerprint, resolve
 
@@ -25,7 +25,7 @@ def test_a_stack_reads_its_members_in_the_order_of_params():
 
 
 def test_an_unknown_candidate_is_told_the_known_ones():
-    with pytest.raises(ParamsError, match="'tiny_mell' is no candidate.*svm_mel.*tiny_mel"):
+    with pytest.raises(ParamsError, match=r"'tiny_mell' is no candidate.*svm_mel.*tiny_mel"):
         resolve(tiny_project.settings(), "tiny_mell")
 
 

@@ -58,5 +58,5 @@ def test_logits_stand_side_by_side_in_the_order_of_members():
 
 
 def test_a_track_that_the_cache_lacks_is_named():
-    with pytest.raises(DataError, match="1 tracks are absent, such as 'b'"):
+    with pytest.raises(DataError, match=r"1 tracks are absent, such as 'b'"):
         Features.of("mel", {"a": None}, ["a", "b"], 8, "frame")

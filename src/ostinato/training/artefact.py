@@ -173,7 +173,7 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Modul
         built.load_state_dict(load_file(file))
     except RuntimeError as error:
         raise DataError(
-            f"{file}: does not fit the architecture {artefact.architecture}: {error}; train {artefact.name} again"
+            f"{file}: does not fit {artefact.architecture} as it is now; train {artefact.name} again ({error})"
         ) from error
     return built.eval()
 

@@ -44,7 +44,7 @@ class Keeper(Checkpoint):
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Count on from the epochs that are done."""
-        progress = trainer.fit_loop.epoch_progress.current
+        progress: Any = trainer.fit_loop.epoch_progress.current
         progress.ready = progress.started = progress.processed = progress.completed = len(self.curve)
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:

@@ -120,8 +120,8 @@ def fit_estimator(
     empty(folder)
     for fold, rows in trained.items():
         seed = derive(settings.seed, "estimator") % 2**32
-        fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, dict(settings.network))
         task = labelled.task
+        fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
         content = estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes))
         with replacing(onnx_file(folder, fold)) as partial:
             partial.write_bytes(content)

@@ -5,10 +5,10 @@ from typing import Any
 import lightning.pytorch as L
 import numpy as np
 import torch
-import torch.nn.functional as F
 import torchmetrics.functional.classification as tm
 from torch import Tensor, nn
 
+from ostinato import losses
 from ostinato.errors import ParamsError
 from ostinato.params import Train
 from ostinato.task import Task
@@ -20,6 +20,7 @@ OPTIMIZERS: dict[str, Any] = {
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
 }
+WEIGHTS = {"single": "weight", "multi": "pos_weight"}
 MONITORS = ("val_loss", "val_score")
 MASKED = 8
 """A mask of SpecAugment covers at most one part in this many of the bins or frames."""
@@ -91,11 +92,11 @@ class Module(L.LightningModule):
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the mean loss of the task's kind."""
-        smoothing = self.options.label_smoothing
-        if self.task.kind == "single":
-            return F.cross_entropy(logits.float(), target, weight=self.class_weights, label_smoothing=smoothing)
-        target = target * (1 - smoothing) + smoothing / 2
-        return F.binary_cross_entropy_with_logits(logits.float(), target, pos_weight=self.class_weights)
+        smoothing, kind = self.options.label_smoothing, self.task.kind
+        target = target * (1 - smoothing) + smoothing / (target.shape[1] if kind == "single" else 2)
+        weighted = {} if self.class_weights is None else {WEIGHTS[kind]: self.class_weights}
+        criterion: Any = losses.loss(kind)
+        return criterion(logits.float(), target, **weighted)
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch."""
@@ -115,7 +116,7 @@ class Module(L.LightningModule):
             np.stack([self.task.pool(logits[where == i].double().numpy()) for i in range(len(tracks))])
         )
         target = self.target[tracks]
-        loss = F.cross_entropy(pooled, target.double()) if self.task.kind == "single" else _binary(pooled, target)
+        loss = losses.loss(self.task.kind)(pooled, target.double())
         score = _score(pooled, target, self.task.kind)
         monitored = loss if self.options.monitor == "val_loss" else 1 - score + loss / (1 + loss) / (2 * len(tracks))
         self.log_dict({"val_loss": loss, "val_score": score, "monitor": monitored}, sync_dist=True)
@@ -172,10 +173,6 @@ def masked(x: Tensor) -> Tensor:
         place = torch.arange(size, device=x.device).view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1])
         x = x.masked_fill((place >= start.floor()) & (place < start.floor() + width.floor()), 0)
     return x
-
-
-def _binary(logits: Tensor, target: Tensor) -> Tensor:
-    return F.binary_cross_entropy_with_logits(logits, target.double())
 
 
 def _score(logits: Tensor, target: Tensor, kind: str) -> Tensor:

@@ -67,7 +67,7 @@ def objective(
         assert x is not None
         options = {**settings.network, **choice["network"]}
         seed = derive(settings.seed, LABEL) % 2**32
-        fitted = estimator.fit(settings.load(), x[train], labelled.target[train], seed, options)
+        fitted = estimator.fit(settings.load(), x[train], labelled.target[train], seed, options, labelled.task.kind)
         return estimator.loss(fitted, x[validation], labelled.target[validation])
 
     return of_network if x is None else of_estimator

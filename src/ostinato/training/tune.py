@@ -50,7 +50,8 @@ def open_study(name: str, storage: str | None, folder: Path, pruner: str) -> opt
     """
     if pruner not in PRUNERS:
         raise ParamsError(f"tune.pruner: {pruner!r} is not known; there are {', '.join(PRUNERS)}")
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     opened: BaseStorage = _journal(folder) if storage is None else _database(storage)
     return optuna.create_study(storage=opened, study_name=name, pruner=PRUNERS[pruner](), load_if_exists=True)
 
@@ -112,7 +113,7 @@ def search(
     """
     end = time.monotonic() + (timeout or float("inf"))
     while time.monotonic() < end:
-        _fail_stale(study)
+        fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
         finished = sum(t.state in FINISHED for t in trials)
         begun = finished + sum(t.state == TrialState.RUNNING for t in trials)
@@ -122,7 +123,7 @@ def search(
             time.sleep(PATIENCE_SECONDS)
             continue
         study.sampler = optuna.samplers.TPESampler(seed=derive(seed, begun) % 2**32, constant_liar=begun > finished)
-        _one(study, objective, space, is_first=begun == 0)
+        study.optimize(_objective(objective, space, is_first=begun == 0), n_trials=1)
 
 
 def best(study: optuna.Study) -> dict[str, Any]:
@@ -148,28 +149,18 @@ def best(study: optuna.Study) -> dict[str, Any]:
     return {**chosen.user_attrs["choice"], "value": chosen.value, "n_trials": len(finished)}
 
 
-def _fail_stale(study: optuna.Study) -> None:
-    """Fail the trials of machines that fell silent; a journal has no heartbeats."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        fail_stale_trials(study)
+def _objective(objective: Any, space: Any, *, is_first: bool) -> Callable[[Trial], float]:
+    def worth(trial: Trial) -> float:
+        choice = DEFAULTS if is_first else {**DEFAULTS, **space(trial)}
+        trial.set_user_attr("choice", choice)
+        try:
+            return objective(choice, trial)
+        except OstinatoError as error:
+            if is_first or isinstance(error, ParamsError):
+                raise
+            raise optuna.TrialPruned(str(error)) from error
 
-
-def _one(study: optuna.Study, objective: Any, space: Any, *, is_first: bool) -> None:
-    trial = study.ask()
-    choice = DEFAULTS if is_first else {**DEFAULTS, **space(trial)}
-    trial.set_user_attr("choice", choice)
-    try:
-        value = objective(choice, trial)
-    except optuna.TrialPruned:
-        study.tell(trial, state=TrialState.PRUNED)
-    except OstinatoError as error:
-        if is_first or isinstance(error, ParamsError):
-            study.tell(trial, state=TrialState.FAIL)
-            raise
-        study.tell(trial, state=TrialState.PRUNED)
-    else:
-        study.tell(trial, value)
+    return worth
 
 
 def _journal(folder: Path) -> JournalStorage:
