@@ -1,1 +1,70 @@
+"""Where tracks come from: one file per dataset, its name is the plugin's name.
 
+A plugin is a module with
+
+- a docstring: size, origin, licence, paper;
+- ``LICENSE``, ``CITATION``, ``SOURCE``: str;
+- ``class Options(pydantic.BaseModel, frozen=True, extra="forbid")``: its own
+  keys of the section ``dataset`` in params.yaml;
+- ``tracks(root, options, *, seed, workers) -> DataFrame``: one row per track,
+  with `track_id` (unique) and `path` (below `root`, POSIX) at least, and of
+  `ostinato.tracks.COLUMNS` what it knows; missing columns are filled with
+  "unknown". What stands below `root` is read, never written over; a plugin
+  that makes or fetches its audio adds what is absent.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ostinato import registry
+from ostinato.errors import ParamsError
+from ostinato.paths import Paths
+
+ENVIRONMENT = "OSTINATO_DATASET_PATH"
+
+
+def dataset_root(paths: Paths, dataset: Any) -> Path:
+    """Find the folder that holds a dataset's audio.
+
+    Parameters
+    ----------
+    paths : Paths
+    dataset : params.Dataset
+        `path` may be absolute or relative to the project's root; without it
+        the environment's OSTINATO_DATASET_PATH counts, else data/raw/<name>.
+
+    Returns
+    -------
+    Path
+    """
+    chosen = dataset.path or os.environ.get(ENVIRONMENT)
+    return paths.root / Path(chosen).expanduser() if chosen else paths.raw(dataset.name)
+
+
+def load(dataset: Any) -> tuple[Any, Any]:
+    """Load a dataset's plugin and check the options meant for it.
+
+    Parameters
+    ----------
+    dataset : params.Dataset
+
+    Returns
+    -------
+    plugin : module
+    options : plugin.Options
+
+    Raises
+    ------
+    ParamsError
+        If the plugin has no such option, or one has the wrong type.
+    """
+    plugin = registry.load("ostinato.datasets", dataset.name)
+    try:
+        return plugin, plugin.Options(**dataset.options)
+    except ValidationError as error:
+        problems = "; ".join(f"dataset.{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+        known = ", ".join(plugin.Options.model_fields)
+        raise ParamsError(f"{problems} (options of {dataset.name}: {known or 'none'})") from error

@@ -1,1 +1,108 @@
+"""Kinds of feature: a module each, its file name is the kind.
 
+A kind has `SOURCE`, what of a track it is computed from, and ``compute(context,
+*, sample_rate=None, ...)``, which returns the rows that the cache holds, frames
+first, shape (n_frames, bins); decibels *before* standardising, since how to
+standardise belongs to the candidate. Its keyword defaults are the published
+values; params.yaml lists departures. Modules whose name starts with an
+underscore are shared between kinds; their intermediate results are shared too,
+through the context.
+"""
+
+import ast
+import hashlib
+import importlib.util
+import inspect
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ostinato import registry
+from ostinato.errors import ParamsError
+
+
+def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> dict[str, Any]:
+    """Complete a kind's parameters by its defaults.
+
+    Parameters
+    ----------
+    kind : str
+        The name of a module of this package.
+    departures : mapping
+        What params.yaml says of the kind.
+    sample_rate : int
+        In Hz, where the kind does not set its own.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of the kind's ``compute``.
+
+    Raises
+    ------
+    OstinatoError
+        If there is no such kind, or it takes no such parameter.
+
+    Examples
+    --------
+    >>> parameters("mel", {"n_mels": 96}, 12000)["n_mels"]
+    96
+    """
+    signature = inspect.signature(registry.load(__name__, kind).compute)
+    defaults = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
+    if unknown := sorted(set(departures) - set(defaults)):
+        raise ParamsError(
+            f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is no parameter; there are {', '.join(defaults)}"
+        )
+    complete = defaults | dict(departures)
+    if "sample_rate" in complete:
+        complete["sample_rate"] = complete["sample_rate"] or sample_rate
+    return complete
+
+
+def fingerprint(module: str) -> str:
+    """Hash the code of a module and of what it shares, comments and docstrings aside.
+
+    Parameters
+    ----------
+    module : str
+        Dotted name of a module of this package, or of any below ``ostinato``.
+
+    Returns
+    -------
+    str
+        SHA-256 in hexadecimal. It covers the modules of this package that the
+        module imports, and those that they import.
+    """
+    seen: dict[str, str] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        if name not in seen:
+            tree = _parsed(name)
+            waiting += [m for m in _imports(tree) if m.startswith(f"{__name__}._")]
+            seen[name] = ast.dump(tree)
+    return hashlib.sha256("\n".join(seen[name] for name in sorted(seen)).encode()).hexdigest()
+
+
+def _parsed(module: str) -> ast.Module:
+    """Parse a module's source and leave its docstrings out."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ParamsError(f"{module}: there is no such module; install ostinato again")
+    tree = ast.parse(Path(spec.origin).read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return tree
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """Name the modules that a module may import."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            if node.module == __name__:
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)

@@ -1,0 +1,206 @@
+"""Anybody's folder of audio: a directory per genre, a table beside it, or both.
+
+Size, origin, licence and paper are those of what lies there. Without a table,
+the first directory below the root is the genre (GTZAN's layout). A table (CSV,
+TSV or Parquet) adds genre, tags, artist, album and more: its rows join on a
+column `path` if it has one, else its `track_id` is a file's name without the
+suffix. Where the table has a genre, the directories no longer count.
+"""
+
+import logging
+import os
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+from pydantic import BaseModel
+
+from ostinato.audio import SUFFIXES
+from ostinato.errors import DataError
+
+LICENSE = "as the owner of the folder holds it"
+CITATION = ""
+SOURCE = "the folder that dataset.path names"
+
+NUMBERS = ("year", "latitude", "longitude")
+TEXTS = ("genre", "artist", "album", "title", "lyrics", "cover", "split")
+SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
+SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
+READERS = {".csv": ",", ".tsv": "\t"}
+
+log = logging.getLogger(__name__)
+
+
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """Keys of `dataset` that are the folder's own.
+
+    Parameters
+    ----------
+    table : str, optional
+        A CSV, TSV or Parquet file; absolute, below the root, or below the working folder.
+    columns : dict
+        Our name to the table's, such as ``{artist: artist_group}``.
+    tags_separator : str
+        What stands between the tags of a cell.
+    """
+
+    table: str | None = None
+    columns: dict[str, str] = {}
+    tags_separator: str = ";"
+
+
+def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
+    """List the audio files below a folder with what is known of them.
+
+    Parameters
+    ----------
+    root : Path
+    options : Options
+    seed, workers : int
+        Of no use here.
+
+    Returns
+    -------
+    DataFrame
+        `track_id` and `path` (the same), `genre`, and what the table tells; sorted by path.
+
+    Raises
+    ------
+    DataError
+        If there is no audio, or the table cannot be read or joined.
+    """
+    files = pd.DataFrame({"path": _audio_files(root)})
+    files.insert(0, "track_id", files["path"])
+    files["genre"] = [PurePosixPath(p).parts[0] if "/" in p else None for p in files["path"]]
+    if options.table is None:
+        return files
+    where = _locate(root, options.table)
+    table = _renamed(_read(where), options.columns, where)
+    return _joined(files, _typed(table, options.tags_separator, where), root, where)
+
+
+def _audio_files(root: Path) -> list[str]:
+    """Walk a folder in order; what is hidden or no audio is passed over."""
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; let dataset.path name the one that holds the audio")
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
+
+    found = []
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        found += [str(here / name) for name in names if _is_audio(name)]
+    sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
+    if len(sound) < len(found):
+        log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
+    if not sound:
+        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
+    return sound
+
+
+def _is_audio(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def _locate(root: Path, table: str) -> Path:
+    for path in (root / table, Path(table)):
+        if path.is_file():
+            return path
+    raise DataError(f"dataset.table: {table} is neither below {root} nor below the working folder")
+
+
+def _read(path: Path) -> pd.DataFrame:
+    """Read every cell as text; an empty cell is unknown."""
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        separator = READERS.get(path.suffix.lower(), ",")
+        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as a table in UTF-8 ({str(error).strip()}); mend it") from error
+    header = [str(name).strip() for name in rows.iloc[0]]
+    if len(set(header)) < len(header):
+        doubled = sorted({name for name in header if header.count(name) > 1})
+        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
+    table = rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
+    return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def _renamed(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:
+    """Give the table's columns our names and drop the rest."""
+    known = ("path", "track_id", "tags", *TEXTS, *NUMBERS)
+    for ours, theirs in columns.items():
+        if ours not in known:
+            raise DataError(f"dataset.columns: {ours!r} is no column of ours; there are {', '.join(known)}")
+        if theirs not in table:
+            raise DataError(f"{where}: has no column {theirs!r}; it has {', '.join(map(str, table.columns))}")
+    taken = {name: columns.get(name, name) for name in known}
+    return pd.DataFrame({ours: table[theirs] for ours, theirs in taken.items() if theirs in table})
+
+
+def _typed(table: pd.DataFrame, separator: str, where: Path) -> pd.DataFrame:
+    """Turn cells into text, numbers, lists and our words for splits."""
+    table = table.copy()
+    for name in TEXTS:
+        if name in table:
+            table[name] = pd.Series([_text(cell) for cell in table[name]], dtype="str")
+    for name in NUMBERS:
+        if name in table:
+            numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
+            _refuse_rows(table, name, numbers.isna() & table[name].notna(), "is no number", where)
+            table[name] = numbers
+    if "split" in table:
+        words = table["split"].str.lower().map(SPLITS)
+        _refuse_rows(table, "split", words.isna() & table["split"].notna(), f"is none of {', '.join(SPLITS)}", where)
+        table["split"] = words
+    if "tags" in table:
+        table["tags"] = [_tags(cell, separator) for cell in table["tags"]]
+    return table
+
+
+def _text(cell: object) -> str | None:
+    return None if cell is None or cell is pd.NA or cell != cell else str(cell)
+
+
+def _tags(cell: Any, separator: str) -> list[str]:
+    """Split a cell of text; a list of Parquet is one already."""
+    if isinstance(cell, str):
+        cell = cell.split(separator)
+    return sorted({tag.strip() for tag in cell if tag.strip()}) if pd.api.types.is_list_like(cell) else []
+
+
+def _refuse_rows(table: pd.DataFrame, column: str, wrong: pd.Series, why: str, where: Path) -> None:
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        raise DataError(f"{where}: row {row + 2}: {column} {table[column].iloc[row]!r} {why}; mend or empty the cell")
+
+
+def _joined(files: pd.DataFrame, table: pd.DataFrame, root: Path, where: Path) -> pd.DataFrame:
+    """Put the table's columns beside the files they speak of."""
+    by_path = "path" in table
+    if not by_path and "track_id" not in table:
+        raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns")
+    names = files["path"] if by_path else files["path"].map(lambda path: PurePosixPath(path).stem)
+    key = names.map(_plain)
+    rows = table["path" if by_path else "track_id"].map(_plain).str.removeprefix(f"{root.as_posix()}/")
+    for keys, what in ((key, "files are called"), (rows.dropna(), "rows speak of")):
+        if keys.duplicated().any():
+            mend = "keep one" if by_path else "give the table a column path"
+            raise DataError(f"{where}: two {what} {keys[keys.duplicated()].iloc[0]!r}; {mend}")
+    extra = table.drop(columns=["path", "track_id"], errors="ignore").set_index(rows)
+    here = key.isin(extra.index)
+    if not here.any():
+        raise DataError(f"{where}: no row names a file here, such as {key.iloc[0]!r}; see dataset.columns")
+    if not here.all():
+        log.warning("%s: %d of %d files have no row, such as %s", where, (~here).sum(), len(here), key[~here].iloc[0])
+    kept = files.drop(columns="genre") if "genre" in extra else files
+    return pd.concat([kept, extra.reindex(key).reset_index(drop=True)], axis=1)
+
+
+def _plain(name: object) -> str | None:
+    """Compare names whatever the system that wrote them."""
+    text = _text(name)
+    return text and unicodedata.normalize("NFC", text.replace("\\", "/").removeprefix("./"))

@@ -1,0 +1,54 @@
+"""What must hold of the collection once its broken tracks are out: enough is left, of at least two classes."""
+
+from typing import Any
+
+import pandas as pd
+from great_expectations import expectations as gxe
+from great_expectations.expectations.expectation import Expectation
+
+
+def prepared(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
+    """Say of each track whether it is sound, and what it is labelled if so.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `track_id`, `genre`, `tags`.
+    broken : Series of bool
+
+    Returns
+    -------
+    DataFrame
+        `sound` and `label`: the genre, or the tags in a collection without genres.
+    """
+    if tracks["genre"].notna().any():
+        label = tracks["genre"].astype(object)
+    else:
+        label = pd.Series(["; ".join(tags) or None for tags in tracks["tags"]], dtype=object, index=tracks.index)
+    return pd.DataFrame({"track_id": tracks["track_id"], "sound": ~broken, "label": label.where(~broken, None)})
+
+
+def suite(bounds: Any) -> list[Expectation]:
+    """Expect a collection worth going on with.
+
+    Parameters
+    ----------
+    bounds : params.Validate
+
+    Returns
+    -------
+    list of Expectation
+        Each of the whole table.
+    """
+    share = f"more than {bounds.max_broken_share:.0%} of the tracks are broken (validate.max_broken_share)"
+    return [
+        gxe.ExpectColumnDistinctValuesToContainSet(
+            column="sound", value_set=[True], meta={"reason": "no track is left"}
+        ),
+        gxe.ExpectColumnValuesToBeInSet(
+            column="sound", value_set=[True], mostly=1 - bounds.max_broken_share, meta={"reason": share}
+        ),
+        gxe.ExpectColumnUniqueValueCountToBeBetween(
+            column="label", min_value=2, meta={"reason": "fewer than two classes are left"}
+        ),
+    ]

@@ -1,0 +1,183 @@
+"""What kinds of audio share: one decode, one STFT, the decibel scale.
+
+The recipe is librosa's (McFee et al., "librosa: Audio and music signal analysis
+in Python", 2015) with centred, reflected frames and a Hann window, in single
+precision throughout.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import scipy.fft
+import soxr
+
+from ostinato.errors import DataError
+
+BLOCK = 32
+AMIN = 1e-10
+TOP_DB = 80.0
+
+
+class AudioContext:
+    """One decoded clip and all that was computed from it.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n_samples,)]
+        Mono.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    DataError
+        If there is no sample, or one is NaN or infinite.
+    """
+
+    def __init__(self, y: np.ndarray, sample_rate: int) -> None:
+        self.y = np.ascontiguousarray(y, np.float32)
+        self.sample_rate = sample_rate
+        self._known: dict[Hashable, Any] = {}
+        if self.y.ndim != 1 or not self.y.size:
+            raise DataError(f"audio of shape {self.y.shape}: needs one channel and at least one sample")
+        if not np.isfinite(self.y).all():
+            raise DataError("audio has samples that are NaN or infinite; repair or leave out the file")
+
+    def at(self, sample_rate: int | None) -> "AudioContext":
+        """Give the clip at another rate, resampled once.
+
+        Parameters
+        ----------
+        sample_rate : int or None
+            In Hz; None: as it is.
+        """
+        if sample_rate in (None, self.sample_rate):
+            return self
+        return self.once(_resampled, sample_rate=sample_rate)
+
+    def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+        """Call ``function(self, **parameters)``, or recall what it returned.
+
+        Parameters
+        ----------
+        function : callable
+        **parameters
+            Its keyword arguments.
+        """
+        key = (function, *sorted(parameters.items()))
+        if key not in self._known:
+            self._known[key] = function(self, **parameters)
+        return self._known[key]
+
+
+def _resampled(context: AudioContext, *, sample_rate: int) -> AudioContext:
+    """Resample a clip, one sample at least."""
+    y = soxr.resample(context.y, context.sample_rate, sample_rate)
+    return AudioContext(y if y.size else context.y[:1], sample_rate)
+
+
+def framed(y: np.ndarray, length: int, hop_length: int) -> np.ndarray:
+    """Cut a signal into frames centred at multiples of the hop; the ends are reflected.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n_samples,)]
+    length : int
+        Samples of a frame, even.
+    hop_length : int
+
+    Returns
+    -------
+    np.ndarray [shape=(1 + n_samples // hop_length, length)]
+        A view of the padded signal.
+
+    Examples
+    --------
+    >>> framed(np.arange(5), 4, 2)
+    array([[2, 1, 0, 1],
+           [0, 1, 2, 3],
+           [2, 3, 4, 3]])
+    """
+    padded = np.pad(y, length // 2, mode="reflect")
+    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop_length]
+
+
+@lru_cache(maxsize=16)
+def hann(length: int) -> np.ndarray:
+    """Give a periodic Hann window.
+
+    Parameters
+    ----------
+    length : int
+
+    Returns
+    -------
+    np.ndarray [shape=(length,), dtype=float32]
+    """
+    return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
+
+
+def power_spectrogram(context: AudioContext, *, n_fft: int, hop_length: int) -> np.ndarray:
+    """Square the magnitude of the short-time Fourier transform.
+
+    Parameters
+    ----------
+    context : AudioContext
+    n_fft : int
+        Samples of a frame and of its window.
+    hop_length : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
+    """
+    frames = framed(context.y, n_fft, hop_length)
+    power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
+    for start in range(0, len(frames), BLOCK):
+        windowed = frames[start : start + BLOCK] * hann(n_fft)
+        spectrum = scipy.fft.rfft(windowed, axis=-1, overwrite_x=True)
+        part = power[start : start + BLOCK]
+        np.square(spectrum.real, out=part)
+        part += np.square(spectrum.imag)
+    return power
+
+
+def decibels(power: np.ndarray) -> np.ndarray:
+    """Turn power into decibels, at most 80 below the clip's loudest value.
+
+    Parameters
+    ----------
+    power : np.ndarray [shape=(n_frames, bins), dtype=float32]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, bins), dtype=float32]
+        In dB of full scale; what lies below 1e-10 counts as 1e-10.
+
+    Examples
+    --------
+    >>> decibels(np.float32([[1.0, 0.1, 0.0]])).round(3)
+    array([[  0., -10., -80.]], dtype=float32)
+    """
+    db = np.maximum(power, np.float32(AMIN))
+    np.log(db, out=db)
+    db *= np.float32(10 / np.log(10))
+    return np.maximum(db, db.max() - np.float32(TOP_DB), out=db)
+
+
+def stft_decibels(context: AudioContext, *, n_fft: int, hop_length: int) -> np.ndarray:
+    """Give the spectrogram in decibels.
+
+    Parameters
+    ----------
+    context : AudioContext
+    n_fft, hop_length : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
+        In dB.
+    """
+    return decibels(context.once(power_spectrogram, n_fft=n_fft, hop_length=hop_length))

@@ -1,0 +1,41 @@
+"""Magnitude of the constant-Q transform in decibels: a pitch axis of 24 bins an octave from C1."""
+
+import numpy as np
+
+from ostinato.features._constant_q import constant_q
+from ostinato.features._shared import AudioContext, decibels
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext,
+    *,
+    sample_rate: int | None = None,
+    hop_length: int = 1024,
+    f_min: float = 32.70319566257483,
+    n_bins: int = 168,
+    bins_per_octave: int = 24,
+) -> np.ndarray:
+    """Compute the constant-Q transform.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; default: the context's.
+    hop_length : int
+        In samples.
+    f_min : float
+        Centre of the lowest bin in Hz; default: C1.
+    n_bins, bins_per_octave : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        In dB, at most 80 below the clip's loudest value.
+    """
+    magnitude = context.at(sample_rate).once(
+        constant_q, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
+    )
+    return decibels(np.square(magnitude))

@@ -1,0 +1,58 @@
+"""Cepstral coefficients of the mel spectrogram in decibels (orthonormal DCT-II), the first dropped."""
+
+from functools import lru_cache
+
+import numpy as np
+
+from ostinato.features._mel import mel_decibels
+from ostinato.features._shared import AudioContext
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext,
+    *,
+    sample_rate: int | None = None,
+    n_fft: int = 4096,
+    hop_length: int = 1024,
+    n_mels: int = 256,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    n_mfcc: int = 13,
+    n_dropped: int = 1,
+) -> np.ndarray:
+    """Compute mel-frequency cepstral coefficients.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; default: the context's.
+    n_fft, hop_length : int
+        In samples.
+    n_mels : int
+    f_min, f_max : float
+        Edges of the lowest and highest band in Hz; `f_max` None: half the sample rate.
+    n_mfcc : int
+        Coefficients computed.
+    n_dropped : int
+        Of these, how many are dropped from the first on; the first is loudness.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mfcc - n_dropped), dtype=float32]
+    """
+    mel = context.at(sample_rate).once(
+        mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
+    )
+    return mel @ _cosines(n_mels)[:, n_dropped:n_mfcc]
+
+
+@lru_cache(maxsize=8)
+def _cosines(n_mels: int) -> np.ndarray:
+    """Give the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
+    angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mels))
+    matrix = np.cos(angle) * np.sqrt(2 / n_mels)
+    matrix[:, 0] /= np.sqrt(2)
+    return matrix.astype(np.float32)

@@ -1,0 +1,28 @@
+"""Magnitude of the short-time Fourier transform in decibels, as in the thesis on genre, tags and recommendation."""
+
+import numpy as np
+
+from ostinato.features._shared import AudioContext, stft_decibels
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext, *, sample_rate: int | None = None, n_fft: int = 4096, hop_length: int = 1024
+) -> np.ndarray:
+    """Compute the spectrogram.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; default: the context's.
+    n_fft, hop_length : int
+        In samples.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
+        In dB of full scale, at most 80 below the clip's loudest value.
+    """
+    return context.at(sample_rate).once(stft_decibels, n_fft=n_fft, hop_length=hop_length)

@@ -1,0 +1,41 @@
+"""The lower half of the spectrogram in decibels: what stft gives, without its upper bins."""
+
+import numpy as np
+
+from ostinato.features._shared import AudioContext, stft_decibels
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext,
+    *,
+    sample_rate: int | None = None,
+    n_fft: int = 4096,
+    hop_length: int = 1024,
+    standardised: bool = False,
+) -> np.ndarray:
+    """Compute the lower half of the spectrogram.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; default: the context's.
+    n_fft, hop_length : int
+        In samples.
+    standardised : bool
+        Give each frame mean 0 and deviation 1 over *all* bins before the upper
+        half is dropped, as published; its candidates then say ``normalise: none``.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_fft // 4), dtype=float32]
+        In dB of full scale, at most 80 below the loudest value of all bins.
+    """
+    db = context.at(sample_rate).once(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+    lower = db[:, : n_fft // 4]
+    if not standardised:
+        return lower
+    spread = db.std(axis=1, keepdims=True)
+    return (lower - db.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)

@@ -1,0 +1,200 @@
+"""From a listing to numbered and measured tracks: what is old is kept, what is new is decoded once."""
+
+import hashlib
+import inspect
+import itertools
+from contextlib import suppress
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from ostinato import audio, compute, tables
+from ostinato.errors import DataError, OstinatoError, ParamsError
+
+BATCH = 1_000
+LEAST = 16
+CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
+
+
+def complete(listing: pd.DataFrame) -> pd.DataFrame:
+    """Give a plugin's listing all columns, with "unknown" where it says nothing.
+
+    Parameters
+    ----------
+    listing : DataFrame
+        With `track_id` and `path` at least.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `tables.LISTED`.
+
+    Raises
+    ------
+    DataError
+        If a track_id stands twice.
+    """
+    frame = listing.reindex(columns=list(tables.LISTED)).reset_index(drop=True)
+    twice = frame["track_id"].duplicated()
+    if twice.any():
+        raise DataError(f"track_id {frame['track_id'][twice].iloc[0]!r} stands twice; name each track once")
+    frame["tags"] = [sorted(tags) if pd.api.types.is_list_like(tags) else [] for tags in frame["tags"]]
+    for name in ("year", "latitude", "longitude"):
+        frame[name] = frame[name].astype("float64")
+    return frame
+
+
+def chosen(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFrame:
+    """Keep the tracks of some genres.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+    classes : list of str, optional
+        Default: all tracks.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    ParamsError
+        If a genre has no track.
+    """
+    if classes is None:
+        return tracks
+    there = set(tracks["genre"].dropna())
+    absent = sorted(set(classes) - there)
+    if absent:
+        raise ParamsError(f"dataset.classes: no track is {absent[0]!r}; there are {', '.join(sorted(there))}")
+    return tracks[tracks["genre"].isin(classes)].reset_index(drop=True)
+
+
+def numbered(track_ids: pd.Series, known: pd.DataFrame, first_free: int) -> tuple[list[int], int]:
+    """Give each track its ordinal: its old one, or the next that nobody ever had.
+
+    Parameters
+    ----------
+    track_ids : Series of str
+    known : DataFrame
+        `track_id` and `ordinal` of the tracks there were.
+    first_free : int
+        No ordinal given so far reaches it.
+
+    Returns
+    -------
+    ordinals : list of int
+    first_free : int
+        For the next time.
+
+    Examples
+    --------
+    >>> known = pd.DataFrame({"track_id": ["a", "b"], "ordinal": [0, 1]})
+    >>> numbered(pd.Series(["b", "c"]), known, 2)
+    ([1, 2], 3)
+    """
+    ordinals = dict(zip(known["track_id"], known["ordinal"].astype(int), strict=True))
+    free = itertools.count(max([first_free, *(o + 1 for o in ordinals.values())]))
+    given = [ordinals[t] if t in ordinals else next(free) for t in track_ids]
+    return given, next(free)
+
+
+def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Settings) -> pd.DataFrame:
+    """Measure the files of tracks, decoding only those that changed since the last time.
+
+    Parameters
+    ----------
+    root : Path
+        The folder below which the paths lie.
+    tracks : DataFrame
+        With `track_id` and `path`.
+    cache : Path
+        What was measured before, with each file's size and time; written every
+        1000 files, so that a run that is killed goes on where it stopped.
+    settings : compute.Settings
+        Processes or cluster.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `tables.FILES`, in the order of `tracks`.
+    """
+    rows = _remembered(cache)
+    new = [path for path in tracks["path"] if path not in rows or _stat(root / path) != _seen(rows[path])]
+    with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
+        for start in range(0, len(new), BATCH):
+            batch = new[start : start + BATCH]
+            for row in compute.map(partial(measure, root), batch, settings, least=LEAST):
+                rows[row["path"]] = row
+                progress.update()
+            tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
+    frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
+    return frame.assign(track_id=tracks["track_id"].to_numpy())
+
+
+def measure(root: Path, path: str) -> dict[str, Any]:
+    """Hash and decode one file.
+
+    Parameters
+    ----------
+    root : Path
+    path : str
+        Relative to `root`.
+
+    Returns
+    -------
+    dict
+        A row of `tables.FILES`, without its track, and `mtime_ns`. What cannot
+        be read has an `error`; nothing is raised.
+    """
+    n_bytes, mtime_ns = _stat(root / path)
+    try:
+        with open(root / path, "rb") as file:
+            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        content_hash = None
+    row = {"path": path, "n_bytes": n_bytes, "mtime_ns": mtime_ns, "content_hash": content_hash}
+    return row | asdict(audio.measure(root / path))
+
+
+def cache_name(root: Path) -> str:
+    """Name the cache of measurements of a folder; another way to measure is another cache.
+
+    Parameters
+    ----------
+    root : Path
+
+    Returns
+    -------
+    str
+    """
+    key = f"{root.resolve()}\0{inspect.getsource(audio)}"
+    return f"files-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+
+
+def _remembered(cache: Path) -> dict[str, dict[str, Any]]:
+    """Read the cache; one that is absent or broken is as good as empty."""
+    if not cache.exists():
+        return {}
+    with suppress(OstinatoError, KeyError):
+        rows = tables.read(cache)[CACHE.names].astype({"error": object, "content_hash": object})
+        return {row["path"]: row for row in rows.to_dict("records")}
+    return {}
+
+
+def _seen(row: dict[str, Any]) -> tuple[int, int]:
+    return row["n_bytes"], row["mtime_ns"]
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return 0, 0
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,389 @@
+"""Parting tracks so that no artist, album or copy stands on both sides.
+
+Tracks that share an artist, an album or every byte are one *group* (a
+connected component), and a group stands in one *part*. A holdout has the parts
+train, validation and test. With k folds there are k parts: fold i tests part
+i, validates on part i + 1 and trains on the rest, so the test parts tile the
+set. Groups are given out largest first, each to the part where its genres are
+missing, else where they are shortest of their share; chance, seeded by the
+group's name, decides between equals.
+
+When the collection grows, what was given out stays. A newcomer joins the part
+in which its artist, album or copy stands; one that ties together two parts is
+left out and named, so that the law holds without moving anything.
+
+A genre needs a group to train on, one to validate on and one to test on. One
+with fewer groups is *scarce*: it stays in training (`scarce: train`), or is
+tested all the same (`scarce: test`), and either way is not evaluable unless
+each of its tests finds it in training.
+"""
+
+import hashlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ostinato.errors import DataError, ParamsError
+
+NAMES = ("train", "validation", "test")
+NEEDED = len(NAMES)
+PINNED = -1
+FREE = -2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How tracks are to be parted.
+
+    Parameters
+    ----------
+    folds : int
+        0: one holdout.
+    group_by : {"artist", "track"}
+        ``track`` keeps only copies together.
+    validation, test : float
+        Shares of a holdout.
+    scarce : {"train", "test"}
+        Where genres of fewer than three groups go.
+    seed : int
+
+    Raises
+    ------
+    ParamsError
+        If a part would be empty.
+    """
+
+    folds: int = 0
+    group_by: Literal["artist", "track"] = "artist"
+    validation: float = 0.2
+    test: float = 0.2
+    scarce: Literal["train", "test"] = "train"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.folds in range(1, NEEDED):
+            raise ParamsError(f"split.folds: {self.folds} leaves nothing to train on; give 0 or 3 and more")
+        if self.validation + self.test >= 1:
+            raise ParamsError("split.validation + split.test: leave nothing to train on; give less than 1")
+
+    @property
+    def shares(self) -> np.ndarray:
+        """Share of each part [shape=(n_parts,)]."""
+        if self.folds:
+            return np.full(self.folds, 1 / self.folds)
+        return np.array([1 - self.validation - self.test, self.validation, self.test])
+
+    @property
+    def pinned(self) -> int:
+        """The part that only trains."""
+        return PINNED if self.folds else 0
+
+    def splits(self, part: int) -> list[str]:
+        """Name the split in which a part stands, fold by fold."""
+        if not self.folds:
+            return [NAMES[part]]
+        validated = (part - 1) % self.folds
+        return [
+            "test" if part == f else "validation" if part >= 0 and f == validated else "train"
+            for f in range(self.folds)
+        ]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A split.
+
+    Parameters
+    ----------
+    splits : DataFrame
+        track_id, fold, split, group, evaluable; a row per track and fold.
+    excluded : dict
+        track_id to the reason for which it is in no split.
+    """
+
+    splits: pd.DataFrame
+    excluded: dict[str, str]
+
+
+def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> Drawn:
+    """Part tracks, keeping what was given out before.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        ordinal, track_id, genre, tags, artist, album, content_hash.
+    plan : Plan
+    old : DataFrame, optional
+        The splits so far, drawn by the same plan.
+
+    Returns
+    -------
+    Drawn
+        Rows sorted by ordinal, then fold.
+    """
+    tracks = tracks.sort_values("ordinal", ignore_index=True)
+    keys = _keys(tracks, plan.group_by)
+    given, excluded = _admit(tracks["track_id"].tolist(), keys, {} if old is None else _parts(old, plan))
+    stays = ~tracks["track_id"].isin(excluded).to_numpy()
+    tracks, given = tracks[stays].reset_index(drop=True), given[stays]
+    groups = components([k for k, kept in zip(keys, stays, strict=True) if kept])
+    names = _names(tracks, groups)
+    parts = _give_out(groups, names, _labels(tracks), given, plan)
+    return Drawn(_long(tracks, names[groups], parts, plan), excluded)
+
+
+def official(tracks: pd.DataFrame, group_by: str) -> tuple[pd.DataFrame, int]:
+    """Take the split that the dataset's authors published, as it is.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `split`; tracks without one are left out, as their authors left them out.
+    group_by : {"artist", "track"}
+        What makes a group.
+
+    Returns
+    -------
+    splits : DataFrame
+    n_leaks : int
+        Groups that the authors put in two splits.
+
+    Raises
+    ------
+    DataError
+        If a split has no track.
+    """
+    tracks = tracks[tracks["split"].notna()].sort_values("ordinal", ignore_index=True)
+    for name in NAMES:
+        if name not in set(tracks["split"]):
+            raise DataError(f"split.official: no track is in {name}; add it to the table or set official: false")
+    groups = components(_keys(tracks, group_by))
+    names = _names(tracks, groups)
+    parts = tracks["split"].map(NAMES.index).to_numpy()
+    n_leaks = int((pd.Series(parts).groupby(groups).nunique() > 1).sum())
+    return _long(tracks, names[groups], parts, Plan()), n_leaks
+
+
+def describe(tracks: pd.DataFrame, splits: pd.DataFrame, name: str, min_tag_tracks: int) -> dict[str, Any]:
+    """Say what a split is: its classes, its name, its hash and its figures.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With track_id, genre, tags.
+    splits : DataFrame
+    name : str
+    min_tag_tracks : int
+        A tag of fewer tracks is no class.
+
+    Returns
+    -------
+    dict
+        `ceiling` is the share of tests whose genre the same fold trains.
+    """
+    rows = splits.merge(tracks[["track_id", "genre"]], on="track_id")
+    tests = rows[(rows["split"] == "test") & rows["genre"].notna()]
+    here = tracks[tracks["track_id"].isin(splits["track_id"])]
+    n_of_tag = here["tags"].explode().value_counts()
+    first = splits.drop_duplicates("track_id")
+    return {
+        "genre": sorted(here["genre"].dropna().unique().tolist()),
+        "tags": sorted(n_of_tag[n_of_tag >= min_tag_tracks].index.tolist()),
+        "name": name,
+        "hash": hashlib.sha256(splits[["track_id", "fold", "split"]].to_csv(index=False).encode()).hexdigest(),
+        "n_tracks": len(first),
+        "n_evaluable": int(first["evaluable"].sum()),
+        "not_evaluable": sorted(set(rows["genre"][~rows["evaluable"]].dropna())),
+        "ceiling": float(_trained(rows, tests).mean()) if len(tests) else 1.0,
+    }
+
+
+def name(plan: Plan, tracks: pd.DataFrame) -> str:
+    """Name a split, honest about what may leak.
+
+    Examples
+    --------
+    >>> name(Plan(folds=5, group_by="track"), pd.DataFrame({"artist": ["a"]}))
+    '5 folds by track (artists leak)'
+    """
+    how = f"{plan.folds} folds" if plan.folds else "holdout"
+    if plan.group_by == "track":
+        return f"{how} by track (artists leak)"
+    return f"{how} by artist" + ("" if tracks["artist"].notna().any() else " (artists unknown)")
+
+
+def components(keys: list[list[Hashable]]) -> np.ndarray:
+    """Find the connected components of tracks that share a key.
+
+    Parameters
+    ----------
+    keys : list of list
+        The keys of each track; a track without any stands alone.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks,), dtype=int64]
+        Numbered by first appearance.
+
+    Examples
+    --------
+    >>> components([["a"], [], ["a", "b"], ["b"]])
+    array([0, 1, 0, 0])
+    """
+    track = np.repeat(np.arange(len(keys)), [len(k) for k in keys])
+    key, _ = pd.factorize(pd.Series([k for ks in keys for k in ks], dtype=object))
+    n = len(keys) + (int(key.max()) + 1 if len(key) else 0)
+    graph = coo_array((np.ones(len(key)), (track, len(keys) + key)), shape=(n, n))
+    _, number = connected_components(graph, directed=False)
+    return pd.factorize(number[: len(keys)])[0].astype(np.int64)
+
+
+def _keys(tracks: pd.DataFrame, group_by: str) -> list[list[Hashable]]:
+    """List what each track may share with another."""
+    rows = tracks[["artist", "album", "content_hash"]].astype(object).where(lambda frame: frame.notna(), None)
+    return [_keys_of(artist, album, copy, group_by) for artist, album, copy in rows.to_numpy().tolist()]
+
+
+def _keys_of(artist: str | None, album: str | None, content_hash: str | None, group_by: str) -> list[Hashable]:
+    keys: list[Hashable] = [("copy", content_hash)] if content_hash else []
+    if group_by == "artist":
+        artist, album = (" ".join(str(text or "").casefold().split()) for text in (artist, album))
+        keys += [("artist", artist)] if artist else []
+        keys += [("album", album, artist)] if album else []
+    return keys
+
+
+def _parts(old: pd.DataFrame, plan: Plan) -> dict[str, int]:
+    """Read each track's part back from the long form."""
+    if not plan.folds:
+        return {track: NAMES.index(split) for track, split in zip(old["track_id"], old["split"], strict=True)}
+    tested = old[old["split"] == "test"]
+    return dict.fromkeys(old["track_id"], PINNED) | dict(
+        zip(tested["track_id"], tested["fold"].astype(int), strict=True)
+    )
+
+
+def _admit(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int]) -> tuple[np.ndarray, dict[str, str]]:
+    """Let old tracks stay and newcomers join what they share; leave out what would stand on two sides.
+
+    Returns
+    -------
+    given : np.ndarray [shape=(n_tracks,)]
+        Each track's part; FREE where nothing is shared with what was given out.
+    excluded : dict
+        track_id to reason.
+    """
+    given = np.full(len(track_ids), FREE)
+    bound: dict[Hashable, int] = {}
+    excluded: dict[str, str] = {}
+    waiting = [i for i, track in enumerate(track_ids) if track in old]
+    newcomers = [i for i, track in enumerate(track_ids) if track not in old]
+    while waiting:
+        for i in waiting:
+            touched = {bound[k]: k for k in keys[i] if k in bound}
+            part = old.get(track_ids[i], next(iter(touched), FREE))
+            strange = [k for p, k in touched.items() if p != part]
+            if strange:
+                excluded[track_ids[i]] = _tie(keys[i], strange[0], bound)
+            elif part != FREE:
+                given[i] = part
+                bound |= dict.fromkeys(keys[i], part)
+        newcomers = [i for i in newcomers if given[i] == FREE and track_ids[i] not in excluded]
+        waiting = [i for i in newcomers if any(k in bound for k in keys[i])]
+    return given, excluded
+
+
+def _tie(keys: list[Hashable], strange: Hashable, bound: dict[Hashable, int]) -> str:
+    """Say what holds a track in two parts at once."""
+    words = {"copy": "a copy of it", "artist": "its artist", "album": "its album"}
+    other = next((words[k[0]] for k in keys if bound.get(k, bound[strange]) != bound[strange]), "it")  # type: ignore[index]
+    return f"{words[strange[0]]} and {other} stand in different parts already; left out so that neither leaks"  # type: ignore[index]
+
+
+def _names(tracks: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+    """Name each group by its first track's artist, else by that track."""
+    first = tracks[~pd.Series(groups).duplicated().to_numpy()]
+    return np.array(
+        [
+            f"artist:{a}" if isinstance(a, str) else f"track:{t}"
+            for a, t in zip(first["artist"], first["track_id"], strict=True)
+        ],
+        dtype=object,
+    )
+
+
+def _labels(tracks: pd.DataFrame) -> np.ndarray:
+    """Encode what to stratify by [shape=(n_tracks, n_labels)]: the genre, else the tags."""
+    if tracks["genre"].notna().any():
+        return pd.get_dummies(tracks["genre"]).to_numpy(np.float64)
+    tags = pd.Series([list(t) for t in tracks["tags"]]).explode().dropna()
+    return pd.crosstab(tags.index, tags).reindex(range(len(tracks)), fill_value=0).to_numpy(np.float64)
+
+
+def _give_out(groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: np.ndarray, plan: Plan) -> np.ndarray:
+    """Find a part for every group that has none.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks,)]
+    """
+    n_groups = len(names)
+    counts = np.zeros((n_groups, labels.shape[1] + 1))
+    np.add.at(counts, groups, np.column_stack([labels, np.ones(len(labels))]))
+    part = np.full(n_groups, FREE)
+    np.maximum.at(part, groups, given)
+    has = counts[:, :-1] > 0
+    scarce = has.sum(axis=0) < NEEDED
+    if plan.scarce == "train":
+        part[(part == FREE) & has[:, scarce].any(axis=1)] = plan.pinned
+    have = np.stack([counts[part == p].sum(axis=0) for p in range(len(plan.shares))])
+    total = np.maximum(counts[part != PINNED].sum(axis=0), 1)
+    target = plan.shares[:, np.newaxis] * total
+    free = np.flatnonzero(part == FREE)
+    for group in sorted(free, key=lambda g: (-counts[g, -1], _lot(plan.seed, names[g]))):
+        v = counts[group]
+        lacking = (have[:, :-1][:, v[:-1] > 0] == 0).sum(axis=1)
+        excess = np.round(((have - target) * v / total**2).sum(axis=1), 12)
+        chance = np.random.default_rng(_lot(plan.seed, names[group])).permutation(len(have))
+        part[group] = np.lexsort((chance, excess, -lacking))[0]
+        have[part[group]] += v
+    return part[groups]
+
+
+def _lot(seed: int, group: Any) -> int:
+    return int.from_bytes(hashlib.sha256(f"{seed}\0{group}".encode()).digest()[:8], "big")
+
+
+def _long(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, plan: Plan) -> pd.DataFrame:
+    """Write one row per track and fold."""
+    splits = [plan.splits(int(p)) for p in parts]
+    n_folds = max(plan.folds, 1)
+    rows = pd.DataFrame(
+        {
+            "track_id": np.repeat(tracks["track_id"].to_numpy(), n_folds),
+            "fold": np.tile(np.arange(n_folds), len(tracks)),
+            "split": [name for row in splits for name in row],
+            "group": np.repeat(groups, n_folds),
+        }
+    )
+    rows["genre"] = np.repeat(tracks["genre"].to_numpy(), n_folds)
+    return rows.assign(evaluable=_evaluable(rows)).drop(columns="genre")
+
+
+def _evaluable(rows: pd.DataFrame) -> np.ndarray:
+    """Tell the tracks whose genre is tested, and each time by folds that train it."""
+    tests = rows[(rows["split"] == "test") & rows["genre"].notna()]
+    missed = set(tests["genre"][~_trained(rows, tests)])
+    fair = set(tests["genre"]) - missed
+    return (rows["genre"].isna() | rows["genre"].isin(fair)).to_numpy(bool)
+
+
+def _trained(rows: pd.DataFrame, tests: pd.DataFrame) -> np.ndarray:
+    """Tell the tests whose genre stands in the training of the same fold."""
+    train = rows[rows["split"] == "train"]
+    return pd.MultiIndex.from_frame(tests[["fold", "genre"]]).isin(pd.MultiIndex.from_frame(train[["fold", "genre"]]))

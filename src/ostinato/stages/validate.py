@@ -1,0 +1,74 @@
+"""Stage validate: quarantine the broken tracks; stop where too little is left."""
+
+from typing import Any
+
+import pandas as pd
+
+from ostinato import tables
+from ostinato.errors import DataError
+from ostinato.expectations import _session, collection, files, tracks
+from ostinato.files import write_json
+from ostinato.paths import Paths
+
+SECTIONS = ("validate",)
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write quarantine.parquet, a receipt per table and the Data Docs.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : SimpleNamespace
+        Sections `SECTIONS`.
+    name : str, optional
+        Not used.
+
+    Raises
+    ------
+    DataError
+        If an expectation of the whole collection is broken; the message holds
+        the table of reasons. What was found is written all the same.
+    """
+    bounds = params.validate
+    all_tracks = tables.read(paths.tracks)
+    session = _session.Session(paths.docs)
+    of_files, faults = session.check("files", files.prepared(tables.read(paths.files)), files.suite(bounds))
+    broken = all_tracks["track_id"].isin(faults["track_id"])
+    of_tracks, more = session.check("tracks", tracks.prepared(all_tracks, broken), tracks.suite(bounds))
+    faults = pd.concat([faults, more], ignore_index=True)
+    broken = all_tracks["track_id"].isin(faults["track_id"])
+    of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
+    quarantine = faults.merge(all_tracks[["track_id", "path"]].drop_duplicates("track_id"), on="track_id")
+    quarantine = quarantine.sort_values(["track_id", "reason", "evidence"])
+    tables.write(paths.quarantine, quarantine, tables.QUARANTINE)
+    for receipt in (of_files, of_tracks, of_all):
+        write_json(paths.receipt(receipt["table"]), receipt)
+    session.write_docs()
+    if not of_all["success"]:
+        raise DataError(refusal(of_all, quarantine, len(all_tracks)))
+
+
+def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) -> str:
+    """Say why the pipeline stops, with the table of reasons.
+
+    Parameters
+    ----------
+    receipt : dict
+        Of the collection.
+    quarantine : DataFrame
+    n_tracks : int
+        Of the whole collection.
+
+    Returns
+    -------
+    str
+        Several lines.
+    """
+    why = "; ".join(e["reason"] for e in receipt["expectations"] if not e["success"])
+    lines = [f"the collection cannot be used: {why}", f"  {'tracks':>8}  reason (of {n_tracks} tracks)"]
+    for reason, rows in quarantine.groupby("reason"):
+        lines.append(
+            f"  {rows['track_id'].nunique():>8}  {reason}, such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
+        )
+    return "\n".join([*lines, "mend or remove these files, or change the bounds under validate in params.yaml"])

@@ -1,0 +1,112 @@
+"""The tables of data/interim: their columns, and one door to Parquet that writes the same bytes for the same rows."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ostinato.errors import OstinatoError
+from ostinato.files import replacing
+
+MEASURED = {
+    "content_hash": pa.string(),
+    "duration": pa.float64(),
+    "sample_rate": pa.int64(),
+    "channels": pa.int64(),
+    "n_samples": pa.int64(),
+}
+LISTED = {
+    "track_id": pa.string(),
+    "path": pa.string(),
+    "genre": pa.string(),
+    "tags": pa.list_(pa.string()),
+    "artist": pa.string(),
+    "album": pa.string(),
+    "title": pa.string(),
+    "year": pa.float64(),
+    "latitude": pa.float64(),
+    "longitude": pa.float64(),
+    "lyrics": pa.string(),
+    "cover": pa.string(),
+    "split": pa.string(),
+}
+TRACKS = pa.schema({"ordinal": pa.int64(), **LISTED, **MEASURED})
+FILES = pa.schema(
+    {
+        "track_id": pa.string(),
+        "path": pa.string(),
+        "n_bytes": pa.int64(),
+        **MEASURED,
+        "peak": pa.float64(),
+        "rms_db": pa.float64(),
+        "silence_share": pa.float64(),
+        "clipped_share": pa.float64(),
+        "n_nonfinite": pa.int64(),
+        "error": pa.string(),
+    }
+)
+QUARANTINE = pa.schema({name: pa.string() for name in ("track_id", "path", "reason", "evidence")})
+SPLITS = pa.schema(
+    {"track_id": pa.string(), "fold": pa.int64(), "split": pa.string(), "group": pa.string(), "evaluable": pa.bool_()}
+)
+
+
+def write(path: Path, frame: pd.DataFrame, schema: pa.Schema, notes: Mapping[str, str] | None = None) -> None:
+    """Write a table, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    frame : DataFrame
+        With the columns of `schema`; others are left out.
+    schema : pyarrow.Schema
+    notes : mapping, optional
+        Text kept in the file beside the rows.
+    """
+    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    with replacing(path) as partial:
+        pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Read a table.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    DataFrame
+        Missing text is None or NaN; `tags` are arrays of text.
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent or is no Parquet.
+    """
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
+    except (OSError, ValueError) as error:
+        raise OstinatoError(f"{path}: is no Parquet table; delete it and run `dvc repro`") from error
+
+
+def notes(path: Path) -> dict[str, str]:
+    """Read the text kept beside a table's rows.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        Empty if there is no such file.
+    """
+    if not path.exists():
+        return {}
+    return {key.decode(): value.decode() for key, value in (pq.read_schema(path).metadata or {}).items()}

@@ -1,0 +1,109 @@
+import ast
+
+import numpy as np
+import pytest
+import scipy.fft
+
+from ostinato import features, registry
+from ostinato.errors import DataError, OstinatoError
+from ostinato.features import _shared
+from ostinato.features._shared import AudioContext
+
+KINDS = registry.names("ostinato.features")
+Y = np.sin(np.arange(30000) / 20).astype(np.float32)
+
+
+def test_one_transform_serves_all_kinds(monkeypatch):
+    frames, rfft = [], scipy.fft.rfft
+
+    def counted(x, **keywords):
+        frames.append(len(x))
+        return rfft(x, **keywords)
+
+    monkeypatch.setattr(_shared.scipy.fft, "rfft", counted)
+    context = AudioContext(Y, 22050)
+    for kind in KINDS:
+        registry.load("ostinato.features", kind).compute(context)
+    assert sum(frames) == 1 + Y.size // 1024
+
+
+def test_what_differs_in_parameters_is_not_shared():
+    context = AudioContext(Y, 22050)
+    stft = registry.load("ostinato.features", "stft").compute
+    assert stft(context).shape == (30, 2049)
+    assert stft(context, n_fft=1024).shape == (30, 513)
+    assert stft(context, sample_rate=11025).shape == (15, 2049)
+
+
+def test_a_clip_is_resampled_once():
+    context = AudioContext(Y, 44100)
+    assert context.at(22050) is context.at(22050)
+    assert context.at(22050).y.size == 15000
+    assert context.at(44100) is context
+    assert context.at(None) is context
+
+
+@pytest.mark.parametrize(
+    ("y", "message"),
+    [
+        (np.zeros(0), "at least one sample"),
+        (np.zeros((2, 9)), "one channel"),
+        (np.array([0, np.nan]), "NaN or infinite"),
+    ],
+)
+def test_bad_audio_is_refused(y, message):
+    with pytest.raises(DataError, match=message):
+        AudioContext(y, 22050)
+
+
+def test_parameters_are_complete_and_resolved():
+    assert features.parameters("cqt", {"n_bins": 84}, 16000) == {
+        "sample_rate": 16000,
+        "hop_length": 1024,
+        "f_min": pytest.approx(32.7032, abs=1e-4),
+        "n_bins": 84,
+        "bins_per_octave": 24,
+    }
+    assert features.parameters("mel", {"sample_rate": 12000}, 22050)["sample_rate"] == 12000
+
+
+def test_unknown_parameters_and_kinds_are_named():
+    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is no parameter; there are .*n_mels"):
+        features.parameters("mel", {"n_mel": 96}, 22050)
+    with pytest.raises(OstinatoError, match="there is no 'mell'; there are chroma, cqt"):
+        features.parameters("mell", {}, 22050)
+
+
+@pytest.mark.parametrize(
+    ("edited", "changed"),
+    [
+        ("mel", {"mel"}),
+        ("_mel", {"mel", "mfcc"}),
+        ("_constant_q", {"cqt", "chroma"}),
+        ("_shared", set(KINDS)),
+    ],
+)
+def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch, edited, changed):
+    before = {kind: features.fingerprint(f"ostinato.features.{kind}") for kind in KINDS}
+    parsed = features._parsed
+
+    def edit(module):
+        tree = parsed(module)
+        if module == f"ostinato.features.{edited}":
+            tree.body += ast.parse("answer = 42").body
+        return tree
+
+    monkeypatch.setattr(features, "_parsed", edit)
+    assert {kind for kind in KINDS if features.fingerprint(f"ostinato.features.{kind}") != before[kind]} == changed
+
+
+def test_fingerprint_ignores_comments_and_docstrings(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def written(text):
+        (tmp_path / "spoken.py").write_text(text)
+        return features.fingerprint("spoken")
+
+    plain = written("def f(x):\n    return x + 1\n")
+    assert written('"""Words."""\n\n\ndef f(x):\n    """More words."""\n    # and more\n    return x + 1\n') == plain
+    assert written("def f(x):\n    return x + 2\n") != plain

@@ -1,0 +1,200 @@
+"""Ingest: every file decoded once, ordinals for ever, the same bytes for the same input."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ostinato import audio, datasets, inventory, tables
+from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.params import Compute, Dataset
+from ostinato.paths import Paths
+from ostinato.stages import ingest
+
+RATE = 8_000
+
+
+@pytest.fixture
+def paths(tmp_path, rng):
+    """Make a project with two genres of three clips."""
+    for name in ("jazz/a.wav", "jazz/b.wav", "jazz/c.flac", "rock/d e.wav", "rock/f🎸.wav", "rock/g.flac"):
+        write(tmp_path / "data/raw/folder" / name, rng)
+    return Paths(tmp_path)
+
+
+def write(path, rng, seconds=0.5):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, rng.uniform(-0.5, 0.5, int(seconds * RATE)), RATE)
+
+
+def run(paths, **dataset):
+    params = SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(**{"name": "folder", **dataset}))
+    ingest.run(paths, params)
+    return tables.read(paths.tracks).set_index("track_id"), tables.read(paths.files).set_index("track_id")
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Collect the names of files that are decoded."""
+    names = []
+    measure = audio.measure
+    monkeypatch.setattr(audio, "measure", lambda path, **kwargs: names.append(path.name) or measure(path, **kwargs))
+    monkeypatch.setattr(inventory, "cache_name", lambda root: "files.parquet")
+    return names
+
+
+def test_tables_hold_what_was_found_and_measured(paths):
+    tracks, files = run(paths)
+    assert tracks["ordinal"].tolist() == list(range(6))
+    assert tracks["genre"].tolist() == ["jazz"] * 3 + ["rock"] * 3
+    assert (tracks["n_samples"] == RATE // 2).all()
+    assert (tracks["duration"] == 0.5).all()
+    assert tracks["content_hash"].str.len().eq(64).all()
+    assert files["rms_db"].between(-11.5, -10).all()
+    assert files["error"].isna().all()
+    assert [list(t) for t in tracks["tags"]] == [[]] * 6
+    assert tables.read(paths.tracks).columns.tolist() == tables.TRACKS.names
+    assert tables.read(paths.files).columns.tolist() == tables.FILES.names
+
+
+def test_a_second_run_decodes_nothing_and_writes_the_same_bytes(paths, decoded):
+    run(paths)
+    assert len(decoded) == 6
+    before = paths.tracks.read_bytes(), paths.files.read_bytes()
+    run(paths)
+    assert len(decoded) == 6
+    assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
+    shutil.rmtree(paths.state)
+    run(paths)
+    assert len(decoded) == 12
+    assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
+
+
+def test_several_processes_write_the_same_bytes(paths, monkeypatch):
+    run(paths)
+    before = paths.tracks.read_bytes(), paths.files.read_bytes()
+    shutil.rmtree(paths.state)
+    monkeypatch.setattr(inventory, "LEAST", 1)
+    params = SimpleNamespace(seed=1, compute=Compute(workers=2), dataset=Dataset(name="folder"))
+    ingest.run(paths, params)
+    assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
+
+
+def test_a_broken_cache_is_measured_anew(paths, decoded):
+    run(paths)
+    (paths.state / "files.parquet").write_bytes(b"PAR1 nonsense")
+    run(paths)
+    assert len(decoded) == 12
+
+
+def test_a_grown_folder_measures_only_what_is_new(paths, decoded, rng):
+    old, _ = run(paths)
+    write(paths.raw("folder") / "jazz/aa.wav", rng)
+    decoded.clear()
+    new, _ = run(paths)
+    assert decoded == ["aa.wav"]
+    assert new.loc["jazz/aa.wav", "ordinal"] == 6
+    assert new.index[-1] == "jazz/aa.wav"
+    pd.testing.assert_frame_equal(new.iloc[:6], old)
+
+
+def test_a_changed_file_is_seen_and_keeps_its_ordinal(paths, decoded, rng):
+    old, _ = run(paths)
+    write(paths.raw("folder") / "jazz/b.wav", rng, seconds=0.75)
+    decoded.clear()
+    new, _ = run(paths)
+    assert decoded == ["b.wav"]
+    assert new.loc["jazz/b.wav", "ordinal"] == old.loc["jazz/b.wav", "ordinal"]
+    assert new.loc["jazz/b.wav", "content_hash"] != old.loc["jazz/b.wav", "content_hash"]
+    assert new.loc["jazz/b.wav", "duration"] == 0.75
+
+
+def test_an_ordinal_is_never_given_twice(paths, rng):
+    run(paths)
+    last = paths.raw("folder") / "rock/g.flac"
+    last.unlink()
+    tracks, _ = run(paths)
+    assert tracks["ordinal"].tolist() == [0, 1, 2, 3, 4]
+    write(paths.raw("folder") / "rock/z.wav", rng)
+    tracks, _ = run(paths)
+    assert tracks.loc["rock/z.wav", "ordinal"] == 6
+
+
+def test_a_broken_file_has_an_error_and_the_rest_goes_on(paths, rng):
+    raw = paths.raw("folder")
+    (raw / "jazz/text.mp3").write_text("no music here\n" * 99)
+    (raw / "jazz/empty.wav").touch()
+    (raw / "jazz/gone.wav").symlink_to("nowhere.wav")
+    tracks, files = run(paths)
+    assert len(tracks) == 9
+    broken = files[files["error"].notna()]
+    assert broken.index.tolist() == ["jazz/empty.wav", "jazz/gone.wav", "jazz/text.mp3"]
+    assert broken["duration"].isna().all()
+    assert (broken["n_samples"] == 0).all()
+    assert not broken["error"].str.contains(str(paths.root)).any()
+
+
+def test_raw_audio_is_left_as_it_is(paths):
+    def state():
+        return {p: (p.stat().st_mtime_ns, p.read_bytes()) for p in paths.raw("folder").rglob("*.*")}
+
+    before = state()
+    run(paths)
+    assert state() == before
+
+
+def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
+    monkeypatch.setattr(inventory, "BATCH", 2)
+    measure = audio.measure
+
+    def killed(path, **kwargs):
+        if path.name.startswith("f"):
+            raise KeyboardInterrupt
+        return measure(path, **kwargs)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(audio, "measure", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(paths)
+    decoded.clear()
+    run(paths)
+    assert decoded == ["f🎸.wav", "g.flac"]
+
+
+def test_only_the_chosen_classes_are_kept(paths):
+    tracks, files = run(paths, classes=["rock"])
+    assert set(tracks["genre"]) == {"rock"}
+    assert len(files) == 3
+    with pytest.raises(ParamsError, match="no track is 'polka'; there are jazz, rock"):
+        run(paths, classes=["polka"])
+
+
+def test_an_unknown_option_or_dataset_is_named(paths):
+    with pytest.raises(ParamsError, match=r"dataset\.tabel.*table, columns"):
+        run(paths, tabel="x.csv")
+    with pytest.raises(OstinatoError, match=r"there is no 'floder'; there are .*folder"):
+        run(paths, name="floder")
+
+
+def test_the_same_id_twice_is_refused():
+    with pytest.raises(DataError, match="'a' stands twice"):
+        inventory.complete(pd.DataFrame({"track_id": ["a", "a"], "path": ["a", "b"]}))
+
+
+def test_the_root_is_chosen_by_params_then_environment_then_name(tmp_path, monkeypatch):
+    paths = Paths(tmp_path)
+    assert datasets.dataset_root(paths, Dataset(name="x")) == tmp_path / "data/raw/x"
+    monkeypatch.setenv(datasets.ENVIRONMENT, "/elsewhere")
+    assert str(datasets.dataset_root(paths, Dataset(name="x"))) == "/elsewhere"
+    assert datasets.dataset_root(paths, Dataset(name="x", path="below")) == tmp_path / "below"
+
+
+def test_a_table_that_is_absent_or_broken_says_how_to_mend_it(tmp_path):
+    with pytest.raises(OstinatoError, match="run the stage that writes it"):
+        tables.read(tmp_path / "absent.parquet")
+    (tmp_path / "broken.parquet").write_bytes(np.arange(9).tobytes())
+    with pytest.raises(OstinatoError, match="is no Parquet"):
+        tables.read(tmp_path / "broken.parquet")

@@ -1,0 +1,109 @@
+"""The plan: bytes as the cache will take, and no run that cannot fit."""
+
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import torch
+
+from ostinato import plan, tables
+from ostinato.errors import DataError, OstinatoError
+from ostinato.params import Candidate, Compute, Dataset, Features, Splitting, Train, Tune
+from ostinato.paths import Paths
+from ostinato.stages import featurize, ingest
+
+RATE = 22_050
+
+
+@pytest.fixture
+def paths(tmp_path, rng):
+    """Make a project of six clips of different length."""
+    for i in range(6):
+        path = tmp_path / "data/raw/folder" / "ab"[i % 2] / f"{i}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, rng.uniform(-0.5, 0.5, int((1 + 0.2 * i) * RATE)), RATE)
+    return Paths(tmp_path)
+
+
+def params(**kinds):
+    return SimpleNamespace(
+        seed=1,
+        compute=Compute(workers=1),
+        dataset=Dataset(name="folder"),
+        split=Splitting(),
+        features=Features(kinds=kinds or {"mel": {}, "mfcc": {}}),
+        train=Train(),
+        tune=Tune(n_trials=2, max_epochs=3),
+        candidates={},
+    )
+
+
+def test_the_cache_takes_what_was_estimated(paths):
+    before = plan.estimate(paths, params())
+    ingest.run(paths, params())
+    tables.write(paths.quarantine, pd.DataFrame(columns=tables.QUARANTINE.names), tables.QUARANTINE)
+    featurize.run(paths, params())
+    after = plan.estimate(paths, params())
+    assert after.n_tracks == before.n_tracks == 6
+    assert after.seconds == pytest.approx(sum(1 + 0.2 * i for i in range(6)), rel=1e-4)
+    assert before.seconds == pytest.approx(after.seconds, rel=0.1)
+    for kind in ("mel", "mfcc"):
+        written = sum(path.stat().st_size for path in paths.feature(kind).glob("shard-*.npy"))
+        assert after.cache[kind] == pytest.approx(written, rel=0.05)
+    assert set(after.stages) == {"ingest", "featurize"}
+    assert all(seconds > 0 for seconds in after.stages.values())
+
+
+def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypatch, capsys):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
+    with pytest.raises(OstinatoError, match=r"100\.0 kB are free.*mel is the largest"):
+        plan.command(paths, params())
+    shown = capsys.readouterr().out
+    assert "tracks                                6" in shown
+    assert "cache mel" in shown
+
+
+def test_a_run_that_fits_is_let_go(paths):
+    plan.command(paths, params(mfcc={}))
+
+
+def test_broken_clips_are_passed_over_unless_all_are(tmp_path, rng):
+    soundfile.write(tmp_path / "a.wav", rng.uniform(-0.5, 0.5, RATE), RATE)
+    (tmp_path / "b.wav").touch()
+    cost = plan.sample(tmp_path, ["b.wav", "a.wav"], {"flat": lambda context: np.zeros((10, 4))})
+    assert (cost.n_clips, cost.seconds) == (1, 1.0)
+    assert cost.bytes("flat") == 80
+    with pytest.raises(DataError, match=r"none of 1 clips.*b\.wav"):
+        plan.sample(tmp_path, ["b.wav"], {})
+
+
+def test_epochs_count_trials_folds_and_the_last_fit():
+    candidate = Candidate(architecture="time", feature="mel", task="genre")
+    given = SimpleNamespace(tune=Tune(n_trials=4, max_epochs=3), train=Train(max_epochs=10), split=Splitting(folds=5))
+    assert plan.epochs(candidate, given) == (12, 60)
+    own = candidate.model_copy(update={"n_trials": 1, "train": {"max_epochs": 2}})
+    given.split = Splitting(folds=0)
+    assert plan.epochs(own, given) == (3, 2)
+
+
+def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
+    shapes = []
+
+    class Network(torch.nn.Linear):
+        def __init__(self, inputs, n_classes, *, width):
+            super().__init__(width, n_classes)
+            self.inputs = inputs
+
+        def forward(self, x):
+            shapes.append((self.inputs, tuple(x.shape)))
+            return super().forward(x)
+
+    monkeypatch.setattr(plan.registry, "load", lambda package, name: SimpleNamespace(Network=Network))
+    candidate = Candidate(
+        architecture="any", feature="mel", task="genre", network={"width": 33}, train={"batch_size": 7}
+    )
+    assert plan.step_seconds(candidate, 40, 3, Train(chunk_frames=33), 1) > 0
+    assert set(map(str, shapes)) == {str(({"mel": (1, 40, 33)}, (7, 1, 40, 33)))}

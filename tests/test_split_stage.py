@@ -1,0 +1,131 @@
+"""Stage split: what it reads, keeps and writes; and the real folder of ten genres."""
+
+import json
+from types import SimpleNamespace
+
+import pandas as pd
+import pytest
+
+from ostinato import tables
+from ostinato.errors import DataError, ParamsError
+from ostinato.params import Compute, Dataset, Splitting, Validate
+from ostinato.paths import Paths
+from ostinato.stages import ingest, split, validate
+
+
+def given(paths, n_artists=8, quarantined=()):
+    """Write the tables that split reads."""
+    rows = [
+        {"track_id": f"{genre}/{a}/{i}", "genre": genre, "artist": f"{genre} {a}", "tags": ["all", f"by {a}"]}
+        for genre in "xyz"
+        for a in range(n_artists)
+        for i in range(2)
+    ]
+    frame = pd.DataFrame(rows).reindex(columns=tables.TRACKS.names)
+    frame["content_hash"], frame["ordinal"] = frame["track_id"], range(len(frame))
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    faults = pd.DataFrame({"track_id": list(quarantined)}).reindex(columns=tables.QUARANTINE.names)
+    tables.write(paths.quarantine, faults, tables.QUARANTINE)
+    return frame
+
+
+def run(paths, seed=1, **kwargs):
+    split.run(paths, SimpleNamespace(seed=seed, split=Splitting(**kwargs)))
+    return tables.read(paths.splits), json.loads(paths.classes.read_text())
+
+
+def test_writes_the_rows_and_the_classes(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths, quarantined=["x/0/0"])
+    rows, classes = run(paths, folds=4, min_tag_tracks=6)
+    assert len(rows) == 47 * 4
+    assert rows.columns.tolist() == tables.SPLITS.names
+    assert "x/0/0" not in set(rows["track_id"])
+    assert classes["genre"] == ["x", "y", "z"]
+    assert classes["tags"] == ["all", *(f"by {a}" for a in range(1, 8))]
+    assert (classes["name"], classes["n_tracks"], classes["n_evaluable"]) == ("4 folds by artist", 47, 47)
+
+
+def test_the_same_again_is_the_same_bytes_and_a_grown_set_keeps_what_was(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths)
+    before, _ = run(paths)
+    written = paths.splits.read_bytes(), paths.classes.read_bytes()
+    run(paths)
+    assert (paths.splits.read_bytes(), paths.classes.read_bytes()) == written
+    given(paths, n_artists=20)
+    after, _ = run(paths)
+    both = before.merge(after, on=["track_id", "fold"], suffixes=("", "_after"))
+    assert len(both) == len(before)
+    assert (both["split"] == both["split_after"]).all()
+    assert len(after) == 120
+
+
+def test_another_plan_is_drawn_anew(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths)
+    one, _ = run(paths, seed=1)
+    kept, _ = run(paths, seed=1, min_tag_tracks=2)
+    pd.testing.assert_frame_equal(one, kept)
+    other, _ = run(paths, seed=2)
+    fresh = Paths(tmp_path / "fresh")
+    given(fresh)
+    pd.testing.assert_frame_equal(other, run(fresh, seed=2)[0])
+    assert (one["split"] != other["split"]).any()
+
+
+def test_a_track_left_out_is_named_with_its_reason(tmp_path, caplog):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    rows, _ = run(paths)
+    train = rows.loc[rows["split"] == "train", "track_id"].iloc[0]
+    test = rows.loc[rows["split"] == "test", "track_id"].iloc[0]
+    known = frame.set_index("track_id")
+    tie = {**known.loc[train], "track_id": "tie", "ordinal": 99, "content_hash": known.loc[test, "content_hash"]}
+    tables.write(paths.tracks, pd.concat([frame, pd.DataFrame([tie])]), tables.TRACKS)
+    rows, classes = run(paths)
+    assert "tie" not in set(rows["track_id"])
+    assert "different parts" in classes["excluded"]["tie"]
+    assert "tie: " in caplog.text
+
+
+def test_an_official_split_is_used_where_wanted(tmp_path):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    frame["split"] = ["train", "validation", "test", None] * 12
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    rows, classes = run(paths, official=True)
+    assert len(rows) == 36
+    assert classes["name"] == "official (artists leak)"
+    assert rows["split"].tolist() == ["train", "validation", "test"] * 12
+    with pytest.raises(ParamsError, match=r"split\.official"):
+        run(paths, official=True, folds=5)
+
+
+def test_tracks_without_any_label_are_an_error(tmp_path):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    tables.write(paths.tracks, frame.assign(genre=None, tags=[[]] * len(frame)), tables.TRACKS)
+    with pytest.raises(DataError, match="no track has a genre or tags"):
+        run(paths)
+
+
+def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
+    paths = Paths(tmp_path)
+    table = {"table": str(shared_data / "splits/gtzan_tracks.csv"), "columns": {"artist": "artist_group"}}
+    dataset = Dataset(name="folder", path=str(shared_data / "gtzan_mini"), **table)
+    ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), dataset=dataset))
+    validate.run(paths, SimpleNamespace(validate=Validate()))
+    assert len(tables.read(paths.quarantine)) == 0
+    rows, classes = run(paths, seed=7, folds=5)
+    assert len(classes["genre"]) == 10
+    assert classes["not_evaluable"] == ["blues", "classical", "reggae", "rock"]
+    assert (classes["n_tracks"], classes["n_evaluable"], classes["ceiling"]) == (100, 60, 1.0)
+    assert (rows["split"] == "test").sum() == 60
+    artists = tables.read(paths.tracks)[["track_id", "artist"]]
+    assert (rows.merge(artists).groupby(["fold", "artist"])["split"].nunique() == 1).all()
+    rows, classes = run(paths, seed=7, folds=5, scarce="test")
+    assert (rows["split"] == "test").sum() == 100
+    assert classes["ceiling"] == 0.6
+    rows, classes = run(paths, seed=7, folds=5, group_by="track")
+    assert (classes["name"], classes["n_evaluable"]) == ("5 folds by track (artists leak)", 100)

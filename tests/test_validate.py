@@ -1,0 +1,175 @@
+"""Validate: each expectation finds the break planted for it, on real files; the rest goes on."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ostinato import tables
+from ostinato.errors import DataError
+from ostinato.expectations import _session, collection, files, tracks
+from ostinato.params import Compute, Dataset, Splitting, Validate
+from ostinato.paths import Paths
+from ostinato.stages import ingest, split, validate
+
+RATE = 8_000
+BOUNDS = Validate(min_seconds=0.3, max_seconds=2.0, max_broken_share=0.5)
+
+
+def noise(path, rng, seconds=0.5, rate=RATE, **kwargs):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, rng.uniform(-0.5, 0.5, int(seconds * rate)).astype(np.float32), rate, **kwargs)
+
+
+def plant_faults(root, rng):
+    """Write a file for each way in which a file can be broken; return reason by file."""
+    noise(root / "jazz/short.wav", rng, 0.1)
+    noise(root / "jazz/long.wav", rng, 2.5)
+    noise(root / "jazz/slow.wav", rng, rate=4_000)
+    noise(root / "rock/cut.wav", rng, 1.0)
+    (root / "rock/cut.wav").write_bytes((root / "rock/cut.wav").read_bytes()[:9_000])
+    (root / "rock/empty.flac").touch()
+    (root / "rock/text.mp3").write_text("only words " * 500)
+    soundfile.write(root / "rock/silent.wav", np.zeros(4_000), RATE)
+    odd = rng.uniform(-0.5, 0.5, 4_000).astype(np.float32)
+    odd[7] = np.nan
+    soundfile.write(root / "rock/nan.wav", odd, RATE, subtype="FLOAT")
+    noise(root / "polka/lonely.wav", rng)
+    return {
+        "jazz/short.wav": "too short",
+        "jazz/long.wav": "too long",
+        "jazz/slow.wav": "sample rate too low",
+        "rock/cut.wav": "unreadable",
+        "rock/empty.flac": "unreadable",
+        "rock/text.mp3": "unreadable",
+        "rock/silent.wav": "silent",
+        "rock/nan.wav": "samples that are no numbers",
+        "polka/lonely.wav": "genre of too few tracks",
+    }
+
+
+@pytest.fixture
+def paths(tmp_path, rng):
+    """Make a project with two sound genres."""
+    for genre in ("jazz", "rock"):
+        for i in range(6):
+            noise(tmp_path / "data/raw/folder" / genre / f"{i}.wav", rng)
+    return Paths(tmp_path)
+
+
+def ingested(paths):
+    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(name="folder")))
+
+
+def validated(paths, bounds=BOUNDS):
+    validate.run(paths, SimpleNamespace(validate=bounds))
+    return tables.read(paths.quarantine)
+
+
+def test_sound_files_pass_and_every_receipt_says_so(paths):
+    ingested(paths)
+    quarantine = validated(paths)
+    assert len(quarantine) == 0
+    assert quarantine.columns.tolist() == tables.QUARANTINE.names
+    for table in ("files", "tracks", "collection"):
+        receipt = json.loads(paths.receipt(table).read_text())
+        assert receipt["success"]
+        assert receipt["n_rows"] == 12
+
+
+def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rng):
+    planted = plant_faults(paths.raw("folder"), rng)
+    ingested(paths)
+    quarantine = validated(paths)
+    assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == planted
+    assert len(quarantine) == len(planted)
+    evidence = quarantine.set_index("path")["evidence"]
+    assert evidence["jazz/short.wav"] == "duration = 0.1"
+    assert "1.00 s" in evidence["rock/cut.wav"]
+    split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
+    assert len(set(tables.read(paths.splits)["track_id"])) == 12
+    assert not set(tables.read(paths.splits)["track_id"]) & set(planted)
+
+
+def test_the_docs_are_pages_that_name_the_faults(paths, rng):
+    plant_faults(paths.raw("folder"), rng)
+    ingested(paths)
+    validated(paths)
+    pages = {page.name: page.read_text() for page in paths.docs.rglob("*.html")}
+    assert {"index.html", "ostinato-files.html", "ostinato-tracks.html", "ostinato-collection.html"} <= set(pages)
+    assert "silence_share" in pages["ostinato-files.html"]
+    assert "rock/silent.wav" in pages["ostinato-files.html"]
+
+
+def test_receipts_are_the_same_bytes_again_and_hold_no_path(paths, rng):
+    plant_faults(paths.raw("folder"), rng)
+    ingested(paths)
+
+    def written():
+        validated(paths)
+        kept = [paths.receipt(table) for table in ("files", "tracks", "collection")]
+        return [path.read_bytes() for path in [*kept, paths.quarantine]]
+
+    first = written()
+    assert first == written()
+    assert not any(str(paths.root).encode() in text for text in first)
+
+
+def test_too_many_broken_tracks_stop_what_follows_with_the_table_of_reasons(paths, rng):
+    plant_faults(paths.raw("folder"), rng)
+    ingested(paths)
+    with pytest.raises(DataError, match="more than 40% of the tracks are broken") as raised:
+        validated(paths, BOUNDS.model_copy(update={"max_broken_share": 0.4}))
+    assert "3  unreadable, such as rock/cut.wav: is cut off" in str(raised.value)
+    assert len(tables.read(paths.quarantine)) == 9
+    assert not json.loads(paths.receipt("collection").read_text())["success"]
+
+
+def test_one_class_only_or_no_track_left_stops_what_follows(paths):
+    ingested(paths)
+    with pytest.raises(DataError, match=r"no track is left; more than 99%.*; fewer than two classes"):
+        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99))
+    for path in (paths.raw("folder") / "rock").iterdir():
+        path.unlink()
+    ingested(paths)
+    with pytest.raises(DataError, match="used: fewer than two classes are left"):
+        validated(paths)
+
+
+SOUND = {"track_id": "a", "genre": "x", "tags": [], "year": 2000.0, "latitude": 1.0, "longitude": 2.0, "split": None}
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "reason"),
+    [
+        ("year", 19.0, "impossible year"),
+        ("latitude", 91.0, "impossible latitude"),
+        ("longitude", -181.0, "impossible longitude"),
+        ("split", "holdout", "unknown split"),
+        ("track_id", "b", "track_id stands twice"),
+        ("genre", "y", "genre of too few tracks"),
+    ],
+)
+def test_each_impossible_attribute_is_found(tmp_path, column, value, reason):
+    frame = pd.DataFrame([SOUND, SOUND | {"track_id": "b"}, SOUND | {"track_id": "c"} | {column: value}])
+    sound = pd.Series([False] * 3)
+    suite = tracks.suite(Validate())
+    receipt, faults = _session.Session(tmp_path).check("tracks", tracks.prepared(frame, sound), suite)
+    assert set(faults["reason"]) == {reason}
+    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == [reason]
+    assert faults["evidence"].str.startswith("tracks_of_genre = 1" if column == "genre" else column).all()
+
+
+def test_a_collection_of_tags_has_classes_too(tmp_path):
+    frame = pd.DataFrame({"track_id": ["a", "b"], "genre": [None, None], "tags": [["x"], ["x", "y"]]})
+    prepared = collection.prepared(frame, pd.Series([False, False]))
+    receipt, _ = _session.Session(tmp_path).check("collection", prepared, collection.suite(Validate()))
+    assert receipt["success"]
+
+
+def test_an_expectation_that_cannot_be_checked_is_no_answer(tmp_path):
+    with pytest.raises(DataError, match=r"files: expect_column_values_to_be_null cannot be checked"):
+        _session.Session(tmp_path).check("files", pd.DataFrame({"track_id": ["a"]}), files.suite(Validate()))
