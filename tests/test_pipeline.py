@@ -155,7 +155,9 @@ def test_rebuilding_from_nothing_gives_the_same_bytes(project, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", ["ingest", "featurize", "tune@time_mel", "train@time_mel", "member@timefreq.time_mel"])
+@pytest.mark.parametrize(
+    "stage", ["ingest", "featurize", "tune@time_mel", "train@time_mel", "member@timefreq.time_mel"]
+)
 def test_a_killed_stage_goes_on_to_the_same_bytes(project, tmp_path, stage):
     again = copy_project(tmp_path, TINY)
     if stage != "ingest":

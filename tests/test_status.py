@@ -12,8 +12,9 @@ import yaml
 
 from ostinato import graph
 from ostinato.errors import OstinatoError
+from ostinato.files import alone
 from ostinato.paths import Paths
-from ostinato.status import StageStatus, marked, running, status
+from ostinato.status import StageStatus, running, status
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def test_a_stage_is_done_until_what_it_reads_changes(project: Paths) -> None:
     """A stage that looks again in every run is done; what follows from a changed one is left."""
     assert status(project) == [StageStatus("one", "done"), StageStatus("two@x", "done"), StageStatus("three", "done")]
     project.params.write_text("seed: 2\n")
-    with marked(project, "three", None):
+    with alone(project.lock("three")):
         assert status(project) == [
             StageStatus("one", "done"),
             StageStatus("two@x", "left", "modified seed"),
@@ -49,11 +50,12 @@ def test_a_stage_is_done_until_what_it_reads_changes(project: Paths) -> None:
 def test_a_killed_stage_runs_no_more(tmp_path: Path) -> None:
     """The lock goes with the process, even by SIGKILL."""
     code = (
-        "import sys, time; from pathlib import Path; from ostinato.paths import Paths\n"
-        "from ostinato.status import marked\n"
-        "with marked(Paths(Path(sys.argv[1])), 'train', 'time_mel'): print('in', flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path\n"
+        "from ostinato.files import alone\n"
+        "with alone(Path(sys.argv[1])): print('in', flush=True); time.sleep(60)"
     )
-    with subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stdout=subprocess.PIPE) as process:
+    lock = Paths(tmp_path).lock("train", "time_mel")
+    with subprocess.Popen([sys.executable, "-c", code, str(lock)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"in\n"
         assert running(Paths(tmp_path)) == {"train@time_mel"}
@@ -64,11 +66,11 @@ def test_a_killed_stage_runs_no_more(tmp_path: Path) -> None:
     assert running(Paths(tmp_path)) == set()
 
 
-def test_a_stage_may_run_twice_at_once_and_others_at_the_same_time(tmp_path: Path) -> None:
-    """The mark does not keep anyone out."""
+def test_stages_run_at_the_same_time(tmp_path: Path) -> None:
+    """A lock keeps out the same work only."""
     paths = Paths(tmp_path)
-    with marked(paths, "tune", "a"), marked(paths, "tune", "a"), marked(paths, "gate", None):
-        assert running(paths) == {"tune@a", "gate"}
+    with alone(paths.lock("tune", "a")), alone(paths.lock("tune", "b")), alone(paths.lock("gate")):
+        assert running(paths) == {"tune@a", "tune@b", "gate"}
     assert running(paths) == set()
 
 

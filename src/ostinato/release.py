@@ -89,7 +89,7 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
         if task not in able:
             raise OstinatoError(f"{paths.released(task)}: there is no previous model of {task} to go back to")
     if not able:
-        raise OstinatoError(f"{paths.released('').parent}: nothing was replaced yet, so there is nothing to go back to")
+        raise OstinatoError(f"{paths.releases}: nothing was replaced yet, so there is nothing to go back to")
     for task in tasks or able:
         folder = paths.released(task)
         swap.exchange(_previous(folder), folder)

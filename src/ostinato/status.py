@@ -1,18 +1,14 @@
 """What of the pipeline is done, what runs, and what is left.
 
-What is done and left DVC knows. What runs it does not say, so a stage holds a
-locked file for as long as it lives; the lock goes when the process does,
-however it ends.
+What is done and left DVC knows. What runs it does not say, but a stage holds its
+lock for as long as it lives.
 """
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ostinato import graph
+from ostinato.files import held
 from ostinato.paths import Paths
 
 
@@ -68,25 +64,6 @@ def status(paths: Paths) -> list[StageStatus]:
     return found
 
 
-@contextmanager
-def marked(paths: Paths, stage: str, name: str | None) -> Iterator[None]:
-    """Let `running` see a stage for as long as the block lasts or the process lives.
-
-    Parameters
-    ----------
-    paths : Paths
-    stage : str
-        A module of `ostinato.stages`.
-    name : str or None
-        The entry of params.yaml it runs for.
-    """
-    path = _folder(paths) / (f"{stage}@{name}" if name else stage)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_SH)
-        yield
-
-
 def running(paths: Paths) -> set[str]:
     """List the stages that run at this moment, as ``stage`` or ``stage@name``.
 
@@ -98,21 +75,7 @@ def running(paths: Paths) -> set[str]:
     -------
     set of str
     """
-    folder = _folder(paths)
-    return {path.name for path in folder.iterdir() if _is_locked(path)} if folder.is_dir() else set()
-
-
-def _folder(paths: Paths) -> Path:
-    return paths.state / "running"
-
-
-def _is_locked(path: Path) -> bool:
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    return {lock.name.removesuffix(".lock") for lock in paths.locks.glob("*.lock") if held(lock)}
 
 
 def _command(stage: str) -> str:
