@@ -12,15 +12,12 @@ from ostinato.errors import OstinatoError
 
 
 @pytest.fixture
-def shared(toy: Path, tmp_path: Path) -> Path:
+def shared(ran: Path, tmp_path: Path) -> Path:
     """Give a toy project that ran, with a folder as DVC remote and a bare repository as origin."""
-    shell(toy, "git", "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
-    shell(toy, "git", "remote", "add", "origin", str(tmp_path / "origin.git"))
-    shell(toy, *graph.dvc("remote", "add", "--quiet", "store", str(tmp_path / "store")))
-    shell(toy, "git", "commit", "--quiet", "--all", "--message", "Name the remote")
-    shell(toy, "git", "push", "--quiet", "origin", "main")
-    shell(toy, *graph.dvc("repro", "--quiet"))
-    return toy
+    shell(ran, "git", "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
+    shell(ran, "git", "remote", "add", "origin", str(tmp_path / "origin.git"))
+    shell(ran, "git", "push", "--quiet", "origin", "main")
+    return ran
 
 
 def test_a_clone_of_the_branch_pulls_the_data_and_has_nothing_to_do(shared: Path, tmp_path: Path) -> None:
@@ -50,7 +47,7 @@ def test_a_branch_grows_by_a_commit_for_new_figures_and_by_none_for_the_same(sha
         assert push_branch.fn(shared, "main") == first
     shell(shared, "git", "fetch", "--quiet")
     assert shell(shared, "git", "log", "--format=%s", "origin/main").splitlines() == [
-        "Keep the lock file and figures of a retraining run", "More", "Name the remote", "Begin",
+        "Keep the lock file and figures of a retraining run", "More", "Begin",
     ]  # fmt: skip
     names = shell(shared, "git", "show", "--format=", "--name-only", "origin/main").splitlines()
     assert "dvc.lock" in names
