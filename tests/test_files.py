@@ -49,7 +49,7 @@ def test_the_same_work_is_done_by_one_process_at_a_time(tmp_path):
             "-c",
             "import sys, pathlib; from ostinato.files import alone\n"
             "with alone(pathlib.Path(sys.argv[1])): print('held', flush=True); sys.stdin.read()",
-            str(tmp_path / "train-a"),
+            str(tmp_path / "train@a.lock"),
         ],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -57,9 +57,10 @@ def test_the_same_work_is_done_by_one_process_at_a_time(tmp_path):
     )
     assert holder.stdout is not None
     assert holder.stdout.readline() == "held\n"
-    with pytest.raises(OstinatoError, match="train-a: another run"), files.alone(tmp_path / "train-a"):
+    with pytest.raises(OstinatoError, match="train@a: another run"), files.alone(tmp_path / "train@a.lock"):
         pass
     holder.kill()
     holder.wait()
-    with files.alone(tmp_path / "train-a"):
-        assert (tmp_path / "train-a.lock").exists()
+    with files.alone(tmp_path / "train@a.lock"):
+        assert files.held(tmp_path / "train@a.lock")
+    assert not files.held(tmp_path / "train@a.lock")

@@ -1,8 +1,9 @@
 """The commands: pick a stage or a user command, and import its module only when it runs."""
 
 import importlib
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 PIPELINE = "Stages of the pipeline (run all of them by `dvc repro`)"
 USE = "Use"
 STAGES = {
@@ -53,7 +55,7 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     module = importlib.import_module(f"ostinato.stages.{stage}")
     paths = Paths(root or Path.cwd())
     given = params.only(params.load(paths.params), module.SECTIONS)
-    with alone(paths.state / "locks" / "-".join(filter(None, (stage, name)))):
+    with alone(paths.lock(stage, name)):
         module.run(paths, given, name)
 
 
@@ -71,3 +73,94 @@ for _stage, _text in STAGES.items():
     _add(_stage, _text, of_a_candidate=False)
 for _stage, _text in STAGES_OF_A_CANDIDATE.items():
     _add(_stage, _text, of_a_candidate=True)
+
+
+def _project(*sections: str) -> tuple[Any, Any]:
+    """Give the paths and some sections of the project that holds the working folder."""
+    from ostinato import params
+    from ostinato.paths import Paths
+
+    paths = Paths(Path.cwd())
+    return paths, params.only(params.load(paths.params), sections)
+
+
+@app.command(rich_help_panel=USE)
+def plan() -> None:
+    """Say what a run will cost in time and disk; refuse one that cannot fit."""
+    from ostinato import plan
+
+    plan.command(*_project(*plan.SECTIONS))
+
+
+@app.command(rich_help_panel=USE)
+def status() -> None:
+    """Say which stages are done, running and left, and why."""
+    from ostinato.paths import Paths
+    from ostinato.status import status
+
+    found = status(Paths(Path.cwd()))
+    for stage in found:
+        typer.echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
+    counts = {state: sum(stage.state == state for stage in found) for state in ("done", "running", "left")}
+    typer.echo(", ".join(f"{n} {state}" for state, n in counts.items()))
+
+
+@app.command(rich_help_panel=USE)
+def candidates(json: Json = False) -> None:
+    """List the candidates of params.yaml and whether the gate accepted them."""
+    from ostinato.evaluation.roster import listed
+    from ostinato.files import read_json
+
+    paths, given = _project("candidates", "estimators", "stacked", "members")
+    rows = listed(given, read_json(paths.gate) if paths.gate.exists() else {})
+    if json:
+        typer.echo(dumps(rows, indent=2))
+        return
+    answer = {None: "not judged yet", True: "accepted", False: "not accepted"}
+    for row in rows:
+        typer.echo("{name:20} {architecture:14} {feature:12} {task:8} ".format(**row) + answer[row["accepted"]])
+
+
+@app.command(rich_help_panel=USE)
+def predict(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
+    json: Json = False,
+    task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Ask the released model about audio files; exit status 1 if any could not be read."""
+    from ostinato.paths import Paths
+    from ostinato.runtime import predict
+
+    raise typer.Exit(predict.run(targets, models or Paths(Path.cwd()).releases, task=task, as_json=json))
+
+
+@app.command(rich_help_panel=USE)
+def release(
+    rollback: Annotated[bool, typer.Option("--rollback", help="bring back what was in service before")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="replace a model that cannot be compared")] = False,
+) -> None:
+    """Put the best accepted candidate of each task in service if it is no worse; exit status 3 if one is refused."""
+    from ostinato import release as releasing
+    from ostinato.files import alone
+
+    paths, given = _project(*releasing.SECTIONS)
+    with alone(paths.lock("release")):
+        verdicts = releasing.rollback(paths) if rollback else releasing.release(paths, given, replace=replace)
+    for task, verdict in verdicts.items():
+        typer.echo(f"{task}: {verdict['answer']}; in service: {verdict['released'] or 'nothing'}")
+        for reason in verdict["reasons"]:
+            typer.echo(f"  {reason}")
+    raise typer.Exit(releasing.exit_code(verdicts))
+
+
+@app.command(rich_help_panel=USE)
+def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
+    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond the tolerance."""
+    from ostinato.evaluation.compare import compare
+    from ostinato.evaluation.roster import roster
+
+    paths, given = _project("candidates", "estimators", "stacked", "compare")
+    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
+    typer.echo(comparison.markdown)
+    raise typer.Exit(comparison.exit_code)

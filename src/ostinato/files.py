@@ -11,6 +11,8 @@ from filelock import FileLock, Timeout
 
 from ostinato.errors import OstinatoError
 
+LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -76,22 +78,41 @@ def read_json(path: Path) -> Any:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Hold a lock that the system frees when the process ends, however it ends.
 
     Parameters
     ----------
-    path : Path
-        Stands for the work; ``.lock`` is appended.
+    lock : Path
+        A file that stands for the work, such as ``train@time_mel.lock``.
 
     Raises
     ------
     OstinatoError
         If another process is at the same work.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(f"{path}.lock", timeout=0):
+        with FileLock(lock, timeout=LOOK):
             yield
     except Timeout as error:
-        raise OstinatoError(f"{path.name}: another run is at the same work; wait for it or stop it") from error
+        raise OstinatoError(f"{lock.stem}: another run is at the same work; wait for it or stop it") from error
+
+
+def held(lock: Path) -> bool:
+    """Say whether some process holds a lock.
+
+    Parameters
+    ----------
+    lock : Path
+        As given to `alone`.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        with FileLock(lock, timeout=0):
+            return False
+    except Timeout:
+        return True

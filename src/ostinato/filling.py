@@ -202,6 +202,17 @@ def extract(job: Job) -> str | None:
     return None
 
 
+class _Source(NamedTuple):
+    """Where rows lie now that shall lie in a shard."""
+
+    path: Path
+    start: int
+    n_rows: int
+
+    def read(self) -> np.ndarray:
+        return store.open_rows(self.path)[self.start : self.start + self.n_rows]
+
+
 class _Book:
     """A kind's folder while it is filled: what its index says, shard by shard."""
 
@@ -225,21 +236,26 @@ class _Book:
         """Make a shard hold what there is of these tracks; touch no file if it does."""
         before = self.shards.get(shard, [])
         held = {(e.ordinal, e.content_hash): e for e in before}
-        old = store.open_rows(store.shard_file(self.folder, shard)) if before else None
         entries: list[store.Entry] = []
-        rows: list[np.ndarray] = []
+        sources: list[_Source] = []
         start = 0
         for track in tracks:
-            entry = held.get((track.ordinal, track.content_hash))
-            part = self._finished(track) if entry is None or old is None else old[entry.start :][: entry.n_rows]
-            if part is not None:
-                entries.append(store.Entry(*track[:3], shard, start, len(part)))
-                rows.append(part)
-                start += len(part)
+            source = self._source(shard, track, held)
+            if source is not None:
+                entries.append(store.Entry(*track[:3], shard, start, source.n_rows))
+                sources.append(source)
+                start += source.n_rows
         if entries != before:
-            self._replace(shard, entries, rows)
+            self._replace(shard, entries, sources)
         for track in tracks:
             self.part(track).unlink(missing_ok=True)
+
+    def _source(self, shard: int, track: Track, held: Mapping[tuple[int, str], store.Entry]) -> _Source | None:
+        entry = held.get((track.ordinal, track.content_hash))
+        if entry is not None:
+            return _Source(store.shard_file(self.folder, shard), entry.start, entry.n_rows)
+        finished = self._finished(track)
+        return None if finished is None else _Source(self.part(track), 0, len(finished))
 
     def _finished(self, track: Track) -> np.ndarray | None:
         part = self.part(track)
@@ -249,7 +265,7 @@ class _Book:
             part.unlink()
             return None
 
-    def _replace(self, shard: int, entries: list[store.Entry], rows: list[np.ndarray]) -> None:
+    def _replace(self, shard: int, entries: list[store.Entry], sources: list[_Source]) -> None:
         """Forget the shard, write it, remember it: the index never speaks of rows that are not there."""
         if self.shards.pop(shard, None):
             self._write_index()
@@ -257,9 +273,10 @@ class _Book:
         if not entries:
             path.unlink(missing_ok=True)
             return
+        first = sources[0].read()
         meta = {"kind": self.kind.name, "parameters": dict(self.kind.parameters), "key": self.kind.key}
-        store.write_meta(self.folder, meta | {"dtype": rows[0].dtype.name, "tail": list(rows[0].shape[1:])})
-        store.write_rows(path, rows)
+        store.write_meta(self.folder, meta | {"dtype": first.dtype.name, "tail": list(first.shape[1:])})
+        store.write_rows(path, (source.read() for source in sources), sum(entry.n_rows for entry in entries))
         self.shards[shard] = entries
         self._write_index()
 

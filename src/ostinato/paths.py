@@ -26,6 +26,15 @@ class Paths:
         """Caches, studies and resume points; ignored by git and DVC, safe to delete."""
         return self.root / ".ostinato"
 
+    @property
+    def locks(self) -> Path:
+        """One lock per stage at work."""
+        return self.state / "locks"
+
+    def lock(self, stage: str, name: str | None = None) -> Path:
+        """What a stage holds while it runs, for one entry of params.yaml or for all."""
+        return self.locks / f"{stage}{f'@{name}' if name else ''}.lock"
+
     def raw(self, dataset: str) -> Path:
         """Audio as it came; never written over."""
         return self.root / "data" / "raw" / dataset
@@ -107,9 +116,14 @@ class Paths:
         """What the last release decided."""
         return self.root / "models" / "verdict.json"
 
+    @property
+    def releases(self) -> Path:
+        """What is in service, a folder a task."""
+        return self.root / "models" / "released"
+
     def released(self, task: str) -> Path:
-        """What is in service for a task."""
-        return self.root / "models" / "released" / task
+        """What is in service for one task."""
+        return self.releases / task
 
     @property
     def report(self) -> Path:

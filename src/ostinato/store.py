@@ -7,7 +7,7 @@ are frames in half precision; integers (token ids, pixels) stay what they are.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -196,19 +196,24 @@ def write_meta(folder: Path, meta: dict[str, Any]) -> None:
     write_json(folder / "meta.json", meta)
 
 
-def write_rows(path: Path, rows: Sequence[np.ndarray]) -> None:
-    """Write arrays of one dtype one after another as one array, whole or not at all.
+def write_rows(path: Path, parts: Iterable[np.ndarray], n_rows: int) -> None:
+    """Write arrays one after another as one array, whole or not at all.
 
     Parameters
     ----------
     path : Path
         Ends in ``.npy``.
-    rows : sequence of np.ndarray [shape=(rows, *tail)]
+    parts : iterable of np.ndarray [shape=(rows, *tail)]
+        One at least, of one dtype and tail; each is let go before the next is asked for.
+    n_rows : int
+        Rows of all parts together.
     """
-    header = {"descr": rows[0].dtype.str, "fortran_order": False, "shape": (sum(map(len, rows)), *rows[0].shape[1:])}
     with replacing(path) as partial, open(partial, "wb") as file:
-        np.lib.format.write_array_header_1_0(file, header)
-        for part in rows:
+        for i, part in enumerate(parts):
+            if i == 0:
+                shape = (n_rows, *part.shape[1:])
+                header = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
+                np.lib.format.write_array_header_1_0(file, header)
             file.write(np.ascontiguousarray(part).data)
 
 

@@ -10,9 +10,9 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from ostinato import scores as arithmetic
 from ostinato.errors import OstinatoError
 
-EPSILON = 1e-12
 COLUMNS: dict[str, Literal["single", "multi"]] = {"genre": "single", "tags": "multi"}
 
 
@@ -77,11 +77,7 @@ class Task:
         -------
         np.ndarray [shape=(..., n_classes), dtype=float64]
         """
-        logits = np.asarray(logits, np.float64)
-        if self.kind == "multi":
-            return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
-        shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
-        return shifted / shifted.sum(axis=-1, keepdims=True)
+        return arithmetic.scores(logits, self.kind)
 
     def logits(self, scores: np.ndarray) -> np.ndarray:
         """Invert `scores`.
@@ -94,8 +90,7 @@ class Task:
         -------
         np.ndarray [shape=(..., n_classes), dtype=float64]
         """
-        scores = np.clip(scores, EPSILON, 1 - EPSILON)
-        return np.log(scores) if self.kind == "single" else np.log(scores) - np.log1p(-scores)
+        return arithmetic.logits(scores, self.kind)
 
     def pool(self, chunk_logits: np.ndarray) -> np.ndarray:
         """Make one track's logits of its chunks' logits, such that its scores are their mean score.
@@ -108,4 +103,4 @@ class Task:
         -------
         np.ndarray [shape=(n_classes,), dtype=float64]
         """
-        return self.logits(self.scores(chunk_logits).mean(axis=0))
+        return arithmetic.pool(chunk_logits, self.kind)

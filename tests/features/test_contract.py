@@ -16,7 +16,9 @@ N_BINS = {"stft": 2049, "stft_halved": 1024, "mel": 256, "cqt": 168, "mfcc": 12,
 
 
 def computed(kind: str, y: np.ndarray) -> np.ndarray:
-    return registry.load("ostinato.features", kind).compute(AudioContext(y, RATE), **features.parameters(kind, {}, RATE))
+    return registry.load("ostinato.features", kind).compute(
+        AudioContext(y, RATE), **features.parameters(kind, {}, RATE)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,9 @@ def music() -> np.ndarray:
     """Give six seconds of chords with a beat, over faint noise."""
     rng = np.random.default_rng(7)
     time = np.arange(6 * RATE) / RATE
-    chords = sum(np.sin(2 * np.pi * f * time * (1 + 0.25 * np.floor(time / 2))) for f in (110, 164.8, 220, 554.4, 1318.5))
+    chords = sum(
+        np.sin(2 * np.pi * f * time * (1 + 0.25 * np.floor(time / 2))) for f in (110, 164.8, 220, 554.4, 1318.5)
+    )
     beat = rng.standard_normal(time.size) * np.exp(-12 * (time % 0.5))
     return (0.1 * chords + 0.2 * beat + 1e-3 * rng.standard_normal(time.size)).astype(np.float32)
 

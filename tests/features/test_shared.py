@@ -45,7 +45,11 @@ def test_a_clip_is_resampled_once():
 
 @pytest.mark.parametrize(
     ("y", "message"),
-    [(np.zeros(0), "at least one sample"), (np.zeros((2, 9)), "one channel"), (np.array([0, np.nan]), "NaN or infinite")],
+    [
+        (np.zeros(0), "at least one sample"),
+        (np.zeros((2, 9)), "one channel"),
+        (np.array([0, np.nan]), "NaN or infinite"),
+    ],
 )
 def test_bad_audio_is_refused(y, message):
     with pytest.raises(DataError, match=message):

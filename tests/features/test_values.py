@@ -98,7 +98,9 @@ def test_departures_agree_with_librosa(clip):
 def test_a_hop_that_cannot_be_halved_six_times_agrees_with_librosa(clip):
     y, sample_rate = clip
     rows = registry.load("ostinato.features", "cqt").compute(AudioContext(y, sample_rate), hop_length=1000)
-    magnitude = np.abs(librosa.cqt(y, sr=sample_rate, n_bins=168, tuning=0.0, sparsity=0, **(CQT | {"hop_length": 1000})))
+    magnitude = np.abs(
+        librosa.cqt(y, sr=sample_rate, n_bins=168, tuning=0.0, sparsity=0, **(CQT | {"hop_length": 1000}))
+    )
     expected = librosa.amplitude_to_db(magnitude, ref=1.0, top_db=80).T[EDGE:-EDGE]
     loud = expected > expected.max() - 60
     assert np.abs(rows[EDGE:-EDGE] - expected)[loud].max() < 0.1
@@ -144,7 +146,7 @@ def test_half_band_passes_below_and_stops_above():
 @pytest.mark.parametrize("n_samples", [1, 2, 63, 64, 65, 1001])
 def test_decimation_is_a_convolution(n_samples, rng):
     y = rng.standard_normal(n_samples).astype(np.float32)
-    np.testing.assert_allclose(decimated(y), np.convolve(y, half_band())[23:][: n_samples : 2], atol=1e-5)
+    np.testing.assert_allclose(decimated(y), np.convolve(y, half_band())[23:][:n_samples:2], atol=1e-5)
 
 
 @pytest.mark.parametrize(("kind", "parameters"), [("cqt", {"n_bins": 240}), ("mel", {"f_max": 20000.0})])

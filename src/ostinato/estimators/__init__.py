@@ -1,1 +1,37 @@
+"""Scikit-learn pipelines, one per file: the file name is the estimator's name.
 
+Conventions
+-----------
+A file holds ``pipeline(seed, *, ...)``, which gives an unfitted classifier with
+``predict_proba``, and ``search_space(trial)``, which gives ``{"network": {...},
+"train": {}}`` with departures from that signature. ``LEAST`` is the number of
+examples that the classifier needs of each class.
+
+A track is what `summary` makes of its frames, so that whoever uses a fitted
+estimator needs NumPy alone.
+"""
+
+import numpy as np
+
+
+def summary(rows: np.ndarray) -> np.ndarray:
+    """Sum up the frames of a track: mean and deviation of the bins and of their change from frame to frame.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n_frames, n_bins)]
+
+    Returns
+    -------
+    np.ndarray [shape=(4 * n_bins,), dtype=float32]
+        Mean, deviation, mean of the change, deviation of the change. What does
+        not change, such as a single frame, has changes of 0.
+
+    Examples
+    --------
+    >>> summary(np.array([[1.0], [3.0], [5.0]])).round(3).tolist()
+    [3.0, 1.633, 2.0, 0.0]
+    """
+    rows = np.asarray(rows, np.float64)
+    changes = np.diff(rows, axis=0) if len(rows) > 1 else np.zeros_like(rows)
+    return np.concatenate([f(x, axis=0) for x in (rows, changes) for f in (np.mean, np.std)]).astype(np.float32)

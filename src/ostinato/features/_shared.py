@@ -15,7 +15,7 @@ import soxr
 
 from ostinato.errors import DataError
 
-BLOCK = 64
+BLOCK = 32
 AMIN = 1e-10
 TOP_DB = 80.0
 

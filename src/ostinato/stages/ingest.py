@@ -4,7 +4,7 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import datasets, inventory, tables
+from ostinato import compute, datasets, inventory, tables
 from ostinato.paths import Paths
 
 SECTIONS = ("seed", "compute", "dataset")
@@ -24,7 +24,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     plugin, options = datasets.load(params.dataset)
     root = datasets.dataset_root(paths, params.dataset)
-    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers)
+    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
     tracks = inventory.chosen(inventory.complete(listing), params.dataset.classes)
     files = inventory.measured(root, tracks, paths.state / inventory.cache_name(root), params.compute)
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})

@@ -1,0 +1,61 @@
+# Everything runs in .venv, made from constraints.txt; a second call costs nothing.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.ONESHELL:
+.PHONY: help environment pipeline test test-slow lint bench report clean
+
+PYTHON ?= python3.11
+VENV ?= .venv
+READY := $(VENV)/.ready
+
+# nothing is sent anywhere
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+export GX_ANALYTICS_ENABLED := false
+export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+environment: $(READY) ## make .venv from constraints.txt
+
+$(READY): constraints.txt pyproject.toml tools/mend_torchaudio.py
+	@command -v $(PYTHON) > /dev/null || { echo "make: needs Python 3.11: apt install python3.11 python3.11-venv, or PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $(PYTHON) cannot make environments: apt install python3.11-venv" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	# torch first and by this spelling: where an index offers a build without CUDA it is taken, else the default one
+	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
+	python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable '.[cluster,postgres,dev]'
+	python tools/mend_torchaudio.py
+	touch $@
+
+pipeline: environment ## run whatever changed, then release what is better
+	@git rev-parse --is-inside-work-tree > /dev/null 2>&1 || { echo "make: needs a git clone: git clone, or git init in this folder" >&2; exit 1; }
+	dvc repro
+	status=0; python -m ostinato release || status=$$?
+	# 3: a task keeps what it had; models/verdict.json says why
+	[ "$$status" = 3 ] || exit "$$status"
+
+lint: environment ## ruff, mypy, import-linter
+	@ruff check
+	ruff format --check
+	mypy
+	MYPYPATH=src:flows mypy flows tools
+	lint-imports
+
+test: lint ## lint, then all tests but the slow ones, with coverage
+	@pytest --cov --cov-report=term:skip-covered
+
+test-slow: environment ## the slow tests
+	@pytest -m slow
+
+bench: environment ## the figures of bench/
+	@for bench in bench/*.py; do echo "== $$bench"; python "$$bench"; done
+
+report: environment ## the page: models/report/index.html
+	@dvc repro report
+
+clean: ## remove the environment and caches, not data or models
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

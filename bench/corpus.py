@@ -1,0 +1,191 @@
+"""Judge the embedded corpus: what tells its genres, and what does not.
+
+``python -m bench.corpus`` renders the corpus with two seeds and prints one table,
+every figure grouped by artist: SVMs on tempo, on the mean mel spectrum and on MFCC
+statistics; networks on mel chunks of 129 frames, as they are and with the beats of
+the test clips shuffled; and how far distance in style agrees with distance in sound.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import torch
+from scipy.spatial.distance import pdist
+from scipy.stats import spearmanr
+from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+from torch.nn import functional
+
+from ostinato.chunks import normalise, starts, take
+from ostinato.datasets import synthetic
+from ostinato.registry import load
+from ostinato.synthesis.piece import Piece, compose
+from ostinato.synthesis.voices import SAMPLE_RATE
+from ostinato.synthesis.world import artist
+
+FRAMES, BINS, BATCH = 129, 256, 8
+SETTINGS: dict[str, dict] = {"simple": {"padding": "same"}}  # its published padding needs 133 frames
+
+
+def rendering_speed(options: synthetic.Options, seed: int, n: int = 20) -> float:
+    """Render on this core and give seconds of music a second."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.process_time()
+        for place in range(n):
+            synthetic.render(Path(folder), options, seed, (place, 0))
+        return n * options.seconds / (time.process_time() - started)
+
+
+def shuffled(y: np.ndarray, piece: Piece, rng: np.random.Generator) -> np.ndarray:
+    """Put the whole beats of a clip into another order."""
+    beat = 60 / piece.tempo
+    first = (np.ceil(piece.skipped) - piece.skipped) * beat
+    cuts = (np.arange(first, len(y) / SAMPLE_RATE, beat) * SAMPLE_RATE).astype(int)
+    beats = np.split(y, cuts)
+    inner = [beats[1 + i] for i in rng.permutation(len(beats) - 2)]
+    return np.concatenate([beats[0], *inner, beats[-1]])
+
+
+def decibels(y: np.ndarray) -> np.ndarray:
+    """Compute the mel feature, frames first."""
+    power = librosa.feature.melspectrogram(y=y, sr=SAMPLE_RATE, n_fft=4096, hop_length=1024, n_mels=BINS)
+    return librosa.power_to_db(power).T
+
+
+def measure(root: Path, options: synthetic.Options, seed: int, place: tuple[int, int], path: str) -> dict:
+    """Compute all that is asked of one clip."""
+    y, _ = soundfile.read(root / path, dtype="float32")
+    who = artist(seed, place[0], options.n_genres)
+    piece = compose(seed, who, place[1], seconds=0, n_genres=options.n_genres, difficulty=options.difficulty)
+    mel = decibels(y)
+    mfcc = librosa.feature.mfcc(S=mel.T, n_mfcc=13)[1:]
+    return {
+        "mel": mel,
+        "shuffled": decibels(shuffled(y, piece, np.random.default_rng(place))),
+        "tempo": np.array([piece.tempo]),
+        "mean mel": mel.mean(axis=0),
+        "MFCC statistics": np.concatenate([mfcc.mean(axis=1), mfcc.std(axis=1)]),
+    }
+
+
+def measured(
+    root: Path, options: synthetic.Options, seed: int, workers: int
+) -> tuple[list[dict], np.ndarray, np.ndarray]:
+    """Render and measure a corpus: clips, genre numbers, artist numbers."""
+    table = synthetic.tracks(root, options, seed=seed, workers=workers)
+    places = [(a, t) for a in range(options.n_artists) for t in range(options.tracks_per_artist)]
+    with ProcessPoolExecutor(workers) as pool:
+        clips = list(pool.map(partial(measure, root, options, seed), places, table.path, chunksize=8))
+    return clips, table.genre.astype("category").cat.codes.to_numpy(), np.array([a for a, _ in places])
+
+
+def chunk(rows: np.ndarray, start: int) -> np.ndarray:
+    """Cut and standardise one chunk."""
+    return normalise(take(rows, start, FRAMES), "frame")
+
+
+def trained(name: str, mels: list[np.ndarray], genre: np.ndarray, epochs: int, seed: int) -> torch.nn.Module:
+    """Train a network plainly, two random chunks of each clip an epoch.
+
+    The learning rate ends at 0, so that the slow running means of the batch
+    normalisation catch up with the weights.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    shape, settings = {"mel": (1, BINS, FRAMES)}, SETTINGS.get(name, {})
+    network = load("ostinato.architectures", name).Network(shape, int(genre.max()) + 1, **settings)
+    optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    steps = epochs * (2 * len(mels) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
+    for _ in range(epochs):
+        order = np.concatenate([rng.permutation(len(mels)) for _ in range(2)])
+        for batch in np.array_split(order, len(order) // BATCH):
+            x = np.stack([chunk(mels[i], int(rng.integers(0, len(mels[i]) - FRAMES + 1))) for i in batch])
+            logits = network(torch.from_numpy(x))
+            loss = functional.cross_entropy(logits, torch.from_numpy(genre[batch]).long())
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return network.eval()
+
+
+def guesses(network: torch.nn.Module, mels: list[np.ndarray]) -> np.ndarray:
+    """Name the genre of clips by the mean of their chunks' scores."""
+    found = []
+    with torch.no_grad():
+        for mel in mels:
+            x = np.stack([chunk(mel, int(s)) for s in starts(len(mel), FRAMES)])
+            found.append(int(network(torch.from_numpy(x)).softmax(1).mean(0).argmax()))
+    return np.array(found)
+
+
+def folds_of(genre: np.ndarray, who: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Split in three, grouped by artist."""
+    return list(StratifiedGroupKFold(3, shuffle=True, random_state=0).split(genre, genre, who))
+
+
+def network_figures(name: str, clips: list[dict], genre: np.ndarray, who: np.ndarray, args: argparse.Namespace) -> dict:
+    """Measure one network, as it is and on shuffled beats."""
+    right: dict[str, list[np.ndarray]] = {"mel": [], "shuffled": []}
+    for train, test in folds_of(genre, who)[: args.folds]:
+        network = trained(name, [clips[i]["mel"] for i in train], genre[train], args.epochs, 0)
+        for kind, hits in right.items():
+            hits.append(guesses(network, [clips[i][kind] for i in test]) == genre[test])
+    of = {kind: float(np.concatenate(hits).mean()) for kind, hits in right.items()}
+    return {name: of["mel"], f"{name}, beats shuffled": of["shuffled"]}
+
+
+def baselines(clips: list[dict], genre: np.ndarray, who: np.ndarray, seed: int, n_genres: int) -> dict[str, float]:
+    """Measure SVMs on what should not suffice, and how style agrees with sound."""
+    figures = {}
+    for kind in ("tempo", "mean mel", "MFCC statistics"):
+        x = np.stack([c[kind] for c in clips])
+        svm = make_pipeline(StandardScaler(), SVC(C=3))
+        figures[f"SVM on {kind}"] = float((cross_val_predict(svm, x, genre, cv=folds_of(genre, who)) == genre).mean())
+    z = StandardScaler().fit_transform(np.stack([c["MFCC statistics"] for c in clips]))
+    people = np.unique(who)
+    sound = np.stack([z[who == i].mean(axis=0) for i in people])
+    style = np.stack([artist(seed, int(i), n_genres).style for i in people])
+    figures["rank correlation of style and MFCC distance"] = float(spearmanr(pdist(style), pdist(sound)).statistic)
+    return figures
+
+
+def main() -> None:
+    """Measure every seed and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--root", type=Path, default=Path("data/raw/synthetic"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument("--networks", nargs="*", default=["time", "simple", "freq"])
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--folds", type=int, default=3, choices=(1, 2, 3), help="how many of the three are measured")
+    parser.add_argument("--difficulty", type=float, default=synthetic.Options().difficulty)
+    parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
+    args = parser.parse_args()
+    options = synthetic.Options(difficulty=args.difficulty)
+    speed = rendering_speed(options, args.seeds[0])
+    columns: list[dict[str, float]] = []
+    for seed in args.seeds:
+        clips, genre, who = measured(args.root, options, seed, args.workers)
+        columns.append(baselines(clips, genre, who, seed, options.n_genres))
+        for name in args.networks:
+            columns[-1] |= network_figures(name, clips, genre, who, args)
+    print(f"| difficulty {args.difficulty} | " + " | ".join(f"seed {s}" for s in args.seeds) + " |")
+    print("|---|" + "--:|" * len(args.seeds))
+    for key in columns[0]:
+        print(f"| {key} | " + " | ".join(f"{c[key]:.3f}" for c in columns) + " |")
+    print(f"\nRendering: {speed:.0f} seconds of music a second and core.")
+
+
+if __name__ == "__main__":
+    main()

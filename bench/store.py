@@ -1,0 +1,69 @@
+"""What it costs to read random training chunks through the cache.
+
+``python bench/store.py`` prints the speed of gathering batches of random chunks
+through `Store.read` against the same gather from one memory-mapped array that
+holds the same bytes; at least 0.5. Both take turns on the same chunks.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ostinato import store
+
+BINS = 256
+CHUNK = 129
+BATCH = 16
+
+
+def written(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> None:
+    rng = np.random.default_rng(0)
+    rows = store.half(rng.standard_normal((n_frames, BINS)).astype(np.float32))
+    entries = []
+    for shard in range(-(-n_tracks // shard_tracks)):
+        ordinals = range(shard * shard_tracks, min((shard + 1) * shard_tracks, n_tracks))
+        places = [i * n_frames for i in range(len(ordinals))]
+        entries += [store.Entry(o, f"t{o}", "", shard, p, n_frames) for o, p in zip(ordinals, places, strict=True)]
+        store.write_rows(store.shard_file(folder, shard), (rows for _ in ordinals), n_frames * len(ordinals))
+    store.write_meta(folder, {"tail": [BINS]})
+    store.write_index(folder, entries)
+    store.write_rows(folder / "whole.npy", (rows for _ in range(n_tracks)), n_frames * n_tracks)
+
+
+def seconds(read: Callable[[int, int], np.ndarray], chunks: np.ndarray) -> float:
+    start = time.perf_counter()
+    batch = np.empty((BATCH, CHUNK, BINS), np.float16)
+    for i, (track, frame) in enumerate(chunks):
+        batch[i % BATCH] = read(track, frame)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=1000)
+    parser.add_argument("--chunks", type=int, default=4000)
+    given = parser.parse_args()
+    n_frames, rng, ratios = 646, np.random.default_rng(1), []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        written(folder, given.tracks, n_frames, 128)
+        cache, whole = store.Store(folder), store.open_rows(folder / "whole.npy")
+        ids = [f"t{i}" for i in range(given.tracks)]
+        for _ in range(7):
+            chunks = np.stack(
+                [rng.integers(0, given.tracks, given.chunks), rng.integers(0, n_frames - CHUNK, given.chunks)], 1
+            )
+            through = seconds(lambda t, f: cache.read(ids[t], f, f + CHUNK), chunks)
+            plain = seconds(lambda t, f: whole[t * n_frames + f : t * n_frames + f + CHUNK], chunks)
+            ratios.append(plain / through)
+    print(f"random chunks through the cache: {given.chunks / through:.0f} a second")
+    print(f"against one memory-mapped array: {statistics.median(ratios[1:]):.2f} (at least 0.5)")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,246 @@
+"""Run the graph of dvc.yaml as Prefect tasks, one per stage.
+
+dvc.yaml says what follows from what; nothing here or in a flow lists steps. Two
+keys of a stage's ``meta`` in dvc.yaml say what a scheduler must know of it:
+``gpu: true`` waits for a GPU, ``network: true`` is tried again when it fails.
+"""
+
+import argparse
+import io
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import BoundedSemaphore
+from typing import Any
+
+import yaml
+from prefect import Flow, get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.futures import PrefectFuture, wait
+from prefect.states import Completed, Failed, State
+
+from ostinato import graph
+from ostinato.errors import OstinatoError
+from ostinato.params import Params
+
+PROGRESS_SECONDS = 10.0
+UNCHANGED = "Unchanged"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of the graph ended.
+
+    Parameters
+    ----------
+    ran : tuple of str
+        Stages that had work and did it; a stage that merely looked again is not among them.
+    failed : tuple of str
+        Stages that failed.
+    waiting : tuple of str
+        Stages that did not run, since they follow from one that failed.
+    """
+
+    ran: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Put it in one line."""
+        lacking = f"; {', '.join(self.waiting)} could not follow" if self.waiting else ""
+        return (
+            f"{', '.join(self.failed)} failed{lacking}"
+            if self.failed
+            else f"{', '.join(self.ran) or 'nothing'} changed"
+        )
+
+    def state(self) -> State:
+        """Say it as a flow's final state."""
+        return Failed(message=str(self)) if self.failed else Completed(message=str(self))
+
+
+class Slots:
+    """Cores and GPUs to share between stages that run at once.
+
+    Parameters
+    ----------
+    cores : int
+        How many stages may run at once.
+    gpus : list of str
+        A GPU's id per stage that may use one at once; an id may come twice.
+        Empty: there is no GPU, and such stages share the cores like any other.
+    """
+
+    def __init__(self, cores: int, gpus: list[str]) -> None:
+        self._cores = BoundedSemaphore(cores)
+        self._gpus: SimpleQueue[str] | None = SimpleQueue() if gpus else None
+        for gpu in gpus:
+            self._gpus.put(gpu)  # type: ignore[union-attr]
+
+    @classmethod
+    def of(cls, params: Params) -> "Slots":
+        """Count what this machine has, as the sections ``compute`` and ``flows`` of params.yaml share it."""
+        found = visible_gpus()
+        wanted = params.flows.gpu_slots or len(found)
+        return cls(
+            cores=max(1, len(os.sched_getaffinity(0)) // params.compute.threads),
+            gpus=[found[i % len(found)] for i in range(wanted)] if found else [],
+        )
+
+    @contextmanager
+    def take(self, gpu: bool) -> Iterator[dict[str, str]]:
+        """Wait for a slot; give the variables that tell a stage which GPU is its own."""
+        if not gpu or self._gpus is None:
+            with self._cores:
+                yield {}
+            return
+        device = self._gpus.get()
+        try:
+            with self._cores:
+                yield {"CUDA_VISIBLE_DEVICES": device}
+        finally:
+            self._gpus.put(device)
+
+
+def visible_gpus() -> list[str]:
+    """List the ids of the GPUs this process may use."""
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return [gpu for gpu in chosen.split(",") if gpu.strip()]
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+    except OSError:
+        return []
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [str(i) for i, _ in enumerate(line for line in lines if line.startswith("GPU "))]
+
+
+def stream(command: list[str], project: Path, extra: dict[str, str] | None = None) -> tuple[int, list[str]]:
+    """Run a command and log each line as it comes.
+
+    Parameters
+    ----------
+    command : list of str
+    project : Path
+        Its working folder.
+    extra : dict of str to str, optional
+        Environment variables beside those of this process.
+
+    Returns
+    -------
+    tuple of int and list of str
+        Exit status, and its last lines. A progress bar redraws itself by carriage
+        returns: of those, one every ten seconds is logged and none is kept.
+    """
+    logger = get_run_logger()
+    tail: list[str] = []
+    drawn = time.monotonic()
+    with subprocess.Popen(
+        command,
+        cwd=project,
+        env=graph.environment() | (extra or {}),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        for line in io.TextIOWrapper(process.stdout, errors="replace", newline=""):
+            if line.endswith("\r"):
+                if time.monotonic() - drawn < PROGRESS_SECONDS:
+                    continue
+                drawn = time.monotonic()
+            if text := line.rstrip():
+                logger.info(text)
+                tail = [*tail[-19:], text] if line.endswith("\n") else tail
+    return process.returncode, tail
+
+
+@task(task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
+def run_stage(stage: str, project: Path, slots: Slots, gpu: bool = False) -> State:
+    """Bring one stage up to date; what it reads is up to date already."""
+    with slots.take(gpu) as variables:
+        status, tail = stream(graph.dvc("repro", "--single-item", stage), project, variables)
+    if status:
+        raise OstinatoError(f"{stage}: " + ("; ".join(tail[-2:]) or f"exit status {status}"))
+    skipped = any("didn't change, skipping" in line for line in tail)
+    return Completed(name=UNCHANGED) if skipped else Completed(message=f"{stage} ran")
+
+
+def reproduce(project: Path, params: Params, target: str | None = None) -> Outcome:
+    """Run what changed and what follows from it, in parallel where the graph allows.
+
+    Stages that look again in every run come first, so that DVC is asked once,
+    after they have looked.
+
+    Parameters
+    ----------
+    project : Path
+        The folder of dvc.yaml.
+    params : Params
+    target : str, optional
+        A stage or a ``foreach`` group: it and what it follows from; default: everything.
+
+    Returns
+    -------
+    Outcome
+    """
+    run = _Run(project, params, graph.upstream(project, target))
+    changed = graph.changes(project)
+    behind = graph.stale(run.graph, changed)
+    looking = [stage for stage in run.graph if changed.get(stage) == graph.ALWAYS and stage not in behind]
+    looked = run.submit(looking)
+    work = run.submit(graph.stale(run.graph, graph.changes(project)) if looked else behind)
+    states = {stage: future.state for stage, future in run.futures.items()}
+    return Outcome(
+        ran=tuple(stage for stage in work if states[stage].is_completed() and states[stage].name != UNCHANGED),
+        failed=tuple(stage for stage, state in states.items() if state.is_failed() or state.is_crashed()),
+        waiting=tuple(stage for stage, state in states.items() if not state.is_final()),
+    )
+
+
+class _Run:
+    """The tasks of one run of the graph."""
+
+    def __init__(self, project: Path, params: Params, upstream: graph.Upstream) -> None:
+        self.project = project
+        self.flows = params.flows
+        self.graph = upstream
+        self.futures: dict[str, PrefectFuture[Any]] = {}
+        self._slots = Slots.of(params)
+        self._meta = _meta(project)
+
+    def submit(self, stages: Iterable[str]) -> list[str]:
+        """Run stages, each after those it follows from, and wait for all of them."""
+        stages = list(stages)
+        for stage in stages:
+            meta = self._meta.get(stage.split("@")[0], {})
+            attempt = run_stage.with_options(
+                retries=self.flows.retries if meta.get("network") else 0,
+                retry_delay_seconds=self.flows.retry_delay_seconds,
+            )
+            before = [self.futures[name] for name in graph.ancestors(self.graph, stage) if name in self.futures]
+            self.futures[stage] = attempt.submit(
+                stage, self.project, self._slots, bool(meta.get("gpu")), wait_for=before, return_state=False
+            )
+        wait([self.futures[stage] for stage in stages])
+        return stages
+
+
+def main(flow: Flow[..., State]) -> None:
+    """Run a flow in the working folder, up to the stage named on the command line; exit with 1 unless it completed."""
+    parser = argparse.ArgumentParser(description=flow.description)
+    last = flow.parameters.properties["target"].get("default")
+    parser.add_argument("target", nargs="?", default=last, help="the last stage; default: %(default)s")
+    state = flow(target=parser.parse_args().target, return_state=True)
+    sys.exit(0 if state.is_completed() else 1)
+
+
+def _meta(project: Path) -> dict[str, dict[str, Any]]:
+    """Read the ``meta`` of each stage of dvc.yaml."""
+    stages = yaml.safe_load((project / "dvc.yaml").read_text())["stages"]
+    return {name: stage.get("do", stage).get("meta", {}) for name, stage in stages.items()}

@@ -1,0 +1,249 @@
+"""Made-up music by made-up artists, rendered on this machine.
+
+Size: as asked; by default 10 genres, 80 artists, 240 tracks of 12 s (48 minutes).
+Origin: `ostinato.synthesis`; nothing is downloaded and no recording is used.
+Licence: that of this project. Paper: none.
+
+Genres differ by what their layers do over time and overlap in tempo, metre, mode,
+chords, instruments and register. Files lie below a folder named after what they
+were rendered with (seed, length, difficulty, number of genres and the synthesiser's
+code), so that another setting never overwrites them; asking for more artists or
+tracks adds to that folder and changes no file of it.
+"""
+
+import hashlib
+import multiprocessing
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from pydantic import BaseModel, Field
+from tqdm import tqdm
+
+import ostinato.synthesis
+from ostinato.files import replacing
+from ostinato.synthesis.covers import cover, write_png
+from ostinato.synthesis.faults import KINDS, plant
+from ostinato.synthesis.idioms import GENRES
+from ostinato.synthesis.piece import TAGS, Piece, compose, play, tags
+from ostinato.synthesis.voices import SAMPLE_RATE
+from ostinato.synthesis.words import lyrics, title, vocabulary
+from ostinato.synthesis.world import Artist, artist, generator, related
+
+LICENSE = "MIT"
+CITATION = "Rendered by ostinato itself; there is nothing to cite."
+SOURCE = "rendered on demand"
+EMBEDDED = True
+CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
+
+
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """What may be turned under ``dataset:`` of params.yaml.
+
+    Parameters
+    ----------
+    n_artists : int
+        Genres take turns over the artists.
+    tracks_per_artist, tracks_per_album : int
+    n_genres : int
+        The first so many of the twelve.
+    seconds : float
+        Length of every track.
+    difficulty : float
+        Between 0 and 1: how many habits a track borrows of other genres.
+    faults : int
+        How many broken files are planted beside the good ones, kinds taking turns.
+    """
+
+    n_artists: int = Field(80, ge=1, le=100_000)
+    tracks_per_artist: int = Field(3, ge=1, le=1000)
+    tracks_per_album: int = Field(2, ge=1)
+    n_genres: int = Field(10, ge=2, le=len(GENRES))
+    seconds: float = Field(12.0, ge=1, le=600)
+    difficulty: float = Field(0.25, ge=0, le=1)
+    faults: int = Field(0, ge=0)
+
+
+def tracks(root: Path, options: Options, *, seed: int, workers: int) -> pd.DataFrame:
+    """Render what is absent below `root` and list all tracks.
+
+    Parameters
+    ----------
+    root : Path
+    options : Options
+    seed : int
+    workers : int
+        Processes that render.
+
+    Returns
+    -------
+    DataFrame
+        A row a track, as the dataset contract has it; planted faults come last.
+        What is wrong with each stands in ``planted.csv`` beside the audio.
+
+    Raises
+    ------
+    OstinatoError
+        If the disk refuses a file.
+    """
+    folder = edition(options, seed)
+    places = [(a, t) for a in range(options.n_artists) for t in range(options.tracks_per_artist)]
+    absent = [p for p in places if not (root / folder / "audio" / f"{track_id(*p)}.flac").exists()]
+    _over(partial(render, root / folder, options, seed), absent, workers, "rendering")
+    artists_ = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
+    rows = [row for a in artists_ for row in _album_rows(root, folder, options, seed, a)]
+    return pd.DataFrame(rows + _planted_rows(root, folder, options, rows))
+
+
+def artists(root: Path, options: Options, *, seed: int) -> pd.DataFrame:
+    """List the artists and whom each is related to.
+
+    Parameters
+    ----------
+    root : Path
+        Unused: artists need no file.
+    options : Options
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        With artist, genre, related (list of str, symmetric), latitude, longitude, year.
+    """
+    people = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
+    names = np.array([p.name for p in people])
+    links = related(np.stack([p.style for p in people]))
+    columns = ("genre", "latitude", "longitude", "year")
+    return pd.DataFrame(
+        {"artist": p.name, "related": sorted(names[near]), **{c: getattr(p, c) for c in columns}}
+        for p, near in zip(people, links, strict=True)
+    )
+
+
+def edition(options: Options, seed: int) -> str:
+    """Name the folder of all that is rendered alike.
+
+    Parameters
+    ----------
+    options : Options
+    seed : int
+
+    Returns
+    -------
+    str
+        Twelve hex digits over seed, options that change the sound, and the synthesiser's code.
+    """
+    digest = hashlib.sha256(f"{seed} {options.seconds} {options.difficulty} {options.n_genres}".encode())
+    for source in sorted(Path(ostinato.synthesis.__path__[0]).glob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def track_id(artist_index: int, track: int) -> str:
+    """Name a track.
+
+    Examples
+    --------
+    >>> track_id(7, 2)
+    'a00007-t002'
+    """
+    return f"a{artist_index:05d}-t{track:03d}"
+
+
+def render(folder: Path, options: Options, seed: int, place: tuple[int, int]) -> None:
+    """Compose, play and write one track.
+
+    Parameters
+    ----------
+    folder : Path
+        The edition's folder.
+    options : Options
+    seed : int
+    place : tuple of int
+        Artist and track.
+    """
+    index, track = place
+    who = artist(seed, index, options.n_genres)
+    piece = _piece(options, seed, who, track, options.seconds)
+    sound = play(seed, who, track, piece, options.seconds)
+    with replacing(folder / "audio" / f"{track_id(index, track)}.flac") as path:
+        soundfile.write(path, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+
+
+def _piece(options: Options, seed: int, who: Artist, track: int, seconds: float) -> Piece:
+    return compose(seed, who, track, seconds=seconds, n_genres=options.n_genres, difficulty=options.difficulty)
+
+
+def _over(function: Callable, jobs: list, workers: int, what: str) -> None:
+    if workers < 2 or len(jobs) < 2:
+        for job in tqdm(jobs, desc=what, disable=not jobs):
+            function(job)
+        return
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        for _ in tqdm(pool.map(function, jobs, chunksize=4), total=len(jobs), desc=what):
+            pass
+
+
+def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artist) -> list[dict]:
+    own = vocabulary(generator(seed, "words", who.index), 60)
+    shared = vocabulary(generator(seed, "words", who.genre), 60)
+    rows = []
+    for track in range(options.tracks_per_artist):
+        album = track // options.tracks_per_album
+        rng = generator(seed, "album", who.index, album)
+        name, year = title(rng, own), min(who.year + 2 * album, 2025)
+        art = f"{folder}/covers/a{who.index:05d}-{album:03d}.png"
+        if not (root / art).exists():
+            write_png(root / art, cover(who.style, rng))
+        piece = _piece(options, seed, who, track, 0)
+        rows.append(
+            {
+                "track_id": track_id(who.index, track),
+                "path": f"{folder}/audio/{track_id(who.index, track)}.flac",
+                "genre": who.genre,
+                "tags": tags(seed, who, piece, year),
+                "artist": who.name,
+                "album": name,
+                "title": title(generator(seed, "title", who.index, track), own),
+                "year": float(year),
+                "latitude": who.latitude,
+                "longitude": who.longitude,
+                "lyrics": _sung(root, folder, generator(seed, "lyrics", who.index, track), who, track, own, shared),
+                "cover": art,
+                "split": None,
+            }
+        )
+    return rows
+
+
+def _sung(
+    root: Path, folder: str, rng: np.random.Generator, who: Artist, track: int, own: list[str], shared: list[str]
+) -> str | None:
+    if rng.random() < 0.2:
+        return None
+    path = f"{folder}/lyrics/{track_id(who.index, track)}.txt"
+    if not (root / path).exists():
+        with replacing(root / path) as whole:
+            whole.write_text(lyrics(rng, own, shared))
+    return path
+
+
+def _planted_rows(root: Path, folder: str, options: Options, rows: list[dict]) -> list[dict]:
+    planted, record = [], []
+    for number in range(options.faults):
+        kind = list(KINDS)[number % len(KINDS)]
+        source = rows[number % len(rows)]
+        name = f"{source['track_id']}-x{number:03d}"
+        path = f"{folder}/audio/{name}.{KINDS[kind][1]}"
+        if not (root / path).exists():
+            plant(kind, root / path, root / source["path"])
+        planted.append({**source, "track_id": name, "path": path})
+        record.append(f"{name},{kind},{source['track_id']}\n")
+    if planted:
+        with replacing(root / folder / "planted.csv") as whole:
+            whole.write_text("track_id,kind,source\n" + "".join(record))
+    return planted

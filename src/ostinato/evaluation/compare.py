@@ -1,0 +1,171 @@
+"""Figures here against those of a git revision, as Markdown; needs git alone, since figures are committed."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.errors import OstinatoError
+from ostinato.evaluation.figures import family
+from ostinato.files import read_json
+from ostinato.task import COLUMNS
+
+Metrics = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What `compare` found.
+
+    Parameters
+    ----------
+    markdown : str
+        A table per candidate.
+    regressions : tuple of str
+        What became worse beyond the tolerance.
+    """
+
+    markdown: str
+    regressions: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """1 if anything became worse."""
+        return int(bool(self.regressions))
+
+
+def compare(root: Path, rev: str, names: Iterable[str], tolerance: float) -> Comparison:
+    """Compare the working folder's figures with a revision's.
+
+    Parameters
+    ----------
+    root : Path
+        The project, inside a git repository.
+    rev : str
+        What git calls a revision: a branch, a tag, a hash.
+    names : iterable of str
+        The candidates of params.yaml.
+    tolerance : float
+        How far a metric may go the wrong way.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    OstinatoError
+        If git knows no such revision, or the revision holds no figures.
+    """
+    here = {n: read_json(p) for n in names if (p := root / "models" / "metrics" / f"{n}.json").exists()}
+    missing = [n for n in names if n not in here]
+    there = _at(root, rev, "models/metrics")
+    if not there:
+        raise OstinatoError(
+            f"{rev}: holds no models/metrics; commit them there (`cache: false` in dvc.yaml) and compare again"
+        )
+    gates = _gate(root), _at(root, rev, "models").get("gate", {})
+    return tabulate(here, there, gates, rev, tolerance, missing)
+
+
+def tabulate(
+    here: Mapping[str, Metrics],
+    there: Mapping[str, Metrics],
+    gates: tuple[Metrics, Metrics],
+    rev: str,
+    tolerance: float,
+    missing: Iterable[str] = (),
+) -> Comparison:
+    """Put two sets of figures side by side.
+
+    Parameters
+    ----------
+    here, there : mapping
+        Per candidate, its models/metrics/<name>.json.
+    gates : tuple of mapping
+        models/gate.json here and there.
+    rev : str
+        What `there` is called.
+    tolerance : float
+    missing : iterable of str
+        Candidates of params.yaml without figures.
+
+    Returns
+    -------
+    Comparison
+    """
+    lines, regressions = [f"# Figures against `{rev}`", ""], []
+    for name in here:
+        if name in there:
+            text, worse = _candidate(name, here[name], there[name], rev, tolerance)
+            lines += [f"## {name}", "", *text, ""]
+            regressions += worse
+    lost = [n for n in here if n in there and _accepted(gates[1], n) and not _accepted(gates[0], n)]
+    regressions += [f"{n}: the gate accepted it in {rev} and does not any more" for n in lost]
+    notes = [f"`{n}` is new: {rev} has no figures of it" for n in here if n not in there]
+    notes += [f"`{n}` is gone: only {rev} has figures of it" for n in there if n not in here and n not in missing]
+    notes += [f"`{n}` is missing: it is in params.yaml and has no figures; run `dvc repro`" for n in missing]
+    lines += [f"- {note}" for note in notes] + [""] * bool(notes)
+    lines += (
+        [f"**Worse by more than {tolerance:g}:**", "", *(f"- {r}" for r in regressions)]
+        if regressions
+        else [f"Nothing is worse by more than {tolerance:g}."]
+    )
+    return Comparison("\n".join(lines) + "\n", tuple(regressions))
+
+
+def _candidate(name: str, here: Metrics, there: Metrics, rev: str, tolerance: float) -> tuple[list[str], list[str]]:
+    """Compare one candidate: its lines and what became worse."""
+    if "skipped" in here or "skipped" in there:
+        where, reason = ("here", here["skipped"]) if "skipped" in here else (f"in {rev}", there["skipped"])
+        return [f"skipped {where}: {reason}"], []
+    lines, worse = [], []
+    if here["split"]["hash"] != there["split"]["hash"]:
+        lines += ["The tracks are split otherwise than there, so a difference is not the candidate's alone.", ""]
+    lines += [f"| metric | {rev} | here | difference | |", "|---|---:|---:|---:|---|"]
+    metrics = family(COLUMNS[here["task"]])
+    for metric in [m for m in metrics if m in here["test"]]:
+        new, old = here["test"][metric]["value"], there["test"].get(metric, {}).get("value")
+        if new is None or old is None:
+            lines.append(f"| {metric} | {_shown(old)} | {_shown(new)} | | not comparable |")
+            continue
+        gain = (new - old) * (1 if metrics[metric].higher_is_better else -1)
+        # a hair's breadth of tolerance, so that 0.52 - 0.50 is within 0.02 in binary too
+        broken = gain < -tolerance - 1e-9
+        mark = "**worse**" if broken else "better" if gain > 0 else "worse, tolerated" if gain < 0 else ""
+        lines.append(f"| {metric} | {old:.4f} | {new:.4f} | {new - old:+.4f} | {mark} |")
+        if broken:
+            worse.append(f"{name}: {metric} went from {old:.4f} to {new:.4f}")
+    return lines, worse
+
+
+def _shown(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.4f}"
+
+
+def _accepted(gate: Metrics, name: str) -> bool:
+    return bool(gate.get(name, {}).get("accepted"))
+
+
+def _gate(root: Path) -> Metrics:
+    path = root / "models" / "gate.json"
+    return read_json(path) if path.exists() else {}
+
+
+def _at(root: Path, rev: str, folder: str) -> dict[str, Any]:
+    """Read the JSON files of a folder as they stand in a revision, by stem."""
+    paths = [p for p in _git(root, "ls-tree", "--name-only", rev, f"{folder}/").splitlines() if p.endswith(".json")]
+    return {Path(p).stem: json.loads(_git(root, "show", f"{rev}:./{p}")) for p in paths}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    """Run git in a folder."""
+    try:
+        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise OstinatoError("compare: git is not installed; install it") from error
+    if done.returncode:
+        raise OstinatoError(f"git {' '.join(arguments)}: {done.stderr.strip()}; name a revision such as main or HEAD~1")
+    return done.stdout

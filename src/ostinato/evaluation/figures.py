@@ -1,0 +1,178 @@
+"""A candidate's figures: every metric with its interval, per class, and beside trivial baselines."""
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from sklearn.metrics import multilabel_confusion_matrix
+
+from ostinato.errors import DataError
+from ostinato.evaluation.judged import Judged
+from ostinato.metrics import _bootstrap, _shared, multi, single
+from ostinato.scores import Kind, labels
+
+FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi}
+
+
+def family(kind: Kind) -> dict[str, _shared.Metric]:
+    """Give the metrics of a kind of task."""
+    return FAMILIES[kind].METRICS
+
+
+def points(rows: Judged, kind: Kind, threshold: float | np.ndarray) -> dict[str, float | None]:
+    """Compute every metric.
+
+    Parameters
+    ----------
+    rows : Judged
+    kind : {"single", "multi"}
+    threshold : float or np.ndarray [shape=(n_classes,)]
+        From which score on a tag is given.
+
+    Returns
+    -------
+    dict of str to float or None
+        None where a figure is undefined; empty without rows.
+    """
+    if not len(rows):
+        return {}
+    return {
+        name: _number(metric.function(preds=metric.prepare(rows.scores, kind, threshold), target=rows.target))
+        for name, metric in family(kind).items()
+    }
+
+
+def with_intervals(
+    rows: Judged, kind: Kind, threshold: float | np.ndarray, *, n_resamples: int, level: float, seed: int
+) -> dict[str, dict[str, float | None]]:
+    """Compute every metric and how sure it is.
+
+    Parameters
+    ----------
+    rows, kind, threshold
+        As for `points`.
+    n_resamples : int
+        Draws of as many groups as there are; 0: no interval.
+    level : float
+        Share of the draws within the interval.
+    seed : int
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"value", "low", "high"}``; the interval is widened to hold the value
+        where the draws are biased (average precision of few positives).
+    """
+    found: dict[str, dict[str, float | None]] = {}
+    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
+    for name, value in points(rows, kind, threshold).items():
+        metric = family(kind)[name]
+        drawn = metric.over(metric.prepare(rows.scores, kind, threshold), rows.target, group, counts)
+        low, high = _bootstrap.interval(drawn, level)
+        if value is None or np.isnan(low):
+            found[name] = {"value": value, "low": None, "high": None}
+        else:
+            found[name] = {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value))}
+    return found
+
+
+def baselines(rows: Judged, shares: Mapping[int, np.ndarray], kind: Kind) -> dict[str, Judged]:
+    """Score the test tracks as trivial predictors would.
+
+    Parameters
+    ----------
+    rows : Judged
+    shares : mapping of int to np.ndarray [shape=(n_classes,)]
+        Share of each class among a fold's training tracks.
+    kind : {"single", "multi"}
+
+    Returns
+    -------
+    dict of str to Judged
+        ``majority``: the shares themselves, so that the label is the commonest
+        class or the tags that most tracks carry; ``all_negative`` (several
+        labels only): no tag at all.
+    """
+    absent = set(rows.fold.tolist()) - set(shares)
+    if absent:
+        raise DataError(f"splits: fold {min(absent)} has no training track; run split again")
+    prior = np.stack([shares[f] for f in rows.fold.tolist()]) if len(rows) else rows.scores
+    found = {"majority": prior}
+    if kind == "multi":
+        found["all_negative"] = np.zeros_like(rows.scores)
+    return {n: Judged(rows.track_id, s, rows.target, rows.group, rows.content, rows.fold) for n, s in found.items()}
+
+
+def per_class(
+    rows: Judged, classes: tuple[str, ...], kind: Kind, threshold: float | np.ndarray
+) -> dict[str, dict[str, float | None]]:
+    """Compute precision, recall, F1, average precision and support of each class.
+
+    Returns
+    -------
+    dict of str to dict
+        None where undefined: precision if the class was never named, recall, F1
+        and average precision if no track has it.
+    """
+    named, true = labels(rows.scores, kind, threshold), rows.target > 0
+    hits, n_named, n_true = (x.sum(axis=0).astype(float) for x in (named & true, named, true))
+    present = n_true > 0
+    precision = np.divide(hits, n_named, out=np.full(len(classes), np.nan), where=n_named > 0)
+    recall = np.divide(hits, n_true, out=np.full(len(classes), np.nan), where=present)
+    f1 = np.divide(2 * hits, n_named + n_true, out=np.full(len(classes), np.nan), where=present)
+    ap = _shared.average_precision(preds=rows.scores, target=rows.target)
+    return {
+        c: {
+            "precision": _number(precision[i]),
+            "recall": _number(recall[i]),
+            "f1": _number(f1[i]),
+            "ap": _number(ap[i]),
+            "support": int(n_true[i]),
+        }
+        for i, c in enumerate(classes)
+    }
+
+
+def confusion(rows: Judged, kind: Kind, threshold: float | np.ndarray) -> list[Any]:
+    """Count what was named for what is true.
+
+    Returns
+    -------
+    list
+        Single: [true][named] counts, (n_classes, n_classes). Multi: for each
+        class ``[[true negatives, false positives], [false negatives, true positives]]``.
+    """
+    named = labels(rows.scores, kind, threshold).astype(np.int64)
+    if kind == "single":
+        return (rows.target.astype(np.int64).T @ named).tolist()
+    return multilabel_confusion_matrix(rows.target.astype(np.int64), named).tolist()
+
+
+def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, Any]:
+    """Say what the figures leave out.
+
+    Returns
+    -------
+    dict
+        ``classes_without_positives`` with their names and number (left out of
+        f1_macro and map_macro), and ``tracks_without_labels`` (left out of map_samples).
+    """
+    n_positive = (rows.target > 0).sum(axis=0)
+    empty = [c for c, n in zip(classes, n_positive, strict=True) if n == 0]
+    unlabelled = int((~(rows.target > 0).any(axis=1)).sum())
+    found: dict[str, Any] = {}
+    if empty:
+        found["classes_without_positives"] = {
+            "n": len(empty),
+            "classes": empty,
+            "left_out_of": ["f1_macro", "map_macro"],
+        }
+    if unlabelled:
+        found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["map_samples"]}
+    return found
+
+
+def _number(value: float) -> float | None:
+    """Round to what another machine's last bits leave alone; None for NaN."""
+    return None if np.isnan(value) else round(float(value), 6)

@@ -1,0 +1,155 @@
+"""Pictures as SVG text: the same bytes for the same figures, and colours that a page may replace.
+
+Lines are drawn in the colours of `SERIES`; `themed` turns them into CSS
+variables, so that one picture serves a light and a dark page.
+"""
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+# Okabe & Ito, "Color universal design", 2008, less yellow, which no white page shows
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
+DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
+INK, FAINT = "#202124", "#9aa0a6"
+STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "ostinato",
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.sans-serif": ["system-ui", "DejaVu Sans"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": FAINT,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": FAINT,
+    "grid.alpha": 0.3,
+    "grid.linewidth": 0.6,
+    "lines.linewidth": 1.8,
+}
+
+
+def style(position: int) -> tuple[str, int]:
+    """Give the colour and the number of the dash pattern of a series.
+
+    Examples
+    --------
+    >>> style(0), style(9)
+    (('#0072b2', 0), ('#d55e00', 1))
+    """
+    return SERIES[position % len(SERIES)], position // len(SERIES) % len(DASHES)
+
+
+def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
+    """Average a candidate's curves over its folds.
+
+    Parameters
+    ----------
+    curve : DataFrame
+        fold, epoch, train_loss, val_loss, val_score; a fit without validation has no val_score.
+
+    Returns
+    -------
+    DataFrame
+        epoch, train_loss, val_loss, val_score: means of the folds that came so far.
+    """
+    watched = curve[curve["val_loss"].notna()]
+    return watched.groupby("epoch", as_index=False)[["train_loss", "val_loss", "val_score"]].mean()
+
+
+def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, legend: bool = False) -> str:
+    """Overlay validation score and loss of candidates, over epochs.
+
+    Parameters
+    ----------
+    candidates : mapping of str to DataFrame
+        What `mean_curve` gave.
+    order : sequence of str
+        All names, whose positions choose the colours.
+    legend : bool
+        Name them in the picture.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(1, 2)
+        for axes, column, title in zip(panels, ("val_score", "val_loss"), ("score", "loss"), strict=True):
+            axes.set_title(f"validation {title}", loc="left", fontsize=10)
+            axes.set_xlabel("epoch")
+            for name, table in candidates.items():
+                colour, dash = style(order.index(name))
+                marker = "o" if len(table) == 1 else None
+                axes.plot(
+                    table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
+                )
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if legend:
+            figure.legend(handles=panels[0].get_lines(), loc="outside right upper", frameon=False)
+
+    return _svg(draw, 9.0, 3.2)
+
+
+def histogram(values: np.ndarray, label: str) -> str:
+    """Draw how values are spread.
+
+    Parameters
+    ----------
+    values : np.ndarray [shape=(n,)]
+    label : str
+        With its unit.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        spread = np.ptp(values) if len(values) else 0
+        bins = 24 if spread > 1e-6 else 1
+        axes.hist(values, bins=bins, color=SERIES[0], alpha=0.85)
+        axes.set_xlabel(label)
+        axes.set_ylabel("tracks")
+
+    return _svg(draw, 5.0, 2.4)
+
+
+def themed(svg: str) -> str:
+    """Make a picture part of a page: no XML prologue, and colours by CSS variables.
+
+    Examples
+    --------
+    >>> themed('<?xml version="1.0"?><svg><path style="stroke: #0072b2"/></svg>')
+    '<svg><path style="stroke: var(--series-0)"/></svg>'
+    """
+    svg = svg[svg.index("<svg") :]
+    for position, colour in enumerate(SERIES):
+        svg = svg.replace(colour, f"var(--series-{position})")
+    return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
+
+
+def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Draw on a figure of so many inches, without touching the process's settings."""
+    text = io.StringIO()
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        draw(figure)
+        undated: dict[Any, Any] = {"Date": None, "Creator": None}
+        figure.savefig(text, format="svg", transparent=True, metadata=undated)
+    return text.getvalue()

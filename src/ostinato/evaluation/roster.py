@@ -1,0 +1,74 @@
+"""Every candidate that params.yaml names, in its order: networks, estimators, stacks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate as params.yaml describes it.
+
+    Parameters
+    ----------
+    name : str
+    architecture : str
+        A file of architectures/ or estimators/.
+    feature : str
+        The kind it reads; a stack reads those of its members, joined by ``+``.
+    task : str
+    """
+
+    name: str
+    architecture: str
+    feature: str
+    task: str
+
+
+def roster(params: Any) -> dict[str, Entry]:
+    """List the candidates.
+
+    Parameters
+    ----------
+    params : object
+        With the sections ``candidates``, ``estimators`` and ``stacked``, and
+        ``members`` if the features of stacks matter.
+
+    Returns
+    -------
+    dict of str to Entry
+    """
+    found = {n: Entry(n, c.architecture, c.feature, c.task) for n, c in params.candidates.items()}
+    found |= {n: Entry(n, e.estimator, e.feature, e.task) for n, e in params.estimators.items()}
+    edges: Mapping[str, Any] = getattr(params, "members", {})
+    for name, stack in params.stacked.items():
+        kinds = {found[m.member].feature for m in edges.values() if m.of == name and m.member in found}
+        found[name] = Entry(name, stack.architecture, "+".join(sorted(kinds)), stack.task)
+    return found
+
+
+def listed(params: Any, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the candidates and whether the gate accepted them.
+
+    Parameters
+    ----------
+    params : object
+        As for `roster`.
+    gate : mapping
+        models/gate.json; empty if it is not there yet.
+
+    Returns
+    -------
+    list of dict
+        name, architecture, feature, task, accepted (None: not judged yet).
+    """
+    return [
+        {
+            "name": e.name,
+            "architecture": e.architecture,
+            "feature": e.feature,
+            "task": e.task,
+            "accepted": gate[e.name]["accepted"] if e.name in gate else None,
+        }
+        for e in roster(params).values()
+    ]

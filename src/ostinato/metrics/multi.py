@@ -1,0 +1,72 @@
+"""Metrics of a task with any number of labels a track, and the thresholds that give them."""
+
+import numpy as np
+from sklearn.metrics import precision_recall_curve
+
+from ostinato.metrics import _resampled, _shared
+from ostinato.metrics._shared import Metric
+from ostinato.scores import EPSILON
+
+
+def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Give each track's mean binary cross-entropy over the classes, in nats."""
+    right = np.clip(np.where(target > 0, preds, 1 - preds), EPSILON, 1)
+    return -np.log(right).mean(axis=1)
+
+
+def log_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
+    """Mean binary cross-entropy over tracks and classes, in nats; scores are kept 1e-12 from 0 and 1.
+
+    Parameters
+    ----------
+    preds, target : np.ndarray [shape=(n_tracks, n_classes)]
+        Scores, and 0 or 1.
+
+    Examples
+    --------
+    >>> round(log_loss(preds=np.array([[0.5, 0.5]]), target=np.array([[1, 0]])), 3)
+    0.693
+    """
+    return float(_losses(preds, target).mean()) if len(target) else float("nan")
+
+
+def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    return _resampled.mean_of(_losses(preds, target), np.ones(len(group)), group, counts)
+
+
+def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.ndarray:
+    """Choose for each class the score that gives its best F1.
+
+    Parameters
+    ----------
+    preds, target : np.ndarray [shape=(n_tracks, n_classes)]
+        Scores of tracks that are judged on nothing else, and 0 or 1.
+    default : float
+        For a class without positives.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_classes,), dtype=float64]
+        Halfway to the next lower score, so that a score just below still counts.
+
+    Examples
+    --------
+    >>> thresholds(preds=np.array([[0.2], [0.4], [0.8]]), target=np.array([[0], [1], [1]]), default=0.5)
+    array([0.3])
+    """
+    chosen = np.full(target.shape[1], default, np.float64)
+    for i, (scores, true) in enumerate(zip(preds.T, target.T, strict=True)):
+        if not true.any():
+            continue
+        precision, recall, levels = precision_recall_curve(true, scores)
+        f1 = 2 * precision * recall / np.maximum(precision + recall, EPSILON)
+        best = levels[f1[:-1].argmax()]
+        lower = scores[scores < best]
+        chosen[i] = (best + lower.max()) / 2 if len(lower) else best
+    return chosen
+
+
+METRICS: dict[str, Metric] = {
+    **_shared.METRICS,
+    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
+}

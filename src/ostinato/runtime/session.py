@@ -1,0 +1,222 @@
+"""A released network: its description, its inputs from audio, its scores."""
+
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import registry
+from ostinato.chunks import normalise, starts, take
+from ostinato.errors import OstinatoError
+from ostinato.files import read_json
+from ostinato.scores import Kind, pool, scores
+
+BATCH = 32
+RUNS = 30
+
+
+@dataclass(frozen=True)
+class Input:
+    """What one input of a network is made of.
+
+    Parameters
+    ----------
+    feature : str
+        A file of features/.
+    parameters : mapping
+        Keyword arguments of its `compute`.
+    bins, channels : int
+    chunk_frames : int or None
+    normalise : {"frame", "track", "train", "none"}
+    mean, std : np.ndarray [shape=(n_bins,)], optional
+        Of the training set.
+    summary : bool
+        Statistics over the track instead of chunks.
+    """
+
+    feature: str
+    parameters: Mapping[str, Any]
+    bins: int
+    channels: int = 1
+    chunk_frames: int | None = None
+    normalise: str = "none"
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    summary: bool = False
+
+    @classmethod
+    def of(cls, description: Mapping[str, Any]) -> "Input":
+        """Read an entry of model.json."""
+        fitted: dict[str, Any] = {
+            k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
+        }
+        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
+        return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+
+    def rows(self, context: Any) -> np.ndarray:
+        """Compute the feature of a track at the precision of the cache that the network was trained on.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
+        return np.asarray(rows, np.float16).astype(np.float32)
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        """Make the network's input of a track's feature.
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+
+        Returns
+        -------
+        np.ndarray [dtype=float32]
+            (n_chunks, channels, bins, chunk_frames), or (1, d) for a summary.
+        """
+        if self.summary:
+            from ostinato.estimators import summary
+
+            return np.asarray(summary(rows), np.float32)[np.newaxis]
+        if self.normalise == "track":
+            rows = normalise(rows.T, "track").T
+        length = self.chunk_frames or len(rows)
+        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length)])
+        return (
+            cut if self.normalise == "track" else normalise(cut, self.normalise, self.mean, self.std).astype(np.float32)
+        )
+
+
+class Released:
+    """A folder of models/released/, ready to be asked.
+
+    Parameters
+    ----------
+    folder : Path
+        With model.json and network.onnx.
+    threads : int
+        Of ONNX Runtime; 0: as many as there are cores.
+
+    Raises
+    ------
+    OstinatoError
+        If the folder holds no model, or one of another shape.
+    """
+
+    def __init__(self, folder: Path, threads: int = 0) -> None:
+        import onnxruntime
+
+        if not folder.is_dir():
+            raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
+        about = read_json(folder / "model.json")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.log_severity_level = 3
+        try:
+            self.name, self.task, self.level = str(about["name"]), str(about["task"]), str(about["level"])
+            self.kind: Kind = about["kind"]
+            self.classes: tuple[str, ...] = tuple(about["classes"])
+            self.embedded = bool(about["dataset"]["embedded"])
+            self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
+            self.thresholds = self._thresholds(about.get("thresholds"))
+            self.session = onnxruntime.InferenceSession(
+                str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
+            )
+        except (KeyError, TypeError) as error:
+            raise OstinatoError(f"{folder / 'model.json'}: lacks {error}; run `ostinato release` again") from error
+        except Exception as error:
+            raise OstinatoError(
+                f"{folder / 'network.onnx'}: is no readable network ({error}); release again"
+            ) from error
+        given = {i.name for i in self.session.get_inputs()}
+        if given != set(self.inputs):
+            raise OstinatoError(
+                f"{folder}: the network takes {sorted(given)}, model.json describes {sorted(self.inputs)}"
+            )
+
+    def _thresholds(self, given: Mapping[str, float] | None) -> np.ndarray:
+        """Put the score from which on each tag is given in the order of the classes."""
+        return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
+
+    def scores(self, context: Any) -> np.ndarray:
+        """Score one track.
+
+        Parameters
+        ----------
+        context : AudioContext
+            The decoded track; what several inputs or models share is computed once.
+
+        Returns
+        -------
+        np.ndarray [shape=(n_classes,), dtype=float64]
+        """
+        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
+        if self.level == "track":
+            return scores(self._run(feeds)[0], self.kind)
+        lengths = {len(feed) for feed in feeds.values()}
+        if len(lengths) != 1:
+            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
+        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
+        return scores(pool(np.concatenate(parts), self.kind), self.kind)
+
+    def label(self, track_scores: np.ndarray) -> str | list[str]:
+        """Name the class, or the tags from their thresholds on."""
+        if self.kind == "single":
+            return self.classes[int(track_scores.argmax())]
+        return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
+
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.asarray(self.session.run(["logits"], dict(feeds))[0])
+
+    def example(self) -> dict[str, np.ndarray]:
+        """Give one chunk of noise for each input."""
+        rng = np.random.default_rng(0)
+        shapes = {i.name: i.shape for i in self.session.get_inputs()}
+        return {
+            name: rng.standard_normal(
+                (1, shapes[name][1]) if i.summary else (1, i.channels, i.bins, i.chunk_frames or 128), np.float32
+            )
+            for name, i in self.inputs.items()
+        }
+
+
+def latency_ratio(new: Path, old: Path) -> float:
+    """Time two released networks on one chunk each, in turn.
+
+    Parameters
+    ----------
+    new, old : Path
+        Folders with model.json and network.onnx.
+
+    Returns
+    -------
+    float
+        Median time of the new one by that of the old one, on one thread.
+    """
+    models = [Released(folder, threads=1) for folder in (new, old)]
+    return _ratio(_seconds(models, [m.example() for m in models]))
+
+
+def _seconds(models: Iterable[Released], feeds: Iterable[Mapping[str, np.ndarray]]) -> np.ndarray:
+    pairs = list(zip(models, feeds, strict=True))
+    taken = np.zeros((RUNS, len(pairs)))
+    for run in range(RUNS):
+        for which, (model, feed) in enumerate(pairs):
+            begin = time.perf_counter()
+            model._run(feed)
+            taken[run, which] = time.perf_counter() - begin
+    return taken
+
+
+def _ratio(seconds: np.ndarray) -> float:
+    """Divide the medians, the first runs left out since they warm caches."""
+    new, old = np.median(seconds[len(seconds) // 5 :], axis=0)
+    return float(new / old)

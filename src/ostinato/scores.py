@@ -1,0 +1,104 @@
+"""What a logit means: the arithmetic that training, judging and service share.
+
+Pure NumPy, so that serving a model needs no tables and no network library.
+"""
+
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+EPSILON = 1e-12
+Kind: TypeAlias = Literal["single", "multi"]
+
+
+def scores(logits: np.ndarray, kind: Kind) -> np.ndarray:
+    """Turn logits into scores between 0 and 1.
+
+    Parameters
+    ----------
+    logits : np.ndarray [shape=(..., n_classes)]
+    kind : {"single", "multi"}
+        One class a track (softmax) or any number (sigmoid).
+
+    Returns
+    -------
+    np.ndarray [shape=(..., n_classes), dtype=float64]
+
+    Examples
+    --------
+    >>> scores(np.array([0.0, 0.0]), "single")
+    array([0.5, 0.5])
+    """
+    logits = np.asarray(logits, np.float64)
+    if kind == "multi":
+        return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return shifted / shifted.sum(axis=-1, keepdims=True)
+
+
+def logits(scores: np.ndarray, kind: Kind) -> np.ndarray:
+    """Invert `scores`.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(..., n_classes)]
+    kind : {"single", "multi"}
+
+    Returns
+    -------
+    np.ndarray [shape=(..., n_classes), dtype=float64]
+
+    Examples
+    --------
+    >>> logits(np.array([0.5]), "multi")
+    array([0.])
+    """
+    scores = np.clip(scores, EPSILON, 1 - EPSILON)
+    return np.log(scores) if kind == "single" else np.log(scores) - np.log1p(-scores)
+
+
+def pool(chunk_logits: np.ndarray, kind: Kind) -> np.ndarray:
+    """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+
+    Parameters
+    ----------
+    chunk_logits : np.ndarray [shape=(n_chunks, n_classes)]
+    kind : {"single", "multi"}
+
+    Returns
+    -------
+    np.ndarray [shape=(n_classes,), dtype=float64]
+
+    Examples
+    --------
+    >>> scores(pool(np.array([[9.0, 0.0], [0.0, 9.0]]), "single"), "single")
+    array([0.5, 0.5])
+    """
+    return logits(scores(chunk_logits, kind).mean(axis=0), kind)
+
+
+def labels(scores: np.ndarray, kind: Kind, threshold: float | np.ndarray = 0.5) -> np.ndarray:
+    """Decide which classes the scores name.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n_tracks, n_classes)]
+    kind : {"single", "multi"}
+    threshold : float or np.ndarray [shape=(n_classes,)]
+        The score from which on a tag is given; a single label takes the highest score instead.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks, n_classes), dtype=bool]
+
+    Examples
+    --------
+    >>> labels(np.array([[0.4, 0.3, 0.3]]), "single")
+    array([[ True, False, False]])
+    """
+    scores = np.asarray(scores)
+    if kind == "multi":
+        return scores >= threshold
+    named = np.zeros(scores.shape, bool)
+    np.put_along_axis(named, scores.argmax(axis=-1)[..., np.newaxis], True, axis=-1)
+    return named

@@ -1,0 +1,77 @@
+"""Networks that read other networks' logits, with those inside: one graph from chunks to a track's logits."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.errors import OstinatoError
+from ostinato.task import EPSILON
+
+
+def pool(logits: Tensor, kind: Literal["single", "multi"]) -> Tensor:
+    """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+
+    Parameters
+    ----------
+    logits : Tensor [shape=(n_chunks, n_classes)]
+    kind : {"single", "multi"}
+        Whether a track has exactly one class or any number.
+
+    Returns
+    -------
+    Tensor [shape=(1, n_classes)]
+    """
+
+    def log_mean(scores: Tensor) -> Tensor:
+        return scores.mean(0, keepdim=True).clamp(min=EPSILON).log()
+
+    if kind == "single":
+        return log_mean(logits.softmax(-1))
+    return log_mean(logits.sigmoid()) - log_mean((-logits).sigmoid())
+
+
+class Stack(nn.Module):
+    """Frozen members, the pooling of their chunks, and the network that reads their logits.
+
+    Parameters
+    ----------
+    members : mapping of str to nn.Module
+        Trained networks by candidate name, in the order of the head's inputs.
+    network : nn.Module
+        Takes the members' logits side by side, (batch, sum of logits).
+    kind : {"single", "multi"}
+        Of the task, which says how chunks are pooled.
+
+    Raises
+    ------
+    OstinatoError
+        If there is no member.
+    """
+
+    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Literal["single", "multi"]) -> None:
+        super().__init__()
+        if not members:
+            raise OstinatoError("a stack needs members; list them under members: in params.yaml")
+        self.members = nn.ModuleDict(members).eval().requires_grad_(False)
+        self.network, self.kind = network, kind
+
+    def train(self, mode: bool = True) -> "Stack":
+        """Set the head's mode; the members stay in evaluation mode."""
+        super().train(mode)
+        self.members.eval()
+        return self
+
+    def member_logits(self, *chunks: Tensor) -> Tensor:
+        """Give pooled logits side by side, (1, sum of logits), of each member's (n_chunks, channels, bins, frames)."""
+        pooled = [pool(member(x), self.kind) for member, x in zip(self.members.values(), chunks, strict=True)]
+        return torch.cat(pooled, -1)
+
+    def embed(self, *chunks: Tensor) -> Tensor:
+        """Give the head's last hidden layer, (1, width), of one track's chunks."""
+        return self.network.embed(self.member_logits(*chunks))  # type: ignore[operator]
+
+    def forward(self, *chunks: Tensor) -> Tensor:
+        """Give one track's logits, (1, n_classes), of its chunks."""
+        return self.network.head(self.embed(*chunks))  # type: ignore[operator]

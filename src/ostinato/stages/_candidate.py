@@ -1,0 +1,145 @@
+"""What tune, train, member and infer share: opening a candidate's inputs, or saying why it has none."""
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.errors import DataError
+from ostinato.files import read_json
+from ostinato.paths import Paths
+from ostinato.store import Store
+from ostinato.task import Task
+from ostinato.training.artefact import Fold, Input
+from ostinato.training.logits import member_sources, read_member
+from ostinato.training.settings import Settings, fingerprint
+from ostinato.training.sources import Features, Source
+from ostinato.training.tables import Labelled, labelled
+
+META = "meta.json"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A candidate's tracks and inputs.
+
+    Parameters
+    ----------
+    labelled : Labelled
+    sources : mapping of fold to Source
+    inputs : mapping of str to Input
+    files : tuple of path or value
+        What the inputs were read from, for the name of a folder to go on from.
+    """
+
+    labelled: Labelled
+    sources: Mapping[Fold, Source]
+    inputs: Mapping[str, Input]
+    files: tuple[Any, ...]
+
+
+def lacks(paths: Paths, settings: Settings) -> str | None:
+    """Say what the dataset lacks for a candidate, if it lacks anything."""
+    classes = read_json(paths.classes).get(settings.task) or []
+    least = 2 if settings.task == "genre" else 1
+    if len(classes) < least:
+        return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {least} are needed"
+    if settings.feature is not None and not (paths.feature(settings.feature) / META).exists():
+        return f"the dataset has no feature {settings.feature}"
+    for member in settings.members:
+        _, about = read_member(paths.members(settings.name) / f"{member}.parquet")
+        if "skipped" in about:
+            return f"its member {member} was skipped: {about['skipped']}"
+    return None
+
+
+def open_candidate(paths: Paths, settings: Settings) -> Opened:
+    """Read a candidate's labels, splits and inputs.
+
+    Raises
+    ------
+    DataError
+        If tracks are absent from the cache, or a member of a stack has another task.
+    """
+    task = Task(settings.task, tuple(read_json(paths.classes)[settings.task]))
+    joined = labelled(task, pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits))
+    tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
+    parts = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
+    if settings.members:
+        sources, inputs, files = _stacked(paths, settings, joined)
+    else:
+        sources, inputs, files = _plain(paths, settings, joined)
+    return Opened(joined, sources, inputs, (tables, parts, *files))
+
+
+def features(paths: Paths, described: Input, track_ids: list[str]) -> Features:
+    """Open the cache as an artefact's input describes it."""
+    store = Store(paths.feature(described.feature))
+    return Features.of(described.feature, store, track_ids, described.chunk_frames or 1, described.normalise)
+
+
+def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
+    """Give each track's summary vector, (n_tracks, width)."""
+    from ostinato.estimators import summary
+
+    store = Store(paths.feature(kind))
+    source = Features.of(kind, store, list(track_ids), 1, "none")
+    return np.stack([np.asarray(summary(rows), np.float32) for rows in source.rows])
+
+
+def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tuple[Path, Callable[[], None]]:
+    """Name the folder of what a stage goes on from after a kill, and give what removes it and its older siblings."""
+    parent = paths.state / stage
+    folder = parent / f"{settings.name}-{fingerprint(settings, *inputs)}"
+
+    def done() -> None:
+        for old in parent.glob(f"{settings.name}-" + "[0-9a-f]" * 16):
+            shutil.rmtree(old, ignore_errors=True)
+
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder, done
+
+
+def _plain(
+    paths: Paths, settings: Settings, joined: Labelled
+) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
+    kind = settings.feature or ""
+    folder = paths.feature(kind)
+    store = Store(folder)
+    if settings.fitter == "sklearn":
+        described = Input(feature=kind, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)
+        return {}, {kind: described}, (folder / META, folder / "index.parquet")
+    train = settings.train
+    described = Input(
+        feature=kind,
+        parameters=store.meta["parameters"],
+        bins=store.tail[0],
+        normalise=train.normalise,
+        chunk_frames=train.chunk_frames,
+    )
+    source = features(paths, described, list(joined.track_ids))
+    everywhere: dict[Fold, Source] = dict.fromkeys([*joined.folds, "final"], source)
+    return everywhere, {kind: described}, (folder / META, folder / "index.parquet")
+
+
+def _stacked(
+    paths: Paths, settings: Settings, joined: Labelled
+) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
+    files = tuple(paths.members(settings.name) / f"{member}.parquet" for member in settings.members)
+    read = {file.stem: read_member(file) for file in files}
+    for member, (_, about) in read.items():
+        if about["task"] != settings.task:
+            raise DataError(
+                f"{settings.name}: learns {settings.task}, its member {member} {about['task']}; they must agree"
+            )
+        if tuple(about["classes"]) != joined.task.classes:
+            raise DataError(
+                f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
+            )
+    inputs = {member: Input.model_validate(next(iter(about["inputs"].values()))) for member, (_, about) in read.items()}
+    sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined))
+    return sources, inputs, files

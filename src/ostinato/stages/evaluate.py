@@ -1,0 +1,106 @@
+"""evaluate: a candidate's predictions -> models/metrics/<candidate>.json."""
+
+from typing import Any
+
+import pandas as pd
+
+from ostinato.errors import DataError, OstinatoError
+from ostinato.evaluation import figures
+from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
+from ostinato.files import read_json, write_json
+from ostinato.metrics import multi
+from ostinato.paths import Paths
+from ostinato.task import Task
+
+SECTIONS = ("seed", "evaluate")
+COUNTED_WRONG = ("accuracy", "f1_micro")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Judge one candidate."""
+    if name is None:
+        raise OstinatoError("evaluate: name a candidate of params.yaml")
+    skipped = paths.predictions(name) / "skipped.json"
+    if skipped.exists():
+        write_json(paths.metrics(name), {"skipped": read_json(skipped)["skipped"]})
+        return
+    artefact, classes = read_json(paths.checkpoints(name) / "artefact.json"), read_json(paths.classes)
+    task = Task(artefact["task"], tuple(classes[artefact["task"]]))
+    if len(task.classes) < 2:
+        raise DataError(
+            f"{paths.classes}: {task.name} has {len(task.classes)} class(es) and needs two; add labelled tracks"
+        )
+    tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
+    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
+    if not len(test):
+        raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
+    found = _figures(validation, test, task, params)
+    found["baseline"] = {
+        baseline: _intervals(rows, task, params)
+        for baseline, rows in figures.baselines(test, class_shares(splits, tracks, task), task.kind).items()
+    }
+    found["split"] = {"name": classes["name"], "hash": classes["hash"], **_sizes(splits, tracks, task, test)}
+    if task.kind == "single" and found["split"]["ceiling"] < 1:
+        found["test_all"] = _scaled(found["test"], found["split"]["ceiling"])
+    write_json(paths.metrics(name), _about(artefact) | found)
+
+
+def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[str, Any]:
+    """Compute what rests on the candidate's own scores."""
+    threshold = params.evaluate.threshold
+    found = {
+        "test": _intervals(test, task, params),
+        "validation": figures.points(validation, task.kind, threshold),
+        "per_class": figures.per_class(test, task.classes, task.kind, threshold),
+        "confusion": figures.confusion(test, task.kind, threshold),
+        "undefined": figures.undefined(test, task.classes, task.kind),
+    }
+    if task.kind == "multi" and len(validation):
+        tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
+        found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
+        found["test_tuned"] = figures.points(test, task.kind, tuned)
+    return found
+
+
+def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
+    return figures.with_intervals(
+        rows,
+        task.kind,
+        params.evaluate.threshold,
+        n_resamples=params.evaluate.bootstrap,
+        level=params.evaluate.level,
+        seed=params.seed,
+    )
+
+
+def _about(artefact: dict[str, Any]) -> dict[str, Any]:
+    """Say what was judged; a stack names the features of all its members."""
+    return {
+        "task": artefact["task"],
+        "architecture": artefact["architecture"],
+        "feature": "+".join(sorted({i["feature"] for i in artefact["inputs"].values()})),
+        "n_parameters": artefact.get("n_parameters"),
+    }
+
+
+def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged) -> dict[str, Any]:
+    """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong."""
+    once = splits.drop_duplicates("track_id").merge(tracks[["track_id", task.name]], on="track_id")
+    if task.kind == "single":
+        once = once[once[task.name].isin(task.classes)]
+    n_tracks, n_evaluable = len(once), int(once["evaluable"].sum()) if task.kind == "single" else len(once)
+    return {
+        "n_tracks": n_tracks,
+        "n_evaluable": n_evaluable,
+        "n_test": len(test),
+        "n_groups": len(set(test.group.tolist())),
+        "ceiling": round(n_evaluable / n_tracks, 6),
+    }
+
+
+def _scaled(test: dict[str, dict[str, float | None]], ceiling: float) -> dict[str, dict[str, float | None]]:
+    """Count the tracks that cannot be judged as wrong."""
+    return {
+        name: {k: None if v is None else round(v * ceiling, 6) for k, v in test[name].items()} for name in COUNTED_WRONG
+    }

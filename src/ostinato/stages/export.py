@@ -1,0 +1,177 @@
+"""export: a candidate's final weights -> models/onnx/<candidate>, the network itself only if the gate accepted it."""
+
+import hashlib
+import importlib.util
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from ostinato import export, registry
+from ostinato.errors import OstinatoError
+from ostinato.files import read_json, replacing, write_json
+from ostinato.paths import Paths
+from ostinato.stack import Stack
+from ostinato.training import artefact as artefacts
+from ostinato.training.artefact import Artefact
+
+SECTIONS = ("export", "dataset")
+PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
+SHARED = {
+    "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
+    "lightning": ("ostinato.architectures._blocks", "ostinato.chunks"),
+    "stacked": ("ostinato.architectures._blocks", "ostinato.chunks", "ostinato.stack"),
+}
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Export one candidate."""
+    if name is None:
+        raise OstinatoError("export: name a candidate of params.yaml")
+    folder, checkpoints = paths.onnx(name), paths.checkpoints(name)
+    artefacts.empty(folder)
+    reason = artefacts.skipped(checkpoints)
+    if reason is not None:
+        write_json(folder / "export.json", {"skipped": reason})
+        return
+    decision = read_json(paths.gate).get(name)
+    if decision is None:
+        raise OstinatoError(f"{paths.gate}: says nothing of {name}; run `dvc repro gate`")
+    artefact = artefacts.load(checkpoints)
+    result = {"n_parameters": artefact.n_parameters, "opset": params.export.opset, **decision}
+    if decision["accepted"]:
+        result |= _write(paths, params, artefact)
+    write_json(folder / "export.json", result)
+
+
+def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
+    """Write network.onnx and model.json if the file agrees with the original, and say what it costs."""
+    metadata = describe(paths, params.dataset.name, artefact)
+    make = _estimator if artefact.fitter == "sklearn" else _network
+    content, parity, multiply_adds = make(paths, params.export.opset, artefact, metadata)
+    result: dict[str, Any] = {"parity": parity, "bytes": len(content), "multiply_adds": multiply_adds}
+    if not parity <= params.export.parity:
+        reason = (
+            f"the ONNX file departs by {parity:.2g} from the original; export.parity allows {params.export.parity:g}"
+        )
+        return result | {"accepted": False, "reasons": [reason]}
+    folder = paths.onnx(artefact.name)
+    with replacing(folder / "network.onnx") as partial:
+        partial.write_bytes(content)
+    write_json(folder / "model.json", metadata)
+    return result
+
+
+def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
+    network = artefacts.network(paths.checkpoints(artefact.name), artefact)
+    shapes = artefact.shapes
+    if artefact.fitter == "stacked":
+        members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
+        networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
+        network = Stack(networks, network, artefact.labelling.kind).eval()
+        shapes = {m: _only(a.shapes) for m, a in members.items()}
+    model = export.convert(network, shapes, opset=opset)
+    content = export.annotate(model, metadata)
+    return content, export.parity(content, network, shapes), export.multiply_adds(model, shapes)
+
+
+def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
+    fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
+    task, feature = artefact.labelling, next(iter(artefact.inputs))
+    model = export.convert_estimator(fitted, task.kind, feature)
+    content = export.annotate(model, metadata)
+    return content, export.parity_estimator(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
+
+
+def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
+    """Count for one track the products with support vectors."""
+    return sum(
+        len(a.floats)
+        for node in model.graph.node
+        if node.op_type == "SVMClassifier"
+        for a in node.attribute
+        if a.name == "support_vectors"
+    )
+
+
+def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
+    """Say what a released network must know of itself.
+
+    Parameters
+    ----------
+    paths : Paths
+    dataset : str
+        The plugin that the tracks came from.
+    artefact : Artefact
+
+    Returns
+    -------
+    dict
+        What model.json and the file's metadata hold.
+    """
+    classes, metrics = read_json(paths.classes), read_json(paths.metrics(artefact.name))
+    plugin = registry.load("ostinato.datasets", dataset)
+    return {
+        "name": artefact.name,
+        "task": artefact.task,
+        "kind": artefact.labelling.kind,
+        "classes": list(artefact.classes),
+        "architecture": artefact.architecture,
+        "level": "chunk" if artefact.fitter == "lightning" else "track",
+        "inputs": _inputs(paths, artefact),
+        "dataset": {
+            "name": dataset,
+            "embedded": bool(getattr(plugin, "EMBEDDED", False)),
+            "n_tracks": classes["n_tracks"],
+            "split": {"name": classes["name"], "hash": classes["hash"]},
+        },
+        "thresholds": metrics.get("thresholds"),
+        "hashes": {"data": classes["hash"], "code": code_hash(_modules(paths, artefact))},
+        "metrics": metrics["test"],
+    }
+
+
+def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
+    """Describe the inputs, with mean and deviation where the training set's are used."""
+    inputs = {name: given.model_dump(mode="json") for name, given in artefact.inputs.items()}
+    for name, given in inputs.items():
+        owner = artefacts.load(paths.checkpoints(name)) if artefact.fitter == "stacked" else artefact
+        if given["normalise"] == "train":
+            given |= _only(owner.statistics["final"])
+    return inputs
+
+
+def _modules(paths: Paths, artefact: Artefact) -> set[str]:
+    """Name the modules that make a candidate's numbers of a track."""
+    found = {"ostinato.task", f"{PACKAGE[artefact.fitter]}.{artefact.architecture}", *SHARED[artefact.fitter]}
+    found |= {f"ostinato.features.{given.feature}" for given in artefact.inputs.values()}
+    for member in artefact.members:
+        found |= _modules(paths, artefacts.load(paths.checkpoints(member)))
+    return found
+
+
+def code_hash(modules: Iterable[str]) -> str:
+    """Give the SHA-256 of the source of modules, whatever their order.
+
+    Parameters
+    ----------
+    modules : iterable of str
+        Dotted names.
+
+    Returns
+    -------
+    str
+    """
+    digest = hashlib.sha256()
+    for module in sorted(modules):
+        spec = importlib.util.find_spec(module)
+        if spec is None or spec.origin is None:
+            raise OstinatoError(f"{module} is not there, though a candidate was trained with it; train it again")
+        digest.update(module.encode() + b"\0" + Path(spec.origin).read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def _only(values: dict[str, Any]) -> Any:
+    (value,) = values.values()
+    return value

@@ -1,0 +1,72 @@
+"""Logits and embeddings of every track of every fold, so that a new metric needs no new inference."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ostinato.files import write_json
+from ostinato.paths import Paths
+from ostinato.training import artefact as artefacts
+
+SECTIONS = ("compute",)
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : namespace
+    name : str
+        The candidate.
+    """
+    import torch
+
+    from ostinato.training.logits import write_logits
+
+    folder = paths.checkpoints(str(name))
+    out = paths.predictions(str(name))
+    if reason := artefacts.skipped(folder):
+        artefacts.empty(out)
+        write_json(out / artefacts.SKIPPED, {"skipped": reason})
+        return
+    torch.set_num_threads(params.compute.threads)
+    artefact = artefacts.load(folder)
+    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    logits: list[Any] = [None] * len(splits)
+    embedding: list[Any] = [None] * len(splits)
+    for fold in tqdm(artefact.folds, desc=f"{artefact.name} infer", unit="fold"):
+        rows = np.flatnonzero(splits["fold"] == fold)
+        outputs = _predict(paths, params, artefact, fold, splits["track_id"].to_numpy(object)[rows])
+        for row, a, b in zip(rows, *outputs, strict=True):
+            logits[row], embedding[row] = a, b
+    artefacts.empty(out)
+    write_logits(out / "predictions.parquet", splits.assign(logits=logits, embedding=embedding))
+
+
+def _predict(
+    paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    from ostinato.stages import _candidate
+    from ostinato.training.logits import ordered, read_member
+    from ostinato.training.predict import run_estimator, run_network
+    from ostinato.training.sources import Logits, Source
+
+    folder, task = paths.checkpoints(artefact.name), artefact.labelling
+    if artefact.fitter == "sklearn":
+        (described,) = artefact.inputs.values()
+        x = _candidate.summaries(paths, described.feature, track_ids)
+        return run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads)
+    source: Source
+    if artefact.fitter == "stacked":
+        read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.members}
+        source = Logits({m: ordered(t[t["fold"] == fold], track_ids) for m, t in read.items()})
+    else:
+        (described,) = artefact.inputs.values()
+        opened = _candidate.features(paths, described, list(track_ids))
+        source = opened.restored(artefact.statistics.get(str(fold), {}))
+    network = artefacts.network(folder, artefact, fold)
+    return run_network(network, source, np.arange(len(track_ids)), task)

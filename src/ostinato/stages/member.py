@@ -1,0 +1,78 @@
+"""Logits of one member of a stack, by networks that never saw the track."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.errors import ParamsError
+from ostinato.files import read_json
+from ostinato.paths import Paths
+from ostinato.training import artefact as artefacts
+from ostinato.training.settings import resolve
+
+SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "members")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write ``models/members/<stacked>/<member>.parquet``.
+
+    Training tracks get the logits of inner networks, unless
+    ``stacking.in_sample`` asks for the member's own; all others the member's own.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : namespace
+    name : str
+        ``<stacked>.<member>``.
+    """
+    from ostinato.training.logits import about, write_logits
+
+    if name not in params.members:
+        raise ParamsError(f"{name!r} is no edge of params.yaml; there are {', '.join(params.members) or 'none'}")
+    edge = params.members[name]
+    out = paths.members(edge.of) / f"{edge.member}.parquet"
+    columns = ["track_id", "fold", "split", "logits"]
+    if reason := artefacts.skipped(paths.checkpoints(edge.member)):
+        write_logits(out, pd.DataFrame({c: [] for c in columns}), {"skipped": reason})
+        return
+    artefact = artefacts.load(paths.checkpoints(edge.member))
+    table = pd.read_parquet(paths.predictions(edge.member) / "predictions.parquet")[columns]
+    if params.stacking.in_sample:
+        write_logits(out, table, about(artefact))
+        return
+    table, done = _out_of_fold(paths, params, edge.member, artefact, table)
+    write_logits(out, table, about(artefact))
+    done()
+
+
+def _out_of_fold(
+    paths: Paths, params: Any, member: str, artefact: artefacts.Artefact, table: pd.DataFrame
+) -> tuple[pd.DataFrame, Any]:
+    """Put out-of-fold logits where the member had seen the track."""
+    import torch
+
+    from ostinato.stages import _candidate
+    from ostinato.training.stack import out_of_fold
+
+    torch.set_num_threads(params.compute.threads)
+    settings = resolve(params, member).having(read_json(paths.tuned(member)))
+    opened = _candidate.open_candidate(paths, settings)
+    state, done = _candidate.resumable(
+        paths, "member", settings, params.stacking.model_dump(), artefact.epochs, *opened.files
+    )
+    logits = {(f, i): v for f, i, v in zip(table["fold"], table["track_id"], table["logits"], strict=True)}
+    for fold in artefact.folds:
+        unseen = out_of_fold(
+            settings,
+            opened.labelled,
+            opened.sources[fold],
+            fold,
+            epochs=artefact.epochs[str(fold)],
+            parts=params.stacking.folds,
+            state=state / f"fold{fold}",
+        )
+        ids = opened.labelled.track_ids[opened.labelled.folds[fold]["train"]]
+        logits.update({(fold, i): np.asarray(v) for i, v in zip(ids, unseen, strict=True)})
+    return table.assign(logits=list(logits.values())), done

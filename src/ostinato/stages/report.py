@@ -1,0 +1,46 @@
+"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it."""
+
+import shutil
+from typing import Any
+
+import pandas as pd
+
+from ostinato.evaluation.gate import leading
+from ostinato.evaluation.report import Material, page, picture, tables
+from ostinato.evaluation.roster import roster
+from ostinato.files import read_json, replacing
+from ostinato.paths import Paths
+
+SECTIONS = ("gate", "candidates", "estimators", "stacked", "members")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write the report of all candidates that params.yaml names."""
+    material = _material(paths, params)
+    shutil.rmtree(paths.report, ignore_errors=True)
+    for file, table in tables(material).items():
+        with replacing(paths.report / "plots" / file) as partial:
+            table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+    if drawn := picture(material):
+        with replacing(paths.report / "plots" / "curves.svg") as partial:
+            partial.write_text(drawn, encoding="utf-8")
+    with replacing(paths.report / "index.html") as partial:
+        partial.write_text(page(material), encoding="utf-8")
+
+
+def _material(paths: Paths, params: Any) -> Material:
+    entries = roster(params)
+    curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
+    tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
+    return Material(
+        roster=entries,
+        metrics={n: read_json(paths.metrics(n)) for n in entries},
+        gate=read_json(paths.gate),
+        tuned={n: read_json(p) for n, p in tuned.items()},
+        leading={task: leading(bounds, task) for task, bounds in params.gate.items()},
+        curves={n: pd.read_csv(p) for n, p in curves.items()},
+        classes=read_json(paths.classes),
+        tracks=pd.read_parquet(paths.tracks),
+        splits=pd.read_parquet(paths.splits),
+        quarantine=pd.read_parquet(paths.quarantine),
+    )

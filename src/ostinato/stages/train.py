@@ -1,0 +1,46 @@
+"""Fit a candidate on every fold, and once more for export."""
+
+from typing import Any
+
+from ostinato.files import read_json, write_json
+from ostinato.paths import Paths
+from ostinato.training.artefact import SKIPPED, empty
+from ostinato.training.settings import resolve
+
+SECTIONS = ("seed", "compute", "train", "candidates", "estimators", "stacked", "members")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write ``models/checkpoints/<name>``: weights per fold, curves and artefact.json.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : namespace
+    name : str
+        The candidate.
+    """
+    from ostinato.stages import _candidate
+
+    settings = resolve(params, str(name))
+    out = paths.checkpoints(settings.name)
+    tuned = read_json(paths.tuned(settings.name))
+    if reason := tuned.get("skipped") or _candidate.lacks(paths, settings):
+        empty(out)
+        write_json(out / SKIPPED, {"skipped": reason})
+        return
+    import torch
+
+    from ostinato.training import fit
+
+    torch.set_num_threads(params.compute.threads)
+    settings = settings.having(tuned)
+    opened = _candidate.open_candidate(paths, settings)
+    if settings.fitter == "sklearn":
+        x = _candidate.summaries(paths, str(settings.feature), opened.labelled.track_ids)
+        fit.fit_estimator(settings, opened.labelled, x, opened.inputs, out)
+        return
+    state, done = _candidate.resumable(paths, "train", settings, params.compute.threads, *opened.files)
+    log = paths.state / "dvclive" / settings.name if (paths.root / ".dvc").is_dir() else None
+    fit.fit(settings, opened.labelled, opened.sources, opened.inputs, out, state=state, log=log)
+    done()

@@ -1,0 +1,105 @@
+"""What of the pipeline is done, what runs, and what is left.
+
+What is done and left DVC knows. What runs it does not say, but a stage holds its
+lock for as long as it lives.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato import graph
+from ostinato.files import held
+from ostinato.paths import Paths
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Where one stage stands.
+
+    Parameters
+    ----------
+    stage : str
+        Its name in dvc.yaml, such as ``train@time_mel``.
+    state : str
+        ``done``, ``running`` or ``left``.
+    reason : str
+        Why it is left; empty otherwise.
+    """
+
+    stage: str
+    state: str
+    reason: str = ""
+
+
+def status(paths: Paths) -> list[StageStatus]:
+    """Say of every stage where it stands.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    list of StageStatus
+        In an order in which the stages can run.
+
+    Raises
+    ------
+    OstinatoError
+        If DVC cannot read the project.
+    """
+    upstream = graph.upstream(paths.root)
+    changed = graph.changes(paths.root)
+    behind = graph.stale(upstream, changed)
+    now = running(paths)
+    found = []
+    for stage in upstream:
+        if _command(stage) in now:
+            found.append(StageStatus(stage, "running"))
+        elif stage in behind:
+            waits = [name for name in sorted(upstream[stage]) if name in behind]
+            found.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
+        else:
+            found.append(StageStatus(stage, "done"))
+    return found
+
+
+def running(paths: Paths) -> set[str]:
+    """List the stages that run at this moment, as ``stage`` or ``stage@name``.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    set of str
+    """
+    return {lock.name.removesuffix(".lock") for lock in paths.locks.glob("*.lock") if held(lock)}
+
+
+def _command(stage: str) -> str:
+    """Give the module and entry that a stage of dvc.yaml runs.
+
+    >>> _command("train_stacked@timefreq_mel")
+    'train@timefreq_mel'
+    """
+    group, at, name = stage.partition("@")
+    return group.split("_")[0] + at + name
+
+
+def _reason(changes: list[Any], waits: list[str]) -> str:
+    """Put what DVC says of a stage in one line.
+
+    >>> _reason([{"changed deps": {"data/x": "modified", "params.yaml": {"seed": "new"}}}], ["split"])
+    'modified data/x; new seed; follows split'
+    """
+    said = []
+    for change in changes:
+        if isinstance(change, str):
+            said.append(change)
+            continue
+        for files in change.values():
+            for path, how in files.items():
+                said += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
+    return "; ".join(said + ([f"follows {', '.join(waits)}"] if waits else []))

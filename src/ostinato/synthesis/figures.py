@@ -1,0 +1,191 @@
+"""What a layer plays in one bar under its habit, in beats and MIDI numbers."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Note(NamedTuple):
+    """One note or stroke of a layer.
+
+    Parameters
+    ----------
+    start, length : float
+        Beats from the start of the bar or piece.
+    pitch : float
+        MIDI number; for drums the stroke: 0 kick, 1 snare, 2 hat.
+    loudness : float
+        Factor on the amplitude.
+    shape : str
+        One of `ostinato.synthesis.voices.SHAPES`.
+    bend : float
+        Semitones, as in `ostinato.synthesis.voices.note`.
+    """
+
+    start: float
+    length: float
+    pitch: float
+    loudness: float = 1.0
+    shape: str = "hold"
+    bend: float = 0.0
+
+
+# Kicks and snares by metre: beats from the start of the bar.
+GROOVES: dict[str, dict[int, tuple[tuple[float, ...], tuple[float, ...]]]] = {
+    "floor": {4: ((0, 1, 2, 3), (1, 3)), 3: ((0, 1, 2), (2,))},
+    "backbeat": {4: ((0, 2, 2.5), (1, 3)), 3: ((0,), (1, 2))},
+    "tresillo": {4: ((0, 1.5, 3), (2,)), 3: ((0, 1.5), (2,))},
+    "answer": {4: ((0, 1, 2.5), (2, 3.5)), 3: ((0, 1), (1.5, 2.5))},
+    "half": {4: ((0, 2.75), (2,)), 3: ((0,), (1.5,))},
+    "drop": {4: ((2,), (2,)), 3: ((1,), (1,))},
+}
+
+
+def span(metre: int) -> float:
+    """Give the beats of half a bar, over which gestures run."""
+    return metre / 2
+
+
+def terraces(metre: int, rising: bool) -> list[float]:
+    """Step the loudness from beat to beat of a bar.
+
+    Examples
+    --------
+    >>> terraces(3, rising=False)[0]
+    1.0
+    """
+    steps = [0.1 ** (1 - beat / (metre - 1)) for beat in range(metre)]
+    return steps if rising else steps[::-1]
+
+
+def drums(habit: str, metre: int) -> list[Note]:
+    """Play kick and snare.
+
+    Parameters
+    ----------
+    habit : str
+        Key of `GROOVES`.
+    metre : int
+
+    Returns
+    -------
+    list of Note
+
+    Examples
+    --------
+    >>> [n.start for n in drums("half", 3)]
+    [0, 1.5]
+    """
+    kicks, snares = GROOVES[habit][metre]
+    return [Note(b, 0.5, 0) for b in kicks] + [Note(b, 0.5, 1, 0.8) for b in snares]
+
+
+def hats(habit: str, metre: int) -> list[Note]:
+    """Play cymbals and shakers.
+
+    Parameters
+    ----------
+    habit : {"rise", "sink", "suck", "splash", "on", "off"}
+    metre : int
+
+    Returns
+    -------
+    list of Note
+    """
+    if habit in ("rise", "sink"):
+        loud = terraces(metre, habit == "rise")
+        return [Note(b + half, 0.25, 2, loud[b], "fade") for b in range(metre) for half in (0, 0.5)]
+    if habit in ("suck", "splash"):
+        shape = "swell" if habit == "suck" else "fade"
+        return [Note(b, 0.95, 2, 0.7, shape) for b in range(metre)]
+    shift = 0.5 if habit == "off" else 0.0
+    return [Note(b + shift, 0.3, 2, 0.9, "fade") for b in range(metre)]
+
+
+def bass(habit: str, metre: int, root: float, scale: np.ndarray) -> list[Note]:
+    """Play the bass.
+
+    Parameters
+    ----------
+    habit : {"walk_up", "walk_down", "slide_up", "slide_down", "pump", "pluck"}
+    metre : int
+    root : float
+        MIDI number of the chord's root.
+    scale : np.ndarray [shape=(n,)]
+        MIDI numbers from the root upwards along the mode.
+
+    Returns
+    -------
+    list of Note
+    """
+    if habit in ("walk_up", "walk_down"):
+        steps = scale[[0, 2, 4, 6]][:metre]
+        steps = steps if habit == "walk_up" else steps[::-1]
+        return [Note(b, 0.9, float(p)) for b, p in enumerate(steps)]
+    if habit in ("slide_up", "slide_down"):
+        bend = -9.0 if habit == "slide_up" else 9.0
+        return [Note(h * span(metre), 0.95 * span(metre), root, 1, "hold", bend) for h in range(2)]
+    shape = "swell" if habit == "pump" else "fade"
+    return [Note(b, 0.95, root, 1, shape) for b in range(metre)]
+
+
+def chords(habit: str, metre: int, tones: np.ndarray) -> list[Note]:
+    """Play the chord of a bar.
+
+    Parameters
+    ----------
+    habit : {"up", "down", "swell", "fade", "skank", "stab"}
+    metre : int
+    tones : np.ndarray [shape=(3,)]
+        MIDI numbers, rising.
+
+    Returns
+    -------
+    list of Note
+    """
+    half = span(metre)
+    if habit in ("up", "down"):
+        ladder = np.concatenate([tones, tones + 12])
+        ladder = ladder if habit == "up" else ladder[::-1]
+        step = half / len(ladder)
+        return [
+            Note(h * half + i * step, 1.2 * step, float(p), 1, "hold") for h in range(2) for i, p in enumerate(ladder)
+        ]
+    if habit in ("swell", "fade"):
+        loud = terraces(metre, habit == "swell")
+        return [Note(b, 0.95, float(p), loud[b], "hold") for b in range(metre) for p in tones]
+    shift = 0.5 if habit == "skank" else 0.0
+    return [Note(b + shift, 0.3, float(p), 1, "fade") for b in range(metre) for p in tones]
+
+
+def lead(habit: str, metre: int, ladder: np.ndarray, rng: np.random.Generator) -> list[Note]:
+    """Play a bar of the melody.
+
+    Parameters
+    ----------
+    habit : {"scoop", "fall", "echo", "build", "climb", "tumble"}
+    metre : int
+    ladder : np.ndarray [shape=(n,)]
+        MIDI numbers to choose from, rising.
+    rng : Generator
+        Chooses the pitches.
+
+    Returns
+    -------
+    list of Note
+    """
+    half = span(metre)
+    top = len(ladder) - 1
+    if habit in ("scoop", "fall"):
+        bend = -8.0 if habit == "scoop" else 8.0
+        chosen = rng.integers(0, top + 1, 2)
+        return [Note(h * half, 0.9 * half, float(ladder[c]), 1, "hold", bend) for h, c in enumerate(chosen)]
+    if habit in ("echo", "build"):
+        loud = terraces(metre, habit == "build")
+        pitch = float(ladder[rng.integers(0, top + 1)])
+        return [Note(b, 0.4, pitch, loud[b], "fade") for b in range(metre)]
+    first = int(rng.integers(0, max(top - 5, 1)))
+    run = ladder[first : first + 6]
+    run = run if habit == "climb" else run[::-1]
+    step = half / 4
+    return [Note(i * step, step, float(p), 1, "hold") for i, p in enumerate(run)]

@@ -1,0 +1,182 @@
+"""What train leaves of a candidate: weights as safetensors or ONNX, and artefact.json that says how to use them."""
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ostinato import registry
+from ostinato.errors import DataError
+from ostinato.files import read_json, replacing, write_json
+from ostinato.task import Task
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+Fold: TypeAlias = int | Literal["final"]
+FILE = "artefact.json"
+SKIPPED = "skipped.json"
+
+
+class Frozen(BaseModel):
+    """A value that does not change, with no other keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Input(Frozen):
+    """How one input is made of a track."""
+
+    feature: str
+    parameters: dict[str, Any]
+    normalise: str = "none"
+    chunk_frames: int | None = None
+    bins: int
+    channels: int = 1
+    summary: bool = False
+
+
+class Artefact(Frozen):
+    """A fitted candidate.
+
+    Parameters
+    ----------
+    name : str
+    fitter : {"lightning", "sklearn", "stacked"}
+    architecture : str
+        Or the estimator's name.
+    task : str
+    classes : tuple of str
+    inputs : mapping of str to Input
+        By feature kind; of a stack by member, each as that member reads it.
+    network : mapping
+        Departures from the architecture's signature.
+    members : tuple of str
+        Of a stack, in the order its head reads them.
+    folds : tuple of int
+    statistics : mapping of str to mapping of str to mapping
+        Mean and deviation per fold and input, where ``normalise`` is ``train``.
+    epochs : mapping of str to int
+        Until the best weights, per fold.
+    n_parameters : int
+        Of the network; 0 for an estimator.
+    """
+
+    name: str
+    fitter: Literal["lightning", "sklearn", "stacked"]
+    architecture: str
+    task: str
+    classes: tuple[str, ...]
+    inputs: dict[str, Input]
+    network: dict[str, Any] = {}
+    members: tuple[str, ...] = ()
+    folds: tuple[int, ...] = (0,)
+    statistics: dict[str, dict[str, dict[str, list[float]]]] = {}
+    epochs: dict[str, int] = {}
+    n_parameters: int = 0
+
+    @property
+    def labelling(self) -> Task:
+        """The task with its classes."""
+        return Task(self.task, self.classes)
+
+    @property
+    def shapes(self) -> dict[str, Any]:
+        """What the network's constructor calls `inputs`."""
+        if self.fitter == "stacked":
+            return {member: len(self.classes) for member in self.members}
+        return {name: (i.channels, i.bins, i.chunk_frames) for name, i in self.inputs.items()}
+
+
+def empty(folder: Path) -> None:
+    """Make a folder that holds nothing."""
+    if folder.exists():
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+
+
+def save(folder: Path, artefact: Artefact) -> None:
+    """Write artefact.json."""
+    write_json(folder / FILE, artefact.model_dump(mode="json"))
+
+
+def load(folder: Path) -> Artefact:
+    """Read artefact.json.
+
+    Raises
+    ------
+    OstinatoError
+        If it is absent or of another form.
+    """
+    try:
+        return Artefact.model_validate(read_json(folder / FILE))
+    except ValidationError as error:
+        raise DataError(
+            f"{folder / FILE}: is of another version ({error.error_count()} keys differ); train again"
+        ) from error
+
+
+def skipped(folder: Path) -> str | None:
+    """Say why the candidate of this folder was skipped, if it was."""
+    file = folder / SKIPPED
+    return str(read_json(file)["skipped"]) if file.exists() else None
+
+
+def weights_file(folder: Path, fold: Fold) -> Path:
+    """Name the weights of a fold."""
+    return folder / f"{_label(fold)}.safetensors"
+
+
+def onnx_file(folder: Path, fold: Fold) -> Path:
+    """Name the estimator of a fold."""
+    return folder / f"{_label(fold)}.onnx"
+
+
+def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:
+    """Write weights as safetensors."""
+    from safetensors.torch import save_file
+
+    with replacing(file) as partial:
+        save_file({k: v.contiguous() for k, v in sorted(weights.items())}, partial)
+
+
+def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Module":
+    """Make a trained network.
+
+    Parameters
+    ----------
+    folder : Path
+        The candidate's checkpoints.
+    artefact : Artefact
+    fold : int or "final"
+
+    Returns
+    -------
+    nn.Module
+        In evaluation mode; of a stack the head alone.
+
+    Raises
+    ------
+    DataError
+        If the weights are absent or do not fit the architecture's present code.
+    """
+    from safetensors.torch import load_file
+
+    file = weights_file(folder, fold)
+    kind = registry.load("ostinato.architectures", artefact.architecture).Network
+    built: nn.Module = kind(artefact.shapes, len(artefact.classes), **artefact.network)
+    if not file.exists():
+        raise DataError(f"{file}: is not there; run `dvc repro train@{artefact.name}`")
+    try:
+        built.load_state_dict(load_file(file))
+    except RuntimeError as error:
+        raise DataError(
+            f"{file}: does not fit {artefact.architecture} as it is now; train {artefact.name} again ({error})"
+        ) from error
+    return built.eval()
+
+
+def _label(fold: Fold) -> str:
+    return fold if fold == "final" else f"fold{fold}"

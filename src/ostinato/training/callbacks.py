@@ -1,0 +1,135 @@
+"""What happens between epochs: keep the best weights and the point to go on from, show progress, report to a study."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import torch
+from lightning.pytorch.callbacks import Callback, Checkpoint
+from torch import Tensor
+from tqdm import tqdm
+
+COLUMNS = ("train_loss", "val_loss", "val_score")
+
+
+class Keeper(Checkpoint):
+    """Best weights, the curve, and all that a resumed run needs, in one file that is replaced after each epoch.
+
+    Parameters
+    ----------
+    path : Path, optional
+        The file; None keeps nothing on disk.
+    validated : bool
+        Whether the best epoch is that of the lowest ``monitor``; else it is the last.
+
+    Attributes
+    ----------
+    epochs : int
+        How many epochs led to the best weights.
+    weights : dict of str to Tensor
+    curve : list of dict
+        One entry an epoch.
+    """
+
+    def __init__(self, path: Path | None, *, validated: bool) -> None:
+        self.path, self.validated = path, validated
+        self.epochs, self.value, self.stopped = 0, float("inf"), False
+        self.weights: dict[str, Tensor] = {}
+        self.curve: list[dict[str, float]] = []
+
+    def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Leave out Lightning's counters: they call the epoch that has just ended unfinished."""
+        checkpoint.pop("loops", None)
+
+    def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Count on from the epochs that are done."""
+        progress: Any = trainer.fit_loop.epoch_progress.current
+        progress.ready = progress.started = progress.processed = progress.completed = len(self.curve)
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Do not go on where the run had stopped by itself."""
+        trainer.should_stop = trainer.should_stop or self.stopped
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
+        """Note the epoch, keep its weights if they are the best, and write the file."""
+        logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        self.curve.append({"epoch": trainer.current_epoch, **{k: logged[k] for k in COLUMNS if k in logged}})
+        value = logged["monitor"] if self.validated else -float(trainer.current_epoch)
+        if value < self.value:
+            self.value, self.epochs = value, trainer.current_epoch + 1
+            self.weights = {k: v.detach().cpu().clone() for k, v in module.network.state_dict().items()}
+        self.stopped = trainer.should_stop
+        if self.path is not None:
+            partial = self.path.with_suffix(".partial")
+            trainer.save_checkpoint(partial)
+            if trainer.is_global_zero:
+                os.replace(partial, self.path)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Give what the file keeps beside weights and optimiser."""
+        return {k: getattr(self, k) for k in ("epochs", "value", "stopped", "weights", "curve")}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take it back."""
+        vars(self).update(state_dict)
+
+
+class Progress(Callback):
+    """One line on stderr: epochs done, losses.
+
+    Parameters
+    ----------
+    label : str
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.bar: Any = None
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Open the line, at the epoch a resumed run goes on from."""
+        hidden = not trainer.is_global_zero
+        self.bar = tqdm(
+            desc=self.label, total=trainer.max_epochs, initial=trainer.current_epoch, unit="epoch", disable=hidden
+        )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Count an epoch."""
+        shown = {k: float(v) for k in COLUMNS if (v := trainer.callback_metrics.get(k)) is not None}
+        self.bar.set_postfix(shown, refresh=False)
+        self.bar.update()
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Close the line."""
+        self.bar.close()
+
+    def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
+        """Close the line."""
+        if self.bar is not None:
+            self.bar.close()
+
+
+class Report(Callback):
+    """Tell a trial how it goes, and end it where the study's pruner says so.
+
+    Parameters
+    ----------
+    trial : optuna.Trial
+    """
+
+    def __init__(self, trial: Any) -> None:
+        self.trial = trial
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Report what is monitored."""
+        self.trial.report(float(trainer.callback_metrics["monitor"]), trainer.current_epoch)
+        if self.trial.should_prune():
+            import optuna
+
+            raise optuna.TrialPruned
+
+
+def finite(values: dict[str, Tensor]) -> bool:
+    """Say whether all weights are numbers."""
+    return all(bool(torch.isfinite(v).all()) for v in values.values())

@@ -1,0 +1,151 @@
+"""Batches: what a network is shown, drawn by (seed, epoch, track) so that a run that goes on equals one left alone."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from ostinato.training.settings import derive
+from ostinato.training.sources import Evaluation, Source
+
+
+def uniform(keys: np.ndarray, *context: Any) -> np.ndarray:
+    """Draw a number for each key that depends on nothing but key and context.
+
+    Parameters
+    ----------
+    keys : np.ndarray [shape=(n,), dtype=uint64]
+    *context : object
+        Such as seed and epoch.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        From 0 to below 1.
+
+    References
+    ----------
+    G. L. Steele, D. Lea, C. H. Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
+
+    Examples
+    --------
+    >>> uniform(np.arange(3, dtype=np.uint64), "crop")[1:] == uniform(np.arange(1, 3, dtype=np.uint64), "crop")
+    array([ True,  True])
+    """
+    z = keys.astype(np.uint64) + np.uint64(derive(*context)) + np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) / 2.0**53
+
+
+class Order(Sampler[tuple[int, int]]):
+    """Name the batches of an epoch as (epoch, number); each device has its share.
+
+    Parameters
+    ----------
+    n_batches : int
+    rank, devices : int
+    """
+
+    def __init__(self, n_batches: int, rank: int = 0, devices: int = 1) -> None:
+        self.share = -(-n_batches // devices)
+        self.n_batches, self.rank, self.devices, self.epoch = n_batches, rank, devices, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Say which epoch is next; Lightning does."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.share
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        for i in range(self.share):
+            yield self.epoch, (i * self.devices + self.rank) % self.n_batches
+
+
+class Training(Dataset[tuple[Any, ...]]):
+    """Whole batches of randomly placed chunks.
+
+    Parameters
+    ----------
+    source : Source
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+    track_ids : np.ndarray [shape=(n_tracks,)]
+    tracks : np.ndarray
+        Positions of the training tracks.
+    batch_size, chunks_per_track, seed : int
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: np.ndarray,
+        track_ids: np.ndarray,
+        tracks: np.ndarray,
+        *,
+        batch_size: int,
+        chunks_per_track: int,
+        seed: int,
+    ) -> None:
+        self.source, self.target, self.seed = source, target, seed
+        self.tracks = np.repeat(tracks, chunks_per_track)
+        self.keys = np.array(
+            [derive(track_ids[i], copy) for i in tracks for copy in range(chunks_per_track)], np.uint64
+        )
+        self.n_batches = -(-len(self.tracks) // batch_size)
+        self._drawn: tuple[int, list[np.ndarray], np.ndarray] | None = None
+
+    def __getitem__(self, where: tuple[int, int]) -> tuple[Any, ...]:
+        epoch, number = where
+        if self._drawn is None or self._drawn[0] != epoch:
+            order = np.argsort(uniform(self.keys, self.seed, epoch, "order"), kind="stable")
+            self._drawn = epoch, np.array_split(order, self.n_batches), uniform(self.keys, self.seed, epoch, "crop")
+        _, batches, crop = self._drawn
+        chosen = batches[number]
+        inputs = self.source.crops(self.tracks[chosen], crop[chosen])
+        return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(self.target[self.tracks[chosen]])
+
+
+class Data(L.LightningDataModule):
+    """Training and validation batches of one fold.
+
+    Parameters
+    ----------
+    source : Source
+        Fitted on the training tracks.
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+    track_ids : np.ndarray [shape=(n_tracks,)]
+    train, validation : np.ndarray
+        Positions of the tracks.
+    batch_size, chunks_per_track, seed : int
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        target: np.ndarray,
+        track_ids: np.ndarray,
+        train: np.ndarray,
+        validation: np.ndarray,
+        *,
+        batch_size: int,
+        chunks_per_track: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.training = Training(
+            source, target, track_ids, train, batch_size=batch_size, chunks_per_track=chunks_per_track, seed=seed
+        )
+        self.evaluation = Evaluation(source, validation, batch_size)
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """Give batches of random chunks, this device's share of them."""
+        rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return DataLoader(self.training, batch_size=None, sampler=Order(self.training.n_batches, rank, devices))
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Give all chunks of the validation tracks, to every device."""
+        return DataLoader(self.evaluation, batch_size=None)

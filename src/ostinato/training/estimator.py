@@ -1,0 +1,249 @@
+"""Fitting scikit-learn classifiers, and writing them as ONNX.
+
+A fitted estimator is a sum: each classifier's scores, placed in the columns of the
+classes it knows, and a constant for classes that had no examples or nothing else.
+"""
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import TensorProto, compose, helper, numpy_helper
+from sklearn.base import ClassifierMixin
+from sklearn.dummy import DummyClassifier
+
+from ostinato.errors import OstinatoError
+from ostinato.task import EPSILON
+
+Kind: TypeAlias = Literal["single", "multi"]
+OPSET = {"": 18, "ai.onnx.ml": 3}
+IR_VERSION = 10
+
+
+@dataclass(frozen=True)
+class Part:
+    """A classifier and where its scores stand.
+
+    Parameters
+    ----------
+    classifier : ClassifierMixin
+    placement : np.ndarray [shape=(n_known, n_classes), dtype=float32]
+        1 where a score of the classifier is the score of a class.
+    """
+
+    classifier: ClassifierMixin
+    placement: np.ndarray
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted estimator.
+
+    Parameters
+    ----------
+    kind : {"single", "multi"}
+    parts : tuple of Part
+        One for a single label; for several labels one a class.
+    constant : np.ndarray [shape=(n_classes,), dtype=float32]
+        Scores of the classes that no part knows.
+    """
+
+    kind: Kind
+    parts: tuple[Part, ...]
+    constant: np.ndarray
+
+    def scores(self, x: np.ndarray) -> np.ndarray:
+        """Give scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
+        scores = np.tile(self.constant, (len(x), 1))
+        for part in self.parts:
+            scores += (part.classifier.predict_proba(x) @ part.placement).astype(np.float32)
+        return scores
+
+
+def fit(
+    module: ModuleType,
+    x: np.ndarray,
+    target: np.ndarray,
+    seed: int,
+    options: Mapping[str, Any],
+    kind: Kind | None = None,
+) -> Fitted:
+    """Fit an estimator.
+
+    Parameters
+    ----------
+    module : module
+        Of `ostinato.estimators`.
+    x : np.ndarray [shape=(n_tracks, width)]
+        Summaries of tracks.
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+        One-hot for a single label, multi-hot for several.
+    seed : int
+    options : mapping
+        Departures from the signature of the module's ``pipeline``.
+    kind : {"single", "multi"}, optional
+        Default: single if each track has exactly one class.
+
+    Returns
+    -------
+    Fitted
+        A class without examples has score 0, a tag that all tracks carry 1.
+
+    Raises
+    ------
+    OstinatoError
+        If there is no track, a number is not finite, or an option is not known.
+    """
+    if not len(x):
+        raise OstinatoError("there is no track to fit on; add tracks or lower split.test and split.validation")
+    if not np.isfinite(x).all():
+        raise OstinatoError(
+            f"{int((~np.isfinite(x)).sum())} numbers of the features are not finite; run featurize again"
+        )
+    kind = kind or ("single" if (target.sum(1) == 1).all() else "multi")
+    n_classes = target.shape[1]
+    constant = np.zeros(n_classes, np.float32)
+    if kind == "single":
+        labels = [(np.flatnonzero(target.any(0)), target.argmax(1))]
+    else:
+        labels = [(np.array([-1, c]), np.where(target[:, c] > 0, c, -1)) for c in range(n_classes)]
+    parts = []
+    for known, y in labels:
+        present = np.unique(y)
+        if len(present) == 1:
+            constant[present[present >= 0]] = 1
+            continue
+        placement = np.zeros((len(known), n_classes), np.float32)
+        placement[known >= 0, known[known >= 0]] = 1
+        rows = _enough(y, module.LEAST)
+        parts.append(Part(_classifier(module, seed, options).fit(x[rows], y[rows]), placement))
+    return Fitted(kind, tuple(parts), constant)
+
+
+def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
+    """Give the mean negative logarithm of the scores of what is true; less is better.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    x : np.ndarray [shape=(n_tracks, width)]
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+
+    Returns
+    -------
+    float
+        For several labels the mean over classes as well.
+    """
+    scores = np.clip(fitted.scores(x).astype(np.float64), EPSILON, 1 - EPSILON)
+    if fitted.kind == "single":
+        return float(-(target * np.log(scores)).sum(1).mean())
+    return float(-(target * np.log(scores) + (1 - target) * np.log1p(-scores)).mean())
+
+
+def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> bytes:
+    """Write a fitted estimator as ONNX.
+
+    Parameters
+    ----------
+    fitted : Fitted
+    n_features : int
+        Width of a summary.
+    kind : {"single", "multi"}
+    n_classes : int
+
+    Returns
+    -------
+    bytes
+        A graph of ``features``, (batch, n_features), that gives ``scores``,
+        (batch, n_classes), both float32. The same estimator gives the same bytes.
+
+    Raises
+    ------
+    OstinatoError
+        If the estimator was fitted for another task.
+    """
+    if (fitted.kind, len(fitted.constant)) != (kind, n_classes):
+        raise OstinatoError(
+            f"the estimator was fitted for {len(fitted.constant)} classes of kind {fitted.kind}, "
+            f"not for {n_classes} of kind {kind}; fit it again"
+        )
+    constant, models, placements = fitted.constant.copy(), [], []
+    for part in fitted.parts:
+        if isinstance(part.classifier, DummyClassifier):
+            constant += (part.classifier.predict_proba(np.zeros((1, n_features)))[0] @ part.placement).astype(
+                np.float32
+            )
+        else:
+            models.append(_converted(part.classifier, n_features))
+            placements.append(part.placement)
+    model = _sum(models, placements, constant, n_features)
+    onnx.checker.check_model(model, full_check=True)
+    return model.SerializeToString(deterministic=True)
+
+
+def _classifier(module: ModuleType, seed: int, options: Mapping[str, Any]) -> ClassifierMixin:
+    try:
+        return module.pipeline(seed, **options)
+    except TypeError as error:
+        raise OstinatoError(
+            f"estimators: {module.__name__.rsplit('.', 1)[-1]}: options: {error}; correct params.yaml"
+        ) from error
+
+
+def _enough(y: np.ndarray, least: int) -> np.ndarray:
+    """Give all rows, and those of classes with fewer than `least` again until they have as many."""
+    rows = [np.arange(len(y))]
+    for label in np.unique(y):
+        mine = np.flatnonzero(y == label)
+        if len(mine) < least:
+            rows.append(np.resize(mine, least - len(mine)))
+    return np.concatenate(rows)
+
+
+def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
+    """Convert one classifier to a graph of `features` that gives `probabilities`."""
+    from skl2onnx import to_onnx as convert
+    from skl2onnx.common.data_types import FloatTensorType
+
+    with warnings.catch_warnings():
+        # skl2onnx reads attributes of SVC that scikit-learn 1.9 deprecates.
+        warnings.simplefilter("ignore", FutureWarning)
+        return convert(
+            classifier,
+            initial_types=[("features", FloatTensorType([None, n_features]))],
+            options={"zipmap": False},
+            target_opset=OPSET,
+            naming="",
+        )
+
+
+def _sum(
+    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, width: int
+) -> onnx.ModelProto:
+    """Join graphs of one input into one that sums their placed probabilities and a constant."""
+    nodes = [
+        helper.make_node("MatMul", ["features", "none"], ["nothing"]),
+        helper.make_node("Add", ["nothing", "constant"], ["placed"]),
+    ]
+    tensors = [
+        numpy_helper.from_array(np.zeros((width, len(constant)), np.float32), "none"),
+        numpy_helper.from_array(constant, "constant"),
+    ]
+    terms = ["placed"]
+    for i, (model, placement) in enumerate(zip(models, placements, strict=True)):
+        graph = compose.add_prefix_graph(model.graph, f"part{i}_")
+        nodes.append(helper.make_node("Identity", ["features"], [graph.input[0].name]))
+        nodes.extend(graph.node)
+        tensors.extend([*graph.initializer, numpy_helper.from_array(placement, f"placement{i}")])
+        nodes.append(helper.make_node("MatMul", [graph.output[-1].name, f"placement{i}"], [f"placed{i}"]))
+        terms.append(f"placed{i}")
+    nodes.append(helper.make_node("Sum", terms, ["scores"]))
+    inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])]
+    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(constant)])]
+    opsets = [helper.make_opsetid(domain, version) for domain, version in OPSET.items()]
+    graph = helper.make_graph(nodes, "estimator", inputs, outputs, tensors)
+    return helper.make_model(graph, opset_imports=opsets, producer_name="ostinato", ir_version=IR_VERSION)

@@ -1,0 +1,158 @@
+"""`fit`: from a candidate and its tracks to an artefact; what comes after does not know which fitter it was."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.files import replacing
+from ostinato.training.artefact import Artefact, Fold, Input, empty, onnx_file, save, save_weights, weights_file
+from ostinato.training.network import Fitted, build, fit_network
+from ostinato.training.settings import Settings, derive
+from ostinato.training.sources import Source
+from ostinato.training.tables import Labelled
+
+
+def fit(
+    settings: Settings,
+    labelled: Labelled,
+    sources: Mapping[Fold, Source],
+    inputs: Mapping[str, Input],
+    folder: Path,
+    *,
+    state: Path | None = None,
+    log: Path | None = None,
+) -> Artefact:
+    """Fit a network on every fold, then what is exported, and write all of it.
+
+    Parameters
+    ----------
+    settings : Settings
+    labelled : Labelled
+    sources : mapping of fold to Source
+        Inputs of the tracks, per fold and for the last fit on all tracks; only
+        those of a stack differ.
+    inputs : mapping of str to Input
+        How they are made of a track, for those who come after.
+    folder : Path
+        Where the artefact shall lie; what was there is replaced.
+    state : Path, optional
+        Folder of the points to go on from.
+    log : Path, optional
+        Folder for DVCLive.
+
+    Returns
+    -------
+    Artefact
+    """
+    fits = _fit_all(settings, labelled, sources, state, log)
+    network = build(settings, sources["final"].inputs, len(labelled.task.classes))
+    artefact = describe(
+        settings,
+        labelled,
+        inputs,
+        statistics={str(k): f.statistics for k, f in fits.items() if f.statistics},
+        epochs={str(k): f.epochs for k, f in fits.items()},
+        n_parameters=sum(p.numel() for p in network.parameters()),
+    )
+    empty(folder)
+    for fold, fitted in fits.items():
+        save_weights(weights_file(folder, fold), fitted.weights)
+    _write_curves(folder / "curves.csv", fits)
+    save(folder, artefact)
+    return artefact
+
+
+def _fit_all(
+    settings: Settings, labelled: Labelled, sources: Mapping[Fold, Source], state: Path | None, log: Path | None
+) -> dict[Fold, Fitted]:
+    fits: dict[Fold, Fitted] = {}
+
+    def one(fold: Fold, train: np.ndarray, validation: np.ndarray | None, epochs: int | None = None) -> Fitted:
+        label = fold if fold == "final" else f"fold {fold}"
+        below = [None if folder is None else folder / label.replace(" ", "") for folder in (state, log)]
+        return fit_network(
+            settings,
+            labelled,
+            sources[fold],
+            train,
+            validation,
+            label=label,
+            state=below[0],
+            log=below[1],
+            epochs=epochs,
+        )
+
+    for fold, parts in labelled.folds.items():
+        fits[fold] = one(fold, parts["train"], parts["validation"])
+    if len(fits) == 1:
+        return {**fits, "final": next(iter(fits.values()))}
+    epochs = int(np.median([fitted.epochs for fitted in fits.values()]))
+    fits["final"] = one("final", np.arange(len(labelled.track_ids)), None, epochs)
+    return fits
+
+
+def fit_estimator(
+    settings: Settings, labelled: Labelled, x: np.ndarray, inputs: Mapping[str, Input], folder: Path
+) -> Artefact:
+    """Fit a scikit-learn pipeline on every fold, then on all tracks, and write all of it.
+
+    Parameters
+    ----------
+    settings : Settings
+    labelled : Labelled
+    x : np.ndarray [shape=(n_tracks, width), dtype=float32]
+        Summaries of the tracks.
+    inputs : mapping of str to Input
+    folder : Path
+        Where the artefact shall lie; what was there is replaced.
+
+    Returns
+    -------
+    Artefact
+    """
+    from ostinato.training import estimator
+
+    trained: dict[Fold, np.ndarray] = {fold: parts["train"] for fold, parts in labelled.folds.items()}
+    trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
+    empty(folder)
+    for fold, rows in trained.items():
+        seed = derive(settings.seed, "estimator") % 2**32
+        task = labelled.task
+        fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
+        content = estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes))
+        with replacing(onnx_file(folder, fold)) as partial:
+            partial.write_bytes(content)
+    artefact = describe(settings, labelled, inputs)
+    save(folder, artefact)
+    return artefact
+
+
+def describe(settings: Settings, labelled: Labelled, inputs: Mapping[str, Input], **more: Any) -> Artefact:
+    """Say what was fitted, and how."""
+    return Artefact(
+        name=settings.name,
+        fitter=settings.fitter,
+        architecture=settings.plugin,
+        task=settings.task,
+        classes=labelled.task.classes,
+        inputs=dict(inputs),
+        network=dict(settings.network),
+        members=settings.members,
+        folds=tuple(labelled.folds),
+        **more,
+    )
+
+
+def _write_curves(file: Path, fits: Mapping[Fold, Fitted]) -> None:
+    rows: Sequence[Mapping[str, Any]] = [
+        {"fold": fold, **row}
+        for fold, fitted in fits.items()
+        if fold != "final" or len(fits) > 2
+        for row in fitted.curve
+    ]
+    table = pd.DataFrame(rows, columns=["fold", "epoch", "train_loss", "val_loss", "val_score"])
+    with replacing(file) as partial:
+        table.to_csv(partial, index=False, float_format="%.6f")

@@ -1,0 +1,108 @@
+"""Tables of logits: a row a track and fold, vectors in cells."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ostinato.errors import DataError
+from ostinato.files import replacing
+from ostinato.training.artefact import Artefact, Fold
+from ostinato.training.sources import Logits
+from ostinato.training.tables import Labelled
+
+METADATA = b"ostinato"
+VECTORS = ("logits", "embedding")
+
+
+def write_logits(file: Path, table: pd.DataFrame, about: Mapping[str, Any] | None = None) -> None:
+    """Write a table whose columns `logits` and `embedding` hold vectors.
+
+    Parameters
+    ----------
+    file : Path
+    table : DataFrame
+    about : mapping, optional
+        Kept as JSON in the file's metadata.
+    """
+    arrays = [
+        pa.array(list(table[c]), pa.list_(pa.float32())) if c in VECTORS else pa.array(table[c], from_pandas=True)
+        for c in table.columns
+    ]
+    written = pa.Table.from_arrays(arrays, names=list(table.columns))
+    written = written.replace_schema_metadata({METADATA: json.dumps(about or {}, sort_keys=True).encode()})
+    with replacing(file) as partial:
+        pq.write_table(written, partial)
+
+
+def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Read one member's logits and what is said about it.
+
+    Raises
+    ------
+    DataError
+        If the file is absent.
+    """
+    if not file.exists():
+        raise DataError(f"{file}: is not there; run `dvc repro member@{file.parent.name}.{file.stem}`")
+    table = pq.read_table(file)
+    return table.to_pandas(), json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+
+
+def about(artefact: Artefact) -> dict[str, Any]:
+    """Say of a member what its stack must know."""
+    return artefact.model_dump(mode="json", include={"task", "classes", "inputs"})
+
+
+def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.ndarray:
+    """Put logits in the order of tracks.
+
+    Parameters
+    ----------
+    table : DataFrame
+        With `track_id` and `logits`.
+    track_ids : sequence of str
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
+        Zeros for a track that the table lacks.
+    """
+    width = len(table["logits"].iloc[0])
+    position = {track_id: i for i, track_id in enumerate(track_ids)}
+    logits = np.zeros((len(track_ids), width), np.float32)
+    for track_id, row in zip(table["track_id"], table["logits"], strict=True):
+        if track_id in position:
+            logits[position[track_id]] = row
+    return logits
+
+
+def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> dict[Fold, Logits]:
+    """Put the members' logits in the order of the tracks, for each fold and for the last fit.
+
+    Parameters
+    ----------
+    members : mapping of str to DataFrame
+        With `track_id`, `fold`, `split`, `logits`, in the order of the head's inputs.
+    labelled : Labelled
+
+    Returns
+    -------
+    dict
+        The last fit reads, of each track, the logits of the fold that tests it;
+        with one fold it reads that fold.
+    """
+    folds = list(labelled.folds)
+    made: dict[Fold, Logits] = {
+        fold: Logits({name: ordered(t[t["fold"] == fold], labelled.track_ids) for name, t in members.items()})
+        for fold in folds
+    }
+    if len(folds) == 1:
+        return {**made, "final": made[folds[0]]}
+    tested = {name: ordered(t[t["split"] == "test"], labelled.track_ids) for name, t in members.items()}
+    return {**made, "final": Logits(tested)}

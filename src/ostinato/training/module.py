@@ -1,0 +1,188 @@
+"""The one LightningModule: any network, either kind of labels, validation by whole tracks."""
+
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+import torchmetrics.functional.classification as tm
+from torch import Tensor, nn
+
+from ostinato import losses
+from ostinato.errors import ParamsError
+from ostinato.params import Train
+from ostinato.task import Task
+from ostinato.training.settings import derive
+
+OPTIMIZERS: dict[str, Any] = {
+    "adam": torch.optim.Adam,
+    "sgd": torch.optim.SGD,
+    "adagrad": torch.optim.Adagrad,
+    "adadelta": torch.optim.Adadelta,
+}
+WEIGHTS = {"single": "weight", "multi": "pos_weight"}
+MONITORS = ("val_loss", "val_score")
+MASKED = 8
+"""A mask of SpecAugment covers at most one part in this many of the bins or frames."""
+
+
+class Module(L.LightningModule):
+    """A network in training.
+
+    Each epoch starts from a seed of its own, so that dropout, masks and mixup of
+    a run that was resumed are those of a run left alone.
+
+    Parameters
+    ----------
+    network : nn.Module
+    task : Task
+    options : Train
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+        Of all tracks; validation looks its tracks up here.
+    train : np.ndarray
+        Positions of the training tracks, whose classes are counted for weights.
+    seed : int
+
+    Raises
+    ------
+    ParamsError
+        If the optimiser or the monitored quantity is not known.
+    """
+
+    class_weights: Tensor | None
+
+    def __init__(
+        self, network: nn.Module, task: Task, options: Train, target: np.ndarray, train: np.ndarray, seed: int
+    ) -> None:
+        super().__init__()
+        for key, value, known in (("optimizer", options.optimizer, OPTIMIZERS), ("monitor", options.monitor, MONITORS)):
+            if value not in known:
+                raise ParamsError(f"train: {key} {value!r} is not known; there are {', '.join(known)}")
+        self.network, self.task, self.options, self.seed = network, task, options, seed
+        self.target = torch.from_numpy(target)
+        weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
+        self.register_buffer("class_weights", weights, persistent=False)
+        self._sum, self._n_batches = torch.zeros(()), 0
+        self._collected: list[tuple[Tensor, Tensor]] = []
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Make the optimiser that the candidate names."""
+        options = self.options
+        return OPTIMIZERS[options.optimizer](
+            self.network.parameters(), lr=options.lr, weight_decay=options.weight_decay
+        )
+
+    def on_train_epoch_start(self) -> None:
+        """Seed what is drawn in this epoch."""
+        torch.manual_seed(derive(self.seed, "epoch", self.current_epoch, self.global_rank))
+        self._sum, self._n_batches = torch.zeros((), device=self.device), 0
+
+    def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _: int) -> Tensor:
+        """Give the loss of a batch, with the network's own penalty."""
+        inputs, target = batch
+        if self.options.spec_augment:
+            inputs = tuple(masked(x) if x.ndim == 4 else x for x in inputs)
+        if self.options.mixup > 0:
+            inputs, target = mixed(inputs, target, self.options.mixup)
+        loss = self.loss(self.network(*inputs), target)
+        self._sum += loss.detach()
+        self._n_batches += 1
+        penalty: Any = getattr(self.network, "penalty", None)
+        return loss if penalty is None else loss + penalty()
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Give the mean loss of the task's kind."""
+        smoothing, kind = self.options.label_smoothing, self.task.kind
+        target = target * (1 - smoothing) + smoothing / (target.shape[1] if kind == "single" else 2)
+        weighted = {} if self.class_weights is None else {WEIGHTS[kind]: self.class_weights}
+        criterion: Any = losses.loss(kind)
+        return criterion(logits.float(), target, **weighted)
+
+    def on_train_epoch_end(self) -> None:
+        """Log the mean loss of the epoch."""
+        self.log("train_loss", self._sum / max(self._n_batches, 1), sync_dist=True)
+
+    def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _: int) -> None:
+        """Keep the logits of a batch of chunks beside the tracks they come from."""
+        inputs, owner = batch
+        self._collected.append((self.network(*inputs).float().cpu(), owner.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Log loss, score and what is monitored, of tracks: the mean score of their chunks."""
+        logits, owner = (torch.cat(parts) for parts in zip(*self._collected, strict=True))
+        self._collected.clear()
+        tracks, where = torch.unique(owner, return_inverse=True)
+        pooled = torch.from_numpy(
+            np.stack([self.task.pool(logits[where == i].double().numpy()) for i in range(len(tracks))])
+        )
+        target = self.target[tracks]
+        loss = losses.loss(self.task.kind)(pooled, target.double())
+        score = _score(pooled, target, self.task.kind)
+        monitored = loss if self.options.monitor == "val_loss" else 1 - score + loss / (1 + loss) / (2 * len(tracks))
+        self.log_dict({"val_loss": loss, "val_score": score, "monitor": monitored}, sync_dist=True)
+
+
+def balanced(target: np.ndarray, kind: str) -> Tensor:
+    """Weigh classes by how seldom they are.
+
+    Parameters
+    ----------
+    target : np.ndarray [shape=(n_tracks, n_classes)]
+    kind : {"single", "multi"}
+
+    Returns
+    -------
+    Tensor [shape=(n_classes,)]
+        Single labels: tracks over classes times tracks of the class. Several
+        labels: tracks without the label over tracks with it.
+
+    Examples
+    --------
+    >>> balanced(np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), "single")
+    tensor([0.6667, 2.0000])
+    """
+    with_it = np.maximum(target.sum(axis=0), 1)
+    n_tracks, n_classes = target.shape
+    weights = n_tracks / (n_classes * with_it) if kind == "single" else np.maximum(n_tracks - with_it, 1) / with_it
+    return torch.from_numpy(weights.astype(np.float32))
+
+
+def mixed(inputs: tuple[Tensor, ...], target: Tensor, alpha: float) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Blend each example with another one, by a share drawn from Beta(alpha, alpha).
+
+    References
+    ----------
+    H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
+    """
+    share = torch.distributions.Beta(alpha, alpha).sample().to(target.device)
+    other = torch.randperm(len(target)).to(target.device)
+    return tuple(share * x + (1 - share) * x[other] for x in inputs), share * target + (1 - share) * target[other]
+
+
+def masked(x: Tensor) -> Tensor:
+    """Blank a stripe of bins and a stripe of frames of each example, (batch, channels, bins, frames).
+
+    References
+    ----------
+    D. S. Park et al., "SpecAugment", Interspeech 2019.
+    """
+    for axis in (2, 3):
+        size, shape = x.shape[axis], [len(x), 1, 1, 1]
+        width = torch.rand(shape, device=x.device) * (size // MASKED + 1)
+        start = torch.rand(shape, device=x.device) * (size - width.floor() + 1)
+        place = torch.arange(size, device=x.device).view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1])
+        x = x.masked_fill((place >= start.floor()) & (place < start.floor() + width.floor()), 0)
+    return x
+
+
+def _score(logits: Tensor, target: Tensor, kind: str) -> Tensor:
+    """Give the share of right tracks, or for tags the mean average precision of those that occur."""
+    if kind == "single":
+        return (logits.argmax(1) == target.argmax(1)).double().mean()
+    occurs = target.any(0)
+    if not occurs.any():
+        return torch.zeros((), dtype=torch.float64)
+    n_labels = int(occurs.sum())
+    if n_labels == 1:
+        return tm.binary_average_precision(logits[:, occurs][:, 0], target[:, occurs][:, 0].long()).double()
+    return tm.multilabel_average_precision(logits[:, occurs], target[:, occurs].long(), n_labels).double()

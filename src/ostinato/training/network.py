@@ -1,0 +1,228 @@
+"""One fit of one network: build it, train it, stop early, go on after a kill."""
+
+import inspect
+import logging
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EarlyStopping
+from torch import Tensor, nn
+
+from ostinato.errors import OstinatoError, ParamsError
+from ostinato.training.callbacks import Keeper, Progress, finite
+from ostinato.training.data import Data
+from ostinato.training.module import Module
+from ostinato.training.settings import Settings, derive
+from ostinato.training.sources import Source
+from ostinato.training.tables import Labelled
+
+QUIET = ("lightning.pytorch", "lightning.fabric")
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a fit leaves.
+
+    Parameters
+    ----------
+    weights : mapping of str to Tensor
+        Of the best epoch.
+    epochs : int
+        How many epochs led to it.
+    value : float
+        What was monitored there; lower is better.
+    curve : sequence of mapping
+        Losses and score after each epoch.
+    statistics : mapping
+        What was fitted to the inputs of the training tracks.
+    source : Source
+        The inputs, standardised accordingly.
+    """
+
+    weights: Mapping[str, Tensor]
+    epochs: int
+    value: float
+    curve: Sequence[Mapping[str, float]]
+    statistics: Mapping[str, Any]
+    source: Source
+
+
+def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.Module:
+    """Make a candidate's network.
+
+    Parameters
+    ----------
+    settings : Settings
+    inputs : mapping
+        Shape of each input.
+    n_classes : int
+
+    Returns
+    -------
+    nn.Module
+
+    Raises
+    ------
+    OstinatoError
+        If the network cannot take the inputs, or has no such argument; the
+        message names the candidate, what it was given and what it needs.
+    """
+    kind = settings.load().Network
+    known = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    for key in settings.network:
+        if key not in known:
+            raise ParamsError(
+                f"{settings.name}: network: {settings.plugin} has no {key!r}; it has {', '.join(known) or 'no keys'}"
+            )
+    given = ", ".join(f"{name} {shape}" for name, shape in inputs.items())
+    try:
+        network = kind(inputs, n_classes, **settings.network)
+    except (OstinatoError, TypeError, ValueError) as error:
+        raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
+    return network
+
+
+def fit_network(
+    settings: Settings,
+    labelled: Labelled,
+    source: Source,
+    train: np.ndarray,
+    validation: np.ndarray | None,
+    *,
+    label: str,
+    state: Path | None = None,
+    log: Path | None = None,
+    epochs: int | None = None,
+    callbacks: Sequence[L.Callback] = (),
+) -> Fitted:
+    """Train one network.
+
+    Parameters
+    ----------
+    settings : Settings
+    labelled : Labelled
+    source : Source
+        Inputs of the tracks of `labelled`.
+    train : np.ndarray
+        Positions of the tracks to learn from.
+    validation : np.ndarray, optional
+        Positions of the tracks that say when to stop; None trains for `epochs`.
+    label : str
+        Which fit this is, such as ``"fold 0"``; part of its seed.
+    state : Path, optional
+        Folder of the point to go on from.
+    log : Path, optional
+        Folder for DVCLive.
+    epochs : int, optional
+        Instead of ``train.max_epochs``.
+    callbacks : sequence of Callback
+
+    Returns
+    -------
+    Fitted
+
+    Raises
+    ------
+    OstinatoError
+        If the loss is not finite from the first epoch on.
+    """
+    options, seed = settings.train, derive(settings.seed, label)
+    source = source.fitted(train)
+    torch.manual_seed(seed)
+    network = build(settings, source.inputs, len(labelled.task.classes))
+    try:
+        module = Module(network, labelled.task, options, labelled.target, train, seed)
+    except ParamsError as error:
+        raise ParamsError(f"{settings.name}: {error}") from error
+    validated = validation is not None and len(validation) > 0
+    data = Data(
+        source,
+        labelled.target,
+        labelled.track_ids,
+        train,
+        validation if validation is not None else train[:0],
+        batch_size=options.batch_size,
+        chunks_per_track=options.chunks_per_track,
+        seed=seed,
+    )
+    last = state / "last.ckpt" if state is not None else None
+    keeper = Keeper(last, validated=validated)
+    stop = [EarlyStopping("monitor", patience=options.patience, check_finite=True)] if validated else []
+    with _quiet():
+        trainer = make_trainer(
+            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper], epochs, log, validated
+        )
+        resume = str(last) if last is not None and last.exists() else None
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    if not keeper.weights or not finite(keeper.weights):
+        raise OstinatoError(f"{settings.name} {label}: the loss is not finite; lower train.lr or set train.clip_norm")
+    return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
+
+
+def make_trainer(
+    settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, log: Path | None, validated: bool
+) -> L.Trainer:
+    """Make a trainer that writes nothing by itself.
+
+    Parameters
+    ----------
+    settings : Settings
+    callbacks : sequence of Callback
+    epochs : int, optional
+        Instead of ``train.max_epochs``.
+    log : Path, optional
+        Folder for DVCLive.
+    validated : bool
+        Whether there are validation tracks.
+
+    Returns
+    -------
+    Trainer
+    """
+    options, on_gpu = settings.train, torch.cuda.is_available()
+    precision: Any = ("bf16-mixed" if on_gpu else "32-true") if options.precision == "auto" else options.precision
+    return L.Trainer(
+        devices=options.devices,
+        strategy=options.strategy,
+        precision=precision,
+        max_epochs=epochs or options.max_epochs,
+        callbacks=list(callbacks),
+        logger=_live(log) if log is not None else False,
+        gradient_clip_val=options.clip_norm,
+        limit_val_batches=None if validated else 0,
+        num_sanity_val_steps=0,
+        enable_checkpointing=True,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        deterministic="warn" if on_gpu else None,
+    )
+
+
+def _live(folder: Path) -> Any:
+    from dvclive.lightning import DVCLiveLogger
+
+    return DVCLiveLogger(dir=str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Lightning's advice about loaders and loggers off the screen; its errors pass."""
+    loggers = [logging.getLogger(name) for name in QUIET]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

@@ -1,0 +1,73 @@
+"""What a trial is worth: a fit on the first fold's training tracks, judged on its validation tracks."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import DataError
+from ostinato.training.artefact import Fold
+from ostinato.training.settings import Settings, derive
+from ostinato.training.sources import Source
+from ostinato.training.tables import Labelled
+
+LABEL = "tune"
+
+
+def objective(
+    settings: Settings,
+    labelled: Labelled,
+    sources: Mapping[Fold, Source],
+    x: np.ndarray | None,
+    max_epochs: int | None,
+) -> Callable[[Mapping[str, Any], Any], float]:
+    """Make what a study minimises; test tracks have no part in it.
+
+    Parameters
+    ----------
+    settings : Settings
+    labelled : Labelled
+    sources : mapping of fold to Source
+    x : np.ndarray [shape=(n_tracks, width)], optional
+        Summaries of the tracks, for an estimator.
+    max_epochs : int, optional
+        Of a trial, instead of ``train.max_epochs``.
+
+    Returns
+    -------
+    callable
+        Takes a choice and an Optuna trial.
+
+    Raises
+    ------
+    DataError
+        If there is no validation track.
+    """
+    fold = next(iter(labelled.folds))
+    train, validation = (labelled.folds[fold][part] for part in ("train", "validation"))
+    if not len(validation):
+        raise DataError(
+            f"{settings.name}: fold {fold} has no validation track; raise split.validation or set n_trials: 0"
+        )
+
+    def of_network(choice: Mapping[str, Any], trial: Any) -> float:
+        from ostinato.training.callbacks import Report
+        from ostinato.training.network import fit_network
+
+        chosen = settings.having(choice)
+        epochs = min(max_epochs or chosen.train.max_epochs, chosen.train.max_epochs)
+        fitted = fit_network(
+            chosen, labelled, sources[fold], train, validation, label=LABEL, epochs=epochs, callbacks=[Report(trial)]
+        )
+        return fitted.value
+
+    def of_estimator(choice: Mapping[str, Any], trial: Any) -> float:
+        from ostinato.training import estimator
+
+        assert x is not None
+        options = {**settings.network, **choice["network"]}
+        seed = derive(settings.seed, LABEL) % 2**32
+        fitted = estimator.fit(settings.load(), x[train], labelled.target[train], seed, options, labelled.task.kind)
+        return estimator.loss(fitted, x[validation], labelled.target[validation])
+
+    return of_network if x is None else of_estimator

@@ -1,0 +1,74 @@
+"""Track-level logits and embeddings, of networks and of estimators."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from ostinato.task import Task
+from ostinato.training.sources import Evaluation, Source
+
+TRACKS_PER_BATCH = 16
+
+
+def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Run a network over all chunks of each track.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode.
+    source : Source
+    tracks : np.ndarray [shape=(n,)]
+        Positions of the tracks.
+    task : Task
+
+    Returns
+    -------
+    logits : np.ndarray [shape=(n, n_classes), dtype=float32]
+        Such that a track's scores are the mean of its chunks' scores.
+    embedding : np.ndarray [shape=(n, width), dtype=float32]
+        Mean over chunks.
+    """
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device).eval()
+    logits, embedding = [], []
+    batches = Evaluation(source, tracks, TRACKS_PER_BATCH)
+    with torch.inference_mode():
+        for number in range(len(batches)):
+            inputs, owner = batches[number]
+            wide = network.embed(*(x.to(device) for x in inputs))  # type: ignore[operator]
+            narrow = network.head(wide)  # type: ignore[operator]
+            for i in batches.batches[number]:
+                mine = (owner == i).to(device)
+                logits.append(task.pool(narrow[mine].double().cpu().numpy()))
+                embedding.append(wide[mine].mean(0).cpu().numpy())
+    return np.asarray(logits, np.float32), np.asarray(embedding, np.float32)
+
+
+def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[np.ndarray, np.ndarray]:
+    """Run an exported estimator.
+
+    Parameters
+    ----------
+    file : Path
+        ONNX, giving ``scores``.
+    x : np.ndarray [shape=(n, width), dtype=float32]
+        Summaries of tracks.
+    task : Task
+    threads : int
+
+    Returns
+    -------
+    logits : np.ndarray [shape=(n, n_classes), dtype=float32]
+    embedding : np.ndarray [shape=(n, width), dtype=float32]
+        Its input.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
+    (scores,) = session.run(["scores"], {session.get_inputs()[0].name: x})
+    return task.logits(scores).astype(np.float32), x

@@ -1,0 +1,166 @@
+"""What one candidate is trained with: its entry of params.yaml over the common section, the study's choice on top."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, TypeAlias
+
+from pydantic import ValidationError
+
+from ostinato import registry
+from ostinato.errors import OstinatoError, ParamsError
+from ostinato.params import Train
+
+Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
+PACKAGES = {
+    "lightning": "ostinato.architectures",
+    "sklearn": "ostinato.estimators",
+    "stacked": "ostinato.architectures",
+}
+CODE = (
+    "training/*.py",
+    "architectures/_blocks.py",
+    "estimators/__init__.py",
+    "chunks.py",
+    "losses.py",
+    "store.py",
+    "task.py",
+)
+WIDTH_OF_SEED = 2**63
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A candidate with nothing left to look up.
+
+    Parameters
+    ----------
+    name : str
+        Of the candidate.
+    fitter : {"lightning", "sklearn", "stacked"}
+    plugin : str
+        The architecture or estimator.
+    task : str
+    seed : int
+    train : Train
+        The common section with the candidate's and the study's departures.
+    feature : str, optional
+        The kind it reads; a stack reads none.
+    members : tuple of str
+        The candidates whose logits a stack reads, in the order of its inputs.
+    network : mapping
+        Departures from the plugin's signature.
+    """
+
+    name: str
+    fitter: Fitter
+    plugin: str
+    task: str
+    seed: int
+    train: Train
+    feature: str | None = None
+    members: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
+
+    def load(self) -> ModuleType:
+        """Import the architecture or estimator."""
+        try:
+            return registry.load(PACKAGES[self.fitter], self.plugin)
+        except OstinatoError as error:
+            raise ParamsError(f"{self.name}: {error}") from error
+
+    def having(self, choice: Mapping[str, Any]) -> "Settings":
+        """Put a choice of ``network`` and ``train`` values over these."""
+        train = _train(self.name, self.train.model_dump(), choice.get("train", {}))
+        return replace(self, train=train, network={**self.network, **choice.get("network", {})})
+
+
+def resolve(params: Any, name: str) -> Settings:
+    """Look a candidate up.
+
+    Parameters
+    ----------
+    params : namespace
+        With `seed`, `train`, `candidates`, `estimators`, `stacked` and `members`.
+    name : str
+        A key of `candidates`, `estimators` or `stacked`.
+
+    Returns
+    -------
+    Settings
+
+    Raises
+    ------
+    ParamsError
+        If there is no such candidate, or it departs from a key that `train` does not have.
+    """
+    if name in params.candidates:
+        entry = params.candidates[name]
+        own = {k: v for k in ("normalise", "chunk_frames") if (v := getattr(entry, k)) is not None}
+        train = _train(name, params.train.model_dump(), {**own, **entry.train})
+        return Settings(
+            name, "lightning", entry.architecture, entry.task, params.seed, train, entry.feature, network=entry.network
+        )
+    if name in params.estimators:
+        entry = params.estimators[name]
+        options = entry.options
+        return Settings(
+            name, "sklearn", entry.estimator, entry.task, params.seed, params.train, entry.feature, network=options
+        )
+    if name in params.stacked:
+        entry = params.stacked[name]
+        members = tuple(m.member for m in params.members.values() if m.of == name)
+        train = _train(name, params.train.model_dump(), entry.train)
+        return Settings(
+            name, "stacked", entry.architecture, entry.task, params.seed, train, members=members, network=entry.network
+        )
+    known = sorted({*params.candidates, *params.estimators, *params.stacked})
+    raise ParamsError(f"{name!r} is no candidate of params.yaml; there are {', '.join(known) or 'none'}")
+
+
+def derive(*parts: Any) -> int:
+    """Make one seed of several values.
+
+    Examples
+    --------
+    >>> derive(7, "fold", 0) == derive(7, "fold", 0), derive(7, "fold", 0) == derive(7, "fold", 1)
+    (True, False)
+    """
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") % WIDTH_OF_SEED
+
+
+def fingerprint(settings: Settings, *inputs: Any) -> str:
+    """Hash what a fit depends on: its settings, its inputs and the code that runs.
+
+    Parameters
+    ----------
+    settings : Settings
+    *inputs : path or value
+        Files are read, anything else goes in as JSON.
+
+    Returns
+    -------
+    str
+        Sixteen hexadecimal digits, for the name of a folder.
+    """
+    package = Path(registry.__file__).parent
+    code = [path for pattern in CODE for path in sorted(package.glob(pattern))]
+    plugin = settings.load().__file__
+    digest = hashlib.sha256(
+        json.dumps({**vars(settings), "train": settings.train.model_dump()}, sort_keys=True).encode()
+    )
+    for item in (*code, *([Path(plugin)] if plugin else []), *inputs):
+        content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
+        digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()[:16]
+
+
+def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) -> Train:
+    try:
+        return Train.model_validate({**common, **departures})
+    except ValidationError as error:
+        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
+        raise ParamsError(f"{name}: train: {said}; its keys are {', '.join(sorted(Train.model_fields))}") from error

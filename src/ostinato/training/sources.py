@@ -1,0 +1,183 @@
+"""Where a network's inputs come from: chunks of the feature cache, or the logits of other networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+
+from ostinato.chunks import normalise, starts, take
+from ostinato.errors import DataError
+
+Arrays = tuple[np.ndarray, ...]
+
+
+class Source(Protocol):
+    """Where a network's inputs come from: the feature cache, or the logits of other networks."""
+
+    @property
+    def inputs(self) -> Mapping[str, Any]:
+        """Shape of each input."""
+
+    def fitted(self, train: np.ndarray) -> "Source":
+        """Fit what is fitted, on these tracks alone."""
+
+    @property
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """What was fitted, per input."""
+
+    def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
+        """Give one chunk of each track, `where` (0 to 1) along it; an array per input."""
+
+    def chunks(self, track: int) -> Arrays:
+        """Give all chunks that cover a track."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Chunks of one kind of feature.
+
+    Parameters
+    ----------
+    kind : str
+    rows : sequence of np.ndarray [shape=(n_frames, n_bins)]
+        Each track's feature, memory-mapped.
+    chunk_frames : int
+    how : {"frame", "track", "train", "none"}
+        Standardisation; ``track`` takes the whole track's mean and deviation.
+    mean, std : np.ndarray [shape=(n_bins,)], optional
+        Of the training tracks, for ``train``.
+    """
+
+    kind: str
+    rows: Sequence[np.ndarray]
+    chunk_frames: int
+    how: str
+    mean: np.ndarray | None = None
+    std: np.ndarray | None = None
+    _levels: dict[int, tuple[float, float]] = field(default_factory=dict, compare=False)
+
+    @classmethod
+    def of(cls, kind: str, store: Any, track_ids: Sequence[str], chunk_frames: int, how: str) -> "Features":
+        """Open the cache for some tracks.
+
+        Raises
+        ------
+        DataError
+            If a track is not in the cache.
+        """
+        missing = [i for i in track_ids if i not in store]
+        if missing:
+            raise DataError(
+                f"data/features/{kind}: {len(missing)} tracks are absent, such as {missing[0]!r}; run featurize"
+            )
+        return cls(kind, [store.read(i) for i in track_ids], chunk_frames, how)
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, int, int]]:
+        """Channels, bins and frames."""
+        return {self.kind: (1, self.rows[0].shape[1], self.chunk_frames)}
+
+    @property
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Mean and deviation of each bin, if they were fitted."""
+        if self.mean is None or self.std is None:
+            return {}
+        return {self.kind: {"mean": self.mean.tolist(), "std": self.std.tolist()}}
+
+    def fitted(self, train: np.ndarray) -> "Features":
+        """Take mean and deviation of each bin over the frames of these tracks, where ``how`` asks for it."""
+        if self.how != "train":
+            return self
+        n = sum(len(self.rows[i]) for i in train)
+        mean = sum(self.rows[i].sum(axis=0, dtype=np.float64) for i in train) / n
+        square = sum(((self.rows[i] - mean) ** 2).sum(axis=0) for i in train) / n
+        return replace(self, mean=mean.astype(np.float32), std=np.sqrt(square).astype(np.float32))
+
+    def restored(self, statistics: Mapping[str, Mapping[str, list[float]]]) -> "Features":
+        """Take mean and deviation that were fitted before."""
+        if self.how != "train":
+            return self
+        mean, std = (np.asarray(statistics[self.kind][k], np.float32) for k in ("mean", "std"))
+        return replace(self, mean=mean, std=std)
+
+    def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
+        """Cut one chunk of each track."""
+        spare = [max(len(self.rows[i]) - self.chunk_frames, 0) + 1 for i in tracks]
+        first = np.floor(where * spare).astype(np.int64)
+        x = np.stack([take(self.rows[i], s, self.chunk_frames) for i, s in zip(tracks, first, strict=True)])
+        return (self._standardised(x, tracks),)
+
+    def chunks(self, track: int) -> Arrays:
+        """Cut the fewest chunks that cover a track."""
+        rows = self.rows[track]
+        x = np.stack([take(rows, s, self.chunk_frames) for s in starts(len(rows), self.chunk_frames)])
+        return (self._standardised(x, np.full(len(x), track)),)
+
+    def _standardised(self, x: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+        if self.how != "track":
+            return normalise(x, self.how, self.mean, self.std)
+        for i in {*tracks.tolist()} - self._levels.keys():
+            whole = np.asarray(self.rows[i], np.float32)
+            self._levels[i] = float(whole.mean()), float(whole.std()) or 1.0
+        mean, std = np.array([self._levels[i] for i in tracks], np.float32).T[:, :, None, None, None]
+        return (x - mean) / std
+
+
+@dataclass(frozen=True)
+class Logits:
+    """The logits of other networks, side by side: a track is one example.
+
+    Parameters
+    ----------
+    members : mapping of str to np.ndarray [shape=(n_tracks, n_logits), dtype=float32]
+    """
+
+    members: Mapping[str, np.ndarray]
+
+    @property
+    def inputs(self) -> dict[str, int]:
+        """Number of logits of each member."""
+        return {name: table.shape[1] for name, table in self.members.items()}
+
+    @property
+    def statistics(self) -> dict[str, dict[str, list[float]]]:
+        """Nothing is fitted."""
+        return {}
+
+    def fitted(self, train: np.ndarray) -> "Logits":
+        """Fit nothing."""
+        return self
+
+    def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
+        """Give the logits of these tracks."""
+        return (np.concatenate([table[tracks] for table in self.members.values()], axis=1),)
+
+    def chunks(self, track: int) -> Arrays:
+        """Give the logits of one track."""
+        return self.crops(np.array([track]), np.zeros(1))
+
+
+class Evaluation(Dataset[tuple[Any, ...]]):
+    """All chunks of each track, in batches of whole tracks.
+
+    Parameters
+    ----------
+    source : Source
+    tracks : np.ndarray
+    tracks_per_batch : int
+    """
+
+    def __init__(self, source: Source, tracks: np.ndarray, tracks_per_batch: int) -> None:
+        self.source = source
+        self.batches = np.array_split(tracks, -(-len(tracks) // tracks_per_batch)) if len(tracks) else []
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, number: int) -> tuple[Any, ...]:
+        parts = [self.source.chunks(int(i)) for i in self.batches[number]]
+        inputs = tuple(torch.from_numpy(np.concatenate(arrays)) for arrays in zip(*parts, strict=True))
+        return inputs, torch.from_numpy(np.repeat(self.batches[number], [len(p[0]) for p in parts]))

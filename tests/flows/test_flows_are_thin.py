@@ -1,0 +1,48 @@
+"""Flows say when and how often; what and in which order stands in dvc.yaml and src."""
+
+import ast
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+FLOWS = sorted((ROOT / "flows").glob("*.py"))
+STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+# settings, file names, the graph, and the means to read and refuse
+MAY_IMPORT = {"params", "paths", "graph", "files", "errors", "release"}
+
+
+def imported(source: str) -> set[str]:
+    """List the parts of ostinato, and the other packages that matter, a text imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.module == "ostinato":
+            found |= {f"ostinato.{alias.name}" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
+def test_a_flow_knows_little_of_the_package_and_nothing_of_dvc(path: Path) -> None:
+    """What computes runs in a process of its own."""
+    ours = {name.split(".")[1] for name in imported(path.read_text()) if name.startswith("ostinato.")}
+    assert ours <= MAY_IMPORT
+    assert not {name for name in imported(path.read_text()) if name.split(".")[0] in {"dvc", "torch", "pandas"}}
+
+
+@pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
+def test_a_flow_may_name_a_target_but_lists_no_steps(path: Path) -> None:
+    """At most one stage by name."""
+    words = [node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)]
+    named = {word.split("@")[0] for word in words if isinstance(word, str)} & STAGES - {path.stem}
+    assert len(named) <= 1
+
+
+def test_every_way_to_import_is_seen() -> None:
+    """Else the tests above would miss one."""
+    source = "import dvc.api\nfrom ostinato import store\ndef go():\n    from ostinato.training.fit import fit\n"
+    assert imported(source) == {"dvc.api", "ostinato.store", "ostinato.training.fit"}

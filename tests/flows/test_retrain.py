@@ -1,0 +1,63 @@
+"""The retraining flow on a toy project: what runs, what does not, and how it ends."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from conftest import turn  # type: ignore[import-not-found]
+from retrain import retrain
+
+pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_server")]
+
+
+def test_first_run_retrains_second_does_nothing_and_a_high_gate_rejects(
+    toy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three runs of one project; the two trainings only end if they run at once."""
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    (toy / "meet").touch()
+    first = retrain(toy, return_state=True)
+    assert (first.type.value, first.name) == ("COMPLETED", "Completed"), first.message
+    assert first.message == "ingest, train@a, train@b, gate changed"
+    released = toy / "models" / "released" / "genre"
+    assert released.read_text() == "a"
+
+    before = {path: path.stat().st_mtime_ns for path in (toy / "models").rglob("*")}
+    second = retrain(toy, return_state=True)
+    assert (second.name, second.message) == ("Completed", "nothing changed")
+    assert {path: path.stat().st_mtime_ns for path in (toy / "models").rglob("*")} == before
+
+    turn(toy, "gate", {"genre": {"f1_micro": {"min": 0.99}}})
+    third = retrain(toy, return_state=True)
+    assert (third.type.value, third.name) == ("FAILED", "Rejected")
+    assert third.message == "genre: no accepted candidate"
+    assert released.stat().st_mtime_ns == before[released]
+
+
+def test_a_failed_stage_stops_only_what_follows_from_it(toy: Path) -> None:
+    """The other branch goes on, and the next run does what was left and what grew.
+
+    The stage that says it needs the network fails once and is tried again; the
+    one that is broken is not.
+    """
+    (toy / "break_b").touch()
+    (toy / "offline").touch()
+    state = retrain(toy, return_state=True)
+    assert (state.type.value, state.name) == ("FAILED", "Failed")
+    assert state.message == "train@b failed; gate could not follow"
+    assert (toy / "models" / "metrics" / "a.json").is_file()
+    assert not (toy / "models" / "verdict.json").exists()
+    assert (toy / "tries_b").read_text() == "x"
+
+    (toy / "break_b").unlink()
+    (toy / "raw.txt").write_text("one two three four")
+    assert retrain(toy, target="train@b", return_state=True).message == "train@b changed"
+    assert json.loads((toy / "models" / "checkpoints" / "b.json").read_text()) == ["four", "one", "three", "two"]
+
+
+def test_a_release_cut_off_is_made_up_for(ran: Path) -> None:
+    """The graph is clean, but no release has judged it."""
+    state = retrain(ran, return_state=True)
+    assert (state.name, state.message) == ("Completed", "nothing changed")
+    assert (ran / "models" / "released" / "genre").read_text() == "a"

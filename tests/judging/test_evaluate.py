@@ -1,0 +1,137 @@
+"""The stage evaluate: from predictions to models/metrics/<name>.json."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato.errors import DataError
+
+
+def test_perfect_predictions_score_one_in_every_figure(project):
+    project.predict("good", skill=1.0)
+    metrics = project.evaluate("good")
+    for name in ("accuracy", "f1_micro", "f1_macro", "jaccard", "map_macro", "map_samples"):
+        assert metrics["test"][name] == {"value": 1.0, "low": 1.0, "high": 1.0}
+    assert metrics["test"]["hamming_loss"]["value"] == 0.0
+    n_test = metrics["split"]["n_test"]
+    assert np.array(metrics["confusion"]).sum() == np.trace(metrics["confusion"]) == n_test == 30
+    assert sum(c["support"] for c in metrics["per_class"].values()) == n_test
+    assert metrics["undefined"] == {}
+
+
+def test_keys_that_others_rely_on(project):
+    project.predict("good", skill=0.5)
+    metrics = project.evaluate("good")
+    assert (metrics["task"], metrics["architecture"], metrics["feature"]) == ("genre", "time", "mel")
+    assert (
+        metrics["split"].items()
+        >= {"name": "holdout by artist", "hash": "h00", "n_tracks": 120, "ceiling": 1.0}.items()
+    )
+    assert set(metrics["test"]["f1_micro"]) == {"value", "low", "high"}
+    assert set(metrics["baseline"]) == {"majority"}
+    assert set(metrics["validation"]) == set(metrics["test"])
+
+
+def test_value_lies_within_its_interval_and_the_interval_has_a_width(project):
+    project.predict("good", skill=0.6)
+    for name, figure in project.evaluate("good")["test"].items():
+        assert figure["low"] < figure["high"], name
+        assert figure["low"] <= figure["value"] <= figure["high"], name
+
+
+def test_majority_is_the_share_of_the_commonest_training_class(project):
+    project.predict("good", skill=0.5)
+    metrics = project.evaluate("good")
+    train = project.splits.query("split == 'train'").merge(project.tracks, on="track_id")["genre"]
+    test = project.splits.query("split == 'test'").merge(project.tracks, on="track_id")["genre"]
+    expected = (test == sorted(train.value_counts()[lambda c: c == c.max()].index)[0]).mean()
+    assert metrics["baseline"]["majority"]["accuracy"]["value"] == pytest.approx(expected, abs=1e-6)
+
+
+def test_tags_have_all_negative_beside_them_and_thresholds_of_their_own(project):
+    project.predict("tagger", skill=0.7, task="tags")
+    metrics = project.evaluate("tagger")
+    tags = np.array([[t in row for t in ("calm", "drums", "fast", "voice")] for row in project.tracks["tags"]])
+    test = project.tracks["track_id"].isin(project.splits.query("split == 'test'")["track_id"])
+    assert metrics["baseline"]["all_negative"]["hamming_loss"]["value"] == pytest.approx(tags[test].mean(), abs=1e-6)
+    assert metrics["baseline"]["all_negative"]["f1_micro"]["value"] == 0.0
+    assert set(metrics["thresholds"]) == {"calm", "drums", "fast", "voice"}
+    assert set(metrics["test_tuned"]) == set(metrics["test"])
+    assert np.array(metrics["confusion"]).shape == (4, 2, 2)
+    assert np.array(metrics["confusion"]).sum() == 4 * metrics["split"]["n_test"]
+
+
+def test_a_class_without_test_tracks_is_named_as_undefined(project):
+    keep = ~((project.splits["split"] == "test") & project.splits["track_id"].str.startswith("rock"))
+    project.splits[keep].to_parquet(project.paths.splits, index=False)
+    project.predict("good", skill=1.0)
+    metrics = project.evaluate("good")
+    assert metrics["undefined"]["classes_without_positives"]["classes"] == ["rock"]
+    rock = metrics["per_class"]["rock"]
+    assert rock == {"precision": None, "recall": None, "f1": None, "ap": None, "support": 0}
+    assert metrics["test"]["f1_macro"]["value"] == 1.0
+
+
+def test_folds_are_pooled_and_each_track_counts_once(project):
+    project.tables(folds=4)
+    project.predict("good", skill=0.8)
+    assert project.evaluate("good")["split"]["n_test"] == 120
+
+
+def test_tracks_that_cannot_be_judged_are_left_out_and_the_ceiling_is_stated(project):
+    project.tables(folds=4, not_evaluable=6)
+    project.predict("good", skill=1.0)
+    metrics = project.evaluate("good")
+    assert metrics["split"].items() >= {"n_tracks": 120, "n_evaluable": 90, "n_test": 90, "ceiling": 0.75}.items()
+    assert metrics["test"]["accuracy"]["value"] == 1.0
+    assert metrics["test_all"]["accuracy"] == {"value": 0.75, "low": 0.75, "high": 0.75}
+
+
+def test_the_same_inputs_give_the_same_bytes(project):
+    project.predict("good", skill=0.6)
+    project.evaluate("good")
+    first = project.paths.metrics("good").read_bytes()
+    project.evaluate("good")
+    assert project.paths.metrics("good").read_bytes() == first
+
+
+def test_a_skipped_candidate_says_why(project):
+    project.skip("good", "no lyrics")
+    assert project.evaluate("good") == {"skipped": "no lyrics"}
+
+
+def test_missing_predictions_are_named(project):
+    project.predict("good", skill=0.6)
+    file = project.paths.predictions("good") / "predictions.parquet"
+    table = pd.read_parquet(file)
+    gone = table.index[table["split"] == "test"][0]
+    table.drop(index=gone).to_parquet(file, index=False)
+    with pytest.raises(DataError, match=f"1 test tracks have none, such as {table.loc[gone, 'track_id']!r}"):
+        project.evaluate("good")
+
+
+def test_a_track_tested_twice_is_refused(project):
+    twice = project.splits.query("split == 'test'").head(1).assign(fold=1)
+    project.splits = pd.concat([project.splits, twice], ignore_index=True)
+    project.splits.to_parquet(project.paths.splits, index=False)
+    project.predict("good", skill=0.6)
+    with pytest.raises(DataError, match="tested in two folds"):
+        project.evaluate("good")
+
+
+def test_predictions_of_other_classes_are_refused(project):
+    project.predict("good", skill=0.6)
+    project.classes["genre"] += ["soul"]
+    project.paths.classes.write_text(json.dumps(project.classes))
+    with pytest.raises(DataError, match=r"\[3\] logits for 4 classes"):
+        project.evaluate("good")
+
+
+@pytest.mark.parametrize("stage", ["evaluate", "gate", "report"])
+def test_judging_imports_no_network_library(stage):
+    code = f"import sys, ostinato.stages.{stage}; sys.exit(bool({{'torch', 'lightning', 'optuna'}} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,222 @@
+"""From a file to an answer, with tiny networks whose scores can be worked out by hand."""
+
+import io
+import json
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+import soundfile
+from judging_project import description, write_network
+from onnx import TensorProto, helper, numpy_helper
+
+from ostinato import audio
+from ostinato.chunks import starts, take
+from ostinato.errors import OstinatoError
+from ostinato.features import mel
+from ostinato.features._shared import AudioContext
+from ostinato.files import write_json
+from ostinato.runtime.predict import chosen, found, run
+from ostinato.runtime.session import Input, Released, latency_ratio
+from ostinato.task import Task
+
+PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
+GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
+
+
+def put(folder, name="tiny", task="genre", classes=GENRES, dataset="folder", weight=0.05, **overrides):
+    """Write a released folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_network(folder, list(classes), weight)
+    about = description(name, task, list(classes), dataset)
+    about["inputs"]["mel"] |= {"parameters": PARAMETERS, **overrides}
+    write_json(folder / "model.json", about)
+    return folder
+
+
+def play(path, seconds=3.0, frequency=440.0, rate=22050):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    t = np.arange(int(seconds * rate)) / rate
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * frequency * t) * (1 + 0.5 * np.sin(6 * t)), rate)
+    return path
+
+
+def ask(targets, released, **options):
+    out, err = io.StringIO(), io.StringIO()
+    code = run(targets, released, as_json=True, out=out, err=err, **options)
+    return code, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
+
+
+def test_scores_are_the_mean_over_chunks_of_what_the_network_says(tmp_path):
+    put(tmp_path / "genre")
+    path = play(tmp_path / "a.wav")
+    rows = np.asarray(mel.compute(AudioContext(*audio.load(path)), **PARAMETERS), np.float16).astype(np.float32)
+    means = np.stack([take(rows, s, 16)[0].mean(axis=1) for s in starts(len(rows), 16)])
+    expected = Task("genre", tuple(GENRES)).scores(0.05 * means[:, :3]).mean(axis=0)
+    assert len(means) > 3
+    code, (answer,), _ = ask([path], tmp_path)
+    assert code == 0
+    assert list(answer) == ["path", "task", "model", "label", "scores"]
+    assert (answer["path"], answer["task"], answer["model"]) == (str(path), "genre", "tiny")
+    np.testing.assert_allclose([answer["scores"][c] for c in GENRES], expected, atol=2e-6)
+    assert answer["label"] == GENRES[expected.argmax()]
+
+
+@pytest.mark.parametrize("how", ["frame", "track", "train"])
+def test_inputs_are_standardised_as_in_training(how, rng):
+    rows = rng.normal(3, 2, (40, 8)).astype(np.float32)
+    mean, std = (rows.mean(axis=0), rows.std(axis=0)) if how == "train" else (None, None)
+    made = Input("mel", {}, bins=8, chunk_frames=16, normalise=how, mean=mean, std=std).batch(rows)
+    assert made.shape == (3, 1, 8, 16)
+    assert made.dtype == np.float32
+    first = rows[:16]
+    expected = {
+        "frame": (first - first.mean(1, keepdims=True)) / first.std(1, keepdims=True),
+        "track": (first - rows.mean()) / rows.std(),
+        "train": (first - rows.mean(0)) / rows.std(0),
+    }[how]
+    np.testing.assert_allclose(made[0, 0], expected.T, atol=1e-5)
+
+
+def test_a_track_level_network_sees_all_chunks_at_once(tmp_path):
+    """Its graph pools over chunks itself: here the largest logit of any chunk."""
+    folder = put(tmp_path / "genre")
+    network = onnx.load(str(folder / "network.onnx"))
+    network.graph.node[-1].output[0] = "each"
+    network.graph.node.append(helper.make_node("ReduceMax", ["each", "first"], ["logits"], keepdims=1))
+    network.graph.initializer.append(numpy_helper.from_array(np.array([0]), "first"))
+    onnx.save(network, str(folder / "network.onnx"))
+    about = json.loads((folder / "model.json").read_text())
+    write_json(folder / "model.json", about | {"level": "track"})
+    path = play(tmp_path / "a.wav")
+    rows = np.asarray(mel.compute(AudioContext(*audio.load(path)), **PARAMETERS), np.float16).astype(np.float32)
+    logits = np.stack([0.05 * take(rows, s, 16)[0].mean(axis=1)[:3] for s in starts(len(rows), 16)]).max(axis=0)
+    np.testing.assert_allclose(
+        Released(folder).scores(AudioContext(*audio.load(path))), Task("genre", tuple(GENRES)).scores(logits), atol=1e-6
+    )
+
+
+def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
+    folder = put(tmp_path / "genre", summary=True, chunk_frames=None)
+    graph = helper.make_graph(
+        [
+            helper.make_node("MatMul", ["mel", "matrix"], ["logits"]),
+            helper.make_node("Identity", ["mel"], ["embedding"]),
+        ],
+        "linear",
+        [helper.make_tensor_value_info("mel", TensorProto.FLOAT, ["batch", 16])],
+        [
+            helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", d])
+            for n, d in (("logits", 3), ("embedding", 16))
+        ],
+        [numpy_helper.from_array(np.eye(16, 3, dtype=np.float32), "matrix")],
+    )
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10),
+        str(folder / "network.onnx"),
+    )
+    monkeypatch.setattr("ostinato.estimators.summary", lambda rows: np.r_[rows.mean(0), rows.std(0)], raising=False)
+    context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
+    rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
+    expected = Task("genre", tuple(GENRES)).scores(rows.mean(0)[:3])
+    np.testing.assert_allclose(Released(folder).scores(context), expected, atol=1e-5)
+    assert Released(folder).example()["mel"].shape == (1, 16)
+
+
+def test_tags_are_named_from_their_thresholds_on(tmp_path):
+    folder = put(tmp_path / "tags", task="tags", classes=TAGS)
+    about = json.loads((folder / "model.json").read_text())
+    about["thresholds"] = {"calm": 0.3, "drums": 0.6, "fast": 0.5, "voice": 0.9}
+    write_json(folder / "model.json", about)
+    model = Released(folder)
+    assert model.label(np.array([0.3, 0.59, 0.7, 0.0])) == ["calm", "fast"]
+    _, (answer,), _ = ask([play(tmp_path / "a.wav")], tmp_path)
+    assert isinstance(answer["label"], list)
+
+
+def test_a_bad_file_is_reported_and_the_rest_goes_on(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = tmp_path / "my music"
+    play(music / "b 🎵.wav")
+    play(music / "deep" / "a.FLAC")
+    (music / "broken.mp3").write_text("this is no music")
+    (music / "empty.wav").touch()
+    (music / "notes.txt").write_text("not audio")
+    code, answers, _ = ask([music, tmp_path / "nowhere.wav"], tmp_path / "released")
+    assert code == 1
+    by_name = {a["path"].rsplit("/", 1)[-1]: a for a in answers}
+    assert set(by_name) == {"b 🎵.wav", "a.FLAC", "broken.mp3", "empty.wav", "nowhere.wav"}
+    assert {n for n, a in by_name.items() if "error" in a} == {"broken.mp3", "empty.wav", "nowhere.wav"}
+    assert set(by_name["empty.wav"]) == {"path", "error"}
+    assert str(music) not in by_name["broken.mp3"]["error"]
+
+
+def test_a_folder_without_audio_is_an_error(tmp_path):
+    (tmp_path / "empty").mkdir()
+    assert list(found([tmp_path / "empty"])) == [(tmp_path / "empty", "no audio file in this folder")]
+
+
+def test_a_clip_shorter_than_a_chunk_is_answered(tmp_path):
+    put(tmp_path / "genre")
+    code, (answer,), _ = ask([play(tmp_path / "a.wav", seconds=0.1)], tmp_path)
+    assert code == 0
+    assert sum(answer["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_which_models_are_asked(tmp_path):
+    with pytest.raises(OstinatoError, match="no model is released"):
+        chosen(tmp_path, None)
+    tags = put(tmp_path / "tags", task="tags", classes=TAGS)
+    assert chosen(tmp_path, None) == [tags]
+    genre = put(tmp_path / "genre")
+    put(tmp_path / ".previous" / "genre")
+    assert chosen(tmp_path, None) == [genre]
+    assert chosen(tmp_path, "all") == [genre, tags]
+    assert chosen(tmp_path, "tags") == [tags]
+    with pytest.raises(OstinatoError, match="nothing is released for 'mood'; there is genre, tags"):
+        chosen(tmp_path, "mood")
+
+
+def test_a_model_of_the_embedded_corpus_says_so(tmp_path):
+    put(tmp_path / "genre", dataset="synthetic")
+    path = play(tmp_path / "a.wav")
+    assert "its labels mean nothing on real music" in ask([path], tmp_path)[2]
+    put(tmp_path / "genre", dataset="folder")
+    assert ask([path], tmp_path)[2] == ""
+
+
+def test_a_released_folder_that_does_not_fit_is_refused(tmp_path):
+    folder = put(tmp_path / "genre")
+    about = json.loads((folder / "model.json").read_text())
+    write_json(folder / "model.json", about | {"inputs": {"cqt": about["inputs"]["mel"]}})
+    with pytest.raises(OstinatoError, match=r"takes \['mel'\], model.json describes \['cqt'\]"):
+        Released(folder)
+    write_json(folder / "model.json", {k: v for k, v in about.items() if k != "level"})
+    with pytest.raises(OstinatoError, match="lacks 'level'"):
+        Released(folder)
+    write_json(folder / "model.json", about)
+    (folder / "network.onnx").write_bytes(b"no network")
+    with pytest.raises(OstinatoError, match="is no readable network"):
+        Released(folder)
+
+
+def test_latency_is_timed_on_the_networks_own_inputs(tmp_path):
+    pair = put(tmp_path / "a"), put(tmp_path / "b", chunk_frames=32)
+    assert Released(pair[1]).example()["mel"].shape == (1, 1, 8, 32)
+    assert latency_ratio(*pair) > 0
+
+
+def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):
+    put(tmp_path / "genre")
+    path = play(tmp_path / "a.wav")
+    code = (
+        "import sys; from pathlib import Path; from ostinato.runtime.predict import run;"
+        f"code = run([Path({str(path)!r})], Path({str(tmp_path)!r}), as_json=True);"
+        "print(sorted({'torch', 'pandas', 'lightning', 'optuna', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
+        "sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip() == "[]"
+    assert json.loads(done.stdout)["label"] in GENRES

@@ -1,0 +1,347 @@
+"""What is in service changes whole or not at all, and only for a reason."""
+
+import hashlib
+import json
+import os
+import shutil
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from ostinato import release as releasing
+from ostinato import swap
+from ostinato.errors import OstinatoError
+from ostinato.files import write_json
+from ostinato.release import exit_code, release, rollback, summary
+
+
+def digest(folder: Path) -> dict[str, str]:
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+
+
+def with_incumbent(project):
+    project.judged(good=0.6)
+    assert release(project.paths, project.params)["genre"]["answer"] == "released"
+
+
+@pytest.fixture
+def incumbent(prepared, tmp_path):
+    """Give a project with a released genre model of middling skill, and its digest."""
+    project = prepared(tmp_path, with_incumbent)
+    return project, digest(project.paths.released("genre"))
+
+
+def genre(project, **options) -> dict:
+    return release(project.paths, project.params, **options)["genre"]
+
+
+def test_with_nothing_released_the_thresholds_alone_decide(project):
+    project.judged(good=0.6, poor=0.55)
+    verdicts = release(project.paths, project.params)
+    assert verdicts["genre"]["answer"] == "released"
+    assert (verdicts["genre"]["released"], verdicts["genre"]["previous"]) == ("good", None)
+    assert exit_code(verdicts) == 0
+    assert json.loads(project.paths.verdict.read_text()) == verdicts
+    folder = project.paths.released("genre")
+    assert {p.name for p in folder.iterdir()} == {"network.onnx", "model.json", "test.parquet"}
+    assert (folder / "network.onnx").read_bytes() == (project.paths.onnx("good") / "network.onnx").read_bytes()
+
+
+def test_a_task_that_the_dataset_lacks_is_skipped_without_refusal(project):
+    project.judged(good=0.6)
+    verdicts = release(project.paths, project.params)
+    assert verdicts["tags"]["answer"] == "skipped"
+    assert verdicts["tags"]["reasons"] == ["skipped: the dataset has no lyrics"]
+    assert exit_code(verdicts) == 0
+
+
+def test_the_best_by_the_first_metric_of_the_gate_leads(project):
+    project.judged(good=0.6, poor=0.9)
+    assert genre(project)["released"] == "poor"
+
+
+def test_no_accepted_candidate_is_refused(project):
+    project.judged(good=0.05)
+    verdicts = release(project.paths, project.params)
+    assert verdicts["genre"]["answer"] == "rejected"
+    assert "is below 0.4" in verdicts["genre"]["reasons"][0]
+    assert exit_code(verdicts) == 3
+    assert not project.paths.released("genre").exists()
+
+
+def test_the_same_bytes_are_nothing_to_do(incumbent):
+    project, before = incumbent
+    verdict = genre(project)
+    assert verdict["answer"] == "unchanged"
+    assert digest(project.paths.released("genre")) == before
+    assert verdict["previous"] is None
+
+
+def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):
+    project, before = incumbent
+    project.judged(good=0.6, poor=0.95)
+    verdict = genre(project)
+    assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("released", "poor", "good")
+    assert digest(project.paths.released("genre").parent / ".previous" / "genre") == before
+    assert any("the lower end is no lower than -0.05" in r for r in verdict["reasons"])
+
+
+def test_a_worse_one_leaves_the_released_folder_as_it_was(incumbent):
+    project, before = incumbent
+    project.judged(poor=0.45)
+    verdict = genre(project)
+    assert (verdict["answer"], verdict["released"]) == ("rejected", "good")
+    assert any("the lower end is below -0.05" in r for r in verdict["reasons"])
+    assert digest(project.paths.released("genre")) == before
+
+
+def test_equal_predictions_pass_with_no_drop_allowed(incumbent):
+    project, _ = incumbent
+    project.params.release.max_drop = 0.0
+    project.export("good", weight=2.0)
+    verdict = genre(project)
+    assert verdict["answer"] == "released"
+    assert "+0.0000 [+0.0000, +0.0000] on 30 tracks of 6 groups that neither was trained on" in verdict["reasons"][-1]
+
+
+def test_only_tracks_that_both_were_tested_on_are_compared(incumbent):
+    project, _ = incumbent
+    other = project.splits.copy()
+    moved = other.index[other["split"] == "test"][:10]
+    other.loc[moved, "split"] = "train"
+    project.splits = other
+    other.to_parquet(project.paths.splits, index=False)
+    project.judged(poor=0.95)
+    assert "on 20 tracks of 4 groups" in genre(project)["reasons"][-1]
+
+
+def test_a_track_with_other_audio_is_another_track(incumbent):
+    project, _ = incumbent
+    project.tables(seed=1)
+    project.judged(poor=0.95)
+    verdict = genre(project)
+    assert verdict["answer"] == "not comparable"
+    assert "no track was a test track of both" in verdict["reasons"][-1]
+
+
+@pytest.mark.parametrize(
+    ("rule", "bound", "reason"),
+    [("parity", 1e-7, "parity 1e-06 is above 1e-07"), ("max_bytes", 10, "bytes are above 10")],
+)
+def test_rules_of_the_file(project, rule, bound, reason):
+    project.judged(good=0.6)
+    kept = getattr(project.params.release, rule)
+    setattr(project.params.release, rule, bound)
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert any(reason in r for r in verdict["reasons"])
+    assert not project.paths.released("genre").exists()
+    setattr(project.params.release, rule, kept)
+    assert genre(project)["answer"] == "released"
+
+
+def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch):
+    project, before = incumbent
+    project.judged(poor=0.95)
+    project.params.release.max_latency_ratio = 1.5
+    monkeypatch.setattr("ostinato.runtime.session.latency_ratio", lambda new, old: 1.6)
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert "1.60 times as long as before, above 1.5" in verdict["reasons"][-1]
+    assert digest(project.paths.released("genre")) == before
+    monkeypatch.setattr("ostinato.runtime.session.latency_ratio", lambda new, old: 1.4)
+    assert genre(project)["answer"] == "released"
+
+
+def test_a_file_that_export_refused_is_not_released(project):
+    project.judged(good=0.6)
+    project.export("good", accepted=False, reasons=["differs from the network by 0.2"])
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert verdict["reasons"][-1] == "differs from the network by 0.2"
+
+
+def test_other_classes_need_to_be_told(incumbent):
+    project, before = incumbent
+    project.tables(genres=("blues", "jazz", "soul"))
+    project.judged(poor=0.95)
+    verdicts = release(project.paths, project.params)
+    assert verdicts["genre"]["answer"] == "not comparable"
+    assert "gone: rock; new: soul" in verdicts["genre"]["reasons"][-1]
+    assert exit_code(verdicts) == 3
+    assert digest(project.paths.released("genre")) == before
+    told = genre(project, replace=True)
+    assert (told["answer"], told["released"], told["previous"]) == ("released", "poor", "good")
+
+
+def test_another_dataset_needs_to_be_told(incumbent):
+    project, _ = incumbent
+    project.judged(poor=0.95)
+    project.export("poor", weight=3.0, dataset="folder")
+    assert genre(project)["answer"] == "not comparable"
+    assert genre(project, replace=True)["answer"] == "released"
+
+
+def test_replace_does_not_wave_a_worse_one_through(incumbent):
+    project, before = incumbent
+    project.judged(poor=0.45)
+    assert genre(project, replace=True)["answer"] == "rejected"
+    assert digest(project.paths.released("genre")) == before
+
+
+def test_rollback_brings_the_last_one_back_and_undoes_itself(incumbent):
+    project, before = incumbent
+    project.judged(poor=0.95)
+    genre(project)
+    after = digest(project.paths.released("genre"))
+    verdict = rollback(project.paths)["genre"]
+    assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("rolled back", "good", "poor")
+    assert digest(project.paths.released("genre")) == before
+    rollback(project.paths, ["genre"])
+    assert digest(project.paths.released("genre")) == after
+
+
+def test_rollback_without_a_previous_model_says_so(incumbent):
+    project, _ = incumbent
+    with pytest.raises(OstinatoError, match="nothing to go back to"):
+        rollback(project.paths)
+    with pytest.raises(OstinatoError, match="no previous model of tags"):
+        rollback(project.paths, ["tags"])
+
+
+def test_a_missing_export_changes_nothing(incumbent):
+    project, before = incumbent
+    project.judged(poor=0.95)
+    shutil.rmtree(project.paths.onnx("poor"))
+    with pytest.raises(OstinatoError, match=r"export\.json: is not there"):
+        release(project.paths, project.params)
+    assert digest(project.paths.released("genre")) == before
+
+
+class KilledError(BaseException):
+    """Stand for SIGKILL: nothing that runs afterwards belongs to the process."""
+
+
+class Killer:
+    """Count system calls that change the disk, and die before one of them."""
+
+    def __init__(self, monkeypatch, at: int) -> None:
+        self.at, self.calls, self.dead = at, 0, False
+        for module, name in (
+            (os, "replace"),
+            (os, "fsync"),
+            (shutil, "rmtree"),
+            (shutil, "copyfile"),
+            (shutil, "copytree"),
+        ):
+            monkeypatch.setattr(module, name, self.wrapped(getattr(module, name)))
+        monkeypatch.setattr(swap, "_exchange_at_once", self.wrapped(swap._exchange_at_once))
+
+    def wrapped(self, call):
+        def counted(*arguments, **keywords):
+            self.calls += 1
+            if self.dead or self.calls == self.at:
+                self.dead = True
+                raise KilledError
+            return call(*arguments, **keywords)
+
+        return counted
+
+
+def unsupported(a: Path, b: Path) -> None:
+    raise NotImplementedError
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory, at_once):
+    project, _ = incumbent
+    project.params.evaluate.bootstrap = 20
+    project.judged(poor=0.8)
+    genre(project)  # so that a previous one must be replaced as well
+    middle = digest(project.paths.released("genre"))
+    project.judged(poor=0.97)
+    start = tmp_path_factory.mktemp("start") / "models"
+    models = project.paths.root / "models"
+    shutil.copytree(models, start)
+    new = hashlib.sha256((project.paths.onnx("poor") / "network.onnx").read_bytes()).hexdigest()
+
+    steps, seen, reached = 0, set(), True
+    while reached:
+        steps += 1
+        shutil.rmtree(models)
+        shutil.copytree(start, models)
+        with pytest.MonkeyPatch.context() as patch:
+            if not at_once:
+                patch.setattr(swap, "_exchange_at_once", unsupported)
+            killer = Killer(patch, at=steps)
+            with suppress(KilledError):
+                release(project.paths, project.params)
+            reached = killer.calls >= steps
+        folder = project.paths.released("genre")
+        if folder.is_dir():
+            now = digest(folder)
+            assert now == middle or (now["network.onnx"] == new and set(now) == set(middle))
+            seen.add(now["network.onnx"])
+        assert folder.is_dir() or not at_once
+        verdict = genre(project)
+        assert digest(folder)["network.onnx"] == new
+        assert digest(folder.parent / ".previous" / "genre") == middle
+        assert (verdict["released"], verdict["previous"]) == ("poor", "poor")
+        assert not list(folder.parent.rglob("*leaving*"))
+    assert steps > 15
+    assert seen == {middle["network.onnx"], new}
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory, at_once):
+    project, old = incumbent
+    project.judged(poor=0.95)
+    genre(project)
+    new = digest(project.paths.released("genre"))
+    start, models = tmp_path_factory.mktemp("start") / "models", project.paths.root / "models"
+    shutil.copytree(models, start)
+    steps, reached = 0, True
+    while reached:
+        steps += 1
+        shutil.rmtree(models)
+        shutil.copytree(start, models)
+        with pytest.MonkeyPatch.context() as patch:
+            if not at_once:
+                patch.setattr(swap, "_exchange_at_once", unsupported)
+            killer = Killer(patch, at=steps)
+            with suppress(KilledError):
+                rollback(project.paths)
+            reached = killer.calls >= steps
+        folder = project.paths.released("genre")
+        releasing._settle(folder)
+        pair = digest(folder), digest(folder.parent / ".previous" / "genre")
+        assert pair in [(old, new), (new, old)]
+    assert pair == (old, new)
+    assert steps > 3
+
+
+def test_exchange_swaps_and_says_what_is_missing(tmp_path):
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "text").write_text(name)
+    swap.exchange(tmp_path / "a", tmp_path / "b")
+    assert [(tmp_path / n / "text").read_text() for n in "ab"] == ["b", "a"]
+    with pytest.raises(FileNotFoundError):
+        swap.exchange(tmp_path / "a", tmp_path / "c")
+
+
+def test_verdicts_of_other_tasks_stand(incumbent):
+    project, _ = incumbent
+    write_json(
+        project.paths.verdict, {"embedding": {"answer": "released", "released": "x", "previous": None, "reasons": []}}
+    )
+    assert set(release(project.paths, project.params)) == {"embedding", "genre", "tags"}
+
+
+def test_a_summary_ends_with_why_something_was_refused(project):
+    project.judged(good=0.05, tagger=0.9)
+    lines = summary(release(project.paths, project.params)).splitlines()
+    assert lines[0] == "tags: released; in service: tagger"
+    assert "genre: rejected; in service: nothing" in lines
+    assert "is below 0.4" in lines[-1]

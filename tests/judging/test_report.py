@@ -1,0 +1,164 @@
+"""The report: one self-contained page that shows every candidate, and tables for `dvc plots`."""
+
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato.evaluation import plots
+
+
+class Page(HTMLParser):
+    """Collect text, tags and what a browser would fetch; unbalanced tags raise."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.open, self.fetched, self.rows, self.tags = [], [], [], set()
+        self.feed(html)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.add(tag)
+        if tag != "meta":
+            self.open.append(tag)
+        self.fetched += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+        if tag == "tr":
+            self.rows.append("")
+
+    def handle_startendtag(self, tag, attributes):
+        self.tags.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if "tr" in self.open:
+            self.rows[-1] += f" {data.strip()}"
+
+
+def with_figures(project):
+    project.judged(good=0.7, poor=0.1, tagger=0.6, svm=0.5)
+    project.watch("good", n_folds=2)
+    project.watch("poor")
+    project.quarantine(too_short=2, silent=1)
+
+
+@pytest.fixture
+def full(prepared, tmp_path):
+    """Give a project with networks, tags, an estimator, and a stack that was skipped."""
+    return prepared(tmp_path, with_figures)
+
+
+def test_the_page_is_whole_and_needs_no_other_file(full):
+    page = Page(full.report())
+    assert page.fetched == []
+    assert "script" not in page.tags
+    assert {"table", "svg", "main", "h1"} <= page.tags
+
+
+def test_candidates_stand_in_the_order_of_the_leading_metric_with_their_figures(full):
+    html = full.report()
+    rows = [r for r in Page(html).rows if re.search(r"accepted|rejected|skipped", r)]
+    assert [r.split()[0] for r in rows] == ["good", "svm", "poor", "stack", "tagger"]
+    value = full.evaluate("good")["test"]["f1_micro"]["value"]
+    assert f"accepted {value:.3f}" in re.sub(r"\s+", " ", rows[0])
+    assert "rejected" in rows[2]
+    assert "the dataset has no lyrics" in rows[3]
+    assert 'class="skipped"' in html
+
+
+def test_scarce_classes_and_the_ceiling_are_stated(full):
+    full.tables(folds=4, not_evaluable=6)
+    full.judged(good=0.7, tagger=0.6)
+    text = re.sub(r"\s+", " ", full.report())
+    assert "30 of 120 tracks cannot be judged" in text
+    assert "no candidate can exceed 0.75" in text
+
+
+def test_quarantine_reasons_are_counted(full):
+    rows = [re.sub(r"\s+", " ", r).strip() for r in Page(full.report()).rows]
+    assert "silent 1" in rows
+    assert "too short 2" in rows
+
+
+def test_names_cannot_inject_markup(full):
+    full.quarantine(**{"<script>alert(1)</script>": 1})
+    html = full.report()
+    assert "<script" not in html
+    assert "&lt;script&gt;alert(1)" in html
+
+
+def test_the_same_inputs_give_the_same_bytes(full):
+    def files():
+        full.report()
+        return {p.relative_to(full.paths.report): p.read_bytes() for p in full.paths.report.rglob("*") if p.is_file()}
+
+    first = files()
+    assert files() == first
+    assert not re.search(rb"20\d\d-\d\d-\d\d", first.pop(next(p for p in first if p.name == "index.html")))
+
+
+def test_tables_for_plots_hold_the_figures(full):
+    full.report()
+    folder = full.paths.report / "plots"
+    leaderboard = pd.read_csv(folder / "leaderboard.csv")
+    assert leaderboard[["candidate", "metric"]].to_numpy().tolist() == [
+        ["poor", "f1_micro"],
+        ["svm", "f1_micro"],
+        ["good", "f1_micro"],
+        ["tagger", "map_macro"],
+    ]
+    board = pd.read_csv(folder / "metrics.csv").set_index(["candidate", "metric"])
+    metrics = full.evaluate("good")
+    assert board.loc[("good", "f1_micro"), "value"] == pytest.approx(metrics["test"]["f1_micro"]["value"], abs=1e-5)
+    assert "stack" not in board.index.get_level_values(0)
+    pairs = pd.read_csv(folder / "confusion" / "good.csv")
+    classes = list(metrics["per_class"])
+    counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
+    assert counts.to_numpy().tolist() == metrics["confusion"]
+    assert not (folder / "confusion" / "tagger.csv").exists()
+    assert (folder / "curves.svg").read_text().count(">good</text>") == 1
+
+
+def test_curves_are_means_over_the_folds_that_reached_an_epoch():
+    curve = pd.DataFrame(
+        {
+            "fold": ["0", "0", "1", "final"],
+            "epoch": [0, 1, 0, 0],
+            "train_loss": [2.0, 1.0, 4.0, 9.0],
+            "val_loss": [2.0, 1.0, 4.0, np.nan],
+            "val_score": [0.2, 0.6, 0.4, np.nan],
+        }
+    )
+    mean = plots.mean_curve(curve)
+    assert mean["val_score"].tolist() == pytest.approx([0.3, 0.6])
+    assert mean["train_loss"].tolist() == pytest.approx([3.0, 1.0])
+
+
+def test_pictures_leave_no_fixed_colour_and_no_date_in_the_page():
+    svg = plots.histogram(np.arange(30.0), "duration (s)")
+    assert "dc:date" not in svg
+    assert plots.SERIES[0] in svg
+    themed = plots.themed(svg)
+    assert not any(colour in themed for colour in (*plots.SERIES, plots.INK, plots.FAINT))
+    assert themed.startswith("<svg")
+
+
+def test_a_report_without_any_network_has_no_curves(project):
+    project.judged(svm=0.5)
+    project.quarantine()
+    html = project.report()
+    assert 'id="curves"' not in html
+    assert "No track was left out." in html
+
+
+def test_what_a_removed_candidate_left_is_not_shown(full):
+    full.report()
+    del full.params.candidates["poor"]
+    full.gate()
+    full.report()
+    assert "poor" not in (full.paths.report / "index.html").read_text()
+    assert not (full.paths.report / "plots" / "confusion" / "poor.csv").exists()

@@ -1,0 +1,453 @@
+import hashlib
+import multiprocessing
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from ostinato import audio, features, filling, registry, store
+from ostinato.errors import OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.paths import Paths
+from ostinato.stages import featurize
+from ostinato.store import Store
+
+RATE = 22050
+KINDS = registry.names("ostinato.features")
+N_CHANGES = 20
+N_LATER_CHANGES = 13
+FORKED = multiprocessing.get_context("fork")
+
+
+class Project:
+    """A project of short noisy tones, a second each."""
+
+    def __init__(self, root: Path, n_tracks: int = 10) -> None:
+        self.paths = Paths(root)
+        self.rows: list[dict] = []
+        self.quarantined: list[str] = []
+        self.kinds: dict[str, dict] = {"mel": {"n_mels": 16}, "chroma": {}}
+        self.shard_tracks, self.workers, self.dask = 4, 1, None
+        self.grow(n_tracks)
+
+    def grow(self, n_tracks: int) -> None:
+        for _ in range(n_tracks):
+            ordinal = len(self.rows)
+            path = f"some artist/song {ordinal} 🎵.wav"
+            self.rows.append({"ordinal": ordinal, "track_id": f"t{ordinal}", "path": path})
+            self.render(ordinal, seed=ordinal)
+
+    def file(self, ordinal: int) -> Path:
+        return self.paths.raw("folder") / self.rows[ordinal]["path"]
+
+    def render(self, ordinal: int, seed: int) -> None:
+        rng = np.random.default_rng(seed)
+        y = np.sin(np.arange(RATE + 700 * (seed % 5)) * rng.uniform(0.02, 0.2)) * 0.3 + 0.01 * rng.standard_normal()
+        self.write(ordinal, y + 0.01 * rng.standard_normal(y.size))
+
+    def write(self, ordinal: int, y: np.ndarray, rate: int = RATE) -> None:
+        path = self.file(ordinal)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, y, rate)
+        self.sign(ordinal)
+
+    def sign(self, ordinal: int) -> None:
+        self.rows[ordinal]["content_hash"] = hashlib.sha256(self.file(ordinal).read_bytes()).hexdigest()
+
+    @property
+    def params(self) -> SimpleNamespace:
+        return SimpleNamespace(
+            compute=SimpleNamespace(workers=self.workers, dask=self.dask),
+            dataset=SimpleNamespace(name="folder", path=None),
+            features=SimpleNamespace(sample_rate=RATE, shard_tracks=self.shard_tracks, kinds=self.kinds),
+        )
+
+    def tables(self) -> None:
+        self.paths.tracks.parent.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(self.rows).to_parquet(self.paths.tracks)
+        pd.DataFrame({"track_id": pd.Series(self.quarantined, dtype=str)}).to_parquet(self.paths.quarantine)
+
+    def run(self) -> filling.Summary:
+        self.tables()
+        return featurize.update(self.paths, self.params)
+
+    def store(self, kind: str) -> Store:
+        return Store(self.paths.feature(kind))
+
+    def bytes(self) -> dict[str, bytes]:
+        files = (p for p in sorted(self.paths.features.rglob("*")) if p.is_file())
+        return {str(p.relative_to(self.paths.features)): p.read_bytes() for p in files}
+
+    def written(self) -> dict[str, int]:
+        return {name: (self.paths.features / name).stat().st_mtime_ns for name in self.bytes()}
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project(tmp_path / "project")
+
+
+@pytest.fixture
+def decoded(monkeypatch):
+    """Count how often each file is decoded."""
+    names = []
+
+    def load(path, sample_rate=None):
+        names.append(path.name)
+        return original(path, sample_rate)
+
+    original = audio.load
+    monkeypatch.setattr(filling.audio, "load", load)
+    return names
+
+
+def test_the_cache_holds_what_the_kinds_compute(project):
+    project.kinds = dict.fromkeys(KINDS, None)
+    project.run()
+    for kind in KINDS:
+        module, parameters = registry.load("ostinato.features", kind), features.parameters(kind, {}, RATE)
+        cache = project.store(kind)
+        assert len(cache) == 10
+        assert cache.meta["parameters"] == parameters
+        for ordinal in (0, 5, 9):
+            rows = module.compute(AudioContext(*audio.load(project.file(ordinal))), **parameters)
+            assert cache.tail == rows.shape[1:]
+            assert cache.read(f"t{ordinal}").tobytes() == rows.astype(np.float16).tobytes()
+
+
+def test_one_decode_serves_all_kinds(project, decoded):
+    project.kinds = {kind: {} for kind in KINDS}
+    assert project.run().n_computed == 10
+    assert len(decoded) == len(set(decoded)) == 10
+
+
+def test_nothing_new_touches_nothing(project, decoded):
+    project.run()
+    before = project.written()
+    decoded.clear()
+    assert project.run().n_computed == 0
+    assert decoded == []
+    assert project.written() == before
+
+
+def test_workers_do_not_change_the_bytes(project):
+    project.grow(30)
+    project.run()
+    alone = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.workers = 2
+    project.run()
+    assert project.bytes() == alone
+
+
+def test_growth_rewrites_the_last_shard_alone_and_equals_a_rebuild(project, decoded):
+    project.run()
+    before = project.written()
+    decoded.clear()
+    project.grow(2)
+    assert project.run().n_computed == len(decoded) == 2
+    changed = {name for name, when in project.written().items() if before.get(name) != when}
+    assert {name for name in changed if "shard" in name} == {"mel/shard-00002.npy", "chroma/shard-00002.npy"}
+    grown = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == grown
+
+
+def test_a_changed_kind_alone_is_computed(project, decoded, monkeypatch):
+    project.run()
+    before = project.written()
+    decoded.clear()
+    project.kinds["mel"] = {"n_mels": 20}
+    monkeypatch.setattr(registry.load("ostinato.features", "chroma"), "_folding", lambda *_: pytest.fail("computed"))
+    project.run()
+    after = project.written()
+    assert len(decoded) == 10
+    assert project.store("mel").tail == (20,)
+    assert {name for name in after if after[name] == before.get(name)} == {n for n in after if n.startswith("chroma")}
+
+
+def test_changed_code_of_a_kind_computes_it_again(project, monkeypatch):
+    project.run()
+    before = project.written()
+    fingerprint = features.fingerprint
+    monkeypatch.setattr(
+        filling.features, "fingerprint", lambda m: fingerprint(m) + ("edited" if m.endswith(".chroma") else "")
+    )
+    assert project.run().n_computed == 10
+    after = project.written()
+    assert {name for name in after if after[name] == before.get(name)} == {n for n in after if n.startswith("mel")}
+
+
+def test_a_kind_that_left_params_leaves_the_disk(project):
+    project.run()
+    del project.kinds["chroma"]
+    project.run()
+    assert [p.name for p in project.paths.features.iterdir()] == ["mel"]
+
+
+def test_a_changed_file_is_computed_again_and_equals_a_rebuild(project, decoded):
+    project.run()
+    old = project.store("mel").read("t5").copy()
+    decoded.clear()
+    project.render(5, seed=99)
+    assert project.run().n_computed == len(decoded) == 1
+    assert project.store("mel").read("t5").shape != old.shape
+    changed = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == changed
+
+
+def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded):
+    project.run()
+    decoded.clear()
+    project.quarantined = ["t1"]
+    del project.rows[8:]
+    project.run()
+    assert decoded == []
+    cache = project.store("mel")
+    assert "t1" not in cache
+    assert "t9" not in cache
+    assert sorted(p.name for p in cache.folder.glob("shard*")) == ["shard-00000.npy", "shard-00001.npy"]
+    left = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == left
+
+
+@pytest.mark.parametrize("fault", ["cut", "gone", "another shard"])
+def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
+    project.run()
+    before = project.bytes()
+    path = project.paths.feature("mel") / "shard-00001.npy"
+    whole = path.read_bytes()
+    path.unlink()
+    if fault == "cut":
+        path.write_bytes(whole[:900])
+    if fault == "another shard":
+        path.write_bytes(before["mel/shard-00002.npy"])
+    decoded.clear()
+    assert project.run().n_computed == len(decoded) == 4
+    assert "shard-00001.npy: is broken and is made again" in caplog.text
+    assert project.bytes() == before
+
+
+@pytest.mark.parametrize("name", ["meta.json", "index.parquet"])
+def test_a_broken_description_is_made_again(project, name):
+    project.run()
+    before = project.bytes()
+    (project.paths.feature("mel") / name).write_text("{")
+    assert project.run().n_computed == 10
+    assert project.bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"These are words, and no music."])
+def test_a_bad_track_stops_no_other_and_is_told(project, content, caplog):
+    project.file(3).write_bytes(content)
+    project.sign(3)
+    summary = project.run()
+    assert summary.n_computed == 9
+    assert "t3" not in project.store("mel")
+    assert "1 of 10 tracks are not in the cache: some artist/song 3 🎵.wav (" in caplog.text
+    before = project.written()
+    project.run()
+    assert project.written() == before
+
+
+def test_all_tracks_bad_is_an_error(tmp_path):
+    project = Project(tmp_path, 2)
+    for ordinal in range(2):
+        project.file(ordinal).write_bytes(b"no music")
+    with pytest.raises(OstinatoError, match="there is no track that can be decoded: some artist/song 0"):
+        project.run()
+
+
+def test_many_channels_and_a_high_rate_give_the_frames_of_the_common_rate(project):
+    rng = np.random.default_rng(0)
+    project.write(0, 0.1 * rng.standard_normal((96000, 8)), 96000)
+    project.run()
+    assert project.store("mel").n_rows("t0") == 1 + RATE // 1024
+
+
+def test_two_kinds_may_want_two_rates(project, decoded):
+    project.kinds = {"mel": {"sample_rate": 12000, "n_mels": 16}, "chroma": {}}
+    project.run()
+    assert len(decoded) == 10
+    assert project.store("mel").n_rows("t0") == 1 + 12000 // 1024
+    assert project.store("chroma").n_rows("t0") == 1 + RATE // 1024
+
+
+def test_params_that_cannot_be_used_are_named(project):
+    project.kinds = {}
+    with pytest.raises(OstinatoError, match=r"features\.kinds: is empty"):
+        project.run()
+    project.kinds = {"mel": {"n_mel": 3}}
+    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is no parameter"):
+        project.run()
+
+
+def test_a_full_disk_keeps_what_is_done(project, monkeypatch, decoded):
+    project.run()
+    before = project.bytes()
+    project.grow(3)
+    with monkeypatch.context() as patch:
+
+        def full(path, parts, n_rows):
+            raise OstinatoError(f"{path}: cannot be written (No space left on device); free some disk and run again")
+
+        patch.setattr(store, "write_rows", full)
+        with pytest.raises(OstinatoError, match="No space left on device"):
+            project.run()
+    assert {
+        name: before[name] for name in project.bytes() if name in before and "00002" not in name and "shard" in name
+    }
+    project.run()
+    grown = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == grown
+
+
+def killed_before(project: Project, monkeypatch, n: int) -> bool:
+    """Run in a process that dies before it renames or removes files for the n-th time; False if it has fewer."""
+
+    def count(original):
+        def counted(*args, **keywords):
+            nonlocal n
+            n -= 1
+            if n == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return original(*args, **keywords)
+
+        return counted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", count(os.replace))
+        patch.setattr(Path, "unlink", count(Path.unlink))
+        patch.setattr(shutil, "rmtree", count(shutil.rmtree))
+        process = FORKED.Process(target=project.run)
+        process.start()
+        process.join()
+    return process.exitcode == -signal.SIGKILL
+
+
+def tiny(root: Path) -> Project:
+    project = Project(root, 3)
+    project.kinds, project.shard_tracks = {"mfcc": {"n_mels": 16}}, 2
+    return project
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Give the bytes of a cache that was left alone, before and after a file changed."""
+    project = tiny(tmp_path_factory.mktemp("finished"))
+    project.run()
+    first = project.bytes()
+    project.render(1, seed=50)
+    project.run()
+    assert project.bytes() != first
+    return first, project.bytes()
+
+
+@pytest.mark.parametrize("n", range(1, N_CHANGES + 1, 2))
+def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch, finished, n):
+    """Every second change to the disk of a first run, and the others of a run that finds one file changed."""
+    project = tiny(tmp_path)
+    assert killed_before(project, monkeypatch, n)
+    project.run()
+    assert project.bytes() == finished[0]
+    project.render(1, seed=50)
+    assert killed_before(project, monkeypatch, n + 1) == (n < N_LATER_CHANGES)
+    project.run()
+    assert project.bytes() == finished[1]
+    assert not any(project.paths.state.rglob("*.npy"))
+
+
+def test_a_kill_wastes_no_finished_track(tmp_path, monkeypatch, decoded):
+    project = tiny(tmp_path)
+    assert killed_before(project, monkeypatch, 4)
+    project.tables()
+    project.run()
+    assert len(decoded) < 5
+
+
+def test_rows_that_were_cut_off_in_scratch_are_computed_again(tmp_path, monkeypatch):
+    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
+    reference.run()
+    assert killed_before(project, monkeypatch, 4)
+    part = next(project.paths.state.rglob("*.npy"))
+    part.write_bytes(part.read_bytes()[:-1])
+    project.run()
+    assert project.bytes() == reference.bytes()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs /proc to find the worker processes")
+def test_killing_a_run_over_processes_leaves_no_worker_and_a_cache_to_complete(tmp_path):
+    reference, project = Project(tmp_path / "reference", 60), Project(tmp_path / "project", 60)
+    reference.run()
+    project.tables()
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from pathlib import Path\nfrom types import SimpleNamespace as N\n"
+        "from ostinato.paths import Paths\nfrom ostinato.stages import featurize\n"
+        "if __name__ == '__main__':\n"
+        "    kinds = {'mel': {'n_mels': 16}, 'chroma': {}}\n"
+        "    params = N(compute=N(workers=2, dask=None), dataset=N(name='folder', path=None),\n"
+        f"               features=N(sample_rate={RATE}, shard_tracks=4, kinds=kinds))\n"
+        f"    featurize.run(Paths(Path({str(project.paths.root)!r})), params)\n"
+    )
+    run = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not any(project.paths.features.rglob("shard*.npy")):
+        assert run.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
+    run.kill()
+    run.wait()
+    while any(map(alive, workers)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    project.run()
+    assert len(workers) >= 2
+    assert project.bytes() == reference.bytes()
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tmp_path):
+    distributed = pytest.importorskip("distributed")
+    reference, project = Project(tmp_path / "reference", 40), Project(tmp_path / "project", 40)
+    reference.run()
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        project.dask = cluster.scheduler_address
+        victim = next(iter(cluster.workers.values()))
+
+        def strike():
+            while not any(project.paths.features.rglob("shard*.npy")):
+                time.sleep(0.002)
+            os.kill(victim.pid, signal.SIGKILL)
+
+        striker = threading.Thread(target=strike)
+        striker.start()
+        summary = project.run()
+        striker.join()
+    assert summary.n_computed == 40
+    assert project.bytes() == reference.bytes()

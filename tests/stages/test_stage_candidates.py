@@ -1,0 +1,236 @@
+"""tune, train, infer and member by name, for every fitter."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tiny_project
+from ostinato.errors import DataError, OstinatoError
+from ostinato.files import read_json
+from ostinato.paths import Paths
+from ostinato.stages import infer, member, train, tune
+from ostinato.task import Task
+from ostinato.training import artefact as artefacts
+
+
+def chain(paths: Paths, params, *names: str) -> None:
+    for name in names:
+        for stage in (tune, train, infer):
+            stage.run(paths, params, name)
+
+
+def predictions(paths: Paths, name: str) -> pd.DataFrame:
+    return pd.read_parquet(paths.predictions(name) / "predictions.parquet")
+
+
+@pytest.fixture(scope="module")
+def folded(tmp_path_factory):
+    """Run all candidates of a project with two folds."""
+    paths = tiny_project.make(tmp_path_factory.mktemp("folded") / "project", folds=2)
+    params = tiny_project.settings()
+    chain(paths, params, "tiny_mel", "other_mel", "tiny_tags", "svm_mel")
+    for edge in params.members:
+        member.run(paths, params, edge)
+    chain(paths, params, "both")
+    return paths, params
+
+
+ALL = ["tiny_mel", "tiny_tags", "svm_mel", "both"]
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_track_of_every_fold_has_one_row(folded, name):
+    paths, _ = folded
+    splits = pd.read_parquet(paths.splits)
+    found = predictions(paths, name)
+    columns = ["track_id", "fold", "split"]
+    pd.testing.assert_frame_equal(found[columns], splits[columns])
+    assert np.isfinite(np.stack(found["logits"])).all()
+    assert np.isfinite(np.stack(found["embedding"])).all()
+    assert found["logits"][0].dtype == found["embedding"][0].dtype == np.float32
+
+
+@pytest.mark.parametrize("name", ["tiny_mel", "svm_mel", "both"])
+def test_tracks_that_no_network_saw_are_told_apart(folded, name):
+    paths, _ = folded
+    found = predictions(paths, name).query("split == 'test'")
+    truth = pd.read_parquet(paths.tracks).set_index("track_id")["genre"]
+    labels = [tiny_project.GENRES[int(np.argmax(v))] for v in found["logits"]]
+    assert np.mean(np.array(labels) == truth[found["track_id"]].to_numpy()) > 0.55
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_artefact_says_how_a_track_becomes_an_input(folded, name):
+    paths, params = folded
+    artefact = artefacts.load(paths.checkpoints(name))
+    assert artefact.folds == (0, 1)
+    assert set(artefact.inputs) == ({"tiny_mel", "other_mel"} if name == "both" else {"mel"})
+    described = next(iter(artefact.inputs.values()))
+    assert (described.feature, described.bins, described.parameters["sample_rate"]) == ("mel", 8, 22050)
+    assert described.summary == (name == "svm_mel")
+    if name != "svm_mel":
+        assert artefact.epochs["final"] == int(np.median([artefact.epochs["0"], artefact.epochs["1"]]))
+        assert described.chunk_frames == params.train.chunk_frames
+
+
+def test_statistics_belong_to_the_fold(folded):
+    paths, _ = folded
+    statistics = artefacts.load(paths.checkpoints("tiny_tags")).statistics
+    assert set(statistics) == {"0", "1", "final"}
+    assert len({tuple(s["mel"]["mean"]) for s in statistics.values()}) == 3
+
+
+def test_a_member_gives_its_own_logits_but_for_training_tracks(folded):
+    paths, _ = folded
+    own = predictions(paths, "tiny_mel")
+    given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
+    same = np.array([np.array_equal(a, b) for a, b in zip(own["logits"], given["logits"], strict=True)])
+    np.testing.assert_array_equal(same, own["split"] != "train")
+
+
+def test_in_sample_stacks_read_the_members_own_logits(folded, tmp_path):
+    paths, _ = folded
+    before = (paths.members("both") / "tiny_mel.parquet").read_bytes()
+    member.run(paths, tiny_project.settings(stacking={"in_sample": True}), "both.tiny_mel")
+    given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
+    (paths.members("both") / "tiny_mel.parquet").write_bytes(before)
+    for a, b in zip(predictions(paths, "tiny_mel")["logits"], given["logits"], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_curves_have_a_row_for_each_epoch(folded):
+    paths, _ = folded
+    curves = pd.read_csv(paths.checkpoints("tiny_mel") / "curves.csv")
+    assert list(curves.columns) == ["fold", "epoch", "train_loss", "val_loss", "val_score"]
+    assert set(curves["fold"]) == {"0", "1", "final"}
+    assert not curves.query("fold != 'final'").isna().any().any()
+
+
+def test_tuned_files_name_departures_value_and_trials(folded):
+    paths, _ = folded
+    for name in ALL:
+        assert set(read_json(paths.tuned(name))) == {"network", "train", "value", "n_trials"}
+        assert read_json(paths.tuned(name))["n_trials"] == 2
+
+
+def test_the_same_command_writes_the_same_bytes(tmp_path):
+    params, found = tiny_project.settings(), []
+    for run in ("one", "two"):
+        paths = tiny_project.make(tmp_path / run)
+        chain(paths, params, "tiny_mel", "svm_mel")
+        found.append(tiny_project.bytes_of(paths.root / "models"))
+    assert found[0].keys() == found[1].keys()
+    assert [k for k in found[0] if found[0][k] != found[1][k]] == []
+
+
+def test_the_order_in_which_tracks_came_does_not_matter(tmp_path):
+    params, found = tiny_project.settings(tune={"n_trials": 0}), []
+    for run in ("one", "two"):
+        paths = tiny_project.make(tmp_path / run)
+        if run == "two":
+            tracks = pd.read_parquet(paths.tracks).iloc[::-1]
+            tracks.assign(ordinal=range(len(tracks))).to_parquet(paths.tracks)
+            pd.read_parquet(paths.splits).iloc[::-1].to_parquet(paths.splits)
+        chain(paths, params, "tiny_mel")
+        found.append((paths.checkpoints("tiny_mel") / "final.safetensors").read_bytes())
+    assert found[0] == found[1]
+
+
+def test_what_is_fitted_does_not_see_the_test_tracks(tmp_path):
+    params, found = tiny_project.settings(tune={"n_trials": 2}), []
+    for run in ("one", "two"):
+        paths = tiny_project.make(tmp_path / run)
+        splits = pd.read_parquet(paths.splits)
+        if run == "two":
+            tested = splits.loc[splits["split"] == "test", "track_id"].to_numpy()
+            rng = np.random.default_rng(9)
+            tiny_project.change(paths.feature("mel"), {t: rng.normal(50, 9, size=(40, 8)) for t in tested})
+        for stage in (tune, train):
+            stage.run(paths, params, "tiny_tags")
+        found.append(tiny_project.bytes_of(paths.root / "models"))
+    assert found[0] == found[1]
+
+
+def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded):
+    paths, _ = folded
+    artefact = artefacts.load(paths.checkpoints("tiny_mel"))
+    network = artefacts.network(paths.checkpoints("tiny_mel"), artefact, 0)
+    from ostinato.stages._candidate import features
+
+    source = features(paths, artefact.inputs["mel"], ["track004"])
+    import torch
+
+    with torch.inference_mode():
+        chunks = network(torch.from_numpy(source.chunks(0)[0])).numpy()
+    task = Task("genre", tiny_project.GENRES)
+    row = predictions(paths, "tiny_mel").query("track_id == 'track004' and fold == 0").iloc[0]
+    np.testing.assert_allclose(task.scores(row["logits"]), task.scores(chunks).mean(axis=0), atol=1e-6)
+
+
+def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp_path):
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
+    chain(paths, params, "tiny_cqt")
+    files = [paths.tuned("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
+    files.append(paths.predictions("tiny_cqt") / "skipped.json")
+    assert [read_json(f) for f in files] == [{"skipped": "the dataset has no feature cqt"}] * 3
+    assert [len(list(f.parent.iterdir())) for f in files[1:]] == [1, 1]
+
+
+def test_a_task_without_classes_is_skipped(tmp_path):
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
+    paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": []}))
+    chain(paths, params, "tiny_tags")
+    reason = read_json(paths.tuned("tiny_tags"))["skipped"]
+    assert reason == "the dataset has 0 classes of the task tags; at least 1 are needed"
+
+
+def test_a_stack_of_a_skipped_member_is_skipped_with_its_reason(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    of = {"of": "both", "member": "tiny_cqt"}
+    params = tiny_project.settings(members={"both.tiny_cqt": of}, tune={"n_trials": 0})
+    chain(paths, params, "tiny_mel", "other_mel", "tiny_cqt")
+    for edge in params.members:
+        member.run(paths, params, edge)
+    chain(paths, params, "both")
+    reason = "its member tiny_cqt was skipped: the dataset has no feature cqt"
+    assert read_json(paths.checkpoints("both") / "skipped.json") == {"skipped": reason}
+
+
+def test_members_of_another_task_are_refused(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    of = {"of": "both", "member": "tiny_tags"}
+    params = tiny_project.settings(members={"both.tiny_tags": of}, tune={"n_trials": 0}, stacking={"in_sample": True})
+    chain(paths, params, "tiny_mel", "other_mel", "tiny_tags")
+    for edge in params.members:
+        member.run(paths, params, edge)
+    with pytest.raises(DataError, match=r"both: learns genre, its member tiny_tags tags"):
+        train.run(paths, params, _untuned(paths, "both"))
+
+
+def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(train={"chunk_frames": 2})
+    with pytest.raises(OstinatoError, match=r"tiny_mel \(given mel \(1, 8, 2\)\).*needs at least 4 frames"):
+        train.run(paths, params, _untuned(paths, "tiny_mel"))
+
+
+def test_a_track_that_the_cache_lacks_is_named(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    tiny_project.change(paths.feature("mel"), {"track007": None})
+    with pytest.raises(DataError, match=r"data/features/mel: 1 tracks are absent, such as 'track007'"):
+        train.run(paths, tiny_project.settings(), _untuned(paths, "tiny_mel"))
+
+
+@pytest.mark.slow
+def test_several_workers_share_a_study(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    tune.run(paths, tiny_project.settings(tune={"n_trials": 4, "workers": 2}), "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+
+
+def _untuned(paths: Paths, name: str) -> str:
+    paths.tuned(name).parent.mkdir(parents=True, exist_ok=True)
+    paths.tuned(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
+    return name

@@ -1,0 +1,61 @@
+"""kill -9 in tune or train, then the same command: the same files as a run left alone."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import tiny_project
+from ostinato.paths import Paths
+from ostinato.stages import train, tune
+
+SCRIPT = Path(__file__).with_name("killed_run.py")
+DEFAULTS = '{"network": {}, "train": {}}'
+# 21 training tracks in batches of 8 are 3 batches: the second fold's second epoch, the third trial's second epoch.
+KILLED_AT = {"train": None, "tune": 23}
+
+
+def outs(paths: Paths) -> dict[str, bytes]:
+    return tiny_project.bytes_of(paths.root / "models")
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """Start both stages at once, each on a copy of one project, and let them be killed."""
+    torch.set_num_threads(1)
+    root = tmp_path_factory.mktemp("killed")
+    made = tiny_project.make(root / "original", folds=3)
+    made.tuned("tiny_mel").parent.mkdir(parents=True)
+    made.tuned("tiny_mel").write_text(DEFAULTS)
+    runs = {}
+    for stage in KILLED_AT:
+        for copy in ("alone", stage):
+            shutil.copytree(made.root, root / f"{stage}-{copy}")
+        batches = KILLED_AT[stage] or 20
+        command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(batches)]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        runs[stage] = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    for stage, run in runs.items():
+        _, errors = run.communicate(timeout=120)
+        assert run.returncode == -signal.SIGKILL, (stage, errors.decode())
+    return {stage: (Paths(root / f"{stage}-alone"), Paths(root / f"{stage}-{stage}")) for stage in runs}
+
+
+@pytest.mark.parametrize("stage", [train, tune], ids=["train", "tune"])
+def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
+    name = stage.__name__.rsplit(".", 1)[-1]
+    alone, cut = killed[name]
+    params = tiny_project.settings(**tiny_project.LONGER)
+    left = [f for f in cut.state.rglob("*") if f.is_file()]
+    assert any(f.name in {"last.ckpt", "journal.log"} for f in left)
+    untouched = outs(cut)
+    stage.run(alone, params, "tiny_mel")
+    stage.run(cut, params, "tiny_mel")
+    assert untouched != outs(cut)
+    assert outs(alone) == outs(cut)
+    assert not [f for f in cut.state.rglob("*") if f.is_file()]

@@ -1,0 +1,210 @@
+"""Metrics against torchmetrics, against worked examples, and their intervals against the plain definition."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ostinato.metrics import _bootstrap, _shared, multi, single
+
+FAMILIES = {"single": single, "multi": multi}
+EVERY = [(kind, name) for kind, module in FAMILIES.items() for name in module.METRICS]
+
+
+def problem(rng: np.random.Generator, kind: str, n: int = 60, c: int = 5, coarse: bool = False):
+    """Give scores with ties if `coarse`, targets with every class, and groups."""
+    scores = rng.dirichlet(np.ones(c), n) if kind == "single" else rng.random((n, c))
+    if coarse:
+        scores = np.round(scores, 1)
+    if kind == "single":
+        target = np.eye(c, dtype=np.int8)[np.concatenate([np.arange(c), rng.integers(0, c, n - c)])]
+    else:
+        target = (rng.random((n, c)) < 0.3).astype(np.int8)
+        target[:c] = np.eye(c)
+    return scores, target, np.array([f"artist {i}" for i in rng.integers(0, 12, n)])
+
+
+def value(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> float:
+    metric = FAMILIES[kind].METRICS[name]
+    return metric.function(preds=metric.prepare(scores, kind, 0.5), target=target)
+
+
+def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> float:
+    """Compute a metric with torchmetrics, which shares no code with scikit-learn."""
+    torch = pytest.importorskip("torch")
+    from torchmetrics.functional import classification as tm
+
+    c = target.shape[1]
+    p, t = torch.tensor(scores, dtype=torch.float64), torch.tensor(target, dtype=torch.long)
+    named = torch.nn.functional.one_hot(p.argmax(1), c) if kind == "single" else (p >= 0.5).long()
+    both = {
+        "f1_micro": lambda: tm.multilabel_f1_score(named, t, c, average="micro"),
+        "f1_macro": lambda: tm.multilabel_f1_score(named, t, c, average="macro"),
+        "accuracy": lambda: tm.multilabel_exact_match(named, t, c),
+        "hamming_loss": lambda: tm.multilabel_hamming_distance(named, t, c, average="micro"),
+        "map_macro": lambda: tm.multilabel_average_precision(p, t, c, average="macro", thresholds=None),
+        "map_samples": lambda: tm.multilabel_ranking_average_precision(p[t.any(1)], t[t.any(1)], c),
+        "jaccard": lambda: torch.stack(
+            [
+                tm.multilabel_jaccard_index(n[None], u[None], c, average="micro")
+                if (n | u).any()
+                else torch.tensor(1.0)
+                for n, u in zip(named, t, strict=True)
+            ]
+        ).mean(),
+        "log_loss": lambda: (
+            torch.nn.functional.nll_loss(p.log(), t.argmax(1))
+            if kind == "single"
+            else torch.nn.functional.binary_cross_entropy(p, t.double())
+        ),
+    }
+    return float(both[name]())
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_agrees_with_torchmetrics(kind, name, rng):
+    scores, target, _ = problem(rng, kind)
+    assert value(kind, name, scores, target) == pytest.approx(reference(kind, name, scores, target), abs=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_perfect_scores_are_the_best_value(kind, name, rng):
+    _, target, _ = problem(rng, kind)
+    best = 1.0 if FAMILIES[kind].METRICS[name].higher_is_better else 0.0
+    assert value(kind, name, target.astype(float), target) == best
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "expected"),
+    [
+        # three tracks of classes a, b, a are named a, a, b
+        ("single", "accuracy", 1 / 3),
+        ("single", "f1_micro", 1 / 3),
+        ("single", "f1_macro", (0.5 + 0.0) / 2),
+        ("single", "hamming_loss", 4 / 6),
+        ("single", "jaccard", 1 / 3),
+        # a: 0.8 true, 0.6 false, 0.3 true -> (1 + 2/3) / 2;   b: 0.7 false, 0.4 true, 0.2 false -> 1/2
+        ("single", "map_macro", (5 / 6 + 1 / 2) / 2),
+        ("single", "map_samples", (1 + 1 / 2 + 1 / 2) / 3),
+        ("single", "log_loss", -(math.log(0.8) + math.log(0.4) + math.log(0.3)) / 3),
+    ],
+)
+def test_worked_example_of_a_single_label(kind, name, expected):
+    scores = np.array([[0.8, 0.2], [0.6, 0.4], [0.3, 0.7]])
+    assert value(kind, name, scores, np.array([[1, 0], [0, 1], [1, 0]])) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        # labels ab, -, b; named a, -, ab
+        ("accuracy", 1 / 3),
+        ("f1_micro", 2 * 2 / (3 + 3)),
+        ("f1_macro", (2 * 1 / (2 + 1) + 2 * 1 / (1 + 2)) / 2),
+        ("hamming_loss", 2 / 6),
+        ("jaccard", (1 / 2 + 1 + 1 / 2) / 3),
+        ("map_samples", (1 + 1 / 2) / 2),  # the second track has no label: left out
+        ("map_macro", (1 + (1 + 2 / 3) / 2) / 2),  # b: 0.6 true, 0.45 false, 0.4 true
+    ],
+)
+def test_worked_example_of_tags(name, expected):
+    scores = np.array([[0.9, 0.4], [0.1, 0.45], [0.7, 0.6]])
+    assert value("multi", name, scores, np.array([[1, 1], [0, 0], [0, 1]])) == pytest.approx(expected)
+
+
+def test_a_class_without_positives_is_left_out_not_counted_as_zero():
+    scores, target = np.array([[0.9, 0.8, 0.0], [0.8, 0.1, 0.0]]), np.array([[1, 0, 0], [1, 0, 0]])
+    assert value("multi", "map_macro", scores, target) == 1.0
+    assert value("multi", "f1_macro", scores, target) == 1.0
+    assert np.isnan(_shared.average_precision(preds=scores, target=target)).tolist() == [False, True, True]
+
+
+@pytest.mark.parametrize("name", ["map_macro", "map_samples", "f1_macro", "f1_micro"])
+def test_nothing_to_judge_is_nan(name):
+    assert math.isnan(value("multi", name, np.zeros((3, 2)), np.zeros((3, 2), int)))
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+@pytest.mark.parametrize(("kind", "name"), EVERY)
+def test_resampled_equals_the_metric_on_repeated_rows(kind, name, coarse, rng):
+    scores, target, groups = problem(rng, kind, coarse=coarse)
+    target[groups == "artist 3"] *= kind == "single"  # a group without any tag
+    metric = FAMILIES[kind].METRICS[name]
+    preds = metric.prepare(scores, kind, 0.5)
+    group, counts = _bootstrap.draw(groups, 20, 1)
+    slow = _shared.Metric(metric.function, metric.needs, metric.higher_is_better)
+    np.testing.assert_allclose(
+        metric.over(preds, target, group, counts), slow.over(preds, target, group, counts), atol=1e-9
+    )
+
+
+def test_resampling_rare_classes_is_nan_where_a_draw_misses_them():
+    scores, target = np.array([[0.9], [0.2], [0.1]]), np.array([[1], [0], [0]])
+    counts = np.array([[1, 1, 1], [0, 2, 1]])
+    drawn = multi.METRICS["map_macro"].over(scores, target, np.arange(3), counts)
+    assert drawn[0] == 1.0
+    assert math.isnan(drawn[1])
+
+
+def test_bootstrap_draws_groups_whole():
+    groups = np.array(["a"] * 5 + ["b"] * 3)
+    group, counts = _bootstrap.draw(groups, 200, 0)
+    assert (counts.sum(axis=1) == 2).all()
+    assert set(counts[:, group].sum(axis=1).tolist()) == {6, 8, 10}  # b b, a b, a a
+
+
+def test_bootstrap_is_seeded():
+    groups = np.array(list("aabbccdd"))
+    assert (_bootstrap.draw(groups, 9, 4)[1] == _bootstrap.draw(groups, 9, 4)[1]).all()
+    assert (_bootstrap.draw(groups, 9, 4)[1] != _bootstrap.draw(groups, 9, 5)[1]).any()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(20, 60))
+def test_fewer_groups_widen_the_interval(seed, n_groups):
+    """Tracks of a group agree wholly, so that four tracks a group say no more than one."""
+    rng = np.random.default_rng(seed)
+    of_group = rng.random(n_groups) < 0.5
+    if of_group.sum() in (0, n_groups):
+        return
+    right = np.repeat(of_group, 4)[:, np.newaxis].astype(np.int8)
+    target = np.ones_like(right)
+
+    def width(groups: np.ndarray) -> float:
+        group, counts = _bootstrap.draw(groups, 400, 0)
+        low, high = _bootstrap.interval(single.METRICS["accuracy"].over(right, target, group, counts), 0.95)
+        return high - low
+
+    assert width(np.repeat(np.arange(n_groups), 4)) > width(np.arange(4 * n_groups))
+
+
+def test_interval_covers_at_its_level(rng):
+    """Of 200 samples of a coin of 0.5, about 95 % of the intervals hold 0.5."""
+    held = 0
+    for i in range(200):
+        right = (rng.random((80, 1)) < 0.5).astype(np.int8)
+        group, counts = _bootstrap.draw(np.arange(80), 300, i)
+        low, high = _bootstrap.interval(
+            single.METRICS["accuracy"].over(right, np.ones_like(right), group, counts), 0.95
+        )
+        held += low <= 0.5 <= high
+    assert 180 <= held <= 198
+
+
+def test_thresholds_give_the_best_f1(rng):
+    scores, target, _ = problem(rng, "multi", n=40, c=3)
+    chosen = multi.thresholds(preds=scores, target=target, default=0.5)
+
+    def f1(threshold: np.ndarray) -> np.ndarray:
+        named = scores >= threshold
+        return 2 * (named & (target > 0)).sum(0) / (named.sum(0) + target.sum(0))
+
+    best = np.max([f1(np.full(3, t)) for t in np.linspace(0, 1, 1001)], axis=0)
+    np.testing.assert_allclose(f1(chosen), best, atol=1e-12)
+
+
+def test_a_tag_without_positives_keeps_the_default_threshold():
+    chosen = multi.thresholds(preds=np.array([[0.9], [0.3]]), target=np.zeros((2, 1)), default=0.42)
+    assert chosen.tolist() == [0.42]

@@ -1,0 +1,180 @@
+"""The whole chain on a tiny corpus, as a user runs it: `dvc repro`, then release and predict."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from ostinato.paths import Paths
+
+PROJECT = Path(__file__).parents[1]
+TINY = {
+    "seed": 7,
+    "compute": {"workers": 2, "threads": 1},
+    "dataset": {"name": "synthetic", "n_genres": 3, "n_artists": 12, "tracks_per_artist": 2, "seconds": 7.0},
+    "validate": {"min_seconds": 3.0},
+    "features": {"kinds": {"mel": {"n_mels": 40}, "mfcc": {}}},
+    "train": {"max_epochs": 2, "patience": 2, "chunk_frames": 129},
+    "tune": {"n_trials": 1, "max_epochs": 1},
+    "stacking": {"folds": 2},
+    "candidates": {
+        "time_mel": {"architecture": "time", "feature": "mel", "task": "genre"},
+        "time_cqt": {"architecture": "time", "feature": "cqt", "task": "genre"},
+    },
+    "estimators": {"mfcc_svm": {"estimator": "mfcc_svm", "feature": "mfcc", "task": "genre"}},
+    "stacked": {"timefreq": {"architecture": "timefreq", "task": "genre"}},
+    "members": {"timefreq.time_mel": {"of": "timefreq", "member": "time_mel"}},
+    "evaluate": {"bootstrap": 50},
+    "gate": {"genre": {"f1_micro": {"min": 0.0}}},
+}
+
+
+def command(root: Path, *words: str, **options) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "DVC_NO_ANALYTICS": "1",
+        "PYTHONPATH": str(root / "src"),
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *words], cwd=root, env=environment, capture_output=True, text=True, **options
+    )
+
+
+def copy_project(root: Path, params: dict) -> Path:
+    for name in ("src", "dvc.yaml", ".dvcignore", ".gitignore"):
+        source = PROJECT / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, root / name)
+    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+    assert command(root, "dvc", "init", "-q").returncode == 0
+    return root
+
+
+def outs(root: Path) -> dict[str, str]:
+    """Give the hash of every out that the lock file names."""
+    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
+
+
+def ran(repro: subprocess.CompletedProcess[str]) -> set[str]:
+    assert repro.returncode == 0, repro.stdout + repro.stderr
+    return {line.split("'")[1] for line in repro.stdout.splitlines() if line.startswith("Running stage '")}
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory) -> Path:
+    root = copy_project(tmp_path_factory.mktemp("project"), TINY)
+    assert "train@time_mel" in ran(command(root, "dvc", "repro"))
+    return root
+
+
+def test_every_out_of_the_graph_is_there(project):
+    missing = [path for path in outs(project) if not (project / path).exists()]
+    assert missing == []
+
+
+def test_metrics_have_the_stable_form(project):
+    metrics = json.loads(Paths(project).metrics("time_mel").read_text())
+    assert (metrics["task"], metrics["architecture"], metrics["feature"]) == ("genre", "time", "mel")
+    assert set(metrics["split"]) >= {"name", "hash"}
+    f1 = metrics["test"]["f1_micro"]
+    assert 0 <= f1["low"] <= f1["value"] <= f1["high"] <= 1
+    assert metrics["baseline"]["majority"]["f1_micro"]["value"] <= 0.5
+
+
+def test_a_candidate_without_its_feature_is_skipped_with_the_reason(project):
+    skipped = json.loads(Paths(project).metrics("time_cqt").read_text())["skipped"]
+    assert "cqt" in skipped
+    gate = json.loads(Paths(project).gate.read_text())
+    assert gate["time_cqt"]["accepted"] is False
+    assert any("cqt" in reason for reason in gate["time_cqt"]["reasons"])
+
+
+def test_no_artist_stands_in_two_splits(project):
+    paths = Paths(project)
+    rows = pd.read_parquet(paths.splits).merge(pd.read_parquet(paths.tracks), on="track_id", suffixes=("", "_official"))
+    assert (rows.groupby(["fold", "artist"])["split"].nunique() == 1).all()
+    assert set(rows["split"]) == {"train", "validation", "test"}
+
+
+def test_nothing_runs_again_when_nothing_changed(project):
+    assert ran(command(project, "dvc", "repro")) == {"ingest"}
+
+
+def test_editing_one_network_touches_its_branch_alone(project):
+    path = project / "src/ostinato/architectures/time.py"
+    text = path.read_text()
+    path.write_text(text + "\n# edited\n")
+    try:
+        status = json.loads(command(project, "dvc", "status", "--json").stdout)
+    finally:
+        path.write_text(text)
+    touched = {stage for stage in status if stage != "ingest"}
+    assert touched == {f"{stage}@{name}" for stage in ("tune", "train", "infer") for name in ("time_mel", "time_cqt")}
+
+
+def test_release_predict_and_roll_back(project):
+    released = command(project, "ostinato", "release")
+    assert released.returncode == 0, released.stderr
+    paths = Paths(project)
+    assert json.loads(paths.verdict.read_text())["genre"]["released"]
+    assert json.loads((paths.released("genre") / "model.json").read_text())["classes"]
+    clip = next(paths.raw("synthetic").rglob("*.flac"))
+    bad = project / "bad.mp3"
+    bad.write_text("no audio")
+    said = command(project, "ostinato", "predict", "--json", str(clip), str(bad))
+    assert said.returncode == 1
+    good, wrong = (json.loads(line) for line in said.stdout.splitlines())
+    assert set(good) == {"path", "task", "model", "label", "scores"}
+    assert good["label"] == max(good["scores"], key=good["scores"].get)
+    assert abs(sum(good["scores"].values()) - 1) < 1e-4
+    assert set(wrong) == {"path", "error"}
+    assert "mean nothing on real music" in said.stderr
+
+
+def test_candidates_lists_what_the_gate_said(project):
+    listed = json.loads(command(project, "ostinato", "candidates", "--json").stdout)
+    assert {row["name"] for row in listed} == {"time_mel", "time_cqt", "mfcc_svm", "timefreq"}
+    assert set(listed[0]) >= {"name", "architecture", "feature", "task", "accepted"}
+
+
+@pytest.mark.slow
+def test_rebuilding_from_nothing_gives_the_same_bytes(project, tmp_path):
+    again = copy_project(tmp_path, TINY)
+    ran(command(again, "dvc", "repro"))
+    assert outs(again) == outs(project)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "stage", ["ingest", "featurize", "tune@time_mel", "train@time_mel", "member@timefreq.time_mel"]
+)
+def test_a_killed_stage_goes_on_to_the_same_bytes(project, tmp_path, stage):
+    again = copy_project(tmp_path, TINY)
+    if stage != "ingest":
+        upstream = command(again, "dvc", "repro", stage.replace("member@timefreq.time_mel", "infer@time_mel"))
+        assert upstream.returncode == 0
+        for path in [p for p in outs(again) if stage.split("@")[0] in ("tune", "train") and "time_mel" in p]:
+            target = again / path
+            shutil.rmtree(target) if target.is_dir() else target.unlink()
+    words = stage.split("@")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ostinato", *words],
+        cwd=again,
+        env=os.environ | {"PYTHONPATH": str(again / "src")},
+        start_new_session=True,
+    )
+    time.sleep(6)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    ran(command(again, "dvc", "repro", "--force" if stage == "never" else "-q"))
+    assert outs(again) == outs(project)

@@ -1,0 +1,118 @@
+"""Workflows, Makefile and .ci/run call what there is."""
+
+import os
+import re
+import shlex
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import yaml
+
+from ostinato.cli import app
+
+ROOT = Path(__file__).parents[1]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+TOOLS = {"dvc", "git", "gh", "echo", "if", "fi", "tee"}
+
+
+def targets() -> set[str]:
+    """List what make can make."""
+    [phony] = re.findall(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    return set(phony.split())
+
+
+def commands() -> set[str]:
+    """List what ostinato can do."""
+    return set(getattr(typer.main.get_command(app), "commands", {}))
+
+
+def steps(workflow: dict[str, Any]) -> Iterator[str]:
+    """Give each line a workflow runs, a command at a time."""
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            for line in step.get("run", "").splitlines():
+                yield from (part.strip() for part in re.split(r"; then |; |\|", line) if part.strip())
+
+
+def unknown(workflow: dict[str, Any]) -> list[str]:
+    """List the commands that this repository does not know."""
+    return [command for command in steps(workflow) if not _is_known(*shlex.split(command))]
+
+
+def _is_known(program: str, *arguments: str) -> bool:
+    if program == "make":
+        return set(arguments) <= targets()
+    if program == "ostinato":
+        return arguments[0] in commands()
+    if program == "python":
+        return (ROOT / arguments[0]).is_file()
+    return program in TOOLS or os.access(ROOT / program, os.X_OK)
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a workflow; YAML takes its key ``on`` for true."""
+    workflow = yaml.safe_load(path.read_text())
+    return {"on" if key is True else key: value for key, value in workflow.items()}
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_runs_only_what_there_is(path: Path) -> None:
+    """Make's targets, ostinato's commands, files of the repository and the usual tools."""
+    assert unknown(read(path)) == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_a_workflow_stops_at_the_first_error_and_in_time_and_may_no_more_than_it_must(path: Path) -> None:
+    """A shell that minds pipes, a limit for each job, permissions by name."""
+    workflow = read(path)
+    assert workflow["defaults"] == {"run": {"shell": "bash"}}  # GitHub runs it with -e and -o pipefail
+    assert all(job["timeout-minutes"] <= 360 for job in workflow["jobs"].values())
+    assert set(workflow["permissions"]) <= {"contents", "pull-requests"}
+
+
+@pytest.mark.parametrize(
+    "command", ["make tests", "ostinato comparison", "python flows/nothing.py", "rm -r data", ".ci/walk"]
+)
+def test_a_command_that_is_not_there_is_found(command: str) -> None:
+    """Whatever kind it is of, and behind a pipe too."""
+    workflow = {
+        "jobs": {"job": {"steps": [{"uses": "actions/checkout@v4"}, {"run": f"make test\necho a | {command}"}]}}
+    }
+    assert unknown(workflow) == [command]
+
+
+def test_each_workflow_starts_when_it_should() -> None:
+    """Tests on a push, figures on a pull request, the rest by the clock; retraining as params.yaml says."""
+    started = {path.stem: read(path)["on"] for path in WORKFLOWS}
+    assert sorted(started) == ["metrics", "nightly", "retrain", "tests"]
+    assert (started["tests"], started["metrics"]) == (["push"], ["pull_request"])
+    flows = yaml.safe_load((ROOT / "params.yaml").read_text())["flows"]
+    assert started["retrain"]["schedule"] == [{"cron": flows["cron"]}]
+    assert "schedule" in started["nightly"]
+
+
+def test_the_check_before_a_merge_is_make_test() -> None:
+    """And a person can run it."""
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    assert script.read_text().splitlines()[-1] == "make test"
+
+
+def test_every_dependency_is_locked() -> None:
+    """Each requirement of pyproject.toml, extras too, has one version in constraints.txt."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    wanted = [
+        *project["dependencies"],
+        *(name for extra in project["optional-dependencies"].values() for name in extra),
+    ]
+    locked = [_canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()]
+    assert len(locked) == len(set(locked))
+    assert {_canonical(re.split(r"[\[<>=~!]", name)[0]) for name in wanted} - set(locked) == set()
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()

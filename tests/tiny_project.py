@@ -1,0 +1,108 @@
+"""A project of noise with a mark per genre, small enough to train on in a second."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+import ostinato.architectures
+from ostinato import params, store
+from ostinato.files import write_json
+from ostinato.paths import Paths
+
+GENRES = ("blues", "jazz", "rock")
+TAGS = ("calm", "loud")
+BINS, FRAMES = 8, 40
+PARAMS = {
+    "seed": 3,
+    "dataset": {"name": "synthetic"},
+    "features": {"kinds": {"mel": {}}},
+    "train": {"max_epochs": 3, "patience": 2, "batch_size": 8, "lr": 0.02, "chunk_frames": 16},
+    "tune": {"n_trials": 2, "max_epochs": 2},
+    "stacking": {"folds": 3},
+    "candidates": {
+        "tiny_mel": {"architecture": "tiny", "feature": "mel", "task": "genre"},
+        "other_mel": {"architecture": "tiny", "feature": "mel", "task": "genre", "network": {"width": 3}},
+        "tiny_tags": {"architecture": "tiny", "feature": "mel", "task": "tags", "normalise": "train"},
+        "tiny_cqt": {"architecture": "tiny", "feature": "cqt", "task": "genre"},
+    },
+    "estimators": {"svm_mel": {"estimator": "mfcc_svm", "feature": "mel", "task": "genre"}},
+    "stacked": {"both": {"architecture": "timefreq", "task": "genre", "network": {"hidden": [8]}}},
+    "members": {
+        "both.tiny_mel": {"of": "both", "member": "tiny_mel"},
+        "both.other_mel": {"of": "both", "member": "other_mel"},
+    },
+}
+
+
+def install_plugins() -> None:
+    """Let the registry find the tiny network beside the real ones."""
+    folder = str(Path(__file__).parent / "tiny_plugins")
+    if folder not in ostinato.architectures.__path__:
+        ostinato.architectures.__path__.append(folder)
+
+
+def make(root: Path, *, folds: int = 0, n_tracks: int = 36, seed: int = 0) -> Paths:
+    """Write the tables and the cache of a dataset whose genres differ in one bin."""
+    install_plugins()
+    paths, rng = Paths(root), np.random.default_rng(seed)
+    ids = [f"track{i:03d}" for i in range(n_tracks)]
+    genre = [GENRES[i % len(GENRES)] for i in range(n_tracks)]
+    tags = [[t for j, t in enumerate(TAGS) if (i >> j) & 1] for i in range(n_tracks)]
+    group = [f"artist{i // 3:02d}" for i in range(n_tracks)]
+    paths.tracks.parent.mkdir(parents=True)
+    pd.DataFrame({"ordinal": range(n_tracks), "track_id": ids, "genre": genre, "tags": tags}).to_parquet(paths.tracks)
+    splits = [
+        {"track_id": t, "fold": fold, "split": split_of(i // 3, fold, folds), "group": group[i], "evaluable": True}
+        for fold in range(max(folds, 1))
+        for i, t in enumerate(ids)
+    ]
+    pd.DataFrame(splits).to_parquet(paths.splits)
+    write_json(paths.classes, {"genre": list(GENRES), "tags": list(TAGS), "hash": "0"})
+    rows = []
+    for i in range(n_tracks):
+        x = rng.normal(size=(FRAMES + i % 5, BINS))
+        x[:, i % len(GENRES)] += 1.5
+        x[:, 4] += 2.0 * ("loud" in tags[i])
+        rows.append(x.astype(np.float16))
+    write_cache(paths.feature("mel"), ids, rows)
+    return paths
+
+
+def split_of(group: int, fold: int, folds: int) -> str:
+    """Give every fifth group to test and the next to validation, turned by the fold."""
+    n = max(folds, 4)
+    return {0: "test", 1: "validation"}.get((group - fold) % n, "train")
+
+
+def write_cache(folder: Path, ids: list[str], rows: list[np.ndarray]) -> None:
+    """Write one kind of the cache."""
+    start = np.cumsum([0, *map(len, rows)])
+    store.write_rows(store.shard_file(folder, 0), rows)
+    store.write_index(folder, [store.Entry(i, t, "h", 0, int(start[i]), len(rows[i])) for i, t in enumerate(ids)])
+    store.write_meta(folder, {"kind": "mel", "parameters": {"sample_rate": 22050}, "tail": [BINS]})
+
+
+def change(folder: Path, rows: dict[str, np.ndarray | None]) -> None:
+    """Put other rows in the place of some tracks', or leave the tracks out."""
+    before = store.Store(folder)
+    ids = [e.track_id for e in store.read_index(folder) if rows.get(e.track_id, 0) is not None]
+    new = [np.asarray(rows[i] if i in rows else before.read(i), np.float16).copy() for i in ids]
+    write_cache(folder, ids, new)
+
+
+def settings(**changes: object) -> params.Params:
+    """Give the parameters; a section that is named is merged."""
+    merged = {**PARAMS}
+    for key, value in changes.items():
+        merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
+    return params.Params.model_validate(merged)
+
+
+def bytes_of(folder: Path) -> dict[str, bytes]:
+    """Read all files below a folder."""
+    return {str(f.relative_to(folder)): f.read_bytes() for f in sorted(folder.rglob("*")) if f.is_file()}
+
+
+LONGER = {"tune": {"n_trials": 4, "max_epochs": 3}, "train": {"max_epochs": 5, "patience": 2}}
+"""Departures that leave time for a kill."""

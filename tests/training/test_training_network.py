@@ -1,0 +1,176 @@
+"""One fit: the ladder from one batch to a resumed run, and what is refused."""
+
+import dataclasses
+import os
+
+import lightning.pytorch as L
+import numpy as np
+import pytest
+import torch
+
+from ostinato.errors import OstinatoError
+from ostinato.training.callbacks import Keeper
+from ostinato.training.data import Data
+from ostinato.training.module import Module
+from ostinato.training.network import build, fit_network
+from ostinato.training.predict import run_network
+
+
+def fitted(opened, *, callbacks=(), state=None, epochs=None, label="fold 0", seed=None, **train):
+    settings, inputs = opened
+    settings = dataclasses.replace(settings.having({"train": train}), seed=settings.seed if seed is None else seed)
+    parts = inputs.labelled.folds[0]
+    return fit_network(
+        settings,
+        inputs.labelled,
+        inputs.sources[0],
+        parts["train"],
+        parts["validation"],
+        label=label,
+        state=state,
+        epochs=epochs,
+        callbacks=callbacks,
+    )
+
+
+def same(a, b):
+    return all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
+
+
+class Cut(L.Callback):
+    """End the run as a kill would, at a batch of an epoch."""
+
+    def __init__(self, epoch, batch):
+        self.where = epoch, batch
+
+    def on_train_batch_end(self, trainer, module, outputs, batch, number):
+        if (trainer.current_epoch, number) == self.where:
+            raise InterruptedError
+
+
+def test_one_batch_passes(opened):
+    settings, inputs = opened
+    parts, labelled, source = inputs.labelled.folds[0], inputs.labelled, inputs.sources[0]
+    module = Module(
+        build(settings, source.inputs, 3), labelled.task, settings.train, labelled.target, parts["train"], 0
+    )
+    data = Data(
+        source,
+        labelled.target,
+        labelled.track_ids,
+        parts["train"],
+        parts["validation"],
+        batch_size=8,
+        chunks_per_track=1,
+        seed=0,
+    )
+    before = module.network.head.weight.detach().clone()
+    L.Trainer(fast_dev_run=True, enable_progress_bar=False, enable_model_summary=False).fit(module, datamodule=data)
+    assert not torch.equal(before, module.network.head.weight)
+
+
+def test_a_network_learns_the_mark_of_a_genre(opened):
+    settings, inputs = opened
+    found = fitted(opened, max_epochs=12, patience=12)
+    net = build(settings, found.source.inputs, 3)
+    net.load_state_dict(found.weights)
+    test = inputs.labelled.folds[0]["test"]
+    logits, embedding = run_network(net, found.source, test, inputs.labelled.task)
+    assert (logits.argmax(1) == inputs.labelled.target[test].argmax(1)).mean() >= 0.8
+    assert embedding.shape == (len(test), 6)
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(opened):
+    first = fitted(opened)
+    assert same(first, fitted(opened))
+    assert not same(first, fitted(opened, seed=4))
+    assert not same(first, fitted(opened, label="fold 1"))
+
+
+def test_the_best_epoch_is_kept_and_training_stops_after_patience(opened):
+    found = fitted(opened, max_epochs=40, patience=2, lr=0.3)
+    losses = [row["val_loss"] for row in found.curve]
+    assert found.epochs == int(np.argmin(losses)) + 1
+    assert found.value == min(losses)
+    assert len(losses) == found.epochs + 2 < 40
+
+
+@pytest.mark.parametrize("where", [(0, 1), (2, 0), (2, 2)])
+@pytest.mark.parametrize(
+    "extra", [{}, {"mixup": 0.4, "spec_augment": True, "optimizer": "adadelta"}], ids=["plain", "augmented"]
+)
+def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(opened, tmp_path, where, extra):
+    extra = {"max_epochs": 4, "patience": 4, **extra}
+    alone = fitted(opened, **extra)
+    with pytest.raises(InterruptedError):
+        fitted(opened, callbacks=[Cut(*where)], state=tmp_path, **extra)
+    torch.rand(3)
+    seen = []
+    resumed = fitted(opened, state=tmp_path, callbacks=[Epochs(seen)], **extra)
+    assert same(alone, resumed)
+    assert alone.curve == resumed.curve
+    assert seen == list(range(where[0], 4))
+
+
+class Epochs(L.Callback):
+    """Note the epochs that are trained."""
+
+    def __init__(self, seen):
+        self.seen = seen
+
+    def on_train_epoch_start(self, trainer, module):
+        self.seen.append(trainer.current_epoch)
+
+
+def test_a_run_that_had_stopped_by_itself_does_not_go_on(opened, tmp_path):
+    alone = fitted(opened, state=tmp_path, max_epochs=40, patience=1, lr=0.3)
+    seen = []
+    again = fitted(opened, state=tmp_path, max_epochs=40, patience=1, lr=0.3, callbacks=[Epochs(seen)])
+    assert seen == []
+    assert same(alone, again)
+    assert alone.curve == again.curve
+
+
+def test_a_point_to_go_on_from_holds_no_objects(opened, tmp_path):
+    fitted(opened, state=tmp_path / "state")
+    assert os.listdir(tmp_path / "state") == ["last.ckpt"]
+    content = torch.load(tmp_path / "state" / "last.ckpt", weights_only=True)
+    (kept,) = (v for k, v in content["callbacks"].items() if k.startswith(Keeper.__name__))
+    assert kept["epochs"] >= 1
+
+
+def test_without_validation_the_last_epoch_counts(opened):
+    settings, inputs = opened
+    train = inputs.labelled.folds[0]["train"]
+    found = fit_network(settings, inputs.labelled, inputs.sources[0], train, None, label="final", epochs=2)
+    assert found.epochs == 2
+    assert [set(row) for row in found.curve] == [{"epoch", "train_loss"}] * 2
+
+
+def test_a_loss_that_is_not_finite_is_an_error_with_a_mend(opened):
+    with pytest.raises(OstinatoError, match=r"tiny_mel fold 0: the loss is not finite; lower train.lr"):
+        fitted(opened, lr=1e30, optimizer="sgd")
+
+
+def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed(opened):
+    settings, _ = opened
+    with pytest.raises(
+        OstinatoError, match=r"tiny_mel \(given mel \(1, 8, 2\)\): tiny: needs at least 4 frames, 2 were"
+    ):
+        build(settings, {"mel": (1, 8, 2)}, 3)
+
+
+def test_an_unknown_argument_of_a_network_names_the_known_ones(opened):
+    settings, inputs = opened
+    with pytest.raises(OstinatoError, match=r"tiny_mel: network: tiny has no 'widht'; it has width, dropout"):
+        build(settings.having({"network": {"widht": 3}}), inputs.sources[0].inputs, 3)
+
+
+def test_chunks_in_batches_give_what_they_give_alone(opened):
+    settings, inputs = opened
+    source, tracks = inputs.sources[0], np.arange(20)
+    torch.manual_seed(0)
+    net = build(settings, source.inputs, 3).eval()
+    together, _ = run_network(net, source, tracks, inputs.labelled.task)
+    alone = np.concatenate([run_network(net, source, tracks[i : i + 1], inputs.labelled.task)[0] for i in tracks])
+    np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -1,0 +1,55 @@
+"""What a candidate is trained with: whose word counts, and what is refused."""
+
+import pytest
+
+import tiny_project
+from ostinato.errors import ParamsError
+from ostinato.training.settings import derive, fingerprint, resolve
+
+
+def resolved(**entry):
+    candidates = {"tiny_mel": {"architecture": "tiny", "feature": "mel", "task": "genre", **entry}}
+    return resolve(tiny_project.settings(candidates=candidates), "tiny_mel")
+
+
+def test_the_candidate_departs_from_the_common_section_and_the_study_from_both():
+    settings = resolved(normalise="track", train={"lr": 0.5}, network={"width": 3})
+    assert (settings.train.normalise, settings.train.lr, settings.train.batch_size) == ("track", 0.5, 8)
+    chosen = settings.having({"network": {"dropout": 0.1}, "train": {"lr": 0.25}})
+    assert (chosen.train.normalise, chosen.train.lr) == ("track", 0.25)
+    assert chosen.network == {"width": 3, "dropout": 0.1}
+
+
+def test_a_stack_reads_its_members_in_the_order_of_params():
+    assert resolve(tiny_project.settings(), "both").members == ("tiny_mel", "other_mel")
+
+
+def test_an_unknown_candidate_is_told_the_known_ones():
+    with pytest.raises(ParamsError, match=r"'tiny_mell' is no candidate.*svm_mel.*tiny_mel"):
+        resolve(tiny_project.settings(), "tiny_mell")
+
+
+def test_an_unknown_key_of_train_names_candidate_and_keys():
+    with pytest.raises(ParamsError, match=r"tiny_mel: train: learning_rate: .*batch_size.*lr"):
+        resolved(train={"learning_rate": 1.0})
+
+
+def test_an_unknown_architecture_names_candidate_and_architectures():
+    tiny_project.install_plugins()
+    with pytest.raises(ParamsError, match=r"tiny_mel: architectures: there is no 'tinny'; there are .*tiny"):
+        resolved(architecture="tinny").load()
+
+
+def test_seeds_differ_by_every_part():
+    assert len({derive(a, b) for a in (0, 1) for b in ("fold 0", "fold 1", "final")}) == 6
+
+
+def test_the_hash_of_inputs_sees_settings_and_files(tmp_path):
+    tiny_project.install_plugins()
+    file = tmp_path / "table"
+    file.write_text("a")
+    first = fingerprint(resolved(), file)
+    assert fingerprint(resolved(), file) == first
+    assert fingerprint(resolved(train={"lr": 0.1}), file) != first
+    file.write_text("b")
+    assert fingerprint(resolved(), file) != first

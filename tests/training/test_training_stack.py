@@ -1,0 +1,87 @@
+"""Out-of-fold logits: no network judges a track that it, or a track of the same group, has taught it."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato.errors import DataError
+from ostinato.training import stack
+from ostinato.training.logits import member_sources, read_member, write_logits
+from ostinato.training.network import fit_network as real_fit
+from ostinato.training.predict import run_network as real_run
+
+
+@pytest.fixture
+def recorded(opened, monkeypatch):
+    """Run the inner cross-validation and note who taught and who was judged."""
+    settings, inputs = opened
+    taught, judged = [], []
+
+    def fit(*args, **options):
+        taught.append(args[3])
+        return real_fit(*args, **options)
+
+    def run(network, source, tracks, task):
+        judged.append(tracks)
+        return real_run(network, source, tracks, task)
+
+    monkeypatch.setattr(stack, "fit_network", fit)
+    monkeypatch.setattr(stack, "run_network", run)
+    logits = stack.out_of_fold(settings, inputs.labelled, inputs.sources[0], 0, epochs=1, parts=3)
+    return inputs.labelled, logits, taught, judged
+
+
+def test_no_network_judges_a_group_that_taught_it(recorded):
+    labelled, _, taught, judged = recorded
+    assert len(taught) == len(judged) == 3
+    for teachers, tracks in zip(taught, judged, strict=True):
+        assert not set(labelled.groups[teachers]) & set(labelled.groups[tracks])
+
+
+def test_each_training_track_is_judged_once_and_no_other_takes_part(recorded):
+    labelled, logits, taught, judged = recorded
+    train = labelled.folds[0]["train"]
+    np.testing.assert_array_equal(np.sort(np.concatenate(judged)), train)
+    assert set(np.concatenate(taught)) == set(train)
+    assert logits.shape == (len(train), 3)
+    assert (np.abs(logits).sum(axis=1) > 0).all()
+
+
+def test_few_groups_make_few_parts_and_one_group_is_an_error(opened):
+    _, inputs = opened
+    labelled = inputs.labelled
+    train = np.flatnonzero(np.isin(labelled.groups, ["artist02", "artist03"]))
+    assert len(stack.inner_parts(labelled, train, 5, seed=0)) == 2
+    with pytest.raises(DataError, match=r"are one group; set stacking.in_sample"):
+        stack.inner_parts(labelled, train[:3], 5, seed=0)
+
+
+def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened):
+    _, inputs = opened
+    ids = inputs.labelled.track_ids
+    rows = [
+        {"track_id": t, "fold": fold, "split": "test" if i % 2 == fold else "train", "logits": [float(fold), float(i)]}
+        for fold in (0, 1)
+        for i, t in enumerate(ids)
+    ]
+    labelled = inputs.labelled.__class__(**{**vars(inputs.labelled), "folds": {0: {}, 1: {}}})
+    sources = member_sources({"m": pd.DataFrame(rows)}, labelled)
+    np.testing.assert_array_equal(sources["final"].members["m"][:, 0], np.arange(len(ids)) % 2)
+    np.testing.assert_array_equal(sources["final"].members["m"][:, 1], np.arange(len(ids)))
+    np.testing.assert_array_equal(sources[1].members["m"][:, 0], np.ones(len(ids)))
+
+
+def test_a_table_of_logits_is_read_as_it_was_written(tmp_path):
+    table = pd.DataFrame(
+        {"track_id": ["a", "b"], "fold": [0, 0], "split": ["train", "test"], "logits": [[1.5, 2], [3, 4]]}
+    )
+    write_logits(tmp_path / "m.parquet", table, {"task": "genre"})
+    found, about = read_member(tmp_path / "m.parquet")
+    assert about == {"task": "genre"}
+    np.testing.assert_array_equal(np.stack(found["logits"]), [[1.5, 2], [3, 4]])
+    assert found["logits"][0].dtype == np.float32
+
+
+def test_an_absent_member_names_its_stage(tmp_path):
+    with pytest.raises(DataError, match=r"run `dvc repro member@both.tiny_mel`"):
+        read_member(tmp_path / "both" / "tiny_mel.parquet")
