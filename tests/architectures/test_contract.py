@@ -141,7 +141,8 @@ def test_two_inputs_are_refused(name):
         kind({"mel": (1, 96, 69), "cqt": (1, 96, 69)}, N_CLASSES)
 
 
-@pytest.mark.parametrize("name", [n if n == "simple" else pytest.param(n, marks=pytest.mark.slow) for n in MAPS])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MAPS)
 def test_the_onnx_file_gives_what_torch_gives(name):
     network = settled(make(name), batch(name, 8))
     inputs = INPUTS.get(name, DEFAULT)
