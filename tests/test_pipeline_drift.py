@@ -198,8 +198,8 @@ def paths(project: Project) -> list[str]:
     return [
         f"{name}: Paths makes no {path}"
         for name, stage in project.stages.items()
-        for path in (*stage.deps, *stage.outs)
-        if not path.startswith("src/") and not {path, str(PurePosixPath(path).parent)} & known
+        for path in (*(dep for dep in stage.deps if not dep.startswith("src/")), *stage.outs)
+        if not {path, str(PurePosixPath(path).parent)} & known
     ]
 
 
