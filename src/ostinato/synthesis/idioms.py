@@ -1,8 +1,9 @@
 """What makes a genre: a habit for each layer, its metre, its feel and its chords.
 
-Every habit serves about two genres, and habits come in pairs that differ only in
-their course over time (up and down, swell and fade, before and after). No layer
-alone and no average over time tells the genre; their combination does.
+The twelve genres are three families of four. Members of a family play the same
+kinds of figures and differ in their course: up or down, swelling or fading, before
+or after the beat; any two differ so in at least three layers of five. Averages over
+time tell little more than the family. No habit belongs to one genre alone.
 """
 
 from dataclasses import dataclass, fields
@@ -55,18 +56,18 @@ class Idiom:
 
 
 GENRES: dict[str, Idiom] = {
-    "canter": Idiom("backbeat", "off", "pluck", "stab", "tumble", 4, False, "mixolydian", "plagal", 116),
-    "chime": Idiom("tresillo", "on", "slide_up", "fade", "scoop", 3, False, "major", "turning", 108),
-    "drift": Idiom("answer", "sink", "slide_down", "swell", "tumble", 4, False, "minor", "rocking", 106),
-    "ember": Idiom("half", "rise", "pump", "up", "build", 3, True, "dorian", "falling", 112),
-    "gale": Idiom("drop", "off", "walk_down", "skank", "climb", 4, False, "minor", "falling", 118),
-    "lull": Idiom("tresillo", "splash", "pump", "swell", "fall", 3, False, "major", "plagal", 104),
-    "pulse": Idiom("backbeat", "suck", "slide_up", "down", "build", 4, True, "dorian", "rocking", 114),
-    "reel": Idiom("drop", "rise", "pluck", "down", "echo", 4, False, "mixolydian", "turning", 120),
-    "strut": Idiom("floor", "on", "slide_down", "up", "echo", 4, True, "mixolydian", "rocking", 110),
-    "sway": Idiom("floor", "suck", "walk_up", "stab", "climb", 3, True, "major", "falling", 112),
-    "tide": Idiom("half", "sink", "walk_down", "fade", "fall", 4, True, "minor", "turning", 108),
-    "whirl": Idiom("answer", "splash", "walk_up", "skank", "scoop", 3, False, "dorian", "plagal", 116),
+    "canter": Idiom("floor", "rise", "slide_up", "swell", "echo", 4, False, "major", "plagal", 116),
+    "chime": Idiom("tresillo", "suck", "walk_up", "skank", "scoop", 3, True, "minor", "rocking", 108),
+    "drift": Idiom("half", "on", "pump", "up", "climb", 4, False, "dorian", "turning", 106),
+    "ember": Idiom("backbeat", "sink", "slide_down", "swell", "echo", 3, False, "mixolydian", "falling", 112),
+    "gale": Idiom("answer", "splash", "walk_down", "skank", "scoop", 4, True, "minor", "falling", 118),
+    "lull": Idiom("drop", "off", "pluck", "up", "climb", 4, False, "dorian", "plagal", 104),
+    "pulse": Idiom("floor", "rise", "slide_down", "fade", "build", 4, False, "mixolydian", "rocking", 114),
+    "reel": Idiom("tresillo", "suck", "walk_down", "stab", "fall", 4, True, "major", "turning", 120),
+    "strut": Idiom("half", "on", "pluck", "down", "tumble", 3, False, "dorian", "turning", 110),
+    "sway": Idiom("backbeat", "sink", "slide_up", "fade", "build", 4, False, "mixolydian", "falling", 112),
+    "tide": Idiom("answer", "splash", "walk_up", "stab", "fall", 3, True, "major", "plagal", 108),
+    "whirl": Idiom("drop", "off", "pump", "down", "tumble", 4, False, "minor", "rocking", 116),
 }
 TRAITS: tuple[str, ...] = tuple(f.name for f in fields(Idiom) if f.name != "tempo")
 
