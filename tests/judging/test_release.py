@@ -96,6 +96,16 @@ def test_a_worse_one_leaves_the_released_folder_as_it_was(incumbent):
     assert digest(project.paths.released("genre")) == before
 
 
+@pytest.mark.parametrize(("skill", "answer"), [(0.95, "released"), (0.45, "rejected")])
+def test_a_loss_that_leads_is_better_when_lower(incumbent, skill, answer):
+    project, _ = incumbent
+    bound = project.params.gate["genre"].pop("f1_micro")
+    bound.min, bound.max = None, 0.5
+    project.params.gate["genre"]["hamming_loss"] = bound
+    project.judged(poor=skill)
+    assert genre(project)["answer"] == answer
+
+
 def test_equal_predictions_pass_with_no_drop_allowed(incumbent):
     project, _ = incumbent
     project.params.release.max_drop = 0.0

@@ -70,6 +70,15 @@ def test_candidates_stand_in_the_order_of_the_leading_metric_with_their_figures(
     assert 'class="skipped"' in html
 
 
+def test_the_best_figure_of_a_column_is_bold_whichever_way_is_better(full):
+    html = full.report()
+    best = {m: full.evaluate("good")["test"][m]["value"] for m in ("map_macro", "hamming_loss")}
+    worse = full.evaluate("poor")["test"]
+    for metric, value in best.items():
+        assert f"<b>{value:.3f}</b>" in html
+        assert f"<b>{worse[metric]['value']:.3f}</b>" not in html
+
+
 def test_scarce_classes_and_the_ceiling_are_stated(full):
     full.tables(folds=4, not_evaluable=6)
     full.judged(good=0.7, tagger=0.6)
