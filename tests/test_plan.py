@@ -107,3 +107,12 @@ def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
     )
     assert plan.step_seconds(candidate, 40, 3, Train(chunk_frames=33), 1) > 0
     assert set(map(str, shapes)) == {str(({"mel": (1, 40, 33)}, (7, 1, 40, 33)))}
+
+
+def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypatch):
+    monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
+    given = params(mfcc={})
+    given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in ("genre", "tags")}
+    stages = plan.estimate(paths, given).stages
+    assert set(stages) == {"ingest", "featurize", "tune genre", "train genre"}
+    assert stages["train genre"] == 2.0 * Train().max_epochs

@@ -161,16 +161,14 @@ def estimate(paths: Paths, params: Any) -> Estimate:
     mean = float(known.mean()) if len(known) else cost.seconds / cost.n_clips
     seconds = mean * len(tracks)
     cores = params.compute.workers or compute.cores()
-    n_classes = max(tracks["genre"].nunique(), 2)
+    n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
     stages = {
         "ingest": cost.measure * seconds / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
     for name, candidate in params.candidates.items():
-        if candidate.feature in cost.bins:
-            step = step_seconds(
-                candidate, cost.bins[candidate.feature], n_classes, params.train, params.compute.threads
-            )
+        if candidate.feature in cost.bins and (classes := n_classes[candidate.task]):
+            step = step_seconds(candidate, cost.bins[candidate.feature], classes, params.train, params.compute.threads)
             tuning, training = epochs(candidate, params)
             n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
             stages |= {f"tune {name}": tuning * n_steps * step, f"train {name}": training * n_steps * step}
@@ -297,7 +295,7 @@ def _tracks(paths: Paths, params: Any, root: Path) -> pd.DataFrame:
     if paths.tracks.exists():
         return tables.read(paths.tracks)
     plugin, options = datasets.load(params.dataset)
-    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers)
+    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
     return inventory.chosen(inventory.complete(listing), params.dataset.classes)
 
 
