@@ -10,6 +10,7 @@ import argparse
 import os
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional
+from torch.optim.swa_utils import update_bn
 
 from ostinato.chunks import normalise, starts, take
 from ostinato.datasets import synthetic
@@ -94,22 +96,35 @@ def chunk(rows: np.ndarray, start: int) -> np.ndarray:
     return normalise(take(rows, start, FRAMES), "frame")
 
 
+def batches(mels: list[np.ndarray], rng: np.random.Generator) -> Iterator[tuple[torch.Tensor, np.ndarray]]:
+    """Draw two random chunks of each clip, in batches, with their clips' numbers."""
+    order = np.concatenate([rng.permutation(len(mels)) for _ in range(2)])
+    for batch in np.array_split(order, len(order) // BATCH):
+        chunks = [chunk(mels[i], int(rng.integers(0, len(mels[i]) - FRAMES + 1))) for i in batch]
+        yield torch.from_numpy(np.stack(chunks)), batch
+
+
 def trained(name: str, mels: list[np.ndarray], genre: np.ndarray, epochs: int, seed: int) -> torch.nn.Module:
-    """Train a network plainly, two random chunks of each clip an epoch."""
+    """Train a network plainly.
+
+    The published batch normalisation averages over so many steps that a short
+    training ends before its running variances have left 1: they are taken anew.
+    """
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     shape, settings = {"mel": (1, BINS, FRAMES)}, SETTINGS.get(name, {})
     network = load("ostinato.architectures", name).Network(shape, int(genre.max()) + 1, **settings)
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
+    steps = epochs * (2 * len(mels) // BATCH)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
     for _ in range(epochs):
-        order = np.concatenate([rng.permutation(len(mels)) for _ in range(2)])
-        for batch in np.array_split(order, len(order) // BATCH):
-            x = np.stack([chunk(mels[i], int(rng.integers(0, len(mels[i]) - FRAMES + 1))) for i in batch])
-            logits = network(torch.from_numpy(x))
-            loss = functional.cross_entropy(logits, torch.from_numpy(genre[batch]).long())
+        for x, batch in batches(mels, rng):
+            loss = functional.cross_entropy(network(x), torch.from_numpy(genre[batch]).long())
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
+            schedule.step()
+    update_bn((x for x, _ in batches(mels, rng)), network)
     return network.eval()
 
 

@@ -56,6 +56,14 @@ def test_processes_keep_the_order():
     assert os.getpid() not in {process for _, process in results}
 
 
+def test_no_process_is_left_when_the_results_are_not_wanted():
+    results = compute.map(square_slowly, range(1000), here(2))
+    _, worker = next(results)
+    results.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(worker, 0)
+
+
 def test_few_items_are_worth_no_process():
     assert {p for _, p in compute.map(square_slowly, range(4), here(2), least=4)} == {os.getpid()}
     assert list(compute.map(square, [], here(2))) == []

@@ -111,6 +111,14 @@ def test_a_holdout_keeps_its_shares_in_every_genre():
     assert (counts["test"] == 10).all()
 
 
+@pytest.mark.parametrize("folds", [0, 3])
+def test_three_artists_of_equal_size_are_enough_to_judge_a_genre(folds):
+    drawn = splits.draw(plain(n_genres=2, artists=3, each=10), Plan(folds=folds)).splits
+    assert set(drawn["split"]) == {"train", "validation", "test"}
+    assert (drawn.groupby(["fold", "split"]).size() == 20).all()
+    assert drawn["evaluable"].all()
+
+
 def test_greedy_beats_chance_on_artists_of_unequal_size(rng):
     sizes = rng.geometric(0.2, size=60)
     tracks = collection([(f"g{a % 5}", f"artist {a}", None, None) for a, n in enumerate(sizes) for _ in range(n)])

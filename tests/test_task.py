@@ -37,3 +37,7 @@ def test_extreme_logits_stay_finite():
 def test_an_unknown_task_is_named():
     with pytest.raises(OstinatoError, match="task 'mood' is not known"):
         Task("mood", ("a",))
+
+
+def test_certain_scores_of_single_precision_stay_finite():
+    assert np.isfinite(TAGS.logits(np.array([0, 0.5, 1], np.float32))).all()

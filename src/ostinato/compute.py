@@ -91,17 +91,16 @@ def _limited(function: Callable[[Item], Result], threads: int, item: Item) -> Re
 def _in_pool(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, threads: int
 ) -> Generator[Result, None, None]:
-    spawning = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, spawning, _prepare, (function, threads)) as pool:
-        try:
-            yield from _ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
-        except BrokenProcessPool as error:
-            raise OstinatoError(
-                "a worker process was killed, for want of memory perhaps; what is done is kept: "
-                "lower compute.workers in params.yaml and run again"
-            ) from error
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function, threads))
+    try:
+        yield from _ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
+    except BrokenProcessPool as error:
+        raise OstinatoError(
+            "a worker process was killed, for want of memory perhaps; what is done is kept: "
+            "lower compute.workers in params.yaml and run again"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _prepare(function: Callable[..., Any], threads: int) -> None:

@@ -163,7 +163,7 @@ def convert_estimator(content: bytes, kind: Literal["single", "multi"], name: st
     (scores,) = graph.output
     width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (given, scores))
     limits = {"least": EPSILON, "most": 1 - EPSILON, "one": 1.0}
-    graph.initializer.extend(numpy_helper.from_array(np.float32(v), k) for k, v in limits.items())
+    graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), k) for k, v in limits.items())
     nodes = [
         helper.make_node("Identity", [name], [given.name]),
         helper.make_node("Identity", [name], ["embedding"]),
@@ -264,7 +264,7 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
     -------
     float
         The largest difference of a logit or a number of the embedding, as a share
-        of the largest such number where that is over 1.
+        of the largest such number where that is over 1; infinite if one is NaN.
     """
     read, both = readings(network, inputs), _Both(network).eval()
 
@@ -299,7 +299,7 @@ def parity_estimator(content: bytes, estimator: bytes, name: str, logits: Callab
 
     def original(arrays: Arrays) -> list[np.ndarray]:
         x = arrays[name]
-        return [logits(fitted.run(["scores"], {given.name: x})[0]), x]
+        return [logits(fitted.run(["scores"], {given.name: x})[0].astype(np.float64)), x]
 
     rng = np.random.default_rng(0)
     trials = [{name: rng.standard_normal((batch, given.shape[1]), dtype=np.float32)} for batch in BATCHES]
@@ -351,19 +351,18 @@ def _multiplications(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]
 
 
 def _largest_difference(
-    content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, Any]]
+    content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, np.ndarray]]
 ) -> float:
     opened = session(content)
-    largest = 0.0
+    differences = []
     for arrays in trials:
         for mine, theirs in zip(opened.run(list(OUTPUTS), arrays), original(arrays), strict=True):
             if mine.shape != theirs.shape:
                 raise OstinatoError(
-                    f"the ONNX file gives {mine.shape} where the original gives {theirs.shape}; export again"
+                    f"the file gives {mine.shape} where the original gives {theirs.shape}; export again"
                 )
-            scale = max(1.0, float(np.abs(theirs).max()))
-            largest = max(largest, float(np.abs(mine - theirs).max()) / scale)
-    return largest
+            differences.append(np.abs(mine - theirs).max() / max(1.0, np.abs(theirs).max()))
+    return float(np.nan_to_num(np.max(differences), nan=np.inf))
 
 
 def _strip(model: onnx.ModelProto) -> None:

@@ -28,4 +28,4 @@ def loss(kind: Literal["single", "multi"]) -> Callable[[Tensor, Tensor], Tensor]
     >>> round(float(loss("single")(torch.zeros(1, 4), torch.tensor([[0.0, 0, 1, 0]]))), 4)
     1.3863
     """
-    return {"single": F.cross_entropy, "multi": F.binary_cross_entropy_with_logits}[kind]
+    return F.cross_entropy if kind == "single" else F.binary_cross_entropy_with_logits

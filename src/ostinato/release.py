@@ -104,6 +104,15 @@ def exit_code(verdicts: dict[str, dict[str, Any]]) -> int:
     return EXIT_REFUSED if any(v["answer"] in REFUSED for v in verdicts.values()) else 0
 
 
+def summary(verdicts: dict[str, dict[str, Any]]) -> str:
+    """Put verdicts in words: a line a task and a line a reason, refusals last."""
+    lines = []
+    for task, verdict in sorted(verdicts.items(), key=lambda item: (item[1]["answer"] in REFUSED, item[0])):
+        lines.append(f"{task}: {verdict['answer']}; in service: {verdict['released'] or 'nothing'}")
+        lines += [f"  - {reason}" for reason in verdict["reasons"]]
+    return "\n".join(lines)
+
+
 def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace: bool) -> tuple[str, list[str]]:
     """Find the best candidate of a task and apply the rules in turn."""
     entries = [e for e in roster(params).values() if e.task == task]

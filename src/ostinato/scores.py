@@ -53,7 +53,7 @@ def logits(scores: np.ndarray, kind: Kind) -> np.ndarray:
     >>> logits(np.array([0.5]), "multi")
     array([0.])
     """
-    scores = np.clip(scores, EPSILON, 1 - EPSILON)
+    scores = np.clip(np.asarray(scores, np.float64), EPSILON, 1 - EPSILON)
     return np.log(scores) if kind == "single" else np.log(scores) - np.log1p(-scores)
 
 

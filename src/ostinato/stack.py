@@ -64,7 +64,7 @@ class Stack(nn.Module):
         return self
 
     def member_logits(self, *chunks: Tensor) -> Tensor:
-        """Give the pooled logits side by side, (1, sum of logits), of each member's (n_chunks, channels, bins, frames)."""
+        """Give pooled logits side by side, (1, sum of logits), of each member's (n_chunks, channels, bins, frames)."""
         pooled = [pool(member(x), self.kind) for member, x in zip(self.members.values(), chunks, strict=True)]
         return torch.cat(pooled, -1)
 

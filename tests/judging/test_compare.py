@@ -20,14 +20,17 @@ def git(root, *arguments):
     )
 
 
-@pytest.fixture
-def repository(project):
-    """Give a project in a folder of a git repository, its figures committed."""
+def in_a_repository(project):
     project.judged(good=0.7, tagger=0.7)
     git(project.paths.root, "init", "-q")
     git(project.paths.root, "add", "models/metrics", "models/gate.json")
     git(project.paths.root, "commit", "-qm", "Figures")
-    return project
+
+
+@pytest.fixture
+def repository(prepared, tmp_path):
+    """Give a project in a folder of a git repository, its figures committed."""
+    return prepared(tmp_path, in_a_repository)
 
 
 def change(project, name, metric, by):

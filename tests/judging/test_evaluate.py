@@ -91,6 +91,19 @@ def test_tracks_that_cannot_be_judged_are_left_out_and_the_ceiling_is_stated(pro
     assert metrics["test_all"]["accuracy"] == {"value": 0.75, "low": 0.75, "high": 0.75}
 
 
+def test_tracks_that_are_tested_without_having_been_trained_on_their_genre_do_not_count(project):
+    """Their genre was never trained, so that a right answer is no merit; tags are judged all the same."""
+    untrained = project.splits["track_id"].str.startswith("rock")
+    project.splits.loc[untrained, "evaluable"] = False
+    project.splits.to_parquet(project.paths.splits, index=False)
+    project.predict("good", skill=1.0)
+    metrics = project.evaluate("good")
+    assert (metrics["split"]["n_test"], metrics["split"]["ceiling"]) == (20, 0.666667)
+    assert metrics["per_class"]["rock"]["support"] == 0
+    project.predict("tagger", skill=1.0, task="tags")
+    assert project.evaluate("tagger")["split"].items() >= {"n_test": 30, "ceiling": 1.0}.items()
+
+
 def test_the_same_inputs_give_the_same_bytes(project):
     project.predict("good", skill=0.6)
     project.evaluate("good")

@@ -80,8 +80,9 @@ def test_inputs_are_standardised_as_in_training(how, rng):
     np.testing.assert_allclose(made[0, 0], expected.T, atol=1e-5)
 
 
-def test_a_track_level_network_sees_all_chunks_at_once(tmp_path):
+def test_a_track_level_network_sees_all_chunks_at_once(tmp_path, monkeypatch):
     """Its graph pools over chunks itself: here the largest logit of any chunk."""
+    monkeypatch.setattr("ostinato.runtime.session.BATCH", 2)
     folder = put(tmp_path / "genre")
     network = onnx.load(str(folder / "network.onnx"))
     network.graph.node[-1].output[0] = "each"

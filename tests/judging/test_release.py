@@ -13,18 +13,22 @@ from ostinato import release as releasing
 from ostinato import swap
 from ostinato.errors import OstinatoError
 from ostinato.files import write_json
-from ostinato.release import exit_code, release, rollback
+from ostinato.release import exit_code, release, rollback, summary
 
 
 def digest(folder: Path) -> dict[str, str]:
     return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
 
 
-@pytest.fixture
-def incumbent(project):
-    """Give a project with a released genre model of middling skill, and its digest."""
+def with_incumbent(project):
     project.judged(good=0.6)
     assert release(project.paths, project.params)["genre"]["answer"] == "released"
+
+
+@pytest.fixture
+def incumbent(prepared, tmp_path):
+    """Give a project with a released genre model of middling skill, and its digest."""
+    project = prepared(tmp_path, with_incumbent)
     return project, digest(project.paths.released("genre"))
 
 
@@ -90,6 +94,16 @@ def test_a_worse_one_leaves_the_released_folder_as_it_was(incumbent):
     assert (verdict["answer"], verdict["released"]) == ("rejected", "good")
     assert any("the lower end is below -0.05" in r for r in verdict["reasons"])
     assert digest(project.paths.released("genre")) == before
+
+
+@pytest.mark.parametrize(("skill", "answer"), [(0.95, "released"), (0.45, "rejected")])
+def test_a_loss_that_leads_is_better_when_lower(incumbent, skill, answer):
+    project, _ = incumbent
+    bound = project.params.gate["genre"].pop("f1_micro")
+    bound.min, bound.max = None, 0.5
+    project.params.gate["genre"]["hamming_loss"] = bound
+    project.judged(poor=skill)
+    assert genre(project)["answer"] == answer
 
 
 def test_equal_predictions_pass_with_no_drop_allowed(incumbent):
@@ -333,3 +347,11 @@ def test_verdicts_of_other_tasks_stand(incumbent):
         project.paths.verdict, {"embedding": {"answer": "released", "released": "x", "previous": None, "reasons": []}}
     )
     assert set(release(project.paths, project.params)) == {"embedding", "genre", "tags"}
+
+
+def test_a_summary_ends_with_why_something_was_refused(project):
+    project.judged(good=0.05, tagger=0.9)
+    lines = summary(release(project.paths, project.params)).splitlines()
+    assert lines[0] == "tags: released; in service: tagger"
+    assert "genre: rejected; in service: nothing" in lines
+    assert "is below 0.4" in lines[-1]

@@ -39,14 +39,17 @@ class Page(HTMLParser):
             self.rows[-1] += f" {data.strip()}"
 
 
-@pytest.fixture
-def full(project):
-    """Give a project with networks, tags, an estimator, and a stack that was skipped."""
+def with_figures(project):
     project.judged(good=0.7, poor=0.1, tagger=0.6, svm=0.5)
     project.watch("good", n_folds=2)
     project.watch("poor")
     project.quarantine(too_short=2, silent=1)
-    return project
+
+
+@pytest.fixture
+def full(prepared, tmp_path):
+    """Give a project with networks, tags, an estimator, and a stack that was skipped."""
+    return prepared(tmp_path, with_figures)
 
 
 def test_the_page_is_whole_and_needs_no_other_file(full):
@@ -65,6 +68,15 @@ def test_candidates_stand_in_the_order_of_the_leading_metric_with_their_figures(
     assert "rejected" in rows[2]
     assert "the dataset has no lyrics" in rows[3]
     assert 'class="skipped"' in html
+
+
+def test_the_best_figure_of_a_column_is_bold_whichever_way_is_better(full):
+    html = full.report()
+    best = {m: full.evaluate("good")["test"][m]["value"] for m in ("map_macro", "hamming_loss")}
+    worse = full.evaluate("poor")["test"]
+    for metric, value in best.items():
+        assert f"<b>{value:.3f}</b>" in html
+        assert f"<b>{worse[metric]['value']:.3f}</b>" not in html
 
 
 def test_scarce_classes_and_the_ceiling_are_stated(full):
@@ -101,7 +113,14 @@ def test_the_same_inputs_give_the_same_bytes(full):
 def test_tables_for_plots_hold_the_figures(full):
     full.report()
     folder = full.paths.report / "plots"
-    board = pd.read_csv(folder / "leaderboard.csv").set_index(["candidate", "metric"])
+    leaderboard = pd.read_csv(folder / "leaderboard.csv")
+    assert leaderboard[["candidate", "metric"]].to_numpy().tolist() == [
+        ["poor", "f1_micro"],
+        ["svm", "f1_micro"],
+        ["good", "f1_micro"],
+        ["tagger", "map_macro"],
+    ]
+    board = pd.read_csv(folder / "metrics.csv").set_index(["candidate", "metric"])
     metrics = full.evaluate("good")
     assert board.loc[("good", "f1_micro"), "value"] == pytest.approx(metrics["test"]["f1_micro"]["value"], abs=1e-5)
     assert "stack" not in board.index.get_level_values(0)
@@ -110,6 +129,7 @@ def test_tables_for_plots_hold_the_figures(full):
     counts = pd.crosstab(pairs["actual"], pairs["predicted"]).reindex(index=classes, columns=classes, fill_value=0)
     assert counts.to_numpy().tolist() == metrics["confusion"]
     assert not (folder / "confusion" / "tagger.csv").exists()
+    assert (folder / "curves.svg").read_text().count(">good</text>") == 1
 
 
 def test_curves_are_means_over_the_folds_that_reached_an_epoch():

@@ -164,11 +164,12 @@ def test_growth_rewrites_the_last_shard_alone_and_equals_a_rebuild(project, deco
     assert project.bytes() == grown
 
 
-def test_a_changed_kind_alone_is_computed(project, decoded):
+def test_a_changed_kind_alone_is_computed(project, decoded, monkeypatch):
     project.run()
     before = project.written()
     decoded.clear()
     project.kinds["mel"] = {"n_mels": 20}
+    monkeypatch.setattr(registry.load("ostinato.features", "chroma"), "_folding", lambda *_: pytest.fail("computed"))
     project.run()
     after = project.written()
     assert len(decoded) == 10
@@ -225,11 +226,17 @@ def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded):
     assert project.bytes() == left
 
 
-def test_a_broken_shard_is_made_again(project, decoded, caplog):
+@pytest.mark.parametrize("fault", ["cut", "gone", "another shard"])
+def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
     project.run()
     before = project.bytes()
     path = project.paths.feature("mel") / "shard-00001.npy"
-    path.write_bytes(path.read_bytes()[:900])
+    whole = path.read_bytes()
+    path.unlink()
+    if fault == "cut":
+        path.write_bytes(whole[:900])
+    if fault == "another shard":
+        path.write_bytes(before["mel/shard-00002.npy"])
     decoded.clear()
     assert project.run().n_computed == len(decoded) == 4
     assert "shard-00001.npy: is broken and is made again" in caplog.text

@@ -16,8 +16,8 @@ from ostinato.stages import train, tune
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
 DEFAULTS = '{"network": {}, "train": {}}'
-# 21 training tracks in batches of 8 are 3 batches: the second fold's second epoch, the third trial's second epoch.
-KILLED_AT = {"train": None, "tune": 23}
+KILLED_AT = {"train": 20, "tune": 23}
+"""Training batches before the kill: inside the second fold, and inside the third trial."""
 
 
 def outs(paths: Paths) -> dict[str, bytes]:
@@ -36,8 +36,7 @@ def killed(tmp_path_factory):
     for stage in KILLED_AT:
         for copy in ("alone", stage):
             shutil.copytree(made.root, root / f"{stage}-{copy}")
-        batches = KILLED_AT[stage] or 20
-        command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(batches)]
+        command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(KILLED_AT[stage])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         runs[stage] = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
     for stage, run in runs.items():

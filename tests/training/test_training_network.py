@@ -5,6 +5,7 @@ import os
 
 import lightning.pytorch as L
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -174,3 +175,21 @@ def test_chunks_in_batches_give_what_they_give_alone(opened):
     together, _ = run_network(net, source, tracks, inputs.labelled.task)
     alone = np.concatenate([run_network(net, source, tracks[i : i + 1], inputs.labelled.task)[0] for i in tracks])
     np.testing.assert_allclose(together, alone, atol=1e-5)
+
+
+def test_dvclive_shows_each_epoch_once_also_of_a_resumed_run(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    settings, inputs = opened
+    parts = inputs.labelled.folds[0]
+
+    def run(callbacks):
+        arguments = settings, inputs.labelled, inputs.sources[0], parts["train"], parts["validation"]
+        state, log = tmp_path / "state", tmp_path / "live"
+        return fit_network(*arguments, label="fold 0", state=state, log=log, callbacks=callbacks)
+
+    with pytest.raises(InterruptedError):
+        run([Cut(2, 1)])
+    curve = run([]).curve
+    shown = pd.read_csv(tmp_path / "live" / "plots" / "metrics" / "val_loss.tsv", sep="\t")
+    assert shown["step"].tolist() == [row["epoch"] for row in curve] == [0, 1, 2]
+    np.testing.assert_allclose(shown["val_loss"], [row["val_loss"] for row in curve])

@@ -50,7 +50,12 @@ def _margins(x: Tensor, kernel: Pair, stride: Pair) -> tuple[Pair, Pair]:
 
 
 def _graph_node(
-    operator: str, x: Tensor, kernel: Pair, stride: Pair, weight: Tensor | None = None, groups: int = 1
+    operator: str,
+    x: Tensor,
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    weight: Tensor | None = None,
+    groups: int = 1,
 ) -> Tensor:
     """Stand for an ONNX operator that pads by itself, whatever the length: ONNX calls ``same`` SAME_UPPER."""
     attributes: dict[str, Any] = {"auto_pad": "SAME_UPPER", "kernel_shape": list(kernel), "strides": list(stride)}

@@ -64,7 +64,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     tracks_per_album: int = Field(2, ge=1)
     n_genres: int = Field(10, ge=2, le=len(GENRES))
     seconds: float = Field(12.0, ge=1, le=600)
-    difficulty: float = Field(0.25, ge=0, le=1)
+    difficulty: float = Field(0.15, ge=0, le=1)
     faults: int = Field(0, ge=0)
 
 

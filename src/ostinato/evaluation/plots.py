@@ -6,18 +6,19 @@ variables, so that one picture serves a light and a dark page.
 
 import io
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 # Okabe & Ito, "Color universal design", 2008, less yellow, which no white page shows
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 INK, FAINT = "#202124", "#9aa0a6"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ostinato",
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -67,7 +68,7 @@ def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
     return watched.groupby("epoch", as_index=False)[["train_loss", "val_loss", "val_score"]].mean()
 
 
-def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str]) -> str:
+def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, legend: bool = False) -> str:
     """Overlay validation score and loss of candidates, over epochs.
 
     Parameters
@@ -76,6 +77,8 @@ def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str]) -> str:
         What `mean_curve` gave.
     order : sequence of str
         All names, whose positions choose the colours.
+    legend : bool
+        Name them in the picture.
 
     Returns
     -------
@@ -91,8 +94,12 @@ def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str]) -> str:
             for name, table in candidates.items():
                 colour, dash = style(order.index(name))
                 marker = "o" if len(table) == 1 else None
-                axes.plot(table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker)
-            _whole_epochs(axes)
+                axes.plot(
+                    table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
+                )
+            axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        if legend:
+            figure.legend(handles=panels[0].get_lines(), loc="outside right upper", frameon=False)
 
     return _svg(draw, 9.0, 3.2)
 
@@ -115,7 +122,7 @@ def histogram(values: np.ndarray, label: str) -> str:
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         spread = np.ptp(values) if len(values) else 0
-        bins = np.histogram_bin_edges(values, bins=24) if spread > 1e-6 else 1
+        bins = 24 if spread > 1e-6 else 1
         axes.hist(values, bins=bins, color=SERIES[0], alpha=0.85)
         axes.set_xlabel(label)
         axes.set_ylabel("tracks")
@@ -137,16 +144,12 @@ def themed(svg: str) -> str:
     return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
 
 
-def _whole_epochs(axes: Axes) -> None:
-    axes.xaxis.get_major_locator().set_params(integer=True)
-
-
 def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
     """Draw on a figure of so many inches, without touching the process's settings."""
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
-        metadata = {"Date": None, "Creator": None}
-        figure.savefig(text, format="svg", transparent=True, metadata=metadata)  # type: ignore[arg-type]
+        undated: dict[Any, Any] = {"Date": None, "Creator": None}
+        figure.savefig(text, format="svg", transparent=True, metadata=undated)
     return text.getvalue()

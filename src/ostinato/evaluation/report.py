@@ -126,10 +126,14 @@ def tables(material: Material) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By file name below plots/: the leaderboard, mean curves, and for each
-        genre candidate one row a test track, with actual and predicted class.
+        By file name below plots/: every figure, those that rank, mean curves,
+        and for each genre candidate one row a test track, with actual and predicted class.
     """
-    found = {"leaderboard.csv": _leaderboard(material)}
+    figures = _figures(material)
+    rank = [
+        material.leading.get(task) == metric for task, metric in zip(figures["task"], figures["metric"], strict=True)
+    ]
+    found = {"metrics.csv": figures, "leaderboard.csv": figures[rank].sort_values(["task", "value"], kind="stable")}
     for name, curve in material.curves.items():
         found[f"curves/{name}.csv"] = plots.mean_curve(curve)
     for name, entry in material.roster.items():
@@ -139,7 +143,28 @@ def tables(material: Material) -> dict[str, pd.DataFrame]:
     return found
 
 
-def _leaderboard(material: Material) -> pd.DataFrame:
+def picture(material: Material) -> str | None:
+    """Draw the validation curves by themselves, for `dvc plots`.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    str or None
+        SVG; None if no network has curves.
+    """
+    means = _means(material)
+    return plots.curves(means, list(means), legend=True) if means else None
+
+
+def _means(material: Material) -> dict[str, pd.DataFrame]:
+    means = {n: plots.mean_curve(c) for n, c in material.curves.items()}
+    return {n: m for n, m in means.items() if len(m)}
+
+
+def _figures(material: Material) -> pd.DataFrame:
     rows = [
         {"task": e.task, "candidate": e.name, "metric": metric, **figure}
         for e in material.roster.values()
@@ -199,8 +224,7 @@ def _scale(tests: Sequence[Mapping[str, Any]], metric: str) -> tuple[float, floa
 
 def _curves(material: Material) -> dict[str, Any] | None:
     """Draw the validation curves of all networks that have some."""
-    means = {n: plots.mean_curve(c) for n, c in material.curves.items()}
-    means = {n: m for n, m in means.items() if len(m)}
+    means = _means(material)
     if not means:
         return None
     order = list(means)

@@ -46,18 +46,6 @@ def span(metre: int) -> float:
     return metre / 2
 
 
-def terraces(metre: int, rising: bool) -> list[float]:
-    """Step the loudness from beat to beat of a bar.
-
-    Examples
-    --------
-    >>> terraces(3, rising=False)[0]
-    1.0
-    """
-    steps = [0.1 ** (1 - beat / (metre - 1)) for beat in range(metre)]
-    return steps if rising else steps[::-1]
-
-
 def drums(habit: str, metre: int) -> list[Note]:
     """Play kick and snare.
 
@@ -93,11 +81,12 @@ def hats(habit: str, metre: int) -> list[Note]:
     list of Note
     """
     if habit in ("rise", "sink"):
-        loud = terraces(metre, habit == "rise")
-        return [Note(b + half, 0.25, 2, loud[b], "fade") for b in range(metre) for half in (0, 0.5)]
+        ramp = np.geomspace(0.08, 1, metre)
+        ramp = ramp if habit == "rise" else ramp[::-1]
+        return [Note(h * span(metre) + 0.5 * i, 0.2, 2, float(g), "fade") for h in range(2) for i, g in enumerate(ramp)]
     if habit in ("suck", "splash"):
         shape = "swell" if habit == "suck" else "fade"
-        return [Note(b, 0.95, 2, 0.7, shape) for b in range(metre)]
+        return [Note(h * span(metre), 0.95 * span(metre), 2, 0.7, shape) for h in range(2)]
     shift = 0.5 if habit == "off" else 0.0
     return [Note(b + shift, 0.3, 2, 0.9, "fade") for b in range(metre)]
 
@@ -126,7 +115,7 @@ def bass(habit: str, metre: int, root: float, scale: np.ndarray) -> list[Note]:
         bend = -9.0 if habit == "slide_up" else 9.0
         return [Note(h * span(metre), 0.95 * span(metre), root, 1, "hold", bend) for h in range(2)]
     shape = "swell" if habit == "pump" else "fade"
-    return [Note(b, 0.95, root, 1, shape) for b in range(metre)]
+    return [Note(h * span(metre), 0.95 * span(metre), root, 1, shape) for h in range(2)]
 
 
 def chords(habit: str, metre: int, tones: np.ndarray) -> list[Note]:
@@ -152,8 +141,7 @@ def chords(habit: str, metre: int, tones: np.ndarray) -> list[Note]:
             Note(h * half + i * step, 1.2 * step, float(p), 1, "hold") for h in range(2) for i, p in enumerate(ladder)
         ]
     if habit in ("swell", "fade"):
-        loud = terraces(metre, habit == "swell")
-        return [Note(b, 0.95, float(p), loud[b], "hold") for b in range(metre) for p in tones]
+        return [Note(h * half, 0.97 * half, float(p), 1, habit) for h in range(2) for p in tones]
     shift = 0.5 if habit == "skank" else 0.0
     return [Note(b + shift, 0.3, float(p), 1, "fade") for b in range(metre) for p in tones]
 
@@ -181,9 +169,15 @@ def lead(habit: str, metre: int, ladder: np.ndarray, rng: np.random.Generator) -
         chosen = rng.integers(0, top + 1, 2)
         return [Note(h * half, 0.9 * half, float(ladder[c]), 1, "hold", bend) for h, c in enumerate(chosen)]
     if habit in ("echo", "build"):
-        loud = terraces(metre, habit == "build")
-        pitch = float(ladder[rng.integers(0, top + 1)])
-        return [Note(b, 0.4, pitch, loud[b], "fade") for b in range(metre)]
+        gains = np.geomspace(1, 0.12, 4)
+        gains = gains if habit == "echo" else gains[::-1]
+        chosen = rng.integers(0, top + 1, 2)
+        step = half / 4
+        return [
+            Note(h * half + i * step, 0.7 * step, float(ladder[c]), float(g), "fade")
+            for h, c in enumerate(chosen)
+            for i, g in enumerate(gains)
+        ]
     first = int(rng.integers(0, max(top - 5, 1)))
     run = ladder[first : first + 6]
     run = run if habit == "climb" else run[::-1]

@@ -1,8 +1,9 @@
 """What makes a genre: a habit for each layer, its metre, its feel and its chords.
 
-Every habit serves about two genres, and habits come in pairs that differ only in
-their course over time (up and down, swell and fade, before and after). No layer
-alone and no average over time tells the genre; their combination does.
+The twelve genres are three families of four. Members of a family play the same
+kinds of figures and differ in their course: up or down, swelling or fading, before
+or after the beat; any two differ so in at least three layers of five. Averages over
+time tell little more than the family. No habit belongs to one genre alone.
 """
 
 from dataclasses import dataclass, fields

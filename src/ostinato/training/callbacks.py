@@ -110,6 +110,51 @@ class Progress(Callback):
             self.bar.close()
 
 
+class Live(Checkpoint):
+    """Log each epoch by DVCLive, for those who watch; what counts is the curve beside the weights.
+
+    DVCLive's own logger for Lightning deletes checkpoints and walks the stack at
+    each call; this one writes three numbers an epoch.
+
+    Parameters
+    ----------
+    folder : Path
+        Emptied; a resumed run writes the epochs that are done again.
+    keeper : Keeper
+        Stands before this one, and notes the epochs.
+    """
+
+    def __init__(self, folder: Path, keeper: "Keeper") -> None:
+        self.folder, self.keeper = folder, keeper
+        self.live: Any = None
+
+    def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Begin, with the epochs that a resumed run has behind it."""
+        if not trainer.is_global_zero:
+            return
+        import dvclive
+
+        self.live = dvclive.Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None)
+        for row in self.keeper.curve:
+            self._log(row)
+
+    def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """Log the epoch that the keeper has just noted."""
+        if self.live is not None:
+            self._log(self.keeper.curve[-1])
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        """End."""
+        if self.live is not None:
+            self.live.end()
+
+    def _log(self, row: dict[str, float]) -> None:
+        for name in COLUMNS:
+            if name in row:
+                self.live.log_metric(name, row[name])
+        self.live.next_step()
+
+
 class Report(Callback):
     """Tell a trial how it goes, and end it where the study's pruner says so.
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.training.callbacks import Keeper, Progress, finite
+from ostinato.training.callbacks import Keeper, Live, Progress, finite
 from ostinato.training.data import Data
 from ostinato.training.module import Module
 from ostinato.training.settings import Settings, derive
@@ -155,9 +155,10 @@ def fit_network(
     last = state / "last.ckpt" if state is not None else None
     keeper = Keeper(last, validated=validated)
     stop = [EarlyStopping("monitor", patience=options.patience, check_finite=True)] if validated else []
+    live = [Live(log, keeper)] if log is not None else []
     with _quiet():
         trainer = make_trainer(
-            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper], epochs, log, validated
+            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
         )
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -166,9 +167,7 @@ def fit_network(
     return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
 
 
-def make_trainer(
-    settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, log: Path | None, validated: bool
-) -> L.Trainer:
+def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
     """Make a trainer that writes nothing by itself.
 
     Parameters
@@ -177,8 +176,6 @@ def make_trainer(
     callbacks : sequence of Callback
     epochs : int, optional
         Instead of ``train.max_epochs``.
-    log : Path, optional
-        Folder for DVCLive.
     validated : bool
         Whether there are validation tracks.
 
@@ -194,7 +191,7 @@ def make_trainer(
         precision=precision,
         max_epochs=epochs or options.max_epochs,
         callbacks=list(callbacks),
-        logger=_live(log) if log is not None else False,
+        logger=False,
         gradient_clip_val=options.clip_norm,
         limit_val_batches=None if validated else 0,
         num_sanity_val_steps=0,
@@ -204,12 +201,6 @@ def make_trainer(
         use_distributed_sampler=False,
         deterministic="warn" if on_gpu else None,
     )
-
-
-def _live(folder: Path) -> Any:
-    from dvclive.lightning import DVCLiveLogger
-
-    return DVCLiveLogger(dir=str(folder), save_dvc_exp=False, dvcyaml=None, report=None)
 
 
 @contextmanager

@@ -1,0 +1,138 @@
+"""Estimators and summaries: laws that all keep, and hand-worked cases."""
+
+import numpy as np
+import onnxruntime
+import optuna
+import pytest
+
+from ostinato import registry
+from ostinato.errors import OstinatoError
+from ostinato.estimators import summary
+from ostinato.training import estimator
+
+NAMES = registry.names("ostinato.estimators")
+WIDTH = 8
+
+
+@pytest.fixture
+def x(rng):
+    centre = rng.uniform(-300, 300, WIDTH)
+    return (rng.normal(size=(90, WIDTH)) * rng.uniform(0.5, 30, WIDTH) + centre).astype(np.float32)
+
+
+@pytest.fixture
+def genre(x):
+    z = (x - x.mean(0)) / x.std(0)
+    return np.eye(5, dtype=np.float32)[np.where(z[:, 0] > 0, 1, 0) + np.where(z[:, 1] > 0, 2, 0)]
+
+
+@pytest.fixture
+def tags(x, genre):
+    return np.column_stack([genre[:, 1], genre[:, 2:].sum(1), np.zeros(len(x)), np.ones(len(x))]).astype(np.float32)
+
+
+def load(name):
+    return registry.load("ostinato.estimators", name)
+
+
+def scores_of(content, x):
+    return onnxruntime.InferenceSession(content).run(["scores"], {"features": x})[0]
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+@pytest.mark.parametrize("name", NAMES)
+def test_onnx_gives_what_the_estimator_gives(name, kind, x, genre, tags, rng):
+    target = genre if kind == "single" else tags
+    fitted = estimator.fit(load(name), x, target, 3, {}, kind)
+    content = estimator.to_onnx(fitted, WIDTH, kind, target.shape[1])
+    unseen = (x + rng.normal(size=x.shape) * x.std(0)).astype(np.float32)
+    np.testing.assert_allclose(scores_of(content, unseen), fitted.scores(unseen), atol=1e-5)
+    again = estimator.fit(load(name), x, target, 3, {}, kind)
+    assert estimator.to_onnx(again, WIDTH, kind, target.shape[1]) == content
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_scores_of_genres_sum_to_one_and_an_absent_one_has_none(name, x, genre):
+    scores = estimator.fit(load(name), x, genre, 3, {}).scores(x)
+    assert genre[:, 4].sum() == 0
+    np.testing.assert_array_equal(scores[:, 4], 0)
+    np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_tags_that_all_or_none_carry_are_certain(name, x, tags):
+    scores = estimator.fit(load(name), x, tags, 3, {}, "multi").scores(x)
+    np.testing.assert_array_equal(scores[:, 2], 0)
+    np.testing.assert_array_equal(scores[:, 3], 1)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_single_class_is_certain(name, x):
+    target = np.eye(3, dtype=np.float32)[np.ones(len(x), int)]
+    fitted = estimator.fit(load(name), x, target, 3, {}, "single")
+    assert fitted.scores(x[:2]).tolist() == [[0, 1, 0]] * 2
+    np.testing.assert_array_equal(scores_of(estimator.to_onnx(fitted, WIDTH, "single", 3), x[:2]), [[0, 1, 0]] * 2)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_genre_of_one_track_is_learned(name, x, genre):
+    genre = genre.copy()
+    genre[0] = [0, 0, 0, 0, 1]
+    scores = estimator.fit(load(name), x, genre, 3, {}).scores(x)
+    assert (scores[:, 4] > 0).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_search_space_makes_estimators(name, x, genre):
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    for _ in range(3):
+        space = load(name).search_space(study.ask())
+        assert set(space) == {"network", "train"}
+        estimator.fit(load(name), x, genre, 0, space["network"])
+
+
+def test_majority_gives_the_shares(x, genre, tags):
+    assert estimator.fit(load("majority"), x, genre, 0, {}).scores(x[:1])[0] == pytest.approx(genre.mean(0))
+    assert estimator.fit(load("majority"), x, tags, 0, {}, "multi").scores(x[:1])[0] == pytest.approx(tags.mean(0))
+
+
+def test_the_machine_learns_what_majority_cannot(x, genre):
+    machine, majority = (estimator.fit(load(n), x[:60], genre[:60], 0, {}) for n in ("mfcc_svm", "majority"))
+    right, common = ((e.scores(x[60:]).argmax(1) == genre[60:].argmax(1)).mean() for e in (machine, majority))
+    assert right > common + 0.2
+    assert estimator.loss(machine, x[60:], genre[60:]) < estimator.loss(majority, x[60:], genre[60:])
+
+
+def test_the_loss_is_the_mean_negative_logarithm(x):
+    target = np.eye(2, dtype=np.float32)[np.arange(len(x)) % 3 // 2]
+    shares = target.mean(0)
+    expected = -(target * np.log(shares)).sum(1).mean()
+    assert estimator.loss(estimator.fit(load("majority"), x, target, 0, {}), x, target) == pytest.approx(expected)
+    assert estimator.loss(estimator.fit(load("majority"), x, target, 0, {}, "multi"), x, target) == pytest.approx(
+        expected
+    )
+
+
+def test_what_cannot_be_fitted_is_refused(x, genre):
+    with pytest.raises(OstinatoError, match="no track to fit on"):
+        estimator.fit(load("majority"), x[:0], genre[:0], 0, {})
+    with pytest.raises(OstinatoError, match=r"mfcc_svm: options: .*'c'"):
+        estimator.fit(load("mfcc_svm"), x, genre, 0, {"c": 1})
+    x[3, 2] = np.nan
+    with pytest.raises(OstinatoError, match="1 numbers of the features are not finite"):
+        estimator.fit(load("majority"), x, genre, 0, {})
+
+
+def test_another_task_is_refused(x, genre):
+    fitted = estimator.fit(load("majority"), x, genre, 0, {})
+    with pytest.raises(OstinatoError, match="fitted for 5 classes of kind single, not for 4 of kind multi"):
+        estimator.to_onnx(fitted, WIDTH, "multi", 4)
+
+
+def test_a_summary_is_means_and_deviations_of_bins_and_changes(rng):
+    rows = rng.normal(size=(50, 3)).astype(np.float16)
+    x, changes = rows.astype(float), np.diff(rows.astype(float), axis=0)
+    expected = np.concatenate([x.mean(0), x.std(0), changes.mean(0), changes.std(0)])
+    np.testing.assert_allclose(summary(rows), expected, rtol=1e-5)
+    assert summary(rows).dtype == np.float32
+    assert summary(rows[:1]).tolist() == pytest.approx([*x[0], *[0] * 9])

@@ -1,0 +1,162 @@
+"""export: files only for what the gate accepted, the reason for the rest."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+import ostinato.datasets
+from ostinato import export, registry
+from ostinato.errors import OstinatoError
+from ostinato.files import read_json, write_json
+from ostinato.params import Export
+from ostinato.paths import Paths
+from ostinato.stages import export as stage
+from ostinato.training import artefact as artefacts
+from ostinato.training import estimator
+
+CLASSES = ("blues", "jazz", "rock")
+INPUT = {"feature": "mfcc", "parameters": {"sample_rate": 22050, "n_mfcc": 13}, "bins": 12}
+MAP = {**INPUT, "normalise": "train", "chunk_frames": 21}
+STATISTICS = {"final": {"mfcc": {"mean": [0.5] * 12, "std": [2.0] * 12}}}
+
+
+@pytest.fixture
+def paths(tmp_path, monkeypatch):
+    torch.set_num_threads(1)
+    plugins = tmp_path / "plugins"
+    plugins.mkdir()
+    (plugins / "embedded.py").write_text("EMBEDDED = True\n")
+    monkeypatch.setattr(ostinato.datasets, "__path__", [*ostinato.datasets.__path__, str(plugins)])
+    paths = Paths(tmp_path / "project")
+    write_json(paths.classes, {"genre": CLASSES, "tags": [], "hash": "d1", "name": "holdout by artist", "n_tracks": 30})
+    write_json(paths.gate, {})
+    return paths
+
+
+@pytest.fixture
+def params():
+    return SimpleNamespace(export=Export(), dataset=SimpleNamespace(name="embedded"))
+
+
+def judge(paths, name, accepted=True, reasons=()):
+    write_json(paths.gate, {**read_json(paths.gate), name: {"accepted": accepted, "reasons": list(reasons)}})
+    write_json(paths.metrics(name), {"test": {"f1_micro": {"value": 0.7, "low": 0.6, "high": 0.8}}})
+
+
+def leave(paths, name, fitter, architecture, inputs, **more):
+    folder = paths.checkpoints(name)
+    described = {"name": name, "fitter": fitter, "architecture": architecture, "task": "genre", "classes": CLASSES}
+    left = artefacts.Artefact.model_validate({**described, "inputs": inputs, "n_parameters": 7, **more})
+    artefacts.save(folder, left)
+    if fitter != "sklearn":
+        torch.manual_seed(len(name))
+        network = registry.load("ostinato.architectures", architecture).Network(
+            left.shapes, len(CLASSES), **left.network
+        )
+        artefacts.save_weights(artefacts.weights_file(folder, "final"), network.state_dict())
+
+
+def leave_estimator(paths, name, rng):
+    x = rng.normal(size=(30, 48)).astype(np.float32)
+    module = registry.load("ostinato.estimators", "mfcc_svm")
+    fitted = estimator.fit(module, x, np.eye(3, dtype=np.float32)[np.arange(30) % 3], 0, {})
+    leave(paths, name, "sklearn", "mfcc_svm", {"mfcc": {**INPUT, "summary": True}})
+    artefacts.onnx_file(paths.checkpoints(name), "final").write_bytes(estimator.to_onnx(fitted, 48, "single", 3))
+
+
+def files(paths, name):
+    return sorted(f.name for f in paths.onnx(name).iterdir())
+
+
+def test_an_accepted_network_becomes_a_file(paths, params):
+    leave(paths, "simple_mfcc", "lightning", "simple", {"mfcc": MAP}, statistics=STATISTICS)
+    judge(paths, "simple_mfcc")
+    stage.run(paths, params, "simple_mfcc")
+    result, metadata = (read_json(paths.onnx("simple_mfcc") / f"{f}.json") for f in ("export", "model"))
+    content = (paths.onnx("simple_mfcc") / "network.onnx").read_bytes()
+    assert files(paths, "simple_mfcc") == ["export.json", "model.json", "network.onnx"]
+    assert (result["accepted"], result["reasons"], result["bytes"]) == (True, [], len(content))
+    assert result["parity"] < 1e-5
+    assert result["multiply_adds"] > 100_000
+    assert json.loads(export.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
+    assert metadata["inputs"] == {"mfcc": {**MAP, "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}}
+    assert metadata["dataset"] == {
+        "name": "embedded",
+        "embedded": True,
+        "n_tracks": 30,
+        "split": {"name": "holdout by artist", "hash": "d1"},
+    }
+    assert (metadata["level"], metadata["kind"], metadata["classes"]) == ("chunk", "single", list(CLASSES))
+    assert str(paths.root).encode() not in content
+    (given,) = onnxruntime.InferenceSession(content).get_inputs()
+    assert (given.name, given.shape) == ("mfcc", ["batch", 1, 12, "mfcc_frames"])
+
+
+def test_a_rejected_one_leaves_its_reasons(paths, params):
+    leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP}, statistics=STATISTICS)
+    judge(paths, "freq_mfcc", accepted=False, reasons=["f1_micro 0.2 is under 0.4"])
+    (paths.onnx("freq_mfcc")).mkdir(parents=True)
+    (paths.onnx("freq_mfcc") / "network.onnx").write_text("of an earlier run")
+    stage.run(paths, params, "freq_mfcc")
+    assert files(paths, "freq_mfcc") == ["export.json"]
+    result = read_json(paths.onnx("freq_mfcc") / "export.json")
+    assert (result["accepted"], result["reasons"]) == (False, ["f1_micro 0.2 is under 0.4"])
+
+
+def test_a_skipped_one_says_why(paths, params):
+    write_json(paths.checkpoints("x") / "skipped.json", {"skipped": "the dataset has no tags"})
+    stage.run(paths, params, "x")
+    assert read_json(paths.onnx("x") / "export.json") == {"skipped": "the dataset has no tags"}
+
+
+def test_an_estimator_becomes_a_file(paths, params, rng):
+    leave_estimator(paths, "mfcc_svm", rng)
+    judge(paths, "mfcc_svm")
+    stage.run(paths, params, "mfcc_svm")
+    content = (paths.onnx("mfcc_svm") / "network.onnx").read_bytes()
+    x = rng.normal(size=(4, 48)).astype(np.float32)
+    plain = onnxruntime.InferenceSession(artefacts.onnx_file(paths.checkpoints("mfcc_svm"), "final").read_bytes())
+    (scores,) = plain.run(["scores"], {"features": x})
+    np.testing.assert_allclose(np.exp(export.run(content, {"mfcc": x})[0]), scores, atol=1e-6)
+    metadata = read_json(paths.onnx("mfcc_svm") / "model.json")
+    assert (metadata["level"], metadata["inputs"]["mfcc"]["summary"]) == ("track", True)
+
+
+def test_a_file_that_departs_is_not_kept(paths, params, rng):
+    leave_estimator(paths, "mfcc_svm", rng)
+    judge(paths, "mfcc_svm")
+    params.export = Export.model_construct(opset=18, parity=-1.0)
+    stage.run(paths, params, "mfcc_svm")
+    assert files(paths, "mfcc_svm") == ["export.json"]
+    result = read_json(paths.onnx("mfcc_svm") / "export.json")
+    assert not result["accepted"]
+    assert "departs" in result["reasons"][0]
+
+
+def test_a_stack_holds_its_members(paths, params):
+    for member in ("one", "another"):
+        leave(paths, member, "lightning", "freq", {"mfcc": {**MAP, "normalise": "frame"}})
+    members = {m: {**MAP, "normalise": "frame"} for m in ("one", "another")}
+    leave(paths, "both", "stacked", "timefreq", members, members=("one", "another"), network={"hidden": [8]})
+    judge(paths, "both")
+    stage.run(paths, params, "both")
+    session = export.session((paths.onnx("both") / "network.onnx").read_bytes())
+    assert [i.name for i in session.get_inputs()] == ["one", "another"]
+    assert session.get_outputs()[0].shape == [1, 3]
+    assert read_json(paths.onnx("both") / "model.json")["level"] == "track"
+
+
+def test_an_unjudged_one_is_refused(paths, params):
+    leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP})
+    with pytest.raises(OstinatoError, match="says nothing of freq_mfcc"):
+        stage.run(paths, params, "freq_mfcc")
+
+
+def test_the_hash_of_code_depends_on_each_module():
+    modules = ["ostinato.task", "ostinato.chunks"]
+    assert stage.code_hash(modules) == stage.code_hash(reversed(modules))
+    assert stage.code_hash(modules) != stage.code_hash(modules[:1])
