@@ -23,6 +23,7 @@ import yaml
 from prefect import Flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
+from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 from prefect.states import Completed, Failed, State
 
 from ostinato import graph
@@ -233,10 +234,12 @@ class _Run:
 
 def main(flow: Flow[..., State]) -> None:
     """Run a flow in the working folder, up to the stage named on the command line; exit with 1 unless it completed."""
-    parser = argparse.ArgumentParser(description=flow.description)
+    parser = argparse.ArgumentParser(description=(flow.description or "").splitlines()[0])
     last = flow.parameters.properties["target"].get("default")
     parser.add_argument("target", nargs="?", default=last, help="the last stage; default: %(default)s")
-    state = flow(target=parser.parse_args().target, return_state=True)
+    target = parser.parse_args().target
+    with temporary_settings(set_defaults={PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180}):
+        state = flow(target=target, return_state=True)
     sys.exit(0 if state.is_completed() else 1)
 
 
