@@ -147,10 +147,7 @@ def release(
     paths, given = _project(*releasing.SECTIONS)
     with alone(paths.lock("release")):
         verdicts = releasing.rollback(paths) if rollback else releasing.release(paths, given, replace=replace)
-    for task, verdict in verdicts.items():
-        typer.echo(f"{task}: {verdict['answer']}; in service: {verdict['released'] or 'nothing'}")
-        for reason in verdict["reasons"]:
-            typer.echo(f"  {reason}")
+    typer.echo(releasing.summary(verdicts))
     raise typer.Exit(releasing.exit_code(verdicts))
 
 
@@ -160,7 +157,7 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     from ostinato.evaluation.compare import compare
     from ostinato.evaluation.roster import roster
 
-    paths, given = _project("candidates", "estimators", "stacked", "compare")
+    paths, given = _project("candidates", "estimators", "stacked", "members", "compare")
     comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)

@@ -23,8 +23,8 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
+from ostinato.scores import EPSILON
 from ostinato.stack import Stack
-from ostinato.task import EPSILON
 
 Shape: TypeAlias = tuple[int, int, int]
 Arrays: TypeAlias = Mapping[str, np.ndarray]

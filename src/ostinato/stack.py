@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.task import EPSILON
+from ostinato.scores import EPSILON
 
 
 def pool(logits: Tensor, kind: Literal["single", "multi"]) -> Tensor:

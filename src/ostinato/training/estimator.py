@@ -17,7 +17,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 
 from ostinato.errors import OstinatoError
-from ostinato.task import EPSILON
+from ostinato.scores import EPSILON
 
 Kind: TypeAlias = Literal["single", "multi"]
 OPSET = {"": 18, "ai.onnx.ml": 3}
