@@ -1,9 +1,11 @@
 """A project of noise with a mark per genre, small enough to train on in a second."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 import ostinato.architectures
 from ostinato import params, store
@@ -67,6 +69,16 @@ def make(root: Path, *, folds: int = 0, n_tracks: int = 36, seed: int = 0) -> Pa
         rows.append(x.astype(np.float16))
     write_cache(paths.feature("mel"), ids, rows)
     return paths
+
+
+def opened(root: Path) -> tuple[Any, Any]:
+    """Make a project with one holdout; give settings and inputs of its tiny network."""
+    from ostinato.stages import _candidate
+    from ostinato.training.settings import resolve
+
+    torch.set_num_threads(1)
+    chosen = resolve(settings(), "tiny_mel")
+    return chosen, _candidate.open_candidate(make(root), chosen)
 
 
 def split_of(group: int, fold: int, folds: int) -> str:

@@ -58,3 +58,20 @@ def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
     assert untouched != outs(cut)
     assert outs(alone) == outs(cut)
     assert not [f for f in cut.state.rglob("*") if f.is_file()]
+
+
+@pytest.mark.slow
+def test_two_devices_train_one_network(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    paths.tuned("tiny_mel").parent.mkdir(parents=True)
+    paths.tuned("tiny_mel").write_text(DEFAULTS)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, str(SCRIPT), "train", str(paths.root), "-1", "2"]
+    subprocess.run(command, env=environment, check=True, timeout=300)
+    assert {f.name for f in paths.checkpoints("tiny_mel").iterdir()} == {
+        "artefact.json",
+        "curves.csv",
+        "final.safetensors",
+        "fold0.safetensors",
+    }
+    assert not [f for f in paths.state.rglob("*") if f.is_file()]

@@ -3,9 +3,15 @@
 import pytest
 import torch
 
+import tiny_project
 from ostinato.errors import DataError, OstinatoError
 from ostinato.training import artefact as artefacts
 from ostinato.training.fit import fit
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return tiny_project.opened(tmp_path / "project")
 
 
 @pytest.fixture

@@ -9,12 +9,18 @@ import pandas as pd
 import pytest
 import torch
 
+import tiny_project
 from ostinato.errors import OstinatoError
 from ostinato.training.callbacks import Keeper
 from ostinato.training.data import Data
 from ostinato.training.module import Module
 from ostinato.training.network import build, fit_network
 from ostinato.training.predict import run_network
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return tiny_project.opened(tmp_path / "project")
 
 
 def fitted(opened, *, callbacks=(), state=None, epochs=None, label="fold 0", seed=None, **train):

@@ -4,11 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tiny_project
 from ostinato.errors import DataError
 from ostinato.training import stack
 from ostinato.training.logits import member_sources, read_member, write_logits
 from ostinato.training.network import fit_network as real_fit
 from ostinato.training.predict import run_network as real_run
+
+
+@pytest.fixture
+def opened(tmp_path):
+    return tiny_project.opened(tmp_path / "project")
 
 
 @pytest.fixture

@@ -43,4 +43,5 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     state, done = _candidate.resumable(paths, "train", settings, params.compute.threads, *opened.files)
     log = paths.state / "dvclive" / settings.name if (paths.root / ".dvc").is_dir() else None
     fit.fit(settings, opened.labelled, opened.sources, opened.inputs, out, state=state, log=log)
-    done()
+    if fit.is_first():
+        done()

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from lightning.pytorch.utilities import rank_zero_only
 
 from ostinato.files import replacing
 from ostinato.training.artefact import Artefact, Fold, Input, empty, onnx_file, save, save_weights, weights_file
@@ -57,12 +58,19 @@ def fit(
         epochs={str(k): f.epochs for k, f in fits.items()},
         n_parameters=sum(p.numel() for p in network.parameters()),
     )
+    if not is_first():
+        return artefact
     empty(folder)
     for fold, fitted in fits.items():
         save_weights(weights_file(folder, fold), fitted.weights)
     _write_curves(folder / "curves.csv", fits)
     save(folder, artefact)
     return artefact
+
+
+def is_first() -> bool:
+    """Say whether this process is the one that writes, where several devices train together."""
+    return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def _fit_all(

@@ -7,7 +7,7 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.training.artefact import Fold
-from ostinato.training.settings import Settings, derive
+from ostinato.training.settings import ALONE, Settings, derive
 from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
 
@@ -54,7 +54,7 @@ def objective(
         from ostinato.training.callbacks import Report
         from ostinato.training.network import fit_network
 
-        chosen = settings.having(choice)
+        chosen = settings.having(choice).having(ALONE)
         epochs = min(max_epochs or chosen.train.max_epochs, chosen.train.max_epochs)
         fitted = fit_network(
             chosen, labelled, sources[fold], train, validation, label=LABEL, epochs=epochs, callbacks=[Report(trial)]

@@ -29,6 +29,8 @@ CODE = (
     "store.py",
     "task.py",
 )
+ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
+"""One device: what trials and inner fits take."""
 WIDTH_OF_SEED = 2**63
 
 

@@ -8,7 +8,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from ostinato.errors import DataError
 from ostinato.training.network import build, fit_network
 from ostinato.training.predict import run_network
-from ostinato.training.settings import Settings, derive
+from ostinato.training.settings import ALONE, Settings, derive
 from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
 
@@ -46,7 +46,7 @@ def out_of_fold(
     np.ndarray [shape=(n_train, n_classes), dtype=float32]
         In the order of the fold's training tracks.
     """
-    train = labelled.folds[fold]["train"]
+    settings, train = settings.having(ALONE), labelled.folds[fold]["train"]
     logits = np.zeros((len(train), len(labelled.task.classes)), np.float32)
     for number, held in enumerate(inner_parts(labelled, train, parts, derive(settings.seed, "inner", fold))):
         label = f"fold {fold} part {number}"
