@@ -108,11 +108,15 @@ def test_curves_have_a_row_for_each_epoch(folded):
     assert not curves.query("fold != 'final'").isna().any().any()
 
 
-def test_tuned_files_name_departures_value_and_trials(folded):
-    paths, _ = folded
-    for name in ALL:
-        assert set(read_json(paths.tuned(name))) == {"network", "train", "value", "n_trials"}
-        assert read_json(paths.tuned(name))["n_trials"] == 2
+@pytest.mark.parametrize(("folds", "n_trials"), [(0, 2), (3, 0)])
+def test_a_holdout_is_searched_and_folds_are_not(tmp_path, folds, n_trials):
+    """A fold's validation tracks are other folds' test tracks: a search would see what it is judged on."""
+    paths, params = tiny_project.make(tmp_path / "project", folds=folds), tiny_project.settings()
+    for name in ("tiny_mel", "svm_mel"):
+        tune.run(paths, params, name)
+        tuned = read_json(paths.tuned(name))
+        assert set(tuned) == {"network", "train", "value", "n_trials"}
+        assert tuned["n_trials"] == n_trials
 
 
 def test_the_same_command_writes_the_same_bytes(tmp_path):

@@ -1,8 +1,14 @@
-"""Search a candidate's settings, on training and validation tracks of the first fold alone."""
+"""Search a candidate's settings, on training and validation tracks of a holdout alone.
+
+With k folds a validation track is another fold's test track, so that a search would
+see what it is judged on: the defaults are kept.
+"""
 
 import multiprocessing
 import os
 from typing import Any
+
+import pandas as pd
 
 from ostinato.errors import OstinatoError
 from ostinato.files import write_json
@@ -14,7 +20,7 @@ STAGE = "tune"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write ``models/tuned/<name>.json``: the departures that did best, or none if there are no trials.
+    """Write ``models/tuned/<name>.json``: the departures that did best, or none without trials or with k folds.
 
     Parameters
     ----------
@@ -30,7 +36,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     n_trials = trials(params, settings.name)
     if reason := _candidate.lacks(paths, settings):
         write_json(out, {"skipped": reason})
-    elif n_trials == 0:
+    elif n_trials == 0 or pd.read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
         write_json(out, {"network": {}, "train": {}, "value": None, "n_trials": 0})
     else:
         write_json(out, _search(paths, params, settings, n_trials))

@@ -168,12 +168,10 @@ def masked(x: Tensor) -> Tensor:
     ----------
     D. S. Park et al., "SpecAugment", Interspeech 2019.
     """
+    from torchaudio.functional import mask_along_axis_iid
+
     for axis in (2, 3):
-        size, shape = x.shape[axis], [len(x), 1, 1, 1]
-        width = torch.rand(shape, device=x.device) * (size // MASKED + 1)
-        start = torch.rand(shape, device=x.device) * (size - width.floor() + 1)
-        place = torch.arange(size, device=x.device).view([1, 1, -1, 1] if axis == 2 else [1, 1, 1, -1])
-        x = x.masked_fill((place >= start.floor()) & (place < start.floor() + width.floor()), 0)
+        x = mask_along_axis_iid(x, x.shape[axis] // MASKED, mask_value=0.0, axis=axis)
     return x
 
 
