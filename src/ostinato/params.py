@@ -84,6 +84,9 @@ class Train(Section):
     optimizer: str = "adam"
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
+    batch_norm_momentum: float | None = Field(
+        None, gt=0, le=1, description="share of a batch in the running statistics; null: the network's own"
+    )
     chunk_frames: int = Field(129, ge=1)
     chunks_per_track: int = Field(1, ge=1)
     normalise: Literal["frame", "track", "train", "none"] = "frame"

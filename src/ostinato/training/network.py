@@ -86,6 +86,10 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
         network = kind(inputs, n_classes, **settings.network)
     except (OstinatoError, TypeError, ValueError) as error:
         raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
+    if settings.train.batch_norm_momentum is not None:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
+                module.momentum = settings.train.batch_norm_momentum
     return network
 
 
