@@ -90,7 +90,7 @@ def split_of(group: int, fold: int, folds: int) -> str:
 def write_cache(folder: Path, ids: list[str], rows: list[np.ndarray]) -> None:
     """Write one kind of the cache."""
     start = np.cumsum([0, *map(len, rows)])
-    store.write_rows(store.shard_file(folder, 0), rows)
+    store.write_rows(store.shard_file(folder, 0), rows, int(start[-1]))
     store.write_index(folder, [store.Entry(i, t, "h", 0, int(start[i]), len(rows[i])) for i, t in enumerate(ids)])
     store.write_meta(folder, {"kind": "mel", "parameters": {"sample_rate": 22050}, "tail": [BINS]})
 

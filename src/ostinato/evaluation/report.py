@@ -278,7 +278,7 @@ def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
 
 def _bars(table: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, Any]]:
     """Give each class's tracks per split, and their share of the largest class."""
-    table = table.reindex(classes, fill_value=0).reindex(columns=["train", "validation", "test"], fill_value=0)
+    table = table.reindex(list(classes), fill_value=0).reindex(columns=["train", "validation", "test"], fill_value=0)
     largest = max(int(table.sum(axis=1).max()), 1) if len(table) else 1
     return [
         {"name": name, "total": int(row.sum()), "parts": [(s, int(n), 100 * n / largest) for s, n in row.items()]}

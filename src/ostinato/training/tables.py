@@ -57,14 +57,16 @@ def labelled(task: Task, tracks: pd.DataFrame, splits: pd.DataFrame) -> Labelled
     known = tracks[tracks["track_id"].isin(splits["track_id"])].sort_values("track_id")
     target = task.target(known)
     if task.kind == "single":
-        known, target = known[target.any(axis=1)], target[target.any(axis=1)]
+        has = np.flatnonzero(target.any(axis=1))
+        known, target = known.iloc[has], target[has]
     ids = known["track_id"].to_numpy(object)
     position = {track_id: i for i, track_id in enumerate(ids)}
     groups = splits.drop_duplicates("track_id").set_index("track_id")["group"].reindex(ids).astype(str).to_numpy(object)
     folds: dict[int, dict[str, np.ndarray]] = {}
-    for fold, rows in splits.groupby("fold", sort=True):
-        folds[int(fold)] = {split: _positions(rows, split, position) for split in ("train", "validation", "test")}
-        if not len(folds[int(fold)]["train"]):
+    for fold in sorted(splits["fold"].unique().tolist()):
+        rows = splits[splits["fold"] == fold]
+        folds[fold] = {split: _positions(rows, split, position) for split in ("train", "validation", "test")}
+        if not len(folds[fold]["train"]):
             raise DataError(
                 f"fold {fold} has no training track with a {task.name}; lower split.validation and split.test"
             )
