@@ -43,7 +43,7 @@ lint: environment ## ruff, mypy, import-linter
 	lint-imports
 
 test: lint ## lint, then all tests but the slow ones, with coverage
-	@pytest --cov --cov-report=term:skip-covered
+	@OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered
 
 test-slow: environment ## the slow tests
 	@pytest -m slow

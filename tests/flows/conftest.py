@@ -1,12 +1,12 @@
 """A project of toy stages under the real DVC and the real Prefect."""
 
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from toy_commands import shell
 
 from ostinato import graph
 
@@ -106,19 +106,6 @@ PARAMS = {
     "gate": {"genre": {"f1_micro": {"min": 0.2}}},
     "flows": {"retries": 1, "retry_delay_seconds": 0},
 }
-
-
-def shell(project: Path, *command: str) -> str:
-    """Run a command that must succeed; give what it printed."""
-    run = subprocess.run(command, cwd=project, env=graph.environment(), capture_output=True, text=True)
-    assert run.returncode == 0, run.stderr + run.stdout
-    return run.stdout.strip()
-
-
-def turn(project: Path, section: str, value: object) -> None:
-    """Change a section of params.yaml."""
-    path = project / "params.yaml"
-    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), section: value}))
 
 
 @pytest.fixture(scope="session")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from prefect.logging import disable_run_logger
+from toy_commands import shell, turn
 
 from _publish import push_branch, push_data
-from conftest import shell, turn  # type: ignore[import-not-found]
 from ostinato import graph
 from ostinato.errors import OstinatoError
 

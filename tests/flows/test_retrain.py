@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
+from toy_commands import turn
 
-from conftest import turn  # type: ignore[import-not-found]
 from retrain import retrain
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_server")]

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 
 import pytest
+from toy_commands import turn
 
-from conftest import turn  # type: ignore[import-not-found]
 from ostinato import graph
 from ostinato.params import Flows
 from serve import deployments
