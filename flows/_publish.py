@@ -16,7 +16,8 @@ from prefect.cache_policies import NO_CACHE
 from _dvc import stream
 from ostinato import graph
 from ostinato.errors import OstinatoError
-from ostinato.params import Flows
+from ostinato.params import Dataset, Flows
+from ostinato.paths import Paths
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +25,19 @@ R = TypeVar("R")
 WRITTEN = ("dvc.lock", "data", "models")
 MESSAGE = "Keep the lock file and figures of a retraining run"
 _ELSEWHERE = [f":(exclude){path}" for path in WRITTEN]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def track(project: Path, dataset: Dataset) -> None:
+    """Let DVC keep what no stage writes: what is in service and, by ``dataset.track``, the audio."""
+    paths = Paths(project)
+    audio = Path(dataset.path) if dataset.path else paths.raw(dataset.name)
+    found = [folder for folder in (paths.releases, *[audio] * dataset.track) if folder.is_dir()]
+    if not found:
+        return
+    status, tail = stream(graph.dvc("add", "--quiet", *map(str, found)), project)
+    if status:
+        raise OstinatoError(f"dvc add: {tail[-1] if tail else status}")
 
 
 def publish(project: Path, flows: Flows) -> None:
@@ -70,9 +84,7 @@ def push_branch(project: Path, branch: str) -> str:
         commit = base
     else:
         options = [word for parent in parents for word in ("-p", parent)]
-        commit = _git(
-            project, "commit-tree", tree, *options, "-m", "Keep the lock file and figures of a retraining run"
-        )
+        commit = _git(project, "commit-tree", tree, *options, "-m", MESSAGE)
     if commit != tip:
         _git(project, "push", "origin", f"{commit}:refs/heads/{branch}")
     return commit

@@ -13,7 +13,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.states import Failed, State
 
 from _dvc import main, reproduce, stream
-from _publish import publish
+from _publish import publish, track
 from _results import show_metrics, show_verdict
 from ostinato import params
 from ostinato.errors import OstinatoError
@@ -47,6 +47,7 @@ def retrain(project: Path = Path(), target: str | None = None) -> State:
     show_metrics(project, settings)
     rejected = release(project)
     show_verdict(project)
+    track(project, settings.dataset)
     publish(project, settings.flows)
     if rejected:
         return Failed(name="Rejected", message=rejected)

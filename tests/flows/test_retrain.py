@@ -22,6 +22,7 @@ def test_first_run_retrains_second_does_nothing_and_a_high_gate_rejects(
     assert first.message == "ingest, train@a, train@b, gate changed"
     released = toy / "models" / "released" / "genre"
     assert released.read_text() == "a"
+    assert (toy / "models" / "released.dvc").is_file()
 
     before = {path: path.stat().st_mtime_ns for path in (toy / "models").rglob("*")}
     second = retrain(toy, return_state=True)
