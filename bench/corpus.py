@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("data/raw/synthetic"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--networks", nargs="*", default=["time", "simple", "freq"])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--folds", type=int, default=3, choices=(1, 2, 3), help="how many of the three are measured")
     parser.add_argument("--difficulty", type=float, default=synthetic.Options().difficulty)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
