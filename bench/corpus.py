@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from torch.nn import functional
 from torch.optim.swa_utils import update_bn
+from tqdm import tqdm
 
 from ostinato.chunks import normalise, starts, take
 from ostinato.datasets import synthetic
@@ -117,7 +118,7 @@ def trained(name: str, mels: list[np.ndarray], genre: np.ndarray, epochs: int, s
     optimiser = torch.optim.Adam(network.parameters(), 1e-3)
     steps = epochs * (2 * len(mels) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=steps + 1)
-    for _ in range(epochs):
+    for _ in tqdm(range(epochs), desc=name):
         for x, batch in batches(mels, rng):
             loss = functional.cross_entropy(network(x), torch.from_numpy(genre[batch]).long())
             optimiser.zero_grad()
@@ -175,7 +176,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("data/raw/synthetic"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
     parser.add_argument("--networks", nargs="*", default=["time", "simple", "freq"])
-    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--epochs", type=int, default=8)
     parser.add_argument("--folds", type=int, default=3, choices=(1, 2, 3), help="how many of the three are measured")
     parser.add_argument("--difficulty", type=float, default=synthetic.Options().difficulty)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))

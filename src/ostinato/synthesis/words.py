@@ -47,7 +47,8 @@ def vocabulary(rng: np.random.Generator, n: int) -> list[str]:
     -------
     list of str [length=n]
     """
-    return ["".join(rng.choice(SYLLABLES, int(rng.integers(1, 4)))) for _ in range(n)]
+    lengths = rng.integers(1, 4, n)
+    return ["".join(SYLLABLES[i] for i in rng.integers(0, len(SYLLABLES), k)) for k in lengths]
 
 
 def lyrics(rng: np.random.Generator, own: list[str], shared: list[str]) -> str:
