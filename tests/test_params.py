@@ -35,6 +35,10 @@ def test_the_projects_own_file_is_sound():
         ({"members": {"x.y": {"of": "x", "member": "y"}}}, "there is no stack 'x'"),
         ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be called x\.y"),
         (
+            {"candidates": {"a": {"architecture": "time", "feature": "cqt", "task": "genre"}}},
+            r"candidates\.a: reads 'cqt', which features\.kinds lacks; add `cqt: {}`",
+        ),
+        (
             {
                 "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
                 "estimators": {"a": {"estimator": "majority", "feature": "mel", "task": "genre"}},

@@ -295,12 +295,19 @@ def _readable(error: ValidationError) -> str:
 
 
 def _check_names(params: Params, path: Path) -> None:
-    """Refuse a name used twice and a member that is not there."""
+    """Refuse a name used twice, and a feature or member that is not there."""
     groups = (params.candidates, params.estimators, params.stacked)
     names = [name for group in groups for name in group]
     for name in names:
         if names.count(name) > 1:
             raise ParamsError(f"{path}: {name!r} names two candidates; rename one")
+    for group, entries in (("candidates", params.candidates), ("estimators", params.estimators)):
+        for name, entry in entries.items():
+            if entry.feature not in params.features.kinds:
+                raise ParamsError(
+                    f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
+                    f"add `{entry.feature}: {{}}` there"
+                )
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")

@@ -29,11 +29,11 @@ def killed(tmp_path_factory):
     """Start both stages at once, each on a copy of one project, and let them be killed."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("killed")
-    made = tiny_project.make(root / "original", folds=3)
-    made.tuned("tiny_mel").parent.mkdir(parents=True)
-    made.tuned("tiny_mel").write_text(DEFAULTS)
     runs = {}
     for stage in KILLED_AT:
+        made = tiny_project.make(root / stage, folds=3 if stage == "train" else 0)
+        made.tuned("tiny_mel").parent.mkdir(parents=True)
+        made.tuned("tiny_mel").write_text(DEFAULTS)
         for copy in ("alone", stage):
             shutil.copytree(made.root, root / f"{stage}-{copy}")
         command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(KILLED_AT[stage])]

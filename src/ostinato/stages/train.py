@@ -1,5 +1,7 @@
 """Fit a candidate on every fold, and once more for export."""
 
+import subprocess
+from pathlib import Path
 from typing import Any
 
 from ostinato.files import read_json, write_json
@@ -41,7 +43,15 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         fit.fit_estimator(settings, opened.labelled, x, opened.inputs, out)
         return
     state, done = _candidate.resumable(paths, "train", settings, params.compute.threads, *opened.files)
-    log = paths.state / "dvclive" / settings.name if (paths.root / ".dvc").is_dir() else None
+    log = paths.state / "dvclive" / settings.name if can_log(paths.root) else None
     fit.fit(settings, opened.labelled, opened.sources, opened.inputs, out, state=state, log=log)
     if fit.is_first():
         done()
+
+
+def can_log(root: Path) -> bool:
+    """Say whether DVCLive can: it makes a DVC project where there is none, and fails before the first commit."""
+    if not (root / ".dvc").is_dir():
+        return False
+    asked = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, capture_output=True)
+    return asked.returncode == 0
