@@ -17,6 +17,7 @@ from ostinato.files import held
 from ostinato.paths import Paths
 
 PROJECT = Path(__file__).parents[1]
+STAGES_OF_A_NETWORK = ("tune", "train", "infer", "export")
 TINY = {
     "seed": 7,
     "compute": {"workers": 2, "threads": 1},
@@ -126,7 +127,7 @@ def test_editing_one_network_touches_its_branch_alone(project):
     finally:
         path.write_text(text)
     touched = {stage for stage in status if stage != "ingest"}
-    assert touched == {f"{stage}@{name}" for stage in ("tune", "train", "infer") for name in ("time_mel", "time_tags")}
+    assert touched == {f"{stage}@{name}" for stage in STAGES_OF_A_NETWORK for name in ("time_mel", "time_tags")}
 
 
 def test_release_predict_and_roll_back(project):
