@@ -66,8 +66,9 @@ def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypat
     assert "cache mel" in shown
 
 
-def test_a_run_that_fits_is_let_go(paths):
+def test_a_run_that_fits_is_let_go(paths, capsys):
     plan.command(paths, params(mfcc={}))
+    assert "cache mfcc" in capsys.readouterr().out
 
 
 def test_broken_clips_are_passed_over_unless_all_are(tmp_path, rng):
