@@ -8,6 +8,7 @@ the test clips shuffled; and how far distance in style agrees with distance in s
 
 import argparse
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -151,6 +152,7 @@ def network_figures(name: str, clips: list[dict], genre: np.ndarray, who: np.nda
         network = trained(name, [clips[i]["mel"] for i in train], genre[train], args.epochs, 0)
         for kind, hits in right.items():
             hits.append(guesses(network, [clips[i][kind] for i in test]) == genre[test])
+            tqdm.write(f"{name} on {kind}: {hits[-1].mean():.3f} of {len(test)} clips", file=sys.stderr)
     of = {kind: float(np.concatenate(hits).mean()) for kind, hits in right.items()}
     return {name: of["mel"], f"{name}, beats shuffled": of["shuffled"]}
 
