@@ -1,6 +1,7 @@
 """tune, train, infer and member by name, for every fitter."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -224,6 +225,15 @@ def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_
 def test_several_workers_share_a_study(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     tune.run(paths, tiny_project.settings(tune={"n_trials": 4, "workers": 2}), "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("OSTINATO_POSTGRES" not in os.environ, reason="OSTINATO_POSTGRES names no database to use")
+def test_several_workers_share_a_postgresql_database(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    tuned = {"n_trials": 4, "workers": 2, "storage": os.environ["OSTINATO_POSTGRES"]}
+    tune.run(paths, tiny_project.settings(tune=tuned), "svm_mel")
     assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
 
 
