@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import graphs, networks
 
 NAMES = registry.names("ostinato.architectures")
 INPUTS = {
@@ -146,8 +147,8 @@ def test_two_inputs_are_refused(name):
 def test_the_onnx_file_gives_what_torch_gives(name):
     network = settled(make(name), batch(name, 8))
     inputs = INPUTS.get(name, DEFAULT)
-    content = export.annotate(export.convert(network, inputs, opset=18), {})
+    content = graphs.annotate(networks.convert(network, inputs, opset=18), {})
     assert network(batch(name, 8)).std() > 0.01
-    assert export.parity(content, network, inputs) < 1e-5
-    frames = export.session(content).get_inputs()[0].shape[3]
+    assert networks.parity(content, network, inputs) < 1e-5
+    frames = graphs.session(content).get_inputs()[0].shape[3]
     assert isinstance(frames, str) == (network.length == "free")

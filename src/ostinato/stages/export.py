@@ -8,8 +8,9 @@ from typing import Any
 
 import onnx
 
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import cost, estimators, graphs, networks
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.stack import Stack
@@ -68,20 +69,20 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
     shapes = artefact.shapes
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
-        networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(networks, network, artefact.labelling.kind).eval()
+        inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
+        network = Stack(inside, network, artefact.labelling.kind).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = export.convert(network, shapes, opset=opset)
-    content = export.annotate(model, metadata)
-    return content, export.parity(content, network, shapes), export.multiply_adds(model, shapes)
+    model = networks.convert(network, shapes, opset=opset)
+    content = graphs.annotate(model, metadata)
+    return content, networks.parity(content, network, shapes), cost.multiply_adds(model, shapes)
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
     task, feature = artefact.labelling, next(iter(artefact.inputs))
-    model = export.convert_estimator(fitted, task.kind, feature)
-    content = export.annotate(model, metadata)
-    return content, export.parity_estimator(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
+    model = estimators.convert(fitted, task.kind, feature)
+    content = graphs.annotate(model, metadata)
+    return content, estimators.parity(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
 
 
 def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
