@@ -119,6 +119,27 @@ class Stacking(Section):
     in_sample: bool = False
 
 
+class Phase(Section):
+    """One phase of the artist space's training."""
+
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="artists, each with all its relations")
+    patience: int = Field(ge=1, description="epochs without a lower training loss")
+
+
+class Artists(Section):
+    """The artist space; the phases are the paper's."""
+
+    dimension: int = Field(800, ge=2)
+    max_epochs: int = Field(1000, ge=1, description="of each phase")
+    phases: list[Phase] = [
+        Phase(lr=1e-3, batch_size=32, patience=1),
+        Phase(lr=5e-4, batch_size=16, patience=1),
+        Phase(lr=1e-5, batch_size=1, patience=2),
+    ]
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations kept back to measure link prediction")
+
+
 class Candidate(Section):
     """A network: architecture x feature x task."""
 
@@ -220,6 +241,7 @@ class Params(Section):
     train: Train = Train()
     tune: Tune = Tune()
     stacking: Stacking = Stacking()
+    artists: Artists = Artists()
     candidates: dict[str, Candidate] = {}
     estimators: dict[str, Estimator] = {}
     stacked: dict[str, Stacked] = {}

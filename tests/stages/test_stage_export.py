@@ -79,9 +79,11 @@ def test_an_accepted_network_becomes_a_file(paths, params):
     stage.run(paths, params, "simple_mfcc")
     result, metadata = (read_json(paths.onnx("simple_mfcc") / f"{f}.json") for f in ("export", "model"))
     content = (paths.onnx("simple_mfcc") / "network.onnx").read_bytes()
-    assert files(paths, "simple_mfcc") == ["export.json", "model.json", "network.onnx"]
+    assert files(paths, "simple_mfcc") == ["export.json", "model.json", "network.onnx", "tagger.onnx"]
     assert (result["accepted"], result["reasons"], result["bytes"]) == (True, [], len(content))
     assert result["parity"] < 1e-5
+    assert result["tagger"]["parity"] < 1e-4
+    assert result["tagger"]["bytes"] == (paths.onnx("simple_mfcc") / "tagger.onnx").stat().st_size
     assert result["multiply_adds"] > 100_000
     assert json.loads(graphs.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
     assert metadata["inputs"] == {"mfcc": {**MAP, "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}}

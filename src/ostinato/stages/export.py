@@ -1,4 +1,4 @@
-"""export: a candidate's final weights -> models/onnx/<candidate>, the network itself only if the gate accepted it."""
+"""export: a candidate's final weights -> models/onnx/<candidate>, the files themselves only if the gate accepted it."""
 
 import hashlib
 import importlib.util
@@ -10,9 +10,10 @@ import onnx
 
 from ostinato import registry
 from ostinato.errors import OstinatoError
-from ostinato.export import cost, estimators, graphs, networks
+from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
+from ostinato.runtime.session import Released
 from ostinato.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
@@ -62,7 +63,20 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
     with replacing(folder / "network.onnx") as partial:
         partial.write_bytes(content)
     write_json(folder / "model.json", metadata)
-    return result
+    return result | {"tagger": _tagger(folder, params.export, content, metadata)}
+
+
+def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write tagger.onnx if features can be put into a graph and it agrees with `ostinato predict`."""
+    if reason := tagger.obstacle(metadata, rules.opset):
+        return {"skipped": reason}
+    content = graphs.annotate(tagger.convert(onnx.load_from_string(network), metadata), tagger.describe(metadata))
+    parity = tagger.parity(content, Released(folder, threads=1))
+    if not parity <= rules.parity:
+        return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
+    with replacing(folder / "tagger.onnx") as partial:
+        partial.write_bytes(content)
+    return {"parity": parity, "bytes": len(content)}
 
 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
