@@ -2,7 +2,7 @@
 
 from ostinato.export._build import Builder
 from ostinato.export.twins._mel import mel_decibels
-from ostinato.features.mfcc import _cosines
+from ostinato.features._mel import cosines
 
 
 def graph(
@@ -22,4 +22,4 @@ def graph(
     mel = mel_decibels(
         op, y, sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
-    return str(op.MatMul(mel, _cosines(n_mels)[:, n_dropped:n_mfcc].copy()))
+    return str(op.MatMul(mel, cosines(n_mels)[:, n_dropped:n_mfcc].copy()))
