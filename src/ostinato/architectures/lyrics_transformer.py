@@ -100,7 +100,7 @@ class Network(Reader):
         ids = numbers(x, self.words.num_embeddings)
         there = F.pad(ids != 0, (1, 0), value=True)
         words = self.words(ids) + positions(ids.shape[1], self.words.embedding_dim, x).to(self.first.dtype)
-        states = torch.cat([self.first.expand(len(ids), 1, -1), words], 1)
+        states = torch.cat([self.first.expand(ids.shape[0], 1, -1), words], 1)
         for layer in self.layers:
             states = layer(states, there)
         return self.norm(states[:, 0])

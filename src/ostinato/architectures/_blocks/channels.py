@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import INITIAL, Conv, Initial, MaxPool, Reader, Shape, initialise, single, word
+from ostinato.architectures._blocks.recurrent import LSTM
 from ostinato.errors import OstinatoError
 
 CHUNK = 80
@@ -137,7 +138,7 @@ class MultiChannel(Reader):
         self.channels = nn.ModuleList(Channel(kind, bins, self.chunk) for kind in channels)
         widths = tuple(cast(Channel, c).width for c in self.channels) or (bins * self.chunk,)
         self.fuse = fusion(widths) if fusion else Concatenated(widths, dense, dropout)
-        self.recurrent = nn.LSTM(self.fuse.width, units, batch_first=True) if units else None
+        self.recurrent = LSTM(self.fuse.width, units) if units else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(units or self.fuse.width, n_classes)
         initialise(self, cast(Initial, word(name, "initial", initial, INITIAL)))
@@ -167,7 +168,7 @@ class MultiChannel(Reader):
         n = x.shape[-1] // self.chunk
         chunks = x[..., : n * self.chunk].unflatten(-1, (n, self.chunk)).permute(0, 3, 1, 2, 4)
         vectors = self._vectors(chunks.flatten(0, 1)).unflatten(0, (x.shape[0], n))
-        return self.dropout(self.recurrent(vectors)[0][:, -1])
+        return self.dropout(self.recurrent(vectors)[:, -1])
 
     def _vectors(self, chunks: Tensor) -> Tensor:
         """Give (chunks, width) of (chunks, 1, bins, frames)."""
