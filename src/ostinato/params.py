@@ -110,6 +110,8 @@ class Train(Section):
     spec_augment: bool = False
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
+    weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
     precision: str = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
