@@ -9,7 +9,7 @@ and nothing of the machine that wrote them.
 import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
@@ -43,15 +43,27 @@ class Reading:
     Parameters
     ----------
     shape : tuple of int
-        Channels, bins and frames of a chunk.
+        Channels, bins and frames of a chunk; of words: 1, the number of ids, and tokens.
     free : bool
         Whether other numbers of frames are taken.
     min_frames : int
+    words : bool
+        Whether it is ids of words, (batch, tokens).
     """
 
     shape: Shape
     free: bool
     min_frames: int
+    words: bool = False
+
+    @property
+    def axis(self) -> int:
+        """Which axis of a batch the frames lie along."""
+        return 1 if self.words else 3
+
+    def sizes(self, batch: int, frames: int) -> tuple[int, ...]:
+        """Give the shape of a batch."""
+        return (batch, frames) if self.words else (batch, *self.shape[:2], frames)
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -74,14 +86,17 @@ class _Both(nn.Module):
         return self.head(embedding), embedding
 
 
-def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Reading]:
+def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> dict[str, Reading]:
     """Say how a network reads its inputs.
 
     Parameters
     ----------
     network : nn.Module
+        Its ``length`` and ``min_frames`` may be mappings where it reads several inputs.
     inputs : mapping of str to (channels, bins, frames)
         Of a `Stack` by member.
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -90,12 +105,16 @@ def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Readi
     readers: dict[str, Any] = dict.fromkeys(inputs, network)
     if isinstance(network, Stack):
         readers = dict(network.members.items())
-    return {
-        name: Reading(shape, readers[name].length == "free", readers[name].min_frames) for name, shape in inputs.items()
-    }
+    found = {}
+    for name, shape in inputs.items():
+        length, least = (_of(value, name) for value in (readers[name].length, readers[name].min_frames))
+        found[name] = Reading(shape, length == "free", least, name in words)
+    return found
 
 
-def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> onnx.ModelProto:
+def convert(
+    network: nn.Module, inputs: Mapping[str, Shape], *, opset: int, words: Collection[str] = ()
+) -> onnx.ModelProto:
     """Convert a network to ONNX; numbers of chunks stay free, and of frames where the network takes any.
 
     Parameters
@@ -106,12 +125,14 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     inputs : mapping of str to (channels, bins, frames)
         In the order the network takes them.
     opset : int
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
     onnx.ModelProto
     """
-    read = readings(network, inputs)
+    read = readings(network, inputs, words)
     batches = {name: f"{name}_chunks" if isinstance(network, Stack) else "batch" for name in inputs}
     axes = {name: torch.export.Dim(axis, min=1) for name, axis in batches.items()}
     if not isinstance(network, Stack):
@@ -119,7 +140,7 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     shapes: list[dict[int, Any]] = []
     for name, reading in read.items():
         frames = torch.export.Dim(f"{name}_frames", min=reading.min_frames, max=LONGEST)
-        shapes.append({0: axes[name], 3: frames} if reading.free else {0: axes[name]})
+        shapes.append({0: axes[name], reading.axis: frames} if reading.free else {0: axes[name]})
     examples = tuple(torch.from_numpy(x) for x in sample(read, BATCHES[0] + 1, 0).values())
     with _quiet():
         program = torch.onnx.export(
@@ -220,11 +241,15 @@ def sample(read: Mapping[str, Reading], batch: int, which: int) -> dict[str, np.
     Returns
     -------
     dict of str to np.ndarray [shape=(batch, channels, bins, frames), dtype=float32]
+        Ids of words are (batch, tokens), int64.
     """
     rng = np.random.default_rng((batch, which))
-    return {
-        name: rng.standard_normal((batch, *r.shape[:2], r.lengths[which]), dtype=np.float32) for name, r in read.items()
-    }
+
+    def draw(reading: Reading) -> np.ndarray:
+        sizes = reading.sizes(batch, reading.lengths[which])
+        return rng.integers(0, reading.shape[1], sizes) if reading.words else rng.standard_normal(sizes, np.float32)
+
+    return {name: draw(reading) for name, reading in read.items()}
 
 
 def run(content: bytes, inputs: Arrays) -> list[np.ndarray]:
@@ -251,7 +276,7 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
 
-def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> float:
+def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> float:
     """Compare an ONNX file with the network, at two batches and, where they are free, two lengths.
 
     Parameters
@@ -259,6 +284,8 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
     content : bytes
     network : nn.Module
     inputs : mapping of str to (channels, bins, frames)
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -266,7 +293,7 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
         The largest difference of a logit or a number of the embedding, as a share
         of the largest such number where that is over 1; infinite if one is NaN.
     """
-    read, both = readings(network, inputs), _Both(network).eval()
+    read, both = readings(network, inputs, words), _Both(network).eval()
 
     def original(arrays: Arrays) -> list[np.ndarray]:
         with torch.inference_mode():
@@ -306,13 +333,15 @@ def parity_estimator(content: bytes, estimator: bytes, name: str, logits: Callab
     return _largest_difference(content, original, trials)
 
 
-def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> int:
+def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> int:
     """Count the multiplications of one chunk of each input.
 
     Parameters
     ----------
     model : onnx.ModelProto
     inputs : mapping of str to (channels, bins, frames)
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -323,7 +352,8 @@ def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> int:
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in fixed.graph.input:
-        sizes = (1, *inputs[value.name])
+        shape = inputs[value.name]
+        sizes = (1, shape[2]) if value.name in words else (1, *shape)
         for axis, size in zip(value.type.tensor_type.shape.dim, sizes, strict=True):
             axis.dim_value = size
     del fixed.graph.value_info[:]
@@ -348,6 +378,11 @@ def _multiplications(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]
         steps, batch, _ = shapes[node.input[0]]
         return steps * batch * (prod(shapes[node.input[1]]) + prod(shapes[node.input[2]]))
     return 0
+
+
+def _of(value: Any, name: str) -> Any:
+    """Take an input's own value where a network gives several."""
+    return value[name] if isinstance(value, Mapping) else value
 
 
 def _largest_difference(

@@ -66,14 +66,15 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
+    words = [name for name, given in artefact.inputs.items() if given.source == "lyrics"]
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
         networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
         network = Stack(networks, network, artefact.labelling.kind).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = export.convert(network, shapes, opset=opset)
+    model = export.convert(network, shapes, opset=opset, words=words)
     content = export.annotate(model, metadata)
-    return content, export.parity(content, network, shapes), export.multiply_adds(model, shapes)
+    return content, export.parity(content, network, shapes, words), export.multiply_adds(model, shapes, words)
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
@@ -133,12 +134,14 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
 
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
-    """Describe the inputs, with mean and deviation where the training set's are used."""
+    """Describe the inputs, with what was fitted to the training set."""
     inputs = {name: given.model_dump(mode="json") for name, given in artefact.inputs.items()}
     for name, given in inputs.items():
-        owner = artefacts.load(paths.checkpoints(name)) if artefact.fitter == "stacked" else artefact
-        if given["normalise"] == "train":
-            given |= _only(owner.statistics["final"])
+        if artefact.fitter == "stacked":
+            of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
+            given |= next(iter(of_member.values()), {})
+        else:
+            given |= artefact.statistics.get("final", {}).get(name, {})
     return inputs
 
 
