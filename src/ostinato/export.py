@@ -149,7 +149,7 @@ def convert(
             dynamo=True,
             dynamic_shapes=(tuple(shapes),),
             input_names=list(inputs),
-            output_names=list(OUTPUTS),
+            output_names=[f"{KEY}_{name}" for name in OUTPUTS],
             opset_version=opset,
             external_data=False,
             verbose=False,
@@ -158,6 +158,7 @@ def convert(
         raise OstinatoError("the exporter of torch gave nothing; report this with the version of torch")
     model = program.model_proto
     _strip(model)
+    _name_outputs(model)
     return model
 
 
@@ -410,6 +411,17 @@ def _strip(model: onnx.ModelProto) -> None:
     for part in (*graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
         part.doc_string = ""
         del part.metadata_props[:]
+
+
+def _name_outputs(model: onnx.ModelProto) -> None:
+    """Call the outputs by our names; the exporter calls values after operators, and one of those is ``Embedding``."""
+    names = {f"{KEY}_{name}": name for name in OUTPUTS} | {name: f"{KEY}_inner_{name}" for name in OUTPUTS}
+    graph = model.graph
+    for node in graph.node:
+        for values in (node.input, node.output):
+            values[:] = [names.get(value, value) for value in values]
+    for named in (*graph.output, *graph.value_info, *graph.initializer):
+        named.name = names.get(named.name, named.name)
 
 
 @contextmanager
