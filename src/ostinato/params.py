@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ostinato.errors import ParamsError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
+JOIN = "+"
 
 
 class Section(BaseModel):
@@ -82,7 +83,11 @@ class Splitting(Section):
 
 
 class Features(Section):
-    """The feature cache; an entry of `kinds` lists a kind's departures from its signature."""
+    """The feature cache; an entry of `kinds` lists a kind's departures from its signature.
+
+    An entry with a key `kind` is that kind once more, under another name and with
+    other parameters; ``mel+cqt: {}`` lets one network read both.
+    """
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
@@ -104,6 +109,9 @@ class Train(Section):
     chunk_frames: int = Field(129, ge=1)
     chunks_per_track: int = Field(1, ge=1)
     normalise: Literal["frame", "track", "train", "none"] = "frame"
+    vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
+    tokens: int = Field(256, ge=1, description="words of a chunk of lyrics")
+    subsample: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
     monitor: str = "val_loss"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0)
@@ -270,6 +278,17 @@ class Params(Section):
     flows: Flows = Flows()
 
 
+def parts(feature: str) -> tuple[str, ...]:
+    """Name the kinds that a feature is made of, in the order a network reads them.
+
+    Examples
+    --------
+    >>> parts("mel+cqt"), parts("mel")
+    (('mel', 'cqt'), ('mel',))
+    """
+    return tuple(feature.split(JOIN))
+
+
 def load(path: Path) -> Params:
     """Read and check params.yaml.
 
@@ -346,6 +365,11 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
                     f"add `{entry.feature}: {{}}` there"
                 )
+    for name, departures in params.features.kinds.items():
+        _check_joint(name, departures, params.features.kinds, path)
+    for name, estimator in params.estimators.items():
+        if len(parts(estimator.feature)) > 1:
+            raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
@@ -353,3 +377,15 @@ def _check_names(params: Params, path: Path) -> None:
             raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
         if member.member not in params.candidates:
             raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
+
+
+def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
+    """Refuse a joint of kinds that are not there, occur twice, or are given parameters once more."""
+    joined = parts(name)
+    if len(joined) == 1:
+        return
+    absent = [part for part in joined if part not in kinds]
+    if absent:
+        raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
+    if len(set(joined)) < len(joined) or entry:
+        raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")

@@ -35,6 +35,8 @@ class Input:
         Of the training set.
     summary : bool
         Statistics over the track instead of chunks.
+    source : str
+        What of a track it is computed from.
     """
 
     feature: str
@@ -46,6 +48,7 @@ class Input:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     summary: bool = False
+    source: str = "audio"
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Input":
@@ -53,7 +56,7 @@ class Input:
         fitted: dict[str, Any] = {
             k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
         }
-        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
+        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
 
     def rows(self, context: Any) -> np.ndarray:
@@ -66,16 +69,29 @@ class Input:
         Returns
         -------
         np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+
+        Raises
+        ------
+        OstinatoError
+            If it is computed from something else than audio.
         """
+        if self.source != "audio":
+            raise OstinatoError(f"the released model reads {self.feature}, which a file of audio does not hold")
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
-    def batch(self, rows: np.ndarray) -> np.ndarray:
+    def n_chunks(self, rows: np.ndarray) -> int:
+        """Count the chunks that cover a track."""
+        return len(starts(len(rows), self.chunk_frames or len(rows)))
+
+    def batch(self, rows: np.ndarray, n_chunks: int | None = None) -> np.ndarray:
         """Make the network's input of a track's feature.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        n_chunks : int, optional
+            Where another input of the same network needs more.
 
         Returns
         -------
@@ -89,7 +105,7 @@ class Input:
         if self.normalise == "track":
             rows = normalise(rows.T, "track").T
         length = self.chunk_frames or len(rows)
-        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length)])
+        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length, n_chunks)])
         return (
             cut if self.normalise == "track" else normalise(cut, self.normalise, self.mean, self.std).astype(np.float32)
         )
@@ -177,14 +193,13 @@ class Released:
         -------
         Heard
         """
-        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
+        rows = {name: i.rows(context) for name, i in self.inputs.items()}
         if self.level == "track":
-            logits, embedding = self._run(feeds)
+            logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Heard(scores(logits[0], self.kind), embedding[0])
-        lengths = {len(feed) for feed in feeds.values()}
-        if len(lengths) != 1:
-            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
-        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
+        most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
+        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
+        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Heard(scores(pool(logits, self.kind), self.kind), embedding.mean(axis=0))
 
@@ -202,12 +217,14 @@ class Released:
         """Give one chunk of noise for each input."""
         rng = np.random.default_rng(0)
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
-        return {
-            name: rng.standard_normal(
-                (1, shapes[name][1]) if i.summary else (1, i.channels, i.bins, i.chunk_frames or 128), np.float32
-            )
-            for name, i in self.inputs.items()
-        }
+
+        def draw(name: str, given: Input) -> np.ndarray:
+            if given.source == "lyrics":
+                return rng.integers(0, given.bins, (1, given.chunk_frames or 1))
+            chunk = (1, given.channels, given.bins, given.chunk_frames or 128)
+            return rng.standard_normal((1, shapes[name][1]) if given.summary else chunk, np.float32)
+
+        return {name: draw(name, given) for name, given in self.inputs.items()}
 
 
 def latency_ratio(new: Path, old: Path) -> float:

@@ -9,6 +9,7 @@ from ostinato.evaluation import figures
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
+from ostinato.params import JOIN
 from ostinato.paths import Paths
 from ostinato.task import Task
 
@@ -76,10 +77,12 @@ def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, flo
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:
     """Say what was judged; a stack names the features of all its members."""
+    inputs = artefact["inputs"]
+    of_members = JOIN.join(sorted({given["feature"] for given in inputs.values()}))
     return {
         "task": artefact["task"],
         "architecture": artefact["architecture"],
-        "feature": "+".join(sorted({i["feature"] for i in artefact["inputs"].values()})),
+        "feature": of_members if artefact.get("members") else JOIN.join(artefact.get("reads") or inputs),
         "n_parameters": artefact.get("n_parameters"),
     }
 

@@ -62,7 +62,7 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
         read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.members)
         held = [set(table["track_id"]) for table in read]
     else:
-        held = [Store(paths.feature(described.feature)) for described in artefact.inputs.values()]
+        held = [Store(paths.feature(kind)) for kind in artefact.inputs]
     return splits[_candidate.present(splits["track_id"], *held)].reset_index(drop=True)
 
 
@@ -76,16 +76,15 @@ def _predict(
 
     folder, task = paths.checkpoints(artefact.name), artefact.labelling
     if artefact.fitter == "sklearn":
-        (described,) = artefact.inputs.values()
-        x = _candidate.summaries(paths, described.feature, track_ids)
+        (kind,) = artefact.inputs
+        x = _candidate.summaries(paths, kind, track_ids)
         return run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads)
     source: Source
     if artefact.fitter == "stacked":
         read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.members}
         source = Logits({m: ordered(t[t["fold"] == fold], track_ids) for m, t in read.items()})
     else:
-        (described,) = artefact.inputs.values()
-        opened = _candidate.features(paths, described, list(track_ids))
+        opened = _candidate.features(paths, artefact.inputs, list(track_ids))
         source = opened.restored(artefact.statistics.get(str(fold), {}))
     network = artefacts.network(folder, artefact, fold)
     return run_network(network, source, np.arange(len(track_ids)), task)

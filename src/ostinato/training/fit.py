@@ -152,6 +152,7 @@ def describe(settings: Settings, labelled: Labelled, inputs: Mapping[str, Input]
         task=settings.task,
         classes=labelled.task.classes,
         inputs=dict(inputs),
+        reads=tuple(inputs),
         network=dict(settings.network),
         members=settings.members,
         folds=tuple(labelled.folds),
