@@ -136,6 +136,18 @@ def predict(
 
 
 @app.command(rich_help_panel=USE)
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on; default: serve.host")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any that is free; default: serve.port")] = None,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
+    from ostinato.serving import run
+
+    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
+
+
+@app.command(rich_help_panel=USE)
 def release(
     rollback: Annotated[bool, typer.Option("--rollback", help="bring back what was in service before")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="replace a model that cannot be compared")] = False,

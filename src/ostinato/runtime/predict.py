@@ -4,14 +4,13 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
+from ostinato.runtime.answers import Answer, answers
 from ostinato.runtime.session import Released
-
-Answer = dict[str, Any]
 
 
 def predict(targets: Sequence[Path], models: Sequence[Released]) -> Iterator[Answer]:
@@ -33,7 +32,10 @@ def predict(targets: Sequence[Path], models: Sequence[Released]) -> Iterator[Ans
         if error:
             yield {"path": str(path), "error": error}
         else:
-            yield from _answers(path, models)
+            try:
+                yield from answers(path, models)
+            except OstinatoError as failure:
+                yield {"path": str(path), "error": str(failure).removeprefix(f"{path}: ")}
 
 
 def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -136,29 +138,6 @@ def run(
         else:
             print(_text(answer), file=err if "error" in answer else out, flush=True)
     return int(failed)
-
-
-def _answers(path: Path, models: Sequence[Released]) -> list[Answer]:
-    """Decode a file and ask every model; one failure fails the file."""
-    from ostinato import audio
-    from ostinato.features._shared import AudioContext
-
-    try:
-        context = AudioContext(*audio.load(path))
-        return [_answer(path, model, context) for model in models]
-    except OstinatoError as error:
-        return [{"path": str(path), "error": str(error).removeprefix(f"{path}: ")}]
-
-
-def _answer(path: Path, model: Released, context: Any) -> Answer:
-    track_scores = model.scores(context)
-    return {
-        "path": str(path),
-        "task": model.task,
-        "model": model.name,
-        "label": model.label(track_scores),
-        "scores": {c: round(float(s), 6) for c, s in zip(model.classes, track_scores, strict=True)},
-    }
 
 
 def _text(answer: Answer) -> str:

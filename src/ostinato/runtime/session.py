@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato import registry
+from ostinato import features, registry
 from ostinato.chunks import normalise, starts, take
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
@@ -55,6 +55,12 @@ class Input:
         }
         plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time from one frame to the next; None if the feature has no frames in time."""
+        given = features.parameters(self.feature, self.parameters, self.parameters["sample_rate"])
+        return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
 
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.
@@ -104,10 +110,19 @@ class Heard:
     scores : np.ndarray [shape=(n_classes,), dtype=float64]
     embedding : np.ndarray [shape=(width,), dtype=float32]
         The network's last hidden layer, its mean over chunks.
+    chunk_scores : np.ndarray [shape=(n_chunks, n_classes), dtype=float64], optional
+        Of each stretch of the track; None if the network hears the track as a whole.
+    starts : np.ndarray [shape=(n_chunks,), dtype=float64], optional
+        When each stretch begins, in seconds.
+    chunk_seconds : float, optional
+        How long a stretch is.
     """
 
     scores: np.ndarray
     embedding: np.ndarray
+    chunk_scores: np.ndarray | None = None
+    starts: np.ndarray | None = None
+    chunk_seconds: float | None = None
 
 
 class Released:
@@ -135,6 +150,7 @@ class Released:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        self.about: dict[str, Any] = about
         try:
             self.name, self.task, self.level = str(about["name"]), str(about["task"]), str(about["level"])
             self.kind: Kind = about["kind"]
@@ -177,7 +193,8 @@ class Released:
         -------
         Heard
         """
-        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
+        rows = {name: i.rows(context) for name, i in self.inputs.items()}
+        feeds = {name: i.batch(rows[name]) for name, i in self.inputs.items()}
         if self.level == "track":
             logits, embedding = self._run(feeds)
             return Heard(scores(logits[0], self.kind), embedding[0])
@@ -186,7 +203,15 @@ class Released:
             raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
         parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Heard(scores(pool(logits, self.kind), self.kind), embedding.mean(axis=0))
+        name, first = next(iter(self.inputs.items()))
+        length, frame = first.chunk_frames or len(rows[name]), first.frame_seconds
+        return Heard(
+            scores=scores(pool(logits, self.kind), self.kind),
+            embedding=embedding.mean(axis=0),
+            chunk_scores=scores(logits, self.kind),
+            starts=None if frame is None else starts(len(rows[name]), length) * frame,
+            chunk_seconds=None if frame is None else length * frame,
+        )
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
