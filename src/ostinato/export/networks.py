@@ -20,6 +20,7 @@ BATCHES = (2, 5)
 LONGER = 10
 SHORTEST = 7
 LONGEST = 2**20
+LAST = "_of_the_network"
 
 
 @dataclass(frozen=True)
@@ -33,18 +34,23 @@ class Reading:
     free : bool
         Whether other numbers of frames are taken.
     min_frames : int
+    chunk : int
+        Frames that the network reads at once, where it parts them itself.
     """
 
     shape: Shape
     free: bool
     min_frames: int
+    chunk: int = 1
 
     @property
     def lengths(self) -> tuple[int, int]:
         """Two numbers of frames to try, the first short and odd; equal if the length is fixed."""
-        short = max(self.min_frames, SHORTEST)
+        if not self.free:
+            return self.shape[2], self.shape[2]
+        short = max(self.min_frames, SHORTEST, 2 * self.chunk)
         short += 1 - short % 2
-        return (short, short + LONGER + 1) if self.free else (self.shape[2], self.shape[2])
+        return short, short + max(LONGER, self.chunk) + 1
 
 
 class _Both(nn.Module):
@@ -77,7 +83,8 @@ def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Readi
     if isinstance(network, Stack):
         readers = dict(network.members.items())
     return {
-        name: Reading(shape, readers[name].length == "free", readers[name].min_frames) for name, shape in inputs.items()
+        name: Reading(shape, reader.length == "free", reader.min_frames, getattr(reader, "chunk", 1))
+        for (name, shape), reader in zip(inputs.items(), readers.values(), strict=True)
     }
 
 
@@ -114,7 +121,7 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
             dynamo=True,
             dynamic_shapes=(tuple(shapes),),
             input_names=list(inputs),
-            output_names=list(OUTPUTS),
+            output_names=[f"{name}{LAST}" for name in OUTPUTS],
             opset_version=opset,
             external_data=False,
             verbose=False,
@@ -122,6 +129,7 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     if program is None:
         raise OstinatoError("the exporter of torch gave nothing; report this with the version of torch")
     model = program.model_proto
+    _name_outputs(model)
     _strip(model)
     return model
 
@@ -170,6 +178,17 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
 
     trials = [sample(read, batch, which) for batch in (1, *BATCHES) for which in (0, 1)]
     return largest_difference(content, original, trials)
+
+
+def _name_outputs(model: onnx.ModelProto) -> None:
+    """Call the outputs as they shall be called, and what the exporter called so something else."""
+    graph = model.graph
+    names = {f"{name}{LAST}": name for name in OUTPUTS} | {name: f"{name}{LAST}" for name in OUTPUTS}
+    for node in graph.node:
+        for ends in (node.input, node.output):
+            ends[:] = [names.get(end, end) for end in ends]
+    for value in (*graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        value.name = names.get(value.name, value.name)
 
 
 def _strip(model: onnx.ModelProto) -> None:

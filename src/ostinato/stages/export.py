@@ -20,10 +20,11 @@ from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
+BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".tokens"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
-    "lightning": ("ostinato.architectures._blocks", "ostinato.chunks"),
-    "stacked": ("ostinato.architectures._blocks", "ostinato.chunks", "ostinato.stack"),
+    "lightning": (*BLOCKS, "ostinato.chunks"),
+    "stacked": (*BLOCKS, "ostinato.chunks", "ostinato.stack"),
 }
 
 
