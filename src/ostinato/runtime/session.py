@@ -59,6 +59,8 @@ class Input:
     @property
     def frame_seconds(self) -> float | None:
         """Time from one frame to the next; None if the feature has no frames in time."""
+        if "sample_rate" not in self.parameters:
+            return None
         given = features.parameters(self.feature, self.parameters, self.parameters["sample_rate"])
         return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
 
