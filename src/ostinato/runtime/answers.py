@@ -33,7 +33,7 @@ def answers(
     Returns
     -------
     list of dict
-        ``{"path", "task", "model", "label", "scores"}`` per model.
+        ``{"path", "task", "model", "label", "unsure", "scores"}`` per model.
 
     Raises
     ------
@@ -44,12 +44,27 @@ def answers(
     return [_answer(path, model, model.hear(context), over_time, embedding) for model in models]
 
 
+def doubt(answer: Answer) -> float:
+    """Say how doubtful an answer is: 0 where one class, or each tag's yes or no, is certain; 1 where none is.
+
+    Examples
+    --------
+    >>> round(doubt({"label": "jazz", "scores": {"jazz": 0.7, "rock": 0.3}}), 6)
+    0.6
+    """
+    scores = sorted(answer["scores"].values())
+    if isinstance(answer["label"], str):
+        return float(1 - (scores[-1] - (scores[-2] if len(scores) > 1 else 0)))
+    return float(1 - 2 * np.mean(np.abs(np.array(scores) - 0.5)))
+
+
 def _answer(path: Path, model: Released, heard: Heard, over_time: bool, embedding: bool) -> Answer:
     said: Answer = {
         "path": str(path),
         "task": model.task,
         "model": model.name,
         "label": model.label(heard.scores),
+        "unsure": model.unsure(heard.scores),
         "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
     }
     if over_time and heard.chunk_scores is not None and heard.starts is not None:

@@ -16,6 +16,7 @@ from ostinato.scores import Kind, pool, scores
 
 BATCH = 32
 RUNS = 30
+UNSURE_BELOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -160,6 +161,7 @@ class Released:
             self.embedded = bool(about["dataset"]["embedded"])
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
+            self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
             )
@@ -220,6 +222,12 @@ class Released:
         if self.kind == "single":
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
+
+    def unsure(self, track_scores: np.ndarray) -> bool:
+        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        if self.kind == "single":
+            return bool(track_scores.max() < self.unsure_below)
+        return not (track_scores >= self.thresholds).any()
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Give logits and embedding of each chunk."""
