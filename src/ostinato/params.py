@@ -241,6 +241,17 @@ class Compare(Section):
     tolerance: float = Field(0.02, ge=0)
 
 
+class Serve(Section):
+    """Where the service listens, and what one request may cost."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
+    max_bytes: int = Field(50_000_000, gt=0)
+    max_seconds: float = Field(900.0, gt=0)
+    workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
+    waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
+
+
 class Flows(Section):
     """When the flows run and what they retry."""
 
@@ -275,6 +286,7 @@ class Params(Section):
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()
+    serve: Serve = Serve()
     flows: Flows = Flows()
 
 

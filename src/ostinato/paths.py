@@ -122,6 +122,11 @@ class Paths:
         return self.root / "models" / "onnx" / name
 
     @property
+    def catalog(self) -> Path:
+        """What may be recommended, with the network that places new tracks in it."""
+        return self.root / "models" / "catalog"
+
+    @property
     def verdict(self) -> Path:
         """What the last release decided."""
         return self.root / "models" / "verdict.json"
