@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 from ostinato.stack import Stack
 
 Shape: TypeAlias = tuple[int, int, int]
@@ -140,7 +140,7 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     return model
 
 
-def convert_estimator(content: bytes, kind: Literal["single", "multi"], name: str) -> onnx.ModelProto:
+def convert_estimator(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
     """Make a fitted estimator's graph give logits and embedding as networks do.
 
     Parameters

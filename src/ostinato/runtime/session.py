@@ -146,6 +146,36 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
+    def rows(self, context: Any) -> dict[str, np.ndarray]:
+        """Compute every input's feature of a track.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        return {name: i.rows(context) for name, i in self.inputs.items()}
+
+    def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+
+        Parameters
+        ----------
+        rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+            As `rows` gives, or read from the cache.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+        """
+        feeds = {n: i.batch(rows[n]) for n, i in self.inputs.items()}
+        if self.kind == "embedding":
+            return pool(self._over(feeds, "logits"), self.kind)
+        return self._over(feeds, "embedding").mean(axis=0)
+
     def scores(self, context: Any) -> np.ndarray:
         """Score one track.
 
@@ -158,14 +188,9 @@ class Released:
         -------
         np.ndarray [shape=(n_classes,), dtype=float64]
         """
-        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
-        if self.level == "track":
-            return scores(self._run(feeds)[0], self.kind)
-        lengths = {len(feed) for feed in feeds.values()}
-        if len(lengths) != 1:
-            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
-        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
-        return scores(pool(np.concatenate(parts), self.kind), self.kind)
+        rows = self.rows(context)
+        found = self._over({n: i.batch(rows[n]) for n, i in self.inputs.items()}, "logits")
+        return scores(found[0] if self.level == "track" else pool(found, self.kind), self.kind)
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -173,8 +198,18 @@ class Released:
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(self.session.run(["logits"], dict(feeds))[0])
+    def _over(self, feeds: Mapping[str, np.ndarray], output: str) -> np.ndarray:
+        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
+        if self.level == "track":
+            return self._run(feeds, output)
+        lengths = {len(feed) for feed in feeds.values()}
+        if len(lengths) != 1:
+            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
+        starts = range(0, lengths.pop(), BATCH)
+        return np.concatenate([self._run({n: f[s : s + BATCH] for n, f in feeds.items()}, output) for s in starts])
+
+    def _run(self, feeds: Mapping[str, np.ndarray], output: str = "logits") -> np.ndarray:
+        return np.asarray(self.session.run([output], dict(feeds))[0])
 
     def example(self) -> dict[str, np.ndarray]:
         """Give one chunk of noise for each input."""

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,9 +17,8 @@ from sklearn.base import ClassifierMixin
 from sklearn.dummy import DummyClassifier
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
-Kind: TypeAlias = Literal["single", "multi"]
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
 
