@@ -13,7 +13,7 @@ KINDS = registry.names("ostinato.features")
 Y = np.sin(np.arange(30000) / 20).astype(np.float32)
 
 
-def test_one_transform_serves_all_kinds(monkeypatch):
+def test_one_transform_serves_all_kinds_of_one_window(monkeypatch):
     frames, rfft = [], scipy.fft.rfft
 
     def counted(x, **keywords):
@@ -22,9 +22,16 @@ def test_one_transform_serves_all_kinds(monkeypatch):
 
     monkeypatch.setattr(_shared.scipy.fft, "rfft", counted)
     context = AudioContext(Y, 22050)
-    for kind in KINDS:
+    for kind in ("stft", "stft_halved", "mel", "mfcc", "cqt", "chroma"):
         registry.load("ostinato.features", kind).compute(context)
     assert sum(frames) == 1 + Y.size // 1024
+
+
+def test_what_is_left_out_counts_as_the_default():
+    context = AudioContext(Y, 22050)
+    first = context.once(_shared.power_spectrogram, n_fft=512, hop_length=256)
+    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, window="hann", pad="reflect") is first
+    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, pad="constant") is not first
 
 
 def test_what_differs_in_parameters_is_not_shared():
@@ -78,7 +85,7 @@ def test_unknown_parameters_and_kinds_are_named():
     ("edited", "changed"),
     [
         ("mel", {"mel"}),
-        ("_mel", {"mel", "mfcc"}),
+        ("_mel", {"mel", "mfcc", "mfcc13", "mel40", "mel96"}),
         ("_constant_q", {"cqt", "chroma"}),
         ("_shared", set(KINDS)),
     ],

@@ -9,6 +9,7 @@ import pytest
 
 import tiny_project
 from ostinato import artists as graphs
+from ostinato import store
 from ostinato.datasets import synthetic
 from ostinato.errors import CatalogError, GraphError, ParamsError
 from ostinato.files import read_json, write_json
@@ -47,6 +48,9 @@ def made(root, folds: int = 0) -> Paths:
         content_hash=[str(i) for i in range(len(tracks))],
         **about,
     ).to_parquet(paths.tracks)
+    store.write_meta(
+        paths.feature("mel"), {"kind": "mel", "parameters": {"sample_rate": 22050, "n_mels": 8}, "tail": [8]}
+    )
     write_json(paths.classes, read_json(paths.classes) | {"name": "holdout", "n_tracks": 36})
     return paths
 

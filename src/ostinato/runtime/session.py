@@ -95,6 +95,21 @@ class Input:
         )
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a released model makes of one track.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n_classes,), dtype=float64]
+    embedding : np.ndarray [shape=(width,), dtype=float32]
+        The network's last hidden layer, its mean over chunks.
+    """
+
+    scores: np.ndarray
+    embedding: np.ndarray
+
+
 class Released:
     """A folder of models/released/, ready to be asked.
 
@@ -171,13 +186,15 @@ class Released:
         -------
         np.ndarray [shape=(d,), dtype=float64]
         """
-        feeds = {n: i.batch(rows[n]) for n, i in self.inputs.items()}
-        if self.kind == "embedding":
-            return pool(self._over(feeds, "logits"), self.kind)
-        return self._over(feeds, "embedding").mean(axis=0)
+        heard = self._heard(rows)
+        return heard.scores if self.kind == "embedding" else heard.embedding
 
     def scores(self, context: Any) -> np.ndarray:
-        """Score one track.
+        """Score one track; see `hear`."""
+        return self.hear(context).scores
+
+    def hear(self, context: Any) -> Heard:
+        """Score one track and say where it lies among others.
 
         Parameters
         ----------
@@ -186,11 +203,9 @@ class Released:
 
         Returns
         -------
-        np.ndarray [shape=(n_classes,), dtype=float64]
+        Heard
         """
-        rows = self.rows(context)
-        found = self._over({n: i.batch(rows[n]) for n, i in self.inputs.items()}, "logits")
-        return scores(found[0] if self.level == "track" else pool(found, self.kind), self.kind)
+        return self._heard(self.rows(context))
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -198,18 +213,22 @@ class Released:
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
-    def _over(self, feeds: Mapping[str, np.ndarray], output: str) -> np.ndarray:
+    def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
         """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
+        feeds = {name: i.batch(rows[name]) for name, i in self.inputs.items()}
         if self.level == "track":
-            return self._run(feeds, output)
+            logits, embedding = self._run(feeds)
+            return Heard(scores(logits[0], self.kind), embedding[0])
         lengths = {len(feed) for feed in feeds.values()}
         if len(lengths) != 1:
             raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
-        starts = range(0, lengths.pop(), BATCH)
-        return np.concatenate([self._run({n: f[s : s + BATCH] for n, f in feeds.items()}, output) for s in starts])
+        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
+        logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Heard(scores(pool(logits, self.kind), self.kind), embedding.mean(axis=0))
 
-    def _run(self, feeds: Mapping[str, np.ndarray], output: str = "logits") -> np.ndarray:
-        return np.asarray(self.session.run([output], dict(feeds))[0])
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Give logits and embedding of each chunk."""
+        return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
 
     def example(self) -> dict[str, np.ndarray]:
         """Give one chunk of noise for each input."""

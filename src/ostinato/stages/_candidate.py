@@ -1,7 +1,8 @@
 """What tune, train, member and infer share: opening a candidate's inputs, or saying why it has none."""
 
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from ostinato.training.sources import Features, Source
 from ostinato.training.tables import Labelled, labelled
 
 META = "meta.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -66,13 +69,17 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
 def open_candidate(paths: Paths, settings: Settings) -> Opened:
     """Read a candidate's labels, splits and inputs.
 
+    Tracks that were never cached, since they could not be decoded, are passed over.
+
     Raises
     ------
     DataError
-        If tracks are absent from the cache, or a member of a stack has another task.
+        If no track is left, or a member of a stack has another task.
     """
     task = Task(settings.task, tuple(_classes(paths, settings.task)))
-    joined = labelled(task, tracks_of(paths, settings.task), pd.read_parquet(paths.splits))
+    splits = pd.read_parquet(paths.splits)
+    kept = splits[present(splits["track_id"], *_held(paths, settings))]
+    joined = labelled(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
     parts = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
@@ -98,6 +105,26 @@ def _classes(paths: Paths, task: str) -> list[str]:
     if COLUMNS.get(task) == "embedding":
         return [str(i) for i in range(read_json(paths.target(task) / "about.json")["dimension"])]
     return read_json(paths.classes).get(task) or []
+
+
+def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
+    """Say which tracks all of these hold; name those that are passed over.
+
+    Parameters
+    ----------
+    track_ids : Series of str
+    *held : container of str
+        Such as the cache of each kind that a candidate reads.
+
+    Returns
+    -------
+    Series of bool
+    """
+    here = track_ids.map(lambda track_id: all(track_id in holder for holder in held)).astype(bool)
+    absent = track_ids[~here].unique()
+    if len(absent):
+        log.warning("%d tracks are not in the cache and are passed over, such as %r", len(absent), absent[0])
+    return here
 
 
 def features(paths: Paths, described: Input, track_ids: list[str]) -> Features:
@@ -126,6 +153,14 @@ def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tup
 
     folder.mkdir(parents=True, exist_ok=True)
     return folder, done
+
+
+def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
+    """Open what a candidate reads, to ask which tracks it holds."""
+    if settings.feature is not None:
+        return [Store(paths.feature(settings.feature))]
+    files = [paths.members(settings.name) / f"{member}.parquet" for member in settings.members]
+    return [set(read_member(file)[0]["track_id"]) for file in files]
 
 
 def _plain(

@@ -34,8 +34,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     for file in ("network.onnx", "model.json"):
         shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
     network = Released(paths.catalog, threads=params.compute.threads)
-    tracks = _tracks(paths)
     stores = {name: Store(paths.feature(given.feature)) for name, given in network.inputs.items()}
+    tracks = _tracks(paths, list(stores.values()))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
@@ -63,8 +63,10 @@ def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
     return (max(best, key=lambda b: (b[0], -names.index(b[1])))[1] if best else None), reasons
 
 
-def _tracks(paths: Paths) -> pd.DataFrame:
-    kept = set(pd.read_parquet(paths.splits, columns=["track_id"])["track_id"])
+def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
+    """Read what is known of the tracks that all these caches hold."""
+    parted = pd.read_parquet(paths.splits, columns=["track_id"])["track_id"].unique()
+    kept = {track_id for track_id in parted if all(track_id in store for store in stores)}
     tracks = pd.read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
     return tracks[tracks["track_id"].isin(kept)]
 

@@ -21,21 +21,31 @@ TASK, SPACE = "artist_embedding", "space"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Judge all spaces that params.yaml names on the first fold, whose embeddings are of one network."""
+    """Judge all spaces that params.yaml names.
+
+    The first fold's embeddings are judged, since they are of one network, on the
+    tracks that all spaces hold.
+    """
     splits = pd.read_parquet(paths.splits)
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
     columns = ["track_id", "artist", "genre", "tags"]
     tracks = pd.read_parquet(paths.tracks, columns=columns).sort_values("track_id")
-    tracks = tracks[tracks["track_id"].isin(splits.index)].reset_index(drop=True)
+    kind = params.recommend.baseline
+    if kind in roster(params):
+        raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
+    store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)
+    held = [splits.index, store, *(vectors.index for vectors in read.values())]
+    tracks = tracks[[all(i in holder for holder in held) for i in tracks["track_id"]]].reset_index(drop=True)
     split = splits.reindex(tracks["track_id"]).to_numpy()
     related = _related(paths)
-    spaces, skipped = _spaces(paths, params, tracks["track_id"], split == "train")
+    spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in read.items()}
+    spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
     asked = questions(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
     found = judged(
         spaces,
         list(asked),
         popularity=_popularity(tracks, related, split == "test"),
-        baseline=params.recommend.baseline,
+        baseline=kind,
         k=params.recommend.k,
         n_resamples=params.evaluate.bootstrap,
         level=params.evaluate.level,
@@ -45,7 +55,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         paths.ranking,
         {
             "k": params.recommend.k,
-            "baseline": params.recommend.baseline,
+            "baseline": kind,
             "spaces": found,
             "skipped": skipped,
             "gate": _gate(found, [n for n in roster(params) if n in spaces], params.gate),
@@ -73,20 +83,12 @@ def _popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold:
     return 1.0 + tracks["artist"].map(counts).fillna(0).to_numpy(float)
 
 
-def _spaces(
-    paths: Paths, params: Any, track_ids: pd.Series, train: np.ndarray
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Read the vectors of every candidate, and standardise the statistics of the baseline's feature.
+def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, str]]:
+    """Read the vectors of every candidate, by track.
 
-    A candidate's vectors are its embeddings, or the directions it was trained to give.
+    They are its embeddings, or the directions it was trained to give.
     """
-    kind = params.recommend.baseline
-    if kind in roster(params):
-        raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
-    store = Store(paths.feature(kind))
-    statistics = np.stack([summary(store.read(i)) for i in track_ids])
-    mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
-    spaces, skipped = {kind: (statistics - mean) / np.where(std > 0, std, 1)}, {}
+    found, skipped = {}, {}
     for name, entry in roster(params).items():
         folder = paths.predictions(name)
         if (folder / "skipped.json").exists():
@@ -94,9 +96,15 @@ def _spaces(
             continue
         column = "logits" if COLUMNS[entry.task] == "embedding" else "embedding"
         table = pd.read_parquet(folder / "predictions.parquet", columns=["track_id", "fold", column])
-        table = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
-        spaces[name] = np.stack(table.reindex(track_ids).to_list()).astype(np.float64)
-    return spaces, skipped
+        found[name] = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
+    return found, skipped
+
+
+def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
+    """Standardise the statistics of a feature by the training tracks."""
+    statistics = np.stack([summary(store.read(i)) for i in track_ids])
+    mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
+    return (statistics - mean) / np.where(std > 0, std, 1)
 
 
 def _gate(found: dict[str, Any], names: list[str], gate: dict[str, Any]) -> dict[str, Any]:
