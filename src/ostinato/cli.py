@@ -22,8 +22,11 @@ STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
     "validate": "Check tracks and files; quarantine what is broken.",
     "split": "Part the tracks by artist, album and copy.",
+    "artists": "Learn a space of artists from whom the dataset relates.",
     "featurize": "Compute the features of new tracks into the cache.",
     "gate": "Say which candidates pass the thresholds of params.yaml.",
+    "catalog": "Place every track by the network whose space ranks best.",
+    "rank": "Judge every candidate's embeddings as a similarity space.",
     "report": "Write the page with leaderboard, curves and confusions.",
 }
 STAGES_OF_A_CANDIDATE = {
@@ -165,6 +168,28 @@ def serve(
     from ostinato.serving import run
 
     run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
+
+
+@app.command(rich_help_panel=USE)
+def recommend(
+    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    json: Json = False,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
+    of: Annotated[str, typer.Option(help="track, album or artist")] = "track",
+    diversity: Annotated[float, typer.Option(help="0: the nearest; 1: as unlike each other as can be")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="at most so many of an artist")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="a track or file to keep away from")] = None,
+    smooth: Annotated[bool, typer.Option("--smooth", help="each like the last; of two seeds: a path between")] = False,
+) -> None:
+    """Recommend what is near to tracks or audio files."""
+    from ostinato.datasets import dataset_root
+    from ostinato.recommendation import command
+
+    paths, given = _project("dataset")
+    asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
+    root = dataset_root(paths, given.dataset)
+    command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
 
 
 @app.command(rich_help_panel=USE)

@@ -219,6 +219,13 @@ class Bound(Section):
     max: float | None = None
 
 
+class Recommend(Section):
+    """Similarity spaces and the catalog."""
+
+    k: int = Field(20, ge=1, description="length of the rankings that are judged")
+    baseline: str = Field("mfcc", description="the feature whose statistics every space must beat")
+
+
 class Export(Section):
     """The ONNX files."""
 
@@ -283,6 +290,7 @@ class Params(Section):
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[str, dict[str, Bound]] = {}
+    recommend: Recommend = Recommend()
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()

@@ -197,6 +197,34 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
+    def rows(self, context: Any) -> dict[str, np.ndarray]:
+        """Compute every input's feature of a track.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        return {name: i.rows(context) for name, i in self.inputs.items()}
+
+    def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+
+        Parameters
+        ----------
+        rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+            As `rows` gives, or read from the cache.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+        """
+        heard = self._heard(rows)
+        return heard.scores if self.kind == "embedding" else heard.embedding
+
     def scores(self, context: Any) -> np.ndarray:
         """Score one track; see `hear`."""
         return self.hear(context).scores
@@ -213,7 +241,22 @@ class Released:
         -------
         Heard
         """
-        rows = {name: i.rows(context) for name, i in self.inputs.items()}
+        return self._heard(self.rows(context))
+
+    def label(self, track_scores: np.ndarray) -> str | list[str]:
+        """Name the class, or the tags from their thresholds on."""
+        if self.kind == "single":
+            return self.classes[int(track_scores.argmax())]
+        return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
+
+    def unsure(self, track_scores: np.ndarray) -> bool:
+        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        if self.kind == "single":
+            return bool(track_scores.max() < self.unsure_below)
+        return not (track_scores >= self.thresholds).any()
+
+    def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
+        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Heard(scores(logits[0], self.kind), embedding[0])
@@ -231,18 +274,6 @@ class Released:
             starts=None if frame is None else starts(len(rows[name]), length) * frame,
             chunk_seconds=None if frame is None else length * frame,
         )
-
-    def label(self, track_scores: np.ndarray) -> str | list[str]:
-        """Name the class, or the tags from their thresholds on."""
-        if self.kind == "single":
-            return self.classes[int(track_scores.argmax())]
-        return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
-
-    def unsure(self, track_scores: np.ndarray) -> bool:
-        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
-        if self.kind == "single":
-            return bool(track_scores.max() < self.unsure_below)
-        return not (track_scores >= self.thresholds).any()
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Give logits and embedding of each chunk."""
