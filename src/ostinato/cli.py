@@ -167,15 +167,47 @@ def import_weights(
 @app.command(rich_help_panel=USE)
 def predict(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
+    over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
     task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
+    out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
+    review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
     models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
 ) -> None:
     """Ask the released model about audio files; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
-    from ostinato.runtime import predict
+    from ostinato.runtime import formats, predict
 
-    raise typer.Exit(predict.run(targets, models or Paths(Path.cwd()).releases, task=task, as_json=json))
+    if json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    if out is not None and not (json or csv):
+        raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
+    status = predict.run(
+        targets,
+        models or Paths(Path.cwd()).releases,
+        task=task,
+        form=form,
+        over_time=over_time,
+        workers=workers,
+        out=out,
+        review=review,
+    )
+    raise typer.Exit(status)
+
+
+@app.command(rich_help_panel=USE)
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on; default: serve.host")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any that is free; default: serve.port")] = None,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
+    from ostinato.serving import run
+
+    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
 
 
 @app.command(rich_help_panel=USE)

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ostinato.errors import ParamsError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
+JOIN = "+"
 
 
 class Section(BaseModel):
@@ -49,8 +50,20 @@ class Validate(Section):
     min_seconds: float = Field(1.0, gt=0)
     max_seconds: float = Field(3600.0, gt=0)
     min_sample_rate: int = 8000
-    max_silence_share: float = Field(0.95, ge=0, le=1)
+    max_unheard_seconds: float = Field(5.0, ge=0, description="what the file holds beyond the end its header names")
+    max_silence_share: float = Field(0.5, ge=0, le=1)
+    max_hole_seconds: float = Field(2.0, ge=0, description="silence between two sounds")
+    max_peak: float = Field(4.0, gt=0, description="full scale is 1; decoded MP3 may pass it a little")
+    max_dc: float = Field(0.03, ge=0, description="the mean of the samples")
+    max_clipped_share: float = Field(0.005, ge=0, le=1, description="samples on a plateau at the peak")
+    max_imbalance_db: float = Field(30.0, ge=0, description="loudest against quietest channel")
+    max_mono_loss_db: float = Field(6.0, ge=0, description="what averaging the channels takes away")
+    min_bandwidth_share: float = Field(0.55, ge=0, le=1, description="of half the sample rate")
+    max_noise_likeness: float = Field(0.53, ge=0, le=1, description="steady noise has 0.56, music less")
     max_nonfinite: int = 0
+    copies: Literal["group", "quarantine"] = Field(
+        "group", description="where a copy goes: to the split of its first occurrence, or to quarantine"
+    )
     min_tracks_per_class: int = 2
     max_broken_share: float = Field(0.2, ge=0, le=1)
 
@@ -65,10 +78,16 @@ class Splitting(Section):
     scarce: Literal["train", "test"] = "train"
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)
+    min_share: float = Field(0.0, ge=0, lt=1, description="of all tracks, in each part; 0: one track")
+    max_class_deviation: float = Field(1.0, ge=0, le=1, description="of a part's classes from the whole's")
 
 
 class Features(Section):
-    """The feature cache; an entry of `kinds` lists a kind's departures from its signature."""
+    """The feature cache; an entry of `kinds` lists a kind's departures from its signature.
+
+    An entry with a key `kind` is that kind once more, under another name and with
+    other parameters; ``mel+cqt: {}`` lets one network read both.
+    """
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
@@ -90,6 +109,9 @@ class Train(Section):
     chunk_frames: int = Field(129, ge=1)
     chunks_per_track: int = Field(1, ge=1)
     normalise: Literal["frame", "track", "train", "none"] = "frame"
+    vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
+    tokens: int = Field(256, ge=1, description="words of a chunk of lyrics")
+    subsample: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
     monitor: str = "val_loss"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0)
@@ -119,6 +141,27 @@ class Stacking(Section):
 
     folds: int = Field(3, ge=2)
     in_sample: bool = False
+
+
+class Phase(Section):
+    """One phase of the artist space's training."""
+
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="artists, each with all its relations")
+    patience: int = Field(ge=1, description="epochs without a lower training loss")
+
+
+class Artists(Section):
+    """The artist space; the phases are the paper's."""
+
+    dimension: int = Field(800, ge=2)
+    max_epochs: int = Field(1000, ge=1, description="of each phase")
+    phases: list[Phase] = [
+        Phase(lr=1e-3, batch_size=32, patience=1),
+        Phase(lr=5e-4, batch_size=16, patience=1),
+        Phase(lr=1e-5, batch_size=1, patience=2),
+    ]
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations kept back to measure link prediction")
 
 
 class Candidate(Section):
@@ -198,6 +241,17 @@ class Compare(Section):
     tolerance: float = Field(0.02, ge=0)
 
 
+class Serve(Section):
+    """Where the service listens, and what one request may cost."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
+    max_bytes: int = Field(50_000_000, gt=0)
+    max_seconds: float = Field(900.0, gt=0)
+    workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
+    waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
+
+
 class Flows(Section):
     """When the flows run and what they retry."""
 
@@ -222,6 +276,7 @@ class Params(Section):
     train: Train = Train()
     tune: Tune = Tune()
     stacking: Stacking = Stacking()
+    artists: Artists = Artists()
     candidates: dict[str, Candidate] = {}
     estimators: dict[str, Estimator] = {}
     stacked: dict[str, Stacked] = {}
@@ -231,7 +286,19 @@ class Params(Section):
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()
+    serve: Serve = Serve()
     flows: Flows = Flows()
+
+
+def parts(feature: str) -> tuple[str, ...]:
+    """Name the kinds that a feature is made of, in the order a network reads them.
+
+    Examples
+    --------
+    >>> parts("mel+cqt"), parts("mel")
+    (('mel', 'cqt'), ('mel',))
+    """
+    return tuple(feature.split(JOIN))
 
 
 def load(path: Path) -> Params:
@@ -310,6 +377,11 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
                     f"add `{entry.feature}: {{}}` there"
                 )
+    for name, departures in params.features.kinds.items():
+        _check_joint(name, departures, params.features.kinds, path)
+    for name, estimator in params.estimators.items():
+        if len(parts(estimator.feature)) > 1:
+            raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
@@ -317,3 +389,15 @@ def _check_names(params: Params, path: Path) -> None:
             raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
         if member.member not in params.candidates:
             raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
+
+
+def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
+    """Refuse a joint of kinds that are not there, occur twice, or are given parameters once more."""
+    joined = parts(name)
+    if len(joined) == 1:
+        return
+    absent = [part for part in joined if part not in kinds]
+    if absent:
+        raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
+    if len(set(joined)) < len(joined) or entry:
+        raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")

@@ -55,6 +55,11 @@ class Paths:
         return self.root / "data" / "interim" / "quarantine.parquet"
 
     @property
+    def copies(self) -> Path:
+        """Tracks that repeat one before them."""
+        return self.root / "data" / "interim" / "copies.parquet"
+
+    @property
     def splits(self) -> Path:
         """Which split a track stands in, per fold."""
         return self.root / "data" / "interim" / "splits.parquet"
@@ -72,6 +77,11 @@ class Paths:
     def docs(self) -> Path:
         """Data Docs of Great Expectations; ignored, since they carry dates."""
         return self.root / "data" / "docs"
+
+    @property
+    def split_docs(self) -> Path:
+        """Data Docs of the split; ignored likewise."""
+        return self.root / "data" / "docs_split"
 
     @property
     def features(self) -> Path:
@@ -110,6 +120,11 @@ class Paths:
     def onnx(self, name: str) -> Path:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name
+
+    @property
+    def catalog(self) -> Path:
+        """What may be recommended, with the network that places new tracks in it."""
+        return self.root / "models" / "catalog"
 
     @property
     def verdict(self) -> Path:

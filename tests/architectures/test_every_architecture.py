@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import graphs, networks
 from ostinato.stack import Stack
 
 NAMES = registry.names("ostinato.architectures")
@@ -211,10 +212,10 @@ def test_where_it_comes_from_is_said(name):
 def test_the_onnx_file_gives_what_torch_gives(name):
     network = settled(make(name), batch(name, 8))
     inputs = inputs_of(name)
-    content = export.annotate(export.convert(network, inputs, opset=18), {})
+    content = graphs.annotate(networks.convert(network, inputs, opset=18), {})
     assert network(*batch(name, 8)).std() > (1e-4 if name in WORDS else 0.01)
-    assert export.parity(content, network, inputs) < (1e-4 if name == "albums" else 1e-5)
-    frames = export.session(content).get_inputs()[0].shape[3]
+    assert networks.parity(content, network, inputs) < (1e-4 if name == "albums" else 1e-5)
+    frames = graphs.session(content).get_inputs()[0].shape[3]
     assert isinstance(frames, str) == (network.length == "free")
 
 
@@ -229,5 +230,5 @@ def test_the_onnx_file_of_a_stack_gives_what_torch_gives(name):
     options = {k: v for k, v in SMALL.get(name, {}).items() if k != "absent"}
     network = Stack(members, kind(dict.fromkeys(members, N_CLASSES), N_CLASSES, **options), "single").eval()
     inputs = dict.fromkeys(members, (1, 4, 9))
-    content = export.annotate(export.convert(network, inputs, opset=18), {})
-    assert export.parity(content, network, inputs) < 1e-5
+    content = graphs.annotate(networks.convert(network, inputs, opset=18), {})
+    assert networks.parity(content, network, inputs) < 1e-5

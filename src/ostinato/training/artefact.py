@@ -27,9 +27,10 @@ class Frozen(BaseModel):
 
 
 class Input(Frozen):
-    """How one input is made of a track."""
+    """How one input is made of a track: `feature` is the module that computes it from `source`."""
 
     feature: str
+    source: str = "audio"
     parameters: dict[str, Any]
     normalise: str = "none"
     chunk_frames: int | None = None
@@ -50,14 +51,17 @@ class Artefact(Frozen):
     task : str
     classes : tuple of str
     inputs : mapping of str to Input
-        By feature kind; of a stack by member, each as that member reads it.
+        By kind of the cache; of a stack by member, each as that member reads it.
+    reads : tuple of str
+        The names of the inputs in the order the network reads them.
     network : mapping
         Departures from the architecture's signature.
     members : tuple of str
         Of a stack, in the order its head reads them.
     folds : tuple of int
     statistics : mapping of str to mapping of str to mapping
-        Mean and deviation per fold and input, where ``normalise`` is ``train``.
+        What was fitted per fold and input: mean and deviation where ``normalise`` is
+        ``train``, the words of lyrics, the scale of numbers.
     epochs : mapping of str to int
         Until the best weights, per fold.
     n_parameters : int
@@ -70,10 +74,11 @@ class Artefact(Frozen):
     task: str
     classes: tuple[str, ...]
     inputs: dict[str, Input]
+    reads: tuple[str, ...] = ()
     network: dict[str, Any] = {}
     members: tuple[str, ...] = ()
     folds: tuple[int, ...] = (0,)
-    statistics: dict[str, dict[str, dict[str, list[float]]]] = {}
+    statistics: dict[str, dict[str, dict[str, list[Any]]]] = {}
     epochs: dict[str, int] = {}
     n_parameters: int = 0
 
@@ -111,7 +116,8 @@ def load(folder: Path) -> Artefact:
         If it is absent or of another form.
     """
     try:
-        return Artefact.model_validate(read_json(folder / FILE))
+        read = Artefact.model_validate(read_json(folder / FILE))
+        return read.model_copy(update={"inputs": {name: read.inputs[name] for name in read.reads or read.inputs}})
     except ValidationError as error:
         raise DataError(
             f"{folder / FILE}: is of another version ({error.error_count()} keys differ); train again"

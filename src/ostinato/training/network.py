@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.params import Train
 from ostinato.task import Task
 from ostinato.training import making
 from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
@@ -164,9 +165,9 @@ def fit_network(
     live = [Live(log, keeper)] if log is not None else []
     if not any(p.requires_grad for p in network.parameters()):
         return _untrained(settings, module, data, source, validated)
-    with _quiet():
+    with quiet():
         trainer = make_trainer(
-            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
+            options, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
         )
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -179,8 +180,8 @@ def _untrained(settings: Settings, module: Module, data: Data, source: Source, v
     """Judge a network that has nothing to learn."""
     judged: Mapping[str, float] = {}
     if validated:
-        with _quiet():
-            trainer = make_trainer(settings, [], 1, validated)
+        with quiet():
+            trainer = make_trainer(settings.train, [], 1, validated)
             trainer.validate(module, datamodule=data, verbose=False)
         judged = {k: float(v) for k, v in trainer.callback_metrics.items()}
     curve = [{"epoch": 0, **{k: judged[k] for k in COLUMNS if k in judged}}] if judged else []
@@ -188,12 +189,12 @@ def _untrained(settings: Settings, module: Module, data: Data, source: Source, v
     return Fitted(weights, 0, judged.get("monitor", float("inf")), curve, source.statistics, source)
 
 
-def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
+def make_trainer(options: Train, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
     """Make a trainer that writes nothing by itself.
 
     Parameters
     ----------
-    settings : Settings
+    options : Train
     callbacks : sequence of Callback
     epochs : int, optional
         Instead of ``train.max_epochs``.
@@ -204,7 +205,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
     -------
     Trainer
     """
-    options, on_gpu = settings.train, torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available()
     precision: Any = ("bf16-mixed" if on_gpu else "32-true") if options.precision == "auto" else options.precision
     return L.Trainer(
         devices=options.devices,
@@ -225,7 +226,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's advice about loaders and loggers off the screen; its errors pass."""
     loggers = [logging.getLogger(name) for name in QUIET]
     levels = [logger.level for logger in loggers]
