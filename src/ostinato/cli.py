@@ -125,6 +125,49 @@ def candidates(json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=USE)
+def architectures(json: Json = False) -> None:
+    """List the networks there are, the papers they come from and the features they take."""
+    from ostinato.describe import listed
+
+    rows = listed()
+    if json:
+        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
+        typer.echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+
+
+@app.command(rich_help_panel=USE)
+def describe(
+    architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
+    feature: Annotated[list[str], typer.Option(help="a kind such as mel, another shape as cover:3x32x32; repeatable")],
+    classes: Annotated[int, typer.Option(min=1, help="how many")],
+    frames: Annotated[int | None, typer.Option(min=1, help="of a chunk; default: what the papers read")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="a departure such as fusion=gated; repeatable")] = None,
+    json: Json = False,
+) -> None:
+    """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    from ostinato import describe as describing
+
+    inputs = describing.read(architecture, feature, classes, frames)
+    found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
+    typer.echo(dumps(found.table, indent=2) if json else found.text)
+
+
+@app.command("import-weights", rich_help_panel=USE)
+def import_weights(
+    source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
+    target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
+) -> None:
+    """Make published weights of the network `choi` a file that training can begin with."""
+    from ostinato.weights import import_keras
+
+    for name, shape in import_keras(source, target).items():
+        typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+
+
+@app.command(rich_help_panel=USE)
 def predict(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
     json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,

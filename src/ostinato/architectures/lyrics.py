@@ -5,7 +5,7 @@ Published were 497,948 numbers of words: 0 where there is none, one for each of
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 5.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 14.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ does the same, the default reads a frame a step.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 16.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 12.
 """
 
 from collections.abc import Mapping
