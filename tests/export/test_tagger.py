@@ -148,8 +148,8 @@ def test_parity_sees_another_network(tmp_path):
 
 def test_what_cannot_become_a_tagger_says_why():
     mel = given("mel")
-    assert tagger.obstacle({"inputs": {"mel": mel}}, 18) is None
-    assert "no graph of lyrics" in tagger.obstacle({"inputs": {"mel": {**mel, "feature": "lyrics"}}}, 18)
+    assert tagger.obstacle({"kind": "single", "inputs": {"mel": mel}}, 18) is None
+    assert "no graph of lyrics" in tagger.obstacle({"kind": "single", "inputs": {"mel": {**mel, "feature": "lyrics"}}}, 18)
     low = {**mel, "parameters": {**mel["parameters"], "sample_rate": 16000}}
-    assert "at 16000, 22050 Hz" in tagger.obstacle({"inputs": {"a": mel, "b": low}}, 18)
-    assert "needs opset 18" in tagger.obstacle({"inputs": {"mel": mel}}, 17)
+    assert "at 16000, 22050 Hz" in tagger.obstacle({"kind": "single", "inputs": {"a": mel, "b": low}}, 18)
+    assert "needs opset 18" in tagger.obstacle({"kind": "single", "inputs": {"mel": mel}}, 17)
