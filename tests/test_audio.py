@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from ostinato import audio
+from ostinato import audio, measuring
 from ostinato.errors import DataError
 
 RATE = 22_050
@@ -38,7 +38,7 @@ def test_a_tone_is_read_back(tmp_path, suffix, tolerance):
     assert rate == RATE
     assert y.dtype == np.float32
     assert np.abs(y[:RATE] - tone()[: len(y)]).max() <= tolerance
-    measured = audio.measure(path)
+    measured = measuring.measure(path)
     assert (measured.error, measured.n_samples, measured.channels) == (None, RATE, 1)
     assert measured.rms_db == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
 
@@ -52,16 +52,16 @@ def test_ffmpeg_reads_the_rest(tmp_path, name, codec):
     assert len(y) / rate == pytest.approx(2.0, abs=0.15)
     spectrum = np.abs(np.fft.rfft(y[:RATE]))
     assert spectrum.argmax() == pytest.approx(440, abs=1)
-    assert audio.measure(path).error is None
+    assert measuring.measure(path).error is None
 
 
 def test_both_doors_measure_alike(tmp_path):
     y = tone(9.0)
     soundfile.write(tmp_path / "tone.flac", y, RATE)
     (tmp_path / "tone.flac").rename(tmp_path / "tone.mka")
-    ours = audio.measure(tmp_path / "tone.mka")
+    ours = measuring.measure(tmp_path / "tone.mka")
     (tmp_path / "tone.mka").rename(tmp_path / "tone.flac")
-    assert audio.measure(tmp_path / "tone.flac") == ours
+    assert measuring.measure(tmp_path / "tone.flac") == ours
 
 
 def test_channels_are_averaged_and_the_rate_is_converted(tmp_path):
@@ -72,15 +72,15 @@ def test_channels_are_averaged_and_the_rate_is_converted(tmp_path):
     assert len(y) == 22_050
     inner = slice(2_000, -2_000)
     np.testing.assert_allclose(y[inner], tone()[inner] / 8, atol=1e-4)
-    assert audio.measure(tmp_path / "eight.wav").channels == 8
+    assert measuring.measure(tmp_path / "eight.wav").channels == 8
 
 
 def test_measures_silence_clipping_and_nonfinite_samples(tmp_path):
-    y = np.concatenate([np.zeros(30 * audio.FRAME), np.ones(10 * audio.FRAME)]).astype(np.float32)
+    y = np.concatenate([np.zeros(30 * measuring.FRAME), np.ones(10 * measuring.FRAME)]).astype(np.float32)
     y[:3] = np.nan
     y[3] = np.inf
     soundfile.write(tmp_path / "odd.wav", y, RATE, subtype="FLOAT")
-    measured = audio.measure(tmp_path / "odd.wav")
+    measured = measuring.measure(tmp_path / "odd.wav")
     assert measured.silence_share == 0.75
     assert measured.clipped_share == 0.25
     assert measured.n_nonfinite == 4
@@ -93,17 +93,17 @@ def test_measures_silence_clipping_and_nonfinite_samples(tmp_path):
 def test_a_cut_file_is_told_from_a_whole_one(tmp_path, suffix, rng):
     path = tmp_path / f"noise.{suffix}"
     soundfile.write(path, rng.uniform(-0.3, 0.3, 5 * RATE), RATE)
-    assert audio.measure(path).error is None
+    assert measuring.measure(path).error is None
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 6 // 10])
-    assert "cut off" in audio.measure(path).error or "to its end" in audio.measure(path).error
+    assert "cut off" in measuring.measure(path).error or "to its end" in measuring.measure(path).error
 
 
 def test_a_cut_mp4_is_told_from_a_whole_one(tmp_path, rng):
     path = encode(tmp_path / "noise.mka", rng.uniform(-0.3, 0.3, 5 * RATE).astype(np.float32), RATE, "aac")
-    assert audio.measure(path).error is None
+    assert measuring.measure(path).error is None
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "cut off" in audio.measure(path).error
+    assert "cut off" in measuring.measure(path).error
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_a_cut_mp4_is_told_from_a_whole_one(tmp_path, rng):
 )
 def test_an_unreadable_file_is_named(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
-    measured = audio.measure(tmp_path / name)
+    measured = measuring.measure(tmp_path / name)
     assert reason in measured.error
     assert str(tmp_path) not in measured.error
     assert measured.n_samples == 0
@@ -127,33 +127,33 @@ def test_an_unreadable_file_is_named(tmp_path, name, content, reason):
 def test_a_playlist_may_not_open_other_files(tmp_path):
     soundfile.write(tmp_path / "other.wav", tone(), RATE)
     (tmp_path / "list.m4a").write_text("ffconcat version 1.0\nfile other.wav\n")
-    assert "cannot be decoded" in audio.measure(tmp_path / "list.m4a").error
+    assert "cannot be decoded" in measuring.measure(tmp_path / "list.m4a").error
 
 
 def test_an_absent_file_and_one_without_samples_are_named(tmp_path):
-    assert "cannot be read" in audio.measure(tmp_path / "absent.wav").error
+    assert "cannot be read" in measuring.measure(tmp_path / "absent.wav").error
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
-    assert "holds no samples" in audio.measure(tmp_path / "none.wav").error
+    assert "holds no samples" in measuring.measure(tmp_path / "none.wav").error
 
 
 def test_a_bomb_is_not_decoded_to_its_end(tmp_path, monkeypatch):
     path = tmp_path / "long.flac"
     soundfile.write(path, np.zeros(60 * 8_000), 8_000)
-    assert "longer than 10 s" in audio.measure(path, max_seconds=10).error
+    assert "longer than 10 s" in measuring.measure(path, max_seconds=10).error
     with pytest.raises(DataError, match="longer than 10 s"):
         audio.load(path, max_seconds=10)
     monkeypatch.setattr(audio, "MAX_BYTES", 100)
-    assert "larger than" in audio.measure(path).error
+    assert "larger than" in measuring.measure(path).error
 
 
 def test_names_with_spaces_and_emoji_are_read(tmp_path):
     path = tmp_path / "a song 🎷 — früh.flac"
     soundfile.write(path, tone(), RATE)
-    assert audio.measure(path).n_samples == RATE
+    assert measuring.measure(path).n_samples == RATE
 
 
 def test_real_clips_are_sound(shared_data):
     for path in sorted((shared_data / "fma_000").glob("*.mp3"))[:6]:
-        measured = audio.measure(path)
+        measured = measuring.measure(path)
         assert measured.error is None
         assert measured.duration == pytest.approx(30, abs=0.5)

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ostinato import audio, datasets, inventory, tables
+from ostinato import datasets, inventory, measuring, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.params import Compute, Dataset
 from ostinato.paths import Paths
@@ -40,8 +40,8 @@ def run(paths, **dataset):
 def decoded(monkeypatch):
     """Collect the names of files that are decoded."""
     names = []
-    measure = audio.measure
-    monkeypatch.setattr(audio, "measure", lambda path, **kwargs: names.append(path.name) or measure(path, **kwargs))
+    measure = measuring.measure
+    monkeypatch.setattr(measuring, "measure", lambda path, **kwargs: names.append(path.name) or measure(path, **kwargs))
     monkeypatch.setattr(inventory, "cache_name", lambda root: "files.parquet")
     return names
 
@@ -148,7 +148,7 @@ def test_raw_audio_is_left_as_it_is(paths):
 
 def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
     monkeypatch.setattr(inventory, "BATCH", 2)
-    measure = audio.measure
+    measure = measuring.measure
 
     def killed(path, **kwargs):
         if path.name.startswith("f"):
@@ -156,7 +156,7 @@ def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
         return measure(path, **kwargs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(audio, "measure", killed)
+        patch.setattr(measuring, "measure", killed)
         with pytest.raises(KeyboardInterrupt):
             run(paths)
     decoded.clear()

@@ -26,6 +26,7 @@ def given(paths, n_artists=8, quarantined=()):
     tables.write(paths.tracks, frame, tables.TRACKS)
     faults = pd.DataFrame({"track_id": list(quarantined)}).reindex(columns=tables.QUARANTINE.names)
     tables.write(paths.quarantine, faults, tables.QUARANTINE)
+    tables.write(paths.copies, pd.DataFrame(columns=tables.COPIES.names, dtype=object), tables.COPIES)
     return frame
 
 

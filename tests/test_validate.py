@@ -16,7 +16,7 @@ from ostinato.paths import Paths
 from ostinato.stages import ingest, split, validate
 
 RATE = 8_000
-BOUNDS = Validate(min_seconds=0.3, max_seconds=2.0, max_broken_share=0.5)
+BOUNDS = Validate(min_seconds=0.3, max_seconds=2.0, max_broken_share=0.5, max_noise_likeness=1.0)
 
 
 def noise(path, rng, seconds=0.5, rate=RATE, **kwargs):
@@ -131,7 +131,7 @@ def test_too_many_broken_tracks_stop_what_follows_with_the_table_of_reasons(path
 def test_one_class_only_or_no_track_left_stops_what_follows(paths):
     ingested(paths)
     with pytest.raises(DataError, match=r"no track is left; more than 99%.*; fewer than two classes"):
-        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99))
+        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_noise_likeness=1.0))
     for path in (paths.raw("folder") / "rock").iterdir():
         path.unlink()
     ingested(paths)

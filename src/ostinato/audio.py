@@ -1,4 +1,4 @@
-"""The one door to audio files: decode a file to mono, or decode it to the end and measure it.
+"""The one door to audio files: decode a file to mono, or block by block to its end.
 
 libsndfile reads WAV, FLAC, MP3, Ogg, AU and AIFF; FFmpeg, through PyAV, reads
 the rest and whatever carries the wrong suffix. Nothing a file says about
@@ -29,10 +29,6 @@ MAX_SECONDS = 12 * 3600.0
 MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 768_000
 BLOCK = 65_536
-FRAME = 2_048
-SILENCE = 1e-3
-CLIPPED = 0.999
-MISSING_SECONDS = 0.1
 PADDING_SECONDS = 0.4
 UNKNOWN_LENGTH = 2**32 - 2**16
 CUT = re.compile(r"data(?: size)?\s*:\s*(\d+) \(should be (\d+)\)", re.IGNORECASE)
@@ -40,56 +36,34 @@ ESTIMATED = frozenset({"aac", "mp3", "ac3"})
 FORMATS = "wav,w64,flac,mp3,ogg,au,aiff,aac,ac3,eac3,mov,matroska,webm,asf,caf,ape,wv,mpc,mpc8,tta,avi"
 ALONE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
+PLAIN = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64"})
+WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+
 Blocks = Iterator[np.ndarray]
 
 
 @dataclass(frozen=True)
-class Measurement:
-    """What decoding a file to its end showed.
+class Stream:
+    """An open file: what its header says, and its samples in blocks.
 
     Parameters
     ----------
     sample_rate : int
-        In Hz; 0 if unreadable.
+        In Hz.
     channels : int
-    n_samples : int
-        Per channel.
-    duration : float
-        In seconds; NaN if unreadable, as the four below.
-    peak : float
-        Largest magnitude, full scale being 1.
-    rms_db : float
-        Root mean square over all channels, in dB of full scale; -inf is written as -200.
-    silence_share : float
-        Share of frames of 2048 samples whose RMS lies below -60 dB.
-    clipped_share : float
-        Share of samples at full scale.
-    n_nonfinite : int
-        Samples that are NaN or infinite.
-    error : str or None
-        Why the file cannot be used; None for a sound one.
+    declared : int or None
+        Samples per channel that the header promises; None if it does not say.
+    blocks : iterator of np.ndarray [shape=(n, channels), dtype=float32]
+        Each of `BLOCK` samples but the last.
+    width : int or None
+        Bytes of a stored sample where samples are stored as they are; None where they are coded.
     """
-
-    sample_rate: int = 0
-    channels: int = 0
-    n_samples: int = 0
-    duration: float = float("nan")
-    peak: float = float("nan")
-    rms_db: float = float("nan")
-    silence_share: float = float("nan")
-    clipped_share: float = float("nan")
-    n_nonfinite: int = 0
-    error: str | None = None
-
-
-@dataclass(frozen=True)
-class _Stream:
-    """An open file: what its header says, and its samples in blocks of (n, channels)."""
 
     sample_rate: int
     channels: int
     declared: int | None
     blocks: Blocks
+    width: int | None = None
 
 
 def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX_SECONDS) -> tuple[np.ndarray, int]:
@@ -115,81 +89,62 @@ def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX
     DataError
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
     """
-    with _open(path) as stream:
-        y = np.concatenate([_mono(block) for block in _capped(stream, path, max_seconds)])
+    with opened_file(path) as stream:
+        y = np.concatenate([mono(block) for block in capped(stream, path, max_seconds)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
 
 
-def measure(path: Path, *, max_seconds: float = MAX_SECONDS) -> Measurement:
-    """Decode a file to its last sample and say what is in it.
+def resampler(sample_rate: int, wanted: int) -> soxr.ResampleStream:
+    """Make what resamples one channel block by block, quickly rather than finely.
 
     Parameters
     ----------
-    path : Path
-    max_seconds : float
-        Stop there and call the file unusable.
+    sample_rate, wanted : int
+        In Hz.
 
     Returns
     -------
-    Measurement
-        With `error` set, and nothing raised, where the file cannot be used.
+    soxr.ResampleStream
+        ``resample_chunk(y, last=...)`` takes and gives float32.
     """
-    try:
-        with _open(path) as stream:
-            return _measure(stream, path, max_seconds)
-    except DataError as error:
-        return Measurement(error=str(error).removeprefix(f"{path}: "))
+    return soxr.ResampleStream(sample_rate, wanted, 1, dtype="float32", quality="LQ")
 
 
-def _mono(block: np.ndarray) -> np.ndarray:
+def mono(block: np.ndarray) -> np.ndarray:
+    """Average the channels of a block; what is no number counts as 0.
+
+    Parameters
+    ----------
+    block : np.ndarray [shape=(n, channels)]
+
+    Returns
+    -------
+    np.ndarray [shape=(n,), dtype=float32]
+    """
     return np.nan_to_num(block, nan=0, posinf=0, neginf=0).mean(axis=1, dtype=np.float32)
 
 
-def _measure(stream: _Stream, path: Path, max_seconds: float) -> Measurement:
-    """Accumulate over blocks, so that memory does not grow with the file."""
-    n_samples = n_nonfinite = n_clipped = n_silent = n_frames = 0
-    peak = energy = 0.0
-    for block in _capped(stream, path, max_seconds):
-        finite = np.isfinite(block)
-        if not finite.all():
-            n_nonfinite += int(finite.size - np.count_nonzero(finite))
-            block = np.where(finite, block, 0)
-        magnitude = np.abs(block)
-        power = np.square(block, dtype=np.float64).mean(axis=1)
-        edges = np.arange(0, len(power), FRAME)
-        loudness = np.add.reduceat(power, edges) / np.diff(edges, append=len(power))
-        n_silent += int(np.count_nonzero(loudness < SILENCE**2))
-        n_frames += len(loudness)
-        n_samples += len(block)
-        n_clipped += int(np.count_nonzero(magnitude >= CLIPPED))
-        peak = max(peak, float(magnitude.max()))
-        energy += float(power.sum())
-    return Measurement(
-        sample_rate=stream.sample_rate,
-        channels=stream.channels,
-        n_samples=n_samples,
-        duration=n_samples / stream.sample_rate,
-        peak=peak,
-        rms_db=10 * float(np.log10(max(energy / n_samples, 1e-20))),
-        silence_share=n_silent / n_frames,
-        clipped_share=n_clipped / (n_samples * stream.channels),
-        n_nonfinite=n_nonfinite,
-        error=_shortfall(stream, n_samples),
-    )
+def capped(stream: Stream, path: Path, max_seconds: float) -> Blocks:
+    """Pass blocks on until there are too many; refuse a file without samples.
 
+    Parameters
+    ----------
+    stream : Stream
+    path : Path
+        For messages.
+    max_seconds : float
 
-def _shortfall(stream: _Stream, n_samples: int) -> str | None:
-    """Compare what came with what the header promised."""
-    if stream.declared is None or n_samples >= stream.declared - MISSING_SECONDS * stream.sample_rate:
-        return None
-    promised, found = stream.declared / stream.sample_rate, n_samples / stream.sample_rate
-    return f"is cut off: its header says {promised:.2f} s, {found:.2f} s can be decoded"
+    Yields
+    ------
+    np.ndarray [shape=(n, channels)]
 
-
-def _capped(stream: _Stream, path: Path, max_seconds: float) -> Blocks:
-    """Pass blocks on until there are too many; refuse a file without samples."""
+    Raises
+    ------
+    DataError
+        If the file is longer than `max_seconds`, empty, or breaks off.
+    """
     n_samples = 0
     for block in stream.blocks:
         n_samples += len(block)
@@ -201,8 +156,22 @@ def _capped(stream: _Stream, path: Path, max_seconds: float) -> Blocks:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[_Stream]:
-    """Open a file with the decoder for it; FFmpeg gets what libsndfile refuses."""
+def opened_file(path: Path) -> Iterator[Stream]:
+    """Open a file with the decoder for it; FFmpeg gets what libsndfile refuses.
+
+    Parameters
+    ----------
+    path : Path
+
+    Yields
+    ------
+    Stream
+
+    Raises
+    ------
+    DataError
+        If it is absent, empty, too large, or no decoder takes it.
+    """
     try:
         n_bytes = path.stat().st_size
     except OSError as error:
@@ -219,14 +188,14 @@ def _open(path: Path) -> Iterator[_Stream]:
         yield stream
 
 
-def _decoder(path: Path, opened: ExitStack) -> _Stream:
+def _decoder(path: Path, opened: ExitStack) -> Stream:
     if path.suffix.lower() in LIBSNDFILE:
         with suppress(soundfile.LibsndfileError):
             return _libsndfile(path, opened.enter_context(soundfile.SoundFile(path)))
     return _ffmpeg(path, opened)
 
 
-def _libsndfile(path: Path, file: soundfile.SoundFile) -> _Stream:
+def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
     """Read by libsndfile, which believes the file's size where the header promises more samples."""
     declared = file.frames
     for promised, present in CUT.findall(file.extra_info):
@@ -240,10 +209,11 @@ def _libsndfile(path: Path, file: soundfile.SoundFile) -> _Stream:
         except soundfile.LibsndfileError as error:
             raise DataError(f"{path}: cannot be decoded to its end ({_reason(error.error_string)})") from error
 
-    return _Stream(file.samplerate, file.channels, declared, blocks())
+    width = WIDTHS.get(file.subtype) if file.format in PLAIN else None
+    return Stream(file.samplerate, file.channels, declared, blocks(), width)
 
 
-def _ffmpeg(path: Path, opened: ExitStack) -> _Stream:
+def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     """Read by FFmpeg, from this file alone: a playlist inside may not open others."""
     try:
         container = opened.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
@@ -262,7 +232,7 @@ def _ffmpeg(path: Path, opened: ExitStack) -> _Stream:
         except (av.FFmpegError, ValueError) as error:
             raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
 
-    return _Stream(source.rate, source.channels, _promised(container, source), _regular(blocks()))
+    return Stream(source.rate, source.channels, _promised(container, source), _regular(blocks()))
 
 
 def _promised(container: Any, source: Any) -> int | None:

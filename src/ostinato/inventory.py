@@ -13,10 +13,11 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ostinato import audio, compute, tables
+from ostinato import audio, compute, fingerprint, measuring, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
 
 BATCH = 1_000
+TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
 CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
 
@@ -160,7 +161,7 @@ def measure(root: Path, path: str) -> dict[str, Any]:
     except OSError:
         content_hash = None
     row = {"path": path, "n_bytes": n_bytes, "mtime_ns": mtime_ns, "content_hash": content_hash}
-    return row | asdict(audio.measure(root / path))
+    return row | asdict(measuring.measure(root / path))
 
 
 def cache_name(root: Path) -> str:
@@ -174,7 +175,8 @@ def cache_name(root: Path) -> str:
     -------
     str
     """
-    key = f"{root.resolve()}\0{inspect.getsource(audio)}"
+    code = "".join(inspect.getsource(module) for module in (audio, measuring, fingerprint))
+    key = f"{root.resolve()}\0{code}"
     return f"files-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
 
 
@@ -183,7 +185,7 @@ def _remembered(cache: Path) -> dict[str, dict[str, Any]]:
     if not cache.exists():
         return {}
     with suppress(OstinatoError, KeyError):
-        rows = tables.read(cache)[CACHE.names].astype({"error": object, "content_hash": object})
+        rows = tables.read(cache)[CACHE.names].astype(dict.fromkeys(TEXTS, object))
         return {row["path"]: row for row in rows.to_dict("records")}
     return {}
 

@@ -50,8 +50,20 @@ class Validate(Section):
     min_seconds: float = Field(1.0, gt=0)
     max_seconds: float = Field(3600.0, gt=0)
     min_sample_rate: int = 8000
-    max_silence_share: float = Field(0.95, ge=0, le=1)
+    max_unheard_seconds: float = Field(5.0, ge=0, description="what the file holds beyond the end its header names")
+    max_silence_share: float = Field(0.5, ge=0, le=1)
+    max_hole_seconds: float = Field(2.0, ge=0, description="silence between two sounds")
+    max_peak: float = Field(4.0, gt=0, description="full scale is 1; decoded MP3 may pass it a little")
+    max_dc: float = Field(0.03, ge=0, description="the mean of the samples")
+    max_clipped_share: float = Field(0.005, ge=0, le=1, description="samples on a plateau at the peak")
+    max_imbalance_db: float = Field(30.0, ge=0, description="loudest against quietest channel")
+    max_mono_loss_db: float = Field(6.0, ge=0, description="what averaging the channels takes away")
+    min_bandwidth_share: float = Field(0.55, ge=0, le=1, description="of half the sample rate")
+    max_noise_likeness: float = Field(0.53, ge=0, le=1, description="steady noise has 0.56, music less")
     max_nonfinite: int = 0
+    copies: Literal["group", "quarantine"] = Field(
+        "group", description="where a copy goes: to the split of its first occurrence, or to quarantine"
+    )
     min_tracks_per_class: int = 2
     max_broken_share: float = Field(0.2, ge=0, le=1)
 
@@ -66,6 +78,8 @@ class Splitting(Section):
     scarce: Literal["train", "test"] = "train"
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)
+    min_share: float = Field(0.0, ge=0, lt=1, description="of all tracks, in each part; 0: one track")
+    max_class_deviation: float = Field(1.0, ge=0, le=1, description="of a part's classes from the whole's")
 
 
 class Features(Section):
@@ -125,6 +139,27 @@ class Stacking(Section):
 
     folds: int = Field(3, ge=2)
     in_sample: bool = False
+
+
+class Phase(Section):
+    """One phase of the artist space's training."""
+
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="artists, each with all its relations")
+    patience: int = Field(ge=1, description="epochs without a lower training loss")
+
+
+class Artists(Section):
+    """The artist space; the phases are the paper's."""
+
+    dimension: int = Field(800, ge=2)
+    max_epochs: int = Field(1000, ge=1, description="of each phase")
+    phases: list[Phase] = [
+        Phase(lr=1e-3, batch_size=32, patience=1),
+        Phase(lr=5e-4, batch_size=16, patience=1),
+        Phase(lr=1e-5, batch_size=1, patience=2),
+    ]
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations kept back to measure link prediction")
 
 
 class Candidate(Section):
@@ -228,6 +263,7 @@ class Params(Section):
     train: Train = Train()
     tune: Tune = Tune()
     stacking: Stacking = Stacking()
+    artists: Artists = Artists()
     candidates: dict[str, Candidate] = {}
     estimators: dict[str, Estimator] = {}
     stacked: dict[str, Stacked] = {}

@@ -55,6 +55,11 @@ class Paths:
         return self.root / "data" / "interim" / "quarantine.parquet"
 
     @property
+    def copies(self) -> Path:
+        """Tracks that repeat one before them."""
+        return self.root / "data" / "interim" / "copies.parquet"
+
+    @property
     def splits(self) -> Path:
         """Which split a track stands in, per fold."""
         return self.root / "data" / "interim" / "splits.parquet"
@@ -72,6 +77,11 @@ class Paths:
     def docs(self) -> Path:
         """Data Docs of Great Expectations; ignored, since they carry dates."""
         return self.root / "data" / "docs"
+
+    @property
+    def split_docs(self) -> Path:
+        """Data Docs of the split; ignored likewise."""
+        return self.root / "data" / "docs_split"
 
     @property
     def features(self) -> Path:

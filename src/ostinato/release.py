@@ -25,7 +25,7 @@ from ostinato.paths import Paths
 from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
-NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
+NETWORK, TAGGER, MODEL, TEST = "network.onnx", "tagger.onnx", "model.json", "test.parquet"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
 
@@ -132,7 +132,7 @@ def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace:
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]]
-    if folder.is_dir() and (onnx / NETWORK).read_bytes() == (folder / NETWORK).read_bytes():
+    if folder.is_dir() and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
         return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released"]
     rules = contest.file_rules(export, (onnx / NETWORK).stat().st_size, params.release)
     rows = _rows(paths, best.name, task)
@@ -210,10 +210,15 @@ def _install(onnx: Path, folder: Path, rows: Judged) -> None:
         shutil.copytree(folder, incoming, dirs_exist_ok=True)
         swap.install(incoming, _previous(folder))
     _fresh(incoming)
-    for name in (NETWORK, MODEL):
-        shutil.copyfile(onnx / name, incoming / name)
+    for name in (NETWORK, TAGGER, MODEL):
+        if (onnx / name).exists():
+            shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
     swap.install(incoming, folder)
+
+
+def _bytes(file: Path) -> bytes | None:
+    return file.read_bytes() if file.exists() else None
 
 
 def _fresh(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Parting tracks so that no artist, album or copy stands on both sides.
 
-Tracks that share an artist, an album or every byte are one *group* (a
+Tracks that share an artist, an album or a recording are one *group* (a
 connected component), and a group stands in one *part*. A holdout has the parts
 train, validation and test. With k folds there are k parts: fold i tests part
 i, validates on part i + 1 and trains on the rest, so the test parts tile the
@@ -116,7 +116,8 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     Parameters
     ----------
     tracks : DataFrame
-        ordinal, track_id, genre, tags, artist, album, content_hash.
+        ordinal, track_id, genre, tags, artist, album, content_hash, and `copy` where known: what
+        all copies of a recording share.
     plan : Plan
     old : DataFrame, optional
         The splits so far, drawn by the same plan.
@@ -245,12 +246,13 @@ def components(keys: list[list[Hashable]]) -> np.ndarray:
 
 def _keys(tracks: pd.DataFrame, group_by: str) -> list[list[Hashable]]:
     """List what each track may share with another."""
-    rows = tracks[["artist", "album", "content_hash"]].astype(object).where(lambda frame: frame.notna(), None)
-    return [_keys_of(artist, album, copy, group_by) for artist, album, copy in rows.to_numpy().tolist()]
+    rows = tracks.reindex(columns=["artist", "album", "content_hash", "copy"]).astype(object)
+    rows = rows.where(lambda frame: frame.notna(), None)
+    return [_keys_of(artist, album, copies, group_by) for artist, album, *copies in rows.to_numpy().tolist()]
 
 
-def _keys_of(artist: str | None, album: str | None, content_hash: str | None, group_by: str) -> list[Hashable]:
-    keys: list[Hashable] = [("copy", content_hash)] if content_hash else []
+def _keys_of(artist: str | None, album: str | None, copies: list[str | None], group_by: str) -> list[Hashable]:
+    keys: list[Hashable] = [("copy", copy) for copy in copies if copy]
     if group_by == "artist":
         artist, album = (" ".join(str(text or "").casefold().split()) for text in (artist, album))
         keys += [("artist", artist)] if artist else []

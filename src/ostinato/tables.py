@@ -39,14 +39,24 @@ FILES = pa.schema(
         "path": pa.string(),
         "n_bytes": pa.int64(),
         **MEASURED,
+        "unheard_seconds": pa.float64(),
         "peak": pa.float64(),
         "rms_db": pa.float64(),
+        "dc": pa.float64(),
         "silence_share": pa.float64(),
+        "hole_seconds": pa.float64(),
         "clipped_share": pa.float64(),
+        "imbalance_db": pa.float64(),
+        "mono_loss_db": pa.float64(),
+        "bandwidth_share": pa.float64(),
+        "noise_likeness": pa.float64(),
         "n_nonfinite": pa.int64(),
+        "audio_hash": pa.string(),
+        "fingerprint": pa.binary(),
         "error": pa.string(),
     }
 )
+COPIES = pa.schema({name: pa.string() for name in ("track_id", "copy_of", "kind", "evidence")})
 QUARANTINE = pa.schema({name: pa.string() for name in ("track_id", "path", "reason", "evidence")})
 SPLITS = pa.schema(
     {"track_id": pa.string(), "fold": pa.int64(), "split": pa.string(), "group": pa.string(), "evaluable": pa.bool_()}

@@ -64,6 +64,14 @@ def test_scores_are_the_mean_over_chunks_of_what_the_network_says(tmp_path):
     assert answer["label"] == GENRES[expected.argmax()]
 
 
+def test_the_embedding_is_the_mean_over_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("ostinato.runtime.session.BATCH", 3)
+    context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
+    rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
+    means = np.stack([take(rows, s, 16)[0].mean(axis=1) for s in starts(len(rows), 16)])
+    np.testing.assert_allclose(Released(put(tmp_path / "genre")).hear(context).embedding, means.mean(axis=0), rtol=1e-5)
+
+
 @pytest.mark.parametrize("how", ["frame", "track", "train"])
 def test_inputs_are_standardised_as_in_training(how, rng):
     rows = rng.normal(3, 2, (40, 8)).astype(np.float32)

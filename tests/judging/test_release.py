@@ -78,6 +78,14 @@ def test_the_same_bytes_are_nothing_to_do(incumbent):
     assert verdict["previous"] is None
 
 
+def test_a_tagger_that_came_later_joins_its_network(incumbent):
+    project, _ = incumbent
+    (project.paths.onnx("good") / "tagger.onnx").write_bytes(b"the same network in another graph")
+    assert genre(project)["answer"] == "released"
+    assert (project.paths.released("genre") / "tagger.onnx").read_bytes() == b"the same network in another graph"
+    assert genre(project)["answer"] == "unchanged"
+
+
 def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):
     project, before = incumbent
     project.judged(good=0.6, poor=0.95)

@@ -1,6 +1,7 @@
 """tune, train, infer and member by name, for every fitter."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
@@ -222,13 +223,6 @@ def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_
         train.run(paths, params, _untuned(paths, "tiny_mel"))
 
 
-def test_a_track_that_the_cache_lacks_is_named(tmp_path):
-    paths = tiny_project.make(tmp_path / "project")
-    tiny_project.change(paths.feature("mel"), {"track007": None})
-    with pytest.raises(DataError, match=r"data/features/mel: 1 tracks are absent, such as 'track007'"):
-        train.run(paths, tiny_project.settings(), _untuned(paths, "tiny_mel"))
-
-
 @pytest.mark.slow
 def test_several_workers_share_a_study(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
@@ -236,10 +230,49 @@ def test_several_workers_share_a_study(tmp_path):
     assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
 
 
+@pytest.mark.slow
+@pytest.mark.skipif("OSTINATO_POSTGRES" not in os.environ, reason="OSTINATO_POSTGRES names no database to use")
+def test_several_workers_share_a_postgresql_database(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    tuned = {"n_trials": 4, "workers": 2, "storage": os.environ["OSTINATO_POSTGRES"]}
+    tune.run(paths, tiny_project.settings(tune=tuned), "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+
+
 def _untuned(paths: Paths, name: str) -> str:
     paths.tuned(name).parent.mkdir(parents=True, exist_ok=True)
     paths.tuned(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
     return name
+
+
+def test_a_track_that_was_never_cached_is_passed_over(tmp_path, caplog):
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(tune={"n_trials": 0})
+    splits = pd.read_parquet(paths.splits)
+    lost = splits.query("split == 'test'")["track_id"].iloc[0]
+    tiny_project.change(paths.feature("mel"), {lost: None})
+    chain(paths, params, "tiny_mel", "other_mel", "svm_mel")
+    for edge in params.members:
+        member.run(paths, params, edge)
+    chain(paths, params, "both")
+    assert f"1 tracks are not in the cache and are passed over, such as {lost!r}" in caplog.text
+    for name in ("tiny_mel", "svm_mel", "both"):
+        assert set(splits["track_id"]) - set(predictions(paths, name)["track_id"]) == {lost}
+
+
+def test_an_estimator_learns_from_validation_and_not_from_test(tmp_path):
+    found = {}
+    for swapped in ("none", "validation", "test"):
+        paths = tiny_project.make(tmp_path / swapped)
+        tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
+        chosen = splits.loc[splits["split"] == swapped, "track_id"]
+        other = dict(zip(tiny_project.GENRES, tiny_project.GENRES[::-1], strict=True))
+        mine = tracks["track_id"].isin(chosen)
+        tracks.loc[mine, "genre"] = tracks.loc[mine, "genre"].map(other)
+        tracks.to_parquet(paths.tracks)
+        chain(paths, tiny_project.settings(tune={"n_trials": 0}), "svm_mel")
+        found[swapped] = (paths.checkpoints("svm_mel") / "fold0.onnx").read_bytes()
+    assert found["none"] == found["test"] != found["validation"]
 
 
 SUNG = {"blues": "woke up this morning", "jazz": "fly me there", "rock": "we will shake you"}

@@ -111,6 +111,21 @@ class Input:
         )
 
 
+@dataclass(frozen=True)
+class Heard:
+    """What a released model makes of one track.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n_classes,), dtype=float64]
+    embedding : np.ndarray [shape=(width,), dtype=float32]
+        The network's last hidden layer, its mean over chunks.
+    """
+
+    scores: np.ndarray
+    embedding: np.ndarray
+
+
 class Released:
     """A folder of models/released/, ready to be asked.
 
@@ -163,7 +178,11 @@ class Released:
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
     def scores(self, context: Any) -> np.ndarray:
-        """Score one track.
+        """Score one track; see `hear`."""
+        return self.hear(context).scores
+
+    def hear(self, context: Any) -> Heard:
+        """Score one track and say where it lies among others.
 
         Parameters
         ----------
@@ -172,15 +191,17 @@ class Released:
 
         Returns
         -------
-        np.ndarray [shape=(n_classes,), dtype=float64]
+        Heard
         """
         rows = {name: i.rows(context) for name, i in self.inputs.items()}
         if self.level == "track":
-            return scores(self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})[0], self.kind)
+            logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
+            return Heard(scores(logits[0], self.kind), embedding[0])
         most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
         feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
         parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
-        return scores(pool(np.concatenate(parts), self.kind), self.kind)
+        logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Heard(scores(pool(logits, self.kind), self.kind), embedding.mean(axis=0))
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -188,8 +209,9 @@ class Released:
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(self.session.run(["logits"], dict(feeds))[0])
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Give logits and embedding of each chunk."""
+        return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
 
     def example(self) -> dict[str, np.ndarray]:
         """Give one chunk of noise for each input."""

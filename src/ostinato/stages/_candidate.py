@@ -1,7 +1,8 @@
 """What tune, train, member and infer share: opening a candidate's inputs, or saying why it has none."""
 
+import logging
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ostinato.training.sources import Features, Joined, Kind, Source
 from ostinato.training.tables import Labelled, labelled
 
 META = "meta.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,16 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
 def open_candidate(paths: Paths, settings: Settings) -> Opened:
     """Read a candidate's labels, splits and inputs.
 
+    Tracks that were never cached, since they could not be decoded, are passed over.
+
     Raises
     ------
     DataError
-        If tracks are absent from the cache, or a member of a stack has another task.
+        If no track is left, or a member of a stack has another task.
     """
     task = Task(settings.task, tuple(read_json(paths.classes)[settings.task]))
-    joined = labelled(task, pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits))
+    splits = pd.read_parquet(paths.splits)
+    joined = labelled(task, pd.read_parquet(paths.tracks), splits[present(splits["track_id"], *_held(paths, settings))])
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
     placed = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
@@ -78,6 +84,26 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     else:
         sources, inputs, files = _plain(paths, settings, joined)
     return Opened(joined, sources, inputs, (tables, placed, *files))
+
+
+def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
+    """Say which tracks all of these hold; name those that are passed over.
+
+    Parameters
+    ----------
+    track_ids : Series of str
+    *held : container of str
+        Such as the cache of each kind that a candidate reads.
+
+    Returns
+    -------
+    Series of bool
+    """
+    here = track_ids.map(lambda track_id: all(track_id in holder for holder in held)).astype(bool)
+    absent = track_ids[~here].unique()
+    if len(absent):
+        log.warning("%d tracks are not in the cache and are passed over, such as %r", len(absent), absent[0])
+    return here
 
 
 def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> Kind | Joined:
@@ -105,6 +131,14 @@ def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tup
 
     folder.mkdir(parents=True, exist_ok=True)
     return folder, done
+
+
+def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
+    """Open what a candidate reads, to ask which tracks it holds."""
+    if settings.feature is not None:
+        return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
+    files = [paths.members(settings.name) / f"{member}.parquet" for member in settings.members]
+    return [set(read_member(file)[0]["track_id"]) for file in files]
 
 
 def _plain(

@@ -88,15 +88,22 @@ def _about(artefact: dict[str, Any]) -> dict[str, Any]:
 
 
 def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged) -> dict[str, Any]:
-    """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong."""
+    """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong.
+
+    `n_absent` counts test tracks that could not be decoded, so that nothing scored them.
+    """
     once = splits.drop_duplicates("track_id").merge(tracks[["track_id", task.name]], on="track_id")
     if task.kind == "single":
         once = once[once[task.name].isin(task.classes)]
+    tested = splits[(splits["split"] == "test") & splits["track_id"].isin(once["track_id"])]
+    if task.kind == "single":
+        tested = tested[tested["evaluable"].astype(bool)]
     n_tracks, n_evaluable = len(once), int(once["evaluable"].sum()) if task.kind == "single" else len(once)
     return {
         "n_tracks": n_tracks,
         "n_evaluable": n_evaluable,
         "n_test": len(test),
+        "n_absent": len(tested) - len(test),
         "n_groups": len(set(test.group.tolist())),
         "ceiling": round(n_evaluable / n_tracks, 6),
     }

@@ -1,4 +1,4 @@
-"""export: a candidate's final weights -> models/onnx/<candidate>, the network itself only if the gate accepted it."""
+"""export: a candidate's final weights -> models/onnx/<candidate>, the files themselves only if the gate accepted it."""
 
 import hashlib
 import importlib.util
@@ -8,20 +8,23 @@ from typing import Any
 
 import onnx
 
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
+from ostinato.runtime.session import Released
 from ostinato.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
+BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".tokens"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
-    "lightning": ("ostinato.architectures._blocks", "ostinato.chunks"),
-    "stacked": ("ostinato.architectures._blocks", "ostinato.chunks", "ostinato.stack"),
+    "lightning": (*BLOCKS, "ostinato.chunks"),
+    "stacked": (*BLOCKS, "ostinato.chunks", "ostinato.stack"),
 }
 
 
@@ -60,7 +63,20 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
     with replacing(folder / "network.onnx") as partial:
         partial.write_bytes(content)
     write_json(folder / "model.json", metadata)
-    return result
+    return result | {"tagger": _tagger(folder, params.export, content, metadata)}
+
+
+def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write tagger.onnx if features can be put into a graph and it agrees with `ostinato predict`."""
+    if reason := tagger.obstacle(metadata, rules.opset):
+        return {"skipped": reason}
+    content = graphs.annotate(tagger.convert(onnx.load_from_string(network), metadata), tagger.describe(metadata))
+    parity = tagger.parity(content, Released(folder, threads=1))
+    if not parity <= rules.parity:
+        return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
+    with replacing(folder / "tagger.onnx") as partial:
+        partial.write_bytes(content)
+    return {"parity": parity, "bytes": len(content)}
 
 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
@@ -69,20 +85,20 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
     words = [name for name, given in artefact.inputs.items() if given.source == "lyrics"]
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
-        networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(networks, network, artefact.labelling.kind).eval()
+        inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
+        network = Stack(inside, network, artefact.labelling.kind).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = export.convert(network, shapes, opset=opset, words=words)
-    content = export.annotate(model, metadata)
-    return content, export.parity(content, network, shapes, words), export.multiply_adds(model, shapes, words)
+    model = networks.convert(network, shapes, opset=opset, words=words)
+    content = graphs.annotate(model, metadata)
+    return content, networks.parity(content, network, shapes, words), cost.multiply_adds(model, shapes, words)
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
     task, feature = artefact.labelling, next(iter(artefact.inputs))
-    model = export.convert_estimator(fitted, task.kind, feature)
-    content = export.annotate(model, metadata)
-    return content, export.parity_estimator(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
+    model = estimators.convert(fitted, task.kind, feature)
+    content = graphs.annotate(model, metadata)
+    return content, estimators.parity(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
 
 
 def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:

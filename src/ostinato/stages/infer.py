@@ -1,5 +1,6 @@
 """Logits and embeddings of every track of every fold, so that a new metric needs no new inference."""
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from ostinato.files import write_json
 from ostinato.paths import Paths
+from ostinato.store import Store
 from ostinato.training import artefact as artefacts
 
 SECTIONS = ("compute",)
@@ -15,6 +17,8 @@ SECTIONS = ("compute",)
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
+
+    Tracks that were never cached have no row.
 
     Parameters
     ----------
@@ -35,7 +39,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         return
     torch.set_num_threads(params.compute.threads)
     artefact = artefacts.load(folder)
-    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    splits = _seen(paths, artefact)
     logits: list[Any] = [None] * len(splits)
     embedding: list[Any] = [None] * len(splits)
     for fold in tqdm(artefact.folds, desc=f"{artefact.name} infer", unit="fold"):
@@ -45,6 +49,21 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
             logits[row], embedding[row] = a, b
     artefacts.empty(out)
     write_logits(out / "predictions.parquet", splits.assign(logits=logits, embedding=embedding))
+
+
+def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
+    """List the rows of the splits whose tracks the candidate can be shown."""
+    from ostinato.stages import _candidate
+    from ostinato.training.logits import read_member
+
+    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    held: list[Container[str]]
+    if artefact.fitter == "stacked":
+        read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.members)
+        held = [set(table["track_id"]) for table in read]
+    else:
+        held = [Store(paths.feature(kind)) for kind in artefact.inputs]
+    return splits[_candidate.present(splits["track_id"], *held)].reset_index(drop=True)
 
 
 def _predict(

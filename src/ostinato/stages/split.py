@@ -4,8 +4,12 @@ import json
 import logging
 from typing import Any
 
+import pandas as pd
+
 from ostinato import splits, tables
 from ostinato.errors import DataError, ParamsError
+from ostinato.expectations import _session, parts
+from ostinato.expectations import splits as sides
 from ostinato.files import write_json
 from ostinato.paths import Paths
 
@@ -16,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write splits.parquet and classes.json.
+    """Write splits.parquet, classes.json and receipts of what was checked.
 
     Parameters
     ----------
@@ -29,13 +33,14 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     Raises
     ------
     DataError
-        If no track has a label.
+        If no track has a label, or the split leaks or is lopsided.
     """
     tracks = tables.read(paths.tracks)
     labelled = tracks["genre"].notna() | tracks["tags"].map(len).gt(0)
     tracks = tracks[labelled & ~tracks["track_id"].isin(tables.read(paths.quarantine)["track_id"])]
     if tracks.empty:
         raise DataError("no track has a genre or tags; put them in directories or give dataset.table")
+    tracks["copy"] = _recordings(tracks, tables.read(paths.copies))
     settings = params.split
     plan = splits.Plan(
         settings.folds, settings.group_by, settings.validation, settings.test, settings.scarce, params.seed
@@ -46,11 +51,33 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
             raise ParamsError("split.official: the published split has no folds; set split.folds: 0")
         rows, n_leaks = splits.official(tracks, settings.group_by)
         excluded, title = {}, "official" + (" (artists leak)" if n_leaks else "")
+        apart = "nothing" if n_leaks else settings.group_by
     else:
         kept = paths.splits.exists() and tables.notes(paths.splits).get(PLAN) == signature
         drawn = splits.draw(tracks, plan, tables.read(paths.splits) if kept else None)
         rows, excluded, title = drawn.splits, drawn.excluded, splits.name(plan, tracks)
+        apart = settings.group_by
     for track, reason in excluded.items():
         log.warning("%s: %s", track, reason)
+    _check(paths, tracks, rows, settings, apart)
     tables.write(paths.splits, rows, tables.SPLITS, {PLAN: signature})
     write_json(paths.classes, {**splits.describe(tracks, rows, title, settings.min_tag_tracks), "excluded": excluded})
+
+
+def _recordings(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:
+    """Name each track's recording: the first track of it."""
+    return tracks["track_id"].map(copies.set_index("track_id")["copy_of"]).fillna(tracks["track_id"])
+
+
+def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any, apart: str) -> None:
+    """Refuse a split that leaks or is lopsided; write receipts and Data Docs first."""
+    session = _session.Session(paths.split_docs)
+    of_rows, leaks = session.check("splits", sides.prepared(tracks, rows), sides.suite(apart))
+    of_parts, _ = session.check("parts", parts.prepared(tracks, rows), parts.suite(settings))
+    for receipt in (of_rows, of_parts):
+        write_json(paths.receipt(receipt["table"]), receipt)
+    session.write_docs()
+    why = [e["reason"] for receipt in (of_rows, of_parts) for e in receipt["expectations"] if not e["success"]]
+    if why:
+        such = f", such as {leaks['track_id'].iloc[0]}" if len(leaks) else ""
+        raise DataError(f"the split cannot be used: {'; '.join(why)}{such}; change split in params.yaml")

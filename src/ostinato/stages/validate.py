@@ -4,9 +4,10 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import tables
+from ostinato import copies, tables
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, tracks
+from ostinato.expectations import copies as repeats
 from ostinato.files import write_json
 from ostinato.paths import Paths
 
@@ -14,7 +15,7 @@ SECTIONS = ("validate",)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write quarantine.parquet, a receipt per table and the Data Docs.
+    """Write quarantine.parquet, copies.parquet, a receipt per table and the Data Docs.
 
     Parameters
     ----------
@@ -33,7 +34,13 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     bounds = params.validate
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
-    of_files, faults = session.check("files", files.prepared(tables.read(paths.files)), files.suite(bounds))
+    measured = tables.read(paths.files)
+    of_files, faults = session.check("files", files.prepared(measured), files.suite(bounds))
+    broken = all_tracks["track_id"].isin(faults["track_id"])
+    found = copies.find(measured[~measured["track_id"].isin(faults["track_id"])])
+    tables.write(paths.copies, found, tables.COPIES)
+    of_copies, more = session.check("copies", repeats.prepared(all_tracks, found), repeats.suite(bounds))
+    faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_tracks, more = session.check("tracks", tracks.prepared(all_tracks, broken), tracks.suite(bounds))
     faults = pd.concat([faults, more], ignore_index=True)
@@ -42,7 +49,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     quarantine = faults.merge(all_tracks[["track_id", "path"]].drop_duplicates("track_id"), on="track_id")
     quarantine = quarantine.sort_values(["track_id", "reason", "evidence"])
     tables.write(paths.quarantine, quarantine, tables.QUARANTINE)
-    for receipt in (of_files, of_tracks, of_all):
+    for receipt in (of_files, of_copies, of_tracks, of_all):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()
     if not of_all["success"]:

@@ -14,7 +14,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
 
 from ostinato.errors import OstinatoError
 from ostinato.scores import EPSILON
@@ -205,20 +207,38 @@ def _enough(y: np.ndarray, least: int) -> np.ndarray:
 
 
 def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
-    """Convert one classifier to a graph of `features` that gives `probabilities`."""
+    """Convert one classifier to a graph of `features` whose last output is its scores."""
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
 
+    options: dict[Any, Any] = {"zipmap": False}
+    last = classifier[-1] if isinstance(classifier, Pipeline) else None
+    if isinstance(last, CalibratedClassifierCV):
+        (inner,) = last.calibrated_classifiers_
+        classifier = Pipeline([*classifier.steps[:-1], ("decide", inner.estimator)])
+        options = {id(inner.estimator): {"zipmap": False, "raw_scores": True}}
     with warnings.catch_warnings():
         # skl2onnx reads attributes of SVC that scikit-learn 1.9 deprecates.
         warnings.simplefilter("ignore", FutureWarning)
-        return convert(
+        model: onnx.ModelProto = convert(
             classifier,
             initial_types=[("features", FloatTensorType([None, n_features]))],
-            options={"zipmap": False},
+            options=options,
             target_opset=OPSET,
             naming="",
         )
+    if isinstance(last, CalibratedClassifierCV):
+        _calibrate(model.graph, float(inner.calibrators[0].beta_))
+    return model
+
+
+def _calibrate(graph: onnx.GraphProto, beta: float) -> None:
+    """Put the softmax of decisions, times an inverse temperature, behind a graph that gives decisions."""
+    (decisions,) = (o.name for o in graph.output[-1:])
+    graph.initializer.append(numpy_helper.from_array(np.array(beta, np.float32), "beta"))
+    graph.node.append(helper.make_node("Mul", [decisions, "beta"], ["cooled"]))
+    graph.node.append(helper.make_node("Softmax", ["cooled"], ["calibrated"], axis=-1))
+    graph.output[-1].CopyFrom(helper.make_tensor_value_info("calibrated", TensorProto.FLOAT, [None, None]))
 
 
 def _sum(

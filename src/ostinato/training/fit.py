@@ -107,6 +107,9 @@ def fit_estimator(
 ) -> Artefact:
     """Fit a scikit-learn pipeline on every fold, then on all tracks, and write all of it.
 
+    It stops at no epoch, so once its settings are chosen it learns from the
+    validation tracks as well; only test tracks are unseen.
+
     Parameters
     ----------
     settings : Settings
@@ -123,7 +126,9 @@ def fit_estimator(
     """
     from ostinato.training import estimator
 
-    trained: dict[Fold, np.ndarray] = {fold: parts["train"] for fold, parts in labelled.folds.items()}
+    trained: dict[Fold, np.ndarray] = {
+        fold: np.sort(np.concatenate([parts["train"], parts["validation"]])) for fold, parts in labelled.folds.items()
+    }
     trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
     empty(folder)
     for fold, rows in trained.items():

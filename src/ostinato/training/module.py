@@ -19,11 +19,14 @@ OPTIMIZERS: dict[str, Any] = {
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
+    "sparse_adam": torch.optim.SparseAdam,
 }
 FUSED = ("adam", "sgd", "adagrad")
 """On a CPU these update all weights in one call; elsewhere torch chooses."""
 WEIGHTS = {"single": "weight", "multi": "pos_weight"}
-MONITORS = ("val_loss", "val_score")
+SPARSE = ("sparse_adam",)
+"""These update only the rows of a table that a batch touched, and know no decay."""
+MONITORS = ("val_loss", "val_score", "train_loss")
 MASKED = 8
 """A mask of SpecAugment covers at most one part in this many of the bins or frames."""
 
@@ -71,8 +74,9 @@ class Module(L.LightningModule):
         """Make the optimiser that the candidate names."""
         options = self.options
         fused = {"fused": True} if options.optimizer in FUSED and not torch.cuda.is_available() else {}
+        decay = {} if options.optimizer in SPARSE else {"weight_decay": options.weight_decay}
         kind, parameters = OPTIMIZERS[options.optimizer], self.network.parameters()
-        return kind(parameters, lr=options.lr, weight_decay=options.weight_decay, **fused)
+        return kind(parameters, lr=options.lr, **decay, **fused)
 
     def on_train_epoch_start(self) -> None:
         """Seed what is drawn in this epoch."""
@@ -101,8 +105,11 @@ class Module(L.LightningModule):
         return criterion(logits.float(), target, **weighted)
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch."""
-        self.log("train_loss", self._sum / max(self._n_batches, 1), sync_dist=True)
+        """Log the mean loss of the epoch, and monitor it where nothing is validated."""
+        loss = self._sum / max(self._n_batches, 1)
+        self.log("train_loss", loss, sync_dist=True)
+        if self.options.monitor == "train_loss":
+            self.log("monitor", loss, sync_dist=True)
 
     def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _: int) -> None:
         """Keep the logits of a batch of chunks beside the tracks they come from."""

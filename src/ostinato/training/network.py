@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.params import Train
 from ostinato.training.callbacks import Keeper, Live, Progress, finite
 from ostinato.training.data import Data
 from ostinato.training.module import Module
@@ -160,9 +161,9 @@ def fit_network(
     keeper = Keeper(last, validated=validated)
     stop = [EarlyStopping("monitor", patience=options.patience, check_finite=True)] if validated else []
     live = [Live(log, keeper)] if log is not None else []
-    with _quiet():
+    with quiet():
         trainer = make_trainer(
-            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
+            options, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
         )
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
@@ -171,12 +172,12 @@ def fit_network(
     return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
 
 
-def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
+def make_trainer(options: Train, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
     """Make a trainer that writes nothing by itself.
 
     Parameters
     ----------
-    settings : Settings
+    options : Train
     callbacks : sequence of Callback
     epochs : int, optional
         Instead of ``train.max_epochs``.
@@ -187,7 +188,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
     -------
     Trainer
     """
-    options, on_gpu = settings.train, torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available()
     precision: Any = ("bf16-mixed" if on_gpu else "32-true") if options.precision == "auto" else options.precision
     return L.Trainer(
         devices=options.devices,
@@ -208,7 +209,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's advice about loaders and loggers off the screen; its errors pass."""
     loggers = [logging.getLogger(name) for name in QUIET]
     levels = [logger.level for logger in loggers]

@@ -22,7 +22,7 @@ PACKAGES = {
 }
 CODE = (
     "training/*.py",
-    "architectures/_blocks.py",
+    "architectures/_blocks/*.py",
     "estimators/__init__.py",
     "chunks.py",
     "losses.py",

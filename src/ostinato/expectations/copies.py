@@ -1,0 +1,42 @@
+"""What must hold of copies: nothing where they are kept together in a split, else that no track is one."""
+
+from typing import Any
+
+import pandas as pd
+from great_expectations import expectations as gxe
+from great_expectations.expectations.expectation import Expectation
+
+
+def prepared(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
+    """Say of each track whether it repeats one before it.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `track_id`.
+    copies : DataFrame
+        With the columns of `tables.COPIES`.
+
+    Returns
+    -------
+    DataFrame
+        `track_id` and `original`: the track that it repeats; unknown where it repeats none.
+    """
+    original = tracks["track_id"].map(copies.set_index("track_id")["copy_of"])
+    return pd.DataFrame({"track_id": tracks["track_id"], "original": original.astype(object)})
+
+
+def suite(bounds: Any) -> list[Expectation]:
+    """Expect no copy, where copies are to go to quarantine.
+
+    Parameters
+    ----------
+    bounds : params.Validate
+
+    Returns
+    -------
+    list of Expectation
+    """
+    if bounds.copies == "group":
+        return []
+    return [gxe.ExpectColumnValuesToBeNull(column="original", meta={"reason": "a copy"})]

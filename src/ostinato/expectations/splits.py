@@ -1,0 +1,63 @@
+"""What must hold of each row of a split: its artist, album and recording stand on no other side."""
+
+import pandas as pd
+from great_expectations import expectations as gxe
+from great_expectations.expectations.expectation import Expectation
+
+WHAT = {"artist": "an artist", "album": "an album", "copy": "a copy"}
+
+
+def prepared(tracks: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+    """Say of each track and fold in how many splits that fold has its artist, album and recording.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        track_id, genre, artist, album, copy (what all copies of a recording share).
+    splits : DataFrame
+        track_id, fold, split.
+
+    Returns
+    -------
+    DataFrame
+        `splits_of_artist`, `splits_of_album`, `splits_of_copy`; unknown where the track has none.
+    """
+    rows = splits.merge(tracks[["track_id", "genre", "artist", "album", "copy"]], on="track_id")
+    artist, album = ([_plain(text) for text in rows[column]] for column in ("artist", "album"))
+    rows["artist"] = artist
+    rows["album"] = [b and f"{a or ''}\0{b}" for a, b in zip(artist, album, strict=True)]
+    for column in WHAT:
+        n = rows.groupby(["fold", column], dropna=True)["split"].transform("nunique")
+        rows[f"splits_of_{column}"] = n.where(rows[column].notna()).astype("float64")
+    return rows.drop(columns=list(WHAT))
+
+
+def _plain(text: object) -> str | None:
+    """Compare names whatever their case and spaces."""
+    return (" ".join(text.casefold().split()) or None) if isinstance(text, str) else None
+
+
+def suite(apart: str) -> list[Expectation]:
+    """Expect a split that cannot leak.
+
+    Parameters
+    ----------
+    apart : {"artist", "track", "nothing"}
+        ``track`` lets artists and albums stand on two sides; ``nothing`` lets copies too.
+
+    Returns
+    -------
+    list of Expectation
+        Each of single rows.
+    """
+    kept = {"artist": tuple(WHAT), "track": ("copy",), "nothing": ()}[apart]
+    leaks = [
+        gxe.ExpectColumnValuesToBeBetween(
+            column=f"splits_of_{column}", max_value=1, meta={"reason": f"{WHAT[column]} stands in two splits"}
+        )
+        for column in kept
+    ]
+    known = gxe.ExpectColumnValuesToBeInSet(
+        column="split", value_set=["train", "validation", "test"], meta={"reason": "unknown split"}
+    )
+    return [*leaks, known]

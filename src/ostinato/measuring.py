@@ -1,0 +1,319 @@
+"""What decoding a file to its last sample shows: lengths, levels, holes, bandwidth, and what identifies the sound.
+
+Every figure is gathered block by block, so memory does not grow with the file.
+Which figures are faults is said by the bounds under ``validate`` in params.yaml.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from scipy import fft, ndimage
+
+from ostinato import audio, fingerprint
+from ostinato.errors import DataError
+
+FRAME = 2_048
+STEP = 256
+SILENCE = 1e-3
+HOLE = 1e-4
+CLIPPED = 0.999
+MISSING_SECONDS = 0.1
+SPECTRUM = 4_096
+EVERY = 8_192  # samples from one spectrum to the next
+MIN_SPECTRA = 4
+CLIFF_DB = 25.0
+NEAR_HERTZ, FAR_HERTZ = 150.0, 900.0
+AUDIBLE_DB = 60.0
+FLOOR = 1e-20
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What decoding a file to its end showed.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz; 0 if unreadable.
+    channels : int
+    n_samples : int
+        Per channel.
+    duration : float
+        In seconds; NaN if unreadable, as all below that are no counts.
+    unheard_seconds : float
+        What the file holds beyond the end that its header names; 0 where samples are coded.
+    peak : float
+        Largest magnitude, full scale being 1.
+    rms_db : float
+        Root mean square over all channels, in dB of full scale; -inf is written as -200.
+    dc : float
+        Largest magnitude of a channel's mean.
+    silence_share : float
+        Share of frames of 2048 samples whose RMS lies below -60 dB.
+    hole_seconds : float
+        The longest stretch below -80 dB between two sounds.
+    clipped_share : float
+        Share of samples within 0.1 % of the peak: a plateau has many, music few.
+    imbalance_db : float
+        Loudest against quietest channel.
+    mono_loss_db : float
+        What averaging the channels takes away; large where they are in opposite phase.
+    bandwidth_share : float
+        Where the spectrum falls off a cliff, as a share of half the sample rate; 1 without a cliff.
+    noise_likeness : float
+        exp of the mean of log power less log of its mean over time: 0.56 for steady noise
+        of any colour, less for music, whose notes come and go, 1 for a steady hum.
+    n_nonfinite : int
+        Samples that are NaN or infinite.
+    audio_hash : str or None
+        SHA-256 of the decoded samples.
+    fingerprint : bytes or None
+        See `ostinato.fingerprint`; little-endian uint32.
+    error : str or None
+        Why the file cannot be used; None for a sound one.
+    """
+
+    sample_rate: int = 0
+    channels: int = 0
+    n_samples: int = 0
+    duration: float = float("nan")
+    unheard_seconds: float = float("nan")
+    peak: float = float("nan")
+    rms_db: float = float("nan")
+    dc: float = float("nan")
+    silence_share: float = float("nan")
+    hole_seconds: float = float("nan")
+    clipped_share: float = float("nan")
+    imbalance_db: float = float("nan")
+    mono_loss_db: float = float("nan")
+    bandwidth_share: float = float("nan")
+    noise_likeness: float = float("nan")
+    n_nonfinite: int = 0
+    audio_hash: str | None = None
+    fingerprint: bytes | None = None
+    error: str | None = None
+
+
+def measure(path: Path, *, max_seconds: float = audio.MAX_SECONDS) -> Measurement:
+    """Decode a file to its last sample and say what is in it.
+
+    Parameters
+    ----------
+    path : Path
+    max_seconds : float
+        Stop there and call the file unusable.
+
+    Returns
+    -------
+    Measurement
+        With `error` set, and nothing raised, where the file cannot be used.
+    """
+    try:
+        with audio.opened_file(path) as stream:
+            return _measure(stream, path, max_seconds)
+    except DataError as error:
+        return Measurement(error=str(error).removeprefix(f"{path}: "))
+
+
+def _measure(stream: audio.Stream, path: Path, max_seconds: float) -> Measurement:
+    levels, spectra, prints = _Levels(stream.channels), _Spectra(), fingerprint.Fingerprinter()
+    resampler = audio.resampler(stream.sample_rate, fingerprint.SAMPLE_RATE)
+    seal, checksum = hashlib.sha256(f"{stream.sample_rate} {stream.channels}".encode()), _Checksum(path)
+    for block in audio.capped(stream, path, max_seconds):
+        seal.update(np.ascontiguousarray(block).data)
+        checksum.add(block)
+        y = levels.add(block)
+        spectra.add(y)
+        prints.add(resampler.resample_chunk(y))
+    prints.add(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
+    n, rate = levels.n_samples, stream.sample_rate
+    return Measurement(
+        sample_rate=rate,
+        channels=stream.channels,
+        n_samples=n,
+        n_nonfinite=levels.n_nonfinite,
+        duration=n / rate,
+        unheard_seconds=_unheard(stream, path, n),
+        audio_hash=seal.hexdigest(),
+        fingerprint=prints.value().astype("<u4").tobytes(),
+        error=_shortfall(stream, n) or checksum.error(),
+        **(levels.figures(rate) | spectra.figures(rate)),  # type: ignore[arg-type]
+    )
+
+
+def _shortfall(stream: audio.Stream, n_samples: int) -> str | None:
+    """Compare what came with what the header promised."""
+    if stream.declared is None or n_samples >= stream.declared - MISSING_SECONDS * stream.sample_rate:
+        return None
+    promised, found = stream.declared / stream.sample_rate, n_samples / stream.sample_rate
+    return f"is cut off: its header says {promised:.2f} s, {found:.2f} s can be decoded"
+
+
+def _unheard(stream: audio.Stream, path: Path, n_samples: int) -> float:
+    """Compare what came with the size of a file that stores samples as they are."""
+    if stream.width is None:
+        return 0.0
+    stored = path.stat().st_size / (stream.width * stream.channels)
+    return max(stored - n_samples, 0) / stream.sample_rate
+
+
+@dataclass
+class _Levels:
+    """What single samples and short frames show."""
+
+    channels: int
+    n_samples: int = 0
+    n_nonfinite: int = 0
+    n_frames: int = 0
+    n_silent: int = 0
+    n_clipped: int = 0
+    peak: float = 0.0
+    last_sound: int | None = None
+    hole: int = 0
+    n_steps: int = 0
+    mono_energy: float = 0.0
+    energy: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    total: np.ndarray = field(default_factory=lambda: np.zeros(0))
+
+    def __post_init__(self) -> None:
+        self.energy, self.total = np.zeros(self.channels), np.zeros(self.channels)
+
+    def add(self, block: np.ndarray) -> np.ndarray:
+        """Take a block (n, channels) and give its mean over channels."""
+        channels = np.ascontiguousarray(block.T)
+        if not np.isfinite(channels.sum()):
+            finite = np.isfinite(channels)
+            self.n_nonfinite += int(finite.size - np.count_nonzero(finite))
+            channels = np.where(finite, channels, np.float32(0))
+        y = channels[0] if self.channels == 1 else channels.mean(axis=0)
+        self._count(np.abs(channels))
+        edges = np.arange(0, len(block), FRAME)
+        self.total += np.add.reduceat(channels, edges, axis=1).sum(axis=1, dtype=np.float64)
+        power = np.add.reduceat(np.square(channels), edges, axis=1)
+        loudness = power.mean(axis=0) / np.diff(edges, append=len(block))
+        self.n_silent += int(np.count_nonzero(loudness < SILENCE**2))
+        self.n_frames += len(edges)
+        self.energy += power.sum(axis=1, dtype=np.float64)
+        self.mono_energy += float(np.dot(y, y))
+        self.n_samples += len(block)
+        return y
+
+    def _count(self, magnitude: np.ndarray) -> None:
+        """Follow the peak and the longest hole."""
+        peaks = np.maximum.reduceat(magnitude, np.arange(0, magnitude.shape[1], STEP), axis=1).max(axis=0)
+        highest = float(peaks.max())
+        if highest * CLIPPED > self.peak:
+            self.n_clipped = 0
+        self.peak = max(self.peak, highest)
+        if 0 < CLIPPED * self.peak <= highest:
+            self.n_clipped += int(np.count_nonzero(magnitude >= np.float32(CLIPPED * self.peak)))
+        sounds = np.flatnonzero(peaks >= HOLE) + self.n_steps
+        if len(sounds):
+            before = sounds[:1] if self.last_sound is None else [self.last_sound]
+            self.hole = max(self.hole, int(np.diff(np.concatenate([before, sounds])).max()) - 1)
+            self.last_sound = int(sounds[-1])
+        self.n_steps += len(peaks)
+
+    def figures(self, sample_rate: int) -> dict[str, float]:
+        """Name what was found."""
+        mean = self.energy / self.n_samples
+        db = 10 * np.log10(np.maximum(mean, FLOOR))
+        mono = 10 * np.log10(max(self.mono_energy / self.n_samples, FLOOR))
+        overall = 10 * float(np.log10(max(mean.mean(), FLOOR)))
+        return {
+            "peak": self.peak,
+            "rms_db": overall,
+            "dc": float(np.abs(self.total / self.n_samples).max()),
+            "silence_share": self.n_silent / self.n_frames,
+            "hole_seconds": max(self.hole, 0) * STEP / sample_rate,
+            "clipped_share": self.n_clipped / (self.n_samples * self.channels),
+            "imbalance_db": float(db.max() - db.min()),
+            "mono_loss_db": float(overall - mono),
+        }
+
+
+class _Spectra:
+    """Mean and mean logarithm of the power of frames that sound."""
+
+    def __init__(self) -> None:
+        self._window = np.hanning(SPECTRUM).astype(np.float32)
+        self._n = 0
+        self._power = np.zeros(SPECTRUM // 2 + 1)
+        self._log = np.zeros(SPECTRUM // 2 + 1)
+
+    def add(self, y: np.ndarray) -> None:
+        """Take a block of one channel."""
+        if len(y) < SPECTRUM:
+            return
+        frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
+        frames = frames[np.square(frames).mean(axis=1) >= SILENCE**2]
+        power = np.abs(fft.rfft(frames * self._window, axis=1)) ** 2 + np.float32(FLOOR)
+        self._n += len(frames)
+        self._power += power.sum(axis=0, dtype=np.float64)
+        self._log += np.log(power).sum(axis=0, dtype=np.float64)
+
+    def figures(self, sample_rate: int) -> dict[str, float]:
+        """Name what was found; NaN where too little sounds."""
+        if self._n < MIN_SPECTRA:
+            return {"bandwidth_share": float("nan"), "noise_likeness": float("nan")}
+        mean = self._power / self._n
+        audible = mean >= mean[1:].max() / 10 ** (AUDIBLE_DB / 10)
+        likeness = float(np.exp((self._log / self._n - np.log(mean))[audible].mean()))
+        return {"bandwidth_share": bandwidth_share(10 * np.log10(mean), sample_rate), "noise_likeness": likeness}
+
+
+def bandwidth_share(spectrum_db: np.ndarray, sample_rate: int) -> float:
+    """Find where a mean spectrum falls off a cliff and does not recover.
+
+    Parameters
+    ----------
+    spectrum_db : np.ndarray [shape=(n_bins,)]
+        From 0 Hz to half the sample rate.
+    sample_rate : int
+
+    Returns
+    -------
+    float
+        Share of the band below the cliff; 1 if there is none.
+
+    Examples
+    --------
+    >>> bandwidth_share(np.where(np.arange(1001) < 500, 0.0, -80.0), 20_000)
+    0.5
+    """
+    n, nyquist = len(spectrum_db), sample_rate / 2
+    near, far = (max(int(hertz / nyquist * n), 1) for hertz in (NEAR_HERTZ, FAR_HERTZ))
+    smooth = ndimage.median_filter(spectrum_db, max(near // 2, 3))
+    total = np.concatenate([[0.0], np.cumsum(smooth)])
+    places = np.arange(far, n - near)
+    below = (total[places - near] - total[places - far]) / (far - near)
+    highest = np.maximum.accumulate(smooth[::-1])[::-1]
+    found = places[below - highest[places + near] >= CLIFF_DB]
+    if not len(found):
+        return 1.0
+    first = found[0] - near
+    steepest = first + int(np.argmin(np.diff(smooth[first : found[0] + 2 * near]))) + 1
+    return round(float(steepest / (n - 1)), 3)
+
+
+class _Checksum:
+    """The MD5 that a FLAC file of 16 bits holds of its own samples."""
+
+    def __init__(self, path: Path) -> None:
+        with open(path, "rb") as file:
+            head = file.read(42)
+        bits = (((head[20] & 1) << 4) | (head[21] >> 4)) + 1 if len(head) == 42 else 0
+        known = head[:4] == b"fLaC" and bits == 16 and any(head[26:42])
+        self._said = head[26:42] if known else None
+        self._found = hashlib.md5(usedforsecurity=False)
+
+    def add(self, block: np.ndarray) -> None:
+        if self._said is not None:
+            self._found.update(np.ascontiguousarray(np.rint(block * 32_768), dtype="<i2").data)
+
+    def error(self) -> str | None:
+        if self._said is None or self._said == self._found.digest():
+            return None
+        return "is damaged: the checksum in its header is not that of its samples"
