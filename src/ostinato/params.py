@@ -94,8 +94,18 @@ class Features(Section):
     kinds: dict[str, dict[str, Any]]
 
 
+class RatePhase(Section):
+    """A part of training with a learning rate and a patience of its own."""
+
+    lr: float = Field(gt=0)
+    patience: int = Field(ge=1)
+
+
 class Train(Section):
-    """Training of every candidate; a candidate's own `train` overrides single keys."""
+    """Training of every candidate; a candidate's own `train` overrides single keys.
+
+    Augmentation, losses beside the plain one, schedules and repeats are off by default.
+    """
 
     max_epochs: int = Field(30, ge=1)
     patience: int = Field(8, ge=1)
@@ -116,6 +126,17 @@ class Train(Section):
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0)
     spec_augment: bool = False
+    mask_share: float = Field(0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most")
+    n_masks: int = Field(1, ge=1, description="along either axis")
+    loss: Literal["plain", "focal", "asymmetric"] = "plain"
+    focus: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
+    margin: float = Field(0.05, ge=0, lt=1, description="score up to which an absent tag costs nothing")
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
+    lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
+    phases: list[RatePhase] = []
+    runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
+    compile: bool = False
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
     weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")

@@ -40,6 +40,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
     found = _figures(validation, test, task, params)
+    found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
         baseline: _intervals(rows, task, params)
         for baseline, rows in figures.baselines(test, class_shares(splits, tracks, task), task.kind).items()
@@ -80,6 +81,21 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
         found["test_tuned"] = figures.points(test, task.kind, tuned)
     return found
+
+
+def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
+    """Say how figures differ from fold to fold and from run to run, where there are several."""
+    splits, tracks, task = about
+    found = {}
+    if len(numbers := sorted(set(test.fold.tolist()))) > 1:
+        found["folds"] = [figures.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
+    file = paths.predictions(name) / "runs.parquet"
+    if file.exists():
+        runs = pd.read_parquet(file).groupby("run")
+        found["runs"] = [
+            figures.points(judged(run, splits, tracks, task, "test"), task.kind, threshold) for _, run in runs
+        ]
+    return {what: figures.mean_and_deviation(points) for what, points in found.items()}
 
 
 def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:

@@ -66,6 +66,8 @@ class Artefact(Frozen):
         Until the best weights, per fold.
     n_parameters : int
         Of the network; 0 for an estimator.
+    runs : int
+        How often each fold was fitted; the best run's weights bear the fold's name alone.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Artefact(Frozen):
     statistics: dict[str, dict[str, dict[str, list[Any]]]] = {}
     epochs: dict[str, int] = {}
     n_parameters: int = 0
+    runs: int = 1
 
     @property
     def labelling(self) -> Task:
@@ -130,9 +133,9 @@ def skipped(folder: Path) -> str | None:
     return str(read_json(file)["skipped"]) if file.exists() else None
 
 
-def weights_file(folder: Path, fold: Fold) -> Path:
-    """Name the weights of a fold."""
-    return folder / f"{_label(fold)}.safetensors"
+def weights_file(folder: Path, fold: Fold, run: int | None = None) -> Path:
+    """Name the weights of a fold, or of one run of several."""
+    return folder / f"{_label(fold)}{'' if run is None else f'-run{run}'}.safetensors"
 
 
 def onnx_file(folder: Path, fold: Fold) -> Path:
@@ -148,7 +151,7 @@ def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:
         save_file({k: v.contiguous() for k, v in sorted(weights.items())}, partial)
 
 
-def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Module":
+def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | None = None) -> "nn.Module":
     """Make a trained network.
 
     Parameters
@@ -157,6 +160,8 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Modul
         The candidate's checkpoints.
     artefact : Artefact
     fold : int or "final"
+    run : int, optional
+        One of several runs; default: the best.
 
     Returns
     -------
@@ -170,7 +175,7 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Modul
     """
     from safetensors.torch import load_file
 
-    file = weights_file(folder, fold)
+    file = weights_file(folder, fold, run)
     built: nn.Module = making.make(
         artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.labelling.kind
     )

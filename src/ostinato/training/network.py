@@ -21,6 +21,7 @@ from ostinato.training import making
 from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
 from ostinato.training.data import Data
 from ostinato.training.module import Module
+from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
 from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
@@ -161,14 +162,17 @@ def fit_network(
     )
     last = state / "last.ckpt" if state is not None else None
     keeper = Keeper(last, validated=validated)
-    stop = [EarlyStopping("monitor", patience=options.patience, check_finite=True)] if validated else []
+    early = EarlyStopping("monitor", patience=options.patience, check_finite=True)
+    stop = [early] if validated and not options.phases else []
+    schedule = Schedule(options, keeper, epochs or options.max_epochs)
+    shown = Progress(f"{settings.name} {label}")
+    if options.compile:
+        network.compile()
     live = [Live(log, keeper)] if log is not None else []
     if not any(p.requires_grad for p in network.parameters()):
         return _untrained(settings, module, data, source, validated)
     with quiet():
-        trainer = make_trainer(
-            options, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
-        )
+        trainer = make_trainer(options, [*callbacks, *stop, schedule, shown, keeper, *live], epochs, validated)
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     if not keeper.weights or not finite(keeper.weights):
