@@ -161,6 +161,7 @@ class Released:
             self.embedded = bool(about["dataset"]["embedded"])
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
+            self.temperature = float(about.get("temperature", 1.0))
             self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
@@ -201,7 +202,7 @@ class Released:
         feeds = {name: i.batch(rows[name]) for name, i in self.inputs.items()}
         if self.level == "track":
             logits, embedding = self._run(feeds)
-            return Heard(scores(logits[0], self.kind), embedding[0])
+            return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
         lengths = {len(feed) for feed in feeds.values()}
         if len(lengths) != 1:
             raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
@@ -210,9 +211,9 @@ class Released:
         name, first = next(iter(self.inputs.items()))
         length, frame = first.chunk_frames or len(rows[name]), first.frame_seconds
         return Heard(
-            scores=scores(pool(logits, self.kind), self.kind),
+            scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
             embedding=embedding.mean(axis=0),
-            chunk_scores=scores(logits, self.kind),
+            chunk_scores=scores(logits / self.temperature, self.kind),
             starts=None if frame is None else starts(len(rows[name]), length) * frame,
             chunk_seconds=None if frame is None else length * frame,
         )

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import figures
+from ostinato.evaluation import calibration, figures
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
@@ -60,6 +60,8 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
         found["test_tuned"] = figures.points(test, task.kind, tuned)
+    if calibrated := calibration.calibrate(validation, test, task.kind):
+        found["calibration"] = calibrated
     return found
 
 
