@@ -1,29 +1,31 @@
 """What training lessens, by kind of task; a network gives logits and knows none of it."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ostinato.scores import Kind
+
 LEAST = 1e-8
 
 
-def loss(kind: Literal["single", "multi"]) -> Callable[[Tensor, Tensor], Tensor]:
+def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
     """Choose the loss of a task.
 
     Parameters
     ----------
-    kind : {"single", "multi"}
+    kind : {"single", "multi", "embedding"}
         Exactly one class a track: cross-entropy of the softmax. Any number:
-        binary cross-entropy of the sigmoid, the mean over classes.
+        binary cross-entropy of the sigmoid, the mean over classes. A direction:
+        the negative cosine.
 
     Returns
     -------
     callable
         Of logits and target, both (batch, n_classes); the target is one-hot,
-        multi-hot or a share of each class. Gives a scalar.
+        multi-hot, a share of each class, or a vector. Gives a scalar.
 
     Examples
     --------
@@ -31,6 +33,8 @@ def loss(kind: Literal["single", "multi"]) -> Callable[[Tensor, Tensor], Tensor]
     >>> round(float(loss("single")(torch.zeros(1, 4), torch.tensor([[0.0, 0, 1, 0]]))), 4)
     1.3863
     """
+    if kind == "embedding":
+        return _negative_cosine
     return F.cross_entropy if kind == "single" else F.binary_cross_entropy_with_logits
 
 
@@ -103,3 +107,7 @@ def asymmetric(logits: Tensor, target: Tensor, *, focus: float, margin: float, w
     shifted = (logits.sigmoid() - margin).clamp(min=0)
     absent = shifted**focus * (1 - shifted).clamp(min=LEAST).log()
     return -(weights * target * F.logsigmoid(logits) + (1 - target) * absent).mean()
+
+
+def _negative_cosine(logits: Tensor, target: Tensor) -> Tensor:
+    return -F.cosine_similarity(logits, target, dim=1).mean()

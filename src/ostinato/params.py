@@ -139,6 +139,8 @@ class Train(Section):
     compile: bool = False
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
+    weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
     precision: str = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
@@ -238,6 +240,13 @@ class Bound(Section):
     max: float | None = None
 
 
+class Recommend(Section):
+    """Similarity spaces and the catalog."""
+
+    k: int = Field(20, ge=1, description="length of the rankings that are judged")
+    baseline: str = Field("mfcc", description="the feature whose statistics every space must beat")
+
+
 class Export(Section):
     """The ONNX files."""
 
@@ -258,6 +267,17 @@ class Compare(Section):
     """How far a metric may fall on a pull request."""
 
     tolerance: float = Field(0.02, ge=0)
+
+
+class Serve(Section):
+    """Where the service listens, and what one request may cost."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
+    max_bytes: int = Field(50_000_000, gt=0)
+    max_seconds: float = Field(900.0, gt=0)
+    workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
+    waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
 
 
 class Flows(Section):
@@ -291,9 +311,11 @@ class Params(Section):
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[str, dict[str, Bound]] = {}
+    recommend: Recommend = Recommend()
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()
+    serve: Serve = Serve()
     flows: Flows = Flows()
 
 

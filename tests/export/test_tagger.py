@@ -18,15 +18,15 @@ from ostinato.training import estimator
 CLASSES = ("blues", "jazz", "rock")
 RATE, FRAMES = 22050, 33
 SMALL = {"mel": {"n_mels": 24}, "cqt": {"bins_per_octave": 12, "n_bins": 36}, "stft": {"n_fft": 64, "hop_length": 512}}
-BINS = {"mel": 24, "cqt": 36, "stft": 33, "mfcc": 12, "chroma": 12, "stft_halved": 1024}
 
 
 def given(kind: str, **more: object) -> dict:
     """Describe an input, as model.json does."""
-    described = {"feature": kind, "parameters": features.parameters(kind, SMALL.get(kind, {}), RATE)}
+    parameters = features.parameters(kind, SMALL.get(kind, {}) | {"sample_rate": RATE}, RATE)
+    bins = registry.load("ostinato.features", kind).compute(AudioContext(music(0.1), RATE), **parameters).shape[1]
     return {
-        **described, "bins": BINS[kind], "channels": 1, "chunk_frames": FRAMES, "normalise": "frame", "summary": False,
-        **more,
+        "feature": kind, "parameters": parameters, "bins": bins, "channels": 1, "chunk_frames": FRAMES,
+        "normalise": "frame", "summary": False, **more,
     }  # fmt: skip
 
 

@@ -18,8 +18,9 @@ What cannot be taken is refused with an `OstinatoError` that says what is needed
 equals ``head(embed(*inputs))`` and gives logits, never activated.
 ``length`` is ``"free"`` if other numbers of frames than the declared one are
 taken, from ``min_frames`` on, else ``"fixed"``; where inputs differ in that, both
-are mappings by input. A network whose loss has a part of
-its own offers it as ``penalty()``.
+are mappings by input. A network that parts its input itself says by how many frames,
+``chunk``. One whose loss has a part of its own offers it as ``penalty()``; one that
+must know what its logits mean has an argument ``kind``, which the task gives.
 
 ``search_space(trial)`` asks an Optuna trial (or anything alike) and gives
 ``{"network": {...}, "train": {...}}``, departures from the signature and from the

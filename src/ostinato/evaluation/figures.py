@@ -9,10 +9,10 @@ from sklearn.metrics import multilabel_confusion_matrix
 
 from ostinato.errors import DataError
 from ostinato.evaluation.judged import Judged
-from ostinato.metrics import _bootstrap, _shared, multi, single
+from ostinato.metrics import _bootstrap, _shared, embedding, multi, single
 from ostinato.scores import Kind, labels
 
-FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi}
+FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
 
 def family(kind: Kind) -> dict[str, _shared.Metric]:

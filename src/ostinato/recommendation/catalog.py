@@ -13,7 +13,7 @@ from ostinato.recommendation.index import Graph, top
 
 EXACT_UP_TO = 100_000
 """Up to so many vectors all are compared; beyond, a graph is asked."""
-ABOUT, VECTORS, GRAPH = "catalog.json", "vectors.npy", "graph.voyager"
+ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
 LEVELS = ("artist", "album")
 
 
@@ -252,8 +252,11 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If files are absent or do not belong together.
+            If files are absent or do not belong together, or no space was good
+            enough for a catalog.
         """
+        if (folder / SKIPPED).exists():
+            raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
         about, vectors = read_json(folder / ABOUT), np.load(folder / VECTORS, allow_pickle=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato import registry
+from ostinato import features, registry
 from ostinato.chunks import normalise, starts, take
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
@@ -16,6 +16,7 @@ from ostinato.scores import Kind, pool, scores
 
 BATCH = 32
 RUNS = 30
+UNSURE_BELOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,14 @@ class Input:
         }
         plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time from one frame to the next; None if the feature has no frames in time."""
+        if "sample_rate" not in self.parameters:
+            return None
+        given = features.parameters(self.feature, self.parameters, self.parameters["sample_rate"])
+        return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
 
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.
@@ -120,10 +129,19 @@ class Heard:
     scores : np.ndarray [shape=(n_classes,), dtype=float64]
     embedding : np.ndarray [shape=(width,), dtype=float32]
         The network's last hidden layer, its mean over chunks.
+    chunk_scores : np.ndarray [shape=(n_chunks, n_classes), dtype=float64], optional
+        Of each stretch of the track; None if the network hears the track as a whole.
+    starts : np.ndarray [shape=(n_chunks,), dtype=float64], optional
+        When each stretch begins, in seconds.
+    chunk_seconds : float, optional
+        How long a stretch is.
     """
 
     scores: np.ndarray
     embedding: np.ndarray
+    chunk_scores: np.ndarray | None = None
+    starts: np.ndarray | None = None
+    chunk_seconds: float | None = None
 
 
 class Released:
@@ -151,6 +169,7 @@ class Released:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        self.about: dict[str, Any] = about
         try:
             self.name, self.task, self.level = str(about["name"]), str(about["task"]), str(about["level"])
             self.kind: Kind = about["kind"]
@@ -158,6 +177,7 @@ class Released:
             self.embedded = bool(about["dataset"]["embedded"])
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
+            self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
             )
@@ -177,6 +197,34 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
+    def rows(self, context: Any) -> dict[str, np.ndarray]:
+        """Compute every input's feature of a track.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        return {name: i.rows(context) for name, i in self.inputs.items()}
+
+    def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+
+        Parameters
+        ----------
+        rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+            As `rows` gives, or read from the cache.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+        """
+        heard = self._heard(rows)
+        return heard.scores if self.kind == "embedding" else heard.embedding
+
     def scores(self, context: Any) -> np.ndarray:
         """Score one track; see `hear`."""
         return self.hear(context).scores
@@ -193,7 +241,22 @@ class Released:
         -------
         Heard
         """
-        rows = {name: i.rows(context) for name, i in self.inputs.items()}
+        return self._heard(self.rows(context))
+
+    def label(self, track_scores: np.ndarray) -> str | list[str]:
+        """Name the class, or the tags from their thresholds on."""
+        if self.kind == "single":
+            return self.classes[int(track_scores.argmax())]
+        return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
+
+    def unsure(self, track_scores: np.ndarray) -> bool:
+        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        if self.kind == "single":
+            return bool(track_scores.max() < self.unsure_below)
+        return not (track_scores >= self.thresholds).any()
+
+    def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
+        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Heard(scores(logits[0], self.kind), embedding[0])
@@ -201,13 +264,16 @@ class Released:
         feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
         parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
-        return Heard(scores(pool(logits, self.kind), self.kind), embedding.mean(axis=0))
-
-    def label(self, track_scores: np.ndarray) -> str | list[str]:
-        """Name the class, or the tags from their thresholds on."""
-        if self.kind == "single":
-            return self.classes[int(track_scores.argmax())]
-        return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
+        name, first = next(iter(self.inputs.items()))
+        length = first.chunk_frames or len(rows[name])
+        frame = first.frame_seconds if first.n_chunks(rows[name]) == most else None
+        return Heard(
+            scores=scores(pool(logits, self.kind), self.kind),
+            embedding=embedding.mean(axis=0),
+            chunk_scores=scores(logits, self.kind),
+            starts=None if frame is None else starts(len(rows[name]), length) * frame,
+            chunk_seconds=None if frame is None else length * frame,
+        )
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Give logits and embedding of each chunk."""

@@ -15,7 +15,7 @@ from ostinato.files import read_json
 from ostinato.params import parts
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
-from ostinato.task import Task
+from ostinato.task import COLUMNS, Task
 from ostinato.training.artefact import Fold, Input
 from ostinato.training.inputs import described, opened
 from ostinato.training.logits import member_sources, read_member
@@ -49,7 +49,13 @@ class Opened:
 
 def lacks(paths: Paths, settings: Settings) -> str | None:
     """Say what the dataset lacks for a candidate, if it lacks anything."""
-    classes = read_json(paths.classes).get(settings.task) or []
+    if COLUMNS.get(settings.task) == "embedding":
+        if settings.fitter != "lightning":
+            return f"{settings.task} is learned by single networks only"
+        about = read_json(paths.target(settings.task) / "about.json")
+        if "skipped" in about:
+            return str(about["skipped"])
+    classes = _classes(paths, settings.task)
     least = 2 if settings.task == "genre" else 1
     if len(classes) < least:
         return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {least} are needed"
@@ -74,9 +80,10 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     DataError
         If no track is left, or a member of a stack has another task.
     """
-    task = Task(settings.task, tuple(read_json(paths.classes)[settings.task]))
+    task = Task(settings.task, tuple(_classes(paths, settings.task)))
     splits = pd.read_parquet(paths.splits)
-    joined = labelled(task, pd.read_parquet(paths.tracks), splits[present(splits["track_id"], *_held(paths, settings))])
+    kept = splits[present(splits["track_id"], *_held(paths, settings))]
+    joined = labelled(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
     placed = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
@@ -84,6 +91,24 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     else:
         sources, inputs, files = _plain(paths, settings, joined)
     return Opened(joined, sources, inputs, (tables, placed, *files))
+
+
+def tracks_of(paths: Paths, task: str) -> pd.DataFrame:
+    """Read the tracks, with the vectors of their artists where these are what a task learns."""
+    tracks = pd.read_parquet(paths.tracks)
+    if COLUMNS.get(task) != "embedding":
+        return tracks
+    artists = pd.read_parquet(paths.target(task) / "artists.parquet", columns=["artist", "vector"])
+    vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
+    tracks[task] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
+    return tracks
+
+
+def _classes(paths: Paths, task: str) -> list[str]:
+    """List the classes of a task, or number the coordinates of a space."""
+    if COLUMNS.get(task) == "embedding":
+        return [str(i) for i in range(read_json(paths.target(task) / "about.json")["dimension"])]
+    return read_json(paths.classes).get(task) or []
 
 
 def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:

@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import figures
+from ostinato.evaluation import embedded, figures
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
 from ostinato.params import JOIN
 from ostinato.paths import Paths
-from ostinato.task import Task
+from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")
@@ -26,6 +26,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         write_json(paths.metrics(name), {"skipped": read_json(skipped)["skipped"]})
         return
     artefact, classes = read_json(paths.checkpoints(name) / "artefact.json"), read_json(paths.classes)
+    if COLUMNS[artefact["task"]] == "embedding":
+        write_json(paths.metrics(name), _about(artefact) | _embedding(paths, params, name, artefact["task"], classes))
+        return
     task = Task(artefact["task"], tuple(classes[artefact["task"]]))
     if len(task.classes) < 2:
         raise DataError(
@@ -46,6 +49,21 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if task.kind == "single" and found["split"]["ceiling"] < 1:
         found["test_all"] = _scaled(found["test"], found["split"]["ceiling"])
     write_json(paths.metrics(name), _about(artefact) | found)
+
+
+def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[str, Any]) -> dict[str, Any]:
+    """Judge predicted directions: by those of the artists, and by whom they bring near."""
+    columns = ["track_id", "artist", "genre", "tags"]
+    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    rows = predictions.merge(pd.read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
+    found = embedded.figures(
+        rows.reset_index(drop=True),
+        pd.read_parquet(paths.target(task) / "artists.parquet"),
+        n_resamples=params.evaluate.bootstrap,
+        level=params.evaluate.level,
+        seed=params.seed,
+    )
+    return found | {"split": {"name": classes["name"], "hash": classes["hash"], **found["split"]}}
 
 
 def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[str, Any]:

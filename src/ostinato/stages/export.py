@@ -20,7 +20,7 @@ from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
-BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".tokens"))
+BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".words"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
     "lightning": (*BLOCKS, "ostinato.chunks"),

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ostinato import registry
 from ostinato.errors import DataError
 from ostinato.files import read_json, replacing, write_json
 from ostinato.task import Task
+from ostinato.training import making
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -176,8 +176,9 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | N
     from safetensors.torch import load_file
 
     file = weights_file(folder, fold, run)
-    kind = registry.load("ostinato.architectures", artefact.architecture).Network
-    built: nn.Module = kind(artefact.shapes, len(artefact.classes), **artefact.network)
+    built: nn.Module = making.make(
+        artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.labelling.kind
+    )
     if not file.exists():
         raise DataError(f"{file}: is not there; run `dvc repro train@{artefact.name}`")
     try:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import onnx
@@ -19,9 +19,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
-Kind: TypeAlias = Literal["single", "multi"]
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ostinato import losses
 from ostinato.errors import ParamsError
 from ostinato.params import Train
+from ostinato.scores import Kind
 from ostinato.task import Task
 from ostinato.training.settings import derive
 
@@ -63,6 +64,8 @@ class Module(L.LightningModule):
                 raise ParamsError(f"train: {key} {value!r} is not known; there are {', '.join(known)}")
         if options.loss == "asymmetric" and task.kind != "multi":
             raise ParamsError(f"train: loss asymmetric is for tags; {task.name} has one label, take focal")
+        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or options.loss != "plain"):
+            raise ParamsError(f"train: {task.name} has no classes; take class_weights, label_smoothing and loss out")
         self.network, self.task, self.options, self.seed = network, task, options, seed
         self.target = torch.from_numpy(target)
         weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
@@ -134,8 +137,12 @@ class Module(L.LightningModule):
         target = self.target[tracks]
         loss = losses.loss(self.task.kind)(pooled, target.double())
         score = _score(pooled, target, self.task.kind)
-        monitored = loss if self.options.monitor == "val_loss" else 1 - score + loss / (1 + loss) / (2 * len(tracks))
-        self.log_dict({"val_loss": loss, "val_score": score, "monitor": monitored}, sync_dist=True)
+        by_loss = self.options.monitor == "val_loss" or self.task.kind == "embedding"
+        monitored = loss if by_loss else 1 - score + loss / (1 + loss) / (2 * len(tracks))
+        found = {"val_loss": loss, "val_score": score}
+        if self.options.monitor != "train_loss":
+            found["monitor"] = monitored
+        self.log_dict(found, sync_dist=True)
 
 
 def balanced(target: np.ndarray, kind: str) -> Tensor:
@@ -209,8 +216,10 @@ def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     return x
 
 
-def _score(logits: Tensor, target: Tensor, kind: str) -> Tensor:
-    """Give the share of right tracks, or for tags the mean average precision of those that occur."""
+def _score(logits: Tensor, target: Tensor, kind: Kind) -> Tensor:
+    """Give the share of right tracks, for tags the mean average precision of those that occur, or the cosine."""
+    if kind == "embedding":
+        return -losses.loss(kind)(logits, target.double())
     if kind == "single":
         return (logits.argmax(1) == target.argmax(1)).double().mean()
     occurs = target.any(0)
