@@ -38,10 +38,6 @@ def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
     return F.cross_entropy if kind == "single" else F.binary_cross_entropy_with_logits
 
 
-def _negative_cosine(logits: Tensor, target: Tensor) -> Tensor:
-    return -F.cosine_similarity(logits, target, dim=1).mean()
-
-
 def focal(logits: Tensor, target: Tensor, kind: str, *, focus: float, weights: Tensor | None = None) -> Tensor:
     """Let what is nearly right count less.
 
@@ -111,3 +107,7 @@ def asymmetric(logits: Tensor, target: Tensor, *, focus: float, margin: float, w
     shifted = (logits.sigmoid() - margin).clamp(min=0)
     absent = shifted**focus * (1 - shifted).clamp(min=LEAST).log()
     return -(weights * target * F.logsigmoid(logits) + (1 - target) * absent).mean()
+
+
+def _negative_cosine(logits: Tensor, target: Tensor) -> Tensor:
+    return -F.cosine_similarity(logits, target, dim=1).mean()

@@ -62,10 +62,10 @@ class Module(L.LightningModule):
         for key, value, known in (("optimizer", options.optimizer, OPTIMIZERS), ("monitor", options.monitor, MONITORS)):
             if value not in known:
                 raise ParamsError(f"train: {key} {value!r} is not known; there are {', '.join(known)}")
-        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or options.loss != "plain"):
-            raise ParamsError(f"train: {task.name} has no classes; take class_weights, label_smoothing and loss out")
         if options.loss == "asymmetric" and task.kind != "multi":
             raise ParamsError(f"train: loss asymmetric is for tags; {task.name} has one label, take focal")
+        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or options.loss != "plain"):
+            raise ParamsError(f"train: {task.name} has no classes; take class_weights, label_smoothing and loss out")
         self.network, self.task, self.options, self.seed = network, task, options, seed
         self.target = torch.from_numpy(target)
         weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
