@@ -83,7 +83,7 @@ def _use(about: Mapping[str, Any]) -> str:
 def _limits(about: Mapping[str, Any]) -> str:
     lines = [
         "- It names the classes above and no others, whatever it hears.",
-        "- Its figures hold for music like its data; for other music judge it anew: `ostinato judge PATH`.",
+        "- Its figures hold for music like its data; for other music judge it anew: `ostinato evaluate --on PATH`.",
         "- Genre and tags are matters of opinion: it repeats those of who labelled its data.",
     ]
     if about["dataset"].get("embedded"):
