@@ -142,6 +142,8 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),
+            "licence": str(getattr(plugin, "LICENSE", "")),
+            "citation": str(getattr(plugin, "CITATION", "")),
             "n_tracks": classes["n_tracks"],
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
