@@ -233,6 +233,8 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
         if not container.streams.audio:
             raise DataError(f"{path}: holds no sound; delete it or name another file")
         source = container.streams.audio[0]
+        if source.codec_context is None:
+            raise DataError(f"{path}: its sound is of an unknown kind; convert it to WAV or FLAC")
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace or delete it") from error
 

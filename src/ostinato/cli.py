@@ -34,7 +34,6 @@ STAGES_OF_A_CANDIDATE = {
     "train": "Fit a candidate on every fold.",
     "member": "Out-of-fold logits of one member of a stack.",
     "infer": "Logits and embeddings of every track.",
-    "evaluate": "A candidate's figures with intervals.",
     "export": "Write a candidate's ONNX file if the gate accepted it.",
 }
 
@@ -76,6 +75,38 @@ for _stage, _text in STAGES.items():
     _add(_stage, _text, of_a_candidate=False)
 for _stage, _text in STAGES_OF_A_CANDIDATE.items():
     _add(_stage, _text, of_a_candidate=True)
+
+
+@app.command(rich_help_panel=PIPELINE)
+def evaluate(
+    name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
+    on: Annotated[Path | None, typer.Option(help="judge the released model on this labelled folder instead")] = None,
+    table: Annotated[str | None, typer.Option(help="labels of that folder: CSV, TSV or Parquet")] = None,
+    rename: Annotated[list[str] | None, typer.Option(help="a class of that folder: theirs=ours")] = None,
+    task: Annotated[str, typer.Option(help="whose released model is judged there")] = "genre",
+    json: Json = False,
+) -> None:
+    """Judge a candidate with intervals; with --on, the released model on another folder."""
+    if (name is None) == (on is None):
+        raise typer.BadParameter("name a candidate, or give --on PATH")
+    if on is None:
+        run_stage("evaluate", name)
+        return
+    from ostinato.evaluation import elsewhere
+    from ostinato.runtime.session import Released
+
+    paths, given = _project("seed", "compute", "evaluate")
+    judged = elsewhere.judge(
+        Released(paths.released(task)),
+        on,
+        table=table,
+        renamed=elsewhere.mapping(rename or ()),
+        n_resamples=given.evaluate.bootstrap,
+        level=given.evaluate.level,
+        seed=given.seed,
+        workers=given.compute.workers or 1,
+    )
+    typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
 
 
 def _project(*sections: str) -> tuple[Any, Any]:

@@ -256,30 +256,27 @@ def _receptive(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> dic
     return found
 
 
-def kinds(frames: int | None = None) -> dict[str, tuple[int, int, int]]:
-    """Give the shape of each kind of feature, as the papers read it.
+def shape_of(kind: str, frames: int | None = None) -> tuple[int, int, int] | None:
+    """Give the shape of a kind of feature, as the papers read it.
 
     Parameters
     ----------
+    kind : str
+        A file of `ostinato.features`; its bins come from a second of noise.
     frames : int, optional
-        Of kinds that are computed from audio; default: as many as the papers read.
+        If it is computed from audio; default: as many as the papers read.
 
     Returns
     -------
-    dict of str to (channels, bins, frames)
-        Bins come from a second of noise.
+    tuple of (channels, bins, frames) or None
+        None of a kind that is neither made of audio, nor of words or a picture.
     """
+    plugin = registry.load("ostinato.features", kind)
+    if plugin.SOURCE != "audio":
+        return BESIDE.get(kind)
     noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32)
-    context = AudioContext(noise, SAMPLE_RATE)
-    found = {}
-    for kind in registry.names("ostinato.features"):
-        plugin = registry.load("ostinato.features", kind)
-        if plugin.SOURCE == "audio":
-            rows = plugin.compute(context, **features.parameters(kind, {}, SAMPLE_RATE))
-            found[kind] = (1, rows.shape[1], frames or FRAMES.get(kind, CLIP_FRAMES))
-        elif kind in BESIDE:
-            found[kind] = BESIDE[kind]
-    return found
+    rows = plugin.compute(AudioContext(noise, SAMPLE_RATE), **features.parameters(kind, {}, SAMPLE_RATE))
+    return 1, rows.shape[1], frames or FRAMES.get(kind, CLIP_FRAMES)
 
 
 def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) -> dict[str, Any]:
@@ -309,21 +306,21 @@ def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) ->
     plugin = registry.load(PACKAGE, name)
     over = issubclass(plugin.Network, OverLogits)
     widths: Mapping[str, int] = getattr(plugin, "SCALARS", {})
-    known: dict[str, tuple[int, int, int]] = {}
+    known = registry.names("ostinato.features")
     inputs: dict[str, Any] = {}
     for text in (part for entry in asked for part in entry.split(",")):
         kind, colon, shape = text.partition(":")
         if colon:
-            inputs[kind] = _shape(text, shape)
+            inputs[kind] = _shape(text, shape, widths=over)
         elif over and not hasattr(plugin, "MEMBERS"):
             inputs[kind] = widths.get(kind, n_classes)
         else:
-            known = known or kinds(frames)
-            if kind not in known:
+            shape_of_kind = shape_of(kind, frames) if kind in known else None
+            if shape_of_kind is None:
                 raise OstinatoError(
                     f"there is no feature {kind!r}; there are {', '.join(known)}; or give {kind}:1x96x643"
                 )
-            inputs[kind] = known[kind]
+            inputs[kind] = shape_of_kind
     return inputs
 
 
@@ -347,13 +344,14 @@ def departures(asked: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _shape(text: str, shape: str) -> int | tuple[int, ...]:
+def _shape(text: str, shape: str, *, widths: bool) -> int | tuple[int, ...]:
     try:
         sizes = tuple(int(size) for size in shape.split("x"))
     except ValueError:
         sizes = ()
-    if len(sizes) not in (1, 3) or min(sizes) < 1:
-        raise OstinatoError(f"{text}: a shape is CHANNELSxBINSxFRAMES such as 1x96x643, or a width such as 16")
+    if len(sizes) not in ((1, 3) if widths else (3,)) or min(sizes) < 1:
+        other = ", or a width such as 16" if widths else ""
+        raise OstinatoError(f"{text}: a shape is CHANNELSxBINSxFRAMES such as 1x96x643{other}")
     return sizes[0] if len(sizes) == 1 else sizes
 
 
@@ -366,7 +364,8 @@ def listed() -> list[dict[str, Any]]:
         name, summary, paper, features: the kinds a network can be made for as it
         stands; None if it reads other networks' logits.
     """
-    shapes = kinds()
+    known = ((kind, shape_of(kind)) for kind in registry.names("ostinato.features"))
+    shapes = {kind: shape for kind, shape in known if shape is not None}
     return [_listed(name, shapes) for name in registry.names(PACKAGE)]
 
 

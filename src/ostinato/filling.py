@@ -44,7 +44,7 @@ class Track(NamedTuple):
     ordinal: int
     track_id: str
     content_hash: str
-    path: str
+    path: str | None
     others: Mapping[str, Material] = {}
 
     def entry(self, source: str, shard: int, start: int, n_rows: int) -> store.Entry:
@@ -93,7 +93,7 @@ class Summary:
         if error is None:
             self.n_computed += 1
         else:
-            self.failed[track.path] = error
+            self.failed[track.path or track.track_id] = error
 
 
 class Job(NamedTuple):
@@ -356,7 +356,7 @@ class _Book:
 
 def _job(root: Path, track: Track, books: Sequence[_Book]) -> Job:
     wanted = ((b.kind.module, b.kind.parameters, b.part(track)) for b in books if b.lacks(track))
-    return Job(root / track.path, track.others, tuple(wanted))
+    return Job(root / (track.path or ""), track.others, tuple(wanted))
 
 
 def _settle(books: Iterable[_Book], shard: int, tracks: Sequence[Track]) -> None:

@@ -55,6 +55,11 @@ class Paths:
         return self.root / "data" / "interim" / "files.parquet"
 
     @property
+    def attributes(self) -> Path:
+        """Numbers that the dataset itself tells of its tracks."""
+        return self.root / "data" / "interim" / "attributes.parquet"
+
+    @property
     def quarantine(self) -> Path:
         """Tracks left out, with reason and evidence."""
         return self.root / "data" / "interim" / "quarantine.parquet"

@@ -10,6 +10,7 @@ from sklearn.metrics import multilabel_confusion_matrix
 from ostinato.errors import DataError
 from ostinato.evaluation.judged import Judged
 from ostinato.metrics import _bootstrap, _shared, embedding, multi, single
+from ostinato.metrics._probabilities import K
 from ostinato.scores import Kind, labels
 
 FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
@@ -183,8 +184,8 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
     Returns
     -------
     dict
-        ``classes_without_positives`` with their names and number (left out of
-        f1_macro and map_macro), and ``tracks_without_labels`` (left out of map_samples).
+        ``classes_without_positives`` with their names and number, and
+        ``tracks_without_labels``, each with the figures that leave them out.
     """
     n_positive = (rows.target > 0).sum(axis=0)
     empty = [c for c, n in zip(classes, n_positive, strict=True) if n == 0]
@@ -194,10 +195,12 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
         found["classes_without_positives"] = {
             "n": len(empty),
             "classes": empty,
-            "left_out_of": ["f1_macro", "map_macro"],
+            "left_out_of": ["f1_macro", "map_macro", "roc_auc_macro"],
         }
     if unlabelled:
-        found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["map_samples"]}
+        found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["cosine", "map_samples"]}
+    if kind == "single" and len(classes) <= K:
+        found["too_few_classes"] = {"n": len(classes), "left_out_of": [f"top_{K}"]}
     return found
 
 

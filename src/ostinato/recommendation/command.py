@@ -117,8 +117,13 @@ class Network:
 
         Returns
         -------
-        np.ndarray [shape=(d,), dtype=float32]
-            A unit vector of the catalog's space.
+        np.ndarray [shape=(d,), dtype=float64]
+            As the network gives it.
+
+        Raises
+        ------
+        CatalogError
+            If the network is not the one that placed the catalog.
         """
         from ostinato import audio
         from ostinato.features._shared import AudioContext
@@ -126,8 +131,9 @@ class Network:
 
         version = hashlib.sha256((self.folder / "network.onnx").read_bytes()).hexdigest()
         self._model = self._model or Released(self.folder)
-        rows = self._model.rows(AudioContext(*audio.load(file)))
-        return self.catalog.units(self._model.embedding(rows)[np.newaxis], version=version)[0]
+        vector: np.ndarray = self._model.embedding(self._model.rows(AudioContext(*audio.load(file))))
+        self.catalog.units(vector[np.newaxis], version=version)
+        return vector
 
     def seed(self, given: str, names: frozenset[str] = frozenset()) -> Seed:
         """Take a name of the catalog as it is, and place a file."""

@@ -177,6 +177,7 @@ class Released:
             self.embedded = bool(about["dataset"]["embedded"])
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
+            self.temperature = float(about.get("temperature", 1.0))
             self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
@@ -259,7 +260,7 @@ class Released:
         """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
-            return Heard(scores(logits[0], self.kind), embedding[0])
+            return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
         most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
         feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
         parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
@@ -268,9 +269,9 @@ class Released:
         length = first.chunk_frames or len(rows[name])
         frame = first.frame_seconds if first.n_chunks(rows[name]) == most else None
         return Heard(
-            scores=scores(pool(logits, self.kind), self.kind),
+            scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
             embedding=embedding.mean(axis=0),
-            chunk_scores=scores(logits, self.kind),
+            chunk_scores=scores(logits / self.temperature, self.kind),
             starts=None if frame is None else starts(len(rows[name]), length) * frame,
             chunk_seconds=None if frame is None else length * frame,
         )

@@ -1,7 +1,8 @@
 """catalog: every track, placed by the exported network whose space ranks best -> models/catalog.
 
 Vectors are made by the ONNX file itself, so that an audio file that is embedded
-later lies in the same space; the file's hash is the catalog's version.
+later lies in the same space; the file's hash is the catalog's version. The mean
+vector of the training tracks is taken from all but directions that were trained as such.
 """
 
 import hashlib
@@ -42,7 +43,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     ]
     version = hashlib.sha256((paths.catalog / "network.onnx").read_bytes()).hexdigest()
     known = [_about(row) for row in tracks[list(KNOWN)].to_dict("records")]
-    Catalog(tracks["track_id"].tolist(), np.stack(vectors), known, version=version).save(paths.catalog)
+    placed = np.stack(vectors)
+    offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
+    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset).save(paths.catalog)
 
 
 def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
@@ -65,10 +68,11 @@ def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
 
 def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
     """Read what is known of the tracks that all these caches hold."""
-    parted = pd.read_parquet(paths.splits, columns=["track_id"])["track_id"].unique()
-    kept = {track_id for track_id in parted if all(track_id in store for store in stores)}
+    splits = pd.read_parquet(paths.splits, columns=["track_id", "fold", "split"])
+    splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
+    kept = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
     tracks = pd.read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
-    return tracks[tracks["track_id"].isin(kept)]
+    return tracks[tracks["track_id"].isin(kept)].assign(split=lambda table: table["track_id"].map(splits))
 
 
 def _about(row: dict[Any, Any]) -> dict[str, Any]:

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import embedded, figures
+from ostinato.evaluation import calibration, embedded, figures
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
@@ -39,6 +40,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
+    if artefact["fitter"] == "sklearn":  # it has learnt from the validation tracks too
+        validation = validation.of(np.zeros(len(validation), bool))
     found = _figures(validation, test, task, params)
     found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
@@ -71,7 +74,7 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
     threshold = params.evaluate.threshold
     found = {
         "test": _intervals(test, task, params),
-        "validation": figures.points(validation, task.kind, threshold),
+        "validation": figures.points(validation, task.kind, threshold) if len(validation) else {},
         "per_class": figures.per_class(test, task.classes, task.kind, threshold),
         "confusion": figures.confusion(test, task.kind, threshold),
         "undefined": figures.undefined(test, task.classes, task.kind),
@@ -80,6 +83,8 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
         found["test_tuned"] = figures.points(test, task.kind, tuned)
+    if calibrated := calibration.calibrate(validation, test, task.kind):
+        found["calibration"] = calibrated
     return found
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
 from ostinato import registry
@@ -14,6 +15,7 @@ from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Released
+from ostinato.scores import Kind, logits, scores
 from ostinato.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
@@ -140,13 +142,27 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),
+            "licence": str(getattr(plugin, "LICENSE", "")),
+            "citation": str(getattr(plugin, "CITATION", "")),
             "n_tracks": classes["n_tracks"],
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
-        "thresholds": metrics.get("thresholds"),
+        **_calibration(metrics, artefact.labelling.kind),
         "hashes": {"data": classes["hash"], "code": code_hash(_modules(paths, artefact))},
         "metrics": metrics["test"],
     }
+
+
+def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Give the temperature chosen on validation, and thresholds of the scores that it makes."""
+    calibrated = metrics.get("calibration", {})
+    temperature = calibrated.get("temperature", 1.0)
+    thresholds = metrics.get("thresholds")
+    if thresholds is not None:
+        warm = scores(logits(np.array(list(thresholds.values())), kind) / temperature, kind)
+        thresholds = {c: round(float(t), 6) for c, t in zip(thresholds, warm, strict=True)}
+    found = {"temperature": temperature, "thresholds": thresholds}
+    return found | {k: calibrated[k] for k in ("unsure_below",) if k in calibrated}
 
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:

@@ -63,6 +63,8 @@ def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
     -------
     str or None
     """
+    if kind.source == "audio" and tracks["path"].isna().all():
+        return "the dataset has no audio"
     needed = getattr(registry.load("ostinato.features", kind.module), "COLUMNS", ())
     absent = [c for c in needed if c not in tracks or tracks[c].isna().all()]
     return f"no track of the dataset has a {absent[0]}" if absent else None
@@ -87,6 +89,8 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
     list of Track
     """
     sound = tracks[~tracks["track_id"].isin(quarantine["track_id"])]
+    if sound["path"].notna().any():
+        sound = sound[sound["path"].notna()]
     beside = sorted(set(sources) - {"audio"})
     others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
     named = (sound[column] for column in ("ordinal", "track_id", "content_hash", "path"))

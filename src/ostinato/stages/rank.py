@@ -39,6 +39,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     split = splits.reindex(tracks["track_id"]).to_numpy()
     related = _related(paths)
     spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in read.items()}
+    for name, entry in roster(params).items():
+        if name in spaces and COLUMNS[entry.task] != "embedding":
+            spaces[name] -= spaces[name][split == "train"].mean(axis=0)
     spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
     asked = questions(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
     found = judged(
@@ -86,7 +89,8 @@ def _popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold:
 def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, str]]:
     """Read the vectors of every candidate, by track.
 
-    They are its embeddings, or the directions it was trained to give.
+    They are its embeddings, whose common mean is taken off later, or the directions
+    it was trained to give.
     """
     found, skipped = {}, {}
     for name, entry in roster(params).items():
