@@ -292,3 +292,20 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
+
+
+@app.command(rich_help_panel=USE)
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+) -> None:
+    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    from ostinato import recipes
+    from ostinato.paths import Paths
+
+    paths = Paths(Path.cwd())
+    if list_ or recipe is None:
+        for name in recipes.names(paths.recipes):
+            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+        return
+    typer.echo(recipes.reproduce(paths, recipe))
