@@ -22,8 +22,11 @@ STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
     "validate": "Check tracks and files; quarantine what is broken.",
     "split": "Part the tracks by artist, album and copy.",
+    "artists": "Learn a space of artists from whom the dataset relates.",
     "featurize": "Compute the features of new tracks into the cache.",
     "gate": "Say which candidates pass the thresholds of params.yaml.",
+    "catalog": "Place every track by the network whose space ranks best.",
+    "rank": "Judge every candidate's embeddings as a similarity space.",
     "report": "Write the page with leaderboard, curves and confusions.",
 }
 STAGES_OF_A_CANDIDATE = {
@@ -153,6 +156,49 @@ def candidates(json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=USE)
+def architectures(json: Json = False) -> None:
+    """List the networks there are, the papers they come from and the features they take."""
+    from ostinato.describe import listed
+
+    rows = listed()
+    if json:
+        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
+        typer.echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+
+
+@app.command(rich_help_panel=USE)
+def describe(
+    architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
+    feature: Annotated[list[str], typer.Option(help="a kind such as mel, another shape as cover:3x32x32; repeatable")],
+    classes: Annotated[int, typer.Option(min=1, help="how many")],
+    frames: Annotated[int | None, typer.Option(min=1, help="of a chunk; default: what the papers read")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="a departure such as fusion=gated; repeatable")] = None,
+    json: Json = False,
+) -> None:
+    """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    from ostinato import describe as describing
+
+    inputs = describing.read(architecture, feature, classes, frames)
+    found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
+    typer.echo(dumps(found.table, indent=2) if json else found.text)
+
+
+@app.command("import-weights", rich_help_panel=USE)
+def import_weights(
+    source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
+    target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
+) -> None:
+    """Make published weights of the network `choi` a file that training can begin with."""
+    from ostinato.weights import import_keras
+
+    for name, shape in import_keras(source, target).items():
+        typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+
+
+@app.command(rich_help_panel=USE)
 def predict(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
     json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
@@ -196,6 +242,28 @@ def serve(
     from ostinato.serving import run
 
     run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
+
+
+@app.command(rich_help_panel=USE)
+def recommend(
+    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    json: Json = False,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
+    of: Annotated[str, typer.Option(help="track, album or artist")] = "track",
+    diversity: Annotated[float, typer.Option(help="0: the nearest; 1: as unlike each other as can be")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="at most so many of an artist")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="a track or file to keep away from")] = None,
+    smooth: Annotated[bool, typer.Option("--smooth", help="each like the last; of two seeds: a path between")] = False,
+) -> None:
+    """Recommend what is near to tracks or audio files."""
+    from ostinato.datasets import dataset_root
+    from ostinato.recommendation import command
+
+    paths, given = _project("dataset")
+    asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
+    root = dataset_root(paths, given.dataset)
+    command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
 
 
 @app.command(rich_help_panel=USE)

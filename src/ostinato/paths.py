@@ -50,6 +50,11 @@ class Paths:
         return self.root / "data" / "interim" / "files.parquet"
 
     @property
+    def attributes(self) -> Path:
+        """Numbers that the dataset itself tells of its tracks."""
+        return self.root / "data" / "interim" / "attributes.parquet"
+
+    @property
     def quarantine(self) -> Path:
         """Tracks left out, with reason and evidence."""
         return self.root / "data" / "interim" / "quarantine.parquet"
@@ -68,6 +73,15 @@ class Paths:
     def classes(self) -> Path:
         """The ordered classes of each task."""
         return self.root / "data" / "interim" / "classes.json"
+
+    @property
+    def targets(self) -> Path:
+        """What candidates learn, a folder a task."""
+        return self.root / "data" / "interim" / "targets"
+
+    def target(self, task: str) -> Path:
+        """What candidates of one task learn: a column of the tracks, or a space of artists."""
+        return self.targets / task
 
     def receipt(self, table: str) -> Path:
         """What Great Expectations said of a table."""
@@ -120,6 +134,16 @@ class Paths:
     def onnx(self, name: str) -> Path:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name
+
+    @property
+    def artists(self) -> Path:
+        """How good the artist space is."""
+        return self.root / "models" / "artists.json"
+
+    @property
+    def ranking(self) -> Path:
+        """Every similarity space's figures, and which may serve recommendations."""
+        return self.root / "models" / "ranking.json"
 
     @property
     def catalog(self) -> Path:

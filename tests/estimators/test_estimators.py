@@ -80,7 +80,7 @@ def test_a_genre_of_one_track_is_learned(name, x, genre):
     genre = genre.copy()
     genre[0] = [0, 0, 0, 0, 1]
     scores = estimator.fit(load(name), x, genre, 3, {}).scores(x)
-    assert (scores[:, 4] > 0).all()
+    assert scores[0, 4] > 0
 
 
 @pytest.mark.parametrize("name", NAMES)

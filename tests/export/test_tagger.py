@@ -147,9 +147,11 @@ def test_parity_sees_another_network(tmp_path):
 
 
 def test_what_cannot_become_a_tagger_says_why():
-    mel = given("mel")
-    assert tagger.obstacle({"inputs": {"mel": mel}}, 18) is None
-    assert "no graph of lyrics" in tagger.obstacle({"inputs": {"mel": {**mel, "feature": "lyrics"}}}, 18)
+    mel, about = given("mel"), {"kind": "single", "level": "chunk"}
+    assert tagger.obstacle({**about, "inputs": {"mel": mel}}, 18) is None
+    assert "no graph of lyrics" in tagger.obstacle({**about, "inputs": {"mel": {**mel, "feature": "lyrics"}}}, 18)
     low = {**mel, "parameters": {**mel["parameters"], "sample_rate": 16000}}
-    assert "at 16000, 22050 Hz" in tagger.obstacle({"inputs": {"a": mel, "b": low}}, 18)
-    assert "needs opset 18" in tagger.obstacle({"inputs": {"mel": mel}}, 17)
+    two = {"a": mel, "b": low}
+    assert "at 16000, 22050 Hz" in tagger.obstacle({**about, "level": "track", "inputs": two}, 18)
+    assert "reads a, b at once" in tagger.obstacle({**about, "inputs": two}, 18)
+    assert "needs opset 18" in tagger.obstacle({**about, "inputs": {"mel": mel}}, 17)

@@ -153,3 +153,13 @@ def test_predictions_of_other_classes_are_refused(project):
 def test_judging_imports_no_network_library(stage):
     code = f"import sys, ostinato.stages.{stage}; sys.exit(bool({{'torch', 'lightning', 'optuna'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_an_estimator_has_learnt_from_calibrates_nothing(project):
+    project.predict("good", skill=0.6)
+    assert {"validation", "calibration"} <= {k for k, v in project.evaluate("good").items() if v}
+    file = project.paths.checkpoints("good") / "artefact.json"
+    file.write_text(file.read_text().replace("lightning", "sklearn"))
+    found = project.evaluate("good")
+    assert found["validation"] == {}
+    assert "calibration" not in found

@@ -148,6 +148,40 @@ def test_tags_are_named_from_their_thresholds_on(tmp_path):
     assert isinstance(answer["label"], list)
 
 
+def test_a_network_of_two_kinds_hears_both_at_the_same_time(tmp_path):
+    """The second kind's chunks last longer, so it has fewer of its own; the first kind's number counts."""
+    folder = put(tmp_path / "genre")
+    maps = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, 8, "t_" + name]) for name in "ab"}
+    outs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 3]) for n in ("logits", "embedding")]
+    nodes = [helper.make_node("ReduceMean", [n, "axes"], [f"mean_{n}"], keepdims=0) for n in "ab"]
+    nodes += [
+        helper.make_node("Concat", ["mean_a", "mean_b", "mean_b"], ["logits"], axis=1),
+        helper.make_node("Identity", ["logits"], ["embedding"]),
+    ]
+    axes = numpy_helper.from_array(np.array([2, 3]), "axes")
+    graph = helper.make_graph(nodes, "two", list(maps.values()), outs, [axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, str(folder / "network.onnx"))
+    about = json.loads((folder / "model.json").read_text())
+    one = about["inputs"]["mel"]
+    about["inputs"] = {"a": one | {"chunk_frames": 8}, "b": one | {"chunk_frames": 40}}
+    write_json(folder / "model.json", about)
+    context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
+    rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
+    n = len(starts(len(rows), 8))
+    means = [[take(rows, s, length).mean() for s in starts(len(rows), length, n)] for length in (8, 40)]
+    logits = np.stack([means[0], means[1], means[1]], axis=1)
+    expected = Task("genre", tuple(GENRES)).scores(logits).mean(axis=0)
+    assert n > len(starts(len(rows), 40))
+    np.testing.assert_allclose(Released(folder).scores(context), expected, atol=1e-5)
+
+
+def test_what_a_file_of_audio_does_not_hold_is_said(tmp_path):
+    put(tmp_path / "genre", source="lyrics", feature="lyrics")
+    code, (answer,), _ = ask([play(tmp_path / "a.wav")], tmp_path)
+    assert (code, answer["error"]) == (1, "the released model reads lyrics, which a file of audio does not hold")
+
+
 def test_a_bad_file_is_reported_and_the_rest_goes_on(tmp_path):
     put(tmp_path / "released" / "genre")
     music = tmp_path / "my music"

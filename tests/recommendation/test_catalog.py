@@ -98,6 +98,18 @@ def test_k_beyond_the_catalog_gives_all_of_it():
     assert (np.diff(scores) <= 0).all()
 
 
+def test_an_offset_is_taken_from_all_that_comes_in(tmp_path: Path, rng):
+    vectors, offset = rng.normal(size=(20, 4)) + 9, rng.normal(size=4) + 9
+    ids = [f"t{i}" for i in range(20)]
+    moved = Catalog(ids[:15], vectors[:15], version=VERSION, offset=offset)
+    moved.add(ids[15:], vectors[15:], version=VERSION)
+    moved.save(tmp_path)
+    plain = Catalog(ids, vectors - offset, version=VERSION)
+    for catalog in (moved, Catalog.load(tmp_path)):
+        np.testing.assert_allclose(catalog.vectors, plain.vectors, atol=1e-6)
+        assert catalog.units(vectors[[3]], version=VERSION)[0] == pytest.approx(catalog.vectors[3], abs=1e-6)
+
+
 def test_equals_come_in_the_order_of_the_catalog():
     vectors = np.ones((6, 2))
     assert Catalog(list("fedcba"), vectors, version=VERSION).search(np.array([1.0, 0]), 3)[0].tolist() == [0, 1, 2]

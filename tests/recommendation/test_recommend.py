@@ -63,6 +63,20 @@ def test_a_dislike_turns_the_taste_away():
     assert recommend(catalog, ["a8", "b98"], dislikes=["b94"], k=4)[0].tolist() == ["a4", "a2", "a1", "a0"]
 
 
+def test_a_vector_is_moved_as_the_catalog_was():
+    """Seeds by name and by vector are alike, also for artists; an artist may be a seed too."""
+    raw, offset = random_catalog().vectors + 5.0, np.full(6, 5.0)
+    catalog = Catalog(random_catalog().ids, raw, random_catalog().metadata, version=VERSION, offset=offset)
+    for level in ("track", "artist"):
+        by_name = recommend(catalog, ["t1", "t9"], k=5, level=level, exclude=["artist 0", "artist 2"])
+        by_vector = recommend(catalog, [raw[1], raw[9]], k=5, level=level, exclude=["t1", "t9", "artist 0", "artist 2"])
+        assert by_name[0].tolist() == by_vector[0].tolist()
+        np.testing.assert_allclose(by_name[1], by_vector[1], atol=1e-5)
+    artists = catalog.by("artist")
+    row, _ = artists.search(artists.vectors[3], 2)
+    assert recommend(catalog, ["artist 3"], k=1, level="artist")[0].tolist() == [artists.ids[row[1]]]
+
+
 def test_a_vector_is_a_seed_as_its_track_is():
     catalog = circle()
     by_vector, _ = recommend(catalog, [catalog.vectors[2] * 7], k=4)

@@ -86,7 +86,9 @@ def test_an_accepted_network_becomes_a_file(paths, params):
     assert result["tagger"]["bytes"] == (paths.onnx("simple_mfcc") / "tagger.onnx").stat().st_size
     assert result["multiply_adds"] > 100_000
     assert json.loads(graphs.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
-    assert metadata["inputs"] == {"mfcc": {**MAP, "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}}
+    assert metadata["inputs"] == {
+        "mfcc": {**MAP, "source": "audio", "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}
+    }
     assert metadata["dataset"] == {
         "name": "embedded",
         "embedded": True,

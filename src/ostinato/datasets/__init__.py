@@ -11,6 +11,15 @@ A plugin is a module with
   `ostinato.tracks.COLUMNS` what it knows; missing columns are filled with
   "unknown". What stands below `root` is read, never written over; a plugin
   that makes or fetches its audio adds what is absent.
+
+It may have
+
+- ``REMOTES`` (a tuple of `_remote.Remote`) or ``remotes(options)``: what `ostinato download` fetches;
+- ``EXPECTED``: how many tracks and classes the whole dataset has;
+- ``CLASSES``: the genres or tags it declares;
+- ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of sound; `path` is then unknown,
+  and the listing has a `content_hash` and a column for each attribute;
+- ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.
 """
 
 import os

@@ -8,7 +8,6 @@ suffix. Where the table has a genre, the directories no longer count.
 """
 
 import logging
-import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato.audio import SUFFIXES
+from ostinato.datasets._tables import audio_files, read_table
 from ostinato.errors import DataError
 
 LICENSE = "as the owner of the folder holds it"
@@ -27,7 +26,6 @@ NUMBERS = ("year", "latitude", "longitude")
 TEXTS = ("genre", "artist", "album", "title", "lyrics", "cover", "split")
 SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
-READERS = {".csv": ",", ".tsv": "\t"}
 
 log = logging.getLogger(__name__)
 
@@ -70,39 +68,14 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If there is no audio, or the table cannot be read or joined.
     """
-    files = pd.DataFrame({"path": _audio_files(root)})
+    files = pd.DataFrame({"path": audio_files(root)})
     files.insert(0, "track_id", files["path"])
     files["genre"] = [PurePosixPath(p).parts[0] if "/" in p else None for p in files["path"]]
     if options.table is None:
         return files
     where = _locate(root, options.table)
-    table = _renamed(_read(where), options.columns, where)
+    table = _renamed(read_table(where), options.columns, where)
     return _joined(files, _typed(table, options.tags_separator, where), root, where)
-
-
-def _audio_files(root: Path) -> list[str]:
-    """Walk a folder in order; what is hidden or no audio is passed over."""
-    if not root.is_dir():
-        raise DataError(f"{root}: is no folder; let dataset.path name the one that holds the audio")
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
-
-    found = []
-    for folder, below, names in os.walk(root, onerror=refuse):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        found += [str(here / name) for name in names if _is_audio(name)]
-    sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
-    if len(sound) < len(found):
-        log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
-    if not sound:
-        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
-    return sound
-
-
-def _is_audio(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
 
 
 def _locate(root: Path, table: str) -> Path:
@@ -110,23 +83,6 @@ def _locate(root: Path, table: str) -> Path:
         if path.is_file():
             return path
     raise DataError(f"dataset.table: {table} is neither below {root} nor below the working folder")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Read every cell as text; an empty cell is unknown."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        separator = READERS.get(path.suffix.lower(), ",")
-        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table in UTF-8 ({str(error).strip()}); mend it") from error
-    header = [str(name).strip() for name in rows.iloc[0]]
-    if len(set(header)) < len(header):
-        doubled = sorted({name for name in header if header.count(name) > 1})
-        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
-    table = rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
-    return table.apply(lambda column: column.str.strip()).replace("", None)
 
 
 def _renamed(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:

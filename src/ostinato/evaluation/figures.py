@@ -1,6 +1,6 @@
 """A candidate's figures: every metric with its interval, per class, and beside trivial baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -9,11 +9,11 @@ from sklearn.metrics import multilabel_confusion_matrix
 
 from ostinato.errors import DataError
 from ostinato.evaluation.judged import Judged
-from ostinato.metrics import _bootstrap, _shared, multi, single
+from ostinato.metrics import _bootstrap, _shared, embedding, multi, single
 from ostinato.metrics._probabilities import K
 from ostinato.scores import Kind, labels
 
-FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi}
+FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
 
 def family(kind: Kind) -> dict[str, _shared.Metric]:
@@ -75,6 +75,34 @@ def with_intervals(
             found[name] = {"value": value, "low": None, "high": None}
         else:
             found[name] = {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value))}
+    return found
+
+
+def mean_and_deviation(points: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+    """Sum up figures of folds or of runs.
+
+    Parameters
+    ----------
+    points : sequence of mapping
+        Each as `points` gives it.
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"mean", "deviation", "n"}`` of each figure that is defined twice at least;
+        the deviation is that of a sample (n - 1).
+
+    Examples
+    --------
+    >>> mean_and_deviation([{"accuracy": 0.5}, {"accuracy": 0.7}])["accuracy"]
+    {'mean': 0.6, 'deviation': 0.141421, 'n': 2}
+    """
+    found = {}
+    for name in points[0]:
+        values = [value for point in points if (value := point[name]) is not None]
+        if len(values) > 1:
+            mean, deviation = _number(float(np.mean(values))), _number(float(np.std(values, ddof=1)))
+            found[name] = {"mean": mean, "deviation": deviation, "n": len(values)}
     return found
 
 

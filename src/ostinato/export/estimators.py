@@ -1,19 +1,18 @@
 """Fitted estimators as ONNX files that speak as networks do."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, session
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
 BATCHES = (2, 5)
 
 
-def convert(content: bytes, kind: Literal["single", "multi"], name: str) -> onnx.ModelProto:
+def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
     """Make a fitted estimator's graph give logits and embedding as networks do.
 
     Parameters

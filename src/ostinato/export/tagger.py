@@ -37,6 +37,10 @@ def obstacle(about: Mapping[str, Any], opset: int) -> str | None:
     opset : int
         Of its file.
     """
+    if about["kind"] == "embedding":
+        return "a direction is no score; `ostinato recommend` uses the network itself"
+    if about["level"] == "chunk" and len(about["inputs"]) > 1:
+        return f"reads {', '.join(sorted(about['inputs']))} at once, a tagger reads one feature"
     strange = sorted({i["feature"] for i in about["inputs"].values()} - set(registry.names(TWINS)))
     if strange:
         return f"no graph of {', '.join(strange)}: add it to ostinato/export/twins"

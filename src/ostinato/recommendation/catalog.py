@@ -13,7 +13,7 @@ from ostinato.recommendation.index import Graph, top
 
 EXACT_UP_TO = 100_000
 """Up to so many vectors all are compared; beyond, a graph is asked."""
-ABOUT, VECTORS, GRAPH = "catalog.json", "vectors.npy", "graph.voyager"
+ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
 LEVELS = ("artist", "album")
 
 
@@ -30,6 +30,9 @@ class Catalog:
         longitude, path, duration; what is unknown is left out.
     version : str
         Hash of the network that made the vectors; vectors of another are refused.
+    offset : np.ndarray [shape=(d,)], optional
+        Taken from every vector first, such as their mean: what all have in common
+        says nothing, and makes all cosines alike.
     exact_up_to : int
         From how many vectors on searches become approximate.
 
@@ -47,12 +50,14 @@ class Catalog:
         metadata: Sequence[Mapping[str, Any]] | None = None,
         *,
         version: str,
+        offset: np.ndarray | None = None,
         exact_up_to: int = EXACT_UP_TO,
     ) -> None:
         vectors = np.asarray(vectors, np.float32)
         if vectors.ndim != 2:
             raise CatalogError(f"vectors of a catalog have the shape (n, d), these {vectors.shape}")
         self.version, self.exact_up_to, self.dimension = version, exact_up_to, vectors.shape[1]
+        self.offset = np.zeros(self.dimension) if offset is None else np.asarray(offset, np.float64)
         self.ids: list[str] = []
         self.metadata: list[dict[str, Any]] = []
         self.vectors = np.zeros((0, self.dimension), np.float32)
@@ -142,7 +147,7 @@ class Catalog:
         return self._row[track_id]
 
     def units(self, vectors: np.ndarray, *, version: str) -> np.ndarray:
-        """Scale vectors to length 1, if they are of this catalog's network.
+        """Take the offset from vectors and scale them to length 1, if they are of this catalog's network.
 
         Parameters
         ----------
@@ -161,6 +166,7 @@ class Catalog:
             )
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise CatalogError(f"vectors of shape {vectors.shape} do not fit a catalog of dimension {self.dimension}")
+        vectors = vectors - self.offset
         length = np.linalg.norm(vectors, axis=1)
         wrong = np.flatnonzero(~np.isfinite(length) | (length == 0))
         if len(wrong):
@@ -236,6 +242,7 @@ class Catalog:
     def save(self, folder: Path) -> None:
         """Write the catalog, and its graph if it has one."""
         about = {"version": self.version, "exact_up_to": self.exact_up_to, "next": self._next}
+        about |= {"offset": self.offset.tolist()}
         write_json(
             folder / ABOUT, about | {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
         )
@@ -252,8 +259,11 @@ class Catalog:
         Raises
         ------
         CatalogError
-            If files are absent or do not belong together.
+            If files are absent or do not belong together, or no space was good
+            enough for a catalog.
         """
+        if (folder / SKIPPED).exists():
+            raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
         about, vectors = read_json(folder / ABOUT), np.load(folder / VECTORS, allow_pickle=False)
@@ -261,7 +271,7 @@ class Catalog:
             raise CatalogError(
                 f"{folder}: {len(vectors)} vectors for {len(about['ids'])} tracks; run `dvc repro catalog`"
             )
-        made = cls([], vectors[:0], version=about["version"], exact_up_to=about["exact_up_to"])
+        made = cls([], vectors[:0], version=about["version"], offset=about["offset"], exact_up_to=about["exact_up_to"])
         made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
         made._labels, made._next = np.array(about["labels"], np.int64), about["next"]
         made._number()

@@ -1,6 +1,7 @@
 """Playlists: tracks put in an order that is pleasant to hear, and the file that players read."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -74,13 +75,15 @@ def path(catalog: Catalog, start: str, end: str, n: int) -> list[str]:
     return [start, *between, end]
 
 
-def m3u(catalog: Catalog, track_ids: Sequence[str]) -> str:
+def m3u(catalog: Catalog, track_ids: Sequence[str], root: Path = Path()) -> str:
     """Write a playlist as extended M3U.
 
     Parameters
     ----------
     catalog : Catalog
     track_ids : sequence of str
+    root : Path
+        The folder that paths of the catalog start from.
 
     Returns
     -------
@@ -93,5 +96,5 @@ def m3u(catalog: Catalog, track_ids: Sequence[str]) -> str:
         known = catalog.metadata[catalog.row(track_id)]
         names = " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k)) or track_id
         lines.append(f"#EXTINF:{round(known['duration']) if known.get('duration') else -1},{names}".replace("\n", " "))
-        lines.append(known.get("path") or f"# {track_id}: its file is not known")
+        lines.append(str(root / known["path"]) if known.get("path") else f"# {track_id}: its file is not known")
     return "\n".join(lines) + "\n"

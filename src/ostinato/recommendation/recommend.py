@@ -100,8 +100,7 @@ def recommend(
     out = named | set(exclude)
     if level != "track":
         out |= {catalog.metadata[catalog.row(s)].get(level, s) for s in named if s in catalog}
-        seeds, dislikes = ([_of_level(s, catalog, answers) for s in given] for given in (seeds, dislikes))
-    liked = taste(catalog, seeds, weights=weights, dislikes=dislikes)
+    liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, others=answers)
     allowed = np.ones(len(answers), bool) if wish is None else wish.mask(answers)
     allowed[[answers.row(s) for s in out if s in answers]] = False
     rows, scores = varied(answers, liked, k, allowed, variety)
@@ -109,9 +108,22 @@ def recommend(
 
 
 def taste(
-    catalog: Catalog, seeds: Sequence[Seed], *, weights: Sequence[float] | None = None, dislikes: Sequence[Seed] = ()
+    catalog: Catalog,
+    seeds: Sequence[Seed],
+    *,
+    weights: Sequence[float] | None = None,
+    dislikes: Sequence[Seed] = (),
+    others: Catalog | None = None,
 ) -> np.ndarray:
     """Make one direction of seeds and dislikes.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    seeds, weights, dislikes
+        As for `recommend`.
+    others : Catalog, optional
+        Its albums or artists, where no track is called as a seed is.
 
     Returns
     -------
@@ -123,9 +135,9 @@ def taste(
     share = np.ones(len(seeds)) if weights is None else np.asarray(weights, np.float64)
     if share.shape != (len(seeds),) or not np.isfinite(share).all() or (share <= 0).any():
         raise CatalogError(f"weights {weights}: give one above 0 for each of the {len(seeds)} seeds")
-    wanted = np.average(_vectors(catalog, seeds), axis=0, weights=share)
+    wanted = np.average(_vectors(catalog, seeds, others), axis=0, weights=share)
     if len(dislikes):
-        wanted = wanted - share.min() / share.sum() * _vectors(catalog, dislikes).mean(axis=0)
+        wanted = wanted - share.min() / share.sum() * _vectors(catalog, dislikes, others).mean(axis=0)
     length = float(np.linalg.norm(wanted))
     if length < 1e-6:
         raise CatalogError("the seeds cancel each other out; give other weights, or fewer seeds or dislikes")
@@ -181,17 +193,16 @@ def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
     return chosen
 
 
-def _of_level(seed: Seed, catalog: Catalog, answers: Catalog) -> Seed:
-    """Let an album or artist stand as a seed, where no track is called so."""
-    if isinstance(seed, str) and seed not in catalog and seed in answers:
-        return answers.vectors[answers.row(seed)]
-    return seed
-
-
-def _vectors(catalog: Catalog, seeds: Sequence[Seed]) -> np.ndarray:
+def _vectors(catalog: Catalog, seeds: Sequence[Seed], others: Catalog | None) -> np.ndarray:
     """Give the unit vectors of seeds."""
-    given = [catalog.vectors[catalog.row(s)] if isinstance(s, str) else np.asarray(s) for s in seeds]
-    wrong = [v.shape for v in given if v.shape != (catalog.dimension,)]
-    if wrong:
-        raise CatalogError(f"a seed of shape {wrong[0]} does not fit a catalog of dimension {catalog.dimension}")
-    return catalog.units(np.stack(given), version=catalog.version)
+    return np.stack([_vector(catalog, seed, others) for seed in seeds])
+
+
+def _vector(catalog: Catalog, seed: Seed, others: Catalog | None) -> np.ndarray:
+    if isinstance(seed, str):
+        there = others if others is not None and seed not in catalog and seed in others else catalog
+        return there.vectors[there.row(seed)]
+    given = np.asarray(seed)
+    if given.shape != (catalog.dimension,):
+        raise CatalogError(f"a seed of shape {given.shape} does not fit a catalog of dimension {catalog.dimension}")
+    return catalog.units(given[np.newaxis], version=catalog.version)[0]

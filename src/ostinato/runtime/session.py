@@ -36,6 +36,8 @@ class Input:
         Of the training set.
     summary : bool
         Statistics over the track instead of chunks.
+    source : str
+        What of a track it is computed from.
     """
 
     feature: str
@@ -47,6 +49,7 @@ class Input:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     summary: bool = False
+    source: str = "audio"
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Input":
@@ -54,7 +57,7 @@ class Input:
         fitted: dict[str, Any] = {
             k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
         }
-        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
+        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
 
     @property
@@ -75,16 +78,29 @@ class Input:
         Returns
         -------
         np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+
+        Raises
+        ------
+        OstinatoError
+            If it is computed from something else than audio.
         """
+        if self.source != "audio":
+            raise OstinatoError(f"the released model reads {self.feature}, which a file of audio does not hold")
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
-    def batch(self, rows: np.ndarray) -> np.ndarray:
+    def n_chunks(self, rows: np.ndarray) -> int:
+        """Count the chunks that cover a track."""
+        return len(starts(len(rows), self.chunk_frames or len(rows)))
+
+    def batch(self, rows: np.ndarray, n_chunks: int | None = None) -> np.ndarray:
         """Make the network's input of a track's feature.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        n_chunks : int, optional
+            Where another input of the same network needs more.
 
         Returns
         -------
@@ -98,7 +114,7 @@ class Input:
         if self.normalise == "track":
             rows = normalise(rows.T, "track").T
         length = self.chunk_frames or len(rows)
-        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length)])
+        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length, n_chunks)])
         return (
             cut if self.normalise == "track" else normalise(cut, self.normalise, self.mean, self.std).astype(np.float32)
         )
@@ -182,6 +198,34 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
+    def rows(self, context: Any) -> dict[str, np.ndarray]:
+        """Compute every input's feature of a track.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        return {name: i.rows(context) for name, i in self.inputs.items()}
+
+    def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+
+        Parameters
+        ----------
+        rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+            As `rows` gives, or read from the cache.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+        """
+        heard = self._heard(rows)
+        return heard.scores if self.kind == "embedding" else heard.embedding
+
     def scores(self, context: Any) -> np.ndarray:
         """Score one track; see `hear`."""
         return self.hear(context).scores
@@ -198,25 +242,7 @@ class Released:
         -------
         Heard
         """
-        rows = {name: i.rows(context) for name, i in self.inputs.items()}
-        feeds = {name: i.batch(rows[name]) for name, i in self.inputs.items()}
-        if self.level == "track":
-            logits, embedding = self._run(feeds)
-            return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
-        lengths = {len(feed) for feed in feeds.values()}
-        if len(lengths) != 1:
-            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
-        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
-        logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
-        name, first = next(iter(self.inputs.items()))
-        length, frame = first.chunk_frames or len(rows[name]), first.frame_seconds
-        return Heard(
-            scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
-            embedding=embedding.mean(axis=0),
-            chunk_scores=scores(logits / self.temperature, self.kind),
-            starts=None if frame is None else starts(len(rows[name]), length) * frame,
-            chunk_seconds=None if frame is None else length * frame,
-        )
+        return self._heard(self.rows(context))
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -230,6 +256,26 @@ class Released:
             return bool(track_scores.max() < self.unsure_below)
         return not (track_scores >= self.thresholds).any()
 
+    def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
+        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
+        if self.level == "track":
+            logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
+            return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
+        most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
+        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
+        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
+        logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
+        name, first = next(iter(self.inputs.items()))
+        length = first.chunk_frames or len(rows[name])
+        frame = first.frame_seconds if first.n_chunks(rows[name]) == most else None
+        return Heard(
+            scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
+            embedding=embedding.mean(axis=0),
+            chunk_scores=scores(logits / self.temperature, self.kind),
+            starts=None if frame is None else starts(len(rows[name]), length) * frame,
+            chunk_seconds=None if frame is None else length * frame,
+        )
+
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Give logits and embedding of each chunk."""
         return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
@@ -238,12 +284,14 @@ class Released:
         """Give one chunk of noise for each input."""
         rng = np.random.default_rng(0)
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
-        return {
-            name: rng.standard_normal(
-                (1, shapes[name][1]) if i.summary else (1, i.channels, i.bins, i.chunk_frames or 128), np.float32
-            )
-            for name, i in self.inputs.items()
-        }
+
+        def draw(name: str, given: Input) -> np.ndarray:
+            if given.source == "lyrics":
+                return rng.integers(0, given.bins, (1, given.chunk_frames or 1))
+            chunk = (1, given.channels, given.bins, given.chunk_frames or 128)
+            return rng.standard_normal((1, shapes[name][1]) if given.summary else chunk, np.float32)
+
+        return {name: draw(name, given) for name, given in self.inputs.items()}
 
 
 def latency_ratio(new: Path, old: Path) -> float:

@@ -22,7 +22,7 @@ from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
-BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".tokens"))
+BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".words"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
     "lightning": (*BLOCKS, "ostinato.chunks"),
@@ -84,14 +84,15 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
+    words = [name for name, given in artefact.inputs.items() if given.source == "lyrics"]
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
         inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
         network = Stack(inside, network, artefact.labelling.kind).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = networks.convert(network, shapes, opset=opset)
+    model = networks.convert(network, shapes, opset=opset, words=words)
     content = graphs.annotate(model, metadata)
-    return content, networks.parity(content, network, shapes), cost.multiply_adds(model, shapes)
+    return content, networks.parity(content, network, shapes, words), cost.multiply_adds(model, shapes, words)
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
@@ -165,12 +166,14 @@ def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
-    """Describe the inputs, with mean and deviation where the training set's are used."""
+    """Describe the inputs, with what was fitted to the training set."""
     inputs = {name: given.model_dump(mode="json") for name, given in artefact.inputs.items()}
     for name, given in inputs.items():
-        owner = artefacts.load(paths.checkpoints(name)) if artefact.fitter == "stacked" else artefact
-        if given["normalise"] == "train":
-            given |= _only(owner.statistics["final"])
+        if artefact.fitter == "stacked":
+            of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
+            given |= next(iter(of_member.values()), {})
+        else:
+            given |= artefact.statistics.get("final", {}).get(name, {})
     return inputs
 
 

@@ -4,14 +4,18 @@ A fitted estimator is a sum: each classifier's scores, placed in the columns of 
 classes it knows, and a constant for classes that had no examples or nothing else.
 """
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
+from google.protobuf import text_format
 from onnx import TensorProto, compose, helper, numpy_helper
 from sklearn.base import ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
@@ -19,9 +23,8 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
-Kind: TypeAlias = Literal["single", "multi"]
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
 
@@ -217,7 +220,7 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
         (inner,) = last.calibrated_classifiers_
         classifier = Pipeline([*classifier.steps[:-1], ("decide", inner.estimator)])
         options = {id(inner.estimator): {"zipmap": False, "raw_scores": True}}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _plain_numbers():
         # skl2onnx reads attributes of SVC that scikit-learn 1.9 deprecates.
         warnings.simplefilter("ignore", FutureWarning)
         model: onnx.ModelProto = convert(
@@ -229,7 +232,36 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
         )
     if isinstance(last, CalibratedClassifierCV):
         _calibrate(model.graph, float(inner.calibrators[0].beta_))
-    return model
+    return _renumbered(model) if any(node.op_type == "Scan" for node in model.graph.node) else model
+
+
+@contextmanager
+def _plain_numbers() -> Iterator[None]:
+    """Let skl2onnx 1.20 write boosted trees: it hands NumPy's whole numbers and booleans to protobuf, which refuses."""
+    from skl2onnx.common import tree_ensemble
+
+    original = tree_ensemble.add_node
+
+    def plain(value: Any) -> Any:
+        return int(value) if isinstance(value, bool | np.bool | np.integer) else value
+
+    def add_node(*given: Any, adjust_threshold_for_sklearn: bool, **named: Any) -> None:
+        numbers = {key: plain(value) for key, value in named.items()}
+        original(*map(plain, given), adjust_threshold_for_sklearn=adjust_threshold_for_sklearn, **numbers)
+
+    with mock.patch.object(tree_ensemble, "add_node", add_node):
+        yield
+
+
+def _renumbered(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give names numbers from 0: skl2onnx counts all that a process converts, so that no two files are alike."""
+    numbers: dict[str, int] = {}
+    text = re.sub(
+        r"\b(UU|cdistdf?_)(\d+)",
+        lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers)):03d}",
+        text_format.MessageToString(model),
+    )
+    return text_format.Parse(text, onnx.ModelProto())
 
 
 def _calibrate(graph: onnx.GraphProto, beta: float) -> None:
