@@ -24,6 +24,7 @@ MAX_RATIO = 200
 FREE_BYTES = 2**20  # a small archive may be as dense as it likes
 BLOCK = 2**20
 
+Source = zipfile.ZipFile | tarfile.TarFile
 Member = tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]
 
 
@@ -59,6 +60,8 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
                 _write(archive, _read(archive, source, member), scratch / name, size)
         for name, _, _ in members:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (folder / name).parent.resolve().is_relative_to(folder.resolve()):
+                raise DataError(f"{folder / name}: lies behind a link that leads out of {folder}; remove the link")
             os.replace(scratch / name, folder / name)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError, RuntimeError) as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
@@ -68,7 +71,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
 
 
 @contextmanager
-def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
+def _opened(archive: Path) -> Iterator[Source]:
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as source:
             yield source
@@ -77,7 +80,7 @@ def _opened(archive: Path) -> Iterator[zipfile.ZipFile | tarfile.TarFile]:
             yield source
 
 
-def _judged(archive: Path, source: zipfile.ZipFile | tarfile.TarFile, max_bytes: int, max_files: int) -> list[Member]:
+def _judged(archive: Path, source: Source, max_bytes: int, max_files: int) -> list[Member]:
     """List the files of an archive, or refuse it."""
     found: dict[str, Member] = {}
     total = 0
@@ -96,7 +99,7 @@ def _judged(archive: Path, source: zipfile.ZipFile | tarfile.TarFile, max_bytes:
     return list(found.values())
 
 
-def _entries(archive: Path, source: zipfile.ZipFile | tarfile.TarFile) -> Iterator[Member]:
+def _entries(archive: Path, source: Source) -> Iterator[Member]:
     """Give the files of an archive; folders are passed over, all else is refused."""
     if isinstance(source, zipfile.ZipFile):
         for info in source.infolist():
@@ -123,9 +126,7 @@ def _inside(archive: Path, name: str) -> str:
     return str(PurePosixPath(*parts))
 
 
-def _read(
-    archive: Path, source: zipfile.ZipFile | tarfile.TarFile, member: zipfile.ZipInfo | tarfile.TarInfo
-) -> IO[bytes]:
+def _read(archive: Path, source: Source, member: zipfile.ZipInfo | tarfile.TarInfo) -> IO[bytes]:
     if isinstance(source, zipfile.ZipFile):
         return source.open(member)  # type: ignore[arg-type]
     stream = source.extractfile(member)  # type: ignore[arg-type]
