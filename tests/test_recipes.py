@@ -150,9 +150,7 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
 
 def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, monkeypatch):
     monkeypatch.delenv("OSTINATO_DATASET_PATH", raising=False)
-    with pytest.raises(
-        OstinatoError, match=r"data/raw/folder: not there or empty\. Fetch toys and put them"
-    ):
+    with pytest.raises(OstinatoError, match=r"data/raw/folder: not there or empty\. Fetch toys and put them"):
         recipes.reproduce(project, "toy")
 
 
