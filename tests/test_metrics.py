@@ -67,7 +67,6 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
             if kind == "single"
             else torch.nn.functional.binary_cross_entropy(p, t.double())
         ),
-        "mse": lambda: torch.nn.functional.mse_loss(p, t.double()),
     }
     return float(both[name]())
 
