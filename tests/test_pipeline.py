@@ -142,7 +142,7 @@ def test_release_predict_and_roll_back(project):
     said = command(project, "ostinato", "predict", "--json", str(clip), str(bad))
     assert said.returncode == 1
     good, wrong = (json.loads(line) for line in said.stdout.splitlines())
-    assert set(good) == {"path", "task", "model", "label", "scores"}
+    assert set(good) == {"path", "task", "model", "label", "scores", "unsure"}
     assert good["label"] == max(good["scores"], key=good["scores"].get)
     assert abs(sum(good["scores"].values()) - 1) < 1e-4
     assert set(wrong) == {"path", "error"}

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ostinato import tables
+from ostinato import splits, tables
 from ostinato.errors import DataError, ParamsError
 from ostinato.params import Compute, Dataset, Splitting, Validate
 from ostinato.paths import Paths
@@ -101,6 +101,62 @@ def test_an_official_split_is_used_where_wanted(tmp_path):
     assert rows["split"].tolist() == ["train", "validation", "test"] * 12
     with pytest.raises(ParamsError, match=r"split\.official"):
         run(paths, official=True, folds=5)
+
+
+def copied(paths, **copy_of):
+    """Write the copies that validate found."""
+    rows = [(copy, first, "near", "") for copy, first in copy_of.items()]
+    tables.write(paths.copies, pd.DataFrame(rows, columns=tables.COPIES.names), tables.COPIES)
+
+
+@pytest.mark.parametrize("group_by", ["artist", "track"])
+def test_copies_stand_in_the_split_of_their_first_occurrence(tmp_path, group_by):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    first, others = frame["track_id"].iloc[0], frame["track_id"].iloc[[7, 21, 40]]
+    copied(paths, **dict.fromkeys(others, first))
+    for seed in range(4):
+        rows, _ = run(paths, seed=seed, group_by=group_by)
+        assert rows.loc[rows["track_id"].isin([first, *others]), "split"].nunique() == 1
+
+
+@pytest.mark.parametrize(("column", "what"), [("artist", "an artist"), ("album", "an album"), (None, "a copy")])
+def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column, what):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    pairs = {column: [f"{i // 2}" for i in range(len(frame))]} if column else {}
+    frame = frame.assign(artist=None, album=None).assign(**pairs)
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    if column is None:
+        copied(paths, **{frame["track_id"].iloc[1]: frame["track_id"].iloc[0]})
+    run(paths)
+    draw = splits.draw
+
+    def leaky(*args):
+        drawn = draw(*args)
+        turned = {"train": "test", "test": "validation", "validation": "train"}
+        drawn.splits.loc[drawn.splits["track_id"] == frame["track_id"].iloc[1], "split"] = turned[
+            drawn.splits.set_index("track_id").loc[frame["track_id"].iloc[1], "split"]
+        ]
+        return drawn
+
+    monkeypatch.setattr(splits, "draw", leaky)
+    with pytest.raises(DataError, match=f"{what} stands in two splits, such as x/0/[01]"):
+        run(paths)
+    assert not json.loads(paths.receipt("splits").read_text())["success"]
+
+
+def test_a_part_too_small_or_of_other_classes_is_refused(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths)
+    run(paths, min_share=0.1, max_class_deviation=0.2)
+    with pytest.raises(DataError, match="too few tracks"):
+        run(paths, min_share=0.3)
+    frame = given(paths, n_artists=2)
+    frame["split"] = [{"x": "train", "y": "validation", "z": "test"}[genre] for genre in frame["genre"]]
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    with pytest.raises(DataError, match="other classes than the whole"):
+        run(paths, official=True, max_class_deviation=0.5)
 
 
 def test_tracks_without_any_label_are_an_error(tmp_path):

@@ -94,12 +94,31 @@ def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rn
     assert not set(tables.read(paths.splits)["track_id"]) & set(planted)
 
 
+def test_copies_are_listed_and_go_to_quarantine_where_wanted(paths):
+    raw = paths.raw("folder")
+    y, _ = soundfile.read(raw / "jazz/3.wav")
+    soundfile.write(raw / "rock/other.flac", y, RATE)
+    ingested(paths)
+    assert len(validated(paths)) == 0
+    (copy,) = tables.read(paths.copies).to_dict("records")
+    assert (copy["track_id"], copy["copy_of"], copy["kind"]) == ("rock/other.flac", "jazz/3.wav", "exact")
+    (row,) = validated(paths, BOUNDS.model_copy(update={"copies": "quarantine"})).to_dict("records")
+    assert (row["track_id"], row["reason"]) == ("rock/other.flac", "a copy")
+    assert row["evidence"] == "original = jazz/3.wav"
+
+
 def test_the_docs_are_pages_that_name_the_faults(paths, rng):
     plant_faults(paths.raw("folder"), rng)
     ingested(paths)
     validated(paths)
     pages = {page.name: page.read_text() for page in paths.docs.rglob("*.html")}
-    assert {"index.html", "ostinato-files.html", "ostinato-tracks.html", "ostinato-collection.html"} <= set(pages)
+    assert {
+        "index.html",
+        "ostinato-files.html",
+        "ostinato-tracks.html",
+        "ostinato-collection.html",
+        "ostinato-copies.html",
+    } <= set(pages)
     assert "silence_share" in pages["ostinato-files.html"]
     assert "rock/silent.wav" in pages["ostinato-files.html"]
 

@@ -20,7 +20,7 @@ from ostinato import fingerprint
 MAX_RUN = 64  # what more recordings share says nothing
 MIN_VOTES = 2
 MIN_FRAMES = 60
-MAX_DIFFERENT = 0.25
+MAX_DIFFERENT = 0.2
 COLUMNS = ("track_id", "copy_of", "kind", "evidence")
 
 

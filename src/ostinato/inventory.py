@@ -44,6 +44,7 @@ def complete(listing: pd.DataFrame) -> pd.DataFrame:
     twice = frame["track_id"].duplicated()
     if twice.any():
         raise DataError(f"track_id {frame['track_id'][twice].iloc[0]!r} stands twice; name each track once")
+    frame["path"] = frame["path"].astype(object).where(frame["path"].notna(), None)
     frame["tags"] = [sorted(tags) if pd.api.types.is_list_like(tags) else [] for tags in frame["tags"]]
     for name in ("year", "latitude", "longitude"):
         frame[name] = frame[name].astype("float64")
@@ -137,6 +138,32 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
             tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
+
+
+def beside(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
+    """Put beside each track what was measured of its file, or nothing where it has none.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `track_id` and `path`.
+    files : DataFrame
+        With `track_id` and the columns of `tables.MEASURED`.
+    listing : DataFrame
+        As the plugin gave it; a track without a file may have a `content_hash` there.
+
+    Returns
+    -------
+    DataFrame
+        With the columns of `tables.MEASURED`, by the index of `tracks`.
+    """
+    found = files.set_index("track_id").reindex(tracks["track_id"])[list(tables.MEASURED)].set_axis(tracks.index)
+    counts = ["sample_rate", "channels", "n_samples"]
+    found[counts] = found[counts].fillna(0)
+    if "content_hash" in listing:
+        told = tracks["track_id"].map(listing.set_index("track_id")["content_hash"])
+        found["content_hash"] = found["content_hash"].astype(object).where(tracks["path"].notna(), told)
+    return found
 
 
 def measure(root: Path, path: str) -> dict[str, Any]:

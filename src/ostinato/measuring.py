@@ -25,7 +25,7 @@ EVERY = 8_192  # samples from one spectrum to the next
 MIN_SPECTRA = 4
 CLIFF_DB = 25.0
 NEAR_HERTZ, FAR_HERTZ = 150.0, 900.0
-AUDIBLE_DB = 60.0
+LOUD_DB, AUDIBLE_DB = 20.0, 60.0
 FLOOR = 1e-20
 
 
@@ -64,7 +64,8 @@ class Measurement:
         Where the spectrum falls off a cliff, as a share of half the sample rate; 1 without a cliff.
     noise_likeness : float
         exp of the mean of log power less log of its mean over time: 0.56 for steady noise
-        of any colour, less for music, whose notes come and go, 1 for a steady hum.
+        of any colour, less for music, whose notes come and go, 1 for a steady hum. The
+        lesser of two: over all that is audible, and over the loudest 20 dB.
     n_nonfinite : int
         Samples that are NaN or infinite.
     audio_hash : str or None
@@ -259,8 +260,9 @@ class _Spectra:
         if self._n < MIN_SPECTRA:
             return {"bandwidth_share": float("nan"), "noise_likeness": float("nan")}
         mean = self._power / self._n
-        audible = mean >= mean[1:].max() / 10 ** (AUDIBLE_DB / 10)
-        likeness = float(np.exp((self._log / self._n - np.log(mean))[audible].mean()))
+        logs = self._log / self._n - np.log(mean)
+        ranges = [mean >= mean[1:].max() / 10 ** (db / 10) for db in (LOUD_DB, AUDIBLE_DB)]
+        likeness = min(float(np.exp(logs[heard].mean())) for heard in ranges)
         return {"bandwidth_share": bandwidth_share(10 * np.log10(mean), sample_rate), "noise_likeness": likeness}
 
 

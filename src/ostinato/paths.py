@@ -22,6 +22,11 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def recipes(self) -> Path:
+        """Overlays of the params, one per table of a paper."""
+        return self.root / "recipes"
+
+    @property
     def state(self) -> Path:
         """Caches, studies and resume points; ignored by git and DVC, safe to delete."""
         return self.root / ".ostinato"
@@ -48,6 +53,11 @@ class Paths:
     def files(self) -> Path:
         """What decoding each file measured."""
         return self.root / "data" / "interim" / "files.parquet"
+
+    @property
+    def attributes(self) -> Path:
+        """Numbers that the dataset itself tells of its tracks."""
+        return self.root / "data" / "interim" / "attributes.parquet"
 
     @property
     def quarantine(self) -> Path:

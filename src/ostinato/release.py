@@ -6,6 +6,7 @@ stood there before. The folder is changed by one rename, and what leaves it is
 copied beforehand, so that a kill at any moment leaves a whole model in service.
 """
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 from ostinato import swap
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
+from ostinato.evaluation.card import card
 from ostinato.evaluation.figures import family
 from ostinato.evaluation.gate import leading
 from ostinato.evaluation.judged import KEYS, Judged, judged
@@ -26,6 +28,7 @@ from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = "network.onnx", "tagger.onnx", "model.json", "test.parquet"
+CARD, RELEASE = "card.md", "release.json"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
 
@@ -204,7 +207,7 @@ def _latency_rule(onnx: Path, folder: Path, bound: float) -> tuple[bool, str]:
 
 def _install(onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
-    incoming = _incoming(folder)
+    incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
         shutil.copytree(folder, incoming, dirs_exist_ok=True)
@@ -214,7 +217,16 @@ def _install(onnx: Path, folder: Path, rows: Judged) -> None:
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
+    digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
+    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
+
+
+def _version(folder: Path) -> int:
+    """Give the highest version released so far, rolled back or not."""
+    known = [f / RELEASE for f in (folder, _previous(folder)) if (f / RELEASE).exists()]
+    return max((int(read_json(f)["version"]) for f in known), default=0)
 
 
 def _bytes(file: Path) -> bytes | None:

@@ -1,6 +1,6 @@
 """The tables of data/interim: their columns, and one door to Parquet that writes the same bytes for the same rows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pandas as pd
@@ -61,6 +61,20 @@ QUARANTINE = pa.schema({name: pa.string() for name in ("track_id", "path", "reas
 SPLITS = pa.schema(
     {"track_id": pa.string(), "fold": pa.int64(), "split": pa.string(), "group": pa.string(), "evaluable": pa.bool_()}
 )
+
+
+def attributes(names: Iterable[str]) -> pa.Schema:
+    """Give the columns of a table of attributes.
+
+    Parameters
+    ----------
+    names : iterable of str
+
+    Returns
+    -------
+    pyarrow.Schema
+    """
+    return pa.schema({"track_id": pa.string(), **dict.fromkeys(names, pa.float64())})
 
 
 def write(path: Path, frame: pd.DataFrame, schema: pa.Schema, notes: Mapping[str, str] | None = None) -> None:

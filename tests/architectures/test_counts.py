@@ -16,7 +16,7 @@ SHAPES = {
     "mfcc": (1, 12, 643),
     "chroma": (1, 12, 643),
     "image": (3, 32, 32),
-    "lyrics": (1, 1, 643),
+    "lyrics": (1, 497_948, 643),
     "cover": (3, 640, 640),
     "mfcc13": (1, 13, 130),
     "mel40": (1, 40, 80),
@@ -24,7 +24,7 @@ SHAPES = {
     "mel96": (1, 96, 1360),
 }
 SOUND = dict.fromkeys(("chroma", "mfcc", "cqt_time", "cqt_freq", "mel_time", "mel_freq"), 800)
-LYRICS, COVER, PLACE, YEAR = {"lyrics": 800}, {"albums": 800}, {"latitude": 1, "longitude": 1}, {"year": 1}
+LYRICS, COVER, PLACE, YEAR = {"lyrics": 800}, {"albums": 800}, {"place": 2}, {"year": 1}
 MEMBERS = {
     "timefreq": lambda feature: {name: (name, feature) for name in ("time", "freq")},
     "timefreq_avg": lambda feature: {name: (name, feature) for name in ("time", "freq")},

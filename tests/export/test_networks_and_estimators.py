@@ -11,6 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+import tiny_project
 from ostinato import registry
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks
@@ -97,6 +98,22 @@ def test_parity_is_small_for_the_network_and_large_for_another(network, content)
     assert network(torch.from_numpy(x)).std() > 0.1
     assert networks.parity(content, network, {"mel": SHAPE}) < 1e-5
     assert networks.parity(content, small(9), {"mel": SHAPE}) > 0.1
+
+
+def test_words_and_maps_of_two_lengths_go_into_one_graph():
+    tiny_project.install_plugins()
+    torch.manual_seed(0)
+    shapes = {"mel": (1, 8, 20), "lyrics": (1, 30, 12), "cover": (3, 6, 6), "year": (1, 1, 1)}
+    network = registry.load("ostinato.architectures", "several").Network(shapes, 3).eval()
+    model = networks.convert(network, shapes, opset=18, words=["lyrics"])
+    content = graphs.annotate(model, {})
+    given = {i.name: (i.type, i.shape) for i in graphs.session(content).get_inputs()}
+    assert given["lyrics"] == ("tensor(int64)", ["batch", "lyrics_frames"])
+    assert given["mel"] == ("tensor(float)", ["batch", 1, 8, "mel_frames"])
+    assert given["cover"] == ("tensor(float)", ["batch", 3, 6, 6])
+    assert networks.parity(content, network, shapes, ["lyrics"]) < 1e-5
+    maps = 6 * 8 * 20 + 6 * 6 * (3 * 6) + 6
+    assert cost.multiply_adds(model, shapes, ["lyrics"]) == maps + 24 * 3
 
 
 def test_a_network_of_other_classes_is_refused(content):

@@ -30,7 +30,7 @@ def paths(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     plugins = tmp_path / "plugins"
     plugins.mkdir()
-    (plugins / "embedded.py").write_text("EMBEDDED = True\n")
+    (plugins / "embedded.py").write_text("EMBEDDED = True\nLICENSE = 'CC0'\n")
     monkeypatch.setattr(ostinato.datasets, "__path__", [*ostinato.datasets.__path__, str(plugins)])
     paths = Paths(tmp_path / "project")
     write_json(paths.classes, {"genre": CLASSES, "tags": [], "hash": "d1", "name": "holdout by artist", "n_tracks": 30})
@@ -86,10 +86,14 @@ def test_an_accepted_network_becomes_a_file(paths, params):
     assert result["tagger"]["bytes"] == (paths.onnx("simple_mfcc") / "tagger.onnx").stat().st_size
     assert result["multiply_adds"] > 100_000
     assert json.loads(graphs.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
-    assert metadata["inputs"] == {"mfcc": {**MAP, "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}}
+    assert metadata["inputs"] == {
+        "mfcc": {**MAP, "source": "audio", "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}
+    }
     assert metadata["dataset"] == {
         "name": "embedded",
         "embedded": True,
+        "licence": "CC0",
+        "citation": "",
         "n_tracks": 30,
         "split": {"name": "holdout by artist", "hash": "d1"},
     }

@@ -7,7 +7,7 @@ same, the input is added.
 References
 ----------
 M. Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 5.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
 """
 
 from collections import OrderedDict

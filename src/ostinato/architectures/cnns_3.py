@@ -6,7 +6,7 @@ open; they are as many as in each of its channels.
 References
 ----------
 N. Chen, S. Wang, "High-level music descriptor extraction algorithm based on combination of multi-channel CNNs and
-LSTM", ISMIR 2017, section 4.
+LSTM", ISMIR 2017, section 3.2.
 """
 
 from collections.abc import Mapping

@@ -5,13 +5,25 @@ MFCC; any two members or more are taken.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 4.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 16.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from ostinato.architectures._blocks.dense import DenseOverLogits
+
+MEMBERS = {
+    "time_stft_halved": ("time", "stft_halved"),
+    "freq_stft_halved": ("freq", "stft_halved"),
+    "time_mel": ("time", "mel"),
+    "freq_mel": ("freq", "mel"),
+    "time_cqt": ("time", "cqt"),
+    "freq_cqt": ("freq", "cqt"),
+    "rnn_chroma": ("rnn", "chroma"),
+    "rnn_mfcc": ("rnn", "mfcc"),
+}
+"""As published: candidate, its architecture, and its feature."""
 
 
 class Network(DenseOverLogits):

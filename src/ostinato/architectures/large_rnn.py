@@ -5,7 +5,7 @@ inputs were reshaped as those of the RNN, which ``layout="reshape"`` does too.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 5.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 13.
 """
 
 from collections.abc import Mapping

@@ -17,18 +17,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Reader, Shape, initialise
-from ostinato.architectures._blocks.tokens import numbers, one_row
+from ostinato.architectures._blocks import Shape, initialise
+from ostinato.architectures._blocks.words import WordReader
 from ostinato.errors import OstinatoError
 
 LONGEST_WAVE = 10_000.0
 
 
 def positions(n: int, width: int, like: Tensor) -> Tensor:
-    """Give sines and cosines of each place, (n, width)."""
+    """Give sines and cosines of each place, (n, width), beside what they are added to."""
     rates = torch.exp(torch.arange(0, width, 2, device=like.device) * (-log(LONGEST_WAVE) / width))
     angles = torch.arange(n, device=like.device)[:, None] * rates
-    return torch.cat([angles.sin(), angles.cos()], -1)
+    return torch.cat([angles.sin(), angles.cos()], -1).to(like.dtype)
 
 
 class Attention(nn.Module):
@@ -56,17 +56,20 @@ class Attention(nn.Module):
         x = x + self.dropout(self.write(mixed.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.dense(self.norms[1](x)))
 
+    def products(self, x: Tensor) -> int:
+        """Count the multiplications of places with places, for what this layer gives."""
+        return 2 * x.shape[0] * x.shape[1] ** 2 * x.shape[2]
 
-class Network(Reader):
+
+class Network(WordReader):
     """Words as vectors, layers of attention, and a dense layer over the first place.
 
     Parameters
     ----------
-    inputs : mapping of str to (1, 1, words)
-        Exactly one; words come as numbers, filled up with 0 on the left.
+    inputs : mapping of str to (1, numbers, words)
+        Exactly one: how many numbers of words there are, and words of a chunk,
+        which is filled up with 0 on the left.
     n_classes : int
-    vocabulary : int
-        How many numbers there are; the last one is that of all words beyond.
     width : int
         Of a word's vector; a multiple of twice the heads.
     heads, n_layers : int
@@ -78,16 +81,14 @@ class Network(Reader):
         inputs: Mapping[str, Shape],
         n_classes: int,
         *,
-        vocabulary: int = 497_948,
         width: int = 128,
         heads: int = 4,
         n_layers: int = 2,
         dropout: float = 0.1,
     ) -> None:
-        super().__init__("lyrics_transformer", one_row(inputs, "lyrics_transformer"))
+        super().__init__("lyrics_transformer", inputs, width)
         if width % (2 * heads):
             raise OstinatoError(f"lyrics_transformer: width must be a multiple of {2 * heads}; it is {width}")
-        self.words = nn.Embedding(vocabulary, width)
         self.first = nn.Parameter(torch.zeros(1, 1, width))
         self.layers = nn.ModuleList(Attention(width, heads, dropout) for _ in range(n_layers))
         self.norm = nn.LayerNorm(width)
@@ -95,12 +96,11 @@ class Network(Reader):
         initialise(self)
         nn.init.normal_(self.words.weight, std=width**-0.5)
 
-    def encode(self, x: Tensor) -> Tensor:
-        """Give the first place, (batch, width), of (batch, 1, 1, words)."""
-        ids = numbers(x, self.words.num_embeddings)
-        there = F.pad(ids != 0, (1, 0), value=True)
-        words = self.words(ids) + positions(ids.shape[1], self.words.embedding_dim, x).to(self.first.dtype)
-        states = torch.cat([self.first.expand(ids.shape[0], 1, -1), words], 1)
+    def read(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """Give the first place, (batch, width), of words' vectors, (batch, words, width)."""
+        batch, n, width = vectors.shape
+        there = F.pad(there, (1, 0), value=True)
+        states = torch.cat([self.first.expand(batch, 1, -1), vectors + positions(n, width, vectors)], 1)
         for layer in self.layers:
             states = layer(states, there)
         return self.norm(states[:, 0])

@@ -29,12 +29,24 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "mel": ("mel_time", "mel_freq"),
     "lyrics": ("lyrics",),
     "albums": ("albums",),
-    "location": ("latitude", "longitude"),
+    "place": ("place",),
     "year": ("year",),
 }
 """What each part reads, in the published order."""
-AUDIO = ("chroma", "mfcc", "cqt", "mel")
-SCALARS = ("latitude", "longitude", "year")
+SOUND = ("chroma", "mfcc", "cqt", "mel")
+SCALARS = {"place": 2, "year": 1}
+
+
+class Place(nn.Module):
+    """A dense layer for latitude and one for longitude, side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each = nn.ModuleList(Dense((1, 128), 0.0) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give (batch, 256) of (batch, 2)."""
+        return torch.cat([layer(column) for layer, column in zip(self.each, x.split(1, -1), strict=True)], -1)
 
 
 class Part(nn.Module):
@@ -50,23 +62,24 @@ class Part(nn.Module):
 
     def __init__(self, widths: Mapping[str, int], absent: bool) -> None:
         super().__init__()
-        scalar = next(iter(widths)) in SCALARS
-        first = WIDTH if widths.keys() == {"year"} else 128 if scalar else 1024
-        self.each = nn.ModuleDict({name: Dense((width, first), 0.0) for name, width in widths.items()})
-        deeper = {("year",): (), ("latitude", "longitude"): (WIDTH,)}
-        last = deeper.get(tuple(widths), (2048, 1024, WIDTH) if len(widths) > 1 else (WIDTH,))
-        self.joined = Dense((first * len(widths), *last), 0.0)
-        self.scalar = scalar
+        self.vectors = not widths.keys() & SCALARS.keys()
+        if "place" in widths:
+            self.each, joined = nn.ModuleList([Place()]), Dense((256, WIDTH), 0.0)
+        elif "year" in widths:
+            self.each, joined = nn.ModuleList([Dense((1, WIDTH), 0.0)]), Dense((WIDTH,), 0.0)
+        else:
+            self.each = nn.ModuleList(Dense((width, 1024), 0.0) for width in widths.values())
+            joined = Dense((1024, WIDTH) if len(widths) == 1 else (2048, 2048, 1024, WIDTH), 0.0)
+        self.joined = joined
         self.absent = nn.Parameter(torch.zeros(WIDTH)) if absent else None
 
     def forward(self, given: list[Tensor]) -> Tensor:
         """Give (batch, 512) of each input's (batch, width); NaN is what a track lacks."""
         lacks = torch.stack([x.isnan().any(-1) for x in given]).any(0)[:, None]
         known = [torch.where(lacks, 0.0, x) for x in given]
-        known = known if self.scalar else [F.normalize(x) for x in known]
-        read = self.joined(torch.cat([layer(x) for layer, x in zip(self.each.values(), known, strict=True)], -1))
-        stand_in = torch.nan if self.absent is None else self.absent
-        return torch.where(lacks, stand_in, read)
+        known = [F.normalize(x) for x in known] if self.vectors else known
+        read = self.joined(torch.cat([layer(x) for layer, x in zip(self.each, known, strict=True)], -1))
+        return torch.where(lacks, torch.nan if self.absent is None else self.absent, read)
 
 
 class Network(OverLogits):
@@ -76,7 +89,8 @@ class Network(OverLogits):
     ----------
     inputs : mapping of str to int
         Width of each: chroma, mfcc, cqt_time, cqt_freq, mel_time, mel_freq; and
-        of lyrics, albums, latitude with longitude, and year those that there are.
+        of lyrics, albums, place (2: latitude and longitude) and year (1) those that
+        there are.
     n_classes : int
         Width of the vector it gives.
     hidden : tuple of int
@@ -84,7 +98,7 @@ class Network(OverLogits):
     roles : mapping of str to str, optional
         What an input that has another name is.
     absent : tuple of str
-        Parts that a track may lack, of lyrics, albums, location and year: where
+        Parts that a track may lack, of lyrics, albums, place and year: where
         one of its numbers is NaN, a learned vector takes its place.
 
     Raises
@@ -106,10 +120,10 @@ class Network(OverLogits):
         named = {(roles or {}).get(name, name): width for name, width in inputs.items()}
         used = _used(named)
         for part in absent:
-            if part not in used or part in AUDIO:
+            if part not in used or part in SOUND:
                 raise OstinatoError(
                     f"recommendation: absent: {part!r} is none of its optional parts; "
-                    f"it has {', '.join(p for p in used if p not in AUDIO) or 'none'}"
+                    f"it has {', '.join(p for p in used if p not in SOUND) or 'none'}"
                 )
         self.widths = named
         self.parts = nn.ModuleDict(
@@ -134,7 +148,10 @@ def _used(named: Mapping[str, int]) -> list[str]:
             f"recommendation: {', '.join(unknown)} is no input; there are {', '.join(sorted(known))}; "
             "say which it is by network: {roles: {name: input}}"
         )
-    used = [part for part, names in PARTS.items() if part in AUDIO or named.keys() & set(names)]
+    for name in named.keys() & SCALARS.keys():
+        if named[name] != SCALARS[name]:
+            raise OstinatoError(f"recommendation: needs {SCALARS[name]} numbers of {name}; it was given {named[name]}")
+    used = [part for part, names in PARTS.items() if part in SOUND or named.keys() & set(names)]
     if missing := [name for part in used for name in PARTS[part] if name not in named]:
         raise OstinatoError(f"recommendation: needs {', '.join(missing)}; it was given {', '.join(named)}")
     return used

@@ -6,7 +6,7 @@ does the same, the default reads a frame a step.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 16.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 12.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
-from ostinato.architectures._blocks.recurrent import LAYOUTS, steps
+from ostinato.architectures._blocks.recurrent import GRU, LAYOUTS, steps
 
 
 class Network(Reader):
@@ -44,14 +44,13 @@ class Network(Reader):
     ) -> None:
         super().__init__("rnn", single(inputs, "rnn"))
         self.layout = word("rnn", "layout", layout, LAYOUTS)
-        self.recurrent = nn.GRU(self.shape[0] * self.shape[1], units, n_layers, batch_first=True)
+        self.recurrent = GRU(self.shape[0] * self.shape[1], units, n_layers)
         self.head = nn.Linear(units, n_classes)
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
         """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
-        states, _ = self.recurrent(steps(x, self.layout))
-        return states[:, -1]
+        return self.recurrent(steps(x, self.layout))[:, -1]
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -5,13 +5,16 @@ from their logits side by side. Any members and any number of them are taken.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 4.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 15.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from ostinato.architectures._blocks.dense import DenseOverLogits
+
+MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
+"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
 
 
 class Network(DenseOverLogits):

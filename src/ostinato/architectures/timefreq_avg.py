@@ -4,7 +4,7 @@ Published for a Time and a Freq network; any two members or more are taken.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, section 4.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
 """
 
 from collections.abc import Mapping
@@ -18,6 +18,8 @@ from ostinato.architectures._blocks import word
 from ostinato.architectures._blocks.dense import OverLogits
 from ostinato.errors import OstinatoError
 
+MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
+"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
 KINDS = ("single", "multi", "vector")
 
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Branches, MaxPool, Shape, block, initialise, separable
+from ostinato.architectures._blocks import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
 from ostinato.errors import OstinatoError
 
 DIVISORS = (4, 8, 16, 32, 64, 96)
@@ -67,6 +67,15 @@ class Network(nn.Module):
         self.pitch, self.beat = side(channels, bins, filters), side(others, frames, filters)
         self.head = nn.Linear(2 * filters[-1], n_classes)
         initialise(self)
+
+    @property
+    def receptive_field(self) -> dict[str, Pair]:
+        """Bins and frames of each input that one number of its last map is made of, at most all of them."""
+        (long, pitches), (short, beats) = self.shapes.items()
+        return {
+            long: (min(sees(self.pitch, 1, -2), pitches[1]), min(sees(self.pitch, 1, -1), pitches[2])),
+            short: (min(sees(self.beat, 1, -1), beats[1]), min(sees(self.beat, 1, -2), beats[2])),
+        }
 
     def embed(self, long: Tensor, short: Tensor) -> Tensor:
         """Give the means of both sides' maps, (batch, width), of two (batch, channels, bins, frames)."""

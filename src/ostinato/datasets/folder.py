@@ -4,11 +4,11 @@ Size, origin, licence and paper are those of what lies there. Without a table,
 the first directory below the root is the genre (GTZAN's layout). A table (CSV,
 TSV or Parquet) adds genre, tags, artist, album and more: its rows join on a
 column `path` if it has one, else its `track_id` is a file's name without the
-suffix. Where the table has a genre, the directories no longer count.
+suffix. Where the table has a genre, the directories no longer count. What is still
+unknown may be filled from the files' own tags, and a table of artists adds theirs.
 """
 
 import logging
-import os
 import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -16,7 +16,8 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato.audio import SUFFIXES
+from ostinato.audio import metadata
+from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
 
 LICENSE = "as the owner of the folder holds it"
@@ -27,7 +28,6 @@ NUMBERS = ("year", "latitude", "longitude")
 TEXTS = ("genre", "artist", "album", "title", "lyrics", "cover", "split")
 SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
-READERS = {".csv": ",", ".tsv": "\t"}
 
 log = logging.getLogger(__name__)
 
@@ -43,11 +43,18 @@ class Options(BaseModel, frozen=True, extra="forbid"):
         Our name to the table's, such as ``{artist: artist_group}``.
     tags_separator : str
         What stands between the tags of a cell.
+    read_tags : bool
+        Fill artist, album, title, year and genre from the files' own tags where
+        nothing else tells them; their genres become tags.
+    artist_tags : str, optional
+        A table with `artist` and `tags`, found as `table` is: every track has its artist's tags too.
     """
 
     table: str | None = None
     columns: dict[str, str] = {}
     tags_separator: str = ";"
+    read_tags: bool = False
+    artist_tags: str | None = None
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
@@ -70,39 +77,54 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If there is no audio, or the table cannot be read or joined.
     """
-    files = pd.DataFrame({"path": _audio_files(root)})
+    files = pd.DataFrame({"path": audio_files(root)})
     files.insert(0, "track_id", files["path"])
     files["genre"] = [PurePosixPath(p).parts[0] if "/" in p else None for p in files["path"]]
-    if options.table is None:
-        return files
-    where = _locate(root, options.table)
-    table = _renamed(_read(where), options.columns, where)
-    return _joined(files, _typed(table, options.tags_separator, where), root, where)
+    if options.table is not None:
+        where = _locate(root, options.table)
+        table = _renamed(read_table(where), options.columns, where)
+        files = _joined(files, _typed(table, options.tags_separator, where), root, where)
+    if options.read_tags:
+        files = _filled(files, [metadata(root / path) for path in files["path"]], options.tags_separator)
+    if options.artist_tags is not None:
+        files = _with_artist_tags(files, _locate(root, options.artist_tags), options.tags_separator)
+    return files
 
 
-def _audio_files(root: Path) -> list[str]:
-    """Walk a folder in order; what is hidden or no audio is passed over."""
-    if not root.is_dir():
-        raise DataError(f"{root}: is no folder; let dataset.path name the one that holds the audio")
-
-    def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
-
-    found = []
-    for folder, below, names in os.walk(root, onerror=refuse):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        found += [str(here / name) for name in names if _is_audio(name)]
-    sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
-    if len(sound) < len(found):
-        log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
-    if not sound:
-        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
-    return sound
+def _filled(files: pd.DataFrame, told: list[dict[str, str]], separator: str) -> pd.DataFrame:
+    """Fill what is unknown from the files' own tags."""
+    files = files.copy()
+    for name in ("artist", "album", "title", "genre"):
+        known = files[name] if name in files else pd.Series([None] * len(files), dtype=object)
+        files[name] = known.astype(object).where(known.notna(), pd.Series([t.get(name) for t in told], dtype=object))
+    years = pd.Series([t.get("date", t.get("year", ""))[:4] for t in told], dtype=object)
+    years = pd.to_numeric(years, errors="coerce").astype("float64")
+    files["year"] = files["year"].fillna(years) if "year" in files else years
+    return _more_tags(files, [_tags(t.get("genre", "").replace("/", separator), separator) for t in told])
 
 
-def _is_audio(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str) -> pd.DataFrame:
+    """Add to each track the tags of its artist."""
+    table = read_table(where)
+    required(table, ("artist", "tags"), where)
+    if "artist" not in files:
+        raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
+    tags: dict[str, list[str]] = {}
+    for name, cell in zip(table["artist"], table["tags"], strict=True):
+        tags.setdefault(_folded(name), []).extend(_tags(cell, separator))
+    here = [tags.get(_folded(name), []) for name in files["artist"]]
+    if not any(here):
+        raise DataError(f"{where}: names no artist of the tracks, such as {files['artist'].dropna().iloc[:1].tolist()}")
+    return _more_tags(files, here)
+
+
+def _more_tags(files: pd.DataFrame, more: list[list[str]]) -> pd.DataFrame:
+    old = files["tags"] if "tags" in files else [[]] * len(files)
+    return files.assign(tags=[sorted({*_tags(a, ";"), *b}) for a, b in zip(old, more, strict=True)])
+
+
+def _folded(name: object) -> str:
+    return " ".join(str(name).casefold().split())
 
 
 def _locate(root: Path, table: str) -> Path:
@@ -110,23 +132,6 @@ def _locate(root: Path, table: str) -> Path:
         if path.is_file():
             return path
     raise DataError(f"dataset.table: {table} is neither below {root} nor below the working folder")
-
-
-def _read(path: Path) -> pd.DataFrame:
-    """Read every cell as text; an empty cell is unknown."""
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        separator = READERS.get(path.suffix.lower(), ",")
-        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table in UTF-8 ({str(error).strip()}); mend it") from error
-    header = [str(name).strip() for name in rows.iloc[0]]
-    if len(set(header)) < len(header):
-        doubled = sorted({name for name in header if header.count(name) > 1})
-        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
-    table = rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
-    return table.apply(lambda column: column.str.strip()).replace("", None)
 
 
 def _renamed(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:

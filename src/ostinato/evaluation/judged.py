@@ -38,6 +38,10 @@ class Judged:
     def __len__(self) -> int:
         return len(self.track_id)
 
+    def of(self, rows: np.ndarray) -> "Judged":
+        """Keep some rows."""
+        return Judged(**{name: values[rows] for name, values in vars(self).items()})
+
 
 def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, split: str) -> Judged:
     """Join predictions with labels and groups, and keep the evaluable tracks of one split.

@@ -1,6 +1,6 @@
 """What a file costs to run: multiplications, counted over its graph."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from math import prod
 
 import onnx
@@ -8,13 +8,15 @@ import onnx
 from ostinato.export.graphs import Shape
 
 
-def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> int:
+def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> int:
     """Count the multiplications of one chunk of each input.
 
     Parameters
     ----------
     model : onnx.ModelProto
     inputs : mapping of str to (channels, bins, frames)
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -25,7 +27,8 @@ def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape]) -> int:
     fixed = onnx.ModelProto()
     fixed.CopyFrom(model)
     for value in fixed.graph.input:
-        sizes = (1, *inputs[value.name])
+        shape = inputs[value.name]
+        sizes = (1, shape[2]) if value.name in words else (1, *shape)
         for axis, size in zip(value.type.tensor_type.shape.dim, sizes, strict=True):
             axis.dim_value = size
     del fixed.graph.value_info[:]

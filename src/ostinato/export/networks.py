@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -30,18 +30,30 @@ class Reading:
     Parameters
     ----------
     shape : tuple of int
-        Channels, bins and frames of a chunk.
+        Channels, bins and frames of a chunk; of words: 1, the number of ids, and tokens.
     free : bool
         Whether other numbers of frames are taken.
     min_frames : int
     chunk : int
         Frames that the network reads at once, where it parts them itself.
+    words : bool
+        Whether it is ids of words, (batch, tokens).
     """
 
     shape: Shape
     free: bool
     min_frames: int
     chunk: int = 1
+    words: bool = False
+
+    @property
+    def axis(self) -> int:
+        """Which axis of a batch the frames lie along."""
+        return 1 if self.words else 3
+
+    def sizes(self, batch: int, frames: int) -> tuple[int, ...]:
+        """Give the shape of a batch."""
+        return (batch, frames) if self.words else (batch, *self.shape[:2], frames)
 
     @property
     def lengths(self) -> tuple[int, int]:
@@ -66,14 +78,17 @@ class _Both(nn.Module):
         return self.head(embedding), embedding
 
 
-def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Reading]:
+def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> dict[str, Reading]:
     """Say how a network reads its inputs.
 
     Parameters
     ----------
     network : nn.Module
+        Its ``length`` and ``min_frames`` may be mappings where it reads several inputs.
     inputs : mapping of str to (channels, bins, frames)
         Of a `Stack` by member.
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -82,13 +97,16 @@ def readings(network: nn.Module, inputs: Mapping[str, Shape]) -> dict[str, Readi
     readers: dict[str, Any] = dict.fromkeys(inputs, network)
     if isinstance(network, Stack):
         readers = dict(network.members.items())
-    return {
-        name: Reading(shape, reader.length == "free", reader.min_frames, getattr(reader, "chunk", 1))
-        for (name, shape), reader in zip(inputs.items(), readers.values(), strict=True)
-    }
+    found = {}
+    for (name, shape), reader in zip(inputs.items(), readers.values(), strict=True):
+        length, least = (_of(value, name) for value in (reader.length, reader.min_frames))
+        found[name] = Reading(shape, length == "free", least, getattr(reader, "chunk", 1), name in words)
+    return found
 
 
-def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> onnx.ModelProto:
+def convert(
+    network: nn.Module, inputs: Mapping[str, Shape], *, opset: int, words: Collection[str] = ()
+) -> onnx.ModelProto:
     """Convert a network to ONNX; numbers of chunks stay free, and of frames where the network takes any.
 
     Parameters
@@ -99,12 +117,14 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     inputs : mapping of str to (channels, bins, frames)
         In the order the network takes them.
     opset : int
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
     onnx.ModelProto
     """
-    read = readings(network, inputs)
+    read = readings(network, inputs, words)
     batches = {name: f"{name}_chunks" if isinstance(network, Stack) else "batch" for name in inputs}
     axes = {name: torch.export.Dim(axis, min=1) for name, axis in batches.items()}
     if not isinstance(network, Stack):
@@ -112,7 +132,7 @@ def convert(network: nn.Module, inputs: Mapping[str, Shape], *, opset: int) -> o
     shapes: list[dict[int, Any]] = []
     for name, reading in read.items():
         frames = torch.export.Dim(f"{name}_frames", min=reading.min_frames, max=LONGEST)
-        shapes.append({0: axes[name], 3: frames} if reading.free else {0: axes[name]})
+        shapes.append({0: axes[name], reading.axis: frames} if reading.free else {0: axes[name]})
     examples = tuple(torch.from_numpy(x) for x in sample(read, BATCHES[0] + 1, 0).values())
     with _quiet():
         program = torch.onnx.export(
@@ -148,14 +168,18 @@ def sample(read: Mapping[str, Reading], batch: int, which: int) -> dict[str, np.
     Returns
     -------
     dict of str to np.ndarray [shape=(batch, channels, bins, frames), dtype=float32]
+        Ids of words are (batch, tokens), int64.
     """
     rng = np.random.default_rng((batch, which))
-    return {
-        name: rng.standard_normal((batch, *r.shape[:2], r.lengths[which]), dtype=np.float32) for name, r in read.items()
-    }
+
+    def draw(reading: Reading) -> np.ndarray:
+        sizes = reading.sizes(batch, reading.lengths[which])
+        return rng.integers(0, reading.shape[1], sizes) if reading.words else rng.standard_normal(sizes, np.float32)
+
+    return {name: draw(reading) for name, reading in read.items()}
 
 
-def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> float:
+def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> float:
     """Compare an ONNX file with the network, at two batches and, where they are free, two lengths.
 
     Parameters
@@ -163,6 +187,8 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
     content : bytes
     network : nn.Module
     inputs : mapping of str to (channels, bins, frames)
+    words : collection of str
+        The inputs that are ids of words.
 
     Returns
     -------
@@ -170,7 +196,7 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
         The largest difference of a logit or a number of the embedding, as a share
         of the largest such number where that is over 1; infinite if one is NaN.
     """
-    read, both = readings(network, inputs), _Both(network).eval()
+    read, both = readings(network, inputs, words), _Both(network).eval()
 
     def original(arrays: Arrays) -> list[np.ndarray]:
         with torch.inference_mode():
@@ -178,6 +204,11 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape]) -> f
 
     trials = [sample(read, batch, which) for batch in (1, *BATCHES) for which in (0, 1)]
     return largest_difference(content, original, trials)
+
+
+def _of(value: Any, name: str) -> Any:
+    """Take an input's own value where a network gives several."""
+    return value[name] if isinstance(value, Mapping) else value
 
 
 def _name_outputs(model: onnx.ModelProto) -> None:

@@ -18,7 +18,7 @@ from ostinato.export._build import DOUBLE, FLOAT, HALF, WHOLE, Builder
 from ostinato.export.graphs import KEY, session
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.session import Released
-from ostinato.scores import Kind
+from ostinato.scores import EPSILON, Kind
 
 TWINS = "ostinato.export.twins"
 OPSET = 18
@@ -39,6 +39,8 @@ def obstacle(about: Mapping[str, Any], opset: int) -> str | None:
     """
     if about["kind"] == "embedding":
         return "a direction is no score; `ostinato recommend` uses the network itself"
+    if about["level"] == "chunk" and len(about["inputs"]) > 1:
+        return f"reads {', '.join(sorted(about['inputs']))} at once, a tagger reads one feature"
     strange = sorted({i["feature"] for i in about["inputs"].values()} - set(registry.names(TWINS)))
     if strange:
         return f"no graph of {', '.join(strange)}: add it to ostinato/export/twins"
@@ -181,9 +183,14 @@ def _summary(op: Builder, rows: str) -> str:
 
 
 def _scores(op: Builder, logits: str, about: Mapping[str, Any]) -> str:
-    """Pool chunks to the mean of their scores; see `ostinato.scores`."""
+    """Pool chunks to the mean of their scores and calibrate that; see `ostinato.scores`."""
     kind: Kind = about["kind"]
-    return str(op.ReduceMean(_activated(op, op.cast(logits, DOUBLE), kind), np.array([0]), keepdims=0))
+    mean = op.ReduceMean(_activated(op, op.cast(logits, DOUBLE), kind), np.array([0]), keepdims=0)
+    sure = op.Min(op.Max(mean, np.float64(EPSILON)), np.float64(1 - EPSILON))
+    pooled = op.Log(sure)
+    if kind == "multi":
+        pooled = op.Sub(pooled, op.Log(op.Sub(np.float64(1), sure)))
+    return _activated(op, op.Div(pooled, np.float64(about.get("temperature", 1.0))), kind)
 
 
 def _activated(op: Builder, logits: str, kind: Kind) -> str:

@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from ostinato.metrics import _resampled, _shared
+from ostinato.metrics import _probabilities, _resampled, _shared
 from ostinato.metrics._shared import Metric
 from ostinato.scores import EPSILON
 
@@ -68,5 +68,6 @@ def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.n
 
 METRICS: dict[str, Metric] = {
     **_shared.METRICS,
+    **_probabilities.MULTI,
     "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
 }

@@ -2,7 +2,7 @@
 
 import logging
 import shutil
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +12,15 @@ import pandas as pd
 
 from ostinato.errors import DataError
 from ostinato.files import read_json
+from ostinato.params import parts
 from ostinato.paths import Paths
-from ostinato.store import Store
+from ostinato.store import Store, lacking
 from ostinato.task import COLUMNS, Task
 from ostinato.training.artefact import Fold, Input
+from ostinato.training.inputs import described, opened
 from ostinato.training.logits import member_sources, read_member
 from ostinato.training.settings import Settings, fingerprint
-from ostinato.training.sources import Features, Source
+from ostinato.training.sources import Features, Joined, Kind, Source
 from ostinato.training.tables import Labelled, labelled
 
 META = "meta.json"
@@ -59,6 +61,8 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
         return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {least} are needed"
     if settings.feature is not None and not (paths.feature(settings.feature) / META).exists():
         return f"the dataset has no feature {settings.feature}"
+    if settings.feature is not None and (reason := lacking(paths.feature(settings.feature))):
+        return reason
     for member in settings.members:
         _, about = read_member(paths.members(settings.name) / f"{member}.parquet")
         if "skipped" in about:
@@ -81,12 +85,12 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     kept = splits[present(splits["track_id"], *_held(paths, settings))]
     joined = labelled(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
-    parts = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
+    placed = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
         sources, inputs, files = _stacked(paths, settings, joined)
     else:
         sources, inputs, files = _plain(paths, settings, joined)
-    return Opened(joined, sources, inputs, (tables, parts, *files))
+    return Opened(joined, sources, inputs, (tables, placed, *files))
 
 
 def tracks_of(paths: Paths, task: str) -> pd.DataFrame:
@@ -127,10 +131,9 @@ def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
     return here
 
 
-def features(paths: Paths, described: Input, track_ids: list[str]) -> Features:
-    """Open the cache as an artefact's input describes it."""
-    store = Store(paths.feature(described.feature))
-    return Features.of(described.feature, store, track_ids, described.chunk_frames or 1, described.normalise)
+def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> Kind | Joined:
+    """Open the cache as an artefact's inputs describe it."""
+    return opened({kind: Store(paths.feature(kind)) for kind in inputs}, inputs, track_ids)
 
 
 def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
@@ -158,7 +161,7 @@ def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tup
 def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
     """Open what a candidate reads, to ask which tracks it holds."""
     if settings.feature is not None:
-        return [Store(paths.feature(settings.feature))]
+        return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
     files = [paths.members(settings.name) / f"{member}.parquet" for member in settings.members]
     return [set(read_member(file)[0]["track_id"]) for file in files]
 
@@ -166,23 +169,17 @@ def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
 def _plain(
     paths: Paths, settings: Settings, joined: Labelled
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
-    kind = settings.feature or ""
-    folder = paths.feature(kind)
-    store = Store(folder)
+    kinds = parts(settings.feature or "")
+    stores = {kind: Store(paths.feature(kind)) for kind in kinds}
+    files = tuple(paths.feature(kind) / name for kind in kinds for name in (META, "index.parquet"))
     if settings.fitter == "sklearn":
-        described = Input(feature=kind, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)
-        return {}, {kind: described}, (folder / META, folder / "index.parquet")
-    train = settings.train
-    described = Input(
-        feature=kind,
-        parameters=store.meta["parameters"],
-        bins=store.tail[0],
-        normalise=train.normalise,
-        chunk_frames=train.chunk_frames,
-    )
-    source = features(paths, described, list(joined.track_ids))
+        ((kind, store),) = stores.items()
+        made = {"feature": store.meta.get("module", kind), "parameters": store.meta["parameters"]}
+        return {}, {kind: Input(**made, bins=store.tail[0], summary=True)}, files
+    inputs = described(stores, settings.train)
+    source = opened(stores, inputs, list(joined.track_ids), settings.train.subsample)
     everywhere: dict[Fold, Source] = dict.fromkeys([*joined.folds, "final"], source)
-    return everywhere, {kind: described}, (folder / META, folder / "index.parquet")
+    return everywhere, inputs, files
 
 
 def _stacked(
@@ -199,6 +196,13 @@ def _stacked(
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
-    inputs = {member: Input.model_validate(next(iter(about["inputs"].values()))) for member, (_, about) in read.items()}
+    inputs = {member: _read_by(member, about["inputs"]) for member, (_, about) in read.items()}
     sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined))
     return sources, inputs, files
+
+
+def _read_by(member: str, inputs: Mapping[str, Any]) -> Input:
+    """Take the only input of a stack's member."""
+    if len(inputs) > 1:
+        raise DataError(f"the member {member} reads {', '.join(inputs)}; members of a stack read one feature each")
+    return Input.model_validate(next(iter(inputs.values())))

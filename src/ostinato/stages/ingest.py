@@ -12,7 +12,7 @@ FIRST_FREE = "first_free_ordinal"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write tracks.parquet and files.parquet; old tracks keep their ordinals.
+    """Write tracks.parquet, files.parquet and attributes.parquet; old tracks keep their ordinals.
 
     Parameters
     ----------
@@ -26,12 +26,17 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     root = datasets.dataset_root(paths, params.dataset)
     listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
     tracks = inventory.chosen(inventory.complete(listing), params.dataset.classes)
-    files = inventory.measured(root, tracks, paths.state / inventory.cache_name(root), params.compute)
+    heard = tracks[tracks["path"].notna()]
+    files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.numbered(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
-    measured = files[list(tables.MEASURED)]
+    measured = inventory.beside(tracks, files, listing)
     tracks = pd.concat([tracks.assign(ordinal=ordinals), measured], axis=1).iloc[order]
     tables.write(paths.tracks, tracks, tables.TRACKS, {FIRST_FREE: str(first_free)})
-    tables.write(paths.files, files.iloc[order], tables.FILES)
+    heard = tracks[tracks["path"].notna()]
+    tables.write(paths.files, files.set_index("track_id").loc[heard["track_id"]].reset_index(), tables.FILES)
+    attributes = getattr(plugin, "ATTRIBUTES", ())
+    told = listing.set_index("track_id").reindex(tracks["track_id"])[list(attributes)].reset_index()
+    tables.write(paths.attributes, told, tables.attributes(attributes))

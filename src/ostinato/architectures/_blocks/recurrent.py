@@ -27,6 +27,28 @@ def steps(x: Tensor, layout: str = "transpose") -> Tensor:
     return x.flatten(1, 2).transpose(1, 2)
 
 
+def shape_only(layer: nn.RNNBase, x: Tensor) -> Tensor:
+    """Give states without numbers; torch would go through all steps for them."""
+    return x.new_empty(*x.shape[:2], layer.hidden_size)
+
+
+class GRU(nn.GRU):
+    """Layers of one width, one after another.
+
+    Parameters
+    ----------
+    width, units, n_layers : int
+        Of a step, of a state, and how many there are.
+    """
+
+    def __init__(self, width: int, units: int, n_layers: int) -> None:
+        super().__init__(width, units, n_layers, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        """Give the states of the last layer, (batch, steps, units), of (batch, steps, width)."""
+        return shape_only(self, x) if x.is_meta else super().forward(x)[0]
+
+
 class LSTM(nn.LSTM):
     """One layer, which an ONNX graph holds as one operator, whatever the number of steps.
 
@@ -41,6 +63,8 @@ class LSTM(nn.LSTM):
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Give the states, (batch, steps, units), of (batch, steps, width)."""
+        if x.is_meta:
+            return shape_only(self, x)
         if not torch.onnx.is_in_onnx_export():
             return super().forward(x)[0]
         batch, steps, _ = x.shape

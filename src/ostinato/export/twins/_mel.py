@@ -1,11 +1,13 @@
-"""Mel bands, which two kinds read."""
+"""Mel bands, which several kinds read."""
+
+from typing import Any
 
 from ostinato.export._build import Builder
 from ostinato.export.twins._shared import decibels, power_spectrogram
-from ostinato.features._mel import mel_bank
+from ostinato.features._mel import Scale, mel_bank
 
 
-def mel_decibels(
+def mel_power(
     op: Builder,
     y: str,
     *,
@@ -15,7 +17,14 @@ def mel_decibels(
     n_mels: int,
     f_min: float,
     f_max: float | None,
+    scale: Scale = "slaney",
+    **framing: Any,
 ) -> str:
-    """Sum the power spectrogram over mel bands and give it in decibels, (n_frames, n_mels)."""
-    power = power_spectrogram(op, y, n_fft=n_fft, hop_length=hop_length)
-    return decibels(op, op.MatMul(power, mel_bank(sample_rate, n_fft, n_mels, f_min, f_max).T.copy()))
+    """Sum the power spectrogram over mel bands, (n_frames, n_mels); `framing`: of `power_spectrogram`."""
+    power = power_spectrogram(op, y, n_fft=n_fft, hop_length=hop_length, **framing)
+    return str(op.MatMul(power, mel_bank(sample_rate, n_fft, n_mels, f_min, f_max, scale).T.copy()))
+
+
+def mel_decibels(op: Builder, y: str, **parameters: Any) -> str:
+    """Give `mel_power` in decibels."""
+    return decibels(op, mel_power(op, y, **parameters))

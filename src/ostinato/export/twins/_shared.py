@@ -3,7 +3,7 @@
 import numpy as np
 
 from ostinato.export._build import Builder
-from ostinato.features._shared import AMIN, TOP_DB, hann
+from ostinato.features._shared import AMIN, TOP_DB, WINDOWS, Pad, Window
 
 
 def reflected(op: Builder, y: str, width: int) -> str:
@@ -31,10 +31,14 @@ def reflected(op: Builder, y: str, width: int) -> str:
     return str(op.Concat(ends[0], y, ends[1], axis=0))
 
 
-def power_spectrogram(op: Builder, y: str, *, n_fft: int, hop_length: int) -> str:
+def power_spectrogram(
+    op: Builder, y: str, *, n_fft: int, hop_length: int, window: Window = "hann", pad: Pad = "reflect"
+) -> str:
     """Square the magnitude of the short-time Fourier transform, (n_frames, 1 + n_fft // 2)."""
-    signal = op.Unsqueeze(reflected(op, y, n_fft // 2), np.array([0, 2]))
-    spectrum = op.STFT(signal, np.int64(hop_length), hann(n_fft), np.int64(n_fft), onesided=1)
+    silence = np.zeros(n_fft // 2, np.float32)
+    wider = reflected(op, y, n_fft // 2) if pad == "reflect" else op.Concat(silence, y, silence, axis=0)
+    signal = op.Unsqueeze(wider, np.array([0, 2]))
+    spectrum = op.STFT(signal, np.int64(hop_length), WINDOWS[window](n_fft), np.int64(n_fft), onesided=1)
     return str(op.ReduceSum(op.Mul(spectrum, spectrum), np.array([0, 3]), keepdims=0))
 
 

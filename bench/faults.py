@@ -1,0 +1,155 @@
+"""Plant faults of every kind over a range of severities and count which are found, and what is found beside them.
+
+``python -m bench.faults`` renders 1,000 clean clips, plants 20 instances of each
+kind in copies of some, runs ingest and validate on all, and writes docs/faults.md:
+the share found by kind and third of the range, the false alarms, how fast files
+are scanned and how matching grows. ``--real FOLDER`` lists every alarm among
+files of one's own.
+"""
+
+import argparse
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import soundfile
+from tests.planting import KINDS, found, judged, planted
+
+from ostinato import copies, measuring, splits
+from ostinato.datasets import synthetic
+from ostinato.expectations import _session
+from ostinato.expectations import splits as sides
+from ostinato.params import Compute
+
+SIDES = {"artist": "an artist stands in two splits", "album": "an album stands in two splits"}
+SIDES |= {"copy": "a copy stands in two splits"}
+THIRDS = ("mild", "middle", "severe")
+
+
+def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Move one track of a group to another split and look whether it is seen, `n` times a kind."""
+    rows = []
+    for what, reason in SIDES.items():
+        for i in range(n):
+            tracks = pd.DataFrame(
+                {
+                    "ordinal": range(120),
+                    "track_id": [f"t{k}" for k in range(120)],
+                    "genre": [f"g{k // 3 % 4}" for k in range(120)],
+                    "tags": [[]] * 120,
+                    "artist": [f"artist {k // 3}" for k in range(120)],
+                    "album": [f"album {k // 3}" for k in range(120)],
+                    "content_hash": [f"{k}" for k in range(120)],
+                    "copy": [f"{k // 3}" for k in range(120)],
+                }
+            )
+            rows_of = splits.draw(tracks, splits.Plan(seed=i)).splits
+            at = int(rng.integers(len(rows_of)))
+            rows_of.loc[at, "split"] = {"train": "test", "test": "validation", "validation": "train"}[
+                rows_of.loc[at, "split"]
+            ]
+            alone = [other for other in SIDES if other != what]
+            tracks[alone] = None
+            with tempfile.TemporaryDirectory() as docs:
+                session = _session.Session(Path(docs))
+                _, faults = session.check("splits", sides.prepared(tracks, rows_of), sides.suite("artist"))
+            hit = reason in set(faults["reason"]) and rows_of.loc[at, "track_id"] in set(faults["track_id"])
+            rows.append((f"{what} across splits", float("nan"), i * 3 // n, hit))
+    return pd.DataFrame(rows, columns=["kind", "severity", "third", "found"])
+
+
+def matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
+    """Time the matching of random fingerprints of 30 s."""
+    lines = []
+    for n in sizes:
+        rng = np.random.default_rng(0)
+        prints = [rng.integers(1, 2**32, 579, dtype=np.uint32) for _ in range(n)]
+        prints[-1] = prints[0][60:]
+        start = time.process_time()
+        matches = copies.matches(prints)
+        seconds = time.process_time() - start
+        lines.append(f"| matching {n:,} fingerprints ({len(matches)} copy among them) | {seconds:.2f} s |")
+    return lines
+
+
+def scanning(clip: Path, sizes: tuple[int, ...] = (200, 2_000)) -> list[str]:
+    """Time the scan of one clip, repeated to 30 s, many times; and the memory it takes."""
+    lines = []
+    y, rate = soundfile.read(clip, dtype="float32")
+    with tempfile.TemporaryDirectory() as folder:
+        long = Path(folder) / "long.flac"
+        soundfile.write(long, np.resize(y, 30 * rate), rate)
+        for n in sizes:
+            start = time.process_time()
+            for _ in range(n):
+                measuring.measure(long)
+            speed = n / (time.process_time() - start)
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            lines.append(f"| scanning {n:,} clips of 30 s | {speed:.0f} clips a second and core, {peak:.0f} MiB |")
+    return lines
+
+
+def page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed: list[str]) -> str:
+    """Write the table."""
+    lines = [
+        "# Planted faults",
+        "",
+        "`python -m bench.faults` plants and writes this. Severities cover each range evenly; a fault counts as",
+        "found if validation names it for its own reason, a copy if it is tied to its original. Bounds as `validate`",
+        "has them by default, but for `min_seconds: 3`.",
+        "",
+        "| kind | severity | planted | found | " + " | ".join(THIRDS) + " |",
+        "|---|---|--:|--:|" + "--:|" * len(THIRDS),
+    ]
+    for name, rows in results.groupby("kind", sort=False):
+        kind = KINDS.get(str(name))
+        unit = f"{kind.low:g} to {kind.high:g} {kind.unit}" if kind and kind.unit else ""
+        thirds = [f"{rows.loc[rows['third'] == i, 'found'].mean():.0%}" for i in range(3)]
+        lines.append(f"| {name} | {unit} | {len(rows)} | {rows['found'].mean():.0%} | {' | '.join(thirds)} |")
+    lines += ["", "The thirds run from the low end of the range to its high end.", ""]
+    lines += [f"False alarms among {n_clean:,} clean clips: {alarms['path'].nunique()}"]
+    lines += [f"* {row['path']}: {row['reason']} ({row['evidence']})" for _, row in alarms.iterrows()]
+    return "\n".join([*lines, "", "| what | measured |", "|---|--:|", *speed]) + "\n"
+
+
+def main() -> None:
+    """Render, plant, judge and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--clean", type=int, default=1_000)
+    parser.add_argument("--instances", type=int, default=20)
+    parser.add_argument("--root", type=Path, default=Path("data/raw/faults"), help="where clips are rendered")
+    parser.add_argument("--real", type=Path, help="only list the alarms among the files of a folder")
+    parser.add_argument("--out", type=Path, default=Path("docs/faults.md"))
+    args = parser.parse_args()
+    if args.real:
+        for table in judged(args.real):
+            print(table.to_string())
+        return
+    options = synthetic.Options(n_artists=-(-args.clean // 3))
+    listed = synthetic.tracks(args.root, options, seed=99, workers=Compute().workers or 2)
+    rng = np.random.default_rng(99)
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        clips = []
+        for path in listed["path"][: args.clean]:
+            clips.append(root / "clean" / Path(path).name)
+            clips[-1].parent.mkdir(exist_ok=True)
+            clips[-1].hardlink_to(args.root / path)
+        plan = planted(root, clips, args.instances, rng)
+        quarantine, repeated = judged(root)
+        plan["found"] = found(plan, quarantine, repeated)
+        print(plan[~plan["found"]].to_string(), file=sys.stderr)
+        alarms = quarantine[quarantine["path"].str.startswith("clean/")]
+        strange = repeated[repeated["track_id"].str.startswith("clean/")].rename(columns={"track_id": "path"})
+        alarms = pd.concat([alarms, strange.assign(reason="a copy")])
+        results = pd.concat([plan, leaks(args.instances, rng)])
+        speed = scanning(clips[0]) + matching()
+    args.out.write_text(page(results, alarms, args.clean, speed))
+
+
+if __name__ == "__main__":
+    main()

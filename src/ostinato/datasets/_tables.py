@@ -1,0 +1,132 @@
+"""What several datasets share: listing audio, reading tables, and saying what is amiss."""
+
+import logging
+import os
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+import pandas as pd
+
+from ostinato.audio import SUFFIXES
+from ostinato.errors import DataError
+
+READERS = {".csv": ",", ".tsv": "\t"}
+
+log = logging.getLogger(__name__)
+
+
+def audio_files(root: Path) -> list[str]:
+    """Walk a folder in order; what is hidden or no audio is passed over.
+
+    Parameters
+    ----------
+    root : Path
+
+    Returns
+    -------
+    list of str
+        Paths below `root`, POSIX, sorted.
+
+    Raises
+    ------
+    DataError
+        If there is no folder, no audio, or a folder that cannot be listed.
+    """
+    if not root.is_dir():
+        raise DataError(f"{root}: is no folder; let dataset.path name the one that holds the audio")
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
+
+    found = []
+    for folder, below, names in os.walk(root, onerror=refuse):
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        found += [str(here / name) for name in names if _is_audio(name)]
+    sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
+    if len(sound) < len(found):
+        log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
+    if not sound:
+        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
+    return sound
+
+
+def _is_audio(name: str) -> bool:
+    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read a table with every cell as text; an empty cell is unknown.
+
+    Parameters
+    ----------
+    path : Path
+        CSV, TSV or Parquet, whose cells keep their types.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or has a column twice.
+    """
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        separator = READERS.get(path.suffix.lower(), ",")
+        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: cannot be read as a table in UTF-8 ({str(error).strip()}); mend it") from error
+    header = [str(name).strip() for name in rows.iloc[0]]
+    if len(set(header)) < len(header):
+        doubled = sorted({name for name in header if header.count(name) > 1})
+        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
+    table = rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
+    return table.apply(lambda column: column.str.strip()).replace("", None)
+
+
+def required(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
+    """Refuse a table that lacks a column.
+
+    Parameters
+    ----------
+    table : DataFrame
+    columns : iterable of str
+    where : Path
+        Where it was read, for the message.
+
+    Raises
+    ------
+    DataError
+    """
+    for name in columns:
+        if name not in table:
+            raise DataError(f"{where}: has no column {name!r}; it has {', '.join(map(str, table.columns))}")
+
+
+def found(root: Path, *names: str) -> Path:
+    """Give the first of several files or folders that is there.
+
+    Parameters
+    ----------
+    root : Path
+    *names : str
+        Below `root`, the likeliest first.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If none is; the message names the first.
+    """
+    for name in names:
+        if (root / name).exists():
+            return root / name
+    raise DataError(
+        f"{root / names[0]}: is not there; run `ostinato download`, or let dataset.path name the folder of it"
+    )

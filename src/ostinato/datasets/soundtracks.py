@@ -1,0 +1,74 @@
+"""Film music rated for emotions, of which the strongest of five is the class.
+
+Size: 470 excerpts of 15 to 30 s: 360 of set 1 and 110 of set 2. Origin: film
+soundtracks, chosen and rated at the University of Jyväskylä. Licence: none stated; for
+research. Paper: T. Eerola, J. K. Vuoskoski: A comparison of the discrete and dimensional
+models of emotion in music. Psychology of Music 39(1), 2011.
+
+Below the root lie ``Set1/001.mp3`` ... and ``Set2/...``, and the means of the ratings as
+``mean_ratings_set1.csv`` and ``..._set2.csv``: the published sheets saved as CSV. A
+sheet has a column ``Number`` and one for each of anger, fear, happy, sad and tender. An
+excerpt whose two highest ratings are equal has no class.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel
+
+from ostinato.datasets._tables import found, read_table, required
+from ostinato.errors import DataError
+
+LICENSE = "none stated; for research"
+CITATION = """@article{eerola2011comparison,
+  title = {A comparison of the discrete and dimensional models of emotion in music},
+  author = {Eerola, Tuomas and Vuoskoski, Jonna K.},
+  journal = {Psychology of Music}, volume = {39}, number = {1}, pages = {18--49}, year = {2011}
+}"""
+SOURCE = "https://osf.io/p6vkg/ (fetch by hand, and save the sheets of ratings as CSV)"
+EXPECTED = {"tracks": 470, "genre": 5}
+CLASSES = {"genre": ("anger", "fear", "happy", "sad", "tender")}
+SETS = {"Set1": "mean_ratings_set1.csv", "Set2": "mean_ratings_set2.csv"}
+
+
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """Soundtracks has no keys of its own."""
+
+
+def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
+    """List the rated excerpts of both sets, or of the one that is there.
+
+    Parameters
+    ----------
+    root : Path
+    options : Options
+    seed, workers : int
+        Of no use here.
+
+    Returns
+    -------
+    DataFrame
+        track_id ("Set1/001"), path and genre: the emotion rated highest.
+
+    Raises
+    ------
+    DataError
+        If no sheet is there, or one lacks a column or holds what is no number.
+    """
+    found(root, *SETS.values())
+    return pd.concat([_set(root, *item) for item in SETS.items() if (root / item[1]).exists()], ignore_index=True)
+
+
+def _set(root: Path, folder: str, sheet: str) -> pd.DataFrame:
+    table = read_table(root / sheet)
+    table.columns = table.columns.str.lower()
+    required(table, ("number", *CLASSES["genre"]), root / sheet)
+    try:
+        ratings = table[list(CLASSES["genre"])].astype("float64")
+        number = table["number"].astype("float64").astype(int)
+    except ValueError as error:
+        raise DataError(f"{root / sheet}: holds what is no number ({error}); mend the cell") from error
+    ids = [f"{folder}/{n:03d}" for n in number]
+    tied = ratings.eq(ratings.max(axis=1), axis=0).sum(axis=1) > 1
+    genre = ratings.idxmax(axis=1).where(~tied, None)
+    return pd.DataFrame({"track_id": ids, "path": [f"{i}.mp3" for i in ids], "genre": genre})
