@@ -116,6 +116,7 @@ def test_worked_example_of_a_single_label(kind, name, expected):
         ("jaccard", (1 / 2 + 1 + 1 / 2) / 3),
         ("map_samples", (1 + 1 / 2) / 2),  # the second track has no label: left out
         ("map_macro", (1 + (1 + 2 / 3) / 2) / 2),  # b: 0.6 true, 0.45 false, 0.4 true
+        ("mse", (0.1**2 + 0.6**2 + 0.1**2 + 0.45**2 + 0.7**2 + 0.4**2) / 6),
     ],
 )
 def test_worked_example_of_tags(name, expected):

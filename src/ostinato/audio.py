@@ -121,6 +121,24 @@ def resampler(sample_rate: int, wanted: int) -> soxr.ResampleStream:
     return soxr.ResampleStream(sample_rate, wanted, 1, dtype="float32", quality="LQ")
 
 
+def metadata(path: Path) -> dict[str, str]:
+    """Read what a file says about itself, such as its ID3 tags.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+        Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read.
+    """
+    with suppress(av.FFmpegError, ValueError), av.open(str(path), options=ALONE, metadata_errors="replace") as file:
+        told = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
+        return {key.lower(): value.strip() for key, value in told.items() if value.strip()}
+    return {}
+
+
 def mono(block: np.ndarray) -> np.ndarray:
     """Average the channels of a block; what is no number counts as 0.
 

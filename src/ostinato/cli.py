@@ -292,3 +292,63 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
+
+
+@app.command(rich_help_panel=USE)
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+) -> None:
+    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    from ostinato import recipes
+    from ostinato.paths import Paths
+
+    paths = Paths(Path.cwd())
+    if list_ or recipe is None:
+        for name in recipes.names(paths.recipes):
+            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+        return
+    typer.echo(recipes.reproduce(paths, recipe))
+
+
+@app.command(rich_help_panel=USE)
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="a dataset; without one all are listed")] = None,
+    cite: Annotated[bool, typer.Option("--cite", help="print only how to cite it")] = False,
+    license_: Annotated[bool, typer.Option("--license", help="print only its licence")] = False,
+) -> None:
+    """List the datasets, or say all about one."""
+    from ostinato import registry
+    from ostinato.datasets import about
+
+    if name is None:
+        names = registry.names("ostinato.datasets")
+        plugins = {n: registry.load("ostinato.datasets", n) for n in names}
+        for n, plugin in plugins.items():
+            typer.echo(f"{n:20} {(plugin.__doc__ or '').splitlines()[0]}")
+        return
+    plugin = registry.load("ostinato.datasets", name)
+    only = [text for text, wanted in ((plugin.CITATION, cite), (plugin.LICENSE, license_)) if wanted]
+    typer.echo("\n".join(only) if cite or license_ else about(name))
+
+
+@app.command(rich_help_panel=USE)
+def download(
+    name: Annotated[str, typer.Argument(help="a dataset")],
+    to: Annotated[Path | None, typer.Option(help="the folder; default: data/raw/NAME")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="an option, such as subset=medium")] = None,
+) -> None:
+    """Fetch a dataset, check it and unpack it; what broke off goes on."""
+    from ostinato.datasets import remotes
+    from ostinato.download import download
+    from ostinato.errors import ParamsError
+    from ostinato.files import alone
+    from ostinato.paths import Paths
+
+    if wrong := [pair for pair in set_ or [] if "=" not in pair]:
+        raise ParamsError(f"--set {wrong[0]}: must be key=value")
+    options = dict(pair.split("=", 1) for pair in set_ or [])
+    paths = Paths(Path.cwd())
+    with alone(paths.lock("download", name)):
+        fetched = download(remotes(name, options), to or paths.raw(name))
+    typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")

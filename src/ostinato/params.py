@@ -330,6 +330,39 @@ def parts(feature: str) -> tuple[str, ...]:
     return tuple(feature.split(JOIN))
 
 
+def read(path: Path) -> dict[str, Any]:
+    """Read a mapping of YAML without checking what is in it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ParamsError
+        If the file is absent, or is no YAML or no mapping.
+    """
+    try:
+        text = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(text, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
+    return text
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    """Write a mapping as YAML, unless the file says the same already."""
+    if not path.exists() or read(path) != values:
+        path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+
+
 def load(path: Path) -> Params:
     """Read and check params.yaml.
 
@@ -347,18 +380,11 @@ def load(path: Path) -> Params:
         If the file is absent, is no YAML, or has an unknown key or a value of
         the wrong type; the message names each key.
     """
-    try:
-        text = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(text, dict):
-        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
+    text = read(path)
     try:
         params = Params.model_validate(text)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_readable(error)}") from error
+        raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
     return params
 
@@ -380,7 +406,7 @@ def only(params: Params, sections: Iterable[str]) -> Any:
     return SimpleNamespace(**{s: params.validate_ if s == "validate" else getattr(params, s) for s in sections})
 
 
-def _readable(error: ValidationError) -> str:
+def readable(error: ValidationError) -> str:
     """Put a validation error in one line a person can act on."""
     messages = []
     for problem in error.errors():

@@ -22,6 +22,11 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def recipes(self) -> Path:
+        """Overlays of the params, one per table of a paper."""
+        return self.root / "recipes"
+
+    @property
     def state(self) -> Path:
         """Caches, studies and resume points; ignored by git and DVC, safe to delete."""
         return self.root / ".ostinato"

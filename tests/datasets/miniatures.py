@@ -142,3 +142,8 @@ def folder(root: Path) -> dict[str, Any]:
 
 def synthetic(root: Path) -> dict[str, Any]:
     return {"n_artists": 2, "tracks_per_artist": 1, "seconds": 1.0, "n_genres": 2}
+
+
+def union(root: Path) -> dict[str, Any]:
+    folder(root / "ours")
+    return {"of": {"ours": {"name": "folder"}, "gtzan": {"name": "gtzan", "path": "theirs", **gtzan(root / "theirs")}}}

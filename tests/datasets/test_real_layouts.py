@@ -11,13 +11,15 @@ from ostinato.datasets import (
     artist_metadata,
     ballroom,
     fma,
+    folder,
     gtzan,
     magnatagatune,
     mtg_jamendo,
     soundtracks,
     spotify_attributes,
+    union,
 )
-from ostinato.errors import DataError
+from ostinato.errors import DataError, ParamsError
 from ostinato.params import Compute, Dataset, Splitting, Validate
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest, split, validate
@@ -265,3 +267,44 @@ def test_orphans_are_named_and_strangers_refused(tmp_path, caplog):
     pd.DataFrame({"track_id": ["t1"], "artist_id": ["p7"], "title": ["x"]}).to_parquet(tmp_path / "tracks.parquet")
     with pytest.raises(DataError, match="row 1: artist 'p7' is in no table"):
         artist_metadata.tracks(tmp_path, artist_metadata.Options())
+
+
+def test_a_union_keeps_the_origin_as_a_tag_or_as_the_genre(tmp_path):
+    frame = listed(union, tmp_path)
+    assert frame.loc["ours/jazz/a.wav", ["path", "tags"]].tolist() == ["ours/jazz/a.wav", ["from ours"]]
+    assert frame.loc["gtzan/jazz.00000", "path"] == "theirs/genres_original/jazz/jazz.00000.wav"
+    assert (tmp_path / frame.loc["gtzan/jazz.00000", "path"]).exists()
+    given = miniatures.union(tmp_path)
+    assert set(union.tracks(tmp_path, union.Options(**given, origin="genre"))["genre"]) == {"ours", "gtzan"}
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"name": "union"}, "no union"),
+        ({}, "needs the name"),
+        ({"name": "folder", "path": "../x"}, "leads out of the root"),
+        ({"name": "spotify_attributes"}, "has no audio"),
+    ],
+)
+def test_a_part_that_cannot_be_joined_is_named(tmp_path, part, message):
+    with pytest.raises(ParamsError, match=f"dataset.of.odd.*{message}"):
+        union.tracks(tmp_path, union.Options(of={"odd": part}))
+
+
+def test_a_folder_takes_tags_of_its_artists(tmp_path, caplog):
+    miniatures.folder(tmp_path)
+    (tmp_path / "t.csv").write_text("path,artist,tags\njazz/a.wav,Ann B,loud\nrock/b.wav,Bo,\n")
+    (tmp_path / "artists.csv").write_text("artist,tags\nann  b,folk;loud\nann b,vocal\nelse,x\n")
+    given = {"table": "t.csv", "artist_tags": "artists.csv"}
+    assert folder.tracks(tmp_path, folder.Options(**given))["tags"].tolist() == [["folk", "loud", "vocal"], []]
+    (tmp_path / "artists.csv").write_text("artist,tags\nelse,x\n")
+    with pytest.raises(DataError, match=r"names no artist of the tracks, such as \['Ann B'\]"):
+        folder.tracks(tmp_path, folder.Options(**given))
+
+
+def test_a_folder_takes_what_the_files_say_of_themselves(shared_data):
+    frame = folder.tracks(shared_data / "fma_000", folder.Options(read_tags=True)).set_index("path")
+    assert frame["artist"].notna().mean() > 0.9
+    assert frame.loc["000002.mp3", ["artist", "title"]].tolist() == ["AWOL", "Food"]
+    assert frame["tags"].map(len).gt(0).any()

@@ -22,14 +22,16 @@ It may have
 - ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.
 """
 
+import inspect
 import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ValidationError
 
 from ostinato import registry
-from ostinato.errors import ParamsError
+from ostinato.errors import OstinatoError, ParamsError
 from ostinato.paths import Paths
 
 ENVIRONMENT = "OSTINATO_DATASET_PATH"
@@ -77,3 +79,48 @@ def load(dataset: Any) -> tuple[Any, Any]:
         problems = "; ".join(f"dataset.{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
         known = ", ".join(plugin.Options.model_fields)
         raise ParamsError(f"{problems} (options of {dataset.name}: {known or 'none'})") from error
+
+
+def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:
+    """List what has to be fetched for a dataset.
+
+    Parameters
+    ----------
+    name : str
+    options : dict
+        The plugin's own keys, such as ``{"subset": "medium"}``.
+
+    Returns
+    -------
+    tuple of _remote.Remote
+
+    Raises
+    ------
+    OstinatoError
+        If it has to be fetched by hand; the message says where.
+    """
+    plugin, given = load(SimpleNamespace(name=name, options=options))
+    found: tuple[Any, ...] = plugin.remotes(given) if hasattr(plugin, "remotes") else getattr(plugin, "REMOTES", ())
+    if not found:
+        raise OstinatoError(f"{name}: nothing is fetched by ostinato; it comes from {plugin.SOURCE}")
+    return found
+
+
+def about(name: str) -> str:
+    """Say what a dataset is, where it comes from, and how to cite it.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    str
+    """
+    plugin = registry.load("ostinato.datasets", name)
+    options = [f"  {key}: {field.default!r}" for key, field in plugin.Options.model_fields.items()]
+    expected = [f"  {key}: {number:,}" for key, number in getattr(plugin, "EXPECTED", {}).items()]
+    parts = [inspect.cleandoc(plugin.__doc__ or ""), f"source: {plugin.SOURCE}", f"licence: {plugin.LICENSE}"]
+    parts += ["\n".join(["expected:", *expected])] if expected else []
+    parts += ["\n".join(["options of the section dataset:", *options])] if options else []
+    return "\n\n".join(parts)

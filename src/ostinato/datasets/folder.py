@@ -4,7 +4,8 @@ Size, origin, licence and paper are those of what lies there. Without a table,
 the first directory below the root is the genre (GTZAN's layout). A table (CSV,
 TSV or Parquet) adds genre, tags, artist, album and more: its rows join on a
 column `path` if it has one, else its `track_id` is a file's name without the
-suffix. Where the table has a genre, the directories no longer count.
+suffix. Where the table has a genre, the directories no longer count. What is still
+unknown may be filled from the files' own tags, and a table of artists adds theirs.
 """
 
 import logging
@@ -15,7 +16,8 @@ from typing import Any
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato.datasets._tables import audio_files, read_table
+from ostinato.audio import metadata
+from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
 
 LICENSE = "as the owner of the folder holds it"
@@ -41,11 +43,18 @@ class Options(BaseModel, frozen=True, extra="forbid"):
         Our name to the table's, such as ``{artist: artist_group}``.
     tags_separator : str
         What stands between the tags of a cell.
+    read_tags : bool
+        Fill artist, album, title, year and genre from the files' own tags where
+        nothing else tells them; their genres become tags.
+    artist_tags : str, optional
+        A table with `artist` and `tags`, found as `table` is: every track has its artist's tags too.
     """
 
     table: str | None = None
     columns: dict[str, str] = {}
     tags_separator: str = ";"
+    read_tags: bool = False
+    artist_tags: str | None = None
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
@@ -71,11 +80,51 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     files = pd.DataFrame({"path": audio_files(root)})
     files.insert(0, "track_id", files["path"])
     files["genre"] = [PurePosixPath(p).parts[0] if "/" in p else None for p in files["path"]]
-    if options.table is None:
-        return files
-    where = _locate(root, options.table)
-    table = _renamed(read_table(where), options.columns, where)
-    return _joined(files, _typed(table, options.tags_separator, where), root, where)
+    if options.table is not None:
+        where = _locate(root, options.table)
+        table = _renamed(read_table(where), options.columns, where)
+        files = _joined(files, _typed(table, options.tags_separator, where), root, where)
+    if options.read_tags:
+        files = _filled(files, [metadata(root / path) for path in files["path"]], options.tags_separator)
+    if options.artist_tags is not None:
+        files = _with_artist_tags(files, _locate(root, options.artist_tags), options.tags_separator)
+    return files
+
+
+def _filled(files: pd.DataFrame, told: list[dict[str, str]], separator: str) -> pd.DataFrame:
+    """Fill what is unknown from the files' own tags."""
+    files = files.copy()
+    for name in ("artist", "album", "title", "genre"):
+        known = files[name] if name in files else pd.Series([None] * len(files), dtype=object)
+        files[name] = known.astype(object).where(known.notna(), pd.Series([t.get(name) for t in told], dtype=object))
+    years = pd.Series([t.get("date", t.get("year", ""))[:4] for t in told], dtype=object)
+    years = pd.to_numeric(years, errors="coerce").astype("float64")
+    files["year"] = files["year"].fillna(years) if "year" in files else years
+    return _more_tags(files, [_tags(t.get("genre", "").replace("/", separator), separator) for t in told])
+
+
+def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str) -> pd.DataFrame:
+    """Add to each track the tags of its artist."""
+    table = read_table(where)
+    required(table, ("artist", "tags"), where)
+    if "artist" not in files:
+        raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
+    tags: dict[str, list[str]] = {}
+    for name, cell in zip(table["artist"], table["tags"], strict=True):
+        tags.setdefault(_folded(name), []).extend(_tags(cell, separator))
+    here = [tags.get(_folded(name), []) for name in files["artist"]]
+    if not any(here):
+        raise DataError(f"{where}: names no artist of the tracks, such as {files['artist'].dropna().iloc[:1].tolist()}")
+    return _more_tags(files, here)
+
+
+def _more_tags(files: pd.DataFrame, more: list[list[str]]) -> pd.DataFrame:
+    old = files["tags"] if "tags" in files else [[]] * len(files)
+    return files.assign(tags=[sorted({*_tags(a, ";"), *b}) for a, b in zip(old, more, strict=True)])
+
+
+def _folded(name: object) -> str:
+    return " ".join(str(name).casefold().split())
 
 
 def _locate(root: Path, table: str) -> Path:

@@ -1,0 +1,100 @@
+"""Several datasets as one, with where each track is from kept as a label.
+
+Size, origin, licence and paper are those of its parts: see `ostinato datasets NAME`.
+
+```yaml
+dataset:
+  name: union
+  origin: tag              # or genre: learn to tell the parts from each other
+  of:
+    ours: {name: folder, path: punjabi}
+    gtzan: {name: gtzan, path: gtzan}
+```
+
+Each part lies in its `path` below the root and keeps its own options. A track is
+called after its part, so that two parts may have tracks of the same name. Copies
+across parts are found as copies within one.
+"""
+
+from pathlib import Path, PurePosixPath
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import pandas as pd
+from pydantic import BaseModel, Field
+
+from ostinato.datasets import load
+from ostinato.errors import ParamsError
+
+LICENSE = "as its parts"
+CITATION = ""
+SOURCE = "its parts"
+FILES = ("path", "lyrics", "cover")
+
+
+class Options(BaseModel, frozen=True, extra="forbid"):
+    """Keys of `dataset` that are the union's own.
+
+    Parameters
+    ----------
+    of : dict
+        A label to a dataset's `name`, its `path` below the root (default: the label), and its options.
+    origin : {"tag", "genre", "none"}
+        What the label becomes: one more tag ("from gtzan"), the genre, or nothing.
+    """
+
+    of: dict[str, dict[str, Any]] = Field(min_length=1)
+    origin: Literal["tag", "genre", "none"] = "tag"
+
+
+def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
+    """List the tracks of all parts.
+
+    Parameters
+    ----------
+    root : Path
+    options : Options
+    seed, workers : int
+        Passed on.
+
+    Returns
+    -------
+    DataFrame
+        As the parts list them; track_id is "<label>/<track_id of the part>".
+
+    Raises
+    ------
+    ParamsError
+        If a part has no name, is a union itself, or leads out of the root.
+    """
+    parts = [_part(root, label, dict(given), seed, workers) for label, given in options.of.items()]
+    frame = pd.concat([part for _, part in parts], ignore_index=True)
+    origin = [label for label, part in parts for _ in range(len(part))]
+    if options.origin == "genre":
+        frame["genre"] = origin
+    elif options.origin == "tag":
+        tags = frame["tags"] if "tags" in frame else [[]] * len(frame)
+        frame["tags"] = [
+            sorted({*(own if pd.api.types.is_list_like(own) else ()), f"from {label}"})
+            for own, label in zip(tags, origin, strict=True)
+        ]
+    return frame
+
+
+def _part(root: Path, label: str, given: dict[str, Any], seed: int, workers: int) -> tuple[str, pd.DataFrame]:
+    name, path = given.pop("name", None), PurePosixPath(str(given.pop("path", label)))
+    if not name or name == "union":
+        raise ParamsError(f"dataset.of.{label}: needs the name of a dataset that is no union")
+    if path.is_absolute() or ".." in path.parts:
+        raise ParamsError(
+            f"dataset.of.{label}.path: {path} leads out of the root; put the part, or a link to it, below"
+        )
+    plugin, options = load(SimpleNamespace(name=name, options=given))
+    if not getattr(plugin, "AUDIO", True):
+        raise ParamsError(f"dataset.of.{label}: {name} has no audio, so it cannot be joined with others")
+    part = plugin.tracks(root / path, options, seed=seed, workers=workers).copy()
+    part["track_id"] = f"{label}/" + part["track_id"]
+    for column in FILES:
+        if column in part:
+            part[column] = [str(path / file) if isinstance(file, str) else None for file in part[column]]
+    return label, part
