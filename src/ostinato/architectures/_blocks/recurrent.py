@@ -1,6 +1,7 @@
 """What the recurrent networks share: what a step is, and layers of several widths."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -27,13 +28,58 @@ def steps(x: Tensor, layout: str = "transpose") -> Tensor:
     return x.flatten(1, 2).transpose(1, 2)
 
 
-def shape_only(layer: nn.RNNBase, x: Tensor) -> Tensor:
-    """Give states without numbers; torch would go through all steps for them."""
-    return x.new_empty(*x.shape[:2], layer.hidden_size)
+def _one_operator(operator: str, x: Tensor, order: tuple[int, ...], parts: list[Any], **more: int) -> Tensor:
+    """Stand for a recurrent layer in an ONNX graph, whatever the number of steps.
+
+    Parameters
+    ----------
+    operator : {"GRU", "LSTM"}
+    x : Tensor [shape=(batch, steps, width)]
+    order : tuple of int
+        Where each gate of ONNX stands in torch.
+    parts : list of Tensor
+        Kernel, recurrent kernel, and the biases of both.
+    **more : int
+        Attributes of the operator.
+
+    Returns
+    -------
+    Tensor [shape=(batch, steps, units)]
+    """
+    units = len(parts[0]) // len(order)
+    turned = [torch.cat([part[units * gate : units * (gate + 1)] for gate in order]) for part in parts]
+    states = torch.onnx.ops.symbolic(
+        operator,
+        (x.transpose(0, 1), turned[0][None], turned[1][None], torch.cat(turned[2:])[None]),
+        {"hidden_size": units, **more},
+        dtype=x.dtype,
+        shape=(x.shape[1], 1, x.shape[0], units),
+        version=18,
+    )
+    return states.squeeze(1).transpose(0, 1)
 
 
-class GRU(nn.GRU):
-    """Layers of one width, one after another.
+class _Layers(nn.RNNBase):
+    """Layers of one width that give their states; without numbers their shape alone, and in ONNX one operator each."""
+
+    ORDER: ClassVar[tuple[int, ...]]
+    MORE: ClassVar[Mapping[str, int]]
+
+    def states(self, x: Tensor) -> Tensor:
+        """Give the states of the last layer, (batch, steps, units), of (batch, steps, width)."""
+        if torch.onnx.is_in_onnx_export():
+            for number in range(self.num_layers):
+                names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+                parts = [getattr(self, f"{name}_l{number}") for name in names]
+                x = _one_operator(self.mode, x, self.ORDER, parts, **self.MORE)
+            return x
+        if x.is_meta:
+            return x.new_empty(*x.shape[:2], self.hidden_size)
+        return super().forward(x)[0]  # type: ignore[misc]
+
+
+class GRU(_Layers, nn.GRU):
+    """Gated recurrent layers of one width, one after another.
 
     Parameters
     ----------
@@ -41,16 +87,19 @@ class GRU(nn.GRU):
         Of a step, of a state, and how many there are.
     """
 
+    ORDER = (1, 0, 2)
+    MORE: ClassVar = {"linear_before_reset": 1}
+
     def __init__(self, width: int, units: int, n_layers: int) -> None:
         super().__init__(width, units, n_layers, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Give the states of the last layer, (batch, steps, units), of (batch, steps, width)."""
-        return shape_only(self, x) if x.is_meta else super().forward(x)[0]
+        return self.states(x)
 
 
-class LSTM(nn.LSTM):
-    """One layer, which an ONNX graph holds as one operator, whatever the number of steps.
+class LSTM(_Layers, nn.LSTM):
+    """One layer of long short-term memory.
 
     Parameters
     ----------
@@ -58,33 +107,15 @@ class LSTM(nn.LSTM):
         Of a step and of a state.
     """
 
+    ORDER = (0, 3, 1, 2)
+    MORE: ClassVar = {}
+
     def __init__(self, width: int, units: int) -> None:
         super().__init__(width, units, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
         """Give the states, (batch, steps, units), of (batch, steps, width)."""
-        if x.is_meta:
-            return shape_only(self, x)
-        if not torch.onnx.is_in_onnx_export():
-            return super().forward(x)[0]
-        batch, steps, _ = x.shape
-        kernels = [_reordered(w)[None] for w in (self.weight_ih_l0, self.weight_hh_l0)]
-        bias = torch.cat([_reordered(b) for b in (self.bias_ih_l0, self.bias_hh_l0)])[None]
-        states = torch.onnx.ops.symbolic(
-            "LSTM",
-            (x.transpose(0, 1), *kernels, bias),
-            {"hidden_size": self.hidden_size},
-            dtype=x.dtype,
-            shape=(steps, 1, batch, self.hidden_size),
-            version=18,
-        )
-        return states.squeeze(1).transpose(0, 1)
-
-
-def _reordered(gates: Any) -> Tensor:
-    """Put input, forget, cell, output, as torch has them, in ONNX' order."""
-    n = len(gates) // 4
-    return torch.cat([gates[:n], gates[3 * n :], gates[n : 2 * n], gates[2 * n : 3 * n]])
+        return self.states(x)
 
 
 class LSTMs(nn.Module):
