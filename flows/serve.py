@@ -1,4 +1,4 @@
-"""Hold the deployments: retrain on the schedule of params.yaml, ingest and tune on demand.
+"""Hold the deployments: retrain on the schedule of params.yaml, ingest, tune and recommend on demand.
 
 ``python flows/serve.py`` in the folder of params.yaml serves until it is stopped.
 PREFECT_API_URL names the server; without it, one is started for as long as this
@@ -25,6 +25,7 @@ from ostinato import params
 from ostinato.errors import OstinatoError
 from ostinato.params import Flows
 from ostinato.paths import Paths
+from recommend import recommend
 from retrain import retrain
 from tune import tune
 
@@ -50,6 +51,7 @@ def deployments(project: Path, flows: Flows) -> list[RunnerDeployment]:
         _deployment(retrain, "scheduled", where, Cron(flows.cron, timezone=flows.timezone)),
         _deployment(ingest, "on-demand", where),
         _deployment(tune, "on-demand", where),
+        _deployment(recommend, "on-demand", where),
     ]
 
 

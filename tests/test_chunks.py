@@ -50,3 +50,9 @@ def test_normalising_by_the_training_set(rng):
 def test_silence_stays_finite():
     for how in ("frame", "track"):
         assert np.array_equal(chunks.normalise(np.full((1, 5, 5), -80.0), how), np.zeros((1, 5, 5)))
+
+
+def test_as_many_chunks_as_another_input_needs_begin_at_the_same_shares():
+    np.testing.assert_array_equal(chunks.starts(100, 40, 4), [0, 20, 40, 60])
+    np.testing.assert_array_equal(chunks.starts(200, 80, 4), [0, 40, 80, 120])
+    np.testing.assert_array_equal(chunks.starts(30, 40, 3), [0, 0, 0])

@@ -54,6 +54,15 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
                 for n, u in zip(named, t, strict=True)
             ]
         ).mean(),
+        "top_3": lambda: tm.multiclass_accuracy(p, t.argmax(1), c, average="micro", top_k=3),
+        "roc_auc_macro": lambda: tm.multilabel_auroc(p, t, c, average="macro", thresholds=None),
+        "mse": lambda: torch.nn.functional.mse_loss(p, t.double()),
+        "cosine": lambda: torch.nn.functional.cosine_similarity(p, t.double())[t.any(1)].mean(),
+        "calibration_error": lambda: (
+            tm.multiclass_calibration_error(p, t.argmax(1), c, n_bins=15)
+            if kind == "single"
+            else tm.binary_calibration_error(p.ravel(), t.ravel(), n_bins=15)
+        ),
         "log_loss": lambda: (
             torch.nn.functional.nll_loss(p.log(), t.argmax(1))
             if kind == "single"
@@ -107,6 +116,7 @@ def test_worked_example_of_a_single_label(kind, name, expected):
         ("jaccard", (1 / 2 + 1 + 1 / 2) / 3),
         ("map_samples", (1 + 1 / 2) / 2),  # the second track has no label: left out
         ("map_macro", (1 + (1 + 2 / 3) / 2) / 2),  # b: 0.6 true, 0.45 false, 0.4 true
+        ("mse", (0.1**2 + 0.6**2 + 0.1**2 + 0.45**2 + 0.7**2 + 0.4**2) / 6),
     ],
 )
 def test_worked_example_of_tags(name, expected):

@@ -30,6 +30,8 @@ PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features"
 SHAPE = {"members"}
 # loaded by name, and a change of it reaches the stage through what it reads
 REACHED = {
+    ("artists", "architectures"),  # it trains a table; the door to networks is only passed
+    ("catalog", "features"),  # it reads the cache; files computed later are no out
     ("member", "architectures"),  # the member's checkpoint and predictions
     ("export", "datasets"),  # one flag of the plugin; the tracks it lists are behind every checkpoint
 }

@@ -106,7 +106,8 @@ def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
     candidate = Candidate(
         architecture="any", feature="mel", task="genre", network={"width": 33}, train={"batch_size": 7}
     )
-    assert plan.step_seconds(candidate, 40, 3, Train(chunk_frames=33), 1) > 0
+    cost = plan.Cost(1, 1.0, 0.0, 0.0, {}, {"mel": 20.0}, {"mel": 40})
+    assert plan.step_seconds(candidate, cost, 3, Train(chunk_frames=33), 1) > 0
     assert set(map(str, shapes)) == {str(({"mel": (1, 40, 33)}, (7, 1, 40, 33)))}
 
 

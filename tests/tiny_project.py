@@ -87,20 +87,31 @@ def split_of(group: int, fold: int, folds: int) -> str:
     return {0: "test", 1: "validation"}.get((group - fold) % n, "train")
 
 
-def write_cache(folder: Path, ids: list[str], rows: list[np.ndarray]) -> None:
+def read(paths: Paths, kind: str) -> dict[str, np.ndarray]:
+    """Read one kind of the cache."""
+    cache = store.Store(paths.feature(kind))
+    return {e.track_id: np.array(cache.read(e.track_id)) for e in store.read_index(cache.folder)}
+
+
+def write_cache(
+    folder: Path, ids: list[str], rows: list[np.ndarray], *, hop_length: int = 1024, source: str = "audio"
+) -> None:
     """Write one kind of the cache."""
     start = np.cumsum([0, *map(len, rows)])
     store.write_rows(store.shard_file(folder, 0), rows, int(start[-1]))
     store.write_index(folder, [store.Entry(i, t, "h", 0, int(start[i]), len(rows[i])) for i, t in enumerate(ids)])
-    store.write_meta(folder, {"kind": "mel", "parameters": {"sample_rate": 22050}, "tail": [BINS]})
+    parameters = {"sample_rate": 22050, "hop_length": hop_length} if source == "audio" else {}
+    about = {"kind": folder.name, "source": source, "parameters": parameters, "tail": list(rows[0].shape[1:])}
+    store.write_meta(folder, about)
 
 
 def change(folder: Path, rows: dict[str, np.ndarray | None]) -> None:
     """Put other rows in the place of some tracks', or leave the tracks out."""
     before = store.Store(folder)
     ids = [e.track_id for e in store.read_index(folder) if rows.get(e.track_id, 0) is not None]
-    new = [np.asarray(rows[i] if i in rows else before.read(i), np.float16).copy() for i in ids]
-    write_cache(folder, ids, new)
+    old = {i: before.read(i) for i in ids}
+    new = [np.array(rows[i] if i in rows else old[i], old[i].dtype) for i in ids]
+    write_cache(folder, ids, new, source=before.meta["source"])
 
 
 def settings(**changes: object) -> params.Params:

@@ -26,6 +26,7 @@ SUFFIXES = LIBSNDFILE | FFMPEG
 
 MAX_BYTES = 4 * 2**30
 MAX_SECONDS = 12 * 3600.0
+MAX_SAMPLES = 2**32
 MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 768_000
 BLOCK = 65_536
@@ -66,7 +67,13 @@ class Stream:
     width: int | None = None
 
 
-def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX_SECONDS) -> tuple[np.ndarray, int]:
+def load(
+    path: Path,
+    sample_rate: int | None = None,
+    *,
+    max_seconds: float = MAX_SECONDS,
+    max_samples: int = MAX_SAMPLES,
+) -> tuple[np.ndarray, int]:
     """Decode a file to mono.
 
     Parameters
@@ -76,6 +83,8 @@ def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX
         Resample to so many Hz; default: as it is.
     max_seconds : float
         Refuse what is longer.
+    max_samples : int
+        Refuse what has more samples a channel; a few seconds at a high rate may be many.
 
     Returns
     -------
@@ -90,7 +99,7 @@ def load(path: Path, sample_rate: int | None = None, *, max_seconds: float = MAX
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
     """
     with opened_file(path) as stream:
-        y = np.concatenate([mono(block) for block in capped(stream, path, max_seconds)])
+        y = np.concatenate([mono(block) for block in capped(stream, path, max_seconds, max_samples)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
@@ -144,7 +153,7 @@ def mono(block: np.ndarray) -> np.ndarray:
     return np.nan_to_num(block, nan=0, posinf=0, neginf=0).mean(axis=1, dtype=np.float32)
 
 
-def capped(stream: Stream, path: Path, max_seconds: float) -> Blocks:
+def capped(stream: Stream, path: Path, max_seconds: float, max_samples: int = MAX_SAMPLES) -> Blocks:
     """Pass blocks on until there are too many; refuse a file without samples.
 
     Parameters
@@ -153,6 +162,8 @@ def capped(stream: Stream, path: Path, max_seconds: float) -> Blocks:
     path : Path
         For messages.
     max_seconds : float
+    max_samples : int
+        A channel.
 
     Yields
     ------
@@ -161,13 +172,15 @@ def capped(stream: Stream, path: Path, max_seconds: float) -> Blocks:
     Raises
     ------
     DataError
-        If the file is longer than `max_seconds`, empty, or breaks off.
+        If the file is longer than a limit, empty, or breaks off.
     """
     n_samples = 0
     for block in stream.blocks:
         n_samples += len(block)
         if n_samples > max_seconds * stream.sample_rate:
             raise DataError(f"{path}: is longer than {max_seconds:.0f} s; cut it into tracks")
+        if n_samples > max_samples:
+            raise DataError(f"{path}: has more than {max_samples:,} samples a channel; lower its sample rate")
         yield block
     if n_samples == 0:
         raise DataError(f"{path}: holds no samples; replace or delete it")
@@ -238,6 +251,8 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
         if not container.streams.audio:
             raise DataError(f"{path}: holds no sound; delete it or name another file")
         source = container.streams.audio[0]
+        if source.codec_context is None:
+            raise DataError(f"{path}: its sound is of an unknown kind; convert it to WAV or FLAC")
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace or delete it") from error
 

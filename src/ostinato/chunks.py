@@ -1,5 +1,8 @@
 """Cutting a track's feature into chunks and standardising them: the same arithmetic in training and in service."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from ostinato.errors import OstinatoError
@@ -8,7 +11,7 @@ EPSILON = 1e-6
 HOW = ("frame", "track", "train", "none")
 
 
-def starts(n_frames: int, chunk_frames: int) -> np.ndarray:
+def starts(n_frames: int, chunk_frames: int, n_chunks: int | None = None) -> np.ndarray:
     """Place the fewest chunks that cover a track, evenly.
 
     Parameters
@@ -17,6 +20,8 @@ def starts(n_frames: int, chunk_frames: int) -> np.ndarray:
         Length of the track, in frames.
     chunk_frames : int
         Length of a chunk, in frames.
+    n_chunks : int, optional
+        Place so many instead, where another input of the same network needs more.
 
     Returns
     -------
@@ -28,8 +33,31 @@ def starts(n_frames: int, chunk_frames: int) -> np.ndarray:
     >>> starts(300, 129)
     array([  0,  86, 171])
     """
-    n_chunks = max(1, -(-n_frames // chunk_frames))
+    n_chunks = n_chunks or max(1, -(-n_frames // chunk_frames))
     return np.rint(np.linspace(0, max(n_frames - chunk_frames, 0), n_chunks)).astype(np.int64)
+
+
+def alike(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+    """Say how many frames of another kind last as long as a chunk of one.
+
+    Parameters
+    ----------
+    chunk_frames : int
+        Of the one kind.
+    one, other : mapping
+        Parameters of the kinds, `hop_length` and `sample_rate` among them.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> alike(129, {"hop_length": 1024, "sample_rate": 22050}, {"hop_length": 512, "sample_rate": 22050})
+    258
+    """
+    seconds = chunk_frames * one["hop_length"] / one["sample_rate"]
+    return max(1, round(seconds * other["sample_rate"] / other["hop_length"]))
 
 
 def take(rows: np.ndarray, start: int, chunk_frames: int) -> np.ndarray:

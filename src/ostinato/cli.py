@@ -22,8 +22,11 @@ STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
     "validate": "Check tracks and files; quarantine what is broken.",
     "split": "Part the tracks by artist, album and copy.",
+    "artists": "Learn a space of artists from whom the dataset relates.",
     "featurize": "Compute the features of new tracks into the cache.",
     "gate": "Say which candidates pass the thresholds of params.yaml.",
+    "catalog": "Place every track by the network whose space ranks best.",
+    "rank": "Judge every candidate's embeddings as a similarity space.",
     "report": "Write the page with leaderboard, curves and confusions.",
 }
 STAGES_OF_A_CANDIDATE = {
@@ -31,7 +34,6 @@ STAGES_OF_A_CANDIDATE = {
     "train": "Fit a candidate on every fold.",
     "member": "Out-of-fold logits of one member of a stack.",
     "infer": "Logits and embeddings of every track.",
-    "evaluate": "A candidate's figures with intervals.",
     "export": "Write a candidate's ONNX file if the gate accepted it.",
 }
 
@@ -73,6 +75,38 @@ for _stage, _text in STAGES.items():
     _add(_stage, _text, of_a_candidate=False)
 for _stage, _text in STAGES_OF_A_CANDIDATE.items():
     _add(_stage, _text, of_a_candidate=True)
+
+
+@app.command(rich_help_panel=PIPELINE)
+def evaluate(
+    name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
+    on: Annotated[Path | None, typer.Option(help="judge the released model on this labelled folder instead")] = None,
+    table: Annotated[str | None, typer.Option(help="labels of that folder: CSV, TSV or Parquet")] = None,
+    rename: Annotated[list[str] | None, typer.Option(help="a class of that folder: theirs=ours")] = None,
+    task: Annotated[str, typer.Option(help="whose released model is judged there")] = "genre",
+    json: Json = False,
+) -> None:
+    """Judge a candidate with intervals; with --on, the released model on another folder."""
+    if (name is None) == (on is None):
+        raise typer.BadParameter("name a candidate, or give --on PATH")
+    if on is None:
+        run_stage("evaluate", name)
+        return
+    from ostinato.evaluation import elsewhere
+    from ostinato.runtime.session import Released
+
+    paths, given = _project("seed", "compute", "evaluate")
+    judged = elsewhere.judge(
+        Released(paths.released(task)),
+        on,
+        table=table,
+        renamed=elsewhere.mapping(rename or ()),
+        n_resamples=given.evaluate.bootstrap,
+        level=given.evaluate.level,
+        seed=given.seed,
+        workers=given.compute.workers or 1,
+    )
+    typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
 
 
 def _project(*sections: str) -> tuple[Any, Any]:
@@ -122,17 +156,114 @@ def candidates(json: Json = False) -> None:
 
 
 @app.command(rich_help_panel=USE)
+def architectures(json: Json = False) -> None:
+    """List the networks there are, the papers they come from and the features they take."""
+    from ostinato.describe import listed
+
+    rows = listed()
+    if json:
+        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
+        typer.echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+
+
+@app.command(rich_help_panel=USE)
+def describe(
+    architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
+    feature: Annotated[list[str], typer.Option(help="a kind such as mel, another shape as cover:3x32x32; repeatable")],
+    classes: Annotated[int, typer.Option(min=1, help="how many")],
+    frames: Annotated[int | None, typer.Option(min=1, help="of a chunk; default: what the papers read")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="a departure such as fusion=gated; repeatable")] = None,
+    json: Json = False,
+) -> None:
+    """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    from ostinato import describe as describing
+
+    inputs = describing.read(architecture, feature, classes, frames)
+    found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
+    typer.echo(dumps(found.table, indent=2) if json else found.text)
+
+
+@app.command("import-weights", rich_help_panel=USE)
+def import_weights(
+    source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
+    target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
+) -> None:
+    """Make published weights of the network `choi` a file that training can begin with."""
+    from ostinato.weights import import_keras
+
+    for name, shape in import_keras(source, target).items():
+        typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+
+
+@app.command(rich_help_panel=USE)
 def predict(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
-    json: Json = False,
+    json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
+    over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
     task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
+    out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
+    review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
     models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
 ) -> None:
     """Ask the released model about audio files; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
-    from ostinato.runtime import predict
+    from ostinato.runtime import formats, predict
 
-    raise typer.Exit(predict.run(targets, models or Paths(Path.cwd()).releases, task=task, as_json=json))
+    if json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    if out is not None and not (json or csv):
+        raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
+    status = predict.run(
+        targets,
+        models or Paths(Path.cwd()).releases,
+        task=task,
+        form=form,
+        over_time=over_time,
+        workers=workers,
+        out=out,
+        review=review,
+    )
+    raise typer.Exit(status)
+
+
+@app.command(rich_help_panel=USE)
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to listen on; default: serve.host")] = None,
+    port: Annotated[int | None, typer.Option(help="0: any that is free; default: serve.port")] = None,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
+    from ostinato.serving import run
+
+    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
+
+
+@app.command(rich_help_panel=USE)
+def recommend(
+    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    json: Json = False,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
+    of: Annotated[str, typer.Option(help="track, album or artist")] = "track",
+    diversity: Annotated[float, typer.Option(help="0: the nearest; 1: as unlike each other as can be")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="at most so many of an artist")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="a track or file to keep away from")] = None,
+    smooth: Annotated[bool, typer.Option("--smooth", help="each like the last; of two seeds: a path between")] = False,
+) -> None:
+    """Recommend what is near to tracks or audio files."""
+    from ostinato.datasets import dataset_root
+    from ostinato.recommendation import command
+
+    paths, given = _project("dataset")
+    asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
+    root = dataset_root(paths, given.dataset)
+    command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
 
 
 @app.command(rich_help_panel=USE)
@@ -204,3 +335,20 @@ def download(
     with alone(paths.lock("download", name)):
         fetched = download(remotes(name, options), to or paths.raw(name))
     typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
+
+
+@app.command(rich_help_panel=USE)
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+) -> None:
+    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    from ostinato import recipes
+    from ostinato.paths import Paths
+
+    paths = Paths(Path.cwd())
+    if list_ or recipe is None:
+        for name in recipes.names(paths.recipes):
+            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+        return
+    typer.echo(recipes.reproduce(paths, recipe))

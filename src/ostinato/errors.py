@@ -11,3 +11,11 @@ class ParamsError(OstinatoError):
 
 class DataError(OstinatoError):
     """A file or table of the dataset cannot be used."""
+
+
+class CatalogError(OstinatoError):
+    """A catalog, a seed or a wish cannot be used for a recommendation."""
+
+
+class GraphError(OstinatoError):
+    """A graph of artists cannot be used."""

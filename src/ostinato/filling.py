@@ -22,9 +22,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from ostinato import audio, compute, features, registry, store
+from ostinato import audio, compute, features, materials, registry, store
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.files import read_json
+from ostinato.materials import Material
+from ostinato.params import parts
 
 log = logging.getLogger(__name__)
 
@@ -33,12 +36,24 @@ SHOWN = 10
 
 
 class Track(NamedTuple):
-    """A track whose rows shall stand in the cache; `path` is relative to the dataset's root."""
+    """A track whose rows shall stand in the cache; `path` is relative to the dataset's root.
+
+    `others` holds what it has beside audio, by source.
+    """
 
     ordinal: int
     track_id: str
     content_hash: str
-    path: str
+    path: str | None
+    others: Mapping[str, Material] = {}
+
+    def entry(self, source: str, shard: int, start: int, n_rows: int) -> store.Entry:
+        """Say where the rows made of a source lie."""
+        return store.Entry(self.ordinal, self.track_id, self.content(source), shard, start, n_rows)
+
+    def content(self, source: str) -> str:
+        """Give the hash of a source."""
+        return self.content_hash if source == "audio" else self.others[source].content_hash
 
 
 @dataclass(frozen=True)
@@ -52,11 +67,17 @@ class Kind:
         Keyword arguments of its ``compute``.
     key : str
         Changes when anything that its rows depend on changes, the tracks aside.
+    module : str
+        Of `ostinato.features`.
+    source : str
+        What of a track it is made of.
     """
 
     name: str
     parameters: Mapping[str, Any]
     key: str
+    module: str
+    source: str
 
 
 @dataclass
@@ -72,13 +93,14 @@ class Summary:
         if error is None:
             self.n_computed += 1
         else:
-            self.failed[track.path] = error
+            self.failed[track.path or track.track_id] = error
 
 
 class Job(NamedTuple):
-    """A track to decode, and per kind its name, its parameters and where its rows go."""
+    """A track to decode, what it has beside audio, and per kind its module, its parameters and where its rows go."""
 
     path: Path
+    others: Mapping[str, Material]
     parts: tuple[tuple[str, Mapping[str, Any], Path], ...]
 
 
@@ -88,7 +110,7 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
     Parameters
     ----------
     name : str
-        A module of `ostinato.features`.
+        What the cache calls it.
     departures : mapping
         What params.yaml says of it.
     sample_rate : int
@@ -103,15 +125,14 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
     Raises
     ------
     OstinatoError
-        If the kind or a parameter is not known, or its source is not audio.
+        If the kind or a parameter is not known.
     """
-    parameters = features.parameters(name, departures, sample_rate)
-    source = registry.load("ostinato.features", name).SOURCE
-    if source != "audio":
-        raise OstinatoError(f"features.kinds.{name}: its source is {source!r}; only audio can be cached")
-    code = [features.fingerprint(f"ostinato.features.{name}"), features.fingerprint("ostinato.audio")]
+    parameters, module = features.parameters(name, departures, sample_rate), features.module(name, departures)
+    source = registry.load("ostinato.features", module).SOURCE
+    door = "ostinato.audio" if source == "audio" else "ostinato.materials"
+    code = [features.fingerprint(f"ostinato.features.{module}"), features.fingerprint(door)]
     described = json.dumps([name, parameters, code, shard_tracks], sort_keys=True)
-    return Kind(name, parameters, hashlib.sha256(described.encode()).hexdigest())
+    return Kind(name, parameters, hashlib.sha256(described.encode()).hexdigest(), module, source)
 
 
 def fill(
@@ -123,6 +144,8 @@ def fill(
     settings: compute.Settings,
     *,
     shard_tracks: int,
+    absent: Mapping[str, str] | None = None,
+    joints: Sequence[str] = (),
 ) -> Summary:
     """Make the cache hold these kinds of these tracks and nothing else.
 
@@ -140,6 +163,10 @@ def fill(
         How many processes, or which cluster.
     shard_tracks : int
         Ordinals of a shard.
+    absent : mapping of str to str, optional
+        Kinds that no track has, and why; their folders say so.
+    joints : sequence of str
+        Joints of kinds, such as ``mel+cqt``; their folders say what the kinds hold.
 
     Returns
     -------
@@ -154,7 +181,9 @@ def fill(
     shards: dict[int, list[Track]] = defaultdict(list)
     for track in sorted(tracks):
         shards[track.ordinal // shard_tracks].append(track)
-    _leave_only(folder, {kind.name for kind in kinds})
+    _leave_only(folder, {*(kind.name for kind in kinds), *(absent or {}), *joints})
+    for name, reason in (absent or {}).items():
+        _say(folder / name, {"kind": name, "lacking": reason})
     books = [_Book(folder, scratch, kind) for kind in kinds]
     _leave_only(scratch, {book.parts.name for book in books})
 
@@ -177,6 +206,8 @@ def fill(
         if settling is not None:
             settling.result()
     shutil.rmtree(scratch, ignore_errors=True)
+    for name in joints:
+        _say(folder / name, _joined(folder, name))
     _report(summary)
     return summary
 
@@ -191,15 +222,26 @@ def extract(job: Job) -> str | None:
     Returns
     -------
     str or None
-        Why the track cannot be decoded; None if all is well.
+        Why something of the track cannot be decoded; None if all is well. The
+        kinds that are made of something else are left all the same.
     """
-    try:
-        context = AudioContext(*audio.load(job.path))
-    except DataError as error:
-        return str(error)
+    opened: dict[str, Any] = {}
+    errors: dict[str, str] = {}
     for name, parameters, part in job.parts:
-        store.write_part(part, registry.load("ostinato.features", name).compute(context, **parameters))
-    return None
+        module = registry.load("ostinato.features", name)
+        if module.SOURCE not in opened and module.SOURCE not in errors:
+            try:
+                opened[module.SOURCE] = _opened(job, module.SOURCE)
+            except DataError as error:
+                errors[module.SOURCE] = str(error)
+        if module.SOURCE in opened:
+            store.write_part(part, module.compute(opened[module.SOURCE], **parameters))
+    return "; ".join(errors.values()) or None
+
+
+def _opened(job: Job, source: str) -> Any:
+    """Read what a track's kinds are computed from."""
+    return AudioContext(*audio.load(job.path)) if source == "audio" else materials.read(job.others[source])
 
 
 class _Source(NamedTuple):
@@ -226,11 +268,11 @@ class _Book:
 
     def lacks(self, track: Track) -> bool:
         """Whether a track's rows lie neither in a shard nor in scratch."""
-        return (track.ordinal, track.content_hash) not in self._held and self._finished(track) is None
+        return (track.ordinal, track.content(self.kind.source)) not in self._held and self._finished(track) is None
 
     def part(self, track: Track) -> Path:
         """Name the file in which a worker leaves a track's rows."""
-        return self.parts / f"{track.ordinal:08d}-{track.content_hash[:16]}.npy"
+        return self.parts / f"{track.ordinal:08d}-{track.content(self.kind.source)[:16]}.npy"
 
     def settle(self, shard: int, tracks: Sequence[Track]) -> None:
         """Make a shard hold what there is of these tracks; touch no file if it does."""
@@ -242,7 +284,7 @@ class _Book:
         for track in tracks:
             source = self._source(shard, track, held)
             if source is not None:
-                entries.append(store.Entry(*track[:3], shard, start, source.n_rows))
+                entries.append(track.entry(self.kind.source, shard, start, source.n_rows))
                 sources.append(source)
                 start += source.n_rows
         if entries != before:
@@ -251,7 +293,7 @@ class _Book:
             self.part(track).unlink(missing_ok=True)
 
     def _source(self, shard: int, track: Track, held: Mapping[tuple[int, str], store.Entry]) -> _Source | None:
-        entry = held.get((track.ordinal, track.content_hash))
+        entry = held.get((track.ordinal, track.content(self.kind.source)))
         if entry is not None:
             return _Source(store.shard_file(self.folder, shard), entry.start, entry.n_rows)
         finished = self._finished(track)
@@ -274,8 +316,10 @@ class _Book:
             path.unlink(missing_ok=True)
             return
         first = sources[0].read()
-        meta = {"kind": self.kind.name, "parameters": dict(self.kind.parameters), "key": self.kind.key}
-        store.write_meta(self.folder, meta | {"dtype": first.dtype.name, "tail": list(first.shape[1:])})
+        kind = self.kind
+        meta = {"kind": kind.name, "module": kind.module, "source": kind.source, "key": kind.key}
+        rows = {"parameters": dict(kind.parameters), "dtype": first.dtype.name, "tail": list(first.shape[1:])}
+        store.write_meta(self.folder, meta | rows)
         store.write_rows(path, (source.read() for source in sources), sum(entry.n_rows for entry in entries))
         self.shards[shard] = entries
         self._write_index()
@@ -311,13 +355,33 @@ class _Book:
 
 
 def _job(root: Path, track: Track, books: Sequence[_Book]) -> Job:
-    parts = ((b.kind.name, b.kind.parameters, b.part(track)) for b in books if b.lacks(track))
-    return Job(root / track.path, tuple(parts))
+    wanted = ((b.kind.module, b.kind.parameters, b.part(track)) for b in books if b.lacks(track))
+    return Job(root / (track.path or ""), track.others, tuple(wanted))
 
 
 def _settle(books: Iterable[_Book], shard: int, tracks: Sequence[Track]) -> None:
     for book in books:
         book.settle(shard, tracks)
+
+
+def _joined(folder: Path, name: str) -> dict[str, Any]:
+    """Describe a joint of kinds that have been filled by what each holds."""
+    content = {}
+    for part in parts(name):
+        digest = hashlib.sha256((folder / part / "meta.json").read_bytes())
+        for entry in store.read_index(folder / part):
+            digest.update(repr(entry).encode())
+        content[part] = digest.hexdigest()
+    reasons = [reason for part in parts(name) if (reason := store.lacking(folder / part))]
+    return {"kind": name, "content": content} | ({"lacking": reasons[0]} if reasons else {})
+
+
+def _say(folder: Path, said: dict[str, Any]) -> None:
+    """Make a folder hold a description and nothing else; touch no file if it does."""
+    _leave_only(folder, {"meta.json"})
+    path = folder / "meta.json"
+    if not path.exists() or read_json(path) != said:
+        store.write_meta(folder, said)
 
 
 def _leave_only(folder: Path, names: Collection[str]) -> None:

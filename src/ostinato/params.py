@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ostinato.errors import ParamsError
 
 Split: TypeAlias = Literal["train", "validation", "test"]
+JOIN = "+"
 
 
 class Section(BaseModel):
@@ -82,15 +83,29 @@ class Splitting(Section):
 
 
 class Features(Section):
-    """The feature cache; an entry of `kinds` lists a kind's departures from its signature."""
+    """The feature cache; an entry of `kinds` lists a kind's departures from its signature.
+
+    An entry with a key `kind` is that kind once more, under another name and with
+    other parameters; ``mel+cqt: {}`` lets one network read both.
+    """
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
     kinds: dict[str, dict[str, Any]]
 
 
+class RatePhase(Section):
+    """A part of training with a learning rate and a patience of its own."""
+
+    lr: float = Field(gt=0)
+    patience: int = Field(ge=1)
+
+
 class Train(Section):
-    """Training of every candidate; a candidate's own `train` overrides single keys."""
+    """Training of every candidate; a candidate's own `train` overrides single keys.
+
+    Augmentation, losses beside the plain one, schedules and repeats are off by default.
+    """
 
     max_epochs: int = Field(30, ge=1)
     patience: int = Field(8, ge=1)
@@ -104,12 +119,28 @@ class Train(Section):
     chunk_frames: int = Field(129, ge=1)
     chunks_per_track: int = Field(1, ge=1)
     normalise: Literal["frame", "track", "train", "none"] = "frame"
+    vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
+    tokens: int = Field(256, ge=1, description="words of a chunk of lyrics")
+    subsample: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
     monitor: str = "val_loss"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0)
     spec_augment: bool = False
+    mask_share: float = Field(0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most")
+    n_masks: int = Field(1, ge=1, description="along either axis")
+    loss: Literal["plain", "focal", "asymmetric"] = "plain"
+    focus: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
+    margin: float = Field(0.05, ge=0, lt=1, description="score up to which an absent tag costs nothing")
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
+    lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
+    phases: list[RatePhase] = []
+    runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
+    compile: bool = False
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
+    weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
     precision: str = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
@@ -131,6 +162,27 @@ class Stacking(Section):
 
     folds: int = Field(3, ge=2)
     in_sample: bool = False
+
+
+class Phase(Section):
+    """One phase of the artist space's training."""
+
+    lr: float = Field(gt=0)
+    batch_size: int = Field(ge=1, description="artists, each with all its relations")
+    patience: int = Field(ge=1, description="epochs without a lower training loss")
+
+
+class Artists(Section):
+    """The artist space; the phases are the paper's."""
+
+    dimension: int = Field(800, ge=2)
+    max_epochs: int = Field(1000, ge=1, description="of each phase")
+    phases: list[Phase] = [
+        Phase(lr=1e-3, batch_size=32, patience=1),
+        Phase(lr=5e-4, batch_size=16, patience=1),
+        Phase(lr=1e-5, batch_size=1, patience=2),
+    ]
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations kept back to measure link prediction")
 
 
 class Candidate(Section):
@@ -188,6 +240,13 @@ class Bound(Section):
     max: float | None = None
 
 
+class Recommend(Section):
+    """Similarity spaces and the catalog."""
+
+    k: int = Field(20, ge=1, description="length of the rankings that are judged")
+    baseline: str = Field("mfcc", description="the feature whose statistics every space must beat")
+
+
 class Export(Section):
     """The ONNX files."""
 
@@ -208,6 +267,17 @@ class Compare(Section):
     """How far a metric may fall on a pull request."""
 
     tolerance: float = Field(0.02, ge=0)
+
+
+class Serve(Section):
+    """Where the service listens, and what one request may cost."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
+    max_bytes: int = Field(50_000_000, gt=0)
+    max_seconds: float = Field(900.0, gt=0)
+    workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
+    waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
 
 
 class Flows(Section):
@@ -234,16 +304,63 @@ class Params(Section):
     train: Train = Train()
     tune: Tune = Tune()
     stacking: Stacking = Stacking()
+    artists: Artists = Artists()
     candidates: dict[str, Candidate] = {}
     estimators: dict[str, Estimator] = {}
     stacked: dict[str, Stacked] = {}
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[str, dict[str, Bound]] = {}
+    recommend: Recommend = Recommend()
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()
+    serve: Serve = Serve()
     flows: Flows = Flows()
+
+
+def parts(feature: str) -> tuple[str, ...]:
+    """Name the kinds that a feature is made of, in the order a network reads them.
+
+    Examples
+    --------
+    >>> parts("mel+cqt"), parts("mel")
+    (('mel', 'cqt'), ('mel',))
+    """
+    return tuple(feature.split(JOIN))
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read a mapping of YAML without checking what is in it.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    ParamsError
+        If the file is absent, or is no YAML or no mapping.
+    """
+    try:
+        text = yaml.safe_load(path.read_text())
+    except FileNotFoundError as error:
+        raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{path}: is no YAML: {error}") from error
+    if not isinstance(text, dict):
+        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
+    return text
+
+
+def write(path: Path, values: dict[str, Any]) -> None:
+    """Write a mapping as YAML, unless the file says the same already."""
+    if not path.exists() or read(path) != values:
+        path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
 def load(path: Path) -> Params:
@@ -263,18 +380,11 @@ def load(path: Path) -> Params:
         If the file is absent, is no YAML, or has an unknown key or a value of
         the wrong type; the message names each key.
     """
-    try:
-        text = yaml.safe_load(path.read_text())
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(text, dict):
-        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
+    text = read(path)
     try:
         params = Params.model_validate(text)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {_readable(error)}") from error
+        raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
     return params
 
@@ -296,7 +406,7 @@ def only(params: Params, sections: Iterable[str]) -> Any:
     return SimpleNamespace(**{s: params.validate_ if s == "validate" else getattr(params, s) for s in sections})
 
 
-def _readable(error: ValidationError) -> str:
+def readable(error: ValidationError) -> str:
     """Put a validation error in one line a person can act on."""
     messages = []
     for problem in error.errors():
@@ -322,6 +432,11 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
                     f"add `{entry.feature}: {{}}` there"
                 )
+    for name, departures in params.features.kinds.items():
+        _check_joint(name, departures, params.features.kinds, path)
+    for name, estimator in params.estimators.items():
+        if len(parts(estimator.feature)) > 1:
+            raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
@@ -329,3 +444,15 @@ def _check_names(params: Params, path: Path) -> None:
             raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
         if member.member not in params.candidates:
             raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
+
+
+def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
+    """Refuse a joint of kinds that are not there, occur twice, or are given parameters once more."""
+    joined = parts(name)
+    if len(joined) == 1:
+        return
+    absent = [part for part in joined if part not in kinds]
+    if absent:
+        raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
+    if len(set(joined)) < len(joined) or entry:
+        raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")

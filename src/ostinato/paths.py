@@ -22,6 +22,11 @@ class Paths:
         return self.root / "params.yaml"
 
     @property
+    def recipes(self) -> Path:
+        """Overlays of the params, one per table of a paper."""
+        return self.root / "recipes"
+
+    @property
     def state(self) -> Path:
         """Caches, studies and resume points; ignored by git and DVC, safe to delete."""
         return self.root / ".ostinato"
@@ -74,6 +79,15 @@ class Paths:
         """The ordered classes of each task."""
         return self.root / "data" / "interim" / "classes.json"
 
+    @property
+    def targets(self) -> Path:
+        """What candidates learn, a folder a task."""
+        return self.root / "data" / "interim" / "targets"
+
+    def target(self, task: str) -> Path:
+        """What candidates of one task learn: a column of the tracks, or a space of artists."""
+        return self.targets / task
+
     def receipt(self, table: str) -> Path:
         """What Great Expectations said of a table."""
         return self.root / "data" / "validation" / f"{table}.json"
@@ -125,6 +139,21 @@ class Paths:
     def onnx(self, name: str) -> Path:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name
+
+    @property
+    def artists(self) -> Path:
+        """How good the artist space is."""
+        return self.root / "models" / "artists.json"
+
+    @property
+    def ranking(self) -> Path:
+        """Every similarity space's figures, and which may serve recommendations."""
+        return self.root / "models" / "ranking.json"
+
+    @property
+    def catalog(self) -> Path:
+        """What may be recommended, with the network that places new tracks in it."""
+        return self.root / "models" / "catalog"
 
     @property
     def verdict(self) -> Path:

@@ -17,6 +17,7 @@ import pandas as pd
 from ostinato import audio, compute, datasets, features, inventory, registry, tables
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.params import parts
 from ostinato.paths import Paths
 
 SECTIONS = ("seed", "compute", "dataset", "split", "features", "train", "tune", "candidates")
@@ -167,8 +168,8 @@ def estimate(paths: Paths, params: Any) -> Estimate:
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
     for name, candidate in params.candidates.items():
-        if candidate.feature in cost.bins and (classes := n_classes[candidate.task]):
-            step = step_seconds(candidate, cost.bins[candidate.feature], classes, params.train, params.compute.threads)
+        if set(parts(candidate.feature)) <= set(cost.bins) and (classes := n_classes[candidate.task]):
+            step = step_seconds(candidate, cost, classes, params.train, params.compute.threads)
             tuning, training = epochs(candidate, params)
             n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
             stages |= {f"tune {name}": tuning * n_steps * step, f"train {name}": training * n_steps * step}
@@ -232,9 +233,10 @@ def kinds(wanted: Any) -> Kinds:
     mapping
         Kind to a function of an AudioContext. Kinds that read no audio are left out.
     """
-    loaded = {kind: registry.load("ostinato.features", kind) for kind in wanted.kinds}
+    plain = {kind: departures or {} for kind, departures in wanted.kinds.items() if len(parts(kind)) == 1}
+    loaded = {kind: registry.load("ostinato.features", features.module(kind, d)) for kind, d in plain.items()}
     return {
-        kind: partial(module.compute, **features.parameters(kind, wanted.kinds[kind] or {}, wanted.sample_rate))
+        kind: partial(module.compute, **features.parameters(kind, plain[kind], wanted.sample_rate))
         for kind, module in loaded.items()
         if module.SOURCE == "audio"
     }
@@ -258,14 +260,14 @@ def epochs(candidate: Any, params: Any) -> tuple[int, int]:
     return n_trials * (params.tune.max_epochs or n_epochs), n_fits * n_epochs
 
 
-def step_seconds(candidate: Any, bins: int, n_classes: int, train: Any, threads: int) -> float:
+def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads: int) -> float:
     """Time one step of training.
 
     Parameters
     ----------
     candidate : params.Candidate
-    bins : int
-        Of its feature.
+    cost : Cost
+        Knows the bins and frames of its features.
     n_classes : int
     train : params.Train
     threads : int
@@ -280,11 +282,14 @@ def step_seconds(candidate: Any, bins: int, n_classes: int, train: Any, threads:
     torch.set_num_threads(threads)
     frames = candidate.chunk_frames or train.chunk_frames
     architecture = registry.load("ostinato.architectures", candidate.architecture)
-    network = architecture.Network({candidate.feature: (1, bins, frames)}, n_classes, **candidate.network)
-    batch = torch.zeros(candidate.train.get("batch_size", train.batch_size), 1, bins, frames)
+    kinds = parts(candidate.feature)
+    shapes = {k: (1, cost.bins[k], max(1, round(frames * cost.rows[k] / cost.rows[kinds[0]]))) for k in kinds}
+    network = architecture.Network(shapes, n_classes, **candidate.network)
+    n_tracks = candidate.train.get("batch_size", train.batch_size)
+    batches = [torch.zeros(n_tracks, *shape) for shape in shapes.values()]
 
     def step() -> None:
-        network(batch).square().mean().backward()
+        network(*batches).square().mean().backward()
 
     step()
     return _timed(step)[1]

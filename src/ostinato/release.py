@@ -6,6 +6,7 @@ stood there before. The folder is changed by one rename, and what leaves it is
 copied beforehand, so that a kill at any moment leaves a whole model in service.
 """
 
+import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import pandas as pd
 from ostinato import swap
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
+from ostinato.evaluation.card import card
 from ostinato.evaluation.figures import family
 from ostinato.evaluation.gate import leading
 from ostinato.evaluation.judged import KEYS, Judged, judged
@@ -25,7 +27,8 @@ from ostinato.paths import Paths
 from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
-NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
+NETWORK, TAGGER, MODEL, TEST = "network.onnx", "tagger.onnx", "model.json", "test.parquet"
+CARD, RELEASE = "card.md", "release.json"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
 
@@ -53,7 +56,7 @@ def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, di
         If a file of the pipeline is missing; nothing is changed for that task.
     """
     gate, verdicts = read_json(paths.gate), _verdicts(paths)
-    for task in params.gate:
+    for task in (t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"):  # spaces serve by the catalog
         folder = paths.released(task)
         _settle(folder)
         answer, reasons = _decide(paths, params, task, gate, replace)
@@ -132,7 +135,7 @@ def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace:
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]]
-    if folder.is_dir() and (onnx / NETWORK).read_bytes() == (folder / NETWORK).read_bytes():
+    if folder.is_dir() and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
         return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released"]
     rules = contest.file_rules(export, (onnx / NETWORK).stat().st_size, params.release)
     rows = _rows(paths, best.name, task)
@@ -204,16 +207,30 @@ def _latency_rule(onnx: Path, folder: Path, bound: float) -> tuple[bool, str]:
 
 def _install(onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
-    incoming = _incoming(folder)
+    incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
         shutil.copytree(folder, incoming, dirs_exist_ok=True)
         swap.install(incoming, _previous(folder))
     _fresh(incoming)
-    for name in (NETWORK, MODEL):
-        shutil.copyfile(onnx / name, incoming / name)
+    for name in (NETWORK, TAGGER, MODEL):
+        if (onnx / name).exists():
+            shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
+    digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
+    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
+
+
+def _version(folder: Path) -> int:
+    """Give the highest version released so far, rolled back or not."""
+    known = [f / RELEASE for f in (folder, _previous(folder)) if (f / RELEASE).exists()]
+    return max((int(read_json(f)["version"]) for f in known), default=0)
+
+
+def _bytes(file: Path) -> bytes | None:
+    return file.read_bytes() if file.exists() else None
 
 
 def _fresh(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 EPSILON = 1e-12
-Kind: TypeAlias = Literal["single", "multi"]
+Kind: TypeAlias = Literal["single", "multi", "embedding"]
 
 
 def scores(logits: np.ndarray, kind: Kind) -> np.ndarray:
@@ -17,8 +17,9 @@ def scores(logits: np.ndarray, kind: Kind) -> np.ndarray:
     Parameters
     ----------
     logits : np.ndarray [shape=(..., n_classes)]
-    kind : {"single", "multi"}
-        One class a track (softmax) or any number (sigmoid).
+    kind : {"single", "multi", "embedding"}
+        One class a track (softmax) or any number (sigmoid); of an embedding the
+        direction, a unit vector.
 
     Returns
     -------
@@ -30,6 +31,9 @@ def scores(logits: np.ndarray, kind: Kind) -> np.ndarray:
     array([0.5, 0.5])
     """
     logits = np.asarray(logits, np.float64)
+    if kind == "embedding":
+        length = np.linalg.norm(logits, axis=-1, keepdims=True)
+        return logits / np.where(length > 0, length, 1)
     if kind == "multi":
         return 1 / (1 + np.exp(-np.clip(logits, -500, 500)))
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
@@ -42,7 +46,8 @@ def logits(scores: np.ndarray, kind: Kind) -> np.ndarray:
     Parameters
     ----------
     scores : np.ndarray [shape=(..., n_classes)]
-    kind : {"single", "multi"}
+    kind : {"single", "multi", "embedding"}
+        An embedding is its own logits; its length is lost.
 
     Returns
     -------
@@ -53,6 +58,8 @@ def logits(scores: np.ndarray, kind: Kind) -> np.ndarray:
     >>> logits(np.array([0.5]), "multi")
     array([0.])
     """
+    if kind == "embedding":
+        return np.asarray(scores, np.float64)
     scores = np.clip(np.asarray(scores, np.float64), EPSILON, 1 - EPSILON)
     return np.log(scores) if kind == "single" else np.log(scores) - np.log1p(-scores)
 
@@ -63,7 +70,7 @@ def pool(chunk_logits: np.ndarray, kind: Kind) -> np.ndarray:
     Parameters
     ----------
     chunk_logits : np.ndarray [shape=(n_chunks, n_classes)]
-    kind : {"single", "multi"}
+    kind : {"single", "multi", "embedding"}
 
     Returns
     -------

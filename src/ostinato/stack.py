@@ -1,16 +1,15 @@
 """Networks that read other networks' logits, with those inside: one graph from chunks to a track's logits."""
 
 from collections.abc import Mapping
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
 
-def pool(logits: Tensor, kind: Literal["single", "multi"]) -> Tensor:
+def pool(logits: Tensor, kind: Kind) -> Tensor:
     """Make one track's logits of its chunks' logits, such that its scores are their mean score.
 
     Parameters
@@ -50,7 +49,7 @@ class Stack(nn.Module):
         If there is no member.
     """
 
-    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Literal["single", "multi"]) -> None:
+    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Kind) -> None:
         super().__init__()
         if not members:
             raise OstinatoError("a stack needs members; list them under members: in params.yaml")

@@ -3,7 +3,9 @@
 A kind's folder holds ``meta.json``, ``index.parquet`` and ``shard-00000.npy``,
 ``shard-00001.npy``, ... A shard holds the rows of the tracks whose ordinals fall
 into its range, one track after another in order of ordinal. The rows of audio
-are frames in half precision; integers (token ids, pixels) stay what they are.
+are frames in half precision; integers (text, pixels) and doubles stay what they
+are. A joint of kinds, such as ``mel+cqt``, holds ``meta.json`` alone, which says
+what its kinds hold; a kind that no track has holds it to say so.
 """
 
 import os
@@ -151,6 +153,18 @@ def open_rows(path: Path) -> np.ndarray:
         raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error
 
 
+def lacking(folder: Path) -> str | None:
+    """Say why no track has a kind, if none has; None too if the folder is not there.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+    path = folder / "meta.json"
+    reason = read_json(path).get("lacking") if path.exists() else None
+    return None if reason is None else str(reason)
+
+
 def read_index(folder: Path) -> list[Entry]:
     """List what a kind's folder holds, by ordinal; nothing if it has no index yet.
 
@@ -225,7 +239,7 @@ def write_part(path: Path, rows: np.ndarray) -> None:
     path : Path
         Ends in ``.npy``.
     rows : np.ndarray [shape=(rows, *tail)]
-        Floats become float16.
+        Single precision becomes half.
 
     Raises
     ------
@@ -236,7 +250,7 @@ def write_part(path: Path, rows: np.ndarray) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(partial, "wb") as file:
-            np.save(file, half(rows) if rows.dtype.kind == "f" else rows, allow_pickle=False)
+            np.save(file, half(rows) if rows.dtype == np.float32 else rows, allow_pickle=False)
         os.replace(partial, path)
     except OSError as error:
         partial.unlink(missing_ok=True)

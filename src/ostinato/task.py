@@ -1,19 +1,21 @@
 """What data and network agree on: the classes, what a logit means, how chunks make a track.
 
-A task is *single* label (one genre a track, softmax) or *multi* label (tags,
-sigmoid). Networks return logits and never ask which dataset they serve.
+A task is *single* label (one genre a track, softmax), *multi* label (tags,
+sigmoid) or an *embedding* (the direction of a track's artist in a space of artists,
+whose coordinates stand where classes do). Networks return logits and never ask which
+dataset they serve.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from ostinato import scores as arithmetic
 from ostinato.errors import OstinatoError
+from ostinato.scores import Kind
 
-COLUMNS: dict[str, Literal["single", "multi"]] = {"genre": "single", "tags": "multi"}
+COLUMNS: dict[str, Kind] = {"genre": "single", "tags": "multi", "artist_embedding": "embedding"}
 
 
 @dataclass(frozen=True)
@@ -23,9 +25,9 @@ class Task:
     Parameters
     ----------
     name : str
-        The column of the tracks table: ``"genre"`` or ``"tags"``.
+        The column of the tracks table: ``"genre"``, ``"tags"`` or ``"artist_embedding"``.
     classes : tuple of str
-        What a logit's position means.
+        What a logit's position means; of an embedding the coordinates, numbered.
 
     Examples
     --------
@@ -41,8 +43,8 @@ class Task:
             raise OstinatoError(f"task {self.name!r} is not known; there are {', '.join(COLUMNS)}")
 
     @property
-    def kind(self) -> Literal["single", "multi"]:
-        """Whether a track has exactly one class or any number."""
+    def kind(self) -> Kind:
+        """Whether a track has exactly one class, any number, or a direction."""
         return COLUMNS[self.name]
 
     def target(self, tracks: pd.DataFrame) -> np.ndarray:
@@ -56,8 +58,12 @@ class Task:
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
-            One-hot for a single label, multi-hot for several.
+            One-hot for a single label, multi-hot for several; of an embedding the
+            vector, or 0 where there is none.
         """
+        if self.kind == "embedding":
+            nothing = np.zeros(len(self.classes), np.float32)
+            return np.stack([nothing if v is None else np.asarray(v, np.float32) for v in tracks[self.name]])
         position = {c: i for i, c in enumerate(self.classes)}
         target = np.zeros((len(tracks), len(self.classes)), np.float32)
         for row, value in enumerate(tracks[self.name]):

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato.architectures import _blocks, freq, rnn, simple, time, timefreq
+from ostinato.architectures import _blocks, freq, large_rnn, rnn, simple, time, timefreq
+from ostinato.architectures._blocks.recurrent import steps
 from ostinato.errors import OstinatoError
 
 
@@ -140,10 +141,20 @@ def test_an_unknown_word_is_refused(module, options):
 
 def test_a_step_is_a_frame_unless_the_published_layout_is_asked_for():
     x = torch.arange(24.0).reshape(1, 1, 4, 6)
-    steps = rnn.Network({"x": (1, 4, 6)}, 2)._steps(x)
-    published = rnn.Network({"x": (1, 4, 6)}, 2, layout="reshape")._steps(x)
-    assert steps[0, 1].tolist() == [1, 7, 13, 19]
-    assert published[0, 1].tolist() == [4, 5, 6, 7]
+    assert steps(x)[0, 1].tolist() == [1, 7, 13, 19]
+    assert steps(x, "reshape")[0, 1].tolist() == [4, 5, 6, 7]
+
+
+@pytest.mark.parametrize("module", [rnn, large_rnn])
+def test_the_published_layout_is_another_network(module):
+    torch.manual_seed(0)
+    network = module.Network({"x": (1, 4, 6)}, 2)
+    x = torch.randn(1, 1, 4, 6)
+    usual, network.layout = network(x), "reshape"
+    published = network(x)
+    assert not torch.allclose(usual, published)
+    network.layout = "transpose"
+    torch.testing.assert_close(network(x.reshape(1, 1, 6, 4).transpose(-2, -1)), published)
 
 
 def test_the_penalty_is_that_of_the_hidden_kernels():

@@ -9,11 +9,12 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.features import _shared
 from ostinato.features._shared import AudioContext
 
-KINDS = registry.names("ostinato.features")
+ALL = registry.names("ostinato.features")
+KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
 Y = np.sin(np.arange(30000) / 20).astype(np.float32)
 
 
-def test_one_transform_serves_all_kinds(monkeypatch):
+def test_one_transform_serves_all_kinds_of_one_window(monkeypatch):
     frames, rfft = [], scipy.fft.rfft
 
     def counted(x, **keywords):
@@ -22,9 +23,16 @@ def test_one_transform_serves_all_kinds(monkeypatch):
 
     monkeypatch.setattr(_shared.scipy.fft, "rfft", counted)
     context = AudioContext(Y, 22050)
-    for kind in KINDS:
+    for kind in ("stft", "stft_halved", "mel", "mfcc", "cqt", "chroma"):
         registry.load("ostinato.features", kind).compute(context)
     assert sum(frames) == 1 + Y.size // 1024
+
+
+def test_what_is_left_out_counts_as_the_default():
+    context = AudioContext(Y, 22050)
+    first = context.once(_shared.power_spectrogram, n_fft=512, hop_length=256)
+    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, window="hann", pad="reflect") is first
+    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, pad="constant") is not first
 
 
 def test_what_differs_in_parameters_is_not_shared():
@@ -70,7 +78,7 @@ def test_parameters_are_complete_and_resolved():
 def test_unknown_parameters_and_kinds_are_named():
     with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is no parameter; there are .*n_mels"):
         features.parameters("mel", {"n_mel": 96}, 22050)
-    with pytest.raises(OstinatoError, match="there is no 'mell'; there are chroma, cqt"):
+    with pytest.raises(OstinatoError, match="there is no 'mell'; there are chroma, cover, cqt"):
         features.parameters("mell", {}, 22050)
 
 
@@ -78,13 +86,13 @@ def test_unknown_parameters_and_kinds_are_named():
     ("edited", "changed"),
     [
         ("mel", {"mel"}),
-        ("_mel", {"mel", "mfcc"}),
+        ("_mel", {"mel", "mfcc", "mfcc13", "mel40", "mel96"}),
         ("_constant_q", {"cqt", "chroma"}),
         ("_shared", set(KINDS)),
     ],
 )
 def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch, edited, changed):
-    before = {kind: features.fingerprint(f"ostinato.features.{kind}") for kind in KINDS}
+    before = {kind: features.fingerprint(f"ostinato.features.{kind}") for kind in ALL}
     parsed = features._parsed
 
     def edit(module):
@@ -94,7 +102,7 @@ def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch,
         return tree
 
     monkeypatch.setattr(features, "_parsed", edit)
-    assert {kind for kind in KINDS if features.fingerprint(f"ostinato.features.{kind}") != before[kind]} == changed
+    assert {kind for kind in ALL if features.fingerprint(f"ostinato.features.{kind}") != before[kind]} == changed
 
 
 def test_fingerprint_ignores_comments_and_docstrings(monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ SERVE = Path(__file__).parents[2] / "flows" / "serve.py"
 def test_retraining_has_the_schedule_of_params_and_the_rest_none(tmp_path: Path) -> None:
     """Cron, time zone and project reach the deployment."""
     made = {d.flow_name: d for d in deployments(tmp_path, Flows(cron="5 4 * * 1", timezone="Asia/Tokyo"))}
-    assert sorted(made) == ["ingest", "retrain", "tune"]
+    assert sorted(made) == ["ingest", "recommend", "retrain", "tune"]
     [schedule] = made["retrain"].schedules
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("5 4 * * 1", "Asia/Tokyo")
     assert not made["ingest"].schedules

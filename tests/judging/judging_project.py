@@ -112,6 +112,7 @@ class Project:
             self.paths.checkpoints(name) / "artefact.json",
             {
                 "name": name,
+                "fitter": "lightning",
                 "architecture": architecture,
                 "task": task,
                 "classes": self.classes[task],

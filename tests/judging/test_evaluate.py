@@ -20,7 +20,7 @@ def test_perfect_predictions_score_one_in_every_figure(project):
     n_test = metrics["split"]["n_test"]
     assert np.array(metrics["confusion"]).sum() == np.trace(metrics["confusion"]) == n_test == 30
     assert sum(c["support"] for c in metrics["per_class"].values()) == n_test
-    assert metrics["undefined"] == {}
+    assert list(metrics["undefined"]) == ["too_few_classes"]
 
 
 def test_keys_that_others_rely_on(project):
@@ -38,7 +38,10 @@ def test_keys_that_others_rely_on(project):
 
 def test_value_lies_within_its_interval_and_the_interval_has_a_width(project):
     project.predict("good", skill=0.6)
-    for name, figure in project.evaluate("good")["test"].items():
+    metrics = project.evaluate("good")
+    assert metrics["test"].pop("top_3") == {"value": None, "low": None, "high": None}, "of three classes"
+    assert metrics["undefined"]["too_few_classes"] == {"n": 3, "left_out_of": ["top_3"]}
+    for name, figure in metrics["test"].items():
         assert figure["low"] < figure["high"], name
         assert figure["low"] <= figure["value"] <= figure["high"], name
 
@@ -117,13 +120,15 @@ def test_a_skipped_candidate_says_why(project):
     assert project.evaluate("good") == {"skipped": "no lyrics"}
 
 
-def test_missing_predictions_are_named(project):
+def test_a_track_without_a_prediction_is_counted_and_none_at_all_is_an_error(project):
     project.predict("good", skill=0.6)
     file = project.paths.predictions("good") / "predictions.parquet"
     table = pd.read_parquet(file)
-    gone = table.index[table["split"] == "test"][0]
-    table.drop(index=gone).to_parquet(file, index=False)
-    with pytest.raises(DataError, match=f"1 test tracks have none, such as {table.loc[gone, 'track_id']!r}"):
+    tested = table.index[table["split"] == "test"]
+    table.drop(index=tested[:2]).to_parquet(file, index=False)
+    assert project.evaluate("good")["split"].items() >= {"n_test": 28, "n_absent": 2}.items()
+    table.drop(index=tested).to_parquet(file, index=False)
+    with pytest.raises(DataError, match="none of 30 test tracks has one; run infer again"):
         project.evaluate("good")
 
 
@@ -148,3 +153,13 @@ def test_predictions_of_other_classes_are_refused(project):
 def test_judging_imports_no_network_library(stage):
     code = f"import sys, ostinato.stages.{stage}; sys.exit(bool({{'torch', 'lightning', 'optuna'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_an_estimator_has_learnt_from_calibrates_nothing(project):
+    project.predict("good", skill=0.6)
+    assert {"validation", "calibration"} <= {k for k, v in project.evaluate("good").items() if v}
+    file = project.paths.checkpoints("good") / "artefact.json"
+    file.write_text(file.read_text().replace("lightning", "sklearn"))
+    found = project.evaluate("good")
+    assert found["validation"] == {}
+    assert "calibration" not in found

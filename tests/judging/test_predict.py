@@ -1,5 +1,6 @@
 """From a file to an answer, with tiny networks whose scores can be worked out by hand."""
 
+import csv
 import io
 import json
 import subprocess
@@ -14,10 +15,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ostinato import audio
 from ostinato.chunks import starts, take
+from ostinato.datasets import folder
 from ostinato.errors import OstinatoError
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
+from ostinato.runtime.formats import COLUMNS, Csv, Json
 from ostinato.runtime.predict import chosen, found, run
 from ostinato.runtime.session import Input, Released, latency_ratio
 from ostinato.task import Task
@@ -45,7 +48,7 @@ def play(path, seconds=3.0, frequency=440.0, rate=22050):
 
 def ask(targets, released, **options):
     out, err = io.StringIO(), io.StringIO()
-    code = run(targets, released, as_json=True, out=out, err=err, **options)
+    code = run(targets, released, form=Json(), out=out, err=err, **options)
     return code, [json.loads(line) for line in out.getvalue().splitlines()], err.getvalue()
 
 
@@ -58,10 +61,18 @@ def test_scores_are_the_mean_over_chunks_of_what_the_network_says(tmp_path):
     assert len(means) > 3
     code, (answer,), _ = ask([path], tmp_path)
     assert code == 0
-    assert list(answer) == ["path", "task", "model", "label", "scores"]
+    assert list(answer) == ["path", "task", "model", "label", "unsure", "scores"]
     assert (answer["path"], answer["task"], answer["model"]) == (str(path), "genre", "tiny")
     np.testing.assert_allclose([answer["scores"][c] for c in GENRES], expected, atol=2e-6)
     assert answer["label"] == GENRES[expected.argmax()]
+
+
+def test_the_embedding_is_the_mean_over_chunks(tmp_path, monkeypatch):
+    monkeypatch.setattr("ostinato.runtime.session.BATCH", 3)
+    context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
+    rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
+    means = np.stack([take(rows, s, 16)[0].mean(axis=1) for s in starts(len(rows), 16)])
+    np.testing.assert_allclose(Released(put(tmp_path / "genre")).hear(context).embedding, means.mean(axis=0), rtol=1e-5)
 
 
 @pytest.mark.parametrize("how", ["frame", "track", "train"])
@@ -137,6 +148,40 @@ def test_tags_are_named_from_their_thresholds_on(tmp_path):
     assert isinstance(answer["label"], list)
 
 
+def test_a_network_of_two_kinds_hears_both_at_the_same_time(tmp_path):
+    """The second kind's chunks last longer, so it has fewer of its own; the first kind's number counts."""
+    folder = put(tmp_path / "genre")
+    maps = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 1, 8, "t_" + name]) for name in "ab"}
+    outs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", 3]) for n in ("logits", "embedding")]
+    nodes = [helper.make_node("ReduceMean", [n, "axes"], [f"mean_{n}"], keepdims=0) for n in "ab"]
+    nodes += [
+        helper.make_node("Concat", ["mean_a", "mean_b", "mean_b"], ["logits"], axis=1),
+        helper.make_node("Identity", ["logits"], ["embedding"]),
+    ]
+    axes = numpy_helper.from_array(np.array([2, 3]), "axes")
+    graph = helper.make_graph(nodes, "two", list(maps.values()), outs, [axes])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, str(folder / "network.onnx"))
+    about = json.loads((folder / "model.json").read_text())
+    one = about["inputs"]["mel"]
+    about["inputs"] = {"a": one | {"chunk_frames": 8}, "b": one | {"chunk_frames": 40}}
+    write_json(folder / "model.json", about)
+    context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
+    rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
+    n = len(starts(len(rows), 8))
+    means = [[take(rows, s, length).mean() for s in starts(len(rows), length, n)] for length in (8, 40)]
+    logits = np.stack([means[0], means[1], means[1]], axis=1)
+    expected = Task("genre", tuple(GENRES)).scores(logits).mean(axis=0)
+    assert n > len(starts(len(rows), 40))
+    np.testing.assert_allclose(Released(folder).scores(context), expected, atol=1e-5)
+
+
+def test_what_a_file_of_audio_does_not_hold_is_said(tmp_path):
+    put(tmp_path / "genre", source="lyrics", feature="lyrics")
+    code, (answer,), _ = ask([play(tmp_path / "a.wav")], tmp_path)
+    assert (code, answer["error"]) == (1, "the released model reads lyrics, which a file of audio does not hold")
+
+
 def test_a_bad_file_is_reported_and_the_rest_goes_on(tmp_path):
     put(tmp_path / "released" / "genre")
     music = tmp_path / "my music"
@@ -164,6 +209,83 @@ def test_a_clip_shorter_than_a_chunk_is_answered(tmp_path):
     code, (answer,), _ = ask([play(tmp_path / "a.wav", seconds=0.1)], tmp_path)
     assert code == 0
     assert sum(answer["scores"].values()) == pytest.approx(1, abs=1e-5)
+
+
+def folder_of(tmp_path, n=6):
+    for i in range(n):
+        play(tmp_path / "music" / f"genre {i % 2}" / f"{i}, tone.wav", frequency=200.0 * 2 ** (i / 2))
+    return tmp_path / "music"
+
+
+def test_workers_change_neither_answers_nor_their_order(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = folder_of(tmp_path)
+    (music / "broken.mp3").write_text("this is no music")
+    alone, several = (ask([music], tmp_path / "released", workers=n) for n in (1, 3))
+    assert alone == several
+    assert (alone[0], len(alone[1])) == (1, 7)
+
+
+@pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
+def test_a_run_cut_off_goes_on_where_it_stopped(tmp_path, form, monkeypatch):
+    put(tmp_path / "released" / "genre")
+    put(tmp_path / "released" / "tags", task="tags", classes=TAGS)
+    music, whole, cut = folder_of(tmp_path), tmp_path / "whole", tmp_path / "deep" / "cut"
+    (music / "broken.mp3").write_text("this is no music")
+    options = {"task": "all", "form": form}
+    assert run([music], tmp_path / "released", out=whole, **options) == 1
+    text = whole.read_text()
+    cut.parent.mkdir()
+    cut.write_text(text[: text.index("3, tone") + 40])
+    heard = []
+    monkeypatch.setattr(Released, "hear", lambda *a, hear=Released.hear: (heard.append(1), hear(*a))[1])
+    assert run([music], tmp_path / "released", out=cut, **options) == 1
+    assert sorted(cut.read_text().splitlines()) == sorted(text.splitlines())
+    assert 0 < len(heard) < 12
+    heard.clear()
+    run([music], tmp_path / "released", out=cut, **options)
+    assert heard == []
+
+
+def test_a_table_has_a_row_a_stretch(tmp_path):
+    put(tmp_path / "genre")
+    out = io.StringIO()
+    run([play(tmp_path / "a, b.wav")], tmp_path, form=Csv(), over_time=True, out=out)
+    rows = list(csv.DictReader(io.StringIO(out.getvalue())))
+    assert tuple(rows[0]) == COLUMNS
+    starts = [float(r["start"]) for r in rows]
+    assert len(rows) == -(-(1 + 3 * 22050 * 8000 // 22050 // 256) // 16)
+    assert starts[0] == 0
+    np.testing.assert_allclose(np.diff(starts), np.diff(starts)[0], atol=0.04)
+    assert {r["label"] for r in rows} <= set(GENRES)
+    assert rows[0]["path"].endswith("a, b.wav")
+
+
+def test_text_says_what_is_unsure(tmp_path):
+    folder = put(tmp_path / "genre")
+    about = json.loads((folder / "model.json").read_text())
+    for below, words in ((0.2, False), (0.99, True)):
+        write_json(folder / "model.json", about | {"unsure_below": below})
+        out = io.StringIO()
+        run([play(tmp_path / "a.wav")], tmp_path, out=out)
+        assert ("(unsure)" in out.getvalue()) == words
+
+
+def test_a_review_list_is_a_table_that_ingest_reads(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = folder_of(tmp_path)
+    run([music], tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv")
+    rows = list(csv.DictReader((tmp_path / "review.csv").open()))
+    doubts = [float(r["doubt"]) for r in rows]
+    assert doubts == sorted(doubts, reverse=True)
+    rows[0]["genre"] = "polka"
+    with (tmp_path / "review.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    tracks = folder.tracks(music, folder.Options(table=str(tmp_path / "review.csv"))).set_index("path")
+    assert tracks.loc[rows[0]["path"], "genre"] == "polka"
+    assert set(tracks["genre"]) <= {*GENRES, "polka"}
 
 
 def test_which_models_are_asked(tmp_path):
@@ -214,7 +336,8 @@ def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):
     path = play(tmp_path / "a.wav")
     code = (
         "import sys; from pathlib import Path; from ostinato.runtime.predict import run;"
-        f"code = run([Path({str(path)!r})], Path({str(tmp_path)!r}), as_json=True);"
+        "from ostinato.runtime.formats import Json;"
+        f"code = run([Path({str(path)!r})], Path({str(tmp_path)!r}), form=Json());"
         "print(sorted({'torch', 'pandas', 'lightning', 'optuna', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
         "sys.exit(code)"
     )

@@ -44,7 +44,9 @@ def test_with_nothing_released_the_thresholds_alone_decide(project):
     assert exit_code(verdicts) == 0
     assert json.loads(project.paths.verdict.read_text()) == verdicts
     folder = project.paths.released("genre")
-    assert {p.name for p in folder.iterdir()} == {"network.onnx", "model.json", "test.parquet"}
+    assert {p.name for p in folder.iterdir()} == {
+        "card.md", "model.json", "network.onnx", "release.json", "test.parquet",
+    }  # fmt: skip
     assert (folder / "network.onnx").read_bytes() == (project.paths.onnx("good") / "network.onnx").read_bytes()
 
 
@@ -76,6 +78,34 @@ def test_the_same_bytes_are_nothing_to_do(incumbent):
     assert verdict["answer"] == "unchanged"
     assert digest(project.paths.released("genre")) == before
     assert verdict["previous"] is None
+
+
+def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
+    project, _ = incumbent
+    folder = project.paths.released("genre")
+    assert json.loads((folder / "release.json").read_text())["version"] == 1
+    project.judged(good=0.55, poor=0.95)
+    assert genre(project)["released"] == "poor"
+    said = json.loads((folder / "release.json").read_text())
+    assert said["version"] == 2
+    assert said["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
+    card = (folder / "card.md").read_text()
+    assert card.startswith("# poor, version 2\n")
+    for said in ("blues, jazz, rock", "synthetic, 120 tracks", "made-up corpus"):
+        assert said in card
+    rollback(project.paths)
+    assert (folder / "card.md").read_text().startswith("# good, version 1\n")
+    project.judged(good=0.99)
+    assert genre(project)["answer"] == "released"
+    assert json.loads((folder / "release.json").read_text())["version"] == 3
+
+
+def test_a_tagger_that_came_later_joins_its_network(incumbent):
+    project, _ = incumbent
+    (project.paths.onnx("good") / "tagger.onnx").write_bytes(b"the same network in another graph")
+    assert genre(project)["answer"] == "released"
+    assert (project.paths.released("genre") / "tagger.onnx").read_bytes() == b"the same network in another graph"
+    assert genre(project)["answer"] == "unchanged"
 
 
 def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):

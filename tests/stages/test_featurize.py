@@ -22,9 +22,11 @@ from ostinato.features._shared import AudioContext
 from ostinato.paths import Paths
 from ostinato.stages import featurize
 from ostinato.store import Store
+from ostinato.synthesis.covers import png
 
 RATE = 22050
-KINDS = registry.names("ostinato.features")
+ALL = registry.names("ostinato.features")
+KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
 N_CHANGES = 20
 N_LATER_CHANGES = 13
 FORKED = multiprocessing.get_context("fork")
@@ -453,3 +455,99 @@ def test_a_cluster_that_loses_a_worker_gives_the_same_bytes(tmp_path):
         striker.join()
     assert summary.n_computed == 40
     assert project.bytes() == reference.bytes()
+
+
+def add_what_is_beside(project: Project, ordinal: int, words: str | None, shade: int | None, year: float) -> None:
+    root, row = project.paths.raw("folder"), project.rows[ordinal]
+    row |= {"lyrics": None, "cover": None, "year": year}
+    if words is not None:
+        row["lyrics"] = f"{ordinal}.txt"
+        (root / row["lyrics"]).write_text(words)
+    if shade is not None:
+        row["cover"] = f"{ordinal}.png"
+        (root / row["cover"]).write_bytes(png(np.full((8, 8, 3), shade, np.uint8)))
+
+
+@pytest.fixture
+def rich(tmp_path):
+    project = Project(tmp_path / "project", 4)
+    project.kinds = {"mel": {"n_mels": 16}, "lyrics": {"min_characters": 3}, "cover": {"size": 4}, "year": {}}
+    for ordinal, (words, shade) in enumerate([("one two", 10), ("three", None), (None, 30), ("four", 40)]):
+        add_what_is_beside(project, ordinal, words, shade, 1990.0 + ordinal)
+    return project
+
+
+def test_lyrics_covers_and_numbers_lie_in_the_same_cache(rich):
+    assert rich.run().n_computed == 4
+    sung = [bytes(rich.store("lyrics").read(f"t{i}")) for i in range(4)]
+    assert sung == [b"one two\n", b"three\n", b"\n", b"four\n"]
+    covers = rich.store("cover")
+    assert (covers.read("t3").dtype, covers.read("t3").shape, covers.tail) == (np.uint8, (4, 4, 3), (4, 3))
+    assert [int(covers.read(f"t{i}")[0, 0, 0]) for i in range(4)] == [10, 0, 30, 40]
+    assert rich.store("year").read("t2").tolist() == [[1992.0]]
+    assert rich.store("lyrics").meta["source"] == "lyrics"
+
+
+def test_of_a_track_only_what_changed_is_computed_again(rich, decoded):
+    rich.run()
+    before = rich.written()
+    decoded.clear()
+    add_what_is_beside(rich, 0, "other words", 10, 1990.0)
+    rich.run()
+    assert decoded == []
+    assert bytes(rich.store("lyrics").read("t0")) == b"other words\n"
+    changed = {name.split("/")[0] for name, when in rich.written().items() if before.get(name) != when}
+    assert changed == {"lyrics"}
+
+
+def test_a_broken_cover_costs_its_kind_the_track_and_no_other(rich):
+    (rich.paths.raw("folder") / "3.png").write_text("no image")
+    summary = rich.run()
+    assert list(summary.failed) == [rich.rows[3]["path"]]
+    assert "3.png: is no image" in summary.failed[rich.rows[3]["path"]]
+    assert ["t3" in rich.store(kind) for kind in ("mel", "lyrics", "cover", "year")] == [True, True, False, True]
+
+
+def test_a_kind_that_no_track_has_says_so(rich):
+    for row in rich.rows:
+        row["lyrics"] = None
+    rich.kinds["mel+lyrics"] = {}
+    rich.run()
+    reason = "no track of the dataset has a lyrics"
+    assert [store.lacking(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [reason, reason, None]
+    add_what_is_beside(rich, 1, "words at last", None, 1991.0)
+    rich.run()
+    assert [store.lacking(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics")] == [None, None]
+    assert bytes(rich.store("lyrics").read("t1")) == b"words at last\n"
+
+
+def test_a_joint_changes_with_each_of_its_kinds_and_with_nothing_else(project):
+    project.kinds = {"mel": {"n_mels": 16}, "chroma": {}, "mfcc": {}, "mel+chroma": {}}
+
+    def joint() -> bytes:
+        project.run()
+        (file,) = project.paths.feature("mel+chroma").iterdir()
+        return file.read_bytes()
+
+    seen = [joint()]
+    project.kinds["mfcc"] = {"n_mfcc": 5}
+    assert joint() == seen[0]
+    written = project.written()
+    project.run()
+    assert project.written() == written
+    for change in (lambda: project.kinds.update(chroma={"n_octaves": 6}), lambda: project.render(3, seed=77)):
+        change()
+        seen.append(joint())
+    assert len(set(seen)) == 3
+    del project.kinds["mel+chroma"]
+    project.run()
+    assert not project.paths.feature("mel+chroma").exists()
+
+
+def test_a_kind_stands_twice_under_two_names(project):
+    project.kinds = {"mel": {"n_mels": 16}, "short": {"kind": "mel", "n_mels": 8, "n_fft": 512, "hop_length": 256}}
+    project.run()
+    meta = project.store("short").meta
+    assert (meta["kind"], meta["module"], meta["parameters"]["n_fft"]) == ("short", "mel", 512)
+    assert project.store("short").tail == (8,)
+    assert project.store("short").n_rows("t0") == 1 + RATE // 256

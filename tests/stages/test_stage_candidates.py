@@ -1,14 +1,17 @@
 """tune, train, infer and member by name, for every fitter."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import tiny_project
+from ostinato import store
 from ostinato.errors import DataError, OstinatoError
 from ostinato.files import read_json
+from ostinato.params import Member, Stacking, Tune
 from ostinato.paths import Paths
 from ostinato.stages import infer, member, train, tune
 from ostinato.task import Task
@@ -163,7 +166,7 @@ def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded):
     network = artefacts.network(paths.checkpoints("tiny_mel"), artefact, 0)
     from ostinato.stages._candidate import features
 
-    source = features(paths, artefact.inputs["mel"], ["track004"])
+    source = features(paths, artefact.inputs, ["track004"])
     import torch
 
     with torch.inference_mode():
@@ -220,13 +223,6 @@ def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_
         train.run(paths, params, _untuned(paths, "tiny_mel"))
 
 
-def test_a_track_that_the_cache_lacks_is_named(tmp_path):
-    paths = tiny_project.make(tmp_path / "project")
-    tiny_project.change(paths.feature("mel"), {"track007": None})
-    with pytest.raises(DataError, match=r"data/features/mel: 1 tracks are absent, such as 'track007'"):
-        train.run(paths, tiny_project.settings(), _untuned(paths, "tiny_mel"))
-
-
 @pytest.mark.slow
 def test_several_workers_share_a_study(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
@@ -234,7 +230,119 @@ def test_several_workers_share_a_study(tmp_path):
     assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
 
 
+@pytest.mark.slow
+@pytest.mark.skipif("OSTINATO_POSTGRES" not in os.environ, reason="OSTINATO_POSTGRES names no database to use")
+def test_several_workers_share_a_postgresql_database(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    tuned = {"n_trials": 4, "workers": 2, "storage": os.environ["OSTINATO_POSTGRES"]}
+    tune.run(paths, tiny_project.settings(tune=tuned), "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+
+
 def _untuned(paths: Paths, name: str) -> str:
     paths.tuned(name).parent.mkdir(parents=True, exist_ok=True)
     paths.tuned(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
     return name
+
+
+def test_a_track_that_was_never_cached_is_passed_over(tmp_path, caplog):
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(tune={"n_trials": 0})
+    splits = pd.read_parquet(paths.splits)
+    lost = splits.query("split == 'test'")["track_id"].iloc[0]
+    tiny_project.change(paths.feature("mel"), {lost: None})
+    chain(paths, params, "tiny_mel", "other_mel", "svm_mel")
+    for edge in params.members:
+        member.run(paths, params, edge)
+    chain(paths, params, "both")
+    assert f"1 tracks are not in the cache and are passed over, such as {lost!r}" in caplog.text
+    for name in ("tiny_mel", "svm_mel", "both"):
+        assert set(splits["track_id"]) - set(predictions(paths, name)["track_id"]) == {lost}
+
+
+def test_an_estimator_learns_from_validation_and_not_from_test(tmp_path):
+    found = {}
+    for swapped in ("none", "validation", "test"):
+        paths = tiny_project.make(tmp_path / swapped)
+        tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
+        chosen = splits.loc[splits["split"] == swapped, "track_id"]
+        other = dict(zip(tiny_project.GENRES, tiny_project.GENRES[::-1], strict=True))
+        mine = tracks["track_id"].isin(chosen)
+        tracks.loc[mine, "genre"] = tracks.loc[mine, "genre"].map(other)
+        tracks.to_parquet(paths.tracks)
+        chain(paths, tiny_project.settings(tune={"n_trials": 0}), "svm_mel")
+        found[swapped] = (paths.checkpoints("svm_mel") / "fold0.onnx").read_bytes()
+    assert found["none"] == found["test"] != found["validation"]
+
+
+SUNG = {"blues": "woke up this morning", "jazz": "fly me there", "rock": "we will shake you"}
+
+
+@pytest.fixture
+def rich(tmp_path):
+    """Give a project with lyrics, covers and years beside one kind of audio at two hops."""
+    paths = tiny_project.make(tmp_path / "project")
+    ids = [f"track{i:03d}" for i in range(36)]
+    numbers = [i % 3 for i in range(36)]
+    mel = tiny_project.read(paths, "mel")
+    tiny_project.write_cache(paths.feature("fast"), ids, [mel[i].repeat(2, 0) for i in ids], hop_length=512)
+    sung = [np.frombuffer(f"{SUNG[tiny_project.GENRES[n]]}\n".encode(), np.uint8) for n in numbers]
+    tiny_project.write_cache(paths.feature("lyrics"), ids, sung, source="lyrics")
+    covers = [np.full((4, 4, 3), 80 * n, np.uint8) for n in numbers]
+    tiny_project.write_cache(paths.feature("cover"), ids, covers, source="cover")
+    years = [np.array([[1950.0 + 20 * n]]) for n in numbers]
+    tiny_project.write_cache(paths.feature("year"), ids, years, source="table")
+    for joint in ("mel+fast", "lyrics+year", "mel+lyrics+cover+year"):
+        store.write_meta(paths.feature(joint), {"kind": joint})
+    return paths
+
+
+def several(feature, **options):
+    kinds = {kind: {} for kind in ("mel", "lyrics", "cover", "year")} | {"fast": {"kind": "mel"}}
+    candidate = {"architecture": "several", "feature": feature, "task": "genre", "train": options}
+    return tiny_project.settings(
+        features={"kinds": kinds | {feature: {}}}, candidates={"any": candidate}, tune={"n_trials": 0}
+    )
+
+
+@pytest.mark.parametrize("feature", ["mel+fast", "mel+lyrics+cover+year"])
+def test_a_network_learns_from_several_inputs(rich, feature):
+    params = several(feature, max_epochs=20, patience=20, lr=0.05, vocabulary=50, tokens=6)
+    chain(rich, params, "any")
+    artefact = artefacts.load(rich.checkpoints("any"))
+    assert list(artefact.inputs) == feature.split("+")
+    found = predictions(rich, "any").query("split == 'test'")
+    truth = pd.read_parquet(rich.tracks).set_index("track_id")["genre"]
+    labels = [tiny_project.GENRES[int(np.argmax(v))] for v in found["logits"]]
+    assert np.mean([label == truth[i] for i, label in zip(found["track_id"], labels, strict=True)]) > 0.8
+    if feature == "mel+fast":
+        assert [i.chunk_frames for i in artefact.inputs.values()] == [16, 32]
+
+
+def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
+    params = several("lyrics+year", vocabulary=9, tokens=6)
+    chain(rich, params, "any")
+    before = tiny_project.bytes_of(rich.checkpoints("any"))
+    splits = pd.read_parquet(rich.splits).set_index("track_id")["split"]
+    tested, trained = (sorted(splits.index[splits == split]) for split in ("test", "train"))
+    other = {"lyrics": np.frombuffer(b"unheard of words\n", np.uint8), "year": np.array([[1111.0]])}
+    for ids, same in ((tested, True), (trained[:1], False)):
+        for kind, rows in other.items():
+            tiny_project.change(rich.feature(kind), dict.fromkeys(ids, rows))
+        train.run(rich, params, "any")
+        after = tiny_project.bytes_of(rich.checkpoints("any"))
+        assert (after == before) is same
+    said = [json.loads(files["artefact.json"])["statistics"]["0"] for files in (before, after)]
+    assert [s["year"]["least"] for s in said] == [[1950.0], [1111.0]]
+    assert said[1]["lyrics"]["shares"] != said[0]["lyrics"]["shares"]
+
+
+def test_a_member_of_a_stack_reads_one_feature(rich):
+    params = several("mel+fast")
+    chain(rich, params, "any")
+    edges = {"both.any": Member(of="both", member="any")}
+    stacked = params.model_copy(update={"members": edges, "stacking": Stacking(in_sample=True)})
+    member.run(rich, stacked, "both.any")
+    tune.run(rich, stacked.model_copy(update={"tune": Tune(n_trials=0)}), "both")
+    with pytest.raises(DataError, match=r"the member any reads .*; members of a stack read one feature each"):
+        train.run(rich, stacked, "both")

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 import ostinato.datasets
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import graphs
 from ostinato.files import read_json, write_json
 from ostinato.params import Export
 from ostinato.paths import Paths
@@ -29,7 +30,7 @@ def paths(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     plugins = tmp_path / "plugins"
     plugins.mkdir()
-    (plugins / "embedded.py").write_text("EMBEDDED = True\n")
+    (plugins / "embedded.py").write_text("EMBEDDED = True\nLICENSE = 'CC0'\n")
     monkeypatch.setattr(ostinato.datasets, "__path__", [*ostinato.datasets.__path__, str(plugins)])
     paths = Paths(tmp_path / "project")
     write_json(paths.classes, {"genre": CLASSES, "tags": [], "hash": "d1", "name": "holdout by artist", "n_tracks": 30})
@@ -78,15 +79,21 @@ def test_an_accepted_network_becomes_a_file(paths, params):
     stage.run(paths, params, "simple_mfcc")
     result, metadata = (read_json(paths.onnx("simple_mfcc") / f"{f}.json") for f in ("export", "model"))
     content = (paths.onnx("simple_mfcc") / "network.onnx").read_bytes()
-    assert files(paths, "simple_mfcc") == ["export.json", "model.json", "network.onnx"]
+    assert files(paths, "simple_mfcc") == ["export.json", "model.json", "network.onnx", "tagger.onnx"]
     assert (result["accepted"], result["reasons"], result["bytes"]) == (True, [], len(content))
     assert result["parity"] < 1e-5
+    assert result["tagger"]["parity"] < 1e-4
+    assert result["tagger"]["bytes"] == (paths.onnx("simple_mfcc") / "tagger.onnx").stat().st_size
     assert result["multiply_adds"] > 100_000
-    assert json.loads(export.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
-    assert metadata["inputs"] == {"mfcc": {**MAP, "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}}
+    assert json.loads(graphs.session(content).get_modelmeta().custom_metadata_map["ostinato"]) == metadata
+    assert metadata["inputs"] == {
+        "mfcc": {**MAP, "source": "audio", "channels": 1, "summary": False, **STATISTICS["final"]["mfcc"]}
+    }
     assert metadata["dataset"] == {
         "name": "embedded",
         "embedded": True,
+        "licence": "CC0",
+        "citation": "",
         "n_tracks": 30,
         "split": {"name": "holdout by artist", "hash": "d1"},
     }
@@ -121,7 +128,7 @@ def test_an_estimator_becomes_a_file(paths, params, rng):
     x = rng.normal(size=(4, 48)).astype(np.float32)
     plain = onnxruntime.InferenceSession(artefacts.onnx_file(paths.checkpoints("mfcc_svm"), "final").read_bytes())
     (scores,) = plain.run(["scores"], {"features": x})
-    np.testing.assert_allclose(np.exp(export.run(content, {"mfcc": x})[0]), scores, atol=1e-6)
+    np.testing.assert_allclose(np.exp(graphs.run(content, {"mfcc": x})[0]), scores, atol=1e-6)
     metadata = read_json(paths.onnx("mfcc_svm") / "model.json")
     assert (metadata["level"], metadata["inputs"]["mfcc"]["summary"]) == ("track", True)
 
@@ -144,7 +151,7 @@ def test_a_stack_holds_its_members(paths, params):
     leave(paths, "both", "stacked", "timefreq", members, members=("one", "another"), network={"hidden": [8]})
     judge(paths, "both")
     stage.run(paths, params, "both")
-    session = export.session((paths.onnx("both") / "network.onnx").read_bytes())
+    session = graphs.session((paths.onnx("both") / "network.onnx").read_bytes())
     assert [i.name for i in session.get_inputs()] == ["one", "another"]
     assert session.get_outputs()[0].shape == [1, 3]
     assert read_json(paths.onnx("both") / "model.json")["level"] == "track"

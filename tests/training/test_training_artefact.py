@@ -24,7 +24,7 @@ def trained(opened, tmp_path):
 def test_an_artefact_is_read_as_it_was_written(trained):
     folder, artefact = trained
     assert artefacts.load(folder) == artefact
-    assert artefact.inputs["mel"].parameters == {"sample_rate": 22050}
+    assert artefact.inputs["mel"].parameters == {"sample_rate": 22050, "hop_length": 1024}
     assert artefact.shapes == {"mel": (1, 8, 16)}
     assert artefact.n_parameters == 8 * 3 * 6 + 12 + 6 * 3 + 3
 

@@ -11,11 +11,14 @@ import torch
 
 import tiny_project
 from ostinato.errors import OstinatoError
+from ostinato.training import artefact as artefacts
 from ostinato.training.callbacks import Keeper
 from ostinato.training.data import Data
+from ostinato.training.fit import fit
 from ostinato.training.module import Module
 from ostinato.training.network import build, fit_network
 from ostinato.training.predict import run_network
+from ostinato.training.sources import Logits
 
 
 @pytest.fixture
@@ -199,3 +202,34 @@ def test_dvclive_shows_each_epoch_once_also_of_a_resumed_run(opened, tmp_path, m
     shown = pd.read_csv(tmp_path / "live" / "plots" / "metrics" / "val_loss.tsv", sep="\t")
     assert shown["step"].tolist() == [row["epoch"] for row in curve] == [0, 1, 2]
     np.testing.assert_allclose(shown["val_loss"], [row["val_loss"] for row in curve])
+
+
+def test_a_network_with_nothing_to_learn_is_judged_and_kept(opened, tmp_path):
+    settings, inputs = opened
+    settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, members=("a", "b"))
+    labelled, parts = inputs.labelled, inputs.labelled.folds[0]
+    rng = np.random.default_rng(0)
+    truth = 3 * labelled.target + rng.normal(size=labelled.target.shape).astype(np.float32)
+    source = Logits({"a": truth, "b": rng.normal(size=truth.shape).astype(np.float32)})
+    found = fit_network(settings, labelled, source, parts["train"], parts["validation"], label="fold 0")
+    assert (found.epochs, dict(found.weights)) == (0, {})
+    assert [set(row) for row in found.curve] == [{"epoch", "val_loss", "val_score"}]
+    mean = np.mean([labelled.task.scores(table) for table in source.members.values()], axis=0)
+    net = build(settings, source.inputs, 3)
+    logits, _ = run_network(net, source, parts["validation"], labelled.task)
+    np.testing.assert_allclose(labelled.task.scores(logits), mean[parts["validation"]], atol=1e-6)
+    right = (mean.argmax(1) == labelled.target.argmax(1))[parts["validation"]].mean()
+    assert found.curve[0]["val_score"] == pytest.approx(right)
+    folder = tmp_path / "checkpoints"
+    everywhere = dict.fromkeys([0, "final"], source)
+    artefact = fit(settings, labelled, everywhere, dict.fromkeys(("a", "b"), inputs.inputs["mel"]), folder)
+    assert artefacts.network(folder, artefact)(torch.zeros(1, 6)).shape == (1, 3)
+
+
+@pytest.mark.parametrize(("task", "kind"), [("genre", "single"), ("tags", "multi")])
+def test_the_task_says_what_logits_mean(opened, task, kind):
+    settings, _ = opened
+    settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, task=task)
+    assert build(settings, {"a": 3, "b": 3}, 3).kind == kind
+    with pytest.raises(OstinatoError, match="timefreq_avg has no 'kind'"):
+        build(settings.having({"network": {"kind": "multi"}}), {"a": 3, "b": 3}, 3)

@@ -5,7 +5,7 @@ import pytest
 
 from ostinato import chunks
 from ostinato.errors import DataError
-from ostinato.training.sources import Evaluation, Features, Logits
+from ostinato.training.sources import Evaluation, Features, Joined, Logits
 
 
 @pytest.fixture
@@ -60,3 +60,31 @@ def test_logits_stand_side_by_side_in_the_order_of_members():
 def test_a_track_that_the_cache_lacks_is_named():
     with pytest.raises(DataError, match=r"1 tracks are absent, such as 'b'"):
         Features.of("mel", {"a": None}, ["a", "b"], 8, "frame")
+
+
+def test_kinds_that_are_read_together_are_cut_at_the_same_places(rng):
+    """The second kind has twice as many frames; a frame's number says when it is."""
+    slow = [np.arange(n, dtype=np.float32)[:, None].repeat(3, 1) for n in (40, 25)]
+    fast = [np.arange(2 * n, dtype=np.float32)[:, None] / 2 for n in (40, 25)]
+    source = Joined((Features("slow", slow, 8, "none"), Features("fast", fast, 16, "none")))
+    assert source.inputs == {"slow": (1, 3, 8), "fast": (1, 1, 16)}
+    where = rng.random(2)
+    for a, b in (source.crops(np.array([0, 1]), where), source.chunks(0), source.chunks(1)):
+        assert len(a) == len(b)
+        assert np.abs(a[:, 0, 0, 0] - b[:, 0, 0, 0]).max() <= 1
+        assert np.abs(a[:, 0, 0, -1] - b[:, 0, 0, -1]).max() <= 1
+
+
+def test_of_kinds_read_together_the_one_that_needs_most_chunks_decides():
+    long, short = np.zeros((40, 2), np.float32), np.zeros((9, 2), np.float32)
+    source = Joined((Features("short", [short], 8, "none"), Features("long", [long], 8, "none")))
+    assert [len(array) for array in source.chunks(0)] == [5, 5]
+
+
+def test_each_kind_is_fitted_for_itself(rows):
+    joined = Joined((Features("a", rows, 8, "train"), Features("b", [r * 2 for r in rows], 8, "train")))
+    fitted = joined.fitted(np.array([0]))
+    np.testing.assert_allclose(fitted.statistics["b"]["mean"], np.multiply(fitted.statistics["a"]["mean"], 2))
+    again = joined.restored(fitted.statistics)
+    for mine, theirs in zip(again.chunks(1), fitted.chunks(1), strict=True):
+        np.testing.assert_array_equal(mine, theirs)

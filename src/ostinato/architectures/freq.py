@@ -6,7 +6,7 @@ separable convolution over all frames that are left, so the length is fixed.
 
 References
 ----------
-R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, figure 11.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 11.
 """
 
 from collections.abc import Mapping
@@ -99,11 +99,6 @@ class Network(Convolutional):
             channels = n
         layers.append(block(across(channels, filters[-1], frames), filters[-1]))
         super().__init__("freq", shape, nn.Sequential(*layers), filters[-1], n_classes)
-
-    @property
-    def min_frames(self) -> int:
-        """The only length that passes."""
-        return self.shape[2]
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -6,7 +6,7 @@ followed by batch normalisation, pooling (where there is one) and ReLU.
 
 References
 ----------
-R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, figure 9.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 9.
 """
 
 from collections.abc import Mapping

@@ -6,7 +6,7 @@ frequency; one separable convolution over all rows that are left.
 
 References
 ----------
-R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, figure 10.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 10.
 """
 
 from collections.abc import Mapping

@@ -5,22 +5,20 @@ from their logits side by side. Any members and any number of them are taken.
 
 References
 ----------
-R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019, section 4.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 15.
 """
 
 from collections.abc import Mapping
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from torch import Tensor, nn
+from ostinato.architectures._blocks.dense import DenseOverLogits
 
-from ostinato.architectures._blocks import initialise
-from ostinato.errors import OstinatoError
+MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
+"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
 
 
-class Network(nn.Module):
-    """Dense layers with ReLU and dropout over concatenated logits.
+class Network(DenseOverLogits):
+    """Two dense layers with ReLU and dropout over concatenated logits.
 
     Parameters
     ----------
@@ -35,8 +33,6 @@ class Network(nn.Module):
         What `penalty` takes of the squares of the hidden kernels.
     """
 
-    length: Literal["free", "fixed"] = "fixed"
-
     def __init__(
         self,
         inputs: Mapping[str, int],
@@ -46,33 +42,7 @@ class Network(nn.Module):
         dropout: float = 0.5,
         l2: float = 0.002,
     ) -> None:
-        super().__init__()
-        if len(inputs) < 2:
-            raise OstinatoError(
-                f"timefreq: needs two members or more, {len(inputs)} were given; list them under members in params.yaml"
-            )
-        self.width, self.l2 = sum(inputs.values()), l2
-        widths = (self.width, *hidden)
-        self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
-        self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(widths[-1], n_classes)
-        initialise(self)
-
-    def embed(self, logits: Tensor) -> Tensor:
-        """Give the last hidden layer, (batch, width), of the members' logits, (batch, sum of logits)."""
-        if logits.ndim != 2 or logits.shape[1] != self.width:
-            raise OstinatoError(f"timefreq: needs (batch, {self.width}) logits; it was given {tuple(logits.shape)}")
-        for layer in self.dense:
-            logits = self.dropout(torch.relu(layer(logits)))
-        return logits
-
-    def forward(self, logits: Tensor) -> Tensor:
-        """Give logits, (batch, n_classes), of the members' logits, (batch, sum of logits)."""
-        return self.head(self.embed(logits))
-
-    def penalty(self) -> Tensor:
-        """Give what the loss adds for large kernels: `l2` times the sum of their squares."""
-        return self.l2 * torch.stack([p.square().sum() for p in self.dense.parameters() if p.ndim > 1]).sum()
+        super().__init__("timefreq", inputs, n_classes, hidden=hidden, dropout=dropout, l2=l2)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

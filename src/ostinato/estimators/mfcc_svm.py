@@ -1,12 +1,14 @@
 """MFCC-SVM: a support vector machine with a Gaussian kernel on summaries of frames.
 
-The field's usual baseline. Its scores are calibrated by Platt's sigmoid on
-decisions that an inner cross-validation made.
+The field's usual baseline. Its decisions are divided by one temperature, found on
+decisions that an inner cross-validation made, so that calibration changes no label:
+a sigmoid per class did, and cost up to nine points of accuracy on a hundred tracks.
 
 References
 ----------
 G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE
 Transactions on Speech and Audio Processing 10(5), 2002.
+C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017.
 """
 
 from typing import Any, Literal
@@ -44,7 +46,8 @@ def pipeline(
     Pipeline
     """
     machine = SVC(C=C, gamma=gamma, class_weight=class_weight, random_state=seed)
-    return Pipeline([("scale", StandardScaler()), ("svm", CalibratedClassifierCV(machine, cv=LEAST, ensemble=False))])
+    calibrated = CalibratedClassifierCV(machine, method="temperature", cv=LEAST, ensemble=False)
+    return Pipeline([("scale", StandardScaler()), ("svm", calibrated)])
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,6 @@
 """A candidate's figures: every metric with its interval, per class, and beside trivial baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -9,10 +9,11 @@ from sklearn.metrics import multilabel_confusion_matrix
 
 from ostinato.errors import DataError
 from ostinato.evaluation.judged import Judged
-from ostinato.metrics import _bootstrap, _shared, multi, single
+from ostinato.metrics import _bootstrap, _shared, embedding, multi, single
+from ostinato.metrics._probabilities import K
 from ostinato.scores import Kind, labels
 
-FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi}
+FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
 
 def family(kind: Kind) -> dict[str, _shared.Metric]:
@@ -74,6 +75,34 @@ def with_intervals(
             found[name] = {"value": value, "low": None, "high": None}
         else:
             found[name] = {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value))}
+    return found
+
+
+def mean_and_deviation(points: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, Any]]:
+    """Sum up figures of folds or of runs.
+
+    Parameters
+    ----------
+    points : sequence of mapping
+        Each as `points` gives it.
+
+    Returns
+    -------
+    dict of str to dict
+        ``{"mean", "deviation", "n"}`` of each figure that is defined twice at least;
+        the deviation is that of a sample (n - 1).
+
+    Examples
+    --------
+    >>> mean_and_deviation([{"accuracy": 0.5}, {"accuracy": 0.7}])["accuracy"]
+    {'mean': 0.6, 'deviation': 0.141421, 'n': 2}
+    """
+    found = {}
+    for name in points[0]:
+        values = [value for point in points if (value := point[name]) is not None]
+        if len(values) > 1:
+            mean, deviation = _number(float(np.mean(values))), _number(float(np.std(values, ddof=1)))
+            found[name] = {"mean": mean, "deviation": deviation, "n": len(values)}
     return found
 
 
@@ -155,8 +184,8 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
     Returns
     -------
     dict
-        ``classes_without_positives`` with their names and number (left out of
-        f1_macro and map_macro), and ``tracks_without_labels`` (left out of map_samples).
+        ``classes_without_positives`` with their names and number, and
+        ``tracks_without_labels``, each with the figures that leave them out.
     """
     n_positive = (rows.target > 0).sum(axis=0)
     empty = [c for c, n in zip(classes, n_positive, strict=True) if n == 0]
@@ -166,10 +195,12 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
         found["classes_without_positives"] = {
             "n": len(empty),
             "classes": empty,
-            "left_out_of": ["f1_macro", "map_macro"],
+            "left_out_of": ["f1_macro", "map_macro", "roc_auc_macro"],
         }
     if unlabelled:
-        found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["map_samples"]}
+        found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["cosine", "map_samples"]}
+    if kind == "single" and len(classes) <= K:
+        found["too_few_classes"] = {"n": len(classes), "left_out_of": [f"top_{K}"]}
     return found
 
 

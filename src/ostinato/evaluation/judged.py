@@ -38,6 +38,10 @@ class Judged:
     def __len__(self) -> int:
         return len(self.track_id)
 
+    def of(self, rows: np.ndarray) -> "Judged":
+        """Keep some rows."""
+        return Judged(**{name: values[rows] for name, values in vars(self).items()})
+
 
 def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, split: str) -> Judged:
     """Join predictions with labels and groups, and keep the evaluable tracks of one split.
@@ -58,13 +62,14 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
     Returns
     -------
     Judged
-        Sorted by track and fold.
+        Sorted by track and fold; a track without a prediction could not be
+        decoded and is left out.
 
     Raises
     ------
     DataError
-        If predictions are missing, have another number of classes, or hold a
-        test track twice.
+        If there is no prediction at all, or predictions have another number of
+        classes, or hold a test track twice.
     """
     wanted = splits[splits["split"] == split]
     if task.kind == "single":
@@ -73,11 +78,10 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
     if task.kind == "single":
         table = table[table[task.name].isin(task.classes)]
     table = table.merge(predictions[[*KEYS, "logits"]], on=KEYS, how="left").sort_values(["track_id", "fold"])
-    absent = table.loc[table["logits"].isna(), "track_id"]
-    if len(absent):
-        raise DataError(
-            f"predictions: {len(absent)} {split} tracks have none, such as {absent.iloc[0]!r}; run infer again"
-        )
+    absent = table["logits"].isna()
+    if len(table) and absent.all():
+        raise DataError(f"predictions: none of {len(table)} {split} tracks has one; run infer again")
+    table = table[~absent]
     twice = table.loc[table.duplicated("track_id"), "track_id"]
     if split == "test" and len(twice):
         raise DataError(f"splits: {twice.iloc[0]!r} is tested in two folds; run split again")

@@ -181,7 +181,7 @@ def _pairs(confusion: Sequence[Sequence[int]], classes: Sequence[str]) -> pd.Dat
 
 
 def _tasks(material: Material) -> list[str]:
-    return [t for t in COLUMNS if any(e.task == t for e in material.roster.values())]
+    return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in material.roster.values())]
 
 
 def _row(material: Material, entry: Entry) -> dict[str, Any]:

@@ -20,14 +20,16 @@ from typing import Any
 from ostinato import registry
 from ostinato.errors import ParamsError
 
+MODULE = "kind"
+
 
 def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> dict[str, Any]:
-    """Complete a kind's parameters by its defaults.
+    """Complete a kind's parameters by its defaults; ``kind`` among the departures names its module.
 
     Parameters
     ----------
     kind : str
-        The name of a module of this package.
+        What the cache calls it.
     departures : mapping
         What params.yaml says of the kind.
     sample_rate : int
@@ -48,7 +50,8 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     >>> parameters("mel", {"n_mels": 96}, 12000)["n_mels"]
     96
     """
-    signature = inspect.signature(registry.load(__name__, kind).compute)
+    signature = inspect.signature(registry.load(__name__, module(kind, departures)).compute)
+    departures = {k: v for k, v in departures.items() if k != MODULE}
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     if unknown := sorted(set(departures) - set(defaults)):
         raise ParamsError(
@@ -58,6 +61,17 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     if "sample_rate" in complete:
         complete["sample_rate"] = complete["sample_rate"] or sample_rate
     return complete
+
+
+def module(kind: str, departures: Mapping[str, Any]) -> str:
+    """Name the module that computes a kind: its own name, unless it is another one under a new name.
+
+    Examples
+    --------
+    >>> module("mel", {}), module("short", {"kind": "mel", "n_fft": 1024})
+    ('mel', 'mel')
+    """
+    return str(departures.get(MODULE, kind))
 
 
 def fingerprint(module: str) -> str:

@@ -1,23 +1,33 @@
-"""Mel bands on Slaney's scale (M. Slaney, "Auditory Toolbox", Technical Report 1998-010), each of unit area."""
+"""Mel bands, and cepstral coefficients of them.
+
+On Slaney's scale (M. Slaney, "Auditory Toolbox", Technical Report 1998-010) each
+band has unit area; on HTK's (S. Young et al., "The HTK Book", 2006) its weights
+sum to 1.
+"""
 
 from functools import lru_cache
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext, decibels, power_spectrogram
+from ostinato.features._shared import AudioContext, Pad, Window, decibels, power_spectrogram
+
+Scale: TypeAlias = Literal["slaney", "htk"]
 
 LINEAR_HZ = 200 / 3
 BREAK_HZ = 1000.0
 BREAK_MEL = BREAK_HZ / LINEAR_HZ
 LOG_STEP = np.log(6.4) / 27
+HTK_FACTOR = 2595.0
+HTK_HZ = 700.0
 GROUP = 16
 
 
 def mel_decibels(
     context: AudioContext, *, n_fft: int, hop_length: int, n_mels: int, f_min: float, f_max: float | None
 ) -> np.ndarray:
-    """Sum the power spectrogram over mel bands and give it in decibels.
+    """Give the power in mel bands on Slaney's scale in decibels.
 
     Parameters
     ----------
@@ -36,15 +46,67 @@ def mel_decibels(
     OstinatoError
         If the bands do not fit below half the sample rate.
     """
-    power = context.once(power_spectrogram, n_fft=n_fft, hop_length=hop_length)
+    return decibels(mel_power(context, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max))
+
+
+def mel_power(
+    context: AudioContext,
+    *,
+    n_fft: int,
+    hop_length: int,
+    n_mels: int,
+    f_min: float,
+    f_max: float | None,
+    scale: Scale = "slaney",
+    window: Window = "hann",
+    pad: Pad = "reflect",
+) -> np.ndarray:
+    """Sum the power spectrogram over mel bands.
+
+    Parameters
+    ----------
+    context : AudioContext
+    n_fft, hop_length, n_mels : int
+    f_min, f_max : float
+        In Hz; `f_max` None: half the sample rate.
+    scale : {"slaney", "htk"}
+    window : {"hann", "blackmanharris62"}
+    pad : {"reflect", "constant"}
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+
+    Raises
+    ------
+    OstinatoError
+        If the bands do not fit below half the sample rate.
+    """
+    power = context.once(power_spectrogram, n_fft=n_fft, hop_length=hop_length, window=window, pad=pad)
     mel = np.empty((len(power), n_mels), np.float32)
-    for bands, bins, weights in _groups(context.sample_rate, n_fft, n_mels, f_min, f_max):
+    for bands, bins, weights in _groups(context.sample_rate, n_fft, n_mels, f_min, f_max, scale):
         mel[:, bands] = power[:, bins] @ weights
-    return decibels(mel)
+    return mel
 
 
-def mel_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None) -> np.ndarray:
-    """Weigh the bins of a spectrum into triangular bands of unit area.
+@lru_cache(maxsize=8)
+def cosines(n_mels: int) -> np.ndarray:
+    """Give the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
+    angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mels))
+    matrix = np.cos(angle) * np.sqrt(2 / n_mels)
+    matrix[:, 0] /= np.sqrt(2)
+    return matrix.astype(np.float32)
+
+
+def mel_bank(
+    sample_rate: int,
+    n_fft: int,
+    n_mels: int,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    scale: Scale = "slaney",
+) -> np.ndarray:
+    """Weigh the bins of a spectrum into triangular bands.
 
     Parameters
     ----------
@@ -53,10 +115,12 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float = 0.0, f_ma
     n_fft, n_mels : int
     f_min, f_max : float
         In Hz; `f_max` None: half the sample rate.
+    scale : {"slaney", "htk"}
 
     Returns
     -------
     np.ndarray [shape=(n_mels, 1 + n_fft // 2), dtype=float32]
+        Of unit area over Hz, or of sum 1 on HTK's scale.
 
     Raises
     ------
@@ -68,20 +132,29 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int, f_min: float = 0.0, f_ma
         raise ParamsError(
             f"mel bands from {f_min} to {f_max} Hz do not fit below half of {sample_rate} Hz; lower f_max or f_min"
         )
-    edges = _hz(np.linspace(_mel(f_min), _mel(f_max), n_mels + 2))
+    edges = _edges(f_min, f_max, n_mels, scale)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
     rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
     falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
-    area = 2 / (edges[2:] - edges[:-2])
-    return (np.clip(np.minimum(rising, falling), 0, None) * area[:, None]).astype(np.float32)
+    bank = np.clip(np.minimum(rising, falling), 0, None)
+    size = bank.sum(axis=1) if scale == "htk" else (edges[2:] - edges[:-2]) / 2
+    return (bank / np.where(size > 0, size, 1)[:, None]).astype(np.float32)
+
+
+def _edges(f_min: float, f_max: float, n_mels: int, scale: Scale) -> np.ndarray:
+    """Give the corners of the bands in Hz, shape (n_mels + 2,)."""
+    if scale == "slaney":
+        return _hz(np.linspace(_mel(f_min), _mel(f_max), n_mels + 2))
+    low, high = (HTK_FACTOR * np.log10(1 + f / HTK_HZ) for f in (f_min, f_max))
+    return HTK_HZ * (10 ** (np.linspace(low, high, n_mels + 2) / HTK_FACTOR) - 1)
 
 
 @lru_cache(maxsize=16)
 def _groups(
-    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float | None
+    sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float | None, scale: Scale
 ) -> list[tuple[slice, slice, np.ndarray]]:
     """Cut the bank into blocks of neighbouring bands and the few bins that they weigh."""
-    bank = mel_bank(sample_rate, n_fft, n_mels, f_min, f_max)
+    bank = mel_bank(sample_rate, n_fft, n_mels, f_min, f_max, scale)
     groups = []
     for start in range(0, n_mels, GROUP):
         bands = slice(start, min(start + GROUP, n_mels))

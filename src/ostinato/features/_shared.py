@@ -1,13 +1,14 @@
 """What kinds of audio share: one decode, one STFT, the decibel scale.
 
 The recipe is librosa's (McFee et al., "librosa: Audio and music signal analysis
-in Python", 2015) with centred, reflected frames and a Hann window, in single
-precision throughout.
+in Python", 2015) with centred frames and, where a kind says nothing else, reflected
+ends and a Hann window; in single precision throughout.
 """
 
+import inspect
 from collections.abc import Callable, Hashable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import scipy.fft
@@ -15,7 +16,12 @@ import soxr
 
 from ostinato.errors import DataError
 
+Window: TypeAlias = Literal["hann", "blackmanharris62"]
+Pad: TypeAlias = Literal["reflect", "constant"]
+
 BLOCK = 32
+BLACKMAN_HARRIS = (0.44959, -0.49364, 0.05677)
+"""Three terms, side lobes at -62 dB (F. J. Harris, "On the use of windows for harmonic analysis", 1978)."""
 AMIN = 1e-10
 TOP_DB = 80.0
 
@@ -64,12 +70,19 @@ class AudioContext:
         ----------
         function : callable
         **parameters
-            Its keyword arguments.
+            Its keyword arguments; those left out count as its defaults.
         """
-        key = (function, *sorted(parameters.items()))
+        key = (function, *sorted((_defaults(function) | parameters).items()))
         if key not in self._known:
             self._known[key] = function(self, **parameters)
         return self._known[key]
+
+
+@lru_cache(maxsize=64)
+def _defaults(function: Callable[..., Any]) -> dict[str, Hashable]:
+    """Give the keyword defaults of a function."""
+    given = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in given if p.default is not p.empty}
 
 
 def _resampled(context: AudioContext, *, sample_rate: int) -> AudioContext:
@@ -78,8 +91,8 @@ def _resampled(context: AudioContext, *, sample_rate: int) -> AudioContext:
     return AudioContext(y if y.size else context.y[:1], sample_rate)
 
 
-def framed(y: np.ndarray, length: int, hop_length: int) -> np.ndarray:
-    """Cut a signal into frames centred at multiples of the hop; the ends are reflected.
+def framed(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> np.ndarray:
+    """Cut a signal into frames centred at multiples of the hop.
 
     Parameters
     ----------
@@ -87,6 +100,8 @@ def framed(y: np.ndarray, length: int, hop_length: int) -> np.ndarray:
     length : int
         Samples of a frame, even.
     hop_length : int
+    pad : {"reflect", "constant"}
+        What stands beyond the ends: the signal in a mirror, or silence.
 
     Returns
     -------
@@ -100,7 +115,7 @@ def framed(y: np.ndarray, length: int, hop_length: int) -> np.ndarray:
            [0, 1, 2, 3],
            [2, 3, 4, 3]])
     """
-    padded = np.pad(y, length // 2, mode="reflect")
+    padded = np.pad(y, length // 2, mode=pad)
     return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop_length]
 
 
@@ -119,7 +134,30 @@ def hann(length: int) -> np.ndarray:
     return (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(length) / length)).astype(np.float32)
 
 
-def power_spectrogram(context: AudioContext, *, n_fft: int, hop_length: int) -> np.ndarray:
+@lru_cache(maxsize=16)
+def blackman_harris(length: int) -> np.ndarray:
+    """Give a periodic Blackman-Harris window of three terms, scaled so that a sine's peak is its amplitude.
+
+    Parameters
+    ----------
+    length : int
+
+    Returns
+    -------
+    np.ndarray [shape=(length,), dtype=float32]
+        Its sum is 2, as Essentia has it.
+    """
+    angle = 2 * np.pi * np.arange(length) / length
+    window = sum(a * np.cos(k * angle) for k, a in enumerate(BLACKMAN_HARRIS))
+    return np.asarray(window * 2 / np.sum(window), np.float32)
+
+
+WINDOWS: dict[str, Callable[[int], np.ndarray]] = {"hann": hann, "blackmanharris62": blackman_harris}
+
+
+def power_spectrogram(
+    context: AudioContext, *, n_fft: int, hop_length: int, window: Window = "hann", pad: Pad = "reflect"
+) -> np.ndarray:
     """Square the magnitude of the short-time Fourier transform.
 
     Parameters
@@ -128,15 +166,17 @@ def power_spectrogram(context: AudioContext, *, n_fft: int, hop_length: int) -> 
     n_fft : int
         Samples of a frame and of its window.
     hop_length : int
+    window : {"hann", "blackmanharris62"}
+    pad : {"reflect", "constant"}
 
     Returns
     -------
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
     """
-    frames = framed(context.y, n_fft, hop_length)
+    frames, shape = framed(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
     power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
     for start in range(0, len(frames), BLOCK):
-        windowed = frames[start : start + BLOCK] * hann(n_fft)
+        windowed = frames[start : start + BLOCK] * shape
         spectrum = scipy.fft.rfft(windowed, axis=-1, overwrite_x=True)
         part = power[start : start + BLOCK]
         np.square(spectrum.real, out=part)

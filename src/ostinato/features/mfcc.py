@@ -1,10 +1,8 @@
 """Cepstral coefficients of the mel spectrogram in decibels (orthonormal DCT-II), the first dropped."""
 
-from functools import lru_cache
-
 import numpy as np
 
-from ostinato.features._mel import mel_decibels
+from ostinato.features._mel import cosines, mel_decibels
 from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
@@ -46,13 +44,4 @@ def compute(
     mel = context.at(sample_rate).once(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
-    return mel @ _cosines(n_mels)[:, n_dropped:n_mfcc]
-
-
-@lru_cache(maxsize=8)
-def _cosines(n_mels: int) -> np.ndarray:
-    """Give the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
-    angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mels))
-    matrix = np.cos(angle) * np.sqrt(2 / n_mels)
-    matrix[:, 0] /= np.sqrt(2)
-    return matrix.astype(np.float32)
+    return mel @ cosines(n_mels)[:, n_dropped:n_mfcc]

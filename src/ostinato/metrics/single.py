@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ostinato.metrics import _resampled, _shared
+from ostinato.metrics import _probabilities, _resampled, _shared
 from ostinato.metrics._shared import Metric
 from ostinato.scores import EPSILON
 
@@ -36,5 +36,6 @@ def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray
 
 METRICS: dict[str, Metric] = {
     **_shared.METRICS,
+    **_probabilities.SINGLE,
     "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
 }

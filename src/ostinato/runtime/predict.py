@@ -1,39 +1,73 @@
-"""What the released models say of files and folders."""
+"""What the released models say of files and folders: in parallel, resumable, one bad file passed over."""
 
-import json
+import csv
 import sys
+from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TextIO
 
 from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
+from ostinato.files import replacing
+from ostinato.runtime.answers import Answer, answers, doubt
+from ostinato.runtime.formats import Format, Text
 from ostinato.runtime.session import Released
 
-Answer = dict[str, Any]
+AHEAD = 2
+TEXT = Text()
 
 
-def predict(targets: Sequence[Path], models: Sequence[Released]) -> Iterator[Answer]:
-    """Ask models about each file, decoding it once.
+def predict(
+    targets: Sequence[Path],
+    models: Sequence[Released],
+    *,
+    over_time: bool = False,
+    workers: int = 1,
+    passed: frozenset[str] = frozenset(),
+) -> Iterator[Answer]:
+    """Ask models about each file, decoding it once; the order does not depend on the workers.
 
     Parameters
     ----------
     targets : sequence of Path
         Files, and folders that are searched for audio.
     models : sequence of Released
+    over_time : bool
+        Say what each stretch of a track scores, too.
+    workers : int
+        Files under way at once.
+    passed : frozenset of str
+        Paths that are passed over.
 
     Yields
     ------
     dict
-        ``{"path", "task", "model", "label", "scores"}`` per file and model, or
-        ``{"path", "error"}``: a file that cannot be read does not end the run.
+        As `ostinato.runtime.answers.answers`, or ``{"path", "error"}``: a file
+        that cannot be read does not end the run.
     """
-    for path, error in tqdm(list(found(targets)), unit="file", disable=None, leave=False):
-        if error:
-            yield {"path": str(path), "error": error}
-        else:
-            yield from _answers(path, models)
+    ask = partial(_answers, models=models, over_time=over_time)
+    everything = [(path, error) for path, error in found(targets) if str(path) not in passed]
+    shown = tqdm(everything, unit="file", disable=None, leave=False)
+    if workers == 1:
+        for path, error in shown:
+            yield from ask(path, error)
+        return
+    with ThreadPoolExecutor(workers) as pool:
+        under_way: deque[Future[list[Answer]]] = deque()
+        try:
+            for path, error in shown:
+                under_way.append(pool.submit(ask, path, error))
+                if len(under_way) >= AHEAD * workers:
+                    yield from under_way.popleft().result()
+            while under_way:
+                yield from under_way.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
@@ -99,8 +133,11 @@ def run(
     released: Path,
     *,
     task: str | None = None,
-    as_json: bool = False,
-    out: TextIO | None = None,
+    form: Format = TEXT,
+    over_time: bool = False,
+    workers: int = 1,
+    out: TextIO | Path | None = None,
+    review: Path | None = None,
     err: TextIO | None = None,
 ) -> int:
     """Print what the released models say.
@@ -113,58 +150,95 @@ def run(
         models/released.
     task : str, optional
         See `chosen`.
-    as_json : bool
-        One object a line, instead of text.
-    out, err : file
-        Default: standard output and error.
+    form : Format
+    over_time : bool
+    workers : int
+        Files under way at once.
+    out : file or Path, optional
+        A path is added to: what it answers already is not asked again. Default: standard output.
+    review : Path, optional
+        Where to list the files by doubt, to be corrected and read as a table of the folder.
+    err : file, optional
+        Default: standard error.
 
     Returns
     -------
     int
         Exit status: 1 if any file failed.
     """
-    out, err = out or sys.stdout, err or sys.stderr
-    models = [Released(folder) for folder in chosen(released, task)]
+    err = err or sys.stderr
+    models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
     for model in models:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
-    failed = False
-    for answer in predict(targets, models):
-        failed |= "error" in answer
-        if as_json:
-            print(json.dumps(answer, ensure_ascii=False), file=out, flush=True)
-        else:
-            print(_text(answer), file=err if "error" in answer else out, flush=True)
+    passed = _settled(out, form, {m.task for m in models}) if isinstance(out, Path) else frozenset()
+    failed, doubtful = False, []
+    with _opened(out, form) as file:
+        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed):
+            wrong = "error" in answer
+            failed |= wrong
+            for line in form.lines(answer):
+                print(line, file=err if wrong and form is TEXT else file, flush=True)
+            if review is not None and not wrong:
+                doubtful.append((doubt(answer), answer))
+    if review is not None:
+        _review(review, targets, doubtful)
     return int(failed)
 
 
-def _answers(path: Path, models: Sequence[Released]) -> list[Answer]:
+def _answers(path: Path, error: str | None, models: Sequence[Released], over_time: bool) -> list[Answer]:
     """Decode a file and ask every model; one failure fails the file."""
-    from ostinato import audio
-    from ostinato.features._shared import AudioContext
-
+    if error:
+        return [{"path": str(path), "error": error}]
     try:
-        context = AudioContext(*audio.load(path))
-        return [_answer(path, model, context) for model in models]
-    except OstinatoError as error:
-        return [{"path": str(path), "error": str(error).removeprefix(f"{path}: ")}]
+        return answers(path, models, over_time=over_time)
+    except OstinatoError as failure:
+        return [{"path": str(path), "error": str(failure).removeprefix(f"{path}: ")}]
 
 
-def _answer(path: Path, model: Released, context: Any) -> Answer:
-    track_scores = model.scores(context)
-    return {
-        "path": str(path),
-        "task": model.task,
-        "model": model.name,
-        "label": model.label(track_scores),
-        "scores": {c: round(float(s), 6) for c, s in zip(model.classes, track_scores, strict=True)},
-    }
+def _settled(out: Path, form: Format, tasks: set[str]) -> frozenset[str]:
+    """Keep of a file the lines of the paths that every task answered, and name those paths."""
+    if not out.exists():
+        return frozenset()
+    whole = out.read_text(encoding="utf-8").rpartition("\n")[0].split("\n")
+    answered = [(line, form.answered(line)) for line in whole if line and line != form.header]
+    tasks_of: dict[str, set[str]] = {}
+    for _, said in answered:
+        if said:
+            tasks_of.setdefault(said[0], set()).add(said[1])
+    done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
+    kept = [line for line, said in answered if said and said[0] in done]
+    with replacing(out) as partial_file:
+        partial_file.write_text("".join(f"{line}\n" for line in ([form.header] if form.header else []) + kept))
+    return done
 
 
-def _text(answer: Answer) -> str:
-    """Put an answer on one line: the label and the three best scores."""
-    if "error" in answer:
-        return f"{answer['path']}: {answer['error']}"
-    best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
-    label = answer["label"] if isinstance(answer["label"], str) else ", ".join(answer["label"]) or "-"
-    return f"{answer['path']}: {label} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+def _opened(out: TextIO | Path | None, form: Format) -> AbstractContextManager[TextIO]:
+    """Open where lines go to; a table begins with its header."""
+    if not isinstance(out, Path):
+        file = out or sys.stdout
+        if form.header:
+            print(form.header, file=file)
+        return nullcontext(file)
+    begun = out.exists()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    opened = open(out, "a", encoding="utf-8")  # noqa: SIM115 (the caller's `with` closes it)
+    if form.header and not begun:
+        print(form.header, file=opened)
+    return opened
+
+
+def _review(path: Path, targets: Sequence[Path], doubtful: list[tuple[float, Answer]]) -> None:
+    """List files by doubt, the most doubtful first, as a table that `dataset: {name: folder, table: ...}` reads."""
+    roots = [t for t in targets if t.is_dir()]
+    rows: dict[str, dict[str, object]] = {}
+    for much, answer in sorted(doubtful, key=lambda pair: -pair[0]):
+        root = next((r for r in roots if Path(answer["path"]).is_relative_to(r)), None)
+        name = str(Path(answer["path"]).relative_to(root) if root else answer["path"])
+        label = answer["label"] if isinstance(answer["label"], str) else ";".join(answer["label"])
+        rows.setdefault(name, {"path": name, "doubt": round(much, 4)})[answer["task"]] = label
+    columns = ["path", "doubt", *sorted({k for row in rows.values() for k in row} - {"path", "doubt"})]
+    with replacing(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows.values())

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato import registry
+from ostinato import features, registry
 from ostinato.chunks import normalise, starts, take
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
@@ -16,6 +16,7 @@ from ostinato.scores import Kind, pool, scores
 
 BATCH = 32
 RUNS = 30
+UNSURE_BELOW = 0.5
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Input:
         Of the training set.
     summary : bool
         Statistics over the track instead of chunks.
+    source : str
+        What of a track it is computed from.
     """
 
     feature: str
@@ -46,6 +49,7 @@ class Input:
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
     summary: bool = False
+    source: str = "audio"
 
     @classmethod
     def of(cls, description: Mapping[str, Any]) -> "Input":
@@ -53,8 +57,16 @@ class Input:
         fitted: dict[str, Any] = {
             k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
         }
-        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary")
+        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
         return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+
+    @property
+    def frame_seconds(self) -> float | None:
+        """Time from one frame to the next; None if the feature has no frames in time."""
+        if "sample_rate" not in self.parameters:
+            return None
+        given = features.parameters(self.feature, self.parameters, self.parameters["sample_rate"])
+        return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
 
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.
@@ -66,16 +78,29 @@ class Input:
         Returns
         -------
         np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+
+        Raises
+        ------
+        OstinatoError
+            If it is computed from something else than audio.
         """
+        if self.source != "audio":
+            raise OstinatoError(f"the released model reads {self.feature}, which a file of audio does not hold")
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
-    def batch(self, rows: np.ndarray) -> np.ndarray:
+    def n_chunks(self, rows: np.ndarray) -> int:
+        """Count the chunks that cover a track."""
+        return len(starts(len(rows), self.chunk_frames or len(rows)))
+
+    def batch(self, rows: np.ndarray, n_chunks: int | None = None) -> np.ndarray:
         """Make the network's input of a track's feature.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        n_chunks : int, optional
+            Where another input of the same network needs more.
 
         Returns
         -------
@@ -89,10 +114,34 @@ class Input:
         if self.normalise == "track":
             rows = normalise(rows.T, "track").T
         length = self.chunk_frames or len(rows)
-        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length)])
+        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length, n_chunks)])
         return (
             cut if self.normalise == "track" else normalise(cut, self.normalise, self.mean, self.std).astype(np.float32)
         )
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What a released model makes of one track.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n_classes,), dtype=float64]
+    embedding : np.ndarray [shape=(width,), dtype=float32]
+        The network's last hidden layer, its mean over chunks.
+    chunk_scores : np.ndarray [shape=(n_chunks, n_classes), dtype=float64], optional
+        Of each stretch of the track; None if the network hears the track as a whole.
+    starts : np.ndarray [shape=(n_chunks,), dtype=float64], optional
+        When each stretch begins, in seconds.
+    chunk_seconds : float, optional
+        How long a stretch is.
+    """
+
+    scores: np.ndarray
+    embedding: np.ndarray
+    chunk_scores: np.ndarray | None = None
+    starts: np.ndarray | None = None
+    chunk_seconds: float | None = None
 
 
 class Released:
@@ -120,6 +169,7 @@ class Released:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
+        self.about: dict[str, Any] = about
         try:
             self.name, self.task, self.level = str(about["name"]), str(about["task"]), str(about["level"])
             self.kind: Kind = about["kind"]
@@ -127,6 +177,8 @@ class Released:
             self.embedded = bool(about["dataset"]["embedded"])
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
+            self.temperature = float(about.get("temperature", 1.0))
+            self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
             )
@@ -146,8 +198,40 @@ class Released:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
 
+    def rows(self, context: Any) -> dict[str, np.ndarray]:
+        """Compute every input's feature of a track.
+
+        Parameters
+        ----------
+        context : AudioContext
+
+        Returns
+        -------
+        dict of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+        """
+        return {name: i.rows(context) for name, i in self.inputs.items()}
+
+    def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+
+        Parameters
+        ----------
+        rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
+            As `rows` gives, or read from the cache.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+        """
+        heard = self._heard(rows)
+        return heard.scores if self.kind == "embedding" else heard.embedding
+
     def scores(self, context: Any) -> np.ndarray:
-        """Score one track.
+        """Score one track; see `hear`."""
+        return self.hear(context).scores
+
+    def hear(self, context: Any) -> Heard:
+        """Score one track and say where it lies among others.
 
         Parameters
         ----------
@@ -156,16 +240,9 @@ class Released:
 
         Returns
         -------
-        np.ndarray [shape=(n_classes,), dtype=float64]
+        Heard
         """
-        feeds = {name: i.batch(i.rows(context)) for name, i in self.inputs.items()}
-        if self.level == "track":
-            return scores(self._run(feeds)[0], self.kind)
-        lengths = {len(feed) for feed in feeds.values()}
-        if len(lengths) != 1:
-            raise OstinatoError(f"{self.name}: its inputs cut a track into {sorted(lengths)} chunks; they must agree")
-        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, lengths.pop(), BATCH)]
-        return scores(pool(np.concatenate(parts), self.kind), self.kind)
+        return self._heard(self.rows(context))
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -173,19 +250,48 @@ class Released:
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
-    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(self.session.run(["logits"], dict(feeds))[0])
+    def unsure(self, track_scores: np.ndarray) -> bool:
+        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        if self.kind == "single":
+            return bool(track_scores.max() < self.unsure_below)
+        return not (track_scores >= self.thresholds).any()
+
+    def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
+        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
+        if self.level == "track":
+            logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
+            return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
+        most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
+        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
+        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
+        logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
+        name, first = next(iter(self.inputs.items()))
+        length = first.chunk_frames or len(rows[name])
+        frame = first.frame_seconds if first.n_chunks(rows[name]) == most else None
+        return Heard(
+            scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
+            embedding=embedding.mean(axis=0),
+            chunk_scores=scores(logits / self.temperature, self.kind),
+            starts=None if frame is None else starts(len(rows[name]), length) * frame,
+            chunk_seconds=None if frame is None else length * frame,
+        )
+
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Give logits and embedding of each chunk."""
+        return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
 
     def example(self) -> dict[str, np.ndarray]:
         """Give one chunk of noise for each input."""
         rng = np.random.default_rng(0)
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
-        return {
-            name: rng.standard_normal(
-                (1, shapes[name][1]) if i.summary else (1, i.channels, i.bins, i.chunk_frames or 128), np.float32
-            )
-            for name, i in self.inputs.items()
-        }
+
+        def draw(name: str, given: Input) -> np.ndarray:
+            if given.source == "lyrics":
+                return rng.integers(0, given.bins, (1, given.chunk_frames or 1))
+            chunk = (1, given.channels, given.bins, given.chunk_frames or 128)
+            return rng.standard_normal((1, shapes[name][1]) if given.summary else chunk, np.float32)
+
+        return {name: draw(name, given) for name, given in self.inputs.items()}
 
 
 def latency_ratio(new: Path, old: Path) -> float:

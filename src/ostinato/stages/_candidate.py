@@ -1,7 +1,8 @@
 """What tune, train, member and infer share: opening a candidate's inputs, or saying why it has none."""
 
+import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,20 @@ import pandas as pd
 
 from ostinato.errors import DataError
 from ostinato.files import read_json
+from ostinato.params import parts
 from ostinato.paths import Paths
-from ostinato.store import Store
-from ostinato.task import Task
+from ostinato.store import Store, lacking
+from ostinato.task import COLUMNS, Task
 from ostinato.training.artefact import Fold, Input
+from ostinato.training.inputs import described, opened
 from ostinato.training.logits import member_sources, read_member
 from ostinato.training.settings import Settings, fingerprint
-from ostinato.training.sources import Features, Source
+from ostinato.training.sources import Features, Joined, Kind, Source
 from ostinato.training.tables import Labelled, labelled
 
 META = "meta.json"
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,20 @@ class Opened:
 
 def lacks(paths: Paths, settings: Settings) -> str | None:
     """Say what the dataset lacks for a candidate, if it lacks anything."""
-    classes = read_json(paths.classes).get(settings.task) or []
+    if COLUMNS.get(settings.task) == "embedding":
+        if settings.fitter != "lightning":
+            return f"{settings.task} is learned by single networks only"
+        about = read_json(paths.target(settings.task) / "about.json")
+        if "skipped" in about:
+            return str(about["skipped"])
+    classes = _classes(paths, settings.task)
     least = 2 if settings.task == "genre" else 1
     if len(classes) < least:
         return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {least} are needed"
     if settings.feature is not None and not (paths.feature(settings.feature) / META).exists():
         return f"the dataset has no feature {settings.feature}"
+    if settings.feature is not None and (reason := lacking(paths.feature(settings.feature))):
+        return reason
     for member in settings.members:
         _, about = read_member(paths.members(settings.name) / f"{member}.parquet")
         if "skipped" in about:
@@ -60,26 +73,67 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
 def open_candidate(paths: Paths, settings: Settings) -> Opened:
     """Read a candidate's labels, splits and inputs.
 
+    Tracks that were never cached, since they could not be decoded, are passed over.
+
     Raises
     ------
     DataError
-        If tracks are absent from the cache, or a member of a stack has another task.
+        If no track is left, or a member of a stack has another task.
     """
-    task = Task(settings.task, tuple(read_json(paths.classes)[settings.task]))
-    joined = labelled(task, pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits))
+    task = Task(settings.task, tuple(_classes(paths, settings.task)))
+    splits = pd.read_parquet(paths.splits)
+    kept = splits[present(splits["track_id"], *_held(paths, settings))]
+    joined = labelled(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
-    parts = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
+    placed = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
         sources, inputs, files = _stacked(paths, settings, joined)
     else:
         sources, inputs, files = _plain(paths, settings, joined)
-    return Opened(joined, sources, inputs, (tables, parts, *files))
+    return Opened(joined, sources, inputs, (tables, placed, *files))
 
 
-def features(paths: Paths, described: Input, track_ids: list[str]) -> Features:
-    """Open the cache as an artefact's input describes it."""
-    store = Store(paths.feature(described.feature))
-    return Features.of(described.feature, store, track_ids, described.chunk_frames or 1, described.normalise)
+def tracks_of(paths: Paths, task: str) -> pd.DataFrame:
+    """Read the tracks, with the vectors of their artists where these are what a task learns."""
+    tracks = pd.read_parquet(paths.tracks)
+    if COLUMNS.get(task) != "embedding":
+        return tracks
+    artists = pd.read_parquet(paths.target(task) / "artists.parquet", columns=["artist", "vector"])
+    vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
+    tracks[task] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
+    return tracks
+
+
+def _classes(paths: Paths, task: str) -> list[str]:
+    """List the classes of a task, or number the coordinates of a space."""
+    if COLUMNS.get(task) == "embedding":
+        return [str(i) for i in range(read_json(paths.target(task) / "about.json")["dimension"])]
+    return read_json(paths.classes).get(task) or []
+
+
+def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
+    """Say which tracks all of these hold; name those that are passed over.
+
+    Parameters
+    ----------
+    track_ids : Series of str
+    *held : container of str
+        Such as the cache of each kind that a candidate reads.
+
+    Returns
+    -------
+    Series of bool
+    """
+    here = track_ids.map(lambda track_id: all(track_id in holder for holder in held)).astype(bool)
+    absent = track_ids[~here].unique()
+    if len(absent):
+        log.warning("%d tracks are not in the cache and are passed over, such as %r", len(absent), absent[0])
+    return here
+
+
+def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> Kind | Joined:
+    """Open the cache as an artefact's inputs describe it."""
+    return opened({kind: Store(paths.feature(kind)) for kind in inputs}, inputs, track_ids)
 
 
 def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
@@ -104,26 +158,28 @@ def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tup
     return folder, done
 
 
+def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
+    """Open what a candidate reads, to ask which tracks it holds."""
+    if settings.feature is not None:
+        return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
+    files = [paths.members(settings.name) / f"{member}.parquet" for member in settings.members]
+    return [set(read_member(file)[0]["track_id"]) for file in files]
+
+
 def _plain(
     paths: Paths, settings: Settings, joined: Labelled
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
-    kind = settings.feature or ""
-    folder = paths.feature(kind)
-    store = Store(folder)
+    kinds = parts(settings.feature or "")
+    stores = {kind: Store(paths.feature(kind)) for kind in kinds}
+    files = tuple(paths.feature(kind) / name for kind in kinds for name in (META, "index.parquet"))
     if settings.fitter == "sklearn":
-        described = Input(feature=kind, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)
-        return {}, {kind: described}, (folder / META, folder / "index.parquet")
-    train = settings.train
-    described = Input(
-        feature=kind,
-        parameters=store.meta["parameters"],
-        bins=store.tail[0],
-        normalise=train.normalise,
-        chunk_frames=train.chunk_frames,
-    )
-    source = features(paths, described, list(joined.track_ids))
+        ((kind, store),) = stores.items()
+        made = {"feature": store.meta.get("module", kind), "parameters": store.meta["parameters"]}
+        return {}, {kind: Input(**made, bins=store.tail[0], summary=True)}, files
+    inputs = described(stores, settings.train)
+    source = opened(stores, inputs, list(joined.track_ids), settings.train.subsample)
     everywhere: dict[Fold, Source] = dict.fromkeys([*joined.folds, "final"], source)
-    return everywhere, {kind: described}, (folder / META, folder / "index.parquet")
+    return everywhere, inputs, files
 
 
 def _stacked(
@@ -140,6 +196,13 @@ def _stacked(
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
-    inputs = {member: Input.model_validate(next(iter(about["inputs"].values()))) for member, (_, about) in read.items()}
+    inputs = {member: _read_by(member, about["inputs"]) for member, (_, about) in read.items()}
     sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined))
     return sources, inputs, files
+
+
+def _read_by(member: str, inputs: Mapping[str, Any]) -> Input:
+    """Take the only input of a stack's member."""
+    if len(inputs) > 1:
+        raise DataError(f"the member {member} reads {', '.join(inputs)}; members of a stack read one feature each")
+    return Input.model_validate(next(iter(inputs.values())))

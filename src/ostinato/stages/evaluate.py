@@ -2,15 +2,17 @@
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import figures
+from ostinato.evaluation import calibration, embedded, figures
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
+from ostinato.params import JOIN
 from ostinato.paths import Paths
-from ostinato.task import Task
+from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")
@@ -25,6 +27,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         write_json(paths.metrics(name), {"skipped": read_json(skipped)["skipped"]})
         return
     artefact, classes = read_json(paths.checkpoints(name) / "artefact.json"), read_json(paths.classes)
+    if COLUMNS[artefact["task"]] == "embedding":
+        write_json(paths.metrics(name), _about(artefact) | _embedding(paths, params, name, artefact["task"], classes))
+        return
     task = Task(artefact["task"], tuple(classes[artefact["task"]]))
     if len(task.classes) < 2:
         raise DataError(
@@ -35,7 +40,10 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
+    if artefact["fitter"] == "sklearn":  # it has learnt from the validation tracks too
+        validation = validation.of(np.zeros(len(validation), bool))
     found = _figures(validation, test, task, params)
+    found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
         baseline: _intervals(rows, task, params)
         for baseline, rows in figures.baselines(test, class_shares(splits, tracks, task), task.kind).items()
@@ -46,12 +54,27 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     write_json(paths.metrics(name), _about(artefact) | found)
 
 
+def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[str, Any]) -> dict[str, Any]:
+    """Judge predicted directions: by those of the artists, and by whom they bring near."""
+    columns = ["track_id", "artist", "genre", "tags"]
+    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    rows = predictions.merge(pd.read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
+    found = embedded.figures(
+        rows.reset_index(drop=True),
+        pd.read_parquet(paths.target(task) / "artists.parquet"),
+        n_resamples=params.evaluate.bootstrap,
+        level=params.evaluate.level,
+        seed=params.seed,
+    )
+    return found | {"split": {"name": classes["name"], "hash": classes["hash"], **found["split"]}}
+
+
 def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[str, Any]:
     """Compute what rests on the candidate's own scores."""
     threshold = params.evaluate.threshold
     found = {
         "test": _intervals(test, task, params),
-        "validation": figures.points(validation, task.kind, threshold),
+        "validation": figures.points(validation, task.kind, threshold) if len(validation) else {},
         "per_class": figures.per_class(test, task.classes, task.kind, threshold),
         "confusion": figures.confusion(test, task.kind, threshold),
         "undefined": figures.undefined(test, task.classes, task.kind),
@@ -60,7 +83,24 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
         found["test_tuned"] = figures.points(test, task.kind, tuned)
+    if calibrated := calibration.calibrate(validation, test, task.kind):
+        found["calibration"] = calibrated
     return found
+
+
+def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
+    """Say how figures differ from fold to fold and from run to run, where there are several."""
+    splits, tracks, task = about
+    found = {}
+    if len(numbers := sorted(set(test.fold.tolist()))) > 1:
+        found["folds"] = [figures.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
+    file = paths.predictions(name) / "runs.parquet"
+    if file.exists():
+        runs = pd.read_parquet(file).groupby("run")
+        found["runs"] = [
+            figures.points(judged(run, splits, tracks, task, "test"), task.kind, threshold) for _, run in runs
+        ]
+    return {what: figures.mean_and_deviation(points) for what, points in found.items()}
 
 
 def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
@@ -76,24 +116,33 @@ def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, flo
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:
     """Say what was judged; a stack names the features of all its members."""
+    inputs = artefact["inputs"]
+    of_members = JOIN.join(sorted({given["feature"] for given in inputs.values()}))
     return {
         "task": artefact["task"],
         "architecture": artefact["architecture"],
-        "feature": "+".join(sorted({i["feature"] for i in artefact["inputs"].values()})),
+        "feature": of_members if artefact.get("members") else JOIN.join(artefact.get("reads") or inputs),
         "n_parameters": artefact.get("n_parameters"),
     }
 
 
 def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged) -> dict[str, Any]:
-    """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong."""
+    """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong.
+
+    `n_absent` counts test tracks that could not be decoded, so that nothing scored them.
+    """
     once = splits.drop_duplicates("track_id").merge(tracks[["track_id", task.name]], on="track_id")
     if task.kind == "single":
         once = once[once[task.name].isin(task.classes)]
+    tested = splits[(splits["split"] == "test") & splits["track_id"].isin(once["track_id"])]
+    if task.kind == "single":
+        tested = tested[tested["evaluable"].astype(bool)]
     n_tracks, n_evaluable = len(once), int(once["evaluable"].sum()) if task.kind == "single" else len(once)
     return {
         "n_tracks": n_tracks,
         "n_evaluable": n_evaluable,
         "n_test": len(test),
+        "n_absent": len(tested) - len(test),
         "n_groups": len(set(test.group.tolist())),
         "ceiling": round(n_evaluable / n_tracks, 6),
     }

@@ -1,4 +1,4 @@
-"""export: a candidate's final weights -> models/onnx/<candidate>, the network itself only if the gate accepted it."""
+"""export: a candidate's final weights -> models/onnx/<candidate>, the files themselves only if the gate accepted it."""
 
 import hashlib
 import importlib.util
@@ -6,22 +6,27 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 
-from ostinato import export, registry
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
+from ostinato.runtime.session import Released
+from ostinato.scores import Kind, logits, scores
 from ostinato.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
+BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".words"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
-    "lightning": ("ostinato.architectures._blocks", "ostinato.chunks"),
-    "stacked": ("ostinato.architectures._blocks", "ostinato.chunks", "ostinato.stack"),
+    "lightning": (*BLOCKS, "ostinato.chunks"),
+    "stacked": (*BLOCKS, "ostinato.chunks", "ostinato.stack"),
 }
 
 
@@ -60,28 +65,42 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
     with replacing(folder / "network.onnx") as partial:
         partial.write_bytes(content)
     write_json(folder / "model.json", metadata)
-    return result
+    return result | {"tagger": _tagger(folder, params.export, content, metadata)}
+
+
+def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write tagger.onnx if features can be put into a graph and it agrees with `ostinato predict`."""
+    if reason := tagger.obstacle(metadata, rules.opset):
+        return {"skipped": reason}
+    content = graphs.annotate(tagger.convert(onnx.load_from_string(network), metadata), tagger.describe(metadata))
+    parity = tagger.parity(content, Released(folder, threads=1))
+    if not parity <= rules.parity:
+        return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
+    with replacing(folder / "tagger.onnx") as partial:
+        partial.write_bytes(content)
+    return {"parity": parity, "bytes": len(content)}
 
 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
+    words = [name for name, given in artefact.inputs.items() if given.source == "lyrics"]
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
-        networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(networks, network, artefact.labelling.kind).eval()
+        inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
+        network = Stack(inside, network, artefact.labelling.kind).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = export.convert(network, shapes, opset=opset)
-    content = export.annotate(model, metadata)
-    return content, export.parity(content, network, shapes), export.multiply_adds(model, shapes)
+    model = networks.convert(network, shapes, opset=opset, words=words)
+    content = graphs.annotate(model, metadata)
+    return content, networks.parity(content, network, shapes, words), cost.multiply_adds(model, shapes, words)
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
     task, feature = artefact.labelling, next(iter(artefact.inputs))
-    model = export.convert_estimator(fitted, task.kind, feature)
-    content = export.annotate(model, metadata)
-    return content, export.parity_estimator(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
+    model = estimators.convert(fitted, task.kind, feature)
+    content = graphs.annotate(model, metadata)
+    return content, estimators.parity(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
 
 
 def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
@@ -123,22 +142,38 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),
+            "licence": str(getattr(plugin, "LICENSE", "")),
+            "citation": str(getattr(plugin, "CITATION", "")),
             "n_tracks": classes["n_tracks"],
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
-        "thresholds": metrics.get("thresholds"),
+        **_calibration(metrics, artefact.labelling.kind),
         "hashes": {"data": classes["hash"], "code": code_hash(_modules(paths, artefact))},
         "metrics": metrics["test"],
     }
 
 
+def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
+    """Give the temperature chosen on validation, and thresholds of the scores that it makes."""
+    calibrated = metrics.get("calibration", {})
+    temperature = calibrated.get("temperature", 1.0)
+    thresholds = metrics.get("thresholds")
+    if thresholds is not None:
+        warm = scores(logits(np.array(list(thresholds.values())), kind) / temperature, kind)
+        thresholds = {c: round(float(t), 6) for c, t in zip(thresholds, warm, strict=True)}
+    found = {"temperature": temperature, "thresholds": thresholds}
+    return found | {k: calibrated[k] for k in ("unsure_below",) if k in calibrated}
+
+
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
-    """Describe the inputs, with mean and deviation where the training set's are used."""
+    """Describe the inputs, with what was fitted to the training set."""
     inputs = {name: given.model_dump(mode="json") for name, given in artefact.inputs.items()}
     for name, given in inputs.items():
-        owner = artefacts.load(paths.checkpoints(name)) if artefact.fitter == "stacked" else artefact
-        if given["normalise"] == "train":
-            given |= _only(owner.statistics["final"])
+        if artefact.fitter == "stacked":
+            of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
+            given |= next(iter(of_member.values()), {})
+        else:
+            given |= artefact.statistics.get("final", {}).get(name, {})
     return inputs
 
 

@@ -1,19 +1,19 @@
 """Compute every kind of feature of the tracks that are new into the cache."""
 
-import logging
-import shutil
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ostinato import materials, registry
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
-from ostinato.filling import Summary, Track, describe, fill
+from ostinato.filling import Kind, Summary, Track, describe, fill
+from ostinato.params import parts
 from ostinato.paths import Paths
 
 SECTIONS = ("compute", "dataset", "features")
-
-log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -40,17 +40,38 @@ def update(paths: Paths, params: Any) -> Summary:
     wanted, shape = params.features, {"shard_tracks": params.features.shard_tracks}
     if not wanted.kinds:
         raise OstinatoError("params.yaml: features.kinds: is empty; name a kind, such as `mel: {}`")
-    kinds = [describe(k, v or {}, sample_rate=wanted.sample_rate, **shape) for k, v in sorted(wanted.kinds.items())]
-    listed = pd.read_parquet(paths.tracks)
-    if len(listed) and listed["path"].isna().all():
-        return _nothing(paths, [kind.name for kind in kinds])
-    tracks = kept(listed, pd.read_parquet(paths.quarantine))
-    root = dataset_root(paths, params.dataset)
-    return fill(paths.features, paths.state / "featurize", root, tracks, kinds, params.compute, **shape)
+    plain = {k: v or {} for k, v in sorted(wanted.kinds.items()) if len(parts(k)) == 1}
+    kinds = [describe(k, v, sample_rate=wanted.sample_rate, **shape) for k, v in plain.items()]
+    table, root = pd.read_parquet(paths.tracks), dataset_root(paths, params.dataset)
+    absent = {kind.name: reason for kind in kinds if (reason := lacks(table, kind))}
+    kinds = [kind for kind in kinds if kind.name not in absent]
+    tracks = kept(table, pd.read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
+    joints = [k for k in wanted.kinds if k not in plain]
+    scratch = paths.state / "featurize"
+    return fill(paths.features, scratch, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
 
 
-def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame) -> list[Track]:
-    """List the tracks that have a file and are not in quarantine.
+def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
+    """Say why no track has a kind, if none has.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+    kind : Kind
+
+    Returns
+    -------
+    str or None
+    """
+    if kind.source == "audio" and tracks["path"].isna().all():
+        return "the dataset has no audio"
+    needed = getattr(registry.load("ostinato.features", kind.module), "COLUMNS", ())
+    absent = [c for c in needed if c not in tracks or tracks[c].isna().all()]
+    return f"no track of the dataset has a {absent[0]}" if absent else None
+
+
+def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: Iterable[str]) -> list[Track]:
+    """List the tracks that are not in quarantine.
 
     Parameters
     ----------
@@ -58,19 +79,19 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame) -> list[Track]:
         With ordinal, track_id, content_hash and path.
     quarantine : DataFrame
         With track_id.
+    root : Path
+        What paths are relative to.
+    sources : iterable of str
+        What the kinds are made of.
 
     Returns
     -------
     list of Track
     """
-    sound = tracks[~tracks["track_id"].isin(quarantine["track_id"]) & tracks["path"].notna()]
-    return [Track(*row) for row in sound[list(Track._fields)].itertuples(index=False)]
-
-
-def _nothing(paths: Paths, kinds: list[str]) -> Summary:
-    """Leave an empty folder a kind for a dataset without audio: what reads one is skipped."""
-    log.warning("the dataset has no audio: no feature is computed, and candidates that read one are skipped")
-    shutil.rmtree(paths.features, ignore_errors=True)
-    for kind in kinds:
-        paths.feature(kind).mkdir(parents=True)
-    return Summary()
+    sound = tracks[~tracks["track_id"].isin(quarantine["track_id"])]
+    if sound["path"].notna().any():
+        sound = sound[sound["path"].notna()]
+    beside = sorted(set(sources) - {"audio"})
+    others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
+    named = (sound[column] for column in ("ordinal", "track_id", "content_hash", "path"))
+    return [Track(*row) for row in zip(*named, others, strict=True)]

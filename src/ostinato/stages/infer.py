@@ -1,5 +1,6 @@
 """Logits and embeddings of every track of every fold, so that a new metric needs no new inference."""
 
+from collections.abc import Container
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from tqdm import tqdm
 
 from ostinato.files import write_json
 from ostinato.paths import Paths
+from ostinato.store import Store
 from ostinato.training import artefact as artefacts
 
 SECTIONS = ("compute",)
@@ -15,6 +17,9 @@ SECTIONS = ("compute",)
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
+
+    Where a fold was fitted several times, ``runs.parquet`` has the logits of each.
+    Tracks that were never cached have no row.
 
     Parameters
     ----------
@@ -35,20 +40,50 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         return
     torch.set_num_threads(params.compute.threads)
     artefact = artefacts.load(folder)
-    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    splits = _seen(paths, artefact)
+    table = _table(paths, params, artefact, splits)
+    runs = [
+        _table(paths, params, artefact, splits, run).drop(columns="embedding").assign(run=run)
+        for run in (range(artefact.runs) if artefact.runs > 1 else ())
+    ]
+    artefacts.empty(out)
+    write_logits(out / "predictions.parquet", table)
+    if runs:
+        write_logits(out / "runs.parquet", pd.concat(runs, ignore_index=True))
+
+
+def _table(
+    paths: Paths, params: Any, artefact: artefacts.Artefact, splits: pd.DataFrame, run: int | None = None
+) -> pd.DataFrame:
+    """Put logits and embeddings of each fold's network, or of one of its runs, beside the splits."""
     logits: list[Any] = [None] * len(splits)
     embedding: list[Any] = [None] * len(splits)
-    for fold in tqdm(artefact.folds, desc=f"{artefact.name} infer", unit="fold"):
+    title = f"{artefact.name} infer" + ("" if run is None else f" run {run}")
+    for fold in tqdm(artefact.folds, desc=title, unit="fold"):
         rows = np.flatnonzero(splits["fold"] == fold)
-        outputs = _predict(paths, params, artefact, fold, splits["track_id"].to_numpy(object)[rows])
+        outputs = _predict(paths, params, artefact, fold, splits["track_id"].to_numpy(object)[rows], run)
         for row, a, b in zip(rows, *outputs, strict=True):
             logits[row], embedding[row] = a, b
-    artefacts.empty(out)
-    write_logits(out / "predictions.parquet", splits.assign(logits=logits, embedding=embedding))
+    return splits.assign(logits=logits, embedding=embedding)
+
+
+def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
+    """List the rows of the splits whose tracks the candidate can be shown."""
+    from ostinato.stages import _candidate
+    from ostinato.training.logits import read_member
+
+    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    held: list[Container[str]]
+    if artefact.fitter == "stacked":
+        read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.members)
+        held = [set(table["track_id"]) for table in read]
+    else:
+        held = [Store(paths.feature(kind)) for kind in artefact.inputs]
+    return splits[_candidate.present(splits["track_id"], *held)].reset_index(drop=True)
 
 
 def _predict(
-    paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray
+    paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
 ) -> tuple[np.ndarray, np.ndarray]:
     from ostinato.stages import _candidate
     from ostinato.training.logits import ordered, read_member
@@ -57,16 +92,15 @@ def _predict(
 
     folder, task = paths.checkpoints(artefact.name), artefact.labelling
     if artefact.fitter == "sklearn":
-        (described,) = artefact.inputs.values()
-        x = _candidate.summaries(paths, described.feature, track_ids)
+        (kind,) = artefact.inputs
+        x = _candidate.summaries(paths, kind, track_ids)
         return run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads)
     source: Source
     if artefact.fitter == "stacked":
         read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.members}
         source = Logits({m: ordered(t[t["fold"] == fold], track_ids) for m, t in read.items()})
     else:
-        (described,) = artefact.inputs.values()
-        opened = _candidate.features(paths, described, list(track_ids))
+        opened = _candidate.features(paths, artefact.inputs, list(track_ids))
         source = opened.restored(artefact.statistics.get(str(fold), {}))
-    network = artefacts.network(folder, artefact, fold)
+    network = artefacts.network(folder, artefact, fold, run)
     return run_network(network, source, np.arange(len(track_ids)), task)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ostinato import registry
 from ostinato.errors import DataError
 from ostinato.files import read_json, replacing, write_json
 from ostinato.task import Task
+from ostinato.training import making
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -27,9 +27,10 @@ class Frozen(BaseModel):
 
 
 class Input(Frozen):
-    """How one input is made of a track."""
+    """How one input is made of a track: `feature` is the module that computes it from `source`."""
 
     feature: str
+    source: str = "audio"
     parameters: dict[str, Any]
     normalise: str = "none"
     chunk_frames: int | None = None
@@ -50,18 +51,23 @@ class Artefact(Frozen):
     task : str
     classes : tuple of str
     inputs : mapping of str to Input
-        By feature kind; of a stack by member, each as that member reads it.
+        By kind of the cache; of a stack by member, each as that member reads it.
+    reads : tuple of str
+        The names of the inputs in the order the network reads them.
     network : mapping
         Departures from the architecture's signature.
     members : tuple of str
         Of a stack, in the order its head reads them.
     folds : tuple of int
     statistics : mapping of str to mapping of str to mapping
-        Mean and deviation per fold and input, where ``normalise`` is ``train``.
+        What was fitted per fold and input: mean and deviation where ``normalise`` is
+        ``train``, the words of lyrics, the scale of numbers.
     epochs : mapping of str to int
         Until the best weights, per fold.
     n_parameters : int
         Of the network; 0 for an estimator.
+    runs : int
+        How often each fold was fitted; the best run's weights bear the fold's name alone.
     """
 
     name: str
@@ -70,12 +76,14 @@ class Artefact(Frozen):
     task: str
     classes: tuple[str, ...]
     inputs: dict[str, Input]
+    reads: tuple[str, ...] = ()
     network: dict[str, Any] = {}
     members: tuple[str, ...] = ()
     folds: tuple[int, ...] = (0,)
-    statistics: dict[str, dict[str, dict[str, list[float]]]] = {}
+    statistics: dict[str, dict[str, dict[str, list[Any]]]] = {}
     epochs: dict[str, int] = {}
     n_parameters: int = 0
+    runs: int = 1
 
     @property
     def labelling(self) -> Task:
@@ -111,7 +119,8 @@ def load(folder: Path) -> Artefact:
         If it is absent or of another form.
     """
     try:
-        return Artefact.model_validate(read_json(folder / FILE))
+        read = Artefact.model_validate(read_json(folder / FILE))
+        return read.model_copy(update={"inputs": {name: read.inputs[name] for name in read.reads or read.inputs}})
     except ValidationError as error:
         raise DataError(
             f"{folder / FILE}: is of another version ({error.error_count()} keys differ); train again"
@@ -124,9 +133,9 @@ def skipped(folder: Path) -> str | None:
     return str(read_json(file)["skipped"]) if file.exists() else None
 
 
-def weights_file(folder: Path, fold: Fold) -> Path:
-    """Name the weights of a fold."""
-    return folder / f"{_label(fold)}.safetensors"
+def weights_file(folder: Path, fold: Fold, run: int | None = None) -> Path:
+    """Name the weights of a fold, or of one run of several."""
+    return folder / f"{_label(fold)}{'' if run is None else f'-run{run}'}.safetensors"
 
 
 def onnx_file(folder: Path, fold: Fold) -> Path:
@@ -142,7 +151,7 @@ def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:
         save_file({k: v.contiguous() for k, v in sorted(weights.items())}, partial)
 
 
-def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Module":
+def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | None = None) -> "nn.Module":
     """Make a trained network.
 
     Parameters
@@ -151,6 +160,8 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Modul
         The candidate's checkpoints.
     artefact : Artefact
     fold : int or "final"
+    run : int, optional
+        One of several runs; default: the best.
 
     Returns
     -------
@@ -164,9 +175,10 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final") -> "nn.Modul
     """
     from safetensors.torch import load_file
 
-    file = weights_file(folder, fold)
-    kind = registry.load("ostinato.architectures", artefact.architecture).Network
-    built: nn.Module = kind(artefact.shapes, len(artefact.classes), **artefact.network)
+    file = weights_file(folder, fold, run)
+    built: nn.Module = making.make(
+        artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.labelling.kind
+    )
     if not file.exists():
         raise DataError(f"{file}: is not there; run `dvc repro train@{artefact.name}`")
     try:

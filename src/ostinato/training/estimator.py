@@ -4,22 +4,27 @@ A fitted estimator is a sum: each classifier's scores, placed in the columns of 
 classes it knows, and a constant for classes that had no examples or nothing else.
 """
 
+import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Literal, TypeAlias
+from typing import Any
+from unittest import mock
 
 import numpy as np
 import onnx
+from google.protobuf import text_format
 from onnx import TensorProto, compose, helper, numpy_helper
 from sklearn.base import ClassifierMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
+from sklearn.pipeline import Pipeline
 
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON
+from ostinato.scores import EPSILON, Kind
 
-Kind: TypeAlias = Literal["single", "multi"]
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
 
@@ -205,20 +210,67 @@ def _enough(y: np.ndarray, least: int) -> np.ndarray:
 
 
 def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
-    """Convert one classifier to a graph of `features` that gives `probabilities`."""
+    """Convert one classifier to a graph of `features` whose last output is its scores."""
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
 
-    with warnings.catch_warnings():
+    options: dict[Any, Any] = {"zipmap": False}
+    last = classifier[-1] if isinstance(classifier, Pipeline) else None
+    if isinstance(last, CalibratedClassifierCV):
+        (inner,) = last.calibrated_classifiers_
+        classifier = Pipeline([*classifier.steps[:-1], ("decide", inner.estimator)])
+        options = {id(inner.estimator): {"zipmap": False, "raw_scores": True}}
+    with warnings.catch_warnings(), _plain_numbers():
         # skl2onnx reads attributes of SVC that scikit-learn 1.9 deprecates.
         warnings.simplefilter("ignore", FutureWarning)
-        return convert(
+        model: onnx.ModelProto = convert(
             classifier,
             initial_types=[("features", FloatTensorType([None, n_features]))],
-            options={"zipmap": False},
+            options=options,
             target_opset=OPSET,
             naming="",
         )
+    if isinstance(last, CalibratedClassifierCV):
+        _calibrate(model.graph, float(inner.calibrators[0].beta_))
+    return _renumbered(model) if any(node.op_type == "Scan" for node in model.graph.node) else model
+
+
+@contextmanager
+def _plain_numbers() -> Iterator[None]:
+    """Let skl2onnx 1.20 write boosted trees: it hands NumPy's whole numbers and booleans to protobuf, which refuses."""
+    from skl2onnx.common import tree_ensemble
+
+    original = tree_ensemble.add_node
+
+    def plain(value: Any) -> Any:
+        return int(value) if isinstance(value, bool | np.bool | np.integer) else value
+
+    def add_node(*given: Any, adjust_threshold_for_sklearn: bool, **named: Any) -> None:
+        numbers = {key: plain(value) for key, value in named.items()}
+        original(*map(plain, given), adjust_threshold_for_sklearn=adjust_threshold_for_sklearn, **numbers)
+
+    with mock.patch.object(tree_ensemble, "add_node", add_node):
+        yield
+
+
+def _renumbered(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Give names numbers from 0: skl2onnx counts all that a process converts, so that no two files are alike."""
+    numbers: dict[str, int] = {}
+    text = re.sub(
+        r"\b(UU|cdistdf?_)(\d+)",
+        lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers)):03d}",
+        text_format.MessageToString(model),
+    )
+    return text_format.Parse(text, onnx.ModelProto())
+
+
+def _calibrate(graph: onnx.GraphProto, beta: float) -> None:
+    """Put the softmax of decisions, times an inverse temperature, behind a graph that gives decisions."""
+    (decisions,) = (o.name for o in graph.output[-1:])
+    graph.initializer.append(numpy_helper.from_array(np.array(beta, np.float32), "beta"))
+    graph.node.append(helper.make_node("Mul", [decisions, "beta"], ["cooled"]))
+    graph.node.append(helper.make_node("Softmax", ["cooled"], ["calibrated"], axis=-1))
+    graph.output[-1].CopyFrom(helper.make_tensor_value_info("calibrated", TensorProto.FLOAT, [None, None]))
 
 
 def _sum(

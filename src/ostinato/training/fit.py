@@ -28,6 +28,9 @@ def fit(
 ) -> Artefact:
     """Fit a network on every fold, then what is exported, and write all of it.
 
+    With several runs a fold is fitted as often, each time from another seed; the
+    run that does best on validation counts, the others show how much chance does.
+
     Parameters
     ----------
     settings : Settings
@@ -48,7 +51,8 @@ def fit(
     -------
     Artefact
     """
-    fits = _fit_all(settings, labelled, sources, state, log)
+    runs = _fit_all(settings, labelled, sources, state, log)
+    fits = {fold: _best(of_fold) for fold, of_fold in runs.items()}
     network = build(settings, sources["final"].inputs, len(labelled.task.classes))
     artefact = describe(
         settings,
@@ -57,12 +61,15 @@ def fit(
         statistics={str(k): f.statistics for k, f in fits.items() if f.statistics},
         epochs={str(k): f.epochs for k, f in fits.items()},
         n_parameters=sum(p.numel() for p in network.parameters()),
+        runs=settings.train.runs,
     )
     if not is_first():
         return artefact
     empty(folder)
     for fold, fitted in fits.items():
         save_weights(weights_file(folder, fold), fitted.weights)
+        for run, other in enumerate(runs[fold] if len(runs[fold]) > 1 and fold != "final" else ()):
+            save_weights(weights_file(folder, fold, run), other.weights)
     _write_curves(folder / "curves.csv", fits)
     save(folder, artefact)
     return artefact
@@ -75,11 +82,11 @@ def is_first() -> bool:
 
 def _fit_all(
     settings: Settings, labelled: Labelled, sources: Mapping[Fold, Source], state: Path | None, log: Path | None
-) -> dict[Fold, Fitted]:
-    fits: dict[Fold, Fitted] = {}
-
-    def one(fold: Fold, train: np.ndarray, validation: np.ndarray | None, epochs: int | None = None) -> Fitted:
-        label = fold if fold == "final" else f"fold {fold}"
+) -> dict[Fold, list[Fitted]]:
+    def one(
+        fold: Fold, run: int, train: np.ndarray, validation: np.ndarray | None, epochs: int | None = None
+    ) -> Fitted:
+        label = (fold if fold == "final" else f"fold {fold}") + (f" run {run}" if run else "")
         below = [None if folder is None else folder / label.replace(" ", "") for folder in (state, log)]
         return fit_network(
             settings,
@@ -93,19 +100,29 @@ def _fit_all(
             epochs=epochs,
         )
 
-    for fold, parts in labelled.folds.items():
-        fits[fold] = one(fold, parts["train"], parts["validation"])
+    fits: dict[Fold, list[Fitted]] = {
+        fold: [one(fold, run, parts["train"], parts["validation"]) for run in range(settings.train.runs)]
+        for fold, parts in labelled.folds.items()
+    }
     if len(fits) == 1:
         return {**fits, "final": next(iter(fits.values()))}
-    epochs = int(np.median([fitted.epochs for fitted in fits.values()]))
-    fits["final"] = one("final", np.arange(len(labelled.track_ids)), None, epochs)
+    epochs = int(np.median([_best(of_fold).epochs for of_fold in fits.values()]))
+    fits["final"] = [one("final", 0, np.arange(len(labelled.track_ids)), None, epochs)]
     return fits
+
+
+def _best(runs: Sequence[Fitted]) -> Fitted:
+    """Take the run with the lowest monitored value; of equals the first."""
+    return min(runs, key=lambda fitted: fitted.value)
 
 
 def fit_estimator(
     settings: Settings, labelled: Labelled, x: np.ndarray, inputs: Mapping[str, Input], folder: Path
 ) -> Artefact:
     """Fit a scikit-learn pipeline on every fold, then on all tracks, and write all of it.
+
+    It stops at no epoch, so once its settings are chosen it learns from the
+    validation tracks as well; only test tracks are unseen.
 
     Parameters
     ----------
@@ -123,7 +140,9 @@ def fit_estimator(
     """
     from ostinato.training import estimator
 
-    trained: dict[Fold, np.ndarray] = {fold: parts["train"] for fold, parts in labelled.folds.items()}
+    trained: dict[Fold, np.ndarray] = {
+        fold: np.sort(np.concatenate([parts["train"], parts["validation"]])) for fold, parts in labelled.folds.items()
+    }
     trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
     empty(folder)
     for fold, rows in trained.items():
@@ -147,6 +166,7 @@ def describe(settings: Settings, labelled: Labelled, inputs: Mapping[str, Input]
         task=settings.task,
         classes=labelled.task.classes,
         inputs=dict(inputs),
+        reads=tuple(inputs),
         network=dict(settings.network),
         members=settings.members,
         folds=tuple(labelled.folds),

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ostinato import losses
 from ostinato.errors import ParamsError
 from ostinato.params import Train
+from ostinato.scores import Kind
 from ostinato.task import Task
 from ostinato.training.settings import derive
 
@@ -19,13 +20,14 @@ OPTIMIZERS: dict[str, Any] = {
     "sgd": torch.optim.SGD,
     "adagrad": torch.optim.Adagrad,
     "adadelta": torch.optim.Adadelta,
+    "sparse_adam": torch.optim.SparseAdam,
 }
 FUSED = ("adam", "sgd", "adagrad")
 """On a CPU these update all weights in one call; elsewhere torch chooses."""
 WEIGHTS = {"single": "weight", "multi": "pos_weight"}
-MONITORS = ("val_loss", "val_score")
-MASKED = 8
-"""A mask of SpecAugment covers at most one part in this many of the bins or frames."""
+SPARSE = ("sparse_adam",)
+"""These update only the rows of a table that a batch touched, and know no decay."""
+MONITORS = ("val_loss", "val_score", "train_loss")
 
 
 class Module(L.LightningModule):
@@ -48,7 +50,7 @@ class Module(L.LightningModule):
     Raises
     ------
     ParamsError
-        If the optimiser or the monitored quantity is not known.
+        If the optimiser or the monitored quantity is not known, or the loss is none of the task's.
     """
 
     class_weights: Tensor | None
@@ -60,6 +62,10 @@ class Module(L.LightningModule):
         for key, value, known in (("optimizer", options.optimizer, OPTIMIZERS), ("monitor", options.monitor, MONITORS)):
             if value not in known:
                 raise ParamsError(f"train: {key} {value!r} is not known; there are {', '.join(known)}")
+        if options.loss == "asymmetric" and task.kind != "multi":
+            raise ParamsError(f"train: loss asymmetric is for tags; {task.name} has one label, take focal")
+        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or options.loss != "plain"):
+            raise ParamsError(f"train: {task.name} has no classes; take class_weights, label_smoothing and loss out")
         self.network, self.task, self.options, self.seed = network, task, options, seed
         self.target = torch.from_numpy(target)
         weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
@@ -71,8 +77,9 @@ class Module(L.LightningModule):
         """Make the optimiser that the candidate names."""
         options = self.options
         fused = {"fused": True} if options.optimizer in FUSED and not torch.cuda.is_available() else {}
+        decay = {} if options.optimizer in SPARSE else {"weight_decay": options.weight_decay}
         kind, parameters = OPTIMIZERS[options.optimizer], self.network.parameters()
-        return kind(parameters, lr=options.lr, weight_decay=options.weight_decay, **fused)
+        return kind(parameters, lr=options.lr, **decay, **fused)
 
     def on_train_epoch_start(self) -> None:
         """Seed what is drawn in this epoch."""
@@ -83,7 +90,8 @@ class Module(L.LightningModule):
         """Give the loss of a batch, with the network's own penalty."""
         inputs, target = batch
         if self.options.spec_augment:
-            inputs = tuple(masked(x) if x.ndim == 4 else x for x in inputs)
+            share, n_masks = self.options.mask_share, self.options.n_masks
+            inputs = tuple(masked(x, share, n_masks) if is_map(x) else x for x in inputs)
         if self.options.mixup > 0:
             inputs, target = mixed(inputs, target, self.options.mixup)
         loss = self.loss(self.network(*inputs), target)
@@ -96,13 +104,22 @@ class Module(L.LightningModule):
         """Give the mean loss of the task's kind."""
         smoothing, kind = self.options.label_smoothing, self.task.kind
         target = target * (1 - smoothing) + smoothing / (target.shape[1] if kind == "single" else 2)
-        weighted = {} if self.class_weights is None else {WEIGHTS[kind]: self.class_weights}
+        logits, weights = logits.float(), self.class_weights
+        if self.options.loss == "focal":
+            return losses.focal(logits, target, kind, focus=self.options.focus, weights=weights)
+        if self.options.loss == "asymmetric":
+            given = {"focus": self.options.focus, "margin": self.options.margin}
+            return losses.asymmetric(logits, target, weights=weights, **given)
+        weighted = {} if weights is None else {WEIGHTS[kind]: weights}
         criterion: Any = losses.loss(kind)
-        return criterion(logits.float(), target, **weighted)
+        return criterion(logits, target, **weighted)
 
     def on_train_epoch_end(self) -> None:
-        """Log the mean loss of the epoch."""
-        self.log("train_loss", self._sum / max(self._n_batches, 1), sync_dist=True)
+        """Log the mean loss of the epoch, and monitor it where nothing is validated."""
+        loss = self._sum / max(self._n_batches, 1)
+        self.log("train_loss", loss, sync_dist=True)
+        if self.options.monitor == "train_loss":
+            self.log("monitor", loss, sync_dist=True)
 
     def validation_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _: int) -> None:
         """Keep the logits of a batch of chunks beside the tracks they come from."""
@@ -120,8 +137,12 @@ class Module(L.LightningModule):
         target = self.target[tracks]
         loss = losses.loss(self.task.kind)(pooled, target.double())
         score = _score(pooled, target, self.task.kind)
-        monitored = loss if self.options.monitor == "val_loss" else 1 - score + loss / (1 + loss) / (2 * len(tracks))
-        self.log_dict({"val_loss": loss, "val_score": score, "monitor": monitored}, sync_dist=True)
+        by_loss = self.options.monitor == "val_loss" or self.task.kind == "embedding"
+        monitored = loss if by_loss else 1 - score + loss / (1 + loss) / (2 * len(tracks))
+        found = {"val_loss": loss, "val_score": score}
+        if self.options.monitor != "train_loss":
+            found["monitor"] = monitored
+        self.log_dict(found, sync_dist=True)
 
 
 def balanced(target: np.ndarray, kind: str) -> Tensor:
@@ -152,17 +173,37 @@ def balanced(target: np.ndarray, kind: str) -> Tensor:
 def mixed(inputs: tuple[Tensor, ...], target: Tensor, alpha: float) -> tuple[tuple[Tensor, ...], Tensor]:
     """Blend each example with another one, by a share drawn from Beta(alpha, alpha).
 
+    Raises
+    ------
+    ParamsError
+        If an input is numbers of words, which nothing lies between.
+
     References
     ----------
     H. Zhang et al., "mixup: beyond empirical risk minimization", ICLR 2018.
     """
+    if not all(x.is_floating_point() for x in inputs):
+        raise ParamsError("train: mixup cannot blend words; set mixup: 0 for candidates that read lyrics")
     share = torch.distributions.Beta(alpha, alpha).sample().to(target.device)
     other = torch.randperm(len(target)).to(target.device)
     return tuple(share * x + (1 - share) * x[other] for x in inputs), share * target + (1 - share) * target[other]
 
 
-def masked(x: Tensor) -> Tensor:
-    """Blank a stripe of bins and a stripe of frames of each example, (batch, channels, bins, frames).
+def is_map(x: Tensor) -> bool:
+    """Say whether an input is a feature of audio: one channel of bins and several frames."""
+    return x.ndim == 4 and x.shape[1] == 1 and x.shape[3] > 1 and x.is_floating_point()
+
+
+def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
+    """Blank stripes of bins and of frames of each example, (batch, channels, bins, frames).
+
+    Parameters
+    ----------
+    x : Tensor [shape=(batch, channels, bins, frames)]
+    share : float
+        Of the bins or frames that a stripe covers at most.
+    n_masks : int
+        Stripes along either axis.
 
     References
     ----------
@@ -170,13 +211,15 @@ def masked(x: Tensor) -> Tensor:
     """
     from torchaudio.functional import mask_along_axis_iid
 
-    for axis in (2, 3):
-        x = mask_along_axis_iid(x, x.shape[axis] // MASKED, mask_value=0.0, axis=axis)
+    for axis in (2, 3) * n_masks:
+        x = mask_along_axis_iid(x, int(x.shape[axis] * share), mask_value=0.0, axis=axis)
     return x
 
 
-def _score(logits: Tensor, target: Tensor, kind: str) -> Tensor:
-    """Give the share of right tracks, or for tags the mean average precision of those that occur."""
+def _score(logits: Tensor, target: Tensor, kind: Kind) -> Tensor:
+    """Give the share of right tracks, for tags the mean average precision of those that occur, or the cosine."""
+    if kind == "embedding":
+        return -losses.loss(kind)(logits, target.double())
     if kind == "single":
         return (logits.argmax(1) == target.argmax(1)).double().mean()
     occurs = target.any(0)

@@ -1,6 +1,5 @@
 """One fit of one network: build it, train it, stop early, go on after a kill."""
 
-import inspect
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,12 +15,17 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.training.callbacks import Keeper, Live, Progress, finite
+from ostinato.params import Train
+from ostinato.task import Task
+from ostinato.training import making
+from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
 from ostinato.training.data import Data
 from ostinato.training.module import Module
+from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
 from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
+from ostinato.training.transfer import begin
 
 QUIET = ("lightning.pytorch", "lightning.fabric")
 
@@ -74,16 +78,15 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
         If the network cannot take the inputs, or has no such argument; the
         message names the candidate, what it was given and what it needs.
     """
-    kind = settings.load().Network
-    known = [p.name for p in inspect.signature(kind).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    known = making.options(settings.load())
     for key in settings.network:
         if key not in known:
             raise ParamsError(
                 f"{settings.name}: network: {settings.plugin} has no {key!r}; it has {', '.join(known) or 'no keys'}"
             )
-    given = ", ".join(f"{name} {shape}" for name, shape in inputs.items())
+    given, kind = ", ".join(f"{name} {shape}" for name, shape in inputs.items()), Task(settings.task, ()).kind
     try:
-        network = kind(inputs, n_classes, **settings.network)
+        network: nn.Module = making.make(settings.plugin, inputs, n_classes, settings.network, kind)
     except (OstinatoError, TypeError, ValueError) as error:
         raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
     if settings.train.batch_norm_momentum is not None:
@@ -141,6 +144,7 @@ def fit_network(
     source = source.fitted(train)
     torch.manual_seed(seed)
     network = build(settings, source.inputs, len(labelled.task.classes))
+    begin(network, options, source, train, settings.name)
     try:
         module = Module(network, labelled.task, options, labelled.target, train, seed)
     except ParamsError as error:
@@ -158,12 +162,17 @@ def fit_network(
     )
     last = state / "last.ckpt" if state is not None else None
     keeper = Keeper(last, validated=validated)
-    stop = [EarlyStopping("monitor", patience=options.patience, check_finite=True)] if validated else []
+    early = EarlyStopping("monitor", patience=options.patience, check_finite=True)
+    stop = [early] if validated and not options.phases else []
+    schedule = Schedule(options, keeper, epochs or options.max_epochs)
+    shown = Progress(f"{settings.name} {label}")
+    if options.compile:
+        network.compile()
     live = [Live(log, keeper)] if log is not None else []
-    with _quiet():
-        trainer = make_trainer(
-            settings, [*callbacks, *stop, Progress(f"{settings.name} {label}"), keeper, *live], epochs, validated
-        )
+    if not any(p.requires_grad for p in network.parameters()):
+        return _untrained(settings, module, data, source, validated)
+    with quiet():
+        trainer = make_trainer(options, [*callbacks, *stop, schedule, shown, keeper, *live], epochs, validated)
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
     if not keeper.weights or not finite(keeper.weights):
@@ -171,12 +180,25 @@ def fit_network(
     return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
 
 
-def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
+def _untrained(settings: Settings, module: Module, data: Data, source: Source, validated: bool) -> Fitted:
+    """Judge a network that has nothing to learn."""
+    judged: Mapping[str, float] = {}
+    if validated:
+        with quiet():
+            trainer = make_trainer(settings.train, [], 1, validated)
+            trainer.validate(module, datamodule=data, verbose=False)
+        judged = {k: float(v) for k, v in trainer.callback_metrics.items()}
+    curve = [{"epoch": 0, **{k: judged[k] for k in COLUMNS if k in judged}}] if judged else []
+    weights = {k: v.detach().cpu() for k, v in module.network.state_dict().items()}
+    return Fitted(weights, 0, judged.get("monitor", float("inf")), curve, source.statistics, source)
+
+
+def make_trainer(options: Train, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
     """Make a trainer that writes nothing by itself.
 
     Parameters
     ----------
-    settings : Settings
+    options : Train
     callbacks : sequence of Callback
     epochs : int, optional
         Instead of ``train.max_epochs``.
@@ -187,7 +209,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
     -------
     Trainer
     """
-    options, on_gpu = settings.train, torch.cuda.is_available()
+    on_gpu = torch.cuda.is_available()
     precision: Any = ("bf16-mixed" if on_gpu else "32-true") if options.precision == "auto" else options.precision
     return L.Trainer(
         devices=options.devices,
@@ -208,7 +230,7 @@ def make_trainer(settings: Settings, callbacks: Sequence[L.Callback], epochs: in
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Keep Lightning's advice about loaders and loggers off the screen; its errors pass."""
     loggers = [logging.getLogger(name) for name in QUIET]
     levels = [logger.level for logger in loggers]

@@ -22,7 +22,7 @@ PACKAGES = {
 }
 CODE = (
     "training/*.py",
-    "architectures/_blocks.py",
+    "architectures/_blocks/*.py",
     "estimators/__init__.py",
     "chunks.py",
     "losses.py",
@@ -154,7 +154,8 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
     digest = hashlib.sha256(
         json.dumps({**vars(settings), "train": settings.train.model_dump()}, sort_keys=True).encode()
     )
-    for item in (*code, *([Path(plugin)] if plugin else []), *inputs):
+    begun = [Path(settings.train.weights)] if settings.train.weights else []
+    for item in (*code, *begun, *([Path(plugin)] if plugin else []), *inputs):
         content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from ostinato.chunks import normalise, starts, take
 from ostinato.errors import DataError
 
 Arrays = tuple[np.ndarray, ...]
+Statistics = Mapping[str, Mapping[str, list[Any]]]
 
 
 class Source(Protocol):
@@ -25,7 +26,7 @@ class Source(Protocol):
         """Fit what is fitted, on these tracks alone."""
 
     @property
-    def statistics(self) -> dict[str, dict[str, list[float]]]:
+    def statistics(self) -> Statistics:
         """What was fitted, per input."""
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
@@ -33,6 +34,19 @@ class Source(Protocol):
 
     def chunks(self, track: int) -> Arrays:
         """Give all chunks that cover a track."""
+
+
+class Kind(Source, Protocol):
+    """One kind of the cache as an input."""
+
+    def restored(self, statistics: Statistics) -> "Kind":
+        """Take what was fitted before."""
+
+    def n_chunks(self, track: int) -> int:
+        """Count the chunks that cover a track."""
+
+    def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
+        """Give all chunks that cover a track, or as many as are asked for."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +95,7 @@ class Features:
         return {self.kind: (1, self.rows[0].shape[1], self.chunk_frames)}
 
     @property
-    def statistics(self) -> dict[str, dict[str, list[float]]]:
+    def statistics(self) -> Statistics:
         """Mean and deviation of each bin, if they were fitted."""
         if self.mean is None or self.std is None:
             return {}
@@ -96,7 +110,7 @@ class Features:
         square = sum(((self.rows[i] - mean) ** 2).sum(axis=0) for i in train) / n
         return replace(self, mean=mean.astype(np.float32), std=np.sqrt(square).astype(np.float32))
 
-    def restored(self, statistics: Mapping[str, Mapping[str, list[float]]]) -> "Features":
+    def restored(self, statistics: Statistics) -> "Features":
         """Take mean and deviation that were fitted before."""
         if self.how != "train":
             return self
@@ -110,10 +124,14 @@ class Features:
         x = np.stack([take(self.rows[i], s, self.chunk_frames) for i, s in zip(tracks, first, strict=True)])
         return (self._standardised(x, tracks),)
 
-    def chunks(self, track: int) -> Arrays:
-        """Cut the fewest chunks that cover a track."""
+    def n_chunks(self, track: int) -> int:
+        """Count the chunks that cover a track."""
+        return len(starts(len(self.rows[track]), self.chunk_frames))
+
+    def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
+        """Cut the fewest chunks that cover a track, or as many as are asked for."""
         rows = self.rows[track]
-        x = np.stack([take(rows, s, self.chunk_frames) for s in starts(len(rows), self.chunk_frames)])
+        x = np.stack([take(rows, s, self.chunk_frames) for s in starts(len(rows), self.chunk_frames, n_chunks)])
         return (self._standardised(x, np.full(len(x), track)),)
 
     def _standardised(self, x: np.ndarray, tracks: np.ndarray) -> np.ndarray:
@@ -124,6 +142,46 @@ class Features:
             self._levels[i] = float(whole.mean()), float(whole.std()) or 1.0
         mean, std = np.array([self._levels[i] for i in tracks], np.float32).T[:, :, None, None, None]
         return (x - mean) / std
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Several kinds of the same tracks: chunks begin at the same share of a track in each.
+
+    Parameters
+    ----------
+    kinds : tuple of Kind
+        In the order the network reads them.
+    """
+
+    kinds: tuple[Kind, ...]
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Shape of each kind."""
+        return {name: shape for kind in self.kinds for name, shape in kind.inputs.items()}
+
+    @property
+    def statistics(self) -> Statistics:
+        """What was fitted for each kind."""
+        return {name: said for kind in self.kinds for name, said in kind.statistics.items()}
+
+    def fitted(self, train: np.ndarray) -> "Joined":
+        """Fit each kind on these tracks."""
+        return Joined(tuple(cast(Kind, kind.fitted(train)) for kind in self.kinds))
+
+    def restored(self, statistics: Statistics) -> "Joined":
+        """Take what was fitted for each kind before."""
+        return Joined(tuple(kind.restored(statistics) for kind in self.kinds))
+
+    def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
+        """Cut one chunk of each track from each kind."""
+        return tuple(array for kind in self.kinds for array in kind.crops(tracks, where))
+
+    def chunks(self, track: int) -> Arrays:
+        """Cut each kind into as many chunks as that which needs most."""
+        most = max(kind.n_chunks(track) for kind in self.kinds)
+        return tuple(array for kind in self.kinds for array in kind.chunks(track, most))
 
 
 @dataclass(frozen=True)
@@ -143,7 +201,7 @@ class Logits:
         return {name: table.shape[1] for name, table in self.members.items()}
 
     @property
-    def statistics(self) -> dict[str, dict[str, list[float]]]:
+    def statistics(self) -> Statistics:
         """Nothing is fitted."""
         return {}
 

@@ -47,7 +47,7 @@ def labelled(task: Task, tracks: pd.DataFrame, splits: pd.DataFrame) -> Labelled
     Returns
     -------
     Labelled
-        Tracks without a label of a single-label task are left out.
+        Tracks without a label are left out, but those of tags: they have none of them.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def labelled(task: Task, tracks: pd.DataFrame, splits: pd.DataFrame) -> Labelled
     """
     known = tracks[tracks["track_id"].isin(splits["track_id"])].sort_values("track_id")
     target = task.target(known)
-    if task.kind == "single":
+    if task.kind != "multi":
         has = np.flatnonzero(target.any(axis=1))
         known, target = known.iloc[has], target[has]
     ids = known["track_id"].to_numpy(object)

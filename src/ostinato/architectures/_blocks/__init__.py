@@ -1,11 +1,12 @@
 """What the networks share: TensorFlow's padding, layers that say what length they need, and their initialisation.
 
 A layer's ``needs(size, axis)`` is the least input that leaves `size` along an axis
-(-2: bins, -1: frames), so that a network can say how short a chunk may be.
+(-2: rows, -1: columns), so that a network can say how short a chunk may be; its
+``sees(size, axis)`` is how much of the input, padding included, they are made of.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
@@ -17,7 +18,9 @@ from ostinato.errors import OstinatoError
 Shape: TypeAlias = tuple[int, int, int]
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = Literal["same", "valid"]
+Initial: TypeAlias = Literal["glorot", "gaussian"]
 PADDINGS = ("same", "valid")
+INITIAL = ("glorot", "gaussian")
 UNFOLDED = 2**25
 
 
@@ -54,26 +57,25 @@ def _graph_node(
     x: Tensor,
     kernel: tuple[int, ...],
     stride: tuple[int, ...],
-    weight: Tensor | None = None,
+    weights: tuple[Tensor, ...] = (),
     groups: int = 1,
 ) -> Tensor:
     """Stand for an ONNX operator that pads by itself, whatever the length: ONNX calls ``same`` SAME_UPPER."""
     attributes: dict[str, Any] = {"auto_pad": "SAME_UPPER", "kernel_shape": list(kernel), "strides": list(stride)}
-    if weight is not None:
+    if weights:
         attributes["group"] = groups
     batch, channels, rows, columns = x.shape
     shape = (
         batch,
-        channels if weight is None else len(weight),
+        len(weights[0]) if weights else channels,
         (rows - 1) // stride[0] + 1,
         (columns - 1) // stride[1] + 1,
     )
-    inputs = (x,) if weight is None else (x, weight)
-    return torch.onnx.ops.symbolic(operator, inputs, attributes, dtype=x.dtype, shape=shape, version=18)
+    return torch.onnx.ops.symbolic(operator, (x, *weights), attributes, dtype=x.dtype, shape=shape, version=18)
 
 
 class Conv(nn.Conv2d):
-    """A convolution without bias, with TensorFlow's paddings.
+    """A convolution with TensorFlow's paddings.
 
     Parameters
     ----------
@@ -82,6 +84,7 @@ class Conv(nn.Conv2d):
         Along rows and columns.
     padding : {"valid", "same"}
     groups : int
+    bias : bool
     """
 
     def __init__(
@@ -92,26 +95,32 @@ class Conv(nn.Conv2d):
         stride: Pair = (1, 1),
         padding: Padding = "valid",
         groups: int = 1,
+        bias: bool = False,
     ) -> None:
-        super().__init__(channels, filters, kernel, stride, groups=groups, bias=False)
+        super().__init__(channels, filters, kernel, stride, groups=groups, bias=bias)
         self.same = padding == "same"
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve (batch, channels, rows, columns)."""
         margin: Pair = (0, 0)
         if self.same and torch.onnx.is_in_onnx_export():
-            return _graph_node("Conv", x, self.kernel_size, self.stride, self.weight, self.groups)
+            weights = (self.weight,) if self.bias is None else (self.weight, self.bias)
+            return _graph_node("Conv", x, self.kernel_size, self.stride, weights, self.groups)
         if self.same:
             rows, columns = _margins(x, self.kernel_size, self.stride)  # type: ignore[arg-type]
             if self.stride == (1, 1) and rows[0] == rows[1] and columns[0] == columns[1]:
                 margin = rows[0], columns[0]
             else:
                 x = F.pad(x, (*columns, *rows))
-        return F.conv2d(x, self.weight, None, self.stride, margin, 1, self.groups)
+        return F.conv2d(x, self.weight, self.bias, self.stride, margin, 1, self.groups)
 
     def needs(self, size: int, axis: int) -> int:
         """Give the least input for an output of `size`."""
-        return (size - 1) * self.stride[axis] + (1 if self.same else self.kernel_size[axis])
+        return 1 + (size - 1) * self.stride[axis] if self.same else self.sees(size, axis)
+
+    def sees(self, size: int, axis: int) -> int:
+        """Give how much of the input `size` numbers of the output are made of."""
+        return (size - 1) * self.stride[axis] + self.kernel_size[axis]
 
 
 class Across(Conv):
@@ -136,20 +145,23 @@ class Across(Conv):
 
 
 class MaxPool(nn.Module):
-    """The maximum over windows, padded as TensorFlow's ``same``.
+    """The maximum over windows, with TensorFlow's paddings.
 
     Parameters
     ----------
     kernel, stride : tuple of int
         Along rows and columns.
+    padding : {"same", "valid"}
     """
 
-    def __init__(self, kernel: Pair, stride: Pair) -> None:
+    def __init__(self, kernel: Pair, stride: Pair, padding: Padding = "same") -> None:
         super().__init__()
-        self.kernel, self.stride = kernel, stride
+        self.kernel, self.stride, self.same = kernel, stride, padding == "same"
 
     def forward(self, x: Tensor) -> Tensor:
         """Pool (batch, channels, rows, columns)."""
+        if not self.same:
+            return F.max_pool2d(x, self.kernel, self.stride)
         if torch.onnx.is_in_onnx_export():
             return _graph_node("MaxPool", x, self.kernel, self.stride)
         (before, _), (left, _) = _margins(x, self.kernel, self.stride)
@@ -157,7 +169,11 @@ class MaxPool(nn.Module):
 
     def needs(self, size: int, axis: int) -> int:
         """Give the least input for an output of `size`."""
-        return (size - 1) * self.stride[axis] + 1
+        return 1 + (size - 1) * self.stride[axis] if self.same else self.sees(size, axis)
+
+    def sees(self, size: int, axis: int) -> int:
+        """Give how much of the input `size` numbers of the output are made of."""
+        return (size - 1) * self.stride[axis] + self.kernel[axis]
 
 
 class Branches(nn.Module):
@@ -186,7 +202,7 @@ class Branches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Give (batch, branches * filters, rows, columns)."""
-        if torch.onnx.is_in_onnx_export() or x.numel() * max(self.kernels) > UNFOLDED:
+        if torch.onnx.is_in_onnx_export() or x.is_meta or x.numel() * max(self.kernels) > UNFOLDED:
             maps = torch.cat([conv(x) for conv in self.convs], 1)
         else:
             maps = self._at_once(x)
@@ -210,6 +226,10 @@ class Branches(nn.Module):
     def needs(self, size: int, axis: int) -> int:
         """Give the least input for an output of `size`."""
         return (size - 1) * (self.stride if axis == -2 else 1) + 1
+
+    def sees(self, size: int, axis: int) -> int:
+        """Give how much of the input `size` numbers of the output are made of."""
+        return self.needs(size, axis) + (max(self.kernels) - 1 if axis == -2 else 0)
 
 
 def normalisation(channels: int) -> nn.BatchNorm2d:
@@ -242,23 +262,48 @@ def block(conv: nn.Module, filters: int, pool: MaxPool | None = None) -> nn.Sequ
 
 def needs(layer: nn.Module, size: int, axis: int) -> int:
     """Give the least input of a chain of layers for an output of `size`."""
+    return _back(layer, size, axis, "needs")
+
+
+def sees(layer: nn.Module, size: int, axis: int) -> int:
+    """Give how much of the input of a chain of layers `size` numbers of its output are made of."""
+    return _back(layer, size, axis, "sees")
+
+
+def _back(layer: nn.Module, size: int, axis: int, question: str) -> int:
+    """Ask a chain of layers from its end; what does not answer changes no size."""
     if isinstance(layer, nn.Sequential):
         for inner in reversed(layer):
-            size = needs(inner, size, axis)
+            size = _back(inner, size, axis, question)
         return size
-    return cast(Any, layer).needs(size, axis) if hasattr(layer, "needs") else size
+    answer: Any = getattr(layer, question, None)
+    return size if answer is None else answer(size, axis)
 
 
-def initialise(network: nn.Module) -> None:
-    """Draw Glorot uniform kernels and orthogonal recurrent ones; biases become 0."""
+def initialise(network: nn.Module, how: Initial = "glorot") -> None:
+    """Draw the kernels; biases become 0, those of an LSTM's forget gates 1.
+
+    Parameters
+    ----------
+    network : nn.Module
+    how : {"glorot", "gaussian"}
+        Glorot uniform kernels and orthogonal recurrent ones, or all of variance 1.
+    """
     for name, parameter in network.named_parameters():
         kind = name.rsplit(".", 1)[-1]
         if kind.startswith("bias"):
             nn.init.zeros_(parameter)
+        elif parameter.ndim > 1 and how == "gaussian":
+            nn.init.normal_(parameter)
         elif kind.startswith("weight_hh"):
             nn.init.orthogonal_(parameter)
         elif parameter.ndim > 1:
             nn.init.xavier_uniform_(parameter)
+    for layer in network.modules():
+        if isinstance(layer, nn.LSTM):
+            for number in range(layer.num_layers):
+                bias = getattr(layer, f"bias_ih_l{number}")
+                nn.init.ones_(bias.data[layer.hidden_size : 2 * layer.hidden_size])
 
 
 def single(inputs: Mapping[str, Shape], name: str) -> Shape:
@@ -278,16 +323,85 @@ def single(inputs: Mapping[str, Shape], name: str) -> Shape:
     return channels, bins, frames
 
 
+def word(name: str, key: str, given: str, known: Iterable[str]) -> str:
+    """Take a word that is known; refuse any other.
+
+    Raises
+    ------
+    OstinatoError
+        Which says the words that there are.
+    """
+    if given not in known:
+        raise OstinatoError(f"{name}: {key} {given!r} is not known; there are {', '.join(known)}")
+    return given
+
+
 def fits(padding: Padding | None, default: Padding, name: str) -> Padding:
     """Take a padding or, for None, the default; refuse a word that is no padding."""
-    if padding is None:
-        return default
-    if padding not in PADDINGS:
-        raise OstinatoError(f"{name}: padding {padding!r} is not known; there are {', '.join(PADDINGS)}")
-    return padding
+    return default if padding is None else cast(Padding, word(name, "padding", padding, PADDINGS))
 
 
-class Convolutional(nn.Module):
+class Reader(nn.Module):
+    """A network of one input, which refuses any other shape.
+
+    Those who inherit from it give `encode`, and set `head`.
+
+    Parameters
+    ----------
+    name : str
+        Of the architecture, for messages.
+    shape : tuple of int
+        Channels, bins and frames of the input.
+    """
+
+    length: Literal["free", "fixed"] = "free"
+    mend = "raise chunk_frames"
+    head: nn.Module
+
+    def __init__(self, name: str, shape: Shape) -> None:
+        super().__init__()
+        self.name, self.shape = name, shape
+
+    @property
+    def min_frames(self) -> int:
+        """The shortest chunk that passes; of a fixed length the only one."""
+        return 1 if self.length == "free" else self.shape[2]
+
+    def _refuse_short(self, frames: int) -> None:
+        if frames < self.min_frames:
+            raise OstinatoError(
+                f"{self.name}: needs at least {self.min_frames} frames of {self.shape[1]} bins, {frames} were given; "
+                f"{self.mend}"
+            )
+
+    def _check(self, x: Tensor) -> None:
+        channels, bins, frames = self.shape
+        if x.ndim != 4 or tuple(x.shape[1:3]) != (channels, bins):
+            raise OstinatoError(
+                f"{self.name}: needs (batch, {channels}, {bins}, frames); it was given {tuple(x.shape)}"
+            )
+        if self.length == "fixed" and x.shape[3] != frames:
+            raise OstinatoError(
+                f"{self.name}: needs exactly {frames} frames, {x.shape[3]} were given; train it for that length"
+            )
+        self._refuse_short(x.shape[3])
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give (batch, width) of an input that fits."""
+        raise NotImplementedError
+
+    def embed(self, x: Tensor) -> Tensor:
+        """Give the vector before the head, (batch, width), of (batch, channels, bins, frames)."""
+        if not torch.onnx.is_in_onnx_export():
+            self._check(x)
+        return self.encode(x)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give logits, (batch, n_classes), of (batch, channels, bins, frames)."""
+        return self.head(self.embed(x))
+
+
+class Convolutional(Reader):
     """Layers over a map, the mean over the map, and a dense head.
 
     Maps lie in memory with their channels together, which makes these thin
@@ -312,52 +426,34 @@ class Convolutional(nn.Module):
         If the input has fewer bins or frames than the layers need.
     """
 
-    length: Literal["free", "fixed"] = "free"
     frames_first = False
+    dense: type[nn.Linear] = nn.Linear
+    mend = "raise chunk_frames or set network: {padding: same}"
+    mend_bins = "set network: {padding: same}"
 
     def __init__(self, name: str, shape: Shape, layers: nn.Sequential, width: int, n_classes: int) -> None:
-        super().__init__()
-        self.name, self.shape, self.layers = name, shape, layers
-        self.head = nn.Linear(width, n_classes)
+        super().__init__(name, shape)
+        self.layers = layers
+        self.head = self.dense(width, n_classes)
         initialise(self)
         bins = needs(layers, 1, -1 if self.frames_first else -2)
         if shape[1] < bins:
-            raise OstinatoError(
-                f"{name}: needs at least {bins} bins, {shape[1]} were given; set network: {{padding: same}}"
-            )
+            raise OstinatoError(f"{name}: needs at least {bins} bins, {shape[1]} were given; {self.mend_bins}")
         self._refuse_short(shape[2])
 
     @property
     def min_frames(self) -> int:
-        """The shortest chunk that passes."""
-        return needs(self.layers, 1, -2 if self.frames_first else -1)
+        """The shortest chunk that passes; of a fixed length the only one."""
+        return super().min_frames if self.length == "fixed" else needs(self.layers, 1, -2 if self.frames_first else -1)
 
-    def _refuse_short(self, frames: int) -> None:
-        if frames < self.min_frames:
-            raise OstinatoError(
-                f"{self.name}: needs at least {self.min_frames} frames of {self.shape[1]} bins, {frames} were given; "
-                "raise chunk_frames or set network: {padding: same}"
-            )
+    @property
+    def receptive_field(self) -> Pair:
+        """Bins and frames of the input that one number of the last map is made of, at most all of them."""
+        rows, columns = (sees(self.layers, 1, axis) for axis in (-2, -1))
+        bins, frames = (columns, rows) if self.frames_first else (rows, columns)
+        return min(bins, self.shape[1]), min(frames, self.shape[2])
 
-    def _check(self, x: Tensor) -> None:
-        channels, bins, frames = self.shape
-        if x.ndim != 4 or tuple(x.shape[1:3]) != (channels, bins):
-            raise OstinatoError(
-                f"{self.name}: needs (batch, {channels}, {bins}, frames); it was given {tuple(x.shape)}"
-            )
-        if self.length == "fixed" and x.shape[3] != frames:
-            raise OstinatoError(
-                f"{self.name}: needs exactly {frames} frames, {x.shape[3]} were given; train it for that length"
-            )
-        self._refuse_short(x.shape[3])
-
-    def embed(self, x: Tensor) -> Tensor:
+    def encode(self, x: Tensor) -> Tensor:
         """Give the mean over the last map, (batch, width), of (batch, channels, bins, frames)."""
-        if not torch.onnx.is_in_onnx_export():
-            self._check(x)
         x = x.transpose(-2, -1) if self.frames_first else x
         return self.layers(x.clone(memory_format=torch.channels_last)).mean((-2, -1))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Give logits, (batch, n_classes), of (batch, channels, bins, frames)."""
-        return self.head(self.embed(x))

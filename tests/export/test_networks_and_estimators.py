@@ -11,8 +11,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from ostinato import export, registry
+import tiny_project
+from ostinato import registry
 from ostinato.errors import OstinatoError
+from ostinato.export import cost, estimators, graphs, networks
 from ostinato.stack import Stack, pool
 from ostinato.task import Task
 from ostinato.training import estimator
@@ -51,11 +53,13 @@ def network():
 
 @pytest.fixture(scope="module")
 def content(network):
-    return export.annotate(export.convert(network, {"mel": SHAPE}, opset=18), {"classes": ["jåzz"], "b": 1})
+    return graphs.annotate(networks.convert(network, {"mel": SHAPE}, opset=18), {"classes": ["jåzz"], "b": 1})
 
 
 def test_the_same_network_gives_the_same_bytes(network, content):
-    assert export.annotate(export.convert(network, {"mel": SHAPE}, opset=18), {"b": 1, "classes": ["jåzz"]}) == content
+    assert (
+        graphs.annotate(networks.convert(network, {"mel": SHAPE}, opset=18), {"b": 1, "classes": ["jåzz"]}) == content
+    )
 
 
 def test_nothing_of_the_machine_stands_in_the_file(content):
@@ -76,12 +80,12 @@ def test_nothing_of_the_machine_stands_in_the_file(content):
 
 
 def test_the_metadata_is_read_back_by_the_runtime(content):
-    metadata = export.session(content).get_modelmeta().custom_metadata_map["ostinato"]
+    metadata = graphs.session(content).get_modelmeta().custom_metadata_map["ostinato"]
     assert json.loads(metadata) == {"b": 1, "classes": ["jåzz"]}
 
 
 def test_inputs_and_outputs_are_named(content):
-    session = export.session(content)
+    session = graphs.session(content)
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("mel", ["batch", *SHAPE])]
     assert [(o.name, o.shape) for o in session.get_outputs()] == [
         ("logits", ["batch", 3]),
@@ -90,23 +94,39 @@ def test_inputs_and_outputs_are_named(content):
 
 
 def test_parity_is_small_for_the_network_and_large_for_another(network, content):
-    x = export.sample(export.readings(network, {"mel": SHAPE}), 4, 0)["mel"]
+    x = networks.sample(networks.readings(network, {"mel": SHAPE}), 4, 0)["mel"]
     assert network(torch.from_numpy(x)).std() > 0.1
-    assert export.parity(content, network, {"mel": SHAPE}) < 1e-5
-    assert export.parity(content, small(9), {"mel": SHAPE}) > 0.1
+    assert networks.parity(content, network, {"mel": SHAPE}) < 1e-5
+    assert networks.parity(content, small(9), {"mel": SHAPE}) > 0.1
+
+
+def test_words_and_maps_of_two_lengths_go_into_one_graph():
+    tiny_project.install_plugins()
+    torch.manual_seed(0)
+    shapes = {"mel": (1, 8, 20), "lyrics": (1, 30, 12), "cover": (3, 6, 6), "year": (1, 1, 1)}
+    network = registry.load("ostinato.architectures", "several").Network(shapes, 3).eval()
+    model = networks.convert(network, shapes, opset=18, words=["lyrics"])
+    content = graphs.annotate(model, {})
+    given = {i.name: (i.type, i.shape) for i in graphs.session(content).get_inputs()}
+    assert given["lyrics"] == ("tensor(int64)", ["batch", "lyrics_frames"])
+    assert given["mel"] == ("tensor(float)", ["batch", 1, 8, "mel_frames"])
+    assert given["cover"] == ("tensor(float)", ["batch", 3, 6, 6])
+    assert networks.parity(content, network, shapes, ["lyrics"]) < 1e-5
+    maps = 6 * 8 * 20 + 6 * 6 * (3 * 6) + 6
+    assert cost.multiply_adds(model, shapes, ["lyrics"]) == maps + 24 * 3
 
 
 def test_a_network_of_other_classes_is_refused(content):
     other = registry.load("ostinato.architectures", "freq").Network({"x": SHAPE}, 7).eval()
     with pytest.raises(OstinatoError, match=r"gives \(1, 3\) where the original gives \(1, 7\)"):
-        export.parity(content, other, {"mel": SHAPE})
+        networks.parity(content, other, {"mel": SHAPE})
 
 
 def test_what_is_no_number_is_no_parity(content):
     broken = small(0)
     with torch.no_grad():
         broken.head.bias[0] = torch.nan
-    assert export.parity(content, broken, {"mel": SHAPE}) == np.inf
+    assert networks.parity(content, broken, {"mel": SHAPE}) == np.inf
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
@@ -119,12 +139,12 @@ def test_pooling_is_that_of_the_task(kind):
 def test_a_stack_is_one_graph_of_its_members_chunks():
     whole = stack("single")
     shapes = {"one": SHAPE, "other": SHAPE}
-    content = export.annotate(export.convert(whole, shapes, opset=18), {})
-    assert export.parity(content, whole, shapes) < 1e-5
+    content = graphs.annotate(networks.convert(whole, shapes, opset=18), {})
+    assert networks.parity(content, whole, shapes) < 1e-5
     rng = np.random.default_rng(0)
     chunks = {"one": rng.normal(size=(3, *SHAPE)), "other": rng.normal(size=(5, *SHAPE))}
     chunks = {name: x.astype(np.float32) for name, x in chunks.items()}
-    logits, embedding = export.run(content, chunks)
+    logits, embedding = graphs.run(content, chunks)
     task = Task("genre", CLASSES)
     with torch.inference_mode():
         pooled = [task.pool(whole.members[n](torch.from_numpy(x)).numpy()) for n, x in chunks.items()]
@@ -167,7 +187,7 @@ def test_multiplications_of_a_convolution_and_a_product():
     ]
     model = graph_of(nodes, {"x": (1, 4, 11, 10)}, {"w": (6, 2, 3, 3), "d": (5, 6)})
     model.graph.initializer.append(numpy_helper.from_array(np.array([2, 3]), "axes"))
-    assert export.multiply_adds(model, {"x": (4, 11, 10)}) == 6 * 6 * 10 * (2 * 9) + 6 * 5
+    assert cost.multiply_adds(model, {"x": (4, 11, 10)}) == 6 * 6 * 10 * (2 * 9) + 6 * 5
 
 
 def test_multiplications_of_a_recurrent_layer():
@@ -178,7 +198,7 @@ def test_multiplications_of_a_recurrent_layer():
     ]
     model = graph_of(nodes, {"x": (1, 1, 4, 7)}, {"w": (1, 15, 4), "r": (1, 15, 5)})
     model.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis"))
-    assert export.multiply_adds(model, {"x": (1, 4, 7)}) == 7 * (15 * 4 + 15 * 5)
+    assert cost.multiply_adds(model, {"x": (1, 4, 7)}) == 7 * (15 * 4 + 15 * 5)
 
 
 def test_multiplications_of_freq(network, content):
@@ -188,7 +208,7 @@ def test_multiplications_of_freq(network, content):
         separable += 12 * width * channels * (3 + filters)
         channels = filters
     last = 12 * 128 * (2 + 256) + 256 * 3
-    assert export.multiply_adds(onnx.load_from_string(content), {"mel": SHAPE}) == first + separable + last
+    assert cost.multiply_adds(onnx.load_from_string(content), {"mel": SHAPE}) == first + separable + last
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
@@ -201,9 +221,9 @@ def test_an_estimator_gives_logits_and_its_input(kind, rng):
     task = Task("genre" if kind == "single" else "tags", ("a", "b", "c", "d"))
     fitted = estimator.fit(registry.load("ostinato.estimators", "mfcc_svm"), x, target, 0, {}, kind)
     plain = estimator.to_onnx(fitted, 6, kind, 4)
-    content = export.annotate(export.convert_estimator(plain, kind, "mfcc"), {"a": 1})
-    logits, embedding = export.run(content, {"mfcc": x})
+    content = graphs.annotate(estimators.convert(plain, kind, "mfcc"), {"a": 1})
+    logits, embedding = graphs.run(content, {"mfcc": x})
     np.testing.assert_allclose(task.scores(logits), fitted.scores(x), atol=1e-5)
     np.testing.assert_array_equal(embedding, x)
-    assert export.parity_estimator(content, plain, "mfcc", task.logits) < 1e-5
-    assert export.annotate(export.convert_estimator(plain, kind, "mfcc"), {"a": 1}) == content
+    assert estimators.parity(content, plain, "mfcc", task.logits) < 1e-5
+    assert graphs.annotate(estimators.convert(plain, kind, "mfcc"), {"a": 1}) == content

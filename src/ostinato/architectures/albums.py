@@ -1,0 +1,103 @@
+"""Albums: MobileNetV2, here for pictures such as covers.
+
+Published for covers of 640 x 640 pixels between 0 and 1. Each block widens the
+map, filters it channel by channel and narrows it again; where its shape stays the
+same, the input is added.
+
+References
+----------
+M. Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Conv, Convolutional, Pair, Shape, needs, normalisation, sees, single
+
+BLOCKS = (
+    (1, 16, 1, 1),
+    (6, 24, 2, 2),
+    (6, 32, 3, 2),
+    (6, 64, 4, 2),
+    (6, 96, 3, 1),
+    (6, 160, 3, 2),
+    (6, 320, 1, 1),
+)
+"""How much a block widens, its filters, how many such blocks there are, and the stride of the first of them."""
+
+
+def unit(channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
+    """Make a convolution, normalisation and ReLU up to 6."""
+    conv = Conv(channels, filters, (kernel, kernel), (stride, stride), "same", groups)
+    return nn.Sequential(OrderedDict(conv=conv, norm=normalisation(filters), relu=nn.ReLU6()))
+
+
+class Inverted(nn.Module):
+    """An inverted residual: widened, filtered channel by channel, narrowed.
+
+    Parameters
+    ----------
+    channels, filters, widening, stride : int
+    """
+
+    def __init__(self, channels: int, filters: int, widening: int, stride: int) -> None:
+        super().__init__()
+        wide = channels * widening
+        layers = [unit(channels, wide)] if widening > 1 else []
+        layers += [unit(wide, wide, 3, stride, wide)]
+        self.layers = nn.Sequential(*layers, Conv(wide, filters, (1, 1)), normalisation(filters))
+        self.adds = stride == 1 and channels == filters
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give (batch, filters, rows, columns), both divided by the stride."""
+        return x + self.layers(x) if self.adds else self.layers(x)
+
+    def needs(self, size: int, axis: int) -> int:
+        """Give the least input for an output of `size`."""
+        return needs(self.layers, size, axis)
+
+    def sees(self, size: int, axis: int) -> int:
+        """Give how much of the input `size` numbers of the output are made of."""
+        return sees(self.layers, size, axis)
+
+
+class Network(Convolutional):
+    """A convolution, seventeen inverted residuals, a convolution, and the mean over the map.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, rows, columns)
+        Exactly one.
+    n_classes : int
+    filters : tuple of int
+        Of the first and the last convolution.
+    blocks : tuple of (int, int, int, int)
+        Widening, filters, number and first stride of each group of blocks.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        filters: Pair = (32, 1280),
+        blocks: tuple[tuple[int, int, int, int], ...] = BLOCKS,
+    ) -> None:
+        shape = single(inputs, "albums")
+        layers: list[nn.Module] = [unit(shape[0], filters[0], 3, 2)]
+        channels = filters[0]
+        for widening, narrow, number, first in blocks:
+            for stride in (first, *[1] * (number - 1)):
+                layers.append(Inverted(channels, narrow, widening, stride))
+                channels = narrow
+        layers.append(unit(channels, filters[1]))
+        super().__init__("albums", shape, nn.Sequential(*layers), filters[1], n_classes)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the learning rate; the layers are the paper's."""
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 1e-5, 3e-3, log=True)}}

@@ -1,0 +1,109 @@
+"""Choi: five convolutions with pooling down to one number a filter, trained to give tags and used for what it hears.
+
+Published for 96 mel bands of 29 s at 12 kHz, in dB below the loudest value. Its
+feature is the mean of each block's map, 32 numbers a block, all five side by side.
+
+The published weights were trained with batch normalisation that takes the batch's
+own statistics in service too, so that a clip's feature depends on what lies beside
+it. Here running statistics are the rule; ``batch_norm="track"`` takes each clip's
+own, as the published network does with one clip at a time, and ``"batch"`` does as
+published.
+
+References
+----------
+K. Choi et al., "Transfer learning for music classification and regression tasks", ISMIR 2017.
+H. Singh, "Using deep learning to recommend Punjabi music", University of Victoria, 2018.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Conv, Convolutional, MaxPool, Pair, Shape, normalisation, single, word
+from ostinato.errors import OstinatoError
+
+POOLS = ((2, 4), (3, 4), (2, 5), (2, 4), (4, 4))
+NORMS = ("running", "track", "batch")
+BLOCK = 32
+
+
+def norm(filters: int, how: str) -> nn.Module:
+    """Make normalisation by running statistics, by each clip's own, or by each batch's."""
+    if how == "running":
+        return normalisation(filters)
+    if how == "track":
+        return nn.InstanceNorm2d(filters, eps=1e-3, affine=True)
+    return nn.BatchNorm2d(filters, eps=1e-3, track_running_stats=False)
+
+
+class Last(nn.Linear):
+    """A dense layer over the last numbers of a longer vector."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Give (batch, out) of (batch, in or more)."""
+        return super().forward(x[..., -self.in_features :])
+
+
+class Network(Convolutional):
+    """Blocks of convolution, normalisation, ELU and pooling; the head reads the last.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one.
+    n_classes : int
+    pools : tuple of (int, int)
+        Bins and frames that each block makes one; as many as there are blocks.
+    batch_norm : {"running", "track", "batch"}
+        Whose statistics normalise.
+    features : int, optional
+        How many of the last blocks `embed` gives, side by side. Default: all.
+
+    Raises
+    ------
+    OstinatoError
+        If the input is smaller than the product of the pools.
+    """
+
+    dense = Last
+    mend = "raise chunk_frames or set network: {pools: ...} to smaller ones"
+    mend_bins = "set network: {pools: ...} to smaller ones"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        pools: tuple[Pair, ...] = POOLS,
+        batch_norm: str = "running",
+        features: int | None = None,
+    ) -> None:
+        shape = single(inputs, "choi")
+        how = word("choi", "batch_norm", batch_norm, NORMS)
+        features = len(pools) if features is None else features
+        if not 1 <= features <= len(pools):
+            raise OstinatoError(f"choi: features must lie between 1 and the {len(pools)} blocks; it is {features}")
+        layers: list[nn.Module] = []
+        for channels, (rows, columns) in zip((shape[0], *[BLOCK] * len(pools)), pools, strict=False):
+            conv = Conv(channels, BLOCK, (3, 3), padding="same", bias=True)
+            pool = MaxPool((rows, columns), (rows, columns), "valid")
+            layers.append(nn.Sequential(OrderedDict(conv=conv, norm=norm(BLOCK, how), elu=nn.ELU(), pool=pool)))
+        super().__init__("choi", shape, nn.Sequential(*layers), BLOCK, n_classes)
+        self.features = features
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the mean of the last blocks' maps, (batch, 32 * features), of (batch, channels, bins, frames)."""
+        x = x.clone(memory_format=torch.channels_last)
+        means = []
+        for layer in self.layers:
+            x = layer(x)
+            means.append(x.mean((-2, -1)))
+        return torch.cat(means[-self.features :], -1)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the learning rate; the layers are the paper's."""
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}

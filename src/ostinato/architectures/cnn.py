@@ -1,0 +1,112 @@
+"""CNN: three convolutions with pooling, and one dense layer.
+
+Published for 13 MFCC of tenths of a clip, 130 frames each. The repository that
+the paper builds on halves the map three times; the paper's text pools by 3 x 3,
+which fits only if the convolutions are padded.
+
+References
+----------
+V. Velardo, "Deep learning (for audio) with Python", 2020, lesson 16.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import (
+    Conv,
+    MaxPool,
+    Pair,
+    Reader,
+    Shape,
+    initialise,
+    needs,
+    normalisation,
+    single,
+    word,
+)
+from ostinato.errors import OstinatoError
+
+FORMS = ("repository", "paper")
+KERNELS = (3, 3, 2)
+
+
+def unit(channels: int, filters: int, kernel: int, pool: Pair, form: str) -> nn.Sequential:
+    """Make a convolution, ReLU, pooling by a window and a stride, and normalisation."""
+    conv = Conv(channels, filters, (kernel, kernel), padding="same" if form == "paper" else "valid", bias=True)
+    window, stride = pool
+    pooling = MaxPool((window, window), (stride, stride))
+    return nn.Sequential(conv, nn.ReLU(), pooling, normalisation(filters))
+
+
+class Network(Reader):
+    """Convolutions over frames and bins, then dense layers over the last map.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one.
+    n_classes : int
+    form : {"repository", "paper"}
+        Whose pooling.
+    filters, units : int
+        Of each convolution and of the dense layer.
+    dropout : float
+        Share of the dense layer that training leaves out.
+
+    Raises
+    ------
+    OstinatoError
+        If nothing would be left of the map.
+    """
+
+    length = "fixed"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        form: str = "repository",
+        filters: int = 32,
+        units: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__("cnn", single(inputs, "cnn"))
+        form = word("cnn", "form", form, FORMS)
+        channels, bins, frames = self.shape
+        pools = ((3, 3),) * 3 if form == "paper" else ((3, 2), (3, 2), (2, 2))
+        units_in = (channels, filters, filters)
+        self.layers = nn.Sequential(
+            *(unit(a, filters, k, pool, form) for a, k, pool in zip(units_in, KERNELS, pools, strict=True))
+        )
+        least = needs(self.layers, 1, -1)
+        if min(bins, frames) < least:
+            raise OstinatoError(
+                f"cnn: needs at least {least} bins and {least} frames, {bins} and {frames} were given; "
+                "set network: {form: paper}"
+            )
+        rows, columns = ((self._left(size, pools, form)) for size in (frames, bins))
+        self.dense = nn.Sequential(nn.Linear(filters * rows * columns, units), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(units, n_classes)
+        initialise(self)
+
+    @staticmethod
+    def _left(size: int, pools: tuple[Pair, ...], form: str) -> int:
+        """Follow a size through the layers."""
+        for kernel, (_, stride) in zip(KERNELS, pools, strict=True):
+            size = -(-(size - (0 if form == "paper" else kernel - 1)) // stride)
+        return size
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the dense layer, (batch, units), of (batch, channels, bins, frames)."""
+        return self.dense(self.layers(x.transpose(-2, -1)).flatten(1))
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for dropout and the learning rate; the layers are the paper's."""
+    return {
+        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
+        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
+    }

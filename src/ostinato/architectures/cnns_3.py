@@ -1,0 +1,97 @@
+"""CNNs-3: two convolutions with small kernels over a chunk, and one dense layer.
+
+What the multi-channel networks are compared with. The paper leaves the filters
+open; they are as many as in each of its channels.
+
+References
+----------
+N. Chen, S. Wang, "High-level music descriptor extraction algorithm based on combination of multi-channel CNNs and
+LSTM", ISMIR 2017, section 3.2.
+"""
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import (
+    INITIAL,
+    Conv,
+    Initial,
+    MaxPool,
+    Reader,
+    Shape,
+    initialise,
+    needs,
+    single,
+    word,
+)
+from ostinato.errors import OstinatoError
+
+
+class Network(Reader):
+    """Convolutions and pooling twice, then a dense layer over the last map.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one, a chunk; published are 40 mel bands and 80 frames.
+    n_classes : int
+    filters, dense : int
+        Of each convolution and of the dense layer.
+    dropout : float
+        Share of the input of each dense layer that training leaves out.
+    initial : {"glorot", "gaussian"}
+        The paper says Gaussian of variance 1, which saturates.
+
+    Raises
+    ------
+    OstinatoError
+        If nothing would be left of the map.
+    """
+
+    length = "fixed"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        filters: int = 32,
+        dense: int = 200,
+        dropout: float = 0.5,
+        initial: str = "glorot",
+    ) -> None:
+        super().__init__("cnns_3", single(inputs, "cnns_3"))
+        channels, bins, frames = self.shape
+        layers: list[nn.Module] = []
+        rows, columns = bins, frames
+        for kernel in (5, 3):
+            layers += [
+                Conv(channels, filters, (kernel, kernel), bias=True),
+                nn.ReLU(),
+                MaxPool((2, 2), (2, 2), "valid"),
+            ]
+            rows, columns, channels = (rows - kernel + 1) // 2, (columns - kernel + 1) // 2, filters
+        self.layers = nn.Sequential(*layers)
+        least = needs(self.layers, 1, -1)
+        if min(bins, frames) < least:
+            raise OstinatoError(
+                f"cnns_3: needs at least {least} bins and {least} frames, {bins} and {frames} were given"
+            )
+        wide = filters * rows * columns
+        self.dense = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, dense), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(dense, n_classes)
+        initialise(self, cast(Initial, word("cnns_3", "initial", initial, INITIAL)))
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the dense layer, (batch, dense), of (batch, channels, bins, frames)."""
+        return self.dense(self.layers(x).flatten(1))
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for dropout and the learning rate; the layers are the paper's."""
+    return {
+        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
+        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
+    }

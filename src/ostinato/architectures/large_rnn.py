@@ -1,0 +1,55 @@
+"""LargeRNN: three LSTM layers over frames, each wider than the one before.
+
+Published for MFCC and chroma, and for vectors of artists instead of classes; its
+inputs were reshaped as those of the RNN, which ``layout="reshape"`` does too.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 13.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
+from ostinato.architectures._blocks.recurrent import LAYOUTS, LSTMs, steps
+
+
+class Network(Reader):
+    """LSTM layers whose last state is classified.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one.
+    n_classes : int
+    units : tuple of int
+        Of each layer.
+    layout : {"transpose", "reshape"}
+        What a step is: a frame, or as many consecutive numbers as a frame has.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        units: tuple[int, ...] = (256, 512, 1024),
+        layout: Literal["transpose", "reshape"] = "transpose",
+    ) -> None:
+        super().__init__("large_rnn", single(inputs, "large_rnn"))
+        self.layout = word("large_rnn", "layout", layout, LAYOUTS)
+        self.recurrent = LSTMs(self.shape[0] * self.shape[1], units)
+        self.head = nn.Linear(units[-1], n_classes)
+        initialise(self)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
+        return self.recurrent(steps(x, self.layout))
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the learning rate; the layers are the paper's."""
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)}}

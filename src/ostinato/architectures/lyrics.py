@@ -1,0 +1,57 @@
+"""Lyrics: an embedding of words and three LSTM layers.
+
+Published were 497,948 numbers of words: 0 where there is none, one for each of
+497,946 words, and one for all others.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figure 14.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Shape, initialise
+from ostinato.architectures._blocks.recurrent import LSTMs
+from ostinato.architectures._blocks.words import WordReader
+
+
+class Network(WordReader):
+    """Words as vectors, LSTM layers, and a dense layer over the last state.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (1, numbers, words)
+        Exactly one: how many numbers of words there are, and words of a chunk,
+        which is filled up with 0 on the left.
+    n_classes : int
+    width : int
+        Of a word's vector.
+    units : tuple of int
+        Of each layer.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        width: int = 200,
+        units: tuple[int, ...] = (256, 512, 1024),
+    ) -> None:
+        super().__init__("lyrics", inputs, width)
+        self.recurrent = LSTMs(width, units)
+        self.head = nn.Linear(units[-1], n_classes)
+        initialise(self)
+        nn.init.uniform_(self.words.weight, -0.05, 0.05)
+
+    def read(self, vectors: Tensor, there: Tensor) -> Tensor:
+        """Give the last state, (batch, units), of words' vectors, (batch, words, width)."""
+        return self.recurrent(vectors)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the learning rate; the layers are the paper's."""
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)}}

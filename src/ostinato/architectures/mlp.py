@@ -1,0 +1,75 @@
+"""MLP: three dense layers over all numbers of a chunk.
+
+Published for 13 MFCC of tenths of a clip, 130 frames each. The repository that
+the paper builds on ends with 64 numbers, the paper's text with 128.
+
+References
+----------
+V. Velardo, "Deep learning (for audio) with Python", 2020, lessons 13 and 14.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
+from ostinato.architectures._blocks.dense import Dense, squares
+
+FORMS = {"repository": (512, 256, 64), "paper": (512, 256, 128)}
+
+
+class Network(Reader):
+    """Dense layers with ReLU.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one.
+    n_classes : int
+    form : {"repository", "paper"}
+        Whose widths.
+    hidden : tuple of int, optional
+        Other widths.
+    dropout : float
+        Share of a hidden layer that training leaves out; against overfitting 0.3
+        was published.
+    l2 : float
+        What `penalty` takes of the squares of the hidden kernels; against
+        overfitting 0.001 was published.
+    """
+
+    length = "fixed"
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        form: str = "repository",
+        hidden: tuple[int, ...] | None = None,
+        dropout: float = 0.0,
+        l2: float = 0.0,
+    ) -> None:
+        super().__init__("mlp", single(inputs, "mlp"))
+        channels, bins, frames = self.shape
+        widths = (channels * bins * frames, *(hidden or FORMS[word("mlp", "form", form, FORMS)]))
+        self.dense, self.l2 = Dense(widths, dropout), l2
+        self.head = nn.Linear(widths[-1], n_classes)
+        initialise(self)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the last hidden layer, (batch, width), of (batch, channels, bins, frames)."""
+        return self.dense(x.transpose(-2, -1).flatten(1))
+
+    def penalty(self) -> Tensor:
+        """Give what the loss adds for large kernels: `l2` times the sum of their squares."""
+        return self.l2 * squares(self.dense.layers)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for dropout and the learning rate; the layers are the paper's."""
+    return {
+        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
+        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
+    }

@@ -1,0 +1,62 @@
+"""RNN-LSTM: two LSTM layers over frames, and one dense layer.
+
+Published for 13 MFCC of tenths of a clip, 130 frames each; the paper's text and the
+repository that it builds on agree. An LSTM of torch has a second bias vector, so
+that there are 512 numbers more than in Keras.
+
+References
+----------
+V. Velardo, "Deep learning (for audio) with Python", 2020, lesson 19.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Reader, Shape, initialise, single
+from ostinato.architectures._blocks.recurrent import LSTMs, steps
+
+
+class Network(Reader):
+    """LSTM layers, a dense layer over the last state, dropout.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly one.
+    n_classes : int
+    units : tuple of int
+        Of each LSTM layer.
+    hidden : int
+        Of the dense layer.
+    dropout : float
+        Share of the dense layer that training leaves out.
+    """
+
+    def __init__(
+        self,
+        inputs: Mapping[str, Shape],
+        n_classes: int,
+        *,
+        units: tuple[int, ...] = (64, 64),
+        hidden: int = 64,
+        dropout: float = 0.3,
+    ) -> None:
+        super().__init__("rnn_lstm", single(inputs, "rnn_lstm"))
+        self.recurrent = LSTMs(self.shape[0] * self.shape[1], units)
+        self.dense = nn.Sequential(nn.Linear(units[-1], hidden), nn.ReLU(), nn.Dropout(dropout))
+        self.head = nn.Linear(hidden, n_classes)
+        initialise(self)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """Give the dense layer, (batch, hidden), of (batch, channels, bins, frames)."""
+        return self.dense(self.recurrent(steps(x)))
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for dropout and the learning rate; the layers are the paper's."""
+    return {
+        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
+        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
+    }

@@ -1,0 +1,65 @@
+"""TimeFreqAVG: the mean of the members' scores, with nothing to learn.
+
+Published for a Time and a Freq network; any two members or more are taken.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
+"""
+
+from collections.abc import Mapping
+from math import log
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import word
+from ostinato.architectures._blocks.dense import OverLogits
+from ostinato.errors import OstinatoError
+
+MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
+"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
+KINDS = ("single", "multi", "vector")
+
+
+class Network(OverLogits):
+    """The logits whose scores are the mean of the members' scores.
+
+    Parameters
+    ----------
+    inputs : mapping of str to int
+        Number of logits of each member, which must be that of the classes.
+    n_classes : int
+    kind : {"single", "multi", "vector"}
+        Of the task: scores are softmax or sigmoid of the logits, or the logits
+        themselves.
+
+    Raises
+    ------
+    OstinatoError
+        If a member has another number of logits.
+    """
+
+    def __init__(self, inputs: Mapping[str, int], n_classes: int, *, kind: str = "single") -> None:
+        super().__init__("timefreq_avg", inputs)
+        self.kind = word("timefreq_avg", "kind", kind, KINDS)
+        for member, width in inputs.items():
+            if width != n_classes:
+                raise OstinatoError(f"timefreq_avg: needs {n_classes} logits of each member; {member} gives {width}")
+        self.n_members = len(inputs)
+        self.head = nn.Identity()
+
+    def encode(self, logits: Tensor) -> Tensor:
+        """Average (batch, members * n_classes) as scores, and give the logits of the average."""
+        each = logits.unflatten(-1, (self.n_members, -1))
+        if self.kind == "vector":
+            return each.mean(1)
+        if self.kind == "multi":
+            return F.logsigmoid(each).logsumexp(1) - F.logsigmoid(-each).logsumexp(1)
+        return each.log_softmax(-1).logsumexp(1) - log(self.n_members)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for nothing."""
+    return {"network": {}, "train": {}}

@@ -1,0 +1,99 @@
+"""Two windows: one input made with a long window, read along frequency, and one with a short one, read along time.
+
+A spectrum of a long window parts close pitches, one of a short window places beats;
+no single window does both. The layers are the same, turned by a right angle.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019, figures 10 and 11.
+J. Pons, T. Lidy, X. Serra, "Experimenting with musically motivated convolutional neural networks", CBMI 2016.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from ostinato.architectures._blocks import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
+from ostinato.errors import OstinatoError
+
+DIVISORS = (4, 8, 16, 32, 64, 96)
+BRANCH_FILTERS = 2
+WIDTH = 9
+
+
+def side(channels: int, size: int, filters: tuple[int, ...]) -> nn.Sequential:
+    """Make branches and separable convolutions along the rows of a map of that many rows."""
+    layers: list[nn.Module] = [Branches(channels, tuple(max(1, size // d) for d in DIVISORS), 2, BRANCH_FILTERS)]
+    channels = BRANCH_FILTERS * len(DIVISORS)
+    for n in filters:
+        layers.append(block(separable(channels, n, (WIDTH, 1), "same"), n, MaxPool((1, 2), (1, 2))))
+        channels = n
+    return nn.Sequential(*layers)
+
+
+class Network(nn.Module):
+    """Convolutions along the bins of the first input and along the frames of the second; both means are classified.
+
+    Parameters
+    ----------
+    inputs : mapping of str to (channels, bins, frames)
+        Exactly two, in this order; they may differ in everything.
+    n_classes : int
+    filters : tuple of int
+        Of each side's separable convolutions.
+
+    Raises
+    ------
+    OstinatoError
+        If there are not exactly two inputs.
+    """
+
+    length: Literal["free", "fixed"] = "free"
+    min_frames = 1
+
+    def __init__(
+        self, inputs: Mapping[str, Shape], n_classes: int, *, filters: tuple[int, ...] = (16, 32, 64, 128)
+    ) -> None:
+        super().__init__()
+        if len(inputs) != 2:
+            given = ", ".join(inputs) or "none"
+            raise OstinatoError(
+                f"two_windows: reads two features, a long window's and a short one's; it was given {given}"
+            )
+        self.shapes = dict(inputs)
+        (channels, bins, _), (others, _, frames) = inputs.values()
+        self.pitch, self.beat = side(channels, bins, filters), side(others, frames, filters)
+        self.head = nn.Linear(2 * filters[-1], n_classes)
+        initialise(self)
+
+    @property
+    def receptive_field(self) -> dict[str, Pair]:
+        """Bins and frames of each input that one number of its last map is made of, at most all of them."""
+        (long, pitches), (short, beats) = self.shapes.items()
+        return {
+            long: (min(sees(self.pitch, 1, -2), pitches[1]), min(sees(self.pitch, 1, -1), pitches[2])),
+            short: (min(sees(self.beat, 1, -1), beats[1]), min(sees(self.beat, 1, -2), beats[2])),
+        }
+
+    def embed(self, long: Tensor, short: Tensor) -> Tensor:
+        """Give the means of both sides' maps, (batch, width), of two (batch, channels, bins, frames)."""
+        if not torch.onnx.is_in_onnx_export():
+            for x, (name, shape) in zip((long, short), self.shapes.items(), strict=True):
+                if x.ndim != 4 or tuple(x.shape[1:3]) != tuple(shape[:2]) or x.shape[3] < 1:
+                    raise OstinatoError(
+                        f"two_windows: needs (batch, {shape[0]}, {shape[1]}, 1 frame or more) of {name}; "
+                        f"it was given {tuple(x.shape)}"
+                    )
+        maps = self.pitch(long), self.beat(short.transpose(-2, -1))
+        return torch.cat([x.mean((-2, -1)) for x in maps], -1)
+
+    def forward(self, long: Tensor, short: Tensor) -> Tensor:
+        """Give logits, (batch, n_classes), of two (batch, channels, bins, frames)."""
+        return self.head(self.embed(long, short))
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the learning rate."""
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}

@@ -1,0 +1,61 @@
+"""Random forest: the classifier of the tabular paper, 100 trees drawn from the seed.
+
+References
+----------
+L. Breiman, "Random forests", Machine Learning 45, 2001.
+"""
+
+from typing import Any, Literal
+
+from sklearn.ensemble import RandomForestClassifier
+
+LEAST = 1
+
+
+def pipeline(
+    seed: int,
+    *,
+    n_estimators: int = 100,
+    max_depth: int | None = None,
+    min_samples_leaf: int = 1,
+    max_features: float | Literal["sqrt", "log2"] = "sqrt",
+    class_weight: Literal["balanced"] | None = None,
+) -> RandomForestClassifier:
+    """Make the classifier; what it reads needs no standardising.
+
+    Parameters
+    ----------
+    seed : int
+    n_estimators : int
+        Trees.
+    max_depth : int, optional
+    min_samples_leaf : int
+    max_features : float or {"sqrt", "log2"}
+        Of a split.
+    class_weight : "balanced", optional
+        Weigh classes by the inverse of their share.
+
+    Returns
+    -------
+    RandomForestClassifier
+    """
+    return RandomForestClassifier(
+        n_estimators,
+        max_depth=max_depth,
+        min_samples_leaf=min_samples_leaf,
+        max_features=max_features,
+        class_weight=class_weight,
+        random_state=seed,
+    )
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask how fine the trees are, and for the weights of the classes."""
+    return {
+        "network": {
+            "max_depth": trial.suggest_int("max_depth", 4, 32),
+            "min_samples_leaf": trial.suggest_int("min_samples_leaf", 1, 16, log=True),
+            "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+        },
+        "train": {},
+    }

@@ -1,0 +1,153 @@
+"""What similarity spaces are asked: which items should stand near which seeds.
+
+Three questions: artists *related* to an artist, tracks of the same *genre*, tracks
+that share *tags* (graded by how many). Seeds are *cold*, of the test split, or
+*known*, of the training split. Items are all artists, or all tracks but those of the
+seed's artist, whom any space finds by voice and recording. An artist's vector is the
+mean direction of its tracks.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+MOST_SEEDS = 1000
+"""Known seeds beyond so many are drawn."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """Seeds, and what is relevant to each.
+
+    Parameters
+    ----------
+    name : {"related", "genre", "tags"}
+    split : {"cold", "known"}
+    seeds : np.ndarray [shape=(n_seeds,)]
+        Positions among the items.
+    target : np.ndarray [shape=(n_seeds, n_items)]
+    banned : np.ndarray [shape=(n_seeds, n_items), dtype=bool]
+        What is no answer.
+    groups : np.ndarray [shape=(n_seeds,)]
+        Artist of each seed.
+    owner : np.ndarray [shape=(n_tracks,)]
+        Which item a track belongs to.
+    """
+
+    name: str
+    split: str
+    seeds: np.ndarray
+    target: np.ndarray
+    banned: np.ndarray
+    groups: np.ndarray
+    owner: np.ndarray
+
+    def items(self, vectors: np.ndarray) -> np.ndarray:
+        """Make unit vectors of items from those of tracks.
+
+        Parameters
+        ----------
+        vectors : np.ndarray [shape=(n_tracks, d)]
+
+        Returns
+        -------
+        np.ndarray [shape=(n_items, d), dtype=float64]
+        """
+        total = np.zeros((self.target.shape[1], vectors.shape[1]))
+        np.add.at(total, self.owner, unit(vectors))
+        return unit(total)
+
+    def ranked(self, likeness: np.ndarray, k: int) -> np.ndarray:
+        """Rank the items for each seed.
+
+        Parameters
+        ----------
+        likeness : np.ndarray [shape=(n_seeds, n_items)]
+        k : int
+
+        Returns
+        -------
+        np.ndarray [shape=(n_seeds, k), dtype=int64]
+            -1 where no item is left.
+        """
+        open_ = np.where(self.banned, -np.inf, likeness)
+        order = np.argsort(-open_, axis=1, kind="stable")[:, :k]
+        order = np.where(np.isneginf(np.take_along_axis(open_, order, axis=1)), -1, order)
+        return np.pad(order, ((0, 0), (0, k - order.shape[1])), constant_values=-1)
+
+
+def questions(
+    tracks: pd.DataFrame, related: Mapping[str, set[str]] | None, *, cold: np.ndarray, known: np.ndarray, seed: int
+) -> Iterator[Question]:
+    """Ask all that the tracks' labels let one ask.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        artist, genre, tags.
+    related : mapping of str to set of str, optional
+        Artists by artist.
+    cold, known : np.ndarray [shape=(n_tracks,), dtype=bool]
+        Tracks of the test and of the training split.
+    seed : int
+        Draws known seeds where there are many.
+
+    Yields
+    ------
+    Question
+        Only with seeds to which something is relevant.
+    """
+    for split, there in (("cold", cold), ("known", known)):
+        if related is not None:
+            yield from _asked(_related(tracks, related, split, there, seed))
+        yield from _asked(_labelled(tracks, "genre", split, there, seed))
+        yield from _asked(_labelled(tracks, "tags", split, there, seed))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Scale rows to length 1; a row of 0 stays.
+
+    Examples
+    --------
+    >>> unit(np.array([[3.0, 4.0], [0.0, 0.0]])).tolist()
+    [[0.6, 0.8], [0.0, 0.0]]
+    """
+    vectors = np.asarray(vectors, np.float64)
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1)
+
+
+def _asked(question: Question) -> Iterator[Question]:
+    if (question.target > 0).any():
+        yield question
+
+
+def _related(
+    tracks: pd.DataFrame, related: Mapping[str, set[str]], split: str, there: np.ndarray, seed: int
+) -> Question:
+    owner, names = pd.factorize(tracks["artist"].fillna("").astype(str))
+    seeds = _some(np.unique(owner[there]), seed)
+    target = np.array([[other in related.get(names[s], ()) for other in names] for s in seeds], np.int8)
+    banned = np.arange(len(names)) == seeds[:, np.newaxis]
+    return Question("related", split, seeds, target.reshape(len(seeds), len(names)), banned, seeds, owner)
+
+
+def _labelled(tracks: pd.DataFrame, label: str, split: str, there: np.ndarray, seed: int) -> Question:
+    artist, _ = pd.factorize(tracks["artist"].fillna(pd.Series(tracks.index.astype(str), tracks.index)).astype(str))
+    sets = [set() if v is None or v is np.nan else {v} if isinstance(v, str) else set(v) for v in tracks[label]]
+    classes = {c: i for i, c in enumerate(sorted(set().union(*sets)))}
+    has = np.zeros((len(tracks), max(len(classes), 1)), np.int32)
+    for row, named in enumerate(sets):
+        has[row, [classes[c] for c in named]] = 1
+    seeds = _some(np.flatnonzero(there & has.any(axis=1)), seed)
+    banned = artist[seeds][:, np.newaxis] == artist
+    target = np.where(banned, 0, has[seeds] @ has.T)
+    return Question(label, split, seeds, target, banned, artist[seeds], np.arange(len(tracks)))
+
+
+def _some(seeds: np.ndarray, seed: int) -> np.ndarray:
+    if len(seeds) <= MOST_SEEDS:
+        return seeds
+    return np.sort(np.random.default_rng(seed).choice(seeds, MOST_SEEDS, replace=False))

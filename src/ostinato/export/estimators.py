@@ -1,0 +1,90 @@
+"""Fitted estimators as ONNX files that speak as networks do."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, session
+from ostinato.scores import EPSILON, Kind
+
+BATCHES = (2, 5)
+
+
+def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
+    """Make a fitted estimator's graph give logits and embedding as networks do.
+
+    Parameters
+    ----------
+    content : bytes
+        A graph of one input, (batch, width), that gives ``scores``.
+    kind : {"single", "multi"}
+        Whether scores become logarithms, or logarithms of odds.
+    name : str
+        Of the input.
+
+    Returns
+    -------
+    onnx.ModelProto
+        Its ``embedding`` is its input.
+    """
+    model = onnx.load_from_string(content)
+    graph = model.graph
+    (given,) = graph.input
+    (scores,) = graph.output
+    width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (given, scores))
+    limits = {"least": EPSILON, "most": 1 - EPSILON, "one": 1.0}
+    graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), k) for k, v in limits.items())
+    nodes = [
+        helper.make_node("Identity", [name], [given.name]),
+        helper.make_node("Identity", [name], ["embedding"]),
+        helper.make_node("Clip", [scores.name, "least", "most"], ["clipped"]),
+    ]
+    if kind == "single":
+        nodes.append(helper.make_node("Log", ["clipped"], ["logits"]))
+    else:
+        nodes.append(helper.make_node("Sub", ["one", scores.name], ["rest"]))
+        nodes.append(helper.make_node("Clip", ["rest", "least", "most"], ["clipped_rest"]))
+        nodes.append(helper.make_node("Div", ["clipped", "clipped_rest"], ["odds"]))
+        nodes.append(helper.make_node("Log", ["odds"], ["logits"]))
+    body = [nodes[0], *graph.node, *nodes[1:]]
+    values = [
+        helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", w])
+        for n, w in zip((name, *OUTPUTS), (width, n_classes, width), strict=True)
+    ]
+    joined = helper.make_graph(body, "estimator", values[:1], values[1:], list(graph.initializer))
+    opsets = sorted(model.opset_import, key=lambda o: o.domain)
+    whole = helper.make_model(joined, opset_imports=opsets, producer_name=KEY, ir_version=model.ir_version)
+    onnx.checker.check_model(whole, full_check=True)
+    return whole
+
+
+def parity(content: bytes, estimator: bytes, name: str, logits: Callable[[np.ndarray], np.ndarray]) -> float:
+    """Compare an exported estimator with the one that was fitted, at two batches.
+
+    Parameters
+    ----------
+    content : bytes
+    estimator : bytes
+        The graph that gives ``scores``.
+    name : str
+        Of the input.
+    logits : callable
+        Of scores, as `Task.logits`.
+
+    Returns
+    -------
+    float
+        As of networks.
+    """
+    fitted = session(estimator)
+    given = fitted.get_inputs()[0]
+
+    def original(arrays: Arrays) -> list[np.ndarray]:
+        x = arrays[name]
+        return [logits(fitted.run(["scores"], {given.name: x})[0].astype(np.float64)), x]
+
+    rng = np.random.default_rng(0)
+    trials = [{name: rng.standard_normal((batch, given.shape[1]), dtype=np.float32)} for batch in BATCHES]
+    return largest_difference(content, original, trials)

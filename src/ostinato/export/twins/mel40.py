@@ -1,0 +1,15 @@
+"""Power in forty mel bands on HTK's scale, compressed."""
+
+from typing import Any
+
+import numpy as np
+
+from ostinato.export._build import Builder
+from ostinato.export.twins._mel import mel_power
+
+
+def graph(op: Builder, y: str, *, factor: float, **bands: Any) -> str:
+    """Add the bands; as `ostinato.features.mel40.compute`."""
+    mel = mel_power(op, y, scale="htk", window="blackmanharris62", pad="constant", **bands)
+    compressed = op.Log(op.Add(op.Mul(mel, np.float32(factor)), np.float32(1)))
+    return str(op.Mul(compressed, np.float32(1 / np.log(10))))

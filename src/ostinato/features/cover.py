@@ -1,0 +1,29 @@
+"""The album's cover as pixels, as in the thesis on genre, tags and recommendation."""
+
+import numpy as np
+
+SOURCE = "cover"
+COLUMNS = ("cover",)
+
+
+def compute(pixels: np.ndarray | None, *, size: int = 640) -> np.ndarray:
+    """Bring a cover to a size.
+
+    Parameters
+    ----------
+    pixels : np.ndarray [shape=(height, width, 3), dtype=uint8] or None
+    size : int
+        Height and width afterwards; bilinear, whatever the shape was.
+
+    Returns
+    -------
+    np.ndarray [shape=(size, size, 3), dtype=uint8]
+        Black without a cover.
+    """
+    if pixels is None:
+        return np.zeros((size, size, 3), np.uint8)
+    if pixels.shape[:2] == (size, size):
+        return pixels
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))

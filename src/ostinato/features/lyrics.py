@@ -1,0 +1,64 @@
+"""Words of the lyrics, cleaned; which id a word has is decided where a network is trained.
+
+References
+----------
+R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019.
+"""
+
+import re
+import string
+
+import numpy as np
+
+SOURCE = "lyrics"
+COLUMNS = ("lyrics",)
+BRACKETS = re.compile(r"\[[^\[\]]{0,40}\]|\{[^{}]{0,40}\}")
+REPEATS = re.compile(r"\bx\d+\b|\b\d+x\b", re.IGNORECASE)
+SECTIONS = re.compile(
+    r"\b(?:pre-?chorus|chorus|refrain|verse|bridge|intro|outro|hook|interlude|instrumental|breakdown|solo)\b"
+    r"(?:\s+\d+\b)?\s*:?",
+    re.IGNORECASE,
+)
+PUNCTUATION = str.maketrans("", "", string.punctuation + "’")
+
+
+def compute(text: str | None, *, min_characters: int = 30) -> np.ndarray:
+    """Clean lyrics.
+
+    Parameters
+    ----------
+    text : str or None
+    min_characters : int
+        What is left with fewer characters is taken for an instrumental.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_bytes,), dtype=uint8]
+        Words in UTF-8 with a blank between them and a line feed at the end;
+        nothing but the line feed without lyrics.
+    """
+    cleaned = " ".join(words(text or ""))
+    kept = cleaned if len(cleaned) >= min_characters else ""
+    return np.frombuffer(f"{kept}\n".encode(), np.uint8).copy()
+
+
+def words(text: str) -> list[str]:
+    """Take marks, repeats and section names out of lyrics and part them into words.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of str
+        In lower case.
+
+    Examples
+    --------
+    >>> words("[Verse 1] Don’t stop, x2" + chr(10) + "Chorus: believin'")
+    ['dont', 'stop', 'believin']
+    """
+    for pattern in (BRACKETS, REPEATS, SECTIONS):
+        text = pattern.sub(" ", text)
+    return text.translate(PUNCTUATION).lower().split()

@@ -1,0 +1,51 @@
+"""Power in ninety-six mel bands at 12 kHz, in decibels below the track's loudest value: the transfer ConvNet's input.
+
+References
+----------
+K. Choi, G. Fazekas, M. Sandler, K. Cho, "Transfer learning for music
+classification and regression tasks", ISMIR 2017. The published front end counts
+decibels from the loudest value of a whole batch, which makes its output depend on
+the neighbours; here it is the track's.
+"""
+
+import numpy as np
+
+from ostinato.features._mel import mel_power
+from ostinato.features._shared import AudioContext, decibels
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext,
+    *,
+    sample_rate: int | None = 12000,
+    n_fft: int = 512,
+    hop_length: int = 256,
+    n_mels: int = 96,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+) -> np.ndarray:
+    """Compute the mel spectrogram; 1360 frames are 29 s.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; None: the context's.
+    n_fft, hop_length : int
+        In samples.
+    n_mels : int
+    f_min, f_max : float
+        Edges of the lowest and highest band in Hz; `f_max` None: half the sample rate.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+        In dB, from -80 to 0.
+    """
+    mel = context.at(sample_rate).once(
+        mel_power, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max, pad="constant"
+    )
+    db = decibels(mel)
+    return db - db.max()

@@ -1,0 +1,49 @@
+"""Thirteen cepstral coefficients with short frames, loudness among them, as in the paper that compares three networks.
+
+References
+----------
+The paper's code (V. Velardo, "Deep Learning for Audio with Python", 2020) takes
+librosa's defaults: 128 mel bands, decibels of full scale, orthonormal DCT-II.
+"""
+
+import numpy as np
+
+from ostinato.features._mel import cosines, mel_decibels
+from ostinato.features._shared import AudioContext
+
+SOURCE = "audio"
+
+
+def compute(
+    context: AudioContext,
+    *,
+    sample_rate: int | None = 22050,
+    n_fft: int = 2048,
+    hop_length: int = 512,
+    n_mels: int = 128,
+    f_min: float = 0.0,
+    f_max: float | None = None,
+    n_mfcc: int = 13,
+) -> np.ndarray:
+    """Compute mel-frequency cepstral coefficients; 130 frames are a tenth of 30 s.
+
+    Parameters
+    ----------
+    context : AudioContext
+    sample_rate : int, optional
+        In Hz; None: the context's.
+    n_fft, hop_length : int
+        In samples.
+    n_mels : int
+    f_min, f_max : float
+        Edges of the lowest and highest band in Hz; `f_max` None: half the sample rate.
+    n_mfcc : int
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mfcc), dtype=float32]
+    """
+    mel = context.at(sample_rate).once(
+        mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
+    )
+    return mel @ cosines(n_mels)[:, :n_mfcc]

@@ -1,0 +1,146 @@
+"""What a track has beside audio: lyrics, a cover, numbers of the tracks table.
+
+As with audio nothing a file says about itself is trusted: caps on bytes and pixels
+stop what is no lyrics or no cover. What a track lacks is None or NaN, and no error.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ostinato.errors import DataError
+
+FILES = ("lyrics", "cover")
+NUMBERS = ("year", "latitude", "longitude")
+MAX_LYRICS_BYTES = 2**20
+MAX_COVER_BYTES = 64 * 2**20
+MAX_PIXELS = 8192**2
+
+Row: TypeAlias = Mapping[Any, Any]
+
+
+class Material(NamedTuple):
+    """One source of a track.
+
+    Parameters
+    ----------
+    source : {"lyrics", "cover", "table"}
+    content_hash : str
+        SHA-256 of the file or of the numbers; of nothing where there is nothing.
+    value : Path, dict or None
+        The file, or the numbers by column.
+    """
+
+    source: str
+    content_hash: str
+    value: Any
+
+
+def columns(source: str) -> tuple[str, ...]:
+    """Name the columns of the tracks table that a source stands in.
+
+    Examples
+    --------
+    >>> columns("lyrics")
+    ('lyrics',)
+    """
+    return (source,) if source in FILES else NUMBERS
+
+
+def find(source: str, root: Path, row: Row) -> Material:
+    """Look a source of a track up and hash it.
+
+    Parameters
+    ----------
+    source : {"lyrics", "cover", "table"}
+    root : Path
+        What paths in the table are relative to.
+    row : mapping
+        The track's row of the tracks table; a missing column is "unknown".
+
+    Returns
+    -------
+    Material
+    """
+    if source not in FILES:
+        numbers = {c: float(v) if (v := row.get(c)) is not None else float("nan") for c in columns(source)}
+        text = json.dumps({c: None if np.isnan(v) else v for c, v in numbers.items()}, sort_keys=True)
+        return Material(source, hashlib.sha256(text.encode()).hexdigest(), numbers)
+    name = row.get(source)
+    if not isinstance(name, str) or not name:
+        return Material(source, hashlib.sha256().hexdigest(), None)
+    try:
+        with open(root / name, "rb") as file:
+            return Material(source, hashlib.file_digest(file, "sha256").hexdigest(), root / name)
+    except OSError:
+        return Material(source, hashlib.sha256(name.encode()).hexdigest(), root / name)
+
+
+def read(material: Material) -> Any:
+    """Read what a kind is computed from.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    str, np.ndarray [shape=(height, width, 3), dtype=uint8], mapping or None
+        Lyrics, the pixels of a cover, or numbers by column; None without a file.
+
+    Raises
+    ------
+    DataError
+        If the file is absent, cannot be decoded or is too large.
+    """
+    if material.source not in FILES or material.value is None:
+        return material.value
+    return text(material.value) if material.source == "lyrics" else pixels(material.value)
+
+
+def text(path: Path) -> str:
+    """Read lyrics in UTF-8; what is none is replaced."""
+    return _bytes(path, MAX_LYRICS_BYTES, "lyrics").decode("utf-8-sig", errors="replace")
+
+
+def pixels(path: Path) -> np.ndarray:
+    """Decode an image.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    np.ndarray [shape=(height, width, 3), dtype=uint8]
+
+    Raises
+    ------
+    DataError
+        If it is absent, no image or too large.
+    """
+    import io
+
+    from PIL import Image
+
+    content = _bytes(path, MAX_COVER_BYTES, "a cover")
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise DataError(f"{path}: has {image.width} x {image.height} pixels; make it smaller")
+            return np.asarray(image.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise DataError(f"{path}: is no image that can be decoded ({error}); replace or delete it") from error
+
+
+def _bytes(path: Path, most: int, what: str) -> bytes:
+    try:
+        if path.stat().st_size > most:
+            raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace or delete it")
+        return path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path in the tracks table") from error

@@ -1,0 +1,6 @@
+"""What to play next: a catalog of unit vectors, the tracks nearest to some seeds, and their order.
+
+Similarity is the cosine throughout. Every ranking is a pair ``(ids, scores)`` of
+arrays, best first. Neither torch nor pandas is imported here, so that a
+recommendation starts fast.
+"""

@@ -1,0 +1,309 @@
+"""A catalog: what may be recommended, as ids, unit vectors and what is known of each."""
+
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato.errors import CatalogError
+from ostinato.files import read_json, replacing, write_json
+from ostinato.recommendation.index import Graph, top
+
+EXACT_UP_TO = 100_000
+"""Up to so many vectors all are compared; beyond, a graph is asked."""
+ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
+LEVELS = ("artist", "album")
+
+
+class Catalog:
+    """Ids, unit vectors, metadata, and the network they belong to.
+
+    Parameters
+    ----------
+    ids : sequence of str
+    vectors : np.ndarray [shape=(n, d)]
+        Of any length but 0; their directions are kept.
+    metadata : sequence of mapping, optional
+        What is known of each: artist, album, title, genre, tags, year, latitude,
+        longitude, path, duration; what is unknown is left out.
+    version : str
+        Hash of the network that made the vectors; vectors of another are refused.
+    offset : np.ndarray [shape=(d,)], optional
+        Taken from every vector first, such as their mean: what all have in common
+        says nothing, and makes all cosines alike.
+    exact_up_to : int
+        From how many vectors on searches become approximate.
+
+    Raises
+    ------
+    CatalogError
+        If an id occurs twice, numbers of rows differ, or a vector is no direction
+        (not finite, or 0).
+    """
+
+    def __init__(
+        self,
+        ids: Sequence[str],
+        vectors: np.ndarray,
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        version: str,
+        offset: np.ndarray | None = None,
+        exact_up_to: int = EXACT_UP_TO,
+    ) -> None:
+        vectors = np.asarray(vectors, np.float32)
+        if vectors.ndim != 2:
+            raise CatalogError(f"vectors of a catalog have the shape (n, d), these {vectors.shape}")
+        self.version, self.exact_up_to, self.dimension = version, exact_up_to, vectors.shape[1]
+        self.offset = np.zeros(self.dimension) if offset is None else np.asarray(offset, np.float64)
+        self.ids: list[str] = []
+        self.metadata: list[dict[str, Any]] = []
+        self.vectors = np.zeros((0, self.dimension), np.float32)
+        self._row: dict[str, int] = {}
+        self._labels = np.zeros(0, np.int64)
+        self._next = 0
+        self._graph: Graph | None = None
+        self.add(ids, vectors, metadata, version=version)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __contains__(self, track_id: object) -> bool:
+        return track_id in self._row
+
+    def add(
+        self,
+        ids: Sequence[str],
+        vectors: np.ndarray,
+        metadata: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        version: str,
+    ) -> None:
+        """Take in tracks; an index that stands is added to, not built anew.
+
+        Parameters
+        ----------
+        ids, vectors, metadata
+            As for the constructor.
+        version : str
+            Of the network that made these vectors.
+
+        Raises
+        ------
+        CatalogError
+            As the constructor, or if version or dimension differ, or an id is there already.
+        """
+        units = self.units(vectors, version=version)
+        known = [dict(row) for row in metadata] if metadata is not None else [{} for _ in ids]
+        if not len(ids) == len(units) == len(known):
+            raise CatalogError(f"{len(ids)} ids, {len(units)} vectors and {len(known)} rows of metadata: must agree")
+        seen = set(self._row)
+        for track_id in ids:
+            if track_id in seen:
+                raise CatalogError(f"{track_id!r} is in the catalog already; remove it first")
+            seen.add(track_id)
+        labels = np.arange(self._next, self._next + len(ids), dtype=np.int64)
+        self._next += len(ids)
+        self.ids += list(ids)
+        self.metadata += known
+        self.vectors = np.concatenate([self.vectors, units])
+        self._labels = np.concatenate([self._labels, labels])
+        self._number()
+        if self._graph is not None and len(ids):
+            self._graph.add(labels, units)
+
+    def remove(self, ids: Sequence[str]) -> None:
+        """Let go of tracks.
+
+        Raises
+        ------
+        CatalogError
+            If an id is not there.
+        """
+        rows = [self.row(i) for i in ids]
+        if self._graph is not None:
+            for label in self._labels[rows]:
+                self._graph.remove(int(label))
+        stays = np.setdiff1d(np.arange(len(self)), rows)
+        self.ids = [self.ids[i] for i in stays]
+        self.metadata = [self.metadata[i] for i in stays]
+        self.vectors, self._labels = self.vectors[stays], self._labels[stays]
+        self._number()
+
+    def row(self, track_id: str) -> int:
+        """Give the position of a track.
+
+        Raises
+        ------
+        CatalogError
+            If it is not there; the message names ids that look alike.
+        """
+        if track_id not in self._row:
+            alike = get_close_matches(str(track_id), self.ids[:EXACT_UP_TO], n=3)
+            hint = f"; do you mean {', '.join(alike)}?" if alike else ""
+            raise CatalogError(f"{track_id!r} is not in the catalog of {len(self)} tracks{hint}")
+        return self._row[track_id]
+
+    def units(self, vectors: np.ndarray, *, version: str) -> np.ndarray:
+        """Take the offset from vectors and scale them to length 1, if they are of this catalog's network.
+
+        Parameters
+        ----------
+        vectors : np.ndarray [shape=(n, d)]
+        version : str
+
+        Returns
+        -------
+        np.ndarray [shape=(n, d), dtype=float32]
+        """
+        vectors = np.asarray(vectors, np.float64)
+        if version != self.version:
+            raise CatalogError(
+                f"vectors of network {version[:12]!r} do not belong in a catalog of network {self.version[:12]!r}; "
+                "run `dvc repro catalog`"
+            )
+        if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
+            raise CatalogError(f"vectors of shape {vectors.shape} do not fit a catalog of dimension {self.dimension}")
+        vectors = vectors - self.offset
+        length = np.linalg.norm(vectors, axis=1)
+        wrong = np.flatnonzero(~np.isfinite(length) | (length == 0))
+        if len(wrong):
+            raise CatalogError(f"vector {wrong[0]} is {'0' if length[wrong[0]] == 0 else 'not finite'}; embed it again")
+        return (vectors / length[:, np.newaxis]).astype(np.float32)
+
+    def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """Find the nearest tracks.
+
+        Parameters
+        ----------
+        queries : np.ndarray [shape=(d,) or (n, d)]
+            Unit vectors.
+        k : int
+            As many as there are, if there are fewer.
+        allowed : np.ndarray [shape=(n_tracks,), dtype=bool], optional
+            Which tracks may be found.
+
+        Returns
+        -------
+        rows : np.ndarray [shape=(k,) or (n, k), dtype=int64]
+            Positions, best first.
+        scores : np.ndarray [dtype=float32]
+            Cosines, in the same shape.
+
+        Raises
+        ------
+        CatalogError
+            If the catalog is empty or k is not positive.
+        """
+        if not len(self):
+            raise CatalogError("the catalog is empty; add tracks, or run `dvc repro catalog`")
+        if k < 1:
+            raise CatalogError(f"k is {k}; ask for 1 track or more")
+        many = np.atleast_2d(np.asarray(queries, np.float32))
+        k = min(k, len(self) if allowed is None else int(allowed.sum()))
+        find = self._exact if len(self) <= self.exact_up_to else self._approximate
+        rows = find(many, k, allowed) if k else np.zeros((len(many), 0), np.int64)
+        scores = np.stack([self.vectors[r] @ q for r, q in zip(rows, many, strict=True)])
+        return (rows[0], scores[0]) if np.ndim(queries) == 1 else (rows, scores)
+
+    def column(self, key: str) -> list[Any]:
+        """Give what is known of each track under a key; None where nothing is."""
+        return [known.get(key) for known in self.metadata]
+
+    def by(self, level: str) -> "Catalog":
+        """Make the catalog of artists or albums: the mean direction of their tracks.
+
+        Parameters
+        ----------
+        level : {"artist", "album"}
+
+        Returns
+        -------
+        Catalog
+            Of the same version; its metadata are those of the first track, without
+            title, path and duration. Tracks of which the level is unknown are left
+            out, and so is an artist whose vectors cancel out.
+        """
+        if level not in LEVELS:
+            raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
+        members: dict[str, list[int]] = {}
+        for row, name in enumerate(self.column(level)):
+            if name is not None:
+                members.setdefault(str(name), []).append(row)
+        means = {name: self.vectors[rows].mean(axis=0) for name, rows in members.items()}
+        names = [name for name, mean in means.items() if np.linalg.norm(mean) > 1e-6]
+        dropped = {"title", "path", "duration"}
+        known = [{k: v for k, v in self.metadata[members[n][0]].items() if k not in dropped} for n in names]
+        vectors = np.stack([means[n] for n in names]) if names else np.zeros((0, self.dimension))
+        return Catalog(names, vectors, known, version=self.version, exact_up_to=self.exact_up_to)
+
+    def save(self, folder: Path) -> None:
+        """Write the catalog, and its graph if it has one."""
+        about = {"version": self.version, "exact_up_to": self.exact_up_to, "next": self._next}
+        about |= {"offset": self.offset.tolist()}
+        write_json(
+            folder / ABOUT, about | {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
+        )
+        with replacing(folder / VECTORS) as partial, open(partial, "wb") as file:
+            np.save(file, self.vectors, allow_pickle=False)
+        if len(self) > self.exact_up_to:
+            with replacing(folder / GRAPH) as partial:
+                self._standing().save(partial)
+
+    @classmethod
+    def load(cls, folder: Path) -> "Catalog":
+        """Read a catalog.
+
+        Raises
+        ------
+        CatalogError
+            If files are absent or do not belong together, or no space was good
+            enough for a catalog.
+        """
+        if (folder / SKIPPED).exists():
+            raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
+        if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
+            raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
+        about, vectors = read_json(folder / ABOUT), np.load(folder / VECTORS, allow_pickle=False)
+        if len(vectors) != len(about["ids"]):
+            raise CatalogError(
+                f"{folder}: {len(vectors)} vectors for {len(about['ids'])} tracks; run `dvc repro catalog`"
+            )
+        made = cls([], vectors[:0], version=about["version"], offset=about["offset"], exact_up_to=about["exact_up_to"])
+        made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
+        made._labels, made._next = np.array(about["labels"], np.int64), about["next"]
+        made._number()
+        if (folder / GRAPH).exists() and len(made) > made.exact_up_to:
+            made._graph = Graph.load(folder / GRAPH)
+        return made
+
+    def _number(self) -> None:
+        self._row = {track_id: row for row, track_id in enumerate(self.ids)}
+
+    def _exact(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
+        open_rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed)
+        vectors = self.vectors if allowed is None else self.vectors[open_rows]
+        return np.stack([open_rows[top(vectors @ q, k)] for q in queries])
+
+    def _approximate(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
+        """Ask the graph for more than k where some are not allowed; compare all where too few of them are left."""
+        share = 1.0 if allowed is None else float(allowed.mean())
+        asked = min(len(self), int(2 * k / share) + k)
+        if allowed is not None and asked > self.exact_up_to:
+            return self._exact(queries, k, allowed)
+        found = np.searchsorted(self._labels, self._standing().search(queries, k if allowed is None else asked))
+        if allowed is None:
+            return found
+        kept = [rows[allowed[rows]][:k] for rows in found]
+        if min(map(len, kept)) < k:
+            return self._exact(queries, k, allowed)
+        return np.stack(kept)
+
+    def _standing(self) -> Graph:
+        """Give the graph; build it if there is none yet."""
+        if self._graph is None:
+            self._graph = Graph(self.dimension)
+            self._graph.add(self._labels, self.vectors)
+        return self._graph

@@ -1,0 +1,176 @@
+"""`ostinato recommend`: seeds in words or as files, answers in text, JSON or a playlist."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+
+from ostinato.errors import CatalogError
+from ostinato.files import replacing
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.playlist import chained, m3u, path
+from ostinato.recommendation.recommend import Level, Seed, recommend
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a person asked for.
+
+    Parameters
+    ----------
+    k : int
+    diversity : float
+    per_artist : int, optional
+    dislikes : tuple of str
+        Tracks or files.
+    level : {"track", "album", "artist"}
+    smooth : bool
+        Order the answers so that each is like the one before; with two tracks of
+        the catalog as seeds, go from the first to the second.
+    """
+
+    k: int = 10
+    diversity: float = 0.0
+    per_artist: int | None = None
+    dislikes: tuple[str, ...] = ()
+    level: Level = "track"
+    smooth: bool = False
+
+
+def run(
+    seeds: Sequence[str],
+    folder: Path,
+    asked: Asked,
+    *,
+    as_json: bool = False,
+    playlist: Path | None = None,
+    root: Path = Path(),
+    out: TextIO | None = None,
+    err: TextIO | None = None,
+) -> None:
+    """Recommend, and print or write the answer.
+
+    Parameters
+    ----------
+    seeds : sequence of str
+        Tracks of the catalog, else audio files.
+    folder : Path
+        models/catalog.
+    asked : Asked
+    as_json : bool
+    playlist : Path, optional
+        Where an extended M3U file shall stand.
+    root : Path
+        Of the dataset, for the paths in the playlist.
+    out, err : file
+        Default: standard output and error.
+
+    Raises
+    ------
+    CatalogError
+        As `recommend`, or if the catalog is of another network than the one beside it.
+    """
+    out, err = out or sys.stdout, err or sys.stderr
+    catalog = Catalog.load(folder)
+    network = Network(folder, catalog)
+    ids, scores = _answered(catalog, network, seeds, asked)
+    if network.embedded:
+        print(f"{network.name}: learned from the embedded corpus; its likeness means nothing for real music", file=err)
+    if playlist is not None:
+        if asked.level != "track":
+            raise CatalogError(f"a playlist is of tracks, not of {asked.level}s; leave --of out")
+        with replacing(playlist) as partial:
+            partial.write_text(m3u(catalog, ids, root))
+    if as_json:
+        rounded = [round(float(s), 6) for s in scores]
+        answer = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
+        print(json.dumps(answer, ensure_ascii=False), file=out)
+        return
+    for answered, score in zip(ids, scores, strict=True):
+        print(_line(catalog, answered, float(score)), file=out)
+
+
+class Network:
+    """The network beside a catalog; opened when a file must be placed.
+
+    Parameters
+    ----------
+    folder : Path
+    catalog : Catalog
+    """
+
+    def __init__(self, folder: Path, catalog: Catalog) -> None:
+        from ostinato.files import read_json
+
+        about = read_json(folder / "model.json")
+        self.folder, self.catalog = folder, catalog
+        self.name, self.embedded = str(about["name"]), bool(about["dataset"]["embedded"])
+        self._model: Any = None
+
+    def place(self, file: Path) -> np.ndarray:
+        """Embed an audio file.
+
+        Returns
+        -------
+        np.ndarray [shape=(d,), dtype=float64]
+            As the network gives it.
+
+        Raises
+        ------
+        CatalogError
+            If the network is not the one that placed the catalog.
+        """
+        from ostinato import audio
+        from ostinato.features._shared import AudioContext
+        from ostinato.runtime.session import Released
+
+        version = hashlib.sha256((self.folder / "network.onnx").read_bytes()).hexdigest()
+        self._model = self._model or Released(self.folder)
+        vector: np.ndarray = self._model.embedding(self._model.rows(AudioContext(*audio.load(file))))
+        self.catalog.units(vector[np.newaxis], version=version)
+        return vector
+
+    def seed(self, given: str, names: frozenset[str] = frozenset()) -> Seed:
+        """Take a name of the catalog as it is, and place a file."""
+        if given in self.catalog or given in names or not Path(given).is_file():
+            return given
+        return self.place(Path(given))
+
+
+def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Asked) -> tuple[list[str], np.ndarray]:
+    """Give ids and their cosines to the taste, or along a path to its start."""
+    if asked.smooth and asked.level == "track" and len(seeds) == 2 and all(s in catalog for s in seeds):
+        ids = path(catalog, seeds[0], seeds[1], asked.k)
+        return ids, catalog.vectors[[catalog.row(i) for i in ids]] @ catalog.vectors[catalog.row(ids[0])]
+    names = frozenset(map(str, catalog.column(asked.level))) if asked.level != "track" else frozenset()
+    found, scores = recommend(
+        catalog,
+        [network.seed(s, names) for s in seeds],
+        k=asked.k,
+        dislikes=[network.seed(s, names) for s in asked.dislikes],
+        diversity=asked.diversity,
+        per_artist=asked.per_artist,
+        level=asked.level,
+    )
+    ids = found.tolist()
+    if not asked.smooth or asked.level != "track":
+        return ids, scores
+    score = dict(zip(ids, scores, strict=True))
+    ids = chained(catalog, ids)
+    return ids, np.array([score[i] for i in ids])
+
+
+def _line(catalog: Catalog, answered: str, score: float) -> str:
+    """Put one answer on a line."""
+    known = catalog.metadata[catalog.row(answered)] if answered in catalog else {}
+    names = " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k))
+    return (
+        f"{score:6.3f}  {answered}"
+        + (f"  {names}" if names else "")
+        + (f"  ({known['genre']})" if known.get("genre") else "")
+    )

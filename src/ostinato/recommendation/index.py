@@ -1,0 +1,113 @@
+"""Finding the nearest of many unit vectors: an exact search for few, Voyager's graph for many.
+
+References
+----------
+Y. A. Malkov and D. A. Yashunin, "Efficient and robust approximate nearest neighbor
+search using hierarchical navigable small world graphs", IEEE TPAMI 42(4), 2020.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+LINKS = 16
+"""Neighbours of a vector in the graph (M)."""
+CARE_BUILDING = 200
+"""Candidates looked at for each vector that is added (ef_construction)."""
+CARE_ASKING = 100
+"""Least number of candidates looked at for a query (ef)."""
+
+
+def top(similarity: np.ndarray, k: int) -> np.ndarray:
+    """Give the positions of the k highest values, best first; of equals the first.
+
+    Parameters
+    ----------
+    similarity : np.ndarray [shape=(n,)]
+    k : int
+
+    Returns
+    -------
+    np.ndarray [shape=(min(k, n),), dtype=int64]
+
+    Examples
+    --------
+    >>> top(np.array([0.5, 0.9, 0.5]), 2)
+    array([1, 0])
+    """
+    n = len(similarity)
+    if k >= n:
+        return np.argsort(-similarity, kind="stable")
+    least = np.partition(similarity, n - k)[n - k]
+    better = np.flatnonzero(similarity > least)
+    chosen = np.concatenate([better, np.flatnonzero(similarity == least)[: k - len(better)]])
+    return chosen[np.lexsort((chosen, -similarity[chosen]))]
+
+
+class Graph:
+    """An approximate index that takes in and lets go of vectors without being built anew.
+
+    Parameters
+    ----------
+    dimension : int
+    seed : int
+        Of the levels that vectors are given in the graph.
+    """
+
+    def __init__(self, dimension: int, seed: int = 0) -> None:
+        import voyager
+
+        self._index = voyager.Index(
+            voyager.Space.InnerProduct,
+            num_dimensions=dimension,
+            M=LINKS,
+            ef_construction=CARE_BUILDING,
+            random_seed=seed + 1,
+        )
+
+    @classmethod
+    def load(cls, file: Path) -> "Graph":
+        """Read what `save` wrote."""
+        import voyager
+
+        graph = cls.__new__(cls)
+        graph._index = voyager.Index.load(str(file))
+        return graph
+
+    def save(self, file: Path) -> None:
+        """Write the graph to a file."""
+        self._index.save(str(file))
+
+    def add(self, labels: np.ndarray, vectors: np.ndarray, threads: int = 1) -> None:
+        """Take in vectors.
+
+        Parameters
+        ----------
+        labels : np.ndarray [shape=(n,), dtype=int64]
+            Numbers never used before.
+        vectors : np.ndarray [shape=(n, d), dtype=float32]
+        threads : int
+            More than one builds another graph each time.
+        """
+        self._index.add_items(vectors, ids=labels.tolist(), num_threads=threads)
+
+    def remove(self, label: int) -> None:
+        """Let go of a vector."""
+        self._index.mark_deleted(label)
+
+    def search(self, queries: np.ndarray, k: int) -> np.ndarray:
+        """Find the nearest vectors of each query.
+
+        Parameters
+        ----------
+        queries : np.ndarray [shape=(n, d), dtype=float32]
+        k : int
+            At most the number of vectors within.
+
+        Returns
+        -------
+        np.ndarray [shape=(n, k), dtype=int64]
+            Labels, best first.
+        """
+        labels, _ = self._index.query(queries, k=k, num_threads=1, query_ef=max(CARE_ASKING, 2 * k))
+        return np.atleast_2d(np.asarray(labels)).astype(np.int64)

@@ -1,0 +1,100 @@
+"""Playlists: tracks put in an order that is pleasant to hear, and the file that players read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ostinato.errors import CatalogError
+from ostinato.recommendation.catalog import Catalog
+
+
+def chained(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
+    """Order tracks so that each is followed by the one most like it of those left.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    track_ids : sequence of str
+        The first one stays first.
+
+    Returns
+    -------
+    list of str
+    """
+    left = list(dict.fromkeys(track_ids))
+    ordered = left[:1]
+    left = left[1:]
+    while left:
+        likeness = catalog.vectors[[catalog.row(i) for i in left]] @ catalog.vectors[catalog.row(ordered[-1])]
+        ordered.append(left.pop(int(likeness.argmax())))
+    return ordered
+
+
+def path(catalog: Catalog, start: str, end: str, n: int) -> list[str]:
+    """Go from one track to another in equal steps.
+
+    The steps lie on the great circle between both; each takes the nearest track
+    that is not taken yet.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    start, end : str
+    n : int
+        Tracks, both ends included.
+
+    Returns
+    -------
+    list of str
+
+    Raises
+    ------
+    CatalogError
+        If `n` is below 2 or above the catalog's size, or the ends are the same or opposite.
+
+    References
+    ----------
+    K. Shoemake, "Animating rotation with quaternion curves", SIGGRAPH 1985 (interpolation on a sphere).
+    """
+    if start == end or not 2 <= n <= len(catalog):
+        raise CatalogError(f"a path needs two ends and 2 to {len(catalog)} tracks; asked for {n} from {start} to {end}")
+    rows = [catalog.row(start), catalog.row(end)]
+    a, b = catalog.vectors[rows].astype(np.float64)
+    angle = float(np.arccos(np.clip(a @ b, -1, 1)))
+    if np.sin(angle) < 1e-6 and a @ b < 0:
+        raise CatalogError(f"{start} and {end} are opposite: no path between them is the shortest; go by a third track")
+    allowed = np.ones(len(catalog), bool)
+    allowed[rows] = False
+    between = []
+    for step in np.arange(1, n - 1) / (n - 1):
+        point = a + step * (b - a) if angle < 1e-6 else np.sin((1 - step) * angle) * a + np.sin(step * angle) * b
+        found, _ = catalog.search(point / np.linalg.norm(point), 1, allowed)
+        allowed[found[0]] = False
+        between.append(catalog.ids[found[0]])
+    return [start, *between, end]
+
+
+def m3u(catalog: Catalog, track_ids: Sequence[str], root: Path = Path()) -> str:
+    """Write a playlist as extended M3U.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    track_ids : sequence of str
+    root : Path
+        The folder that paths of the catalog start from.
+
+    Returns
+    -------
+    str
+        Of each track its length in whole seconds (-1: unknown), its names and its
+        path; a track without a path is left out as a comment.
+    """
+    lines = ["#EXTM3U"]
+    for track_id in track_ids:
+        known = catalog.metadata[catalog.row(track_id)]
+        names = " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k)) or track_id
+        lines.append(f"#EXTINF:{round(known['duration']) if known.get('duration') else -1},{names}".replace("\n", " "))
+        lines.append(str(root / known["path"]) if known.get("path") else f"# {track_id}: its file is not known")
+    return "\n".join(lines) + "\n"

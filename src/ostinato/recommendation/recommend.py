@@ -1,0 +1,208 @@
+"""The tracks, albums or artists nearest to some seeds, varied and within what is asked for."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+from ostinato.errors import CatalogError
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.wishes import Wish
+
+Seed: TypeAlias = str | np.ndarray
+Level: TypeAlias = Literal["track", "album", "artist"]
+POOL = 10
+"""Candidates looked at for each answer, before re-ranking."""
+
+
+@dataclass(frozen=True)
+class Variety:
+    """How unlike each other the answers shall be.
+
+    Parameters
+    ----------
+    diversity : float
+        From 0, nearest first, to 1, each as unlike those before it as can be.
+    per_artist : int, optional
+        At most so many answers of one artist.
+
+    Raises
+    ------
+    CatalogError
+        If a number is out of its range.
+    """
+
+    diversity: float = 0.0
+    per_artist: int | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.diversity <= 1:
+            raise CatalogError(f"diversity is {self.diversity}; give a number from 0 to 1")
+        if self.per_artist is not None and self.per_artist < 1:
+            raise CatalogError(f"per_artist is {self.per_artist}; give 1 or more, or nothing")
+
+
+def recommend(
+    catalog: Catalog,
+    seeds: Sequence[Seed],
+    *,
+    k: int = 10,
+    weights: Sequence[float] | None = None,
+    dislikes: Sequence[Seed] = (),
+    exclude: Iterable[str] = (),
+    diversity: float = 0.0,
+    per_artist: int | None = None,
+    wish: Wish | None = None,
+    level: Level = "track",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Recommend what is nearest to some seeds.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    seeds : sequence of str or np.ndarray [shape=(d,)]
+        Tracks of the catalog, or vectors by its network; at another level also
+        albums or artists by name.
+    k : int
+        Fewer are answered where fewer are left.
+    weights : sequence of float, optional
+        Of the seeds; default: all alike.
+    dislikes : sequence of str or np.ndarray
+        Taken from the mean of the seeds, all together as much as the lightest seed.
+    exclude : iterable of str
+        What is never answered, beside seeds and dislikes themselves.
+    diversity, per_artist
+        See `Variety`.
+    wish : Wish, optional
+    level : {"track", "album", "artist"}
+        What is answered; at another level than tracks, the albums or artists of
+        the seeds are left out.
+
+    Returns
+    -------
+    ids : np.ndarray [shape=(<= k,), dtype=object]
+        Best first; with diversity, in the order they were chosen.
+    scores : np.ndarray [shape=(<= k,), dtype=float32]
+        Cosine to the taste.
+
+    Raises
+    ------
+    CatalogError
+        If there is no seed, one is unknown or no vector of this catalog, or seeds
+        and dislikes cancel out.
+    """
+    variety = Variety(diversity, per_artist)
+    answers = catalog if level == "track" else catalog.by(level)
+    seeds, dislikes = list(seeds), list(dislikes)
+    named = {s for s in [*seeds, *dislikes] if isinstance(s, str)}
+    out = named | set(exclude)
+    if level != "track":
+        out |= {catalog.metadata[catalog.row(s)].get(level, s) for s in named if s in catalog}
+    liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, others=answers)
+    allowed = np.ones(len(answers), bool) if wish is None else wish.mask(answers)
+    allowed[[answers.row(s) for s in out if s in answers]] = False
+    rows, scores = varied(answers, liked, k, allowed, variety)
+    return np.array(answers.ids, object)[rows], scores
+
+
+def taste(
+    catalog: Catalog,
+    seeds: Sequence[Seed],
+    *,
+    weights: Sequence[float] | None = None,
+    dislikes: Sequence[Seed] = (),
+    others: Catalog | None = None,
+) -> np.ndarray:
+    """Make one direction of seeds and dislikes.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    seeds, weights, dislikes
+        As for `recommend`.
+    others : Catalog, optional
+        Its albums or artists, where no track is called as a seed is.
+
+    Returns
+    -------
+    np.ndarray [shape=(d,), dtype=float32]
+        A unit vector.
+    """
+    if not len(seeds):
+        raise CatalogError("there is no seed; name a track, a file or a vector")
+    share = np.ones(len(seeds)) if weights is None else np.asarray(weights, np.float64)
+    if share.shape != (len(seeds),) or not np.isfinite(share).all() or (share <= 0).any():
+        raise CatalogError(f"weights {weights}: give one above 0 for each of the {len(seeds)} seeds")
+    wanted = np.average(_vectors(catalog, seeds, others), axis=0, weights=share)
+    if len(dislikes):
+        wanted = wanted - share.min() / share.sum() * _vectors(catalog, dislikes, others).mean(axis=0)
+    length = float(np.linalg.norm(wanted))
+    if length < 1e-6:
+        raise CatalogError("the seeds cancel each other out; give other weights, or fewer seeds or dislikes")
+    return (wanted / length).astype(np.float32)
+
+
+def varied(
+    catalog: Catalog, liked: np.ndarray, k: int, allowed: np.ndarray, variety: Variety
+) -> tuple[np.ndarray, np.ndarray]:
+    """Choose among the nearest by maximal marginal relevance, at most so many of an artist.
+
+    Each next answer has the highest ``(1 - diversity) * cosine to the taste -
+    diversity * highest cosine to those chosen``.
+
+    Returns
+    -------
+    rows : np.ndarray [shape=(<= k,), dtype=int64]
+    scores : np.ndarray [shape=(<= k,), dtype=float32]
+
+    References
+    ----------
+    J. Carbonell and J. Goldstein, "The use of MMR, diversity-based reranking for
+    reordering documents and producing summaries", SIGIR 1998.
+    """
+    if variety.diversity == 0 and variety.per_artist is None:
+        return catalog.search(liked, k, allowed)
+    size, left = POOL * k, int(allowed.sum())
+    while True:
+        rows, scores = catalog.search(liked, size, allowed)
+        chosen = _chosen(catalog, rows, scores, k, variety)
+        if len(chosen) == k or size >= left:
+            return rows[chosen], scores[chosen]
+        size *= POOL
+
+
+def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, variety: Variety) -> list[int]:
+    """Give positions within the pool, in the order they are taken."""
+    vectors, chosen = catalog.vectors[rows], list[int]()
+    worth = (1 - variety.diversity) * scores.astype(np.float64)
+    nearest = np.full(len(rows), -np.inf)
+    free, taken = np.ones(len(rows), bool), Counter[str]()
+    while len(chosen) < k and free.any():
+        value = worth - variety.diversity * nearest if chosen else worth
+        best = int(np.where(free, value, -np.inf).argmax()) if chosen else int(np.where(free, scores, -np.inf).argmax())
+        free[best] = False
+        artist = catalog.metadata[rows[best]].get("artist")
+        if variety.per_artist is not None and artist is not None:
+            if taken[artist] == variety.per_artist:
+                continue
+            taken[artist] += 1
+        chosen.append(best)
+        nearest = np.maximum(nearest, vectors @ vectors[best])
+    return chosen
+
+
+def _vectors(catalog: Catalog, seeds: Sequence[Seed], others: Catalog | None) -> np.ndarray:
+    """Give the unit vectors of seeds."""
+    return np.stack([_vector(catalog, seed, others) for seed in seeds])
+
+
+def _vector(catalog: Catalog, seed: Seed, others: Catalog | None) -> np.ndarray:
+    if isinstance(seed, str):
+        there = others if others is not None and seed not in catalog and seed in others else catalog
+        return there.vectors[there.row(seed)]
+    given = np.asarray(seed)
+    if given.shape != (catalog.dimension,):
+        raise CatalogError(f"a seed of shape {given.shape} does not fit a catalog of dimension {catalog.dimension}")
+    return catalog.units(given[np.newaxis], version=catalog.version)[0]

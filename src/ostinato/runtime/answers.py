@@ -1,0 +1,82 @@
+"""What models say of one file, as plain values that become JSON or a row of a table."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from ostinato import audio
+from ostinato.features._shared import AudioContext
+from ostinato.runtime.session import Heard, Released
+
+Answer: TypeAlias = dict[str, Any]
+DIGITS = 6
+
+
+def answers(
+    path: Path, models: Sequence[Released], *, over_time: bool = False, embedding: bool = False, **limits: Any
+) -> list[Answer]:
+    """Ask models about a file, decoding it once.
+
+    Parameters
+    ----------
+    path : Path
+    models : sequence of Released
+    over_time : bool
+        Say what each stretch of the track scores, too.
+    embedding : bool
+        Give the vector that recommendations rest on, too.
+    **limits
+        As of `ostinato.audio.load`.
+
+    Returns
+    -------
+    list of dict
+        ``{"path", "task", "model", "label", "unsure", "scores"}`` per model.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be decoded or is beyond a limit.
+    """
+    context = AudioContext(*audio.load(path, **limits))
+    return [_answer(path, model, model.hear(context), over_time, embedding) for model in models]
+
+
+def doubt(answer: Answer) -> float:
+    """Say how doubtful an answer is: 0 where one class, or each tag's yes or no, is certain; 1 where none is.
+
+    Examples
+    --------
+    >>> round(doubt({"label": "jazz", "scores": {"jazz": 0.7, "rock": 0.3}}), 6)
+    0.6
+    """
+    scores = sorted(answer["scores"].values())
+    if isinstance(answer["label"], str):
+        return float(1 - (scores[-1] - (scores[-2] if len(scores) > 1 else 0)))
+    return float(1 - 2 * np.mean(np.abs(np.array(scores) - 0.5)))
+
+
+def _answer(path: Path, model: Released, heard: Heard, over_time: bool, embedding: bool) -> Answer:
+    said: Answer = {
+        "path": str(path),
+        "task": model.task,
+        "model": model.name,
+        "label": model.label(heard.scores),
+        "unsure": model.unsure(heard.scores),
+        "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
+    }
+    if over_time and heard.chunk_scores is not None and heard.starts is not None:
+        said["over_time"] = {
+            "starts": _rounded(heard.starts, 3),
+            "seconds": round(float(heard.chunk_seconds or 0), 3),
+            "scores": {c: _rounded(s, 4) for c, s in zip(model.classes, heard.chunk_scores.T, strict=True)},
+        }
+    if embedding:
+        said["embedding"] = _rounded(heard.embedding, DIGITS)
+    return said
+
+
+def _rounded(values: np.ndarray, digits: int) -> list[float]:
+    return np.round(values.astype(np.float64), digits).tolist()

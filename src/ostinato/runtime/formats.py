@@ -1,0 +1,109 @@
+"""Answers as lines: text for a person, JSON for a program, a table for a spreadsheet."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from ostinato.runtime.answers import Answer
+
+COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "error")
+
+
+class Format(Protocol):
+    """How answers become lines, and what a line that stands in a file already answers."""
+
+    @property
+    def header(self) -> str | None:
+        """What a file begins with."""
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Give the lines of an answer, without their ends."""
+
+    def answered(self, line: str) -> tuple[str, str] | None:
+        """Say which path and task a line answers; None for a failure or no answer."""
+
+
+class Text:
+    """One line with the label and the three best scores; stretches indented below it."""
+
+    header: str | None = None
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Give the lines of an answer."""
+        if "error" in answer:
+            yield f"{answer['path']}: {answer['error']}"
+            return
+        best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
+        doubt = " (unsure)" if answer["unsure"] else ""
+        yield f"{answer['path']}: {_joined(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+        for start, label, score in _stretches(answer):
+            yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
+
+    def answered(self, line: str) -> tuple[str, str] | None:
+        """Text is for reading: it answers nothing for a later run."""
+        return None
+
+
+class Json:
+    """One object a line."""
+
+    header: str | None = None
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Give the line of an answer."""
+        yield json.dumps(answer, ensure_ascii=False)
+
+    def answered(self, line: str) -> tuple[str, str] | None:
+        """Read path and task."""
+        try:
+            said: Mapping[str, Any] = json.loads(line)
+            return (said["path"], said["task"]) if "error" not in said else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+class Csv:
+    """A row an answer with its best score, or a row a stretch."""
+
+    header: str | None = ",".join(COLUMNS)
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Give the rows of an answer."""
+        if "error" in answer:
+            yield _row({"path": answer["path"], "error": answer["error"]})
+            return
+        about = {k: answer[k] for k in ("path", "task", "model", "unsure")}
+        if "over_time" not in answer:
+            score = max(answer["scores"].values())
+            yield _row(about | {"label": _joined(answer["label"]), "score": score})
+            return
+        seconds = answer["over_time"]["seconds"]
+        for start, label, score in _stretches(answer):
+            yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
+
+    def answered(self, line: str) -> tuple[str, str] | None:
+        """Read path and task."""
+        row = next(csv.reader([line]), [])
+        if len(row) != len(COLUMNS) or row[-1] or line == self.header:
+            return None
+        return row[0], row[1]
+
+
+def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:
+    """Give start, best class and its score of each stretch."""
+    over_time = answer.get("over_time", {"starts": [], "scores": {}})
+    for i, start in enumerate(over_time["starts"]):
+        label, score = max(((c, s[i]) for c, s in over_time["scores"].items()), key=lambda pair: pair[1])
+        yield start, label, score
+
+
+def _joined(label: str | list[str]) -> str:
+    return label if isinstance(label, str) else "; ".join(label) or "-"
+
+
+def _row(values: Mapping[str, Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([values.get(c, "") for c in COLUMNS])
+    return out.getvalue().replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,264 @@
+"""The application: routes, limits and what goes wrong put in words."""
+
+import hmac
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from ostinato.errors import OstinatoError
+from ostinato.recommendation.catalog import Catalog
+from ostinato.runtime.answers import answers
+from ostinato.serving import catalogue
+from ostinato.serving.metrics import Metrics
+from ostinato.serving.schemas import (
+    Health,
+    Model,
+    Models,
+    Prediction,
+    Predictions,
+    Problem,
+    Recommendations,
+    Tracks,
+    Wanted,
+)
+from ostinato.serving.shelf import Model as Opened
+from ostinato.serving.shelf import Shelf
+from ostinato.serving.upload import received
+from ostinato.serving.work import Busy, Work
+
+PAGE = Path(__file__).with_name("page")
+AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": text}
+    for code, text in {
+        400: "no body",
+        401: "no API key, or a wrong one",
+        404: "no such thing",
+        408: "the body came too slowly",
+        413: "the file is too large",
+        422: "the file or the request cannot be used",
+        503: "too many requests at once, or nothing is released",
+    }.items()
+}
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost, and how many there may be.
+
+    Parameters
+    ----------
+    max_bytes : int
+        Of an upload.
+    max_seconds : float
+        Of decoded audio.
+    workers : int
+        Requests worked on at once.
+    waiting : int
+        Requests that may wait.
+    upload_seconds : float
+        How long a sender may take.
+    """
+
+    max_bytes: int = 50_000_000
+    max_seconds: float = 900.0
+    workers: int = 2
+    waiting: int = 64
+    upload_seconds: float = 60.0
+
+    @property
+    def max_samples(self) -> int:
+        """Samples of so many seconds at 96 kHz: a higher rate must be shorter."""
+        return int(self.max_seconds * 96_000)
+
+
+def application(
+    releases: Path, catalog: Path, sounds: Path, limits: Limits | None = None, api_key: str | None = None
+) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    releases : Path
+        models/released.
+    catalog : Path
+        Folder of the catalog.
+    sounds : Path
+        Folder that the catalog's paths are relative to.
+    limits : Limits, optional
+    api_key : str, optional
+        What /v1 asks for in the header X-API-Key.
+
+    Returns
+    -------
+    FastAPI
+    """
+    limits = limits or Limits()
+    shelf, work = Shelf(releases, catalog), Work(limits.workers, limits.waiting)
+
+    @asynccontextmanager
+    async def life(_: FastAPI) -> AsyncIterator[None]:
+        shelf.models(), shelf.catalog()
+        yield
+        work.close()
+
+    app = FastAPI(
+        title="ostinato",
+        version="1",
+        description="Genres, tags and recommendations by the released models.",
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
+    _open_routes(app, shelf, Metrics(work, shelf))
+    _keyed_routes(app, _Desk(shelf, work, limits, sounds), api_key)
+    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(OstinatoError, _unusable)
+    return app
+
+
+@dataclass(frozen=True)
+class _Desk:
+    """What the routes work with."""
+
+    shelf: Shelf
+    work: Work
+    limits: Limits
+    sounds: Path
+
+    async def models(self, task: str) -> dict[str, Opened]:
+        """Give the models asked for; a release is opened off the event loop."""
+        there = await self.work.run(self.shelf.models)
+        if not there:
+            raise HTTPException(503, "no model is released; run `dvc repro` and `ostinato release`")
+        if task == "all":
+            return there
+        if task not in there:
+            raise HTTPException(404, f"nothing is released for {task!r}; there is {', '.join(there)}")
+        return {task: there[task]}
+
+    async def catalog(self) -> Catalog:
+        """Give the catalog."""
+        there = await self.work.run(self.shelf.catalog)
+        if there is None or not len(there):
+            raise HTTPException(503, "no catalog is released; run `dvc repro catalog`")
+        return there
+
+    async def predict(self, request: Request, name: str, task: str, over_time: bool, embedding: bool) -> Predictions:
+        """Receive a file and score it."""
+        async with self.work.place():
+            models = await self.models(task)
+            async with received(request, name, self.limits.max_bytes, self.limits.upload_seconds) as path:
+                said = await self.work.run(self._ask, path, models, over_time, embedding)
+        return Predictions(name=name, predictions=said)
+
+    def _ask(self, path: Path, models: dict[str, Opened], over_time: bool, embedding: bool) -> list[Prediction]:
+        limits = {"max_seconds": self.limits.max_seconds, "max_samples": self.limits.max_samples}
+        released = [m.released for m in models.values()]
+        try:
+            found = answers(path, released, over_time=over_time, embedding=embedding, **limits)
+        except OstinatoError as error:
+            raise HTTPException(422, str(error).removeprefix(f"{path}: ")) from error
+        return [Prediction(version=m.version, **a) for m, a in zip(models.values(), found, strict=True)]
+
+
+def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
+    """Add what needs no key."""
+    app.middleware("http")(metrics.watch)
+
+    @app.get("/healthz", responses={503: {"model": Health}})
+    def health(response: Response) -> Health:
+        """Say whether a model is in service."""
+        models, catalog = len(shelf.models()), shelf.catalog()
+        response.status_code = 200 if models else 503
+        return Health(status="ok" if models else "no model is released", models=models, catalog=len(catalog or ()))
+
+    @app.get("/metrics", include_in_schema=False)
+    def counted() -> Response:
+        """Give the counters to Prometheus."""
+        return metrics.response()
+
+
+def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
+    """Add what the key guards."""
+
+    def keyed(x_api_key: Annotated[str | None, Header()] = None) -> None:
+        if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
+            raise HTTPException(401, "send the API key in the header X-API-Key")
+
+    guarded: dict[str, Any] = {"dependencies": [Depends(keyed)]}
+
+    def with_problems(*codes: int) -> dict[str, Any]:
+        return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, *codes)}}
+
+    @app.post(
+        "/v1/predict",
+        **with_problems(400, 404, 408, 413, 422, 503),
+        response_model_exclude_none=True,
+        openapi_extra={"requestBody": AUDIO_BODY},
+    )
+    async def predict(
+        request: Request,
+        name: Annotated[str, Query(max_length=255, description="the file's name; its suffix helps to decode")] = "",
+        task: Annotated[str, Query(description="genre, tags, or all that is released")] = "all",
+        over_time: Annotated[bool, Query(description="scores of each stretch, too")] = False,
+        embedding: Annotated[bool, Query(description="the vector for /v1/recommend, too")] = False,
+    ) -> Predictions:
+        """Say what the released models hear in an audio file, which is the body as it is."""
+        return await desk.predict(request, name, task, over_time, embedding)
+
+    @app.post("/v1/recommend", **with_problems(422, 503))
+    async def recommend(wanted: Wanted) -> Recommendations:
+        """Recommend tracks of the catalog."""
+        catalog = await desk.catalog()
+        async with desk.work.place():
+            return await desk.work.run(catalogue.near, catalog, wanted)
+
+    @app.get("/v1/models", **guarded, responses={401: PROBLEMS[401]})
+    async def models() -> Models:
+        """List what is in service."""
+        there = await desk.work.run(desk.shelf.models)
+        return Models(models=[_described(m) for m in there.values()], errors=desk.shelf.errors())
+
+    @app.get("/v1/tracks", **with_problems(503), response_model_exclude_none=True)
+    async def tracks(
+        search: Annotated[str, Query(max_length=200)] = "",
+        start: Annotated[int, Query(ge=0, le=10**9)] = 0,
+        n: Annotated[int, Query(ge=1, le=500)] = 50,
+    ) -> Tracks:
+        """List the catalog."""
+        return await desk.work.run(catalogue.listed, await desk.catalog(), search, start, n)
+
+    @app.get("/v1/audio", **with_problems(404, 503), response_class=FileResponse)
+    async def audio(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
+        """Give the sound of a track; parts of it by the header Range."""
+        return FileResponse(catalogue.sound(await desk.catalog(), track, desk.sounds))
+
+
+def _described(model: Opened) -> Model:
+    about = model.released.about
+    return Model(
+        task=model.released.task,
+        name=model.released.name,
+        version=model.version,
+        kind=model.released.kind,
+        classes=list(model.released.classes),
+        embedded=model.released.embedded,
+        metrics=about.get("metrics", {}),
+    )
+
+
+async def _busy(_: Request, __: Exception) -> JSONResponse:
+    text = "every place is taken; try again in a moment"
+    return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
+
+
+async def _unusable(_: Request, error: Exception) -> JSONResponse:
+    return JSONResponse({"detail": str(error)}, 503)

@@ -1,0 +1,111 @@
+"""Answers from the catalog: its tracks, what is near to some of them, and their sound."""
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+from fastapi import HTTPException
+
+from ostinato.errors import CatalogError
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.recommend import recommend
+from ostinato.serving.schemas import Recommendations, Recommended, Track, Tracks, Wanted
+
+SHOWN = ("title", "artist", "genre", "year")
+SHARED = ("artist", "album", "genre")
+
+
+def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
+    """List tracks whose id, title, artist or genre holds a text.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    wanted : str
+        Empty: all of them.
+    start, n : int
+        How many to leave out, and how many to give.
+    """
+    needle = wanted.casefold()
+    rows = [row for row in range(len(catalog)) if needle in _text(catalog, row)]
+    return Tracks(
+        version=catalog.version, n_tracks=len(rows), tracks=[_track(catalog, r) for r in rows[start : start + n]]
+    )
+
+
+def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
+    """Recommend.
+
+    Raises
+    ------
+    HTTPException
+        422 if a seed is unknown, of another network, or missing.
+    """
+    try:
+        seeds: list[Any] = list(wanted.tracks)
+        if wanted.embedding is not None:
+            vector = np.array([wanted.embedding], np.float32)
+            seeds.append(catalog.units(vector, version=wanted.version or catalog.version)[0])
+        ids, scores = recommend(
+            catalog,
+            seeds,
+            k=wanted.k,
+            exclude=wanted.exclude,
+            diversity=wanted.diversity,
+            per_artist=wanted.per_artist,
+        )
+    except CatalogError as error:
+        raise HTTPException(422, str(error)) from error
+    known = [catalog.metadata[catalog.row(t)] for t in wanted.tracks]
+    found = [_recommended(catalog, catalog.row(i), float(s), known) for i, s in zip(ids, scores, strict=True)]
+    return Recommendations(version=catalog.version, recommendations=found)
+
+
+def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
+    """Find the file of a track.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    track_id : str
+    root : Path
+        The dataset's folder; nothing outside it is given.
+
+    Raises
+    ------
+    HTTPException
+        404 if the track or its file is not there.
+    """
+    if track_id not in catalog:
+        raise HTTPException(404, "no such track in the catalog; see /v1/tracks")
+    relative = catalog.metadata[catalog.row(track_id)].get("path")
+    path = (root / str(relative)).resolve() if relative else None
+    if path is None or not path.is_relative_to(root.resolve()) or not path.is_file():
+        raise HTTPException(404, "the file of this track is not on this machine")
+    return path
+
+
+def _text(catalog: Catalog, row: int) -> str:
+    known = catalog.metadata[row]
+    return " ".join(
+        [catalog.ids[row], *(str(known[k]) for k in ("title", "artist", "genre") if known.get(k))]
+    ).casefold()
+
+
+def _fields(catalog: Catalog, row: int) -> dict[str, Any]:
+    known = {k: catalog.metadata[row][k] for k in SHOWN if catalog.metadata[row].get(k) is not None}
+    return {"id": catalog.ids[row], "audio": f"v1/audio?track={quote(catalog.ids[row], safe='')}", **known}
+
+
+def _track(catalog: Catalog, row: int) -> Track:
+    return Track(**_fields(catalog, row))
+
+
+def _recommended(catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]]) -> Recommended:
+    """Say what a track shares with the seeds, beside its sound."""
+    known = catalog.metadata[row]
+    shared = [f"the same {k}" for k in SHARED if known.get(k) and any(s.get(k) == known[k] for s in seeds)]
+    tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
+    because = [*shared, *(f"tagged {t}, too" for t in tags[:3])]
+    return Recommended(**_fields(catalog, row), score=round(score, 6), because=because)

@@ -1,0 +1,243 @@
+// The page: choose music, hear it, see what the models say of it, go on from there.
+
+import { decode, drawSpectrum, drawWave } from "./picture.js";
+
+const SHOWN = 8; // classes per task
+const $ = (id) => document.getElementById(id);
+const state = { turn: 0, track: null, embedding: null, version: null, catalog: null };
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+class Refusal extends Error {}
+
+async function ask(path, options = {}) {
+  const key = sessionStorage.getItem("key");
+  const headers = { ...options.headers, ...(key ? { "X-API-Key": key } : {}) };
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers });
+  } catch {
+    throw new Refusal("The service cannot be reached.");
+  }
+  if (response.status === 401) $("key").hidden = false;
+  if (!response.ok) {
+    const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
+    const text = typeof detail === "string" ? detail : detail.map((d) => d.msg).join("; ");
+    throw new Refusal(text.charAt(0).toUpperCase() + text.slice(1) + ".");
+  }
+  return response;
+}
+
+const json = async (path, options) => (await ask(path, options)).json();
+
+function say(text) {
+  $("message").textContent = text;
+  $("message").hidden = !text;
+  if (text) $("message").scrollIntoView({ block: "nearest" });
+}
+
+async function guarded(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error;
+    say(error.message);
+  }
+}
+
+// ------------------------------------------------------------------ what there is
+
+async function start() {
+  const { models, errors } = await json("v1/models");
+  const words = models.map((m) => `${m.task}: ${m.name}`);
+  const warning = models.some((m) => m.embedded) ? " Trained on made-up music: labels mean nothing on real music." : "";
+  $("service").textContent = (words.join(", ") || "No model is released yet.") + warning;
+  if (errors.length) say(errors.join(" "));
+  state.versions = models.map((m) => m.version);
+  await list();
+}
+
+async function list() {
+  const turn = state.listing = (state.listing ?? 0) + 1;
+  try {
+    const found = await json(`v1/tracks?n=40&search=${encodeURIComponent($("search").value)}`);
+    if (turn !== state.listing) return;
+    state.catalog = found.version;
+    $("catalog").hidden = false;
+    $("tracks").replaceChildren(...found.tracks.map((track) => make("li", {}, make("button", {
+      type: "button", onclick: () => guarded(() => take(track)),
+    }, ...title(track)))));
+  } catch (error) {
+    if (!(error instanceof Refusal)) throw error; // no catalog: the page does without
+  }
+}
+
+function title(track) {
+  const by = [track.artist, track.genre, track.year].filter(Boolean).join(" · ");
+  return [make("span", { className: "name" }, track.title ?? track.id), make("span", { className: "by" }, by)];
+}
+
+// ------------------------------------------------------------------ one track
+
+async function take(track) {
+  say("");
+  const blob = await (await ask(track.audio)).blob();
+  await open(new File([blob], track.id, { type: blob.type }), track);
+}
+
+async function open(file, track = null) {
+  const turn = ++state.turn;
+  Object.assign(state, { track, embedding: null });
+  say("");
+  for (const id of ["said", "near"]) $(id).hidden = true;
+  $("track").hidden = false;
+  $("track-title").textContent = track?.title ?? file.name;
+  $("status").textContent = "Listening …";
+  $("over-time").replaceChildren();
+  URL.revokeObjectURL($("player").src);
+  $("player").src = URL.createObjectURL(file);
+  $("choose").classList.add("chosen");
+  show(file, turn);
+  try {
+    const query = `over_time=true&embedding=true&name=${encodeURIComponent(file.name.slice(-200))}`;
+    const { predictions } = await json(`v1/predict?${query}`, { method: "POST", body: file });
+    if (turn !== state.turn) return;
+    scores(predictions);
+    overTime(predictions);
+    const fitting = predictions.find((p) => p.version === state.catalog) ?? predictions[0];
+    Object.assign(state, { embedding: fitting.embedding, version: fitting.version });
+    $("track").scrollIntoView({ block: "start", behavior: "smooth" });
+    if (state.catalog) await recommend(turn);
+  } catch (error) {
+    if (turn === state.turn) $("track").hidden = !track && error instanceof Refusal;
+    throw error;
+  } finally {
+    if (turn === state.turn) $("status").textContent = "";
+  }
+}
+
+async function show(file, turn) {
+  const canvases = [$("wave"), $("spectrum")];
+  canvases.forEach((c) => c.getContext("2d").clearRect(0, 0, c.width, c.height));
+  try {
+    const decoded = await decode(await file.arrayBuffer());
+    if (turn !== state.turn) return;
+    canvases.forEach((c) => { c.hidden = false; });
+    drawWave($("wave"), decoded);
+    drawSpectrum($("spectrum"), decoded);
+  } catch {
+    canvases.forEach((c) => { c.hidden = true; }); // a format that this browser cannot play
+  }
+}
+
+const best = (scored) => Object.entries(scored).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
+const heading = (task) => task.charAt(0).toUpperCase() + task.slice(1);
+
+function scores(predictions) {
+  $("said").hidden = false;
+  $("scores").replaceChildren(...predictions.flatMap((p) => {
+    const named = [p.label].flat();
+    const rows = best(p.scores).map(([name, score]) => make("div", { className: named.includes(name) ? "score named" : "score" },
+      make("span", {}, name),
+      make("meter", { value: score, ariaLabel: `${name}: ${Math.round(100 * score)} %` }),
+      make("output", {}, `${Math.round(100 * score)} %`)));
+    const words = named.join(", ") || "none";
+    return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...rows];
+  }));
+}
+
+function overTime(predictions) {
+  $("over-time").replaceChildren(...predictions.filter((p) => p.over_time).flatMap((p) => {
+    const { starts, seconds, scores: perClass } = p.over_time;
+    const whole = Math.max(starts.at(-1) + seconds, 0.001);
+    return best(p.scores).slice(0, 5).map(([name]) => make("div", { className: "strip" },
+      ...starts.map((from, i) => {
+        const to = starts[i + 1] ?? whole;
+        const part = make("i", { title: `${name} ${Math.round(100 * perClass[name][i])} %` });
+        Object.assign(part.style, {
+          left: `${100 * from / whole}%`, width: `${100 * (to - from) / whole}%`, opacity: perClass[name][i],
+        });
+        return part;
+      }), make("b", {}, name)));
+  }));
+}
+
+// ------------------------------------------------------------------ what to hear next
+
+async function recommend(turn = state.turn) {
+  const seeds = state.track ? { tracks: [state.track.id] } : { embedding: state.embedding, version: state.version };
+  const body = JSON.stringify({ ...seeds, k: 8, diversity: Number($("diversity").value) });
+  const headers = { "Content-Type": "application/json" };
+  const { recommendations } = await json("v1/recommend", { method: "POST", body, headers });
+  if (turn !== state.turn) return;
+  $("near").hidden = false;
+  $("recommended").replaceChildren(...recommendations.map((track) => {
+    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join(", ");
+    const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, why)));
+    const name = track.title ?? track.id;
+    row.append(make("div", { className: "buttons" },
+      make("button", { type: "button", ariaLabel: `Hear ${name}`, onclick: () => guarded(() => hear(row, track)) }, "Hear"),
+      make("button", { type: "button", ariaLabel: `Go on from ${name}`, onclick: () => guarded(() => take(track)) }, "Go on")));
+    return row;
+  }));
+}
+
+async function hear(row, track) {
+  let player = row.querySelector("audio");
+  if (!player) {
+    const blob = await (await ask(track.audio)).blob();
+    player = make("audio", { controls: true, src: URL.createObjectURL(blob) });
+    row.append(player);
+  }
+  for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
+  await (player.paused ? player.play() : player.pause());
+}
+
+// ------------------------------------------------------------------ hands on
+
+$("file").addEventListener("change", () => {
+  const [file] = $("file").files;
+  $("file").value = "";
+  if (file) guarded(() => open(file));
+});
+for (const name of ["dragover", "drop", "dragleave"]) {
+  document.addEventListener(name, (event) => {
+    event.preventDefault();
+    $("drop").classList.toggle("over", name === "dragover");
+    if (name === "drop" && event.dataTransfer.files[0]) { const [file] = event.dataTransfer.files; guarded(() => open(file)); }
+  });
+}
+$("search").addEventListener("input", () => list());
+$("diversity").addEventListener("change", () => guarded(() => recommend()));
+$("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sessionStorage.setItem("key", $("api-key").value);
+  $("key").hidden = true;
+  say("");
+  guarded(start);
+});
+
+const player = $("player"), picture = $("picture");
+const move = (seconds) => { if (player.duration) player.currentTime = Math.min(Math.max(seconds, 0), player.duration); };
+player.addEventListener("timeupdate", () => {
+  const share = player.duration ? player.currentTime / player.duration : 0;
+  $("playhead").style.left = `${100 * share}%`;
+  picture.setAttribute("aria-valuenow", Math.round(player.currentTime));
+  picture.setAttribute("aria-valuetext", `${Math.round(player.currentTime)} of ${Math.round(player.duration || 0)} seconds`);
+});
+player.addEventListener("loadedmetadata", () => picture.setAttribute("aria-valuemax", Math.round(player.duration)));
+picture.addEventListener("click", (event) => {
+  const box = picture.getBoundingClientRect();
+  move((event.clientX - box.left) / box.width * player.duration);
+});
+picture.addEventListener("keydown", (event) => {
+  const step = { ArrowLeft: -2, ArrowRight: 2, PageDown: -10, PageUp: 10, Home: -Infinity, End: Infinity }[event.key];
+  if (step !== undefined) { event.preventDefault(); move(player.currentTime + step); }
+  if (event.key === " ") { event.preventDefault(); player.paused ? player.play() : player.pause(); }
+});
+
+guarded(start);

@@ -1,0 +1,57 @@
+"""`ostinato serve`: the application behind uvicorn."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from ostinato.datasets import dataset_root
+from ostinato.errors import OstinatoError
+from ostinato.paths import Paths
+from ostinato.serving.app import Limits, application
+
+SECTIONS = ("dataset", "serve")
+KEY = "OSTINATO_API_KEY"
+
+
+def serve(
+    paths: Paths, params: Any, *, host: str | None = None, port: int | None = None, models: Path | None = None
+) -> None:
+    """Serve until interrupted; requests under way are finished.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : object
+        With `SECTIONS`.
+    host, port : str, int, optional
+        Default: as in params.yaml.
+    models : Path, optional
+        Another folder of released models.
+
+    Raises
+    ------
+    OstinatoError
+        If the address is taken or not this machine's.
+    """
+    chosen = params.serve
+    limits = Limits(
+        max_bytes=chosen.max_bytes,
+        max_seconds=chosen.max_seconds,
+        workers=chosen.workers or os.cpu_count() or 1,
+        waiting=chosen.waiting,
+    )
+    app = application(
+        models or paths.releases, paths.catalog, dataset_root(paths, params.dataset), limits, os.environ.get(KEY)
+    )
+    where = host or chosen.host, chosen.port if port is None else port
+    config = uvicorn.Config(app, *where, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+    server = uvicorn.Server(config)
+    try:
+        socket = config.bind_socket()
+    except SystemExit as error:
+        raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
+    print(f"http://{where[0]}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    server.run([socket])

@@ -1,0 +1,119 @@
+"""What goes in and comes out, as it stands in the OpenAPI description."""
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answered(BaseModel):
+    """Part of a response."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class OverTime(Answered):
+    """Scores of the stretches of a track."""
+
+    starts: list[float] = Field(description="when each stretch begins, in seconds")
+    seconds: float = Field(description="how long a stretch is")
+    scores: dict[str, list[float]] = Field(description="a score a stretch, by class")
+
+
+class Prediction(Answered):
+    """What one model says of one file."""
+
+    task: str
+    model: str
+    version: str = Field(description="hash of the network; embeddings of one version may be compared")
+    label: str | list[str] = Field(description="the genre, or the tags from their thresholds on")
+    unsure: bool = Field(False, description="no score is high enough to rely on")
+    scores: dict[str, float]
+    over_time: OverTime | None = None
+    embedding: list[float] | None = None
+
+
+class Predictions(Answered):
+    """What the released models say of one file."""
+
+    name: str
+    predictions: list[Prediction]
+
+
+class Model(Answered):
+    """A released model."""
+
+    task: str
+    name: str
+    version: str
+    kind: str
+    classes: list[str]
+    embedded: bool = Field(description="trained on the embedded corpus: labels mean nothing on real music")
+    metrics: dict[str, Any] = Field(description="on its test set, with intervals")
+
+
+class Models(Answered):
+    """What is in service."""
+
+    models: list[Model]
+    errors: list[str] = Field(description="releases that are there and cannot be opened")
+
+
+class Track(Answered):
+    """A track of the catalog."""
+
+    id: str
+    title: str | None = None
+    artist: str | None = None
+    genre: str | None = None
+    year: int | None = None
+    audio: str = Field(description="where to hear it")
+
+
+class Tracks(Answered):
+    """A page of the catalog."""
+
+    version: str
+    n_tracks: int
+    tracks: list[Track]
+
+
+class Recommended(Track):
+    """A track and why it is recommended."""
+
+    score: float = Field(description="cosine to the mean of the seeds")
+    because: list[str] = Field(description="what it shares with the seeds")
+
+
+class Recommendations(Answered):
+    """Best first."""
+
+    version: str
+    recommendations: list[Recommended]
+
+
+class Wanted(BaseModel):
+    """What to recommend from: tracks of the catalog, an embedding, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tracks: list[str] = Field([], max_length=100, description="ids of the catalog")
+    embedding: list[float] | None = Field(None, max_length=4096, description="as /v1/predict gives it")
+    version: str | None = Field(None, description="of the network that made the embedding")
+    k: int = Field(10, ge=1, le=100)
+    exclude: list[str] = Field([], max_length=10_000, description="ids never answered")
+    diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as unlike each other as can be")
+    per_artist: int | None = Field(None, ge=1, description="at most so many of one artist")
+
+
+class Health(Answered):
+    """Whether requests can be answered."""
+
+    status: str
+    models: int
+    catalog: int = Field(description="tracks that may be recommended")
+
+
+class Problem(Answered):
+    """Why a request was not answered."""
+
+    detail: str

@@ -1,0 +1,124 @@
+"""What is released at the moment: models and catalog, opened once and again only when their files change."""
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+from ostinato.errors import OstinatoError
+from ostinato.recommendation.catalog import Catalog
+from ostinato.runtime.session import Released
+
+Opened = TypeVar("Opened")
+LOOK_SECONDS = 1.0
+TRIES = 5
+MODEL_FILES = ("model.json", "network.onnx")
+CATALOG_FILES = ("catalog.json", "vectors.npy")
+
+
+class Kept(Generic[Opened]):
+    """Something opened from a folder; who holds it keeps it, who asks later gets the newer one.
+
+    Parameters
+    ----------
+    folder : Path
+    files : tuple of str
+        Those whose change means that the folder is another.
+    open_folder : callable
+        Of the folder.
+    """
+
+    def __init__(self, folder: Path, files: tuple[str, ...], open_folder: Callable[[Path], Opened]) -> None:
+        self.folder, self.files, self.open_folder = folder, files, open_folder
+        self.value: Opened | None = None
+        self.error: str | None = None
+        self._mark: tuple[tuple[int, int, int], ...] | None = None
+        self._looked = float("-inf")
+        self._lock = threading.Lock()
+
+    def now(self) -> Opened | None:
+        """Give what the folder holds now; what it held before, if the present files cannot be opened."""
+        if time.monotonic() - self._looked > LOOK_SECONDS and self._lock.acquire(blocking=self.value is None):
+            try:
+                self._look()
+            finally:
+                self._lock.release()
+        return self.value
+
+    def _look(self) -> None:
+        """Open the folder if its files changed, and again if they change meanwhile."""
+        for _ in range(TRIES):
+            mark = self._present()
+            if mark == self._mark:
+                break
+            if mark is None:
+                self.value, self.error, self._mark = None, None, None
+                break
+            opened, error = self.value, None
+            try:
+                opened = self.open_folder(self.folder)
+            except (OstinatoError, OSError) as failure:
+                error = str(failure)
+            if self._present() == mark:
+                self.value, self.error, self._mark = opened, error, mark
+                break
+        self._looked = time.monotonic()
+
+    def _present(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Tell this state of the files from any other; None if one is absent."""
+        try:
+            found = [(self.folder / name).stat() for name in self.files]
+        except OSError:
+            return None
+        return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in found)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A released network and the hash that its embeddings are known by."""
+
+    released: Released
+    version: str
+
+
+def open_model(folder: Path) -> Model:
+    """Open a folder of models/released; each request runs on one thread, requests run beside each other."""
+    version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
+    return Model(Released(folder, threads=1), version)
+
+
+class Shelf:
+    """All that is released.
+
+    Parameters
+    ----------
+    releases : Path
+        models/released.
+    catalog : Path
+        The folder of the catalog.
+    """
+
+    def __init__(self, releases: Path, catalog: Path) -> None:
+        self.releases = releases
+        self._models: dict[str, Kept[Model]] = {}
+        self._catalog = Kept(catalog, CATALOG_FILES, Catalog.load)
+
+    def models(self) -> dict[str, Model]:
+        """Give the models by task, genre first."""
+        there = [p for p in self.releases.glob("[!.]*") if p.is_dir()] if self.releases.is_dir() else []
+        for folder in there:
+            self._models.setdefault(folder.name, Kept(folder, MODEL_FILES, open_model))
+        opened = {task: kept.now() for task, kept in sorted(self._models.items(), key=lambda i: (i[0] != "genre", i))}
+        return {task: model for task, model in opened.items() if model is not None}
+
+    def catalog(self) -> Catalog | None:
+        """Give the catalog, None if there is none."""
+        return self._catalog.now()
+
+    def errors(self) -> list[str]:
+        """Say what could not be opened, though it is there."""
+        found = [kept.error for kept in self._models.values()] + [self._catalog.error]
+        return [error for error in found if error]

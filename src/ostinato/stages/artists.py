@@ -1,0 +1,120 @@
+"""artists: whom the dataset relates -> the artist space that candidates may learn, and how good it is.
+
+Relations of cold artists, those of test tracks, are never trained on: such an
+artist is put at the mean direction of the known artists it is related to, for
+judging alone.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato import datasets
+from ostinato.artists import Relations, relations
+from ostinato.errors import DataError
+from ostinato.evaluation.rankings import summarised
+from ostinato.evaluation.spaces import links_found, neighbourhoods
+from ostinato.files import replacing, write_json
+from ostinato.paths import Paths
+from ostinato.task import COLUMNS
+from ostinato.training.artefact import empty
+
+SECTIONS = ("seed", "compute", "dataset", "artists", "evaluate")
+TASK = "artist_embedding"
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write ``data/interim/targets`` and ``models/artists.json``."""
+    empty(paths.targets)
+    for task, kind in COLUMNS.items():
+        if task != TASK:
+            write_json(paths.target(task) / "about.json", {"kind": kind, "column": task})
+    plugin, options = datasets.load(params.dataset)
+    splits = pd.read_parquet(paths.splits)
+    reason = _lacks(plugin, splits)
+    if reason is not None:
+        write_json(paths.target(TASK) / "about.json", {"skipped": reason})
+        write_json(paths.artists, {"skipped": reason})
+        return
+    listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
+    graph = relations(listed["artist"].tolist(), _pairs(listed))
+    tracks = pd.read_parquet(paths.tracks, columns=["track_id", "artist"])
+    tested = splits.loc[splits["split"] == "test", "track_id"]
+    cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(tested), "artist"].dropna().to_numpy(str))
+    vectors, quality = _fitted(graph.among(~cold), params)
+    table = pd.DataFrame(
+        {
+            "artist": graph.names,
+            "cold": cold,
+            "related": [[graph.names[j] for j in graph.related(i)] for i in range(len(graph))],
+            "vector": _placed(vectors, graph, cold),
+        }
+    )
+    with replacing(paths.target(TASK) / "artists.parquet") as partial:
+        table.to_parquet(partial, index=False)
+    write_json(paths.target(TASK) / "about.json", {"kind": COLUMNS[TASK], "dimension": params.artists.dimension})
+    counts = {"n_artists": len(graph), "n_cold": int(cold.sum()), "n_relations": len(graph.pairs)}
+    write_json(paths.artists, {**counts, "n_isolated": len(graph.isolated), **quality})
+
+
+def _lacks(plugin: Any, splits: pd.DataFrame) -> str | None:
+    if not hasattr(plugin, "artists"):
+        return "the dataset relates no artists"
+    if splits["fold"].nunique() > 1:
+        return "each fold would need a space of its own; set split.folds: 0"
+    return None
+
+
+def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(a, b) for a, related in zip(listed["artist"], listed["related"], strict=True) for b in related]
+
+
+def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
+    """Fit the space, and another on fewer relations to see whether the rest are found again."""
+    import torch
+
+    from ostinato.training.space import fit_space
+
+    torch.set_num_threads(params.compute.threads)
+    settings, limits = params.artists, params.evaluate
+
+    def fit(graph: Relations, label: str) -> tuple[np.ndarray, list[Any]]:
+        return fit_space(
+            graph.links,
+            dimension=settings.dimension,
+            phases=settings.phases,
+            max_epochs=settings.max_epochs,
+            seed=params.seed,
+            label=label,
+        )
+
+    def sure(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
+        return summarised(values, groups, n_resamples=limits.bootstrap, level=limits.level, seed=params.seed)
+
+    vectors, curve = fit(known, "artists")
+    found = {
+        f"jaccard_{by}{'_with_self' if with_self else ''}": neighbourhoods(vectors, known, by=by, with_self=with_self)
+        for by in ("cosine", "euclidean")
+        for with_self in (False, True)
+    }
+    quality = {**sure(found, np.flatnonzero(known.degree)), "n_epochs": len(curve)}
+    left, taken = known.held_out(settings.held_out, params.seed)
+    if len(taken):
+        ends = np.concatenate([taken, taken[:, ::-1]])
+        again = links_found(fit(left, "artists without some relations")[0], left, taken)
+        quality |= {**sure({"links_found": again}, ends[:, 0]), "n_held_out": len(taken)}
+    return vectors, quality
+
+
+def _placed(vectors: np.ndarray, graph: Relations, cold: np.ndarray) -> list[np.ndarray | None]:
+    """Give each artist its direction; None to one without relations to known artists."""
+    units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    if not np.isfinite(units).all():
+        raise DataError("artists: the space did not stay finite; lower the lr of artists.phases")
+    placed: list[np.ndarray | None] = []
+    for i in range(len(graph)):
+        near = [j for j in graph.related(i) if not cold[j]]
+        mean = units[near].mean(axis=0) if cold[i] and near else units[i]
+        placed.append((mean / np.linalg.norm(mean)).astype(np.float32) if near else None)
+    return placed

@@ -1,0 +1,81 @@
+"""catalog: every track, placed by the exported network whose space ranks best -> models/catalog.
+
+Vectors are made by the ONNX file itself, so that an audio file that is embedded
+later lies in the same space; the file's hash is the catalog's version. The mean
+vector of the training tracks is taken from all but directions that were trained as such.
+"""
+
+import hashlib
+import shutil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from ostinato.evaluation.roster import roster
+from ostinato.files import read_json, write_json
+from ostinato.paths import Paths
+from ostinato.recommendation.catalog import SKIPPED, Catalog
+from ostinato.runtime.session import Released
+from ostinato.store import Store
+
+SECTIONS = ("compute", "candidates", "estimators", "stacked")
+KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write the catalog, or why there is none."""
+    shutil.rmtree(paths.catalog, ignore_errors=True)
+    chosen, reasons = _chosen(paths, list(roster(params)))
+    if chosen is None:
+        write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons)})
+        return
+    paths.catalog.mkdir(parents=True)
+    for file in ("network.onnx", "model.json"):
+        shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
+    network = Released(paths.catalog, threads=params.compute.threads)
+    stores = {name: Store(paths.feature(given.feature)) for name, given in network.inputs.items()}
+    tracks = _tracks(paths, list(stores.values()))
+    vectors = [
+        network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
+        for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
+    ]
+    version = hashlib.sha256((paths.catalog / "network.onnx").read_bytes()).hexdigest()
+    known = [_about(row) for row in tracks[list(KNOWN)].to_dict("records")]
+    placed = np.stack(vectors)
+    offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
+    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset).save(paths.catalog)
+
+
+def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
+    """Take the best of the spaces that passed the gate and were exported, and say what speaks against the others."""
+    ranking, reasons, best = read_json(paths.ranking), list[str](), list[tuple[float, str]]()
+    for name in names:
+        verdict = ranking["gate"].get(
+            name, {"accepted": False, "reasons": [ranking["skipped"].get(name, "not ranked")]}
+        )
+        export = read_json(paths.onnx(name) / "export.json")
+        if not verdict["accepted"]:
+            reasons.append(f"{name}: {'; '.join(verdict['reasons'])}")
+        elif not (paths.onnx(name) / "network.onnx").exists():
+            reasons.append(f"{name}: {export.get('skipped') or '; '.join(export.get('reasons', []))}")
+        else:
+            figures = ranking["spaces"][name]
+            best.append(((figures.get("related_cold") or figures["genre_cold"])["map"]["value"], name))
+    return (max(best, key=lambda b: (b[0], -names.index(b[1])))[1] if best else None), reasons
+
+
+def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
+    """Read what is known of the tracks that all these caches hold."""
+    splits = pd.read_parquet(paths.splits, columns=["track_id", "fold", "split"])
+    splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
+    kept = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
+    tracks = pd.read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
+    return tracks[tracks["track_id"].isin(kept)].assign(split=lambda table: table["track_id"].map(splits))
+
+
+def _about(row: dict[Any, Any]) -> dict[str, Any]:
+    """Leave out what is unknown; make lists of arrays."""
+    tags = None if row["tags"] is None else list(row["tags"])
+    return {str(k): v for k, v in {**row, "tags": tags}.items() if v is not None and v == v}

@@ -1,0 +1,121 @@
+"""rank: every candidate's embeddings as a similarity space, judged in one table -> models/ranking.json."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.errors import ParamsError
+from ostinato.estimators import summary
+from ostinato.evaluation.gate import judge
+from ostinato.evaluation.neighbours import judged
+from ostinato.evaluation.questions import questions
+from ostinato.evaluation.roster import Entry, roster
+from ostinato.files import read_json, write_json
+from ostinato.paths import Paths
+from ostinato.store import Store
+from ostinato.task import COLUMNS
+
+SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
+TASK, SPACE = "artist_embedding", "space"
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Judge all spaces that params.yaml names.
+
+    The first fold's embeddings are judged, since they are of one network, on the
+    tracks that all spaces hold.
+    """
+    splits = pd.read_parquet(paths.splits)
+    splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
+    columns = ["track_id", "artist", "genre", "tags"]
+    tracks = pd.read_parquet(paths.tracks, columns=columns).sort_values("track_id")
+    kind = params.recommend.baseline
+    if kind in roster(params):
+        raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
+    store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)
+    held = [splits.index, store, *(vectors.index for vectors in read.values())]
+    tracks = tracks[[all(i in holder for holder in held) for i in tracks["track_id"]]].reset_index(drop=True)
+    split = splits.reindex(tracks["track_id"]).to_numpy()
+    related = _related(paths)
+    spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in read.items()}
+    for name, entry in roster(params).items():
+        if name in spaces and COLUMNS[entry.task] != "embedding":
+            spaces[name] -= spaces[name][split == "train"].mean(axis=0)
+    spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
+    asked = questions(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
+    found = judged(
+        spaces,
+        list(asked),
+        popularity=_popularity(tracks, related, split == "test"),
+        baseline=kind,
+        k=params.recommend.k,
+        n_resamples=params.evaluate.bootstrap,
+        level=params.evaluate.level,
+        seed=params.seed,
+    )
+    write_json(
+        paths.ranking,
+        {
+            "k": params.recommend.k,
+            "baseline": kind,
+            "spaces": found,
+            "skipped": skipped,
+            "gate": _gate(found, [n for n in roster(params) if n in spaces], params.gate),
+        },
+    )
+
+
+def _related(paths: Paths) -> dict[str, set[str]] | None:
+    file = paths.target(TASK) / "artists.parquet"
+    if not file.exists():
+        return None
+    table = pd.read_parquet(file, columns=["artist", "related"])
+    return {artist: set(near) for artist, near in zip(table["artist"], table["related"], strict=True)}
+
+
+def _popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold: np.ndarray) -> np.ndarray:
+    """Count an artist's relations among known artists, or, where there are none, its tracks.
+
+    One is added, so that none is 0. What cold artists are related to is not known.
+    """
+    counts = tracks["artist"].value_counts()
+    if related is not None:
+        unknown = set(tracks.loc[cold, "artist"].dropna())
+        counts = pd.Series({a: 0 if a in unknown else len(near - unknown) for a, near in related.items()})
+    return 1.0 + tracks["artist"].map(counts).fillna(0).to_numpy(float)
+
+
+def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, str]]:
+    """Read the vectors of every candidate, by track.
+
+    They are its embeddings, whose common mean is taken off later, or the directions
+    it was trained to give.
+    """
+    found, skipped = {}, {}
+    for name, entry in roster(params).items():
+        folder = paths.predictions(name)
+        if (folder / "skipped.json").exists():
+            skipped[name] = read_json(folder / "skipped.json")["skipped"]
+            continue
+        column = "logits" if COLUMNS[entry.task] == "embedding" else "embedding"
+        table = pd.read_parquet(folder / "predictions.parquet", columns=["track_id", "fold", column])
+        found[name] = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
+    return found, skipped
+
+
+def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
+    """Standardise the statistics of a feature by the training tracks."""
+    statistics = np.stack([summary(store.read(i)) for i in track_ids])
+    mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
+    return (statistics - mean) / np.where(std > 0, std, 1)
+
+
+def _gate(found: dict[str, Any], names: list[str], gate: dict[str, Any]) -> dict[str, Any]:
+    """Hold the spaces of candidates against the thresholds, on cold artists: related ones if any are known."""
+    entries = [Entry(n, "", "", SPACE) for n in names]
+    figures = {n: {"test": found[n].get("related_cold") or found[n].get("genre_cold", {})} for n in names}
+    figures = {n: {"skipped": "no cold seed has anything relevant"} if not f["test"] else f for n, f in figures.items()}
+    kept = [e for e in entries if "skipped" not in figures[e.name]]
+    refused = {n: {"accepted": False, "reasons": [f["skipped"]]} for n, f in figures.items() if "skipped" in f}
+    return refused | judge(kept, figures, gate)

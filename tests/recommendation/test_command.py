@@ -1,0 +1,128 @@
+"""`ostinato recommend` on a catalog of a network whose embedding can be worked out by hand."""
+
+import hashlib
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
+from judging_project import description, write_network
+
+from ostinato import audio
+from ostinato.errors import CatalogError
+from ostinato.features import mel
+from ostinato.features._shared import AudioContext
+from ostinato.files import write_json
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.command import Asked, run
+from ostinato.runtime.session import Released
+
+PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
+TONES = {"low": 220.0, "middle": 900.0, "high": 3000.0}
+
+
+def play(path: Path, frequency: float) -> Path:
+    t = np.arange(3 * 22050) / 22050
+    soundfile.write(path, 0.3 * np.sin(2 * np.pi * frequency * t), 22050)
+    return path
+
+
+def placed(folder: Path, file: Path) -> np.ndarray:
+    rows = np.asarray(mel.compute(AudioContext(*audio.load(file)), **PARAMETERS), np.float16)
+    return Released(folder).embedding({"mel": rows.astype(np.float32)})
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a catalog of three tones."""
+    (tmp_path / "catalog").mkdir()
+    write_network(tmp_path / "catalog", ["a", "b"], 1.0)
+    about = description("tiny", "genre", ["a", "b"], "folder")
+    about["inputs"]["mel"]["parameters"] = PARAMETERS
+    write_json(tmp_path / "catalog" / "model.json", about)
+    files = [play(tmp_path / f"{name}.wav", hertz) for name, hertz in TONES.items()]
+    version = hashlib.sha256((tmp_path / "catalog" / "network.onnx").read_bytes()).hexdigest()
+    known = [{"artist": f"the {n}s", "title": n, "path": f"{n}.wav", "duration": 3.0, "genre": "tone"} for n in TONES]
+    vectors = np.stack([placed(tmp_path / "catalog", f) for f in files])
+    Catalog(list(TONES), vectors, known, version=version).save(tmp_path / "catalog")
+    return tmp_path
+
+
+def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, **options) -> str:
+    out = io.StringIO()
+    run(seeds, folder / "catalog", Asked(**options), as_json=as_json, playlist=playlist, root=folder, out=out)
+    return out.getvalue()
+
+
+def test_json_names_seeds_model_tracks_and_scores(folder):
+    answer = json.loads(asked(folder, "low", k=5))
+    assert list(answer) == ["seeds", "model", "track_ids", "scores"]
+    assert (answer["seeds"], answer["model"], sorted(answer["track_ids"])) == (["low"], "tiny", ["high", "middle"])
+    assert answer["scores"] == sorted(answer["scores"], reverse=True)
+
+
+def test_a_file_outside_the_catalog_is_placed_by_the_network(folder):
+    """The very sound of a track is nearest to that track, with a cosine of 1."""
+    copy = play(folder / "unknown.wav", TONES["middle"])
+    answer = json.loads(asked(folder, str(copy), k=1))
+    assert answer["track_ids"] == ["middle"]
+    assert answer["scores"][0] == pytest.approx(1, abs=1e-5)
+
+
+def test_text_tells_who_plays(folder):
+    lines = asked(folder, "low", as_json=False, k=2).splitlines()
+    assert len(lines) == 2
+    assert all("the " in line and "(tone)" in line for line in lines)
+
+
+def test_artists_as_answers(folder):
+    assert json.loads(asked(folder, "low", level="artist", k=1))["track_ids"][0] in ("the middles", "the highs")
+    assert json.loads(asked(folder, "the lows", level="artist", k=2)) != []
+
+
+def test_a_playlist_names_the_files(folder):
+    asked(folder, "low", "high", k=3, smooth=True, playlist=folder / "list.m3u")
+    lines = (folder / "list.m3u").read_text().splitlines()
+    assert lines[0] == "#EXTM3U"
+    assert lines[1] == "#EXTINF:3,the lows - low"
+    assert [line for line in lines if not line.startswith("#")] == [
+        str(folder / f"{n}.wav") for n in ("low", "middle", "high")
+    ]
+
+
+def test_a_network_exchanged_under_the_catalog_is_refused(folder):
+    write_network(folder / "catalog", ["a", "b"], 2.0)
+    with pytest.raises(CatalogError, match="do not belong in a catalog of network"):
+        asked(folder, str(folder / "low.wav"))
+
+
+def test_neither_a_track_nor_a_file(folder):
+    with pytest.raises(CatalogError, match="'lo' is not in the catalog of 3 tracks; do you mean low"):
+        asked(folder, "lo")
+
+
+def test_a_playlist_of_artists_is_refused(folder):
+    with pytest.raises(CatalogError, match="leave --of out"):
+        asked(folder, "low", level="artist", playlist=folder / "x.m3u")
+
+
+def test_the_command_imports_neither_torch_nor_pandas(folder):
+    (folder / "params.yaml").write_text("dataset: {name: folder}\nfeatures: {kinds: {mel: {}}}\n")
+    (folder / "models").mkdir()
+    (folder / "catalog").rename(folder / "models" / "catalog")
+    code = (
+        "import sys\nfrom ostinato.cli import app\n"
+        f"app(['recommend', {str(folder / 'low.wav')!r}, '-k', '2', '--json'], standalone_mode=False)\n"
+        "print(sorted({'torch', 'pandas', 'lightning', 'sklearn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    answer, modules = done.stdout.strip().splitlines()
+    assert json.loads(answer)["track_ids"][0] == "low"
+    assert modules == "[]"

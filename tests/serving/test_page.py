@@ -1,0 +1,118 @@
+"""The page in a real browser: by mouse, by keyboard, on a desk and on a phone."""
+
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import soundfile
+import uvicorn
+
+from serving.served_project import Served, play
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
+pytestmark = pytest.mark.skipif(BROWSER is None, reason="needs Chromium: apt install chromium")
+COLOURS = """id => {
+    const canvas = document.getElementById(id), pen = canvas.getContext("2d");
+    return new Set(pen.getImageData(0, 0, canvas.width, canvas.height).data).size;
+}"""
+SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[str]:
+    project = Served(tmp_path_factory.mktemp("served"))
+    project.catalog()
+    server = uvicorn.Server(uvicorn.Config(project.app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    arguments = ["--no-sandbox", "--autoplay-policy=no-user-gesture-required"]
+    with sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=BROWSER, args=arguments)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(params=SIZES)
+def page(request, browser, served):
+    width, height = SIZES[request.param]
+    page = browser.new_page(viewport={"width": width, "height": height})
+    broken: list[str] = []
+    page.on("pageerror", lambda error: broken.append(str(error)))
+    page.goto(served)
+    page.wait_for_selector("#tracks li")
+    yield page
+    assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
+    assert broken == []
+    page.close()
+
+
+@pytest.fixture
+def song(tmp_path):
+    samples, rate = soundfile.read(play(tmp_path / "a.wav", 4.0, rate=22050))
+    soundfile.write(tmp_path / "a song.mp3", samples, rate)
+    return tmp_path / "a song.mp3"
+
+
+def playing(page, selector: str) -> None:
+    page.wait_for_function(f"document.querySelector('{selector}')?.currentTime > 0.05")
+
+
+def test_an_mp3_is_heard_seen_and_leads_on(page, song):
+    page.set_input_files("#file", song)
+    page.wait_for_selector("#recommended li")
+    assert page.inner_text("#track-title") == "a song.mp3"
+    assert page.inner_text("#scores h3:first-child").startswith("Genre: ")
+    assert page.locator("#scores meter").count() == 7
+    assert page.locator(".strip").count() == 7
+    page.wait_for_function(f"({COLOURS})('spectrum') > 50")
+    assert page.evaluate(f"({COLOURS})('wave')") > 3
+    page.evaluate("document.getElementById('player').play()")
+    playing(page, "#player")
+    page.click("#recommended li:first-child button:text('Hear')")
+    playing(page, "#recommended audio")
+    assert page.evaluate("document.getElementById('player').paused"), "one at a time"
+
+
+def test_the_keyboard_is_enough(page):
+    page.focus("#search")
+    page.keyboard.type("Tone 3")
+    page.wait_for_function("document.querySelectorAll('#tracks li').length === 1")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#recommended li")
+    assert page.inner_text("#track-title") == "Tone 3"
+    page.focus("#picture")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("document.getElementById('player').currentTime >= 1.9")
+    page.keyboard.press("Home")
+    page.keyboard.press(" ")
+    playing(page, "#player")
+    assert page.get_attribute("#picture", "aria-valuetext").endswith("of 3 seconds")
+
+
+def test_a_bad_file_is_refused_in_words(page, tmp_path):
+    (tmp_path / "notes.mp3").write_text("this is no music " * 50)
+    page.set_input_files("#file", tmp_path / "notes.mp3")
+    page.wait_for_selector("#message:not([hidden])")
+    assert page.inner_text("#message").startswith("Cannot be decoded")
+    assert page.locator("#said").is_hidden()
+
+
+def test_more_variety_gives_another_list(page):
+    page.click("#tracks li:first-child button")
+    page.wait_for_selector("#recommended li")
+    before = page.inner_text("#recommended")
+    page.evaluate("d => { d.value = 1; d.dispatchEvent(new Event('change')); }", page.query_selector("#diversity"))
+    page.wait_for_function("before => document.getElementById('recommended').innerText !== before", arg=before)

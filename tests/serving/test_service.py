@@ -1,0 +1,229 @@
+"""The routes, their limits, and releases that change while requests run."""
+
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from fastapi.testclient import TestClient
+
+from ostinato import audio
+from ostinato.features._shared import AudioContext
+from ostinato.runtime.session import Released
+from ostinato.serving import shelf as shelves
+from ostinato.serving.app import Limits
+from serving.served_project import GENRES, Served, play, release
+
+
+@pytest.fixture
+def served(tmp_path, monkeypatch):
+    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0.0)
+    return Served(tmp_path)
+
+
+@pytest.fixture
+def client(served):
+    with TestClient(served.app, raise_server_exceptions=False) as client:
+        yield client
+
+
+def upload(client, path, **query):
+    return client.post("/v1/predict", params={"name": path.name, **query}, content=path.read_bytes())
+
+
+def test_a_file_gets_the_scores_that_predict_gives(served, client, tmp_path):
+    path = play(tmp_path / "a.wav")
+    heard = Released(served.genre).hear(AudioContext(*audio.load(path)))
+    answer = upload(client, path, embedding=True, over_time=True).json()
+    assert answer["name"] == "a.wav"
+    assert [p["task"] for p in answer["predictions"]] == ["genre", "tags"]
+    genre = answer["predictions"][0]
+    np.testing.assert_allclose([genre["scores"][c] for c in GENRES], heard.scores, atol=1e-6)
+    np.testing.assert_allclose(genre["embedding"], heard.embedding, atol=1e-5)
+    over_time = genre["over_time"]
+    assert over_time["starts"] == sorted(over_time["starts"])
+    assert over_time["seconds"] == pytest.approx(16 * 256 / 8000, abs=1e-3)
+    mean = np.mean([over_time["scores"][c] for c in GENRES], axis=1)
+    np.testing.assert_allclose(mean, heard.scores, atol=1e-3)
+    assert "embedding" not in upload(client, path).json()["predictions"][0]
+    assert [p["task"] for p in upload(client, path, task="tags").json()["predictions"]] == ["tags"]
+    assert upload(client, path, task="mood").status_code == 404
+
+
+def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
+    (tmp_path / "no music.mp3").write_text("this is no music" * 100)
+    answer = upload(client, tmp_path / "no music.mp3")
+    assert answer.status_code == 422
+    assert "cannot be decoded" in answer.json()["detail"]
+    assert "/tmp" not in answer.json()["detail"]
+    assert client.post("/v1/predict").status_code == 400
+
+
+def test_a_file_that_is_too_large_or_too_long_is_refused(tmp_path):
+    served = Served(tmp_path, Limits(max_bytes=40_000, max_seconds=1.5))
+    with TestClient(served.app) as client:
+        long, large = play(tmp_path / "long.wav", 2.0), play(tmp_path / "large.wav", 4.0)
+        assert upload(client, long).status_code == 422
+        assert "longer than 2 s" in upload(client, long).json()["detail"]
+        assert upload(client, large).status_code == 413
+        parts = (b"0" * 10_000 for _ in range(100))
+        answer = client.post("/v1/predict", content=parts)
+        assert answer.status_code == 413
+        assert "larger than 0.04 MB" in answer.json()["detail"]
+        assert upload(client, play(tmp_path / "short.wav", 1.0)).status_code == 200
+
+
+def test_many_samples_in_a_few_seconds_are_refused(tmp_path):
+    path = play(tmp_path / "a.wav", 1.4, rate=192_000)
+    served = Served(tmp_path, Limits(max_seconds=1.5))
+    with TestClient(served.app) as client:
+        assert "lower its sample rate" in upload(client, path).json()["detail"]
+
+
+def test_nothing_released_is_said(tmp_path):
+    served = Served(tmp_path)
+    shutil.rmtree(served.releases)
+    with TestClient(served.app) as client:
+        answer = upload(client, play(tmp_path / "a.wav"))
+        assert (answer.status_code, client.get("/healthz").status_code) == (503, 503)
+        assert "no model is released" in answer.json()["detail"]
+        release(served.genre)
+        assert upload(client, play(tmp_path / "a.wav")).status_code == 200
+
+
+def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
+    served = Served(tmp_path, Limits(workers=1, waiting=1))
+    path, go = play(tmp_path / "a.wav"), threading.Event()
+    load = audio.load
+    monkeypatch.setattr(audio, "load", lambda *a, **k: (go.wait(10), load(*a, **k))[1])
+    with TestClient(served.app) as client, ThreadPoolExecutor(3) as pool:
+        running = [pool.submit(upload, client, path) for _ in range(3)]
+        while not any(r.done() for r in running):
+            time.sleep(0.01)
+        go.set()
+        answers = [r.result() for r in running]
+        assert sorted(a.status_code for a in answers) == [200, 200, 503]
+        assert next(a for a in answers if a.status_code == 503).headers["retry-after"] == "1"
+        assert upload(client, path).status_code == 200
+
+
+def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path):
+    path, new = play(tmp_path / "a.wav"), release(tmp_path / "new", weight=-0.05, name="newer")
+    names, done = [], threading.Event()
+
+    def ask():
+        while not done.is_set():
+            answer = upload(client, path, task="genre")
+            assert answer.status_code == 200
+            said = answer.json()["predictions"][0]
+            names.append((said["model"], said["version"], max(said["scores"], key=said["scores"].get)))
+
+    with ThreadPoolExecutor(2) as pool:
+        running = [pool.submit(ask) for _ in range(2)]
+        while len(names) < 4:
+            time.sleep(0.01)
+        served.genre.rename(tmp_path / "old")
+        new.rename(served.genre)
+        before = len(names)
+        while len(names) < before + 8:
+            time.sleep(0.01)
+        done.set()
+        for r in running:
+            r.result()
+    assert len(set(names)) == 2, "each model with its own version and answer"
+    assert names[0][0] == "tiny"
+    assert names[-1][0] == "newer"
+
+
+def test_a_broken_release_leaves_the_old_one_in_service(served, client, tmp_path):
+    path = play(tmp_path / "a.wav")
+    assert upload(client, path).status_code == 200
+    (served.genre / "network.onnx").write_bytes(b"no network")
+    assert upload(client, path).status_code == 200
+    errors = client.get("/v1/models").json()["errors"]
+    assert len(errors) == 1
+    assert "is no readable network" in errors[0]
+    assert "ostinato_release_errors 1.0" in client.get("/metrics").text
+
+
+def test_recommendations_from_a_track_and_from_an_upload(served, client):
+    catalog = served.catalog()
+    near = client.post("/v1/recommend", json={"tracks": ["tone2"], "k": 3}).json()
+    assert len(near["recommendations"]) == 3
+    assert "tone2" not in [r["id"] for r in near["recommendations"]]
+    scores = [r["score"] for r in near["recommendations"]]
+    assert scores == sorted(scores, reverse=True)
+    same_artist = next(r for r in near["recommendations"] if r["id"] == "tone3")
+    assert same_artist["because"] == ["the same artist"]
+    said = upload(client, served.sounds / "tone 2.wav", embedding=True).json()["predictions"][0]
+    wanted = {"embedding": said["embedding"], "version": said["version"], "k": 1}
+    (best,) = client.post("/v1/recommend", json=wanted).json()["recommendations"]
+    assert (best["id"], round(best["score"], 3)) == ("tone2", 1.0)
+    assert near["version"] == catalog.version == said["version"]
+
+
+def test_seeds_that_do_not_fit_are_refused(served, client):
+    assert client.post("/v1/recommend", json={"tracks": ["a"]}).status_code == 503
+    served.catalog()
+    for wanted, reason in (
+        ({"tracks": ["tone99"]}, "not in the catalog"),
+        ({}, "there is no seed"),
+        ({"embedding": [1.0, 2.0]}, "do not fit a catalog of dimension 8"),
+        ({"embedding": [1.0] * 8, "version": "other"}, "do not belong"),
+        ({"tracks": ["tone1"], "k": 0}, None),
+        ({"trakcs": ["tone1"]}, None),
+    ):
+        answer = client.post("/v1/recommend", json=wanted)
+        assert answer.status_code == 422, wanted
+        assert reason is None or reason in answer.json()["detail"]
+
+
+def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):
+    served.catalog()
+    found = client.get("/v1/tracks", params={"search": "artist 1"}).json()
+    assert (found["n_tracks"], [t["id"] for t in found["tracks"]]) == (2, ["tone2", "tone3"])
+    sound = client.get("/" + found["tracks"][0]["audio"], headers={"Range": "bytes=0-3"})
+    assert (sound.status_code, sound.content) == (206, b"RIFF")
+    assert client.get("/v1/audio", params={"track": "tone5"}).status_code == 404, "its path leaves the folder"
+    assert client.get("/v1/audio", params={"track": "../outside.wav"}).status_code == 404
+
+
+def test_the_key_guards_v1_alone(tmp_path):
+    served = Served(tmp_path, api_key="open sesame")
+    with TestClient(served.app) as client:
+        assert client.get("/v1/models").status_code == 401
+        assert client.get("/v1/models", headers={"X-API-Key": "open sesam"}).status_code == 401
+        assert client.get("/v1/models", headers={"X-API-Key": "open sesame"}).status_code == 200
+        assert client.get("/healthz").status_code == 200
+        assert client.get("/").status_code == 200
+
+
+def test_counters_count(served, client, tmp_path):
+    upload(client, play(tmp_path / "a.wav"))
+    upload(client, play(tmp_path / "a.wav"), task="mood")
+    client.get("/nothing/here")
+    text = client.get("/metrics").text
+    assert 'ostinato_requests_total{method="POST",route="/v1/predict",status="200"} 1.0' in text
+    assert 'ostinato_requests_total{method="POST",route="/v1/predict",status="404"} 1.0' in text
+    assert "ostinato_models 2.0" in text
+    assert 'route="none",status="404"} 1.0' in text
+
+
+def test_the_description_names_every_route_and_problem(client):
+    described = client.get("/openapi.json").json()
+    assert set(described["paths"]) == {
+        "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/audio", "/healthz",
+    }  # fmt: skip
+    predict = described["paths"]["/v1/predict"]["post"]
+    assert set(predict["responses"]) == {"200", "400", "401", "404", "408", "413", "422", "503"}
+    assert "application/octet-stream" in predict["requestBody"]["content"]
+
+
+def test_serving_imports_neither_network_libraries_nor_tables():
+    code = "import sys, ostinato.serving.run; print({'torch', 'pandas', 'lightning', 'matplotlib'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

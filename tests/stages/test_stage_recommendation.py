@@ -1,0 +1,233 @@
+"""From relations to a catalog: artists, a candidate that learns their space, rank and catalog."""
+
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import tiny_project
+from ostinato import artists as graphs
+from ostinato import store
+from ostinato.datasets import synthetic
+from ostinato.errors import CatalogError, GraphError, ParamsError
+from ostinato.files import read_json, write_json
+from ostinato.paths import Paths
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.recommend import recommend
+from ostinato.stages import artists, catalog, evaluate, export, gate, infer, rank, train, tune
+from ostinato.training.settings import resolve
+
+N_ARTISTS, COLD = 12, [0, 4, 8]
+SETTINGS = {
+    "dataset": {"n_artists": N_ARTISTS},
+    "artists": {"dimension": 4, "max_epochs": 15, "phases": [{"lr": 0.05, "batch_size": 4, "patience": 3}]},
+    "candidates": {"tiny_artists": {"architecture": "tiny", "feature": "mel", "task": "artist_embedding"}},
+    "recommend": {"baseline": "mel", "k": 5},
+    "evaluate": {"bootstrap": 30},
+    "gate": {
+        "genre": {"f1_micro": {"min": 0.0}},
+        "artist_embedding": {"cosine": {"min": -1.0}},
+        "space": {"map": {"min": 0.0}},
+    },
+}
+NAMES = ("tiny_mel", "tiny_artists", "svm_mel")
+
+
+def made(root, folds: int = 0) -> Paths:
+    """Give the tiny project artists of the made-up world."""
+    paths = tiny_project.make(root, folds=folds)
+    people = synthetic.artists(root, synthetic.Options(n_artists=N_ARTISTS), seed=3)["artist"].tolist()
+    tracks = pd.read_parquet(paths.tracks)
+    about = dict.fromkeys(("album", "title", "year", "latitude", "longitude"))
+    tracks.assign(
+        artist=[people[i // 3] for i in range(len(tracks))],
+        path="x.flac",
+        duration=9.0,
+        content_hash=[str(i) for i in range(len(tracks))],
+        **about,
+    ).to_parquet(paths.tracks)
+    store.write_meta(
+        paths.feature("mel"), {"kind": "mel", "parameters": {"sample_rate": 22050, "n_mels": 8}, "tail": [8]}
+    )
+    write_json(paths.classes, read_json(paths.classes) | {"name": "holdout", "n_tracks": 36})
+    return paths
+
+
+def settings(**changes):
+    made = tiny_project.settings(**{**SETTINGS, **changes})
+    kept = {n: c for n, c in made.candidates.items() if n in NAMES}
+    return made.model_copy(update={"candidates": kept, "stacked": {}, "members": {}})
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Run the chain on one holdout."""
+    paths, params = made(tmp_path_factory.mktemp("recommend") / "project"), settings()
+    artists.run(paths, params)
+    for name in NAMES:
+        for stage in (tune, train, infer, evaluate):
+            stage.run(paths, params, name)
+    gate.run(paths, params)
+    for name in NAMES:
+        export.run(paths, params, name)
+    rank.run(paths, params)
+    catalog.run(paths, params)
+    return paths, params
+
+
+def test_relations_of_cold_artists_are_not_trained_on(done, monkeypatch, tmp_path):
+    """Where cold artists' relations are others, the space of the known ones is the same."""
+    paths, params = done
+    table = pd.read_parquet(paths.target("artist_embedding") / "artists.parquet")
+    assert np.flatnonzero(table["cold"]).tolist() == COLD
+    original = synthetic.artists
+
+    def other(*args, **options):
+        listed = original(*args, **options)
+        names = listed["artist"].tolist()
+        cold = {names[i] for i in COLD}
+        listed["related"] = [
+            sorted({n for n in near if not {a, n} & cold} | ({names[1]} if a in cold else set()))
+            for a, near in zip(names, listed["related"], strict=True)
+        ]
+        return listed
+
+    monkeypatch.setattr(synthetic, "artists", other)
+    again = made(tmp_path / "other")
+    artists.run(again, params)
+    changed = pd.read_parquet(again.target("artist_embedding") / "artists.parquet")
+    known = ~table["cold"]
+    assert np.stack(table["vector"][known]).tobytes() == np.stack(changed["vector"][known]).tobytes()
+    assert changed["related"][0].tolist() != table["related"][0].tolist()
+
+
+def test_a_cold_artist_stands_amid_its_known_relatives(done):
+    paths, _ = done
+    table = pd.read_parquet(paths.target("artist_embedding") / "artists.parquet").set_index("artist")
+    cold = table[table["cold"]].iloc[0]
+    near = np.stack([table.loc[n, "vector"] for n in cold["related"] if not table.loc[n, "cold"]])
+    mean = near.mean(axis=0)
+    np.testing.assert_allclose(cold["vector"], mean / np.linalg.norm(mean), atol=1e-6)
+
+
+def test_the_space_s_quality_is_written_with_intervals(done):
+    paths, _ = done
+    quality = read_json(paths.artists)
+    assert (quality["n_artists"], quality["n_cold"]) == (12, 3)
+    for name in ("jaccard_cosine", "jaccard_euclidean", "jaccard_cosine_with_self", "links_found"):
+        assert 0 <= quality[name]["low"] <= quality[name]["value"] <= quality[name]["high"] <= 1
+    assert quality["jaccard_cosine_with_self"]["value"] < quality["jaccard_cosine"]["value"]
+
+
+def test_other_tasks_do_not_depend_on_the_space(done):
+    paths, _ = done
+    assert read_json(paths.target("genre") / "about.json") == {"kind": "single", "column": "genre"}
+    assert read_json(paths.target("tags") / "about.json") == {"kind": "multi", "column": "tags"}
+
+
+def test_a_candidate_learns_directions(done):
+    paths, _ = done
+    metrics = read_json(paths.metrics("tiny_artists"))
+    assert set(metrics["test"]) == {"map", "ndcg", "jaccard", "cosine"}
+    assert metrics["split"]["n_test"] == 9
+    curves = pd.read_csv(paths.checkpoints("tiny_artists") / "curves.csv")
+    np.testing.assert_allclose(curves["val_loss"], -curves["val_score"], atol=1e-5)
+    assert read_json(paths.gate)["tiny_artists"]["accepted"]
+
+
+def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
+    paths, _ = done
+    ranking = read_json(paths.ranking)
+    assert set(ranking["spaces"]) == {*NAMES, "mel", "random", "popular"}
+    for figures in ranking["spaces"].values():
+        assert set(figures) == {f"{q}_{s}" for q in ("related", "genre", "tags") for s in ("cold", "known")}
+    assert "map_above_mel" in ranking["spaces"]["tiny_mel"]["related_cold"]
+    assert set(ranking["gate"]) == set(NAMES)
+
+
+def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(done):
+    paths, _ = done
+    spaces, found = read_json(paths.ranking)["spaces"], Catalog.load(paths.catalog)
+    best = max(NAMES, key=lambda n: spaces[n]["related_cold"]["map"]["value"])
+    network = (paths.catalog / "network.onnx").read_bytes()
+    assert network == (paths.onnx(best) / "network.onnx").read_bytes()
+    assert found.version == hashlib.sha256(network).hexdigest()
+    assert len(found) == 36
+    assert "year" not in found.metadata[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, name):
+    paths, params = done
+    ranking = read_json(paths.ranking)
+    monkeypatch.setattr("ostinato.stages.catalog.read_json", lambda file: (
+        {**ranking, "gate": {n: {"accepted": n == name, "reasons": ["other"]} for n in NAMES}}
+        if file == paths.ranking else read_json(file)
+    ))  # fmt: skip
+    catalog.run(paths, params)
+    found = Catalog.load(paths.catalog)
+    column = "logits" if name == "tiny_artists" else "embedding"
+    table = pd.read_parquet(paths.predictions(name) / "predictions.parquet").set_index("track_id")[column]
+    vectors = np.stack(table.reindex(found.ids).to_list())
+    if name != "tiny_artists":
+        splits = pd.read_parquet(paths.splits).set_index("track_id")["split"].reindex(found.ids).to_numpy()
+        vectors = vectors - vectors[splits == "train"].mean(axis=0)
+    np.testing.assert_allclose(found.vectors, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), atol=1e-4)
+    ids, _ = recommend(found, [found.ids[0]], k=3)
+    assert found.ids[0] not in ids
+
+
+def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
+    paths, params = done
+    ranking = read_json(paths.ranking)
+    for name in NAMES:
+        ranking["gate"][name] = {"accepted": False, "reasons": ["map 0.1000 is below 0.5"]}
+    other = Paths(tmp_path)
+    write_json(other.ranking, ranking)
+    for name in NAMES:
+        write_json(other.onnx(name) / "export.json", {"accepted": True})
+    catalog.run(other, params)
+    with pytest.raises(CatalogError, match=r"no space serves recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
+        Catalog.load(other.catalog)
+
+
+def test_with_folds_there_is_no_one_space(tmp_path):
+    paths, params = made(tmp_path / "folded", folds=4), settings()
+    artists.run(paths, params)
+    assert "set split.folds: 0" in read_json(paths.artists)["skipped"]
+    tune.run(paths, params, "tiny_artists")
+    assert "set split.folds: 0" in json.loads(paths.tuned("tiny_artists").read_text())["skipped"]
+
+
+def test_a_dataset_without_relations_skips_the_space(tmp_path):
+    paths, params = made(tmp_path / "folder"), settings(dataset={"name": "folder", "n_artists": 12})
+    params = params.model_copy(update={"dataset": params.dataset.model_copy(update={"name": "folder"})})
+    with pytest.raises(ParamsError, match="n_artists"):
+        artists.run(paths, params)  # an option of another dataset is still an error
+    bare = type(params.dataset)(name="folder")
+    artists.run(paths, params.model_copy(update={"dataset": bare}))
+    assert read_json(paths.artists) == {"skipped": "the dataset relates no artists"}
+
+
+def test_weights_of_classes_make_no_sense_for_directions(done):
+    from ostinato.stages import _candidate
+    from ostinato.training.network import fit_network
+
+    paths, params = done
+    chosen = resolve(params, "tiny_artists").having({"train": {"class_weights": "balanced"}})
+    opened = _candidate.open_candidate(paths, chosen)
+    with pytest.raises(ParamsError, match="tiny_artists: train: artist_embedding has no classes"):
+        fit_network(chosen, opened.labelled, opened.sources[0], np.arange(9), None, label="x", epochs=1)
+
+
+def test_a_relation_to_nobody_names_both(monkeypatch, tmp_path):
+    paths = made(tmp_path / "project")
+    original = synthetic.artists
+    monkeypatch.setattr(
+        synthetic, "artists", lambda *a, **o: original(*a, **o).assign(related=[["nobody"]] * N_ARTISTS)
+    )
+    with pytest.raises(GraphError, match="'nobody' is not listed"):
+        artists.run(paths, settings())
+    assert graphs.relations(["a"], []).pairs.size == 0

@@ -1,0 +1,162 @@
+"""Recipes: sound overlays of params.yaml, run beside the user's project and never inside it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ostinato import features, graph, params, recipes, registry
+from ostinato.chunks import alike
+from ostinato.errors import OstinatoError, ParamsError
+from ostinato.evaluation.figures import family
+from ostinato.features._shared import AudioContext
+from ostinato.paths import Paths
+from ostinato.task import COLUMNS
+from ostinato.training.network import build
+from ostinato.training.settings import resolve
+
+ROOT = Path(__file__).parents[1]
+NAMES = recipes.names(ROOT / "recipes")
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def overlaid(request, tmp_path_factory):
+    """Give a recipe and the params it makes."""
+    recipe = recipes.load(ROOT / "recipes", request.param)
+    file = tmp_path_factory.mktemp("recipe") / "params.yaml"
+    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
+    return recipe, params.load(file)
+
+
+def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid):
+    recipe, made = overlaid
+    entries = {**made.candidates, **made.estimators, **made.stacked}
+    for figure in recipe.figures:
+        if figure.candidate is not None:
+            assert figure.metric in family(COLUMNS[entries[figure.candidate].task])
+    judged = {figure.candidate for figure in recipe.figures}
+    assert judged >= set(made.candidates) | set(made.stacked)
+
+
+def test_every_network_takes_what_the_recipe_gives_it(overlaid):
+    _, made = overlaid
+    for name, candidate in made.candidates.items():
+        settings = resolve(made, name)
+        kind = candidate.feature
+        complete = features.parameters(kind, made.features.kinds[kind], made.features.sample_rate)
+        rows = registry.load("ostinato.features", kind).compute(AudioContext(np.zeros(9999), 22050), **complete)
+        frames = settings.train.chunk_frames
+        assert alike(frames, complete, complete) == frames
+        assert build(settings, {kind: (1, rows.shape[1], frames)}, 10).head.out_features == 10
+
+
+def test_the_papers_tables_are_there():
+    expected = {"gtzan_001", "gtzan_002", "ballroom_002", "soundtracks_002", "gtzan_003", "ds1_003", "ds2_003"}
+    assert expected | {"fma_medium_004", "fma_large_004"} <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("name", "candidate", "metric", "value"),
+    [
+        ("gtzan_001", "cnn", "accuracy", 0.7443),
+        ("gtzan_002", "mcclstm", "accuracy", 0.8469),
+        ("ballroom_002", "r4", "accuracy", 0.9032),
+        ("soundtracks_002", "mcclstm", "accuracy", 0.7435),
+        ("fma_medium_004", "timefreq_stft_halved", "f1_micro", 0.630494),
+        ("fma_medium_004", "genre_ensemble", "f1_micro", 0.654998),
+        ("fma_large_004", "average_of_six", "mse", 0.014926),
+    ],
+)
+def test_figures_are_the_papers(name, candidate, metric, value):
+    found = [f for f in recipes.load(ROOT / "recipes", name).figures if (f.candidate, f.metric) == (candidate, metric)]
+    assert [f.value for f in found] == [value]
+
+
+TOY = """
+import json, os, pathlib
+here = pathlib.Path("models/metrics")
+here.mkdir(parents=True)
+(here / "a.json").write_text(json.dumps({
+    "test": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
+    "spread": {"folds": {"accuracy": {"mean": 0.51, "deviation": 0.02, "n": 3}}},
+}))
+pathlib.Path("models/where.txt").write_text(os.environ.get("OSTINATO_DATASET_PATH", ""))
+"""
+RECIPE = {
+    "title": "A toy",
+    "source": "Paper 9, table 1.",
+    "size": "Tiny.",
+    "data": "Fetch toys and put them into a box.",
+    "figures": [
+        {"row": "A", "candidate": "a", "metric": "accuracy", "value": 0.75, "deviation": 0.1},
+        {"row": "B [7]", "metric": "accuracy", "value": 0.8},
+    ],
+    "params": {
+        "dataset": {"name": "folder"},
+        "features": {"kinds": {"mel": {}}},
+        "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+        "train": {"lr": 0.25},
+    },
+}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Give a DVC project with one stage and one recipe."""
+    root = tmp_path / "project"
+    (root / "src").mkdir(parents=True)
+    (root / "src" / "toy.py").write_text(TOY)
+    stage = {"cmd": f"{sys.executable} src/toy.py", "deps": ["src/toy.py"], "params": ["train.lr"]}
+    stage["outs"] = ["models/metrics", "models/where.txt"]
+    params.write(root / "dvc.yaml", {"stages": {"gate": stage}})
+    (root / ".dvcignore").write_text("runs/\n")
+    params.write(root / "params.yaml", params.read(ROOT / "params.yaml"))
+    (root / "recipes").mkdir()
+    params.write(root / "recipes" / "toy.yaml", RECIPE)
+    subprocess.run(graph.dvc("init", "--no-scm", "--quiet"), cwd=root, env=graph.environment(), check=True)
+    return Paths(root)
+
+
+def outside(root):
+    """Read all files that are the user's: neither runs nor what DVC keeps for itself."""
+    theirs = (".dvc/cache", ".dvc/tmp", "runs")
+    files = (f for f in sorted(root.rglob("*")) if f.is_file())
+    names = {str(f.relative_to(root)): f for f in files}
+    return {name: f.read_bytes() for name, f in names.items() if not name.startswith(theirs)}
+
+
+def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp_path, monkeypatch):
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    (audio / "a.wav").touch()
+    monkeypatch.setenv("OSTINATO_DATASET_PATH", str(audio))
+    before = outside(project.root)
+    text = recipes.reproduce(project, "toy")
+    assert outside(project.root) == before
+    assert "| A | accuracy | 0.75 ± 0.1 | 0.5000 [0.4000, 0.6000] | 0.5100 ± 0.0200 |  |" in text
+    assert "| B [7] | accuracy | 0.8 |  |  | quoted from another paper |" in text
+    inside = project.root / "runs" / "toy"
+    assert (inside / "models" / "where.txt").read_text() == str(audio)
+    made = params.load(inside / "params.yaml")
+    assert (made.train.lr, made.train.patience) == (0.25, params.load(project.params).train.patience)
+    assert (list(made.candidates), made.stacked, made.members) == (["a"], {}, {})
+    assert (inside / "dvc.lock").exists()
+    cached = project.root / ".dvc" / "cache" / "files"
+    assert any(cached.rglob("*"))
+    assert not (inside / ".dvc" / "cache").exists()
+
+
+def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, monkeypatch):
+    monkeypatch.delenv("OSTINATO_DATASET_PATH", raising=False)
+    with pytest.raises(OstinatoError, match=r"data/raw/folder: not there or empty\. Fetch toys and put them"):
+        recipes.reproduce(project, "toy")
+
+
+def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
+    with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are ballroom_002, .*gtzan_001"):
+        recipes.load(ROOT / "recipes", "gtzan")
+    params.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
+    with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
+        recipes.load(tmp_path, "odd")

@@ -1,0 +1,124 @@
+"""Published weights: either layout gives one network, and the published values."""
+
+from pathlib import Path
+
+import h5py
+import librosa
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from ostinato.architectures import choi
+from ostinato.errors import DataError
+from ostinato.weights import import_keras
+
+LAYOUTS = ("theano", "tensorflow")
+
+
+@pytest.fixture(scope="module")
+def published(shared_data) -> Path:
+    folder = shared_data / "weights" / "choi_compact_cnn"
+    if not folder.is_dir():
+        pytest.skip(f"{folder} is not there: put weights_layer4_*.hdf5 of music-auto_tagging-keras into it")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def clip(published) -> torch.Tensor:
+    """Give the authors' clip as the network reads it, (1, 1, 96, 1360)."""
+    power = librosa.feature.melspectrogram(
+        y=np.load(published / "1100103.clip.npy"), sr=12_000, n_fft=512, hop_length=256, n_mels=96, pad_mode="constant"
+    )
+    decibels = 10 * np.log10(np.maximum(power[:, :1360], 1e-10))
+    return torch.from_numpy(np.maximum(decibels - decibels.max(), -80)).float()[None, None]
+
+
+def imported(published: Path, layout: str, folder: Path) -> Path:
+    target = folder / f"{layout}.safetensors"
+    import_keras(published / f"weights_layer4_{layout}.hdf5", target)
+    return target
+
+
+def features(file: Path, x: torch.Tensor) -> np.ndarray:
+    made = choi.Network({"mel96": (1, 96, 1360)}, 50, batch_norm="track")
+    made.load_state_dict(load_file(file), strict=False)
+    with torch.inference_mode():
+        return made.eval().embed(x).numpy()
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_the_authors_clip_has_the_published_features(published, clip, layout, tmp_path):
+    found = features(imported(published, layout, tmp_path), clip)[0]
+    np.testing.assert_allclose(found.reshape(5, 32).mean(1), [0.38293, 0.41824, 0.71362, 0.84549, 0.33782], atol=2e-5)
+    np.testing.assert_allclose(found[[0, 1]], [0.3292, -0.6621], atol=1e-4)
+    np.testing.assert_allclose(found[[128, 129]], [0.3277, -0.0752], atol=1e-4)
+
+
+def test_a_clips_features_do_not_depend_on_the_batch(published, clip, tmp_path):
+    file = imported(published, "theano", tmp_path)
+    torch.manual_seed(0)
+    others = torch.cat([clip, clip.flip(-1), -80 * torch.rand_like(clip)])
+    np.testing.assert_allclose(features(file, others)[0], features(file, clip)[0], atol=1e-4)
+
+
+def test_both_layouts_hold_the_same_network(published, tmp_path):
+    one, other = (load_file(imported(published, layout, tmp_path)) for layout in LAYOUTS)
+    assert set(one) - set(other) == {"head.weight", "head.bias"}
+    assert all(torch.equal(other[name], one[name]) for name in other)
+    assert one["head.weight"].shape == (50, 32)
+
+
+def write(file: Path, end: str = "", **changes) -> None:
+    """Write two blocks as Keras 1 does."""
+    rng = np.random.default_rng(0)
+    with h5py.File(file, "w") as opened:
+        group = opened.create_group("ConvBNEluDr")
+        for n, channels in ((1, 1), (2, 32)):
+            arrays = {
+                f"convolution2d_{n}_W": rng.normal(size=(32, channels, 3, 3)),
+                f"convolution2d_{n}_b": rng.normal(size=32),
+                f"batchnormalization_{n}_gamma": rng.normal(size=32),
+                f"batchnormalization_{n}_beta": rng.normal(size=32),
+                f"batchnormalization_{n}_running_mean": np.zeros(32),
+                f"batchnormalization_{n}_running_std": np.ones(32),
+            }
+            for name, array in {**arrays, **{k: v for k, v in changes.items() if k in arrays}}.items():
+                if array is not None:
+                    group[name + end] = array.astype(np.float32)
+
+
+def test_kernels_are_turned_where_theano_turned_them(tmp_path):
+    for end in ("", ":0"):
+        write(tmp_path / f"keras{end}.hdf5", end)
+        import_keras(tmp_path / f"keras{end}.hdf5", tmp_path / f"out{end}.safetensors")
+    theano, tensorflow = (load_file(tmp_path / f"out{end}.safetensors") for end in ("", ":0"))
+    kernel = "layers.1.conv.weight"
+    assert torch.equal(theano[kernel], tensorflow[kernel].flip(-1, -2))
+    assert torch.equal(theano["layers.1.conv.bias"], tensorflow["layers.1.conv.bias"])
+    network = choi.Network({"x": (1, 16, 16)}, 2, pools=((2, 2), (2, 2)))
+    missing = network.load_state_dict(theano, strict=False).missing_keys
+    assert [name for name in missing if not name.startswith("head.") and ".running_" not in name] == []
+
+
+def test_statistics_that_were_used_are_kept(tmp_path):
+    write(tmp_path / "keras.hdf5", batchnormalization_2_running_mean=np.full(32, 0.5))
+    shapes = import_keras(tmp_path / "keras.hdf5", tmp_path / "out.safetensors")
+    assert [name for name in shapes if "running" in name] == [
+        "layers.1.norm.running_mean",
+        "layers.1.norm.running_var",
+    ]
+
+
+def test_what_is_no_such_file_is_refused(tmp_path):
+    (tmp_path / "text.hdf5").write_text("text")
+    with pytest.raises(DataError, match=r"text\.hdf5: is no HDF5 file"):
+        import_keras(tmp_path / "text.hdf5", tmp_path / "out")
+    write(tmp_path / "half.hdf5", batchnormalization_2_beta=None)
+    with pytest.raises(DataError, match="lacks ConvBNEluDr/batchnormalization_2_beta"):
+        import_keras(tmp_path / "half.hdf5", tmp_path / "out")
+    with h5py.File(tmp_path / "other.hdf5", "w") as other:
+        other["dense_1/dense_1_W"] = np.zeros(3)
+    with pytest.raises(DataError, match="has no group ConvBNEluDr"):
+        import_keras(tmp_path / "other.hdf5", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

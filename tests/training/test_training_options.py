@@ -1,0 +1,185 @@
+"""What is off by default: schedules, losses beside the plain one, masks, repeats, compilation."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+from test_training_network import Cut, fitted, opened, same  # noqa: F401
+
+import tiny_project
+from ostinato import losses
+from ostinato.errors import ParamsError
+from ostinato.params import Train
+from ostinato.stages import evaluate, infer, train, tune
+from ostinato.task import Task
+from ostinato.training import artefact as artefacts
+from ostinato.training.callbacks import Keeper
+from ostinato.training.module import Module, is_map, masked, mixed
+from ostinato.training.schedule import Schedule
+
+
+def driven(options, values, epochs=20):
+    """Run a schedule over monitored values; give the rates it set, and when it stopped."""
+    torch.manual_seed(0)
+    network = torch.nn.Linear(1, 1)
+    optimizer = torch.optim.Adam(network.parameters())
+    keeper, best = Keeper(None, validated=True), float("inf")
+    schedule = Schedule(Train(**options), keeper, epochs)
+    trainer = SimpleNamespace(optimizers=[optimizer], current_epoch=0, callback_metrics={}, should_stop=False)
+    rates, module = [], SimpleNamespace(network=network)
+    for epoch, value in enumerate(values):
+        trainer.current_epoch = epoch
+        schedule.on_train_epoch_start(trainer, module)
+        rates.append(optimizer.param_groups[0]["lr"])
+        trainer.callback_metrics = {} if value is None else {"monitor": torch.tensor(value)}
+        schedule.on_train_epoch_end(trainer, module)
+        if value is not None and value < best:
+            best, keeper.weights = value, {k: torch.full_like(v, epoch) for k, v in network.state_dict().items()}
+        if trainer.should_stop:
+            break
+    return rates, network, trainer
+
+
+def test_a_cosine_falls_from_the_rate_to_nothing():
+    rates, *_ = driven({"lr": 0.4, "schedule": "cosine"}, [1.0] * 20)
+    np.testing.assert_allclose(rates[::5], [0.4, 0.2 * (1 + np.cos(np.pi / 4)), 0.2, 0.2 * (1 - np.cos(np.pi / 4))])
+    assert rates == sorted(rates, reverse=True)
+
+
+def test_a_plateau_lowers_the_rate_when_nothing_improves():
+    options = {"lr": 0.8, "schedule": "plateau", "lr_patience": 2, "lr_factor": 0.5}
+    rates, *_ = driven(options, [3.0, 2.0, 2.5, 2.1, 1.9, 2.0, 2.0, 2.0])
+    assert rates == [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
+
+
+def test_phases_go_on_from_the_best_weights_and_end_training():
+    phases = [{"lr": 0.5, "patience": 1}, {"lr": 0.1, "patience": 2}]
+    rates, network, trainer = driven({"phases": phases}, [3.0, 2.0, 2.5, 2.2, 1.5, 1.6, 1.7, 1.0])
+    assert rates == [0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1]
+    assert trainer.should_stop
+    assert {w.flatten()[0].item() for w in network.parameters()} == {1.0}
+
+
+def test_without_validation_the_first_rate_holds():
+    assert driven({"phases": [{"lr": 0.5, "patience": 1}, {"lr": 0.1, "patience": 1}]}, [None] * 4)[0] == [0.5] * 4
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        {"schedule": "plateau", "lr_patience": 1, "lr": 0.3},
+        {"phases": [{"lr": 0.3, "patience": 1}, {"lr": 0.01, "patience": 2}]},
+        {"loss": "focal", "schedule": "cosine", "clip_norm": 0.1, "weight_decay": 0.01},
+    ],
+    ids=["plateau", "phases", "focal"],
+)
+def test_a_run_that_was_cut_off_in_a_schedule_goes_on_to_the_same_bits(opened, tmp_path, extra):  # noqa: F811
+    extra = {"max_epochs": 7, "patience": 7, **extra}
+    alone = fitted(opened, **extra)
+    with pytest.raises(InterruptedError):
+        fitted(opened, callbacks=[Cut(4, 1)], state=tmp_path, **extra)
+    resumed = fitted(opened, state=tmp_path, **extra)
+    assert same(alone, resumed)
+    assert alone.curve == resumed.curve
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_without_focus_the_losses_are_the_plain_one(kind):
+    torch.manual_seed(0)
+    logits = torch.randn(5, 4)
+    target = F.one_hot(torch.arange(5) % 4, 4).float() if kind == "single" else (torch.rand(5, 4) > 0.5).float()
+    plain = losses.loss(kind)(logits, target)
+    torch.testing.assert_close(losses.focal(logits, target, kind, focus=0), plain)
+    if kind == "multi":
+        torch.testing.assert_close(losses.asymmetric(logits, target, focus=0, margin=0), plain)
+        weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
+        weighted = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
+        torch.testing.assert_close(losses.focal(logits, target, kind, focus=0, weights=weights), weighted)
+
+
+def test_focal_loss_by_hand():
+    p = 0.8
+    logits, target = torch.tensor([[np.log(p), np.log(1 - p)]]), torch.tensor([[1.0, 0.0]])
+    assert losses.focal(logits, target, "single", focus=2).item() == pytest.approx(-(0.2**2) * np.log(p))
+    score = 1 / (1 + np.exp(-1.5))
+    expected = -((score - 0.05) ** 4) * np.log(1.05 - score)
+    found = losses.asymmetric(torch.tensor([[1.5]]), torch.zeros(1, 1), focus=4, margin=0.05).item()
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_an_asymmetric_loss_of_a_single_label_is_refused():
+    with pytest.raises(ParamsError, match="asymmetric is for tags; genre has one label, take focal"):
+        Module(torch.nn.Linear(2, 2), Task("genre", ("a", "b")), Train(loss="asymmetric"), np.eye(2), np.arange(2), 0)
+
+
+def test_words_are_neither_masked_nor_blended():
+    words = torch.ones(2, 5, dtype=torch.int64)
+    assert [is_map(x) for x in (words, torch.ones(2, 3, 8, 8), torch.ones(2, 1, 2, 1), torch.ones(2, 1, 8, 8))] == [
+        False, False, False, True,
+    ]  # fmt: skip
+    with pytest.raises(ParamsError, match="mixup cannot blend words"):
+        mixed((words,), torch.eye(2), 0.4)
+
+
+def test_more_and_wider_masks_blank_more():
+    def blanked(**options):
+        torch.manual_seed(0)
+        return float((masked(torch.ones(64, 1, 32, 80), **options) == 0).float().mean())
+
+    assert blanked() < blanked(n_masks=3) < blanked(n_masks=3, share=0.4)
+
+
+def test_a_compiled_network_learns_the_same(opened, monkeypatch):  # noqa: F811
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    assert same(fitted(opened, compile=True), fitted(opened))
+    assert len(compiled) == 1
+
+
+@pytest.fixture(scope="module")
+def repeated(tmp_path_factory):
+    """Fit a candidate three times on each of two folds."""
+    paths = tiny_project.make(tmp_path_factory.mktemp("runs") / "project", folds=2)
+    params = tiny_project.settings(train={"runs": 3}, tune={"n_trials": 0})
+    for stage in (tune, train, infer):
+        stage.run(paths, params, "tiny_mel")
+    return paths, params
+
+
+def test_of_several_runs_the_best_on_validation_is_kept(repeated):
+    paths, _ = repeated
+    folder = paths.checkpoints("tiny_mel")
+    assert artefacts.load(folder).runs == 3
+    for fold in (0, 1):
+        best = artefacts.weights_file(folder, fold).read_bytes()
+        runs = [artefacts.weights_file(folder, fold, run).read_bytes() for run in range(3)]
+        assert len(set(runs)) == 3
+        assert best in runs
+    assert artefacts.weights_file(folder, "final").exists()
+
+
+def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated):
+    paths, params = repeated
+    tracks = pd.read_parquet(paths.tracks).assign(content_hash="x")
+    tracks.to_parquet(paths.tracks)
+    about = json.loads(paths.classes.read_text()) | {"name": "n"}
+    paths.classes.write_text(json.dumps(about))
+    evaluate.run(paths, params, "tiny_mel")
+    found = json.loads(paths.metrics("tiny_mel").read_text())
+    genre = tracks.set_index("track_id")["genre"]
+
+    def accuracy(table):
+        named = [tiny_project.GENRES[int(np.argmax(v))] for v in table["logits"]]
+        return np.mean(np.array(named) == genre[table["track_id"]].to_numpy())
+
+    for file, by, what in (("runs", "run", "runs"), ("predictions", "fold", "folds")):
+        table = pd.read_parquet(paths.predictions("tiny_mel") / f"{file}.parquet").query("split == 'test'")
+        values = [accuracy(part) for _, part in table.groupby(by)]
+        said = found["spread"][what]["accuracy"]
+        assert said["n"] == len(values)
+        assert said["mean"] == pytest.approx(np.mean(values), abs=1e-6)
+        assert said["deviation"] == pytest.approx(np.std(values, ddof=1), abs=1e-6)
