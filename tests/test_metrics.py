@@ -56,7 +56,6 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
         ).mean(),
         "top_3": lambda: tm.multiclass_accuracy(p, t.argmax(1), c, average="micro", top_k=3),
         "roc_auc_macro": lambda: tm.multilabel_auroc(p, t, c, average="macro", thresholds=None),
-        "mse": lambda: torch.nn.functional.mse_loss(p, t.double()),
         "cosine": lambda: torch.nn.functional.cosine_similarity(p, t.double())[t.any(1)].mean(),
         "calibration_error": lambda: (
             tm.multiclass_calibration_error(p, t.argmax(1), c, n_bins=15)

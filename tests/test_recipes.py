@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from ostinato import features, graph, params, recipes, registry
@@ -12,6 +13,7 @@ from ostinato.chunks import alike
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.figures import family
 from ostinato.features._shared import AudioContext
+from ostinato.files import write_json
 from ostinato.paths import Paths
 from ostinato.task import COLUMNS
 from ostinato.training.network import build
@@ -36,6 +38,11 @@ def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid)
     for figure in recipe.figures:
         if figure.candidate is not None:
             assert figure.metric in family(COLUMNS[entries[figure.candidate].task])
+    for pair in recipe.pairs:
+        assert pair.metric in family(COLUMNS[entries[pair.candidate].task])
+        assert pair.over in entries
+        printed = {f.candidate: f.value for f in recipe.figures if f.metric == pair.metric}
+        assert pair.value == pytest.approx(abs(printed[pair.candidate] - printed[pair.over]) * np.sign(pair.value))
     judged = {figure.candidate for figure in recipe.figures}
     assert judged >= set(made.candidates) | set(made.stacked)
 
@@ -160,3 +167,25 @@ def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
     params.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
     with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
         recipes.load(tmp_path, "odd")
+
+
+def test_a_gain_is_that_of_the_same_tracks(tmp_path):
+    """Of twelve tracks one network names nine and the other three, all of them among the nine."""
+    inside = Paths(tmp_path)
+    over = {"candidates": {name: RECIPE["params"]["candidates"]["a"] for name in "ab"}}
+    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    write_json(inside.classes, {"genre": ["x", "y"]})
+    ids = [f"t{i}" for i in range(12)]
+    pd.DataFrame({"track_id": ids, "content_hash": ids, "genre": "x"}).to_parquet(inside.tracks)
+    splits = {"track_id": ids, "fold": 0, "split": "test", "group": ids, "evaluable": True}
+    pd.DataFrame(splits).to_parquet(inside.splits)
+    for name, n_right in (("a", 9), ("b", 3)):
+        logits = [[1.0, 0.0] if i < n_right else [0.0, 1.0] for i in range(12)]
+        inside.predictions(name).mkdir(parents=True)
+        table = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
+        table.to_parquet(inside.predictions(name) / "predictions.parquet")
+    said = recipes._gain(inside, recipes.Pair(candidate="a", over="b", metric="accuracy"))
+    value, low, high = (float(number) for number in said.replace("[", "").replace("]", "").replace(",", "").split())
+    assert value == 0.5
+    assert 0.1 < low < 0.5 < high < 0.9
+    assert recipes._gain(inside, recipes.Pair(candidate="b", over="a", metric="accuracy")).startswith("-0.5000 [")

@@ -295,6 +295,23 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
 
 
 @app.command(rich_help_panel=USE)
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+) -> None:
+    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    from ostinato import recipes
+    from ostinato.paths import Paths
+
+    paths = Paths(Path.cwd())
+    if list_ or recipe is None:
+        for name in recipes.names(paths.recipes):
+            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+        return
+    typer.echo(recipes.reproduce(paths, recipe))
+
+
+@app.command(rich_help_panel=USE)
 def datasets(
     name: Annotated[str | None, typer.Argument(help="a dataset; without one all are listed")] = None,
     cite: Annotated[bool, typer.Option("--cite", help="print only how to cite it")] = False,
@@ -335,20 +352,3 @@ def download(
     with alone(paths.lock("download", name)):
         fetched = download(remotes(name, options), to or paths.raw(name))
     typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
-
-
-@app.command(rich_help_panel=USE)
-def reproduce(
-    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
-) -> None:
-    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
-    from ostinato import recipes
-    from ostinato.paths import Paths
-
-    paths = Paths(Path.cwd())
-    if list_ or recipe is None:
-        for name in recipes.names(paths.recipes):
-            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
-        return
-    typer.echo(recipes.reproduce(paths, recipe))

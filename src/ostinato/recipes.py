@@ -11,13 +11,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from pydantic import Field, ValidationError
 
 from ostinato import datasets, graph, params
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.evaluation import contest
+from ostinato.evaluation.judged import KEYS, judged
+from ostinato.evaluation.roster import roster
 from ostinato.files import read_json
 from ostinato.params import Section
 from ostinato.paths import Paths
+from ostinato.task import Task
 
 WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
@@ -50,6 +55,24 @@ class Figure(Section):
     note: str = ""
 
 
+class Pair(Section):
+    """Two candidates that differ in one thing, compared track by track.
+
+    Parameters
+    ----------
+    candidate, over : str
+        The one that has it, and the one that lacks it.
+    metric : str
+    value : float, optional
+        By how much the paper's figures differ, turned so that more is better.
+    """
+
+    candidate: str
+    over: str
+    metric: str
+    value: float | None = None
+
+
 class Recipe(Section):
     """One table of a paper.
 
@@ -65,6 +88,8 @@ class Recipe(Section):
     needs : list of str
         Files beside the dataset's, from the project's root.
     figures : list of Figure
+    pairs : list of Pair
+        What the paper claims of one candidate over another.
     params : dict
         The overlay.
     """
@@ -75,6 +100,7 @@ class Recipe(Section):
     data: str
     needs: list[str] = Field(default_factory=list)
     figures: list[Figure] = Field(min_length=1)
+    pairs: list[Pair] = Field(default_factory=list)
     params: dict[str, Any]
 
 
@@ -226,7 +252,37 @@ def report(inside: Paths, recipe: Recipe) -> str:
         ours, folds = _ours(inside, figure)
         note = figure.note or ("quoted from another paper" if figure.candidate is None else "")
         lines.append(f"| {figure.row} | {figure.metric} | {paper} | {ours} | {folds} | {note} |")
+    if recipe.pairs:
+        lines += ["", "| gain | metric | paper | ours, paired |", "|---|---|---|---|"]
+    for pair in recipe.pairs:
+        paper = "" if pair.value is None else f"{pair.value:+g}"
+        lines.append(f"| {pair.candidate} over {pair.over} | {pair.metric} | {paper} | {_gain(inside, pair)} |")
     return "\n".join(lines)
+
+
+def _gain(inside: Paths, pair: Pair) -> str:
+    """Say how much better one candidate is on the same tracks, with the interval of the difference."""
+    made = params.load(inside.params)
+    entries = roster(made)
+    task = Task(entries[pair.candidate].task, tuple(read_json(inside.classes)[entries[pair.candidate].task]))
+    tracks, splits = pd.read_parquet(inside.tracks), pd.read_parquet(inside.splits)
+    rows = []
+    for name in (pair.candidate, pair.over):
+        file = inside.predictions(name) / "predictions.parquet"
+        if not file.exists():
+            return f"{name} was skipped"
+        rows.append(judged(pd.read_parquet(file, columns=[*KEYS, "logits"]), splits, tracks, task, "test"))
+    found = contest.paired(
+        rows[0],
+        contest.kept(rows[1]),
+        task.kind,
+        pair.metric,
+        threshold=made.evaluate.threshold,
+        n_resamples=made.evaluate.bootstrap,
+        level=made.evaluate.level,
+        seed=made.seed,
+    )
+    return "no track in common" if found is None else f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 
 def _ours(inside: Paths, figure: Figure) -> tuple[str, str]:

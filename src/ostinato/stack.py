@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
@@ -15,8 +16,8 @@ def pool(logits: Tensor, kind: Kind) -> Tensor:
     Parameters
     ----------
     logits : Tensor [shape=(n_chunks, n_classes)]
-    kind : {"single", "multi"}
-        Whether a track has exactly one class or any number.
+    kind : {"single", "multi", "embedding"}
+        Whether a track has exactly one class, any number, or a direction.
 
     Returns
     -------
@@ -26,6 +27,8 @@ def pool(logits: Tensor, kind: Kind) -> Tensor:
     def log_mean(scores: Tensor) -> Tensor:
         return scores.mean(0, keepdim=True).clamp(min=EPSILON).log()
 
+    if kind == "embedding":
+        return F.normalize(logits, dim=-1).mean(0, keepdim=True)
     if kind == "single":
         return log_mean(logits.softmax(-1))
     return log_mean(logits.sigmoid()) - log_mean((-logits).sigmoid())
@@ -40,7 +43,7 @@ class Stack(nn.Module):
         Trained networks by candidate name, in the order of the head's inputs.
     network : nn.Module
         Takes the members' logits side by side, (batch, sum of logits).
-    kind : {"single", "multi"}
+    kind : {"single", "multi", "embedding"}
         Of the task, which says how chunks are pooled.
 
     Raises

@@ -1,5 +1,6 @@
 """The report: one self-contained page that shows every candidate, and tables for `dvc plots`."""
 
+import json
 import re
 from html.parser import HTMLParser
 
@@ -171,3 +172,22 @@ def test_what_a_removed_candidate_left_is_not_shown(full):
     full.report()
     assert "poor" not in (full.paths.report / "index.html").read_text()
     assert not (full.paths.report / "plots" / "confusion" / "poor.csv").exists()
+
+
+def test_markdown_ranks_as_the_page_does(full):
+    full.report()
+    text = (full.paths.report / "report.md").read_text()
+    genre = text.split("## tags")[0]
+    rows = [line.split(" | ") for line in genre.splitlines() if line.startswith(("| good", "| svm", "| poor"))]
+    assert [r[0] for r in rows] == ["| good", "| svm", "| poor"]
+    figures = json.loads(full.paths.metrics("good").read_text())["test"]
+    assert rows[0][1] == f"{figures['f1_micro']['value']:.4f}"
+    assert rows[0][3] == f"{figures['calibration_error']['value']:.4f}"
+    assert rows[2][5] == "not accepted |"
+
+
+def test_calibration_is_drawn_for_each_judged_candidate(full):
+    html = full.report()
+    temperature = json.loads(full.paths.metrics("good").read_text())["calibration"]["temperature"]
+    assert html.count("Logits divided by") == 4
+    assert f"Logits divided by {temperature:.2f}" in html

@@ -1,5 +1,6 @@
 """A tiny released model and catalog over a folder of rendered tones."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -63,4 +64,6 @@ class Served:
         play(self.root / "outside.wav")
         made = Catalog(ids, np.array(vectors), known, version=model.version)
         made.save(self.root / "catalog")
+        for name in ("network.onnx", "model.json"):
+            shutil.copyfile(self.genre / name, self.root / "catalog" / name)
         return made

@@ -16,14 +16,27 @@ from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
-from ostinato.stages import artists, catalog, evaluate, export, gate, infer, rank, train, tune
+from ostinato.stages import artists, catalog, evaluate, export, gate, infer, member, rank, train, tune
 from ostinato.training.settings import resolve
 
 N_ARTISTS, COLD = 12, [0, 4, 8]
 SETTINGS = {
     "dataset": {"n_artists": N_ARTISTS},
     "artists": {"dimension": 4, "max_epochs": 15, "phases": [{"lr": 0.05, "batch_size": 4, "patience": 3}]},
-    "candidates": {"tiny_artists": {"architecture": "tiny", "feature": "mel", "task": "artist_embedding"}},
+    "candidates": {
+        "tiny_artists": {"architecture": "tiny", "feature": "mel", "task": "artist_embedding"},
+        "other_artists": {
+            "architecture": "tiny",
+            "feature": "mel",
+            "task": "artist_embedding",
+            "network": {"width": 3},
+        },
+    },
+    "stacked": {"joint": {"architecture": "timefreq", "task": "artist_embedding", "network": {"hidden": [8]}}},
+    "members": {
+        "joint.tiny_artists": {"of": "joint", "member": "tiny_artists"},
+        "joint.other_artists": {"of": "joint", "member": "other_artists"},
+    },
     "recommend": {"baseline": "mel", "k": 5},
     "evaluate": {"bootstrap": 30},
     "gate": {
@@ -32,7 +45,9 @@ SETTINGS = {
         "space": {"map": {"min": 0.0}},
     },
 }
-NAMES = ("tiny_mel", "tiny_artists", "svm_mel")
+NAMES = ("tiny_mel", "tiny_artists", "other_artists", "svm_mel", "joint")
+EXPORTED = ("tiny_mel", "tiny_artists", "svm_mel", "joint")
+DIRECTIONS = ("tiny_artists", "other_artists", "joint")
 
 
 def made(root, folds: int = 0) -> Paths:
@@ -58,7 +73,13 @@ def made(root, folds: int = 0) -> Paths:
 def settings(**changes):
     made = tiny_project.settings(**{**SETTINGS, **changes})
     kept = {n: c for n, c in made.candidates.items() if n in NAMES}
-    return made.model_copy(update={"candidates": kept, "stacked": {}, "members": {}})
+    return made.model_copy(
+        update={
+            "candidates": kept,
+            "stacked": {"joint": made.stacked["joint"]},
+            "members": {edge: m for edge, m in made.members.items() if m.of == "joint"},
+        }
+    )
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +88,14 @@ def done(tmp_path_factory):
     paths, params = made(tmp_path_factory.mktemp("recommend") / "project"), settings()
     artists.run(paths, params)
     for name in NAMES:
+        for edge in (e for e, m in params.members.items() if m.of == name):
+            member.run(paths, params, edge)
         for stage in (tune, train, infer, evaluate):
             stage.run(paths, params, name)
     gate.run(paths, params)
-    for name in NAMES:
+    for name in EXPORTED:
         export.run(paths, params, name)
+    write_json(paths.onnx("other_artists") / "export.json", {"accepted": False, "reasons": ["left out, to be quick"]})
     rank.run(paths, params)
     catalog.run(paths, params)
     return paths, params
@@ -127,14 +151,15 @@ def test_other_tasks_do_not_depend_on_the_space(done):
     assert read_json(paths.target("tags") / "about.json") == {"kind": "multi", "column": "tags"}
 
 
-def test_a_candidate_learns_directions(done):
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_a_candidate_learns_directions(done, name):
     paths, _ = done
-    metrics = read_json(paths.metrics("tiny_artists"))
+    metrics = read_json(paths.metrics(name))
     assert set(metrics["test"]) == {"map", "ndcg", "jaccard", "cosine"}
     assert metrics["split"]["n_test"] == 9
-    curves = pd.read_csv(paths.checkpoints("tiny_artists") / "curves.csv")
+    curves = pd.read_csv(paths.checkpoints(name) / "curves.csv")
     np.testing.assert_allclose(curves["val_loss"], -curves["val_score"], atol=1e-5)
-    assert read_json(paths.gate)["tiny_artists"]["accepted"]
+    assert read_json(paths.gate)[name]["accepted"]
 
 
 def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
@@ -150,7 +175,7 @@ def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
 def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(done):
     paths, _ = done
     spaces, found = read_json(paths.ranking)["spaces"], Catalog.load(paths.catalog)
-    best = max(NAMES, key=lambda n: spaces[n]["related_cold"]["map"]["value"])
+    best = max(EXPORTED, key=lambda n: spaces[n]["related_cold"]["map"]["value"])
     network = (paths.catalog / "network.onnx").read_bytes()
     assert network == (paths.onnx(best) / "network.onnx").read_bytes()
     assert found.version == hashlib.sha256(network).hexdigest()
@@ -158,7 +183,7 @@ def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(done):
     assert "year" not in found.metadata[0]
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [n for n in EXPORTED if n != "joint"])
 def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, name):
     paths, params = done
     ranking = read_json(paths.ranking)
@@ -168,10 +193,10 @@ def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, nam
     ))  # fmt: skip
     catalog.run(paths, params)
     found = Catalog.load(paths.catalog)
-    column = "logits" if name == "tiny_artists" else "embedding"
+    column = "logits" if name in DIRECTIONS else "embedding"
     table = pd.read_parquet(paths.predictions(name) / "predictions.parquet").set_index("track_id")[column]
     vectors = np.stack(table.reindex(found.ids).to_list())
-    if name != "tiny_artists":
+    if name not in DIRECTIONS:
         splits = pd.read_parquet(paths.splits).set_index("track_id")["split"].reindex(found.ids).to_numpy()
         vectors = vectors - vectors[splits == "train"].mean(axis=0)
     np.testing.assert_allclose(found.vectors, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), atol=1e-4)
@@ -191,6 +216,15 @@ def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
     catalog.run(other, params)
     with pytest.raises(CatalogError, match=r"no space serves recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
         Catalog.load(other.catalog)
+
+
+def test_without_the_baseline_s_feature_nothing_is_ranked(done, tmp_path):
+    paths, params = made(tmp_path / "project"), done[1]
+    lacking = params.model_copy(update={"recommend": params.recommend.model_copy(update={"baseline": "mfcc"})})
+    rank.run(paths, lacking)
+    catalog.run(paths, lacking)
+    with pytest.raises(CatalogError, match="the dataset has no feature mfcc"):
+        Catalog.load(paths.catalog)
 
 
 def test_with_folds_there_is_no_one_space(tmp_path):

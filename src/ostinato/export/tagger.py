@@ -39,8 +39,6 @@ def obstacle(about: Mapping[str, Any], opset: int) -> str | None:
     """
     if about["kind"] == "embedding":
         return "a direction is no score; `ostinato recommend` uses the network itself"
-    if about["level"] == "chunk" and len(about["inputs"]) > 1:
-        return f"reads {', '.join(sorted(about['inputs']))} at once, a tagger reads one feature"
     strange = sorted({i["feature"] for i in about["inputs"].values()} - set(registry.names(TWINS)))
     if strange:
         return f"no graph of {', '.join(strange)}: add it to ostinato/export/twins"
@@ -72,7 +70,7 @@ def convert(network: onnx.ModelProto, about: Mapping[str, Any]) -> onnx.ModelPro
     """
     op = Builder()
     rows = _features(op, about["inputs"])
-    outputs = op.include(network, {name: _batch(op, rows[name], i) for name, i in about["inputs"].items()})
+    outputs = op.include(network, _batches(op, rows, about))
     scores = op.cast(_scores(op, outputs["logits"], about), FLOAT)
     embedding = op.ReduceMean(outputs["embedding"], np.array([0]), keepdims=0)
     op.nodes += [helper.make_node("Identity", [v], [n]) for v, n in zip((scores, embedding), OUTPUTS, strict=True)]
@@ -138,16 +136,32 @@ def _features(op: Builder, inputs: Mapping[str, Any]) -> dict[str, str]:
     return rows
 
 
-def _batch(op: Builder, rows: str, given: Mapping[str, Any]) -> str:
-    """Make the network's input of a track's rows."""
-    if given["summary"]:
-        return _summary(op, rows)
+def _batches(op: Builder, rows: Mapping[str, str], about: Mapping[str, Any]) -> dict[str, str]:
+    """Make the network's inputs of a track's rows; those of one chunk-level network are cut into as many chunks."""
+    inputs: Mapping[str, Any] = about["inputs"]
+    counts = {n: _n_chunks(op, rows[n], i["chunk_frames"]) for n, i in inputs.items() if not i["summary"]}
+    if about["level"] == "chunk" and len(counts) > 1:
+        counts = dict.fromkeys(counts, op.Max(*counts.values()))
+    return {
+        name: _summary(op, rows[name]) if given["summary"] else _batch(op, rows[name], given, counts[name])
+        for name, given in inputs.items()
+    }
+
+
+def _n_chunks(op: Builder, rows: str, length: int) -> str:
+    """Count the fewest chunks that cover a track."""
+    covering = op.Div(op.Add(op.length(rows), np.int64(length - 1)), np.int64(length))
+    return str(op.Max(covering, np.int64(1)))
+
+
+def _batch(op: Builder, rows: str, given: Mapping[str, Any], n_chunks: str) -> str:
+    """Standardise a track's rows and cut them into chunks."""
     if given["normalise"] == "train":
         mean, std = (np.asarray(given[k], np.float32) for k in ("mean", "std"))
         rows = op.Div(op.Sub(rows, mean), np.maximum(std, np.float32(LEAST_SPREAD)))
     elif given["normalise"] != "none":
         rows = _standardised(op, rows, {"frame": [1], "track": [0, 1]}[given["normalise"]])
-    return _chunks(op, rows, given["chunk_frames"])
+    return _chunks(op, rows, given["chunk_frames"], n_chunks)
 
 
 def _standardised(op: Builder, rows: str, axes: list[int]) -> str:
@@ -157,10 +171,9 @@ def _standardised(op: Builder, rows: str, axes: list[int]) -> str:
     return str(op.Div(centred, op.Where(op.Less(spread, np.float32(LEAST_SPREAD)), np.float32(1), spread)))
 
 
-def _chunks(op: Builder, rows: str, length: int) -> str:
-    """Cut as few chunks as cover the track, evenly; one too short is repeated from its beginning."""
+def _chunks(op: Builder, rows: str, length: int, n_chunks: str) -> str:
+    """Cut a track evenly into so many chunks; one too short is repeated from its beginning."""
     n_frames = op.length(rows)
-    n_chunks = op.Max(op.Div(op.Add(n_frames, np.int64(length - 1)), np.int64(length)), np.int64(1))
     last = op.cast(op.Max(op.Sub(n_frames, np.int64(length)), np.int64(0)), DOUBLE)
     step = op.Div(last, op.cast(op.Max(op.Sub(n_chunks, np.int64(1)), np.int64(1)), DOUBLE))
     starts = op.cast(op.Round(op.Mul(op.cast(op.counted(n_chunks), DOUBLE), step)), WHOLE)

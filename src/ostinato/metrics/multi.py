@@ -34,31 +34,6 @@ def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray
     return _resampled.mean_of(_losses(preds, target), np.ones(len(group)), group, counts)
 
 
-def _errors(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Give each track's mean squared error over the classes."""
-    return np.square(preds - target).mean(axis=1)
-
-
-def mse(*, preds: np.ndarray, target: np.ndarray) -> float:
-    """Mean squared error of the scores over tracks and classes.
-
-    Parameters
-    ----------
-    preds, target : np.ndarray [shape=(n_tracks, n_classes)]
-        Scores, and 0 or 1.
-
-    Examples
-    --------
-    >>> mse(preds=np.array([[0.5, 1.0]]), target=np.array([[1, 0]]))
-    0.625
-    """
-    return float(_errors(preds, target).mean()) if len(target) else float("nan")
-
-
-def _resampled_mse(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return _resampled.mean_of(_errors(preds, target), np.ones(len(group)), group, counts)
-
-
 def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.ndarray:
     """Choose for each class the score that gives its best F1.
 
@@ -95,5 +70,4 @@ METRICS: dict[str, Metric] = {
     **_shared.METRICS,
     **_probabilities.MULTI,
     "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
-    "mse": Metric(mse, "scores", False, _resampled_mse),
 }

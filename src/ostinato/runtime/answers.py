@@ -8,15 +8,13 @@ import numpy as np
 
 from ostinato import audio
 from ostinato.features._shared import AudioContext
-from ostinato.runtime.session import Heard, Released
+from ostinato.runtime.session import Released
 
 Answer: TypeAlias = dict[str, Any]
 DIGITS = 6
 
 
-def answers(
-    path: Path, models: Sequence[Released], *, over_time: bool = False, embedding: bool = False, **limits: Any
-) -> list[Answer]:
+def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, **limits: Any) -> list[Answer]:
     """Ask models about a file, decoding it once.
 
     Parameters
@@ -25,8 +23,6 @@ def answers(
     models : sequence of Released
     over_time : bool
         Say what each stretch of the track scores, too.
-    embedding : bool
-        Give the vector that recommendations rest on, too.
     **limits
         As of `ostinato.audio.load`.
 
@@ -41,7 +37,7 @@ def answers(
         If the file cannot be decoded or is beyond a limit.
     """
     context = AudioContext(*audio.load(path, **limits))
-    return [_answer(path, model, model.hear(context), over_time, embedding) for model in models]
+    return [answer(path, model, context, over_time=over_time) for model in models]
 
 
 def doubt(answer: Answer) -> float:
@@ -58,7 +54,9 @@ def doubt(answer: Answer) -> float:
     return float(1 - 2 * np.mean(np.abs(np.array(scores) - 0.5)))
 
 
-def _answer(path: Path, model: Released, heard: Heard, over_time: bool, embedding: bool) -> Answer:
+def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
+    """Ask one model about a decoded file; see `answers`."""
+    heard = model.hear(context)
     said: Answer = {
         "path": str(path),
         "task": model.task,
@@ -73,8 +71,6 @@ def _answer(path: Path, model: Released, heard: Heard, over_time: bool, embeddin
             "seconds": round(float(heard.chunk_seconds or 0), 3),
             "scores": {c: _rounded(s, 4) for c, s in zip(model.classes, heard.chunk_scores.T, strict=True)},
         }
-    if embedding:
-        said["embedding"] = _rounded(heard.embedding, DIGITS)
     return said
 
 

@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
+from ostinato import audio
 from ostinato.errors import OstinatoError
+from ostinato.features._shared import AudioContext
 from ostinato.recommendation.catalog import Catalog
-from ostinato.runtime.answers import answers
+from ostinato.runtime.answers import answer
 from ostinato.serving import catalogue
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.schemas import (
@@ -104,7 +107,7 @@ def application(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
-        shelf.models(), shelf.catalog()
+        shelf.models(), shelf.catalog(), shelf.placing()
         yield
         work.close()
 
@@ -155,18 +158,26 @@ class _Desk:
         """Receive a file and score it."""
         async with self.work.place():
             models = await self.models(task)
+            placing = await self.work.run(self.shelf.placing) if embedding else None
             async with received(request, name, self.limits.max_bytes, self.limits.upload_seconds) as path:
-                said = await self.work.run(self._ask, path, models, over_time, embedding)
-        return Predictions(name=name, predictions=said)
+                said = await self.work.run(self._ask, path, models, placing, over_time)
+        return Predictions(name=name, **said)
 
-    def _ask(self, path: Path, models: dict[str, Opened], over_time: bool, embedding: bool) -> list[Prediction]:
-        limits = {"max_seconds": self.limits.max_seconds, "max_samples": self.limits.max_samples}
-        released = [m.released for m in models.values()]
+    def _ask(self, path: Path, models: dict[str, Opened], placing: Opened | None, over_time: bool) -> dict[str, Any]:
+        """Decode a file once, score it, and place it in the catalog's space."""
+        most = self.limits
         try:
-            found = answers(path, released, over_time=over_time, embedding=embedding, **limits)
+            y, rate = audio.load(path, max_seconds=most.max_seconds, max_samples=most.max_samples)
+            context = AudioContext(y, rate)
+            found = [answer(path, m.released, context, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
             raise HTTPException(422, str(error).removeprefix(f"{path}: ")) from error
-        return [Prediction(version=m.version, **a) for m, a in zip(models.values(), found, strict=True)]
+        both = zip(models.values(), found, strict=True)
+        said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
+        if placing is None:
+            return said
+        vector = placing.released.embedding(placing.released.rows(context))
+        return said | {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
 
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
@@ -237,7 +248,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         return await desk.work.run(catalogue.listed, await desk.catalog(), search, start, n)
 
     @app.get("/v1/audio", **with_problems(404, 503), response_class=FileResponse)
-    async def audio(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
+    async def heard(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
         """Give the sound of a track; parts of it by the header Range."""
         return FileResponse(catalogue.sound(await desk.catalog(), track, desk.sounds))
 

@@ -45,8 +45,9 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
     try:
         seeds: list[Any] = list(wanted.tracks)
         if wanted.embedding is not None:
-            vector = np.array([wanted.embedding], np.float32)
-            seeds.append(catalog.units(vector, version=wanted.version or catalog.version)[0])
+            vector = np.array(wanted.embedding, np.float64)
+            catalog.units(vector[np.newaxis], version=wanted.version or catalog.version)
+            seeds.append(vector)
         ids, scores = recommend(
             catalog,
             seeds,

@@ -24,12 +24,11 @@ class Prediction(Answered):
 
     task: str
     model: str
-    version: str = Field(description="hash of the network; embeddings of one version may be compared")
+    version: str = Field(description="hash of the network")
     label: str | list[str] = Field(description="the genre, or the tags from their thresholds on")
     unsure: bool = Field(False, description="no score is high enough to rely on")
     scores: dict[str, float]
     over_time: OverTime | None = None
-    embedding: list[float] | None = None
 
 
 class Predictions(Answered):
@@ -37,6 +36,8 @@ class Predictions(Answered):
 
     name: str
     predictions: list[Prediction]
+    embedding: list[float] | None = Field(None, description="where the file lies, for /v1/recommend")
+    version: str | None = Field(None, description="of the network that placed it there")
 
 
 class Model(Answered):

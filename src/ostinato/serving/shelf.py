@@ -105,6 +105,7 @@ class Shelf:
         self.releases = releases
         self._models: dict[str, Kept[Model]] = {}
         self._catalog = Kept(catalog, CATALOG_FILES, Catalog.load)
+        self._placing = Kept(catalog, MODEL_FILES, open_model)
 
     def models(self) -> dict[str, Model]:
         """Give the models by task, genre first."""
@@ -112,13 +113,17 @@ class Shelf:
         for folder in there:
             self._models.setdefault(folder.name, Kept(folder, MODEL_FILES, open_model))
         opened = {task: kept.now() for task, kept in sorted(self._models.items(), key=lambda i: (i[0] != "genre", i))}
-        return {task: model for task, model in opened.items() if model is not None}
+        return {task: m for task, m in opened.items() if m is not None and m.released.kind != "embedding"}
 
     def catalog(self) -> Catalog | None:
         """Give the catalog, None if there is none."""
         return self._catalog.now()
 
+    def placing(self) -> Model | None:
+        """Give the network that places new tracks in the catalog, None if there is none."""
+        return self._placing.now()
+
     def errors(self) -> list[str]:
         """Say what could not be opened, though it is there."""
-        found = [kept.error for kept in self._models.values()] + [self._catalog.error]
+        found = [kept.error for kept in self._models.values()] + [self._catalog.error, self._placing.error]
         return [error for error in found if error]

@@ -50,8 +50,8 @@ class Opened:
 def lacks(paths: Paths, settings: Settings) -> str | None:
     """Say what the dataset lacks for a candidate, if it lacks anything."""
     if COLUMNS.get(settings.task) == "embedding":
-        if settings.fitter != "lightning":
-            return f"{settings.task} is learned by single networks only"
+        if settings.fitter == "sklearn":
+            return f"{settings.task} is learned by networks only"
         about = read_json(paths.target(settings.task) / "about.json")
         if "skipped" in about:
             return str(about["skipped"])

@@ -51,6 +51,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
     """Take the best of the spaces that passed the gate and were exported, and say what speaks against the others."""
     ranking, reasons, best = read_json(paths.ranking), list[str](), list[tuple[float, str]]()
+    if "spaces" not in ranking:
+        return None, [ranking["skipped"]]
     for name in names:
         verdict = ranking["gate"].get(
             name, {"accepted": False, "reasons": [ranking["skipped"].get(name, "not ranked")]}

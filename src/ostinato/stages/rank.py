@@ -17,7 +17,7 @@ from ostinato.store import Store
 from ostinato.task import COLUMNS
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
-TASK, SPACE = "artist_embedding", "space"
+TASK, SPACE, META = "artist_embedding", "space", "meta.json"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -33,6 +33,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     kind = params.recommend.baseline
     if kind in roster(params):
         raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
+    if not (paths.feature(kind) / META).exists():
+        write_json(paths.ranking, {"skipped": f"the dataset has no feature {kind}; let recommend.baseline name one"})
+        return
     store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)
     held = [splits.index, store, *(vectors.index for vectors in read.values())]
     tracks = tracks[[all(i in holder for holder in held) for i in tracks["track_id"]]].reset_index(drop=True)

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from ostinato.evaluation.gate import leading
-from ostinato.evaluation.report import Material, page, picture, tables
+from ostinato.evaluation.report import Material, markdown, page, picture, tables
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
@@ -24,6 +24,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if drawn := picture(material):
         with replacing(paths.report / "plots" / "curves.svg") as partial:
             partial.write_text(drawn, encoding="utf-8")
+    with replacing(paths.report / "report.md") as partial:
+        partial.write_text(markdown(material), encoding="utf-8")
     with replacing(paths.report / "index.html") as partial:
         partial.write_text(page(material), encoding="utf-8")
 

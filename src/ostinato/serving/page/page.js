@@ -57,7 +57,6 @@ async function start() {
   const warning = models.some((m) => m.embedded) ? " Trained on made-up music: labels mean nothing on real music." : "";
   $("service").textContent = (words.join(", ") || "No model is released yet.") + warning;
   if (errors.length) say(errors.join(" "));
-  state.versions = models.map((m) => m.version);
   await list();
 }
 
@@ -104,14 +103,13 @@ async function open(file, track = null) {
   show(file, turn);
   try {
     const query = `over_time=true&embedding=true&name=${encodeURIComponent(file.name.slice(-200))}`;
-    const { predictions } = await json(`v1/predict?${query}`, { method: "POST", body: file });
+    const { predictions, embedding, version } = await json(`v1/predict?${query}`, { method: "POST", body: file });
     if (turn !== state.turn) return;
     scores(predictions);
     overTime(predictions);
-    const fitting = predictions.find((p) => p.version === state.catalog) ?? predictions[0];
-    Object.assign(state, { embedding: fitting.embedding, version: fitting.version });
+    Object.assign(state, { embedding, version });
     $("track").scrollIntoView({ block: "start", behavior: "smooth" });
-    if (state.catalog) await recommend(turn);
+    if (state.catalog && (track || embedding)) await recommend(turn);
   } catch (error) {
     if (turn === state.turn) $("track").hidden = !track && error instanceof Refusal;
     throw error;
