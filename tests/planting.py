@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ import soundfile
 import soxr
 
 from ostinato import tables
+from ostinato.errors import DataError
 from ostinato.params import Compute, Dataset, Validate
 from ostinato.paths import Paths
 from ostinato.stages import ingest, validate
@@ -294,7 +296,8 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
         dataset = Dataset(name="folder", path=str(root))
         ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), dataset=dataset))
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
-        validate.run(paths, SimpleNamespace(validate=bounds))
+        with suppress(DataError):  # what was found is written all the same
+            validate.run(paths, SimpleNamespace(validate=bounds))
         return tables.read(paths.quarantine), tables.read(paths.copies)
 
 

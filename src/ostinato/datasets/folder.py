@@ -97,8 +97,8 @@ def _filled(files: pd.DataFrame, told: list[dict[str, str]], separator: str) -> 
     for name in ("artist", "album", "title", "genre"):
         known = files[name] if name in files else pd.Series([None] * len(files), dtype=object)
         files[name] = known.astype(object).where(known.notna(), pd.Series([t.get(name) for t in told], dtype=object))
-    years = pd.Series([t.get("date", t.get("year", ""))[:4] for t in told], dtype=object)
-    years = pd.to_numeric(years, errors="coerce").astype("float64")
+    dates = pd.Series([t.get("date", t.get("year", ""))[:4] for t in told], dtype=object)
+    years = pd.to_numeric(dates, errors="coerce").astype("float64")
     files["year"] = files["year"].fillna(years) if "year" in files else years
     return _more_tags(files, [_tags(t.get("genre", "").replace("/", separator), separator) for t in told])
 
@@ -119,8 +119,9 @@ def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str) -> pd.Da
 
 
 def _more_tags(files: pd.DataFrame, more: list[list[str]]) -> pd.DataFrame:
-    old = files["tags"] if "tags" in files else [[]] * len(files)
-    return files.assign(tags=[sorted({*_tags(a, ";"), *b}) for a, b in zip(old, more, strict=True)])
+    old: Any = files["tags"] if "tags" in files else [[]] * len(files)
+    joined: Any = [sorted({*_tags(own, ";"), *new}) for own, new in zip(old, more, strict=True)]
+    return files.assign(tags=joined)
 
 
 def _folded(name: object) -> str:

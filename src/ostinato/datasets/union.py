@@ -73,7 +73,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     if options.origin == "genre":
         frame["genre"] = origin
     elif options.origin == "tag":
-        tags = frame["tags"] if "tags" in frame else [[]] * len(frame)
+        tags: Any = frame["tags"] if "tags" in frame else [[]] * len(frame)
         frame["tags"] = [
             sorted({*(own if pd.api.types.is_list_like(own) else ()), f"from {label}"})
             for own, label in zip(tags, origin, strict=True)
