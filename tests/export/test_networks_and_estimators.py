@@ -173,7 +173,9 @@ def graph_of(nodes, inputs, weights):
     out = helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)
     tensors = [numpy_helper.from_array(np.zeros(s, np.float32), n) for n, s in weights.items()]
     return helper.make_model(
-        helper.make_graph(nodes, "g", values, [out], tensors), opset_imports=[helper.make_opsetid("", 18)]
+        helper.make_graph(nodes, "g", values, [out], tensors),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=10,
     )
 
 

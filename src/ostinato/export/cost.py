@@ -3,9 +3,12 @@
 from collections.abc import Collection, Mapping
 from math import prod
 
+import numpy as np
 import onnx
 
-from ostinato.export.graphs import Shape
+from ostinato.export.graphs import Shape, session
+
+COUNTED = ("Conv", "MatMul", "Gemm", "GRU", "LSTM", "RNN")
 
 
 def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> int:
@@ -24,21 +27,28 @@ def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Co
         Of convolutions, matrix products and recurrent layers; what is done once a
         number, such as normalisation, is left out.
     """
-    fixed = onnx.ModelProto()
-    fixed.CopyFrom(model)
-    for value in fixed.graph.input:
-        shape = inputs[value.name]
-        sizes = (1, shape[2]) if value.name in words else (1, *shape)
-        for axis, size in zip(value.type.tensor_type.shape.dim, sizes, strict=True):
-            axis.dim_value = size
-    del fixed.graph.value_info[:]
-    for value in fixed.graph.output:
-        value.type.tensor_type.ClearField("shape")
-    graph = onnx.shape_inference.infer_shapes(fixed, data_prop=True).graph
-    shapes = {t.name: tuple(t.dims) for t in graph.initializer}
-    for value in (*graph.input, *graph.value_info, *graph.output):
-        shapes[value.name] = tuple(d.dim_value for d in value.type.tensor_type.shape.dim)
-    return sum(_multiplications(node, shapes) for node in graph.node)
+    counted = [node for node in model.graph.node if node.op_type in COUNTED]
+    shapes = _shapes(model, {name for node in counted for name in (*node.input, *node.output) if name}, inputs, words)
+    return sum(_multiplications(node, shapes) for node in counted)
+
+
+def _shapes(
+    model: onnx.ModelProto, wanted: set[str], inputs: Mapping[str, Shape], words: Collection[str]
+) -> dict[str, tuple[int, ...]]:
+    """Run the graph once and see what shapes values have; inference does not follow all that a network does."""
+    shapes = {t.name: tuple(t.dims) for t in model.graph.initializer}
+    probe = onnx.ModelProto()
+    probe.CopyFrom(model)
+    del probe.graph.output[:]
+    seen = sorted(wanted - shapes.keys() - {value.name for value in model.graph.input})
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in seen)
+    given = {
+        name: np.zeros((1, shape[2]), np.int64) if name in words else np.zeros((1, *shape), np.float32)
+        for name, shape in inputs.items()
+    }
+    shapes |= {name: x.shape for name, x in given.items()}
+    values = session(probe.SerializeToString()).run(seen, given) if seen else []
+    return shapes | {name: np.shape(value) for name, value in zip(seen, values, strict=True)}
 
 
 def _multiplications(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:
