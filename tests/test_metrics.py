@@ -62,6 +62,7 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
             if kind == "single"
             else tm.binary_calibration_error(p.ravel(), t.ravel(), n_bins=15)
         ),
+        "mse": lambda: torch.nn.functional.mse_loss(p, t.double()),
         "log_loss": lambda: (
             torch.nn.functional.nll_loss(p.log(), t.argmax(1))
             if kind == "single"
