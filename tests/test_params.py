@@ -31,7 +31,7 @@ def test_the_projects_own_file_is_sound():
         ({"split": {"folds": -1}}, r"split\.folds: .*greater than or equal to 0"),
         ({"split": {"group_by": "label"}}, r"split\.group_by: .*'label'"),
         ({"train": {"lr": "1e-3"}}, r"train\.lr: .*'1e-3'"),
-        ({"candidates": {"a": {"architecture": "time", "feature": "mel"}}}, r"candidates\.a\.task: field required"),
+        ({"candidates": {"a": {"architecture": "time", "feature": "mel"}}}, r"candidates\.a\.task: is missing"),
         ({"members": {"x.y": {"of": "x", "member": "y"}}}, "there is no stack 'x'"),
         ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be called x\.y"),
         (

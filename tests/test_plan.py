@@ -11,9 +11,10 @@ import torch
 
 from ostinato import plan, tables
 from ostinato.errors import DataError, OstinatoError
-from ostinato.params import Candidate, Compute, Dataset, Features, Splitting, Train, Tune
+from ostinato.params import Artists, Candidate, Compute, Dataset, Features, Splitting, Train, Tune
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest
+from ostinato.task import COLUMNS
 
 RATE = 22_050
 
@@ -37,6 +38,7 @@ def params(**kinds):
         features=Features(kinds=kinds or {"mel": {}, "mfcc": {}}),
         train=Train(),
         tune=Tune(n_trials=2, max_epochs=3),
+        artists=Artists(dimension=8),
         candidates={},
     )
 
@@ -114,7 +116,8 @@ def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
 def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypatch):
     monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
     given = params(mfcc={})
-    given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in ("genre", "tags")}
+    given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in COLUMNS}
     stages = plan.estimate(paths, given).stages
-    assert set(stages) == {"ingest", "featurize", "tune genre", "train genre"}
+    learned = {f"{stage} {task}" for stage in ("tune", "train") for task in ("genre", "artist_embedding")}
+    assert set(stages) == {"ingest", "featurize"} | learned
     assert stages["train genre"] == 2.0 * Train().max_epochs

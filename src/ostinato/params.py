@@ -413,6 +413,8 @@ def readable(error: ValidationError) -> str:
         where = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
             messages.append(f"{where}: is no key here; correct or delete it")
+        elif problem["type"] == "missing":
+            messages.append(f"{where}: is missing; add it")
         else:
             messages.append(f"{where}: {problem['msg'].lower()} (it is {problem['input']!r})")
     return "; ".join(messages)

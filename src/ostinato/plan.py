@@ -20,7 +20,7 @@ from ostinato.features._shared import AudioContext
 from ostinato.params import parts
 from ostinato.paths import Paths
 
-SECTIONS = ("seed", "compute", "dataset", "split", "features", "train", "tune", "candidates")
+SECTIONS = ("seed", "compute", "dataset", "split", "features", "train", "tune", "artists", "candidates")
 SAMPLE = 5
 ROW_BYTES = 2
 COPIES = 2
@@ -163,6 +163,7 @@ def estimate(paths: Paths, params: Any) -> Estimate:
     seconds = mean * len(tracks)
     cores = params.compute.workers or compute.cores()
     n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
+    n_classes["artist_embedding"] = params.artists.dimension
     stages = {
         "ingest": cost.measure * seconds / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,

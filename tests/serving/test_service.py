@@ -181,6 +181,15 @@ def test_seeds_that_do_not_fit_are_refused(served, client):
         assert reason is None or reason in answer.json()["detail"]
 
 
+def test_a_request_of_another_form_is_refused_in_words(client):
+    sound = client.post("/v1/recommend", content=b"\xff\xfb\x90\x00")
+    other = client.post("/v1/recommend", json={"seeds": ["a"]})
+    for answer in (sound, other):
+        assert answer.status_code == 422
+        assert answer.json()["detail"].endswith("see /openapi.json")
+    assert "body.seeds: extra inputs are not permitted" in other.json()["detail"]
+
+
 def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):
     served.catalog()
     found = client.get("/v1/tracks", params={"search": "artist 1"}).json()

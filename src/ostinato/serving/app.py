@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 
@@ -124,6 +125,7 @@ def application(
     app.mount("/", StaticFiles(directory=PAGE, html=True))
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(OstinatoError, _unusable)
+    app.add_exception_handler(RequestValidationError, _refused)
     return app
 
 
@@ -269,6 +271,13 @@ def _described(model: Opened) -> Model:
 async def _busy(_: Request, __: Exception) -> JSONResponse:
     text = "every place is taken; try again in a moment"
     return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
+
+
+async def _refused(_: Request, error: Exception) -> JSONResponse:
+    """Name what is wrong with a request, without giving back what it held."""
+    problems = error.errors() if isinstance(error, RequestValidationError) else []
+    said = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}" for p in problems]
+    return JSONResponse({"detail": "; ".join(said) + "; see /openapi.json"}, 422)
 
 
 async def _unusable(_: Request, error: Exception) -> JSONResponse:
