@@ -116,3 +116,6 @@ def test_more_variety_gives_another_list(page):
     before = page.inner_text("#recommended")
     page.evaluate("d => { d.value = 1; d.dispatchEvent(new Event('change')); }", page.query_selector("#diversity"))
     page.wait_for_function("before => document.getElementById('recommended').innerText !== before", arg=before)
+    after = page.inner_text("#recommended")
+    assert after
+    assert after != before
