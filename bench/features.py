@@ -23,13 +23,14 @@ from types import SimpleNamespace
 import numpy as np
 import soundfile
 
-from ostinato import audio, registry
+from ostinato import audio
 from ostinato.filling import Track, describe, fill
 
 RATE = 22050
 BEAT = RATE // 2
 SHARD_TRACKS = 128
 PUBLISHED = {"n_fft": 4096, "hop_length": 1024, "pad_mode": "reflect"}
+KINDS = ("stft", "stft_halved", "mel", "cqt", "mfcc", "chroma")
 PITCH = {"hop_length": 1024, "fmin": 32.70319566257483, "bins_per_octave": 24}
 
 
@@ -58,7 +59,7 @@ def clips(folder: Path, n: int, seconds: int) -> list[Track]:
 
 def featurize(root: Path, tracks: list[Track], out: Path, workers: int) -> float:
     """Fill a cache with all kinds and return the seconds it took."""
-    kinds = [describe(k, {}, sample_rate=RATE, shard_tracks=SHARD_TRACKS) for k in registry.names("ostinato.features")]
+    kinds = [describe(k, {}, sample_rate=RATE, shard_tracks=SHARD_TRACKS) for k in KINDS]
     settings = SimpleNamespace(workers=workers, dask=None)
     start = time.perf_counter()
     fill(out, out.with_name("scratch"), root, tracks, kinds, settings, shard_tracks=SHARD_TRACKS)
