@@ -57,7 +57,7 @@ def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
     if "attributes" not in sources:
         return tracks
     told = pd.read_parquet(paths.attributes).set_index("track_id").reindex(tracks["track_id"])
-    return tracks.assign(**{name: told[name].to_numpy() for name in told})
+    return tracks.assign(**{str(name): told[name].to_numpy() for name in told})
 
 
 def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
