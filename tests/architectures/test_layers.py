@@ -1,10 +1,11 @@
 """Padding, pooling, and the faster forms of the first and last layers."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ostinato.architectures import _blocks, freq, large_rnn, rnn, simple, time, timefreq
+from ostinato.architectures import _blocks, freq, large_rnn, recommendation, rnn, simple, time, timefreq
 from ostinato.architectures._blocks.recurrent import steps
 from ostinato.errors import OstinatoError
 
@@ -176,3 +177,15 @@ def test_initial_kernels_are_glorot_and_orthogonal():
     bound = (6 / (256 + 768)) ** 0.5
     assert bound * 0.99 < kernel.abs().max().item() <= bound
     assert not any(p.any() for n, p in network.named_parameters() if "bias" in n)
+
+
+@pytest.mark.parametrize("given", [("mfcc", "chroma"), ("cqt_freq", "mel_time"), ("lyrics", "year")])
+def test_recommendation_reads_what_parts_there_are(given):
+    torch.manual_seed(0)
+    widths = {name: recommendation.SCALARS.get(name, 5) for name in given}
+    network = recommendation.Network(widths, 3, hidden=(64, 32)).eval()
+    x = torch.rand(2, sum(widths.values()), generator=torch.Generator().manual_seed(0))
+    for start in np.cumsum([0, *widths.values()])[:-1]:
+        other = x.clone()
+        other[:, start] += 1
+        assert not torch.allclose(network(x), network(other))
