@@ -209,8 +209,8 @@ def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     for name, n_right in (("a", 9), ("b", 3)):
         logits = [[1.0, 0.0] if i < n_right else [0.0, 1.0] for i in range(12)]
         inside.predictions(name).mkdir(parents=True)
-        given = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
-        given.to_parquet(inside.predictions(name) / "predictions.parquet")
+        predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
+        predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
     pairs = [recipes.Pair(candidate=a, over=b, metric="accuracy") for a, b in ("ab", "ba", "aa")]
     found = table._gain(inside, pairs[0])
     assert found.value == 0.5
