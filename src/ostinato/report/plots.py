@@ -117,7 +117,7 @@ def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, lege
         if legend:
             figure.legend(handles=panels[0].get_lines(), loc="outside right upper", frameon=False)
 
-    return _svg(draw, 9.0, 3.2)
+    return svg(draw, 9.0, 3.2)
 
 
 def histogram(values: np.ndarray, label: str) -> str:
@@ -143,7 +143,7 @@ def histogram(values: np.ndarray, label: str) -> str:
         axes.set_xlabel(label)
         axes.set_ylabel("tracks")
 
-    return _svg(draw, 5.0, 2.4)
+    return svg(draw, 5.0, 2.4)
 
 
 def themed(svg: str) -> str:
@@ -160,8 +160,20 @@ def themed(svg: str) -> str:
     return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
-    """Draw on a figure of so many inches, without touching the process's settings."""
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Draw on a figure of so many inches, without touching the process's settings.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the figure.
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    str
+    """
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
