@@ -1,15 +1,12 @@
 """The page in a real browser: by mouse, by keyboard, on a desk and on a phone."""
 
 import shutil
-import threading
-import time
 from collections.abc import Iterator
 
 import pytest
 import soundfile
-import uvicorn
 
-from serving.served_project import Served, play
+from serving.served_project import Served, listening, play
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
@@ -25,14 +22,8 @@ SIZES = {"desk": (1280, 900), "phone": (390, 844)}
 def served(tmp_path_factory) -> Iterator[str]:
     project = Served(tmp_path_factory.mktemp("served"))
     project.catalog()
-    server = uvicorn.Server(uvicorn.Config(project.app, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.02)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join()
+    with listening(project.app) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

@@ -62,6 +62,13 @@ def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
     assert client.post("/v1/predict").status_code == 400
 
 
+def test_a_form_is_told_from_a_file(client, tmp_path):
+    with open(play(tmp_path / "a.wav"), "rb") as file:
+        answer = client.post("/v1/predict", files={"file": file})
+    assert answer.status_code == 415
+    assert "send the file itself as the body" in answer.json()["detail"]
+
+
 def test_a_file_that_is_too_large_or_too_long_is_refused(tmp_path):
     served = Served(tmp_path, Limits(max_bytes=40_000, max_seconds=1.5))
     with TestClient(served.app) as client:
@@ -227,7 +234,7 @@ def test_the_description_names_every_route_and_problem(client):
         "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/audio", "/healthz",
     }  # fmt: skip
     predict = described["paths"]["/v1/predict"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "401", "404", "408", "413", "422", "503"}
+    assert set(predict["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "422", "503"}
     assert "application/octet-stream" in predict["requestBody"]["content"]
 
 

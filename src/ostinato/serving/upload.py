@@ -10,6 +10,8 @@ from fastapi import HTTPException, Request
 
 from ostinato.audio import SUFFIXES
 
+FORM = "a form is not read; send the file itself as the body, such as by curl --data-binary @song.mp3"
+
 
 @asynccontextmanager
 async def received(request: Request, name: str, max_bytes: int, seconds: float) -> AsyncIterator[Path]:
@@ -32,8 +34,10 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
     Raises
     ------
     HTTPException
-        400 for no body, 408 for a slow one, 413 for a large one.
+        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form.
     """
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise HTTPException(415, FORM)
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
