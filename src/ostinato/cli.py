@@ -200,7 +200,9 @@ def import_weights(
 
 @app.command(rich_help_panel=USE)
 def predict(
-    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
+    ],
     json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
     over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
@@ -208,16 +210,21 @@ def predict(
     workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
     out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
     review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="what of the catalog is near, too")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="how many of those")] = 5,
     models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
 ) -> None:
-    """Ask the released model about audio files; exit status 1 if any could not be read."""
+    """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
+    from ostinato.recommendation.command import beside
     from ostinato.runtime import formats, predict
 
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
     if out is not None and not (json or csv):
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    if recommend and csv:
+        raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
@@ -228,6 +235,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
+        near=beside(Paths(Path.cwd()).catalog, k) if recommend else None,
     )
     raise typer.Exit(status)
 
@@ -246,7 +254,9 @@ def serve(
 
 @app.command(rich_help_panel=USE)
 def recommend(
-    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    seeds: Annotated[
+        list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
+    ],
     k: Annotated[int, typer.Option("-k", help="how many")] = 10,
     json: Json = False,
     m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,

@@ -9,7 +9,19 @@ from ostinato import registry
 from ostinato.report import plots
 from ostinato.report.material import Material
 
-ORDER = ("leaderboard", "classes", "curves", "tuning", "data", "people", "attributes", "features", "faults", "labels")
+ORDER = (
+    "leaderboard",
+    "classes",
+    "curves",
+    "tuning",
+    "neighbours",
+    "data",
+    "people",
+    "attributes",
+    "features",
+    "faults",
+    "labels",
+)
 
 
 def page(material: Material) -> str:
