@@ -25,7 +25,7 @@ from ostinato.paths import Paths
 
 ROOT = Path(__file__).parents[1]
 PLUMBING = ("errors", "files", "params", "paths", "registry", "cli", "graph", "status", "__main__")
-PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features")
+PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features", "report")
 # each entry is a stage of its own, so that a change shows in commands and files
 SHAPE = {"members"}
 # loaded by name, and a change of it reaches the stage through what it reads

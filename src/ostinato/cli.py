@@ -298,6 +298,7 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
     list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+    small: Annotated[bool, typer.Option("--small", help="at a size that two cores bear")] = False,
 ) -> None:
     """Run a paper's table in runs/RECIPE and print its figures beside ours."""
     from ostinato import recipes
@@ -306,9 +307,12 @@ def reproduce(
     paths = Paths(Path.cwd())
     if list_ or recipe is None:
         for name in recipes.names(paths.recipes):
-            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+            found = recipes.load(paths.recipes, name)
+            typer.echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
         return
-    typer.echo(recipes.reproduce(paths, recipe))
+    from ostinato.recipes.run import reproduce
+
+    typer.echo(reproduce(paths, recipe, small=small))
 
 
 @app.command(rich_help_panel=USE)

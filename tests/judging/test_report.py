@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ostinato.evaluation import plots
+from ostinato import registry
+from ostinato.report import plots
+from ostinato.report.page import ORDER
 
 
 class Page(HTMLParser):
@@ -58,6 +60,15 @@ def test_the_page_is_whole_and_needs_no_other_file(full):
     assert page.fetched == []
     assert "script" not in page.tags
     assert {"table", "svg", "main", "h1"} <= page.tags
+
+
+def test_every_section_has_its_place_on_the_page_and_in_its_navigation(full):
+    html = full.report()
+    assert sorted(ORDER) == list(registry.names("ostinato.report.sections"))
+    shown = [name for name in ORDER if f'<h2 id="{name}">' in html]
+    assert re.findall(r'<a href="#(\w+)">', html) == re.findall(r'<h2 id="(\w+)">', html) == shown
+    assert {"leaderboard", "classes", "curves", "data"} <= set(shown)
+    assert "tuning" not in shown  # nothing was tuned here
 
 
 def test_candidates_stand_in_the_order_of_the_leading_metric_with_their_figures(full):

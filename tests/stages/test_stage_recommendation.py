@@ -1,7 +1,6 @@
 """From relations to a catalog: artists, a candidate that learns their space, rank and catalog."""
 
 import hashlib
-import json
 
 import numpy as np
 import pandas as pd
@@ -232,7 +231,8 @@ def test_with_folds_there_is_no_one_space(tmp_path):
     artists.run(paths, params)
     assert "set split.folds: 0" in read_json(paths.artists)["skipped"]
     tune.run(paths, params, "tiny_artists")
-    assert "set split.folds: 0" in json.loads(paths.tuned("tiny_artists").read_text())["skipped"]
+    train.run(paths, params, "tiny_artists")
+    assert "set split.folds: 0" in read_json(paths.checkpoints("tiny_artists") / "skipped.json")["skipped"]
 
 
 def test_a_dataset_without_relations_skips_the_space(tmp_path):

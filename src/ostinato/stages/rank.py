@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import ParamsError
-from ostinato.estimators import summary
+from ostinato.estimators import AUDIO, vector
 from ostinato.evaluation.gate import judge
 from ostinato.evaluation.neighbours import judged
 from ostinato.evaluation.questions import questions
@@ -109,7 +109,8 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
 
 def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
     """Standardise the statistics of a feature by the training tracks."""
-    statistics = np.stack([summary(store.read(i)) for i in track_ids])
+    source = str(store.meta.get("source", AUDIO))
+    statistics = np.stack([vector(store.read(i), source) for i in track_ids]).astype(np.float64)
     mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
     return (statistics - mean) / np.where(std > 0, std, 1)
 

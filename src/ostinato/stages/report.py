@@ -6,10 +6,13 @@ from typing import Any
 import pandas as pd
 
 from ostinato.evaluation.gate import leading
-from ostinato.evaluation.report import Material, markdown, page, picture, tables
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
+from ostinato.report.markdown import markdown
+from ostinato.report.material import Material
+from ostinato.report.page import page
+from ostinato.report.tables import picture, tables
 
 SECTIONS = ("gate", "candidates", "estimators", "stacked", "members")
 
@@ -35,6 +38,7 @@ def _material(paths: Paths, params: Any) -> Material:
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
     tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
     return Material(
+        paths=paths,
         roster=entries,
         metrics={n: read_json(paths.metrics(n)) for n in entries},
         gate=read_json(paths.gate),

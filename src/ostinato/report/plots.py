@@ -68,6 +68,22 @@ def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
     return watched.groupby("epoch", as_index=False)[["train_loss", "val_loss", "val_score"]].mean()
 
 
+def mean_curves(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Average the curves of each candidate that was watched at all.
+
+    Parameters
+    ----------
+    found : mapping of str to DataFrame
+        As for `mean_curve`.
+
+    Returns
+    -------
+    dict of str to DataFrame
+    """
+    means = {name: mean_curve(curve) for name, curve in found.items()}
+    return {name: mean for name, mean in means.items() if len(mean)}
+
+
 def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, legend: bool = False) -> str:
     """Overlay validation score and loss of candidates, over epochs.
 

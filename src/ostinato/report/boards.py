@@ -1,0 +1,91 @@
+"""A task's candidates in the order of its leading metric."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ostinato.evaluation.figures import family
+from ostinato.evaluation.roster import Entry
+from ostinato.report.material import Material
+from ostinato.task import COLUMNS
+
+BASELINES = {"majority": "class shares of the training tracks", "all_negative": "no tag at all"}
+
+
+def ranked(material: Material, task: str) -> list[Entry]:
+    """Order a task's judged candidates, the best first and those without the figure last.
+
+    Parameters
+    ----------
+    material : Material
+    task : str
+
+    Returns
+    -------
+    list of Entry
+    """
+    metrics = family(COLUMNS[task])
+    leading = material.leading.get(task, next(iter(metrics)))
+    sign = -1 if metrics[leading].higher_is_better else 1
+    return sorted(material.judged(task), key=lambda e: _rank(material.metrics[e.name]["test"][leading]["value"], sign))
+
+
+def board(material: Material, task: str) -> dict[str, Any]:
+    """Rank a task's candidates by its leading metric, skipped ones last.
+
+    Parameters
+    ----------
+    material : Material
+    task : str
+
+    Returns
+    -------
+    dict
+        What a leaderboard shows of a task.
+    """
+    metrics = family(COLUMNS[task])
+    leading = material.leading.get(task, next(iter(metrics)))
+    entries = [e for e in material.roster.values() if e.task == task]
+    skipped = [(e, material.metrics[e.name]["skipped"]) for e in entries if "skipped" in material.metrics[e.name]]
+    judged = ranked(material, task)
+    first = material.metrics[judged[0].name] if judged else None
+    baselines = [] if first is None else [(n, BASELINES[n], test) for n, test in first["baseline"].items()]
+    shown = {e.name: material.metrics[e.name]["test"] for e in judged}
+    return {
+        "name": task,
+        "leading": leading,
+        "columns": [(n, metrics[n].higher_is_better) for n in metrics],
+        "best": {
+            n: _best([test[n]["value"] for test in shown.values()], m.higher_is_better) for n, m in metrics.items()
+        },
+        "rows": [_row(material, e) for e in judged],
+        "baselines": baselines,
+        "skipped": skipped,
+        "scale": _scale([*shown.values(), *(test for _, _, test in baselines)], leading),
+        "split": None if first is None else first["split"],
+        "undefined": {} if first is None else first["undefined"],
+    }
+
+
+def _row(material: Material, entry: Entry) -> dict[str, Any]:
+    metrics = material.metrics[entry.name]
+    return {
+        "entry": entry,
+        "metrics": metrics,
+        "verdict": material.gate[entry.name],
+        "n_parameters": metrics.get("n_parameters"),
+    }
+
+
+def _rank(value: float | None, sign: int) -> float:
+    return float("inf") if value is None else sign * value
+
+
+def _best(values: Sequence[float | None], higher_is_better: bool) -> float | None:
+    known = [v for v in values if v is not None]
+    return (max if higher_is_better else min)(known) if known else None
+
+
+def _scale(tests: Sequence[Mapping[str, Any]], metric: str) -> tuple[float, float]:
+    """Span the axis of intervals: 0 to 1, or as far as a loss reaches."""
+    ends = [v for t in tests for v in t[metric].values() if v is not None]
+    return 0.0, max([1.0, *ends])

@@ -1,0 +1,53 @@
+"""What the report is made of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from ostinato.evaluation.roster import Entry
+from ostinato.paths import Paths
+from ostinato.task import COLUMNS
+
+
+@dataclass(frozen=True)
+class Material:
+    """What several sections show; what only one shows, it reads itself by `paths`.
+
+    Parameters
+    ----------
+    paths : Paths
+        A file read by it must be a dependency of `report` in dvc.yaml, and may be absent.
+    roster : mapping of str to Entry
+    metrics, gate, tuned : mapping of str to mapping
+        Per candidate, the content of models/metrics, models/gate.json, models/tuned.
+    leading : mapping of str to str
+        Per task, the metric that ranks.
+    curves : mapping of str to DataFrame
+        Per network, fold, epoch, train_loss, val_loss, val_score.
+    classes : mapping
+        data/interim/classes.json.
+    tracks, splits, quarantine : DataFrame
+    """
+
+    paths: Paths
+    roster: Mapping[str, Entry]
+    metrics: Mapping[str, Mapping[str, Any]]
+    gate: Mapping[str, Mapping[str, Any]]
+    tuned: Mapping[str, Mapping[str, Any]]
+    leading: Mapping[str, str]
+    curves: Mapping[str, pd.DataFrame]
+    classes: Mapping[str, Any]
+    tracks: pd.DataFrame
+    splits: pd.DataFrame
+    quarantine: pd.DataFrame
+
+    @property
+    def tasks(self) -> list[str]:
+        """The labelled tasks that some candidate has."""
+        return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in self.roster.values())]
+
+    def judged(self, task: str) -> list[Entry]:
+        """List the candidates of a task that have figures, as params.yaml orders them."""
+        return [e for e in self.roster.values() if e.task == task and "skipped" not in self.metrics[e.name]]

@@ -1,0 +1,84 @@
+"""The page: its sections, one after the other, in one file without a server, a script or a date."""
+
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+from ostinato import registry
+from ostinato.report import plots
+from ostinato.report.material import Material
+
+ORDER = ("leaderboard", "classes", "curves", "tuning", "data")
+
+
+def page(material: Material) -> str:
+    """Write the page.
+
+    Parameters
+    ----------
+    material : Material
+
+    Returns
+    -------
+    str
+        HTML that needs no other file.
+    """
+    environment = _environment()
+    sections = [s for name in ORDER if (s := _section(environment, material, name)) is not None]
+    return environment.get_template("base.html.j2").render(
+        sections=sections, facts=_facts(material), split=material.classes["name"], palette=list(enumerate(plots.SERIES))
+    )
+
+
+def shown(value: float | None, digits: int = 3) -> str:
+    """Write a figure; a dash where it is undefined.
+
+    Examples
+    --------
+    >>> shown(0.12345), shown(None)
+    ('0.123', '–')
+    """
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("ostinato", "report"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["figure"] = shown
+    environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"
+    return environment
+
+
+def _section(environment: Environment, material: Material, name: str) -> dict[str, Any] | None:
+    """Fill a section's template; None if it has nothing to say."""
+    plugin = registry.load("ostinato.report.sections", name)
+    found = plugin.section(material)
+    if found is None:
+        return None
+    style = f"sections/{name}.css.j2"
+    has_style = style in environment.list_templates(extensions=["j2"])
+    return {
+        "name": name,
+        "title": plugin.TITLE,
+        "style": Markup(environment.get_template(style).render()) if has_style else "",
+        "body": Markup(environment.get_template(f"sections/{name}.html.j2").render(**found)),
+    }
+
+
+def _facts(material: Material) -> list[tuple[str, str]]:
+    """Say in numbers what was judged."""
+    first = material.splits.drop_duplicates("track_id")
+    n_kept = int(material.tracks["track_id"].isin(first["track_id"]).sum())
+    counts = [
+        ("tracks in the split", f"{n_kept:,}"),
+        ("left out", f"{len(material.tracks) - n_kept:,}"),
+        ("hours", f"{material.tracks['duration'].dropna().sum() / 3600:,.1f}"),
+        ("groups", f"{first['group'].nunique():,}"),
+    ]
+    return counts + [(f"{task} candidates", f"{len(material.judged(task))}") for task in material.tasks]

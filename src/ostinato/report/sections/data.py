@@ -1,0 +1,47 @@
+"""The tracks: how many, of which classes, how long, and what was left out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from ostinato.report import plots
+from ostinato.report.material import Material
+
+TITLE = "Data"
+
+
+def section(material: Material) -> dict[str, Any] | None:
+    """Sum up tracks, splits and what was left out."""
+    durations = material.tracks["duration"].dropna().to_numpy(float)
+    in_fold = material.splits[material.splits["fold"] == material.splits["fold"].min()]
+    labelled = in_fold.merge(material.tracks[["track_id", "genre", "tags"]], on="track_id")
+    counts = {
+        "genre": pd.crosstab(labelled["genre"], labelled["split"]),
+        "tags": _crosstab(labelled.explode("tags")),
+    }
+    return {
+        "hash": material.classes["hash"][:12],
+        "n_tracks": len(material.tracks),
+        "n_folds": int(material.splits["fold"].nunique()),
+        "sizes": in_fold["split"].value_counts().to_dict(),
+        "classes": {t: _bars(table, material.classes.get(t, [])) for t, table in counts.items() if len(table)},
+        "quarantine": material.quarantine["reason"].value_counts().sort_index().to_dict(),
+        "durations": Markup(plots.themed(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
+    }
+
+
+def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
+    labelled = labelled.dropna(subset=["tags"])
+    return pd.crosstab(labelled["tags"], labelled["split"])
+
+
+def _bars(table: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """Give each class's tracks per split, and their share of the largest class."""
+    table = table.reindex(list(classes), fill_value=0).reindex(columns=["train", "validation", "test"], fill_value=0)
+    largest = max(int(table.sum(axis=1).max()), 1) if len(table) else 1
+    return [
+        {"name": name, "total": int(row.sum()), "parts": [(s, int(n), 100 * n / largest) for s, n in row.items()]}
+        for name, row in table.iterrows()
+    ]
