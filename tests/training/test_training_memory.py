@@ -1,5 +1,6 @@
 """What is freed is used again, not asked of the system once more."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -25,7 +26,9 @@ print(faults())
 
 def faults_of_a_second_batch(how: str) -> int:
     code = COUNTED.format(pages=PAGES)
-    return int(subprocess.run([sys.executable, "-c", code, how], check=True, capture_output=True, text=True).stdout)
+    environment = {**os.environ, "NUMPY_MADVISE_HUGEPAGE": "0"}
+    command = [sys.executable, "-c", code, how]
+    return int(subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
