@@ -45,6 +45,26 @@ def test_the_projects_own_file_is_sound():
             },
             "'a' names two candidates",
         ),
+        (
+            {"candidates": {"a": {"architecture": "tmie", "feature": "mel", "task": "genre"}}},
+            r"candidates\.a: there is no architecture 'tmie'; did you mean 'time'\? There are albums, ",
+        ),
+        (
+            {"candidates": {"a": {"architecture": "time", "feature": "mell", "task": "genre"}}},
+            r"candidates\.a: reads 'mell', .*did you mean 'mel'\?",
+        ),
+        (
+            {"estimators": {"a": {"estimator": "mfcc_svn", "feature": "mel", "task": "genre"}}},
+            r"estimators\.a: there is no estimator 'mfcc_svn'; did you mean 'mfcc_svm'\?",
+        ),
+        (
+            {"stacked": {"a": {"architecture": "timefrek", "task": "genre"}}},
+            r"stacked\.a: there is no architecture 'timefrek'; did you mean 'timefreq'\?",
+        ),
+        (
+            {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
+            r"features\.kinds\.fast: there is no feature 'mfc'; did you mean 'mfcc'\?",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path, sections, message):

@@ -151,8 +151,10 @@ def candidates(json: Json = False) -> None:
         typer.echo(dumps(rows, indent=2))
         return
     answer = {None: "not judged yet", True: "accepted", False: "not accepted"}
+    columns = ("name", "architecture", "feature", "task")
+    widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        typer.echo("{name:20} {architecture:14} {feature:12} {task:8} ".format(**row) + answer[row["accepted"]])
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer[row["accepted"]]]))
 
 
 @app.command(rich_help_panel=USE)

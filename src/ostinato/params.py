@@ -9,9 +9,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ostinato.errors import ParamsError
+from ostinato.registry import instead, names
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 JOIN = "+"
+PLUGINS = (
+    ("candidates", "architecture", "architectures"),
+    ("stacked", "architecture", "architectures"),
+    ("estimators", "estimator", "estimators"),
+)
+"""Which key of which section names a file of which package."""
 
 
 class Section(BaseModel):
@@ -389,6 +396,7 @@ def load(path: Path) -> Params:
     except ValidationError as error:
         raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
+    _check_plugins(params, path)
     return params
 
 
@@ -426,16 +434,16 @@ def readable(error: ValidationError) -> str:
 def _check_names(params: Params, path: Path) -> None:
     """Refuse a name used twice, and a feature or member that is not there."""
     groups = (params.candidates, params.estimators, params.stacked)
-    names = [name for group in groups for name in group]
-    for name in names:
-        if names.count(name) > 1:
+    used = [name for group in groups for name in group]
+    for name in used:
+        if used.count(name) > 1:
             raise ParamsError(f"{path}: {name!r} names two candidates; rename one")
     for group, entries in (("candidates", params.candidates), ("estimators", params.estimators)):
         for name, entry in entries.items():
             if entry.feature not in params.features.kinds:
                 raise ParamsError(
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
-                    f"add `{entry.feature}: {{}}` there"
+                    f"add `{entry.feature}: {{}}` there, or {instead(entry.feature, params.features.kinds)}"
                 )
     for name, departures in params.features.kinds.items():
         _check_joint(name, departures, params.features.kinds, path)
@@ -446,9 +454,28 @@ def _check_names(params: Params, path: Path) -> None:
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
         if member.of not in params.stacked:
-            raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
+            raise ParamsError(
+                f"{path}: members.{edge}: there is no stack {member.of!r}; {instead(member.of, params.stacked)}"
+            )
         if member.member not in params.candidates:
-            raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
+            raise ParamsError(
+                f"{path}: members.{edge}: there is no candidate {member.member!r}; "
+                f"{instead(member.member, params.candidates)}"
+            )
+
+
+def _check_plugins(params: Params, path: Path) -> None:
+    """Refuse an architecture, an estimator or a kind of feature that has no file, before any stage runs."""
+    for group, key, package in PLUGINS:
+        known = names(f"ostinato.{package}")
+        for name, entry in getattr(params, group).items():
+            if (given := getattr(entry, key)) not in known:
+                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {given!r}; {instead(given, known)}")
+    known = names("ostinato.features")
+    for name, departures in params.features.kinds.items():
+        kind = (departures or {}).get("kind", name)
+        if len(parts(name)) == 1 and kind not in known:
+            raise ParamsError(f"{path}: features.kinds.{name}: there is no feature {kind!r}; {instead(kind, known)}")
 
 
 def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:

@@ -206,3 +206,22 @@ def test_calibration_is_drawn_for_each_judged_candidate(full):
     temperature = json.loads(full.paths.metrics("good").read_text())["calibration"]["temperature"]
     assert html.count("Logits divided by") == 4
     assert f"Logits divided by {temperature:.2f}" in html
+
+
+def test_a_study_shows_every_trial_with_few_digits(full):
+    params = [{}, {"lr": 0.00123456789}, {"lr": 0.5}]
+    values, states = [0.9, 0.44444444, None], ["complete", "complete", "pruned"]
+    trials = [
+        {"number": i, "params": p, "value": v, "state": s}
+        for i, (p, v, s) in enumerate(zip(params, values, states, strict=True))
+    ]
+    told = {"network": {}, "train": params[1], "value": values[1], "n_trials": 3, "trials": trials}
+    full.paths.tuned("good").parent.mkdir(parents=True, exist_ok=True)
+    full.paths.tuned("good").write_text(json.dumps(told))
+    html = full.report()
+    shown = html[html.index('<h2 id="tuning">') :]
+    shown = shown[: shown.index("</section>")]
+    rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main>{shown}</main>").rows]
+    assert shown.count("<circle") == 2
+    assert rows[1] == "good 3 0.444 lr 0.001235"
+    assert rows[3:] == ["0 the defaults 0.900 complete", "1 lr 0.001235 0.444 complete", "2 lr 0.5 – pruned"]
