@@ -24,7 +24,7 @@ from ostinato.params import Section
 from ostinato.paths import Paths
 from ostinato.task import Task
 
-WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate")
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
 TARGET = "gate"
 COPIED = ("dvc.yaml", ".dvcignore")
@@ -160,7 +160,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for section, values in over.items():
         mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
         merged[section] = {**base[section], **values} if mixes else values
-    return merged | {section: over.get(section, {}) for section in WHOLE[1:-1]}
+    return merged | {section: over.get(section, {}) for section in WHOLE[1:5]}
 
 
 def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
@@ -192,7 +192,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         if not link.is_symlink():
             (paths.root / folder).mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
-    params.write(inside.params, overlay(params.read(paths.params), recipe.params))
+    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": printed(recipe)}))
     params.load(inside.params)
     if not (inside.root / ".dvc").is_dir():
         _dvc(inside.root, "init", "--no-scm", "--quiet")
@@ -226,6 +226,15 @@ def reproduce(paths: Paths, name: str) -> str:
     if done.returncode:
         raise OstinatoError(f"{name}: a stage failed, see above; mend it and run `ostinato reproduce {name}` again")
     return report(inside, recipe)
+
+
+def printed(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Give the paper's figures by candidate and metric; one that two rows have stands as the first has it."""
+    found: dict[str, dict[str, float]] = {}
+    for figure in recipe.figures:
+        if figure.candidate is not None:
+            found.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
+    return found
 
 
 def report(inside: Paths, recipe: Recipe) -> str:

@@ -9,7 +9,7 @@ from ostinato import registry
 from ostinato.report import plots
 from ostinato.report.material import Material
 
-ORDER = ("leaderboard", "classes", "curves", "tuning", "data")
+ORDER = ("leaderboard", "classes", "slices", "curves", "tuning", "cost", "data")
 
 
 def page(material: Material) -> str:

@@ -56,7 +56,7 @@ def doubt(answer: Answer) -> float:
 
 def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
     """Ask one model about a decoded file; see `answers`."""
-    heard = model.hear(context)
+    heard = model.hear(context, over_time=over_time)
     said: Answer = {
         "path": str(path),
         "task": model.task,

@@ -1,6 +1,11 @@
-"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it."""
+"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it.
+
+What is in service is state and no dependency: where a model is released, the page
+compares with it by name and version, as it stood when the page was written.
+"""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,12 +14,13 @@ from ostinato.evaluation.gate import leading
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
+from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
 
-SECTIONS = ("gate", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -37,7 +43,7 @@ def _material(paths: Paths, params: Any) -> Material:
     entries = roster(params)
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
     tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
-    return Material(
+    material = Material(
         paths=paths,
         roster=entries,
         metrics={n: read_json(paths.metrics(n)) for n in entries},
@@ -45,8 +51,11 @@ def _material(paths: Paths, params: Any) -> Material:
         tuned={n: read_json(p) for n, p in tuned.items()},
         leading={task: leading(bounds, task) for task, bounds in params.gate.items()},
         curves={n: pd.read_csv(p) for n, p in curves.items()},
+        contrasts={},
+        paper=params.paper,
         classes=read_json(paths.classes),
         tracks=pd.read_parquet(paths.tracks),
         splits=pd.read_parquet(paths.splits),
         quarantine=pd.read_parquet(paths.quarantine),
     )
+    return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))
