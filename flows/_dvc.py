@@ -11,8 +11,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,12 +26,14 @@ from prefect.futures import PrefectFuture, wait
 from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 from prefect.states import Completed, Failed, State
 
-from ostinato import graph
+from ostinato import graph, warm
 from ostinato.errors import OstinatoError
 from ostinato.params import Params
 
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
+FEW = 4
+"""Up to as many stages are not worth a warm process; nor is it safe to fork beside a GPU."""
 
 
 @dataclass(frozen=True)
@@ -162,10 +164,12 @@ def stream(command: list[str], project: Path, extra: dict[str, str] | None = Non
 
 
 @task(task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
-def run_stage(stage: str, project: Path, slots: Slots, gpu: bool = False) -> State:
+def run_stage(
+    stage: str, project: Path, slots: Slots, gpu: bool = False, extra: Mapping[str, str] | None = None
+) -> State:
     """Bring one stage up to date; what it reads is up to date already."""
     with slots.take(gpu) as variables:
-        status, tail = stream(graph.dvc("repro", "--single-item", stage), project, variables)
+        status, tail = stream(graph.dvc("repro", "--single-item", stage), project, {**(extra or {}), **variables})
     if status:
         raise OstinatoError(f"{stage}: " + ("; ".join(tail[-2:]) or f"exit status {status}"))
     skipped = any("didn't change, skipping" in line for line in tail)
@@ -195,7 +199,12 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     behind = graph.stale(run.graph, changed)
     looking = [stage for stage in run.graph if changed.get(stage) == graph.ALWAYS and stage not in behind]
     looked = run.submit(looking)
-    work = run.submit(graph.stale(run.graph, graph.changes(project)) if looked else behind)
+    stale = graph.stale(run.graph, graph.changes(project)) if looked else behind
+    spared: AbstractContextManager[dict[str, str]] = (
+        warm.process() if len(stale) > FEW and not visible_gpus() else nullcontext({})
+    )
+    with spared as variables:
+        work = run.submit(stale, variables)
     states = {stage: future.state for stage, future in run.futures.items()}
     return Outcome(
         ran=tuple(stage for stage in work if states[stage].is_completed() and states[stage].name != UNCHANGED),
@@ -215,8 +224,8 @@ class _Run:
         self._slots = Slots.of(params)
         self._meta = _meta(project)
 
-    def submit(self, stages: Iterable[str]) -> list[str]:
-        """Run stages, each after those it follows from, and wait for all of them."""
+    def submit(self, stages: Iterable[str], extra: Mapping[str, str] | None = None) -> list[str]:
+        """Run stages, each after those it follows from, with variables of their environment; wait for all of them."""
         stages = list(stages)
         for stage in stages:
             meta = self._meta.get(stage.split("@")[0], {})
@@ -226,7 +235,7 @@ class _Run:
             )
             before = [self.futures[name] for name in graph.ancestors(self.graph, stage) if name in self.futures]
             self.futures[stage] = attempt.submit(
-                stage, self.project, self._slots, bool(meta.get("gpu")), wait_for=before, return_state=False
+                stage, self.project, self._slots, bool(meta.get("gpu")), extra, wait_for=before, return_state=False
             )
         wait([self.futures[stage] for stage in stages])
         return stages

@@ -1,6 +1,8 @@
 """Decoding: what is read is right, what is broken is said, and nothing else stops."""
 
+import ctypes
 import itertools
+import sys
 
 import av
 import numpy as np
@@ -41,6 +43,29 @@ def test_a_tone_is_read_back(tmp_path, suffix, tolerance):
     measured = measuring.measure(path)
     assert (measured.error, measured.n_samples, measured.channels) == (None, RATE, 1)
     assert measured.rms_db == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
+
+
+def test_an_mp3_has_no_glitch_where_blocks_meet(tmp_path, rng, monkeypatch):
+    """A decoder that seeks to each block loses what its first frame borrows from the one before."""
+    beats = rng.standard_normal((20, RATE // 2)) * np.exp(-40 * np.arange(RATE // 2) / RATE)
+    soundfile.write(tmp_path / "beats.mp3", 0.1 * beats.ravel() + 0.05 * tone(10.0), RATE)
+    monkeypatch.setattr(audio, "BLOCK", 20_000)
+    straight, _ = audio.load(tmp_path / "beats.mp3")
+    monkeypatch.setattr(audio, "LIBSNDFILE", frozenset())
+    np.testing.assert_allclose(straight, audio.load(tmp_path / "beats.mp3")[0], atol=1e-5)
+
+
+def test_only_what_decoders_print_is_kept_back(capfd):
+    library = ctypes.CDLL(None)
+    with audio.HUSH:
+        with audio.HUSH:
+            print("an error", file=sys.stderr)
+        library.perror(b"chatter")
+    library.perror(b"afterwards")
+    heard = capfd.readouterr().err
+    assert "an error" in heard
+    assert "chatter" not in heard
+    assert "afterwards" in heard
 
 
 @pytest.mark.parametrize(("name", "codec"), [("tone.m4a", "aac"), ("tone.wma", "wmav2"), ("wrongly_named.mp3", "aac")])

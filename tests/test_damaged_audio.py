@@ -45,7 +45,7 @@ def heard(path) -> bool:
 
 
 @pytest.mark.parametrize("n", [15, pytest.param(100, marks=pytest.mark.slow)])
-def test_a_damaged_file_is_heard_or_refused(n, tmp_path):
+def test_a_damaged_file_is_heard_or_refused(n, tmp_path, capfd):
     """Ten seconds a file is no measure of speed: what takes longer hangs."""
     rng, n_heard = np.random.default_rng(n), 0
     for kind in FORMATS:
@@ -56,5 +56,6 @@ def test_a_damaged_file_is_heard_or_refused(n, tmp_path):
             begin = time.monotonic()
             n_heard += heard(path)
             assert time.monotonic() - begin < SECONDS, path
+    assert capfd.readouterr().err == "", "decoders say nothing of their own"
     assert 0.2 < n_heard / (n * len(FORMATS)) < 0.9, "the damage is neither too little nor too much"
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss < 2 * 2**20, "in KiB"

@@ -8,13 +8,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import tiny_project
 from ostinato import features, graph, params, recipes, registry
 from ostinato.chunks import alike
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.figures import family
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
+from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
+from ostinato.recipes import leaky, table
+from ostinato.recipes.run import reproduce
 from ostinato.task import COLUMNS
 from ostinato.training.network import build
 from ostinato.training.settings import resolve
@@ -42,7 +45,10 @@ def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid)
         assert pair.metric in family(COLUMNS[entries[pair.candidate].task])
         assert pair.over in entries
         printed = {f.candidate: f.value for f in recipe.figures if f.metric == pair.metric}
-        assert pair.value == pytest.approx(abs(printed[pair.candidate] - printed[pair.over]) * np.sign(pair.value))
+        if pair.value is None:
+            assert None in (printed[pair.candidate], printed[pair.over])
+        else:
+            assert pair.value == pytest.approx(abs(printed[pair.candidate] - printed[pair.over]) * np.sign(pair.value))
     judged = {figure.candidate for figure in recipe.figures}
     assert judged >= set(made.candidates) | set(made.stacked)
 
@@ -109,6 +115,11 @@ RECIPE = {
 }
 
 
+def load_toy(**more):
+    """Give the toy recipe with more in it."""
+    return recipes.Recipe.model_validate({**RECIPE, **more})
+
+
 @pytest.fixture
 def project(tmp_path):
     """Give a DVC project with one stage and one recipe."""
@@ -140,7 +151,7 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     (audio / "a.wav").touch()
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(audio))
     before = outside(project.root)
-    text = recipes.reproduce(project, "toy")
+    text = reproduce(project, "toy")
     assert outside(project.root) == before
     assert "| A | accuracy | 0.75 ± 0.1 | 0.5000 [0.4000, 0.6000] | 0.5100 ± 0.0200 |  |" in text
     assert "| B [7] | accuracy | 0.8 |  |  | quoted from another paper |" in text
@@ -149,20 +160,37 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     made = params.load(inside / "params.yaml")
     assert (made.train.lr, made.train.patience) == (0.25, params.load(project.params).train.patience)
     assert (list(made.candidates), made.stacked, made.members) == (["a"], {}, {})
+    assert made.paper == {"a": {"accuracy": 0.75}}
     assert (inside / "dvc.lock").exists()
     cached = project.root / ".dvc" / "cache" / "files"
     assert any(cached.rglob("*"))
     assert not (inside / ".dvc" / "cache").exists()
 
 
+def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
+    small = {"size": "Tinier.", "params": {"train": {"lr": 0.5}}}
+    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "small": small})
+    text = reproduce(project, "toy", small=True)
+    assert "Tiny. Tinier." in text
+    assert "[1/1] Running stage 'gate'" in capfd.readouterr().err
+    assert params.load(project.root / "runs" / "toy_small" / "params.yaml").train.lr == 0.5
+    assert not (project.root / "runs" / "toy").exists()
+    reproduce(project, "toy", small=True)
+    assert "[1/1] Stage 'gate' didn't change, skipping" in capfd.readouterr().err
+    params.write(project.root / "recipes" / "toy.yaml", RECIPE)
+    with pytest.raises(ParamsError, match=r"toy: has no small size; leave --small out"):
+        reproduce(project, "toy", small=True)
+
+
 def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, monkeypatch):
     monkeypatch.delenv("OSTINATO_DATASET_PATH", raising=False)
     with pytest.raises(OstinatoError, match=r"data/raw/folder: not there or empty\. Fetch toys and put them"):
-        recipes.reproduce(project, "toy")
+        reproduce(project, "toy")
 
 
 def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
-    with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are ballroom_002, .*gtzan_001"):
+    with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are .*ballroom_002, .*gtzan_001"):
         recipes.load(ROOT / "recipes", "gtzan")
     params.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
     with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
@@ -182,10 +210,51 @@ def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     for name, n_right in (("a", 9), ("b", 3)):
         logits = [[1.0, 0.0] if i < n_right else [0.0, 1.0] for i in range(12)]
         inside.predictions(name).mkdir(parents=True)
-        table = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
-        table.to_parquet(inside.predictions(name) / "predictions.parquet")
-    said = recipes._gain(inside, recipes.Pair(candidate="a", over="b", metric="accuracy"))
-    value, low, high = (float(number) for number in said.replace("[", "").replace("]", "").replace(",", "").split())
-    assert value == 0.5
-    assert 0.1 < low < 0.5 < high < 0.9
-    assert recipes._gain(inside, recipes.Pair(candidate="b", over="a", metric="accuracy")).startswith("-0.5000 [")
+        predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
+        predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
+    pairs = [recipes.Pair(candidate=a, over=b, metric="accuracy") for a, b in ("ab", "ba", "aa")]
+    found = table._gain(inside, pairs[0])
+    assert found.value == 0.5
+    assert 0.1 < found.low < 0.5 < found.high < 0.9
+    lines = table._pairs(inside, load_toy(pairs=pairs, hypothesis="A beats B."))
+    assert "| a over b | accuracy |  | +0.5000 [" in lines[2]
+    assert [line.split("|")[-2].strip() for line in lines[2:5]] == ["better", "worse", "undecided"]
+    assert "Hypothesis: A beats B. Of 3 comparisons: 1 better, 1 worse, 1 undecided." in lines
+
+
+def test_pieces_of_a_track_stand_on_both_sides_of_a_leaky_split():
+    protocol = recipes.Leaky(test=0.3, validation=0.2, figures=[recipes.Figure(row="A", metric="accuracy")])
+    split = leaky.parted(400, protocol, seed=7)
+    assert {name: len(rows) for name, rows in split.items()} == {"train": 224, "validation": 56, "test": 120}
+    assert sorted(np.concatenate(list(split.values()))) == list(range(400))
+    tested, learnt = ({int(piece) // 10 for piece in split[name]} for name in ("test", "train"))
+    assert len(tested & learnt) == len(tested) > 30
+
+
+def test_a_leaky_figure_rewards_knowing_the_track(tmp_path, capsys):
+    """Each track has a sound of its own and a genre by lot: whole tracks tell nothing, pieces all."""
+    inside = tiny_project.make(tmp_path, n_tracks=30)
+    rng = np.random.default_rng(1)
+    sounds = {f"track{i:03d}": rng.normal(size=(1, 8)) + np.zeros((160, 1)) for i in range(30)}
+    tiny_project.change(inside.feature("mel"), {k: v.astype(np.float16) for k, v in sounds.items()})
+    tracks = pd.read_parquet(inside.tracks)
+    tracks["genre"] = rng.permutation(tracks["genre"].to_numpy())
+    tracks.to_parquet(inside.tracks)
+    candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [64]}}
+    made = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "stacked": {}, "members": {}}
+    made["train"] = {"max_epochs": 60, "patience": 60, "batch_size": 8, "lr": 0.005, "chunk_frames": 16}
+    params.write(inside.params, made)
+    protocol = recipes.Leaky(figures=[recipes.Figure(row="A", candidate="a", metric="accuracy", value=0.6)])
+    leaky.run(inside, protocol)
+    found = read_json(inside.root / "leaky.json")["a"]["test"]["accuracy"]
+    assert found["value"] > 0.9
+    assert found["low"] <= found["value"] <= found["high"]
+    said = capsys.readouterr().err
+    assert "a pieces at random (leaky)" in said
+    leaky.run(inside, protocol)
+    assert capsys.readouterr().err == ""
+    inside.metrics("a").parent.mkdir(parents=True)
+    write_json(inside.metrics("a"), {"test": {"accuracy": {"value": 0.25, "low": 0.125, "high": 0.5}}})
+    lines = table._leaky(inside, protocol)
+    assert lines[0].startswith("LEAKY, as published")
+    assert lines[-1] == f"| A | accuracy | 0.6 | {table._interval(found)} | 0.2500 [0.1250, 0.5000] |"

@@ -1,15 +1,21 @@
 """Entry point of ``ostinato`` and ``python -m ostinato``."""
 
+import os
 import sys
 
 
 def main() -> None:
     """Run a command; a mendable error is one line on stderr and exit status 2."""
+    if address := os.environ.get("OSTINATO_WARM"):
+        from ostinato import warm
+
+        if (status := warm.ask(address, sys.argv[1:])) is not None:
+            sys.exit(status)
     from ostinato.cli import app
     from ostinato.errors import OstinatoError
 
     try:
-        app()
+        app(prog_name="ostinato")
     except OstinatoError as error:
         sys.exit(_refuse(error))
 

@@ -6,7 +6,10 @@ itself is trusted: it is decoded to its last sample, what came is compared with
 what the header promised, and caps on bytes and seconds stop a decoding bomb.
 """
 
+import ctypes
+import os
 import re
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -41,6 +44,59 @@ PLAIN = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64"})
 WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 
 Blocks = Iterator[np.ndarray]
+
+
+class _Straight(soundfile.SoundFile):
+    """A file read from its beginning to its end.
+
+    Where a file may be sought in, soundfile seeks after each block, which
+    glitches MP3: the decoder loses what its next frame borrows from the last.
+    """
+
+    def seekable(self) -> bool:
+        """Say that it may not."""
+        return False
+
+
+class _Hush:
+    """Keep what decoders written in C print from standard error while any thread decodes.
+
+    libsndfile leaves libmpg123 no way to be quiet. The C library's ``stderr`` is a
+    variable where that is glibc, and points elsewhere meanwhile; elsewhere decoders
+    are heard. What Python prints, and what writes to descriptor 2, comes out.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._loud: int | None = None
+        self._nowhere: int | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._inside += 1
+            if self._inside == 1 and _glibc():
+                library = ctypes.CDLL(None)
+                library.fopen.restype = ctypes.c_void_p
+                self._nowhere = self._nowhere or library.fopen(os.devnull.encode(), b"w")
+                stderr = ctypes.c_void_p.in_dll(library, "stderr")
+                self._loud, stderr.value = stderr.value, self._nowhere
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0 and self._loud is not None:
+                ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr").value = self._loud
+                self._loud = None
+
+
+HUSH = _Hush()
+
+
+def _glibc() -> bool:
+    with suppress(ValueError, OSError):
+        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
+    return False
 
 
 @dataclass(frozen=True)
@@ -221,8 +277,8 @@ def opened_file(path: Path) -> Iterator[Stream]:
 
 def _decoder(path: Path, opened: ExitStack) -> Stream:
     if path.suffix.lower() in LIBSNDFILE:
-        with suppress(soundfile.LibsndfileError):
-            return _libsndfile(path, opened.enter_context(soundfile.SoundFile(path)))
+        with suppress(soundfile.LibsndfileError), HUSH:
+            return _libsndfile(path, opened.enter_context(_Straight(path)))
     return _ffmpeg(path, opened)
 
 
@@ -235,13 +291,18 @@ def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
 
     def blocks() -> Blocks:
         try:
-            while len(block := file.read(BLOCK, dtype="float32", always_2d=True)):
+            while len(block := _read(file)):
                 yield block
         except soundfile.LibsndfileError as error:
             raise DataError(f"{path}: cannot be decoded to its end ({_reason(error.error_string)})") from error
 
     width = WIDTHS.get(file.subtype) if file.format in PLAIN else None
     return Stream(file.samplerate, file.channels, declared, blocks(), width)
+
+
+def _read(file: soundfile.SoundFile) -> np.ndarray:
+    with HUSH:
+        return np.asarray(file.read(BLOCK, dtype="float32", always_2d=True))
 
 
 def _ffmpeg(path: Path, opened: ExitStack) -> Stream:

@@ -205,7 +205,9 @@ def import_weights(
 
 @app.command(rich_help_panel=USE)
 def predict(
-    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
+    ],
     json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
     over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
@@ -213,16 +215,21 @@ def predict(
     workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
     out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
     review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="what of the catalog is near, too")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="how many of those")] = 5,
     models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
 ) -> None:
-    """Ask the released model about audio files; exit status 1 if any could not be read."""
+    """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
+    from ostinato.recommendation.command import beside
     from ostinato.runtime import formats, predict
 
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
     if out is not None and not (json or csv):
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    if recommend and csv:
+        raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
@@ -233,6 +240,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
+        near=beside(Paths(Path.cwd()).catalog, k) if recommend else None,
     )
     raise typer.Exit(status)
 
@@ -283,7 +291,9 @@ def serve(
 
 @app.command(rich_help_panel=USE)
 def recommend(
-    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    seeds: Annotated[
+        list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
+    ],
     k: Annotated[int, typer.Option("-k", help="how many")] = 10,
     json: Json = False,
     m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
@@ -335,6 +345,7 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
     list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
+    small: Annotated[bool, typer.Option("--small", help="at a size that two cores bear")] = False,
 ) -> None:
     """Run a paper's table in runs/RECIPE and print its figures beside ours."""
     from ostinato import recipes
@@ -343,9 +354,12 @@ def reproduce(
     paths = Paths(Path.cwd())
     if list_ or recipe is None:
         for name in recipes.names(paths.recipes):
-            typer.echo(f"{name:24} {recipes.load(paths.recipes, name).title}")
+            found = recipes.load(paths.recipes, name)
+            typer.echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
         return
-    typer.echo(recipes.reproduce(paths, recipe))
+    from ostinato.recipes.run import reproduce
+
+    typer.echo(reproduce(paths, recipe, small=small))
 
 
 @app.command(rich_help_panel=USE)

@@ -162,7 +162,10 @@ class Stacking(Section):
     """What the head of a stack learns from."""
 
     folds: int = Field(3, ge=2)
-    in_sample: bool = False
+    in_sample: bool | list[str] = Field(
+        default=False,
+        description="whether members speak of tracks they learned from; or the architectures of stacks that read so",
+    )
 
 
 class Phase(Section):

@@ -155,6 +155,11 @@ class Paths:
         return self.root / "models" / "ranking.json"
 
     @property
+    def rankings(self) -> Path:
+        """Those figures for every question, on artists known and cold, as a table."""
+        return self.root / "models" / "ranking.parquet"
+
+    @property
     def catalog(self) -> Path:
         """What may be recommended, with the network that places new tracks in it."""
         return self.root / "models" / "catalog"

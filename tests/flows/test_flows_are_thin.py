@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
 STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 # settings, file names, the graph, and the means to read and refuse
-MAY_IMPORT = {"params", "paths", "graph", "files", "errors", "release"}
+MAY_IMPORT = {"warm", "params", "paths", "graph", "files", "errors", "release"}
 
 
 def imported(source: str) -> set[str]:

@@ -29,6 +29,7 @@ class Project:
         self.paths = Paths(root)
         self.params = section(
             seed=3,
+            dataset=section(name="folder", path=None),
             evaluate=section(bootstrap=200, level=0.95, threshold=0.5),
             gate={
                 "genre": {"f1_micro": section(**BOUND | {"min": 0.4})},

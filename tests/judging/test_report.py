@@ -28,7 +28,11 @@ class Page(HTMLParser):
         self.tags.add(tag)
         if tag != "meta":
             self.open.append(tag)
-        self.fetched += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+        self.fetched += [
+            v
+            for k, v in attributes
+            if k in ("src", "href", "xlink:href") and not v.startswith(("#", "data:image/png;"))
+        ]
         if tag == "tr":
             self.rows.append("")
 

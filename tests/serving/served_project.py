@@ -1,10 +1,15 @@
 """A tiny released model and catalog over a folder of rendered tones."""
 
 import shutil
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile
+import uvicorn
 from fastapi import FastAPI
 
 from judging.judging_project import description, write_network
@@ -36,6 +41,19 @@ def play(path: Path, seconds: float = 3.0, frequency: float = 440.0, rate: int =
     tone = 0.4 * np.sin(2 * np.pi * frequency * time) * (1 + 0.5 * np.sin(9 * time)) + 0.1 * np.sin(3000 * time)
     soundfile.write(path, tone, rate)
     return path
+
+
+@contextmanager
+def listening(app: FastAPI) -> Iterator[str]:
+    """Serve on a free port of this machine; gives the address."""
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.02)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join()
 
 
 class Served:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -36,6 +37,10 @@ class Material:
     classes : mapping
         data/interim/classes.json.
     tracks, splits, quarantine : DataFrame
+    root : Path
+        The folder of the dataset's audio.
+    suspects : DataFrame, optional
+        Tracks by how likely their genre is wrong; None if no candidate can tell.
     """
 
     paths: Paths
@@ -51,6 +56,8 @@ class Material:
     tracks: pd.DataFrame
     splits: pd.DataFrame
     quarantine: pd.DataFrame
+    root: Path
+    suspects: pd.DataFrame | None
 
     @property
     def tasks(self) -> list[str]:

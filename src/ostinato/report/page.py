@@ -9,7 +9,21 @@ from ostinato import registry
 from ostinato.report import plots
 from ostinato.report.material import Material
 
-ORDER = ("leaderboard", "classes", "slices", "curves", "tuning", "cost", "data")
+ORDER = (
+    "leaderboard",
+    "classes",
+    "slices",
+    "curves",
+    "tuning",
+    "cost",
+    "neighbours",
+    "data",
+    "people",
+    "attributes",
+    "features",
+    "faults",
+    "labels",
+)
 
 
 def page(material: Material) -> str:

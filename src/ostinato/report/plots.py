@@ -121,7 +121,7 @@ def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, lege
             lines = panels[0].get_lines()[-len(shown) :]
             figure.legend(handles=lines, loc="outside right upper", frameon=False)
 
-    return _svg(draw, 9.0, 3.2)
+    return svg(draw, 9.0, 3.2)
 
 
 def histogram(values: np.ndarray, label: str) -> str:
@@ -147,7 +147,7 @@ def histogram(values: np.ndarray, label: str) -> str:
         axes.set_xlabel(label)
         axes.set_ylabel("tracks")
 
-    return _svg(draw, 5.0, 2.4)
+    return svg(draw, 5.0, 2.4)
 
 
 def themed(svg: str) -> str:
@@ -164,8 +164,20 @@ def themed(svg: str) -> str:
     return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
-    """Draw on a figure of so many inches, without touching the process's settings."""
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Draw on a figure of so many inches, without touching the process's settings.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the figure.
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    str
+    """
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")

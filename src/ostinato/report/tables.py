@@ -22,8 +22,9 @@ def tables(material: Material) -> dict[str, pd.DataFrame]:
     -------
     dict of str to DataFrame
         By file name below plots/: every figure, those that rank, what differs from
-        the leader and from what is released, mean curves,
-        and for each genre candidate one row a test track, with actual and predicted class.
+        the leader and from what is released, mean curves, for each genre candidate
+        one row a test track, with actual and predicted class, and tracks by how
+        likely their genre is wrong.
     """
     figures = _figures(material)
     rank = [
@@ -37,6 +38,8 @@ def tables(material: Material) -> dict[str, pd.DataFrame]:
         metrics = material.metrics[name]
         if "skipped" not in metrics and COLUMNS[entry.task] == "single":
             found[f"confusion/{name}.csv"] = _pairs(metrics["confusion"], list(metrics["per_class"]))
+    if material.suspects is not None:
+        found["suspects.csv"] = material.suspects
     return found
 
 

@@ -89,6 +89,20 @@ class Input:
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
+    def told(self, row: Mapping[str, float]) -> np.ndarray:
+        """Compute the feature of a row of a table.
+
+        Raises
+        ------
+        OstinatoError
+            If the row lacks something, or the feature is of something else.
+        """
+        module = registry.load("ostinato.features", self.feature)
+        if not set(getattr(module, "COLUMNS", ())) & set(row):
+            raise OstinatoError(f"the released model reads {self.feature}, which the table does not hold")
+        rows: np.ndarray = module.compute(row, **self.parameters)
+        return rows.astype(np.float32)
+
     def n_chunks(self, rows: np.ndarray) -> int:
         """Count the chunks that cover a track."""
         return len(starts(len(rows), self.chunk_frames or len(rows)))
@@ -108,9 +122,9 @@ class Input:
             (n_chunks, channels, bins, chunk_frames), or (1, d) for a summary.
         """
         if self.summary:
-            from ostinato.estimators import summary
+            from ostinato.estimators import vector
 
-            return np.asarray(summary(rows), np.float32)[np.newaxis]
+            return vector(rows, self.source)[np.newaxis]
         if self.normalise == "track":
             rows = normalise(rows.T, "track").T
         length = self.chunk_frames or len(rows)
@@ -267,6 +281,19 @@ class Released:
         if self.kind == "single":
             return bool(track_scores.max() < self.unsure_below)
         return not (track_scores >= self.thresholds).any()
+
+    def told(self, row: Mapping[str, float]) -> Heard:
+        """Score a row of a table and say where it lies among others.
+
+        Parameters
+        ----------
+        row : mapping of str to float
+
+        Returns
+        -------
+        Heard
+        """
+        return self._heard({name: i.told(row) for name, i in self.inputs.items()})
 
     def _heard(self, rows: Mapping[str, np.ndarray]) -> Heard:
         """Run all chunks of a track, so many at once; a network of tracks takes them whole."""

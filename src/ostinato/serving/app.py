@@ -22,6 +22,7 @@ from ostinato.serving import catalogue
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.schemas import (
     Health,
+    Map,
     Model,
     Models,
     Prediction,
@@ -33,7 +34,7 @@ from ostinato.serving.schemas import (
 )
 from ostinato.serving.shelf import Model as Opened
 from ostinato.serving.shelf import Shelf
-from ostinato.serving.upload import received
+from ostinato.serving.upload import received, sweep
 from ostinato.serving.work import Busy, Work
 
 PAGE = Path(__file__).with_name("page")
@@ -41,11 +42,12 @@ AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "strin
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
-        400: "no body",
+        400: "no body, or one that cannot be read",
         401: "no API key, or a wrong one",
         404: "no such thing",
         408: "the body came too slowly",
         413: "the file is too large",
+        415: "a form instead of a file",
         422: "the file or the request cannot be used",
         503: "too many requests at once, or nothing is released",
     }.items()
@@ -108,6 +110,7 @@ def application(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        sweep()
         shelf.models(), shelf.catalog(), shelf.placing()
         yield
         work.close()
@@ -179,7 +182,9 @@ class _Desk:
         if placing is None:
             return said
         vector = placing.released.embedding(placing.released.rows(context))
-        return said | {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
+        said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
+        catalog = self.shelf.catalog()
+        return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said
 
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
@@ -213,7 +218,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
 
     @app.post(
         "/v1/predict",
-        **with_problems(400, 404, 408, 413, 422, 503),
+        **with_problems(400, 404, 408, 413, 415, 422, 503),
         response_model_exclude_none=True,
         openapi_extra={"requestBody": AUDIO_BODY},
     )
@@ -227,7 +232,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         """Say what the released models hear in an audio file, which is the body as it is."""
         return await desk.predict(request, name, task, over_time, embedding)
 
-    @app.post("/v1/recommend", **with_problems(422, 503))
+    @app.post("/v1/recommend", **with_problems(400, 422, 503))
     async def recommend(wanted: Wanted) -> Recommendations:
         """Recommend tracks of the catalog."""
         catalog = await desk.catalog()
@@ -240,7 +245,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         there = await desk.work.run(desk.shelf.models)
         return Models(models=[_described(m) for m in there.values()], errors=desk.shelf.errors())
 
-    @app.get("/v1/tracks", **with_problems(503), response_model_exclude_none=True)
+    @app.get("/v1/tracks", **with_problems(422, 503), response_model_exclude_none=True)
     async def tracks(
         search: Annotated[str, Query(max_length=200)] = "",
         start: Annotated[int, Query(ge=0, le=10**9)] = 0,
@@ -249,7 +254,12 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         """List the catalog."""
         return await desk.work.run(catalogue.listed, await desk.catalog(), search, start, n)
 
-    @app.get("/v1/audio", **with_problems(404, 503), response_class=FileResponse)
+    @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
+    async def mapped() -> Map:
+        """Lay out the catalog in the two directions in which its tracks differ most."""
+        return await desk.work.run(catalogue.mapped, await desk.catalog())
+
+    @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
     async def heard(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
         """Give the sound of a track; parts of it by the header Range."""
         return FileResponse(catalogue.sound(await desk.catalog(), track, desk.sounds))

@@ -1,6 +1,9 @@
 """A request's body as a file, counted while it comes."""
 
 import asyncio
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from fastapi import HTTPException, Request
 
 from ostinato.audio import SUFFIXES
+
+FORM = "a form is not read; send the file itself as the body, such as by curl --data-binary @song.mp3"
 
 
 @asynccontextmanager
@@ -32,13 +37,15 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
     Raises
     ------
     HTTPException
-        400 for no body, 408 for a slow one, 413 for a large one.
+        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form.
     """
+    if request.headers.get("content-type", "").lower().startswith("multipart/"):
+        raise HTTPException(415, FORM)
     announced = request.headers.get("content-length", "0")
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
             async with asyncio.timeout(seconds):
@@ -48,6 +55,24 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
         if not n_bytes:
             raise HTTPException(400, "the request has no body; send an audio file as the body, as it is")
         yield path
+
+
+def sweep() -> None:
+    """Delete the files of services that were killed while they received or read them."""
+    for folder in Path(tempfile.gettempdir()).glob("ostinato-upload-*"):
+        owner = re.match(r"ostinato-upload-(\d+)-", folder.name)
+        if owner and not _runs(int(owner[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 async def _written(request: Request, path: Path, max_bytes: int) -> int:

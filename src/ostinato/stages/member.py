@@ -11,14 +11,14 @@ from ostinato.paths import Paths
 from ostinato.training import artefact as artefacts
 from ostinato.training.settings import resolve
 
-SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "members")
+SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "stacked", "members")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write ``models/members/<stacked>/<member>.parquet``.
 
-    Training tracks get the logits of inner networks, unless
-    ``stacking.in_sample`` asks for the member's own; all others the member's own.
+    Training tracks get the logits of inner networks, unless ``stacking.in_sample``
+    asks for the member's own for this stack; all others the member's own.
 
     Parameters
     ----------
@@ -39,12 +39,18 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         return
     artefact = artefacts.load(paths.checkpoints(edge.member))
     table = pd.read_parquet(paths.predictions(edge.member) / "predictions.parquet")[columns]
-    if params.stacking.in_sample:
+    if _in_sample(params, edge.of):
         write_logits(out, table, about(artefact))
         return
     table, done = _out_of_fold(paths, params, edge.member, artefact, table)
     write_logits(out, table, about(artefact))
     done()
+
+
+def _in_sample(params: Any, stacked: str) -> bool:
+    """Say whether a stack reads what members say of tracks they learned from."""
+    wanted = params.stacking.in_sample
+    return wanted if isinstance(wanted, bool) else params.stacked[stacked].architecture in wanted
 
 
 def _out_of_fold(

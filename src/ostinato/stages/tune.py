@@ -29,17 +29,16 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     name : str
         The candidate.
     """
-    from ostinato.stages import _candidate
-
     settings = resolve(params, str(name))
     out = paths.tuned(settings.name)
     n_trials = trials(params, settings.name)
-    if reason := _candidate.lacks(paths, settings):
-        write_json(out, {"skipped": reason})
-    elif n_trials == 0 or pd.read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
+    if n_trials == 0 or pd.read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
         write_json(out, {"network": {}, "train": {}, "value": None, "n_trials": 0})
-    else:
-        write_json(out, _search(paths, params, settings, n_trials))
+        return
+    from ostinato.stages import _candidate
+
+    lacks = _candidate.lacks(paths, settings)
+    write_json(out, {"skipped": lacks} if lacks else _search(paths, params, settings, n_trials))
 
 
 def trials(params: Any, name: str) -> int:

@@ -1,0 +1,249 @@
+"""Recipes: a paper's table as an overlay of params.yaml, run in a folder of its own beside the user's project.
+
+``runs/<recipe>/`` has its own params, lock, interim data and models. Code, raw
+data and DVC's cache are the project's; nothing of the project is written to.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError
+
+from ostinato import params
+from ostinato.errors import ParamsError
+from ostinato.params import Section
+
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate", "paper")
+"""What an overlay replaces as a whole; of other sections it replaces single keys."""
+SMALL = "_small"
+
+
+class Figure(Section):
+    """A number of a paper.
+
+    Parameters
+    ----------
+    row : str
+        As the table calls it.
+    candidate : str, optional
+        Which of the recipe's candidates it is of; None: the paper quotes it from another one.
+    metric : str
+    value : float, optional
+        None: the paper gives none of its own.
+    deviation : float, optional
+        Over folds, as printed.
+    note : str
+    """
+
+    row: str
+    candidate: str | None = None
+    metric: str
+    value: float | None = None
+    deviation: float | None = None
+    note: str = ""
+
+
+class Pair(Section):
+    """Two candidates that differ in one thing, compared track by track.
+
+    Parameters
+    ----------
+    candidate, over : str
+        The one that has it, and the one that lacks it.
+    metric : str
+    value : float, optional
+        By how much the paper's figures differ, turned so that more is better.
+    """
+
+    candidate: str
+    over: str
+    metric: str
+    value: float | None = None
+
+
+class Leaky(Section):
+    """A published protocol that lets pieces of one track stand on both sides.
+
+    Parameters
+    ----------
+    pieces : int
+        Of a track, of `chunk_frames` each.
+    test : float
+        Share of the pieces.
+    validation : float
+        Share of those that are left.
+    figures : list of Figure
+    """
+
+    pieces: int = Field(10, ge=2)
+    test: float = Field(0.25, gt=0, lt=1)
+    validation: float = Field(0.2, gt=0, lt=1)
+    figures: list[Figure] = Field(min_length=1)
+
+
+class Small(Section):
+    """The same recipe at a size that two cores bear.
+
+    Parameters
+    ----------
+    size : str
+        What is smaller.
+    params : dict
+        Departures from the recipe's overlay.
+    """
+
+    size: str
+    params: dict[str, Any]
+
+
+class Recipe(Section):
+    """One table of a paper.
+
+    Parameters
+    ----------
+    title : str
+    source : str
+        The paper and its table.
+    size : str
+        What of the published set-up is kept, and what is smaller.
+    data : str
+        What to fetch and where to put it.
+    needs : list of str
+        Files beside the dataset's, from the project's root.
+    figures : list of Figure
+    pairs : list of Pair
+        What the paper claims of one candidate over another.
+    hypothesis : str
+        What the pairs are to show, if it is one thing.
+    leaky : Leaky, optional
+        The published protocol where it leaks.
+    small : Small, optional
+    params : dict
+        The overlay.
+    """
+
+    title: str
+    source: str
+    size: str
+    data: str
+    needs: list[str] = Field(default_factory=list)
+    figures: list[Figure] = Field(min_length=1)
+    pairs: list[Pair] = Field(default_factory=list)
+    hypothesis: str = ""
+    leaky: Leaky | None = None
+    small: Small | None = None
+    params: dict[str, Any]
+
+
+def names(folder: Path) -> tuple[str, ...]:
+    """List the recipes of a folder."""
+    return tuple(sorted(path.stem for path in folder.glob("*.yaml")))
+
+
+def load(folder: Path, name: str) -> Recipe:
+    """Read a recipe.
+
+    Parameters
+    ----------
+    folder : Path
+    name : str
+
+    Returns
+    -------
+    Recipe
+
+    Raises
+    ------
+    ParamsError
+        If there is no such recipe, or it has an unknown key.
+    """
+    if name not in names(folder):
+        raise ParamsError(f"{folder}: there is no recipe {name!r}; there are {', '.join(names(folder)) or 'none'}")
+    path = folder / f"{name}.yaml"
+    try:
+        return Recipe.model_validate(params.read(path))
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {params.readable(error)}") from error
+
+
+def reduced(recipe: Recipe, name: str) -> Recipe:
+    """Give a recipe at its small size.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    name : str
+
+    Returns
+    -------
+    Recipe
+        Its `size` says what is smaller.
+
+    Raises
+    ------
+    ParamsError
+        If it has none.
+    """
+    if recipe.small is None:
+        raise ParamsError(f"{name}: has no small size; leave --small out")
+    size = f"{recipe.size.strip()} {recipe.small.size.strip()}"
+    return recipe.model_copy(update={"size": size, "params": departing(recipe.params, recipe.small.params)})
+
+
+def departing(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put values over values at any depth.
+
+    Examples
+    --------
+    >>> departing({"train": {"lr": 1}, "candidates": {"a": {"task": "x"}}}, {"candidates": {"a": {"train": {"lr": 2}}}})
+    {'train': {'lr': 1}, 'candidates': {'a': {'task': 'x', 'train': {'lr': 2}}}}
+    """
+    mixed = {k: departing(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
+    return {**base, **mixed}
+
+
+def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a recipe's values over params.yaml.
+
+    Parameters
+    ----------
+    base, over : mapping
+        Of sections.
+
+    Returns
+    -------
+    dict
+        A section of candidates that the recipe leaves out is empty; `features.kinds`
+        are the recipe's own.
+
+    Examples
+    --------
+    >>> over = {"train": {"lr": 3}, "dataset": {"name": "x"}}
+    >>> found = overlay({"train": {"lr": 1, "patience": 2}, "candidates": {"a": {}}}, over)
+    >>> found["train"], found["candidates"]
+    ({'lr': 3, 'patience': 2}, {})
+    """
+    merged = dict(base)
+    for section, values in over.items():
+        mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
+        merged[section] = {**base[section], **values} if mixes else values
+    return merged | {section: over.get(section, {}) for section in WHOLE[1:5]}
+
+
+def printed(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Give the paper's figures by candidate and metric; of two rows that share one, the first.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    found: dict[str, dict[str, float]] = {}
+    for figure in recipe.figures:
+        if figure.candidate is not None and figure.value is not None:
+            found.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
+    return found

@@ -1,0 +1,120 @@
+"""A published protocol that leaks: tracks are cut first, and their pieces parted at random.
+
+Pieces of one track then stand in training and test, so that a network is asked for
+what it has seen beside. The figure says how much a published one owes to that.
+"""
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato import params
+from ostinato.chunks import starts
+from ostinato.evaluation import figures
+from ostinato.evaluation.judged import Judged
+from ostinato.files import read_json, write_json
+from ostinato.params import Params
+from ostinato.paths import Paths
+from ostinato.recipes import Leaky
+from ostinato.store import Store
+from ostinato.task import Task
+from ostinato.training.network import build, fit_network
+from ostinato.training.predict import run_network
+from ostinato.training.settings import Settings, derive, fingerprint, resolve
+from ostinato.training.sources import Features
+from ostinato.training.tables import Labelled, labelled
+
+LABEL = "pieces at random (leaky)"
+FOLD = 0
+
+
+def run(inside: Paths, protocol: Leaky) -> None:
+    """Write ``leaky.json`` of a run: each candidate's figures; what was done before is kept.
+
+    Parameters
+    ----------
+    inside : Paths
+    protocol : Leaky
+    """
+    made = params.load(inside.params)
+    file = inside.root / "leaky.json"
+    before = read_json(file) if file.exists() else {}
+    found: dict[str, Any] = {}
+    for name in dict.fromkeys(f.candidate for f in protocol.figures if f.candidate):
+        settings = resolve(made, name).having({"train": {"chunks_per_track": 1}})
+        kind = str(settings.feature)
+        asked = [inside.feature(kind) / "index.parquet", inside.feature(kind) / "meta.json", inside.splits]
+        key = fingerprint(settings, *asked, protocol.model_dump(exclude={"figures"}), made.evaluate.model_dump())
+        kept = before.get(name, {})
+        found[name] = (
+            kept if kept.get("key") == key else {"key": key, "test": _judged(inside, made, settings, protocol)}
+        )
+        write_json(file, before | found)
+
+
+def parted(n: int, protocol: Leaky, seed: int) -> dict[str, np.ndarray]:
+    """Part pieces at random, whosesoever they are.
+
+    Parameters
+    ----------
+    n : int
+        How many there are.
+    protocol : Leaky
+    seed : int
+
+    Returns
+    -------
+    dict of str to np.ndarray
+        Positions of the pieces of each split.
+    """
+    order = np.random.default_rng(derive(seed, "leaky")).permutation(n)
+    n_test = round(n * protocol.test)
+    n_validation = round((n - n_test) * protocol.validation)
+    test, validation, train = np.split(order, [n_test, n_test + n_validation])
+    return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
+
+
+def _judged(inside: Paths, made: Params, settings: Settings, protocol: Leaky) -> dict[str, Any]:
+    """Fit one network on some pieces and judge it on others, its interval drawn over tracks."""
+    tracks, source = _cut(inside, settings, protocol)
+    split = parted(len(tracks.track_ids), protocol, made.seed)
+    fitted = fit_network(settings, tracks, source, split["train"], split["validation"], label=LABEL)
+    network = build(settings, fitted.source.inputs, len(tracks.task.classes))
+    network.load_state_dict(dict(fitted.weights))
+    logits, _ = run_network(network, fitted.source, split["test"], tracks.task)
+    rows = Judged(
+        track_id=tracks.track_ids[split["test"]],
+        scores=tracks.task.scores(logits.astype(np.float64)),
+        target=tracks.target[split["test"]],
+        group=tracks.groups[split["test"]],
+        content=tracks.track_ids[split["test"]],
+        fold=np.full(len(logits), FOLD),
+    )
+    evaluate = made.evaluate
+    return figures.with_intervals(
+        rows,
+        tracks.task.kind,
+        evaluate.threshold,
+        n_resamples=evaluate.bootstrap,
+        level=evaluate.level,
+        seed=made.seed,
+    )
+
+
+def _cut(inside: Paths, settings: Settings, protocol: Leaky) -> tuple[Labelled, Features]:
+    """Make every piece a track of its own, in the group of the track it was cut from."""
+    kind, frames = str(settings.feature), settings.train.chunk_frames
+    store = Store(inside.feature(kind))
+    task = Task(settings.task, tuple(read_json(inside.classes)[settings.task]))
+    splits = pd.read_parquet(inside.splits)
+    splits = splits[(splits["fold"] == splits["fold"].min()) & splits["track_id"].map(lambda i: i in store)]
+    whole = labelled(task, pd.read_parquet(inside.tracks), splits)
+    opened = Features.of(kind, store, list(whole.track_ids), frames, settings.train.normalise)
+    rows = [r[s : s + frames] for r in opened.rows for s in starts(len(r), frames, protocol.pieces)]
+    owner = np.repeat(np.arange(len(whole.track_ids)), protocol.pieces)
+    ids = np.array([json.dumps([whole.track_ids[o], i % protocol.pieces]) for i, o in enumerate(owner)], object)
+    pieces = Labelled(task, ids, whole.target[owner], whole.track_ids[owner], {})
+    return pieces, replace(opened, rows=rows)

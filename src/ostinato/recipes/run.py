@@ -1,0 +1,128 @@
+"""Run a recipe in its folder, from where it stopped."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ostinato import datasets, graph, params
+from ostinato.errors import OstinatoError
+from ostinato.paths import Paths
+from ostinato.recipes import SMALL, Recipe, load, overlay, printed, reduced
+from ostinato.recipes.table import report
+
+TARGET = "gate"
+COPIED = ("dvc.yaml", ".dvcignore")
+LINKED = ("src", "data/raw")
+STARTS = ("Running stage ", "Stage ")
+"""How lines of DVC begin that tell what becomes of a stage."""
+
+
+def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
+    """Run a recipe and put the paper's figures beside ours.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the user's project.
+    name : str
+    small : bool
+        At the size that two cores bear, in a folder of its own.
+
+    Returns
+    -------
+    str
+        A table in Markdown, which also stands in the folder's ``table.md``.
+
+    Raises
+    ------
+    OstinatoError
+        If data are absent (the message says what to fetch and where to put it), or a stage fails.
+    """
+    recipe = load(paths.recipes, name)
+    recipe = reduced(recipe, name) if small else recipe
+    inside = prepare(paths, recipe, name + SMALL * small)
+    environment = graph.environment() | _with_data(paths, inside, recipe, name)
+    if _run(inside.root, environment):
+        raise OstinatoError(f"{name}: a stage failed, see above; mend it and run `ostinato reproduce {name}` again")
+    if recipe.leaky:
+        from ostinato.recipes import leaky
+
+        leaky.run(inside, recipe.leaky)
+    text = report(inside, recipe)
+    (inside.root / "table.md").write_text(text + "\n")
+    return text
+
+
+def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
+    """Make the folder that a recipe runs in, or bring it up to date.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the user's project.
+    recipe : Recipe
+    name : str
+        Of the folder below ``runs``.
+
+    Returns
+    -------
+    Paths
+
+    Raises
+    ------
+    OstinatoError
+        If the overlay is no sound params.yaml, or DVC refuses the folder.
+    """
+    inside = Paths(paths.root / "runs" / name)
+    inside.root.mkdir(parents=True, exist_ok=True)
+    for file in COPIED:
+        shutil.copyfile(paths.root / file, inside.root / file)
+    for folder in LINKED:
+        link = inside.root / folder
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink():
+            (paths.root / folder).mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
+    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": printed(recipe)}))
+    params.load(inside.params)
+    if not (inside.root / ".dvc").is_dir():
+        _dvc(inside.root, "init", "--no-scm", "--quiet")
+    _dvc(inside.root, "cache", "dir", "--local", _dvc(paths.root, "cache", "dir").strip())
+    return inside
+
+
+def _run(folder: Path, environment: dict[str, str]) -> int:
+    """Run the stages, number each that DVC tells of, and give the exit status."""
+    width = len(str(total := len(graph.upstream(folder, TARGET))))
+    n_told = 0
+    with subprocess.Popen(
+        graph.dvc("repro", TARGET), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+    ) as done:
+        for line in done.stdout or ():
+            told = line.startswith(STARTS)
+            n_told += told
+            print(f"[{n_told:{width}}/{total}] {line}" if told else line, end="", file=sys.stderr, flush=True)
+    return done.returncode
+
+
+def _with_data(paths: Paths, inside: Paths, recipe: Recipe, name: str) -> dict[str, str]:
+    """Give the variable that says where the audio lies; complain if something is absent."""
+    dataset = params.load(inside.params).dataset
+    elsewhere = os.environ.get(datasets.ENVIRONMENT)
+    root = datasets.dataset_root(paths, dataset)
+    absent = [file for file in recipe.needs if not (paths.root / file).exists()]
+    embedded = getattr(datasets.load(dataset)[0], "EMBEDDED", False)
+    if not embedded and not (root.is_dir() and any(root.iterdir())):
+        absent.insert(0, str(root))
+    if absent:
+        raise OstinatoError(f"{name}: {', '.join(absent)}: not there or empty. {' '.join(recipe.data.split())}")
+    return {datasets.ENVIRONMENT: str(root.resolve())} if elsewhere and not dataset.path else {}
+
+
+def _dvc(folder: Path, *arguments: str) -> str:
+    asked = subprocess.run(graph.dvc(*arguments), cwd=folder, env=graph.environment(), capture_output=True, text=True)
+    if asked.returncode:
+        raise OstinatoError(f"{folder}: `dvc {' '.join(arguments)}` failed: {asked.stderr.strip()}")
+    return asked.stdout

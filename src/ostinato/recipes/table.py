@@ -1,0 +1,155 @@
+"""A run's figures beside the paper's, in Markdown."""
+
+from typing import Any
+
+import pandas as pd
+
+from ostinato import params
+from ostinato.evaluation import contest
+from ostinato.evaluation.judged import KEYS, judged
+from ostinato.evaluation.roster import roster
+from ostinato.files import read_json
+from ostinato.paths import Paths
+from ostinato.recipes import Figure, Leaky, Pair, Recipe
+from ostinato.task import COLUMNS, Task
+
+VERDICTS = ("better", "worse", "undecided")
+
+
+def report(inside: Paths, recipe: Recipe) -> str:
+    """Put the paper's figures beside ours.
+
+    Parameters
+    ----------
+    inside : Paths
+        Of the run.
+    recipe : Recipe
+
+    Returns
+    -------
+    str
+        Tables in Markdown. Ours is of tracks that the network never saw, with its
+        interval; over several folds also the mean and deviation of the folds.
+    """
+    lines = [f"# {recipe.title}", "", recipe.source, "", recipe.size.strip(), "", *_figures(inside, recipe.figures)]
+    if recipe.leaky:
+        lines += ["", *_leaky(inside, recipe.leaky)]
+    if recipe.pairs:
+        lines += ["", *_pairs(inside, recipe)]
+    return "\n".join(lines)
+
+
+def _figures(inside: Paths, figures: list[Figure]) -> list[str]:
+    """Write the main table, with the name of the split that ours is of."""
+    split = read_json(inside.classes)["name"] if inside.classes.exists() else "tracks that the network never saw"
+    lines = [
+        f"| row | metric | paper | ours: {split} | mean and deviation of folds | note |",
+        "|---|---|---|---|---|---|",
+    ]
+    for figure in figures:
+        ours, folds = ("", "") if figure.candidate is None else _ours(inside, figure.candidate, figure.metric)
+        quoted = "quoted from another paper" if figure.candidate is None else ""
+        lines.append(
+            f"| {figure.row} | {figure.metric} | {_paper(figure)} | {ours} | {folds} | {figure.note or quoted} |"
+        )
+    return lines
+
+
+def _leaky(inside: Paths, protocol: Leaky) -> list[str]:
+    """Write what the published protocol gives, beside what is true of whole tracks."""
+    found = read_json(inside.root / "leaky.json")
+    lines = [
+        f"LEAKY, as published: tracks cut into {protocol.pieces}, the pieces parted at random, so that test pieces have"
+        " their neighbours in training. Not to be quoted as accuracy on new music.",
+        "",
+        "| row | metric | paper | ours, LEAKY | ours by track |",
+        "|---|---|---|---|---|",
+    ]
+    for figure in protocol.figures:
+        name = str(figure.candidate)
+        leaky, ours = _interval(found[name]["test"].get(figure.metric)), _ours(inside, name, figure.metric)[0]
+        lines.append(f"| {figure.row} | {figure.metric} | {_paper(figure)} | {leaky} | {ours} |")
+    return lines
+
+
+def _pairs(inside: Paths, recipe: Recipe) -> list[str]:
+    """Write what one candidate gains over another on the same tracks."""
+    lines = ["| gain | metric | paper | ours, paired | with 95 % |", "|---|---|---|---|---|"]
+    counts = dict.fromkeys(VERDICTS, 0)
+    for pair in recipe.pairs:
+        paper = "" if pair.value is None else f"{pair.value:+g}"
+        found = _gain(inside, pair)
+        verdict = "" if isinstance(found, str) else _verdict(found)
+        said = found if isinstance(found, str) else f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+        lines.append(f"| {pair.candidate} over {pair.over} | {pair.metric} | {paper} | {said} | {verdict} |")
+        if verdict:
+            counts[verdict] += 1
+    if recipe.hypothesis:
+        told = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+        lines += ["", f"Hypothesis: {recipe.hypothesis} Of {sum(counts.values())} comparisons: {told}."]
+        lines += ["The intervals are those of single comparisons; one in twenty misleads by chance."]
+    return lines
+
+
+def _verdict(found: contest.Difference) -> str:
+    """Say whether the interval of a difference lies on one side of none."""
+    return "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
+
+
+def _gain(inside: Paths, pair: Pair) -> contest.Difference | str:
+    """Give how much better one candidate is on the same tracks, or say why that is not known."""
+    made = params.load(inside.params)
+    task, tracks = _labels(inside, roster(made)[pair.candidate].task)
+    splits, rows = pd.read_parquet(inside.splits), []
+    for name in (pair.candidate, pair.over):
+        file = inside.predictions(name) / "predictions.parquet"
+        if not file.exists():
+            return f"{name} was skipped"
+        rows.append(judged(pd.read_parquet(file, columns=[*KEYS, "logits"]), splits, tracks, task, "test"))
+    found = contest.paired(
+        rows[0],
+        contest.kept(rows[1]),
+        task.kind,
+        pair.metric,
+        threshold=made.evaluate.threshold,
+        n_resamples=made.evaluate.bootstrap,
+        level=made.evaluate.level,
+        seed=made.seed,
+    )
+    return found or "no track in common"
+
+
+def _labels(inside: Paths, name: str) -> tuple[Task, pd.DataFrame]:
+    """Give a task and the tracks with what it asks for: a class, tags, or the direction of the artist."""
+    tracks = pd.read_parquet(inside.tracks)
+    if COLUMNS[name] != "embedding":
+        return Task(name, tuple(read_json(inside.classes)[name])), tracks
+    artists = pd.read_parquet(inside.target(name) / "artists.parquet", columns=["artist", "vector"])
+    vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
+    tracks[name] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
+    width = int(read_json(inside.target(name) / "about.json")["dimension"])
+    return Task(name, tuple(map(str, range(width)))), tracks
+
+
+def _paper(figure: Figure) -> str:
+    if figure.value is None:
+        return "none given"
+    return f"{figure.value:g}" + ("" if figure.deviation is None else f" ± {figure.deviation:g}")
+
+
+def _ours(inside: Paths, candidate: str, metric: str) -> tuple[str, str]:
+    """Give our figure with its interval, and mean and deviation over folds."""
+    metrics = read_json(inside.metrics(candidate))
+    if "skipped" in metrics:
+        return f"skipped: {metrics['skipped']}", ""
+    spread = metrics.get("spread", {}).get("folds", {}).get(metric)
+    folds = f"{spread['mean']:.4f} ± {spread['deviation']:.4f}" if spread else ""
+    return _interval(metrics["test"].get(metric)), folds
+
+
+def _interval(found: Any) -> str:
+    if found is None or found["value"] is None:
+        return "undefined"
+    if found["low"] is None:
+        return f"{found['value']:.4f}"
+    return f"{found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]"
