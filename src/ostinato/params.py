@@ -1,5 +1,6 @@
 """params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -321,6 +322,7 @@ class Params(Section):
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[str, dict[str, Bound]] = {}
+    paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
     recommend: Recommend = Recommend()
     export: Export = Export()
     release: Release = Release()
@@ -488,3 +490,26 @@ def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[
         raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
     if len(set(joined)) < len(joined) or entry:
         raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")
+
+
+def entry(params: Any, what: Literal["candidates", "members"], name: str) -> None:
+    """Refuse a name that params.yaml does not have, and say which it may have been.
+
+    Parameters
+    ----------
+    params : Params
+    what : {"candidates", "members"}
+        Candidates are networks, estimators and stacks.
+    name : str
+
+    Raises
+    ------
+    ParamsError
+        If there is none of that name.
+    """
+    sections = ("candidates", "estimators", "stacked") if what == "candidates" else ("members",)
+    known = [n for section in sections for n in getattr(params, section)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+        raise ParamsError(f"params.yaml: {what} have no {name!r}; {advice}")

@@ -12,8 +12,10 @@ from ostinato.report.material import Material
 ORDER = (
     "leaderboard",
     "classes",
+    "slices",
     "curves",
     "tuning",
+    "cost",
     "neighbours",
     "data",
     "people",
