@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -365,6 +366,10 @@ def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):
         "print(sorted({'torch', 'pandas', 'lightning', 'optuna', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
         "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (tmp_path / "home").mkdir()
+    away = os.environ | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "home")}
+    away = {k: v for k, v in away.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=away)
     assert done.stderr.strip() == "[]"
     assert json.loads(done.stdout)["label"] in GENRES
+    assert list((tmp_path / "home").iterdir()) == [], "nothing numbers the machine, nothing waits to be sent"
