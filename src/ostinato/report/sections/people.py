@@ -13,7 +13,7 @@ TITLE = "Artists, years and places"
 
 def section(material: Material) -> dict[str, Any] | None:
     """Draw what the dataset tells; nothing where it tells nothing."""
-    tracks, drawn = material.tracks, {}
+    tracks, drawn = material.tracks, dict[str, tuple[str, str]]()
     artists = tracks["artist"].dropna() if "artist" in tracks else tracks.iloc[:0, 0]
     if len(artists):
         counts = artists.value_counts()
