@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.losses import CONTRASTS
 from ostinato.params import Train
 from ostinato.task import Task
 from ostinato.training import making
@@ -159,6 +160,7 @@ def fit_network(
         batch_size=options.batch_size,
         chunks_per_track=options.chunks_per_track,
         seed=seed,
+        paired=options.loss in CONTRASTS,
     )
     last = state / "last.ckpt" if state is not None else None
     keeper = Keeper(last, validated=validated)
