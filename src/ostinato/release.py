@@ -182,6 +182,8 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
 
 def _install(onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
+    from ostinato.runtime import session
+
     incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
@@ -193,7 +195,8 @@ def _install(onnx: Path, folder: Path, rows: Judged) -> None:
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
     digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
-    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    taken = round(session.latency_ms(onnx), 3)
+    write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
 
