@@ -186,6 +186,8 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
 
 def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
+    from ostinato.runtime import session
+
     incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
@@ -198,7 +200,8 @@ def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
     _keep_profile(paths, incoming)
     digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
-    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    taken = round(session.latency_ms(onnx), 3)
+    write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
 

@@ -98,7 +98,7 @@ def tabulate(
     """
     lines, regressions = [f"# Figures against `{rev}`", ""], []
     same: list[str] = []
-    skipped: dict[str, Any] = {}
+    skipped: dict[str, list[str]] = {}
     for name in (n for n in here if n in there):
         if "skipped" in here[name] or "skipped" in there[name]:
             skipped.setdefault(_skipped(here[name], there[name], rev), []).append(name)
