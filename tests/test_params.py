@@ -63,6 +63,13 @@ def test_the_projects_own_file_is_sound():
             r"stacked\.a: there is no architecture 'timefrek'; did you mean 'timefreq'\?",
         ),
         (
+            {
+                "train": {"weights": "a.safetensors"},
+                "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+            },
+            r"candidates\.a: train: weights: a\.safetensors needs weights_sha256",
+        ),
+        (
             {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
             r"features\.kinds\.fast: there is no feature 'mfc'; did you mean 'mfcc'\?",
         ),

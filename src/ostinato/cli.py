@@ -199,10 +199,13 @@ def import_weights(
     target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
 ) -> None:
     """Make published weights of the network `choi` a file that training can begin with."""
+    from hashlib import sha256
+
     from ostinato.weights import import_keras
 
     for name, shape in import_keras(source, target).items():
         typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+    typer.echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
 
 
 @app.command(rich_help_panel=USE)

@@ -152,6 +152,7 @@ class Train(Section):
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
     weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
     freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
     precision: str = "auto"
     devices: int | str = "auto"
@@ -403,6 +404,7 @@ def load(path: Path) -> Params:
         raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
     _check_plugins(params, path)
+    _check_weights(params, path)
     return params
 
 
@@ -517,3 +519,16 @@ def entry(params: Any, what: Literal["candidates", "members"], name: str) -> Non
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
         raise ParamsError(f"params.yaml: {what} have no {name!r}; {advice}")
+
+
+def _check_weights(params: Params, path: Path) -> None:
+    """Refuse weights without their hash: a stage sees params.yaml change, but not a file that only some have."""
+    common = params.train.model_dump()
+    for group, entries in (("candidates", params.candidates), ("stacked", params.stacked)):
+        for name, entry in entries.items():
+            train = {**common, **entry.train}
+            if train["weights"] and not train["weights_sha256"]:
+                raise ParamsError(
+                    f"{path}: {group}.{name}: train: weights: {train['weights']} needs weights_sha256 beside it, which "
+                    "`sha256sum` tells; a file with another one then makes the candidate run again"
+                )
