@@ -1,11 +1,14 @@
 """Search a catalog: time a query, recall, building, memory and file size, beside scikit-learn.
 
 ``python -m bench.catalog`` makes unit vectors of 160 numbers in 500 clusters, as real
-embeddings are, and others without clusters, and prints a table. The exact search is
-timed on the first 100,000; the graph on all of them, one core.
+embeddings are, and fewer without clusters, and prints a table. The exact search is
+timed on the first 100,000; the graph on all of them, one core. ``--beside 200000``
+builds Voyager's graph and those of faiss and usearch, where these are installed, with
+the same numbers of links and of candidates.
 """
 
 import argparse
+import importlib.util
 import resource
 import tempfile
 import time
@@ -15,7 +18,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.index import Graph, top
+from ostinato.recommendation.index import CARE_ASKING, CARE_BUILDING, LINKS, Graph, top
 
 DIMENSION, CLUSTERS, QUERIES, K = 160, 500, 200, 10
 EXACT = 100_000
@@ -69,15 +72,76 @@ def measure(n: int, clustered: bool, threads: int) -> dict[str, float]:
     }
 
 
+def of_voyager(x: np.ndarray):
+    """Build Voyager's graph; give what asks it."""
+    graph = Graph(DIMENSION)
+    graph.add(np.arange(len(x)), x, 1)
+    return lambda q: graph.search(q[None], K)[0]
+
+
+def of_faiss(x: np.ndarray):
+    """Build the graph of faiss; give what asks it."""
+    import faiss
+
+    faiss.omp_set_num_threads(1)
+    index = faiss.IndexHNSWFlat(DIMENSION, LINKS, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = CARE_BUILDING, CARE_ASKING
+    index.add(x)
+    return lambda q: index.search(q[None], K)[1][0]
+
+
+def of_usearch(x: np.ndarray):
+    """Build the graph of usearch; give what asks it."""
+    from usearch.index import Index
+
+    cares = {"expansion_add": CARE_BUILDING, "expansion_search": CARE_ASKING}
+    index = Index(ndim=DIMENSION, metric="ip", dtype="f32", connectivity=LINKS, **cares)
+    index.add(np.arange(len(x)), x, threads=1)
+    return lambda q: index.search(q, K, threads=1).keys
+
+
+LIBRARIES = {"voyager": of_voyager, "faiss": of_faiss, "usearch": of_usearch}
+
+
+def beside(n: int) -> None:
+    """Print building, asking and recall of each library that is installed."""
+    every = vectors(n + QUERIES, clustered=True)
+    queries, x = every[:QUERIES], every[QUERIES:]
+    truth = [set(top(x @ q, K).tolist()) for q in queries]
+    for name, build in LIBRARIES.items():
+        if importlib.util.find_spec(name) is None:
+            print(f"  {name:24} is not installed")
+            continue
+        begin = time.perf_counter()
+        ask = build(x)
+        built = time.perf_counter() - begin
+        recall = float(np.mean([len(set(map(int, ask(q))) & t) / K for q, t in zip(queries, truth, strict=True)]))
+        print(
+            f"  {name:24} {milliseconds(ask, queries):.3f} ms, recall@10 {recall:.4f}, built in {built:.0f} s",
+            flush=True,
+        )
+
+
+def show(figures: dict[str, float]) -> None:
+    """Print a table."""
+    for name, value in figures.items():
+        print(f"  {name:24} {value:12.4g}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-n", type=int, default=1_000_000, help="vectors")
+    parser.add_argument("-n", type=int, default=1_000_000, help="clustered vectors; 0: none")
+    parser.add_argument("--without", type=int, default=100_000, help="vectors without clusters; 0: none")
+    parser.add_argument("--beside", type=int, default=0, help="clustered vectors for every library there is")
     parser.add_argument("--threads", type=int, default=1, help="of building; searches take one")
     args = parser.parse_args()
-    for clustered in (True, False):
-        print("500 clusters:" if clustered else "no clusters:", flush=True)
-        for name, value in measure(args.n, clustered, args.threads).items():
-            print(f"  {name:24} {value:12.4g}", flush=True)
+    if args.beside:
+        print(f"{args.beside} vectors in {CLUSTERS} clusters, each library alike:", flush=True)
+        beside(args.beside)
+    for n, clustered in ((args.n, True), (args.without, False)):
+        if n:
+            print(f"{n} vectors " + (f"in {CLUSTERS} clusters:" if clustered else "without clusters:"), flush=True)
+            show(measure(n, clustered, args.threads))
 
 
 if __name__ == "__main__":

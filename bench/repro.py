@@ -35,6 +35,8 @@ def scratch(root: Path) -> None:
     params["candidates"] = {
         f"time_mel_{i:02d}": {"architecture": "time", "feature": "mel", "task": "genre"} for i in range(N_CANDIDATES)
     }
+    params["stacked"] = {"timefreq_mel": params["stacked"]["timefreq_mel"]}
+    params["features"]["kinds"] = {kind: {} for kind in ("mel", "mfcc")}
     params["members"] = {
         "timefreq_mel.time_mel_00": {"of": "timefreq_mel", "member": "time_mel_00"},
         "timefreq_mel.time_mel_01": {"of": "timefreq_mel", "member": "time_mel_01"},
@@ -46,9 +48,12 @@ def scratch(root: Path) -> None:
 def dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run DVC in the scratch project."""
     environment = ENVIRONMENT | {"PYTHONPATH": str(root / "src")}
-    return subprocess.run(
-        [sys.executable, "-m", "dvc", *words], cwd=root, env=environment, check=True, capture_output=True, text=True
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=root, env=environment, capture_output=True, text=True
     )
+    if done.returncode:
+        sys.exit(f"dvc {' '.join(words)}: {done.stderr}")
+    return done
 
 
 def placeholders(root: Path) -> None:
@@ -85,7 +90,7 @@ def main() -> None:
         dvc(root, "init", "-q")
         dvc(root, "repro", "validate", "split", "featurize")
         placeholders(root)
-        dvc(root, "commit", "--force", "--quiet")
+        dvc(root, "commit", "--force")
         n_stages = len(dvc(root, "stage", "list", "--all").stdout.splitlines())
         start = seconds(subprocess.run, [sys.executable, "-c", "import pandas"])
         took = [seconds(dvc, root, "repro") for _ in range(3)]

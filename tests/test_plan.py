@@ -117,7 +117,20 @@ def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypat
     monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
     given = params(mfcc={})
     given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in COLUMNS}
-    stages = plan.estimate(paths, given).stages
-    learned = {f"{stage} {task}" for stage in ("tune", "train") for task in ("genre", "artist_embedding")}
-    assert set(stages) == {"ingest", "featurize"} | learned
-    assert stages["train genre"] == 2.0 * Train().max_epochs
+    estimated = plan.estimate(paths, given)
+    assert set(estimated.stages) == {"ingest", "featurize", "tune genre", "train genre"}
+    assert estimated.stages["train genre"] == 2.0 * Train().max_epochs
+    assert estimated.untold == {t: f"the dataset has no {t}" for t in ("tags", "artist_embedding")}
+    assert "tags is not counted: the dataset has no tags" in estimated.table()
+
+
+def test_a_dataset_without_audio_has_a_plan_too(tmp_path):
+    (tmp_path / "table.csv").write_text("genre,track_id,energy,tempo\n" + "rock,a,1,90\njazz,b,0,80\n")
+    given = params()
+    given.dataset = Dataset(name="spotify_attributes", path=str(tmp_path), table="table.csv")
+    given.candidates = {"time_mel": Candidate(architecture="time", feature="mel", task="genre")}
+    estimated = plan.estimate(Paths(tmp_path), given)
+    assert (estimated.n_tracks, estimated.seconds, estimated.cache) == (2, 0, {})
+    assert estimated.stages == {"ingest": 0, "featurize": 0}
+    assert estimated.untold == {"time_mel": "the dataset has no audio"}
+    estimated.check()

@@ -229,6 +229,7 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     made = params.load(inside / "params.yaml")
     assert (made.train.lr, made.train.patience) == (0.25, params.load(project.params).train.patience)
     assert (list(made.candidates), made.stacked, made.members) == (["a"], {}, {})
+    assert made.paper == {"a": {"accuracy": 0.75}}
     assert (inside / "dvc.lock").exists()
     cached = project.root / ".dvc" / "cache" / "files"
     assert any(cached.rglob("*"))

@@ -4,8 +4,13 @@ Ten numbers stand as they are; key, mode and time signature, which are names tho
 written as numbers, become one column for each value. Nothing is fitted.
 """
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 from ostinato.errors import DataError
 
@@ -26,7 +31,38 @@ NAMES = {"key": range(12), "mode": range(2), "time_signature": range(6)}
 COLUMNS = (*NUMBERS, *(f"{name}_{value}" for name, values in NAMES.items() for value in values))
 
 
-def complete(table: pd.DataFrame) -> pd.Series:
+def row(told: Mapping[str, float]) -> np.ndarray:
+    """Make numbers of one track's attributes, as `encode` does of many.
+
+    Parameters
+    ----------
+    told : mapping of str to float
+        By name.
+
+    Returns
+    -------
+    np.ndarray [shape=(30,), dtype=float32]
+        In the order of `COLUMNS`.
+
+    Raises
+    ------
+    DataError
+        If an attribute is not known, or none that there is; the message names it.
+
+    Examples
+    --------
+    >>> row({**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4})[[0, 21]].tolist()
+    [0.5, 1.0]
+    """
+    for name in (*NUMBERS, *NAMES):
+        value = float(told.get(name, np.nan))
+        if not (np.isfinite(value) if name in NUMBERS else value in NAMES[name]):
+            raise DataError(f"attributes: {name} is {'not known' if np.isnan(value) else f'{value:g}'}")
+    names = [float(told[name] == value) for name, values in NAMES.items() for value in values]
+    return np.array([*(told[name] for name in NUMBERS), *names], np.float32)
+
+
+def complete(table: "pd.DataFrame") -> "pd.Series":
     """Say which rows have every attribute, as a number that it may be.
 
     Parameters
@@ -42,6 +78,8 @@ def complete(table: pd.DataFrame) -> pd.Series:
     DataError
         If a column is absent.
     """
+    import pandas as pd
+
     absent = [c for c in (*NUMBERS, *NAMES) if c not in table]
     if absent:
         raise DataError(f"attributes: the table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}")
@@ -52,7 +90,7 @@ def complete(table: pd.DataFrame) -> pd.Series:
     return kept
 
 
-def encode(table: pd.DataFrame) -> np.ndarray:
+def encode(table: "pd.DataFrame") -> np.ndarray:
     """Make numbers of attributes.
 
     Parameters
@@ -72,11 +110,14 @@ def encode(table: pd.DataFrame) -> np.ndarray:
 
     Examples
     --------
-    >>> row = {**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4}
-    >>> x = encode(pd.DataFrame([row]))[0]
+    >>> import pandas as pd
+    >>> told = {**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4}
+    >>> x = encode(pd.DataFrame([told]))[0]
     >>> [COLUMNS[i] for i in np.flatnonzero(x == 1)]
     ['key_11', 'mode_1', 'time_signature_4']
     """
+    import pandas as pd
+
     kept = complete(table)
     if not kept.all():
         raise DataError(f"attributes: row {int((~kept).to_numpy().argmax())} is not complete; drop or mend it")
@@ -86,7 +127,7 @@ def encode(table: pd.DataFrame) -> np.ndarray:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def same(table: pd.DataFrame) -> np.ndarray:
+def same(table: "pd.DataFrame") -> np.ndarray:
     """Tell recordings apart: rows whose attributes are all alike are one.
 
     Parameters

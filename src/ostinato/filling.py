@@ -31,6 +31,10 @@ from ostinato.params import parts
 
 log = logging.getLogger(__name__)
 
+DOORS = {"audio": "ostinato.audio", "attributes": "ostinato.attributes"}
+"""Where a source is read, if not in `ostinato.materials`."""
+READY = ("table", "attributes")
+"""Sources that need no decoding: other processes would cost more than they save."""
 FEW = 16
 SHOWN = 10
 
@@ -129,7 +133,7 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
     """
     parameters, module = features.parameters(name, departures, sample_rate), features.module(name, departures)
     source = registry.load("ostinato.features", module).SOURCE
-    door = "ostinato.audio" if source == "audio" else "ostinato.materials"
+    door = DOORS.get(source, "ostinato.materials")
     code = [features.fingerprint(f"ostinato.features.{module}"), features.fingerprint(door)]
     described = json.dumps([name, parameters, code, shard_tracks], sort_keys=True)
     return Kind(name, parameters, hashlib.sha256(described.encode()).hexdigest(), module, source)
@@ -189,9 +193,10 @@ def fill(
 
     lacking = {shard: [t for t in shards[shard] if any(b.lacks(t) for b in books)] for shard in sorted(shards)}
     jobs = [_job(root, track, books) for group in lacking.values() for track in group]
+    decoded = any(kind.source not in READY for kind in kinds)
     summary = Summary(sum(map(len, shards.values())))
     with (
-        closing(compute.map(extract, jobs, settings, least=FEW)) as errors,
+        closing(compute.map(extract, jobs, settings, least=FEW if decoded else len(jobs) + 1)) as errors,
         tqdm(desc="featurize", total=len(jobs), unit=" tracks", disable=not jobs) as progress,
         ThreadPoolExecutor(1) as writer,
     ):
@@ -229,13 +234,16 @@ def extract(job: Job) -> str | None:
     errors: dict[str, str] = {}
     for name, parameters, part in job.parts:
         module = registry.load("ostinato.features", name)
-        if module.SOURCE not in opened and module.SOURCE not in errors:
-            try:
+        if module.SOURCE in errors:
+            continue
+        try:
+            if module.SOURCE not in opened:
                 opened[module.SOURCE] = _opened(job, module.SOURCE)
-            except DataError as error:
-                errors[module.SOURCE] = str(error)
-        if module.SOURCE in opened:
-            store.write_part(part, module.compute(opened[module.SOURCE], **parameters))
+            rows = module.compute(opened[module.SOURCE], **parameters)
+        except DataError as error:
+            errors[module.SOURCE] = str(error)
+            continue
+        store.write_part(part, rows)
     return "; ".join(errors.values()) or None
 
 

@@ -1,4 +1,4 @@
-"""What a track has beside audio: lyrics, a cover, numbers of the tracks table.
+"""What a track has beside audio: lyrics, a cover, numbers of the tracks table, attributes.
 
 As with audio nothing a file says about itself is trusted: caps on bytes and pixels
 stop what is no lyrics or no cover. What a track lacks is None or NaN, and no error.
@@ -16,10 +16,15 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
+from ostinato import attributes
 from ostinato.errors import DataError
 
 FILES = ("lyrics", "cover")
-NUMBERS = ("year", "latitude", "longitude")
+NUMBERS: Mapping[str, tuple[str, ...]] = {
+    "table": ("year", "latitude", "longitude"),
+    "attributes": (*attributes.NUMBERS, *attributes.NAMES),
+}
+"""Columns by source; attributes stand in a table of their own."""
 MAX_LYRICS_BYTES = 2**20
 MAX_COVER_BYTES = 64 * 2**20
 MAX_PIXELS = 8192**2
@@ -33,7 +38,7 @@ class Material(NamedTuple):
 
     Parameters
     ----------
-    source : {"lyrics", "cover", "table"}
+    source : {"lyrics", "cover", "table", "attributes"}
     content_hash : str
         SHA-256 of the file or of the numbers; of nothing where there is nothing.
     value : Path, dict or None
@@ -46,14 +51,14 @@ class Material(NamedTuple):
 
 
 def columns(source: str) -> tuple[str, ...]:
-    """Name the columns of the tracks table that a source stands in.
+    """Name the columns of the tracks table, or of the attributes, that a source stands in.
 
     Examples
     --------
     >>> columns("lyrics")
     ('lyrics',)
     """
-    return (source,) if source in FILES else NUMBERS
+    return (source,) if source in FILES else NUMBERS[source]
 
 
 def find(source: str, root: Path, row: Row) -> Material:
@@ -61,7 +66,7 @@ def find(source: str, root: Path, row: Row) -> Material:
 
     Parameters
     ----------
-    source : {"lyrics", "cover", "table"}
+    source : {"lyrics", "cover", "table", "attributes"}
     root : Path
         What paths in the table are relative to.
     row : mapping

@@ -62,6 +62,10 @@ class Cost:
         return self.rows[kind] * self.bins[kind] * ROW_BYTES
 
 
+SILENT = Cost(0, 0.0, 0.0, 0.0)
+"""Of a dataset without audio."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A run's cost.
@@ -77,6 +81,8 @@ class Estimate:
         Bytes by kind.
     free : int
         Bytes of the disk.
+    untold : dict
+        Per candidate that is not timed, why.
     """
 
     n_tracks: int
@@ -84,6 +90,7 @@ class Estimate:
     stages: dict[str, float]
     cache: dict[str, float]
     free: int
+    untold: dict[str, str] = field(default_factory=dict)
 
     @property
     def needed(self) -> float:
@@ -104,7 +111,8 @@ class Estimate:
         rows += [(f"time {stage}", f"at most {_span(s)}") for stage, s in self.stages.items()]
         rows += [("time in all", f"at most {_span(sum(self.stages.values()))}")]
         width = max(len(name) for name, _ in rows)
-        return "\n".join(f"{name:<{width}}  {value:>16}".rstrip() for name, value in rows)
+        lines = [f"{name:<{width}}  {value:>16}".rstrip() for name, value in rows]
+        return "\n".join([*lines, *(f"{name} is not counted: {reason}" for name, reason in self.untold.items())])
 
     def check(self) -> None:
         """Refuse a run that cannot fit.
@@ -157,26 +165,50 @@ def estimate(paths: Paths, params: Any) -> Estimate:
     """
     root = datasets.dataset_root(paths, params.dataset)
     tracks = _tracks(paths, params, root)
-    cost = sample(root, _spread(tracks["path"].tolist(), SAMPLE), kinds(params.features))
+    heard = tracks["path"].dropna().tolist()
+    cost = sample(root, _spread(heard, SAMPLE), kinds(params.features)) if heard else SILENT
     known = tracks["duration"].dropna() if "duration" in tracks else pd.Series(dtype=float)
-    mean = float(known.mean()) if len(known) else cost.seconds / cost.n_clips
-    seconds = mean * len(tracks)
+    mean = float(known.mean()) if len(known) else cost.seconds / max(cost.n_clips, 1)
+    seconds = mean * len(heard)
     cores = params.compute.workers or compute.cores()
     n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
-    n_classes["artist_embedding"] = params.artists.dimension
+    n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
     stages = {
         "ingest": cost.measure * seconds / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
+    untold = {name: reason for name, c in params.candidates.items() if (reason := untimed(c, cost, n_classes))}
     for name, candidate in params.candidates.items():
-        if set(parts(candidate.feature)) <= set(cost.bins) and (classes := n_classes[candidate.task]):
-            step = step_seconds(candidate, cost, classes, params.train, params.compute.threads)
+        if name not in untold:
+            step = step_seconds(candidate, cost, n_classes[candidate.task], params.train, params.compute.threads)
             tuning, training = epochs(candidate, params)
             n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
             stages |= {f"tune {name}": tuning * n_steps * step, f"train {name}": training * n_steps * step}
     cache = {kind: cost.bytes(kind) * seconds for kind in cost.bins}
     free = shutil.disk_usage(paths.root).free + _size_of(paths.features) * COPIES
-    return Estimate(len(tracks), seconds, stages, cache, free)
+    return Estimate(len(tracks), seconds, stages, cache, free, untold)
+
+
+def untimed(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> str | None:
+    """Say why a candidate has no place in the plan, if it has none.
+
+    Parameters
+    ----------
+    candidate : params.Candidate
+    cost : Cost
+    n_classes : mapping of str to int
+        By task.
+
+    Returns
+    -------
+    str or None
+    """
+    if not n_classes[candidate.task]:
+        return f"the dataset has no {candidate.task}"
+    others = [kind for kind in parts(candidate.feature) if kind not in cost.bins]
+    if not others:
+        return None
+    return f"{others[0]} is not made of audio" if cost.n_clips else "the dataset has no audio"
 
 
 def sample(root: Path, names: list[str], wanted: Kinds) -> Cost:

@@ -7,11 +7,35 @@ A file holds ``pipeline(seed, *, ...)``, which gives an unfitted classifier with
 "train": {}}`` with departures from that signature. ``LEAST`` is the number of
 examples that the classifier needs of each class.
 
-A track is what `summary` makes of its frames, so that whoever uses a fitted
+A track is what `vector` makes of its rows, so that whoever uses a fitted
 estimator needs NumPy alone.
 """
 
 import numpy as np
+
+AUDIO = "audio"
+
+
+def vector(rows: np.ndarray, source: str) -> np.ndarray:
+    """Make one vector of a track: a summary of its frames, or its row where it has but one.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n_frames, n_bins)]
+        As the cache holds them.
+    source : str
+        What of a track they are made of.
+
+    Returns
+    -------
+    np.ndarray [shape=(width,), dtype=float32]
+
+    Examples
+    --------
+    >>> vector(np.array([[1.0, 4.0]]), "attributes").tolist(), len(vector(np.array([[1.0, 4.0]]), "audio"))
+    ([1.0, 4.0], 8)
+    """
+    return summary(rows) if source == AUDIO else np.asarray(rows, np.float32).reshape(-1)
 
 
 def summary(rows: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
     Parameters
     ----------
     content : bytes
-        A graph of one input, (batch, width), that gives ``scores``.
+        A graph of one input, (batch, width), that gives ``scores`` and ``embedding``.
     kind : {"single", "multi"}
         Whether scores become logarithms, or logarithms of odds.
     name : str
@@ -27,18 +27,16 @@ def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
     Returns
     -------
     onnx.ModelProto
-        Its ``embedding`` is its input.
     """
     model = onnx.load_from_string(content)
     graph = model.graph
     (given,) = graph.input
-    (scores,) = graph.output
+    scores, _ = graph.output
     width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (given, scores))
     limits = {"least": EPSILON, "most": 1 - EPSILON, "one": 1.0}
     graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), k) for k, v in limits.items())
     nodes = [
         helper.make_node("Identity", [name], [given.name]),
-        helper.make_node("Identity", [name], ["embedding"]),
         helper.make_node("Clip", [scores.name, "least", "most"], ["clipped"]),
     ]
     if kind == "single":
@@ -67,7 +65,7 @@ def parity(content: bytes, estimator: bytes, name: str, logits: Callable[[np.nda
     ----------
     content : bytes
     estimator : bytes
-        The graph that gives ``scores``.
+        The graph that gives ``scores`` and ``embedding``.
     name : str
         Of the input.
     logits : callable
@@ -82,8 +80,8 @@ def parity(content: bytes, estimator: bytes, name: str, logits: Callable[[np.nda
     given = fitted.get_inputs()[0]
 
     def original(arrays: Arrays) -> list[np.ndarray]:
-        x = arrays[name]
-        return [logits(fitted.run(["scores"], {given.name: x})[0].astype(np.float64)), x]
+        scores, embedding = fitted.run(["scores", "embedding"], {given.name: arrays[name]})
+        return [logits(scores.astype(np.float64)), embedding]
 
     rng = np.random.default_rng(0)
     trials = [{name: rng.standard_normal((batch, given.shape[1]), dtype=np.float32)} for batch in BATCHES]

@@ -20,7 +20,7 @@ from ostinato.training.artefact import Fold, Input
 from ostinato.training.inputs import described, opened
 from ostinato.training.logits import member_sources, read_member
 from ostinato.training.settings import Settings, fingerprint
-from ostinato.training.sources import Features, Joined, Kind, Source
+from ostinato.training.sources import Joined, Kind, Source
 from ostinato.training.tables import Labelled, labelled
 
 META = "meta.json"
@@ -137,12 +137,12 @@ def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]
 
 
 def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
-    """Give each track's summary vector, (n_tracks, width)."""
-    from ostinato.estimators import summary
+    """Give each track's vector for an estimator, (n_tracks, width)."""
+    from ostinato.estimators import AUDIO, vector
 
     store = Store(paths.feature(kind))
-    source = Features.of(kind, store, list(track_ids), 1, "none")
-    return np.stack([np.asarray(summary(rows), np.float32) for rows in source.rows])
+    source = str(store.meta.get("source", AUDIO))
+    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
 
 
 def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tuple[Path, Callable[[], None]]:
@@ -174,8 +174,8 @@ def _plain(
     files = tuple(paths.feature(kind) / name for kind in kinds for name in (META, "index.parquet"))
     if settings.fitter == "sklearn":
         ((kind, store),) = stores.items()
-        made = {"feature": store.meta.get("module", kind), "parameters": store.meta["parameters"]}
-        return {}, {kind: Input(**made, bins=store.tail[0], summary=True)}, files
+        made = {k: store.meta.get(v, w) for k, v, w in (("feature", "module", kind), ("source", "source", "audio"))}
+        return {}, {kind: Input(**made, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)}, files
     inputs = described(stores, settings.train)
     source = opened(stores, inputs, list(joined.track_ids), settings.train.subsample)
     everywhere: dict[Fold, Source] = dict.fromkeys([*joined.folds, "final"], source)

@@ -42,13 +42,22 @@ def update(paths: Paths, params: Any) -> Summary:
         raise OstinatoError("params.yaml: features.kinds: is empty; name a kind, such as `mel: {}`")
     plain = {k: v or {} for k, v in sorted(wanted.kinds.items()) if len(parts(k)) == 1}
     kinds = [describe(k, v, sample_rate=wanted.sample_rate, **shape) for k, v in plain.items()]
-    table, root = pd.read_parquet(paths.tracks), dataset_root(paths, params.dataset)
+    table, root = _table(paths, {kind.source for kind in kinds}), dataset_root(paths, params.dataset)
     absent = {kind.name: reason for kind in kinds if (reason := lacks(table, kind))}
     kinds = [kind for kind in kinds if kind.name not in absent]
     tracks = kept(table, pd.read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
     joints = [k for k in wanted.kinds if k not in plain]
     scratch = paths.state / "featurize"
     return fill(paths.features, scratch, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
+
+
+def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
+    """Read the tracks, with their attributes where a kind is made of them."""
+    tracks = pd.read_parquet(paths.tracks)
+    if "attributes" not in sources:
+        return tracks
+    told = pd.read_parquet(paths.attributes).set_index("track_id").reindex(tracks["track_id"])
+    return tracks.assign(**{str(name): told[name].to_numpy() for name in told})
 
 
 def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
@@ -94,5 +103,6 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
     sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     beside = sorted(set(sources) - {"audio"})
     others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
+    sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     named = (sound[column] for column in ("ordinal", "track_id", "content_hash", "path"))
     return [Track(*row) for row in zip(*named, others, strict=True)]

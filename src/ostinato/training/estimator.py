@@ -27,6 +27,8 @@ from ostinato.scores import EPSILON, Kind
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
+LEAST = 1e-6
+"""A deviation of this share of the mean is rounding."""
 
 
 @dataclass(frozen=True)
@@ -55,11 +57,19 @@ class Fitted:
         One for a single label; for several labels one a class.
     constant : np.ndarray [shape=(n_classes,), dtype=float32]
         Scores of the classes that no part knows.
+    mean, deviation : np.ndarray [shape=(width,), dtype=float32]
+        Of what it was fitted on. Standardised, an input is its own embedding.
     """
 
     kind: Kind
     parts: tuple[Part, ...]
     constant: np.ndarray
+    mean: np.ndarray
+    deviation: np.ndarray
+
+    def embedding(self, x: np.ndarray) -> np.ndarray:
+        """Standardise summaries, (n_tracks, width); what did not vary stays 0."""
+        return (x - self.mean) / self.deviation
 
     def scores(self, x: np.ndarray) -> np.ndarray:
         """Give scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
@@ -126,7 +136,9 @@ def fit(
         placement[known >= 0, known[known >= 0]] = 1
         rows = _enough(y, module.LEAST)
         parts.append(Part(_classifier(module, seed, options).fit(x[rows], y[rows]), placement))
-    return Fitted(kind, tuple(parts), constant)
+    mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
+    scale = np.where(deviation > LEAST * np.maximum(np.abs(mean), 1), deviation, 1)
+    return Fitted(kind, tuple(parts), constant, mean.astype(np.float32), scale.astype(np.float32))
 
 
 def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
@@ -164,7 +176,8 @@ def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> byte
     -------
     bytes
         A graph of ``features``, (batch, n_features), that gives ``scores``,
-        (batch, n_classes), both float32. The same estimator gives the same bytes.
+        (batch, n_classes), and ``embedding``, (batch, n_features), all float32. The
+        same estimator gives the same bytes.
 
     Raises
     ------
@@ -185,7 +198,7 @@ def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> byte
         else:
             models.append(_converted(part.classifier, n_features))
             placements.append(part.placement)
-    model = _sum(models, placements, constant, n_features)
+    model = _sum(models, placements, constant, fitted)
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(deterministic=True)
 
@@ -274,16 +287,21 @@ def _calibrate(graph: onnx.GraphProto, beta: float) -> None:
 
 
 def _sum(
-    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, width: int
+    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, fitted: Fitted
 ) -> onnx.ModelProto:
-    """Join graphs of one input into one that sums their placed probabilities and a constant."""
+    """Join graphs of one input into one that sums their placed probabilities and a constant, and standardises."""
+    width = len(fitted.mean)
     nodes = [
+        helper.make_node("Sub", ["features", "mean"], ["centred"]),
+        helper.make_node("Div", ["centred", "deviation"], ["embedding"]),
         helper.make_node("MatMul", ["features", "none"], ["nothing"]),
         helper.make_node("Add", ["nothing", "constant"], ["placed"]),
     ]
     tensors = [
         numpy_helper.from_array(np.zeros((width, len(constant)), np.float32), "none"),
         numpy_helper.from_array(constant, "constant"),
+        numpy_helper.from_array(fitted.mean, "mean"),
+        numpy_helper.from_array(fitted.deviation, "deviation"),
     ]
     terms = ["placed"]
     for i, (model, placement) in enumerate(zip(models, placements, strict=True)):
@@ -295,7 +313,8 @@ def _sum(
         terms.append(f"placed{i}")
     nodes.append(helper.make_node("Sum", terms, ["scores"]))
     inputs = [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["batch", width])]
-    outputs = [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["batch", len(constant)])]
+    sizes = {"scores": len(constant), "embedding": width}
+    outputs = [helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", size]) for n, size in sizes.items()]
     opsets = [helper.make_opsetid(domain, version) for domain, version in OPSET.items()]
     graph = helper.make_graph(nodes, "estimator", inputs, outputs, tensors)
     return helper.make_model(graph, opset_imports=opsets, producer_name="ostinato", ir_version=IR_VERSION)

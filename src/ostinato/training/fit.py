@@ -145,11 +145,12 @@ def fit_estimator(
     }
     trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
     empty(folder)
+    seed, task, made = derive(settings.seed, "estimator") % 2**32, labelled.task, dict[bytes, bytes]()
     for fold, rows in trained.items():
-        seed = derive(settings.seed, "estimator") % 2**32
-        task = labelled.task
-        fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
-        content = estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes))
+        content = made.get(rows.tobytes())
+        if content is None:
+            fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
+            content = made[rows.tobytes()] = estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes))
         with replacing(onnx_file(folder, fold)) as partial:
             partial.write_bytes(content)
     artefact = describe(settings, labelled, inputs)

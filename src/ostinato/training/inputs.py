@@ -14,7 +14,7 @@ from ostinato.training.beside import Numbers, Pictures, Words
 from ostinato.training.sources import Features, Joined, Kind
 
 AUDIO = "audio"
-BESIDE: Mapping[str, Any] = {"lyrics": Words, "cover": Pictures, "table": Numbers}
+BESIDE: Mapping[str, Any] = {"lyrics": Words, "cover": Pictures, "table": Numbers, "attributes": Numbers}
 
 
 def described(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:

@@ -7,9 +7,12 @@ import torch
 from torch import nn
 
 from ostinato.task import Task
+from ostinato.training.memory import keep_freed
 from ostinato.training.sources import Evaluation, Source
 
 TRACKS_PER_BATCH = 16
+ROWS = 1024
+"""Tracks that an estimator is shown at once; neighbours are compared with each of the training tracks."""
 
 
 def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
@@ -31,6 +34,7 @@ def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Ta
     embedding : np.ndarray [shape=(n, width), dtype=float32]
         Mean over chunks.
     """
+    keep_freed()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device).eval()
     logits, embedding = [], []
@@ -53,7 +57,7 @@ def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[
     Parameters
     ----------
     file : Path
-        ONNX, giving ``scores``.
+        ONNX, giving ``scores`` and ``embedding``.
     x : np.ndarray [shape=(n, width), dtype=float32]
         Summaries of tracks.
     task : Task
@@ -63,12 +67,14 @@ def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[
     -------
     logits : np.ndarray [shape=(n, n_classes), dtype=float32]
     embedding : np.ndarray [shape=(n, width), dtype=float32]
-        Its input.
+        Its input, standardised.
     """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])
-    (scores,) = session.run(["scores"], {session.get_inputs()[0].name: x})
-    return task.logits(scores).astype(np.float32), x
+    name, outputs = session.get_inputs()[0].name, ["scores", "embedding"]
+    parts = [session.run(outputs, {name: x[i : i + ROWS]}) for i in range(0, max(len(x), 1), ROWS)]
+    scores, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return task.logits(scores).astype(np.float32), embedding
