@@ -4,7 +4,7 @@
 audio, makes of each a variant in float16, one with weights in int8 (dynamic) and one
 calibrated wholly in int8 (static, on a quarter of the clips), and prints for each
 
-* time and bytes as shares of the original's, one thread, the chunks of one clip,
+* processor time and bytes as shares of the original's, one thread, a clip at a time,
 * the largest difference of a score over the clips of the folders, and how many
   clips get another label.
 
@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnxruntime
-from bench.inference import seconds
+from bench.service import spent
 
 from ostinato import audio
 from ostinato.features._shared import AudioContext
@@ -98,7 +98,7 @@ def compare(folder: Path, contexts: list[AudioContext]) -> None:
     ]
     original = opened(folder / "network.onnx")
     expected = heard(original, released, batches)
-    usual = seconds(lambda: heard(original, released, batches))
+    usual = spent(lambda: heard(original, released, batches))
     size = (folder / "network.onnx").stat().st_size
     with tempfile.TemporaryDirectory() as scratch:
         for name, made in variants(folder / "network.onnx", batches[::4], Path(scratch)):
@@ -107,7 +107,7 @@ def compare(folder: Path, contexts: list[AudioContext]) -> None:
                 continue
             session = opened(made)
             found = heard(session, released, batches)
-            time = seconds(lambda session=session: heard(session, released, batches)) / usual
+            time = spent(lambda session=session: heard(session, released, batches)) / usual
             others = int((found.argmax(axis=1) != expected.argmax(axis=1)).sum())
             print(
                 f"{folder.name:22} {name:12} time {time:5.2f}  bytes {made.stat().st_size / size:4.2f}  "
