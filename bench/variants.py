@@ -12,6 +12,7 @@ A variant pays if it takes less time and changes no more labels than a release m
 """
 
 import argparse
+import logging
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -60,6 +61,9 @@ def variants(source: Path, batches: list[Feeds], folder: Path) -> Iterator[tuple
     def prepared() -> Path:
         target = folder / "prepared.onnx"
         shape_inference.quant_pre_process(str(source), str(target), skip_symbolic_shape=True)
+        model = onnx.load(str(target))
+        del model.graph.value_info[:]  # the exporter's shapes contradict those that the quantizer infers
+        onnx.save(model, str(target))
         return target
 
     makers: dict[str, Callable[[Path], None]] = {"float16": half, "int8 dynamic": dynamic, "int8 static": static}
@@ -119,14 +123,17 @@ def compare(folder: Path, contexts: list[AudioContext]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", nargs="+", type=Path, help="music that the networks hear")
+    parser.add_argument("--only", action="append", help="a network; repeatable; default: all")
     parser.add_argument("--models", type=Path, default=Path("models/onnx"))
     given = parser.parse_args()
     warnings.filterwarnings("ignore")
+    logging.disable(logging.WARNING)
     paths = sorted(p for f in given.folders for p in f.rglob("*") if p.suffix in audio.SUFFIXES)
     contexts = [AudioContext(*audio.load(p)) for p in paths[:: max(len(paths) // MOST, 1)][:MOST]]
     for folder in sorted(p.parent for p in given.models.glob("*/network.onnx")):
         inputs = read_json(folder / "model.json")["inputs"].values()
-        if all(i.get("source", "audio") == "audio" and not i.get("summary") for i in inputs):
+        wanted = given.only is None or folder.name in given.only
+        if wanted and all(i.get("source", "audio") == "audio" and not i.get("summary") for i in inputs):
             compare(folder, contexts)
 
 
