@@ -54,9 +54,12 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     from ostinato.files import alone
     from ostinato.paths import Paths
 
-    module = importlib.import_module(f"ostinato.stages.{stage}")
     paths = Paths(root or Path.cwd())
-    given = params.only(params.load(paths.params), module.SECTIONS)
+    whole = params.load(paths.params)
+    if name is not None:
+        params.entry(whole, "members" if stage == "member" else "candidates", name)
+    module = importlib.import_module(f"ostinato.stages.{stage}")
+    given = params.only(whole, module.SECTIONS)
     with alone(paths.lock(stage, name)):
         module.run(paths, given, name)
 
@@ -127,16 +130,18 @@ def plan() -> None:
 
 
 @app.command(rich_help_panel=USE)
-def status() -> None:
+def status(
+    every: Annotated[bool, typer.Option("--all", help="a line for every stage, done ones too")] = False,
+) -> None:
     """Say which stages are done, running and left, and why."""
     from ostinato.paths import Paths
-    from ostinato.status import status
+    from ostinato.status import status, summed
 
     found = status(Paths(Path.cwd()))
-    for stage in found:
+    for stage in found if every else ():
         typer.echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
-    counts = {state: sum(stage.state == state for stage in found) for state in ("done", "running", "left")}
-    typer.echo(", ".join(f"{n} {state}" for state, n in counts.items()))
+    for line in summed(found)[-1:] if every else summed(found):
+        typer.echo(line)
 
 
 @app.command(rich_help_panel=USE)
@@ -151,8 +156,10 @@ def candidates(json: Json = False) -> None:
         typer.echo(dumps(rows, indent=2))
         return
     answer = {None: "not judged yet", True: "accepted", False: "not accepted"}
+    columns = ("name", "architecture", "feature", "task")
+    widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        typer.echo("{name:20} {architecture:14} {feature:12} {task:8} ".format(**row) + answer[row["accepted"]])
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer[row["accepted"]]]))
 
 
 @app.command(rich_help_panel=USE)
@@ -192,15 +199,20 @@ def import_weights(
     target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
 ) -> None:
     """Make published weights of the network `choi` a file that training can begin with."""
+    from hashlib import sha256
+
     from ostinato.weights import import_keras
 
     for name, shape in import_keras(source, target).items():
         typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+    typer.echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
 
 
 @app.command(rich_help_panel=USE)
 def predict(
-    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="audio files, and folders of them")],
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
+    ],
     json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
     over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
@@ -208,16 +220,21 @@ def predict(
     workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
     out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
     review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="what of the catalog is near, too")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="how many of those")] = 5,
     models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
 ) -> None:
-    """Ask the released model about audio files; exit status 1 if any could not be read."""
+    """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
+    from ostinato.recommendation.command import beside
     from ostinato.runtime import formats, predict
 
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
     if out is not None and not (json or csv):
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    if recommend and csv:
+        raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
@@ -228,8 +245,41 @@ def predict(
         workers=workers,
         out=out,
         review=review,
+        near=beside(Paths(Path.cwd()).catalog, k) if recommend else None,
     )
     raise typer.Exit(status)
+
+
+@app.command(rich_help_panel=USE)
+def robustness(
+    name: Annotated[str, typer.Argument(help="an exported candidate of params.yaml")],
+    clips: Annotated[int, typer.Option(min=1, help="test clips at most, drawn with the seed")] = 64,
+    json: Json = False,
+) -> None:
+    """Measure how much worse a model is on worse sound: noise, MP3, other speed and pitch."""
+    from ostinato import robustness
+    from ostinato.evaluation.perturbed import markdown
+
+    found = robustness.robustness(*_project(*robustness.SECTIONS), name, clips)
+    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
+
+
+@app.command(rich_help_panel=USE)
+def explain(
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file")],
+    candidate: Annotated[str | None, typer.Option(help="a trained network; default: the released one of genre")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="default: the one it names")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the picture and the numbers")] = Path("explained"),
+    json: Json = False,
+) -> None:
+    """Draw what of a file speaks for a class: integrated gradients on the spectrogram."""
+    from ostinato import explain as explaining
+    from ostinato.files import read_json
+
+    paths, given = _project("seed")
+    name = candidate or str(read_json(paths.released("genre") / "model.json")["name"])
+    found = explaining.command(paths, name, target, out, label, given.seed)
+    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
 
 
 @app.command(rich_help_panel=USE)
@@ -246,7 +296,9 @@ def serve(
 
 @app.command(rich_help_panel=USE)
 def recommend(
-    seeds: Annotated[list[str], typer.Argument(metavar="SEED...", help="tracks of the catalog, or audio files")],
+    seeds: Annotated[
+        list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
+    ],
     k: Annotated[int, typer.Option("-k", help="how many")] = 10,
     json: Json = False,
     m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
@@ -264,6 +316,23 @@ def recommend(
     asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
     root = dataset_root(paths, given.dataset)
     command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
+
+
+@app.command(rich_help_panel=USE)
+def drift(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
+    task: Annotated[str, typer.Option(help="whose released model")] = "genre",
+    level: Annotated[float, typer.Option(min=0, max=1, help="chance of a false alarm")] = 0.01,
+    json: Json = False,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Say whether new audio is like what the released model was made of; exit status 1 if not."""
+    from ostinato.paths import Paths
+    from ostinato.runtime import likeness
+
+    found = likeness.compare((models or Paths(Path.cwd()).releases) / task, targets, level=level)
+    typer.echo(likeness.json(found) if json else likeness.text(found))
+    raise typer.Exit(int(any(change.drifted for change in found)))
 
 
 @app.command(rich_help_panel=USE)

@@ -140,6 +140,10 @@ class Paths:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name
 
+    def robustness(self, name: str) -> Path:
+        """How a candidate's exported file bears worse sound; measured on request."""
+        return self.root / "models" / "robustness" / f"{name}.json"
+
     @property
     def artists(self) -> Path:
         """How good the artist space is."""
@@ -149,6 +153,11 @@ class Paths:
     def ranking(self) -> Path:
         """Every similarity space's figures, and which may serve recommendations."""
         return self.root / "models" / "ranking.json"
+
+    @property
+    def rankings(self) -> Path:
+        """Those figures for every question, on artists known and cold, as a table."""
+        return self.root / "models" / "ranking.parquet"
 
     @property
     def catalog(self) -> Path:

@@ -111,6 +111,30 @@ def test_a_track_level_network_sees_all_chunks_at_once(tmp_path, monkeypatch):
     )
 
 
+def test_a_network_of_tracks_is_asked_about_each_stretch(tmp_path):
+    """A stretch scores what it would score as a track of its own."""
+    folder = put(tmp_path / "genre", weight=0.5)
+    about = json.loads((folder / "model.json").read_text())
+    file = play(tmp_path / "a.wav")
+    _, [of_chunks], _ = ask([file], tmp_path, over_time=True)
+    write_json(folder / "model.json", about | {"level": "track"})
+    _, [of_tracks], err = ask([file], tmp_path, over_time=True)
+    assert of_tracks["over_time"] == of_chunks["over_time"]  # this network hears a chunk the same either way
+    assert len(of_tracks["over_time"]["starts"]) > 3
+    assert "stretches" not in err
+    _, [plain], _ = ask([file], tmp_path)
+    assert "over_time" not in plain
+
+
+def test_what_sums_a_track_up_says_that_it_has_no_stretches(tmp_path):
+    folder = put(tmp_path / "genre", summary=True, chunk_frames=None)
+    about = json.loads((folder / "model.json").read_text())
+    write_json(folder / "model.json", about | {"level": "track"})
+    assert not Released(folder).has_stretches
+    _, _, err = ask([tmp_path / "absent.wav"], tmp_path, over_time=True)
+    assert "tiny: judges a track by its whole and has nothing to say of its stretches" in err
+
+
 def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
     folder = put(tmp_path / "genre", summary=True, chunk_frames=None)
     graph = helper.make_graph(

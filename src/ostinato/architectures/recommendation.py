@@ -1,9 +1,10 @@
 """Recommendation: dense layers over vectors of artists that other networks predict, and over place and year.
 
 Which parts there are follows from the inputs: published were the six of sound alone,
-these with lyrics, covers, place or year, and all; any others are taken too. Each vector is read at length 1, as published. Numbers
-beside vectors, latitude, longitude and year, are read as they come; published were
-shares between the lowest and the highest of the data.
+these with lyrics, covers, place or year, and all; any others are taken too. Each
+vector is read at length 1, as published. Numbers beside vectors, latitude, longitude
+and year, are read as they come; published were shares between the lowest and the
+highest of the data.
 
 References
 ----------

@@ -17,6 +17,7 @@ import hashlib
 import io
 import logging
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -104,10 +105,10 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     where = next((p for p in (root / options.table, Path(options.table)) if p.is_file()), None)
     if where is None:
         raise DataError(f"dataset.table: {options.table} is neither below {root} nor below the working folder")
-    table = _named(_rows(where), options.columns, where)
-    frame = pd.DataFrame({name: _numbers(name, table[name]) for name in ATTRIBUTES if name in table}, index=table.index)
+    listed, frame = read(where, options.columns)
+    if listed["genre"].isna().all():
+        raise DataError(f"{where}: has no column for the genre; name one in dataset.columns: {{genre: ...}}")
     attributes = frame.reindex(columns=list(ATTRIBUTES))
-    listed = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
     listed["year"] = pd.to_numeric(listed["year"].astype("str").str[:4], errors="coerce")
     listed["content_hash"] = [hashlib.sha256(repr(row).encode()).hexdigest() for row in frame.to_numpy().tolist()]
     listed = pd.concat([listed, attributes], axis=1)
@@ -116,6 +117,33 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     tags = listed.groupby("track_id")["genre"].agg(lambda genres: sorted(set(genres.dropna())))
     listed = listed.drop_duplicates("track_id").reset_index(drop=True)
     return listed.assign(path=None, tags=listed["track_id"].map(tags))
+
+
+def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read a table row by row, mended but for what tells rows apart.
+
+    Parameters
+    ----------
+    path : Path
+    columns : mapping, optional
+        Our name to the table's.
+
+    Returns
+    -------
+    listed : DataFrame
+        track_id, genre, artist, title and year as text; None where unknown.
+    attributes : DataFrame
+        Those of `ATTRIBUTES` that the table has, as numbers; NaN where unknown.
+
+    Raises
+    ------
+    DataError
+        If the file is no such table.
+    """
+    table = _named(_rows(path), columns or {}, path)
+    numbers = {name: _numbers(name, table[name]) for name in ATTRIBUTES if name in table}
+    listed = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
+    return listed, pd.DataFrame(numbers, index=table.index)
 
 
 def _rows(path: Path) -> pd.DataFrame:
@@ -177,7 +205,7 @@ def _plain(name: str) -> str:
 _TEXT = {name for ours in ("artist", "title", "track_id", "genre") for name in NAMES[ours]}
 
 
-def _named(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:
+def _named(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
     """Give the columns our names and drop the rest."""
     theirs = {_plain(name): name for name in table.columns}
     taken = {}
@@ -188,8 +216,6 @@ def _named(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.Data
         name = next((theirs[spelling] for spelling in spellings if spelling in theirs), None)
         if name is not None:
             taken[ours] = table[name]
-    if "genre" not in taken:
-        raise DataError(f"{where}: has no column for the genre; name one in dataset.columns: {{genre: ...}}")
     n = len(set(taken) & set(ATTRIBUTES))
     if n < 2:
         raise DataError(f"{where}: has {n} of the attributes {', '.join(ATTRIBUTES)}; at least 2 are needed")

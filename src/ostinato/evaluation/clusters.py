@@ -1,14 +1,47 @@
 """Clusters of tracks: how many to make, how far they part, and which genres they hold."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
+DRAWN, MOST, LEAST = 5000, 12, 0.05
 LOOKED_AT = 2000
 """Tracks drawn for the silhouette, whose cost grows with their square."""
+
+
+def found(x: np.ndarray, genres: pd.Series, seed: int) -> dict[str, Any]:
+    """Cluster tracks, choose the number at the elbow, and say which genres each cluster holds.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_tracks, d)]
+        Standardised; at most 5000 tracks are drawn.
+    genres : Series of str
+    seed : int
+
+    Returns
+    -------
+    dict
+        ``{"curve": [{n_clusters, inertia, silhouette}], "elbow", "prevalence":
+        [{genre: share}]}``, rounded; genres below a share of 0.05 are left out.
+    """
+    rows = np.random.default_rng(seed).permutation(len(x))[:DRAWN]
+    curve = curves(x[rows], range(2, min(MOST, len(rows) - 1) + 1), seed)
+    chosen = elbow(curve)
+    labels = KMeans(chosen, n_init=4, random_state=seed).fit_predict(x[rows])
+    shares = prevalence(labels, genres.iloc[rows])
+    return {
+        "curve": curve.round(4).to_dict("records"),
+        "elbow": chosen,
+        "prevalence": [
+            {g: round(float(s), 4) for g, s in row.sort_values(ascending=False).items() if s >= LEAST}
+            for _, row in shares.iterrows()
+        ],
+    }
 
 
 def curves(x: np.ndarray, numbers: Iterable[int], seed: int) -> pd.DataFrame:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ostinato.evaluation.questions import Question, unit
 from ostinato.evaluation.rankings import difference, per_seed, summarised
@@ -49,36 +50,61 @@ def judged(
     sure: dict[str, Any] = {"n_resamples": n_resamples, "level": level, "seed": seed}
     found: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
     for question in asked:
-        likeness = _likenesses(spaces, question, popularity, seed)
-        preds = {name: question.ranked(values, k) for name, values in likeness.items()}
-        values = {name: per_seed(p, question.target) for name, p in preds.items()}
-        apart = question.items(spaces[baseline])
-        liked = _by_item(popularity, question)
+        apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
+        of_seed: dict[str, np.ndarray] = {}
         for name in found:
-            figures: dict[str, Any] = summarised(values[name], question.groups, **sure)
-            lists = _of_lists(preds[name], likeness[name], question, apart, liked)
-            figures |= summarised(lists, question.groups, **sure)
-            figures |= {"coverage": round(coverage(preds[name], question.target.shape[1]), 6)}
-            figures |= {"strata": _shares(preds[name], strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
-            if name != baseline:
-                gain = difference(values[name][LEADING], values[baseline][LEADING], question.groups, **sure)
-                figures[f"{LEADING}_above_{baseline}"] = gain
+            likeness = _likeness(name, spaces, question, liked, seed)
+            preds = question.ranked(likeness, k)
+            values = per_seed(preds, question.target)
+            of_seed[name] = values[LEADING]
+            lists = _of_lists(preds, likeness, question, apart, liked)
+            figures: dict[str, Any] = summarised(values | lists, question.groups, **sure)
+            figures |= {"coverage": round(coverage(preds, question.target.shape[1]), 6)}
+            figures |= {"strata": _shares(preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
             found[name][f"{question.name}_{question.split}"] = figures
+        for name in set(found) - {baseline}:
+            gain = difference(of_seed[name], of_seed[baseline], question.groups, **sure)
+            found[name][f"{question.name}_{question.split}"][f"{LEADING}_above_{baseline}"] = gain
     return found
 
 
-def _likenesses(
-    spaces: Mapping[str, np.ndarray], question: Question, popularity: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
-    """Give each space's likeness of every item to every seed."""
-    found = {}
-    for name, vectors in spaces.items():
-        items = question.items(vectors)
-        found[name] = items[question.seeds] @ items.T
+def table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Put figures in rows.
+
+    Parameters
+    ----------
+    found : mapping
+        As `judged` gives them.
+
+    Returns
+    -------
+    DataFrame
+        space, question, artists (cold or known), metric, value, low, high, n_seeds;
+        a stratum of popularity is a metric too.
+    """
+    rows = []
+    for space, of_space in found.items():
+        for asked, figures in of_space.items():
+            question, _, artists = asked.rpartition("_")
+            about = {"space": space, "question": question, "artists": artists, "n_seeds": figures["n_seeds"]}
+            shares = {f"{who}_{i + 1}": s for who, many in figures["strata"].items() for i, s in enumerate(many)}
+            plain = {k: {"value": v} for k, v in {**shares, "coverage": figures["coverage"]}.items()}
+            told = {k: v for k, v in figures.items() if isinstance(v, dict) and "value" in v} | plain
+            rows += [{**about, "metric": metric, **value} for metric, value in told.items()]
+    columns = ["space", "question", "artists", "metric", "value", "low", "high", "n_seeds"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
+
+
+def _likeness(
+    name: str, spaces: Mapping[str, np.ndarray], question: Question, liked: np.ndarray, seed: int
+) -> np.ndarray:
+    """Give a space's likeness of every item to every seed."""
+    if name in spaces:
+        items = question.items(spaces[name])
+        likeness: np.ndarray = items[question.seeds] @ items.T
+        return likeness
     shape = question.target.shape
-    found["random"] = np.random.default_rng(seed).random(shape)
-    found["popular"] = np.broadcast_to(_by_item(popularity, question), shape)
-    return found
+    return np.random.default_rng(seed).random(shape) if name == "random" else np.broadcast_to(liked, shape)
 
 
 def _by_item(popularity: np.ndarray, question: Question) -> np.ndarray:

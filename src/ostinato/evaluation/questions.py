@@ -86,7 +86,7 @@ def questions(
     Parameters
     ----------
     tracks : DataFrame
-        artist, genre, tags.
+        artist, genre, tags, and content_hash where artists are unknown.
     related : mapping of str to set of str, optional
         Artists by artist.
     cold, known : np.ndarray [shape=(n_tracks,), dtype=bool]
@@ -135,7 +135,7 @@ def _related(
 
 
 def _labelled(tracks: pd.DataFrame, label: str, split: str, there: np.ndarray, seed: int) -> Question:
-    artist, _ = pd.factorize(tracks["artist"].fillna(pd.Series(tracks.index.astype(str), tracks.index)).astype(str))
+    artist, _ = pd.factorize(_singer(tracks))
     sets = [set() if v is None or v is np.nan else {v} if isinstance(v, str) else set(v) for v in tracks[label]]
     classes = {c: i for i, c in enumerate(sorted(set().union(*sets)))}
     has = np.zeros((len(tracks), max(len(classes), 1)), np.int32)
@@ -145,6 +145,13 @@ def _labelled(tracks: pd.DataFrame, label: str, split: str, there: np.ndarray, s
     banned = artist[seeds][:, np.newaxis] == artist
     target = np.where(banned, 0, has[seeds] @ has.T)
     return Question(label, split, seeds, target, banned, artist[seeds], np.arange(len(tracks)))
+
+
+def _singer(tracks: pd.DataFrame) -> pd.Series:
+    """Name each track's artist; where none is known its recording, so that copies do not find each other."""
+    alone = pd.Series(tracks.index.astype(str), tracks.index)
+    recording = tracks["content_hash"].fillna(alone) if "content_hash" in tracks else alone
+    return tracks["artist"].fillna(recording).astype(str)
 
 
 def _some(seeds: np.ndarray, seed: int) -> np.ndarray:

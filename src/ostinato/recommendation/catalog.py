@@ -15,6 +15,7 @@ EXACT_UP_TO = 100_000
 """Up to so many vectors all are compared; beyond, a graph is asked."""
 ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
 LEVELS = ("artist", "album")
+SHOWN = 5
 
 
 class Catalog:
@@ -145,6 +146,38 @@ class Catalog:
             hint = f"; do you mean {', '.join(alike)}?" if alike else ""
             raise CatalogError(f"{track_id!r} is not in the catalog of {len(self)} tracks{hint}")
         return self._row[track_id]
+
+    def called(self, name: str) -> str | None:
+        """Find the track of a title, or of ``artist - title``, capitals aside.
+
+        Returns
+        -------
+        str or None
+            Its id; None if no track is called so.
+
+        Raises
+        ------
+        CatalogError
+            If several tracks are; the message names some.
+        """
+        wanted, found = name.casefold(), list[str]()
+        for track_id, known in zip(self.ids, self.metadata, strict=True):
+            title = str(known.get("title") or "").casefold()
+            if title and wanted in (title, f"{known.get('artist') or ''} - {title}".casefold()):
+                found.append(track_id)
+        if len(found) > 1:
+            such = "; ".join(self.line(i) for i in found[:SHOWN])
+            raise CatalogError(f"{name!r} are {len(found)} tracks: {such}; name one by its id, or as artist - title")
+        return found[0] if found else None
+
+    def name(self, track_id: str) -> str:
+        """Give artist and title of a track, as far as they are known."""
+        known = self.metadata[self.row(track_id)]
+        return " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k))
+
+    def line(self, track_id: str) -> str:
+        """Give a track's id and name."""
+        return f"{track_id} {self.name(track_id)}".rstrip()
 
     def units(self, vectors: np.ndarray, *, version: str) -> np.ndarray:
         """Take the offset from vectors and scale them to length 1, if they are of this catalog's network.

@@ -15,6 +15,11 @@ from ostinato.files import replacing
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.playlist import chained, m3u, path
 from ostinato.recommendation.recommend import Level, Seed, recommend
+from ostinato.runtime import rows
+from ostinato.runtime.rows import Near, Row
+
+SAME = 1 - 1e-5
+"""From this cosine on a track is the seed itself, under another id perhaps."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def run(
     Parameters
     ----------
     seeds : sequence of str
-        Tracks of the catalog, else audio files.
+        Tracks of the catalog by id or name, else audio files, or rows of a table as ``tracks.csv#12``.
     folder : Path
         models/catalog.
     asked : Asked
@@ -127,19 +132,93 @@ class Network:
         """
         from ostinato import audio
         from ostinato.features._shared import AudioContext
-        from ostinato.runtime.session import Released
 
-        version = hashlib.sha256((self.folder / "network.onnx").read_bytes()).hexdigest()
-        self._model = self._model or Released(self.folder)
-        vector: np.ndarray = self._model.embedding(self._model.rows(AudioContext(*audio.load(file))))
-        self.catalog.units(vector[np.newaxis], version=version)
+        model = self._opened()
+        vector: np.ndarray = model.embedding(model.rows(AudioContext(*audio.load(file))))
+        self.catalog.units(vector[np.newaxis], version=self._version())
+        return vector
+
+    def place_row(self, told: Row) -> np.ndarray:
+        """Embed a row of a table; see `place`."""
+        vector = self._opened().told(told).embedding
+        self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 
     def seed(self, given: str, names: frozenset[str] = frozenset()) -> Seed:
-        """Take a name of the catalog as it is, and place a file."""
-        if given in self.catalog or given in names or not Path(given).is_file():
+        """Take a track of the catalog by its id or name, or place a file or a row of a table.
+
+        Raises
+        ------
+        CatalogError
+            If it is nothing of these.
+        """
+        if given in self.catalog or given in names:
             return given
-        return self.place(Path(given))
+        if rows.is_table(Path(given.rpartition(rows.MARK)[0])):
+            return self.place_row(rows.row(given))
+        if Path(given).is_file():
+            return self.place(Path(given))
+        found = self.catalog.called(given)
+        if found is None and _like_a_file(given):
+            raise CatalogError(f"{given}: there is no such file, and no track of the catalog is called so")
+        return found or given
+
+    def near(self, file: str, told: Row | None, k: int) -> list[dict[str, Any]]:
+        """Give the neighbours of a file or of a row of a table; the same recording is none.
+
+        Parameters
+        ----------
+        file : str
+        told : mapping of str to float, optional
+            The row; then the file is not read.
+        k : int
+
+        Returns
+        -------
+        list of dict
+            ``{"track_id", "score", "name"}``, best first.
+        """
+        seed = self.place(Path(file)) if told is None else self.place_row(told)
+        unit = self.catalog.units(seed[np.newaxis], version=self.catalog.version)[0]
+        itself = [self.catalog.ids[i] for i in np.flatnonzero(self.catalog.vectors @ unit > SAME)]
+        ids, scores = recommend(self.catalog, [seed], k=k, exclude=itself)
+        named = [{"name": name} if (name := self.catalog.name(i)) else {} for i in ids]
+        found = zip(ids.tolist(), scores, named, strict=True)
+        return [{"track_id": i, "score": round(float(s), 6), **n} for i, s, n in found]
+
+    def _opened(self) -> Any:
+        from ostinato.runtime.session import Released
+
+        self._model = self._model or Released(self.folder)
+        return self._model
+
+    def _version(self) -> str:
+        return hashlib.sha256((self.folder / "network.onnx").read_bytes()).hexdigest()
+
+
+def beside(folder: Path, k: int) -> Near:
+    """Open a catalog to give the neighbours of files and rows.
+
+    Parameters
+    ----------
+    folder : Path
+        models/catalog.
+    k : int
+        Of each.
+
+    Returns
+    -------
+    callable
+        Of a path, and of the row of a table that is told, if one is.
+    """
+    network = Network(folder, Catalog.load(folder))
+    return lambda file, told: network.near(file, told, k)
+
+
+def _like_a_file(given: str) -> bool:
+    from ostinato.audio import SUFFIXES
+
+    return "/" in given or Path(given).suffix.lower() in SUFFIXES
 
 
 def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Asked) -> tuple[list[str], np.ndarray]:
@@ -168,7 +247,7 @@ def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: A
 def _line(catalog: Catalog, answered: str, score: float) -> str:
     """Put one answer on a line."""
     known = catalog.metadata[catalog.row(answered)] if answered in catalog else {}
-    names = " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k))
+    names = catalog.name(answered) if known else ""
     return (
         f"{score:6.3f}  {answered}"
         + (f"  {names}" if names else "")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ostinato import audio
 from ostinato.features._shared import AudioContext
-from ostinato.runtime.session import Released
+from ostinato.runtime.session import Heard, Released
 
 Answer: TypeAlias = dict[str, Any]
 DIGITS = 6
@@ -56,9 +56,13 @@ def doubt(answer: Answer) -> float:
 
 def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
     """Ask one model about a decoded file; see `answers`."""
-    heard = model.hear(context)
-    said: Answer = {
-        "path": str(path),
+    return said(str(path), model, model.hear(context, over_time=over_time), over_time=over_time)
+
+
+def said(path: str, model: Released, heard: Heard, *, over_time: bool = False) -> Answer:
+    """Put what a model heard in plain values; see `answers`."""
+    told: Answer = {
+        "path": path,
         "task": model.task,
         "model": model.name,
         "label": model.label(heard.scores),
@@ -66,12 +70,12 @@ def answer(path: Path, model: Released, context: AudioContext, *, over_time: boo
         "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
     }
     if over_time and heard.chunk_scores is not None and heard.starts is not None:
-        said["over_time"] = {
+        told["over_time"] = {
             "starts": _rounded(heard.starts, 3),
             "seconds": round(float(heard.chunk_seconds or 0), 3),
             "scores": {c: _rounded(s, 4) for c, s in zip(model.classes, heard.chunk_scores.T, strict=True)},
         }
-    return said
+    return told
 
 
 def _rounded(values: np.ndarray, digits: int) -> list[float]:

@@ -37,7 +37,10 @@ class Text:
             return
         best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
         doubt = " (unsure)" if answer["unsure"] else ""
-        yield f"{answer['path']}: {_joined(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+        name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
+        yield f"{name}: {_joined(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+        for near in answer.get("neighbours", ()):
+            yield f"    {near['score']:.3f} {near['track_id']}" + (f" {near['name']}" if "name" in near else "")
         for start, label, score in _stretches(answer):
             yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
 

@@ -14,8 +14,10 @@ from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
 from ostinato.files import replacing
+from ostinato.runtime import rows
 from ostinato.runtime.answers import Answer, answers, doubt
 from ostinato.runtime.formats import Format, Text
+from ostinato.runtime.rows import Near
 from ostinato.runtime.session import Released
 
 AHEAD = 2
@@ -29,6 +31,7 @@ def predict(
     over_time: bool = False,
     workers: int = 1,
     passed: frozenset[str] = frozenset(),
+    near: Near | None = None,
 ) -> Iterator[Answer]:
     """Ask models about each file, decoding it once; the order does not depend on the workers.
 
@@ -43,6 +46,8 @@ def predict(
         Files under way at once.
     passed : frozenset of str
         Paths that are passed over.
+    near : callable, optional
+        Gives the neighbours of an audio file or of a row of a table.
 
     Yields
     ------
@@ -50,7 +55,7 @@ def predict(
         As `ostinato.runtime.answers.answers`, or ``{"path", "error"}``: a file
         that cannot be read does not end the run.
     """
-    ask = partial(_answers, models=models, over_time=over_time)
+    ask = partial(_answers, models=models, over_time=over_time, passed=passed, near=near)
     everything = [(path, error) for path, error in found(targets) if str(path) not in passed]
     shown = tqdm(everything, unit="file", disable=None, leave=False)
     if workers == 1:
@@ -138,6 +143,7 @@ def run(
     workers: int = 1,
     out: TextIO | Path | None = None,
     review: Path | None = None,
+    near: Near | None = None,
     err: TextIO | None = None,
 ) -> int:
     """Print what the released models say.
@@ -158,6 +164,8 @@ def run(
         A path is added to: what it answers already is not asked again. Default: standard output.
     review : Path, optional
         Where to list the files by doubt, to be corrected and read as a table of the folder.
+    near : callable, optional
+        See `predict`.
     err : file, optional
         Default: standard error.
 
@@ -171,10 +179,12 @@ def run(
     for model in models:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
+        if over_time and not model.has_stretches:
+            print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
     passed = _settled(out, form, {m.task for m in models}) if isinstance(out, Path) else frozenset()
     failed, doubtful = False, []
     with _opened(out, form) as file:
-        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed):
+        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
             wrong = "error" in answer
             failed |= wrong
             for line in form.lines(answer):
@@ -186,12 +196,22 @@ def run(
     return int(failed)
 
 
-def _answers(path: Path, error: str | None, models: Sequence[Released], over_time: bool) -> list[Answer]:
-    """Decode a file and ask every model; one failure fails the file."""
+def _answers(
+    path: Path,
+    error: str | None,
+    models: Sequence[Released],
+    over_time: bool,
+    passed: frozenset[str],
+    near: Near | None,
+) -> list[Answer]:
+    """Decode a file and ask every model, or ask about each row of a table; one failure fails the file or the row."""
     if error:
         return [{"path": str(path), "error": error}]
     try:
-        return answers(path, models, over_time=over_time)
+        if rows.is_table(path):
+            return list(rows.answers(path, models, passed, near))
+        more = {} if near is None else {"neighbours": near(str(path), None)}
+        return [answer | more for answer in answers(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": str(path), "error": str(failure).removeprefix(f"{path}: ")}]
 

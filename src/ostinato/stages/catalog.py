@@ -63,8 +63,7 @@ def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
         elif not (paths.onnx(name) / "network.onnx").exists():
             reasons.append(f"{name}: {export.get('skipped') or '; '.join(export.get('reasons', []))}")
         else:
-            figures = ranking["spaces"][name]
-            best.append(((figures.get("related_cold") or figures["genre_cold"])["map"]["value"], name))
+            best.append((ranking["spaces"][name]["map"]["value"], name))
     return (max(best, key=lambda b: (b[0], -names.index(b[1])))[1] if best else None), reasons
 
 

@@ -100,6 +100,7 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
     sound = tracks[~tracks["track_id"].isin(quarantine["track_id"])]
     if sound["path"].notna().any():
         sound = sound[sound["path"].notna()]
+    sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     beside = sorted(set(sources) - {"audio"})
     others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
     sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))

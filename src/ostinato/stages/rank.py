@@ -1,4 +1,8 @@
-"""rank: every candidate's embeddings as a similarity space, judged in one table -> models/ranking.json."""
+"""rank: every candidate's embeddings as a similarity space, judged in one table.
+
+models/ranking.json holds what decides, the leading figures of the question that
+counts; models/ranking.parquet all figures of all questions.
+"""
 
 from typing import Any
 
@@ -7,11 +11,12 @@ import pandas as pd
 
 from ostinato.errors import ParamsError
 from ostinato.estimators import AUDIO, vector
+from ostinato.evaluation import clusters
 from ostinato.evaluation.gate import judge
-from ostinato.evaluation.neighbours import judged
+from ostinato.evaluation.neighbours import LEADING, judged, table
 from ostinato.evaluation.questions import questions
 from ostinato.evaluation.roster import Entry, roster
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.store import Store
 from ostinato.task import COLUMNS
@@ -28,13 +33,14 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     splits = pd.read_parquet(paths.splits)
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
-    columns = ["track_id", "artist", "genre", "tags"]
+    columns = ["track_id", "artist", "genre", "tags", "content_hash"]
     tracks = pd.read_parquet(paths.tracks, columns=columns).sort_values("track_id")
     kind = params.recommend.baseline
     if kind in roster(params):
         raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
     if not (paths.feature(kind) / META).exists():
         write_json(paths.ranking, {"skipped": f"the dataset has no feature {kind}; let recommend.baseline name one"})
+        _write(paths, {})
         return
     store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)
     held = [splits.index, store, *(vectors.index for vectors in read.values())]
@@ -57,16 +63,32 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         level=params.evaluate.level,
         seed=params.seed,
     )
-    write_json(
-        paths.ranking,
-        {
-            "k": params.recommend.k,
-            "baseline": kind,
-            "spaces": found,
-            "skipped": skipped,
-            "gate": _gate(found, [n for n in roster(params) if n in spaces], params.gate),
-        },
-    )
+    _write(paths, found)
+    question, kept = _leading(found), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
+    counts = {n: f.get(question, {}) for n, f in found.items()}
+    said = {
+        "k": params.recommend.k,
+        "baseline": kind,
+        "question": question,
+        "spaces": {n: {m: figures[m] for m in kept if m in figures} for n, figures in counts.items()},
+        "skipped": skipped,
+        "gate": _gate(counts, [n for n in roster(params) if n in spaces], params.gate),
+    }
+    if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MOST:
+        genre = tracks["genre"].fillna("unknown")
+        said["clusters"] = clusters.found(spaces[kind][split == "train"], genre[split == "train"], params.seed)
+    write_json(paths.ranking, said)
+
+
+def _write(paths: Paths, found: dict[str, Any]) -> None:
+    with replacing(paths.rankings) as partial:
+        table(found).to_parquet(partial, index=False)
+
+
+def _leading(found: dict[str, Any]) -> str:
+    """Choose what decides: related artists of cold ones, or tracks of the same genre where none are known."""
+    asked = next(iter(found.values()))
+    return "related_cold" if "related_cold" in asked else "genre_cold"
 
 
 def _related(paths: Paths) -> dict[str, set[str]] | None:
@@ -116,9 +138,9 @@ def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.nda
 
 
 def _gate(found: dict[str, Any], names: list[str], gate: dict[str, Any]) -> dict[str, Any]:
-    """Hold the spaces of candidates against the thresholds, on cold artists: related ones if any are known."""
+    """Hold the spaces of candidates against the thresholds."""
     entries = [Entry(n, "", "", SPACE) for n in names]
-    figures = {n: {"test": found[n].get("related_cold") or found[n].get("genre_cold", {})} for n in names}
+    figures = {n: {"test": found[n]} for n in names}
     figures = {n: {"skipped": "no cold seed has anything relevant"} if not f["test"] else f for n, f in figures.items()}
     kept = [e for e in entries if "skipped" not in figures[e.name]]
     refused = {n: {"accepted": False, "reasons": [f["skipped"]]} for n, f in figures.items() if "skipped" in f}
