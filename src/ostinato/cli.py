@@ -319,6 +319,23 @@ def recommend(
 
 
 @app.command(rich_help_panel=USE)
+def drift(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
+    task: Annotated[str, typer.Option(help="whose released model")] = "genre",
+    level: Annotated[float, typer.Option(min=0, max=1, help="chance of a false alarm")] = 0.01,
+    json: Json = False,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Say whether new audio is like what the released model was made of; exit status 1 if not."""
+    from ostinato.paths import Paths
+    from ostinato.runtime import likeness
+
+    found = likeness.compare((models or Paths(Path.cwd()).releases) / task, targets, level=level)
+    typer.echo(likeness.json(found) if json else likeness.text(found))
+    raise typer.Exit(int(any(change.drifted for change in found)))
+
+
+@app.command(rich_help_panel=USE)
 def release(
     rollback: Annotated[bool, typer.Option("--rollback", help="bring back what was in service before")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="replace a model that cannot be compared")] = False,

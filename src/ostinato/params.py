@@ -136,7 +136,11 @@ class Train(Section):
     spec_augment: bool = False
     mask_share: float = Field(0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most")
     n_masks: int = Field(1, ge=1, description="along either axis")
-    loss: Literal["plain", "focal", "asymmetric"] = "plain"
+    loss: Literal["plain", "focal", "asymmetric", "infonce", "triplet"] = Field(
+        "plain", description="the last two bring tracks of one artist, genre or tag together"
+    )
+    temperature: float = Field(0.1, gt=0, description="of infonce")
+    apart: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
     focus: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
     margin: float = Field(0.05, ge=0, lt=1, description="score up to which an absent tag costs nothing")
     schedule: Literal["constant", "cosine", "plateau"] = "constant"

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ostinato import conditions, swap
+from ostinato import conditions, drift, swap
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
 from ostinato.evaluation.card import card
@@ -25,6 +26,9 @@ from ostinato.evaluation.roster import Entry, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
+from ostinato.runtime import likeness
+from ostinato.runtime.session import Released
+from ostinato.store import Store
 from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
@@ -161,7 +165,7 @@ def _judge(
     reasons = [*reasons, *(a.reason for a in answers), *as_told]
     if not all(a.kept for a in answers):
         return "rejected", reasons, answers
-    _install(onnx, folder, rows)
+    _install(paths, onnx, folder, rows)
     return "released", reasons, answers
 
 
@@ -180,8 +184,10 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
     )
 
 
-def _install(onnx: Path, folder: Path, rows: Judged) -> None:
+def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
+    from ostinato.runtime import session
+
     incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
@@ -192,10 +198,26 @@ def _install(onnx: Path, folder: Path, rows: Judged) -> None:
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
+    _keep_profile(paths, incoming)
     digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
-    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    taken = round(session.latency_ms(onnx), 3)
+    write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
+
+
+def _keep_profile(paths: Paths, folder: Path) -> None:
+    """Keep what the tracks of the split are like beside the model, so that drift can be told later."""
+    model = Released(folder, threads=1)
+    places = {name: paths.feature(name) for name in model.inputs}
+    if not all((place / "meta.json").exists() for place in places.values()):
+        return
+    stores = {name: Store(place) for name, place in places.items()}
+    ids = sorted({i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values())})
+    step = max(-(-len(ids) // likeness.MOST), 1)
+    tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids[::step])
+    if len(ids[::step]) >= drift.LEAST:
+        drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
 
 
 def _version(folder: Path) -> int:

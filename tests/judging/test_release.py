@@ -89,6 +89,7 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     assert genre(project)["released"] == "poor"
     said = json.loads((folder / "release.json").read_text())
     assert said["version"] == 2
+    assert said["latency_ms"] > 0
     assert said["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text()
     assert card.startswith("# poor, version 2\n")

@@ -97,7 +97,8 @@ def tabulate(
     Comparison
     """
     lines, regressions = [f"# Figures against `{rev}`", ""], []
-    same, skipped = [], {}
+    same: list[str] = []
+    skipped: dict[str, list[str]] = {}
     for name in (n for n in here if n in there):
         if "skipped" in here[name] or "skipped" in there[name]:
             skipped.setdefault(_skipped(here[name], there[name], rev), []).append(name)

@@ -21,12 +21,14 @@ def section(material: Material) -> dict[str, Any] | None:
     known = told.loc[:, told.notna().any()] if len(told) else told
     if known.empty:
         return None
-    drawn = {"distributions": pictures.grid({c: known[c].dropna().to_numpy() for c in known}, pictures.distribution)}
+    drawn = {
+        "distributions": pictures.grid({str(c): known[c].dropna().to_numpy() for c in known}, pictures.distribution)
+    }
     varied = known.loc[:, known.nunique() > 1]
     if varied.shape[1] > 1:
         drawn["correlations"] = pictures.correlations(varied.corr())
     years = material.tracks.set_index("track_id")["year"].reindex(known.index)
-    over = {c: table for c in varied if len(table := over_years(varied[c], years)) > 1}
+    over = {str(c): table for c in varied if len(table := over_years(varied[c], years)) > 1}
     if over:
         drawn["years"] = pictures.grid(over, pictures.course)
     missing = told.isna().sum()

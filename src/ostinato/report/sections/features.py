@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ostinato import registry
 from ostinato.report import pictures, plots
 from ostinato.report.material import Material
 from ostinato.store import Store
@@ -36,8 +35,7 @@ def section(material: Material) -> dict[str, Any] | None:
 def _card(kind: str, store: Store, track: str, seconds: float) -> dict[str, Any]:
     rows = np.asarray(store.read(track), np.float32)
     drawn = pictures.raster(rows, seconds, label=_label(kind), ticks=_ticks(kind, store, rows.shape[1]))
-    summary = (registry.load("ostinato.features", kind).__doc__ or "").splitlines()[0]
-    return {"name": kind, "about": summary, "picture": Markup(plots.themed(drawn))}
+    return {"name": kind, "picture": Markup(plots.themed(drawn))}
 
 
 def _label(kind: str) -> str:
