@@ -7,7 +7,8 @@ from scipy.spatial.distance import cdist
 
 from ostinato.attributes import COLUMNS, NAMES, NUMBERS, complete, encode, same
 from ostinato.errors import DataError
-from ostinato.evaluation.clusters import curves, elbow, prevalence
+from ostinato.evaluation.clusters import curves, elbow, found, prevalence
+from ostinato.features import attributes as feature
 
 
 def table(rng: np.random.Generator, n: int = 20) -> pd.DataFrame:
@@ -47,6 +48,29 @@ def test_a_row_that_lacks_an_attribute_is_no_row(rng, column, value):
     assert np.flatnonzero(~complete(rows)).tolist() == [3]
     with pytest.raises(DataError, match="row 3 is not complete"):
         encode(rows)
+
+
+def test_the_feature_of_a_row_is_its_line_of_the_table(rng):
+    rows = table(rng, 5)
+    told = [feature.compute(row) for row in rows.to_dict("records")]
+    np.testing.assert_array_equal(np.concatenate(told), encode(rows))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [({"tempo": np.nan}, "tempo is not known"), ({"key": 12}, "key is 12"), ({"mode": 0.5}, "mode is 0.5")],
+)
+def test_a_row_without_an_attribute_has_no_feature(rng, change, message):
+    with pytest.raises(DataError, match=message):
+        feature.compute(table(rng, 1).iloc[0].to_dict() | change)
+
+
+def test_clusters_of_heaps_hold_one_genre_each(rng):
+    x, label = blobs(rng)
+    said = found(x, pd.Series(np.array(["rock", "jazz", "folk"])[label]), seed=0)
+    assert said["elbow"] == 3
+    assert sorted(next(iter(shares)) for shares in said["prevalence"]) == ["folk", "jazz", "rock"]
+    assert all(list(shares.values()) == [1.0] for shares in said["prevalence"])
 
 
 def test_a_table_without_a_column_is_refused(rng):

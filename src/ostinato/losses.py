@@ -9,6 +9,8 @@ from torch import Tensor
 from ostinato.scores import Kind
 
 LEAST = 1e-8
+CONTRASTS = ("infonce", "triplet")
+"""What brings tracks that have something in common together, and others apart."""
 
 
 def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
@@ -107,6 +109,105 @@ def asymmetric(logits: Tensor, target: Tensor, *, focus: float, margin: float, w
     shifted = (logits.sigmoid() - margin).clamp(min=0)
     absent = shifted**focus * (1 - shifted).clamp(min=LEAST).log()
     return -(weights * target * F.logsigmoid(logits) + (1 - target) * absent).mean()
+
+
+def alike(target: Tensor, kind: str) -> Tensor:
+    """Say which tracks of a batch belong together: same class, a common tag, or the same artist's direction.
+
+    Parameters
+    ----------
+    target : Tensor [shape=(batch, n_classes)]
+    kind : {"single", "multi", "embedding"}
+
+    Returns
+    -------
+    Tensor [shape=(batch, batch), dtype=bool]
+        No track belongs to itself.
+
+    Examples
+    --------
+    >>> alike(torch.tensor([[1.0, 1], [0, 1], [1, 0]]), "multi").long().tolist()
+    [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
+    """
+    if kind == "embedding":
+        target = F.normalize(target, dim=1)
+    together = target @ target.T
+    return (together > (1 - 1e-5 if kind == "embedding" else 0)) & ~torch.eye(
+        len(target), dtype=torch.bool, device=target.device
+    )
+
+
+def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:
+    """Let a track know its own among all others of the batch: InfoNCE with several that are right.
+
+    Parameters
+    ----------
+    vectors : Tensor [shape=(batch, d)]
+        Of any length but 0; cosines are compared.
+    together : Tensor [shape=(batch, batch), dtype=bool]
+        As `alike` gives; a track that belongs to none is only compared with.
+    temperature : float
+        That the cosines are divided by.
+
+    Returns
+    -------
+    Tensor
+        A scalar; 0 where no two belong together.
+
+    References
+    ----------
+    A. van den Oord et al., "Representation learning with contrastive predictive coding", 2018.
+    P. Khosla et al., "Supervised contrastive learning", NeurIPS 2020.
+
+    Examples
+    --------
+    >>> pair = torch.tensor([[0, 1], [1, 0]]).bool()
+    >>> infonce(torch.eye(2), pair, temperature=0.1).item() == 0  # no third to be taken for
+    True
+    """
+    units = F.normalize(vectors, dim=1)
+    itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
+    likeness = (units @ units.T / temperature).masked_fill(itself, float("-inf"))
+    missed = (likeness.logsumexp(dim=1, keepdim=True) - likeness).masked_fill(~together, 0.0)
+    has = together.any(dim=1)
+    return ((missed.sum(dim=1) / together.sum(dim=1).clamp(min=1)) * has).sum() / has.sum().clamp(min=1)
+
+
+def triplet(vectors: Tensor, together: Tensor, *, apart: float) -> Tensor:
+    """Let a track's farthest companion be nearer than its nearest stranger, by a distance.
+
+    Parameters
+    ----------
+    vectors : Tensor [shape=(batch, d)]
+        Of any length but 0; the distance is 1 less the cosine.
+    together : Tensor [shape=(batch, batch), dtype=bool]
+    apart : float
+        By how much.
+
+    Returns
+    -------
+    Tensor
+        A scalar; 0 where no track has both a companion and a stranger.
+
+    References
+    ----------
+    A. Hermans, L. Beyer, B. Leibe, "In defense of the triplet loss for person re-identification", 2017.
+
+    Examples
+    --------
+    >>> x, together = torch.eye(3)[[0, 0, 1]], torch.zeros(3, 3).bool()
+    >>> together[0, 1] = together[1, 0] = True
+    >>> triplet(x, together, apart=0.2).item(), round(triplet(x, together, apart=1.5).item(), 4)
+    (0.0, 0.5)
+    """
+    units = F.normalize(vectors, dim=1)
+    distance = 1 - units @ units.T
+    strange = ~together & ~torch.eye(len(units), dtype=torch.bool, device=units.device)
+    farthest = distance.masked_fill(~together, float("-inf")).amax(dim=1)
+    nearest = distance.masked_fill(~strange, float("inf")).amin(dim=1)
+    has = together.any(dim=1) & strange.any(dim=1)
+    short = F.relu(torch.where(has, apart + farthest - nearest, torch.zeros_like(nearest)))
+    return short.sum() / has.sum().clamp(min=1)
 
 
 def _negative_cosine(logits: Tensor, target: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from ostinato import features, materials, registry, tables
+from ostinato.datasets import spotify_attributes
 from ostinato.features._shared import AudioContext
 
 ALL = registry.names("ostinato.features")
@@ -41,9 +42,10 @@ def music() -> np.ndarray:
 @pytest.mark.parametrize("kind", ALL)
 def test_has_a_source_that_exists(kind):
     module = registry.load("ostinato.features", kind)
-    assert module.SOURCE in {"audio", "lyrics", "cover", "table"}
+    assert module.SOURCE in {"audio", "lyrics", "cover", "table", "attributes"}
+    listed = spotify_attributes.ATTRIBUTES if module.SOURCE == "attributes" else tables.LISTED
     if module.SOURCE != "audio":
-        assert set(module.COLUMNS) <= set(materials.columns(module.SOURCE)) <= set(tables.LISTED)
+        assert set(module.COLUMNS) <= set(materials.columns(module.SOURCE)) <= set(listed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

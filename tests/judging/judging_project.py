@@ -43,6 +43,7 @@ class Project:
             },
             estimators={"svm": section(estimator="mfcc_svm", feature="mfcc", task="genre")},
             stacked={"stack": section(architecture="timefreq", task="genre")},
+            paper={},
             members={"stack.good": section(of="stack", member="good"), "stack.svm": section(of="stack", member="poor")},
         )
         self.tables()
@@ -82,7 +83,12 @@ class Project:
                 )
             )
         self.splits = pd.concat(rows, ignore_index=True)
-        for path, table in ((self.paths.tracks, self.tracks), (self.paths.splits, self.splits)):
+        files = pd.DataFrame({"track_id": ids, "rms_db": -30 + 20 * rng.random(n)})
+        for path, table in (
+            (self.paths.tracks, self.tracks),
+            (self.paths.splits, self.splits),
+            (self.paths.files, files),
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(path, index=False)
         self.classes = {

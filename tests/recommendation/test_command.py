@@ -107,6 +107,25 @@ def test_neither_a_track_nor_a_file(folder):
         asked(folder, "lo")
 
 
+@pytest.mark.parametrize("name", ["nowhere.mp3", "music/nowhere"])
+def test_a_file_that_is_not_there_is_spoken_of(folder, name):
+    with pytest.raises(CatalogError, match=f"{name}: there is no such file, and no track of the catalog is called so"):
+        asked(folder, name)
+
+
+def test_a_track_may_be_called_by_its_name(folder):
+    by_id = json.loads(asked(folder, "low", k=2))["track_ids"]
+    assert json.loads(asked(folder, "The Lows - LOW", k=2))["track_ids"] == by_id
+
+
+def test_a_name_of_several_tracks_names_them():
+    known = [{"title": "Intro", "artist": "a"}, {"title": "intro", "artist": "b"}, {"title": "Outro"}]
+    catalog = Catalog(["x", "y", "z"], np.eye(3), known, version="v")
+    assert (catalog.called("a - intro"), catalog.called("outro"), catalog.called("none")) == ("x", "z", None)
+    with pytest.raises(CatalogError, match=r"'intro' are 2 tracks: x a - Intro; y b - intro; name one by its id"):
+        catalog.called("intro")
+
+
 def test_a_playlist_of_artists_is_refused(folder):
     with pytest.raises(CatalogError, match="leave --of out"):
         asked(folder, "low", level="artist", playlist=folder / "x.m3u")

@@ -112,7 +112,7 @@ def test_the_map_leads_to_tracks_by_arrow_keys_and_by_pointing(page):
     page.keyboard.press("Enter")
     page.wait_for_selector("#recommended li")
     assert page.inner_text("#track-title") == title
-    point = page.request.get("v1/map").json()["points"][4]
+    point = page.request.get(f"{page.url}v1/map").json()["points"][4]
     box, margin = page.locator("#chart").bounding_box(), 14
     at = [
         box[side] / 2 + sign * place * (box[side] / 2 - margin)

@@ -57,7 +57,8 @@ def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
     (tmp_path / "no music.mp3").write_text("this is no music" * 100)
     answer = upload(client, tmp_path / "no music.mp3")
     assert answer.status_code == 422
-    assert "cannot be decoded" in answer.json()["detail"]
+    assert answer.json()["detail"].startswith("cannot be decoded")
+    assert answer.json()["detail"].endswith("; send another file")
     assert "/tmp" not in answer.json()["detail"]
     assert client.post("/v1/predict").status_code == 400
 

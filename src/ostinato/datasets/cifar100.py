@@ -96,4 +96,5 @@ def _listed(root: Path, below: str, part: str, names: list[list[str]]) -> pd.Dat
     where = [f"{below}{part}.bin#{i * RECORD + LABELS}:3x{SIDE}x{SIDE}" for i in range(len(labels))]
     ids = [f"{part}/{i:05d}" for i in range(len(labels))]
     told = {"track_id": ids, "path": None, "cover": where, "genre": fine, "tags": [[group] for group in coarse]}
-    return pd.DataFrame(told | {"content_hash": [hashlib.sha256(row[LABELS:]).hexdigest() for row in records]})
+    hashes = [hashlib.sha256(row[LABELS:].tobytes()).hexdigest() for row in records]
+    return pd.DataFrame(told | {"content_hash": hashes})

@@ -14,7 +14,7 @@ from ostinato import params
 from ostinato.errors import ParamsError
 from ostinato.params import Section
 
-WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate")
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
 SMALL = "_small"
 
@@ -228,4 +228,22 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for section, values in over.items():
         mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
         merged[section] = {**base[section], **values} if mixes else values
-    return merged | {section: over.get(section, {}) for section in WHOLE[1:-1]}
+    return merged | {section: over.get(section, {}) for section in WHOLE[1:5]}
+
+
+def printed(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Give the paper's figures by candidate and metric; of two rows that share one, the first.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    found: dict[str, dict[str, float]] = {}
+    for figure in recipe.figures:
+        if figure.candidate is not None and figure.value is not None:
+            found.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
+    return found

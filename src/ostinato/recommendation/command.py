@@ -18,7 +18,7 @@ from ostinato.recommendation.recommend import Level, Seed, recommend
 from ostinato.runtime import rows
 from ostinato.runtime.rows import Near, Row
 
-SAME = 1 - 1e-6
+SAME = 1 - 1e-5
 """From this cosine on a track is the seed itself, under another id perhaps."""
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import pandas as pd
 
+from ostinato.evaluation.figures import family
 from ostinato.evaluation.roster import Entry
+from ostinato.evaluation.significance import Contrast
 from ostinato.paths import Paths
 from ostinato.task import COLUMNS
 
@@ -27,6 +29,11 @@ class Material:
         Per task, the metric that ranks.
     curves : mapping of str to DataFrame
         Per network, fold, epoch, train_loss, val_loss, val_score.
+    contrasts : mapping of str to mapping of str to Contrast
+        Per candidate, how it compares with the ``leader`` of its task, and with
+        the ``released`` model if there is one.
+    paper : mapping of str to mapping of str to float
+        Per candidate, per metric, what its paper printed.
     classes : mapping
         data/interim/classes.json.
     tracks, splits, quarantine : DataFrame
@@ -43,6 +50,8 @@ class Material:
     tuned: Mapping[str, Mapping[str, Any]]
     leading: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
+    contrasts: Mapping[str, Mapping[str, Contrast]]
+    paper: Mapping[str, Mapping[str, float]]
     classes: Mapping[str, Any]
     tracks: pd.DataFrame
     splits: pd.DataFrame
@@ -54,6 +63,10 @@ class Material:
     def tasks(self) -> list[str]:
         """The labelled tasks that some candidate has."""
         return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in self.roster.values())]
+
+    def leads(self, task: str) -> str:
+        """Name the metric that ranks a task: the first that the gate bounds, else the first of its family."""
+        return self.leading.get(task, next(iter(family(COLUMNS[task]))))
 
     def judged(self, task: str) -> list[Entry]:
         """List the candidates of a task that have figures, as params.yaml orders them."""

@@ -84,15 +84,15 @@ def mean_curves(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: mean for name, mean in means.items() if len(mean)}
 
 
-def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, legend: bool = False) -> str:
+def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, legend: bool = False) -> str:
     """Overlay validation score and loss of candidates, over epochs.
 
     Parameters
     ----------
     candidates : mapping of str to DataFrame
         What `mean_curve` gave.
-    order : sequence of str
-        All names, whose positions choose the colours.
+    shown : sequence of str
+        Those in colour, by their position; the others are thin and grey, behind them.
     legend : bool
         Name them in the picture.
 
@@ -108,14 +108,18 @@ def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, lege
             axes.set_title(f"validation {title}", loc="left", fontsize=10)
             axes.set_xlabel("epoch")
             for name, table in candidates.items():
-                colour, dash = style(order.index(name))
+                if name not in shown:
+                    axes.plot(table["epoch"], table[column], color=FAINT, linewidth=0.7, alpha=0.6)
+            for position, name in enumerate(shown):
+                table, (colour, dash) = candidates[name], style(position)
                 marker = "o" if len(table) == 1 else None
                 axes.plot(
                     table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
                 )
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if legend:
-            figure.legend(handles=panels[0].get_lines(), loc="outside right upper", frameon=False)
+            lines = panels[0].get_lines()[-len(shown) :]
+            figure.legend(handles=lines, loc="outside right upper", frameon=False)
 
     return svg(draw, 9.0, 3.2)
 

@@ -1,6 +1,7 @@
 """The application: routes, limits and what goes wrong put in words."""
 
 import hmac
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -176,7 +177,7 @@ class _Desk:
             context = AudioContext(y, rate)
             found = [answer(path, m.released, context, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
-            raise HTTPException(422, str(error).removeprefix(f"{path}: ")) from error
+            raise HTTPException(422, _refusal(path, error)) from error
         both = zip(models.values(), found, strict=True)
         said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
         if placing is None:
@@ -185,6 +186,11 @@ class _Desk:
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
         catalog = self.shelf.catalog()
         return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said
+
+
+def _refusal(path: Path, error: OstinatoError) -> str:
+    """Say what is wrong with a file to who sent it, who has no collection to mend."""
+    return re.sub(r"; (replace|delete) [^;]*$", "; send another file", str(error).removeprefix(f"{path}: "))
 
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:

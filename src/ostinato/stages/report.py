@@ -1,6 +1,11 @@
-"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it."""
+"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it.
+
+What is in service is state and no dependency: where a model is released, the page
+compares with it by name and version, as it stood when the page was written.
+"""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -12,13 +17,14 @@ from ostinato.evaluation.judged import KEYS
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
+from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
 from ostinato.task import Task
 
-SECTIONS = ("dataset", "gate", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members")
 GENRE = "genre"
 
 
@@ -45,7 +51,7 @@ def _material(paths: Paths, params: Any) -> Material:
     accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
     tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
-    return Material(
+    material = Material(
         paths=paths,
         roster=entries,
         metrics=metrics,
@@ -53,6 +59,8 @@ def _material(paths: Paths, params: Any) -> Material:
         tuned={n: read_json(p) for n, p in tuned.items()},
         leading={task: leading(bounds, task) for task, bounds in params.gate.items()},
         curves={n: pd.read_csv(p) for n, p in curves.items()},
+        contrasts={},
+        paper=params.paper,
         classes=read_json(paths.classes),
         tracks=tracks,
         splits=splits,
@@ -60,6 +68,7 @@ def _material(paths: Paths, params: Any) -> Material:
         root=dataset_root(paths, params.dataset),
         suspects=_suspects(paths, accepted, splits, tracks),
     )
+    return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))
 
 
 def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame | None:

@@ -77,6 +77,9 @@ class Training(Dataset[tuple[Any, ...]]):
     tracks : np.ndarray
         Positions of the training tracks.
     batch_size, chunks_per_track, seed : int
+    paired : bool
+        Whether tracks come two by two with another of the same label, for losses
+        that compare them.
     """
 
     def __init__(
@@ -89,8 +92,9 @@ class Training(Dataset[tuple[Any, ...]]):
         batch_size: int,
         chunks_per_track: int,
         seed: int,
+        paired: bool = False,
     ) -> None:
-        self.source, self.target, self.seed = source, target, seed
+        self.source, self.target, self.seed, self.paired = source, target, seed, paired
         self.tracks = np.repeat(tracks, chunks_per_track)
         self.keys = np.array(
             [derive(track_ids[i], copy) for i in tracks for copy in range(chunks_per_track)], np.uint64
@@ -102,11 +106,60 @@ class Training(Dataset[tuple[Any, ...]]):
         epoch, number = where
         if self._drawn is None or self._drawn[0] != epoch:
             order = np.argsort(uniform(self.keys, self.seed, epoch, "order"), kind="stable")
-            self._drawn = epoch, np.array_split(order, self.n_batches), uniform(self.keys, self.seed, epoch, "crop")
+            self._drawn = epoch, self._batches(order, epoch), uniform(self.keys, self.seed, epoch, "crop")
         _, batches, crop = self._drawn
         chosen = batches[number]
         inputs = self.source.crops(self.tracks[chosen], crop[chosen])
         return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(self.target[self.tracks[chosen]])
+
+    def _batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
+        """Part an order into batches of like size; of pairs none is torn apart."""
+        if not self.paired:
+            return np.array_split(order, self.n_batches)
+        pairs = companions(order, self._labels(epoch))
+        parts = np.array_split(np.arange(len(pairs)), self.n_batches)
+        return [np.concatenate([pairs[i] for i in part]) for part in parts if len(part)]
+
+    def _labels(self, epoch: int) -> np.ndarray:
+        """Choose one label of each chunk's track: its class, one of its tags, or its artist's direction."""
+        target = self.target[self.tracks]
+        if ((target == 0) | (target == 1)).all():
+            return (target * (0.5 + np.random.default_rng(derive(self.seed, epoch)).random(target.shape))).argmax(
+                axis=1
+            )
+        return np.unique(target, axis=0, return_inverse=True)[1].reshape(-1)
+
+
+def companions(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
+    """Pair what has the same label, in the order in which first members come.
+
+    Parameters
+    ----------
+    order : np.ndarray
+        Of positions.
+    labels : np.ndarray
+        By position.
+
+    Returns
+    -------
+    list of np.ndarray
+        Pairs, and alone what is left of a label.
+
+    Examples
+    --------
+    >>> [p.tolist() for p in companions(np.array([2, 0, 1, 3]), np.array([7, 8, 7, 7]))]
+    [[2, 0], [1], [3]]
+    """
+    waiting: dict[int, int] = {}
+    pairs: list[list[int]] = []
+    for position in order.tolist():
+        label = int(labels[position])
+        if label in waiting:
+            pairs[waiting.pop(label)].append(position)
+        else:
+            waiting[label] = len(pairs)
+            pairs.append([position])
+    return [np.array(pair) for pair in pairs]
 
 
 class Data(L.LightningDataModule):
@@ -121,6 +174,8 @@ class Data(L.LightningDataModule):
     train, validation : np.ndarray
         Positions of the tracks.
     batch_size, chunks_per_track, seed : int
+    paired : bool
+        See `Training`.
     """
 
     def __init__(
@@ -134,11 +189,11 @@ class Data(L.LightningDataModule):
         batch_size: int,
         chunks_per_track: int,
         seed: int,
+        paired: bool = False,
     ) -> None:
         super().__init__()
-        self.training = Training(
-            source, target, track_ids, train, batch_size=batch_size, chunks_per_track=chunks_per_track, seed=seed
-        )
+        sizes = {"batch_size": batch_size, "chunks_per_track": chunks_per_track, "seed": seed}
+        self.training = Training(source, target, track_ids, train, **sizes, paired=paired)
         self.evaluation = Evaluation(source, validation, batch_size)
 
     def train_dataloader(self) -> DataLoader[Any]:

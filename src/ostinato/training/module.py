@@ -64,8 +64,11 @@ class Module(L.LightningModule):
                 raise ParamsError(f"train: {key} {value!r} is not known; there are {', '.join(known)}")
         if options.loss == "asymmetric" and task.kind != "multi":
             raise ParamsError(f"train: loss asymmetric is for tags; {task.name} has one label, take focal")
-        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or options.loss != "plain"):
+        classed = options.loss in ("focal", "asymmetric")
+        if task.kind == "embedding" and (options.class_weights or options.label_smoothing or classed):
             raise ParamsError(f"train: {task.name} has no classes; take class_weights, label_smoothing and loss out")
+        if options.loss in losses.CONTRASTS and (options.mixup > 0 or options.batch_size < 2):
+            raise ParamsError(f"train: loss {options.loss} compares tracks; set mixup: 0 and batch_size above 1")
         self.network, self.task, self.options, self.seed = network, task, options, seed
         self.target = torch.from_numpy(target)
         weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
@@ -94,11 +97,34 @@ class Module(L.LightningModule):
             inputs = tuple(masked(x, share, n_masks) if is_map(x) else x for x in inputs)
         if self.options.mixup > 0:
             inputs, target = mixed(inputs, target, self.options.mixup)
-        loss = self.loss(self.network(*inputs), target)
+        loss = self.contrasted(inputs, target) if self.contrastive else self.loss(self.network(*inputs), target)
         self._sum += loss.detach()
         self._n_batches += 1
         penalty: Any = getattr(self.network, "penalty", None)
         return loss if penalty is None else loss + penalty()
+
+    @property
+    def contrastive(self) -> bool:
+        """Whether tracks are compared with each other."""
+        return self.options.loss in losses.CONTRASTS
+
+    def contrasted(self, inputs: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        """Give the loss of comparing a batch's tracks.
+
+        Of an embedding its directions are compared. Else the last hidden layer is,
+        and the head learns the classes from what it finds there, without a say in it.
+        """
+        wide: Tensor = self.network.embed(*inputs)  # type: ignore[operator]
+        if self.task.kind == "embedding":
+            return self.contrast(self.network.head(wide), target)  # type: ignore[operator]
+        return self.contrast(wide, target) + self.loss(self.network.head(wide.detach()), target)  # type: ignore[operator]
+
+    def contrast(self, vectors: Tensor, target: Tensor) -> Tensor:
+        """Give the chosen loss of vectors that belong together as their targets do."""
+        together = losses.alike(target, self.task.kind)
+        if self.options.loss == "triplet":
+            return losses.triplet(vectors.float(), together, apart=self.options.apart)
+        return losses.infonce(vectors.float(), together, temperature=self.options.temperature)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Give the mean loss of the task's kind."""
@@ -135,8 +161,9 @@ class Module(L.LightningModule):
             np.stack([self.task.pool(logits[where == i].double().numpy()) for i in range(len(tracks))])
         )
         target = self.target[tracks]
-        loss = losses.loss(self.task.kind)(pooled, target.double())
-        score = _score(pooled, target, self.task.kind)
+        loss, score = losses.loss(self.task.kind)(pooled, target.double()), _score(pooled, target, self.task.kind)
+        if self.contrastive and self.task.kind == "embedding":
+            loss, score = self.contrast(pooled, target.float()).double(), found_nearest(pooled, target.float())
         by_loss = self.options.monitor == "val_loss" or self.task.kind == "embedding"
         monitored = loss if by_loss else 1 - score + loss / (1 + loss) / (2 * len(tracks))
         found = {"val_loss": loss, "val_score": score}
@@ -214,6 +241,26 @@ def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     for axis in (2, 3) * n_masks:
         x = mask_along_axis_iid(x, int(x.shape[axis] * share), mask_value=0.0, axis=axis)
     return x
+
+
+def found_nearest(vectors: Tensor, target: Tensor) -> Tensor:
+    """Give the share of tracks whose nearest other one, by cosine, is of the same artist.
+
+    Parameters
+    ----------
+    vectors : Tensor [shape=(n_tracks, d)]
+    target : Tensor [shape=(n_tracks, d)]
+        Directions of their artists.
+
+    Returns
+    -------
+    Tensor
+        A scalar, of the tracks that have such another one; 0 where none has.
+    """
+    units, together = torch.nn.functional.normalize(vectors, dim=1), losses.alike(target, "embedding")
+    nearest = (units @ units.T).fill_diagonal_(float("-inf")).argmax(dim=1, keepdim=True)
+    right, has = together.gather(1, nearest)[:, 0], together.any(dim=1)
+    return right[has].double().mean() if has.any() else torch.zeros((), dtype=torch.float64)
 
 
 def _score(logits: Tensor, target: Tensor, kind: Kind) -> Tensor:

@@ -15,6 +15,7 @@ from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.losses import CONTRASTS
 from ostinato.params import Train
 from ostinato.task import Task
 from ostinato.training import making
@@ -146,9 +147,16 @@ def fit_network(
     source = source.fitted(train)
     module = _module(settings, labelled, source, train, seed)
     held = train[:0] if validation is None else validation
-    size, copies = options.batch_size, options.chunks_per_track
     data = Data(
-        source, labelled.target, labelled.track_ids, train, held, batch_size=size, chunks_per_track=copies, seed=seed
+        source,
+        labelled.target,
+        labelled.track_ids,
+        train,
+        held,
+        batch_size=options.batch_size,
+        chunks_per_track=options.chunks_per_track,
+        seed=seed,
+        paired=options.loss in CONTRASTS,
     )
     if not any(p.requires_grad for p in module.network.parameters()):
         return _untrained(settings, module, data, source, len(held) > 0)

@@ -20,7 +20,7 @@ def section(material: Material) -> dict[str, Any] | None:
         half = int((counts.cumsum() < counts.sum() / 2).sum()) + 1
         about = f"{len(counts):,} artists; the {half:,} with most tracks have half of them"
         drawn["artists"] = (about, pictures.tail(counts.to_numpy(), "artists"))
-    years = tracks["year"].dropna().to_numpy(float) if "year" in tracks else np.zeros(0)
+    years = tracks["year"].dropna().to_numpy(float) if "year" in tracks else np.empty(0)
     if len(years):
         drawn["years"] = (f"{len(years):,} tracks have a year", plots.histogram(years, "year"))
     if {"latitude", "longitude"} <= set(tracks):

@@ -58,15 +58,15 @@ export class TrackMap {
     event.preventDefault();
   }
 
-  // the nearest point within 45 degrees of a direction; from nowhere, the one nearest to the middle
+  // the nearest point in a direction, what lies aside counting double; at first the one nearest to the cross or the middle
   next([dx, dy]) {
     const places = this.points.map((p) => this.pixel(p.place));
     const from = this.at === null ? this.pixel(this.here ?? [0, 0]) : places[this.at];
     let best = this.at, least = Infinity;
     places.forEach(([x, y], i) => {
       const along = (x - from[0]) * dx + (y - from[1]) * dy, aside = Math.abs((x - from[0]) * dy) + Math.abs((y - from[1]) * dx);
-      const far = along + 2 * aside;
-      if (i !== this.at && far < least && (this.at === null || (along > 0 && along >= aside))) [best, least] = [i, far];
+      const far = Math.abs(along) + 2 * aside;
+      if (i !== this.at && far < least && (this.at === null || along > 0)) [best, least] = [i, far];
     });
     return best;
   }

@@ -188,7 +188,7 @@ async function recommend(turn = state.turn) {
   $("near").hidden = false;
   map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
   $("recommended").replaceChildren(...recommendations.map((track) => {
-    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join(", ");
+    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join("; ");
     const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, why)));
     const name = track.title ?? track.id;
     row.append(make("div", { className: "buttons" },

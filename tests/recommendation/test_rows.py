@@ -1,0 +1,123 @@
+"""Rows of a table through the tabular system: a forest and a catalog of three recordings."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato import registry
+from ostinato.attributes import NAMES, NUMBERS, encode
+from ostinato.errors import CatalogError, DataError, OstinatoError
+from ostinato.export import estimators, graphs
+from ostinato.files import write_json
+from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.command import Asked, beside
+from ostinato.recommendation.command import run as recommend
+from ostinato.runtime.formats import Json
+from ostinato.runtime.predict import run
+from ostinato.runtime.rows import row
+from ostinato.training import estimator
+
+GENRES = ("calm", "loud")
+
+
+def table(rng: np.random.Generator, n: int) -> pd.DataFrame:
+    """Give rows of two genres that energy parts."""
+    numbers = {name: rng.random(n) for name in NUMBERS}
+    rows = pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in NAMES.items()})
+    energy, milliseconds = np.arange(n) % 2 * 0.8 + rng.random(n) * 0.1, rng.integers(100_000, 300_000, n)
+    return rows.assign(energy=energy, duration_ms=milliseconds, track_name=[f"song {i}" for i in range(n)])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a released forest, a catalog of its space, and a table."""
+    root, rows = tmp_path_factory.mktemp("rows"), table(np.random.default_rng(5), 60)
+    x, target = encode(rows), np.eye(2, dtype=np.float32)[np.arange(60) % 2]
+    fitted = estimator.fit(registry.load("ostinato.estimators", "random_forest"), x, target, 0, {"n_estimators": 20})
+    content = estimators.convert(estimator.to_onnx(fitted, x.shape[1], "single", 2), "single", "attributes")
+    given = {"feature": "attributes", "source": "attributes", "parameters": {}, "bins": 30, "channels": 1}
+    about = {
+        "name": "forest",
+        "task": "genre",
+        "kind": "single",
+        "level": "track",
+        "classes": list(GENRES),
+        "dataset": {"embedded": False},
+        "inputs": {"attributes": {**given, "chunk_frames": None, "normalise": "none", "summary": True}},
+    }
+    network = graphs.annotate(content, about)
+    for place in (root / "released" / "genre", root / "catalog"):
+        write_json(place / "model.json", about)
+        (place / "network.onnx").write_bytes(network)
+    known = [{"title": name} for name in rows["track_name"]]
+    version = hashlib.sha256(network).hexdigest()
+    Catalog([f"t{i}" for i in range(60)], fitted.embedding(x), known, version=version).save(root / "catalog")
+    rows.to_csv(root / "tracks.csv", index=False)
+    return root
+
+
+def said(folder: Path, file: str, **options: object) -> list[dict]:
+    out = io.StringIO()
+    run([folder / file], folder / "released", form=Json(), out=out, err=io.StringIO(), **options)
+    return [json.loads(line) for line in out.getvalue().splitlines()]
+
+
+def test_each_row_has_its_genre_and_its_neighbours(folder):
+    answers = said(folder, "tracks.csv", near=beside(folder / "catalog", 3))
+    assert [a["label"] for a in answers] == [GENRES[i % 2] for i in range(60)]
+    assert answers[4]["path"] == f"{folder / 'tracks.csv'}#5"
+    assert answers[4]["title"] == "song 4"
+    for i, answer in enumerate(answers):
+        near = [n["track_id"] for n in answer["neighbours"]]
+        assert len(near) == 3
+        assert f"t{i}" not in near  # the seed itself is no answer
+        assert answer["neighbours"] == sorted(answer["neighbours"], key=lambda n: -n["score"])
+
+
+def test_neighbours_are_the_nearest_in_standardised_attributes(folder):
+    rows = pd.read_csv(folder / "tracks.csv")
+    z = (encode(rows) - encode(rows).mean(axis=0)) / np.maximum(encode(rows).std(axis=0), 1e-6)
+    z = z / np.linalg.norm(z, axis=1, keepdims=True)
+    order = [i for i in np.argsort(-(z @ z[7]), kind="stable") if i != 7][:4]
+    answer = said(folder, "tracks.csv", near=beside(folder / "catalog", 4))[7]
+    assert [n["track_id"] for n in answer["neighbours"]] == [f"t{i}" for i in order]
+    assert [n["name"] for n in answer["neighbours"]] == [f"song {i}" for i in order]
+
+
+def test_a_row_without_an_attribute_is_an_error_of_its_own(folder):
+    rows = pd.read_csv(folder / "tracks.csv").head(3)
+    rows.loc[1, "tempo"] = np.nan
+    rows.to_csv(folder / "holed.csv", index=False)
+    answers = said(folder, "holed.csv")
+    assert ["error" in a for a in answers] == [False, True, False]
+    assert answers[1]["error"] == "attributes: tempo is not known"
+
+
+def test_a_row_and_a_name_are_seeds(folder):
+    def answered(seed: str) -> list[str]:
+        out = io.StringIO()
+        recommend([seed], folder / "catalog", Asked(k=4), as_json=True, out=out)
+        return json.loads(out.getvalue())["track_ids"]
+
+    assert answered(f"{folder / 'tracks.csv'}#8") == ["t7", *answered("Song 7")[:3]]
+    with pytest.raises(DataError, match="the table has no such row"):
+        row(f"{folder / 'tracks.csv'}#61")
+
+
+def test_a_model_of_sound_says_what_the_table_lacks(folder, monkeypatch):
+    from ostinato.runtime.session import Released
+
+    model = Released(folder / "released" / "genre")
+    object.__setattr__(model.inputs["attributes"], "feature", "mel")
+    with pytest.raises(OstinatoError, match="reads mel, which the table does not hold"):
+        model.told({"tempo": 1.0})
+
+
+def test_no_catalog_no_neighbours(folder, tmp_path):
+    with pytest.raises(CatalogError, match="holds no catalog"):
+        beside(tmp_path, 3)
