@@ -14,6 +14,7 @@ export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 export GX_ANALYTICS_ENABLED := false
 export PREFECT_SERVER_ANALYTICS_ENABLED := false
+export ORT_DISABLE_TELEMETRY := 1
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 help: ## list the targets

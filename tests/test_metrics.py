@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.metrics import _bootstrap, _shared, multi, single
+from ostinato.metrics import _bootstrap, _shared, multi, single, tree
 
 FAMILIES = {"single": single, "multi": multi}
 EVERY = [(kind, name) for kind, module in FAMILIES.items() for name in module.METRICS]
@@ -42,6 +42,7 @@ def reference(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> f
     both = {
         "f1_micro": lambda: tm.multilabel_f1_score(named, t, c, average="micro"),
         "f1_macro": lambda: tm.multilabel_f1_score(named, t, c, average="macro"),
+        "f1_weighted": lambda: tm.multilabel_f1_score(named, t, c, average="weighted"),
         "accuracy": lambda: tm.multilabel_exact_match(named, t, c),
         "hamming_loss": lambda: tm.multilabel_hamming_distance(named, t, c, average="micro"),
         "map_macro": lambda: tm.multilabel_average_precision(p, t, c, average="macro", thresholds=None),
@@ -112,6 +113,7 @@ def test_worked_example_of_a_single_label(kind, name, expected):
         ("accuracy", 1 / 3),
         ("f1_micro", 2 * 2 / (3 + 3)),
         ("f1_macro", (2 * 1 / (2 + 1) + 2 * 1 / (1 + 2)) / 2),
+        ("f1_weighted", (1 * 2 * 1 / (2 + 1) + 2 * 2 * 1 / (1 + 2)) / 3),
         ("hamming_loss", 2 / 6),
         ("jaccard", (1 / 2 + 1 + 1 / 2) / 3),
         ("map_samples", (1 + 1 / 2) / 2),  # the second track has no label: left out
@@ -131,7 +133,7 @@ def test_a_class_without_positives_is_left_out_not_counted_as_zero():
     assert np.isnan(_shared.average_precision(preds=scores, target=target)).tolist() == [False, True, True]
 
 
-@pytest.mark.parametrize("name", ["map_macro", "map_samples", "f1_macro", "f1_micro"])
+@pytest.mark.parametrize("name", ["map_macro", "map_samples", "f1_macro", "f1_micro", "f1_weighted"])
 def test_nothing_to_judge_is_nan(name):
     assert math.isnan(value("multi", name, np.zeros((3, 2)), np.zeros((3, 2), int)))
 
@@ -220,3 +222,19 @@ def test_thresholds_give_the_best_f1(rng):
 def test_a_tag_without_positives_keeps_the_default_threshold():
     chosen = multi.thresholds(preds=np.array([[0.9], [0.3]]), target=np.zeros((2, 1)), default=0.42)
     assert chosen.tolist() == [0.42]
+
+
+def test_a_tree_of_classes_counts_what_a_near_miss_shares():
+    """Kiritchenko's definition, by scikit-learn on the classes with all above them."""
+    from sklearn.metrics import f1_score
+
+    classes = ["rock", "rock---punk", "rock---punk---oi", "jazz---bop"]
+    ancestors, nodes = tree.lineage(classes)
+    assert nodes == ("jazz", "jazz---bop", "rock", "rock---punk", "rock---punk---oi")
+    rng = np.random.default_rng(5)
+    named, true = (np.eye(4, dtype=int)[rng.integers(0, 4, 30)] for _ in range(2))
+    expected = f1_score((true @ ancestors) > 0, (named @ ancestors) > 0, average="micro")
+    assert tree.hierarchical_f1(preds=named, target=true, ancestors=ancestors) == pytest.approx(expected)
+    near = tree.hierarchical_f1(preds=np.eye(4)[[1]], target=np.eye(4)[[2]], ancestors=ancestors)
+    far = tree.hierarchical_f1(preds=np.eye(4)[[3]], target=np.eye(4)[[2]], ancestors=ancestors)
+    assert (near, far) == (pytest.approx(2 * 2 / (2 + 3)), 0.0)

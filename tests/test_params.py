@@ -1,6 +1,7 @@
 """params.yaml: every mistake is named, nothing is guessed."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -45,6 +46,33 @@ def test_the_projects_own_file_is_sound():
             },
             "'a' names two candidates",
         ),
+        (
+            {"candidates": {"a": {"architecture": "tmie", "feature": "mel", "task": "genre"}}},
+            r"candidates\.a: there is no architecture 'tmie'; did you mean 'time'\? There are albums, ",
+        ),
+        (
+            {"candidates": {"a": {"architecture": "time", "feature": "mell", "task": "genre"}}},
+            r"candidates\.a: reads 'mell', .*did you mean 'mel'\?",
+        ),
+        (
+            {"estimators": {"a": {"estimator": "mfcc_svn", "feature": "mel", "task": "genre"}}},
+            r"estimators\.a: there is no estimator 'mfcc_svn'; did you mean 'mfcc_svm'\?",
+        ),
+        (
+            {"stacked": {"a": {"architecture": "timefrek", "task": "genre"}}},
+            r"stacked\.a: there is no architecture 'timefrek'; did you mean 'timefreq'\?",
+        ),
+        (
+            {
+                "train": {"weights": "a.safetensors"},
+                "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+            },
+            r"candidates\.a: train: weights: a\.safetensors needs weights_sha256",
+        ),
+        (
+            {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
+            r"features\.kinds\.fast: there is no feature 'mfc'; did you mean 'mfcc'\?",
+        ),
     ],
 )
 def test_a_mistake_is_named(tmp_path, sections, message):
@@ -70,3 +98,21 @@ def test_a_stage_sees_only_what_it_declares(tmp_path):
 def test_keys_of_a_dataset_plugin_pass_through(tmp_path):
     given = params.load(write(tmp_path, dataset={"name": "folder", "table": "a.csv"}))
     assert given.dataset.options == {"table": "a.csv"}
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "advice"),
+    [
+        ("candidates", "tiem_mel", "candidates have no 'tiem_mel'; did you mean time_mel"),
+        ("candidates", "zzz", "there are time_mel, freq_mel, majority, both"),
+        ("members", "both.tmie_mel", "members have no 'both.tmie_mel'; did you mean both.time_mel"),
+    ],
+)
+def test_a_misspelt_candidate_gets_the_names_it_may_have_been(what, name, advice):
+    given = SimpleNamespace(
+        candidates={"time_mel": 0, "freq_mel": 0}, estimators={"majority": 0}, stacked={"both": 0},
+        members={"both.time_mel": 0, "both.freq_mel": 0},
+    )  # fmt: skip
+    with pytest.raises(ParamsError, match=advice):
+        params.entry(given, what, name)
+    params.entry(given, what, {"candidates": "both", "members": "both.time_mel"}[what])

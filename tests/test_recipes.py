@@ -7,9 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import tiny_project
+import torch
 
+import tiny_project
 from ostinato import features, graph, params, recipes, registry
+from ostinato.architectures import count
 from ostinato.chunks import alike
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.figures import family
@@ -26,13 +28,17 @@ ROOT = Path(__file__).parents[1]
 NAMES = recipes.names(ROOT / "recipes")
 
 
+def written(file, recipe):
+    """Write the params that a recipe makes and read them again."""
+    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
+    return params.load(file)
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def overlaid(request, tmp_path_factory):
     """Give a recipe and the params it makes."""
     recipe = recipes.load(ROOT / "recipes", request.param)
-    file = tmp_path_factory.mktemp("recipe") / "params.yaml"
-    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
-    return recipe, params.load(file)
+    return recipe, written(tmp_path_factory.mktemp("recipe") / "params.yaml", recipe)
 
 
 def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid):
@@ -53,21 +59,82 @@ def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid)
     assert judged >= set(made.candidates) | set(made.stacked)
 
 
+def shape(made, kind, settings):
+    """Give the shape of an input as a network sees it, of silence, a picture or words."""
+    departures = made.features.kinds[kind]
+    plugin = registry.load("ostinato.features", features.module(kind, departures))
+    complete = features.parameters(kind, departures, made.features.sample_rate)
+    if plugin.SOURCE == "cover":
+        return 3, complete["size"], complete["size"]
+    if plugin.SOURCE == "lyrics":
+        return 1, settings.train.vocabulary + 2, settings.train.tokens
+    rows = plugin.compute(AudioContext(np.zeros(9999), 22050), **complete)
+    assert alike(settings.train.chunk_frames, complete, complete) == settings.train.chunk_frames
+    return 1, rows.shape[1], settings.train.chunk_frames
+
+
 def test_every_network_takes_what_the_recipe_gives_it(overlaid):
     _, made = overlaid
     for name, candidate in made.candidates.items():
         settings = resolve(made, name)
-        kind = candidate.feature
-        complete = features.parameters(kind, made.features.kinds[kind], made.features.sample_rate)
-        rows = registry.load("ostinato.features", kind).compute(AudioContext(np.zeros(9999), 22050), **complete)
-        frames = settings.train.chunk_frames
-        assert alike(frames, complete, complete) == frames
-        assert build(settings, {kind: (1, rows.shape[1], frames)}, 10).head.out_features == 10
+        with torch.device("meta"):
+            network = build(settings, {candidate.feature: shape(made, candidate.feature, settings)}, 10)
+        assert network.head.out_features == 10
+
+
+@pytest.mark.parametrize("name", ["gtzan_001", "gtzan_002", "gtzan_003"])
+def test_a_small_size_departs_in_what_it_says_alone(name, tmp_path):
+    recipe = recipes.load(ROOT / "recipes", name)
+    made, reduced = (
+        written(tmp_path / f"{number}.yaml", given)
+        for number, given in enumerate((recipe, recipes.reduced(recipe, name)))
+    )
+    assert reduced != made
+    assert (reduced.dataset, reduced.features, reduced.gate) == (made.dataset, made.features, made.gate)
+    assert {n: (c.architecture, c.feature, c.network) for n, c in reduced.candidates.items()} == {
+        n: (c.architecture, c.feature, c.network) for n, c in made.candidates.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("stacked", "total"),
+    [
+        ("recommendation_by_lyrics", 42_753_312),
+        ("recommendation_by_albums", 42_753_312),
+        ("recommendation_by_audio_only", 39_311_136),
+    ],
+)
+def test_recommendation_has_as_many_numbers_as_published(stacked, total, tmp_path):
+    recipe = recipes.load(ROOT / "recipes", "artist_embedding_004")
+    settings = resolve(written(tmp_path / "params.yaml", recipe), stacked)
+    with torch.device("meta"):
+        assert count(build(settings, dict.fromkeys(settings.members, 800), 800))["total"] == total
 
 
 def test_the_papers_tables_are_there():
     expected = {"gtzan_001", "gtzan_002", "ballroom_002", "soundtracks_002", "gtzan_003", "ds1_003", "ds2_003"}
-    assert expected | {"fma_medium_004", "fma_large_004"} <= set(NAMES)
+    expected |= {"fma_medium_004", "fma_large_004", "cifar100_004", "artist_embedding_004"}
+    assert expected <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.endswith("_004")])
+def test_the_hypothesis_is_asked_of_every_feature(name):
+    recipe = recipes.load(ROOT / "recipes", name)
+    assert recipe.hypothesis
+    asked = {(pair.candidate, pair.over) for pair in recipe.pairs}
+    for simple in (c for c in recipe.params["candidates"] if c.startswith("simple_")):
+        kind = simple.removeprefix("simple_")
+        both = [s for s in recipe.params["stacked"] if s in (f"timefreq_{kind}", f"timefreq_avg_{kind}")]
+        assert f"timefreq_avg_{kind}" in both
+        assert {(c, simple) for c in (f"time_{kind}", f"freq_{kind}", *both)} <= asked
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if n.startswith("gtzan")])
+def test_absent_gtzan_is_told_how_to_be_fetched(name, project, monkeypatch):
+    monkeypatch.delenv("OSTINATO_DATASET_PATH", raising=False)
+    (project.root / "recipes" / f"{name}.yaml").write_bytes((ROOT / "recipes" / f"{name}.yaml").read_bytes())
+    with pytest.raises(OstinatoError, match=r"data/raw/gtzan.*`ostinato download gtzan` puts it into data/raw/gtzan"):
+        reproduce(project, name)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +147,8 @@ def test_the_papers_tables_are_there():
         ("fma_medium_004", "timefreq_stft_halved", "f1_micro", 0.630494),
         ("fma_medium_004", "genre_ensemble", "f1_micro", 0.654998),
         ("fma_large_004", "average_of_six", "mse", 0.014926),
+        ("cifar100_004", "timefreq_image", "f1_micro", 0.01),
+        ("artist_embedding_004", "recommendation_by_lyrics", "cosine", 0.5404221),
     ],
 )
 def test_figures_are_the_papers(name, candidate, metric, value):
@@ -160,6 +229,7 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     made = params.load(inside / "params.yaml")
     assert (made.train.lr, made.train.patience) == (0.25, params.load(project.params).train.patience)
     assert (list(made.candidates), made.stacked, made.members) == (["a"], {}, {})
+    assert made.paper == {"a": {"accuracy": 0.75}}
     assert (inside / "dvc.lock").exists()
     cached = project.root / ".dvc" / "cache" / "files"
     assert any(cached.rglob("*"))
@@ -189,7 +259,7 @@ def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, m
 
 
 def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
-    with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are ballroom_002, .*gtzan_001"):
+    with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are .*ballroom_002, .*gtzan_001"):
         recipes.load(ROOT / "recipes", "gtzan")
     params.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
     with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
@@ -209,8 +279,8 @@ def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     for name, n_right in (("a", 9), ("b", 3)):
         logits = [[1.0, 0.0] if i < n_right else [0.0, 1.0] for i in range(12)]
         inside.predictions(name).mkdir(parents=True)
-        table = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
-        table.to_parquet(inside.predictions(name) / "predictions.parquet")
+        predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
+        predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
     pairs = [recipes.Pair(candidate=a, over=b, metric="accuracy") for a, b in ("ab", "ba", "aa")]
     found = table._gain(inside, pairs[0])
     assert found.value == 0.5
@@ -257,3 +327,27 @@ def test_a_leaky_figure_rewards_knowing_the_track(tmp_path, capsys):
     lines = table._leaky(inside, protocol)
     assert lines[0].startswith("LEAKY, as published")
     assert lines[-1] == f"| A | accuracy | 0.6 | {table._interval(found)} | 0.2500 [0.1250, 0.5000] |"
+
+
+def test_a_gain_of_directions_is_that_of_cosines(tmp_path):
+    """Eight artists all point one way; one network says so, the other is off by a right angle every other time."""
+    inside = Paths(tmp_path)
+    candidate = {**RECIPE["params"]["candidates"]["a"], "task": "artist_embedding"}
+    over = {"candidates": {name: candidate for name in "ab"}}
+    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    write_json(inside.classes, {})
+    target = inside.target("artist_embedding")
+    write_json(target / "about.json", {"dimension": 2})
+    ids = [f"t{i}" for i in range(8)]
+    pd.DataFrame({"artist": ids, "vector": [[3.0, 0.0]] * 8}).to_parquet(target / "artists.parquet")
+    pd.DataFrame({"track_id": ids, "content_hash": ids, "artist": ids}).to_parquet(inside.tracks)
+    splits = {"track_id": ids, "fold": 0, "split": "test", "group": ids, "evaluable": True}
+    pd.DataFrame(splits).to_parquet(inside.splits)
+    for name, every in (("a", 9), ("b", 2)):
+        inside.predictions(name).mkdir(parents=True)
+        logits = [[0.0, 2.0] if i % every == 1 and every == 2 else [2.0, 0.0] for i in range(8)]
+        predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": "test", "logits": logits})
+        predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
+    found = table._gain(inside, recipes.Pair(candidate="a", over="b", metric="cosine"))
+    assert found.value == pytest.approx(0.5)
+    assert 0 < found.low < 0.5 < found.high

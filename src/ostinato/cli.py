@@ -54,9 +54,12 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     from ostinato.files import alone
     from ostinato.paths import Paths
 
-    module = importlib.import_module(f"ostinato.stages.{stage}")
     paths = Paths(root or Path.cwd())
-    given = params.only(params.load(paths.params), module.SECTIONS)
+    whole = params.load(paths.params)
+    if name is not None:
+        params.entry(whole, "members" if stage == "member" else "candidates", name)
+    module = importlib.import_module(f"ostinato.stages.{stage}")
+    given = params.only(whole, module.SECTIONS)
     with alone(paths.lock(stage, name)):
         module.run(paths, given, name)
 
@@ -127,16 +130,18 @@ def plan() -> None:
 
 
 @app.command(rich_help_panel=USE)
-def status() -> None:
+def status(
+    every: Annotated[bool, typer.Option("--all", help="a line for every stage, done ones too")] = False,
+) -> None:
     """Say which stages are done, running and left, and why."""
     from ostinato.paths import Paths
-    from ostinato.status import status
+    from ostinato.status import status, summed
 
     found = status(Paths(Path.cwd()))
-    for stage in found:
+    for stage in found if every else ():
         typer.echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
-    counts = {state: sum(stage.state == state for stage in found) for state in ("done", "running", "left")}
-    typer.echo(", ".join(f"{n} {state}" for state, n in counts.items()))
+    for line in summed(found)[-1:] if every else summed(found):
+        typer.echo(line)
 
 
 @app.command(rich_help_panel=USE)
@@ -151,8 +156,10 @@ def candidates(json: Json = False) -> None:
         typer.echo(dumps(rows, indent=2))
         return
     answer = {None: "not judged yet", True: "accepted", False: "not accepted"}
+    columns = ("name", "architecture", "feature", "task")
+    widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        typer.echo("{name:20} {architecture:14} {feature:12} {task:8} ".format(**row) + answer[row["accepted"]])
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer[row["accepted"]]]))
 
 
 @app.command(rich_help_panel=USE)
@@ -192,10 +199,13 @@ def import_weights(
     target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
 ) -> None:
     """Make published weights of the network `choi` a file that training can begin with."""
+    from hashlib import sha256
+
     from ostinato.weights import import_keras
 
     for name, shape in import_keras(source, target).items():
         typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
+    typer.echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
 
 
 @app.command(rich_help_panel=USE)
@@ -241,6 +251,38 @@ def predict(
 
 
 @app.command(rich_help_panel=USE)
+def robustness(
+    name: Annotated[str, typer.Argument(help="an exported candidate of params.yaml")],
+    clips: Annotated[int, typer.Option(min=1, help="test clips at most, drawn with the seed")] = 64,
+    json: Json = False,
+) -> None:
+    """Measure how much worse a model is on worse sound: noise, MP3, other speed and pitch."""
+    from ostinato import robustness
+    from ostinato.evaluation.perturbed import markdown
+
+    found = robustness.robustness(*_project(*robustness.SECTIONS), name, clips)
+    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
+
+
+@app.command(rich_help_panel=USE)
+def explain(
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file")],
+    candidate: Annotated[str | None, typer.Option(help="a trained network; default: the released one of genre")] = None,
+    label: Annotated[str | None, typer.Option("--class", help="default: the one it names")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the picture and the numbers")] = Path("explained"),
+    json: Json = False,
+) -> None:
+    """Draw what of a file speaks for a class: integrated gradients on the spectrogram."""
+    from ostinato import explain as explaining
+    from ostinato.files import read_json
+
+    paths, given = _project("seed")
+    name = candidate or str(read_json(paths.released("genre") / "model.json")["name"])
+    found = explaining.command(paths, name, target, out, label, given.seed)
+    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
+
+
+@app.command(rich_help_panel=USE)
 def serve(
     host: Annotated[str | None, typer.Option(help="address to listen on; default: serve.host")] = None,
     port: Annotated[int | None, typer.Option(help="0: any that is free; default: serve.port")] = None,
@@ -274,6 +316,23 @@ def recommend(
     asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
     root = dataset_root(paths, given.dataset)
     command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
+
+
+@app.command(rich_help_panel=USE)
+def drift(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
+    task: Annotated[str, typer.Option(help="whose released model")] = "genre",
+    level: Annotated[float, typer.Option(min=0, max=1, help="chance of a false alarm")] = 0.01,
+    json: Json = False,
+    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+) -> None:
+    """Say whether new audio is like what the released model was made of; exit status 1 if not."""
+    from ostinato.paths import Paths
+    from ostinato.runtime import likeness
+
+    found = likeness.compare((models or Paths(Path.cwd()).releases) / task, targets, level=level)
+    typer.echo(likeness.json(found) if json else likeness.text(found))
+    raise typer.Exit(int(any(change.drifted for change in found)))
 
 
 @app.command(rich_help_panel=USE)

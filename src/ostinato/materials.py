@@ -2,10 +2,14 @@
 
 As with audio nothing a file says about itself is trusted: caps on bytes and pixels
 stop what is no lyrics or no cover. What a track lacks is None or NaN, and no error.
+
+A picture may lie bare within a larger file, as those of image collections do:
+``train.bin#3076:3x32x32`` names three planes of 32 x 32 bytes from byte 3076 on.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -24,6 +28,7 @@ NUMBERS: Mapping[str, tuple[str, ...]] = {
 MAX_LYRICS_BYTES = 2**20
 MAX_COVER_BYTES = 64 * 2**20
 MAX_PIXELS = 8192**2
+BARE = re.compile(r"(?P<file>.+)#(?P<start>\d+):3x(?P<height>\d+)x(?P<width>\d+)")
 
 Row: TypeAlias = Mapping[Any, Any]
 
@@ -79,6 +84,8 @@ def find(source: str, root: Path, row: Row) -> Material:
     if not isinstance(name, str) or not name:
         return Material(source, hashlib.sha256().hexdigest(), None)
     try:
+        if source == "cover" and (bare := BARE.fullmatch(str(root / name))):
+            return Material(source, hashlib.sha256(_bare(bare)).hexdigest(), root / name)
         with open(root / name, "rb") as file:
             return Material(source, hashlib.file_digest(file, "sha256").hexdigest(), root / name)
     except OSError:
@@ -118,6 +125,7 @@ def pixels(path: Path) -> np.ndarray:
     Parameters
     ----------
     path : Path
+        Of a file, or of the bare picture within one.
 
     Returns
     -------
@@ -128,6 +136,8 @@ def pixels(path: Path) -> np.ndarray:
     DataError
         If it is absent, no image or too large.
     """
+    if bare := BARE.fullmatch(str(path)):
+        return _planes(bare)
     import io
 
     from PIL import Image
@@ -140,6 +150,30 @@ def pixels(path: Path) -> np.ndarray:
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise DataError(f"{path}: is no image that can be decoded ({error}); replace or delete it") from error
+
+
+def _planes(bare: re.Match[str]) -> np.ndarray:
+    """Put the planes of a bare picture side by side."""
+    shape = 3, int(bare["height"]), int(bare["width"])
+    try:
+        content = _bare(bare)
+    except OSError as error:
+        raise DataError(
+            f"{bare['file']}: cannot be read ({error.strerror}); mend the path in the tracks table"
+        ) from error
+    if len(content) < np.prod(shape) or not content:
+        raise DataError(f"{bare[0]}: lies beyond the end of the file; fetch the file again")
+    return np.frombuffer(content, np.uint8).reshape(shape).transpose(1, 2, 0).copy()
+
+
+def _bare(bare: re.Match[str]) -> bytes:
+    """Read the bytes of a bare picture, fewer where the file ends."""
+    n_bytes = 3 * int(bare["height"]) * int(bare["width"])
+    if n_bytes > 3 * MAX_PIXELS:
+        raise DataError(f"{bare[0]}: has too many pixels; make it smaller")
+    with open(bare["file"], "rb") as file:
+        file.seek(int(bare["start"]))
+        return file.read(n_bytes)
 
 
 def _bytes(path: Path, most: int, what: str) -> bytes:

@@ -1,5 +1,6 @@
 """params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
 
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,9 +10,16 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ostinato.errors import ParamsError
+from ostinato.registry import instead, names
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 JOIN = "+"
+PLUGINS = (
+    ("candidates", "architecture", "architectures"),
+    ("stacked", "architecture", "architectures"),
+    ("estimators", "estimator", "estimators"),
+)
+"""Which key of which section names a file of which package."""
 
 
 class Section(BaseModel):
@@ -144,6 +152,7 @@ class Train(Section):
     class_weights: Literal["balanced"] | None = None
     clip_norm: float | None = None
     weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
     freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
     precision: str = "auto"
     devices: int | str = "auto"
@@ -318,6 +327,7 @@ class Params(Section):
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[str, dict[str, Bound]] = {}
+    paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
     recommend: Recommend = Recommend()
     export: Export = Export()
     release: Release = Release()
@@ -393,6 +403,8 @@ def load(path: Path) -> Params:
     except ValidationError as error:
         raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
+    _check_plugins(params, path)
+    _check_weights(params, path)
     return params
 
 
@@ -430,16 +442,16 @@ def readable(error: ValidationError) -> str:
 def _check_names(params: Params, path: Path) -> None:
     """Refuse a name used twice, and a feature or member that is not there."""
     groups = (params.candidates, params.estimators, params.stacked)
-    names = [name for group in groups for name in group]
-    for name in names:
-        if names.count(name) > 1:
+    used = [name for group in groups for name in group]
+    for name in used:
+        if used.count(name) > 1:
             raise ParamsError(f"{path}: {name!r} names two candidates; rename one")
     for group, entries in (("candidates", params.candidates), ("estimators", params.estimators)):
         for name, entry in entries.items():
             if entry.feature not in params.features.kinds:
                 raise ParamsError(
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
-                    f"add `{entry.feature}: {{}}` there"
+                    f"add `{entry.feature}: {{}}` there, or {instead(entry.feature, params.features.kinds)}"
                 )
     for name, departures in params.features.kinds.items():
         _check_joint(name, departures, params.features.kinds, path)
@@ -450,9 +462,28 @@ def _check_names(params: Params, path: Path) -> None:
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
         if member.of not in params.stacked:
-            raise ParamsError(f"{path}: members.{edge}: there is no stack {member.of!r}")
+            raise ParamsError(
+                f"{path}: members.{edge}: there is no stack {member.of!r}; {instead(member.of, params.stacked)}"
+            )
         if member.member not in params.candidates:
-            raise ParamsError(f"{path}: members.{edge}: there is no candidate {member.member!r}")
+            raise ParamsError(
+                f"{path}: members.{edge}: there is no candidate {member.member!r}; "
+                f"{instead(member.member, params.candidates)}"
+            )
+
+
+def _check_plugins(params: Params, path: Path) -> None:
+    """Refuse an architecture, an estimator or a kind of feature that has no file, before any stage runs."""
+    for group, key, package in PLUGINS:
+        known = names(f"ostinato.{package}")
+        for name, entry in getattr(params, group).items():
+            if (given := getattr(entry, key)) not in known:
+                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {given!r}; {instead(given, known)}")
+    known = names("ostinato.features")
+    for name, departures in params.features.kinds.items():
+        kind = (departures or {}).get("kind", name)
+        if len(parts(name)) == 1 and kind not in known:
+            raise ParamsError(f"{path}: features.kinds.{name}: there is no feature {kind!r}; {instead(kind, known)}")
 
 
 def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
@@ -465,3 +496,39 @@ def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[
         raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
     if len(set(joined)) < len(joined) or entry:
         raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")
+
+
+def entry(params: Any, what: Literal["candidates", "members"], name: str) -> None:
+    """Refuse a name that params.yaml does not have, and say which it may have been.
+
+    Parameters
+    ----------
+    params : Params
+    what : {"candidates", "members"}
+        Candidates are networks, estimators and stacks.
+    name : str
+
+    Raises
+    ------
+    ParamsError
+        If there is none of that name.
+    """
+    sections = ("candidates", "estimators", "stacked") if what == "candidates" else ("members",)
+    known = [n for section in sections for n in getattr(params, section)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+        raise ParamsError(f"params.yaml: {what} have no {name!r}; {advice}")
+
+
+def _check_weights(params: Params, path: Path) -> None:
+    """Refuse weights without their hash: a stage sees params.yaml change, but not a file that only some have."""
+    common = params.train.model_dump()
+    for group, entries in (("candidates", params.candidates), ("stacked", params.stacked)):
+        for name, entry in entries.items():
+            train = {**common, **entry.train}
+            if train["weights"] and not train["weights_sha256"]:
+                raise ParamsError(
+                    f"{path}: {group}.{name}: train: weights: {train['weights']} needs weights_sha256 beside it, which "
+                    "`sha256sum` tells; a file with another one then makes the candidate run again"
+                )

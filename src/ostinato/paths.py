@@ -140,6 +140,10 @@ class Paths:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name
 
+    def robustness(self, name: str) -> Path:
+        """How a candidate's exported file bears worse sound; measured on request."""
+        return self.root / "models" / "robustness" / f"{name}.json"
+
     @property
     def artists(self) -> Path:
         """How good the artist space is."""

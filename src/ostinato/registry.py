@@ -7,6 +7,8 @@ True
 import importlib
 import importlib.util
 import pkgutil
+from collections.abc import Iterable
+from difflib import get_close_matches
 from types import ModuleType
 
 from ostinato.errors import OstinatoError
@@ -50,5 +52,29 @@ def load(package: str, name: str) -> ModuleType:
     """
     known = names(package)
     if name not in known:
-        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; there are {', '.join(known)}")
+        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, known)}")
     return importlib.import_module(f"{package}.{name}")
+
+
+def instead(name: str, known: Iterable[str]) -> str:
+    """Say what a name that is not known may have meant, and what there is.
+
+    Parameters
+    ----------
+    name : str
+    known : iterable of str
+
+    Returns
+    -------
+    str
+        The end of a sentence.
+
+    Examples
+    --------
+    >>> instead("tmie", ["freq", "time"])
+    "did you mean 'time'? There are freq, time"
+    """
+    known = list(known)
+    there_are = f"here are {', '.join(known) or 'none'}"
+    near = get_close_matches(name, known, 1)
+    return f"did you mean {near[0]!r}? T{there_are}" if near else f"t{there_are}"

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from ostinato import swap
+from ostinato import conditions, drift, swap
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
 from ostinato.evaluation.card import card
@@ -22,12 +23,16 @@ from ostinato.evaluation.figures import family
 from ostinato.evaluation.gate import leading
 from ostinato.evaluation.judged import KEYS, Judged, judged
 from ostinato.evaluation.roster import Entry, roster
+from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
+from ostinato.runtime import likeness
+from ostinato.runtime.session import Released
+from ostinato.store import Store
 from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
-NETWORK, TAGGER, MODEL, TEST = "network.onnx", "tagger.onnx", "model.json", "test.parquet"
+NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
 CARD, RELEASE = "card.md", "release.json"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
@@ -47,7 +52,7 @@ def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, di
     Returns
     -------
     dict of str to dict
-        ``{task: {"answer", "released", "previous", "reasons"}}``, as written to
+        ``{task: {"answer", "released", "previous", "reasons", "rules"}}``, as written to
         models/verdict.json. Answers: released, unchanged, skipped, rejected, not comparable.
 
     Raises
@@ -59,8 +64,7 @@ def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, di
     for task in (t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"):  # spaces serve by the catalog
         folder = paths.released(task)
         _settle(folder)
-        answer, reasons = _decide(paths, params, task, gate, replace)
-        verdicts[task] = _verdict(folder, answer, reasons)
+        verdicts[task] = _verdict(folder, *_decide(paths, params, task, gate, replace))
         write_json(paths.verdict, verdicts)
     return verdicts
 
@@ -116,43 +120,53 @@ def summary(verdicts: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _decide(paths: Paths, params: Any, task: str, gate: dict[str, Any], replace: bool) -> tuple[str, list[str]]:
+def _decide(
+    paths: Paths, params: Any, task: str, gate: dict[str, Any], replace: bool
+) -> tuple[str, list[str], list[Answer]]:
     """Find the best candidate of a task and apply the rules in turn."""
     entries = [e for e in roster(params).values() if e.task == task]
     metrics = {e.name: read_json(paths.metrics(e.name)) for e in entries}
     present = [e for e in entries if "skipped" not in metrics[e.name]]
     if not present:
-        return "skipped", sorted({r for e in entries for r in gate[e.name]["reasons"]}) or [f"no candidate has {task}"]
+        reasons = sorted({r for e in entries for r in gate[e.name]["reasons"]}) or [f"no candidate has {task}"]
+        return "skipped", reasons, []
     accepted = [e for e in present if gate[e.name]["accepted"]]
     if not accepted:
-        return "rejected", [f"{e.name}: {'; '.join(gate[e.name]['reasons'])}" for e in present]
+        return "rejected", [f"{e.name}: {'; '.join(gate[e.name]['reasons'])}" for e in present], []
     metric = leading(params.gate[task], task)
     best = _best(accepted, metrics, metric, task)
-    reasons = [
-        f"{best.name} leads {len(accepted)} accepted by {metric} {metrics[best.name]['test'][metric]['value']:.4f}"
-    ]
+    value = metrics[best.name]["test"][metric]["value"]
+    reasons = [f"{best.name} leads {len(accepted)} accepted by {metric} {value:.4f}"]
     onnx, folder = paths.onnx(best.name), paths.released(task)
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
-        return "rejected", [*reasons, *export["reasons"]]
+        return "rejected", [*reasons, *export["reasons"]], []
     if folder.is_dir() and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
-        return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released"]
-    rules = contest.file_rules(export, (onnx / NETWORK).stat().st_size, params.release)
-    rows = _rows(paths, best.name, task)
-    if all(kept for kept, _ in rules) and folder.is_dir():
-        obstacle, more = _against(folder, onnx, rows, params, metric)
+        return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released"], []
+    return _judge(paths, params, best, metric, reasons, replace)
+
+
+def _judge(
+    paths: Paths, params: Any, best: Entry, metric: str, reasons: list[str], replace: bool
+) -> tuple[str, list[str], list[Answer]]:
+    """Apply what needs the file, then what needs the model in service; put it there if all is kept."""
+    onnx, folder = paths.onnx(best.name), paths.released(best.task)
+    bounds = release_bounds(params.gate[best.task], params.release)
+    answers = conditions.of_file(paths, best.name, bounds)
+    rows = _rows(paths, best.name, best.task)
+    as_told = []
+    if all(a.kept for a in answers) and folder.is_dir():
+        obstacle, more = conditions.of_incumbent(folder, onnx, rows, params, metric, bounds)
+        answers += more
         if obstacle and not replace:
-            return "not comparable", [
-                *reasons,
-                *(r for _, r in rules),
-                f"{obstacle}; `ostinato release --replace` replaces it",
-            ]
-        rules += more or [(True, f"replaced without comparison, as told: {obstacle}")]
-    reasons += [reason for _, reason in rules]
-    if not all(kept for kept, _ in rules):
-        return "rejected", reasons
-    _install(onnx, folder, rows)
-    return "released", reasons
+            known = [*reasons, *(a.reason for a in answers)]
+            return "not comparable", [*known, f"{obstacle}; `ostinato release --replace` replaces it"], answers
+        as_told = [f"replaced without comparison, as told: {obstacle}"] if obstacle else []
+    reasons = [*reasons, *(a.reason for a in answers), *as_told]
+    if not all(a.kept for a in answers):
+        return "rejected", reasons, answers
+    _install(paths, onnx, folder, rows)
+    return "released", reasons, answers
 
 
 def _best(accepted: list[Entry], metrics: dict[str, Any], metric: str, task: str) -> Entry:
@@ -170,43 +184,10 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
     )
 
 
-def _against(
-    folder: Path, onnx: Path, rows: Judged, params: Any, metric: str
-) -> tuple[str | None, list[tuple[bool, str]]]:
-    """Compare with what is released: what forbids comparing, or the rules that compare."""
-    new, old = read_json(onnx / MODEL), read_json(folder / MODEL)
-    obstacle = contest.incomparable(new, old)
-    if obstacle:
-        return obstacle, []
-    difference = contest.paired(
-        rows,
-        pd.read_parquet(folder / TEST),
-        new["kind"],
-        metric,
-        threshold=params.evaluate.threshold,
-        n_resamples=params.evaluate.bootstrap,
-        level=params.evaluate.level,
-        seed=params.seed,
-    )
-    if difference is None:
-        return "no track was a test track of both", []
-    rules = [contest.drop_rule(difference, metric, params.release.max_drop)]
-    if params.release.max_latency_ratio is not None:
-        rules.append(_latency_rule(onnx, folder, params.release.max_latency_ratio))
-    return None, rules
-
-
-def _latency_rule(onnx: Path, folder: Path, bound: float) -> tuple[bool, str]:
-    """Time both networks on one chunk, in turn."""
-    from ostinato.runtime.session import latency_ratio
-
-    ratio = latency_ratio(onnx, folder)
-    kept = ratio <= bound
-    return kept, f"one chunk takes {ratio:.2f} times as long as before, {'at most' if kept else 'above'} {bound:g}"
-
-
-def _install(onnx: Path, folder: Path, rows: Judged) -> None:
+def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
+    from ostinato.runtime import session
+
     incoming, version = _incoming(folder), _version(folder) + 1
     if folder.is_dir():
         _fresh(incoming)
@@ -217,10 +198,26 @@ def _install(onnx: Path, folder: Path, rows: Judged) -> None:
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
+    _keep_profile(paths, incoming)
     digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
-    write_json(incoming / RELEASE, {"version": version, "network": digest})
+    taken = round(session.latency_ms(onnx), 3)
+    write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
+
+
+def _keep_profile(paths: Paths, folder: Path) -> None:
+    """Keep what the tracks of the split are like beside the model, so that drift can be told later."""
+    model = Released(folder, threads=1)
+    places = {name: paths.feature(name) for name in model.inputs}
+    if not all((place / "meta.json").exists() for place in places.values()):
+        return
+    stores = {name: Store(place) for name, place in places.items()}
+    ids = sorted({i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values())})
+    step = max(-(-len(ids) // likeness.MOST), 1)
+    tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids[::step])
+    if len(ids[::step]) >= drift.LEAST:
+        drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
 
 
 def _version(folder: Path) -> int:
@@ -262,9 +259,10 @@ def _name(folder: Path) -> str | None:
     return str(read_json(folder / MODEL)["name"]) if folder.is_dir() else None
 
 
-def _verdict(folder: Path, answer: str, reasons: list[str]) -> dict[str, Any]:
+def _verdict(folder: Path, answer: str, reasons: list[str], answers: Sequence[Answer] = ()) -> dict[str, Any]:
     """Say what is in service now and what a rollback would bring back."""
-    return {"answer": answer, "released": _name(folder), "previous": _name(_previous(folder)), "reasons": reasons}
+    there = {"answer": answer, "released": _name(folder), "previous": _name(_previous(folder))}
+    return there | {"reasons": reasons, "rules": told(answers)}
 
 
 def _verdicts(paths: Paths) -> dict[str, dict[str, Any]]:

@@ -4,6 +4,8 @@ What is done and left DVC knows. What runs it does not say, but a stage holds it
 lock for as long as it lives.
 """
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,6 +64,38 @@ def status(paths: Paths) -> list[StageStatus]:
         else:
             found.append(StageStatus(stage, "done"))
     return found
+
+
+def summed(found: Sequence[StageStatus]) -> list[str]:
+    """Put in a few lines where the pipeline stands.
+
+    Parameters
+    ----------
+    found : sequence of StageStatus
+
+    Returns
+    -------
+    list of str
+        What runs and what is left, a line a stage, save those that only wait for others
+        and so share one; last how many are done, run and are left.
+
+    Examples
+    --------
+    >>> waits = [StageStatus(f"train@{name}", "left", "follows split") for name in "ab"]
+    >>> summed([StageStatus("ingest", "done"), *waits])
+    ['left     2 that follow: train (2)', '1 done, 0 running, 2 left']
+    """
+    lines, waiting = [], Counter[str]()
+    for stage in found:
+        if stage.state == "left" and stage.reason.startswith("follows "):
+            waiting[stage.stage.partition("@")[0]] += 1
+        elif stage.state != "done":
+            lines.append(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
+    if waiting:
+        kinds = ", ".join(name if n == 1 else f"{name} ({n})" for name, n in waiting.items())
+        lines.append(f"{'left':8} {waiting.total()} that follow: {kinds}")
+    counts = Counter(stage.state for stage in found)
+    return [*lines, ", ".join(f"{counts[state]} {state}" for state in ("done", "running", "left"))]
 
 
 def running(paths: Paths) -> set[str]:

@@ -6,9 +6,11 @@ place and moved there when all of it is sound, so that a refused or interrupted
 archive leaves nothing behind.
 """
 
+import lzma
 import os
 import shutil
 import stat
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -23,6 +25,11 @@ MAX_FILES = 500_000
 MAX_RATIO = 200
 FREE_BYTES = 2**20  # a small archive may be as dense as it likes
 BLOCK = 2**20
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
+    *(EOFError, OSError, RuntimeError, ValueError, OverflowError),
+)
+"""What the libraries raise of archives that are not sound."""
 
 Source = zipfile.ZipFile | tarfile.TarFile
 Member = tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]
@@ -63,7 +70,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
             if not (folder / name).parent.resolve().is_relative_to(folder.resolve()):
                 raise DataError(f"{folder / name}: lies behind a link that leads out of {folder}; remove the link")
             os.replace(scratch / name, folder / name)
-    except (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, OSError, RuntimeError) as error:
+    except DAMAGE as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

@@ -1,10 +1,11 @@
 """Padding, pooling, and the faster forms of the first and last layers."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from ostinato.architectures import _blocks, freq, large_rnn, rnn, simple, time, timefreq
+from ostinato.architectures import _blocks, freq, large_rnn, recommendation, rnn, simple, time, timefreq
 from ostinato.architectures._blocks.recurrent import steps
 from ostinato.errors import OstinatoError
 
@@ -41,15 +42,16 @@ def test_pooling_pads_like_same(size):
     assert torch.equal(_blocks.MaxPool((3, 3), (2, 2))(x), expected)
 
 
-@pytest.mark.parametrize(("channels", "size", "stride"), [(1, 129, 2), (1, 130, 2), (1, 12, 1), (3, 32, 1)])
-def test_branches_at_once_are_the_branches_one_by_one(monkeypatch, channels, size, stride):
+@pytest.mark.parametrize(
+    ("channels", "size", "stride"), [(1, 129, 2), (1, 130, 2), (1, 12, 1), (3, 32, 1), (2, 643, 2)]
+)
+def test_branches_at_once_are_the_branches_one_by_one(channels, size, stride):
     torch.manual_seed(0)
     branches = _blocks.Branches(channels, (32, 7, 5, 3, 2, 1), stride, 2).double()
     x = torch.randn(3, channels, size, 10, dtype=torch.float64)
     at_once = branches(x)
     (gradient,) = torch.autograd.grad(at_once[0].square().sum(), branches.convs[1].weight)
-    monkeypatch.setattr(_blocks, "UNFOLDED", 0)
-    one_by_one = branches(x)
+    one_by_one = torch.relu(branches.norm(torch.cat([conv(x) for conv in branches.convs], 1)))
     (expected,) = torch.autograd.grad(one_by_one[0].square().sum(), branches.convs[1].weight)
     assert at_once.shape == (3, 12, -(-size // stride), 10)
     torch.testing.assert_close(at_once, one_by_one)
@@ -176,3 +178,15 @@ def test_initial_kernels_are_glorot_and_orthogonal():
     bound = (6 / (256 + 768)) ** 0.5
     assert bound * 0.99 < kernel.abs().max().item() <= bound
     assert not any(p.any() for n, p in network.named_parameters() if "bias" in n)
+
+
+@pytest.mark.parametrize("given", [("mfcc", "chroma"), ("cqt_freq", "mel_time"), ("lyrics", "year")])
+def test_recommendation_reads_what_parts_there_are(given):
+    torch.manual_seed(0)
+    widths = {name: recommendation.SCALARS.get(name, 5) for name in given}
+    network = recommendation.Network(widths, 3, hidden=(64, 32)).eval()
+    x = torch.rand(2, sum(widths.values()), generator=torch.Generator().manual_seed(0))
+    for start in np.cumsum([0, *widths.values()])[:-1]:
+        other = x.clone()
+        other[:, start] += 1
+        assert not torch.allclose(network(x), network(other))

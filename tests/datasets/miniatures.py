@@ -117,6 +117,18 @@ def spotify_attributes(root: Path) -> dict[str, Any]:
     return {}
 
 
+def cifar100(root: Path) -> dict[str, Any]:
+    folder, rng = root / "cifar-100-binary", np.random.default_rng(0)
+    folder.mkdir(parents=True)
+    (folder / "coarse_label_names.txt").write_text("fish\nflowers\n")
+    (folder / "fine_label_names.txt").write_text("ray\nrose\nshark\n")
+    for part, n in (("train", 30), ("test", 6)):
+        fine = np.arange(n) % 3
+        records = np.column_stack([fine % 2, fine, rng.integers(0, 256, (n, 3072))]).astype(np.uint8)
+        (folder / f"{part}.bin").write_bytes(records.tobytes())
+    return {}
+
+
 def artist_metadata(root: Path) -> dict[str, Any]:
     root.mkdir(parents=True, exist_ok=True)
     people = {"artist_id": ["p1", "p2"], "name": ["Ann", "Bo"], "genres": [["folk", "pop"], []]}

@@ -10,6 +10,7 @@ from ostinato import tables
 from ostinato.datasets import (
     artist_metadata,
     ballroom,
+    cifar100,
     fma,
     folder,
     gtzan,
@@ -20,9 +21,12 @@ from ostinato.datasets import (
     union,
 )
 from ostinato.errors import DataError, ParamsError
-from ostinato.params import Compute, Dataset, Splitting, Validate
+from ostinato.params import Compute, Dataset, Features, Splitting, Train, Validate
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest, split, validate
+from ostinato.store import Store
+from ostinato.training.network import build
+from ostinato.training.settings import Settings
 
 
 def listed(plugin, root, **given):
@@ -308,3 +312,46 @@ def test_a_folder_takes_what_the_files_say_of_themselves(shared_data):
     assert frame["artist"].notna().mean() > 0.9
     assert frame.loc["000002.mp3", ["artist", "title"]].tolist() == ["AWOL", "Food"]
     assert frame["tags"].map(len).gt(0).any()
+
+
+def test_cifar_has_the_published_test_and_a_fifth_to_validate_on(tmp_path):
+    frame = listed(cifar100, tmp_path)
+    assert frame["split"].value_counts().to_dict() == {"train": 24, "validation": 6, "test": 6}
+    assert frame["genre"].value_counts().to_dict() == {"ray": 12, "rose": 12, "shark": 12}
+    assert set(frame.loc[frame["split"] == "validation", "genre"]) == {"ray", "rose", "shark"}
+    assert frame.loc["train/00001", ["genre", "tags"]].tolist() == ["rose", ["flowers"]]
+
+
+def test_cifar_pictures_reach_the_networks_as_they_stand_in_the_archive(tmp_path):
+    root, paths = tmp_path / "root", Paths(tmp_path)
+    miniatures.cifar100(root)
+    given = SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(name="cifar100", path="root"))
+    given.split, given.validate = Splitting(official=True), Validate()
+    given.features = Features(kinds={"image": {"kind": "cover", "size": 32}})
+    for stage in (ingest, validate, split, featurize):
+        stage.run(paths, given)
+    store = Store(paths.feature("image"))
+    record = (root / "cifar-100-binary/train.bin").read_bytes()[17 * 3074 : 18 * 3074]
+    planes = store.read("train/00017").squeeze().transpose(2, 0, 1)
+    assert planes.tobytes() == record[2:]
+    for name in ("simple", "time", "freq"):
+        settings = Settings(name, "lightning", name, "genre", 1, Train(), "image")
+        assert build(settings, {"image": (3, 32, 32)}, 100).head.out_features == 100
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda f: (f / "train.bin").write_bytes(bytes(3075)), r"train\.bin: 3075 bytes are no records of 3074"),
+        (
+            lambda f: (f / "test.bin").write_bytes(bytes([0, 9, *bytes(3072)])),
+            r"test\.bin: names class 9, the lists have 3",
+        ),
+        (lambda f: (f / "test.bin").unlink(), r"test\.bin: is not there; run `ostinato download`"),
+    ],
+)
+def test_a_broken_cifar_archive_is_refused(tmp_path, spoil, said):
+    miniatures.cifar100(tmp_path)
+    spoil(tmp_path / "cifar-100-binary")
+    with pytest.raises(DataError, match=said):
+        cifar100.tracks(tmp_path, cifar100.Options())

@@ -99,3 +99,16 @@ def test_a_novel_is_no_lyrics(tmp_path):
     (tmp_path / "novel.txt").write_bytes(b"a" * (materials.MAX_LYRICS_BYTES + 1))
     with pytest.raises(DataError, match=r"novel.txt: has more than 1048576 bytes"):
         materials.read(materials.find("lyrics", tmp_path, {"lyrics": "novel.txt"}))
+
+
+def test_a_bare_picture_is_read_out_of_a_larger_file(tmp_path, rng):
+    """Two bytes of something else, then red, green and blue planes of four rows and five columns."""
+    pixels = rng.integers(0, 256, (4, 5, 3), np.uint8)
+    (tmp_path / "many.bin").write_bytes(b"xy" + pixels.transpose(2, 0, 1).tobytes() + b"z" * 60)
+    here, next_ = (materials.find("cover", tmp_path, {"cover": f"many.bin#{n}:3x4x5"}) for n in (2, 62))
+    np.testing.assert_array_equal(materials.read(here), pixels)
+    assert here.content_hash != next_.content_hash
+    with pytest.raises(DataError, match=r"many\.bin#63:3x4x5: lies beyond the end of the file"):
+        materials.read(materials.find("cover", tmp_path, {"cover": "many.bin#63:3x4x5"}))
+    with pytest.raises(DataError, match=r"none\.bin: cannot be read"):
+        materials.read(materials.find("cover", tmp_path, {"cover": "none.bin#0:3x4x5"}))

@@ -29,6 +29,7 @@ class Project:
         self.paths = Paths(root)
         self.params = section(
             seed=3,
+            dataset=section(name="folder", path=None),
             evaluate=section(bootstrap=200, level=0.95, threshold=0.5),
             gate={
                 "genre": {"f1_micro": section(**BOUND | {"min": 0.4})},
@@ -42,6 +43,7 @@ class Project:
             },
             estimators={"svm": section(estimator="mfcc_svm", feature="mfcc", task="genre")},
             stacked={"stack": section(architecture="timefreq", task="genre")},
+            paper={},
             members={"stack.good": section(of="stack", member="good"), "stack.svm": section(of="stack", member="poor")},
         )
         self.tables()
@@ -81,7 +83,12 @@ class Project:
                 )
             )
         self.splits = pd.concat(rows, ignore_index=True)
-        for path, table in ((self.paths.tracks, self.tracks), (self.paths.splits, self.splits)):
+        files = pd.DataFrame({"track_id": ids, "rms_db": -30 + 20 * rng.random(n)})
+        for path, table in (
+            (self.paths.tracks, self.tracks),
+            (self.paths.splits, self.splits),
+            (self.paths.files, files),
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             table.to_parquet(path, index=False)
         self.classes = {

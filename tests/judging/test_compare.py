@@ -44,7 +44,8 @@ def test_nothing_changed_is_green(repository):
     found = compare(repository.paths.root, "HEAD", NAMES, 0.02)
     assert found.exit_code == 0
     assert "Nothing is worse by more than 0.02." in found.markdown
-    assert "| f1_micro | 0.7" in found.markdown
+    assert "- unchanged: `good`, `tagger`\n" in found.markdown
+    assert len(found.markdown.splitlines()) < 8  # however many metrics there are
 
 
 @pytest.mark.parametrize(
@@ -93,7 +94,14 @@ def test_a_candidate_that_the_gate_no_longer_accepts_is_red(repository):
 
 
 def test_a_skipped_candidate_says_why(repository):
-    assert "skipped here: the dataset has no lyrics" in compare(repository.paths.root, "HEAD", NAMES, 0.02).markdown
+    found = compare(repository.paths.root, "HEAD", NAMES, 0.02).markdown
+    assert "- skipped here, the dataset has no lyrics: `poor`, `svm`, `stack`\n" in found
+
+
+def test_only_what_differs_has_a_row(repository):
+    change(repository, "good", "f1_micro", -0.01)
+    rows = [r for r in compare(repository.paths.root, "HEAD", NAMES, 0.02).markdown.splitlines() if r.startswith("| ")]
+    assert [r.split()[1] for r in rows] == ["metric", "f1_micro"]
 
 
 def test_another_split_is_pointed_out(repository):

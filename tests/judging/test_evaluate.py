@@ -75,8 +75,33 @@ def test_a_class_without_test_tracks_is_named_as_undefined(project):
     metrics = project.evaluate("good")
     assert metrics["undefined"]["classes_without_positives"]["classes"] == ["rock"]
     rock = metrics["per_class"]["rock"]
-    assert rock == {"precision": None, "recall": None, "f1": None, "ap": None, "support": 0}
+    assert rock.pop("calibration_error") < 0.01  # no track has it, and none is told so
+    assert rock == {"precision": None, "recall": None, "f1": None, "ap": None, "roc_auc": None, "support": 0}
     assert metrics["test"]["f1_macro"]["value"] == 1.0
+
+
+def test_a_class_that_every_track_has_is_named_as_undefined(project):
+    every = [np.union1d(tags, ["calm"]) for tags in project.tracks["tags"]]
+    project.tracks.assign(tags=every).to_parquet(project.paths.tracks, index=False)
+    project.predict("tagger", skill=0.6, task="tags")
+    metrics = project.evaluate("tagger")
+    about = metrics["undefined"]["classes_without_negatives"]
+    assert about == {"n": 1, "classes": ["calm"], "left_out_of": ["roc_auc_macro"]}
+    assert metrics["per_class"]["calm"]["roc_auc"] is None
+    assert metrics["per_class"]["calm"]["ap"] is not None
+
+
+def test_classes_that_are_paths_are_judged_as_a_tree(project):
+    project.tables(genres=("rock---punk", "rock---metal", "jazz"))
+    project.predict("good", skill=0.5)
+    metrics = project.evaluate("good")
+    flat, tree = metrics["test"]["f1_micro"], metrics["hierarchy"]
+    assert tree["n_nodes"] == 4
+    assert flat["value"] < tree["value"] < 1  # a punk track named metal is half right
+    assert tree["low"] <= tree["value"] <= tree["high"]
+    project.tables()
+    project.predict("good", skill=0.5)
+    assert "hierarchy" not in project.evaluate("good")
 
 
 def test_folds_are_pooled_and_each_track_counts_once(project):

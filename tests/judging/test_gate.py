@@ -1,8 +1,10 @@
 """The gate: thresholds with a direction, nothing else."""
 
 import pytest
+from judging_project import section
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.evaluation.gate import leading
 from ostinato.evaluation.roster import listed, roster
 
 
@@ -23,7 +25,32 @@ def test_each_threshold_accepts_and_rejects(project):
 def test_a_figure_on_the_threshold_passes(project):
     project.judged(good=1.0)
     project.params.gate["genre"]["f1_micro"].min = 1.0
-    assert project.gate()["good"] == {"accepted": True, "reasons": ["f1_micro 1.0000 is at least 1"]}
+    reason = "f1_micro 1.0000 is at least 1"
+    rule = {"rule": "f1_micro", "kept": True, "figure": 1.0, "bound": 1.0, "reason": reason}
+    assert project.gate()["good"] == {"accepted": True, "reasons": [reason], "rules": [rule]}
+
+
+@pytest.mark.parametrize(("bound", "accepted"), [(1.0, True), (0.0, False)])
+def test_calibration_is_judged_as_it_is_served(project, bound, accepted):
+    project.judged(good=0.7)
+    project.params.gate["genre"]["calibration"] = section(min=None, max=bound)
+    after = project.evaluate("good")["calibration"]["test"]["calibration_error"]["after"]
+    verdict = project.gate()["good"]
+    assert verdict["accepted"] is accepted
+    assert verdict["rules"][-1] == {
+        "rule": "calibration", "kept": accepted, "figure": after, "bound": bound, "reason": verdict["reasons"][-1],
+    }  # fmt: skip
+
+
+def test_rules_of_the_release_are_left_to_it_and_do_not_lead(project):
+    project.judged(good=0.9)
+    bounds = project.params.gate["genre"]
+    project.params.gate["genre"] = {"robustness": section(min=None, max=0.0), **bounds}
+    assert project.gate()["good"]["accepted"]
+    assert [rule["rule"] for rule in project.gate()["good"]["rules"]] == ["f1_micro"]
+    assert leading(project.params.gate["genre"], "genre") == "f1_micro"
+    with pytest.raises(ParamsError, match="names no metric"):
+        leading({"robustness": section(min=None, max=0.0)}, "genre")
 
 
 def test_every_candidate_of_params_is_listed_and_no_other(project):
@@ -32,7 +59,7 @@ def test_every_candidate_of_params_is_listed_and_no_other(project):
     project.evaluate("removed")
     gate = project.gate()
     assert set(gate) == {"good", "poor", "tagger", "svm", "stack"}
-    assert gate["svm"] == {"accepted": False, "reasons": ["skipped: the dataset has no lyrics"]}
+    assert gate["svm"] == {"accepted": False, "reasons": ["skipped: the dataset has no lyrics"], "rules": []}
 
 
 def test_nothing_that_applies_is_an_error(project):
@@ -46,6 +73,7 @@ def test_a_task_without_thresholds_is_not_accepted(project):
     assert project.gate()["tagger"] == {
         "accepted": False,
         "reasons": ["params.yaml has no thresholds for tags: add gate.tags"],
+        "rules": [],
     }
 
 

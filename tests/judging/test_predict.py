@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 
@@ -108,6 +109,30 @@ def test_a_track_level_network_sees_all_chunks_at_once(tmp_path, monkeypatch):
     np.testing.assert_allclose(
         Released(folder).scores(AudioContext(*audio.load(path))), Task("genre", tuple(GENRES)).scores(logits), atol=1e-6
     )
+
+
+def test_a_network_of_tracks_is_asked_about_each_stretch(tmp_path):
+    """A stretch scores what it would score as a track of its own."""
+    folder = put(tmp_path / "genre", weight=0.5)
+    about = json.loads((folder / "model.json").read_text())
+    file = play(tmp_path / "a.wav")
+    _, [of_chunks], _ = ask([file], tmp_path, over_time=True)
+    write_json(folder / "model.json", about | {"level": "track"})
+    _, [of_tracks], err = ask([file], tmp_path, over_time=True)
+    assert of_tracks["over_time"] == of_chunks["over_time"]  # this network hears a chunk the same either way
+    assert len(of_tracks["over_time"]["starts"]) > 3
+    assert "stretches" not in err
+    _, [plain], _ = ask([file], tmp_path)
+    assert "over_time" not in plain
+
+
+def test_what_sums_a_track_up_says_that_it_has_no_stretches(tmp_path):
+    folder = put(tmp_path / "genre", summary=True, chunk_frames=None)
+    about = json.loads((folder / "model.json").read_text())
+    write_json(folder / "model.json", about | {"level": "track"})
+    assert not Released(folder).has_stretches
+    _, _, err = ask([tmp_path / "absent.wav"], tmp_path, over_time=True)
+    assert "tiny: judges a track by its whole and has nothing to say of its stretches" in err
 
 
 def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
@@ -341,6 +366,10 @@ def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):
         "print(sorted({'torch', 'pandas', 'lightning', 'optuna', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
         "sys.exit(code)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (tmp_path / "home").mkdir()
+    away = os.environ | {"HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path / "home")}
+    away = {k: v for k, v in away.items() if k not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME", "CI")}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=away)
     assert done.stderr.strip() == "[]"
     assert json.loads(done.stdout)["label"] in GENRES
+    assert list((tmp_path / "home").iterdir()) == [], "nothing numbers the machine, nothing waits to be sent"

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from judging_project import section
 
 from ostinato import release as releasing
 from ostinato import swap
@@ -88,6 +89,7 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     assert genre(project)["released"] == "poor"
     said = json.loads((folder / "release.json").read_text())
     assert said["version"] == 2
+    assert said["latency_ms"] > 0
     assert said["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text()
     assert card.startswith("# poor, version 2\n")
@@ -179,6 +181,58 @@ def test_rules_of_the_file(project, rule, bound, reason):
     assert not project.paths.released("genre").exists()
     setattr(project.params.release, rule, kept)
     assert genre(project)["answer"] == "released"
+
+
+@pytest.mark.parametrize(
+    ("rule", "bound", "broken"),
+    [("parity", 1e-5, 1e-7), ("bytes", 10_000, 10), ("latency_ms", 1e6, 0.0), ("robustness", 0.2, 0.05)],
+)
+def test_a_task_may_have_rules_of_its_own(project, rule, bound, broken):
+    project.judged(good=0.6)
+    network = hashlib.sha256((project.paths.onnx("good") / "network.onnx").read_bytes()).hexdigest()
+    perturbed = {"mp3": {"value": 0.5, "drop": 0.1}, "gain": {"value": 0.6, "drop": 0.0}}
+    measured = {"network": network, "metric": "accuracy", "clean": 0.6, "perturbed": perturbed}
+    write_json(project.paths.robustness("good"), measured)
+    project.params.gate["genre"][rule] = section(min=None, max=broken)
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    said = {r["rule"]: r for r in verdict["rules"]}[rule]
+    assert (said["kept"], said["bound"]) == (False, broken)
+    assert said["figure"] > broken
+    assert f"above {broken:g}" in said["reason"]
+    project.params.gate["genre"][rule].max = bound
+    verdict = genre(project)
+    assert verdict["answer"] == "released"
+    assert {r["rule"]: r["kept"] for r in verdict["rules"]}[rule] is True
+
+
+def test_an_allowed_drop_of_one_task(incumbent):
+    project, _ = incumbent
+    project.judged(poor=0.45)
+    project.params.gate["genre"]["drop"] = section(min=None, max=1.0)
+    verdict = genre(project)
+    assert verdict["answer"] == "released"
+    said = {r["rule"]: r for r in verdict["rules"]}["drop"]
+    assert (said["kept"], said["bound"]) == (True, -1.0)
+    assert -1 < said["figure"] < -0.05
+
+
+@pytest.mark.parametrize("network", [None, "another"])
+def test_robustness_that_was_not_measured_of_this_file_is_refused(project, network):
+    project.judged(good=0.6)
+    project.params.gate["genre"]["robustness"] = section(min=None, max=1.0)
+    if network:
+        write_json(project.paths.robustness("good"), {"network": network, "perturbed": {}})
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert "run `ostinato robustness good`" in verdict["reasons"][-1]
+
+
+def test_a_rule_of_the_release_without_a_max_is_refused(project):
+    project.judged(good=0.6)
+    project.params.gate["genre"]["bytes"] = section(min=3.0, max=None)
+    with pytest.raises(OstinatoError, match="bytes is bounded from above; give it a max"):
+        genre(project)
 
 
 def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch):

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from ostinato import registry
+from ostinato.release import release
 from ostinato.report import plots
 from ostinato.report.page import ORDER
 
@@ -25,9 +26,13 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag, attributes):
         self.tags.add(tag)
-        if tag != "meta":
+        if tag not in ("meta", "wbr"):
             self.open.append(tag)
-        self.fetched += [v for k, v in attributes if k in ("src", "href", "xlink:href") and not v.startswith("#")]
+        self.fetched += [
+            v
+            for k, v in attributes
+            if k in ("src", "href", "xlink:href") and not v.startswith(("#", "data:image/png;"))
+        ]
         if tag == "tr":
             self.rows.append("")
 
@@ -159,6 +164,15 @@ def test_curves_are_means_over_the_folds_that_reached_an_epoch():
     assert mean["train_loss"].tolist() == pytest.approx([3.0, 1.0])
 
 
+def test_only_the_best_curves_are_in_colour():
+    curve = pd.DataFrame({"epoch": [0, 1], "train_loss": 1.0, "val_loss": [2.0, 1.0], "val_score": [0.1, 0.5]})
+    every = {name: curve for name in "abcdefg"}
+    svg = plots.curves(every, ["c", "a"], legend=True)
+    assert [name for name in every if f">{name}</text>" in svg] == ["a", "c"]
+    drawn = {colour: svg.count(f"stroke: {colour}") for colour in (*plots.SERIES[:3],)}
+    assert drawn == {plots.SERIES[0]: 3, plots.SERIES[1]: 3, plots.SERIES[2]: 0}  # two panels and the legend
+
+
 def test_pictures_leave_no_fixed_colour_and_no_date_in_the_page():
     svg = plots.histogram(np.arange(30.0), "duration (s)")
     assert "dc:date" not in svg
@@ -193,8 +207,53 @@ def test_markdown_ranks_as_the_page_does(full):
     assert [r[0] for r in rows] == ["| good", "| svm", "| poor"]
     figures = json.loads(full.paths.metrics("good").read_text())["test"]
     assert rows[0][1] == f"{figures['f1_micro']['value']:.4f}"
-    assert rows[0][3] == f"{figures['calibration_error']['value']:.4f}"
-    assert rows[2][5] == "not accepted |"
+    assert rows[0][3] == "–"  # the leader has nobody to be compared with
+    assert re.fullmatch(r"-0\.\d{4} \[-0\.\d{4}, [+-]0\.\d{4}\], p \S+", rows[2][3])
+    assert rows[0][4] == f"{figures['calibration_error']['value']:.4f}"
+    assert rows[2][6] == "not accepted |"
+
+
+def test_every_candidate_is_compared_with_the_leader_and_with_what_is_released(full):
+    full.report()
+    table = pd.read_csv(full.paths.report / "plots" / "significance.csv")
+    assert table[["candidate", "against", "name"]].to_numpy().tolist() == [
+        ["svm", "leader", "good"],
+        ["poor", "leader", "good"],
+    ]
+    value = {n: full.evaluate(n)["test"]["f1_micro"]["value"] for n in ("good", "poor")}
+    poor = table.set_index("candidate").loc["poor"]
+    assert poor["difference"] == pytest.approx(value["poor"] - value["good"], abs=1e-5)
+    assert poor["low"] <= poor["difference"] <= poor["high"] < 0
+    release(full.paths, full.params)
+    html = full.report()
+    assert "good, version 1" in html
+    assert "against good, version 1 |" in (full.paths.report / "report.md").read_text()
+    again = pd.read_csv(full.paths.report / "plots" / "significance.csv").set_index(["candidate", "against"])
+    assert again.loc[("good", "released"), ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
+
+
+def test_the_papers_figure_stands_beside_ours(full):
+    assert '<th scope="col" class="n">paper</th>' not in full.report()
+    full.params.paper = {"good": {"f1_micro": 0.6543, "accuracy": 0.1}}
+    (row,) = [r for r in Page(full.report()).rows if r.split()[0] == "good" and "accepted" in r]
+    assert "0.654" in row.split()
+
+
+def test_slices_show_the_best_candidates_side_by_side(full):
+    html = full.report()
+    first = html.index('<h2 id="slices">')
+    section = html[first : html.index("<h2", first + 4)]
+    assert section.index("good") < section.index("svm") < section.index("poor")
+    rock = next(s for s in full.evaluate("good")["slices"]["by"]["genre"] if s["slice"] == "rock")
+    row = next(r for r in Page(html).rows if re.match(r"\s*rock\s+\d+\s+\d+\s+0\.", r))
+    assert row.split()[1:4] == [str(rock["n_tracks"]), str(rock["n_groups"]), f"{rock['value']:.2f}"]
+
+
+def test_cost_shows_what_export_wrote(full):
+    full.export("good", multiply_adds=1_234_567, bytes=4321, tagger={"bytes": 9876})
+    (row,) = [r for r in Page(full.report()).rows if "1,234,567" in r]
+    assert row.split()[0] == "good"
+    assert {"1,234", "4,321", "9,876"} <= set(row.split())
 
 
 def test_calibration_is_drawn_for_each_judged_candidate(full):
@@ -202,3 +261,22 @@ def test_calibration_is_drawn_for_each_judged_candidate(full):
     temperature = json.loads(full.paths.metrics("good").read_text())["calibration"]["temperature"]
     assert html.count("Logits divided by") == 4
     assert f"Logits divided by {temperature:.2f}" in html
+
+
+def test_a_study_shows_every_trial_with_few_digits(full):
+    params = [{}, {"lr": 0.00123456789}, {"lr": 0.5}]
+    values, states = [0.9, 0.44444444, None], ["complete", "complete", "pruned"]
+    trials = [
+        {"number": i, "params": p, "value": v, "state": s}
+        for i, (p, v, s) in enumerate(zip(params, values, states, strict=True))
+    ]
+    told = {"network": {}, "train": params[1], "value": values[1], "n_trials": 3, "trials": trials}
+    full.paths.tuned("good").parent.mkdir(parents=True, exist_ok=True)
+    full.paths.tuned("good").write_text(json.dumps(told))
+    html = full.report()
+    shown = html[html.index('<h2 id="tuning">') :]
+    shown = shown[: shown.index("</section>")]
+    rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main>{shown}</main>").rows]
+    assert shown.count("<circle") == 2
+    assert rows[1] == "good 3 0.444 lr 0.001235"
+    assert rows[3:] == ["0 the defaults 0.900 complete", "1 lr 0.001235 0.444 complete", "2 lr 0.5 – pruned"]

@@ -12,6 +12,7 @@ ROUTES = {
     "POST /v1/recommend": (SOUND, UNSOUND),
     "GET /v1/models": (SOUND,),
     "GET /v1/tracks": (SOUND, UNSOUND),
+    "GET /v1/map": (SOUND,),
     "GET /v1/audio": (SOUND, UNSOUND),
     "GET /healthz": (SOUND,),
 }

@@ -49,8 +49,10 @@ def page(request, browser, served):
     page.close()
 
 
-@pytest.fixture
-def song(tmp_path):
+@pytest.fixture(params=["made", "real"])
+def song(request, tmp_path):
+    if request.param == "real":
+        return sorted((request.getfixturevalue("shared_data") / "fma_000").glob("*.mp3"))[0]
     samples, rate = soundfile.read(play(tmp_path / "a.wav", 4.0, rate=22050))
     soundfile.write(tmp_path / "a song.mp3", samples, rate)
     return tmp_path / "a song.mp3"
@@ -63,7 +65,7 @@ def playing(page, selector: str) -> None:
 def test_an_mp3_is_heard_seen_and_leads_on(page, song):
     page.set_input_files("#file", song)
     page.wait_for_selector("#recommended li")
-    assert page.inner_text("#track-title") == "a song.mp3"
+    assert page.inner_text("#track-title") == song.name
     assert page.inner_text("#scores h3:first-child").startswith("Genre: ")
     assert page.locator("#scores meter").count() == 7
     assert page.locator(".strip").count() == 7
@@ -91,6 +93,33 @@ def test_the_keyboard_is_enough(page):
     page.keyboard.press(" ")
     playing(page, "#player")
     assert page.get_attribute("#picture", "aria-valuetext").endswith("of 3 seconds")
+
+
+def test_the_map_leads_to_tracks_by_arrow_keys_and_by_pointing(page):
+    page.wait_for_selector("#map:not([hidden])")
+    assert page.evaluate(f"({COLOURS})('chart')") > 10
+    assert page.locator("#legend li").all_inner_texts() == ["blues", "jazz", "rock"]
+    page.focus("#chart")
+    page.keyboard.press("ArrowRight")
+    first = page.inner_text("#pointed")
+    assert first.startswith("Tone ")
+    seen = {first}
+    for key in ["ArrowLeft"] * 6 + ["ArrowRight"] * 6 + ["ArrowUp", "ArrowDown"] * 3:
+        page.keyboard.press(key)
+        seen.add(page.inner_text("#pointed"))
+    assert len(seen) > 3
+    title = page.inner_text("#pointed").split(" · ")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#recommended li")
+    assert page.inner_text("#track-title") == title
+    point = page.request.get(f"{page.url}v1/map").json()["points"][4]
+    box, margin = page.locator("#chart").bounding_box(), 14
+    at = [
+        box[side] / 2 + sign * place * (box[side] / 2 - margin)
+        for side, sign, place in zip(("width", "height"), (1, -1), point["place"], strict=True)
+    ]
+    page.locator("#chart").click(position={"x": at[0], "y": at[1]})
+    page.wait_for_function("title => document.getElementById('track-title').innerText === title", arg=point["title"])
 
 
 def test_a_bad_file_is_refused_in_words(page, tmp_path):

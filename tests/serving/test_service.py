@@ -57,7 +57,8 @@ def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
     (tmp_path / "no music.mp3").write_text("this is no music" * 100)
     answer = upload(client, tmp_path / "no music.mp3")
     assert answer.status_code == 422
-    assert "cannot be decoded" in answer.json()["detail"]
+    assert answer.json()["detail"].startswith("cannot be decoded")
+    assert answer.json()["detail"].endswith("; send another file")
     assert "/tmp" not in answer.json()["detail"]
     assert client.post("/v1/predict").status_code == 400
 
@@ -207,6 +208,31 @@ def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):
     assert client.get("/v1/audio", params={"track": "../outside.wav"}).status_code == 404
 
 
+def test_the_map_shows_what_differs_most_and_places_an_upload(served, client):
+    catalog = served.catalog()
+    shown = client.get("/v1/map").json()
+    assert (shown["version"], shown["n_tracks"]) == (catalog.version, 6)
+    assert [p["id"] for p in shown["points"]] == catalog.ids
+    places = np.array([p["place"] for p in shown["points"]])
+    centred = catalog.vectors - catalog.vectors.mean(axis=0)
+    spread = np.linalg.svd(centred, compute_uv=False)
+    assert np.abs(places).max() == pytest.approx(1)
+    np.testing.assert_allclose(
+        np.linalg.svd(places, compute_uv=False) / np.linalg.norm(places),
+        spread[:2] / np.linalg.norm(spread[:2]),
+        atol=1e-3,
+    )
+    assert shown["share"] == pytest.approx((spread[:2] ** 2).sum() / (spread**2).sum(), abs=1e-3)
+    said = upload(client, served.sounds / "tone 2.wav", embedding=True).json()
+    assert said["place"] == pytest.approx(shown["points"][2]["place"], abs=1e-3)
+
+
+def test_a_map_of_one_track_is_a_point(served, client):
+    served.catalog(1)
+    (point,) = client.get("/v1/map").json()["points"]
+    assert point["place"] == [0, 0]
+
+
 def test_the_key_guards_v1_alone(tmp_path):
     served = Served(tmp_path, api_key="open sesame")
     with TestClient(served.app) as client:
@@ -231,7 +257,7 @@ def test_counters_count(served, client, tmp_path):
 def test_the_description_names_every_route_and_problem(client):
     described = client.get("/openapi.json").json()
     assert set(described["paths"]) == {
-        "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/audio", "/healthz",
+        "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/map", "/v1/audio", "/healthz",
     }  # fmt: skip
     predict = described["paths"]["/v1/predict"]["post"]
     assert set(predict["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "422", "503"}

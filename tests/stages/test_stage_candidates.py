@@ -118,8 +118,8 @@ def test_a_holdout_is_searched_and_folds_are_not(tmp_path, folds, n_trials):
     for name in ("tiny_mel", "svm_mel"):
         tune.run(paths, params, name)
         tuned = read_json(paths.tuned(name))
-        assert set(tuned) == {"network", "train", "value", "n_trials"}
-        assert tuned["n_trials"] == n_trials
+        assert set(tuned) == {"network", "train", "value", "n_trials", "trials"}
+        assert tuned["n_trials"] == len(tuned["trials"]) == n_trials
 
 
 def test_the_same_command_writes_the_same_bytes(tmp_path):

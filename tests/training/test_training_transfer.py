@@ -1,6 +1,7 @@
 """Transfer: what is loaded, what stays, and what is refused."""
 
 import dataclasses
+import hashlib
 
 import numpy as np
 import pytest
@@ -106,6 +107,15 @@ def test_a_file_that_is_not_there_or_no_weights_is_refused(opened, tmp_path):
     (tmp_path / "text.safetensors").write_text("text")
     with pytest.raises(DataError, match="is no safetensors file"):
         fitted(opened, weights=str(tmp_path / "text.safetensors"))
+
+
+def test_another_file_than_params_yaml_speaks_of_is_refused_until_its_hash_stands_there(opened, file):
+    path, before = file
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(DataError, match=rf"tiny_mel: train: weights: .*has the SHA-256 {found}, asked for is 0{{64}}"):
+        fitted(opened, weights=str(path), weights_sha256="0" * 64)
+    after = fitted(opened, weights=str(path), weights_sha256=found, freeze=3, lr=0.001).weights
+    assert layers(moved(before, after)) == {"head.weight", "head.bias"}
 
 
 @pytest.mark.parametrize(("freeze", "said"), [(4, "4 layers were asked for, the network has 3 in a row")])

@@ -33,7 +33,9 @@ def finished(study):
 
 def test_the_first_trial_is_the_defaults_and_counts(tmp_path):
     study = searched(tmp_path, n_trials=1)
-    assert tune.best(study) == {"network": {}, "train": {}, "value": value(tune.DEFAULTS, None), "n_trials": 1}
+    worth = value(tune.DEFAULTS, None)
+    trials = [{"number": 0, "params": {}, "value": worth, "state": "complete"}]
+    assert tune.best(study) == {"network": {}, "train": {}, "value": worth, "n_trials": 1, "trials": trials}
 
 
 def test_the_best_choice_is_that_of_the_lowest_value(tmp_path):
@@ -42,6 +44,7 @@ def test_the_best_choice_is_that_of_the_lowest_value(tmp_path):
     assert chosen["value"] == min(v for _, v in finished(study))
     assert value(chosen, None) == chosen["value"]
     assert chosen["n_trials"] == 8
+    assert [(t["params"], t["value"]) for t in chosen["trials"]] == finished(study)
 
 
 def test_a_study_that_was_cut_off_draws_what_it_would_have_drawn(tmp_path):
@@ -89,7 +92,11 @@ def test_a_draw_that_cannot_be_trained_is_passed_over(tmp_path):
     states = [t.state.name for t in study.trials]
     assert states.count("PRUNED") > 0
     assert len(states) == 12
-    assert tune.best(study)["network"].get("width", 0) <= 4
+    chosen = tune.best(study)
+    assert chosen["network"].get("width", 0) <= 4
+    refused = [t for t in chosen["trials"] if t["params"].get("width", 0) > 4]
+    assert refused
+    assert all((t["value"], t["state"]) == (None, "pruned") for t in refused)
 
 
 def test_defaults_that_cannot_be_trained_are_an_error(tmp_path):

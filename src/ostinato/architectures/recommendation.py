@@ -1,9 +1,10 @@
 """Recommendation: dense layers over vectors of artists that other networks predict, and over place and year.
 
-Which parts there are follows from the inputs: sound alone, or with lyrics, covers,
-place or year, or all of these. Each vector is read at length 1, as published. Numbers
-beside vectors, latitude, longitude and year, are read as they come; published were
-shares between the lowest and the highest of the data.
+Which parts there are follows from the inputs: published were the six of sound alone,
+these with lyrics, covers, place or year, and all; any others are taken too. Each
+vector is read at length 1, as published. Numbers beside vectors, latitude, longitude
+and year, are read as they come; published were shares between the lowest and the
+highest of the data.
 
 References
 ----------
@@ -11,7 +12,6 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from ostinato.architectures._blocks import initialise
 from ostinato.architectures._blocks.dense import Dense, OverLogits
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
 WIDTH = 512
@@ -88,9 +89,8 @@ class Network(OverLogits):
     Parameters
     ----------
     inputs : mapping of str to int
-        Width of each: chroma, mfcc, cqt_time, cqt_freq, mel_time, mel_freq; and
-        of lyrics, albums, place (2: latitude and longitude) and year (1) those that
-        there are.
+        Width of each: of chroma, mfcc, cqt_time, cqt_freq, mel_time, mel_freq, lyrics,
+        albums, place (2: latitude and longitude) and year (1) those that there are.
     n_classes : int
         Width of the vector it gives.
     hidden : tuple of int
@@ -104,7 +104,7 @@ class Network(OverLogits):
     Raises
     ------
     OstinatoError
-        If an input is no known one, or one that sound needs is missing.
+        If an input is no known one, or a part that may be absent is not there.
     """
 
     def __init__(
@@ -126,8 +126,9 @@ class Network(OverLogits):
                     f"it has {', '.join(p for p in used if p not in SOUND) or 'none'}"
                 )
         self.widths = named
+        self.read = {part: [name for name in PARTS[part] if name in named] for part in used}
         self.parts = nn.ModuleDict(
-            {part: Part({name: named[name] for name in PARTS[part]}, part in absent) for part in used}
+            {part: Part({name: named[name] for name in names}, part in absent) for part, names in self.read.items()}
         )
         self.dense = Dense((WIDTH * len(used), *hidden), 0.0)
         self.head = nn.Linear(hidden[-1], n_classes)
@@ -136,7 +137,7 @@ class Network(OverLogits):
     def encode(self, logits: Tensor) -> Tensor:
         """Give the last hidden layer, (batch, width), of all inputs side by side."""
         given = dict(zip(self.widths, logits.split(list(self.widths.values()), -1), strict=True))
-        read = [layer([given[name] for name in PARTS[part]]) for part, layer in self.parts.items()]
+        read = [layer([given[name] for name in self.read[part]]) for part, layer in self.parts.items()]
         return self.dense(torch.cat(read, -1))
 
 
@@ -151,12 +152,8 @@ def _used(named: Mapping[str, int]) -> list[str]:
     for name in named.keys() & SCALARS.keys():
         if named[name] != SCALARS[name]:
             raise OstinatoError(f"recommendation: needs {SCALARS[name]} numbers of {name}; it was given {named[name]}")
-    used = [part for part, names in PARTS.items() if part in SOUND or named.keys() & set(names)]
-    if missing := [name for part in used for name in PARTS[part] if name not in named]:
-        raise OstinatoError(f"recommendation: needs {', '.join(missing)}; it was given {', '.join(named)}")
-    return used
+    return [part for part, names in PARTS.items() if named.keys() & set(names)]
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate, about the published 0.00001; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-6, 1e-3, log=True)}}
+search_space = drawn(lr=(3e-6, 1e-3))
+"""Ask for the learning rate, about the published 0.00001; the layers are the paper's."""

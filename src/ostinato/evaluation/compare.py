@@ -22,7 +22,7 @@ class Comparison:
     Parameters
     ----------
     markdown : str
-        A table per candidate.
+        A table per candidate that differs, and what else there is in a line each.
     regressions : tuple of str
         What became worse beyond the tolerance.
     """
@@ -97,14 +97,21 @@ def tabulate(
     Comparison
     """
     lines, regressions = [f"# Figures against `{rev}`", ""], []
-    for name in here:
-        if name in there:
-            text, worse = _candidate(name, here[name], there[name], rev, tolerance)
-            lines += [f"## {name}", "", *text, ""]
-            regressions += worse
+    same: list[str] = []
+    skipped: dict[str, list[str]] = {}
+    for name in (n for n in here if n in there):
+        if "skipped" in here[name] or "skipped" in there[name]:
+            skipped.setdefault(_skipped(here[name], there[name], rev), []).append(name)
+            continue
+        text, worse = _candidate(name, here[name], there[name], rev, tolerance)
+        lines += [f"## {name}", "", *text, ""] if text else []
+        same += [] if text else [name]
+        regressions += worse
     lost = [n for n in here if n in there and _accepted(gates[1], n) and not _accepted(gates[0], n)]
     regressions += [f"{n}: the gate accepted it in {rev} and does not any more" for n in lost]
-    notes = [f"`{n}` is new: {rev} has no figures of it" for n in here if n not in there]
+    notes = [f"unchanged: {', '.join(f'`{n}`' for n in same)}"] if same else []
+    notes += [f"{why}: {', '.join(f'`{n}`' for n in names)}" for why, names in skipped.items()]
+    notes += [f"`{n}` is new: {rev} has no figures of it" for n in here if n not in there]
     notes += [f"`{n}` is gone: only {rev} has figures of it" for n in there if n not in here and n not in missing]
     notes += [f"`{n}` is missing: it is in params.yaml and has no figures; run `dvc repro`" for n in missing]
     lines += [f"- {note}" for note in notes] + [""] * bool(notes)
@@ -116,28 +123,38 @@ def tabulate(
     return Comparison("\n".join(lines) + "\n", tuple(regressions))
 
 
+def _skipped(here: Metrics, there: Metrics, rev: str) -> str:
+    """Say on which side a candidate was skipped, and why."""
+    if "skipped" in here:
+        return f"skipped here, {here['skipped']}"
+    return f"skipped in {rev}, {there['skipped']}"
+
+
 def _candidate(name: str, here: Metrics, there: Metrics, rev: str, tolerance: float) -> tuple[list[str], list[str]]:
-    """Compare one candidate: its lines and what became worse."""
-    if "skipped" in here or "skipped" in there:
-        where, reason = ("here", here["skipped"]) if "skipped" in here else (f"in {rev}", there["skipped"])
-        return [f"skipped {where}: {reason}"], []
-    lines, worse = [], []
-    if here["split"]["hash"] != there["split"]["hash"]:
-        lines += ["The tracks are split otherwise than there, so a difference is not the candidate's alone.", ""]
-    lines += [f"| metric | {rev} | here | difference | |", "|---|---:|---:|---:|---|"]
+    """Compare one candidate: the lines of what differs, none if nothing does, and what became worse."""
+    rows, worse, n_same = [], [], 0
     metrics = family(COLUMNS[here["task"]])
     for metric in [m for m in metrics if m in here["test"]]:
         new, old = here["test"][metric]["value"], there["test"].get(metric, {}).get("value")
+        if new == old:
+            n_same += 1
+            continue
         if new is None or old is None:
-            lines.append(f"| {metric} | {_shown(old)} | {_shown(new)} | | not comparable |")
+            rows.append(f"| {metric} | {_shown(old)} | {_shown(new)} | | not comparable |")
             continue
         gain = (new - old) * (1 if metrics[metric].higher_is_better else -1)
         # a hair's breadth of tolerance, so that 0.52 - 0.50 is within 0.02 in binary too
         broken = gain < -tolerance - 1e-9
-        mark = "**worse**" if broken else "better" if gain > 0 else "worse, tolerated" if gain < 0 else ""
-        lines.append(f"| {metric} | {old:.4f} | {new:.4f} | {new - old:+.4f} | {mark} |")
+        mark = "**worse**" if broken else "better" if gain > 0 else "worse, tolerated"
+        rows.append(f"| {metric} | {old:.4f} | {new:.4f} | {new - old:+.4f} | {mark} |")
         if broken:
             worse.append(f"{name}: {metric} went from {old:.4f} to {new:.4f}")
+    lines = []
+    if here["split"]["hash"] != there["split"]["hash"]:
+        lines += ["The tracks are split otherwise than there, so a difference is not the candidate's alone.", ""]
+    if rows:
+        lines += [f"| metric | {rev} | here | difference | |", "|---|---:|---:|---:|---|", *rows]
+        lines += ["", f"{n_same} other metrics are the same."] if n_same else []
     return lines, worse
 
 

@@ -1,5 +1,6 @@
 """May a candidate replace what is in service: the rules that need both, on tracks neither was trained on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,7 @@ import pandas as pd
 
 from ostinato.evaluation.figures import family
 from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.rules import Answer, at_most
 from ostinato.metrics import _bootstrap
 from ostinato.scores import Kind
 
@@ -56,6 +58,26 @@ def kept(rows: Judged) -> pd.DataFrame:
     )
 
 
+def shared(new: Judged, old: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Find the test tracks of both that hold the same audio.
+
+    Parameters
+    ----------
+    new : Judged
+    old : DataFrame
+        What `kept` made of another's test tracks.
+
+    Returns
+    -------
+    np.ndarray, np.ndarray [shape=(n_shared,), dtype=int64]
+        Their rows in `new` and in `old`.
+    """
+    position = {key: i for i, key in enumerate(zip(old["track_id"], old["content_hash"], strict=True))}
+    pairs = [(i, position[k]) for i, k in enumerate(zip(new.track_id, new.content, strict=True)) if k in position]
+    mine, theirs = np.array(pairs, np.int64).reshape(-1, 2).T
+    return mine, theirs
+
+
 def paired(
     new: Judged,
     old: pd.DataFrame,
@@ -85,11 +107,9 @@ def paired(
     Difference or None
         None if they share no test track with the same audio.
     """
-    position = {key: i for i, key in enumerate(zip(old["track_id"], old["content_hash"], strict=True))}
-    pairs = [(i, position[k]) for i, k in enumerate(zip(new.track_id, new.content, strict=True)) if k in position]
-    if not pairs:
+    mine, theirs = shared(new, old)
+    if not len(mine):
         return None
-    mine, theirs = np.array(pairs).T
     group, counts = _bootstrap.draw(new.group[mine], n_resamples, seed)
     everything = np.vstack([np.ones((1, counts.shape[1]), np.int64), counts])
     measure = family(kind)[metric]
@@ -97,10 +117,10 @@ def paired(
     figures = [measure.over(measure.prepare(s, kind, threshold), new.target[mine], group, everything) for s in both]
     gain = (figures[0] - figures[1]) * (1 if measure.higher_is_better else -1)
     low, high = _bootstrap.interval(gain[1:], level)
-    return Difference(float(gain[0]), low, high, len(pairs), counts.shape[1])
+    return Difference(float(gain[0]), low, high, len(mine), counts.shape[1])
 
 
-def file_rules(export: dict[str, Any], n_bytes: int, rules: Any) -> list[tuple[bool, str]]:
+def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]) -> list[Answer]:
     """Judge the exported file by itself.
 
     Parameters
@@ -109,23 +129,48 @@ def file_rules(export: dict[str, Any], n_bytes: int, rules: Any) -> list[tuple[b
         models/onnx/<name>/export.json.
     n_bytes : int
         Size of network.onnx.
-    rules : object
-        params.yaml: release.
+    bounds : mapping of str to float
+        By `rules.release_bounds`.
 
     Returns
     -------
-    list of (bool, str)
-        Whether each rule is kept, and its figures.
+    list of Answer
     """
-    parity, kept_parity = export["parity"], export["parity"] <= rules.parity
-    fits = n_bytes <= rules.max_bytes
     return [
-        (kept_parity, f"parity {parity:.2g} is {'at most' if kept_parity else 'above'} {rules.parity:g}"),
-        (fits, f"{n_bytes:,} bytes are {'at most' if fits else 'above'} {rules.max_bytes:,}"),
+        at_most("parity", export["parity"], bounds["parity"], f"parity {export['parity']:.2g} is"),
+        at_most("bytes", n_bytes, bounds["bytes"], f"{n_bytes:,} bytes are"),
     ]
 
 
-def drop_rule(difference: Difference, metric: str, max_drop: float) -> tuple[bool, str]:
+def robustness_rule(measured: Mapping[str, Any] | None, name: str, network: str, bound: float) -> Answer:
+    """Judge how much worse a file is on worse sound.
+
+    Parameters
+    ----------
+    measured : mapping or None
+        models/robustness/<name>.json, if it is there.
+    name : str
+        The candidate.
+    network : str
+        SHA-256 of the file that is to be released.
+    bound : float
+        How far the figure may fall under any perturbation.
+
+    Returns
+    -------
+    Answer
+        Not kept if it was not measured, or of another file.
+    """
+    if measured is None or measured["network"] != network:
+        why = "was not measured" if measured is None else "was measured of another file"
+        reason = f"robustness {why}; run `ostinato robustness {name}`"
+        return Answer("robustness", False, None, bound, reason)
+    worst, found = max(measured["perturbed"].items(), key=lambda item: item[1]["drop"])
+    shown = f"{measured['metric']} falls by {found['drop']:.4f} at worst, under {worst}:"
+    return at_most("robustness", found["drop"], bound, shown)
+
+
+def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
     """Judge the difference: its interval may not reach below the allowed drop.
 
     Parameters
@@ -137,11 +182,12 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> tuple[boo
 
     Returns
     -------
-    bool, str
+    Answer
     """
-    passed = difference.low >= -max_drop
-    bound = f"{'no lower than' if passed else 'below'} {-max_drop or 0:g}"
-    return passed, f"{metric} against the released one: {difference}; the lower end is {bound}"
+    kept = difference.low >= -max_drop
+    bound = f"{'no lower than' if kept else 'below'} {-max_drop or 0:g}"
+    reason = f"{metric} against the released one: {difference}; the lower end is {bound}"
+    return Answer("drop", kept, difference.low, -max_drop, reason)
 
 
 def incomparable(new: dict[str, Any], old: dict[str, Any]) -> str | None:

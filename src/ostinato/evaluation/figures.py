@@ -1,6 +1,6 @@
 """A candidate's figures: every metric with its interval, per class, and beside trivial baselines."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -9,7 +9,7 @@ from sklearn.metrics import multilabel_confusion_matrix
 
 from ostinato.errors import DataError
 from ostinato.evaluation.judged import Judged
-from ostinato.metrics import _bootstrap, _shared, embedding, multi, single
+from ostinato.metrics import _bootstrap, _probabilities, _shared, embedding, multi, single, tree
 from ostinato.metrics._probabilities import K
 from ostinato.scores import Kind, labels
 
@@ -136,13 +136,14 @@ def baselines(rows: Judged, shares: Mapping[int, np.ndarray], kind: Kind) -> dic
 def per_class(
     rows: Judged, classes: tuple[str, ...], kind: Kind, threshold: float | np.ndarray
 ) -> dict[str, dict[str, float | None]]:
-    """Compute precision, recall, F1, average precision and support of each class.
+    """Compute precision, recall, F1, areas under curves, calibration error and support of each class.
 
     Returns
     -------
     dict of str to dict
         None where undefined: precision if the class was never named, recall, F1
-        and average precision if no track has it.
+        and average precision if no track has it, the area under the receiver
+        operating curve if no track or every track has it.
     """
     named, true = labels(rows.scores, kind, threshold), rows.target > 0
     hits, n_named, n_true = (x.sum(axis=0).astype(float) for x in (named & true, named, true))
@@ -157,6 +158,8 @@ def per_class(
             "recall": _number(recall[i]),
             "f1": _number(f1[i]),
             "ap": _number(ap[i]),
+            "roc_auc": _number(_of_column(_probabilities.roc_auc_macro, rows, i)),
+            "calibration_error": _number(_of_column(_probabilities.calibration_error, rows, i)),
             "support": int(n_true[i]),
         }
         for i, c in enumerate(classes)
@@ -184,8 +187,8 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
     Returns
     -------
     dict
-        ``classes_without_positives`` with their names and number, and
-        ``tracks_without_labels``, each with the figures that leave them out.
+        ``classes_without_positives`` and ``classes_without_negatives`` with their
+        names and number, and ``tracks_without_labels``, each with the figures that leave them out.
     """
     n_positive = (rows.target > 0).sum(axis=0)
     empty = [c for c, n in zip(classes, n_positive, strict=True) if n == 0]
@@ -197,11 +200,49 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
             "classes": empty,
             "left_out_of": ["f1_macro", "map_macro", "roc_auc_macro"],
         }
+    everywhere = [c for c, n in zip(classes, n_positive, strict=True) if len(rows) and n == len(rows)]
+    if everywhere:
+        found["classes_without_negatives"] = {
+            "n": len(everywhere),
+            "classes": everywhere,
+            "left_out_of": ["roc_auc_macro"],
+        }
     if unlabelled:
         found["tracks_without_labels"] = {"n": unlabelled, "left_out_of": ["cosine", "map_samples"]}
     if kind == "single" and len(classes) <= K:
         found["too_few_classes"] = {"n": len(classes), "left_out_of": [f"top_{K}"]}
     return found
+
+
+def hierarchy(
+    rows: Judged, classes: tuple[str, ...], kind: Kind, threshold: float, *, n_resamples: int, level: float, seed: int
+) -> dict[str, Any] | None:
+    """Compute the F1 of a tree of classes.
+
+    Parameters
+    ----------
+    rows, kind, threshold, n_resamples, level, seed
+        As for `with_intervals`.
+    classes : tuple of str
+
+    Returns
+    -------
+    dict or None
+        ``value``, ``low``, ``high`` and ``n_nodes``; None if no class is a path such as ``rock---punk``.
+    """
+    if not any(tree.SEPARATOR in name for name in classes):
+        return None
+    ancestors, nodes = tree.lineage(classes)
+    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
+    named = labels(rows.scores, kind, threshold)
+    value = tree.hierarchical_f1(preds=named, target=rows.target, ancestors=ancestors)
+    ends = _bootstrap.interval(tree.resampled(named, rows.target, group, counts, ancestors), level)
+    low, high = (_number(end) for end in ends)
+    return {"value": _number(value), "low": low, "high": high, "n_nodes": len(nodes)}
+
+
+def _of_column(function: Callable[..., float], rows: Judged, i: int) -> float:
+    return function(preds=rows.scores[:, [i]], target=rows.target[:, [i]])
 
 
 def _number(value: float) -> float | None:

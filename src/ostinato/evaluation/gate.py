@@ -5,6 +5,7 @@ from typing import Any
 
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.roster import Entry
+from ostinato.evaluation.rules import AT_RELEASE, CALIBRATION, Answer, told
 
 Verdict = dict[str, Any]
 
@@ -25,8 +26,9 @@ def judge(
     Returns
     -------
     dict of str to dict
-        ``{"accepted": bool, "reasons": [str, ...]}`` of each candidate; every
-        threshold gives one reason, kept or broken.
+        ``{"accepted": bool, "reasons": [str, ...], "rules": [...]}`` of each candidate;
+        every threshold gives one reason, kept or broken, and one rule with its figure.
+        Rules that need the file or what is in service are left to the release.
 
     Raises
     ------
@@ -42,37 +44,53 @@ def judge(
 
 def leading(bounds: Mapping[str, Any], task: str) -> str:
     """Name the metric that ranks a task's candidates: the first of its thresholds."""
-    if not bounds:
+    metrics = [name for name in bounds if name not in (*AT_RELEASE, CALIBRATION)]
+    if not metrics:
         raise ParamsError(f"params.yaml: gate.{task} names no metric; its first one ranks the candidates")
-    return next(iter(bounds))
+    return metrics[0]
 
 
 def _one(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Verdict:
     if "skipped" in metrics:
-        return {"accepted": False, "reasons": [f"skipped: {metrics['skipped']}"]}
+        return {"accepted": False, "reasons": [f"skipped: {metrics['skipped']}"], "rules": []}
     if not bounds:
-        return {
-            "accepted": False,
-            "reasons": [f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"],
-        }
-    answers = [a for name, bound in bounds.items() for a in _answers(entry, name, bound, metrics["test"])]
-    return {"accepted": all(kept for kept, _ in answers), "reasons": [reason for _, reason in answers]}
+        reason = f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"
+        return {"accepted": False, "reasons": [reason], "rules": []}
+    answers = [
+        a for name, bound in bounds.items() if name not in AT_RELEASE for a in _answers(entry, name, bound, metrics)
+    ]
+    reasons = [a.reason for a in answers]
+    return {"accepted": all(a.kept for a in answers), "reasons": reasons, "rules": told(answers)}
 
 
-def _answers(entry: Entry, name: str, bound: Any, test: Mapping[str, Any]) -> list[tuple[bool, str]]:
-    """Compare one metric with its bounds; an undefined figure keeps none."""
-    if name not in test:
-        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is no metric; there are {', '.join(sorted(test))}")
-    value = test[name]["value"]
+def _answers(entry: Entry, name: str, bound: Any, metrics: Mapping[str, Any]) -> list[Answer]:
+    """Compare one figure with its bounds; an undefined figure keeps none."""
+    if bound.min is None and bound.max is None:
+        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} bounds nothing; give it a min or a max")
+    value = _figure(entry, name, metrics)
     if value is None:
-        return [(False, f"{name} is undefined on this test set")]
+        why = "undefined without validation tracks" if name == CALIBRATION else "undefined on this test set"
+        return [Answer(name, False, None, b, f"{name} is {why}") for b in (bound.min, bound.max) if b is not None][:1]
     answers = []
     if bound.min is not None:
         kept = value >= bound.min
-        answers.append((kept, f"{name} {value:.4f} is {'at least' if kept else 'below'} {bound.min:g}"))
+        reason = f"{name} {value:.4f} is {'at least' if kept else 'below'} {bound.min:g}"
+        answers.append(Answer(name, kept, value, bound.min, reason))
     if bound.max is not None:
         kept = value <= bound.max
-        answers.append((kept, f"{name} {value:.4f} is {'at most' if kept else 'above'} {bound.max:g}"))
-    if not answers:
-        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} bounds nothing; give it a min or a max")
+        reason = f"{name} {value:.4f} is {'at most' if kept else 'above'} {bound.max:g}"
+        answers.append(Answer(name, kept, value, bound.max, reason))
     return answers
+
+
+def _figure(entry: Entry, name: str, metrics: Mapping[str, Any]) -> float | None:
+    """Look a figure up: of the test tracks, or the calibration error once calibrated."""
+    if name == CALIBRATION:
+        calibrated = metrics.get("calibration")
+        return None if calibrated is None else float(calibrated["test"]["calibration_error"]["after"])
+    test = metrics["test"]
+    if name not in test:
+        known = ", ".join(sorted([*test, CALIBRATION, *AT_RELEASE]))
+        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is no metric; there are {known}")
+    value: float | None = test[name]["value"]
+    return value

@@ -87,6 +87,12 @@ def f1_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: n
     return ratio(f1.sum(axis=1), (true > 0).sum(axis=1))
 
 
+def f1_weighted(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Resample `f1_weighted`."""
+    hits, named, true = _hits(preds, target, group, counts)
+    return ratio((true * 2 * hits / np.maximum(named + true, 1)).sum(axis=1), true.sum(axis=1))
+
+
 def average_precision(scores: np.ndarray, positive: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Resample the average precision of one class.
 

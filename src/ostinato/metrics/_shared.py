@@ -111,6 +111,24 @@ def f1_macro(*, preds: np.ndarray, target: np.ndarray) -> float:
     return float(np.mean(sk.f1_score(target[:, present], preds[:, present], average=None, zero_division=0.0)))
 
 
+def f1_weighted(*, preds: np.ndarray, target: np.ndarray) -> float:
+    """Mean of the F1 of the classes, each weighed by how many tracks have it.
+
+    Parameters
+    ----------
+    preds, target : np.ndarray [shape=(n_tracks, n_classes)]
+        Label indicators.
+
+    Examples
+    --------
+    >>> round(f1_weighted(preds=np.array([[1, 0], [1, 0], [1, 0]]), target=np.array([[1, 0], [1, 0], [0, 1]])), 3)
+    0.533
+    """
+    if not target.any():
+        return float("nan")
+    return float(sk.f1_score(target, preds, average="weighted", zero_division=0.0))
+
+
 def hamming_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
     """Share of wrong decisions among all tracks and classes.
 
@@ -167,7 +185,7 @@ def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def map_macro(*, preds: np.ndarray, target: np.ndarray) -> float:
-    """Mean average precision of the classes that have positives.
+    """Mean average precision, the area under precision over recall, of the classes that have positives.
 
     Parameters
     ----------
@@ -206,6 +224,7 @@ def map_samples(*, preds: np.ndarray, target: np.ndarray) -> float:
 METRICS: dict[str, Metric] = {
     "f1_micro": Metric(f1_micro, "labels", True, _resampled.f1_micro),
     "f1_macro": Metric(f1_macro, "labels", True, _resampled.f1_macro),
+    "f1_weighted": Metric(f1_weighted, "labels", True, _resampled.f1_weighted),
     "accuracy": Metric(accuracy, "labels", True, _resampled.accuracy),
     "hamming_loss": Metric(hamming_loss, "labels", False, _resampled.hamming_loss),
     "jaccard": Metric(jaccard, "labels", True, _resampled.jaccard),

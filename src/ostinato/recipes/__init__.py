@@ -14,7 +14,7 @@ from ostinato import params
 from ostinato.errors import ParamsError
 from ostinato.params import Section
 
-WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate")
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
 SMALL = "_small"
 
@@ -187,17 +187,20 @@ def reduced(recipe: Recipe, name: str) -> Recipe:
     """
     if recipe.small is None:
         raise ParamsError(f"{name}: has no small size; leave --small out")
-    small = {"size": f"{recipe.size.strip()} {recipe.small.size.strip()}"}
-    return recipe.model_copy(update={**small, "params": mixed(recipe.params, recipe.small.params)})
+    size = f"{recipe.size.strip()} {recipe.small.size.strip()}"
+    return recipe.model_copy(update={"size": size, "params": departing(recipe.params, recipe.small.params)})
 
 
-def mixed(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Put sections over sections, single keys over single keys but where sections are replaced as a whole."""
-    found = dict(base)
-    for section, values in over.items():
-        mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
-        found[section] = {**base[section], **values} if mixes else values
-    return found
+def departing(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Put values over values at any depth.
+
+    Examples
+    --------
+    >>> departing({"train": {"lr": 1}, "candidates": {"a": {"task": "x"}}}, {"candidates": {"a": {"train": {"lr": 2}}}})
+    {'train': {'lr': 1}, 'candidates': {'a': {'task': 'x', 'train': {'lr': 2}}}}
+    """
+    mixed = {k: departing(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
+    return {**base, **mixed}
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -221,4 +224,26 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     >>> found["train"], found["candidates"]
     ({'lr': 3, 'patience': 2}, {})
     """
-    return mixed(base, over) | {section: over.get(section, {}) for section in WHOLE[1:-1]}
+    merged = dict(base)
+    for section, values in over.items():
+        mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
+        merged[section] = {**base[section], **values} if mixes else values
+    return merged | {section: over.get(section, {}) for section in WHOLE[1:5]}
+
+
+def printed(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Give the paper's figures by candidate and metric; of two rows that share one, the first.
+
+    Parameters
+    ----------
+    recipe : Recipe
+
+    Returns
+    -------
+    dict of str to dict
+    """
+    found: dict[str, dict[str, float]] = {}
+    for figure in recipe.figures:
+        if figure.candidate is not None and figure.value is not None:
+            found.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
+    return found

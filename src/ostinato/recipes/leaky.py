@@ -49,7 +49,9 @@ def run(inside: Paths, protocol: Leaky) -> None:
         asked = [inside.feature(kind) / "index.parquet", inside.feature(kind) / "meta.json", inside.splits]
         key = fingerprint(settings, *asked, protocol.model_dump(exclude={"figures"}), made.evaluate.model_dump())
         kept = before.get(name, {})
-        found[name] = kept if kept.get("key") == key else {"key": key, "test": _judged(inside, made, settings, protocol)}
+        found[name] = (
+            kept if kept.get("key") == key else {"key": key, "test": _judged(inside, made, settings, protocol)}
+        )
         write_json(file, before | found)
 
 

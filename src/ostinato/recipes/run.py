@@ -9,7 +9,7 @@ from pathlib import Path
 from ostinato import datasets, graph, params
 from ostinato.errors import OstinatoError
 from ostinato.paths import Paths
-from ostinato.recipes import SMALL, Recipe, load, overlay, reduced
+from ostinato.recipes import SMALL, Recipe, load, overlay, printed, reduced
 from ostinato.recipes.table import report
 
 TARGET = "gate"
@@ -85,7 +85,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         if not link.is_symlink():
             (paths.root / folder).mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
-    params.write(inside.params, overlay(params.read(paths.params), recipe.params))
+    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": printed(recipe)}))
     params.load(inside.params)
     if not (inside.root / ".dvc").is_dir():
         _dvc(inside.root, "init", "--no-scm", "--quiet")

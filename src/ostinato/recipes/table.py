@@ -11,7 +11,7 @@ from ostinato.evaluation.roster import roster
 from ostinato.files import read_json
 from ostinato.paths import Paths
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
-from ostinato.task import Task
+from ostinato.task import COLUMNS, Task
 
 VERDICTS = ("better", "worse", "undecided")
 
@@ -99,10 +99,8 @@ def _verdict(found: contest.Difference) -> str:
 def _gain(inside: Paths, pair: Pair) -> contest.Difference | str:
     """Give how much better one candidate is on the same tracks, or say why that is not known."""
     made = params.load(inside.params)
-    entries = roster(made)
-    task = Task(entries[pair.candidate].task, tuple(read_json(inside.classes)[entries[pair.candidate].task]))
-    tracks, splits = pd.read_parquet(inside.tracks), pd.read_parquet(inside.splits)
-    rows = []
+    task, tracks = _labels(inside, roster(made)[pair.candidate].task)
+    splits, rows = pd.read_parquet(inside.splits), []
     for name in (pair.candidate, pair.over):
         file = inside.predictions(name) / "predictions.parquet"
         if not file.exists():
@@ -119,6 +117,18 @@ def _gain(inside: Paths, pair: Pair) -> contest.Difference | str:
         seed=made.seed,
     )
     return found or "no track in common"
+
+
+def _labels(inside: Paths, name: str) -> tuple[Task, pd.DataFrame]:
+    """Give a task and the tracks with what it asks for: a class, tags, or the direction of the artist."""
+    tracks = pd.read_parquet(inside.tracks)
+    if COLUMNS[name] != "embedding":
+        return Task(name, tuple(read_json(inside.classes)[name])), tracks
+    artists = pd.read_parquet(inside.target(name) / "artists.parquet", columns=["artist", "vector"])
+    vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
+    tracks[name] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
+    width = int(read_json(inside.target(name) / "about.json")["dimension"])
+    return Task(name, tuple(map(str, range(width)))), tracks
 
 
 def _paper(figure: Figure) -> str:

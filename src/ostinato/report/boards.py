@@ -11,6 +11,15 @@ from ostinato.task import COLUMNS
 BASELINES = {"majority": "class shares of the training tracks", "all_negative": "no tag at all"}
 
 
+SHOWN = 5
+"""How many candidates of a task have curves in colour."""
+COLUMNS_SHOWN = {
+    "single": ("f1_micro", "f1_macro", "map_macro", "calibration_error"),
+    "multi": ("map_macro", "roc_auc_macro", "f1_micro", "hamming_loss"),
+}
+"""What fits beside the leading metric; all metrics stand in a table of their own."""
+
+
 def ranked(material: Material, task: str) -> list[Entry]:
     """Order a task's judged candidates, the best first and those without the figure last.
 
@@ -23,9 +32,8 @@ def ranked(material: Material, task: str) -> list[Entry]:
     -------
     list of Entry
     """
-    metrics = family(COLUMNS[task])
-    leading = material.leading.get(task, next(iter(metrics)))
-    sign = -1 if metrics[leading].higher_is_better else 1
+    leading = material.leads(task)
+    sign = -1 if family(COLUMNS[task])[leading].higher_is_better else 1
     return sorted(material.judged(task), key=lambda e: _rank(material.metrics[e.name]["test"][leading]["value"], sign))
 
 
@@ -43,21 +51,26 @@ def board(material: Material, task: str) -> dict[str, Any]:
         What a leaderboard shows of a task.
     """
     metrics = family(COLUMNS[task])
-    leading = material.leading.get(task, next(iter(metrics)))
+    leading = material.leads(task)
     entries = [e for e in material.roster.values() if e.task == task]
     skipped = [(e, material.metrics[e.name]["skipped"]) for e in entries if "skipped" in material.metrics[e.name]]
     judged = ranked(material, task)
     first = material.metrics[judged[0].name] if judged else None
+    contrasts = [material.contrasts.get(e.name, {}) for e in judged]
     baselines = [] if first is None else [(n, BASELINES[n], test) for n, test in first["baseline"].items()]
     shown = {e.name: material.metrics[e.name]["test"] for e in judged}
     return {
         "name": task,
         "leading": leading,
-        "columns": [(n, metrics[n].higher_is_better) for n in metrics],
+        "columns": [(n, metrics[n].higher_is_better) for n in COLUMNS_SHOWN[COLUMNS[task]] if n != leading],
+        "metrics": [(n, metrics[n].higher_is_better) for n in metrics],
         "best": {
             n: _best([test[n]["value"] for test in shown.values()], m.higher_is_better) for n, m in metrics.items()
         },
-        "rows": [_row(material, e) for e in judged],
+        "higher": metrics[leading].higher_is_better,
+        "rows": [_row(material, e, leading) for e in judged],
+        "released": next((c["released"].against for c in contrasts if "released" in c), None),
+        "has_paper": any(leading in material.paper.get(e.name, {}) for e in judged),
         "baselines": baselines,
         "skipped": skipped,
         "scale": _scale([*shown.values(), *(test for _, _, test in baselines)], leading),
@@ -66,13 +79,15 @@ def board(material: Material, task: str) -> dict[str, Any]:
     }
 
 
-def _row(material: Material, entry: Entry) -> dict[str, Any]:
+def _row(material: Material, entry: Entry, leading: str) -> dict[str, Any]:
     metrics = material.metrics[entry.name]
     return {
         "entry": entry,
         "metrics": metrics,
         "verdict": material.gate[entry.name],
         "n_parameters": metrics.get("n_parameters"),
+        "contrasts": material.contrasts.get(entry.name, {}),
+        "paper": material.paper.get(entry.name, {}).get(leading),
     }
 
 

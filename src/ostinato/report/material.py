@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from ostinato.evaluation.figures import family
 from ostinato.evaluation.roster import Entry
+from ostinato.evaluation.significance import Contrast
 from ostinato.paths import Paths
 from ostinato.task import COLUMNS
 
@@ -26,9 +29,18 @@ class Material:
         Per task, the metric that ranks.
     curves : mapping of str to DataFrame
         Per network, fold, epoch, train_loss, val_loss, val_score.
+    contrasts : mapping of str to mapping of str to Contrast
+        Per candidate, how it compares with the ``leader`` of its task, and with
+        the ``released`` model if there is one.
+    paper : mapping of str to mapping of str to float
+        Per candidate, per metric, what its paper printed.
     classes : mapping
         data/interim/classes.json.
     tracks, splits, quarantine : DataFrame
+    root : Path
+        The folder of the dataset's audio.
+    suspects : DataFrame, optional
+        Tracks by how likely their genre is wrong; None if no candidate can tell.
     """
 
     paths: Paths
@@ -38,15 +50,23 @@ class Material:
     tuned: Mapping[str, Mapping[str, Any]]
     leading: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
+    contrasts: Mapping[str, Mapping[str, Contrast]]
+    paper: Mapping[str, Mapping[str, float]]
     classes: Mapping[str, Any]
     tracks: pd.DataFrame
     splits: pd.DataFrame
     quarantine: pd.DataFrame
+    root: Path
+    suspects: pd.DataFrame | None
 
     @property
     def tasks(self) -> list[str]:
         """The labelled tasks that some candidate has."""
         return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in self.roster.values())]
+
+    def leads(self, task: str) -> str:
+        """Name the metric that ranks a task: the first that the gate bounds, else the first of its family."""
+        return self.leading.get(task, next(iter(family(COLUMNS[task]))))
 
     def judged(self, task: str) -> list[Entry]:
         """List the candidates of a task that have figures, as params.yaml orders them."""

@@ -3,13 +3,27 @@
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ostinato import registry
 from ostinato.report import plots
 from ostinato.report.material import Material
 
-ORDER = ("leaderboard", "classes", "curves", "tuning", "neighbours", "data")
+ORDER = (
+    "leaderboard",
+    "classes",
+    "slices",
+    "curves",
+    "tuning",
+    "cost",
+    "neighbours",
+    "data",
+    "people",
+    "attributes",
+    "features",
+    "faults",
+    "labels",
+)
 
 
 def page(material: Material) -> str:
@@ -51,6 +65,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = shown
+    environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"
     return environment
 

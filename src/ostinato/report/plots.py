@@ -84,15 +84,15 @@ def mean_curves(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: mean for name, mean in means.items() if len(mean)}
 
 
-def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, legend: bool = False) -> str:
+def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, legend: bool = False) -> str:
     """Overlay validation score and loss of candidates, over epochs.
 
     Parameters
     ----------
     candidates : mapping of str to DataFrame
         What `mean_curve` gave.
-    order : sequence of str
-        All names, whose positions choose the colours.
+    shown : sequence of str
+        Those in colour, by their position; the others are thin and grey, behind them.
     legend : bool
         Name them in the picture.
 
@@ -108,16 +108,20 @@ def curves(candidates: Mapping[str, pd.DataFrame], order: Sequence[str], *, lege
             axes.set_title(f"validation {title}", loc="left", fontsize=10)
             axes.set_xlabel("epoch")
             for name, table in candidates.items():
-                colour, dash = style(order.index(name))
+                if name not in shown:
+                    axes.plot(table["epoch"], table[column], color=FAINT, linewidth=0.7, alpha=0.6)
+            for position, name in enumerate(shown):
+                table, (colour, dash) = candidates[name], style(position)
                 marker = "o" if len(table) == 1 else None
                 axes.plot(
                     table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
                 )
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if legend:
-            figure.legend(handles=panels[0].get_lines(), loc="outside right upper", frameon=False)
+            lines = panels[0].get_lines()[-len(shown) :]
+            figure.legend(handles=lines, loc="outside right upper", frameon=False)
 
-    return _svg(draw, 9.0, 3.2)
+    return svg(draw, 9.0, 3.2)
 
 
 def histogram(values: np.ndarray, label: str) -> str:
@@ -143,7 +147,7 @@ def histogram(values: np.ndarray, label: str) -> str:
         axes.set_xlabel(label)
         axes.set_ylabel("tracks")
 
-    return _svg(draw, 5.0, 2.4)
+    return svg(draw, 5.0, 2.4)
 
 
 def themed(svg: str) -> str:
@@ -160,8 +164,20 @@ def themed(svg: str) -> str:
     return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
 
 
-def _svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
-    """Draw on a figure of so many inches, without touching the process's settings."""
+def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Draw on a figure of so many inches, without touching the process's settings.
+
+    Parameters
+    ----------
+    draw : callable
+        Takes the figure.
+    width, height : float
+        In inches.
+
+    Returns
+    -------
+    str
+    """
     text = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")

@@ -56,7 +56,7 @@ def doubt(answer: Answer) -> float:
 
 def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
     """Ask one model about a decoded file; see `answers`."""
-    return said(str(path), model, model.hear(context), over_time=over_time)
+    return said(str(path), model, model.hear(context, over_time=over_time), over_time=over_time)
 
 
 def said(path: str, model: Released, heard: Heard, *, over_time: bool = False) -> Answer:

@@ -179,6 +179,8 @@ def run(
     for model in models:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
+        if over_time and not model.has_stretches:
+            print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
     passed = _settled(out, form, {m.task for m in models}) if isinstance(out, Path) else frozenset()
     failed, doubtful = False, []
     with _opened(out, form) as file:

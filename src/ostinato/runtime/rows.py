@@ -47,7 +47,7 @@ def rows(path: Path) -> Iterator[tuple[str, str | None, Row]]:
     names = listed[["artist", "title"]].to_dict("records")
     for number, name, told in zip(listed.index + 1, names, attributes.to_dict("records"), strict=True):
         known = [name[k] for k in ("artist", "title") if isinstance(name[k], str)]
-        yield f"{path}{MARK}{number}", " - ".join(known) or None, told
+        yield f"{path}{MARK}{number}", " - ".join(known) or None, {str(k): v for k, v in told.items()}
 
 
 def row(place: str) -> Row:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -244,19 +244,31 @@ class Released:
         """Score one track; see `hear`."""
         return self.hear(context).scores
 
-    def hear(self, context: Any) -> Heard:
+    @property
+    def has_stretches(self) -> bool:
+        """Whether it can say what a stretch of a track is: not if it reads statistics of the whole, or no time."""
+        return not any(i.summary or i.frame_seconds is None for i in self.inputs.values())
+
+    def hear(self, context: Any, *, over_time: bool = False) -> Heard:
         """Score one track and say where it lies among others.
 
         Parameters
         ----------
         context : AudioContext
             The decoded track; what several inputs or models share is computed once.
+        over_time : bool
+            Score the stretches of a track too where that costs extra: a stack is
+            asked about each as if it were a track.
 
         Returns
         -------
         Heard
         """
-        return self._heard(self.rows(context))
+        rows = self.rows(context)
+        heard = self._heard(rows)
+        if over_time and heard.chunk_scores is None and self.has_stretches:
+            return replace(heard, **self._stretches(rows))
+        return heard
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
         """Name the class, or the tags from their thresholds on."""
@@ -303,6 +315,19 @@ class Released:
             chunk_seconds=None if frame is None else length * frame,
         )
 
+    def _stretches(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
+        """Ask a network of tracks about one chunk of each input at a time."""
+        most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
+        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
+        logits = np.concatenate([self._run({n: f[[k]] for n, f in feeds.items()})[0] for k in range(most)])
+        name, first = next(iter(self.inputs.items()))
+        length, frame = first.chunk_frames or len(rows[name]), first.frame_seconds or 0.0
+        return {
+            "chunk_scores": scores(logits / self.temperature, self.kind),
+            "starts": starts(len(rows[name]), length, most) * frame,
+            "chunk_seconds": length * frame,
+        }
+
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Give logits and embedding of each chunk."""
         return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
@@ -319,6 +344,24 @@ class Released:
             return rng.standard_normal((1, shapes[name][1]) if given.summary else chunk, np.float32)
 
         return {name: draw(name, given) for name, given in self.inputs.items()}
+
+
+def latency_ms(folder: Path) -> float:
+    """Time a released network on one chunk.
+
+    Parameters
+    ----------
+    folder : Path
+        With model.json and network.onnx.
+
+    Returns
+    -------
+    float
+        Median in milliseconds, on one thread, after warming up.
+    """
+    model = Released(folder, threads=1)
+    taken = _seconds([model], [model.example()])
+    return float(1000 * np.median(taken[len(taken) // 5 :]))
 
 
 def latency_ratio(new: Path, old: Path) -> float:

@@ -1,6 +1,7 @@
 """The application: routes, limits and what goes wrong put in words."""
 
 import hmac
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from ostinato.serving import catalogue
 from ostinato.serving.metrics import Metrics
 from ostinato.serving.schemas import (
     Health,
+    Map,
     Model,
     Models,
     Prediction,
@@ -33,7 +35,7 @@ from ostinato.serving.schemas import (
 )
 from ostinato.serving.shelf import Model as Opened
 from ostinato.serving.shelf import Shelf
-from ostinato.serving.upload import received
+from ostinato.serving.upload import received, sweep
 from ostinato.serving.work import Busy, Work
 
 PAGE = Path(__file__).with_name("page")
@@ -109,6 +111,7 @@ def application(
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
+        sweep()
         shelf.models(), shelf.catalog(), shelf.placing()
         yield
         work.close()
@@ -174,13 +177,20 @@ class _Desk:
             context = AudioContext(y, rate)
             found = [answer(path, m.released, context, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
-            raise HTTPException(422, str(error).removeprefix(f"{path}: ")) from error
+            raise HTTPException(422, _refusal(path, error)) from error
         both = zip(models.values(), found, strict=True)
         said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
         if placing is None:
             return said
         vector = placing.released.embedding(placing.released.rows(context))
-        return said | {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
+        said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
+        catalog = self.shelf.catalog()
+        return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said
+
+
+def _refusal(path: Path, error: OstinatoError) -> str:
+    """Say what is wrong with a file to who sent it, who has no collection to mend."""
+    return re.sub(r"; (replace|delete) [^;]*$", "; send another file", str(error).removeprefix(f"{path}: "))
 
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
@@ -249,6 +259,11 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
     ) -> Tracks:
         """List the catalog."""
         return await desk.work.run(catalogue.listed, await desk.catalog(), search, start, n)
+
+    @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
+    async def mapped() -> Map:
+        """Lay out the catalog in the two directions in which its tracks differ most."""
+        return await desk.work.run(catalogue.mapped, await desk.catalog())
 
     @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
     async def heard(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:

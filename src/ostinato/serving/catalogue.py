@@ -10,7 +10,9 @@ from fastapi import HTTPException
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
-from ostinato.serving.schemas import Recommendations, Recommended, Track, Tracks, Wanted
+from ostinato.serving.chart import SHOWN as ON_MAP
+from ostinato.serving.chart import chart, rows
+from ostinato.serving.schemas import Map, Place, Point, Recommendations, Recommended, Track, Tracks, Wanted
 
 SHOWN = ("title", "artist", "genre", "year")
 SHARED = ("artist", "album", "genre")
@@ -63,6 +65,23 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
     return Recommendations(version=catalog.version, recommendations=found)
 
 
+def mapped(catalog: Catalog) -> Map:
+    """Lay out the catalog in two dimensions, thinned if it is large."""
+    shown, seen = rows(len(catalog), ON_MAP), chart(catalog)
+    known = [{k: v for k, v in _fields(catalog, row).items() if k in Point.model_fields} for row in shown]
+    places = seen.place(catalog.vectors[shown])
+    points = [Point(**about, place=_rounded(place)) for about, place in zip(known, places, strict=True)]
+    return Map(version=catalog.version, n_tracks=len(catalog), share=round(seen.share, 4), points=points)
+
+
+def placed(catalog: Catalog, vector: np.ndarray, version: str) -> Place | None:
+    """Place a track that is not in the catalog; None if another network made its vector, or it has no direction."""
+    try:
+        return _rounded(chart(catalog).place(catalog.units(vector[np.newaxis], version=version))[0])
+    except CatalogError:
+        return None
+
+
 def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
     """Find the file of a track.
 
@@ -97,6 +116,11 @@ def _text(catalog: Catalog, row: int) -> str:
 def _fields(catalog: Catalog, row: int) -> dict[str, Any]:
     known = {k: catalog.metadata[row][k] for k in SHOWN if catalog.metadata[row].get(k) is not None}
     return {"id": catalog.ids[row], "audio": f"v1/audio?track={quote(catalog.ids[row], safe='')}", **known}
+
+
+def _rounded(place: np.ndarray) -> Place:
+    x, y = np.round(place.astype(np.float64), 4).tolist()
+    return x, y
 
 
 def _track(catalog: Catalog, row: int) -> Track:

@@ -51,6 +51,7 @@ def serve(
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()
+        socket.listen(config.backlog)
     except SystemExit as error:
         raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
     print(f"http://{where[0]}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)

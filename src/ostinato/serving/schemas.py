@@ -4,6 +4,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Place = tuple[float, float]
+
 
 class Answered(BaseModel):
     """Part of a response."""
@@ -38,6 +40,7 @@ class Predictions(Answered):
     predictions: list[Prediction]
     embedding: list[float] | None = Field(None, description="where the file lies, for /v1/recommend")
     version: str | None = Field(None, description="of the network that placed it there")
+    place: Place | None = Field(None, description="where the file lies on /v1/map")
 
 
 class Model(Answered):
@@ -76,6 +79,26 @@ class Tracks(Answered):
     version: str
     n_tracks: int
     tracks: list[Track]
+
+
+class Point(Answered):
+    """A track of the catalog on the map."""
+
+    id: str
+    title: str | None = None
+    artist: str | None = None
+    genre: str | None = None
+    audio: str = Field(description="where to hear it")
+    place: Place
+
+
+class Map(Answered):
+    """The catalog in the two directions in which its tracks differ most."""
+
+    version: str
+    n_tracks: int = Field(description="in the catalog; of many only some are on the map")
+    share: float = Field(description="of the spread of the tracks that the map shows")
+    points: list[Point]
 
 
 class Recommended(Track):

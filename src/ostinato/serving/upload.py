@@ -1,6 +1,9 @@
 """A request's body as a file, counted while it comes."""
 
 import asyncio
+import os
+import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -42,7 +45,7 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
     if announced.isdigit() and int(announced) > max_bytes:
         raise _too_large(max_bytes)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
             async with asyncio.timeout(seconds):
@@ -52,6 +55,24 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
         if not n_bytes:
             raise HTTPException(400, "the request has no body; send an audio file as the body, as it is")
         yield path
+
+
+def sweep() -> None:
+    """Delete the files of services that were killed while they received or read them."""
+    for folder in Path(tempfile.gettempdir()).glob("ostinato-upload-*"):
+        owner = re.match(r"ostinato-upload-(\d+)-", folder.name)
+        if owner and not _runs(int(owner[1])):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
 
 
 async def _written(request: Request, path: Path, max_bytes: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import calibration, embedded, figures
+from ostinato.evaluation import calibration, embedded, figures, slices
 from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
@@ -48,6 +48,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         baseline: _intervals(rows, task, params)
         for baseline, rows in figures.baselines(test, class_shares(splits, tracks, task), task.kind).items()
     }
+    found["slices"] = _slices(paths, test, (splits, tracks, task), params)
     found["split"] = {"name": classes["name"], "hash": classes["hash"], **_sizes(splits, tracks, task, test)}
     if task.kind == "single" and found["split"]["ceiling"] < 1:
         found["test_all"] = _scaled(found["test"], found["split"]["ceiling"])
@@ -79,6 +80,10 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         "confusion": figures.confusion(test, task.kind, threshold),
         "undefined": figures.undefined(test, task.classes, task.kind),
     }
+    given = params.evaluate
+    sure = {"n_resamples": given.bootstrap, "level": given.level, "seed": params.seed}
+    if tree := figures.hierarchy(test, task.classes, task.kind, threshold, **sure):
+        found["hierarchy"] = tree
     if task.kind == "multi" and len(validation):
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
@@ -101,6 +106,17 @@ def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], thres
             figures.points(judged(run, splits, tracks, task, "test"), task.kind, threshold) for _, run in runs
         ]
     return {what: figures.mean_and_deviation(points) for what, points in found.items()}
+
+
+def _slices(paths: Paths, test: Judged, about: tuple[Any, ...], params: Any) -> dict[str, Any]:
+    """Judge the test tracks of each genre, length, loudness, year and place by themselves."""
+    splits, tracks, task = about
+    files = pd.read_parquet(paths.files, columns=["track_id", "rms_db"])
+    ways = slices.described(tracks, files, splits, test)
+    given = params.evaluate
+    return slices.slices(
+        test, ways, task.kind, given.threshold, n_resamples=given.bootstrap, level=given.level, seed=params.seed
+    )
 
 
 def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:

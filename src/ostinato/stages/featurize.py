@@ -57,7 +57,7 @@ def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
     if "attributes" not in sources:
         return tracks
     told = pd.read_parquet(paths.attributes).set_index("track_id").reindex(tracks["track_id"])
-    return tracks.assign(**{name: told[name].to_numpy() for name in told})
+    return tracks.assign(**{str(name): told[name].to_numpy() for name in told})
 
 
 def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
@@ -100,6 +100,7 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
     sound = tracks[~tracks["track_id"].isin(quarantine["track_id"])]
     if sound["path"].notna().any():
         sound = sound[sound["path"].notna()]
+    sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     beside = sorted(set(sources) - {"audio"})
     others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
     sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))

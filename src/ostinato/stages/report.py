@@ -1,20 +1,31 @@
-"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it."""
+"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it.
+
+What is in service is state and no dependency: where a model is released, the page
+compares with it by name and version, as it stood when the page was written.
+"""
 
 import shutil
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
+from ostinato.datasets import dataset_root
+from ostinato.evaluation import suspects
 from ostinato.evaluation.gate import leading
+from ostinato.evaluation.judged import KEYS
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
+from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
+from ostinato.task import Task
 
-SECTIONS = ("gate", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members")
+GENRE = "genre"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -34,19 +45,34 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def _material(paths: Paths, params: Any) -> Material:
-    entries = roster(params)
+    entries, gate = roster(params), read_json(paths.gate)
+    metrics = {n: read_json(paths.metrics(n)) for n in entries}
+    tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
+    accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
     tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
-    return Material(
+    material = Material(
         paths=paths,
         roster=entries,
-        metrics={n: read_json(paths.metrics(n)) for n in entries},
-        gate=read_json(paths.gate),
+        metrics=metrics,
+        gate=gate,
         tuned={n: read_json(p) for n, p in tuned.items()},
         leading={task: leading(bounds, task) for task, bounds in params.gate.items()},
         curves={n: pd.read_csv(p) for n, p in curves.items()},
+        contrasts={},
+        paper=params.paper,
         classes=read_json(paths.classes),
-        tracks=pd.read_parquet(paths.tracks),
-        splits=pd.read_parquet(paths.splits),
+        tracks=tracks,
+        splits=splits,
         quarantine=pd.read_parquet(paths.quarantine),
+        root=dataset_root(paths, params.dataset),
+        suspects=_suspects(paths, accepted, splits, tracks),
     )
+    return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))
+
+
+def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame | None:
+    """Rank held-out tracks by what all accepted candidates say of their genre."""
+    task = Task(GENRE, tuple(read_json(paths.classes)[GENRE]))
+    files = [paths.predictions(name) / "predictions.parquet" for name in accepted]
+    return suspects.of_all((pd.read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)

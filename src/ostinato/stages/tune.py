@@ -33,7 +33,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     out = paths.tuned(settings.name)
     n_trials = trials(params, settings.name)
     if n_trials == 0 or pd.read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
-        write_json(out, {"network": {}, "train": {}, "value": None, "n_trials": 0})
+        write_json(out, {"network": {}, "train": {}, "value": None, "n_trials": 0, "trials": []})
         return
     from ostinato.stages import _candidate
 

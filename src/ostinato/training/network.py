@@ -21,6 +21,7 @@ from ostinato.task import Task
 from ostinato.training import making
 from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
 from ostinato.training.data import Data
+from ostinato.training.memory import keep_freed
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
@@ -141,45 +142,72 @@ def fit_network(
     OstinatoError
         If the loss is not finite from the first epoch on.
     """
+    keep_freed()
     options, seed = settings.train, derive(settings.seed, label)
     source = source.fitted(train)
-    torch.manual_seed(seed)
-    network = build(settings, source.inputs, len(labelled.task.classes))
-    begin(network, options, source, train, settings.name)
-    try:
-        module = Module(network, labelled.task, options, labelled.target, train, seed)
-    except ParamsError as error:
-        raise ParamsError(f"{settings.name}: {error}") from error
-    validated = validation is not None and len(validation) > 0
+    module = _module(settings, labelled, source, train, seed)
+    held = train[:0] if validation is None else validation
     data = Data(
         source,
         labelled.target,
         labelled.track_ids,
         train,
-        validation if validation is not None else train[:0],
+        held,
         batch_size=options.batch_size,
         chunks_per_track=options.chunks_per_track,
         seed=seed,
         paired=options.loss in CONTRASTS,
     )
-    last = state / "last.ckpt" if state is not None else None
-    keeper = Keeper(last, validated=validated)
-    early = EarlyStopping("monitor", patience=options.patience, check_finite=True)
-    stop = [early] if validated and not options.phases else []
-    schedule = Schedule(options, keeper, epochs or options.max_epochs)
-    shown = Progress(f"{settings.name} {label}")
-    if options.compile:
-        network.compile()
-    live = [Live(log, keeper)] if log is not None else []
-    if not any(p.requires_grad for p in network.parameters()):
-        return _untrained(settings, module, data, source, validated)
-    with quiet():
-        trainer = make_trainer(options, [*callbacks, *stop, schedule, shown, keeper, *live], epochs, validated)
-        resume = str(last) if last is not None and last.exists() else None
-        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    if not any(p.requires_grad for p in module.network.parameters()):
+        return _untrained(settings, module, data, source, len(held) > 0)
+    keeper = _run(settings, module, data, label, state, log, epochs, callbacks)
     if not keeper.weights or not finite(keeper.weights):
         raise OstinatoError(f"{settings.name} {label}: the loss is not finite; lower train.lr or set train.clip_norm")
     return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
+
+
+def _module(settings: Settings, labelled: Labelled, source: Source, train: np.ndarray, seed: int) -> Module:
+    """Make the network with its first weights, ready for training."""
+    torch.manual_seed(seed)
+    network = build(settings, source.inputs, len(labelled.task.classes))
+    begin(network, settings.train, source, train, settings.name)
+    try:
+        module = Module(network, labelled.task, settings.train, labelled.target, train, seed)
+    except ParamsError as error:
+        raise ParamsError(f"{settings.name}: {error}") from error
+    if settings.train.compile:
+        network.compile()
+    return module
+
+
+def _run(
+    settings: Settings,
+    module: Module,
+    data: Data,
+    label: str,
+    state: Path | None,
+    log: Path | None,
+    epochs: int | None,
+    callbacks: Sequence[L.Callback],
+) -> Keeper:
+    """Train until the epochs are over or nothing improves, and give what was kept."""
+    options, validated = settings.train, len(data.evaluation) > 0
+    last = state / "last.ckpt" if state is not None else None
+    keeper = Keeper(last, validated=validated)
+    early = EarlyStopping("monitor", patience=options.patience, check_finite=True)
+    used = [
+        *callbacks,
+        *([early] if validated and not options.phases else []),
+        Schedule(options, keeper, epochs or options.max_epochs),
+        Progress(f"{settings.name} {label}"),
+        keeper,
+        *([Live(log, keeper)] if log is not None else []),
+    ]
+    with quiet():
+        trainer = make_trainer(options, used, epochs, validated)
+        resume = str(last) if last is not None and last.exists() else None
+        trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+    return keeper
 
 
 def _untrained(settings: Settings, module: Module, data: Data, source: Source, validated: bool) -> Fitted:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from ostinato.task import Task
+from ostinato.training.memory import keep_freed
 from ostinato.training.sources import Evaluation, Source
 
 TRACKS_PER_BATCH = 16
@@ -33,6 +34,7 @@ def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Ta
     embedding : np.ndarray [shape=(n, width), dtype=float32]
         Mean over chunks.
     """
+    keep_freed()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device).eval()
     logits, embedding = [], []

@@ -1,5 +1,6 @@
 """Transfer: begin with the weights of another training, with a new head; leave the first layers as they are."""
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ def begin(network: nn.Module, options: Train, source: Source, train: np.ndarray,
     Raises
     ------
     DataError
-        If the file is absent or does not fit the network.
+        If the file is absent, another one than was asked for, or does not fit the network.
     ParamsError
         If there are not so many layers to freeze.
     """
@@ -41,9 +42,25 @@ def begin(network: nn.Module, options: Train, source: Source, train: np.ndarray,
         if options.freeze:
             raise ParamsError(f"{name}: train: freeze needs weights: a file of another training")
         return
-    if load(network, Path(options.weights), name):
+    file = Path(options.weights)
+    if options.weights_sha256 is not None:
+        _refuse_another(file, options.weights_sha256, name)
+    if load(network, file, name):
         calibrate(network, source, train)
     freeze(network, options.freeze, name)
+
+
+def _refuse_another(file: Path, wanted: str, name: str) -> None:
+    """Compare a file with its hash in params.yaml, which is what DVC sees of it."""
+    if not file.exists():
+        return
+    with file.open("rb") as content:
+        found = hashlib.file_digest(content, "sha256").hexdigest()
+    if found != wanted.lower():
+        raise DataError(
+            f"{name}: train: weights: {file} has the SHA-256 {found}, asked for is {wanted}; "
+            f"set weights_sha256: {found} to begin with this file, and the candidate is trained again"
+        )
 
 
 def load(network: nn.Module, file: Path, name: str) -> bool:

@@ -3,6 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -132,7 +133,9 @@ def best(study: optuna.Study) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``network``, ``train``, ``value``, ``n_trials``.
+        ``network``, ``train``, ``value``, ``n_trials``, and ``trials``: of every finished one its
+        ``number``, its ``params``, its ``value`` (null where it was refused before its first epoch
+        ended) and its ``state``, ``complete`` or ``pruned``.
 
     Raises
     ------
@@ -146,7 +149,16 @@ def best(study: optuna.Study) -> dict[str, Any]:
             f"{study.study_name}: no trial of {len(finished)} came to its end; lower train.lr or raise tune.timeout"
         )
     chosen: FrozenTrial = min(complete, key=lambda t: (t.value, t.number))
-    return {**chosen.user_attrs["choice"], "value": chosen.value, "n_trials": len(finished)}
+    told = {**chosen.user_attrs["choice"], "value": chosen.value, "n_trials": len(finished)}
+    return {**told, "trials": [_told(number, trial) for number, trial in enumerate(finished)]}
+
+
+def _told(number: int, trial: FrozenTrial) -> dict[str, Any]:
+    """Give a trial without what another run would give otherwise, such as those cut off before it."""
+    choice = trial.user_attrs["choice"]
+    value = trial.value if trial.value is not None and isfinite(trial.value) else None
+    params = {**choice["network"], **choice["train"]}
+    return {"number": number, "params": params, "value": value, "state": trial.state.name.lower()}
 
 
 def _objective(objective: Any, space: Any, *, is_first: bool) -> Callable[[Trial], float]:

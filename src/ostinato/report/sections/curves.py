@@ -2,21 +2,32 @@
 
 from typing import Any
 
+import pandas as pd
 from markupsafe import Markup
 
 from ostinato.report import plots
+from ostinato.report.boards import SHOWN, ranked
 from ostinato.report.material import Material
 
 TITLE = "Validation curves"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Draw the validation curves of all networks that have some."""
+    """Draw the validation curves of each task's networks, the best in colour."""
     means = plots.mean_curves(material.curves)
-    if not means:
+    tasks = [_task(material, task, means) for task in dict.fromkeys(e.task for e in material.roster.values())]
+    tasks = [task for task in tasks if task is not None]
+    return {"tasks": tasks} if tasks else None
+
+
+def _task(material: Material, task: str, means: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
+    order = [e.name for e in ranked(material, task) if e.name in means]
+    if not order:
         return None
-    order = list(means)
+    best, rest = order[:SHOWN], order[SHOWN:]
     return {
-        "picture": Markup(plots.themed(plots.curves(means, order))),
-        "legend": [(name, i % len(plots.SERIES), plots.style(i)[1]) for i, name in enumerate(order)],
+        "name": task,
+        "picture": Markup(plots.themed(plots.curves({name: means[name] for name in order}, best))),
+        "legend": [(name, i % len(plots.SERIES), plots.style(i)[1]) for i, name in enumerate(best)],
+        "rest": rest,
     }

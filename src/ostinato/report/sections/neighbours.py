@@ -211,8 +211,7 @@ def _third(degrees: float, ends: str) -> str:
 def _figure(figures: pd.DataFrame, key: tuple[str, str, str]) -> dict[str, Any]:
     if key not in figures.index:
         return {"value": None, "low": None, "high": None}
-    found: dict[str, Any] = figures.loc[key].to_dict()
-    return found
+    return {str(name): value for name, value in figures.xs(key).items()}
 
 
 def _cold(material: Material) -> set[str]:

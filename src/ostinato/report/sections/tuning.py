@@ -1,19 +1,91 @@
-"""What the studies chose."""
+"""What the studies tried, and what they chose."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from ostinato.report.material import Material
 
 TITLE = "Tuning"
+WIDTH, HEIGHT, EDGE = 120.0, 28.0, 4.0
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """List the chosen settings of each study that ran."""
-    rows = []
-    for name, tuned in material.tuned.items():
-        if tuned.get("n_trials"):
-            groups = {k: v for k, v in tuned.items() if isinstance(v, Mapping)}
-            chosen = [f"{key} {value}" for group in groups.values() for key, value in sorted(group.items())]
-            rows.append({"name": name, "n_trials": tuned["n_trials"], "value": tuned.get("value"), "chosen": chosen})
-    return {"rows": rows} if rows else None
+    """List each study that ran, with the history of its trials."""
+    rows = [study(name, tuned) for name, tuned in material.tuned.items() if tuned.get("n_trials")]
+    return {"rows": rows, "size": (WIDTH, HEIGHT)} if rows else None
+
+
+def study(name: str, tuned: Mapping[str, Any]) -> dict[str, Any]:
+    """Say of a study what the template shows.
+
+    Parameters
+    ----------
+    name : str
+        Of the candidate.
+    tuned : mapping
+        The content of models/tuned/<name>.json.
+
+    Returns
+    -------
+    dict
+    """
+    trials = tuned.get("trials", [])
+    return {
+        "name": name,
+        "n_trials": tuned["n_trials"],
+        "value": tuned["value"],
+        "chosen": spelt({**tuned["network"], **tuned["train"]}),
+        "trials": [{**trial, "spelt": spelt(trial["params"])} for trial in trials],
+        "history": history([trial["value"] for trial in trials]),
+    }
+
+
+def spelt(params: Mapping[str, Any]) -> str:
+    """Write settings for people.
+
+    Examples
+    --------
+    >>> spelt({"lr": 0.0012345678, "hidden": 3}), spelt({})
+    ('hidden 3, lr 0.001235', 'the defaults')
+    """
+    said = [f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in params.items()]
+    return ", ".join(sorted(said)) or "the defaults"
+
+
+def history(values: Sequence[float | None]) -> dict[str, Any]:
+    """Place each trial, and the best so far, in a small picture whose lower edge is the best.
+
+    Parameters
+    ----------
+    values : sequence of float or None
+        In the order of the trials; None has no place.
+
+    Returns
+    -------
+    dict
+        ``trials``: position and height of each; ``best``: the corners of a line that falls.
+
+    Examples
+    --------
+    >>> history([3.0, 1.0, None, 2.0])["trials"]
+    [(4.0, 4.0), (41.3, 24.0), (116.0, 14.0)]
+    >>> history([3.0, 1.0, None, 2.0])["best"]
+    [(4.0, 4.0), (41.3, 4.0), (41.3, 24.0), (116.0, 24.0)]
+    """
+    placed = [(i, value) for i, value in enumerate(values) if value is not None]
+    if not placed:
+        return {"trials": [], "best": []}
+    low, high = min(v for _, v in placed), max(v for _, v in placed)
+
+    def at(i: int, value: float) -> tuple[float, float]:
+        across = EDGE + (WIDTH - 2 * EDGE) * i / max(len(values) - 1, 1)
+        down = EDGE + (HEIGHT - 2 * EDGE) * ((high - value) / (high - low) if high > low else 1.0)
+        return round(across, 1), round(down, 1)
+
+    trials = [at(*where) for where in placed]
+    steps = list(accumulate((y for _, y in trials), max))
+    line = [trials[0]]
+    for (across, _), before, now in zip(trials[1:], steps, steps[1:], strict=False):
+        line += [(across, before)] if now == before else [(across, before), (across, now)]
+    return {"trials": trials, "best": line}

@@ -1,10 +1,12 @@
 // The page: choose music, hear it, see what the models say of it, go on from there.
 
+import { TrackMap } from "./map.js";
 import { decode, drawSpectrum, drawWave } from "./picture.js";
 
 const SHOWN = 8; // classes per task
 const $ = (id) => document.getElementById(id);
-const state = { turn: 0, track: null, embedding: null, version: null, catalog: null };
+const state = { turn: 0, track: null, embedding: null, version: null, place: null, catalog: null };
+const map = new TrackMap($("chart"), $("legend"), $("pointed"), (track) => guarded(() => take(track)));
 
 function make(tag, properties = {}, ...children) {
   const element = Object.assign(document.createElement(tag), properties);
@@ -58,6 +60,15 @@ async function start() {
   $("service").textContent = (words.join(", ") || "No model is released yet.") + warning;
   if (errors.length) say(errors.join(" "));
   await list();
+  if (state.catalog) await chart();
+}
+
+async function chart() {
+  const { points, share, n_tracks } = await json("v1/map");
+  $("map").hidden = false;
+  const some = points.length < n_tracks ? `${points.length} of ${n_tracks} tracks, ` : "";
+  $("share").textContent = `${some}two directions that hold ${Math.round(100 * share)} % of their differences`;
+  map.fill(points);
 }
 
 async function list() {
@@ -90,7 +101,8 @@ async function take(track) {
 
 async function open(file, track = null) {
   const turn = ++state.turn;
-  Object.assign(state, { track, embedding: null });
+  Object.assign(state, { track, embedding: null, place: null });
+  map.mark({ chosen: track?.id });
   say("");
   for (const id of ["said", "near"]) $(id).hidden = true;
   $("track").hidden = false;
@@ -103,11 +115,12 @@ async function open(file, track = null) {
   show(file, turn);
   try {
     const query = `over_time=true&embedding=true&name=${encodeURIComponent(file.name.slice(-200))}`;
-    const { predictions, embedding, version } = await json(`v1/predict?${query}`, { method: "POST", body: file });
+    const { predictions, embedding, version, place } = await json(`v1/predict?${query}`, { method: "POST", body: file });
     if (turn !== state.turn) return;
     scores(predictions);
     overTime(predictions);
-    Object.assign(state, { embedding, version });
+    Object.assign(state, { embedding, version, place });
+    map.mark({ chosen: track?.id, place });
     $("track").scrollIntoView({ block: "start", behavior: "smooth" });
     if (state.catalog && (track || embedding)) await recommend(turn);
   } catch (error) {
@@ -173,8 +186,9 @@ async function recommend(turn = state.turn) {
   const { recommendations } = await json("v1/recommend", { method: "POST", body, headers });
   if (turn !== state.turn) return;
   $("near").hidden = false;
+  map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
   $("recommended").replaceChildren(...recommendations.map((track) => {
-    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join(", ");
+    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join("; ");
     const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, why)));
     const name = track.title ?? track.id;
     row.append(make("div", { className: "buttons" },

@@ -1,0 +1,110 @@
+"""How much worse a model is on worse sound: its figure on clips as they are and as each perturbation leaves them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ostinato.evaluation.figures import family
+from ostinato.evaluation.judged import Judged
+from ostinato.features._shared import AudioContext
+from ostinato.metrics import _bootstrap
+from ostinato.perturbations import PERTURBATIONS, perturbed
+from ostinato.runtime.session import Released
+
+CLEAN = "clean"
+
+
+def heard(model: Released, clip: tuple[np.ndarray, int], seed: int) -> dict[str, np.ndarray]:
+    """Ask a model about a clip as it is, and perturbed.
+
+    Parameters
+    ----------
+    model : Released
+    clip : tuple of np.ndarray [shape=(n_samples,)] and int
+        Waveform and its rate in Hz.
+    seed : int
+
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(n_classes,)]
+        Scores, by `CLEAN` and the names of the perturbations.
+    """
+    y, sample_rate = clip
+    found = {CLEAN: model.scores(AudioContext(y, sample_rate))}
+    for name in PERTURBATIONS:
+        found[name] = model.scores(AudioContext(perturbed(name, y, sample_rate, seed), sample_rate))
+    return found
+
+
+def judge(
+    rows: Judged, scores: Mapping[str, np.ndarray], model: Released, metric: str,
+    *, n_resamples: int, level: float, seed: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Compute the drop under each perturbation.
+
+    Parameters
+    ----------
+    rows : Judged
+        The clips; their own scores are not looked at.
+    scores : mapping of str to np.ndarray [shape=(n_clips, n_classes)]
+        By perturbation, and `CLEAN`.
+    model : Released
+    metric : str
+        Of the model's task.
+    n_resamples, level, seed
+        Of the paired bootstrap over groups.
+
+    Returns
+    -------
+    dict
+        ``metric``, ``n_tracks``, ``clean``, and ``perturbed``: by name ``value``,
+        ``drop`` (more is worse, whichever way the metric is better), ``low``, ``high`` of the drop.
+    """
+    measure = family(model.kind)[metric]
+    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
+    every = np.vstack([np.ones((1, counts.shape[1]), np.int64), counts])
+    drawn = {
+        name: measure.over(measure.prepare(s, model.kind, model.thresholds), rows.target, group, every)
+        for name, s in scores.items()
+    }
+    sign = 1 if measure.higher_is_better else -1
+
+    def drop(name: str) -> dict[str, float]:
+        fall = sign * (drawn[CLEAN] - drawn[name])
+        low, high = _bootstrap.interval(fall[1:], level)
+        numbers = {"value": drawn[name][0], "drop": fall[0], "low": low, "high": high}
+        return {k: round(float(v), 6) for k, v in numbers.items()}
+
+    found = {name: drop(name) for name in scores if name != CLEAN}
+    return {"metric": metric, "n_tracks": len(rows), "clean": round(float(drawn[CLEAN][0]), 6), "perturbed": found}
+
+
+def markdown(found: Mapping[str, Any]) -> str:
+    """Put what `judge` found into a table, the worst first."""
+    lines = [f"{found['metric']} of {found['n_tracks']} clips as they are: {found['clean']:.4f}", ""]
+    lines += ["| perturbation | figure | drop | interval |", "|---|---:|---:|---|"]
+    for name, f in sorted(found["perturbed"].items(), key=lambda item: -item[1]["drop"]):
+        lines.append(f"| {name} | {f['value']:.4f} | {f['drop']:+.4f} | {f['low']:+.4f} to {f['high']:+.4f} |")
+    return "\n".join(lines) + "\n"
+
+
+def all_heard(
+    model: Released, rows: Judged, load: Callable[[str], tuple[np.ndarray, int]], seed: int
+) -> dict[str, np.ndarray]:
+    """Ask about every clip, decoding each once.
+
+    Parameters
+    ----------
+    model : Released
+    rows : Judged
+    load : callable
+        Decodes a track by its id.
+    seed : int
+
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(n_clips, n_classes)]
+    """
+    clips = [heard(model, load(str(track_id)), seed + i) for i, track_id in enumerate(rows.track_id)]
+    return {name: np.stack([clip[name] for clip in clips]) for name in (CLEAN, *PERTURBATIONS)}

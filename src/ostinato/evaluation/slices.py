@@ -1,0 +1,146 @@
+"""Where a candidate is good and where it is not: one figure for each genre, length, loudness, year and place.
+
+The figure is a mean over tracks, so that it stands for any number of them:
+`accuracy` for one label a track, `map_samples` for tags. What is small is noisy:
+intervals draw artists, and a slice of one artist has none.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.evaluation.figures import family
+from ostinato.evaluation.judged import Judged
+from ostinato.metrics import _bootstrap
+from ostinato.scores import Kind
+
+FIGURE: dict[Kind, str] = {"single": "accuracy", "multi": "map_samples"}
+PARTS = ("less", "middle", "more")
+LATITUDES, LONGITUDES = 30, 60
+"""Degrees that a cell of the map spans."""
+UNKNOWN = "unknown"
+
+
+def described(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, rows: Judged) -> pd.DataFrame:
+    """Put beside each test track what it may be sliced by.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        track_id, artist, genre, year, latitude, longitude, duration; any but the first may lack.
+    files : DataFrame
+        track_id, rms_db.
+    splits : DataFrame
+        track_id, fold, split.
+    rows : Judged
+
+    Returns
+    -------
+    DataFrame
+        A row for each of `rows`, a column of text for each way to slice: genre, artist
+        (seen or unseen by the network that scored the track), duration, loudness,
+        year, place. A way that splits nothing, since all or but one are unknown, is left out.
+    """
+    known = pd.DataFrame({"track_id": rows.track_id, "fold": rows.fold})
+    known = known.merge(tracks, on="track_id", how="left").merge(files, on="track_id", how="left")
+    empty = pd.Series(np.nan, known.index)
+    found = pd.DataFrame(index=known.index)
+    found["genre"] = known.get("genre", empty).astype(object).where(known.get("genre", empty).notna(), UNKNOWN)
+    found["artist"] = _acquaintance(known, tracks, splits)
+    found["duration"] = _thirds(known.get("duration", empty), "{:.0f} s")
+    found["loudness"] = _thirds(known.get("rms_db", empty), "{:.0f} dB")
+    found["year"] = [
+        UNKNOWN if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in known.get("year", empty).astype(float)
+    ]
+    where = (known.get(c, empty).astype(float) for c in ("latitude", "longitude"))
+    found["place"] = [_cell(*point) for point in zip(*where, strict=True)]
+    acquainted = found["artist"].ne(UNKNOWN).any()
+    return found[[way for way in found if found[way].nunique() > 1 or (way == "artist" and acquainted)]]
+
+
+def slices(
+    rows: Judged, ways: pd.DataFrame, kind: Kind, threshold: float, *, n_resamples: int, level: float, seed: int
+) -> dict[str, Any]:
+    """Judge each slice by itself.
+
+    Parameters
+    ----------
+    rows : Judged
+        Test tracks.
+    ways : DataFrame
+        By `described`.
+    kind : {"single", "multi"}
+    threshold, n_resamples, level, seed
+        As in params.yaml: evaluate.
+
+    Returns
+    -------
+    dict
+        ``figure``, its name; ``by``, for each way a list of slices with ``slice``,
+        ``value``, ``low``, ``high``, ``n_tracks``, ``n_groups``.
+    """
+    metric = family(kind)[FIGURE[kind]]
+    preds = metric.prepare(rows.scores, kind, threshold)
+
+    def figure(name: str, chosen: np.ndarray) -> dict[str, Any]:
+        group, counts = _bootstrap.draw(rows.group[chosen], n_resamples, seed)
+        n_groups = counts.shape[1]
+        every = np.vstack([np.ones((1, n_groups), np.int64), counts])
+        drawn = metric.over(preds[chosen], rows.target[chosen], group, every)
+        ends = _bootstrap.interval(drawn[1:], level) if n_groups > 1 else (float("nan"), float("nan"))
+        value, low, high = (None if np.isnan(x) else round(float(x), 6) for x in (drawn[0], *ends))
+        return {"slice": name, "value": value, "low": low, "high": high, "n_tracks": len(chosen), "n_groups": n_groups}
+
+    by = {way: [figure(name, np.flatnonzero(ways[way] == name)) for name in _ordered(ways[way])] for way in ways}
+    return {"figure": FIGURE[kind], "by": by}
+
+
+def _ordered(column: pd.Series) -> Iterator[str]:
+    """Give the names of the slices, the unknown last; thirds as they grow."""
+    yield from sorted(column.unique(), key=lambda name: (name == UNKNOWN, _part(name), name))
+
+
+def _part(name: str) -> int:
+    first = name.split(",")[0]
+    return PARTS.index(first) if first in PARTS else 0
+
+
+def _acquaintance(known: pd.DataFrame, tracks: pd.DataFrame, splits: pd.DataFrame) -> list[str]:
+    """Say of each track whether the network that scored it was trained on its artist."""
+    if "artist" not in known:
+        return [UNKNOWN] * len(known)
+    trained = splits[splits["split"] == "train"].merge(tracks[["track_id", "artist"]], on="track_id").dropna()
+    pairs = set(zip(trained["fold"], trained["artist"], strict=True))
+    asked = zip(known["fold"], known["artist"], strict=True)
+    return [UNKNOWN if pd.isna(a) else "seen" if (fold, a) in pairs else "unseen" for fold, a in asked]
+
+
+def _thirds(values: pd.Series, unit: str) -> list[str]:
+    """Cut at the first and second third of the known values."""
+    numbers = values.to_numpy(float)
+    known = numbers[np.isfinite(numbers)]
+    if not len(known):
+        return [UNKNOWN] * len(numbers)
+    low, high = np.quantile(known, [1 / 3, 2 / 3])
+    names = (f"less, under {unit}".format(low), "middle", f"more, from {unit}".format(high))
+    return [UNKNOWN if not np.isfinite(x) else names[int(x >= low) + int(x >= high)] for x in numbers]
+
+
+def _cell(latitude: float, longitude: float) -> str:
+    """Name a cell of the map.
+
+    Examples
+    --------
+    >>> _cell(48.2, 16.4), _cell(-33.9, 151.2)
+    ('30 to 60 N, 0 to 60 E', '30 to 60 S, 120 to 180 E')
+    """
+    if np.isnan(latitude) or np.isnan(longitude):
+        return UNKNOWN
+
+    def side(value: float, step: int, most: int, names: str) -> str:
+        low = int(min(abs(value), most - 1) // step * step)
+        return f"{low} to {low + step} {names[int(value < 0)]}"
+
+    return f"{side(latitude, LATITUDES, 90, 'NS')}, {side(longitude, LONGITUDES, 180, 'EW')}"

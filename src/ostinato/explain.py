@@ -1,0 +1,217 @@
+"""Why a candidate says what it says of a file: integrated gradients on the spectrogram, as a picture and as numbers.
+
+Red parts speak for the class and blue ones against it, as against a spectrogram
+that is everywhere as quiet as its quietest part. The same with random weights must
+give another map, else it would show the input and not what was learnt: how alike
+the two are stands with every answer.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ostinato import audio
+from ostinato.chunks import starts
+from ostinato.errors import OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.files import replacing, write_json
+from ostinato.paths import Paths
+from ostinato.runtime.session import Input
+from ostinato.scores import pool, scores
+from ostinato.training import artefact as artefacts
+from ostinato.training.artefact import Artefact
+
+DIGITS = 6
+ALIKE = 0.5
+"""Likeness to the map of random weights from which on a map is not to be believed."""
+
+
+@dataclass(frozen=True)
+class Map:
+    """The attributions of one input, chunks put back where they were cut.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n_frames, n_bins)]
+        The feature.
+    parts : np.ndarray [shape=(n_frames, n_bins)]
+        What each point adds to the logit.
+    frame_seconds : float or None
+    """
+
+    rows: np.ndarray
+    parts: np.ndarray
+    frame_seconds: float | None
+
+
+def explain(
+    paths: Paths, name: str, file: Path, *, label: str | None = None, seed: int = 0
+) -> tuple[dict[str, Any], dict[str, Map]]:
+    """Say what of a file speaks for a class.
+
+    Parameters
+    ----------
+    paths : Paths
+    name : str
+        A trained network of one or more spectrograms; a stack's members are explained one by one.
+    file : Path
+        Audio.
+    label : str, optional
+        A class; default: the one with the highest score.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    answer : dict
+        ``model``, ``class``, ``score``, ``rise`` of its logit over the
+        baseline, ``incomplete`` (how far the parts fall short of that
+        rise, relative to it), ``likeness`` to the map of
+        random weights and whether it is ``sound``, and per input the sums by frame and by bin.
+    maps : dict of str to Map
+        By input.
+
+    Raises
+    ------
+    OstinatoError
+        If the candidate is a stack, an estimator, or reads something else than audio;
+        or it has no such class.
+    """
+    from ostinato.training.attribution import class_logit, integrated_gradients, likeness, shuffled
+
+    artefact = artefacts.load(paths.checkpoints(name))
+    inputs = _inputs(artefact)
+    rows, feeds = _feeds(inputs, file)
+    network = artefacts.network(paths.checkpoints(name), artefact)
+    said = scores(pool(_logits(network, feeds), artefact.labelling.kind), artefact.labelling.kind)
+    position = _position(artefact, said, label)
+    floors = [np.full_like(x, x.min()) for x in feeds]
+    answer = class_logit(network, position)
+    parts = integrated_gradients(answer, feeds, floors)
+    rise = float(_logits(network, feeds)[:, position].mean() - _logits(network, floors)[:, position].mean())
+    random = integrated_gradients(class_logit(shuffled(network, seed), position), feeds, floors)
+    alike = likeness(parts, random)
+    maps = {n: _assembled(inputs[n], rows[n], part) for n, part in zip(inputs, parts, strict=True)}
+    missing = abs(sum(float(p.sum()) for p in parts) - rise)
+    found = {
+        "path": str(file), "model": name, "class": artefact.classes[position],
+        "score": round(float(said[position]), DIGITS), "rise": round(rise, DIGITS),
+        "incomplete": round(missing / max(abs(rise), 1e-9), DIGITS),
+        "likeness": round(alike, DIGITS), "sound": bool(abs(alike) < ALIKE),
+        "inputs": {n: _sums(m) for n, m in maps.items()},
+    }  # fmt: skip
+    return found, maps
+
+
+def command(paths: Paths, name: str, file: Path, out: Path, label: str | None, seed: int) -> dict[str, Any]:
+    """Explain a file and write ``<out>/<file>.<class>.json`` and ``.png``; see `explain`."""
+    found, maps = explain(paths, name, file, label=label, seed=seed)
+    stem = f"{file.stem}.{found['class'].replace('/', '-')}"
+    write_json(out / f"{stem}.json", found)
+    with replacing(out / f"{stem}.png") as partial:
+        draw(partial, found, maps)
+    return found | {"written": [str(out / f"{stem}.{end}") for end in ("json", "png")]}
+
+
+def words(found: dict[str, Any]) -> str:
+    """Sum up what `command` found and wrote."""
+    sound = "another map, as it should be" if found["sound"] else "much the same map: do not believe it"
+    return "\n".join(
+        [
+            f"{found['model']}: {found['class']} {found['score']:.4f}",
+            f"random weights give {sound} (rank correlation {found['likeness']:.2f})",
+            f"parts add up to the answer but for {100 * found['incomplete']:.1f} %",
+            *found["written"],
+        ]
+    )
+
+
+def draw(path: Path, found: dict[str, Any], maps: dict[str, Map]) -> None:
+    """Draw each input's spectrogram with its attributions below.
+
+    Parameters
+    ----------
+    path : Path
+        PNG.
+    found : dict
+        What `explain` found.
+    maps : dict of str to Map
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 4.2 * len(maps)), layout="constrained")
+    panels = figure.subplots(2 * len(maps), 1, squeeze=False)[:, 0]
+    for (name, one), above, below in zip(maps.items(), panels[::2], panels[1::2], strict=True):
+        n_frames = len(one.rows)
+        extent = (0, n_frames * (one.frame_seconds or 1), 0, one.rows.shape[1])
+        most = float(np.quantile(np.abs(one.parts), 0.995)) or 1.0
+        above.imshow(one.rows.T, origin="lower", aspect="auto", cmap="gray", extent=extent)
+        below.imshow(one.rows.T, origin="lower", aspect="auto", cmap="gray", extent=extent, alpha=0.35)
+        shown = {"cmap": "RdBu_r", "vmin": -most, "vmax": most, "alpha": 0.75}
+        below.imshow(one.parts.T, origin="lower", aspect="auto", extent=extent, **shown)
+        above.set_title(
+            f"{found['model']}: {found['class']} {found['score']:.2f}, {Path(found['path']).name}", loc="left"
+        )
+        below.set_title("red speaks for it, blue against it", loc="left", fontsize="small")
+        for axes in (above, below):
+            axes.set_ylabel(f"bin of {name}")
+        below.set_xlabel("seconds" if one.frame_seconds else "frame")
+    figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
+
+
+def _inputs(artefact: Artefact) -> dict[str, Input]:
+    """Describe what the network reads, with what was fitted to its training set."""
+    if artefact.fitter == "stacked":
+        raise OstinatoError(
+            f"{artefact.name}: reads logits, not sound; explain one of its members: {', '.join(artefact.members)}"
+        )
+    if artefact.fitter == "sklearn":
+        raise OstinatoError(f"{artefact.name}: is no network and has no gradients; name a network of params.yaml")
+    fitted = artefact.statistics.get("final", {})
+    found = {n: Input.of(i.model_dump(mode="json") | fitted.get(n, {})) for n, i in artefact.inputs.items()}
+    if deaf := [n for n, i in found.items() if i.source != "audio"]:
+        raise OstinatoError(f"{artefact.name}: reads {', '.join(deaf)}, which a file of audio does not hold")
+    return found
+
+
+def _feeds(inputs: dict[str, Input], file: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+    """Compute each input of a file, whole and cut into chunks."""
+    context = AudioContext(*audio.load(file))
+    rows = {name: given.rows(context) for name, given in inputs.items()}
+    most = max(given.n_chunks(rows[name]) for name, given in inputs.items())
+    return rows, [given.batch(rows[name], most) for name, given in inputs.items()]
+
+
+def _logits(network: Any, feeds: list[np.ndarray]) -> np.ndarray:
+    import torch
+
+    with torch.no_grad():
+        return np.asarray(network(*(torch.from_numpy(np.asarray(x, np.float32)) for x in feeds)), np.float64)
+
+
+def _position(artefact: Artefact, said: np.ndarray, label: str | None) -> int:
+    if label is None:
+        return int(said.argmax())
+    if label not in artefact.classes:
+        raise OstinatoError(f"{artefact.name}: has no class {label!r}; it has {', '.join(artefact.classes)}")
+    return artefact.classes.index(label)
+
+
+def _assembled(given: Input, rows: np.ndarray, parts: np.ndarray) -> Map:
+    """Put the chunks' parts where the chunks were cut, so that their sum stays."""
+    length = given.chunk_frames or len(rows)
+    whole = np.zeros(rows.shape)
+    for start, part in zip(starts(len(rows), length, len(parts)), parts.sum(axis=1), strict=True):
+        frames = np.arange(start, start + length) % len(rows)
+        np.add.at(whole, frames, part.T)
+    return Map(rows, whole, given.frame_seconds)
+
+
+def _sums(one: Map) -> dict[str, Any]:
+    return {
+        "frame_seconds": one.frame_seconds,
+        "by_frame": np.round(one.parts.sum(axis=1), DIGITS).tolist(),
+        "by_bin": np.round(one.parts.sum(axis=0), DIGITS).tolist(),
+    }

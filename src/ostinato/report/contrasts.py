@@ -1,0 +1,68 @@
+"""Every candidate against the leader of its task, and against the model in service."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from ostinato.evaluation import contest
+from ostinato.evaluation.judged import KEYS, Judged, judged
+from ostinato.evaluation.significance import Contrast, adjusted, contrast
+from ostinato.files import read_json
+from ostinato.report.boards import ranked
+from ostinato.report.material import Material
+from ostinato.task import COLUMNS, Task
+
+LEADER, RELEASED = "leader", "released"
+
+
+def contrasts(material: Material, evaluate: Any, seed: int) -> dict[str, dict[str, Contrast]]:
+    """Compare all judged candidates by the metric that ranks their task.
+
+    Parameters
+    ----------
+    material : Material
+        Whose own `contrasts` are not looked at.
+    evaluate : object
+        params.yaml: evaluate.
+    seed : int
+
+    Returns
+    -------
+    dict of str to dict
+        Per candidate ``leader`` and ``released``; what cannot be compared lacks.
+        P-values are adjusted by Holm over the candidates of a task.
+    """
+    found: dict[str, dict[str, Contrast]] = {}
+    for task in material.tasks:
+        rows = {e.name: _rows(material, e.name, task) for e in ranked(material, task)}
+        for what, old, called in _others(material, task, rows):
+            compared = {
+                name: contrast(
+                    new, old, COLUMNS[task], material.leads(task), against=called, threshold=evaluate.threshold,
+                    n_resamples=evaluate.bootstrap, level=evaluate.level, seed=seed,
+                )
+                for name, new in rows.items() if (what, name) != (LEADER, called)
+            }  # fmt: skip
+            for name, answer in adjusted({n: c for n, c in compared.items() if c is not None}).items():
+                found.setdefault(name, {})[what] = answer
+    return found
+
+
+def _rows(material: Material, name: str, task: str) -> Judged:
+    predictions = pd.read_parquet(material.paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    about = Task(task, tuple(material.classes[task]))
+    return judged(predictions, material.splits, material.tracks, about, "test")
+
+
+def _others(material: Material, task: str, rows: dict[str, Judged]) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Give what candidates are compared with: the first of the leaderboard, and what is in service."""
+    for leader in list(rows)[:1]:
+        yield LEADER, contest.kept(rows[leader]), leader
+    folder = material.paths.released(task)
+    if not (folder / "test.parquet").exists():
+        return
+    about = read_json(folder / "model.json")
+    if about["classes"] == list(material.classes[task]):
+        version = read_json(folder / "release.json")["version"]
+        yield RELEASED, pd.read_parquet(folder / "test.parquet"), f"{about['name']}, version {version}"

@@ -1,0 +1,38 @@
+"""What each candidate costs: numbers to learn, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
+
+from typing import Any
+
+from ostinato.evaluation.roster import Entry
+from ostinato.files import read_json
+from ostinato.report.boards import ranked
+from ostinato.report.material import Material
+
+TITLE = "Cost"
+
+
+def section(material: Material) -> dict[str, Any] | None:
+    """Give the figures of every exported candidate beside how good it is."""
+    tasks = [{"name": task, "leading": material.leads(task), "rows": _rows(material, task)} for task in material.tasks]
+    tasks = [task for task in tasks if task["rows"]]
+    return {"tasks": tasks} if tasks else None
+
+
+def _rows(material: Material, task: str) -> list[dict[str, Any]]:
+    rows = [_row(material, entry, material.leads(task)) for entry in ranked(material, task)]
+    largest = max((row["multiply_adds"] or 0 for row in rows), default=0)
+    return [row | {"share": 100 * (row["multiply_adds"] or 0) / max(largest, 1)} for row in rows]
+
+
+def _row(material: Material, entry: Entry, leading: str) -> dict[str, Any]:
+    metrics = material.metrics[entry.name]
+    path = material.paths.onnx(entry.name) / "export.json"
+    export = read_json(path) if path.exists() else {}
+    return {
+        "name": entry.name,
+        "value": metrics["test"][leading]["value"],
+        "n_parameters": metrics.get("n_parameters"),
+        "multiply_adds": export.get("multiply_adds"),
+        "bytes": export.get("bytes"),
+        "tagger": export.get("tagger", {}).get("bytes"),
+        "parity": export.get("parity"),
+    }

@@ -1,0 +1,48 @@
+"""What validation found: broken tracks with their spectrograms, and tracks that repeat others."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ostinato import audio, tables
+from ostinato.errors import OstinatoError
+from ostinato.report import pictures, plots
+from ostinato.report.material import Material
+
+TITLE = "Faults and copies"
+MOST = 12
+LISTED = 20
+
+
+def section(material: Material) -> dict[str, Any] | None:
+    """Show the first broken track of each reason, and the first copies."""
+    copies = tables.read(material.paths.copies) if material.paths.copies.exists() else pd.DataFrame({"track_id": []})
+    if material.quarantine.empty and copies.empty:
+        return None
+    first = material.quarantine.drop_duplicates("reason").sort_values("reason").head(MOST)
+    return {
+        "faults": [row | {"picture": _drawn(material.root, row["path"])} for row in first.to_dict("records")],
+        "n_faults": material.quarantine["track_id"].nunique(),
+        "copies": copies.head(LISTED).to_dict("records"),
+        "n_copies": len(copies),
+    }
+
+
+def _drawn(root: Path, path: Any) -> Markup | None:
+    """Draw the spectrogram of what can be decoded of a file."""
+    y, rate = np.zeros(0, np.float32), 1
+    with suppress(OstinatoError, OSError, TypeError):
+        y, rate = audio.load(root / path)
+    if not len(y):
+        return None
+    rows, seconds = pictures.spectrogram(y, rate)
+    ticks = {0.0: "0", float(rows.shape[1] - 1): f"{rate / 2000:g}"}
+    return Markup(plots.themed(pictures.raster(rows[:, ::2], seconds, label="kHz", ticks=_halved(ticks), height=1.3)))
+
+
+def _halved(ticks: dict[float, str]) -> dict[float, str]:
+    return {place / 2: name for place, name in ticks.items()}

@@ -1,0 +1,80 @@
+"""How an exported candidate bears worse sound, measured on request: `ostinato release` reads what stands here."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato import audio
+from ostinato.datasets import dataset_root
+from ostinato.errors import OstinatoError
+from ostinato.evaluation import perturbed
+from ostinato.evaluation.gate import leading
+from ostinato.evaluation.judged import KEYS, Judged, judged
+from ostinato.files import read_json, write_json
+from ostinato.paths import Paths
+from ostinato.runtime.session import Released
+from ostinato.task import Task
+
+SECTIONS = ("seed", "dataset", "evaluate", "gate")
+
+
+def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, Any]:
+    """Judge a candidate's network.onnx on test clips and on what perturbations leave of them.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : object
+        With `SECTIONS`.
+    name : str
+        An exported candidate of labelled audio.
+    n_clips : int
+        So many test clips, drawn with the seed; all if there are no more.
+
+    Returns
+    -------
+    dict
+        As `evaluation.perturbed.judge`, with ``model`` and ``network``, the file's
+        SHA-256; also written to models/robustness/<name>.json.
+
+    Raises
+    ------
+    OstinatoError
+        If the candidate has no file, or its task has no labels.
+    """
+    folder = paths.onnx(name)
+    if not (folder / "network.onnx").exists():
+        raise OstinatoError(
+            f"{folder}: holds no network.onnx; run `dvc repro`, and see models/gate.json why it may lack"
+        )
+    model = Released(folder, threads=1)
+    if model.kind == "embedding":
+        raise OstinatoError(f"{name}: {model.task} has no labels to be right about; name a candidate of genre or tags")
+    tracks = pd.read_parquet(paths.tracks)
+    rows = _some(_test(paths, tracks, name, model), n_clips, params.seed)
+    root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))
+    scores = perturbed.all_heard(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
+    given, metric = params.evaluate, leading(params.gate.get(model.task, {}), model.task)
+    found = perturbed.judge(
+        rows, scores, model, metric, n_resamples=given.bootstrap, level=given.level, seed=params.seed
+    )
+    digest = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
+    found = {"model": name, "network": digest, **found}
+    write_json(paths.robustness(name), found)
+    return found
+
+
+def _test(paths: Paths, tracks: pd.DataFrame, name: str, model: Released) -> Judged:
+    task = Task(model.task, tuple(read_json(paths.classes)[model.task]))
+    if task.classes != model.classes:
+        raise OstinatoError(f"{name}: was exported with other classes; run `dvc repro`")
+    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    return judged(predictions, pd.read_parquet(paths.splits), tracks, task, "test")
+
+
+def _some(rows: Judged, n: int, seed: int) -> Judged:
+    if len(rows) <= n:
+        return rows
+    return rows.of(np.sort(np.random.default_rng(seed).choice(len(rows), n, replace=False)))

@@ -1,0 +1,28 @@
+"""What is freed stays with the process, so that the next batch finds it: fresh pages cost more than arithmetic.
+
+By default the C library gives large blocks back to the system at once, and each
+batch asks for them again, page by page; thin networks over long inputs spent
+half their time so.
+"""
+
+import ctypes
+import functools
+
+TRIM_THRESHOLD, MMAP_MAX = -1, -4
+"""Names of mallopt's parameters in glibc's malloc.h."""
+NEVER = -1
+
+
+@functools.cache
+def keep_freed() -> bool:
+    """Let the C library keep what this process frees; a process needs it once.
+
+    Returns
+    -------
+    bool
+        Whether it could be told: glibc can, others go on as before.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NEVER))

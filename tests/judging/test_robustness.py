@@ -1,0 +1,68 @@
+"""What worse sound costs: drops by perturbation, and the release that reads them."""
+
+import hashlib
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from judging_project import section
+
+from judging.test_predict import play
+from ostinato.errors import OstinatoError
+from ostinato.evaluation import perturbed
+from ostinato.evaluation.judged import Judged
+from ostinato.perturbations import PERTURBATIONS
+from ostinato.release import release
+from ostinato.robustness import robustness
+
+
+@pytest.fixture
+def heard(project):
+    """Give a project whose test tracks can be heard, with an exported network."""
+    project.judged(good=0.6)
+    project.params.dataset = section(path=str(project.paths.root / "music"), name="folder")
+    for i, track_id in enumerate(project.splits.loc[project.splits["split"] == "test", "track_id"]):
+        play(project.paths.root / "music" / track_id, seconds=0.6, frequency=150.0 * (1 + i % 5))
+    return project
+
+
+def test_every_perturbation_is_measured_of_that_very_file(heard):
+    found = robustness(heard.paths, heard.params, "good", 4)
+    assert json.loads(heard.paths.robustness("good").read_text()) == found
+    assert set(found["perturbed"]) == set(PERTURBATIONS)
+    assert (found["metric"], found["n_tracks"]) == ("f1_micro", 4)
+    network = (heard.paths.onnx("good") / "network.onnx").read_bytes()
+    assert found["network"] == hashlib.sha256(network).hexdigest()
+    for figure in found["perturbed"].values():
+        assert figure["drop"] == pytest.approx(found["clean"] - figure["value"], abs=2e-6)
+    assert robustness(heard.paths, heard.params, "good", 4) == found
+    assert "| MP3 64 kbit/s |" in perturbed.markdown(found)
+
+
+@pytest.mark.parametrize(("bound", "answer"), [(1.0, "released"), (-1.1, "rejected")])
+def test_the_release_reads_what_was_measured(heard, bound, answer):
+    robustness(heard.paths, heard.params, "good", 2)
+    heard.params.gate["genre"]["robustness"] = section(min=None, max=bound)
+    verdict = release(heard.paths, heard.params)["genre"]
+    assert verdict["answer"] == answer
+    assert verdict["rules"][-1]["rule"] == "robustness"
+
+
+def test_a_candidate_without_a_file_is_refused(heard):
+    with pytest.raises(OstinatoError, match=r"poor: holds no network\.onnx; run `dvc repro`"):
+        robustness(heard.paths, heard.params, "poor", 4)
+
+
+@pytest.mark.parametrize(("metric", "expected"), [("accuracy", 0.5), ("log_loss", -np.log(0.2) / 2 + np.log(0.8) / 2)])
+def test_a_drop_is_a_loss_whichever_way_is_better(metric, expected):
+    target = np.eye(2, dtype=np.float32)[[0, 1]]
+    ids = np.array(["a", "b"], object)
+    rows = Judged(ids, target, target, ids, ids, np.zeros(2, np.int64))
+    clean = np.array([[0.8, 0.2], [0.2, 0.8]])
+    scores = {perturbed.CLEAN: clean, "same": clean, "worse": np.array([[0.8, 0.2], [0.8, 0.2]])}
+    model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
+    found = perturbed.judge(rows, scores, model, metric, n_resamples=50, level=0.95, seed=0)["perturbed"]
+    assert found["same"] | {"value": 0} == {"value": 0, "drop": 0, "low": 0, "high": 0}
+    assert found["worse"]["drop"] == pytest.approx(expected, abs=1e-6)
+    assert found["worse"]["low"] <= found["worse"]["drop"] <= found["worse"]["high"]

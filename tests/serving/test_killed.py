@@ -1,0 +1,70 @@
+"""A service killed in the middle of requests, and the one that takes its place."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from serving.served_project import Served, play
+
+REQUESTS = 12
+PARAMS = Path(__file__).parents[2] / "params.yaml"
+
+
+@contextmanager
+def service(project, folder):
+    command = [sys.executable, "-m", "ostinato", "serve", "--port", "0"]
+    process = subprocess.Popen(
+        command, cwd=project, stderr=subprocess.PIPE, text=True, env={**os.environ, "TMPDIR": str(folder)}
+    )
+    try:
+        yield process, process.stderr.readline().strip()
+    finally:
+        process.kill()
+        process.wait()
+
+
+def predict(address, path):
+    return httpx.post(f"{address}v1/predict", params={"embedding": True}, content=path.read_bytes(), timeout=60)
+
+
+def half_sent(address, folder):
+    """Announce a file, send half of it, and wait until the service has begun to write it."""
+    where = urlsplit(address)
+    sender = socket.create_connection((where.hostname, where.port))
+    sender.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000)
+    while not any(folder.glob("*/upload")):
+        time.sleep(0.01)
+    return sender
+
+
+def test_a_killed_service_leaves_nothing_behind_and_answers_as_before(tmp_path):
+    """It dies while one file comes and others are read: more than two are there only if they wait for each other."""
+    uploads, song = tmp_path / "uploads", play(tmp_path / "a.wav", 60.0)
+    uploads.mkdir()
+    Served(tmp_path / "models").catalog()
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
+    with service(tmp_path, uploads) as (process, address), ThreadPoolExecutor(REQUESTS) as pool:
+        before = predict(address, song).json()
+        sender = half_sent(address, uploads)
+        running = [pool.submit(predict, address, song) for _ in range(REQUESTS)]
+        while len(list(uploads.glob("ostinato*"))) < 3 and not all(r.done() for r in running):
+            time.sleep(0.001)
+        process.kill()
+        process.wait()
+        sender.close()
+        assert any(isinstance(r.exception(), httpx.TransportError) for r in running)
+    assert len(list(uploads.glob("ostinato*"))) >= 3, "it was killed in the middle"
+    with service(tmp_path, uploads) as (_, address):
+        assert predict(address, song).json() == before
+        assert list(uploads.glob("ostinato*")) == []
+        assert httpx.get(f"{address}healthz").json() == {"status": "ok", "models": 2, "catalog": 6}
+    assert before["embedding"]
