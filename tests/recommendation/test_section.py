@@ -37,7 +37,7 @@ def material(tmp_path, rng) -> Material:
     maps = {n: {"map": f["genre_cold"]["map"]} for n, f in found.items()}
     write_json(paths.ranking, said | {"spaces": maps, "gate": {"net": {"accepted": True}}})
     known = [
-        {"artist": a, "genre": g, "year": 1960 + 10 * i, "latitude": 48.2, "longitude": -16.4}
+        {"artist": a, "genre": g, "year": 1960 + 10 * i, "latitude": 48.2 if g == "folk" else -20.0, "longitude": -16.4}
         for i, (a, g) in enumerate(zip(artist, genre, strict=True))
     ]
     Catalog(tracks["track_id"].tolist(), vectors, known, version="v").save(paths.catalog)
