@@ -297,7 +297,7 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
         ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), dataset=dataset))
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
         with suppress(DataError):  # what was found is written all the same
-            validate.run(paths, SimpleNamespace(validate=bounds))
+            validate.run(paths, SimpleNamespace(dataset=dataset, validate=bounds))
         return tables.read(paths.quarantine), tables.read(paths.copies)
 
 

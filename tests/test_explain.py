@@ -71,10 +71,13 @@ def test_random_weights_are_other_weights_and_the_network_stays():
     assert (shuffled(network, 0).weight == other.weight).all()
 
 
-def test_likeness_is_of_ranks_of_sizes():
-    x = np.array([[0.1, -2.0], [3.0, 0.4]])
-    assert likeness([x], [-5 * x]) == pytest.approx(1.0)
-    assert likeness([x], [np.zeros((2, 2))]) == 0.0
+def test_likeness_is_of_gradients_and_not_of_the_input_that_both_share():
+    rng = np.random.default_rng(0)
+    x, floor = rng.random((1, 1, 8, 50)) ** 8, np.zeros((1, 1, 8, 50))
+    one, other = rng.normal(size=(2, *x.shape))
+    assert likeness([one * x], [5 * one * x], [x], [floor]) == pytest.approx(1.0)
+    assert abs(likeness([one * x], [other * x], [x], [floor])) < 0.2
+    assert likeness([one * x], [np.zeros(x.shape)], [x], [floor]) == 0.0
 
 
 def test_a_high_tone_speaks_for_high_in_the_high_bins(trained, tmp_path):
@@ -93,6 +96,13 @@ def test_random_weights_give_another_map(trained, tmp_path):
     found, _ = explain.explain(trained, "ear", file)
     assert found["sound"]
     assert abs(found["likeness"]) < explain.ALIKE
+
+
+def test_a_map_that_weights_do_not_change_is_not_believed(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("ostinato.training.attribution.shuffled", lambda network, seed: network)
+    found, _ = explain.explain(trained, "ear", play(tmp_path / "tone.wav", seconds=1.0))
+    assert not found["sound"]
+    assert "do not believe it" in explain.words(found | {"written": []})
 
 
 def test_the_picture_and_the_numbers_are_written_and_the_same_again(trained, tmp_path):

@@ -28,13 +28,17 @@ ROOT = Path(__file__).parents[1]
 NAMES = recipes.names(ROOT / "recipes")
 
 
+def written(file, recipe):
+    """Write the params that a recipe makes and read them again."""
+    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
+    return params.load(file)
+
+
 @pytest.fixture(scope="module", params=NAMES)
 def overlaid(request, tmp_path_factory):
     """Give a recipe and the params it makes."""
     recipe = recipes.load(ROOT / "recipes", request.param)
-    file = tmp_path_factory.mktemp("recipe") / "params.yaml"
-    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
-    return recipe, params.load(file)
+    return recipe, written(tmp_path_factory.mktemp("recipe") / "params.yaml", recipe)
 
 
 def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid):
@@ -78,13 +82,13 @@ def test_every_network_takes_what_the_recipe_gives_it(overlaid):
         assert network.head.out_features == 10
 
 
-def test_a_small_size_departs_in_what_it_says_alone(overlaid, tmp_path):
-    recipe, made = overlaid
-    if recipe.small is None:
-        pytest.skip("has no small size")
-    small = recipes.reduced(recipe, "it")
-    params.write(tmp_path / "params.yaml", recipes.overlay(params.read(ROOT / "params.yaml"), small.params))
-    reduced = params.load(tmp_path / "params.yaml")
+@pytest.mark.parametrize("name", ["gtzan_001", "gtzan_002", "gtzan_003"])
+def test_a_small_size_departs_in_what_it_says_alone(name, tmp_path):
+    recipe = recipes.load(ROOT / "recipes", name)
+    made, reduced = (
+        written(tmp_path / f"{number}.yaml", given)
+        for number, given in enumerate((recipe, recipes.reduced(recipe, name)))
+    )
     assert reduced != made
     assert (reduced.dataset, reduced.features, reduced.gate) == (made.dataset, made.features, made.gate)
     assert {n: (c.architecture, c.feature, c.network) for n, c in reduced.candidates.items()} == {
@@ -102,8 +106,7 @@ def test_a_small_size_departs_in_what_it_says_alone(overlaid, tmp_path):
 )
 def test_recommendation_has_as_many_numbers_as_published(stacked, total, tmp_path):
     recipe = recipes.load(ROOT / "recipes", "artist_embedding_004")
-    params.write(tmp_path / "params.yaml", recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
-    settings = resolve(params.load(tmp_path / "params.yaml"), stacked)
+    settings = resolve(written(tmp_path / "params.yaml", recipe), stacked)
     with torch.device("meta"):
         assert count(build(settings, dict.fromkeys(settings.members, 800), 800))["total"] == total
 

@@ -172,7 +172,7 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     table = {"table": str(shared_data / "splits/gtzan_tracks.csv"), "columns": {"artist": "artist_group"}}
     dataset = Dataset(name="folder", path=str(shared_data / "gtzan_mini"), **table)
     ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), dataset=dataset))
-    validate.run(paths, SimpleNamespace(validate=Validate()))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
     assert len(tables.read(paths.quarantine)) == 0
     rows, classes = run(paths, seed=7, folds=5)
     assert len(classes["genre"]) == 10

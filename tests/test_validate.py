@@ -1,6 +1,7 @@
 """Validate: each expectation finds the break planted for it, on real files; the rest goes on."""
 
 import json
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -65,7 +66,7 @@ def ingested(paths):
 
 
 def validated(paths, bounds=BOUNDS):
-    validate.run(paths, SimpleNamespace(validate=bounds))
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
     return tables.read(paths.quarantine)
 
 
@@ -121,6 +122,59 @@ def test_the_docs_are_pages_that_name_the_faults(paths, rng):
     } <= set(pages)
     assert "silence_share" in pages["ostinato-files.html"]
     assert "rock/silent.wav" in pages["ostinato-files.html"]
+
+
+def test_the_docs_fetch_and_run_nothing_and_their_links_lead_somewhere(paths, rng):
+    plant_faults(paths.raw("folder"), rng)
+    ingested(paths)
+    validated(paths)
+    for page in paths.docs.rglob("*.html"):
+        text = page.read_text()
+        assert not re.search(r"<(script|link|img)\b|\son\w+=|@import|url\(", text), page
+        linked = [a for a in re.findall(r'href="([^"#]+)"', text) if "://" not in a]
+        assert all((page.parent / a).exists() for a in linked), (page, linked)
+    first = (paths.docs / "index.html").read_text()
+    assert re.findall(r"<th>(\w+)</th><td><b class=\"text-(\w+)", first) == [
+        ("files", "danger"),
+        ("copies", "success"),
+        ("tracks", "danger"),  # a genre with one track
+        ("collection", "success"),
+    ]
+    assert all(f"-{table}.html" in first for table in ("files", "copies", "tracks", "collection"))
+
+
+def test_labels_that_nobody_declared_and_absent_artists_go_to_quarantine(tmp_path):
+    frame = pd.DataFrame(
+        {
+            "track_id": list("abcd"),
+            "genre": ["jazz", "rock", "jaz", None],
+            "tags": [["calm"], ["calm", "lout"], [], []],
+            "artist": ["x", "y", "z", None],
+        }
+    ).reindex(columns=["track_id", "genre", "tags", "artist", "year", "latitude", "longitude", "split"])
+    sound = pd.Series(False, frame.index)
+    declared = {"genre": ("jazz", "rock"), "tags": ("calm", "loud")}
+    bounds = Validate(min_tracks_per_class=1)
+    suite = tracks.suite(bounds, promised=("artist",))
+    told = tracks.prepared(frame, sound, tmp_path, declared)
+    _, faults = _session.Session(tmp_path).check("tracks", told, suite)
+    found = {row["track_id"]: (row["reason"], row["evidence"]) for row in faults.to_dict("records")}
+    assert found == {
+        "b": ("a label that the dataset does not declare", "undeclared = lout"),
+        "c": ("a label that the dataset does not declare", "undeclared = jaz"),
+        "d": ("no artist, which the dataset promises", "artist = nan"),
+    }
+
+
+def test_lyrics_that_are_not_there_are_told_but_the_track_stays(tmp_path):
+    (tmp_path / "a.txt").write_text("la la")
+    frame = pd.DataFrame({"track_id": list("abc"), "lyrics": ["a.txt", "b.txt", None], "tags": [[]] * 3}).reindex(
+        columns=["track_id", "lyrics", "genre", "tags", "year", "latitude", "longitude", "split"]
+    )
+    told = tracks.prepared(frame, pd.Series(False, frame.index), tmp_path)
+    receipt, faults = _session.Session(tmp_path).check("tracks", told, tracks.suite(Validate()))
+    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["lyrics named that are not there"]
+    assert faults.empty
 
 
 def test_receipts_are_the_same_bytes_again_and_hold_no_path(paths, rng):

@@ -24,7 +24,7 @@ from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 DIGITS = 6
-ALIKE = 0.5
+ALIKE = 0.8
 """Likeness to the map of random weights from which on a map is not to be believed."""
 
 
@@ -92,7 +92,7 @@ def explain(
     parts = integrated_gradients(answer, feeds, floors)
     rise = float(_logits(network, feeds)[:, position].mean() - _logits(network, floors)[:, position].mean())
     random = integrated_gradients(class_logit(shuffled(network, seed), position), feeds, floors)
-    alike = likeness(parts, random)
+    alike = likeness(parts, random, feeds, floors)
     maps = {n: _assembled(inputs[n], rows[n], part) for n, part in zip(inputs, parts, strict=True)}
     missing = abs(sum(float(p.sum()) for p in parts) - rise)
     found = {

@@ -263,7 +263,7 @@ def test_a_run_cut_off_goes_on_where_it_stopped(tmp_path, form, monkeypatch):
     cut.parent.mkdir()
     cut.write_text(text[: text.index("3, tone") + 40])
     heard = []
-    monkeypatch.setattr(Released, "hear", lambda *a, hear=Released.hear: (heard.append(1), hear(*a))[1])
+    monkeypatch.setattr(Released, "hear", lambda *a, hear=Released.hear, **k: (heard.append(1), hear(*a, **k))[1])
     assert run([music], tmp_path / "released", out=cut, **options) == 1
     assert sorted(cut.read_text().splitlines()) == sorted(text.splitlines())
     assert 0 < len(heard) < 12

@@ -12,11 +12,11 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Conv, Convolutional, Pair, Shape, needs, normalisation, sees, single
+from ostinato.architectures._blocks.spaces import drawn
 
 BLOCKS = (
     (1, 16, 1, 1),
@@ -98,6 +98,5 @@ class Network(Convolutional):
         super().__init__("albums", shape, nn.Sequential(*layers), filters[1], n_classes)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 1e-5, 3e-3, log=True)}}
+search_space = drawn(lr=(1e-5, 3e-3))
+"""Ask for the learning rate; the layers are the paper's."""

@@ -17,12 +17,12 @@ H. Singh, "Using deep learning to recommend Punjabi music", University of Victor
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Conv, Convolutional, MaxPool, Pair, Shape, normalisation, single, word
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
 POOLS = ((2, 4), (3, 4), (2, 5), (2, 4), (4, 4))
@@ -104,6 +104,5 @@ class Network(Convolutional):
         return torch.cat(means[-self.features :], -1)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}
+search_space = drawn(lr=(3e-4, 1e-2))
+"""Ask for the learning rate; the layers are the paper's."""

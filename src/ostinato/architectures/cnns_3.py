@@ -10,7 +10,7 @@ LSTM", ISMIR 2017, section 3.2.
 """
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import cast
 
 from torch import Tensor, nn
 
@@ -26,6 +26,7 @@ from ostinato.architectures._blocks import (
     single,
     word,
 )
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
 
@@ -89,9 +90,5 @@ class Network(Reader):
         return self.dense(self.layers(x).flatten(1))
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for dropout and the learning rate; the layers are the paper's."""
-    return {
-        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
-        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
-    }
+search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.1, 0.6))
+"""Ask for dropout and the learning rate; the layers are the paper's."""

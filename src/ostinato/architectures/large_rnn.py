@@ -9,12 +9,13 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
 from ostinato.architectures._blocks.recurrent import LAYOUTS, LSTMs, steps
+from ostinato.architectures._blocks.spaces import drawn
 
 
 class Network(Reader):
@@ -50,6 +51,5 @@ class Network(Reader):
         return self.recurrent(steps(x, self.layout))
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)}}
+search_space = drawn(lr=(3e-5, 3e-3))
+"""Ask for the learning rate; the layers are the paper's."""

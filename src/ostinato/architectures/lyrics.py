@@ -9,12 +9,12 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Shape, initialise
 from ostinato.architectures._blocks.recurrent import LSTMs
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.architectures._blocks.words import WordReader
 
 
@@ -52,6 +52,5 @@ class Network(WordReader):
         return self.recurrent(vectors)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)}}
+search_space = drawn(lr=(3e-5, 3e-3))
+"""Ask for the learning rate; the layers are the paper's."""

@@ -9,12 +9,12 @@ V. Velardo, "Deep learning (for audio) with Python", 2020, lessons 13 and 14.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
 from ostinato.architectures._blocks.dense import Dense, squares
+from ostinato.architectures._blocks.spaces import drawn
 
 FORMS = {"repository": (512, 256, 64), "paper": (512, 256, 128)}
 
@@ -67,9 +67,5 @@ class Network(Reader):
         return self.l2 * squares(self.dense.layers)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for dropout and the learning rate; the layers are the paper's."""
-    return {
-        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
-        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
-    }
+search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.1, 0.6))
+"""Ask for dropout and the learning rate; the layers are the paper's."""

@@ -7,28 +7,16 @@ LSTM", ISMIR 2017, section 3.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from ostinato.architectures._blocks import Shape
 from ostinato.architectures._blocks.channels import MultiChannel
+from ostinato.architectures._blocks.spaces import drawn
 
 
 class Network(MultiChannel):
     """Kernels along time and along frequency over each chunk, then an LSTM.
 
-    Parameters
-    ----------
-    inputs : mapping of str to (channels, bins, frames)
-        Exactly one, cut into chunks of 80 frames; published are 40 mel bands.
-    n_classes : int
-    dense : int
-        Width of the dense layer over a chunk's channels.
-    units : int
-        Of the LSTM.
-    dropout : float
-        Share of the input of each dense layer that training leaves out.
-    initial : {"glorot", "gaussian"}
-        The paper says Gaussian of variance 1, which saturates.
+    The arguments are those of `MultiChannel`.
     """
 
     def __init__(
@@ -53,9 +41,5 @@ class Network(MultiChannel):
         )
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for dropout and the learning rate; the layers are the paper's."""
-    return {
-        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
-        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
-    }
+search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.1, 0.6))
+"""Ask for dropout and the learning rate; the layers are the paper's."""

@@ -12,7 +12,6 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from ostinato.architectures._blocks import initialise
 from ostinato.architectures._blocks.dense import Dense, OverLogits
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
 WIDTH = 512
@@ -155,6 +155,5 @@ def _used(named: Mapping[str, int]) -> list[str]:
     return [part for part, names in PARTS.items() if named.keys() & set(names)]
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate, about the published 0.00001; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-6, 1e-3, log=True)}}
+search_space = drawn(lr=(3e-6, 1e-3))
+"""Ask for the learning rate, about the published 0.00001; the layers are the paper's."""

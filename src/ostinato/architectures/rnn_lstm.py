@@ -10,12 +10,12 @@ V. Velardo, "Deep learning (for audio) with Python", 2020, lesson 19.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Reader, Shape, initialise, single
 from ostinato.architectures._blocks.recurrent import LSTMs, steps
+from ostinato.architectures._blocks.spaces import drawn
 
 
 class Network(Reader):
@@ -54,9 +54,5 @@ class Network(Reader):
         return self.dense(self.recurrent(steps(x)))
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for dropout and the learning rate; the layers are the paper's."""
-    return {
-        "network": {"dropout": trial.suggest_float("dropout", 0.1, 0.6)},
-        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
-    }
+search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.1, 0.6))
+"""Ask for dropout and the learning rate; the layers are the paper's."""

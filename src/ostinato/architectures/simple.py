@@ -10,11 +10,11 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from torch import nn
 
 from ostinato.architectures._blocks import Conv, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.architectures._blocks.spaces import drawn
 
 IMAGE_CHANNELS = 3
 LONG_BINS = 512
@@ -78,6 +78,5 @@ class Network(Convolutional):
         super().__init__("simple", shape, nn.Sequential(*layers), channels, n_classes)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}
+search_space = drawn(lr=(3e-4, 1e-2))
+"""Ask for the learning rate; the layers are the paper's."""

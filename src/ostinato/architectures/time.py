@@ -10,7 +10,7 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from torch import nn
 
@@ -26,6 +26,7 @@ from ostinato.architectures._blocks import (
     separable,
     single,
 )
+from ostinato.architectures._blocks.spaces import drawn
 
 IMAGE_CHANNELS = 3
 SHORT_BINS = 24
@@ -93,6 +94,5 @@ class Network(Convolutional):
         super().__init__("time", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate; the layers are the paper's."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}
+search_space = drawn(lr=(3e-4, 1e-2))
+"""Ask for the learning rate; the layers are the paper's."""

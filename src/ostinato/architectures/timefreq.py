@@ -9,9 +9,9 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from ostinato.architectures._blocks.dense import DenseOverLogits
+from ostinato.architectures._blocks.spaces import drawn
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
 """As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
@@ -20,17 +20,7 @@ MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
 class Network(DenseOverLogits):
     """Two dense layers with ReLU and dropout over concatenated logits.
 
-    Parameters
-    ----------
-    inputs : mapping of str to int
-        Number of logits of each member.
-    n_classes : int
-    hidden : tuple of int
-        Widths of the hidden layers.
-    dropout : float
-        Share of a hidden layer that training leaves out.
-    l2 : float
-        What `penalty` takes of the squares of the hidden kernels.
+    The arguments are those of `DenseOverLogits`.
     """
 
     def __init__(
@@ -45,9 +35,5 @@ class Network(DenseOverLogits):
         super().__init__("timefreq", inputs, n_classes, hidden=hidden, dropout=dropout, l2=l2)
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for dropout and the learning rate; the widths are the paper's."""
-    return {
-        "network": {"dropout": trial.suggest_float("dropout", 0.2, 0.6)},
-        "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)},
-    }
+search_space = drawn(lr=(3e-4, 1e-2), dropout=(0.2, 0.6))
+"""Ask for dropout and the learning rate; the widths are the paper's."""

@@ -10,12 +10,13 @@ J. Pons, T. Lidy, X. Serra, "Experimenting with musically motivated convolutiona
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ostinato.architectures._blocks import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
+from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
 DIVISORS = (4, 8, 16, 32, 64, 96)
@@ -94,6 +95,5 @@ class Network(nn.Module):
         return self.head(self.embed(long, short))
 
 
-def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the learning rate."""
-    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 3e-4, 1e-2, log=True)}}
+search_space = drawn(lr=(3e-4, 1e-2))
+"""Ask for the learning rate."""

@@ -17,6 +17,7 @@ It may have
 - ``REMOTES`` (a tuple of `_remote.Remote`) or ``remotes(options)``: what `ostinato download` fetches;
 - ``EXPECTED``: how many tracks and classes the whole dataset has;
 - ``CLASSES``: the genres or tags it declares;
+- ``PROMISED``: what every one of its tracks has, such as an artist;
 - ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of sound; `path` is then unknown,
   and the listing has a `content_hash` and a column for each attribute;
 - ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.

@@ -32,6 +32,7 @@ CITATION = """@mastersthesis{whitell2020deep,
   author = {Whitell, Ryan}, school = {Regis University}, year = {2020}
 }"""
 SOURCE = "the folder that dataset.path names"
+PROMISED = ("artist",)
 
 log = logging.getLogger(__name__)
 

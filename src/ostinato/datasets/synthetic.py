@@ -38,6 +38,7 @@ LICENSE = "MIT"
 CITATION = "Rendered by ostinato itself; there is nothing to cite."
 SOURCE = "rendered on demand"
 EMBEDDED = True
+PROMISED = ("artist",)
 CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
 
 

@@ -14,6 +14,7 @@ from great_expectations.data_context.types.base import (
 from great_expectations.expectations.expectation import Expectation
 
 from ostinato.errors import DataError
+from ostinato.expectations._offline import settle
 
 FAULTS = ["track_id", "reason", "evidence"]
 RESULT = {"result_format": "COMPLETE", "unexpected_index_column_names": ["track_id"]}
@@ -31,6 +32,7 @@ class Session:
 
     def __init__(self, docs: Path) -> None:
         self.docs = docs
+        self.results: dict[str, bool] = {}
         site = {
             "class_name": "SiteBuilder",
             "show_how_to_buttons": False,
@@ -76,6 +78,7 @@ class Session:
         self.context.validation_definitions.add(definition)
         checkpoint = gx.Checkpoint(name=table, validation_definitions=[definition], result_format=RESULT, actions=[])
         outcome = self.context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
+        self.results[table] = bool(outcome.success)
         results = [r for run in outcome.run_results.values() for r in run.results]
         for result in results:
             _refuse_unevaluated(table, result)
@@ -98,6 +101,7 @@ class Session:
         """
         shutil.rmtree(self.docs, ignore_errors=True)
         self.context.build_data_docs(site_names=["local"])
+        settle(self.docs, self.results)
         return self.docs / "index.html"
 
 

@@ -1,16 +1,24 @@
 """What must hold of each track: its class is large enough to learn, its place and year are possible."""
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 YEARS = (1000, 2100)
 
 
-def prepared(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
-    """Add to each track the number of sound tracks of its genre.
+BESIDE = ("lyrics", "cover")
+
+
+def prepared(
+    tracks: pd.DataFrame, broken: pd.Series, root: Path | None = None, classes: Classes | None = None
+) -> pd.DataFrame:
+    """Add to each track the number of sound tracks of its genre, and what is wrong with what belongs to it.
 
     Parameters
     ----------
@@ -18,29 +26,72 @@ def prepared(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
         With `genre`.
     broken : Series of bool
         Tracks whose file is in quarantine.
+    root : Path, optional
+        Below which lyrics and covers lie.
+    classes : mapping, optional
+        The genres and tags that the dataset declares.
 
     Returns
     -------
     DataFrame
-        With `tracks_of_genre`; unknown where the genre is, or where the track is broken.
+        With `tracks_of_genre`, unknown where the genre is or where the track is broken;
+        `undeclared`, the first label that the dataset does not declare; `lyrics_found`
+        and `cover_found`, unknown where the track names none.
     """
     n = tracks.loc[~broken, "genre"].value_counts()
-    return tracks.assign(tracks_of_genre=tracks["genre"].map(n).where(~broken))
+    told = tracks.assign(tracks_of_genre=tracks["genre"].map(n).where(~broken))
+    told["undeclared"] = pd.Series(
+        [_undeclared(row, classes or {}) for row in tracks.to_dict("records")], dtype=object, index=tracks.index
+    )
+    for what in BESIDE:
+        named = tracks[what] if what in tracks and root is not None else pd.Series(None, tracks.index, dtype=object)
+        told[f"{what}_found"] = pd.Series(
+            [(root / name).is_file() if root and isinstance(name, str) else None for name in named],
+            dtype=object,
+            index=tracks.index,
+        )
+    return told
 
 
-def suite(bounds: Any) -> list[Expectation]:
+def _undeclared(row: dict[Any, Any], classes: Classes) -> str | None:
+    """Name the first label of a track that is none of the declared ones."""
+    genre, tags = row.get("genre"), row.get("tags")
+    if "genre" in classes and isinstance(genre, str) and genre not in classes["genre"]:
+        return genre
+    known = classes.get("tags")
+    return None if known is None or tags is None else next((t for t in tags if t not in known), None)
+
+
+def suite(bounds: Any, promised: Iterable[str] = ()) -> list[Expectation]:
     """Expect usable labels and possible attributes.
 
     Parameters
     ----------
     bounds : params.Validate
+    promised : iterable of str
+        Columns that the dataset has for every track.
 
     Returns
     -------
     list of Expectation
-        Each of single rows.
+        Each of single rows, but for lyrics and covers: a track without them still has its sound.
     """
+    absent = [
+        gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"reason": f"no {name}, which the dataset promises"})
+        for name in promised
+    ]
+    orphans = [
+        gxe.ExpectColumnDistinctValuesToBeInSet(
+            column=f"{what}_found", value_set=[True], meta={"reason": f"{what} named that are not there"}
+        )
+        for what in BESIDE
+    ]
     return [
+        *absent,
+        *orphans,
+        gxe.ExpectColumnValuesToBeNull(
+            column="undeclared", meta={"reason": "a label that the dataset does not declare"}
+        ),
         gxe.ExpectColumnValuesToBeUnique(column="track_id", meta={"reason": "track_id stands twice"}),
         gxe.ExpectColumnValuesToBeBetween(
             column="tracks_of_genre", min_value=bounds.min_tracks_per_class, meta={"reason": "genre of too few tracks"}

@@ -18,7 +18,7 @@ from ostinato.evaluation.questions import questions
 from ostinato.evaluation.roster import Entry, roster
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
-from ostinato.store import Store
+from ostinato.store import Store, lacking
 from ostinato.task import COLUMNS
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
@@ -38,8 +38,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     kind = params.recommend.baseline
     if kind in roster(params):
         raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
-    if not (paths.feature(kind) / META).exists():
-        write_json(paths.ranking, {"skipped": f"the dataset has no feature {kind}; let recommend.baseline name one"})
+    folder = paths.feature(kind)
+    if reason := lacking(folder) if (folder / META).exists() else f"the dataset has no feature {kind}":
+        write_json(paths.ranking, {"skipped": f"{reason}; let recommend.baseline name another feature than {kind}"})
         _write(paths, {})
         return
     store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)

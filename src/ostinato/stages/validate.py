@@ -4,14 +4,14 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import copies, tables
+from ostinato import copies, datasets, tables
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, tracks
 from ostinato.expectations import copies as repeats
 from ostinato.files import write_json
 from ostinato.paths import Paths
 
-SECTIONS = ("validate",)
+SECTIONS = ("dataset", "validate")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -31,7 +31,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         If an expectation of the whole collection is broken; the message holds
         the table of reasons. What was found is written all the same.
     """
-    bounds = params.validate
+    bounds, promised = params.validate, getattr(datasets.load(params.dataset)[0], "PROMISED", ())
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
     measured = tables.read(paths.files)
@@ -42,7 +42,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     of_copies, more = session.check("copies", repeats.prepared(all_tracks, found), repeats.suite(bounds))
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
-    of_tracks, more = session.check("tracks", tracks.prepared(all_tracks, broken), tracks.suite(bounds))
+    of_tracks, more = session.check("tracks", _told(paths, params, all_tracks, broken), tracks.suite(bounds, promised))
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
@@ -54,6 +54,12 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     session.write_docs()
     if not of_all["success"]:
         raise DataError(refusal(of_all, quarantine, len(all_tracks)))
+
+
+def _told(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
+    """Put beside each track what its dataset declares and holds."""
+    plugin, root = datasets.load(params.dataset)[0], datasets.dataset_root(paths, params.dataset)
+    return tracks.prepared(all_tracks, broken, root, getattr(plugin, "CLASSES", None))
 
 
 def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) -> str:

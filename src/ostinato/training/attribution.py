@@ -74,20 +74,29 @@ def shuffled(network: nn.Module, seed: int) -> nn.Module:
     return made.eval()
 
 
-def likeness(one: Sequence[np.ndarray], other: Sequence[np.ndarray]) -> float:
-    """Give the rank correlation of the sizes of two attributions.
+def likeness(
+    one: Sequence[np.ndarray],
+    other: Sequence[np.ndarray],
+    inputs: Sequence[np.ndarray],
+    baselines: Sequence[np.ndarray],
+) -> float:
+    """Give the rank correlation of two attributions of the same inputs, less what the inputs themselves bring in.
 
     Parameters
     ----------
     one, other : sequence of np.ndarray
-        Of the same shapes.
+        By `integrated_gradients`: each is a mean gradient times the way from the
+        baseline, which two maps share whatever the networks learnt, and so is divided by.
+    inputs, baselines : sequence of np.ndarray
 
     Returns
     -------
     float
         1: the same map; about 0: another one. 0 if either is flat.
     """
-    flat = [np.concatenate([np.abs(part).ravel() for part in parts]) for parts in (one, other)]
-    if any(np.ptp(values) == 0 for values in flat):
+    way = np.concatenate([(x - b).ravel() for x, b in zip(inputs, baselines, strict=True)])
+    there = way != 0
+    flat = [np.concatenate([part.ravel() for part in parts])[there] / way[there] for parts in (one, other)]
+    if any(not len(values) or np.ptp(values) == 0 for values in flat):
         return 0.0
     return float(spearmanr(*flat).statistic)

@@ -94,8 +94,9 @@ class MultiChannel(Reader):
     name : str
         Of the architecture, for messages.
     inputs : mapping of str to (channels, bins, frames)
-        Exactly one. With an LSTM as many frames as there are; they are cut into
-        chunks, and what is left over is dropped.
+        Exactly one; published are 40 mel bands and chunks of 80 frames. With an LSTM
+        as many frames as there are; they are cut into chunks, and what is left over is
+        dropped.
     n_classes : int
     channels : tuple of str
         Of "tempo", "pitch" and "bass"; without any the chunk itself is read.
@@ -106,6 +107,7 @@ class MultiChannel(Reader):
     dropout : float
         Share of the input of each dense layer that training leaves out.
     initial : {"glorot", "gaussian"}
+        The paper says Gaussian of variance 1, which saturates.
     fusion : callable, optional
         Makes of the channels' widths the module that joins them; default: `Concatenated`.
 

@@ -1,0 +1,28 @@
+"""What most search spaces are: a learning rate about the published one, and dropout where there is some."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Bounds: TypeAlias = tuple[float, float]
+Space: TypeAlias = Callable[[Any], dict[str, dict[str, Any]]]
+
+
+def drawn(lr: Bounds, dropout: Bounds | None = None) -> Space:
+    """Make the search space of a network whose layers are the paper's.
+
+    Parameters
+    ----------
+    lr, dropout : tuple of float
+        Least and greatest; the learning rate is drawn by its logarithm.
+
+    Returns
+    -------
+    callable
+        As `ostinato.architectures` describes ``search_space``.
+    """
+
+    def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+        network = {} if dropout is None else {"dropout": trial.suggest_float("dropout", *dropout)}
+        return {"network": network, "train": {"lr": trial.suggest_float("lr", *lr, log=True)}}
+
+    return search_space

@@ -1,0 +1,92 @@
+"""Data Docs that need no network: the pages as Great Expectations writes them, without what they would fetch.
+
+Their styles and scripts lie on other people's servers. A style of our own stands in
+for the first; nothing is left of the second but the list of pages, which a script
+would have written.
+"""
+
+import html
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+STYLE = """
+:root { color-scheme: light dark; }
+* { box-sizing: border-box; }
+body { margin: 0 auto; max-width: 76rem; padding: 1rem; font: 16px/1.5 system-ui, sans-serif; color: #202124;
+  background: #fcfcfa; }
+a { color: #0072b2; }
+h1, h5, .h6, h6 { font-size: 1rem; font-weight: 650; margin: 0; } h1 { font-size: 1.6rem; }
+.row { display: flex; flex-wrap: wrap; } .col-12 { flex: 0 0 100%; max-width: 100%; }
+.col-6 { flex: 0 0 50%; max-width: 50%; }
+.col-md-2, .col-md-10 { flex: 0 0 100%; max-width: 100%; } .d-none, .btn-group, .card.mb-3 { display: none; }
+.alert, .card { border: 1px solid #e4e5e2; border-radius: 8px; padding: .6rem .9rem; margin: .6rem 0;
+  background: #fff; }
+.nav { list-style: none; padding: 0; margin: 0; }
+.breadcrumb { display: flex; gap: .8rem; list-style: none; padding: 0; }
+table { border-collapse: collapse; width: 100%; font-size: .875rem; } th { text-align: left; }
+th, td { padding: .4rem .5rem; border-bottom: 1px solid #e4e5e2; vertical-align: top; }
+.badge { border-radius: 6px; padding: 0 .4em; background: #f2f3f0; } pre { white-space: pre-wrap; }
+.fas { font-style: normal; font-weight: 700; } .text-success { color: #16794f; } .text-danger { color: #b3401e; }
+.fa-check-circle::before { content: "\\2713"; } .fa-times::before { content: "\\2717"; }
+.fa-exclamation-triangle::before { content: "!"; }
+.cooltip .top { display: none; }
+@media (min-width: 768px) { .d-md-block { display: block; } .col-md-2 { flex-basis: 18%; }
+  .col-md-10 { flex-basis: 82%; max-width: 82%; padding-left: 1rem; } }
+@media (prefers-color-scheme: dark) { body { color: #e7e8ea; background: #15171a; }
+  .alert, .card, .bg-light { background: #1c1f23; border-color: #2d3136; }
+  th, td { border-color: #2d3136; } a { color: #62b5e5; } .badge { background: #2d3136; } }
+"""
+FETCHED = (
+    re.compile(r"<script\b.*?</script>", re.DOTALL),
+    re.compile(r"<footer\b.*?</footer>", re.DOTALL),
+    re.compile(r"<style\b.*?</style>", re.DOTALL),
+    re.compile(r"<link\b[^>]*>"),
+    re.compile(r"<img\b[^>]*>", re.DOTALL),
+    re.compile(r"\son\w+=(\"[^\"]*\"|'[^']*')"),
+)
+
+
+def settle(docs: Path, results: Mapping[str, bool]) -> None:
+    """Let pages fetch nothing, and list them on the first one.
+
+    Parameters
+    ----------
+    docs : Path
+    results : mapping of str to bool
+        Whether each table holds what is expected of it.
+    """
+    for page in docs.rglob("*.html"):
+        page.write_text(offline(page.read_text(encoding="utf-8")), encoding="utf-8")
+    (docs / "index.html").write_text(index(docs, results), encoding="utf-8")
+
+
+def offline(page: str) -> str:
+    """Take from a page what it would fetch or run.
+
+    Examples
+    --------
+    >>> offline('<script src="https://x"></script><p onclick="go()">a</p>')
+    '<p>a</p>'
+    """
+    for fetched in FETCHED:
+        page = fetched.sub("", page)
+    return page.replace("</head>", f"<style>{STYLE}</style>\n</head>", 1)
+
+
+def index(docs: Path, results: Mapping[str, bool]) -> str:
+    """Write the page that lists the others."""
+    rows = []
+    for table, good in results.items():
+        mark = '<b class="text-success">holds</b>' if good else '<b class="text-danger">broken</b>'
+        found = sorted((docs / "validations" / table).rglob("*.html"))
+        expected = docs / "expectations" / f"{table}.html"
+        cells = [(found[-1], "results")] if found else []
+        cells += [(expected, "expectations")] if expected.exists() else []
+        links = ", ".join(
+            f'<a href="{html.escape(page.relative_to(docs).as_posix())}">{text}</a>' for page, text in cells
+        )
+        rows.append(f"<tr><th>{html.escape(table)}</th><td>{mark}</td><td>{links}</td></tr>")
+    head = f'<head><meta charset="utf-8"><title>Data Docs</title><style>{STYLE}</style></head>'
+    body = f"<body><h1>What is expected of the data</h1><table><tbody>{''.join(rows)}</tbody></table></body></html>\n"
+    return f'<!doctype html>\n<html lang="en">{head}\n{body}'
