@@ -10,7 +10,7 @@ export class TrackMap {
   constructor(canvas, legend, said, open) {
     Object.assign(this, { canvas, legend, said, open, points: [], colours: new Map(), at: null, here: null, near: new Set() });
     canvas.addEventListener("pointermove", (event) => this.point(this.under(event)));
-    canvas.addEventListener("pointerleave", () => this.point(null));
+    canvas.addEventListener("pointerleave", () => { if (document.activeElement !== canvas) this.point(null); });
     canvas.addEventListener("click", (event) => { this.point(this.under(event)); this.press(); });
     canvas.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(canvas);
