@@ -175,7 +175,7 @@ def test_only_the_chosen_classes_are_kept(paths):
 def test_an_unknown_option_or_dataset_is_named(paths):
     with pytest.raises(ParamsError, match=r"dataset\.tabel.*table, columns"):
         run(paths, tabel="x.csv")
-    with pytest.raises(OstinatoError, match=r"there is no 'floder'; there are .*folder"):
+    with pytest.raises(OstinatoError, match=r"there is no 'floder'; did you mean 'folder'"):
         run(paths, name="floder")
 
 

@@ -48,7 +48,7 @@ def test_the_projects_own_file_is_sound():
         ),
         (
             {"candidates": {"a": {"architecture": "tmie", "feature": "mel", "task": "genre"}}},
-            r"candidates\.a: there is no architecture 'tmie'; did you mean 'time'\? There are albums, ",
+            r"candidates\.a: there is no architecture 'tmie'; there are albums, .*; did you mean 'time'\?",
         ),
         (
             {"candidates": {"a": {"architecture": "time", "feature": "mell", "task": "genre"}}},
@@ -56,11 +56,11 @@ def test_the_projects_own_file_is_sound():
         ),
         (
             {"estimators": {"a": {"estimator": "mfcc_svn", "feature": "mel", "task": "genre"}}},
-            r"estimators\.a: there is no estimator 'mfcc_svn'; did you mean 'mfcc_svm'\?",
+            r"estimators\.a: there is no estimator 'mfcc_svn'; .*did you mean 'mfcc_svm'\?",
         ),
         (
             {"stacked": {"a": {"architecture": "timefrek", "task": "genre"}}},
-            r"stacked\.a: there is no architecture 'timefrek'; did you mean 'timefreq'\?",
+            r"stacked\.a: there is no architecture 'timefrek'; .*did you mean 'timefreq'\?",
         ),
         (
             {
@@ -71,7 +71,7 @@ def test_the_projects_own_file_is_sound():
         ),
         (
             {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
-            r"features\.kinds\.fast: there is no feature 'mfc'; did you mean 'mfcc'\?",
+            r"features\.kinds\.fast: there is no feature 'mfc'; .*did you mean 'mfcc'\?",
         ),
     ],
 )

@@ -54,6 +54,7 @@ def make(root: Path, *, folds: int = 0, n_tracks: int = 36, seed: int = 0) -> Pa
     group = [f"artist{i // 3:02d}" for i in range(n_tracks)]
     paths.tracks.parent.mkdir(parents=True)
     pd.DataFrame({"ordinal": range(n_tracks), "track_id": ids, "genre": genre, "tags": tags}).to_parquet(paths.tracks)
+    pd.DataFrame({"track_id": ids, "rms_db": -20.0}).to_parquet(paths.files)
     splits = [
         {"track_id": t, "fold": fold, "split": split_of(i // 3, fold, folds), "group": group[i], "evaluable": True}
         for fold in range(max(folds, 1))

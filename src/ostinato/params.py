@@ -451,7 +451,7 @@ def _check_names(params: Params, path: Path) -> None:
             if entry.feature not in params.features.kinds:
                 raise ParamsError(
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
-                    f"add `{entry.feature}: {{}}` there, or {instead(entry.feature, params.features.kinds)}"
+                    f"add `{entry.feature}: {{}}` there; {instead(entry.feature, params.features.kinds)}"
                 )
     for name, departures in params.features.kinds.items():
         _check_joint(name, departures, params.features.kinds, path)

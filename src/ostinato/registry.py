@@ -57,7 +57,7 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def instead(name: str, known: Iterable[str]) -> str:
-    """Say what a name that is not known may have meant, and what there is.
+    """Say what names there are, and which of them one that is not known may have meant.
 
     Parameters
     ----------
@@ -72,9 +72,9 @@ def instead(name: str, known: Iterable[str]) -> str:
     Examples
     --------
     >>> instead("tmie", ["freq", "time"])
-    "did you mean 'time'? There are freq, time"
+    "there are freq, time; did you mean 'time'?"
     """
     known = list(known)
-    there_are = f"here are {', '.join(known) or 'none'}"
     near = get_close_matches(name, known, 1)
-    return f"did you mean {near[0]!r}? T{there_are}" if near else f"t{there_are}"
+    meant = f"; did you mean {near[0]!r}?" if near else ""
+    return f"there are {', '.join(known) or 'none'}{meant}"

@@ -14,7 +14,7 @@ from scipy import signal
 
 from ostinato.report.plots import FAINT, SERIES, svg
 
-MOST_FRAMES = 360
+MOST_FRAMES, MOST_BINS = 360, 256
 SPECTRUM = 512
 FLOOR_DB = 80.0
 
@@ -39,14 +39,15 @@ def raster(
     Returns
     -------
     str
-        SVG with one bitmap, no wider than 360 frames.
+        SVG with one bitmap, at most 360 wide and 256 high.
     """
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.grid(visible=False)
         extent = (0.0, seconds, -0.5, rows.shape[1] - 0.5)
-        axes.imshow(thinned(rows).T, aspect="auto", origin="lower", extent=extent, cmap="magma", interpolation="none")
+        image = thinned(thinned(rows).T, MOST_BINS)
+        axes.imshow(image, aspect="auto", origin="lower", extent=extent, cmap="magma", interpolation="none")
         axes.set_ylabel(label)
         axes.set_xlabel("s")
         if ticks:

@@ -1,0 +1,98 @@
+"""The report's section on neighbours, over a small catalog of four artists."""
+
+from dataclasses import fields
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato.evaluation.maps import components, neighbourhood
+from ostinato.evaluation.neighbours import judged, table
+from ostinato.evaluation.questions import questions
+from ostinato.files import write_json
+from ostinato.paths import Paths
+from ostinato.recommendation.catalog import Catalog
+from ostinato.report.material import Material
+from ostinato.report.page import _environment, _section
+from ostinato.report.sections import neighbours
+
+ARTISTS = ("ann", "bob", "cy", "dee")
+
+
+@pytest.fixture
+def material(tmp_path, rng) -> Material:
+    """Rank one space of twelve tracks beside statistics; two artists are cold."""
+    paths, artist = Paths(tmp_path), np.repeat(ARTISTS, 3)
+    genre = np.where(np.isin(artist, ARTISTS[:2]), "folk", "rock")
+    tracks = pd.DataFrame({"track_id": [f"t{i}" for i in range(12)], "artist": artist, "genre": genre, "tags": None})
+    split = np.where(np.isin(artist, ("ann", "cy")), "test", "train")
+    vectors = np.where(genre == "folk", 1.0, -1.0)[:, None] * np.ones(5) + rng.normal(0, 0.3, (12, 5))
+    asked = list(questions(tracks, None, cold=split == "test", known=split == "train", seed=0))
+    sure = {"k": 4, "n_resamples": 40, "level": 0.9, "seed": 0}
+    spaces = {"net": vectors, "mel": rng.normal(size=(12, 5))}
+    found = judged(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
+    paths.rankings.parent.mkdir(parents=True)
+    table(found).to_parquet(paths.rankings)
+    said = {"k": 4, "baseline": "mel", "question": "genre_cold", "skipped": {}}
+    maps = {n: {"map": f["genre_cold"]["map"]} for n, f in found.items()}
+    write_json(paths.ranking, said | {"spaces": maps, "gate": {"net": {"accepted": True}}})
+    known = [
+        {"artist": a, "genre": g, "year": 1960 + 10 * i, "latitude": 48.2 if g == "folk" else -20.0, "longitude": -16.4}
+        for i, (a, g) in enumerate(zip(artist, genre, strict=True))
+    ]
+    Catalog(tracks["track_id"].tolist(), vectors, known, version="v").save(paths.catalog)
+    write_json(paths.catalog / "model.json", {"name": "net"})
+    splits = pd.DataFrame({"track_id": tracks["track_id"], "split": split, "fold": 0})
+    rest: dict = {field.name: {} for field in fields(Material)}
+    return Material(**rest | {"paths": paths, "tracks": tracks, "splits": splits, "quarantine": tracks.head(0)})
+
+
+def test_spaces_stand_in_order_with_chance_among_them(material):
+    rows = neighbours.section(material)["spaces"]
+    assert {row["name"] for row in rows} == {"net", "mel", "random", "popular"}
+    assert rows[0]["name"] == "net"
+    assert [row["map"]["value"] for row in rows] == sorted((row["map"]["value"] for row in rows), reverse=True)
+    assert [row["name"] for row in rows if not row["plain"]] == ["net"]
+    assert rows[0]["gain"]["value"] > 0
+    assert next(row for row in rows if row["name"] == "mel")["gain"]["value"] is None
+
+
+def test_cold_artists_are_asked_and_nobody_is_his_own_neighbour(material):
+    examples = neighbours.section(material)["examples"]
+    assert [one["name"] for one in examples] == ["ann", "cy"]
+    assert [one["near"][0]["name"] for one in examples] == ["bob", "dee"]
+    assert examples[0]["years"] == "1960–1980"
+    assert examples[0]["origin"] == "48° N 16° W"
+    assert all(one["name"] not in [n["name"] for n in one["near"]] for one in examples)
+
+
+def test_the_page_shows_table_neighbours_and_maps_without_a_script(material):
+    shown = _section(_environment(), material, "neighbours")
+    assert shown["body"].count("<circle") == 2 * 12
+    for text in ("gain in MAP", "Neighbours of cold artists, by net", 'id="aspect-era"', "1960s", "30–60° N, 0–30° W"):
+        assert text in shown["body"]
+    assert "<script" not in shown["body"]
+    assert "#aspect-genre:checked" in shown["style"]
+
+
+def test_nothing_ranked_nothing_shown(material, tmp_path):
+    write_json(material.paths.ranking, {"skipped": "the dataset has no feature mel"})
+    assert neighbours.section(material) is None
+
+
+def test_without_a_catalog_the_table_stays(material):
+    write_json(material.paths.catalog / "skipped.json", {"skipped": "no space passed"})
+    found = neighbours.section(material)
+    assert (found["examples"], found["map"], len(found["spaces"])) == ([], None, 4)
+
+
+def test_components_keep_distances_and_heaps_stay_heaps(rng):
+    x = rng.normal(size=(30, 4))
+    distances = np.linalg.norm(x[:, None] - x, axis=2)
+    placed = components(x, 4)
+    np.testing.assert_allclose(np.linalg.norm(placed[:, None] - placed, axis=2), distances)
+    assert (np.diff(placed.var(axis=0)) < 0).all()
+    heaps = np.repeat([[0.0], [30.0]], 15, axis=0) + rng.normal(size=(30, 6))
+    plane = neighbourhood(heaps, 0)
+    nearest = np.linalg.norm(plane[:, None] - plane, axis=2) + np.eye(30) * 1e9
+    assert (nearest.argmin(axis=1) // 15 == np.arange(30) // 15).all()
