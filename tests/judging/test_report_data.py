@@ -16,7 +16,7 @@ RATE = 8_000
 @pytest.fixture
 def full(prepared, tmp_path):
     """Give a project with two judged candidates, one clip that hums, and a place for each artist."""
-    project = prepared(tmp_path, with_figures)
+    project = prepared(tmp_path, with_places)
     root = project.paths.raw("folder")
     root.mkdir(parents=True)
     hum = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)
@@ -24,7 +24,7 @@ def full(prepared, tmp_path):
     return project
 
 
-def with_figures(project):
+def with_places(project):
     project.judged(good=0.9, svm=0.8)
     project.quarantine(silent=2, unreadable=1)
     n = len(project.tracks)
