@@ -29,7 +29,7 @@ from ostinato.filling import Track, describe, fill
 
 RATE = 22050
 BEAT = RATE // 2
-SHARD_TRACKS = 128
+SHARD_TRACKS = 32
 PUBLISHED = {"n_fft": 4096, "hop_length": 1024, "pad_mode": "reflect"}
 KINDS = ("stft", "stft_halved", "mel", "cqt", "mfcc", "chroma")
 PITCH = {"hop_length": 1024, "fmin": 32.70319566257483, "bins_per_octave": 24}
