@@ -36,7 +36,7 @@ def test_an_unknown_key_of_train_names_candidate_and_keys():
 
 def test_an_unknown_architecture_names_candidate_and_architectures():
     tiny_project.install_plugins()
-    with pytest.raises(ParamsError, match=r"tiny_mel: architectures: there is no 'tinny'; there are .*did you mean 'tiny'"):
+    with pytest.raises(ParamsError, match=r"tiny_mel: architectures: there is no 'tinny'.* did you mean 'tiny'"):
         resolved(architecture="tinny").load()
 
 
