@@ -136,6 +136,10 @@ class Paths:
         """Which candidates are accepted."""
         return self.root / "models" / "gate.json"
 
+    def gated(self, name: str) -> Path:
+        """What the gate says of one candidate, so that another's figures do not make its export run again."""
+        return self.root / "models" / "gated" / f"{name}.json"
+
     def onnx(self, name: str) -> Path:
         """A candidate's exported files."""
         return self.root / "models" / "onnx" / name

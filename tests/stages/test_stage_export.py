@@ -34,7 +34,6 @@ def paths(tmp_path, monkeypatch):
     monkeypatch.setattr(ostinato.datasets, "__path__", [*ostinato.datasets.__path__, str(plugins)])
     paths = Paths(tmp_path / "project")
     write_json(paths.classes, {"genre": CLASSES, "tags": [], "hash": "d1", "name": "holdout by artist", "n_tracks": 30})
-    write_json(paths.gate, {})
     return paths
 
 
@@ -44,7 +43,7 @@ def params():
 
 
 def judge(paths, name, accepted=True, reasons=()):
-    write_json(paths.gate, {**read_json(paths.gate), name: {"accepted": accepted, "reasons": list(reasons)}})
+    write_json(paths.gated(name), {"accepted": accepted, "reasons": list(reasons)})
     write_json(paths.metrics(name), {"test": {"f1_micro": {"value": 0.7, "low": 0.6, "high": 0.8}}})
 
 

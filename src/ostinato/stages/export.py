@@ -40,9 +40,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if reason is not None:
         write_json(folder / "export.json", {"skipped": reason})
         return
-    decision = read_json(paths.gate).get(name)
-    if decision is None:
+    if not paths.gated(name).exists():
         raise OstinatoError(f"{paths.gate}: says nothing of {name}; run `dvc repro gate`")
+    decision = read_json(paths.gated(name))
     artefact = artefacts.load(checkpoints)
     result = {"n_parameters": artefact.n_parameters, "opset": params.export.opset, **decision}
     if decision["accepted"]:
