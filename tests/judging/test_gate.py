@@ -1,5 +1,7 @@
 """The gate: thresholds with a direction, nothing else."""
 
+import json
+
 import pytest
 from judging_project import section
 
@@ -109,3 +111,15 @@ def test_candidates_are_listed_with_what_they_read_and_whether_they_passed(proje
     assert rows["svm"]["architecture"] == "mfcc_svm"
     assert rows["poor"]["accepted"] is False
     assert listed(project.params, {})[0]["accepted"] is None
+
+
+def test_a_candidate_s_decision_stands_alone(project):
+    """What the gate says of the others changes nothing in its file."""
+    project.judged(good=0.9, poor=0.8)
+    gate, before = project.gate(), project.paths.gated("good").read_bytes()
+    assert json.loads(before) == gate["good"]
+    project.paths.gated("gone").write_text("{}")
+    project.judged(good=0.9, poor=0.1)
+    assert project.gate()["poor"] != gate["poor"]
+    assert project.paths.gated("good").read_bytes() == before
+    assert not project.paths.gated("gone").exists()
