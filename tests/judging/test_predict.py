@@ -21,7 +21,7 @@ from ostinato.errors import OstinatoError
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
-from ostinato.runtime.formats import COLUMNS, Csv, Json
+from ostinato.runtime.formats import COLUMNS, Csv, Json, Text
 from ostinato.runtime.predict import chosen, found, run
 from ostinato.runtime.session import Input, Released, latency_ratio
 from ostinato.task import Task
@@ -270,6 +270,29 @@ def test_a_run_cut_off_goes_on_where_it_stopped(tmp_path, form, monkeypatch):
     heard.clear()
     run([music], tmp_path / "released", out=cut, **options)
     assert heard == []
+
+
+@pytest.mark.parametrize("form", [Json(), Csv(), Text()], ids=["json", "csv", "text"])
+@pytest.mark.parametrize("content", [b"my notes\n", b"a,b\n1,2\n", b"\xff\xfb\x90\x00", b'{"other": 1}\n'])
+def test_a_file_of_something_else_is_left_as_it_is(tmp_path, form, content):
+    put(tmp_path / "released" / "genre")
+    out = tmp_path / "mine"
+    out.write_bytes(content)
+    with pytest.raises(OstinatoError, match="mine: holds something else than answers"):
+        run([play(tmp_path / "a.wav")], tmp_path / "released", form=form, out=out)
+    assert out.read_bytes() == content
+
+
+@pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
+def test_what_another_task_answered_stays(tmp_path, form):
+    put(tmp_path / "released" / "genre")
+    put(tmp_path / "released" / "tags", task="tags", classes=TAGS)
+    out, file = tmp_path / "out", play(tmp_path / "a.wav")
+    run([file], tmp_path / "released", task="genre", form=form, out=out)
+    first = out.read_text()
+    run([file], tmp_path / "released", task="tags", form=form, out=out)
+    assert out.read_text().startswith(first)
+    assert len(out.read_text()) > len(first)
 
 
 def test_a_table_has_a_row_a_stretch(tmp_path):

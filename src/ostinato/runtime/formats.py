@@ -24,6 +24,9 @@ class Format(Protocol):
     def answered(self, line: str) -> tuple[str, str] | None:
         """Say which path and task a line answers; None for a failure or no answer."""
 
+    def writes(self, line: str) -> bool:
+        """Say whether a line, other than the header, can be one of this form: an answer or a failure."""
+
 
 class Text:
     """One line with the label and the three best scores; stretches indented below it."""
@@ -48,6 +51,10 @@ class Text:
         """Text is for reading: it answers nothing for a later run."""
         return None
 
+    def writes(self, line: str) -> bool:
+        """Text is for reading: no file of it is gone on with."""
+        return False
+
 
 class Json:
     """One object a line."""
@@ -65,6 +72,10 @@ class Json:
             return (said["path"], said["task"]) if "error" not in said else None
         except (ValueError, KeyError, TypeError):
             return None
+
+    def writes(self, line: str) -> bool:
+        """Say whether a line is an answer or a failure."""
+        return self.answered(line) is not None or (line.startswith('{"path": ') and '"error": ' in line)
 
 
 class Csv:
@@ -92,6 +103,10 @@ class Csv:
         if len(row) != len(COLUMNS) or row[-1] or line == self.header:
             return None
         return row[0], row[1]
+
+    def writes(self, line: str) -> bool:
+        """Say whether a line is a row of such a table."""
+        return len(next(csv.reader([line]), [])) == len(COLUMNS)
 
 
 def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:

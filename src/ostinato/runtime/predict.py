@@ -217,20 +217,32 @@ def _answers(
 
 
 def _settled(out: Path, form: Format, tasks: set[str]) -> frozenset[str]:
-    """Keep of a file the lines of the paths that every task answered, and name those paths."""
+    """Name the paths that every task answered; drop what will be asked again, and nothing else."""
     if not out.exists():
         return frozenset()
-    whole = out.read_text(encoding="utf-8").rpartition("\n")[0].split("\n")
-    answered = [(line, form.answered(line)) for line in whole if line and line != form.header]
+    answered = [(line, form.answered(line)) for line in _written(out, form)]
     tasks_of: dict[str, set[str]] = {}
     for _, said in answered:
         if said:
             tasks_of.setdefault(said[0], set()).add(said[1])
     done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
-    kept = [line for line, said in answered if said and said[0] in done]
+    kept = [line for line, said in answered if said and (said[0] in done or said[1] not in tasks)]
     with replacing(out) as partial_file:
         partial_file.write_text("".join(f"{line}\n" for line in ([form.header] if form.header else []) + kept))
     return done
+
+
+def _written(out: Path, form: Format) -> list[str]:
+    """Read the whole lines of a file that holds answers; refuse any other file, so that nothing in it is lost."""
+    first = form.header or '{"path"'
+    try:
+        text = out.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        text = "\0"
+    lines = [line for line in text.rpartition("\n")[0].split("\n") if line and line != form.header]
+    if text[: len(first)] != first[: len(text)] or not all(map(form.writes, lines)):
+        raise OstinatoError(f"{out}: holds something else than answers of this form; let --out name another file")
+    return lines
 
 
 def _opened(out: TextIO | Path | None, form: Format) -> AbstractContextManager[TextIO]:
