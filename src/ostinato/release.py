@@ -27,7 +27,7 @@ from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.runtime import likeness
-from ostinato.runtime.session import Released
+from ostinato.runtime.session import Input, Released
 from ostinato.store import Store
 from ostinato.task import COLUMNS, Task
 
@@ -209,15 +209,24 @@ def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
 def _keep_profile(paths: Paths, folder: Path) -> None:
     """Keep what the tracks of the split are like beside the model, so that drift can be told later."""
     model = Released(folder, threads=1)
-    places = {name: paths.feature(name) for name in model.inputs}
-    if not all((place / "meta.json").exists() for place in places.values()):
+    places = {name: _cached(paths, name, given) for name, given in model.inputs.items()}
+    stores = {name: Store(place) for name, place in places.items() if place is not None}
+    if len(stores) < len(places):
         return
-    stores = {name: Store(place) for name, place in places.items()}
     ids = sorted({i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values())})
     step = max(-(-len(ids) // likeness.MOST), 1)
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids[::step])
     if len(ids[::step]) >= drift.LEAST:
         drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
+
+
+def _cached(paths: Paths, name: str, given: Input) -> Path | None:
+    """Find the kind that an input reads: its own name, or, where it is a member's, that of its feature."""
+    for place in (paths.feature(name), paths.feature(given.feature)):
+        meta = place / "meta.json"
+        if meta.exists() and read_json(meta).get("parameters") == dict(given.parameters):
+            return place
+    return None
 
 
 def _version(folder: Path) -> int:
