@@ -222,11 +222,11 @@ def _keep_profile(paths: Paths, folder: Path) -> None:
 
 def _cached(paths: Paths, name: str, given: Input) -> Path | None:
     """Find the kind that an input reads: its own name, or, where it is a member's, that of its feature."""
-    for place in (paths.feature(name), paths.feature(given.feature)):
-        meta = place / "meta.json"
-        if meta.exists() and read_json(meta).get("parameters") == dict(given.parameters):
-            return place
-    return None
+    own, place = paths.feature(name), paths.feature(given.feature)
+    if (own / "meta.json").exists():
+        return own
+    meta = place / "meta.json"
+    return place if meta.exists() and read_json(meta).get("parameters") == dict(given.parameters) else None
 
 
 def _version(folder: Path) -> int:
