@@ -217,7 +217,7 @@ def _answers(
 
 
 def _settled(out: Path, form: Format, tasks: set[str]) -> frozenset[str]:
-    """Name the paths that every task answered; drop what will be asked again, and nothing else."""
+    """Name the paths that every task answered; drop failures, and paths that only some of the tasks answered."""
     if not out.exists():
         return frozenset()
     answered = [(line, form.answered(line)) for line in _written(out, form)]
