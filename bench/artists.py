@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from ostinato.artists import Relations, of_pairs, relations
-from ostinato.evaluation.rankings import summarised
+from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.spaces import links_found, neighbourhoods
 from ostinato.params import Artists, Phase
 from ostinato.training.space import fit_space

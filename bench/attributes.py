@@ -22,8 +22,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from ostinato.attributes import complete, encode, same
+from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.clusters import curves, elbow, prevalence
-from ostinato.evaluation.rankings import summarised
 from ostinato.metrics.ranking import average_precision
 from ostinato.registry import load
 

@@ -30,7 +30,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from ostinato.chunks import normalise, starts, take
+from ostinato.contract.chunks import normalise, starts, take
 from ostinato.datasets import synthetic
 from ostinato.registry import load
 from ostinato.synthesis.piece import Piece, compose

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from ostinato.estimators import mfcc_svm, summary
+from ostinato.contract.summary import summary
+from ostinato.estimators import mfcc_svm
 from ostinato.evaluation import suspects
 from ostinato.paths import Paths
 from ostinato.store import Store

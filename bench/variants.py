@@ -24,10 +24,10 @@ import onnxruntime
 from bench.service import spent
 
 from ostinato import audio
+from ostinato.contract.scores import pool, scores
 from ostinato.features._shared import AudioContext
 from ostinato.files import read_json
 from ostinato.runtime.session import Released
-from ostinato.scores import pool, scores
 
 Feeds = Mapping[str, np.ndarray]
 MOST = 24

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ostinato import chunks
+from ostinato.contract import chunks
 from ostinato.errors import OstinatoError
 
 

@@ -10,11 +10,11 @@ import soundfile
 import torch
 
 from ostinato import plan, tables
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError, OstinatoError
 from ostinato.params import Artists, Candidate, Compute, Dataset, Features, Splitting, Train, Tune
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest
-from ostinato.task import COLUMNS
 
 RATE = 22_050
 

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ostinato.evaluation.embedded import figures
+from ostinato.evaluation.candidate.embedded import figures
+from ostinato.evaluation.candidate.questions import questions, unit
 from ostinato.evaluation.neighbours import judged
-from ostinato.evaluation.questions import questions, unit
 
 ARTISTS, TRACKS = 12, 3
 LIMITS = {"n_resamples": 100, "level": 0.95, "seed": 0}

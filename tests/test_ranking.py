@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from ostinato.evaluation.rankings import difference, per_seed, summarised
+from ostinato.evaluation.candidate.rankings import difference, per_seed, summarised
 from ostinato.metrics import ranking
 
 N_ITEMS, N_SEEDS = 30, 12

@@ -12,15 +12,15 @@ import torch
 import tiny_project
 from ostinato import features, graph, params, recipes, registry
 from ostinato.architectures import count
-from ostinato.chunks import alike
+from ostinato.contract.chunks import alike
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.figures import family
+from ostinato.evaluation.candidate.figures import family
 from ostinato.features._shared import AudioContext
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.recipes import leaky, table
 from ostinato.recipes.run import reproduce
-from ostinato.task import COLUMNS
 from ostinato.training.network import build
 from ostinato.training.settings import resolve
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ostinato.contract.task import Task
 from ostinato.errors import OstinatoError
-from ostinato.task import Task
 
 GENRE = Task("genre", ("jazz", "rock"))
 TAGS = Task("tags", ("fast", "loud", "sad"))

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from ostinato.evaluation import contest
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.rules import Answer, at_most
 from ostinato.files import read_json
 from ostinato.paths import Paths

@@ -17,9 +17,9 @@ from ostinato import features, registry
 from ostinato.architectures import count
 from ostinato.architectures._blocks.dense import OverLogits
 from ostinato.architectures._blocks.words import WordReader
+from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
-from ostinato.stack import Stack
 
 PACKAGE = "ostinato.architectures"
 REFERENCES = "\n\nReferences\n----------\n"

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ostinato import audio
-from ostinato.chunks import starts
+from ostinato.contract.chunks import starts
+from ostinato.contract.scores import pool, scores
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.files import replacing, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Input
-from ostinato.scores import pool, scores
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 

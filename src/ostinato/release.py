@@ -16,12 +16,13 @@ import numpy as np
 import pandas as pd
 
 from ostinato import conditions, drift, swap
+from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.card import card
-from ostinato.evaluation.figures import family
 from ostinato.evaluation.gate import leading
-from ostinato.evaluation.judged import KEYS, Judged, judged
 from ostinato.evaluation.roster import Entry, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
@@ -29,7 +30,6 @@ from ostinato.paths import Paths
 from ostinato.runtime import likeness
 from ostinato.runtime.session import Input, Released
 from ostinato.store import Store
-from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST

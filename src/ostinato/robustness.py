@@ -7,15 +7,15 @@ import numpy as np
 import pandas as pd
 
 from ostinato import audio
+from ostinato.contract.task import Task
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import perturbed
+from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.gate import leading
-from ostinato.evaluation.judged import KEYS, Judged, judged
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Released
-from ostinato.task import Task
 
 SECTIONS = ("seed", "dataset", "evaluate", "gate")
 

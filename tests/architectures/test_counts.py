@@ -6,7 +6,7 @@ from torch import nn
 
 from ostinato import registry
 from ostinato.architectures import count
-from ostinato.stack import Stack
+from ostinato.contract.stack import Stack
 
 SHAPES = {
     "stft": (1, 2049, 643),

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from ostinato import registry
+from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs, networks
-from ostinato.stack import Stack
 
 NAMES = registry.names("ostinato.architectures")
 SOUND = dict.fromkeys(("chroma", "mfcc", "cqt_time", "cqt_freq", "mel_time", "mel_freq"), 6)

@@ -7,8 +7,8 @@ import pytest
 from sklearn.base import clone
 
 from ostinato import registry
+from ostinato.contract.summary import summary
 from ostinato.errors import OstinatoError
-from ostinato.estimators import summary
 from ostinato.training import estimator
 
 NAMES = registry.names("ostinato.estimators")

@@ -13,10 +13,10 @@ from torch import nn
 
 import tiny_project
 from ostinato import registry
+from ostinato.contract.stack import Stack, pool
+from ostinato.contract.task import Task
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks
-from ostinato.stack import Stack, pool
-from ostinato.task import Task
 from ostinato.training import estimator
 
 SHAPE = (1, 12, 9)

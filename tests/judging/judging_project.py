@@ -10,9 +10,9 @@ import onnx
 import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 
+from ostinato.contract.task import Task
 from ostinato.files import write_json
 from ostinato.paths import Paths
-from ostinato.task import Task
 
 GENRES, TAGS = ("blues", "jazz", "rock"), ("calm", "drums", "fast", "voice")
 BOUND = {"min": None, "max": None}

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ostinato.evaluation.calibration import calibrate, cooled, reliable_from, temperature
-from ostinato.evaluation.judged import Judged
-from ostinato.scores import scores
+from ostinato.contract.scores import scores
+from ostinato.evaluation.candidate.calibration import calibrate, cooled, reliable_from, temperature
+from ostinato.evaluation.candidate.judged import Judged
 
 
 def rows(rng: np.random.Generator, kind: str, sharpness: float, n: int = 4000, c: int = 5) -> Judged:

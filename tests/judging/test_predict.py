@@ -15,7 +15,8 @@ from judging_project import description, write_network
 from onnx import TensorProto, helper, numpy_helper
 
 from ostinato import audio
-from ostinato.chunks import starts, take
+from ostinato.contract.chunks import starts, take
+from ostinato.contract.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import OstinatoError
 from ostinato.features import mel
@@ -24,7 +25,6 @@ from ostinato.files import write_json
 from ostinato.runtime.formats import COLUMNS, Csv, Json, Text
 from ostinato.runtime.predict import chosen, found, run
 from ostinato.runtime.session import Input, Released, latency_ratio
-from ostinato.task import Task
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
 GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
@@ -154,7 +154,7 @@ def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10),
         str(folder / "network.onnx"),
     )
-    monkeypatch.setattr("ostinato.estimators.summary", lambda rows: np.r_[rows.mean(0), rows.std(0)], raising=False)
+    monkeypatch.setattr("ostinato.contract.summary.summary", lambda rows: np.r_[rows.mean(0), rows.std(0)])
     context = AudioContext(*audio.load(play(tmp_path / "a.wav")))
     rows = np.asarray(mel.compute(context, **PARAMETERS), np.float16).astype(np.float32)
     expected = Task("genre", tuple(GENRES)).scores(rows.mean(0)[:3])

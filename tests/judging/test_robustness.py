@@ -11,7 +11,7 @@ from judging_project import section
 from judging.test_predict import play
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import perturbed
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.perturbations import PERTURBATIONS
 from ostinato.release import release
 from ostinato.robustness import robustness

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import binom
 
 from ostinato.evaluation import contest
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.significance import contrast, holm, mcnemar
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ostinato.evaluation import slices
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate import slices
+from ostinato.evaluation.candidate.judged import Judged
 
 
 def problem():

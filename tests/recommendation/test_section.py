@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ostinato.evaluation.candidate.questions import questions
 from ostinato.evaluation.maps import components, neighbourhood
 from ostinato.evaluation.neighbours import judged, table
-from ostinato.evaluation.questions import questions
 from ostinato.files import write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import tiny_project
+from ostinato.contract.scores import scores
 from ostinato.files import read_json
-from ostinato.scores import scores
 from ostinato.stages import infer, member, train, tune
 
 MEMBERS = ("tiny_mel", "other_mel")

@@ -9,12 +9,12 @@ import pytest
 
 import tiny_project
 from ostinato import store
+from ostinato.contract.task import Task
 from ostinato.errors import DataError, OstinatoError
 from ostinato.files import read_json
 from ostinato.params import Member, Stacking, Tune
 from ostinato.paths import Paths
 from ostinato.stages import infer, member, train, tune
-from ostinato.task import Task
 from ostinato.training import artefact as artefacts
 
 

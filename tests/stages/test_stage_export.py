@@ -163,6 +163,6 @@ def test_an_unjudged_one_is_refused(paths, params):
 
 
 def test_the_hash_of_code_depends_on_each_module():
-    modules = ["ostinato.task", "ostinato.chunks"]
+    modules = ["ostinato.contract.task", "ostinato.contract.chunks"]
     assert stage.code_hash(modules) == stage.code_hash(reversed(modules))
     assert stage.code_hash(modules) != stage.code_hash(modules[:1])

@@ -7,10 +7,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ostinato import losses
+from ostinato.contract.task import Task
 from ostinato.errors import ParamsError
 from ostinato.params import Train
-from ostinato.task import Task
+from ostinato.training import losses
 from ostinato.training.data import Training, companions
 from ostinato.training.module import Module, found_nearest
 

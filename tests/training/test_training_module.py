@@ -5,9 +5,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from ostinato.contract.task import Task
 from ostinato.errors import ParamsError
 from ostinato.params import Train
-from ostinato.task import Task
 from ostinato.training.module import OPTIMIZERS, SPARSE, Module, balanced, masked, mixed
 
 TASKS = {"single": Task("genre", ("a", "b", "c")), "multi": Task("tags", ("x", "y", "z"))}

@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from test_training_network import Cut, fitted, opened, same  # noqa: F401
 
 import tiny_project
-from ostinato import losses
+from ostinato.contract.task import Task
 from ostinato.errors import ParamsError
 from ostinato.params import Train
 from ostinato.stages import evaluate, infer, train, tune
-from ostinato.task import Task
 from ostinato.training import artefact as artefacts
+from ostinato.training import losses
 from ostinato.training.callbacks import Keeper
 from ostinato.training.module import Module, is_map, masked, mixed
 from ostinato.training.schedule import Schedule

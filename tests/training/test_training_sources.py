@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ostinato import chunks
+from ostinato.contract import chunks
 from ostinato.errors import DataError
 from ostinato.training.sources import Evaluation, Features, Joined, Logits
 

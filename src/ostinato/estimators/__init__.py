@@ -7,55 +7,6 @@ A file holds ``pipeline(seed, *, ...)``, which gives an unfitted classifier with
 "train": {}}`` with departures from that signature. ``LEAST`` is the number of
 examples that the classifier needs of each class.
 
-A track is what `vector` makes of its rows, so that whoever uses a fitted
-estimator needs NumPy alone.
+A track is what `ostinato.contract.summary` makes of its rows, so that whoever
+uses a fitted estimator needs NumPy alone.
 """
-
-import numpy as np
-
-AUDIO = "audio"
-
-
-def vector(rows: np.ndarray, source: str) -> np.ndarray:
-    """Make one vector of a track: a summary of its frames, or its row where it has but one.
-
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n_frames, n_bins)]
-        As the cache holds them.
-    source : str
-        What of a track they are made of.
-
-    Returns
-    -------
-    np.ndarray [shape=(width,), dtype=float32]
-
-    Examples
-    --------
-    >>> vector(np.array([[1.0, 4.0]]), "attributes").tolist(), len(vector(np.array([[1.0, 4.0]]), "audio"))
-    ([1.0, 4.0], 8)
-    """
-    return summary(rows) if source == AUDIO else np.asarray(rows, np.float32).reshape(-1)
-
-
-def summary(rows: np.ndarray) -> np.ndarray:
-    """Sum up the frames of a track: mean and deviation of the bins and of their change from frame to frame.
-
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n_frames, n_bins)]
-
-    Returns
-    -------
-    np.ndarray [shape=(4 * n_bins,), dtype=float32]
-        Mean, deviation, mean of the change, deviation of the change. What does
-        not change, such as a single frame, has changes of 0.
-
-    Examples
-    --------
-    >>> summary(np.array([[1.0], [3.0]])).tolist()
-    [2.0, 1.0, 2.0, 0.0]
-    """
-    rows = np.asarray(rows, np.float64)
-    changes = np.diff(rows, axis=0) if len(rows) > 1 else np.zeros_like(rows)
-    return np.concatenate([f(x, axis=0) for x in (rows, changes) for f in (np.mean, np.std)]).astype(np.float32)

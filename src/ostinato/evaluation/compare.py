@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError
-from ostinato.evaluation.figures import family
+from ostinato.evaluation.candidate.figures import family
 from ostinato.files import read_json
-from ostinato.task import COLUMNS
 
 Metrics = Mapping[str, Any]
 

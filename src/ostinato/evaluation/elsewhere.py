@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import DataError
-from ostinato.evaluation.figures import undefined, with_intervals
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.figures import undefined, with_intervals
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.runtime.answers import Answer
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
-from ostinato.task import Task
 
 
 def judge(

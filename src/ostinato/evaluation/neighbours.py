@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.evaluation.questions import Question, unit
-from ostinato.evaluation.rankings import difference, per_seed, summarised
+from ostinato.evaluation.candidate.questions import Question, unit
+from ostinato.evaluation.candidate.rankings import difference, per_seed, summarised
 from ostinato.metrics.ranking import coverage, far_off, intra_list_diversity, novelty, strata
 
 N_STRATA = 4

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.evaluation.figures import family
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.features._shared import AudioContext
 from ostinato.metrics import _bootstrap
 from ostinato.perturbations import PERTURBATIONS, perturbed

@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
+from ostinato.contract.scores import Kind, labels
 from ostinato.evaluation import contest
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.contest import Difference
-from ostinato.evaluation.judged import Judged
-from ostinato.scores import Kind, labels
 
 
 @dataclass(frozen=True)

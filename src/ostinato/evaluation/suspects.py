@@ -15,8 +15,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from ostinato.evaluation.judged import Judged, judged
-from ostinato.task import Task
+from ostinato.contract.task import Task
+from ostinato.evaluation.candidate.judged import Judged, judged
 
 HELD_OUT = ("validation", "test")
 COLUMNS = ("track_id", "label", "suggested", "label_score", "suggested_score", "suspect")

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from ostinato.contract.scores import EPSILON, Kind
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, session
-from ostinato.scores import EPSILON, Kind
 
 BATCHES = (2, 5)
 

@@ -12,9 +12,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, Shape, largest_difference
-from ostinato.stack import Stack
 
 BATCHES = (2, 5)
 LONGER = 10

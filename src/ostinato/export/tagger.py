@@ -1,7 +1,7 @@
 """tagger.onnx: from a waveform of any length to a track's scores, in one graph around a network's own.
 
-What comes before the network repeats `ostinato.features` and `ostinato.chunks`,
-what comes after it `ostinato.scores`; the network's nodes are those of network.onnx.
+What comes before the network repeats `ostinato.features` and `ostinato.contract.chunks`,
+what comes after it `ostinato.contract.scores`; the network's nodes are those of network.onnx.
 """
 
 import json
@@ -13,12 +13,12 @@ import onnx
 from onnx import helper
 
 from ostinato import features, registry
-from ostinato.chunks import EPSILON as LEAST_SPREAD
+from ostinato.contract.chunks import EPSILON as LEAST_SPREAD
+from ostinato.contract.scores import EPSILON, Kind
 from ostinato.export._build import DOUBLE, FLOAT, HALF, WHOLE, Builder
 from ostinato.export.graphs import KEY, session
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.session import Released
-from ostinato.scores import EPSILON, Kind
 
 TWINS = "ostinato.export.twins"
 OPSET = 18
@@ -182,7 +182,7 @@ def _chunks(op: Builder, rows: str, length: int, n_chunks: str) -> str:
 
 
 def _summary(op: Builder, rows: str) -> str:
-    """Sum up the frames as `ostinato.estimators.summary`."""
+    """Sum up the frames as `ostinato.contract.summary.summary`."""
     wide = op.cast(rows, DOUBLE)
     pairs = op.counted(op.Sub(op.Max(op.length(rows), np.int64(2)), np.int64(1)))
     after = op.Min(op.Add(pairs, np.int64(1)), op.Sub(op.length(rows), np.int64(1)))
@@ -196,7 +196,7 @@ def _summary(op: Builder, rows: str) -> str:
 
 
 def _scores(op: Builder, logits: str, about: Mapping[str, Any]) -> str:
-    """Pool chunks to the mean of their scores and calibrate that; see `ostinato.scores`."""
+    """Pool chunks to the mean of their scores and calibrate that; see `ostinato.contract.scores`."""
     kind: Kind = about["kind"]
     mean = op.ReduceMean(_activated(op, op.cast(logits, DOUBLE), kind), np.array([0]), keepdims=0)
     sure = op.Min(op.Max(mean, np.float64(EPSILON)), np.float64(1 - EPSILON))

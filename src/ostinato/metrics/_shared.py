@@ -7,8 +7,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 from sklearn import metrics as sk
 
+from ostinato.contract.scores import Kind, labels
 from ostinato.metrics import _resampled
-from ostinato.scores import Kind, labels
 
 Resampled: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 

@@ -3,9 +3,9 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
+from ostinato.contract.scores import EPSILON
 from ostinato.metrics import _probabilities, _resampled, _shared
 from ostinato.metrics._shared import Metric
-from ostinato.scores import EPSILON
 
 
 def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:

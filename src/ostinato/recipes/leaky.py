@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 
 from ostinato import params
-from ostinato.chunks import starts
-from ostinato.evaluation import figures
-from ostinato.evaluation.judged import Judged
+from ostinato.contract.chunks import starts
+from ostinato.contract.task import Task
+from ostinato.evaluation.candidate import figures
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.files import read_json, write_json
 from ostinato.params import Params
 from ostinato.paths import Paths
 from ostinato.recipes import Leaky
 from ostinato.store import Store
-from ostinato.task import Task
 from ostinato.training.network import build, fit_network
 from ostinato.training.predict import run_network
 from ostinato.training.settings import Settings, derive, fingerprint, resolve

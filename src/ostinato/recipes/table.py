@@ -5,13 +5,13 @@ from typing import Any
 import pandas as pd
 
 from ostinato import params
+from ostinato.contract.task import COLUMNS, Task
 from ostinato.evaluation import contest
-from ostinato.evaluation.judged import KEYS, judged
+from ostinato.evaluation.candidate.judged import KEYS, judged
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json
 from ostinato.paths import Paths
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
-from ostinato.task import COLUMNS, Task
 
 VERDICTS = ("better", "worse", "undecided")
 

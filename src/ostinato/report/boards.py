@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ostinato.evaluation.figures import family
+from ostinato.contract.task import COLUMNS
+from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.roster import Entry
 from ostinato.report.material import Material
-from ostinato.task import COLUMNS
 
 BASELINES = {"majority": "class shares of the training tracks", "all_negative": "no tag at all"}
 

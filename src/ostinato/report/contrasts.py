@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
+from ostinato.contract.task import COLUMNS, Task
 from ostinato.evaluation import contest
-from ostinato.evaluation.judged import KEYS, Judged, judged
+from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.significance import Contrast, adjusted, contrast
 from ostinato.files import read_json
 from ostinato.report.boards import ranked
 from ostinato.report.material import Material
-from ostinato.task import COLUMNS, Task
 
 LEADER, RELEASED = "leader", "released"
 

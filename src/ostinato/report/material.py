@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato.evaluation.figures import family
+from ostinato.contract.task import COLUMNS
+from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.roster import Entry
 from ostinato.evaluation.significance import Contrast
 from ostinato.paths import Paths
-from ostinato.task import COLUMNS
 
 
 @dataclass(frozen=True)

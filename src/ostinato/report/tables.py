@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import COLUMNS
 from ostinato.report import plots
 from ostinato.report.boards import SHOWN, ranked
 from ostinato.report.material import Material
-from ostinato.task import COLUMNS
 
 
 def tables(material: Material) -> dict[str, pd.DataFrame]:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ostinato import features, registry
-from ostinato.chunks import normalise, starts, take
+from ostinato.contract.chunks import normalise, starts, take
+from ostinato.contract.scores import Kind, pool, scores
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
-from ostinato.scores import Kind, pool, scores
 
 BATCH = 32
 RUNS = 30
@@ -122,7 +122,7 @@ class Input:
             (n_chunks, channels, bins, chunk_frames), or (1, d) for a summary.
         """
         if self.summary:
-            from ostinato.estimators import vector
+            from ostinato.contract.summary import vector
 
             return vector(rows, self.source)[np.newaxis]
         if self.normalise == "track":

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import DataError
 from ostinato.files import read_json
 from ostinato.params import parts
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
-from ostinato.task import COLUMNS, Task
 from ostinato.training.artefact import Fold, Input
 from ostinato.training.inputs import described, opened
 from ostinato.training.logits import member_sources, read_member
@@ -138,7 +138,7 @@ def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]
 
 def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
     """Give each track's vector for an estimator, (n_tracks, width)."""
-    from ostinato.estimators import AUDIO, vector
+    from ostinato.contract.summary import AUDIO, vector
 
     store = Store(paths.feature(kind))
     source = str(store.meta.get("source", AUDIO))

@@ -12,12 +12,12 @@ import pandas as pd
 
 from ostinato import datasets
 from ostinato.artists import Relations, relations
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError
-from ostinato.evaluation.rankings import summarised
+from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.spaces import links_found, neighbourhoods
 from ostinato.files import replacing, write_json
 from ostinato.paths import Paths
-from ostinato.task import COLUMNS
 from ostinato.training.artefact import empty
 
 SECTIONS = ("seed", "compute", "dataset", "artists", "evaluate")

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation import calibration, embedded, figures, slices
-from ostinato.evaluation.judged import KEYS, Judged, class_shares, judged
+from ostinato.evaluation.candidate import calibration, embedded, figures, slices
+from ostinato.evaluation.candidate.judged import KEYS, Judged, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
 from ostinato.params import JOIN
 from ostinato.paths import Paths
-from ostinato.task import COLUMNS, Task
 
 SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")

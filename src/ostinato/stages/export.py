@@ -10,13 +10,13 @@ import numpy as np
 import onnx
 
 from ostinato import registry
+from ostinato.contract.scores import Kind, logits, scores
+from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Released
-from ostinato.scores import Kind, logits, scores
-from ostinato.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
@@ -25,8 +25,8 @@ PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architecture
 BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".words"))
 SHARED = {
     "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
-    "lightning": (*BLOCKS, "ostinato.chunks"),
-    "stacked": (*BLOCKS, "ostinato.chunks", "ostinato.stack"),
+    "lightning": (*BLOCKS, "ostinato.contract.chunks"),
+    "stacked": (*BLOCKS, "ostinato.contract.chunks", "ostinato.contract.stack"),
 }
 
 
@@ -179,7 +179,7 @@ def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
 
 def _modules(paths: Paths, artefact: Artefact) -> set[str]:
     """Name the modules that make a candidate's numbers of a track."""
-    found = {"ostinato.task", f"{PACKAGE[artefact.fitter]}.{artefact.architecture}", *SHARED[artefact.fitter]}
+    found = {"ostinato.contract.task", f"{PACKAGE[artefact.fitter]}.{artefact.architecture}", *SHARED[artefact.fitter]}
     found |= {f"ostinato.features.{given.feature}" for given in artefact.inputs.values()}
     for member in artefact.members:
         found |= _modules(paths, artefacts.load(paths.checkpoints(member)))

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.summary import AUDIO, vector
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import ParamsError
-from ostinato.estimators import AUDIO, vector
 from ostinato.evaluation import clusters
+from ostinato.evaluation.candidate.questions import questions
 from ostinato.evaluation.gate import judge
 from ostinato.evaluation.neighbours import LEADING, judged, table
-from ostinato.evaluation.questions import questions
 from ostinato.evaluation.roster import Entry, roster
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
-from ostinato.task import COLUMNS
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
 TASK, SPACE, META = "artist_embedding", "space", "meta.json"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from ostinato.contract.task import Task
 from ostinato.datasets import dataset_root
 from ostinato.evaluation import suspects
+from ostinato.evaluation.candidate.judged import KEYS
 from ostinato.evaluation.gate import leading
-from ostinato.evaluation.judged import KEYS
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
@@ -22,7 +23,6 @@ from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
-from ostinato.task import Task
 
 SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members")
 GENRE = "genre"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ostinato.contract.task import Task
 from ostinato.errors import DataError
 from ostinato.files import read_json, replacing, write_json
-from ostinato.task import Task
 from ostinato.training import making
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.chunks import starts
+from ostinato.contract.chunks import starts
 from ostinato.errors import DataError
 from ostinato.params import Train
 from ostinato.training.artefact import Input

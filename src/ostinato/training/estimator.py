@@ -22,8 +22,8 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
+from ostinato.contract.scores import EPSILON, Kind
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON, Kind
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.chunks import alike
+from ostinato.contract.chunks import alike
 from ostinato.errors import DataError
 from ostinato.params import Train
 from ostinato.store import Store

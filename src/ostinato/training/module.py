@@ -8,11 +8,11 @@ import torch
 import torchmetrics.functional.classification as tm
 from torch import Tensor, nn
 
-from ostinato import losses
+from ostinato.contract.scores import Kind
+from ostinato.contract.task import Task
 from ostinato.errors import ParamsError
 from ostinato.params import Train
-from ostinato.scores import Kind
-from ostinato.task import Task
+from ostinato.training import losses
 from ostinato.training.settings import derive
 
 OPTIMIZERS: dict[str, Any] = {

@@ -14,13 +14,13 @@ import torch
 from lightning.pytorch.callbacks import EarlyStopping
 from torch import Tensor, nn
 
+from ostinato.contract.task import Task
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.losses import CONTRASTS
 from ostinato.params import Train
-from ostinato.task import Task
 from ostinato.training import making
 from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
 from ostinato.training.data import Data
+from ostinato.training.losses import CONTRASTS
 from ostinato.training.memory import keep_freed
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.task import Task
+from ostinato.contract.task import Task
 from ostinato.training.memory import keep_freed
 from ostinato.training.sources import Evaluation, Source
 

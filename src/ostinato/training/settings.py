@@ -23,11 +23,8 @@ PACKAGES = {
 CODE = (
     "training/*.py",
     "architectures/_blocks/*.py",
-    "estimators/__init__.py",
-    "chunks.py",
-    "losses.py",
+    "contract/*.py",
     "store.py",
-    "task.py",
 )
 ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
 """One device: what trials and inner fits take."""

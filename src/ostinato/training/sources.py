@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ostinato.chunks import normalise, starts, take
+from ostinato.contract.chunks import normalise, starts, take
 from ostinato.errors import DataError
 
 Arrays = tuple[np.ndarray, ...]

@@ -27,9 +27,9 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
+from ostinato.contract.task import Task
 from ostinato.errors import GraphError
 from ostinato.params import Phase, Train
-from ostinato.task import Task
 from ostinato.training.callbacks import Keeper, Progress
 from ostinato.training.data import Order
 from ostinato.training.module import Module

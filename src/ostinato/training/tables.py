@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import Task
 from ostinato.errors import DataError
-from ostinato.task import Task
 
 
 @dataclass(frozen=True)

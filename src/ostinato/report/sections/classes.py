@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.contract.task import COLUMNS
 from ostinato.report.boards import ranked
 from ostinato.report.material import Material
-from ostinato.task import COLUMNS
 
 TITLE = "Class by class"
 

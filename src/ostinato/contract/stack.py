@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ostinato.contract.scores import EPSILON, Kind
 from ostinato.errors import OstinatoError
-from ostinato.scores import EPSILON, Kind
 
 
 def pool(logits: Tensor, kind: Kind) -> Tensor:

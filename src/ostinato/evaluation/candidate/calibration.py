@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from ostinato.evaluation.figures import family
-from ostinato.evaluation.judged import Judged
+from ostinato.contract.scores import Kind, logits, scores
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.metrics import _probabilities
-from ostinato.scores import Kind, logits, scores
 
 WIDEST = 3.0
 RELIABLE = 0.8

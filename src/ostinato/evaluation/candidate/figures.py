@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from sklearn.metrics import multilabel_confusion_matrix
 
+from ostinato.contract.scores import Kind, labels
 from ostinato.errors import DataError
-from ostinato.evaluation.judged import Judged
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.metrics import _bootstrap, _probabilities, _shared, embedding, multi, single, tree
 from ostinato.metrics._probabilities import K
-from ostinato.scores import Kind, labels
 
 FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 

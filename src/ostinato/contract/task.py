@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from ostinato import scores as arithmetic
+from ostinato.contract import scores as arithmetic
+from ostinato.contract.scores import Kind
 from ostinato.errors import OstinatoError
-from ostinato.scores import Kind
 
 COLUMNS: dict[str, Kind] = {"genre": "single", "tags": "multi", "artist_embedding": "embedding"}
 

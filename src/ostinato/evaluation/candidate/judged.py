@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.task import Task
 from ostinato.errors import DataError
-from ostinato.task import Task
 
 KEYS = ["track_id", "fold", "split"]
 

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.evaluation.figures import family
-from ostinato.evaluation.judged import Judged
+from ostinato.contract.scores import Kind
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.candidate.judged import Judged
 from ostinato.metrics import _bootstrap
-from ostinato.scores import Kind
 
 FIGURE: dict[Kind, str] = {"single": "accuracy", "multi": "map_samples"}
 PARTS = ("less", "middle", "more")

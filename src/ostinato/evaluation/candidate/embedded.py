@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import DataError
-from ostinato.evaluation.questions import questions
-from ostinato.evaluation.rankings import per_seed, summarised
+from ostinato.evaluation.candidate.questions import questions
+from ostinato.evaluation.candidate.rankings import per_seed, summarised
 from ostinato.metrics.embedding import METRICS, cosines
 
 RANKED = 20

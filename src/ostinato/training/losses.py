@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ostinato.scores import Kind
+from ostinato.contract.scores import Kind
 
 LEAST = 1e-8
 CONTRASTS = ("infonce", "triplet")

@@ -1,0 +1,1 @@
+"""What training, judgement, export and service must agree on: tasks, scores, chunks, stacks."""
