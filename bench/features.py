@@ -63,7 +63,7 @@ def featurize(root: Path, tracks: list[Track], out: Path, workers: int) -> float
     kinds = [describe(k, {}, sample_rate=RATE, shard_tracks=SHARD_TRACKS) for k in KINDS]
     settings = SimpleNamespace(workers=workers, dask=None)
     start = time.perf_counter()
-    fill(out, out.with_name("scratch"), root, tracks, kinds, settings, shard_tracks=SHARD_TRACKS)
+    fill(out, root, tracks, kinds, settings, shard_tracks=SHARD_TRACKS)
     return time.perf_counter() - start
 
 

@@ -1,10 +1,10 @@
-"""Filling the feature cache: a track's kinds come from one decode, and settle in shards.
+"""Filling the feature cache: a track's kinds come from one decode, and lie in shards.
 
-Workers leave each track's rows in a scratch folder; when the last track of a
-shard is done, the shard is written from these rows and from those it held. At
-any moment the index tells the truth about the shards, so a run that was killed
-is completed by the next one, which takes over what lies in scratch. What stands
-at the end depends on tracks and kinds alone, not on what stood there before.
+A worker writes a whole shard beside the one that stands there, from the rows that
+one holds and from those of the tracks it decodes; then the shard is put in place.
+At any moment the index tells the truth about the shards, so a run that was killed
+is completed by the next one. What stands at the end depends on tracks and kinds
+alone, not on what stood there before.
 """
 
 import hashlib
@@ -13,8 +13,7 @@ import logging
 import shutil
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +35,7 @@ DOORS = {"audio": "ostinato.audio", "attributes": "ostinato.attributes"}
 READY = ("table", "attributes")
 """Sources that need no decoding: other processes would cost more than they save."""
 FEW = 16
+"""As many tracks to decode are worth one more process."""
 SHOWN = 10
 
 
@@ -92,20 +92,44 @@ class Summary:
     n_computed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
 
-    def note(self, track: Track, error: str | None) -> None:
-        """Count one track that a worker has done with."""
-        if error is None:
-            self.n_computed += 1
-        else:
-            self.failed[track.path or track.track_id] = error
+    def note(self, made: "Made") -> None:
+        """Count the tracks of a shard that a worker has done with."""
+        self.n_computed += made.n_computed
+        self.failed |= made.failed
+
+
+class Wanted(NamedTuple):
+    """A kind's share of a shard: what it shall hold, where its folder is, and which rows the present shard has."""
+
+    kind: Kind
+    folder: Path
+    held: Mapping[tuple[int, str], store.Entry]
+
+    def lacks(self, track: Track) -> bool:
+        """Whether a track's rows must be computed."""
+        return (track.ordinal, track.content(self.kind.source)) not in self.held
 
 
 class Job(NamedTuple):
-    """A track to decode, what it has beside audio, and per kind its module, its parameters and where its rows go."""
+    """A shard to write: its tracks by ordinal, and the kinds of which it changes."""
 
-    path: Path
-    others: Mapping[str, Material]
-    parts: tuple[tuple[str, Mapping[str, Any], Path], ...]
+    root: Path
+    shard: int
+    tracks: tuple[Track, ...]
+    kinds: tuple[Wanted, ...]
+
+    @property
+    def lacking(self) -> list[Track]:
+        """The tracks of which something must be computed."""
+        return [track for track in self.tracks if any(wanted.lacks(track) for wanted in self.kinds)]
+
+
+class Made(NamedTuple):
+    """A shard that lies beside the present one: per kind its file and its entries, and what became of the tracks."""
+
+    written: tuple[tuple[store.Written, list[store.Entry]], ...]
+    n_computed: int
+    failed: dict[str, str]
 
 
 def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shard_tracks: int) -> Kind:
@@ -141,7 +165,6 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
 
 def fill(
     folder: Path,
-    scratch: Path,
     root: Path,
     tracks: Iterable[Track],
     kinds: Sequence[Kind],
@@ -156,9 +179,7 @@ def fill(
     Parameters
     ----------
     folder : Path
-        Has a folder a kind, such as ``data/features``.
-    scratch : Path
-        Where work under way is kept; gone at the end. A cluster must see it.
+        Has a folder a kind, such as ``data/features``. A cluster must see it.
     root : Path
         What the tracks' paths are relative to.
     tracks : iterable of Track
@@ -188,37 +209,48 @@ def fill(
     _leave_only(folder, {*(kind.name for kind in kinds), *(absent or {}), *joints})
     for name, reason in (absent or {}).items():
         _say(folder / name, {"kind": name, "lacking": reason})
-    books = [_Book(folder, scratch, kind) for kind in kinds]
-    _leave_only(scratch, {book.parts.name for book in books})
-
-    lacking = {shard: [t for t in shards[shard] if any(b.lacks(t) for b in books)] for shard in sorted(shards)}
-    jobs = [_job(root, track, books) for group in lacking.values() for track in group]
-    decoded = any(kind.source not in READY for kind in kinds)
+    books = [_Book(folder, kind) for kind in kinds]
+    for book in books:
+        book.forget(set(book.shards) - set(shards))
     summary = Summary(sum(map(len, shards.values())))
-    with (
-        closing(compute.map(extract, jobs, settings, least=FEW if decoded else len(jobs) + 1)) as errors,
-        tqdm(desc="featurize", total=len(jobs), unit=" tracks", disable=not jobs) as progress,
-        ThreadPoolExecutor(1) as writer,
-    ):
-        settling: Future[None] | None = None
-        for shard in sorted({*shards, *(s for book in books for s in book.shards)}):
-            for track in lacking.get(shard, ()):
-                summary.note(track, next(errors))
-                progress.update()
-            if settling is not None:
-                settling.result()
-            settling = writer.submit(_settle, books, shard, shards.get(shard, ()))
-        if settling is not None:
-            settling.result()
-    shutil.rmtree(scratch, ignore_errors=True)
+    _write(_jobs(root, shards, books), books, settings, summary)
+    for book in books:
+        book.tidy()
     for name in joints:
         _say(folder / name, _joined(folder, name))
     _report(summary)
     return summary
 
 
-def extract(job: Job) -> str | None:
-    """Decode one track once and leave the rows of its kinds in scratch.
+def _jobs(root: Path, shards: Mapping[int, Sequence[Track]], books: Sequence["_Book"]) -> list[Job]:
+    """List the shards that do not hold what they shall."""
+    jobs = []
+    for shard in sorted(shards):
+        wanted = tuple(w for book in books if (w := book.wanted(shard, shards[shard])) is not None)
+        if wanted:
+            jobs.append(Job(root, shard, tuple(shards[shard]), wanted))
+    return jobs
+
+
+def _write(jobs: Sequence[Job], books: Iterable["_Book"], settings: compute.Settings, summary: Summary) -> None:
+    """Have workers write the shards, and put each in its place."""
+    named = {book.kind.name: book for book in books}
+    n_lacking = sum(len(job.lacking) for job in jobs)
+    slow = any(wanted.kind.source not in READY for job in jobs for wanted in job.kinds)
+    least = -(-FEW * len(jobs) // max(n_lacking, 1)) if slow else len(jobs) + 1
+    with (
+        closing(compute.map(make, jobs, settings, least=least)) as results,
+        tqdm(desc="featurize", total=n_lacking, unit=" tracks", disable=not jobs) as progress,
+    ):
+        for job, made in zip(jobs, results, strict=True):
+            for wanted, (written, entries) in zip(job.kinds, made.written, strict=True):
+                named[wanted.kind.name].settle(job.shard, written, entries)
+            summary.note(made)
+            progress.update(len(job.lacking))
+
+
+def make(job: Job) -> Made:
+    """Write a shard beside the present one, decoding each track that needs it once.
 
     Parameters
     ----------
@@ -226,111 +258,112 @@ def extract(job: Job) -> str | None:
 
     Returns
     -------
-    str or None
-        Why something of the track cannot be decoded; None if all is well. The
-        kinds that are made of something else are left all the same.
+    Made
+        A track of which something cannot be decoded has a reason; the kinds that
+        are made of something else hold it all the same.
     """
-    opened: dict[str, Any] = {}
-    errors: dict[str, str] = {}
-    for name, parameters, part in job.parts:
-        module = registry.load("ostinato.features", name)
-        if module.SOURCE in errors:
-            continue
+    failed, n_computed = {}, 0
+    entries: list[list[store.Entry]] = [[] for _ in job.kinds]
+    with ExitStack() as open_files:
+        writers = [open_files.enter_context(store.Writer(store.shard_file(w.folder, job.shard))) for w in job.kinds]
+        for track in job.tracks:
+            opened = _Opened(job.root, track)
+            for wanted, writer, held in zip(job.kinds, writers, entries, strict=True):
+                rows = opened.rows(wanted)
+                if rows is not None:
+                    held.append(track.entry(wanted.kind.source, job.shard, writer.n_rows, len(rows)))
+                    writer.append(rows)
+            n_computed += bool(opened.computed and not opened.errors)
+            if opened.errors:
+                failed[track.path or track.track_id] = "; ".join(opened.errors.values())
+        written = [writer.finish() for writer in writers]
+    return Made(tuple(zip(written, entries, strict=True)), n_computed, failed)
+
+
+class _Opened:
+    """A track under way: what has been decoded of it, what cannot be, and whether a kind was computed."""
+
+    def __init__(self, root: Path, track: Track) -> None:
+        self.computed = False
+        self.errors: dict[str, str] = {}
+        self._root, self._track = root, track
+        self._sources: dict[str, Any] = {}
+
+    def rows(self, wanted: Wanted) -> np.ndarray | None:
+        """Give the rows of a kind, out of the present shard or computed; None if they cannot be."""
+        kind = wanted.kind
+        if not wanted.lacks(self._track):
+            entry = wanted.held[self._track.ordinal, self._track.content(kind.source)]
+            return store.open_rows(store.shard_file(wanted.folder, entry.shard))[entry.start :][: entry.n_rows]
+        if kind.source in self.errors:
+            return None
+        self.computed = True
         try:
-            if module.SOURCE not in opened:
-                opened[module.SOURCE] = _opened(job, module.SOURCE)
-            rows = module.compute(opened[module.SOURCE], **parameters)
+            rows = registry.load("ostinato.features", kind.module).compute(self._source(kind.source), **kind.parameters)
         except DataError as error:
-            errors[module.SOURCE] = str(error)
-            continue
-        store.write_part(part, rows)
-    return "; ".join(errors.values()) or None
+            self.errors[kind.source] = str(error)
+            return None
+        return np.asarray(rows)
 
-
-def _opened(job: Job, source: str) -> Any:
-    """Read what a track's kinds are computed from."""
-    return AudioContext(*audio.load(job.path)) if source == "audio" else materials.read(job.others[source])
-
-
-class _Source(NamedTuple):
-    """Where rows lie now that shall lie in a shard."""
-
-    path: Path
-    start: int
-    n_rows: int
-
-    def read(self) -> np.ndarray:
-        return store.open_rows(self.path)[self.start : self.start + self.n_rows]
+    def _source(self, source: str) -> Any:
+        """Read what kinds are computed from, once."""
+        if source not in self._sources:
+            self._sources[source] = (
+                AudioContext(*audio.load(self._root / (self._track.path or "")))
+                if source == "audio"
+                else materials.read(self._track.others[source])
+            )
+        return self._sources[source]
 
 
 class _Book:
     """A kind's folder while it is filled: what its index says, shard by shard."""
 
-    def __init__(self, folder: Path, scratch: Path, kind: Kind) -> None:
+    def __init__(self, folder: Path, kind: Kind) -> None:
         self.kind = kind
         self.folder = folder / kind.name
-        self.parts = scratch / f"{kind.name}-{kind.key[:16]}"
         self.shards: dict[int, list[store.Entry]] = {}
         self._open()
-        self._held = {(e.ordinal, e.content_hash) for entries in self.shards.values() for e in entries}
 
-    def lacks(self, track: Track) -> bool:
-        """Whether a track's rows lie neither in a shard nor in scratch."""
-        return (track.ordinal, track.content(self.kind.source)) not in self._held and self._finished(track) is None
-
-    def part(self, track: Track) -> Path:
-        """Name the file in which a worker leaves a track's rows."""
-        return self.parts / f"{track.ordinal:08d}-{track.content(self.kind.source)[:16]}.npy"
-
-    def settle(self, shard: int, tracks: Sequence[Track]) -> None:
-        """Make a shard hold what there is of these tracks; touch no file if it does."""
+    def wanted(self, shard: int, tracks: Sequence[Track]) -> Wanted | None:
+        """Say what a shard shall hold and which of it it has; None if it holds just that."""
         before = self.shards.get(shard, [])
-        held = {(e.ordinal, e.content_hash): e for e in before}
-        entries: list[store.Entry] = []
-        sources: list[_Source] = []
-        start = 0
-        for track in tracks:
-            source = self._source(shard, track, held)
-            if source is not None:
-                entries.append(track.entry(self.kind.source, shard, start, source.n_rows))
-                sources.append(source)
-                start += source.n_rows
-        if entries != before:
-            self._replace(shard, entries, sources)
-        for track in tracks:
-            self.part(track).unlink(missing_ok=True)
-
-    def _source(self, shard: int, track: Track, held: Mapping[tuple[int, str], store.Entry]) -> _Source | None:
-        entry = held.get((track.ordinal, track.content(self.kind.source)))
-        if entry is not None:
-            return _Source(store.shard_file(self.folder, shard), entry.start, entry.n_rows)
-        finished = self._finished(track)
-        return None if finished is None else _Source(self.part(track), 0, len(finished))
-
-    def _finished(self, track: Track) -> np.ndarray | None:
-        part = self.part(track)
-        try:
-            return store.open_rows(part) if part.exists() else None
-        except OstinatoError:
-            part.unlink()
+        asked = [(track.ordinal, track.track_id, track.content(self.kind.source)) for track in tracks]
+        if asked == [(entry.ordinal, entry.track_id, entry.content_hash) for entry in before]:
             return None
+        return Wanted(self.kind, self.folder, {(entry.ordinal, entry.content_hash): entry for entry in before})
 
-    def _replace(self, shard: int, entries: list[store.Entry], sources: list[_Source]) -> None:
-        """Forget the shard, write it, remember it: the index never speaks of rows that are not there."""
-        if self.shards.pop(shard, None):
-            self._write_index()
-        path = store.shard_file(self.folder, shard)
-        if not entries:
-            path.unlink(missing_ok=True)
+    def settle(self, shard: int, written: store.Written, entries: list[store.Entry]) -> None:
+        """Put a shard that a worker wrote in its place, unless the same stands there."""
+        if entries == self.shards.get(shard, []):
+            written.drop()
             return
-        first = sources[0].read()
+        self.forget({shard} & set(self.shards))
+        if not entries:
+            written.drop()
+            return
         kind = self.kind
         meta = {"kind": kind.name, "module": kind.module, "source": kind.source, "key": kind.key}
-        rows = {"parameters": dict(kind.parameters), "dtype": first.dtype.name, "tail": list(first.shape[1:])}
+        rows = {"parameters": dict(kind.parameters), "dtype": written.dtype, "tail": list(written.tail)}
         store.write_meta(self.folder, meta | rows)
-        store.write_rows(path, (source.read() for source in sources), sum(entry.n_rows for entry in entries))
+        written.put()
         self.shards[shard] = entries
         self._write_index()
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Remove shards; the index never speaks of rows that are not there."""
+        if not shards:
+            return
+        for shard in shards:
+            del self.shards[shard]
+        self._write_index()
+        for shard in shards:
+            store.shard_file(self.folder, shard).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Clear away what workers left that were lost."""
+        files = {store.shard_file(self.folder, shard).name for shard in self.shards}
+        _leave_only(self.folder, files | {"meta.json", "index.parquet"})
 
     def _write_index(self) -> None:
         store.write_index(self.folder, (entry for entries in self.shards.values() for entry in entries))
@@ -348,11 +381,8 @@ class _Book:
         broken = [shard for shard in self.shards if not self._is_whole(shard)]
         for shard in broken:
             log.warning("%s: is broken and is made again", store.shard_file(self.folder, shard))
-            del self.shards[shard]
-        if broken:
-            self._write_index()
-        files = {store.shard_file(self.folder, shard).name for shard in self.shards}
-        _leave_only(self.folder, files | {"meta.json", "index.parquet"})
+        self.forget(broken)
+        self.tidy()
 
     def _is_whole(self, shard: int) -> bool:
         try:
@@ -360,16 +390,6 @@ class _Book:
         except OstinatoError:
             return False
         return len(rows) == sum(entry.n_rows for entry in self.shards[shard])
-
-
-def _job(root: Path, track: Track, books: Sequence[_Book]) -> Job:
-    wanted = ((b.kind.module, b.kind.parameters, b.part(track)) for b in books if b.lacks(track))
-    return Job(root / (track.path or ""), track.others, tuple(wanted))
-
-
-def _settle(books: Iterable[_Book], shard: int, tracks: Sequence[Track]) -> None:
-    for book in books:
-        book.settle(shard, tracks)
 
 
 def _joined(folder: Path, name: str) -> dict[str, Any]:

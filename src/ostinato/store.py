@@ -9,7 +9,9 @@ what its kinds hold; a kind that no track has holds it to say so.
 """
 
 import os
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -210,53 +212,98 @@ def write_meta(folder: Path, meta: dict[str, Any]) -> None:
     write_json(folder / "meta.json", meta)
 
 
-def write_rows(path: Path, parts: Iterable[np.ndarray], n_rows: int) -> None:
-    """Write arrays one after another as one array, whole or not at all.
+class Written(NamedTuple):
+    """Rows in a file beside their place."""
+
+    path: Path
+    place: Path
+    dtype: str
+    tail: tuple[int, ...]
+
+    def put(self) -> None:
+        """Put them in their place."""
+        os.replace(self.path, self.place)
+
+    def drop(self) -> None:
+        """Take them away."""
+        self.path.unlink()
+
+
+class Writer:
+    """Write one array of rows beside its place, some rows at a time.
 
     Parameters
     ----------
     path : Path
-        Ends in ``.npy``.
-    parts : iterable of np.ndarray [shape=(rows, *tail)]
-        One at least, of one dtype and tail; each is let go before the next is asked for.
-    n_rows : int
-        Rows of all parts together.
-    """
-    with replacing(path) as partial, open(partial, "wb") as file:
-        for i, part in enumerate(parts):
-            if i == 0:
-                shape = (n_rows, *part.shape[1:])
-                header = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            file.write(np.ascontiguousarray(part).data)
-
-
-def write_part(path: Path, rows: np.ndarray) -> None:
-    """Write one track's rows for a while, as they will lie in a shard.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.npy``.
-    rows : np.ndarray [shape=(rows, *tail)]
-        Single precision becomes half.
+        Its place, which ends in ``.npy``; untouched.
 
     Raises
     ------
     OstinatoError
-        If the disk refuses the write.
+        If the disk refuses the write. Unless all went well up to `finish`,
+        nothing is left beside the place.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            np.save(file, half(rows) if rows.dtype == np.float32 else rows, allow_pickle=False)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OstinatoError(
-            f"{path}: cannot be written ({error.strerror or error}); free some disk and run again"
-        ) from error
+
+    def __init__(self, path: Path) -> None:
+        self.n_rows = 0
+        self._place = path
+        self._partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        self._dtype, self._tail = np.dtype(np.float16), (0,)
+        self._is_begun = self._is_finished = False
+
+    def __enter__(self) -> "Writer":
+        with self._refusals():
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._partial, "xb")
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._file.close()
+        if not self._is_finished:
+            self._partial.unlink(missing_ok=True)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write rows after those that are there.
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(rows, *tail)]
+            Of the dtype and tail of the others; single precision becomes half.
+        """
+        rows = half(rows) if rows.dtype == np.float32 else np.ascontiguousarray(rows)
+        with self._refusals():
+            if not self._is_begun:
+                self._dtype, self._tail, self._is_begun = rows.dtype, rows.shape[1:], True
+                self._head()
+            self._file.write(rows.data)
+        self.n_rows += len(rows)
+
+    def finish(self) -> Written:
+        """Say how many rows there are, and leave the file.
+
+        It is not forced to the disk: a shard that a power cut shortened is found and made again.
+        """
+        with self._refusals():
+            self._file.seek(0)
+            self._head()
+            self._file.flush()
+        self._is_finished = True
+        return Written(self._partial, self._place, self._dtype.name, tuple(self._tail))
+
+    def _head(self) -> None:
+        """Write the head, whose length does not depend on the number of rows."""
+        shape = (self.n_rows, *self._tail)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OstinatoError(
+                f"{self._place}: cannot be written ({error.strerror or error}); free some disk and run again"
+            ) from error
 
 
 def half(x: np.ndarray) -> np.ndarray:

@@ -47,8 +47,7 @@ def update(paths: Paths, params: Any) -> Summary:
     kinds = [kind for kind in kinds if kind.name not in absent]
     tracks = kept(table, pd.read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
     joints = [k for k in wanted.kinds if k not in plain]
-    scratch = paths.state / "featurize"
-    return fill(paths.features, scratch, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
+    return fill(paths.features, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
 
 
 def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
