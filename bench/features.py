@@ -25,7 +25,8 @@ import numpy as np
 import soundfile
 
 from ostinato import audio
-from ostinato.filling import Track, describe, fill
+from ostinato.filling.asked import Track, describe
+from ostinato.filling.fill import fill
 
 RATE = 22050
 BEAT = RATE // 2

@@ -16,9 +16,10 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from ostinato import audio, features, filling, registry, store
+from ostinato import audio, features, registry, store
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.filling.fill import Summary
 from ostinato.paths import Paths
 from ostinato.stages import featurize
 from ostinato.store import Store
@@ -81,7 +82,7 @@ class Project:
         pd.DataFrame(self.rows).to_parquet(self.paths.tracks)
         pd.DataFrame({"track_id": pd.Series(self.quarantined, dtype=str)}).to_parquet(self.paths.quarantine)
 
-    def run(self) -> filling.Summary:
+    def run(self) -> Summary:
         self.tables()
         return featurize.update(self.paths, self.params)
 
@@ -111,7 +112,7 @@ def decoded(monkeypatch):
         return original(path, sample_rate)
 
     original = audio.load
-    monkeypatch.setattr(filling.audio, "load", load)
+    monkeypatch.setattr(audio, "load", load)
     return names
 
 
@@ -186,9 +187,7 @@ def test_changed_code_of_a_kind_computes_it_again(project, monkeypatch):
     project.run()
     before = project.written()
     fingerprint = features.fingerprint
-    monkeypatch.setattr(
-        filling.features, "fingerprint", lambda m: fingerprint(m) + ("edited" if m.endswith(".chroma") else "")
-    )
+    monkeypatch.setattr(features, "fingerprint", lambda m: fingerprint(m) + ("edited" if m.endswith(".chroma") else ""))
     assert project.run().n_computed == 10
     after = project.written()
     assert {name for name in after if after[name] == before.get(name)} == {n for n in after if n.startswith("mel")}

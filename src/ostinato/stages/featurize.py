@@ -9,7 +9,8 @@ import pandas as pd
 from ostinato import materials, registry
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
-from ostinato.filling import Kind, Summary, Track, describe, fill
+from ostinato.filling.asked import Kind, Track, describe
+from ostinato.filling.fill import Summary, fill
 from ostinato.params import parts
 from ostinato.paths import Paths
 
