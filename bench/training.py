@@ -33,8 +33,8 @@ from torch import Tensor, nn
 
 from ostinato import registry, store
 from ostinato.describe import Description, describe, shape_of
+from ostinato.memory import keep_freed
 from ostinato.training.data import Data
-from ostinato.training.memory import keep_freed
 from ostinato.training.sources import Features
 
 N_CLASSES = 16

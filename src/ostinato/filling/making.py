@@ -11,6 +11,7 @@ from ostinato import audio, materials, registry, store
 from ostinato.errors import DataError
 from ostinato.features._shared import AudioContext
 from ostinato.filling.asked import Kind, Track
+from ostinato.memory import keep_freed
 
 
 class Wanted(NamedTuple):
@@ -60,6 +61,7 @@ def make(job: Job) -> Made:
         A track of which something cannot be decoded has a reason; the kinds that
         are made of something else hold it all the same.
     """
+    keep_freed()
     failed, n_computed = {}, 0
     entries: list[list[store.Entry]] = [[] for _ in job.kinds]
     with ExitStack() as open_files:
