@@ -8,10 +8,11 @@ are. A joint of kinds, such as ``mel+cqt``, holds ``meta.json`` alone, which say
 what its kinds hold; a kind that no track has holds it to say so.
 """
 
+import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,12 +209,14 @@ def write_index(folder: Path, entries: Iterable[Entry]) -> None:
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    """Replace a kind's description."""
-    write_json(folder / "meta.json", meta)
+    """Replace a kind's description, unless it says the same."""
+    path = folder / "meta.json"
+    if not path.exists() or read_json(path) != meta:
+        write_json(path, meta)
 
 
 class Written(NamedTuple):
-    """Rows in a file beside their place."""
+    """Rows in a file beside their place, or in their place if they were added to others."""
 
     path: Path
     place: Path
@@ -222,45 +225,72 @@ class Written(NamedTuple):
 
     def put(self) -> None:
         """Put them in their place."""
-        os.replace(self.path, self.place)
+        if self.path != self.place:
+            os.replace(self.path, self.place)
 
     def drop(self) -> None:
-        """Take them away."""
-        self.path.unlink()
+        """Take them away, if they are not in their place."""
+        if self.path != self.place:
+            self.path.unlink()
 
 
 class Writer:
-    """Write one array of rows beside its place, some rows at a time.
+    """Write one array of rows, some rows at a time: beside its place, or after rows that are there.
 
     Parameters
     ----------
     path : Path
-        Its place, which ends in ``.npy``; untouched.
+        Its place, which ends in ``.npy``.
+    n_kept : int
+        How many rows are there and stay; 0: a file beside it is written.
 
     Raises
     ------
     OstinatoError
-        If the disk refuses the write. Unless all went well up to `finish`,
-        nothing is left beside the place.
+        If the disk refuses the write. Unless all goes well, the place is as it was
+        and nothing is left beside it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.n_rows = 0
+    def __init__(self, path: Path, n_kept: int = 0) -> None:
+        self.n_rows = self._n_kept = n_kept
         self._place = path
-        self._partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
-        self._dtype, self._tail = np.dtype(np.float16), (0,)
+        self._path = path if n_kept else path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        self._dtype: np.dtype[Any] = np.dtype(np.float16)
+        self._tail: tuple[int, ...] = (0,)
         self._is_begun = self._is_finished = False
 
     def __enter__(self) -> "Writer":
         with self._refusals():
-            self._partial.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self._partial, "xb")
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "r+b" if self._n_kept else "xb")
+            if self._n_kept:
+                self._go_on()
         return self
 
-    def __exit__(self, *raised: object) -> None:
-        self._file.close()
-        if not self._is_finished:
-            self._partial.unlink(missing_ok=True)
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError) if kind else self._refusals():
+            self._file.close()
+        if kind and self._n_kept:
+            self._restore()
+        elif kind or not self._is_finished:
+            self._path.unlink(missing_ok=True)
+
+    def _go_on(self) -> None:
+        """Stand after the rows that are there; a run that was killed may have left some that no index names."""
+        np.lib.format.read_magic(self._file)
+        shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._file)
+        self._tail, self._is_begun = tuple(shape)[1:], True
+        self._end = self._file.tell() + self._n_kept * self._dtype.itemsize * math.prod(self._tail)
+        if self._file.seek(0, os.SEEK_END) > self._end:
+            self._file.seek(self._end)
+            self._file.truncate()
+
+    def _restore(self) -> None:
+        """Leave the rows that were there."""
+        self.n_rows = self._n_kept
+        with open(self._path, "r+b") as self._file:
+            self._head()
+            self._file.truncate(self._end)
 
     def append(self, rows: np.ndarray) -> None:
         """Write rows after those that are there.
@@ -284,11 +314,12 @@ class Writer:
         It is not forced to the disk: a shard that a power cut shortened is found and made again.
         """
         with self._refusals():
-            self._file.seek(0)
-            self._head()
+            if self.n_rows > self._n_kept:
+                self._file.seek(0)
+                self._head()
             self._file.flush()
         self._is_finished = True
-        return Written(self._partial, self._place, self._dtype.name, tuple(self._tail))
+        return Written(self._path, self._place, self._dtype.name, tuple(self._tail))
 
     def _head(self) -> None:
         """Write the head, whose length does not depend on the number of rows."""

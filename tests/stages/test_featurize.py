@@ -28,8 +28,9 @@ from ostinato.synthesis.covers import png
 RATE = 22050
 ALL = registry.names("ostinato.features")
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
-N_CHANGES = 11
-N_LATER_CHANGES = 8
+N_CHANGES = 9
+N_LATER_CHANGES = 6
+N_GROWTH_CHANGES = 2
 FIRST_SHARD = 6  # changes up to the index that names it
 FORKED = multiprocessing.get_context("fork")
 
@@ -306,9 +307,13 @@ def test_a_full_disk_keeps_what_is_done(project, monkeypatch):
     before = project.bytes()
     project.grow(3)
     with monkeypatch.context() as patch:
+        refused = iter([OSError(28, "No space left on device")])
+        head = store.Writer._head
 
-        def full(*_):
-            raise OSError(28, "No space left on device")
+        def full(writer):
+            for error in refused:
+                raise error
+            head(writer)
 
         patch.setattr(store.Writer, "_head", full)
         with pytest.raises(OstinatoError, match=r"shard-00002.npy: cannot be written \(No space left on device\)"):
@@ -380,6 +385,51 @@ def test_a_kill_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
     assert killed_before(project, monkeypatch, FIRST_SHARD + 1)
     project.run()
     assert decoded == ["song 2 🎵.wav"]
+
+
+@pytest.mark.parametrize("n", range(1, N_GROWTH_CHANGES + 2))
+def test_a_kill_while_a_shard_grows_is_completed_by_the_next_run(tmp_path, monkeypatch, n):
+    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
+    reference.grow(1)
+    reference.run()
+    project.run()
+    project.grow(1)
+    assert killed_before(project, monkeypatch, n) == (n <= N_GROWTH_CHANGES)
+    project.run()
+    assert project.bytes() == reference.bytes()
+
+
+def test_rows_added_without_their_head_are_written_over(project):
+    project.run()
+    with open(project.paths.feature("mel") / "shard-00002.npy", "ab") as file:
+        file.write(b"rows of a run that was killed")
+    project.grow(1)
+    project.run()
+    grown = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == grown
+
+
+def test_growth_leaves_a_file_alone_that_has_another_name(project, tmp_path):
+    """As a file of DVC's cache has, where that is linked."""
+    project.run()
+    file = project.paths.feature("mel") / "shard-00002.npy"
+    os.link(file, tmp_path / "cached.npy")
+    before = file.read_bytes()
+    project.grow(1)
+    project.run()
+    assert (tmp_path / "cached.npy").read_bytes() == before != file.read_bytes()
+
+
+def test_growth_touches_no_row_that_was_there(project):
+    project.run()
+    file = project.paths.feature("mel") / "shard-00002.npy"
+    there = file.stat().st_ino
+    project.grow(1)
+    project.run()
+    assert file.stat().st_ino == there
+    assert len(project.store("mel")) == 11
 
 
 def test_what_a_lost_worker_left_is_cleared_away(project):

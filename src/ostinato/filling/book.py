@@ -23,19 +23,28 @@ class Book:
         self._open()
 
     def wanted(self, shard: int, tracks: Sequence[Track]) -> Wanted | None:
-        """Say what a shard shall hold and which of it it has; None if it holds just that."""
+        """Say what a shard has of what it shall hold; None if it holds just that.
+
+        Rows are added to a file only where no other name leads to it, as from a
+        DVC cache that is linked.
+        """
         before = self.shards.get(shard, [])
         asked = [(track.ordinal, track.track_id, track.content(self.kind.source)) for track in tracks]
-        if asked == [(entry.ordinal, entry.track_id, entry.content_hash) for entry in before]:
+        held = [(entry.ordinal, entry.track_id, entry.content_hash) for entry in before]
+        if asked == held:
             return None
-        return Wanted(self.kind, self.folder, {(entry.ordinal, entry.content_hash): entry for entry in before})
+        path = store.shard_file(self.folder, shard)
+        stays = before and held == asked[: len(held)] and path.stat().st_nlink == 1 and not path.is_symlink()
+        known = {(entry.ordinal, entry.content_hash): entry for entry in before}
+        return Wanted(self.kind, self.folder, known, n_staying=len(before) if stays else 0)
 
     def settle(self, shard: int, written: store.Written, entries: list[store.Entry]) -> None:
         """Put a shard that a worker wrote in its place, unless the same stands there."""
         if entries == self.shards.get(shard, []):
             written.drop()
             return
-        self.forget({shard} & set(self.shards))
+        if written.path != written.place:
+            self.forget({shard} & set(self.shards))
         if not entries:
             written.drop()
             return

@@ -13,7 +13,6 @@ from tqdm import tqdm
 
 from ostinato import compute, store
 from ostinato.errors import OstinatoError
-from ostinato.files import read_json
 from ostinato.filling.asked import Kind, Track
 from ostinato.filling.book import Book, leave_only
 from ostinato.filling.making import Job, Made, make
@@ -143,9 +142,7 @@ def _joined(folder: Path, name: str) -> dict[str, Any]:
 def _say(folder: Path, said: dict[str, Any]) -> None:
     """Make a folder hold a description and nothing else; touch no file if it does."""
     leave_only(folder, {"meta.json"})
-    path = folder / "meta.json"
-    if not path.exists() or read_json(path) != said:
-        store.write_meta(folder, said)
+    store.write_meta(folder, said)
 
 
 def _report(summary: Summary) -> None:

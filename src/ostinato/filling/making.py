@@ -15,11 +15,25 @@ from ostinato.memory import keep_freed
 
 
 class Wanted(NamedTuple):
-    """A kind's share of a shard: what it shall hold, where its folder is, and which rows the present shard has."""
+    """A kind's share of a shard: where its folder is, which rows the present shard has, and how many tracks of it stay.
+
+    Those that stay are the first of the shard, and new ones are added to its file;
+    where none does, the shard is written anew.
+    """
 
     kind: Kind
     folder: Path
     held: Mapping[tuple[int, str], store.Entry]
+    n_staying: int
+
+    @property
+    def staying(self) -> list[store.Entry]:
+        """What stays where it is."""
+        return list(self.held.values())[: self.n_staying]
+
+    def writer(self, shard: int) -> store.Writer:
+        """Open the shard's file, or one beside it."""
+        return store.Writer(store.shard_file(self.folder, shard), sum(entry.n_rows for entry in self.staying))
 
     def lacks(self, track: Track) -> bool:
         """Whether a track's rows must be computed."""
@@ -41,7 +55,7 @@ class Job(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A shard that lies beside the present one: per kind its file and its entries, and what became of the tracks."""
+    """A shard that was written: per kind its file and its entries, and what became of the tracks."""
 
     written: tuple[tuple[store.Written, list[store.Entry]], ...]
     n_computed: int
@@ -49,7 +63,7 @@ class Made(NamedTuple):
 
 
 def make(job: Job) -> Made:
-    """Write a shard beside the present one, decoding each track that needs it once.
+    """Write a shard, decoding each track that needs it once.
 
     Parameters
     ----------
@@ -63,13 +77,13 @@ def make(job: Job) -> Made:
     """
     keep_freed()
     failed, n_computed = {}, 0
-    entries: list[list[store.Entry]] = [[] for _ in job.kinds]
+    entries = [wanted.staying for wanted in job.kinds]
     with ExitStack() as open_files:
-        writers = [open_files.enter_context(store.Writer(store.shard_file(w.folder, job.shard))) for w in job.kinds]
-        for track in job.tracks:
+        writers = [open_files.enter_context(wanted.writer(job.shard)) for wanted in job.kinds]
+        for i, track in enumerate(job.tracks):
             opened = _Opened(job.root, track)
             for wanted, writer, held in zip(job.kinds, writers, entries, strict=True):
-                rows = opened.rows(wanted)
+                rows = opened.rows(wanted) if i >= wanted.n_staying else None
                 if rows is not None:
                     held.append(track.entry(wanted.kind.source, job.shard, writer.n_rows, len(rows)))
                     writer.append(rows)
