@@ -278,7 +278,7 @@ def opened_file(path: Path) -> Iterator[Stream]:
 def _decoder(path: Path, opened: ExitStack) -> Stream:
     if path.suffix.lower() in LIBSNDFILE:
         with suppress(soundfile.LibsndfileError), HUSH:
-            return _libsndfile(path, opened.enter_context(_Straight(path)))
+            return _libsndfile(path, opened.enter_context(_Straight(os.fsencode(path))))
     return _ffmpeg(path, opened)
 
 
