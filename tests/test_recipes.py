@@ -266,6 +266,17 @@ def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
         recipes.load(tmp_path, "odd")
 
 
+@pytest.mark.parametrize(("wanted", "said"), [(3, "; 3 left, the 3 of the paper."), (4, "; 3 left, NOT the 4")])
+def test_tracks_left_once_broken_ones_are_out_are_held_against_the_papers(tmp_path, wanted, said):
+    paths = Paths(tmp_path)
+    paths.tracks.parent.mkdir(parents=True)
+    pd.DataFrame({"track_id": list("abcd")}).to_parquet(paths.tracks)
+    faults = pd.DataFrame({"track_id": ["b", "b"], "reason": ["unreadable", "genre of too few tracks"]})
+    faults.to_parquet(paths.quarantine)
+    recipe = load_toy(tracks=wanted, figures=[{"row": "quoted", "metric": "accuracy", "value": 0.5}])
+    assert f"Tracks: 4, of which 1 are in quarantine{said}" in table.report(paths, recipe)
+
+
 def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     """Of twelve tracks one network names nine and the other three, all of them among the nine."""
     inside = Paths(tmp_path)
