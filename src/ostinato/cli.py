@@ -1,6 +1,8 @@
 """The commands: pick a stage or a user command, and import its module only when it runs."""
 
 import importlib
+import os
+from contextlib import nullcontext
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
@@ -60,7 +62,8 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
         params.entry(whole, "members" if stage == "member" else "candidates", name)
     module = importlib.import_module(f"ostinato.stages.{stage}")
     given = params.only(whole, module.SECTIONS)
-    with alone(paths.lock(stage, name)):
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
+    with alone(paths.lock(stage, name)) if is_first else nullcontext():
         module.run(paths, given, name)
 
 

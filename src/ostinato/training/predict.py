@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ostinato.contract.task import Task
-from ostinato.training.memory import keep_freed
+from ostinato.memory import keep_freed
 from ostinato.training.sources import Evaluation, Source
 
 TRACKS_PER_BATCH = 16
