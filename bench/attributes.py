@@ -22,6 +22,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from ostinato.attributes import complete, encode, same
+from ostinato.datasets.spotify_attributes import read
 from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.clusters import curves, elbow, prevalence
 from ostinato.metrics.ranking import average_precision
@@ -67,13 +68,14 @@ def main() -> None:
     parser.add_argument("table", type=Path)
     parser.add_argument("--rows", type=int, help="at most so many, drawn")
     args = parser.parse_args()
-    table = pd.read_csv(args.table, low_memory=False)
+    table = pd.concat(read(args.table), axis=1)
     kept = complete(table) & table["genre"].notna()
     table = table[kept].reset_index(drop=True)
+    given = len(table)
     if args.rows and args.rows < len(table):
         table = table.sample(args.rows, random_state=SEED).reset_index(drop=True)
     x, genre, groups = encode(table), table["genre"].to_numpy(str), same(table)
-    print(f"{len(kept)} rows, {int(kept.sum())} complete, {len(table)} used, {len(set(groups))} recordings")
+    print(f"{len(kept)} rows, {given} complete, {len(table)} used, {len(set(groups))} recordings")
     seeds = np.random.default_rng(SEED).choice(len(x), min(SEEDS, len(x)), replace=False)
 
     print("as published:")

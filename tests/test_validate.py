@@ -11,7 +11,7 @@ import soundfile
 
 from ostinato import tables
 from ostinato.errors import DataError
-from ostinato.expectations import _session, collection, files, tracks
+from ostinato.expectations import _session, collection, files, tracks, unnamed
 from ostinato.params import Compute, Dataset, Splitting, Validate
 from ostinato.paths import Paths
 from ostinato.stages import ingest, split, validate
@@ -138,6 +138,7 @@ def test_the_docs_fetch_and_run_nothing_and_their_links_lead_somewhere(paths, rn
         ("files", "danger"),
         ("copies", "success"),
         ("tracks", "danger"),  # a genre with one track
+        ("unnamed", "success"),
         ("collection", "success"),
     ]
     assert all(f"-{table}.html" in first for table in ("files", "copies", "tracks", "collection"))
@@ -175,6 +176,36 @@ def test_lyrics_that_are_not_there_are_told_but_the_track_stays(tmp_path):
     receipt, faults = _session.Session(tmp_path).check("tracks", told, tracks.suite(Validate()))
     assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["lyrics named that are not there"]
     assert faults.empty
+
+
+def test_files_that_no_track_names_are_told_where_files_of_their_kind_are_named(tmp_path):
+    for name in [
+        "a/1.mp3",
+        "a/2.MP3",
+        "a/3.flac",
+        "a/1.txt",
+        "a/cover.jpg",
+        "b/4.mp3",
+        "c/1.txt",
+        "c/2.txt",
+        "c/x.mp3",
+    ]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    frame = pd.DataFrame({"path": ["a/1.mp3", "gone/9.mp3", None], "lyrics": ["c/1.txt", None, None]})
+    found = unnamed.prepared(frame, tmp_path)
+    assert found["unnamed"].tolist() == ["a/2.MP3", "a/3.flac", "c/2.txt"]
+    receipt, _ = _session.Session(tmp_path).check("unnamed", found, unnamed.suite(BOUNDS))
+    assert [e["n_broken"] for e in receipt["expectations"]] == [3]
+
+
+def test_a_file_without_a_row_is_told_and_nothing_goes_to_quarantine_by_it(paths, rng):
+    ingested(paths)
+    noise(paths.raw("folder") / "jazz/later.wav", rng)
+    assert validated(paths).empty
+    receipt = json.loads(paths.receipt("tracks").read_text())
+    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["files that no track names"]
+    assert not receipt["success"]
 
 
 def test_receipts_are_the_same_bytes_again_and_hold_no_path(paths, rng):

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -70,33 +71,33 @@ class _Hush:
         self._lock = threading.Lock()
         self._inside = 0
         self._loud: int | None = None
-        self._nowhere: int | None = None
 
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
-            if self._inside == 1 and _glibc():
-                library = ctypes.CDLL(None)
-                library.fopen.restype = ctypes.c_void_p
-                self._nowhere = self._nowhere or library.fopen(os.devnull.encode(), b"w")
-                stderr = ctypes.c_void_p.in_dll(library, "stderr")
-                self._loud, stderr.value = stderr.value, self._nowhere
+            if self._inside == 1 and (found := _printing()) is not None:
+                stderr, nowhere = found
+                self._loud, stderr.value = stderr.value, nowhere
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0 and self._loud is not None:
-                ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr").value = self._loud
-                self._loud = None
+            if self._inside == 0 and self._loud is not None and (found := _printing()) is not None:
+                found[0].value, self._loud = self._loud, None
 
 
 HUSH = _Hush()
 
 
-def _glibc() -> bool:
+@cache
+def _printing() -> tuple[ctypes.c_void_p, int] | None:
+    """Find the C library's ``stderr``, and open a file that keeps nothing; None without glibc."""
     with suppress(ValueError, OSError):
-        return (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc")
-    return False
+        if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+            library = ctypes.CDLL(None)
+            library.fopen.restype = ctypes.c_void_p
+            return ctypes.c_void_p.in_dll(library, "stderr"), library.fopen(os.devnull.encode(), b"w")
+    return None
 
 
 @dataclass(frozen=True)
@@ -278,7 +279,7 @@ def opened_file(path: Path) -> Iterator[Stream]:
 def _decoder(path: Path, opened: ExitStack) -> Stream:
     if path.suffix.lower() in LIBSNDFILE:
         with suppress(soundfile.LibsndfileError), HUSH:
-            return _libsndfile(path, opened.enter_context(_Straight(path)))
+            return _libsndfile(path, opened.enter_context(_Straight(os.fsencode(path))))
     return _ffmpeg(path, opened)
 
 

@@ -356,12 +356,14 @@ def release(
 
 @app.command(rich_help_panel=USE)
 def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
-    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond the tolerance."""
+    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and interval."""
     from ostinato.evaluation.compare import compare
+    from ostinato.evaluation.earlier import Earlier
     from ostinato.evaluation.roster import roster
 
-    paths, given = _project("candidates", "estimators", "stacked", "members", "compare")
-    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
+    paths, given = _project("seed", "candidates", "estimators", "stacked", "members", "evaluate", "compare")
+    earlier = Earlier(paths, rev, given)
+    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance, earlier.difference)
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
 

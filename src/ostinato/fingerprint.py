@@ -15,6 +15,7 @@ SAMPLE_RATE = 5_000
 WINDOW = 2_048
 HOP = 256
 SECONDS = HOP / SAMPLE_RATE
+ENOUGH = WINDOW + 63 * HOP  # samples worth a call
 MAX_FRAMES = int(180 / SECONDS)
 EDGES = np.round(np.geomspace(300, 2_000, 34) * WINDOW / SAMPLE_RATE).astype(int)
 QUIET = 1e-7  # mean power of a frame that says nothing
@@ -41,12 +42,9 @@ class Fingerprinter:
         """
         if self._n_frames >= MAX_FRAMES:
             return
-        y = np.concatenate([self._waiting, y])
-        n = (len(y) - WINDOW) // HOP + 1
-        if n > 0:
-            self._frames(np.lib.stride_tricks.sliding_window_view(y, WINDOW)[: n * HOP : HOP])
-            y = y[n * HOP :]
-        self._waiting = y.copy()
+        self._waiting = np.concatenate([self._waiting, y])
+        if len(self._waiting) >= ENOUGH:
+            self._take()
 
     def value(self) -> np.ndarray:
         """Give the fingerprint of what was taken so far.
@@ -56,7 +54,15 @@ class Fingerprinter:
         np.ndarray [shape=(n_frames,), dtype=uint32]
             0 where nothing is heard; empty if the recording is shorter than half a second.
         """
+        self._take()
         return np.concatenate([np.zeros(0, np.uint32), *self._parts])[:MAX_FRAMES]
+
+    def _take(self) -> None:
+        """Turn what waits into frames; what is less than one goes on waiting."""
+        n = (len(self._waiting) - WINDOW) // HOP + 1
+        if n > 0:
+            self._frames(np.lib.stride_tricks.sliding_window_view(self._waiting, WINDOW)[: n * HOP : HOP])
+            self._waiting = self._waiting[n * HOP :].copy()
 
     def _frames(self, frames: np.ndarray) -> None:
         power = np.abs(fft.rfft(frames * self._window, axis=1)[:, : EDGES[-1]]) ** 2

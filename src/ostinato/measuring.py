@@ -248,7 +248,7 @@ class _Spectra:
         """Take a block of one channel."""
         if len(y) < SPECTRUM:
             return
-        frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
+        frames = np.stack([y[at : at + SPECTRUM] for at in range(0, len(y) - SPECTRUM + 1, EVERY)])
         frames = frames[np.square(frames).mean(axis=1) >= SILENCE**2]
         power = np.abs(fft.rfft(frames * self._window, axis=1)) ** 2 + np.float32(FLOOR)
         self._n += len(frames)

@@ -299,14 +299,17 @@ class Catalog:
             raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
-        about, vectors = read_json(folder / ABOUT), np.load(folder / VECTORS, allow_pickle=False)
-        if len(vectors) != len(about["ids"]):
-            raise CatalogError(
-                f"{folder}: {len(vectors)} vectors for {len(about['ids'])} tracks; run `dvc repro catalog`"
-            )
-        made = cls([], vectors[:0], version=about["version"], offset=about["offset"], exact_up_to=about["exact_up_to"])
-        made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
-        made._labels, made._next = np.array(about["labels"], np.int64), about["next"]
+        about = read_json(folder / ABOUT)
+        try:
+            vectors = np.load(folder / VECTORS, allow_pickle=False)
+            made = cls([], vectors[:0], version=about["version"], offset=about["offset"])
+            made.exact_up_to, made._next = about["exact_up_to"], about["next"]
+            made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
+            made._labels = np.array(about["labels"], np.int64)
+        except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
+            raise CatalogError(f"{folder}: is damaged ({error}); run `dvc repro catalog`") from error
+        if not len(made.vectors) == len(made.ids) == len(made.metadata) == len(made._labels):
+            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(made.ids)} tracks; run `dvc repro catalog`")
         made._number()
         if (folder / GRAPH).exists() and len(made) > made.exact_up_to:
             made._graph = Graph.load(folder / GRAPH)

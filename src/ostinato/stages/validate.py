@@ -1,17 +1,19 @@
 """Stage validate: quarantine the broken tracks; stop where too little is left."""
 
+import logging
 from typing import Any
 
 import pandas as pd
 
 from ostinato import copies, datasets, tables
 from ostinato.errors import DataError
-from ostinato.expectations import _session, collection, files, tracks
+from ostinato.expectations import _session, collection, files, tracks, unnamed
 from ostinato.expectations import copies as repeats
 from ostinato.files import write_json
 from ostinato.paths import Paths
 
 SECTIONS = ("dataset", "validate")
+log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -43,6 +45,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_tracks, more = session.check("tracks", _told(paths, params, all_tracks, broken), tracks.suite(bounds, promised))
+    _look_around(session, of_tracks, paths, params, all_tracks)
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
@@ -60,6 +63,23 @@ def _told(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series
     """Put beside each track what its dataset declares and holds."""
     plugin, root = datasets.load(params.dataset)[0], datasets.dataset_root(paths, params.dataset)
     return tracks.prepared(all_tracks, broken, root, getattr(plugin, "CLASSES", None))
+
+
+def _look_around(
+    session: _session.Session, receipt: dict[str, Any], paths: Paths, params: Any, all_tracks: pd.DataFrame
+) -> None:
+    """Add to the receipt of tracks how many files lie beside theirs that no track names.
+
+    Where `dataset.classes` leaves tracks out, their files are named by none and nothing is said.
+    """
+    if params.dataset.classes is not None:
+        return
+    found = unnamed.prepared(all_tracks, datasets.dataset_root(paths, params.dataset))
+    of_files, _ = session.check("unnamed", found, unnamed.suite(params.validate))
+    receipt["expectations"] += of_files["expectations"]
+    receipt["success"] &= of_files["success"]
+    if len(found):
+        log.warning("%d files lie there that no track names, such as %s", len(found), found["unnamed"].iloc[0])
 
 
 def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) -> str:
