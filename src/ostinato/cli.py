@@ -8,37 +8,45 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup, TyperOption
+from typer.core import TyperCommand, TyperGroup
 
 
-class Commands(TyperGroup):
-    """Commands in the order of `ORDER`, whose flags show no type in their help."""
+class _Plain:
+    """Help in which a flag is shown without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the parameters."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_Plain, TyperCommand):
+    """One command."""
+
+
+class Group(_Plain, TyperGroup):
+    """All of them, in the order of `ORDER`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """Put the stages in the order of the pipeline."""
         place = {name: i for i, name in enumerate(ORDER)}
         return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(ORDER)))
 
-    def get_params(self, ctx: Any) -> list[Any]:
-        """Take the types from the flags of ``ostinato`` itself."""
-        return _plain(super().get_params(ctx))
 
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Take the types from the flags of a command."""
-        if command := super().get_command(ctx, cmd_name):
-            _plain(command.get_params(ctx))
-        return command
+class App(typer.Typer):
+    """Commands with plain help."""
+
+    def command(self, *given: Any, **options: Any) -> Any:
+        """Add a command."""
+        return super().command(*given, cls=Command, **options)
 
 
-def _plain(params: list[Any]) -> list[Any]:
-    for option in (p for p in params if isinstance(p, TyperOption) and p.is_flag):
-        option.metavar = ""
-    return params
-
-
-app = typer.Typer(
+app = App(
+    cls=Group,
     name="ostinato",
-    cls=Commands,
     help="Music understanding as one pipeline: validated data, cached features, judged networks, gated releases.",
     no_args_is_help=True,
     add_completion=False,
