@@ -24,8 +24,8 @@ from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 DIGITS = 6
-ALIKE = 0.8
-"""Likeness to the map of random weights from which on a map is not to be believed."""
+ALIKE = 0.5
+"""Likeness to the map of random weights from which on a map is not to be believed; see docs/judging.md."""
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def explain(
     Raises
     ------
     OstinatoError
-        If the candidate is a stack, an estimator, or reads something else than audio;
-        or it has no such class.
+        If the candidate is a stack, an estimator, reads something else than audio, or
+        has no classes or no such class.
     """
     from ostinato.training.attribution import class_logit, integrated_gradients, likeness, shuffled
 
@@ -167,6 +167,8 @@ def _inputs(artefact: Artefact) -> dict[str, Input]:
         raise OstinatoError(
             f"{artefact.name}: reads logits, not sound; explain one of its members: {', '.join(artefact.members)}"
         )
+    if artefact.labelling.kind == "embedding":
+        raise OstinatoError(f"{artefact.name}: learns {artefact.task}, which has no classes; name another candidate")
     if artefact.fitter == "sklearn":
         raise OstinatoError(f"{artefact.name}: is no network and has no gradients; name a network of params.yaml")
     fitted = artefact.statistics.get("final", {})

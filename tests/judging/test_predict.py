@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
-from judging_project import description, write_network
 from onnx import TensorProto, helper, numpy_helper
 
+from judging.judging_project import description, write_network
 from ostinato import audio
 from ostinato.contract.chunks import starts, take
 from ostinato.contract.task import Task

@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from judging_project import section
 
+from judging.judging_project import section
 from ostinato import release as releasing
 from ostinato import swap
 from ostinato.errors import OstinatoError
