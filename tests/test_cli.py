@@ -3,7 +3,7 @@
 import pytest
 from typer.testing import CliRunner
 
-from ostinato.cli import app
+from ostinato.cli import ORDER, app
 
 COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
 
@@ -14,3 +14,10 @@ def test_help_shows_a_flag_without_a_type(command):
     assert shown.exit_code == 0
     assert "--help" in shown.stdout
     assert "<bool>" not in shown.stdout
+
+
+def test_stages_are_listed_in_the_order_of_the_pipeline():
+    shown = CliRunner().invoke(app, ["--help"]).stdout
+    places = [shown.index(f" {stage} ") for stage in ("ingest", "split", "tune", "train", "evaluate", "gate", "export")]
+    assert places == sorted(places)
+    assert set(ORDER) == set(COMMANDS)

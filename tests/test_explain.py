@@ -132,3 +132,19 @@ def test_what_has_no_gradients_says_what_has(trained, tmp_path):
         explain.explain(trained, "space", file)
     with pytest.raises(OstinatoError, match="ear: has no class 'loud'; it has low, high"):
         explain.explain(trained, "ear", file, label="loud")
+
+
+def test_of_a_released_stack_its_strongest_member_that_hears_is_explained(trained):
+    """The strongest member reads words, so that the next one is taken."""
+    heard = artefacts.load(trained.checkpoints("ear"))
+    weak = heard.model_copy(update={"name": "weak"})
+    words = {"words": Input(feature="lyrics", source="lyrics", parameters={}, chunk_frames=16, bins=8)}
+    reader = heard.model_copy(update={"name": "reader", "inputs": words, "reads": ("words",)})
+    stack = heard.model_copy(update={"name": "stack", "fitter": "stacked", "members": ("weak", "ear", "reader")})
+    for one, value in ((weak, 0.2), (heard, 0.5), (reader, 0.9), (stack, 1.0)):
+        artefacts.save(trained.checkpoints(one.name), one)
+        write_json(trained.metrics(one.name), {"test": {"f1_micro": {"value": value}}})
+    write_json(trained.released("genre") / "model.json", {"name": "stack"})
+    assert explain.released(trained, "genre", "f1_micro") == ("stack", "ear")
+    write_json(trained.released("genre") / "model.json", {"name": "weak"})
+    assert explain.released(trained, "genre", "f1_micro") == (None, "weak")

@@ -28,7 +28,12 @@ class Command(_Plain, TyperCommand):
 
 
 class Group(_Plain, TyperGroup):
-    """All of them."""
+    """All of them, in the order of `ORDER`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Put the stages in the order of the pipeline."""
+        place = {name: i for i, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(ORDER)))
 
 
 class App(typer.Typer):
@@ -48,9 +53,16 @@ app = App(
     pretty_exceptions_enable=False,
 )
 
-Json = Annotated[bool, typer.Option("--json", help="print JSON")]
-PIPELINE = "Stages of the pipeline (run all of them by `dvc repro`)"
-USE = "Use"
+Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+STAGE = "Stages, in the order in which `dvc repro` runs them"
+RUN, ASK, LOOK = "Runs and releases", "Asking the released model", "Networks, papers and datasets"
+ORDER = (
+    *("plan", "status", "candidates", "release", "compare", "robustness"),
+    *("predict", "recommend", "explain", "serve", "drift"),
+    *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
+    *("ingest", "validate", "split", "artists", "featurize", "tune", "train", "member", "infer", "evaluate"),
+    *("gate", "export", "rank", "catalog", "report"),
+)
 STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
     "validate": "Check tracks and files; quarantine what is broken.",
@@ -58,15 +70,15 @@ STAGES = {
     "artists": "Learn a space of artists from whom the dataset relates.",
     "featurize": "Compute the features of new tracks into the cache.",
     "gate": "Say which candidates pass the thresholds of params.yaml.",
-    "catalog": "Place every track by the network whose space ranks best.",
+    "catalog": "Place every track by the network whose space serves best.",
     "rank": "Judge every candidate's embeddings as a similarity space.",
-    "report": "Write the page with leaderboard, curves and confusions.",
+    "report": "Write models/report/index.html.",
 }
 STAGES_OF_A_CANDIDATE = {
     "tune": "Search a candidate's settings with Optuna.",
     "train": "Fit a candidate on every fold.",
-    "member": "Out-of-fold logits of one member of a stack.",
-    "infer": "Logits and embeddings of every track.",
+    "member": "Give one member's out-of-fold logits to a stack.",
+    "infer": "Compute logits and embeddings of every track.",
     "export": "Write a candidate's ONNX file if the gate accepted it.",
 }
 
@@ -105,7 +117,7 @@ def _add(stage: str, text: str, of_a_candidate: bool) -> None:
     def single(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
         run_stage(stage, name)
 
-    app.command(stage, help=text, rich_help_panel=PIPELINE)(single if of_a_candidate else whole)
+    app.command(stage, help=text, rich_help_panel=STAGE)(single if of_a_candidate else whole)
 
 
 for _stage, _text in STAGES.items():
@@ -114,13 +126,19 @@ for _stage, _text in STAGES_OF_A_CANDIDATE.items():
     _add(_stage, _text, of_a_candidate=True)
 
 
-@app.command(rich_help_panel=PIPELINE)
+@app.command(rich_help_panel=STAGE)
 def evaluate(
     name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
-    on: Annotated[Path | None, typer.Option(help="judge the released model on this labelled folder instead")] = None,
-    table: Annotated[str | None, typer.Option(help="labels of that folder: CSV, TSV or Parquet")] = None,
-    rename: Annotated[list[str] | None, typer.Option(help="a class of that folder: theirs=ours")] = None,
-    task: Annotated[str, typer.Option(help="whose released model is judged there")] = "genre",
+    on: Annotated[Path | None, typer.Option(help="judge the released model on this labelled folder")] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="labels of that folder: a CSV, TSV or Parquet in it; default: the names of its folders"),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="call a class of that folder as the model does, such as hip-hop=hiphop; repeatable"),
+    ] = None,
+    task: Annotated[str, typer.Option(help="which released model is judged there: genre or tags")] = "genre",
     json: Json = False,
 ) -> None:
     """Judge a candidate with intervals; with --on, the released model on another folder."""
@@ -155,7 +173,15 @@ def _project(*sections: str) -> tuple[Any, Any]:
     return paths, params.only(params.load(paths.params), sections)
 
 
-@app.command(rich_help_panel=USE)
+def _candidate(name: str) -> None:
+    """Refuse a name that params.yaml lacks, before anything heavy is imported."""
+    from ostinato import params
+    from ostinato.paths import Paths
+
+    params.entry(params.load(Paths(Path.cwd()).params), "candidates", name)
+
+
+@app.command(rich_help_panel=RUN)
 def plan() -> None:
     """Say what a run will cost in time and disk; refuse one that cannot fit."""
     from ostinato import plan
@@ -163,9 +189,9 @@ def plan() -> None:
     plan.command(*_project(*plan.SECTIONS))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=RUN)
 def status(
-    every: Annotated[bool, typer.Option("--all", help="a line for every stage, done ones too")] = False,
+    every: Annotated[bool, typer.Option("--all", help="print a line for every stage, done ones too")] = False,
 ) -> None:
     """Say which stages are done, running and left, and why."""
     from ostinato.paths import Paths
@@ -178,7 +204,7 @@ def status(
         typer.echo(line)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=RUN)
 def candidates(json: Json = False) -> None:
     """List the candidates of params.yaml and whether the gate accepted them."""
     from ostinato.evaluation.roster import listed
@@ -196,7 +222,7 @@ def candidates(json: Json = False) -> None:
         typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer[row["accepted"]]]))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=LOOK)
 def architectures(json: Json = False) -> None:
     """List the networks there are, the papers they come from and the features they take."""
     from ostinato.describe import listed
@@ -210,16 +236,25 @@ def architectures(json: Json = False) -> None:
         typer.echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=LOOK)
 def describe(
     architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
-    feature: Annotated[list[str], typer.Option(help="a kind such as mel, another shape as cover:3x32x32; repeatable")],
-    classes: Annotated[int, typer.Option(min=1, help="how many")],
-    frames: Annotated[int | None, typer.Option(min=1, help="of a chunk; default: what the papers read")] = None,
-    network: Annotated[list[str] | None, typer.Option(help="a departure such as fusion=gated; repeatable")] = None,
+    feature: Annotated[
+        list[str], typer.Option(help="what it reads, such as mel, or with its shape cover:3x32x32; repeatable")
+    ],
+    classes: Annotated[int, typer.Option(min=1, help="how many classes it tells apart")],
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="how many frames a chunk has; default: what the papers read")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="set an option of the network, such as fusion=gated; repeatable")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    from ostinato import registry
+
+    registry.check("ostinato.architectures", architecture)  # before torch is imported
     from ostinato import describe as describing
 
     inputs = describing.read(architecture, feature, classes, frames)
@@ -227,7 +262,7 @@ def describe(
     typer.echo(dumps(found.table, indent=2) if json else found.text)
 
 
-@app.command("import-weights", rich_help_panel=USE)
+@app.command("import-weights", rich_help_panel=LOOK)
 def import_weights(
     source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
     target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
@@ -242,21 +277,30 @@ def import_weights(
     typer.echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=ASK)
 def predict(
     targets: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
     ],
-    json: Annotated[bool, typer.Option("--json", help="an object a line, with every score")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="a table")] = False,
-    over_time: Annotated[bool, typer.Option("--over-time", help="what each stretch of a track is, too")] = False,
-    task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="files under way at once")] = 1,
-    out: Annotated[Path | None, typer.Option(help="add to this file; what it answers already is passed over")] = None,
-    review: Annotated[Path | None, typer.Option(help="list files by doubt; corrected, it is a table of labels")] = None,
-    recommend: Annotated[bool, typer.Option("--recommend", help="what of the catalog is near, too")] = False,
-    k: Annotated[int, typer.Option("-k", min=1, help="how many of those")] = 5,
-    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+    json: Annotated[bool, typer.Option("--json", help="print a JSON object a line, with every score")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="print a table")] = False,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="say of each stretch of a track, too, what it is")
+    ] = False,
+    task: Annotated[str | None, typer.Option(help="ask for genre, tags or all; default: genre if released")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="how many files are under way at once")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="add the answers to this file, passing over what it answers already")
+    ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(help="write all files, the most doubtful first, as a table to correct and read back as labels"),
+    ] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="say what of the catalog is near, too")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="how many of these")] = 5,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
 ) -> None:
     """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
@@ -284,13 +328,14 @@ def predict(
     raise typer.Exit(status)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=RUN)
 def robustness(
     name: Annotated[str, typer.Argument(help="an exported candidate of params.yaml")],
-    clips: Annotated[int, typer.Option(min=1, help="test clips at most, drawn with the seed")] = 64,
+    clips: Annotated[int, typer.Option(min=1, help="how many test clips at most, drawn with the seed")] = 64,
     json: Json = False,
 ) -> None:
     """Measure how much worse a model is on worse sound: noise, MP3, other speed and pitch."""
+    _candidate(name)
     from ostinato import robustness
     from ostinato.evaluation.perturbed import markdown
 
@@ -298,29 +343,43 @@ def robustness(
     typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=ASK)
 def explain(
-    target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file")],
-    candidate: Annotated[str | None, typer.Option(help="a trained network; default: the released one of genre")] = None,
-    label: Annotated[str | None, typer.Option("--class", help="default: the one it names")] = None,
-    out: Annotated[Path, typer.Option(help="folder for the picture and the numbers")] = Path("explained"),
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file", exists=True, dir_okay=False)],
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            help="a network of params.yaml; default: the released one of genre, of a stack its strongest member"
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--class", help="explain this class; default: the one with the highest score")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="write the picture and the numbers into this folder")] = Path("explained"),
     json: Json = False,
 ) -> None:
     """Draw what of a file speaks for a class: integrated gradients on the spectrogram."""
+    if candidate is not None:
+        _candidate(candidate)
     from ostinato import explain as explaining
-    from ostinato.files import read_json
+    from ostinato.evaluation.gate import leading
 
-    paths, given = _project("seed")
-    name = candidate or str(read_json(paths.released("genre") / "model.json")["name"])
-    found = explaining.command(paths, name, target, out, label, given.seed)
+    paths, given = _project("seed", "gate")
+    task = "genre"
+    stack, name = (None, candidate) if candidate else explaining.released(paths, task, leading(given.gate[task], task))
+    found = {"member_of": stack} | explaining.command(paths, name, target, out, label, given.seed)
     typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=ASK)
 def serve(
-    host: Annotated[str | None, typer.Option(help="address to listen on; default: serve.host")] = None,
-    port: Annotated[int | None, typer.Option(help="0: any that is free; default: serve.port")] = None,
-    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+    host: Annotated[str | None, typer.Option(help="listen on this address; default: serve.host of params.yaml")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="listen on this port, 0 for any that is free; default: serve.port of params.yaml")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
 ) -> None:
     """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
     from ostinato.serving import run
@@ -328,19 +387,24 @@ def serve(
     run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=ASK)
 def recommend(
     seeds: Annotated[
         list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
     ],
-    k: Annotated[int, typer.Option("-k", help="how many")] = 10,
+    k: Annotated[int, typer.Option("-k", help="recommend so many")] = 10,
     json: Json = False,
-    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist")] = None,
-    of: Annotated[str, typer.Option(help="track, album or artist")] = "track",
-    diversity: Annotated[float, typer.Option(help="0: the nearest; 1: as unlike each other as can be")] = 0.0,
-    per_artist: Annotated[int | None, typer.Option(help="at most so many of an artist")] = None,
-    dislike: Annotated[list[str] | None, typer.Option(help="a track or file to keep away from")] = None,
-    smooth: Annotated[bool, typer.Option("--smooth", help="each like the last; of two seeds: a path between")] = False,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist, too")] = None,
+    of: Annotated[str, typer.Option(help="recommend a track, album or artist")] = "track",
+    diversity: Annotated[float, typer.Option(help="from 0, the nearest, to 1, as unlike each other as can be")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="take at most so many of an artist")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="keep away from this track or file; repeatable")] = None,
+    smooth: Annotated[
+        bool,
+        typer.Option(
+            "--smooth", help="order them so that each is like the last; of two seeds, make a path between them"
+        ),
+    ] = False,
 ) -> None:
     """Recommend what is near to tracks or audio files."""
     from ostinato.datasets import dataset_root
@@ -352,13 +416,15 @@ def recommend(
     command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=ASK)
 def drift(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
-    task: Annotated[str, typer.Option(help="whose released model")] = "genre",
-    level: Annotated[float, typer.Option(min=0, max=1, help="chance of a false alarm")] = 0.01,
+    task: Annotated[str, typer.Option(help="compare with the released model of this task")] = "genre",
+    level: Annotated[float, typer.Option(min=0, max=1, help="accept this chance of a false alarm")] = 0.01,
     json: Json = False,
-    models: Annotated[Path | None, typer.Option(help="another folder of released models")] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
 ) -> None:
     """Say whether new audio is like what the released model was made of; exit status 1 if not."""
     from ostinato.paths import Paths
@@ -369,10 +435,14 @@ def drift(
     raise typer.Exit(int(any(change.drifted for change in found)))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=RUN)
 def release(
-    rollback: Annotated[bool, typer.Option("--rollback", help="bring back what was in service before")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="replace a model that cannot be compared")] = False,
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="bring back what was in service before the last release")
+    ] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a model that cannot be compared, such as one with other classes")
+    ] = False,
 ) -> None:
     """Put the best accepted candidate of each task in service if it is no worse; exit status 3 if one is refused."""
     from ostinato import release as releasing
@@ -385,7 +455,7 @@ def release(
     raise typer.Exit(releasing.exit_code(verdicts))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=RUN)
 def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
     """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and interval."""
     from ostinato.evaluation.compare import compare
@@ -399,11 +469,11 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     raise typer.Exit(comparison.exit_code)
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=LOOK)
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="list the recipes")] = False,
-    small: Annotated[bool, typer.Option("--small", help="at a size that two cores bear")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes and run none")] = False,
+    small: Annotated[bool, typer.Option("--small", help="run at a size that two cores bear")] = False,
 ) -> None:
     """Run a paper's table in runs/RECIPE and print its figures beside ours."""
     from ostinato import recipes
@@ -420,7 +490,7 @@ def reproduce(
     typer.echo(reproduce(paths, recipe, small=small))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=LOOK)
 def datasets(
     name: Annotated[str | None, typer.Argument(help="a dataset; without one all are listed")] = None,
     cite: Annotated[bool, typer.Option("--cite", help="print only how to cite it")] = False,
@@ -441,11 +511,13 @@ def datasets(
     typer.echo("\n".join(only) if cite or license_ else about(name))
 
 
-@app.command(rich_help_panel=USE)
+@app.command(rich_help_panel=LOOK)
 def download(
     name: Annotated[str, typer.Argument(help="a dataset")],
-    to: Annotated[Path | None, typer.Option(help="the folder; default: data/raw/NAME")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="an option, such as subset=medium")] = None,
+    to: Annotated[Path | None, typer.Option(help="put it into this folder; default: data/raw/NAME")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
+    ] = None,
 ) -> None:
     """Fetch a dataset, check it and unpack it; what broke off goes on."""
     from ostinato.datasets import remotes

@@ -6,6 +6,7 @@ give another map, else it would show the input and not what was learnt: how alik
 the two are stands with every answer.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import numpy as np
 from ostinato import audio
 from ostinato.contract.chunks import starts
 from ostinato.contract.scores import pool, scores
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError
+from ostinato.evaluation.candidate.figures import family
 from ostinato.features._shared import AudioContext
-from ostinato.files import replacing, write_json
+from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Input
 from ostinato.training import artefact as artefacts
@@ -105,6 +108,44 @@ def explain(
     return found, maps
 
 
+def released(paths: Paths, task: str, metric: str) -> tuple[str | None, str]:
+    """Name what to explain of what is in service: itself, or of a stack its strongest member that hears.
+
+    Parameters
+    ----------
+    paths : Paths
+    task : str
+    metric : str
+        That ranks the task's candidates.
+
+    Returns
+    -------
+    stack : str or None
+        What is in service, if it is a stack.
+    name : str
+
+    Raises
+    ------
+    OstinatoError
+        If no member of a stack can be explained.
+    """
+    name = str(read_json(paths.released(task) / "model.json")["name"])
+    artefact = artefacts.load(paths.checkpoints(name))
+    if artefact.fitter != "stacked":
+        return None, name
+    sign = 1 if family(COLUMNS[task])[metric].higher_is_better else -1
+    heard = {}
+    for member in artefact.members:
+        with suppress(OstinatoError):
+            _inputs(artefacts.load(paths.checkpoints(member)))
+            heard[member] = sign * (read_json(paths.metrics(member))["test"][metric]["value"] or 0)
+    if not heard:
+        raise OstinatoError(
+            f"{name}: is a stack, and none of {', '.join(artefact.members)} reads sound; use --candidate"
+        )
+    return name, max(heard, key=lambda member: heard[member])
+
+
 def command(paths: Paths, name: str, file: Path, out: Path, label: str | None, seed: int) -> dict[str, Any]:
     """Explain a file and write ``<out>/<file>.<class>.json`` and ``.png``; see `explain`."""
     found, maps = explain(paths, name, file, label=label, seed=seed)
@@ -117,9 +158,11 @@ def command(paths: Paths, name: str, file: Path, out: Path, label: str | None, s
 
 def words(found: dict[str, Any]) -> str:
     """Sum up what `command` found and wrote."""
+    stack = found.get("member_of")
     sound = "another map, as it should be" if found["sound"] else "much the same map: do not believe it"
     return "\n".join(
         [
+            *([f"{stack} is a stack; {found['model']} is its strongest member that reads sound"] if stack else []),
             f"{found['model']}: {found['class']} {found['score']:.4f}",
             f"random weights give {sound} (rank correlation {found['likeness']:.2f})",
             f"parts add up to the answer but for {100 * found['incomplete']:.1f} %",

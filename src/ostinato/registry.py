@@ -7,6 +7,7 @@ True
 import importlib
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
 from types import ModuleType
@@ -27,8 +28,29 @@ def names(package: str) -> tuple[str, ...]:
     -------
     tuple of str
     """
-    folder = importlib.import_module(package).__path__
-    return tuple(sorted(m.name for m in pkgutil.iter_modules(folder) if not m.name.startswith("_")))
+    folder = getattr(sys.modules.get(package), "__path__", None)
+    if folder is None:  # found without importing it, which may take seconds
+        spec = importlib.util.find_spec(package)
+        folder = spec.submodule_search_locations if spec else None
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(folder or ()) if not m.name.startswith("_")))
+
+
+def check(package: str, name: str) -> None:
+    """Refuse a name that is no plugin's, without importing anything.
+
+    Parameters
+    ----------
+    package, name : str
+        As for `load`.
+
+    Raises
+    ------
+    OstinatoError
+        If the package has no plugin of that name; the message lists those it has.
+    """
+    known = names(package)
+    if name not in known:
+        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, known)}")
 
 
 def load(package: str, name: str) -> ModuleType:
@@ -50,9 +72,7 @@ def load(package: str, name: str) -> ModuleType:
     OstinatoError
         If the package has no plugin of that name; the message lists those it has.
     """
-    known = names(package)
-    if name not in known:
-        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, known)}")
+    check(package, name)
     return importlib.import_module(f"{package}.{name}")
 
 

@@ -234,6 +234,27 @@ def test_every_candidate_is_compared_with_the_leader_and_with_what_is_released(f
     assert again.loc[("good", "released"), ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
 
 
+def test_the_page_begins_with_what_serves_what_it_beats_and_what_was_rejected(full):
+    figure = full.evaluate("good")["test"]["f1_micro"]
+    text = re.sub(r"<[^>]+>|\s+", " ", full.report())
+    first = re.sub(r" +", " ", text.split("In short")[2])  # after the style sheet, the navigation names it first
+    assert "nothing was in service when this page was written" in first
+    assert f"{figure['value']:.3f}" in first[:400]
+    assert "f1_micro below 0.4: poor" in first
+    assert "Rejected: 1 of 3" in first
+
+
+def test_a_baseline_that_is_a_candidate_too_stands_once(full):
+    rows = [r.split()[0] for r in Page(full.report()).rows if "class shares of the training tracks" in r]
+    assert rows == ["majority", "majority"]  # of genre and of tags
+    full.params.estimators["most"] = full.params.estimators["svm"].__class__(
+        estimator="majority", feature="mfcc", task="genre"
+    )
+    full.judged(good=0.7, poor=0.1, tagger=0.6, svm=0.5, most=0.2)
+    rows = [r.split()[0] for r in Page(full.report()).rows if "class shares of the training tracks" in r]
+    assert rows == ["majority"]
+
+
 def test_the_papers_figure_stands_beside_ours(full):
     assert '<th scope="col" class="n">paper</th>' not in full.report()
     full.params.paper = {"good": {"f1_micro": 0.6543, "accuracy": 0.1}}

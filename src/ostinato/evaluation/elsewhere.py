@@ -46,7 +46,7 @@ def judge(
     Returns
     -------
     dict
-        ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class,
+        ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class, the ``classes`` it knows,
         ``unreadable`` files, and what is ``undefined``.
 
     Raises
@@ -60,7 +60,10 @@ def judge(
         raise DataError(f"{root}: no track has a {task.name}; give a table with that column")
     tracks, left_out = _known(tracks, task, renamed or {})
     if not len(tracks):
-        raise DataError(f"{root}: its classes are {', '.join(left_out) or 'none'}; rename them to {model.name}'s")
+        raise DataError(
+            f"{root}: none of its classes ({', '.join(left_out) or 'none'}) is one of {model.name}'s "
+            f"({', '.join(model.classes)}); say which is which by --rename theirs=ours, once for each"
+        )
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
     rows, unreadable = _rows(tracks, answers, task, root)
     figures = with_intervals(rows, task.kind, model.thresholds, n_resamples=n_resamples, level=level, seed=seed)
@@ -69,6 +72,7 @@ def judge(
         "task": task.name,
         "n_tracks": len(rows),
         "left_out": left_out,
+        "classes": list(model.classes),
         "unreadable": unreadable,
         "figures": figures,
         "undefined": undefined(rows, task.classes, task.kind),
@@ -84,6 +88,10 @@ def markdown(judged: Mapping[str, Any]) -> str:
             between = "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
             lines.append(f"| {name} | {figure['value']:.4f} | {between} |")
     lines += [f"\nleft out: {n} tracks of {c!r}, which the model does not know" for c, n in judged["left_out"].items()]
+    if judged["left_out"]:
+        lines.append(
+            f"\nit knows {', '.join(judged['classes'])}; `--rename theirs=ours` lets a class count as one of them"
+        )
     lines += [f"\nunreadable: {path} ({error})" for path, error in judged["unreadable"].items()]
     return "\n".join(lines) + "\n"
 

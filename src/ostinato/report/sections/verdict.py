@@ -15,7 +15,8 @@ TITLE = "In short"
 def section(material: Material) -> dict[str, Any] | None:
     """Answer for each task, and for recommendations."""
     tasks = [_task(material, task) for task in material.tasks if material.judged(task)]
-    return {"tasks": tasks, "space": _space(material.paths)}
+    space = _space(material.paths)
+    return {"tasks": tasks, "space": space} if tasks or space else None
 
 
 def _task(material: Material, task: str) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def _task(material: Material, task: str) -> dict[str, Any]:
         "best": best,
         "accepted": bool(accepted),
         "figure": figure,
-        "service": _service(material, best, judged),
+        "service": _service(material, best),
         "beats": beats(figure, found["chance"], found["higher"]),
         "rivals": _rivals(material, best, judged),
         "rejected": rejected({e.name: material.gate[e.name] for e in judged}),
@@ -66,7 +67,7 @@ def rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     return found
 
 
-def _service(material: Material, best: Entry, judged: Sequence[Entry]) -> dict[str, Any] | None:
+def _service(material: Material, best: Entry) -> dict[str, Any] | None:
     """Name what was in service, and whether the best one answers as it does."""
     of = material.contrasts.get(best.name, {}).get("released")
     return None if of is None else {"name": of.against, "same": same(of), "against": of}
