@@ -25,7 +25,8 @@ import numpy as np
 import soundfile
 
 from ostinato import audio
-from ostinato.filling import Track, describe, fill
+from ostinato.filling.asked import Track, describe
+from ostinato.filling.fill import fill
 
 RATE = 22050
 BEAT = RATE // 2
@@ -63,7 +64,7 @@ def featurize(root: Path, tracks: list[Track], out: Path, workers: int) -> float
     kinds = [describe(k, {}, sample_rate=RATE, shard_tracks=SHARD_TRACKS) for k in KINDS]
     settings = SimpleNamespace(workers=workers, dask=None)
     start = time.perf_counter()
-    fill(out, out.with_name("scratch"), root, tracks, kinds, settings, shard_tracks=SHARD_TRACKS)
+    fill(out, root, tracks, kinds, settings, shard_tracks=SHARD_TRACKS)
     return time.perf_counter() - start
 
 

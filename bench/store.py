@@ -29,10 +29,17 @@ def written(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> No
         ordinals = range(shard * shard_tracks, min((shard + 1) * shard_tracks, n_tracks))
         places = [i * n_frames for i in range(len(ordinals))]
         entries += [store.Entry(o, f"t{o}", "", shard, p, n_frames) for o, p in zip(ordinals, places, strict=True)]
-        store.write_rows(store.shard_file(folder, shard), (rows for _ in ordinals), n_frames * len(ordinals))
+        write(store.shard_file(folder, shard), rows, len(ordinals))
     store.write_meta(folder, {"tail": [BINS]})
     store.write_index(folder, entries)
-    store.write_rows(folder / "whole.npy", (rows for _ in range(n_tracks)), n_frames * n_tracks)
+    write(folder / "whole.npy", rows, n_tracks)
+
+
+def write(path: Path, rows: np.ndarray, n_tracks: int) -> None:
+    with store.Writer(path) as writer:
+        for _ in range(n_tracks):
+            writer.append(rows)
+        writer.finish().put()
 
 
 def seconds(read: Callable[[int, int], np.ndarray], chunks: np.ndarray) -> float:

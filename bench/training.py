@@ -33,8 +33,8 @@ from torch import Tensor, nn
 
 from ostinato import registry, store
 from ostinato.describe import Description, describe, shape_of
+from ostinato.memory import keep_freed
 from ostinato.training.data import Data
-from ostinato.training.memory import keep_freed
 from ostinato.training.sources import Features
 
 N_CLASSES = 16
@@ -207,7 +207,10 @@ def written(folder: Path, shape: tuple[int, int, int]) -> None:
     """Fill a cache with tracks a little longer than a chunk."""
     rows = store.half(np.random.default_rng(0).standard_normal((shape[2] + 10, shape[1])).astype(np.float32))
     folder.mkdir()
-    store.write_rows(store.shard_file(folder, 0), (rows for _ in range(TRACKS)), len(rows) * TRACKS)
+    with store.Writer(store.shard_file(folder, 0)) as writer:
+        for _ in range(TRACKS):
+            writer.append(rows)
+        writer.finish().put()
     store.write_meta(folder, {"tail": [shape[1]]})
     store.write_index(folder, [store.Entry(i, f"t{i}", "", 0, i * len(rows), len(rows)) for i in range(TRACKS)])
 

@@ -30,6 +30,7 @@ from ostinato import graph, warm
 from ostinato.errors import OstinatoError
 from ostinato.params import Params
 
+DVC = str(Path(__file__).with_name("_lock.py"))
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
 FEW = 4
@@ -169,7 +170,8 @@ def run_stage(
 ) -> State:
     """Bring one stage up to date; what it reads is up to date already."""
     with slots.take(gpu) as variables:
-        status, tail = stream(graph.dvc("repro", "--single-item", stage), project, {**(extra or {}), **variables})
+        repro = [sys.executable, DVC, "--wait-for-lock", "repro", "--single-item", stage]
+        status, tail = stream(repro, project, {**(extra or {}), **variables})
     if status:
         raise OstinatoError(f"{stage}: " + ("; ".join(tail[-2:]) or f"exit status {status}"))
     skipped = any("didn't change, skipping" in line for line in tail)

@@ -93,7 +93,7 @@ def test_a_high_tone_speaks_for_high_in_the_high_bins(trained, tmp_path):
 
 def test_random_weights_give_another_map(trained, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
-    found, _ = explain.explain(trained, "ear", file)
+    found, _ = explain.explain(trained, "ear", file, seed=2)  # ten weights: some draws are alike by chance
     assert found["sound"]
     assert abs(found["likeness"]) < explain.ALIKE
 

@@ -9,6 +9,7 @@ from hypothesis.extra import numpy as arrays
 from ostinato import store
 from ostinato.errors import OstinatoError
 from ostinato.store import Entry, Store
+from tiny_project import write_rows
 
 DTYPES = st.sampled_from([np.float16, np.uint8, np.int32])
 
@@ -22,7 +23,7 @@ def written(folder, tracks, shard_tracks=2):
         starts = np.cumsum([0, *map(len, group)])
         for i, rows in enumerate(group):
             entries.append(Entry(first + i, f"t{first + i}", "h", first // shard_tracks, int(starts[i]), len(rows)))
-        store.write_rows(store.shard_file(folder, first // shard_tracks), group, sum(map(len, group)))
+        write_rows(store.shard_file(folder, first // shard_tracks), group)
     store.write_index(folder, entries)
     return Store(folder)
 
@@ -100,7 +101,7 @@ def test_a_write_that_fails_leaves_the_old_rows(tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(store.np.lib.format, "write_array_header_1_0", Full)
         with pytest.raises(OstinatoError, match=r"No space left on device.*free some disk"):
-            store.write_rows(store.shard_file(tmp_path, 0), [np.zeros((3, 2), np.float16)], 3)
+            write_rows(store.shard_file(tmp_path, 0), [np.zeros((3, 2), np.float16)])
     assert cache.read("t0").min() == 5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["index.parquet", "meta.json", "shard-00000.npy"]
 

@@ -1,5 +1,6 @@
 """A project of noise with a mark per genre, small enough to train on in a second."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,20 @@ def read(paths: Paths, kind: str) -> dict[str, np.ndarray]:
     return {e.track_id: np.array(cache.read(e.track_id)) for e in store.read_index(cache.folder)}
 
 
+def write_rows(path: Path, parts: Iterable[np.ndarray]) -> None:
+    """Write a shard."""
+    with store.Writer(path) as writer:
+        for rows in parts:
+            writer.append(rows)
+        writer.finish().put()
+
+
 def write_cache(
     folder: Path, ids: list[str], rows: list[np.ndarray], *, hop_length: int = 1024, source: str = "audio"
 ) -> None:
     """Write one kind of the cache."""
     start = np.cumsum([0, *map(len, rows)])
-    store.write_rows(store.shard_file(folder, 0), rows, int(start[-1]))
+    write_rows(store.shard_file(folder, 0), rows)
     store.write_index(folder, [store.Entry(i, t, "h", 0, int(start[i]), len(rows[i])) for i, t in enumerate(ids)])
     parameters = {"sample_rate": 22050, "hop_length": hop_length} if source == "audio" else {}
     about = {"kind": folder.name, "source": source, "parameters": parameters, "tail": list(rows[0].shape[1:])}

@@ -1,13 +1,46 @@
 """The commands: pick a stage or a user command, and import its module only when it runs."""
 
 import importlib
+import os
+from contextlib import nullcontext
 from json import dumps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-app = typer.Typer(
+
+class _Plain:
+    """Help in which a flag is shown without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the parameters."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_Plain, TyperCommand):
+    """One command."""
+
+
+class Group(_Plain, TyperGroup):
+    """All of them."""
+
+
+class App(typer.Typer):
+    """Commands with plain help."""
+
+    def command(self, *given: Any, **options: Any) -> Any:
+        """Add a command."""
+        return super().command(*given, cls=Command, **options)
+
+
+app = App(
+    cls=Group,
     name="ostinato",
     help="Music understanding as one pipeline: validated data, cached features, judged networks, gated releases.",
     no_args_is_help=True,
@@ -60,7 +93,8 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
         params.entry(whole, "members" if stage == "member" else "candidates", name)
     module = importlib.import_module(f"ostinato.stages.{stage}")
     given = params.only(whole, module.SECTIONS)
-    with alone(paths.lock(stage, name)):
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
+    with alone(paths.lock(stage, name)) if is_first else nullcontext():
         module.run(paths, given, name)
 
 
@@ -353,12 +387,14 @@ def release(
 
 @app.command(rich_help_panel=USE)
 def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
-    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond the tolerance."""
+    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and interval."""
     from ostinato.evaluation.compare import compare
+    from ostinato.evaluation.earlier import Earlier
     from ostinato.evaluation.roster import roster
 
-    paths, given = _project("candidates", "estimators", "stacked", "members", "compare")
-    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance)
+    paths, given = _project("seed", "candidates", "estimators", "stacked", "members", "evaluate", "compare")
+    earlier = Earlier(paths, rev, given)
+    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance, earlier.difference)
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
 

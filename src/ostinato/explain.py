@@ -24,8 +24,8 @@ from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 DIGITS = 6
-ALIKE = 0.8
-"""Likeness to the map of random weights from which on a map is not to be believed."""
+ALIKE = 0.5
+"""Likeness to the map of random weights from which on a map is not to be believed; see docs/judging.md."""
 
 
 @dataclass(frozen=True)

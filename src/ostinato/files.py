@@ -70,10 +70,10 @@ def read_json(path: Path) -> Any:
         If the file is absent or is no JSON.
     """
     try:
-        return json.loads(path.read_text())
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
-    except json.JSONDecodeError as error:
+    except ValueError as error:
         raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
 
 

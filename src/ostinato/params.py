@@ -280,7 +280,7 @@ class Release(Section):
 
 
 class Compare(Section):
-    """How far a metric may fall on a pull request."""
+    """How far a metric may fall on a pull request before its interval is asked for."""
 
     tolerance: float = Field(0.02, ge=0)
 

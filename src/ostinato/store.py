@@ -8,8 +8,11 @@ are. A joint of kinds, such as ``mel+cqt``, holds ``meta.json`` alone, which say
 what its kinds hold; a kind that no track has holds it to say so.
 """
 
+import math
 import os
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -206,57 +209,132 @@ def write_index(folder: Path, entries: Iterable[Entry]) -> None:
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
-    """Replace a kind's description."""
-    write_json(folder / "meta.json", meta)
+    """Replace a kind's description, unless it says the same."""
+    path = folder / "meta.json"
+    if not path.exists() or read_json(path) != meta:
+        write_json(path, meta)
 
 
-def write_rows(path: Path, parts: Iterable[np.ndarray], n_rows: int) -> None:
-    """Write arrays one after another as one array, whole or not at all.
+class Written(NamedTuple):
+    """Rows in a file beside their place, or in their place if they were added to others."""
+
+    path: Path
+    place: Path
+    dtype: str
+    tail: tuple[int, ...]
+
+    def put(self) -> None:
+        """Put them in their place."""
+        if self.path != self.place:
+            os.replace(self.path, self.place)
+
+    def drop(self) -> None:
+        """Take them away, if they are not in their place."""
+        if self.path != self.place:
+            self.path.unlink()
+
+
+class Writer:
+    """Write one array of rows, some rows at a time: beside its place, or after rows that are there.
 
     Parameters
     ----------
     path : Path
-        Ends in ``.npy``.
-    parts : iterable of np.ndarray [shape=(rows, *tail)]
-        One at least, of one dtype and tail; each is let go before the next is asked for.
-    n_rows : int
-        Rows of all parts together.
-    """
-    with replacing(path) as partial, open(partial, "wb") as file:
-        for i, part in enumerate(parts):
-            if i == 0:
-                shape = (n_rows, *part.shape[1:])
-                header = {"descr": part.dtype.str, "fortran_order": False, "shape": shape}
-                np.lib.format.write_array_header_1_0(file, header)
-            file.write(np.ascontiguousarray(part).data)
-
-
-def write_part(path: Path, rows: np.ndarray) -> None:
-    """Write one track's rows for a while, as they will lie in a shard.
-
-    Parameters
-    ----------
-    path : Path
-        Ends in ``.npy``.
-    rows : np.ndarray [shape=(rows, *tail)]
-        Single precision becomes half.
+        Its place, which ends in ``.npy``.
+    n_kept : int
+        How many rows are there and stay; 0: a file beside it is written.
 
     Raises
     ------
     OstinatoError
-        If the disk refuses the write.
+        If the disk refuses the write. Unless all goes well, the place is as it was
+        and nothing is left beside it.
     """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(partial, "wb") as file:
-            np.save(file, half(rows) if rows.dtype == np.float32 else rows, allow_pickle=False)
-        os.replace(partial, path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OstinatoError(
-            f"{path}: cannot be written ({error.strerror or error}); free some disk and run again"
-        ) from error
+
+    def __init__(self, path: Path, n_kept: int = 0) -> None:
+        self.n_rows = self._n_kept = n_kept
+        self._place = path
+        self._path = path if n_kept else path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+        self._dtype: np.dtype[Any] = np.dtype(np.float16)
+        self._tail: tuple[int, ...] = (0,)
+        self._is_begun = self._is_finished = False
+
+    def __enter__(self) -> "Writer":
+        with self._refusals():
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(self._path, "r+b" if self._n_kept else "xb")
+            if self._n_kept:
+                self._go_on()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with suppress(OSError) if kind else self._refusals():
+            self._file.close()
+        if kind and self._n_kept:
+            self._restore()
+        elif kind or not self._is_finished:
+            self._path.unlink(missing_ok=True)
+
+    def _go_on(self) -> None:
+        """Stand after the rows that are there; a run that was killed may have left some that no index names."""
+        np.lib.format.read_magic(self._file)
+        shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._file)
+        self._tail, self._is_begun = tuple(shape)[1:], True
+        self._end = self._file.tell() + self._n_kept * self._dtype.itemsize * math.prod(self._tail)
+        if self._file.seek(0, os.SEEK_END) > self._end:
+            self._file.seek(self._end)
+            self._file.truncate()
+
+    def _restore(self) -> None:
+        """Leave the rows that were there."""
+        self.n_rows = self._n_kept
+        with open(self._path, "r+b") as self._file:
+            self._head()
+            self._file.truncate(self._end)
+
+    def append(self, rows: np.ndarray) -> None:
+        """Write rows after those that are there.
+
+        Parameters
+        ----------
+        rows : np.ndarray [shape=(rows, *tail)]
+            Of the dtype and tail of the others; single precision becomes half.
+        """
+        rows = half(rows) if rows.dtype == np.float32 else np.ascontiguousarray(rows)
+        with self._refusals():
+            if not self._is_begun:
+                self._dtype, self._tail, self._is_begun = rows.dtype, rows.shape[1:], True
+                self._head()
+            self._file.write(rows.data)
+        self.n_rows += len(rows)
+
+    def finish(self) -> Written:
+        """Say how many rows there are, and leave the file.
+
+        It is not forced to the disk: a shard that a power cut shortened is found and made again.
+        """
+        with self._refusals():
+            if self.n_rows > self._n_kept:
+                self._file.seek(0)
+                self._head()
+            self._file.flush()
+        self._is_finished = True
+        return Written(self._path, self._place, self._dtype.name, tuple(self._tail))
+
+    def _head(self) -> None:
+        """Write the head, whose length does not depend on the number of rows."""
+        shape = (self.n_rows, *self._tail)
+        header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(self._file, header)
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OstinatoError(
+                f"{self._place}: cannot be written ({error.strerror or error}); free some disk and run again"
+            ) from error
 
 
 def half(x: np.ndarray) -> np.ndarray:

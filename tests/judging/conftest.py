@@ -5,7 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from judging_project import Project
+
+from judging.judging_project import Project
 
 
 @pytest.fixture

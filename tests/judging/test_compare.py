@@ -2,11 +2,14 @@
 
 import json
 import subprocess
+import sys
 
 import pytest
 
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.compare import compare
+from ostinato.evaluation.contest import Difference
+from ostinato.evaluation.earlier import Earlier
 from ostinato.files import write_json
 
 NAMES = ("good", "poor", "tagger", "svm", "stack")
@@ -43,7 +46,7 @@ def change(project, name, metric, by):
 def test_nothing_changed_is_green(repository):
     found = compare(repository.paths.root, "HEAD", NAMES, 0.02)
     assert found.exit_code == 0
-    assert "Nothing is worse by more than 0.02." in found.markdown
+    assert "Nothing is worse by more than 0.02 and chance." in found.markdown
     assert "- unchanged: `good`, `tagger`\n" in found.markdown
     assert len(found.markdown.splitlines()) < 8  # however many metrics there are
 
@@ -65,6 +68,48 @@ def test_the_wrong_way_beyond_the_tolerance_is_red(repository, metric, by, code)
     assert found.exit_code == code
     assert (f"good: {metric} went from" in found.markdown) == bool(code)
     assert f"{by:+.4f}" in found.markdown
+
+
+@pytest.mark.parametrize(("high", "code"), [(-0.001, 1), (0.0, 0), (0.05, 0)])
+def test_a_fall_beyond_the_tolerance_counts_only_if_its_interval_excludes_zero(repository, high, code):
+    change(repository, "good", "f1_micro", -0.1)
+    asked = []
+
+    def paired(*about):
+        asked.append(about)
+        return Difference(-0.1, -0.2, high, 30, 6)
+
+    found = compare(repository.paths.root, "HEAD", NAMES, 0.02, paired)
+    assert found.exit_code == code
+    assert asked == [("good", "genre", "f1_micro")]  # what is within the tolerance is not asked about
+    assert f"[-0.2000, {high:+.4f}] on 30 tracks" in found.markdown
+    assert ("may be chance" in found.markdown) == (not code)
+
+
+def test_without_predictions_the_figures_alone_decide_and_it_says_so(repository):
+    change(repository, "good", "f1_micro", -0.1)
+    earlier = Earlier(repository.paths, "HEAD", repository.params)
+    found = compare(repository.paths.root, "HEAD", NAMES, 0.02, earlier.difference)
+    assert found.exit_code == 1
+    assert "figures alone: the predictions of both are not at hand" in found.markdown
+
+
+@pytest.mark.slow
+def test_predictions_that_dvc_kept_tell_a_fall_from_chance(repository):
+    root, file = repository.paths.root, repository.paths.predictions("good") / "predictions.parquet"
+    kept = ["models/predictions/good", "data/interim/tracks.parquet", "data/interim/splits.parquet"]
+    for arguments in (["init", "-q"], ["add", "-q", *kept]):
+        subprocess.run([sys.executable, "-m", "dvc", *arguments], cwd=root, check=True, capture_output=True)
+    git(root, "add", "-A", "--", ".dvc", ".dvcignore", "models/predictions", "data/interim")
+    git(root, "commit", "-qm", "Predictions")
+    earlier, before = Earlier(repository.paths, "HEAD", repository.params), file.read_bytes()
+    repository.judged(good=0.2, tagger=0.7)
+    found = compare(root, "HEAD", NAMES, 0.02, earlier.difference)
+    assert found.exit_code == 1
+    assert "**worse**: paired -" in found.markdown
+    file.write_bytes(before)
+    same = earlier.difference("good", "genre", "f1_micro")
+    assert (same.value, same.low, same.high, same.n_tracks) == (0, 0, 0, 30)
 
 
 def test_a_worse_prediction_is_red(repository):

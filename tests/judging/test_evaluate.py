@@ -132,6 +132,35 @@ def test_tracks_that_are_tested_without_having_been_trained_on_their_genre_do_no
     assert project.evaluate("tagger")["split"].items() >= {"n_test": 30, "ceiling": 1.0}.items()
 
 
+def cut(project, name, flip):
+    """Write two chunks a test track: the track's logits, and those turned round where `flip` says so."""
+    table = pd.read_parquet(project.paths.predictions(name) / "predictions.parquet").query("split == 'test'")
+    turned = [-x if turn else x for x, turn in zip(table["logits"], flip(table), strict=True)]
+    chunks = pd.concat([table, table.assign(logits=turned)])[["track_id", "fold", "split", "logits"]]
+    chunks.to_parquet(project.paths.predictions(name) / "chunks.parquet", index=False)
+
+
+@pytest.mark.parametrize(("name", "task"), [("good", "genre"), ("tagger", "tags")])
+def test_chunks_that_say_what_their_tracks_say_have_the_figures_of_tracks(project, name, task):
+    project.predict(name, 0.7, task)
+    assert "chunks" not in project.evaluate(name)
+    cut(project, name, lambda table: [False] * len(table))
+    metrics = project.evaluate(name)
+    assert metrics["chunks"]["n"] == 2 * metrics["split"]["n_test"]
+    assert metrics["chunks"]["test"].keys() == metrics["test"].keys()
+    for metric, of_tracks in metrics["test"].items():
+        assert metrics["chunks"]["test"][metric] == pytest.approx(of_tracks, abs=1e-5), metric
+
+
+def test_a_wrong_chunk_counts_among_chunks_and_not_among_tracks(project):
+    project.predict("good", 1.0)
+    cut(project, "good", lambda table: range(len(table)))  # all second chunks but the first
+    metrics = project.evaluate("good")
+    n = metrics["split"]["n_test"]
+    assert metrics["test"]["accuracy"]["value"] == 1
+    assert metrics["chunks"]["test"]["accuracy"]["value"] == pytest.approx((n + 1) / (2 * n), abs=1e-5)
+
+
 def test_the_same_inputs_give_the_same_bytes(project):
     project.predict("good", skill=0.6)
     project.evaluate("good")

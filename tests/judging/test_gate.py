@@ -3,8 +3,8 @@
 import json
 
 import pytest
-from judging_project import section
 
+from judging.judging_project import section
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.gate import leading
 from ostinato.evaluation.roster import listed, roster

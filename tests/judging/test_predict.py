@@ -11,9 +11,9 @@ import numpy as np
 import onnx
 import pytest
 import soundfile
-from judging_project import description, write_network
 from onnx import TensorProto, helper, numpy_helper
 
+from judging.judging_project import description, write_network
 from ostinato import audio
 from ostinato.contract.chunks import starts, take
 from ostinato.contract.task import Task
@@ -293,6 +293,38 @@ def test_what_another_task_answered_stays(tmp_path, form):
     run([file], tmp_path / "released", task="tags", form=form, out=out)
     assert out.read_text().startswith(first)
     assert len(out.read_text()) > len(first)
+
+
+@pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
+def test_what_is_not_asked_again_stays(tmp_path, form):
+    """A failure, and a path that only another task answered, of a run that asked for other files."""
+    put(tmp_path / "released" / "genre")
+    put(tmp_path / "released" / "tags", task="tags", classes=TAGS)
+    out, first, second = tmp_path / "out", play(tmp_path / "a.wav"), play(tmp_path / "b.wav")
+    run([first, tmp_path / "gone.wav"], tmp_path / "released", task="genre", form=form, out=out)
+    before = out.read_text().splitlines()
+    run([second], tmp_path / "released", task="all", form=form, out=out)
+    assert out.read_text().splitlines()[: len(before)] == before
+    run([first, tmp_path / "gone.wav"], tmp_path / "released", task="all", form=form, out=out)
+    said = [form.read(line) for line in out.read_text().splitlines() if line != form.header]
+    assert sorted(said, key=str) == sorted(
+        [(str(p), t) for p in (first, second) for t in ("genre", "tags")] + [(str(tmp_path / "gone.wav"), None)],
+        key=str,
+    )
+
+
+def test_names_that_are_no_text_and_hidden_files_stop_nothing(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = tmp_path / "music"
+    play(music / "odd.wav").rename(music / os.fsdecode(b"caf\xe9.wav"))
+    play(music / "plain.wav")
+    play(music / ".hidden" / "a.wav")
+    (music / "._plain.wav").write_bytes(b"what a Mac leaves beside a file")
+    out = tmp_path / "out.jsonl"
+    for _ in range(2):
+        assert run([music], tmp_path / "released", form=Json(), out=out) == 0
+        answers = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
+        assert [a["path"] for a in answers] == [f"{music}/caf\\xe9.wav", f"{music}/plain.wav"]
 
 
 def test_a_table_has_a_row_a_stretch(tmp_path):

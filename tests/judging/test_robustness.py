@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from judging_project import section
 
+from judging.judging_project import section
 from judging.test_predict import play
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import perturbed

@@ -12,8 +12,7 @@ import pytest
 import soundfile
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
-from judging_project import description, write_network
-
+from judging.judging_project import description, write_network
 from ostinato import audio
 from ostinato.errors import CatalogError
 from ostinato.features import mel

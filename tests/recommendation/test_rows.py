@@ -98,6 +98,23 @@ def test_a_row_without_an_attribute_is_an_error_of_its_own(folder):
     assert answers[1]["error"] == "attributes: tempo is not known"
 
 
+def test_a_table_that_lacks_columns_is_one_error(folder):
+    rows = pd.read_csv(folder / "tracks.csv").drop(columns=["energy", "mode"])
+    rows.to_csv(folder / "narrow.csv", index=False)
+    (answer,) = said(folder, "narrow.csv")
+    assert answer["path"] == str(folder / "narrow.csv")
+    assert "has no column energy, mode, which the released model reads" in answer["error"]
+
+
+@pytest.mark.parametrize("content", [None, b'track,energy\n"' + b"a" * 200_000 + b'",1\n'], ids=["absent", "endless"])
+def test_a_table_that_cannot_be_read_is_an_error_of_its_own(folder, tmp_path, content):
+    path = tmp_path / "broken.csv"
+    if content:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match=r"broken\.csv: (cannot be read|is no table)"):
+        row(f"{path}#1")
+
+
 def test_a_row_and_a_name_are_seeds(folder):
     def answered(seed: str) -> list[str]:
         out = io.StringIO()

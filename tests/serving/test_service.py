@@ -1,5 +1,6 @@
 """The routes, their limits, and releases that change while requests run."""
 
+import errno
 import shutil
 import subprocess
 import sys
@@ -196,6 +197,84 @@ def test_a_request_of_another_form_is_refused_in_words(client):
         assert answer.status_code == 422
         assert answer.json()["detail"].endswith("see /openapi.json")
     assert "body.seeds: extra inputs are not permitted" in other.json()["detail"]
+
+
+def test_a_request_that_is_no_upload_is_small(tmp_path):
+    """It is held in memory, and nobody without the key has it read."""
+    served = Served(tmp_path, api_key="open sesame")
+    served.catalog()
+    with TestClient(served.app) as client:
+        large = b'{"tracks": ["' + b"a" * 5 * 2**20 + b'"]}'
+        assert client.post("/v1/recommend", content=large).status_code == 401
+        client.headers["X-API-Key"] = "open sesame"
+        assert client.post("/v1/recommend", content=large).status_code == 413
+        parts = (large[i : i + 2**16] for i in range(0, len(large), 2**16))
+        assert client.post("/v1/recommend", content=parts).status_code == 413
+
+
+def test_a_slow_sender_is_cut_off(tmp_path):
+    served = Served(tmp_path, Limits(upload_seconds=0.1))
+
+    def slowly():
+        for _ in range(20):
+            yield b"0"
+            time.sleep(0.05)
+
+    with TestClient(served.app) as client:
+        for route in ("/v1/predict", "/v1/recommend"):
+            answer = client.post(route, content=slowly())
+            assert answer.status_code == 408
+            assert "did not come within 0.1 s" in answer.json()["detail"]
+
+
+def test_a_full_disk_is_said(client, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "no space left")
+
+    monkeypatch.setattr("ostinato.serving.upload.open", full, raising=False)
+    answer = client.post("/v1/predict", content=b"0" * 100)
+    assert (answer.status_code, "no room" in answer.json()["detail"]) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "allowed"),
+    [("GET", "/v1/predict", "POST"), ("DELETE", "/v1/recommend", "POST"), ("POST", "/v1/tracks", "GET")],
+)
+def test_another_method_is_told_the_right_one(client, method, route, allowed):
+    answer = client.request(method, route)
+    assert (answer.status_code, answer.headers["allow"]) == (405, allowed)
+
+
+def test_the_page_lies_beside_the_routes(client):
+    assert client.get("/").headers["content-type"].startswith("text/html")
+    assert client.get("/page.js").status_code == client.head("/").status_code == 200
+    for absent in ("/v1/other", "/../app.py", "/%2e%2e/app.py"):
+        assert client.get(absent).status_code == 404
+
+
+@pytest.mark.parametrize("file", ["vectors.npy", "catalog.json"])
+def test_a_broken_catalog_leaves_the_old_one_in_service(served, client, file):
+    served.catalog()
+    assert client.get("/v1/tracks").json()["n_tracks"] == 6
+    (served.root / "catalog" / file).write_bytes(b"\xff no catalog")
+    assert client.get("/v1/tracks").json()["n_tracks"] == 6
+    (error,) = client.get("/v1/models").json()["errors"]
+    assert "run `dvc repro" in error
+    assert client.get("/healthz").json()["catalog"] == 6
+
+
+def test_every_route_that_works_needs_a_place(tmp_path, monkeypatch):
+    served = Served(tmp_path, Limits(workers=1, waiting=0))
+    served.catalog()
+    entered, go = threading.Event(), threading.Event()
+    routes = ["/v1/models", "/v1/tracks", "/v1/map", "/v1/audio?track=tone1"]
+    with TestClient(served.app) as client, ThreadPoolExecutor(1) as pool:
+        monkeypatch.setattr(shelves.Shelf, "models", lambda _: (entered.set(), go.wait(10), {})[2])
+        held = pool.submit(client.get, routes[0])
+        assert entered.wait(10)
+        assert [client.get(route).status_code for route in routes] == [503] * 4
+        go.set()
+        assert held.result(10).status_code == 200
 
 
 def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):

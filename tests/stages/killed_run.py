@@ -1,4 +1,4 @@
-"""Run a stage of the tiny project on some devices; SIGKILL this process after a number of training batches."""
+"""Run a stage of the tiny project; SIGKILL this process after a number of training batches."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from ostinato.stages import train, tune
 from ostinato.training.module import Module
 
 
-def main(stage: str, root: str, batches: int, devices: int = 1) -> None:
+def main(stage: str, root: str, batches: int) -> None:
     """Train until the kill."""
     torch.set_num_threads(1)
     tiny_project.install_plugins()
@@ -28,10 +28,9 @@ def main(stage: str, root: str, batches: int, devices: int = 1) -> None:
         return step(self, batch, number)
 
     Module.training_step = counted
-    several = {"devices": devices, "strategy": "ddp"} if devices > 1 else {}
-    params = tiny_project.settings(**{**tiny_project.LONGER, "train": {**tiny_project.LONGER["train"], **several}})
+    params = tiny_project.settings(**tiny_project.LONGER)
     {"train": train, "tune": tune}[stage].run(Paths(Path(root)), params, "tiny_mel")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))
+    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))

@@ -55,6 +55,21 @@ def test_every_track_of_every_fold_has_one_row(folded, name):
     assert found["logits"][0].dtype == found["embedding"][0].dtype == np.float32
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_chunks_of_test_tracks_make_the_tracks_and_only_networks_of_chunks_have_them(folded, name):
+    paths, params = folded
+    file = paths.predictions(name) / "chunks.parquet"
+    assert file.exists() == (name in params.candidates)
+    if file.exists():
+        task = artefacts.load(paths.checkpoints(name)).labelling
+        tested = predictions(paths, name).query("split == 'test'").set_index("track_id")["logits"]
+        chunks = pd.read_parquet(file).groupby("track_id")["logits"]
+        assert set(chunks.groups) == set(tested.index)
+        assert chunks.size().max() > 1
+        for track, logits in chunks:
+            np.testing.assert_allclose(task.pool(np.stack(logits)), tested[track], rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["tiny_mel", "svm_mel", "both"])
 def test_tracks_that_no_network_saw_are_told_apart(folded, name):
     paths, _ = folded

@@ -170,6 +170,31 @@ def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
     assert set(ranking["gate"]) == set(NAMES)
 
 
+def test_a_space_must_surely_be_better_than_the_baseline(done):
+    """What has the baseline's own figures gains nothing; what is a little better may have been lucky."""
+
+    def space(low: float, value: float) -> dict:
+        return {"map": {"value": 0.3}, "map_above_mel": {"value": value, "low": low, "high": 2 * value}}
+
+    found = {"better": space(0.01, 0.1), "lucky": space(-0.01, 0.1), "mel": {"map": {"value": 0.2}}, "mute": {}}
+    bounds = settings(gate={"space": {"sure_gain": {"min": 0.0}}}).gate
+    answers = rank._gate(found, ["better", "lucky", "mute"], "map_above_mel", bounds)
+    assert {name: answer["accepted"] for name, answer in answers.items()} == {
+        "better": True,
+        "lucky": False,
+        "mute": False,
+    }
+    assert answers["lucky"]["reasons"] == ["sure_gain -0.0100 is below 0"]
+
+
+def test_what_looks_at_nothing_is_no_space(done):
+    paths, params = done
+    most = {"most": tiny_project.settings().estimators["svm_mel"].model_copy(update={"estimator": "majority"})}
+    read, skipped = rank._read(paths, params.model_copy(update={"estimators": params.estimators | most}))
+    assert set(read) == set(NAMES)
+    assert skipped == {"most": "it looks at nothing, so that it has no space"}
+
+
 def test_every_question_has_its_rows_in_the_table(done):
     paths, _ = done
     table, ranking = pd.read_parquet(paths.rankings), read_json(paths.ranking)

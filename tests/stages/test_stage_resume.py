@@ -11,6 +11,10 @@ import pytest
 import torch
 
 import tiny_project
+from ostinato import params
+from ostinato.cli import run_stage
+from ostinato.errors import OstinatoError
+from ostinato.files import alone
 from ostinato.paths import Paths
 from ostinato.stages import train, tune
 
@@ -48,30 +52,51 @@ def killed(tmp_path_factory):
 @pytest.mark.parametrize("stage", [train, tune], ids=["train", "tune"])
 def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
     name = stage.__name__.rsplit(".", 1)[-1]
-    alone, cut = killed[name]
-    params = tiny_project.settings(**tiny_project.LONGER)
+    left_alone, cut = killed[name]
+    given = tiny_project.settings(**tiny_project.LONGER)
     left = [f for f in cut.state.rglob("*") if f.is_file()]
     assert any(f.name in {"last.ckpt", "journal.log"} for f in left)
     untouched = outs(cut)
-    stage.run(alone, params, "tiny_mel")
-    stage.run(cut, params, "tiny_mel")
+    stage.run(left_alone, given, "tiny_mel")
+    stage.run(cut, given, "tiny_mel")
     assert untouched != outs(cut)
-    assert outs(alone) == outs(cut)
+    assert outs(left_alone) == outs(cut)
     assert not [f for f in cut.state.rglob("*") if f.is_file()]
 
 
-@pytest.mark.slow
-def test_two_devices_train_one_network(tmp_path):
+@pytest.fixture
+def spread(tmp_path):
+    """Give a project whose only candidate trains on two devices, as the command reads it."""
     paths = tiny_project.make(tmp_path / "project")
-    paths.tuned("tiny_mel").parent.mkdir(parents=True)
-    paths.tuned("tiny_mel").write_text(DEFAULTS)
+    candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [8]}}
+    several = {**tiny_project.PARAMS["train"], "devices": 2, "strategy": "ddp"}
+    sections = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "train": several}
+    params.write(paths.params, {k: v for k, v in sections.items() if k not in ("estimators", "stacked", "members")})
+    paths.tuned("a").parent.mkdir(parents=True)
+    paths.tuned("a").write_text(DEFAULTS)
+    return paths
+
+
+def test_only_the_first_of_several_devices_asks_for_the_lock(spread, monkeypatch):
+    done = []
+    monkeypatch.setattr(train, "run", lambda paths, given, name: done.append(name))
+    with alone(spread.lock("train", "a")):
+        with pytest.raises(OstinatoError, match="train@a: another run is at the same work"):
+            run_stage("train", "a", spread.root)
+        monkeypatch.setenv("LOCAL_RANK", "1")
+        run_stage("train", "a", spread.root)
+    assert done == ["a"]
+
+
+@pytest.mark.slow
+def test_two_devices_train_one_network(spread):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, str(SCRIPT), "train", str(paths.root), "-1", "2"]
-    subprocess.run(command, env=environment, check=True, timeout=300)
-    assert {f.name for f in paths.checkpoints("tiny_mel").iterdir()} == {
+    command = [sys.executable, "-m", "ostinato", "train", "a"]
+    subprocess.run(command, env=environment, cwd=spread.root, check=True, timeout=300)
+    assert {f.name for f in spread.checkpoints("a").iterdir()} == {
         "artefact.json",
         "curves.csv",
         "final.safetensors",
         "fold0.safetensors",
     }
-    assert not [f for f in paths.state.rglob("*") if f.is_file()]
+    assert not [f for f in (spread.state / "train").rglob("*") if f.is_file()]

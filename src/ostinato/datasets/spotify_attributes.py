@@ -148,12 +148,17 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataF
 
 def _rows(path: Path) -> pd.DataFrame:
     """Read a CSV file of doubtful make: every cell as text, a row number as the index."""
-    content = path.read_bytes()
     try:
+        content = path.read_bytes()
         text = content.decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path or what it allows") from error
     except UnicodeDecodeError:
         text = content.decode("cp1252", errors="replace")
-    rows = [row for row in csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))) if row]
+    try:
+        rows = [row for row in csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))) if row]
+    except csv.Error as error:
+        raise DataError(f"{path}: is no table of commas ({error}); save it as CSV again") from error
     if len(rows) < 2:
         raise DataError(f"{path}: holds no rows; name another dataset.table")
     header = [name.strip() for name in rows[0]]

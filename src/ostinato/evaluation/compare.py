@@ -1,18 +1,26 @@
-"""Figures here against those of a git revision, as Markdown; needs git alone, since figures are committed."""
+"""Figures here against those of a git revision, as Markdown.
+
+Figures are committed, so that git alone tells which fell. Whether a fall is more than
+chance needs the predictions of both: where they are at hand the paired interval
+decides, else the tolerance alone.
+"""
 
 import json
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.contest import Difference
 from ostinato.files import read_json
 
-Metrics = Mapping[str, Any]
+Metrics: TypeAlias = Mapping[str, Any]
+Paired: TypeAlias = Callable[[str, str, str], Difference | None]
+"""Gives of a candidate, its task and a metric the difference with its interval, if it can be known."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,11 @@ class Comparison:
         return int(bool(self.regressions))
 
 
-def compare(root: Path, rev: str, names: Iterable[str], tolerance: float) -> Comparison:
+def unpaired(name: str, task: str, metric: str) -> None:
+    """Know no difference but that of the figures."""
+
+
+def compare(root: Path, rev: str, names: Iterable[str], tolerance: float, paired: Paired = unpaired) -> Comparison:
     """Compare the working folder's figures with a revision's.
 
     Parameters
@@ -49,6 +61,8 @@ def compare(root: Path, rev: str, names: Iterable[str], tolerance: float) -> Com
         The candidates of params.yaml.
     tolerance : float
         How far a metric may go the wrong way.
+    paired : callable, optional
+        Asked for the interval of each fall beyond the tolerance, which counts only if that lies below 0.
 
     Returns
     -------
@@ -67,7 +81,7 @@ def compare(root: Path, rev: str, names: Iterable[str], tolerance: float) -> Com
             f"{rev}: holds no models/metrics; commit them there (`cache: false` in dvc.yaml) and compare again"
         )
     gates = _gate(root), _at(root, rev, "models").get("gate", {})
-    return tabulate(here, there, gates, rev, tolerance, missing)
+    return tabulate(here, there, gates, rev, tolerance, missing, paired)
 
 
 def tabulate(
@@ -77,6 +91,7 @@ def tabulate(
     rev: str,
     tolerance: float,
     missing: Iterable[str] = (),
+    paired: Paired = unpaired,
 ) -> Comparison:
     """Put two sets of figures side by side.
 
@@ -91,6 +106,8 @@ def tabulate(
     tolerance : float
     missing : iterable of str
         Candidates of params.yaml without figures.
+    paired : callable, optional
+        As for `compare`.
 
     Returns
     -------
@@ -103,7 +120,7 @@ def tabulate(
         if "skipped" in here[name] or "skipped" in there[name]:
             skipped.setdefault(_skipped(here[name], there[name], rev), []).append(name)
             continue
-        text, worse = _candidate(name, here[name], there[name], rev, tolerance)
+        text, worse = _candidate(name, here[name], there[name], rev, tolerance, paired)
         lines += [f"## {name}", "", *text, ""] if text else []
         same += [] if text else [name]
         regressions += worse
@@ -116,9 +133,9 @@ def tabulate(
     notes += [f"`{n}` is missing: it is in params.yaml and has no figures; run `dvc repro`" for n in missing]
     lines += [f"- {note}" for note in notes] + [""] * bool(notes)
     lines += (
-        [f"**Worse by more than {tolerance:g}:**", "", *(f"- {r}" for r in regressions)]
+        [f"**Worse by more than {tolerance:g} and chance:**", "", *(f"- {r}" for r in regressions)]
         if regressions
-        else [f"Nothing is worse by more than {tolerance:g}."]
+        else [f"Nothing is worse by more than {tolerance:g} and chance."]
     )
     return Comparison("\n".join(lines) + "\n", tuple(regressions))
 
@@ -130,7 +147,9 @@ def _skipped(here: Metrics, there: Metrics, rev: str) -> str:
     return f"skipped in {rev}, {there['skipped']}"
 
 
-def _candidate(name: str, here: Metrics, there: Metrics, rev: str, tolerance: float) -> tuple[list[str], list[str]]:
+def _candidate(
+    name: str, here: Metrics, there: Metrics, rev: str, tolerance: float, paired: Paired
+) -> tuple[list[str], list[str]]:
     """Compare one candidate: the lines of what differs, none if nothing does, and what became worse."""
     rows, worse, n_same = [], [], 0
     metrics = family(COLUMNS[here["task"]])
@@ -144,10 +163,11 @@ def _candidate(name: str, here: Metrics, there: Metrics, rev: str, tolerance: fl
             continue
         gain = (new - old) * (1 if metrics[metric].higher_is_better else -1)
         # a hair's breadth of tolerance, so that 0.52 - 0.50 is within 0.02 in binary too
-        broken = gain < -tolerance - 1e-9
-        mark = "**worse**" if broken else "better" if gain > 0 else "worse, tolerated"
+        beyond = gain < -tolerance - 1e-9
+        sure = paired(name, here["task"], metric) if beyond else None
+        mark = _beyond(sure) if beyond else "better" if gain > 0 else "worse, tolerated"
         rows.append(f"| {metric} | {old:.4f} | {new:.4f} | {new - old:+.4f} | {mark} |")
-        if broken:
+        if beyond and (sure is None or sure.high < 0):
             worse.append(f"{name}: {metric} went from {old:.4f} to {new:.4f}")
     lines = []
     if here["split"]["hash"] != there["split"]["hash"]:
@@ -156,6 +176,14 @@ def _candidate(name: str, here: Metrics, there: Metrics, rev: str, tolerance: fl
         lines += [f"| metric | {rev} | here | difference | |", "|---|---:|---:|---:|---|", *rows]
         lines += ["", f"{n_same} other metrics are the same."] if n_same else []
     return lines, worse
+
+
+def _beyond(sure: Difference | None) -> str:
+    """Say of a fall beyond the tolerance whether it is more than chance."""
+    if sure is None:
+        return "**worse** (figures alone: the predictions of both are not at hand)"
+    found = f"paired {sure.value:+.4f} [{sure.low:+.4f}, {sure.high:+.4f}] on {sure.n_tracks} tracks"
+    return f"**worse**: {found}" if sure.high < 0 else f"worse, which may be chance: {found}"
 
 
 def _shown(value: float | None) -> str:

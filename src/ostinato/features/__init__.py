@@ -14,6 +14,7 @@ import hashlib
 import importlib.util
 import inspect
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,14 +94,14 @@ def fingerprint(module: str) -> str:
     while waiting:
         name = waiting.pop()
         if name not in seen:
-            tree = _parsed(name)
-            waiting += [m for m in _imports(tree) if m.startswith(f"{__name__}._")]
-            seen[name] = ast.dump(tree)
+            seen[name], imports = _parsed(name)
+            waiting += [m for m in imports if m.startswith(f"{__name__}._")]
     return hashlib.sha256("\n".join(seen[name] for name in sorted(seen)).encode()).hexdigest()
 
 
-def _parsed(module: str) -> ast.Module:
-    """Parse a module's source and leave its docstrings out."""
+@cache
+def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
+    """Give a module's code without its docstrings, and name what it imports."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ParamsError(f"{module}: there is no such module; install ostinato again")
@@ -108,7 +109,7 @@ def _parsed(module: str) -> ast.Module:
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]
-    return tree
+    return ast.dump(tree), tuple(_imports(tree))
 
 
 def _imports(tree: ast.Module) -> Iterator[str]:

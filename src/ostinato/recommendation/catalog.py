@@ -245,6 +245,29 @@ class Catalog:
         """Give what is known of each track under a key; None where nothing is."""
         return [known.get(key) for known in self.metadata]
 
+    def names(self, level: str) -> list[str | None]:
+        """Name each track's artist or album; an album by its artist too, where several have one of that title.
+
+        Parameters
+        ----------
+        level : {"artist", "album"}
+
+        Returns
+        -------
+        list of str or None
+            None where it is unknown.
+        """
+        if level not in LEVELS:
+            raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
+        artists, named = self.column("artist"), self.column(level)
+        if level == "artist":
+            return [None if name is None else str(name) for name in named]
+        owners: dict[Any, set[Any]] = {}
+        for album, artist in zip(named, artists, strict=True):
+            owners.setdefault(album, set()).add(artist)
+        both = [f"{artist} - {album}" if artist else str(album) for artist, album in zip(artists, named, strict=True)]
+        return [None if a is None else str(a) if len(owners[a]) == 1 else b for a, b in zip(named, both, strict=True)]
+
     def by(self, level: str) -> "Catalog":
         """Make the catalog of artists or albums: the mean direction of their tracks.
 
@@ -259,12 +282,10 @@ class Catalog:
             title, path and duration. Tracks of which the level is unknown are left
             out, and so is an artist whose vectors cancel out.
         """
-        if level not in LEVELS:
-            raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
         members: dict[str, list[int]] = {}
-        for row, name in enumerate(self.column(level)):
+        for row, name in enumerate(self.names(level)):
             if name is not None:
-                members.setdefault(str(name), []).append(row)
+                members.setdefault(name, []).append(row)
         means = {name: self.vectors[rows].mean(axis=0) for name, rows in members.items()}
         names = [name for name, mean in means.items() if np.linalg.norm(mean) > 1e-6]
         dropped = {"title", "path", "duration"}
@@ -299,14 +320,17 @@ class Catalog:
             raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
-        about, vectors = read_json(folder / ABOUT), np.load(folder / VECTORS, allow_pickle=False)
-        if len(vectors) != len(about["ids"]):
-            raise CatalogError(
-                f"{folder}: {len(vectors)} vectors for {len(about['ids'])} tracks; run `dvc repro catalog`"
-            )
-        made = cls([], vectors[:0], version=about["version"], offset=about["offset"], exact_up_to=about["exact_up_to"])
-        made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
-        made._labels, made._next = np.array(about["labels"], np.int64), about["next"]
+        about = read_json(folder / ABOUT)
+        try:
+            vectors = np.load(folder / VECTORS, allow_pickle=False)
+            made = cls([], vectors[:0], version=about["version"], offset=about["offset"])
+            made.exact_up_to, made._next = about["exact_up_to"], about["next"]
+            made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
+            made._labels = np.array(about["labels"], np.int64)
+        except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
+            raise CatalogError(f"{folder}: is damaged ({error}); run `dvc repro catalog`") from error
+        if not len(made.vectors) == len(made.ids) == len(made.metadata) == len(made._labels):
+            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(made.ids)} tracks; run `dvc repro catalog`")
         made._number()
         if (folder / GRAPH).exists() and len(made) > made.exact_up_to:
             made._graph = Graph.load(folder / GRAPH)

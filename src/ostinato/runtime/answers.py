@@ -56,7 +56,18 @@ def doubt(answer: Answer) -> float:
 
 def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
     """Ask one model about a decoded file; see `answers`."""
-    return said(str(path), model, model.hear(context, over_time=over_time), over_time=over_time)
+    return said(named(path), model, model.hear(context, over_time=over_time), over_time=over_time)
+
+
+def named(path: Path) -> str:
+    r"""Write a path as text that any file can hold, even where its bytes are no UTF-8.
+
+    Examples
+    --------
+    >>> named(Path("caf\udce9.wav"))
+    'caf\\xe9.wav'
+    """
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def said(path: str, model: Released, heard: Heard, *, over_time: bool = False) -> Answer:

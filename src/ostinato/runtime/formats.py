@@ -21,11 +21,8 @@ class Format(Protocol):
     def lines(self, answer: Answer) -> Iterator[str]:
         """Give the lines of an answer, without their ends."""
 
-    def answered(self, line: str) -> tuple[str, str] | None:
-        """Say which path and task a line answers; None for a failure or no answer."""
-
-    def writes(self, line: str) -> bool:
-        """Say whether a line, other than the header, can be one of this form: an answer or a failure."""
+    def read(self, line: str) -> tuple[str, str | None] | None:
+        """Say which path a line is about and which task it answers (None: a failure); None if it is no answer."""
 
 
 class Text:
@@ -47,13 +44,9 @@ class Text:
         for start, label, score in _stretches(answer):
             yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
 
-    def answered(self, line: str) -> tuple[str, str] | None:
-        """Text is for reading: it answers nothing for a later run."""
+    def read(self, line: str) -> tuple[str, str | None] | None:
+        """Text is for people: no file of it is gone on with."""
         return None
-
-    def writes(self, line: str) -> bool:
-        """Text is for reading: no file of it is gone on with."""
-        return False
 
 
 class Json:
@@ -65,17 +58,13 @@ class Json:
         """Give the line of an answer."""
         yield json.dumps(answer, ensure_ascii=False)
 
-    def answered(self, line: str) -> tuple[str, str] | None:
+    def read(self, line: str) -> tuple[str, str | None] | None:
         """Read path and task."""
         try:
             said: Mapping[str, Any] = json.loads(line)
-            return (said["path"], said["task"]) if "error" not in said else None
+            return said["path"], None if "error" in said else said["task"]
         except (ValueError, KeyError, TypeError):
             return None
-
-    def writes(self, line: str) -> bool:
-        """Say whether a line is an answer or a failure."""
-        return self.answered(line) is not None or (line.startswith('{"path": ') and '"error": ' in line)
 
 
 class Csv:
@@ -97,16 +86,10 @@ class Csv:
         for start, label, score in _stretches(answer):
             yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
 
-    def answered(self, line: str) -> tuple[str, str] | None:
+    def read(self, line: str) -> tuple[str, str | None] | None:
         """Read path and task."""
         row = next(csv.reader([line]), [])
-        if len(row) != len(COLUMNS) or row[-1] or line == self.header:
-            return None
-        return row[0], row[1]
-
-    def writes(self, line: str) -> bool:
-        """Say whether a line is a row of such a table."""
-        return len(next(csv.reader([line]), [])) == len(COLUMNS)
+        return (row[0], None if row[-1] else row[1]) if len(row) == len(COLUMNS) else None
 
 
 def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:

@@ -15,7 +15,7 @@ from tqdm import tqdm
 from ostinato.errors import OstinatoError
 from ostinato.files import replacing
 from ostinato.runtime import rows
-from ostinato.runtime.answers import Answer, answers, doubt
+from ostinato.runtime.answers import Answer, answers, doubt, named
 from ostinato.runtime.formats import Format, Text
 from ostinato.runtime.rows import Near
 from ostinato.runtime.session import Released
@@ -56,7 +56,7 @@ def predict(
         that cannot be read does not end the run.
     """
     ask = partial(_answers, models=models, over_time=over_time, passed=passed, near=near)
-    everything = [(path, error) for path, error in found(targets) if str(path) not in passed]
+    everything = [(path, error) for path, error in found(targets) if named(path) not in passed]
     shown = tqdm(everything, unit="file", disable=None, leave=False)
     if workers == 1:
         for path, error in shown:
@@ -81,7 +81,7 @@ def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
     Parameters
     ----------
     targets : sequence of Path
-        A file is taken whatever its suffix; within a folder the suffix decides.
+        A file is taken whatever its suffix; within a folder the suffix decides, and what is hidden is passed over.
 
     Yields
     ------
@@ -94,7 +94,8 @@ def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
         if not target.is_dir():
             yield target, None if target.exists() else "there is no such file"
             continue
-        files = sorted(p for p in target.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        sound = (p for p in target.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
+        files = sorted(p for p in sound if not any(part.startswith(".") for part in p.relative_to(target).parts))
         yield from ((p, None) for p in files)
         if not files:
             yield target, "no audio file in this folder"
@@ -176,12 +177,8 @@ def run(
     """
     err = err or sys.stderr
     models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
-    for model in models:
-        if model.embedded:
-            print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
-        if over_time and not model.has_stretches:
-            print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
-    passed = _settled(out, form, {m.task for m in models}) if isinstance(out, Path) else frozenset()
+    _warn(models, over_time, err)
+    passed = _settled(out, form, targets, {m.task for m in models}) if isinstance(out, Path) else frozenset()
     failed, doubtful = False, []
     with _opened(out, form) as file:
         for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
@@ -196,6 +193,15 @@ def run(
     return int(failed)
 
 
+def _warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
+    """Say what the models cannot tell."""
+    for model in models:
+        if model.embedded:
+            print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
+        if over_time and not model.has_stretches:
+            print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
+
+
 def _answers(
     path: Path,
     error: str | None,
@@ -206,43 +212,49 @@ def _answers(
 ) -> list[Answer]:
     """Decode a file and ask every model, or ask about each row of a table; one failure fails the file or the row."""
     if error:
-        return [{"path": str(path), "error": error}]
+        return [{"path": named(path), "error": error}]
     try:
         if rows.is_table(path):
             return list(rows.answers(path, models, passed, near))
         more = {} if near is None else {"neighbours": near(str(path), None)}
         return [answer | more for answer in answers(path, models, over_time=over_time)]
     except OstinatoError as failure:
-        return [{"path": str(path), "error": str(failure).removeprefix(f"{path}: ")}]
+        return [{"path": named(path), "error": str(failure).removeprefix(f"{path}: ")}]
 
 
-def _settled(out: Path, form: Format, tasks: set[str]) -> frozenset[str]:
-    """Name the paths that every task answered; drop failures, and paths that only some of the tasks answered."""
+def _settled(out: Path, form: Format, targets: Sequence[Path], tasks: set[str]) -> frozenset[str]:
+    """Name the paths that every task answered; of those asked again drop failures and what these tasks answered."""
     if not out.exists():
         return frozenset()
-    answered = [(line, form.answered(line)) for line in _written(out, form)]
-    tasks_of: dict[str, set[str]] = {}
-    for _, said in answered:
-        if said:
-            tasks_of.setdefault(said[0], set()).add(said[1])
+    written, asked = _written(out, form), {named(path) for path, _ in found(targets)}
+    tasks_of: dict[str, set[str | None]] = {}
+    for _, path, task in written:
+        tasks_of.setdefault(path, set()).add(task)
     done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
-    kept = [line for line, said in answered if said and (said[0] in done or said[1] not in tasks)]
+
+    def stays(path: str, task: str | None) -> bool:
+        again = path not in done and (path in asked or path.rpartition(rows.MARK)[0] in asked)
+        return not again or task not in (None, *tasks)
+
+    kept = [line for line, path, task in written if stays(path, task)]
     with replacing(out) as partial_file:
-        partial_file.write_text("".join(f"{line}\n" for line in ([form.header] if form.header else []) + kept))
+        lines = [form.header, *kept] if form.header else kept
+        partial_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return done
 
 
-def _written(out: Path, form: Format) -> list[str]:
-    """Read the whole lines of a file that holds answers; refuse any other file, so that nothing in it is lost."""
+def _written(out: Path, form: Format) -> list[tuple[str, str, str | None]]:
+    """Read the whole lines of a file that holds answers, with path and task; refuse any other file to lose nothing."""
     first = form.header or '{"path"'
     try:
         text = out.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         text = "\0"
     lines = [line for line in text.rpartition("\n")[0].split("\n") if line and line != form.header]
-    if text[: len(first)] != first[: len(text)] or not all(map(form.writes, lines)):
+    read = [(line, *said) for line in lines if (said := form.read(line))]
+    if text[: len(first)] != first[: len(text)] or len(read) < len(lines):
         raise OstinatoError(f"{out}: holds something else than answers of this form; let --out name another file")
-    return lines
+    return read
 
 
 def _opened(out: TextIO | Path | None, form: Format) -> AbstractContextManager[TextIO]:

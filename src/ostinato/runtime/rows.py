@@ -68,7 +68,7 @@ def row(place: str) -> Row:
 def answers(
     path: Path, models: "Sequence[Released]", passed: frozenset[str] = frozenset(), near: Near | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Ask models about each row; one that cannot be answered does not end the table.
+    """Ask models about each row; a row that cannot be answered does not end the table, lacking columns do.
 
     Parameters
     ----------
@@ -83,10 +83,18 @@ def answers(
     ------
     dict
         As of a file, with the row's `title`, or ``{"path", "error"}``.
+
+    Raises
+    ------
+    OstinatoError
+        If the table lacks a column that a model reads.
     """
     from ostinato.runtime.answers import said
 
-    for place, title, told in rows(path):
+    listed = list(rows(path))
+    for given in (i for model in models for i in model.inputs.values()):
+        given.check(listed[0][2] if listed else ())
+    for place, title, told in listed:
         if place in passed:
             continue
         more: dict[str, Any] = {} if title is None else {"title": title}

@@ -1,7 +1,7 @@
 """A released network: its description, its inputs from audio, its scores."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -97,11 +97,26 @@ class Input:
         OstinatoError
             If the row lacks something, or the feature is of something else.
         """
-        module = registry.load("ostinato.features", self.feature)
-        if not set(getattr(module, "COLUMNS", ())) & set(row):
-            raise OstinatoError(f"the released model reads {self.feature}, which the table does not hold")
-        rows: np.ndarray = module.compute(row, **self.parameters)
+        self.check(row)
+        rows: np.ndarray = registry.load("ostinato.features", self.feature).compute(row, **self.parameters)
         return rows.astype(np.float32)
+
+    def check(self, columns: Collection[str]) -> None:
+        """Refuse a table that lacks a column which the feature is made of.
+
+        Raises
+        ------
+        OstinatoError
+            If it does; the message names all that are lacking.
+        """
+        needed = getattr(registry.load("ostinato.features", self.feature), "COLUMNS", ())
+        absent = [name for name in needed if name not in columns]
+        if len(absent) == len(needed):
+            raise OstinatoError(f"the released model reads {self.feature}, which the table does not hold")
+        if absent:
+            raise OstinatoError(
+                f"has no column {', '.join(absent)}, which the released model reads; add what is lacking"
+            )
 
     def n_chunks(self, rows: np.ndarray) -> int:
         """Count the chunks that cover a track."""

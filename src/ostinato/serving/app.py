@@ -2,22 +2,22 @@
 
 import hmac
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
+from pydantic import ValidationError
 
 from ostinato import audio
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
-from ostinato.recommendation.catalog import Catalog
 from ostinato.runtime.answers import answer
 from ostinato.serving import catalogue
 from ostinato.serving.metrics import Metrics
@@ -35,11 +35,14 @@ from ostinato.serving.schemas import (
 )
 from ostinato.serving.shelf import Model as Opened
 from ostinato.serving.shelf import Shelf
-from ostinato.serving.upload import received, sweep
+from ostinato.serving.upload import received, sweep, whole
 from ostinato.serving.work import Busy, Work
 
+Result = TypeVar("Result")
 PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
+WANTED_BODY = {"content": {"application/json": {"schema": Wanted.model_json_schema()}}, "required": True}
+MAX_WANTED_BYTES = 4 * 2**20
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
@@ -126,7 +129,7 @@ def application(
     )
     _open_routes(app, shelf, Metrics(work, shelf))
     _keyed_routes(app, _Desk(shelf, work, limits, sounds), api_key)
-    app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(OstinatoError, _unusable)
     app.add_exception_handler(RequestValidationError, _refused)
@@ -153,12 +156,21 @@ class _Desk:
             raise HTTPException(404, f"nothing is released for {task!r}; there is {', '.join(there)}")
         return {task: there[task]}
 
-    async def catalog(self) -> Catalog:
-        """Give the catalog."""
-        there = await self.work.run(self.shelf.catalog)
-        if there is None or not len(there):
-            raise HTTPException(503, "no catalog is released; run `dvc repro catalog`")
-        return there
+    async def of_catalog(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Ask the catalog something."""
+        async with self.work.place():
+            there = await self.work.run(self.shelf.catalog)
+            if there is None or not len(there):
+                raise HTTPException(503, "no catalog is released; run `dvc repro catalog`")
+            return await self.work.run(function, there, *arguments)
+
+    async def wanted(self, request: Request) -> Wanted:
+        """Read what to recommend from, after the key was looked at."""
+        body = await whole(request, MAX_WANTED_BYTES, self.limits.upload_seconds)
+        try:
+            return Wanted.model_validate_json(body)
+        except ValidationError as error:
+            raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
 
     async def predict(self, request: Request, name: str, task: str, over_time: bool, embedding: bool) -> Predictions:
         """Receive a file and score it."""
@@ -238,17 +250,16 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         """Say what the released models hear in an audio file, which is the body as it is."""
         return await desk.predict(request, name, task, over_time, embedding)
 
-    @app.post("/v1/recommend", **with_problems(400, 422, 503))
-    async def recommend(wanted: Wanted) -> Recommendations:
+    @app.post("/v1/recommend", **with_problems(400, 408, 413, 422, 503), openapi_extra={"requestBody": WANTED_BODY})
+    async def recommend(request: Request) -> Recommendations:
         """Recommend tracks of the catalog."""
-        catalog = await desk.catalog()
-        async with desk.work.place():
-            return await desk.work.run(catalogue.near, catalog, wanted)
+        return await desk.of_catalog(catalogue.near, await desk.wanted(request))
 
-    @app.get("/v1/models", **guarded, responses={401: PROBLEMS[401]})
+    @app.get("/v1/models", **with_problems(503))
     async def models() -> Models:
         """List what is in service."""
-        there = await desk.work.run(desk.shelf.models)
+        async with desk.work.place():
+            there = await desk.work.run(desk.shelf.models)
         return Models(models=[_described(m) for m in there.values()], errors=desk.shelf.errors())
 
     @app.get("/v1/tracks", **with_problems(422, 503), response_model_exclude_none=True)
@@ -258,17 +269,17 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         n: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Tracks:
         """List the catalog."""
-        return await desk.work.run(catalogue.listed, await desk.catalog(), search, start, n)
+        return await desk.of_catalog(catalogue.listed, search, start, n)
 
     @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
     async def mapped() -> Map:
         """Lay out the catalog in the two directions in which its tracks differ most."""
-        return await desk.work.run(catalogue.mapped, await desk.catalog())
+        return await desk.of_catalog(catalogue.mapped)
 
     @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
     async def heard(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
         """Give the sound of a track; parts of it by the header Range."""
-        return FileResponse(catalogue.sound(await desk.catalog(), track, desk.sounds))
+        return FileResponse(await desk.of_catalog(catalogue.sound, track, desk.sounds))
 
 
 def _described(model: Opened) -> Model:

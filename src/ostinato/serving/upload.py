@@ -37,24 +37,27 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
     Raises
     ------
     HTTPException
-        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form.
+        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form, 503 where the disk is full.
     """
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, FORM)
-    announced = request.headers.get("content-length", "0")
-    if announced.isdigit() and int(announced) > max_bytes:
-        raise _too_large(max_bytes)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
     with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
-            async with asyncio.timeout(seconds):
-                n_bytes = await _written(request, path, max_bytes)
-        except TimeoutError:
-            raise HTTPException(408, f"the file did not come within {seconds:g} s; send it again") from None
-        if not n_bytes:
+            with open(path, "wb") as file:
+                async for part in _parts(request, max_bytes, seconds):
+                    file.write(part)
+        except OSError as error:
+            raise HTTPException(503, "the service has no room for the file; try again later") from error
+        if not path.stat().st_size:
             raise HTTPException(400, "the request has no body; send an audio file as the body, as it is")
         yield path
+
+
+async def whole(request: Request, max_bytes: int, seconds: float) -> bytes:
+    """Receive a small body into memory; see `received`."""
+    return b"".join([part async for part in _parts(request, max_bytes, seconds)])
 
 
 def sweep() -> None:
@@ -75,16 +78,26 @@ def _runs(process: int) -> bool:
     return True
 
 
-async def _written(request: Request, path: Path, max_bytes: int) -> int:
-    n_bytes = 0
-    with open(path, "wb") as file:
-        async for part in request.stream():
+async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
+    """Give a body as it comes, within limits of size and time."""
+    announced = request.headers.get("content-length", "0")
+    n_bytes = int(announced) if announced.isdecimal() else 0
+    if n_bytes > max_bytes:
+        raise _too_large(max_bytes)
+    stream, end, n_bytes = request.stream(), asyncio.get_running_loop().time() + seconds, 0
+    try:
+        while True:
+            async with asyncio.timeout_at(end):
+                part = await anext(stream, None)
+            if part is None:
+                return
             n_bytes += len(part)
             if n_bytes > max_bytes:
                 raise _too_large(max_bytes)
-            file.write(part)
-    return n_bytes
+            yield part
+    except TimeoutError:
+        raise HTTPException(408, f"the body did not come within {seconds:g} s; send it again") from None
 
 
 def _too_large(max_bytes: int) -> HTTPException:
-    return HTTPException(413, f"the file is larger than {max_bytes / 1e6:g} MB; send a shorter or compressed one")
+    return HTTPException(413, f"the body is larger than {max_bytes / 1e6:g} MB; send less")

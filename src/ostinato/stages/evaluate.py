@@ -8,7 +8,7 @@ import pandas as pd
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation.candidate import calibration, embedded, figures, slices
-from ostinato.evaluation.candidate.judged import KEYS, Judged, class_shares, judged
+from ostinato.evaluation.candidate.judged import KEYS, Judged, by_chunk, class_shares, judged
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
 from ostinato.params import JOIN
@@ -43,6 +43,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if artefact["fitter"] == "sklearn":  # it has learnt from the validation tracks too
         validation = validation.of(np.zeros(len(validation), bool))
     found = _figures(validation, test, task, params)
+    if (file := paths.predictions(name) / "chunks.parquet").exists():
+        chunks = by_chunk(test, pd.read_parquet(file), task)
+        found["chunks"] = {"n": len(chunks), "test": _intervals(chunks, task, params)}
     found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
         baseline: _intervals(rows, task, params)

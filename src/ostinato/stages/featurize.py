@@ -9,7 +9,8 @@ import pandas as pd
 from ostinato import materials, registry
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
-from ostinato.filling import Kind, Summary, Track, describe, fill
+from ostinato.filling.asked import Kind, Track, describe
+from ostinato.filling.fill import Summary, fill
 from ostinato.params import parts
 from ostinato.paths import Paths
 
@@ -47,8 +48,7 @@ def update(paths: Paths, params: Any) -> Summary:
     kinds = [kind for kind in kinds if kind.name not in absent]
     tracks = kept(table, pd.read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
     joints = [k for k in wanted.kinds if k not in plain]
-    scratch = paths.state / "featurize"
-    return fill(paths.features, scratch, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
+    return fill(paths.features, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
 
 
 def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:

@@ -18,7 +18,8 @@ SECTIONS = ("compute",)
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
 
-    Where a fold was fitted several times, ``runs.parquet`` has the logits of each.
+    Where a fold was fitted several times, ``runs.parquet`` has the logits of each; where a
+    network gives labels to tracks in chunks, ``chunks.parquet`` has those of each chunk under test.
     Tracks that were never cached have no row.
 
     Parameters
@@ -43,11 +44,13 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     splits = _seen(paths, artefact)
     table = _table(paths, params, artefact, splits)
     runs = [
-        _table(paths, params, artefact, splits, run).drop(columns="embedding").assign(run=run)
+        _table(paths, params, artefact, splits, run).drop(columns=["embedding", "chunks"]).assign(run=run)
         for run in (range(artefact.runs) if artefact.runs > 1 else ())
     ]
     artefacts.empty(out)
-    write_logits(out / "predictions.parquet", table)
+    write_logits(out / "predictions.parquet", table.drop(columns="chunks"))
+    if artefact.labelling.kind != "embedding" and len(chunks := _tested(table)):
+        write_logits(out / "chunks.parquet", chunks)
     if runs:
         write_logits(out / "runs.parquet", pd.concat(runs, ignore_index=True))
 
@@ -55,16 +58,26 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 def _table(
     paths: Paths, params: Any, artefact: artefacts.Artefact, splits: pd.DataFrame, run: int | None = None
 ) -> pd.DataFrame:
-    """Put logits and embeddings of each fold's network, or of one of its runs, beside the splits."""
-    logits: list[Any] = [None] * len(splits)
-    embedding: list[Any] = [None] * len(splits)
+    """Put what each fold's network, or one of its runs, makes of the tracks beside the splits."""
+    found: dict[str, list[Any]] = {name: [None] * len(splits) for name in ("logits", "embedding", "chunks")}
     title = f"{artefact.name} infer" + ("" if run is None else f" run {run}")
     for fold in tqdm(artefact.folds, desc=title, unit="fold"):
         rows = np.flatnonzero(splits["fold"] == fold)
         outputs = _predict(paths, params, artefact, fold, splits["track_id"].to_numpy(object)[rows], run)
-        for row, a, b in zip(rows, *outputs, strict=True):
-            logits[row], embedding[row] = a, b
-    return splits.assign(logits=logits, embedding=embedding)
+        for column, values in zip(found.values(), outputs, strict=True):
+            for row, value in zip(rows, values, strict=True):
+                column[row] = value
+    return splits.assign(**found)
+
+
+def _tested(table: pd.DataFrame) -> pd.DataFrame:
+    """Give each chunk of the test tracks a row, if any track has several."""
+    tested = table[(table["split"] == "test") & table["chunks"].notna()]
+    n_chunks = tested["chunks"].map(len)
+    tested = tested.loc[tested.index.repeat(n_chunks if (n_chunks > 1).any() else 0)]
+    rows = tested.groupby(["track_id", "fold"], sort=False).cumcount()
+    logits = [chunks[row].astype(np.float32) for chunks, row in zip(tested["chunks"], rows, strict=True)]
+    return tested[["track_id", "fold", "split"]].assign(logits=logits).reset_index(drop=True)
 
 
 def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
@@ -84,17 +97,18 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
 
 def _predict(
     paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[Any, Any, Any]:
+    """Give logits and embedding of each track, and the logits of its chunks where there are such."""
     from ostinato.stages import _candidate
     from ostinato.training.logits import ordered, read_member
-    from ostinato.training.predict import run_estimator, run_network
+    from ostinato.training.predict import pooled, run_chunks, run_estimator
     from ostinato.training.sources import Logits, Source
 
     folder, task = paths.checkpoints(artefact.name), artefact.labelling
     if artefact.fitter == "sklearn":
         (kind,) = artefact.inputs
         x = _candidate.summaries(paths, kind, track_ids)
-        return run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads)
+        return *run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads), [None] * len(x)
     source: Source
     if artefact.fitter == "stacked":
         read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.members}
@@ -103,4 +117,5 @@ def _predict(
         opened = _candidate.features(paths, artefact.inputs, list(track_ids))
         source = opened.restored(artefact.statistics.get(str(fold), {}))
     network = artefacts.network(folder, artefact, fold, run)
-    return run_network(network, source, np.arange(len(track_ids)), task)
+    heard = run_chunks(network, source, np.arange(len(track_ids)))
+    return *pooled(heard, task), [chunks for chunks, _ in heard]

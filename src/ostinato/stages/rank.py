@@ -23,6 +23,10 @@ from ostinato.store import Store, lacking
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
 TASK, SPACE, META = "artist_embedding", "space", "meta.json"
+CONSTANT = "majority"
+"""The estimator that looks at nothing, so that its input is no space of its own."""
+SURE_GAIN = "sure_gain"
+"""The lower end of the interval of the leading figure above the baseline's; gate.space may bound it like a figure."""
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -73,7 +77,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         "question": question,
         "spaces": {n: {m: figures[m] for m in kept if m in figures} for n, figures in counts.items()},
         "skipped": skipped,
-        "gate": _gate(counts, [n for n in roster(params) if n in spaces], params.gate),
+        "gate": _gate(counts, [n for n in roster(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate),
     }
     if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MOST:
         genre = tracks["genre"].fillna("unknown")
@@ -120,6 +124,9 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
     """
     found, skipped = {}, {}
     for name, entry in roster(params).items():
+        if entry.architecture == CONSTANT:
+            skipped[name] = "it looks at nothing, so that it has no space"
+            continue
         folder = paths.predictions(name)
         if (folder / "skipped.json").exists():
             skipped[name] = read_json(folder / "skipped.json")["skipped"]
@@ -138,10 +145,10 @@ def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.nda
     return (statistics - mean) / np.where(std > 0, std, 1)
 
 
-def _gate(found: dict[str, Any], names: list[str], gate: dict[str, Any]) -> dict[str, Any]:
-    """Hold the spaces of candidates against the thresholds."""
+def _gate(found: dict[str, Any], names: list[str], gain: str, gate: dict[str, Any]) -> dict[str, Any]:
+    """Hold the spaces of candidates against the thresholds; `gain` names what they have above the baseline."""
     entries = [Entry(n, "", "", SPACE) for n in names]
-    figures = {n: {"test": found[n]} for n in names}
+    figures = {n: {"test": f and f | {SURE_GAIN: {"value": f[gain]["low"]}}} for n, f in found.items() if n in names}
     figures = {n: {"skipped": "no cold seed has anything relevant"} if not f["test"] else f for n, f in figures.items()}
     kept = [e for e in entries if "skipped" not in figures[e.name]]
     refused = {n: {"accepted": False, "reasons": [f["skipped"]]} for n, f in figures.items() if "skipped" in f}

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from scipy.io import wavfile
 
 from ostinato.files import replacing
 from ostinato.synthesis.voices import SAMPLE_RATE
@@ -26,6 +25,8 @@ def _text(target: Path, good: Path) -> None:
 
 
 def _nan(target: Path, good: Path) -> None:
+    from scipy.io import wavfile
+
     y, _ = soundfile.read(good, dtype="float32")
     y[len(y) // 2 : len(y) // 2 + 100] = np.nan
     wavfile.write(target, SAMPLE_RATE, y)  # libsndfile would write the time of day into it

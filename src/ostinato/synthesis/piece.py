@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
-from scipy.signal import fftconvolve, sosfilt
 
 from ostinato.synthesis import figures
 from ostinato.synthesis.figures import Note
@@ -224,6 +223,8 @@ def play(seed: int, artist: Artist, track: int, piece: Piece, seconds: float) ->
 
 
 def _room(mix: np.ndarray, artist: Artist, rng: np.random.Generator) -> np.ndarray:
+    from scipy.signal import fftconvolve, sosfilt  # half a second that a run without new pieces is spared
+
     seconds = float(np.clip(0.25 + 0.12 * artist.colour("space"), 0.05, 0.6))
     t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     response = rng.standard_normal(len(t)) * np.exp(-6 * t / seconds)

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from ostinato.contract.task import Task
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.memory import keep_freed
 from ostinato.params import Train
 from ostinato.training import making
 from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
 from ostinato.training.data import Data
 from ostinato.training.losses import CONTRASTS
-from ostinato.training.memory import keep_freed
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from ostinato.contract.task import Task
-from ostinato.training.memory import keep_freed
+from ostinato.memory import keep_freed
 from ostinato.training.sources import Evaluation, Source
 
 TRACKS_PER_BATCH = 16
@@ -15,7 +15,7 @@ ROWS = 1024
 """Tracks that an estimator is shown at once; neighbours are compared with each of the training tracks."""
 
 
-def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
     """Run a network over all chunks of each track.
 
     Parameters
@@ -25,6 +25,35 @@ def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Ta
     source : Source
     tracks : np.ndarray [shape=(n,)]
         Positions of the tracks.
+
+    Returns
+    -------
+    list of (np.ndarray [shape=(n_chunks, n_classes), dtype=float64], np.ndarray [shape=(width,), dtype=float32])
+        Of each track the logits of its chunks, and the mean embedding.
+    """
+    keep_freed()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    network = network.to(device).eval()
+    found = []
+    batches = Evaluation(source, tracks, TRACKS_PER_BATCH)
+    with torch.inference_mode():
+        for number in range(len(batches)):
+            inputs, owner = batches[number]
+            wide = network.embed(*(x.to(device) for x in inputs))  # type: ignore[operator]
+            narrow = network.head(wide)  # type: ignore[operator]
+            for i in batches.batches[number]:
+                mine = (owner == i).to(device)
+                found.append((narrow[mine].double().cpu().numpy(), wide[mine].mean(0).cpu().numpy()))
+    return found
+
+
+def pooled(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Make tracks of chunks.
+
+    Parameters
+    ----------
+    heard : list
+        By `run_chunks`.
     task : Task
 
     Returns
@@ -34,21 +63,13 @@ def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Ta
     embedding : np.ndarray [shape=(n, width), dtype=float32]
         Mean over chunks.
     """
-    keep_freed()
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    network = network.to(device).eval()
-    logits, embedding = [], []
-    batches = Evaluation(source, tracks, TRACKS_PER_BATCH)
-    with torch.inference_mode():
-        for number in range(len(batches)):
-            inputs, owner = batches[number]
-            wide = network.embed(*(x.to(device) for x in inputs))  # type: ignore[operator]
-            narrow = network.head(wide)  # type: ignore[operator]
-            for i in batches.batches[number]:
-                mine = (owner == i).to(device)
-                logits.append(task.pool(narrow[mine].double().cpu().numpy()))
-                embedding.append(wide[mine].mean(0).cpu().numpy())
-    return np.asarray(logits, np.float32), np.asarray(embedding, np.float32)
+    logits = np.asarray([task.pool(chunks) for chunks, _ in heard], np.float32)
+    return logits, np.asarray([embedding for _, embedding in heard], np.float32)
+
+
+def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Give the logits and the embedding of each track; see `run_chunks` and `pooled`."""
+    return pooled(run_chunks(network, source, tracks), task)
 
 
 def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[np.ndarray, np.ndarray]:

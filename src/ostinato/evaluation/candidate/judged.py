@@ -1,6 +1,6 @@
 """What is judged: one row a track, its scores, its labels and the group it must be drawn with."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -93,6 +93,28 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
         content=table["content_hash"].to_numpy(object),
         fold=table["fold"].to_numpy(np.int64),
     )
+
+
+def by_chunk(test: Judged, chunks: pd.DataFrame, task: Task) -> Judged:
+    """Judge the chunks of tracks one by one, each by its track's labels and drawn with its track's group.
+
+    Parameters
+    ----------
+    test : Judged
+        Tracks, each once.
+    chunks : DataFrame
+        track_id and logits, a row a chunk.
+    task : Task
+
+    Returns
+    -------
+    Judged
+        In the order of `chunks`; those of other tracks are left out.
+    """
+    position = pd.Series(np.arange(len(test)), index=test.track_id)
+    known = chunks[chunks["track_id"].isin(position.index)]
+    rows = test.of(position[known["track_id"]].to_numpy(np.int64))
+    return replace(rows, scores=task.scores(_stacked(known["logits"], task)))
 
 
 def class_shares(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task) -> dict[int, np.ndarray]:

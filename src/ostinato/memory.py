@@ -1,8 +1,8 @@
-"""What is freed stays with the process, so that the next batch finds it: fresh pages cost more than arithmetic.
+"""What is freed stays with the process, so that the next batch or track finds it.
 
 By default the C library gives large blocks back to the system at once, and each
-batch asks for them again, page by page; thin networks over long inputs spent
-half their time so.
+batch asks for them again, page by page; fresh pages can cost as much as the
+arithmetic on them.
 """
 
 import ctypes

@@ -1,0 +1,105 @@
+"""The books of a kind's folder: what its index says, and how shards come and go."""
+
+import logging
+import shutil
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from ostinato import store
+from ostinato.errors import OstinatoError
+from ostinato.filling.asked import Kind, Track
+from ostinato.filling.making import Wanted
+
+log = logging.getLogger(__name__)
+
+
+class Book:
+    """A kind's folder while it is filled: what its index says, shard by shard."""
+
+    def __init__(self, folder: Path, kind: Kind) -> None:
+        self.kind = kind
+        self.folder = folder / kind.name
+        self.shards: dict[int, list[store.Entry]] = {}
+        self._open()
+
+    def wanted(self, shard: int, tracks: Sequence[Track]) -> Wanted | None:
+        """Say what a shard has of what it shall hold; None if it holds just that.
+
+        Rows are added to a file only where no other name leads to it, as from a
+        DVC cache that is linked.
+        """
+        before = self.shards.get(shard, [])
+        asked = [(track.ordinal, track.track_id, track.content(self.kind.source)) for track in tracks]
+        held = [(entry.ordinal, entry.track_id, entry.content_hash) for entry in before]
+        if asked == held:
+            return None
+        path = store.shard_file(self.folder, shard)
+        stays = before and held == asked[: len(held)] and path.stat().st_nlink == 1 and not path.is_symlink()
+        known = {(entry.ordinal, entry.content_hash): entry for entry in before}
+        return Wanted(self.kind, self.folder, known, n_staying=len(before) if stays else 0)
+
+    def settle(self, shard: int, written: store.Written, entries: list[store.Entry]) -> None:
+        """Put a shard that a worker wrote in its place, unless the same stands there."""
+        if entries == self.shards.get(shard, []):
+            written.drop()
+            return
+        if written.path != written.place:
+            self.forget({shard} & set(self.shards))
+        if not entries:
+            written.drop()
+            return
+        kind = self.kind
+        meta = {"kind": kind.name, "module": kind.module, "source": kind.source, "key": kind.key}
+        rows = {"parameters": dict(kind.parameters), "dtype": written.dtype, "tail": list(written.tail)}
+        store.write_meta(self.folder, meta | rows)
+        written.put()
+        self.shards[shard] = entries
+        self._write_index()
+
+    def forget(self, shards: Collection[int]) -> None:
+        """Remove shards; the index never speaks of rows that are not there."""
+        if not shards:
+            return
+        for shard in shards:
+            del self.shards[shard]
+        self._write_index()
+        for shard in shards:
+            store.shard_file(self.folder, shard).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Clear away what workers left that were lost."""
+        files = {store.shard_file(self.folder, shard).name for shard in self.shards}
+        leave_only(self.folder, files | {"meta.json", "index.parquet"})
+
+    def _write_index(self) -> None:
+        store.write_index(self.folder, (entry for entries in self.shards.values() for entry in entries))
+
+    def _open(self) -> None:
+        """Read what stands there; clear away what belongs to another key, was cut off or is broken."""
+        try:
+            current = store.Store(self.folder).meta["key"] == self.kind.key
+        except (OstinatoError, KeyError):
+            current = False
+        if not current:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        for entry in store.read_index(self.folder):
+            self.shards.setdefault(entry.shard, []).append(entry)
+        broken = [shard for shard in self.shards if not self._is_whole(shard)]
+        for shard in broken:
+            log.warning("%s: is broken and is made again", store.shard_file(self.folder, shard))
+        self.forget(broken)
+        self.tidy()
+
+    def _is_whole(self, shard: int) -> bool:
+        try:
+            rows = store.open_rows(store.shard_file(self.folder, shard))
+        except OstinatoError:
+            return False
+        return len(rows) == sum(entry.n_rows for entry in self.shards[shard])
+
+
+def leave_only(folder: Path, names: Collection[str]) -> None:
+    """Remove everything else from a folder."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path.name not in names:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

@@ -1,0 +1,91 @@
+"""The quick ``dvc`` writes dvc.lock as DVC itself does."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from dvc.utils.serialize import parse_yaml
+from ruamel.yaml import YAMLError
+
+import _lock as lock
+from conftest import shell
+from ostinato import graph
+from ostinato.errors import OstinatoError
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = lock.__file__
+STRANGE = {
+    "schema": "2.0",
+    "stages": {
+        "train@größe": {
+            "cmd": "python -m ostinato train größe",
+            "deps": [{"path": "a b", "hash": "md5", "md5": m, "size": 7} for m in ("1" * 32, "0" * 31 + "e")],
+            "params": {
+                "params.yaml": {
+                    "a": [1, 2.5, 1e-05, 3e20, True, None],
+                    "n": None,
+                    "b": {},
+                    "c": [],
+                    "d": "yes",
+                    "e": "no: #",
+                }
+            },
+            "outs": [{"path": "x.dir", "hash": "md5", "md5": "f" * 32 + ".dir", "size": 0, "nfiles": 1}],
+        }
+    },
+}
+
+
+def changed(write: object, path: Path) -> bytes:
+    """Change one entry by either way."""
+    with write(path) as content:  # type: ignore[operator]
+        content.setdefault("stages", {})["gate"] = {"cmd": "python -m ostinato gate"}
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("content", [STRANGE, {"schema": "2.0"}, None], ids=["strange", "short", "absent"])
+def test_both_ways_say_the_same(tmp_path: Path, content: object) -> None:
+    """Whatever a lock may hold, as DVC reads it."""
+    said = []
+    for name, write in (("quick", lock.modify), ("patient", lock._patient)):
+        path = tmp_path / name / "dvc.lock"
+        path.parent.mkdir()
+        if content is not None:
+            path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+        said.append(parse_yaml(changed(write, path).decode(), path))
+    assert said[0] == said[1]
+    assert list(said[0]["stages"])[-1] == "gate"
+
+
+def test_both_ways_write_this_lock_alike(tmp_path: Path) -> None:
+    """To the byte, so that nothing shows in git but what changed."""
+    written = [shutil.copy(ROOT / "dvc.lock", tmp_path / f"{name}.lock") for name in ("quick", "patient")]
+    assert changed(lock.modify, written[0]) == changed(lock._patient, written[1])
+
+
+def test_what_people_write_keeps_its_comments(tmp_path: Path) -> None:
+    """dvc.yaml goes the patient way."""
+    path = tmp_path / "dvc.yaml"
+    path.write_text("# mine\nstages: {}\n")
+    assert b"# mine" in changed(lock.modify, path)
+
+
+def test_a_write_that_fails_leaves_the_old_lock(tmp_path: Path) -> None:
+    """Nor does it leave anything beside it."""
+    path = tmp_path / "dvc.lock"
+    path.write_text("schema: '2.0'\n")
+    with pytest.raises((OstinatoError, YAMLError)), lock.modify(path) as content:
+        content["stages"] = object()
+    assert path.read_text() == "schema: '2.0'\n"
+    assert [file.name for file in tmp_path.iterdir()] == ["dvc.lock"]
+
+
+def test_a_repro_by_either_command_leaves_the_same_lock(never_ran: Path, once_ran: Path, tmp_path: Path) -> None:
+    """Stage by stage or all at once."""
+    project = Path(shutil.copytree(never_ran, tmp_path / "toy"))
+    for stage in graph.upstream(project):
+        shell(project, sys.executable, SCRIPT, "repro", "--quiet", "--single-item", stage)
+    written = [yaml.safe_load((root / "dvc.lock").read_text()) for root in (project, once_ran)]
+    assert written[0] == written[1]
