@@ -114,8 +114,8 @@ def main() -> None:
     files = sorted(path for path in args.folder.rglob("*") if path.suffix.lower() in audio.SUFFIXES)
     genre, artist = np.array([path.parent.name for path in files]), None
     if args.artists:
-        known = pd.read_csv(args.artists, dtype=str).set_index("track_id")["artist_group"]
-        artist = np.array([known.get(path.stem) or path.stem for path in files], dtype=str)
+        known = pd.read_csv(args.artists, dtype=str).set_index("track_id")["artist_group"].dropna()
+        artist = np.array([known.get(path.stem, path.stem) for path in files], dtype=str)
     every = spaces(files, args.weights, args.network)
     groups = np.arange(len(files)) if artist is None else artist
     print(f"{len(files)} clips of {len(set(genre))} genres, {len(set(groups))} drawn for the intervals")

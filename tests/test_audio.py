@@ -20,12 +20,13 @@ def tone(seconds=1.0, rate=RATE, hertz=440.0, level=0.5):
     return (level * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)).astype(np.float32)
 
 
-def encode(path, y, rate, codec):
+def encode(path, y, rate, codec, layout="mono"):
     """Write by FFmpeg what libsndfile cannot."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate, layout="mono")
+        stream = container.add_stream(codec, rate=rate, layout=layout)
         stream.bit_rate = 64_000
-        frame = av.AudioFrame.from_ndarray(y[np.newaxis], format="fltp", layout="mono")
+        both = np.stack([y, y] if layout == "stereo" else [y])
+        frame = av.AudioFrame.from_ndarray(both, format="fltp", layout=layout)
         frame.sample_rate = rate
         for packet in itertools.chain(stream.encode(frame), stream.encode(None)):
             container.mux(packet)
@@ -147,6 +148,20 @@ def test_an_unreadable_file_is_named(tmp_path, name, content, reason):
     assert measured.n_samples == 0
     with pytest.raises(DataError, match=name):
         audio.load(tmp_path / name)
+
+
+@pytest.mark.parametrize(("rate", "layout"), [(RATE // 2, "mono"), (RATE, "stereo")])
+def test_a_file_that_changes_on_the_way_is_refused(tmp_path, rate, layout):
+    """Two streams one after another: heard at one rate they would be another music."""
+    parts = [
+        encode(tmp_path / f"{i}.aac", tone(1, r), r, "aac", channels).read_bytes()
+        for i, (r, channels) in enumerate([(RATE, "mono"), (rate, layout)])
+    ]
+    path = tmp_path / "both.aac"
+    path.write_bytes(b"".join(parts))
+    assert "changes its sample rate or channels on the way" in measuring.measure(path).error
+    with pytest.raises(DataError, match=r"both\.aac: changes"):
+        audio.load(path)
 
 
 def test_a_playlist_may_not_open_other_files(tmp_path):

@@ -47,6 +47,11 @@ def test_normalising_by_the_training_set(rng):
         chunks.normalise(x, "loudness")
 
 
+def test_a_bin_that_did_not_vary_in_training_is_not_blown_up():
+    mean, std = np.array([1.0, -80.0]), np.array([2.0, 0.0])
+    assert chunks.normalise(np.array([[[3.0], [-60.0]]]), "train", mean, std).tolist() == [[[1], [20]]]
+
+
 def test_silence_stays_finite():
     for how in ("frame", "track"):
         assert np.array_equal(chunks.normalise(np.full((1, 5, 5), -80.0), how), np.zeros((1, 5, 5)))

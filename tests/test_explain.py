@@ -126,5 +126,9 @@ def test_what_has_no_gradients_says_what_has(trained, tmp_path):
     write_json(trained.checkpoints("both") / "artefact.json", stack.model_dump(mode="json"))
     with pytest.raises(OstinatoError, match="explain one of its members: ear, other"):
         explain.explain(trained, "both", file)
+    space = stack.model_copy(update={"name": "space", "fitter": "lightning", "task": "artist_embedding"})
+    write_json(trained.checkpoints("space") / "artefact.json", space.model_dump(mode="json"))
+    with pytest.raises(OstinatoError, match="space: learns artist_embedding, which has no classes"):
+        explain.explain(trained, "space", file)
     with pytest.raises(OstinatoError, match="ear: has no class 'loud'; it has low, high"):
         explain.explain(trained, "ear", file, label="loud")

@@ -46,6 +46,37 @@ def decoded(monkeypatch):
     return names
 
 
+def test_a_file_that_may_be_read_by_now_is_read(paths, decoded, monkeypatch):
+    """Its size and time are as they were when it could not be opened."""
+    refused = paths.raw("folder") / "jazz/a.wav"
+    digest = inventory.hashlib.file_digest
+
+    def denied(file, kind):
+        if file.name == str(refused):
+            raise PermissionError(13, "Permission denied")
+        return digest(file, kind)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inventory.hashlib, "file_digest", denied)
+        run(paths)
+    decoded.clear()
+    tracks, _ = run(paths)
+    assert decoded == ["a.wav"]
+    assert tracks["content_hash"].notna().all()
+
+
+def test_what_another_way_to_measure_left_is_deleted(paths, monkeypatch):
+    run(paths)
+    (first,) = paths.state.glob("files-*.parquet")
+    elsewhere = paths.state / "files-0123-4567.parquet"
+    elsewhere.touch()
+    monkeypatch.setattr(inventory.inspect, "getsource", lambda module: "another way")
+    run(paths)
+    assert not first.exists()
+    assert elsewhere.exists()
+    assert len(list(paths.state.glob("files-*.parquet"))) == 2
+
+
 def test_tables_hold_what_was_found_and_measured(paths):
     tracks, files = run(paths)
     assert tracks["ordinal"].tolist() == list(range(6))

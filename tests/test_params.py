@@ -2,13 +2,18 @@
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import get_args
 
 import pytest
 import yaml
 
 from ostinato import params
+from ostinato.contract.task import COLUMNS
 from ostinato.errors import ParamsError
 
+TIME = {"architecture": "time", "feature": "mel", "task": "genre"}
+STACK = {"architecture": "timefreq", "task": "genre"}
+EDGE = {"s.a": {"of": "s", "member": "a"}}
 MINIMAL = {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}}
 
 
@@ -41,7 +46,7 @@ def test_the_projects_own_file_is_sound():
         ),
         (
             {
-                "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+                "candidates": {"a": TIME},
                 "estimators": {"a": {"estimator": "majority", "feature": "mel", "task": "genre"}},
             },
             "'a' names two candidates",
@@ -65,9 +70,30 @@ def test_the_projects_own_file_is_sound():
         (
             {
                 "train": {"weights": "a.safetensors"},
-                "candidates": {"a": {"architecture": "time", "feature": "mel", "task": "genre"}},
+                "candidates": {"a": TIME},
             },
             r"candidates\.a: train: weights: a\.safetensors needs weights_sha256",
+        ),
+        (
+            {"candidates": {"a": {"architecture": "time", "feature": "mel", "task": "gnere"}}},
+            r"candidates\.a\.task: input should be 'genre', 'tags' or 'artist_embedding' \(it is 'gnere'\)",
+        ),
+        ({"gate": {"gnere": {"accuracy": {"min": 0}}}}, r"gate\.gnere.*: input should be 'genre', 'tags'"),
+        ({"candidates": {"a": {**TIME, "n_trials": -1}}}, r"candidates\.a\.n_trials: .*greater than or equal to 0"),
+        ({"train": {"precision": "bf17"}}, r"train\.precision: .*'bf17'"),
+        ({"stacked": {"s": STACK}}, r"stacked\.s: has no members; list them"),
+        (
+            {"candidates": {"a": {**TIME, "task": "tags"}}, "stacked": {"s": STACK}, "members": EDGE},
+            r"members\.s\.a: learns tags, its stack genre; let them agree",
+        ),
+        (
+            {
+                "features": {"kinds": {"mel": {}, "cqt": {}, "mel+cqt": {}}},
+                "candidates": {"a": {"architecture": "two_windows", "feature": "mel+cqt", "task": "genre"}},
+                "stacked": {"s": STACK},
+                "members": EDGE,
+            },
+            r"members\.s\.a: reads mel\+cqt; a member reads one kind of feature",
         ),
         (
             {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
@@ -78,6 +104,10 @@ def test_the_projects_own_file_is_sound():
 def test_a_mistake_is_named(tmp_path, sections, message):
     with pytest.raises(ParamsError, match=message):
         params.load(write(tmp_path, **sections))
+
+
+def test_the_tasks_of_params_are_those_that_a_logit_has_a_meaning_for():
+    assert get_args(params.TaskName) == tuple(COLUMNS)
 
 
 def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):

@@ -60,7 +60,6 @@ def test_low_pass_keeps_what_is_below_and_takes_what_is_above():
     below, above = done("low-pass 4 kHz", tone(1000)), done("low-pass 4 kHz", tone(8000))
     assert rms(below) == pytest.approx(rms(tone(1000)), rel=0.02)
     assert rms(above) < 0.01 * rms(tone(8000))
-    assert low_pass(tone(100), 8000, 4000) is not None
     assert (low_pass(tone(100), 8000, 4000) == tone(100)).all()  # nothing lies above
 
 

@@ -134,3 +134,27 @@ def test_a_dataset_without_audio_has_a_plan_too(tmp_path):
     assert estimated.stages == {"ingest": 0, "featurize": 0}
     assert estimated.untold == {"time_mel": "the dataset has no audio"}
     estimated.check()
+
+
+def test_only_what_would_run_is_counted(paths, monkeypatch):
+    monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
+    given = params(mfcc={})
+    given.candidates = {n: Candidate(architecture="any", feature="mfcc", task="genre") for n in ("a", "b")}
+    given.candidates["c"] = Candidate(architecture="any", feature="lyrics", task="genre")
+    estimated = plan.estimate(paths, given, ["train@b", "evaluate@b"])
+    assert set(estimated.stages) == {"train b"}
+    assert (estimated.cache, estimated.untold) == ({}, {})
+    estimated = plan.estimate(paths, given, ["featurize", "tune@c"])
+    assert (set(estimated.stages), set(estimated.cache)) == ({"featurize"}, {"mfcc"})
+    assert estimated.untold == {"c": "lyrics is not made of audio"}
+
+
+def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
+    (paths.root / "dvc.yaml").touch()
+    graph = {"ingest": frozenset(), "train@a": frozenset({"ingest"})}
+    monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": ["always changed"]}))
+    plan.command(paths, params())
+    assert capsys.readouterr().out.startswith("nothing would run: all 2 stages are done")
+    monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": [{"changed deps": {}}]}))
+    plan.command(paths, params(mfcc={}))
+    assert capsys.readouterr().out.startswith("2 of 2 stages would run")

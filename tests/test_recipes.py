@@ -266,6 +266,34 @@ def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
         recipes.load(tmp_path, "odd")
 
 
+@pytest.mark.parametrize(("wanted", "said"), [(3, "; 3 left, the 3 of the paper."), (4, "; 3 left, NOT the 4")])
+def test_tracks_left_once_broken_ones_are_out_are_held_against_the_papers(tmp_path, wanted, said):
+    paths = Paths(tmp_path)
+    paths.tracks.parent.mkdir(parents=True)
+    pd.DataFrame({"track_id": list("abcd")}).to_parquet(paths.tracks)
+    faults = pd.DataFrame({"track_id": ["b", "b"], "reason": ["unreadable", "genre of too few tracks"]})
+    faults.to_parquet(paths.quarantine)
+    recipe = load_toy(tracks=wanted, figures=[{"row": "quoted", "metric": "accuracy", "value": 0.5}])
+    assert f"Tracks: 4, of which 1 are in quarantine{said}" in table.report(paths, recipe)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"figures": [{"row": "A", "candidate": "aa", "metric": "accuracy"}]}, "no candidate 'aa' of the recipe"),
+        ({"figures": [{"row": "A", "candidate": "a", "metric": "acuracy"}]}, "a has no figure 'acuracy'.*'accuracy'"),
+        ({"pairs": [{"candidate": "a", "over": "b", "metric": "accuracy"}]}, "no candidate 'b' of the recipe"),
+        ({"leaky": {"figures": [{"row": "A", "metric": "accuracy"}]}}, "no candidate 'None' of the recipe"),
+    ],
+)
+def test_a_figure_that_nothing_will_give_is_refused_before_anything_runs(project, monkeypatch, wrong, said):
+    monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
+    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, **wrong})
+    with pytest.raises(ParamsError, match=said):
+        reproduce(project, "toy")
+    assert not (project.root / "runs" / "toy" / "models").exists()
+
+
 def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     """Of twelve tracks one network names nine and the other three, all of them among the nine."""
     inside = Paths(tmp_path)

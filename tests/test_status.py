@@ -47,6 +47,21 @@ def test_a_stage_is_done_until_what_it_reads_changes(project: Paths) -> None:
     assert status(project)[2] == StageStatus("three", "left", "follows two@x")
 
 
+def test_dvc_is_asked_again_once_a_file_changed(project: Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as none did the answer is remembered; a broken memory is none."""
+    asked = []
+    monkeypatch.setattr(graph, "_ask", lambda *a, ask=graph._ask: (asked.append(a[1]), ask(*a))[1])
+    first = status(project)
+    assert status(project) == first
+    assert sorted(asked) == ["dag", "status"]
+    (project.root / "raw").write_text("b")
+    assert status(project)[0].state == "left"
+    assert len(asked) == 4
+    project.standing.write_text("no JSON")
+    assert status(project)[0].state == "left"
+    assert len(asked) == 6
+
+
 def test_a_killed_stage_runs_no_more(tmp_path: Path) -> None:
     """The lock goes with the process, even by SIGKILL."""
     code = (

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -318,16 +319,29 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace or delete it") from error
 
-    def blocks() -> Blocks:
-        resampler = av.AudioResampler(format="fltp")
-        try:
-            for frame in container.decode(source):
-                for planar in resampler.resample(frame):
-                    yield planar.to_ndarray().T
-        except (av.FFmpegError, ValueError) as error:
-            raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
+    decoded = _decoded(path, container, source)
+    first = next(decoded, None)
+    if first is None:
+        return Stream(source.rate, source.channels, None, iter(()))
+    sample_rate, channels = first[0], len(first[1])
 
-    return Stream(source.rate, source.channels, _promised(container, source), _regular(blocks()))
+    def blocks() -> Blocks:
+        for rate, samples in chain([first], decoded):
+            if (rate, len(samples)) != (sample_rate, channels):
+                raise DataError(f"{path}: changes its sample rate or channels on the way; convert it to WAV or FLAC")
+            yield samples.T
+
+    return Stream(sample_rate, channels, _promised(container, source), _regular(blocks()))
+
+
+def _decoded(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
+    """Give each frame's own rate, which need not be the header's, and its samples (channels, n)."""
+    resampler = av.AudioResampler(format="fltp")
+    try:
+        for frame in container.decode(source):
+            yield from ((planar.sample_rate, planar.to_ndarray()) for planar in resampler.resample(frame))
+    except (av.FFmpegError, ValueError) as error:
+        raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
 
 
 def _promised(container: Any, source: Any) -> int | None:

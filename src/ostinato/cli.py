@@ -8,8 +8,39 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
-app = typer.Typer(
+
+class _Plain:
+    """Help in which a flag is shown without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Give the parameters."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_Plain, TyperCommand):
+    """One command."""
+
+
+class Group(_Plain, TyperGroup):
+    """All of them."""
+
+
+class App(typer.Typer):
+    """Commands with plain help."""
+
+    def command(self, *given: Any, **options: Any) -> Any:
+        """Add a command."""
+        return super().command(*given, cls=Command, **options)
+
+
+app = App(
+    cls=Group,
     name="ostinato",
     help="Music understanding as one pipeline: validated data, cached features, judged networks, gated releases.",
     no_args_is_help=True,

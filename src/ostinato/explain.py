@@ -76,8 +76,8 @@ def explain(
     Raises
     ------
     OstinatoError
-        If the candidate is a stack, an estimator, or reads something else than audio;
-        or it has no such class.
+        If the candidate is a stack, an estimator, reads something else than audio, or
+        has no classes or no such class.
     """
     from ostinato.training.attribution import class_logit, integrated_gradients, likeness, shuffled
 
@@ -167,6 +167,8 @@ def _inputs(artefact: Artefact) -> dict[str, Input]:
         raise OstinatoError(
             f"{artefact.name}: reads logits, not sound; explain one of its members: {', '.join(artefact.members)}"
         )
+    if artefact.labelling.kind == "embedding":
+        raise OstinatoError(f"{artefact.name}: learns {artefact.task}, which has no classes; name another candidate")
     if artefact.fitter == "sklearn":
         raise OstinatoError(f"{artefact.name}: is no network and has no gradients; name a network of params.yaml")
     fitted = artefact.statistics.get("final", {})

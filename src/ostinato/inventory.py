@@ -118,7 +118,8 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
         With `track_id` and `path`.
     cache : Path
         What was measured before, with each file's size and time; written every
-        1000 files, so that a run that is killed goes on where it stopped.
+        1000 files, so that a run that is killed goes on where it stopped. What
+        another way to measure left of the same folder is deleted.
     settings : compute.Settings
         Processes or cluster.
 
@@ -128,7 +129,7 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
         With the columns of `tables.FILES`, in the order of `tracks`.
     """
     rows = _remembered(cache)
-    new = [path for path in tracks["path"] if path not in rows or _stat(root / path) != _seen(rows[path])]
+    new = [path for path in tracks["path"] if not _is_known(root / path, rows.get(path))]
     with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
@@ -136,6 +137,9 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
                 rows[row["path"]] = row
                 progress.update()
             tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
+    for old in cache.parent.glob(f"{cache.stem.rpartition('-')[0]}-*{cache.suffix}"):
+        if old != cache:
+            old.unlink()
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
 
@@ -203,8 +207,8 @@ def cache_name(root: Path) -> str:
     str
     """
     code = "".join(inspect.getsource(module) for module in (audio, measuring, fingerprint))
-    key = f"{root.resolve()}\0{code}"
-    return f"files-{hashlib.sha256(key.encode()).hexdigest()[:16]}.parquet"
+    folder, how = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(root.resolve()), code))
+    return f"files-{folder}-{how}.parquet"
 
 
 def _remembered(cache: Path) -> dict[str, dict[str, Any]]:
@@ -217,8 +221,9 @@ def _remembered(cache: Path) -> dict[str, dict[str, Any]]:
     return {}
 
 
-def _seen(row: dict[str, Any]) -> tuple[int, int]:
-    return row["n_bytes"], row["mtime_ns"]
+def _is_known(path: Path, row: dict[str, Any] | None) -> bool:
+    """Say whether a file is the one that was measured; one that could not be read may be allowed by now."""
+    return row is not None and not pd.isna(row["content_hash"]) and (row["n_bytes"], row["mtime_ns"]) == _stat(path)
 
 
 def _stat(path: Path) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from ostinato.errors import ParamsError
 from ostinato.registry import instead, names
 
 Split: TypeAlias = Literal["train", "validation", "test"]
+TaskName: TypeAlias = Literal["genre", "tags", "artist_embedding"]
 JOIN = "+"
 PLUGINS = (
     ("candidates", "architecture", "architectures"),
@@ -150,11 +151,11 @@ class Train(Section):
     runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
     compile: bool = False
     class_weights: Literal["balanced"] | None = None
-    clip_norm: float | None = None
+    clip_norm: float | None = Field(None, gt=0)
     weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
     weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
     freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
-    precision: str = "auto"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
 
@@ -167,7 +168,7 @@ class Tune(Section):
     max_epochs: int | None = Field(None, ge=1)
     pruner: Literal["median", "hyperband", "none"] = "median"
     workers: int | None = Field(None, ge=1)
-    timeout: float | None = None
+    timeout: float | None = Field(None, gt=0, description="seconds after which no trial is begun")
 
 
 class Stacking(Section):
@@ -206,12 +207,12 @@ class Candidate(Section):
 
     architecture: str
     feature: str
-    task: str
+    task: TaskName
     normalise: Literal["frame", "track", "train", "none"] | None = None
-    chunk_frames: int | None = None
+    chunk_frames: int | None = Field(None, ge=1)
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
-    n_trials: int | None = None
+    n_trials: int | None = Field(None, ge=0)
 
 
 class Estimator(Section):
@@ -219,19 +220,19 @@ class Estimator(Section):
 
     estimator: str
     feature: str
-    task: str
+    task: TaskName
     options: dict[str, Any] = {}
-    n_trials: int | None = None
+    n_trials: int | None = Field(None, ge=0)
 
 
 class Stacked(Section):
     """A network that reads other candidates' logits."""
 
     architecture: str
-    task: str
+    task: TaskName
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
-    n_trials: int | None = None
+    n_trials: int | None = Field(None, ge=0)
 
 
 class Member(Section):
@@ -326,7 +327,7 @@ class Params(Section):
     stacked: dict[str, Stacked] = {}
     members: dict[str, Member] = {}
     evaluate: Evaluate = Evaluate()
-    gate: dict[str, dict[str, Bound]] = {}
+    gate: dict[TaskName | Literal["space"], dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
     recommend: Recommend = Recommend()
     export: Export = Export()
@@ -404,6 +405,7 @@ def load(path: Path) -> Params:
         raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
     _check_plugins(params, path)
+    _check_members(params, path)
     _check_weights(params, path)
     return params
 
@@ -440,7 +442,7 @@ def readable(error: ValidationError) -> str:
 
 
 def _check_names(params: Params, path: Path) -> None:
-    """Refuse a name used twice, and a feature or member that is not there."""
+    """Refuse a name used twice, and a feature that is not there."""
     groups = (params.candidates, params.estimators, params.stacked)
     used = [name for group in groups for name in group]
     for name in used:
@@ -458,6 +460,10 @@ def _check_names(params: Params, path: Path) -> None:
     for name, estimator in params.estimators.items():
         if len(parts(estimator.feature)) > 1:
             raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
+
+
+def _check_members(params: Params, path: Path) -> None:
+    """Refuse a stack without members, and a member that is not there or of which the stack can make nothing."""
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
             raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
@@ -470,6 +476,18 @@ def _check_names(params: Params, path: Path) -> None:
                 f"{path}: members.{edge}: there is no candidate {member.member!r}; "
                 f"{instead(member.member, params.candidates)}"
             )
+        stack, candidate = params.stacked[member.of], params.candidates[member.member]
+        if candidate.task != stack.task:
+            raise ParamsError(
+                f"{path}: members.{edge}: learns {candidate.task}, its stack {stack.task}; let them agree"
+            )
+        if len(parts(candidate.feature)) > 1:
+            raise ParamsError(f"{path}: members.{edge}: reads {candidate.feature}; a member reads one kind of feature")
+    for name in params.stacked.keys() - {member.of for member in params.members.values()}:
+        raise ParamsError(
+            f"{path}: stacked.{name}: has no members; list them under members, such as "
+            f"{name}.x: {{of: {name}, member: x}}"
+        )
 
 
 def _check_plugins(params: Params, path: Path) -> None:

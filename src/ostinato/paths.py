@@ -36,6 +36,11 @@ class Paths:
         """One lock per stage at work."""
         return self.state / "locks"
 
+    @property
+    def standing(self) -> Path:
+        """What DVC said of the pipeline when it was last asked."""
+        return self.state / "standing.json"
+
     def lock(self, stage: str, name: str | None = None) -> Path:
         """What a stage holds while it runs, for one entry of params.yaml or for all."""
         return self.locks / f"{stage}{f'@{name}' if name else ''}.lock"

@@ -1,11 +1,12 @@
 """What a run will cost, told from a few clips: time per stage, bytes of cache, and whether the disk holds them.
 
+Only stages that would run are counted, as DVC tells; all of them in a folder without dvc.yaml.
 Times are upper bounds on this machine: early stopping and pruning end sooner.
 """
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import audio, compute, datasets, features, inventory, registry, tables
+from ostinato import audio, compute, datasets, features, graph, inventory, registry, tables
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.params import parts
@@ -145,12 +146,20 @@ def command(paths: Paths, params: Any) -> None:
     OstinatoError
         If the disk is too small, or no clip of the sample can be decoded.
     """
-    estimated = estimate(paths, params)
+    behind = None
+    if (paths.root / "dvc.yaml").exists():
+        upstream, changed = graph.standing(paths.root, paths.standing)
+        behind = graph.stale(upstream, changed)
+        if not behind:
+            print(f"nothing would run: all {len(upstream)} stages are done; `dvc repro ingest` looks for new files")
+            return
+        print(f"{len(behind)} of {len(upstream)} stages would run\n")
+    estimated = estimate(paths, params, behind)
     print(estimated.table())
     estimated.check()
 
 
-def estimate(paths: Paths, params: Any) -> Estimate:
+def estimate(paths: Paths, params: Any, behind: Collection[str] | None = None) -> Estimate:
     """Estimate a run from a sample of its clips.
 
     Parameters
@@ -158,6 +167,8 @@ def estimate(paths: Paths, params: Any) -> Estimate:
     paths : Paths
     params : SimpleNamespace
         Sections `SECTIONS`.
+    behind : collection of str, optional
+        Names of dvc.yaml's stages that would run; default: all.
 
     Returns
     -------
@@ -171,22 +182,34 @@ def estimate(paths: Paths, params: Any) -> Estimate:
     mean = float(known.mean()) if len(known) else cost.seconds / max(cost.n_clips, 1)
     seconds = mean * len(heard)
     cores = params.compute.workers or compute.cores()
-    n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
-    n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
-    stages = {
+    spent = {
         "ingest": cost.measure * seconds / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
-    untold = {name: reason for name, c in params.candidates.items() if (reason := untimed(c, cost, n_classes))}
-    for name, candidate in params.candidates.items():
-        if name not in untold:
-            step = step_seconds(candidate, cost, n_classes[candidate.task], params.train, params.compute.threads)
-            tuning, training = epochs(candidate, params)
-            n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
-            stages |= {f"tune {name}": tuning * n_steps * step, f"train {name}": training * n_steps * step}
-    cache = {kind: cost.bytes(kind) * seconds for kind in cost.bins}
+    stages = {stage: s for stage, s in spent.items() if behind is None or stage in behind}
+    training, untold = _training(tracks, params, cost, behind)
+    cache = {kind: cost.bytes(kind) * seconds for kind in cost.bins if "featurize" in stages}
     free = shutil.disk_usage(paths.root).free + _size_of(paths.features) * COPIES
-    return Estimate(len(tracks), seconds, stages, cache, free, untold)
+    return Estimate(len(tracks), seconds, stages | training, cache, free, untold)
+
+
+def _training(
+    tracks: pd.DataFrame, params: Any, cost: Cost, behind: Collection[str] | None
+) -> tuple[dict[str, float], dict[str, str]]:
+    """Time what networks would search and learn, and say why others are not timed."""
+    n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
+    n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
+    stages, untold = dict[str, float](), dict[str, str]()
+    for name, candidate in params.candidates.items():
+        wanted = [stage for stage in ("tune", "train") if behind is None or f"{stage}@{name}" in behind]
+        if wanted and (reason := untimed(candidate, cost, n_classes)):
+            untold[name] = reason
+        elif wanted:
+            step = step_seconds(candidate, cost, n_classes[candidate.task], params.train, params.compute.threads)
+            n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
+            n_epochs = dict(zip(("tune", "train"), epochs(candidate, params), strict=True))
+            stages |= {f"{stage} {name}": n_epochs[stage] * n_steps * step for stage in wanted}
+    return stages, untold
 
 
 def untimed(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> str | None:

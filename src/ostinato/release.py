@@ -99,7 +99,10 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
         raise OstinatoError(f"{paths.releases}: nothing was replaced yet, so there is nothing to go back to")
     for task in tasks or able:
         folder = paths.released(task)
-        swap.exchange(_previous(folder), folder)
+        if folder.is_dir():
+            swap.exchange(_previous(folder), folder)
+        else:
+            _previous(folder).rename(folder)
         swap.sync(folder.parent)
         verdicts[task] = _verdict(folder, "rolled back", ["rolled back on request"])
         write_json(paths.verdict, verdicts)
@@ -125,6 +128,8 @@ def _decide(
 ) -> tuple[str, list[str], list[Answer]]:
     """Find the best candidate of a task and apply the rules in turn."""
     entries = [e for e in roster(params).values() if e.task == task]
+    if absent := [e.name for e in entries if e.name not in gate]:
+        raise OstinatoError(f"{paths.gate}: says nothing of {absent[0]}; run `dvc repro gate`")
     metrics = {e.name: read_json(paths.metrics(e.name)) for e in entries}
     present = [e for e in entries if "skipped" not in metrics[e.name]]
     if not present:

@@ -42,7 +42,8 @@ def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, 
     Raises
     ------
     OstinatoError
-        If the candidate has no file, or its task has no labels.
+        If the candidate has no file or reads something else than audio, if its task
+        has no labels, or the figure is undefined on so few clips.
     """
     folder = paths.onnx(name)
     if not (folder / "network.onnx").exists():
@@ -52,6 +53,10 @@ def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, 
     model = Released(folder, threads=1)
     if model.kind == "embedding":
         raise OstinatoError(f"{name}: {model.task} has no labels to be right about; name a candidate of genre or tags")
+    if deaf := [n for n, given in model.inputs.items() if given.source != "audio"]:
+        raise OstinatoError(
+            f"{name}: reads {', '.join(deaf)}, which worse sound leaves as it is; name another candidate"
+        )
     tracks = pd.read_parquet(paths.tracks)
     rows = _some(_test(paths, tracks, name, model), n_clips, params.seed)
     root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))

@@ -50,8 +50,7 @@ def status(paths: Paths) -> list[StageStatus]:
     OstinatoError
         If DVC cannot read the project.
     """
-    upstream = graph.upstream(paths.root)
-    changed = graph.changes(paths.root)
+    upstream, changed = graph.standing(paths.root, paths.standing)
     behind = graph.stale(upstream, changed)
     now = running(paths)
     found = []

@@ -5,8 +5,9 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato.architectures import _blocks, freq, large_rnn, recommendation, rnn, simple, time, timefreq
+from ostinato.architectures import _blocks, freq, large_rnn, recommendation, rnn, simple, time, timefreq, timefreq_avg
 from ostinato.architectures._blocks.recurrent import steps
+from ostinato.contract.scores import scores
 from ostinato.errors import OstinatoError
 
 
@@ -164,6 +165,15 @@ def test_the_penalty_is_that_of_the_hidden_kernels():
     for parameter in network.parameters():
         nn.init.constant_(parameter, 2.0)
     assert network.penalty().item() == 0.5 * 4 * (5 * 6 + 6 * 7)
+
+
+@pytest.mark.parametrize("kind", ["single", "multi", "embedding"])
+def test_an_average_has_the_mean_of_the_members_scores(kind):
+    logits = torch.randn(6, 10)
+    network = timefreq_avg.Network({"a": 5, "b": 5}, 5, kind=kind)
+    mean = (scores(logits[:, :5].numpy(), kind) + scores(logits[:, 5:].numpy(), kind)) / 2
+    expected = scores(mean, kind) if kind == "embedding" else mean
+    np.testing.assert_allclose(scores(network(logits).numpy(), kind), expected, atol=1e-6)
 
 
 def test_one_member_is_no_stack():

@@ -355,3 +355,11 @@ def test_a_broken_cifar_archive_is_refused(tmp_path, spoil, said):
     spoil(tmp_path / "cifar-100-binary")
     with pytest.raises(DataError, match=said):
         cifar100.tracks(tmp_path, cifar100.Options())
+
+
+def test_fma_is_as_large_as_its_real_list(shared_data):
+    top = pd.read_csv(shared_data / "tables/fma_track_genre_top_106574.csv")
+    told = top["genre_top"][top["genre_top"] != "Other"]
+    assert (len(top), told.nunique()) == (fma.EXPECTED["large"], fma.EXPECTED["genre"])
+    assert len(told) == 49_598
+    assert set(pd.read_csv(shared_data / "fma_000_labels.csv", header=None)[0]) <= set(top["track_id"])

@@ -129,10 +129,10 @@ def test_what_is_no_number_is_no_parity(content):
     assert networks.parity(content, broken, {"mel": SHAPE}) == np.inf
 
 
-@pytest.mark.parametrize("kind", ["single", "multi"])
-def test_pooling_is_that_of_the_task(kind):
+@pytest.mark.parametrize(("kind", "name"), [("single", "genre"), ("multi", "tags"), ("embedding", "artist_embedding")])
+def test_pooling_is_that_of_the_task(kind, name):
     logits = torch.tensor([[3.0, -2.0, 40.0], [0.5, 0.1, 30.0], [-1.0, 2.0, 20.0]], dtype=torch.float64)
-    task = Task("genre" if kind == "single" else "tags", CLASSES)
+    task = Task(name, CLASSES)
     np.testing.assert_allclose(pool(logits, kind)[0].numpy(), task.pool(logits.numpy()), rtol=1e-6)
 
 

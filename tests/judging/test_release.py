@@ -304,6 +304,37 @@ def test_rollback_without_a_previous_model_says_so(incumbent):
         rollback(project.paths, ["tags"])
 
 
+def test_rollback_brings_back_what_was_deleted_by_hand(incumbent):
+    project, before = incumbent
+    project.judged(poor=0.95)
+    genre(project)
+    shutil.rmtree(project.paths.released("genre"))
+    assert rollback(project.paths)["genre"]["released"] == "good"
+    assert digest(project.paths.released("genre")) == before
+
+
+def test_a_gate_older_than_the_params_is_named(incumbent):
+    project, before = incumbent
+    gate = json.loads(project.paths.gate.read_text())
+    write_json(project.paths.gate, {name: said for name, said in gate.items() if name != "poor"})
+    with pytest.raises(OstinatoError, match=r"gate\.json: says nothing of poor; run `dvc repro gate`"):
+        genre(project)
+    assert digest(project.paths.released("genre")) == before
+
+
+def test_what_the_gate_rejects_is_not_released_though_its_file_lies_there(incumbent):
+    """An export older than the gate says accepted; what stood in service stays."""
+    project, before = incumbent
+    project.judged(poor=0.95)
+    gate = json.loads(project.paths.gate.read_text())
+    for verdict in gate.values():
+        verdict["accepted"] = False
+    write_json(project.paths.gate, gate)
+    assert json.loads((project.paths.onnx("poor") / "export.json").read_text())["accepted"]
+    assert genre(project)["answer"] == "rejected"
+    assert digest(project.paths.released("genre")) == before
+
+
 def test_a_missing_export_changes_nothing(incumbent):
     project, before = incumbent
     project.judged(poor=0.95)

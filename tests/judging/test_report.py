@@ -70,9 +70,10 @@ def test_the_page_is_whole_and_needs_no_other_file(full):
 def test_every_section_has_its_place_on_the_page_and_in_its_navigation(full):
     html = full.report()
     assert sorted(ORDER) == list(registry.names("ostinato.report.sections"))
-    shown = [name for name in ORDER if f'<h2 id="{name}">' in html]
-    assert re.findall(r'<a href="#(\w+)">', html) == re.findall(r'<h2 id="(\w+)">', html) == shown
-    assert {"leaderboard", "classes", "curves", "data"} <= set(shown)
+    shown = [name for name in ORDER if f'<div id="{name}">' in html]
+    navigation = html[html.index("<nav") : html.index("</nav>")]
+    assert re.findall(r'<a href="#(\w+)">', navigation) == re.findall(r'<div id="(\w+)">', html) == shown
+    assert {"verdict", "leaderboard", "classes", "curves", "data"} <= set(shown)
     assert "tuning" not in shown  # nothing was tuned here
 
 
@@ -226,7 +227,8 @@ def test_every_candidate_is_compared_with_the_leader_and_with_what_is_released(f
     assert poor["low"] <= poor["difference"] <= poor["high"] < 0
     release(full.paths, full.params)
     html = full.report()
-    assert "good, version 1" in html
+    assert "in service: good, version 1" in html
+    assert "against the released" not in html  # the leader is what is released, so that one column says both
     assert "against good, version 1 |" in (full.paths.report / "report.md").read_text()
     again = pd.read_csv(full.paths.report / "plots" / "significance.csv").set_index(["candidate", "against"])
     assert again.loc[("good", "released"), ["difference", "low", "high", "p"]].tolist() == [0, 0, 0, 1]
@@ -241,8 +243,8 @@ def test_the_papers_figure_stands_beside_ours(full):
 
 def test_slices_show_the_best_candidates_side_by_side(full):
     html = full.report()
-    first = html.index('<h2 id="slices">')
-    section = html[first : html.index("<h2", first + 4)]
+    first = html.index('<div id="slices">')
+    section = html[first : html.index("</section>", first)]
     assert section.index("good") < section.index("svm") < section.index("poor")
     rock = next(s for s in full.evaluate("good")["slices"]["by"]["genre"] if s["slice"] == "rock")
     row = next(r for r in Page(html).rows if re.match(r"\s*rock\s+\d+\s+\d+\s+0\.", r))
@@ -274,9 +276,9 @@ def test_a_study_shows_every_trial_with_few_digits(full):
     full.paths.tuned("good").parent.mkdir(parents=True, exist_ok=True)
     full.paths.tuned("good").write_text(json.dumps(told))
     html = full.report()
-    shown = html[html.index('<h2 id="tuning">') :]
+    shown = html[html.index('<div id="tuning">') :]
     shown = shown[: shown.index("</section>")]
-    rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main>{shown}</main>").rows]
+    rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main><details>{shown}</main>").rows]
     assert shown.count("<circle") == 2
     assert rows[1] == "good 3 0.444 lr 0.001235"
     assert rows[3:] == ["0 the defaults 0.900 complete", "1 lr 0.001235 0.444 complete", "2 lr 0.5 – pruned"]

@@ -106,6 +106,14 @@ def test_a_clip_is_drawn_in_the_kinds_of_the_cache_with_the_names_of_notes(mater
     assert ">A<" in found["kinds"][1]["picture"]
 
 
+def test_what_an_estimator_says_of_tracks_that_it_learnt_from_makes_no_suspects(full, material):
+    from ostinato.stages import report
+
+    assert material.gate["svm"]["accepted"]
+    full.predict("svm", 0.1)
+    pd.testing.assert_frame_equal(report._material(full.paths, full.params).suspects, material.suspects)
+
+
 def test_planted_wrong_labels_lead_the_page_and_the_table(full):
     wrong = full.tracks["track_id"].iloc[[i for i in range(120) if i // 15 % 4 == 0][:4]].tolist()
     tracks = pd.read_parquet(full.paths.tracks)

@@ -9,8 +9,8 @@ import pytest
 
 from judging.judging_project import section
 from judging.test_predict import play
-from ostinato.errors import OstinatoError
-from ostinato.evaluation import perturbed
+from ostinato.errors import DataError, OstinatoError
+from ostinato.evaluation import contest, perturbed
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.perturbations import PERTURBATIONS
 from ostinato.release import release
@@ -52,6 +52,36 @@ def test_the_release_reads_what_was_measured(heard, bound, answer):
 def test_a_candidate_without_a_file_is_refused(heard):
     with pytest.raises(OstinatoError, match=r"poor: holds no network\.onnx; run `dvc repro`"):
         robustness(heard.paths, heard.params, "poor", 4)
+
+
+def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_error():
+    target = np.eye(2, dtype=np.float32)[[0, 0]]
+    ids = np.array(["a", "b"], object)
+    rows = Judged(ids, target, target, ids, ids, np.zeros(2, np.int64))
+    scores = {perturbed.CLEAN: target, "same": target}
+    model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
+    given = {"n_resamples": 0, "level": 0.95, "seed": 0}
+    found = perturbed.judge(rows, scores, model, "accuracy", **given)
+    assert found["perturbed"]["same"] == {"value": 1.0, "drop": 0.0, "low": None, "high": None}
+    assert "| same | 1.0000 | +0.0000 |  |" in perturbed.markdown(found)
+    with pytest.raises(DataError, match="roc_auc_macro is undefined on 2 clips"):
+        perturbed.judge(rows, scores, model, "roc_auc_macro", **given)
+
+
+def test_a_drop_without_an_interval_is_not_kept():
+    answer = contest.drop_rule(contest.Difference(0.1, float("nan"), float("nan"), 3, 2), "accuracy", 0.05)
+    assert (answer.kept, answer.figure) == (False, None)
+    assert "set evaluate.bootstrap above 0" in answer.reason
+
+
+def test_what_reads_no_sound_is_refused(heard):
+    file = heard.paths.onnx("good") / "model.json"
+    about = json.loads(file.read_text())
+    for given in about["inputs"].values():
+        given["source"] = "lyrics"
+    file.write_text(json.dumps(about))
+    with pytest.raises(OstinatoError, match="which worse sound leaves as it is"):
+        robustness(heard.paths, heard.params, "good", 2)
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("accuracy", 0.5), ("log_loss", -np.log(0.2) / 2 + np.log(0.8) / 2)])

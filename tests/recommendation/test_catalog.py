@@ -7,6 +7,7 @@ import pytest
 
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.recommend import recommend
 
 VERSION = "a" * 64
 
@@ -121,6 +122,16 @@ def test_an_artist_is_the_mean_direction_of_the_tracks():
     mean = made().vectors[3:6].mean(axis=0)
     np.testing.assert_allclose(artists.vectors[1], mean / np.linalg.norm(mean), atol=1e-6)
     assert artists.version == VERSION
+
+
+def test_albums_of_one_title_by_two_artists_are_two():
+    known = [{"artist": a, "album": b} for a, b in (("x", "Hits"), ("y", "Hits"), ("y", "Own"), ("x", "Hits"))]
+    catalog = Catalog(["a", "b", "c", "d"], np.eye(4), known, version=VERSION)
+    albums = catalog.by("album")
+    assert albums.ids == ["x - Hits", "y - Hits", "Own"]
+    np.testing.assert_allclose(albums.vectors[1], [0, 1, 0, 0])
+    ids, _ = recommend(catalog, ["a"], level="album")
+    assert set(ids) == {"y - Hits", "Own"}
 
 
 def test_tracks_without_an_album_are_in_none():

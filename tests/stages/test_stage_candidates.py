@@ -10,9 +10,8 @@ import pytest
 import tiny_project
 from ostinato import store
 from ostinato.contract.task import Task
-from ostinato.errors import DataError, OstinatoError
+from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.files import read_json
-from ostinato.params import Member, Stacking, Tune
 from ostinato.paths import Paths
 from ostinato.stages import infer, member, train, tune
 from ostinato.training import artefact as artefacts
@@ -193,42 +192,47 @@ def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded):
 
 def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
+    store.write_meta(paths.feature("cqt"), {"kind": "cqt", "lacking": "the dataset has no audio"})
     chain(paths, params, "tiny_cqt")
     files = [paths.tuned("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
     files.append(paths.predictions("tiny_cqt") / "skipped.json")
-    assert [read_json(f) for f in files] == [{"skipped": "the dataset has no feature cqt"}] * 3
+    assert [read_json(f) for f in files] == [{"skipped": "the dataset has no audio"}] * 3
     assert [len(list(f.parent.iterdir())) for f in files[1:]] == [1, 1]
 
 
-def test_a_task_without_classes_is_skipped(tmp_path):
+def test_a_feature_that_was_not_computed_is_an_error_and_no_reason_to_skip(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
-    paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": []}))
+    with pytest.raises(DataError, match=r"features/cqt: is not there; run `dvc repro featurize`"):
+        train.run(paths, params, _untuned(paths, "tiny_cqt"))
+
+
+def test_weights_that_are_not_there_are_named(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(train={"weights": str(tmp_path / "none.safetensors")})
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
+        train.run(paths, params, _untuned(paths, "tiny_mel"))
+
+
+@pytest.mark.parametrize("classes", [[], ["calm"]])
+def test_a_task_without_two_classes_is_skipped(tmp_path, classes):
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
+    paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": classes}))
     chain(paths, params, "tiny_tags")
     reason = read_json(paths.tuned("tiny_tags"))["skipped"]
-    assert reason == "the dataset has 0 classes of the task tags; at least 1 are needed"
+    assert reason == f"the dataset has {len(classes)} classes of the task tags; at least 2 are needed"
 
 
 def test_a_stack_of_a_skipped_member_is_skipped_with_its_reason(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
+    store.write_meta(paths.feature("cqt"), {"kind": "cqt", "lacking": "the dataset has no audio"})
     of = {"of": "both", "member": "tiny_cqt"}
     params = tiny_project.settings(members={"both.tiny_cqt": of}, tune={"n_trials": 0})
     chain(paths, params, "tiny_mel", "other_mel", "tiny_cqt")
     for edge in params.members:
         member.run(paths, params, edge)
     chain(paths, params, "both")
-    reason = "its member tiny_cqt was skipped: the dataset has no feature cqt"
+    reason = "its member tiny_cqt was skipped: the dataset has no audio"
     assert read_json(paths.checkpoints("both") / "skipped.json") == {"skipped": reason}
-
-
-def test_members_of_another_task_are_refused(tmp_path):
-    paths = tiny_project.make(tmp_path / "project")
-    of = {"of": "both", "member": "tiny_tags"}
-    params = tiny_project.settings(members={"both.tiny_tags": of}, tune={"n_trials": 0}, stacking={"in_sample": True})
-    chain(paths, params, "tiny_mel", "other_mel", "tiny_tags")
-    for edge in params.members:
-        member.run(paths, params, edge)
-    with pytest.raises(DataError, match=r"both: learns genre, its member tiny_tags tags"):
-        train.run(paths, params, _untuned(paths, "both"))
 
 
 def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_path):
@@ -334,6 +338,12 @@ def test_a_network_learns_from_several_inputs(rich, feature):
         assert [i.chunk_frames for i in artefact.inputs.values()] == [16, 32]
 
 
+def test_an_estimator_of_text_is_refused(rich):
+    params = tiny_project.settings(estimators={"of_words": {"estimator": "knn", "feature": "lyrics", "task": "genre"}})
+    with pytest.raises(ParamsError, match="of_words: lyrics is text; an estimator reads audio or numbers"):
+        train.run(rich, params, _untuned(rich, "of_words"))
+
+
 def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
     params = several("lyrics+year", vocabulary=9, tokens=6)
     chain(rich, params, "any")
@@ -350,14 +360,3 @@ def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
     said = [json.loads(files["artefact.json"])["statistics"]["0"] for files in (before, after)]
     assert [s["year"]["least"] for s in said] == [[1950.0], [1111.0]]
     assert said[1]["lyrics"]["shares"] != said[0]["lyrics"]["shares"]
-
-
-def test_a_member_of_a_stack_reads_one_feature(rich):
-    params = several("mel+fast")
-    chain(rich, params, "any")
-    edges = {"both.any": Member(of="both", member="any")}
-    stacked = params.model_copy(update={"members": edges, "stacking": Stacking(in_sample=True)})
-    member.run(rich, stacked, "both.any")
-    tune.run(rich, stacked.model_copy(update={"tune": Tune(n_trials=0)}), "both")
-    with pytest.raises(DataError, match=r"the member any reads .*; members of a stack read one feature each"):
-        train.run(rich, stacked, "both")

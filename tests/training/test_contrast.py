@@ -129,6 +129,20 @@ def test_batches_hold_pairs(rng, directions):
     assert again == epochs[0][1].tolist()
 
 
+def test_a_track_without_tags_is_paired_with_nobody():
+    class Source:
+        def crops(self, tracks, where):
+            return (tracks[:, None].astype(np.float32),)
+
+    target = np.zeros((8, 2), np.float32)
+    target[:2, 0] = 1
+    ids = np.array([f"t{i}" for i in range(8)], object)
+    made = Training(Source(), target, ids, np.arange(8), batch_size=8, chunks_per_track=1, seed=0, paired=True)
+    labels = made._labels(epoch=0)
+    assert labels[0] == labels[1]
+    assert len(set(labels)) == 7
+
+
 @pytest.mark.parametrize("wrong", [{"mixup": 0.2}, {"batch_size": 1}])
 def test_what_leaves_nothing_to_compare_is_refused(wrong):
     with pytest.raises(ParamsError, match="loss infonce compares tracks; set mixup: 0 and batch_size above 1"):

@@ -226,7 +226,7 @@ def test_a_network_with_nothing_to_learn_is_judged_and_kept(opened, tmp_path):
     assert artefacts.network(folder, artefact)(torch.zeros(1, 6)).shape == (1, 3)
 
 
-@pytest.mark.parametrize(("task", "kind"), [("genre", "single"), ("tags", "multi")])
+@pytest.mark.parametrize(("task", "kind"), [("genre", "single"), ("tags", "multi"), ("artist_embedding", "embedding")])
 def test_the_task_says_what_logits_mean(opened, task, kind):
     settings, _ = opened
     settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, task=task)

@@ -23,6 +23,15 @@ def test_chunks_are_those_of_the_standardised_track(rows, how):
         np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
+def test_a_track_that_does_not_vary_becomes_0_as_it_does_in_service():
+    """One number of many departs from the others by a bit, and so their deviation from 0."""
+    silent = np.full((643, 96), 0.1, np.float16)
+    silent[0, 0] = np.nextafter(silent[0, 0], np.float16(1))
+    assert 0 < np.float32(silent).std() < chunks.EPSILON
+    (found,) = Features("mel", [silent], 129, "track").chunks(0)
+    np.testing.assert_allclose(found, 0, atol=1e-4)
+
+
 def test_crops_lie_inside_the_track_and_reach_both_ends(rows):
     source = Features("mel", rows, 8, "none")
     (first,) = source.crops(np.array([0]), np.array([0.0]))

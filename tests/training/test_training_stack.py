@@ -7,7 +7,7 @@ import pytest
 import tiny_project
 from ostinato.errors import DataError
 from ostinato.training import stack
-from ostinato.training.logits import member_sources, read_member, write_logits
+from ostinato.training.logits import member_sources, ordered, read_member, write_logits
 from ostinato.training.network import fit_network as real_fit
 from ostinato.training.predict import run_network as real_run
 
@@ -75,6 +75,26 @@ def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened
     np.testing.assert_array_equal(sources["final"].members["m"][:, 0], np.arange(len(ids)) % 2)
     np.testing.assert_array_equal(sources["final"].members["m"][:, 1], np.arange(len(ids)))
     np.testing.assert_array_equal(sources[1].members["m"][:, 0], np.ones(len(ids)))
+
+
+def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(opened):
+    _, inputs = opened
+    ids = inputs.labelled.track_ids
+    rows = [
+        {"track_id": t, "fold": fold, "split": "test" if i and i % 2 == fold else "train", "logits": [fold + 1.0]}
+        for fold in (0, 1)
+        for i, t in enumerate(ids)
+    ]
+    labelled = inputs.labelled.__class__(**{**vars(inputs.labelled), "folds": {0: {}, 1: {}}})
+    read = member_sources({"m": pd.DataFrame(rows)}, labelled)["final"].members["m"][:, 0]
+    np.testing.assert_array_equal(read[:4], [1, 2, 1, 2])
+
+
+def test_a_track_without_logits_is_an_error_and_not_zeros():
+    table = pd.DataFrame({"track_id": ["a", "b"], "logits": [[1.0], [2.0]]})
+    np.testing.assert_array_equal(ordered(table, ["b", "a"]), [[2], [1]])
+    with pytest.raises(DataError, match=r"the logits of 1 tracks are absent, such as 'c'; run infer again"):
+        ordered(table, ["a", "c"])
 
 
 def test_a_table_of_logits_is_read_as_it_was_written(tmp_path):

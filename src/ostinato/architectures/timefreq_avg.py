@@ -20,7 +20,7 @@ from ostinato.errors import OstinatoError
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
 """As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
-KINDS = ("single", "multi", "vector")
+KINDS = ("single", "multi", "embedding")
 
 
 class Network(OverLogits):
@@ -31,9 +31,8 @@ class Network(OverLogits):
     inputs : mapping of str to int
         Number of logits of each member, which must be that of the classes.
     n_classes : int
-    kind : {"single", "multi", "vector"}
-        Of the task: scores are softmax or sigmoid of the logits, or the logits
-        themselves.
+    kind : {"single", "multi", "embedding"}
+        Of the task: scores are softmax or sigmoid of the logits, or their direction.
 
     Raises
     ------
@@ -53,8 +52,8 @@ class Network(OverLogits):
     def encode(self, logits: Tensor) -> Tensor:
         """Average (batch, members * n_classes) as scores, and give the logits of the average."""
         each = logits.unflatten(-1, (self.n_members, -1))
-        if self.kind == "vector":
-            return each.mean(1)
+        if self.kind == "embedding":
+            return F.normalize(each, dim=-1).mean(1)
         if self.kind == "multi":
             return F.logsigmoid(each).logsumexp(1) - F.logsigmoid(-each).logsumexp(1)
         return each.log_softmax(-1).logsumexp(1) - log(self.n_members)

@@ -95,14 +95,15 @@ def normalise(x: np.ndarray, how: str, mean: np.ndarray | None = None, std: np.n
     Returns
     -------
     np.ndarray
-        Shape of `x`. What does not vary becomes 0.
+        Shape of `x`. What does not vary becomes 0, or, of a bin that did not vary in
+        training, its distance from `mean`.
     """
     if how == "none":
         return x
     if how == "train":
         if mean is None or std is None:
             raise OstinatoError("normalise: train needs the training set's mean and std; train the candidate again")
-        return (x - mean[:, np.newaxis]) / np.maximum(std[:, np.newaxis], EPSILON)
+        return (x - mean[:, np.newaxis]) / np.where(std < EPSILON, 1, std)[:, np.newaxis]
     if how not in HOW:
         raise OstinatoError(f"normalise: {how!r} is not known; there are {', '.join(HOW)}")
     axis = (-2,) if how == "frame" else (-2, -1)

@@ -183,7 +183,10 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
     Returns
     -------
     Answer
+        Not kept where there is no interval.
     """
+    if np.isnan(difference.low):
+        return Answer("drop", False, None, -max_drop, f"{metric} has no interval; set evaluate.bootstrap above 0")
     kept = difference.low >= -max_drop
     bound = f"{'no lower than' if kept else 'below'} {-max_drop or 0:g}"
     reason = f"{metric} against the released one: {difference}; the lower end is {bound}"

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.errors import DataError
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.features._shared import AudioContext
@@ -59,7 +60,13 @@ def judge(
     -------
     dict
         ``metric``, ``n_tracks``, ``clean``, and ``perturbed``: by name ``value``,
-        ``drop`` (more is worse, whichever way the metric is better), ``low``, ``high`` of the drop.
+        ``drop`` (more is worse, whichever way the metric is better), ``low``, ``high`` of the
+        drop, None without resamples.
+
+    Raises
+    ------
+    DataError
+        If the metric is undefined on these clips.
     """
     measure = family(model.kind)[metric]
     group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
@@ -70,11 +77,14 @@ def judge(
     }
     sign = 1 if measure.higher_is_better else -1
 
-    def drop(name: str) -> dict[str, float]:
+    if np.isnan([values[0] for values in drawn.values()]).any():
+        raise DataError(f"{metric} is undefined on {len(rows)} clips; take more of them (--clips)")
+
+    def drop(name: str) -> dict[str, float | None]:
         fall = sign * (drawn[CLEAN] - drawn[name])
         low, high = _bootstrap.interval(fall[1:], level)
         numbers = {"value": drawn[name][0], "drop": fall[0], "low": low, "high": high}
-        return {k: round(float(v), 6) for k, v in numbers.items()}
+        return {k: None if np.isnan(v) else round(float(v), 6) for k, v in numbers.items()}
 
     found = {name: drop(name) for name in scores if name != CLEAN}
     return {"metric": metric, "n_tracks": len(rows), "clean": round(float(drawn[CLEAN][0]), 6), "perturbed": found}
@@ -85,7 +95,8 @@ def markdown(found: Mapping[str, Any]) -> str:
     lines = [f"{found['metric']} of {found['n_tracks']} clips as they are: {found['clean']:.4f}", ""]
     lines += ["| perturbation | figure | drop | interval |", "|---|---:|---:|---|"]
     for name, f in sorted(found["perturbed"].items(), key=lambda item: -item[1]["drop"]):
-        lines.append(f"| {name} | {f['value']:.4f} | {f['drop']:+.4f} | {f['low']:+.4f} to {f['high']:+.4f} |")
+        between = "" if f["low"] is None else f"{f['low']:+.4f} to {f['high']:+.4f}"
+        lines.append(f"| {name} | {f['value']:.4f} | {f['drop']:+.4f} | {between} |")
     return "\n".join(lines) + "\n"
 
 

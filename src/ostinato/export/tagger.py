@@ -158,7 +158,7 @@ def _batch(op: Builder, rows: str, given: Mapping[str, Any], n_chunks: str) -> s
     """Standardise a track's rows and cut them into chunks."""
     if given["normalise"] == "train":
         mean, std = (np.asarray(given[k], np.float32) for k in ("mean", "std"))
-        rows = op.Div(op.Sub(rows, mean), np.maximum(std, np.float32(LEAST_SPREAD)))
+        rows = op.Div(op.Sub(rows, mean), np.where(std < LEAST_SPREAD, np.float32(1), std))
     elif given["normalise"] != "none":
         rows = _standardised(op, rows, {"frame": [1], "track": [0, 1]}[given["normalise"]])
     return _chunks(op, rows, given["chunk_frames"], n_chunks)

@@ -111,6 +111,8 @@ class Recipe(Section):
         What to fetch and where to put it.
     needs : list of str
         Files beside the dataset's, from the project's root.
+    tracks : int, optional
+        How many the paper had left once broken ones were out.
     figures : list of Figure
     pairs : list of Pair
         What the paper claims of one candidate over another.
@@ -128,6 +130,7 @@ class Recipe(Section):
     size: str
     data: str
     needs: list[str] = Field(default_factory=list)
+    tracks: int | None = None
     figures: list[Figure] = Field(min_length=1)
     pairs: list[Pair] = Field(default_factory=list)
     hypothesis: str = ""

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from ostinato import params
 from ostinato.contract.chunks import starts
@@ -40,14 +41,17 @@ def run(inside: Paths, protocol: Leaky) -> None:
     protocol : Leaky
     """
     made = params.load(inside.params)
+    torch.set_num_threads(made.compute.threads)
     file = inside.root / "leaky.json"
     before = read_json(file) if file.exists() else {}
     found: dict[str, Any] = {}
     for name in dict.fromkeys(f.candidate for f in protocol.figures if f.candidate):
         settings = resolve(made, name).having({"train": {"chunks_per_track": 1}})
         kind = str(settings.feature)
-        asked = [inside.feature(kind) / "index.parquet", inside.feature(kind) / "meta.json", inside.splits]
-        key = fingerprint(settings, *asked, protocol.model_dump(exclude={"figures"}), made.evaluate.model_dump())
+        read = [inside.feature(kind) / name for name in ("index.parquet", "meta.json")]
+        read += [inside.splits, inside.tracks, inside.classes]
+        asked = protocol.model_dump(exclude={"figures"}), made.evaluate.model_dump(), made.compute.threads
+        key = fingerprint(settings, *read, *asked)
         kept = before.get(name, {})
         found[name] = (
             kept if kept.get("key") == key else {"key": key, "test": _judged(inside, made, settings, protocol)}

@@ -7,10 +7,15 @@ import sys
 from pathlib import Path
 
 from ostinato import datasets, graph, params
-from ostinato.errors import OstinatoError
+from ostinato.contract.task import COLUMNS
+from ostinato.errors import OstinatoError, ParamsError
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.roster import roster
+from ostinato.params import Params
 from ostinato.paths import Paths
 from ostinato.recipes import SMALL, Recipe, load, overlay, printed, reduced
 from ostinato.recipes.table import report
+from ostinato.registry import instead
 
 TARGET = "gate"
 COPIED = ("dvc.yaml", ".dvcignore")
@@ -73,7 +78,8 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
     Raises
     ------
     OstinatoError
-        If the overlay is no sound params.yaml, or DVC refuses the folder.
+        If the overlay is no sound params.yaml, a figure is of a candidate or metric
+        that there is not, or DVC refuses the folder.
     """
     inside = Paths(paths.root / "runs" / name)
     inside.root.mkdir(parents=True, exist_ok=True)
@@ -86,11 +92,31 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
             (paths.root / folder).mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
     params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": printed(recipe)}))
-    params.load(inside.params)
+    _refuse_unknown(recipe, params.load(inside.params), inside.params)
     if not (inside.root / ".dvc").is_dir():
         _dvc(inside.root, "init", "--no-scm", "--quiet")
     _dvc(inside.root, "cache", "dir", "--local", _dvc(paths.root, "cache", "dir").strip())
     return inside
+
+
+def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
+    """Refuse figures that nothing will give, before anything runs."""
+    entries = roster(made)
+    leaky = recipe.leaky.figures if recipe.leaky else []
+    asked = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
+    asked += [(candidate, pair.metric) for pair in recipe.pairs for candidate in (pair.candidate, pair.over)]
+    for candidate, metric in asked + [(str(figure.candidate), figure.metric) for figure in leaky]:
+        if candidate not in entries:
+            raise ParamsError(f"{path}: has no candidate {candidate!r} of the recipe; {instead(candidate, entries)}")
+        known = family(COLUMNS[entries[candidate].task])
+        if metric not in known:
+            raise ParamsError(f"{path}: {candidate} has no figure {metric!r}; {instead(metric, known)}")
+    for figure in leaky:
+        if (
+            str(figure.candidate) not in made.candidates
+            or len(params.parts(entries[str(figure.candidate)].feature)) > 1
+        ):
+            raise ParamsError(f"{path}: {figure.candidate}: leaky figures are of networks that read one feature")
 
 
 def _run(folder: Path, environment: dict[str, str]) -> int:

@@ -31,12 +31,25 @@ def report(inside: Paths, recipe: Recipe) -> str:
         Tables in Markdown. Ours is of tracks that the network never saw, with its
         interval; over several folds also the mean and deviation of the folds.
     """
-    lines = [f"# {recipe.title}", "", recipe.source, "", recipe.size.strip(), "", *_figures(inside, recipe.figures)]
+    lines = [f"# {recipe.title}", "", recipe.source, "", recipe.size.strip(), ""]
+    if recipe.tracks is not None:
+        lines += [_counted(inside, recipe.tracks), ""]
+    lines += _figures(inside, recipe.figures)
     if recipe.leaky:
         lines += ["", *_leaky(inside, recipe.leaky)]
     if recipe.pairs:
         lines += ["", *_pairs(inside, recipe)]
     return "\n".join(lines)
+
+
+def _counted(inside: Paths, wanted: int) -> str:
+    """Say how many tracks decoding left, beside how many the paper had left."""
+    every = set(pd.read_parquet(inside.tracks, columns=["track_id"])["track_id"])
+    broken = every & set(pd.read_parquet(inside.quarantine, columns=["track_id"])["track_id"])
+    left = len(every) - len(broken)
+    mark = "the" if left == wanted else "NOT the"
+    found = f"{len(every):,}, of which {len(broken):,} are in quarantine"
+    return f"Tracks: {found}; {left:,} left, {mark} {wanted:,} of the paper."
 
 
 def _figures(inside: Paths, figures: list[Figure]) -> list[str]:

@@ -245,6 +245,29 @@ class Catalog:
         """Give what is known of each track under a key; None where nothing is."""
         return [known.get(key) for known in self.metadata]
 
+    def names(self, level: str) -> list[str | None]:
+        """Name each track's artist or album; an album by its artist too, where several have one of that title.
+
+        Parameters
+        ----------
+        level : {"artist", "album"}
+
+        Returns
+        -------
+        list of str or None
+            None where it is unknown.
+        """
+        if level not in LEVELS:
+            raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
+        artists, named = self.column("artist"), self.column(level)
+        if level == "artist":
+            return [None if name is None else str(name) for name in named]
+        owners: dict[Any, set[Any]] = {}
+        for album, artist in zip(named, artists, strict=True):
+            owners.setdefault(album, set()).add(artist)
+        both = [f"{artist} - {album}" if artist else str(album) for artist, album in zip(artists, named, strict=True)]
+        return [None if a is None else str(a) if len(owners[a]) == 1 else b for a, b in zip(named, both, strict=True)]
+
     def by(self, level: str) -> "Catalog":
         """Make the catalog of artists or albums: the mean direction of their tracks.
 
@@ -259,12 +282,10 @@ class Catalog:
             title, path and duration. Tracks of which the level is unknown are left
             out, and so is an artist whose vectors cancel out.
         """
-        if level not in LEVELS:
-            raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
         members: dict[str, list[int]] = {}
-        for row, name in enumerate(self.column(level)):
+        for row, name in enumerate(self.names(level)):
             if name is not None:
-                members.setdefault(str(name), []).append(row)
+                members.setdefault(name, []).append(row)
         means = {name: self.vectors[rows].mean(axis=0) for name, rows in members.items()}
         names = [name for name, mean in means.items() if np.linalg.norm(mean) > 1e-6]
         dropped = {"title", "path", "duration"}

@@ -226,7 +226,7 @@ def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: A
     if asked.smooth and asked.level == "track" and len(seeds) == 2 and all(s in catalog for s in seeds):
         ids = path(catalog, seeds[0], seeds[1], asked.k)
         return ids, catalog.vectors[[catalog.row(i) for i in ids]] @ catalog.vectors[catalog.row(ids[0])]
-    names = frozenset(map(str, catalog.column(asked.level))) if asked.level != "track" else frozenset()
+    names = frozenset(filter(None, catalog.names(asked.level))) if asked.level != "track" else frozenset()
     found, scores = recommend(
         catalog,
         [network.seed(s, names) for s in seeds],

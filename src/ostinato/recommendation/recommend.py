@@ -99,7 +99,8 @@ def recommend(
     named = {s for s in [*seeds, *dislikes] if isinstance(s, str)}
     out = named | set(exclude)
     if level != "track":
-        out |= {catalog.metadata[catalog.row(s)].get(level, s) for s in named if s in catalog}
+        names = catalog.names(level)
+        out |= {names[catalog.row(s)] or s for s in named if s in catalog}
     liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, others=answers)
     allowed = np.ones(len(answers), bool) if wish is None else wish.mask(answers)
     allowed[[answers.row(s) for s in out if s in answers]] = False

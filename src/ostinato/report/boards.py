@@ -6,13 +6,11 @@ from typing import Any
 from ostinato.contract.task import COLUMNS
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.roster import Entry
+from ostinato.evaluation.significance import Contrast
 from ostinato.report.material import Material
 
 BASELINES = {"majority": "class shares of the training tracks", "all_negative": "no tag at all"}
 
-
-SHOWN = 5
-"""How many candidates of a task have curves in colour."""
 COLUMNS_SHOWN = {
     "single": ("f1_micro", "f1_macro", "map_macro", "calibration_error"),
     "multi": ("map_macro", "roc_auc_macro", "f1_micro", "hamming_loss"),
@@ -58,6 +56,7 @@ def board(material: Material, task: str) -> dict[str, Any]:
     first = material.metrics[judged[0].name] if judged else None
     contrasts = [material.contrasts.get(e.name, {}) for e in judged]
     baselines = [] if first is None else [(n, BASELINES[n], test) for n, test in first["baseline"].items()]
+    listed = {e.architecture for e in judged}
     shown = {e.name: material.metrics[e.name]["test"] for e in judged}
     return {
         "name": task,
@@ -70,13 +69,20 @@ def board(material: Material, task: str) -> dict[str, Any]:
         "higher": metrics[leading].higher_is_better,
         "rows": [_row(material, e, leading) for e in judged],
         "released": next((c["released"].against for c in contrasts if "released" in c), None),
+        "apart": bool(contrasts) and "released" in contrasts[0] and not same(contrasts[0]["released"]),
         "has_paper": any(leading in material.paper.get(e.name, {}) for e in judged),
-        "baselines": baselines,
+        "baselines": [line for line in baselines if line[0] not in listed],
+        "chance": _best([test[leading]["value"] for _, _, test in baselines], metrics[leading].higher_is_better),
         "skipped": skipped,
         "scale": _scale([*shown.values(), *(test for _, _, test in baselines)], leading),
         "split": None if first is None else first["split"],
         "undefined": {} if first is None else first["undefined"],
     }
+
+
+def same(found: Contrast | None) -> bool:
+    """Say whether two candidates answer every track alike."""
+    return found is not None and (found.won, found.lost, found.difference.value) == (0, 0, 0)
 
 
 def _row(material: Material, entry: Entry, leading: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from ostinato.report import plots
 from ostinato.report.material import Material
 
 ORDER = (
+    "verdict",
     "leaderboard",
     "classes",
     "slices",
@@ -24,6 +25,8 @@ ORDER = (
     "faults",
     "labels",
 )
+OPEN = ("verdict", "leaderboard", "classes")
+"""What is unfolded from the first; a link unfolds the others."""
 
 
 def page(material: Material) -> str:
@@ -80,7 +83,9 @@ def _section(environment: Environment, material: Material, name: str) -> dict[st
     has_style = style in environment.list_templates(extensions=["j2"])
     return {
         "name": name,
+        "open": name in OPEN,
         "title": plugin.TITLE,
+        "about": (plugin.__doc__ or "").splitlines()[0],
         "style": Markup(environment.get_template(style).render()) if has_style else "",
         "body": Markup(environment.get_template(f"sections/{name}.html.j2").render(**found)),
     }

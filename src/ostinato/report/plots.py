@@ -17,6 +17,8 @@ from matplotlib.ticker import MaxNLocator
 # Okabe & Ito, "Color universal design", 2008, less yellow, which no white page shows
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
+SHOWN = 5
+"""How many candidates of a task have curves in colour."""
 INK, FAINT = "#202124", "#9aa0a6"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ostinato",
@@ -84,8 +86,32 @@ def mean_curves(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     return {name: mean for name, mean in means.items() if len(mean)}
 
 
-def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, legend: bool = False) -> str:
-    """Overlay validation score and loss of candidates, over epochs.
+def best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Choose the curves that are drawn in colour: the first that have more than a point, else the first.
+
+    Parameters
+    ----------
+    order : sequence of str
+        The best first.
+    candidates : mapping of str to DataFrame
+        What `mean_curves` gave.
+
+    Returns
+    -------
+    list of str
+    """
+    lines = [name for name in order if len(candidates[name]) > 1]
+    return (lines or list(order))[:SHOWN]
+
+
+def curves(
+    candidates: Mapping[str, pd.DataFrame],
+    shown: Sequence[str],
+    *,
+    of: Sequence[str] = ("score", "loss"),
+    legend: bool = False,
+) -> str:
+    """Overlay validation curves of candidates, over epochs.
 
     Parameters
     ----------
@@ -93,6 +119,8 @@ def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, lege
         What `mean_curve` gave.
     shown : sequence of str
         Those in colour, by their position; the others are thin and grey, behind them.
+    of : sequence of {"score", "loss"}
+        A panel each.
     legend : bool
         Name them in the picture.
 
@@ -103,8 +131,9 @@ def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, lege
     """
 
     def draw(figure: Figure) -> None:
-        panels = figure.subplots(1, 2)
-        for axes, column, title in zip(panels, ("val_score", "val_loss"), ("score", "loss"), strict=True):
+        panels = figure.subplots(1, len(of), squeeze=False)[0]
+        for axes, title in zip(panels, of, strict=True):
+            column = f"val_{title}"
             axes.set_title(f"validation {title}", loc="left", fontsize=10)
             axes.set_xlabel("epoch")
             for name, table in candidates.items():
@@ -116,12 +145,21 @@ def curves(candidates: Mapping[str, pd.DataFrame], shown: Sequence[str], *, lege
                 axes.plot(
                     table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
                 )
+            axes.set_ylim(*_reach([candidates[name][column] for name in shown]))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if legend:
             lines = panels[0].get_lines()[-len(shown) :]
             figure.legend(handles=lines, loc="outside right upper", frameon=False)
 
-    return svg(draw, 9.0, 3.2)
+    return svg(draw, 4.5 * len(of), 3.2)
+
+
+def _reach(drawn: Sequence[pd.Series]) -> tuple[float, float]:
+    """Span an axis by the curves in colour, so that one that strays in grey does not flatten them."""
+    values = np.concatenate([series.dropna().to_numpy(float) for series in drawn])
+    low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
+    edge = 0.08 * (high - low) or 0.05
+    return low - edge, high + edge
 
 
 def histogram(values: np.ndarray, label: str) -> str:

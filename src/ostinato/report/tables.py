@@ -7,7 +7,7 @@ import pandas as pd
 
 from ostinato.contract.task import COLUMNS
 from ostinato.report import plots
-from ostinato.report.boards import SHOWN, ranked
+from ostinato.report.boards import ranked
 from ostinato.report.material import Material
 
 
@@ -57,7 +57,8 @@ def picture(material: Material) -> str | None:
     """
     means = plots.mean_curves(material.curves)
     tasks = dict.fromkeys(e.task for e in material.roster.values())
-    best = [name for task in tasks for name in [e.name for e in ranked(material, task) if e.name in means][:SHOWN]]
+    order = {task: [e.name for e in ranked(material, task) if e.name in means] for task in tasks}
+    best = [name for names in order.values() for name in plots.best(names, means)]
     return plots.curves(means, best, legend=True) if best else None
 
 

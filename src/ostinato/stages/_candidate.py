@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.contract.task import COLUMNS, Task
-from ostinato.errors import DataError
+from ostinato.errors import DataError, ParamsError
 from ostinato.files import read_json
 from ostinato.params import parts
 from ostinato.paths import Paths
@@ -23,7 +23,7 @@ from ostinato.training.settings import Settings, fingerprint
 from ostinato.training.sources import Joined, Kind, Source
 from ostinato.training.tables import Labelled, labelled
 
-META = "meta.json"
+META, LEAST = "meta.json", 2
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,13 @@ class Opened:
 
 
 def lacks(paths: Paths, settings: Settings) -> str | None:
-    """Say what the dataset lacks for a candidate, if it lacks anything."""
+    """Say what the dataset lacks for a candidate, if it lacks anything.
+
+    Raises
+    ------
+    DataError
+        If its feature was not computed, which is no fault of the dataset.
+    """
     if COLUMNS.get(settings.task) == "embedding":
         if settings.fitter == "sklearn":
             return f"{settings.task} is learned by networks only"
@@ -56,13 +62,14 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
         if "skipped" in about:
             return str(about["skipped"])
     classes = _classes(paths, settings.task)
-    least = 2 if settings.task == "genre" else 1
-    if len(classes) < least:
-        return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {least} are needed"
-    if settings.feature is not None and not (paths.feature(settings.feature) / META).exists():
-        return f"the dataset has no feature {settings.feature}"
-    if settings.feature is not None and (reason := lacking(paths.feature(settings.feature))):
-        return reason
+    if len(classes) < LEAST:
+        return f"the dataset has {len(classes)} classes of the task {settings.task}; at least {LEAST} are needed"
+    if settings.feature is not None:
+        folder = paths.feature(settings.feature)
+        if not (folder / META).exists():
+            raise DataError(f"{folder}: is not there; run `dvc repro featurize`")
+        if reason := lacking(folder):
+            return reason
     for member in settings.members:
         _, about = read_member(paths.members(settings.name) / f"{member}.parquet")
         if "skipped" in about:
@@ -78,7 +85,7 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     Raises
     ------
     DataError
-        If no track is left, or a member of a stack has another task.
+        If no track is left, or a member of a stack has other classes.
     """
     task = Task(settings.task, tuple(_classes(paths, settings.task)))
     splits = pd.read_parquet(paths.splits)
@@ -174,6 +181,10 @@ def _plain(
     files = tuple(paths.feature(kind) / name for kind in kinds for name in (META, "index.parquet"))
     if settings.fitter == "sklearn":
         ((kind, store),) = stores.items()
+        if not store.tail:
+            raise ParamsError(
+                f"{settings.name}: {kind} is text; an estimator reads audio or numbers, name such a feature"
+            )
         made = {k: store.meta.get(v, w) for k, v, w in (("feature", "module", kind), ("source", "source", "audio"))}
         return {}, {kind: Input(**made, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)}, files
     inputs = described(stores, settings.train)
@@ -188,21 +199,10 @@ def _stacked(
     files = tuple(paths.members(settings.name) / f"{member}.parquet" for member in settings.members)
     read = {file.stem: read_member(file) for file in files}
     for member, (_, about) in read.items():
-        if about["task"] != settings.task:
-            raise DataError(
-                f"{settings.name}: learns {settings.task}, its member {member} {about['task']}; they must agree"
-            )
         if tuple(about["classes"]) != joined.task.classes:
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
-    inputs = {member: _read_by(member, about["inputs"]) for member, (_, about) in read.items()}
+    inputs = {member: Input.model_validate(*about["inputs"].values()) for member, (_, about) in read.items()}
     sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined))
     return sources, inputs, files
-
-
-def _read_by(member: str, inputs: Mapping[str, Any]) -> Input:
-    """Take the only input of a stack's member."""
-    if len(inputs) > 1:
-        raise DataError(f"the member {member} reads {', '.join(inputs)}; members of a stack read one feature each")
-    return Input.model_validate(next(iter(inputs.values())))

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.util
+import pkgutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,9 @@ from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
-BLOCKS = tuple(f"ostinato.architectures._blocks{part}" for part in ("", ".channels", ".dense", ".recurrent", ".words"))
-SHARED = {
-    "sklearn": ("ostinato.estimators", "ostinato.training.estimator"),
-    "lightning": (*BLOCKS, "ostinato.contract.chunks"),
-    "stacked": (*BLOCKS, "ostinato.contract.chunks", "ostinato.contract.stack"),
-}
+BLOCKS = "ostinato.architectures._blocks"
+SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
+"""What makes a candidate's numbers beside its own file, its features and the contract."""
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -179,11 +177,31 @@ def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
 
 def _modules(paths: Paths, artefact: Artefact) -> set[str]:
     """Name the modules that make a candidate's numbers of a track."""
-    found = {"ostinato.contract.task", f"{PACKAGE[artefact.fitter]}.{artefact.architecture}", *SHARED[artefact.fitter]}
-    found |= {f"ostinato.features.{given.feature}" for given in artefact.inputs.values()}
+    found = {f"{PACKAGE[artefact.fitter]}.{artefact.architecture}"}
+    found |= {name for package in ("ostinato.contract", SHARED[artefact.fitter]) for name in _all_of(package)}
+    for given in artefact.inputs.values():
+        found |= _of_feature(given.feature)
     for member in artefact.members:
         found |= _modules(paths, artefacts.load(paths.checkpoints(member)))
     return found
+
+
+def _all_of(package: str) -> list[str]:
+    """Name a module, and all in it if it is a package."""
+    spec = importlib.util.find_spec(package)
+    folders = spec.submodule_search_locations if spec else None
+    return [package, *(f"{package}.{module.name}" for module in pkgutil.iter_modules(folders or ()))]
+
+
+def _of_feature(name: str) -> set[str]:
+    """Name the module of a feature and those that it shares with others."""
+    feature = f"ostinato.features.{name}"
+    text = _source(feature).decode()
+    return {
+        feature,
+        "ostinato.features._shared",
+        *(m for m in _all_of("ostinato.features") if f"from {m} import" in text),
+    }
 
 
 def code_hash(modules: Iterable[str]) -> str:
@@ -200,11 +218,15 @@ def code_hash(modules: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for module in sorted(modules):
-        spec = importlib.util.find_spec(module)
-        if spec is None or spec.origin is None:
-            raise OstinatoError(f"{module} is not there, though a candidate was trained with it; train it again")
-        digest.update(module.encode() + b"\0" + Path(spec.origin).read_bytes() + b"\0")
+        digest.update(module.encode() + b"\0" + _source(module) + b"\0")
     return digest.hexdigest()
+
+
+def _source(module: str) -> bytes:
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise OstinatoError(f"{module} is not there, though a candidate was trained with it; train it again")
+    return Path(spec.origin).read_bytes()
 
 
 def _only(values: dict[str, Any]) -> Any:

@@ -103,6 +103,5 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
     sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     beside = sorted(set(sources) - {"audio"})
     others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
-    sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     named = (sound[column] for column in ("ordinal", "track_id", "content_hash", "path"))
     return [Track(*row) for row in zip(*named, others, strict=True)]

@@ -66,7 +66,7 @@ def _out_of_fold(
     settings = resolve(params, member).having(read_json(paths.tuned(member)))
     opened = _candidate.open_candidate(paths, settings)
     state, done = _candidate.resumable(
-        paths, "member", settings, params.stacking.model_dump(), artefact.epochs, *opened.files
+        paths, "member", settings, params.compute.threads, params.stacking.model_dump(), artefact.epochs, *opened.files
     )
     logits = {(f, i): v for f, i, v in zip(table["fold"], table["track_id"], table["logits"], strict=True)}
     for fold in artefact.folds:

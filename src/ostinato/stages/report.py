@@ -49,6 +49,7 @@ def _material(paths: Paths, params: Any) -> Material:
     metrics = {n: read_json(paths.metrics(n)) for n in entries}
     tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
     accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
+    unbiased = [n for n in accepted if n not in params.estimators]  # estimators learn from validation tracks too
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
     tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
     material = Material(
@@ -66,13 +67,13 @@ def _material(paths: Paths, params: Any) -> Material:
         splits=splits,
         quarantine=pd.read_parquet(paths.quarantine),
         root=dataset_root(paths, params.dataset),
-        suspects=_suspects(paths, accepted, splits, tracks),
+        suspects=_suspects(paths, unbiased, splits, tracks),
     )
     return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))
 
 
 def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame | None:
-    """Rank held-out tracks by what all accepted candidates say of their genre."""
+    """Rank held-out tracks by what all accepted networks say of their genre."""
     task = Task(GENRE, tuple(read_json(paths.classes)[GENRE]))
     files = [paths.predictions(name) / "predictions.parquet" for name in accepted]
     return suspects.of_all((pd.read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)

@@ -6,6 +6,8 @@ see what it is judged on: the defaults are kept.
 
 import multiprocessing
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -73,7 +75,7 @@ def work(paths: Paths, params: Any, settings: Settings, n_trials: int) -> dict[s
     x = None
     if settings.fitter == "sklearn":
         x = _candidate.summaries(paths, str(settings.feature), opened.labelled.track_ids)
-    folder, _ = _candidate.resumable(paths, STAGE, settings, params.tune.model_dump(), n_trials, *opened.files)
+    folder, _ = _point(paths, params, settings, n_trials, opened)
     study = tune.open_study(folder.name, params.tune.storage, folder, params.tune.pruner)
     tune.search(
         study,
@@ -91,7 +93,7 @@ def _search(paths: Paths, params: Any, settings: Settings, n_trials: int) -> dic
     from ostinato.training import tune
 
     opened = _candidate.open_candidate(paths, settings)
-    folder, done = _candidate.resumable(paths, STAGE, settings, params.tune.model_dump(), n_trials, *opened.files)
+    folder, done = _point(paths, params, settings, n_trials, opened)
     tune.recover(folder.name, folder)
     devices = gpus()
     n_workers = params.tune.workers or max(1, len(devices))
@@ -100,6 +102,16 @@ def _search(paths: Paths, params: Any, settings: Settings, n_trials: int) -> dic
     chosen = work(paths, params, settings, n_trials)
     done()
     return chosen
+
+
+def _point(
+    paths: Paths, params: Any, settings: Settings, n_trials: int, opened: Any
+) -> tuple[Path, Callable[[], None]]:
+    """Give the folder of the study, and what removes it."""
+    from ostinato.stages import _candidate
+
+    asked = params.tune.model_dump(), n_trials, params.compute.threads
+    return _candidate.resumable(paths, STAGE, settings, *asked, *opened.files)
 
 
 def gpus() -> list[str]:

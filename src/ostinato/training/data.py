@@ -121,12 +121,12 @@ class Training(Dataset[tuple[Any, ...]]):
         return [np.concatenate([pairs[i] for i in part]) for part in parts if len(part)]
 
     def _labels(self, epoch: int) -> np.ndarray:
-        """Choose one label of each chunk's track: its class, one of its tags, or its artist's direction."""
+        """Choose one label of each chunk's track: its class, one of its tags, its artist's direction, or none's."""
         target = self.target[self.tracks]
         if ((target == 0) | (target == 1)).all():
-            return (target * (0.5 + np.random.default_rng(derive(self.seed, epoch)).random(target.shape))).argmax(
-                axis=1
-            )
+            lot = np.random.default_rng(derive(self.seed, epoch)).random(target.shape)
+            chosen = (target * (0.5 + lot)).argmax(axis=1)
+            return np.where(target.any(axis=1), chosen, -1 - np.arange(len(target)))
         return np.unique(target, axis=0, return_inverse=True)[1].reshape(-1)
 
 

@@ -71,15 +71,17 @@ def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.nd
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
-        Zeros for a track that the table lacks.
+        Of a track that has several rows the last one.
+
+    Raises
+    ------
+    DataError
+        If the table lacks a track.
     """
-    width = len(table["logits"].iloc[0])
-    position = {track_id: i for i, track_id in enumerate(track_ids)}
-    logits = np.zeros((len(track_ids), width), np.float32)
-    for track_id, row in zip(table["track_id"], table["logits"], strict=True):
-        if track_id in position:
-            logits[position[track_id]] = row
-    return logits
+    rows = dict(zip(table["track_id"], table["logits"], strict=True))
+    if lacking := [track_id for track_id in track_ids if track_id not in rows]:
+        raise DataError(f"the logits of {len(lacking)} tracks are absent, such as {lacking[0]!r}; run infer again")
+    return np.array([rows[track_id] for track_id in track_ids], np.float32)
 
 
 def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> dict[Fold, Logits]:
@@ -94,8 +96,8 @@ def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> d
     Returns
     -------
     dict
-        The last fit reads, of each track, the logits of the fold that tests it;
-        with one fold it reads that fold.
+        The last fit reads, of each track, the logits of the fold that tests it; of
+        one that no fold tests those of the first fold, and so it does with one fold.
     """
     folds = list(labelled.folds)
     made: dict[Fold, Logits] = {
@@ -104,5 +106,5 @@ def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> d
     }
     if len(folds) == 1:
         return {**made, "final": made[folds[0]]}
-    tested = {name: ordered(t[t["split"] == "test"], labelled.track_ids) for name, t in members.items()}
-    return {**made, "final": Logits(tested)}
+    last = {n: pd.concat([t[t["fold"] == folds[0]], t[t["split"] == "test"]]) for n, t in members.items()}
+    return {**made, "final": Logits({name: ordered(t, labelled.track_ids) for name, t in last.items()})}

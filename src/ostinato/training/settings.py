@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from ostinato import registry
-from ostinato.errors import OstinatoError, ParamsError
+from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.params import Train
 
 Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
@@ -144,6 +144,11 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
     -------
     str
         Sixteen hexadecimal digits, for the name of a folder.
+
+    Raises
+    ------
+    DataError
+        If the weights to begin with are absent.
     """
     package = Path(registry.__file__).parent
     code = [path for pattern in CODE for path in sorted(package.glob(pattern))]
@@ -152,6 +157,8 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
         json.dumps({**vars(settings), "train": settings.train.model_dump()}, sort_keys=True).encode()
     )
     begun = [Path(settings.train.weights)] if settings.train.weights else []
+    if absent := [file for file in begun if not file.exists()]:
+        raise DataError(f"{settings.name}: train: weights: {absent[0]} is not there")
     for item in (*code, *begun, *([Path(plugin)] if plugin else []), *inputs):
         content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
         digest.update(hashlib.sha256(content).digest())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset
 
-from ostinato.contract.chunks import normalise, starts, take
+from ostinato.contract.chunks import EPSILON, normalise, starts, take
 from ostinato.errors import DataError
 
 Arrays = tuple[np.ndarray, ...]
@@ -139,9 +139,10 @@ class Features:
             return normalise(x, self.how, self.mean, self.std)
         for i in {*tracks.tolist()} - self._levels.keys():
             whole = np.asarray(self.rows[i], np.float32)
-            self._levels[i] = float(whole.mean()), float(whole.std()) or 1.0
-        mean, std = np.array([self._levels[i] for i in tracks], np.float32).T[:, :, None, None, None]
-        return (x - mean) / std
+            mean, spread = float(whole.mean()), float(whole.std())
+            self._levels[i] = mean, 1.0 if spread < EPSILON else spread
+        means, spreads = np.array([self._levels[i] for i in tracks], np.float32).T[:, :, None, None, None]
+        return (x - means) / spreads
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ostinato.report import plots
-from ostinato.report.boards import SHOWN, ranked
+from ostinato.report.boards import ranked
 from ostinato.report.material import Material
 
 TITLE = "Validation curves"
@@ -24,10 +24,13 @@ def _task(material: Material, task: str, means: dict[str, pd.DataFrame]) -> dict
     order = [e.name for e in ranked(material, task) if e.name in means]
     if not order:
         return None
-    best, rest = order[:SHOWN], order[SHOWN:]
+    best = plots.best(order, means)
     return {
         "name": task,
-        "picture": Markup(plots.themed(plots.curves({name: means[name] for name in order}, best))),
+        "pictures": [
+            Markup(plots.themed(plots.curves({name: means[name] for name in order}, best, of=[what])))
+            for what in ("score", "loss")
+        ],
         "legend": [(name, i % len(plots.SERIES), plots.style(i)[1]) for i, name in enumerate(best)],
-        "rest": rest,
+        "rest": [name for name in order if name not in best],
     }

@@ -19,6 +19,8 @@ TASK = "artist_embedding"
 SHOWN = ("map", "ndcg", "jaccard")
 PLAIN = ("random", "popular")
 ARTISTS, NEAR, POINTS, COLOURS = 6, 5, 400, 8
+FIRST, WIDTH = 6, 200
+"""How many spaces are shown beside those that compare; how wide the plane is, whose height is 100."""
 OTHER = "other"
 
 
@@ -42,6 +44,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "clusters": ranking.get("clusters"),
         "spaces": spaces(pd.read_parquet(paths.rankings), ranking),
         "examples": [] if catalog is None else examples(catalog, _cold(material), _related(material)),
+        "width": WIDTH,
         "map": None if catalog is None or len(catalog) < 3 else plane(catalog),
     }
 
@@ -59,7 +62,8 @@ def spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]
     Returns
     -------
     list of dict
-        name, plain (chance, popularity or statistics), accepted, and figures on cold and known artists.
+        name, plain (chance, popularity or statistics), accepted, figures on cold and known
+        artists, and whether it is shown at once.
     """
     question = ranking["question"].rpartition("_")[0]
     table = table[table["question"] == question].astype({"value": float}).set_index(["space", "artists", "metric"])
@@ -72,7 +76,8 @@ def spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]
         plain = name in PLAIN or name == ranking["baseline"]
         accepted = ranking["gate"].get(name, {}).get("accepted")
         rows.append({"name": name, "plain": plain, "accepted": accepted, **cold, "gain": gain, "known": known})
-    return sorted(rows, key=lambda row: -(row["map"]["value"] or 0))
+    rows.sort(key=lambda row: -(row["map"]["value"] or 0))
+    return [row | {"shown": row["plain"] or row["accepted"] or i < FIRST} for i, row in enumerate(rows)]
 
 
 def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> list[dict[str, Any]]:

@@ -1,0 +1,100 @@
+"""The answer in short: what serves, how good it surely is, what it beats, and what was rejected and why."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ostinato.evaluation.roster import Entry
+from ostinato.files import read_json
+from ostinato.paths import Paths
+from ostinato.report.boards import board, ranked, same
+from ostinato.report.material import Material
+
+TITLE = "In short"
+
+
+def section(material: Material) -> dict[str, Any] | None:
+    """Answer for each task, and for recommendations."""
+    tasks = [_task(material, task) for task in material.tasks if material.judged(task)]
+    return {"tasks": tasks, "space": _space(material.paths)}
+
+
+def _task(material: Material, task: str) -> dict[str, Any]:
+    found, judged = board(material, task), ranked(material, task)
+    accepted = [e for e in judged if material.gate[e.name]["accepted"]]
+    best = (accepted or judged)[0]
+    figure = material.metrics[best.name]["test"][found["leading"]]
+    return {
+        **{key: found[key] for key in ("name", "leading", "scale", "chance")},
+        "best": best,
+        "accepted": bool(accepted),
+        "figure": figure,
+        "service": _service(material, best, judged),
+        "beats": beats(figure, found["chance"], found["higher"]),
+        "rivals": _rivals(material, best, judged),
+        "rejected": rejected({e.name: material.gate[e.name] for e in judged}),
+        "n_rejected": len(judged) - len(accepted),
+        "n_judged": len(judged),
+    }
+
+
+def beats(figure: Mapping[str, float | None], chance: float | None, higher: bool) -> bool | None:
+    """Say whether the whole interval is better than a baseline; None where either is undefined.
+
+    Examples
+    --------
+    >>> beats({"low": 0.4, "high": 0.6}, 0.3, True), beats({"low": 0.4, "high": 0.6}, 0.5, True)
+    (True, False)
+    """
+    end = figure["low" if higher else "high"]
+    return None if end is None or chance is None else end > chance if higher else end < chance
+
+
+def rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Gather candidates by the threshold they break.
+
+    Examples
+    --------
+    >>> broken = {"rule": "f1", "kept": False, "figure": 0.1, "bound": 0.4}
+    >>> rejected({"a": {"rules": [broken]}, "b": {"rules": []}, "c": {"rules": [broken]}})
+    {'f1 below 0.4': ['a', 'c']}
+    """
+    found: dict[str, list[str]] = {}
+    for name, verdict in verdicts.items():
+        for rule in (r for r in verdict.get("rules", ()) if not r["kept"]):
+            how = "undefined" if rule["figure"] is None else "below" if rule["figure"] < rule["bound"] else "above"
+            found.setdefault(f"{rule['rule']} {how}" + f" {rule['bound']:g}" * (how != "undefined"), []).append(name)
+    return found
+
+
+def _service(material: Material, best: Entry, judged: Sequence[Entry]) -> dict[str, Any] | None:
+    """Name what was in service, and whether the best one answers as it does."""
+    of = material.contrasts.get(best.name, {}).get("released")
+    return None if of is None else {"name": of.against, "same": same(of), "against": of}
+
+
+def _rivals(material: Material, best: Entry, judged: Sequence[Entry]) -> list[str] | None:
+    """Name those that the best one is not surely better than; None where another one leads."""
+    if best != judged[0]:
+        return None
+    contrasts = {e.name: material.contrasts.get(e.name, {}).get("leader") for e in judged[1:]}
+    return [name for name, c in contrasts.items() if c is None or c.answer != "worse"]
+
+
+def _space(paths: Paths) -> dict[str, Any] | None:
+    """Say which space serves recommendations."""
+    if not paths.ranking.exists():
+        return None
+    ranking = read_json(paths.ranking)
+    if "spaces" not in ranking:
+        return None
+    model, skipped = paths.catalog / "model.json", paths.catalog / "skipped.json"
+    name = read_json(model)["name"] if model.exists() and not skipped.exists() else None
+    figures = ranking["spaces"].get(name, {})
+    return {
+        "name": name,
+        "baseline": ranking["baseline"],
+        "map": figures.get("map"),
+        "gain": figures.get(f"map_above_{ranking['baseline']}"),
+        "n_accepted": sum(verdict["accepted"] for verdict in ranking["gate"].values()),
+        "n_spaces": len(ranking["gate"]),
+    }
