@@ -1,6 +1,7 @@
 """Validate: each expectation finds the break planted for it, on real files; the rest goes on."""
 
 import json
+import os
 import re
 from types import SimpleNamespace
 
@@ -192,11 +193,15 @@ def test_files_that_no_track_names_are_told_where_files_of_their_kind_are_named(
     ]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "a/._1.mp3").touch()
+    (tmp_path / os.fsdecode(b"a/caf\xe9.mp3")).touch()
     frame = pd.DataFrame({"path": ["a/1.mp3", "gone/9.mp3", None], "lyrics": ["c/1.txt", None, None]})
     found = unnamed.prepared(frame, tmp_path)
-    assert found["unnamed"].tolist() == ["a/2.MP3", "a/3.flac", "c/2.txt"]
-    receipt, _ = _session.Session(tmp_path).check("unnamed", found, unnamed.suite(BOUNDS))
-    assert [e["n_broken"] for e in receipt["expectations"]] == [3]
+    assert found["unnamed"].tolist() == ["a/2.MP3", "a/3.flac", r"a/caf\xe9.mp3", "c/2.txt"]
+    session = _session.Session(tmp_path / "docs")
+    receipt, _ = session.check("unnamed", found, unnamed.suite(BOUNDS))
+    assert [e["n_broken"] for e in receipt["expectations"]] == [4]
+    assert "xe9.mp3" in "".join(page.read_text() for page in session.write_docs().parent.rglob("*.html"))
 
 
 def test_a_file_without_a_row_is_told_and_nothing_goes_to_quarantine_by_it(paths, rng):

@@ -1,5 +1,6 @@
 """What must hold of the folders that hold the tracks: no file lies there that no track names."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,8 +57,8 @@ def _kind(path: Path) -> str:
 
 
 def _files(root: Path, folder: Path, kinds: set[tuple[Path, str]]) -> Iterator[str]:
-    """Give the files of a folder that are of a kind that tracks have there."""
+    """Give the files of a folder that are of a kind that tracks have there, hidden ones aside."""
     if (root / folder).is_dir():
         for file in (root / folder).iterdir():
-            if (folder, _kind(file)) in kinds and file.is_file():
-                yield (folder / file.name).as_posix()
+            if (folder, _kind(file)) in kinds and not file.name.startswith(".") and file.is_file():
+                yield os.fsencode((folder / file.name).as_posix()).decode("utf-8", "backslashreplace")
