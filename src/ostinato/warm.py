@@ -154,11 +154,12 @@ def _end_with(connection: socket.socket) -> None:
 
 def _status() -> int:
     """Run the command and what it left to do at its exit."""
-    from ostinato.__main__ import main
+    import ostinato.__main__ as command
 
+    sys.modules["__main__"] = command  # what libraries that start this program again go by
     status: Any = 0
     try:
-        main()
+        command.main()
     except SystemExit as ended:
         status = ended.code
     except BaseException:  # as the interpreter does with what nobody caught
