@@ -28,8 +28,8 @@ from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.runtime import likeness
-from ostinato.runtime.session import Input, Released
-from ostinato.store import Store
+from ostinato.runtime.session import Released
+from ostinato.store import Store, read_by
 
 SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
@@ -214,7 +214,7 @@ def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
 def _keep_profile(paths: Paths, folder: Path) -> None:
     """Keep what the tracks of the split are like beside the model, so that drift can be told later."""
     model = Released(folder, threads=1)
-    places = {name: _cached(paths, name, given) for name, given in model.inputs.items()}
+    places = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
     stores = {name: Store(place) for name, place in places.items() if place is not None}
     if len(stores) < len(places):
         return
@@ -223,15 +223,6 @@ def _keep_profile(paths: Paths, folder: Path) -> None:
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids[::step])
     if len(ids[::step]) >= drift.LEAST:
         drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
-
-
-def _cached(paths: Paths, name: str, given: Input) -> Path | None:
-    """Find the kind that an input reads: its own name, or, where it is a member's, that of its feature."""
-    own, place = paths.feature(name), paths.feature(given.feature)
-    if (own / "meta.json").exists():
-        return own
-    meta = place / "meta.json"
-    return place if meta.exists() and read_json(meta).get("parameters") == dict(given.parameters) else None
 
 
 def _version(folder: Path) -> int:

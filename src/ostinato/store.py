@@ -11,7 +11,7 @@ what its kinds hold; a kind that no track has holds it to say so.
 import math
 import os
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -166,6 +166,32 @@ def lacking(folder: Path) -> str | None:
     path = folder / "meta.json"
     reason = read_json(path).get("lacking") if path.exists() else None
     return None if reason is None else str(reason)
+
+
+def read_by(cache: Path, name: str, feature: str, parameters: Mapping[str, Any]) -> Path | None:
+    """Find the kind that an input of a network reads: of its own name, or, where it is a member's, of its feature.
+
+    Parameters
+    ----------
+    cache : Path
+        Has a folder a kind.
+    name : str
+        Of the input.
+    feature : str
+        The module that computes the kind.
+    parameters : mapping
+        Of the kind; a folder of the feature's name may hold it with others.
+
+    Returns
+    -------
+    Path or None
+        None if the cache does not hold it.
+    """
+    own, place = cache / name, cache / feature
+    if (own / "meta.json").exists():
+        return own
+    meta = place / "meta.json"
+    return place if meta.exists() and read_json(meta).get("parameters") == dict(parameters) else None
 
 
 def read_index(folder: Path) -> list[Entry]:

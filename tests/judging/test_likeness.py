@@ -14,7 +14,7 @@ from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
 from ostinato.paths import Paths
 from ostinato.runtime import likeness
-from ostinato.runtime.session import Input
+from ostinato.store import read_by
 from tiny_project import write_cache
 
 RATE = 8_000
@@ -69,7 +69,8 @@ def test_a_member_s_input_is_looked_up_by_its_feature_and_parameters(tmp_path):
     paths = Paths(tmp_path)
     for kind, n_mels in (("mel", 256), ("mel_short", 64)):
         write_json(paths.feature(kind) / "meta.json", {"parameters": {"n_mels": n_mels}})
-    given = {n: Input("mel", {"n_mels": n}, n) for n in (256, 64, 96)}
-    assert release._cached(paths, "time_mel", given[256]) == paths.feature("mel")
-    assert release._cached(paths, "mel_short", given[64]) == paths.feature("mel_short")
-    assert release._cached(paths, "time_mel", given[96]) is None
+    found = [
+        read_by(paths.features, name, "mel", {"n_mels": n_mels})
+        for name, n_mels in (("time_mel", 256), ("mel_short", 64), ("time_mel", 96))
+    ]
+    assert found == [paths.feature("mel"), paths.feature("mel_short"), None]

@@ -18,7 +18,7 @@ from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import SKIPPED, Catalog
 from ostinato.runtime.session import Released
-from ostinato.store import Store
+from ostinato.store import Store, read_by
 
 SECTIONS = ("compute", "candidates", "estimators", "stacked")
 KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
@@ -35,7 +35,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     for file in ("network.onnx", "model.json"):
         shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
     network = Released(paths.catalog, threads=params.compute.threads)
-    stores = {name: Store(paths.feature(given.feature)) for name, given in network.inputs.items()}
+    places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
+    stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
