@@ -1,7 +1,6 @@
 """From a listing to numbered and measured tracks: what is old is kept, what is new is decoded once."""
 
 import hashlib
-import inspect
 import itertools
 from contextlib import suppress
 from dataclasses import asdict
@@ -13,10 +12,12 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ostinato import audio, compute, fingerprint, measuring, tables
+from ostinato import compute, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
 
 BATCH = 1_000
+WAY = ("audio", "measuring", "fingerprint")
+"""The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
 CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
@@ -185,6 +186,8 @@ def measure(root: Path, path: str) -> dict[str, Any]:
         A row of `tables.FILES`, without its track, and `mtime_ns`. What cannot
         be read has an `error`; nothing is raised.
     """
+    from ostinato import measuring  # a run without new files is spared it
+
     n_bytes, mtime_ns = _stat(root / path)
     try:
         with open(root / path, "rb") as file:
@@ -206,8 +209,8 @@ def cache_name(root: Path) -> str:
     -------
     str
     """
-    code = "".join(inspect.getsource(module) for module in (audio, measuring, fingerprint))
-    folder, how = (hashlib.sha256(text.encode()).hexdigest()[:16] for text in (str(root.resolve()), code))
+    code = b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in WAY)
+    folder, how = (hashlib.sha256(told).hexdigest()[:16] for told in (bytes(root.resolve()), code))
     return f"files-{folder}-{how}.parquet"
 
 
