@@ -34,7 +34,7 @@ def modify(path: str | os.PathLike[str], fs: Any = None) -> Modified:
 def _quick(path: Path) -> Iterator[dict[str, Any]]:
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.Representer = _Representer
     content = (yaml.load(path) or {}) if path.exists() else {}
     yield content
