@@ -392,7 +392,7 @@ def recommend(
     seeds: Annotated[
         list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
     ],
-    k: Annotated[int, typer.Option("-k", help="recommend so many")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="recommend so many")] = 10,
     json: Json = False,
     m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist, too")] = None,
     of: Annotated[str, typer.Option(help="recommend a track, album or artist")] = "track",

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tqdm import tqdm
 
 from ostinato import audio
 from ostinato.contract.chunks import starts
@@ -92,9 +93,9 @@ def explain(
     position = _position(artefact, said, label)
     floors = [np.full_like(x, x.min()) for x in feeds]
     answer = class_logit(network, position)
-    parts = integrated_gradients(answer, feeds, floors)
+    networks = tqdm((answer, class_logit(shuffled(network, seed), position)), desc="explain", unit="network")
+    parts, random = (integrated_gradients(one, feeds, floors) for one in networks)
     rise = float(_logits(network, feeds)[:, position].mean() - _logits(network, floors)[:, position].mean())
-    random = integrated_gradients(class_logit(shuffled(network, seed), position), feeds, floors)
     alike = likeness(parts, random, feeds, floors)
     maps = {n: _assembled(inputs[n], rows[n], part) for n, part in zip(inputs, parts, strict=True)}
     missing = abs(sum(float(p.sum()) for p in parts) - rise)
