@@ -164,7 +164,7 @@ def test_rebuilding_from_nothing_gives_the_same_bytes(project, tmp_path):
 
 SIGNS = {
     "ingest": "data/raw/synthetic/**/*.*",
-    "featurize": ".ostinato/featurize/*/*.npy",
+    "featurize": "data/features/*/.shard-*.partial",
     "tune@time_mel": ".ostinato/tune/*/*",
     "train@time_mel": ".ostinato/train/*/*/last.ckpt",
 }
