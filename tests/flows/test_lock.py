@@ -8,9 +8,9 @@ import pytest
 import yaml
 from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAMLError
+from toy_commands import shell
 
 import _lock as lock
-from conftest import shell
 from ostinato import graph
 from ostinato.errors import OstinatoError
 
