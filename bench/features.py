@@ -4,7 +4,8 @@
 
 * clips per second and core against one load and then librosa a kind at a time
   (same parameters, tuning 0); at least 2.5,
-* clips per second of two processes against one; at least 1.8,
+* clips per second of two processes against one, the cache in memory (``/dev/shm``) and on the
+  disk of temporary files, to which the machine writes with the cores that compute; at least 1.8,
 * the cost of ten new tracks among a thousand (``--growth``); about one per cent,
 * peak memory of the run for 200 and for 2,000 clips (``--memory``); the same.
 """
@@ -28,6 +29,7 @@ from ostinato import audio
 from ostinato.filling.asked import Track, describe
 from ostinato.filling.fill import fill
 
+MEMORY = Path("/dev/shm")
 RATE = 22050
 BEAT = RATE // 2
 SHARD_TRACKS = 32
@@ -104,7 +106,7 @@ def per_core(root: Path, rounds: int) -> None:
     print(f"clips per second and core, against a kind at a time: {statistics.median(ratios):.2f} (at least 2.5)")
 
 
-def two_processes(root: Path, n: int, rounds: int) -> None:
+def two_processes(root: Path, n: int, rounds: int, place: str) -> None:
     tracks, ratios = clips(root, n, 30), []
     afresh(root, tracks, root / "first" / "out", 2)
     for i in range(rounds):
@@ -116,7 +118,7 @@ def two_processes(root: Path, n: int, rounds: int) -> None:
         ratios.append(seconds[0] / seconds[1])
         print(f"  {n / seconds[0]:.1f} clips/s in one process, {n / seconds[1]:.1f} in two")
         print(f"  two processes use {used[1] / used[0]:.2f} times the processor time of one")
-    print(f"two processes against one: {statistics.median(ratios):.2f} (at least 1.8)")
+    print(f"two processes against one, the cache {place}: {statistics.median(ratios):.2f} (at least 1.8)")
 
 
 def processor() -> float:
@@ -145,7 +147,7 @@ def peak(root: Path, n: int, seconds: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=200, help="for two processes against one")
+    parser.add_argument("--clips", type=int, default=1000, help="for two processes against one")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--growth", action="store_true")
     parser.add_argument("--memory", action="store_true")
@@ -157,7 +159,10 @@ def main() -> None:
             peak(Path(folder), given.peak, given.seconds)
             return
         per_core(Path(folder), given.rounds)
-        two_processes(Path(folder), given.clips, given.rounds)
+        two_processes(Path(folder), given.clips, given.rounds, "on disk")
+        if MEMORY.is_dir():
+            with tempfile.TemporaryDirectory(dir=MEMORY) as memory_folder:
+                two_processes(Path(memory_folder), given.clips, given.rounds, "in memory")
         if given.growth:
             growth(Path(folder))
     if given.memory:

@@ -10,6 +10,7 @@ import pkgutil
 import sys
 from collections.abc import Iterable
 from difflib import get_close_matches
+from functools import cache
 from types import ModuleType
 
 from ostinato.errors import OstinatoError
@@ -53,6 +54,7 @@ def check(package: str, name: str) -> None:
         raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, known)}")
 
 
+@cache
 def load(package: str, name: str) -> ModuleType:
     """Import one plugin.
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ostinato import store
 from ostinato.errors import OstinatoError
+from ostinato.files import read_json
 from ostinato.filling.asked import Kind, Track
 from ostinato.filling.making import Wanted
 
@@ -77,12 +78,13 @@ class Book:
     def _open(self) -> None:
         """Read what stands there; clear away what belongs to another key, was cut off or is broken."""
         try:
-            current = store.Store(self.folder).meta["key"] == self.kind.key
+            current = read_json(self.folder / "meta.json")["key"] == self.kind.key
+            entries = store.read_index(self.folder) if current else []
         except (OstinatoError, KeyError):
-            current = False
+            current, entries = False, []
         if not current:
             shutil.rmtree(self.folder, ignore_errors=True)
-        for entry in store.read_index(self.folder):
+        for entry in entries:
             self.shards.setdefault(entry.shard, []).append(entry)
         broken = [shard for shard in self.shards if not self._is_whole(shard)]
         for shard in broken:
