@@ -1,10 +1,16 @@
 """The command line's own words."""
 
+import json
+import shutil
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from ostinato.cli import ORDER, app
+from ostinato.paths import Paths
 
+ROOT = Path(__file__).parents[1]
 COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
 
 
@@ -21,3 +27,21 @@ def test_stages_are_listed_in_the_order_of_the_pipeline():
     places = [shown.index(f" {stage} ") for stage in ("ingest", "split", "tune", "train", "evaluate", "gate", "export")]
     assert places == sorted(places)
     assert set(ORDER) == set(COMMANDS)
+
+
+def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_path, monkeypatch):
+    paths = Paths(tmp_path)
+    shutil.copy(ROOT / "params.yaml", paths.params)
+    rules = [{"reason": "0.5 is at least 0.3", "kept": True}, {"reason": "9 is above 8", "kept": False}]
+    decisions = {
+        "time_mel": {"accepted": True, "reasons": [], "rules": []},
+        "freq_mel": {"accepted": False, "reasons": [rule["reason"] for rule in rules], "rules": rules},
+    }
+    for path, said in ((paths.gate, decisions), (paths.released("genre") / "model.json", {"name": "time_mel"})):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(said))
+    monkeypatch.chdir(tmp_path)
+    lines = {line.split()[0]: line for line in CliRunner().invoke(app, ["candidates"]).stdout.splitlines()}
+    assert lines["time_mel"].endswith("  accepted, in service")
+    assert lines["freq_mel"].endswith("  not accepted: 9 is above 8")
+    assert lines["rnn_mfcc"].endswith("  not judged yet")

@@ -206,20 +206,33 @@ def status(
 
 @app.command(rich_help_panel=RUN)
 def candidates(json: Json = False) -> None:
-    """List the candidates of params.yaml and whether the gate accepted them."""
+    """List the candidates of params.yaml, whether the gate accepted them or why not, and which are in service."""
     from ostinato.evaluation.roster import listed
     from ostinato.files import read_json
 
     paths, given = _project("candidates", "estimators", "stacked", "members")
-    rows = listed(given, read_json(paths.gate) if paths.gate.exists() else {})
+    gate = read_json(paths.gate) if paths.gate.exists() else {}
+    rows = listed(given, gate)
     if json:
         typer.echo(dumps(rows, indent=2))
         return
-    answer = {None: "not judged yet", True: "accepted", False: "not accepted"}
+    in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
     columns = ("name", "architecture", "feature", "task")
     widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer[row["accepted"]]]))
+        serves = ", in service" if row["name"] in in_service else ""
+        answer = _answer(gate.get(row["name"])) + serves
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer]))
+
+
+def _answer(decision: dict[str, Any] | None) -> str:
+    """Put what the gate says of a candidate in a few words: of one that it rejects, the rules that are broken."""
+    if decision is None:
+        return "not judged yet"
+    if decision["accepted"]:
+        return "accepted"
+    kept = {rule["reason"] for rule in decision["rules"] if rule["kept"]}
+    return f"not accepted: {'; '.join(reason for reason in decision['reasons'] if reason not in kept)}"
 
 
 @app.command(rich_help_panel=LOOK)

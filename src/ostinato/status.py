@@ -82,7 +82,7 @@ def summed(found: Sequence[StageStatus]) -> list[str]:
     --------
     >>> waits = [StageStatus(f"train@{name}", "left", "follows split") for name in "ab"]
     >>> summed([StageStatus("ingest", "done"), *waits])
-    ['left     2 that follow: train (2)', '1 done, 0 running, 2 left']
+    ['left     2 that follow, if what they read changes: train (2)', '1 done, 0 running, 2 left']
     """
     lines, waiting = [], Counter[str]()
     for stage in found:
@@ -92,7 +92,7 @@ def summed(found: Sequence[StageStatus]) -> list[str]:
             lines.append(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
     if waiting:
         kinds = ", ".join(name if n == 1 else f"{name} ({n})" for name, n in waiting.items())
-        lines.append(f"{'left':8} {waiting.total()} that follow: {kinds}")
+        lines.append(f"{'left':8} {waiting.total()} that follow, if what they read changes: {kinds}")
     counts = Counter(stage.state for stage in found)
     return [*lines, ", ".join(f"{counts[state]} {state}" for state in ("done", "running", "left"))]
 
