@@ -45,3 +45,5 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
     assert lines["time_mel"].endswith("  accepted, in service")
     assert lines["freq_mel"].endswith("  not accepted: 9 is above 8")
     assert lines["rnn_mfcc"].endswith("  not judged yet")
+    timed = CliRunner().invoke(app, ["candidates", "--latency"]).stdout.splitlines()
+    assert timed[1].endswith("  - ms  accepted, in service")

@@ -205,7 +205,12 @@ def status(
 
 
 @app.command(rich_help_panel=RUN)
-def candidates(json: Json = False) -> None:
+def candidates(
+    latency: Annotated[
+        bool, typer.Option("--latency", help="time the exported ones here: ONNX Runtime, one chunk, one thread")
+    ] = False,
+    json: Json = False,
+) -> None:
     """List the candidates of params.yaml, whether the gate accepted them or why not, and which are in service."""
     from ostinato.evaluation.roster import listed
     from ostinato.files import read_json
@@ -213,6 +218,8 @@ def candidates(json: Json = False) -> None:
     paths, given = _project("candidates", "estimators", "stacked", "members")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
     rows = listed(given, gate)
+    if latency:
+        rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
     if json:
         typer.echo(dumps(rows, indent=2))
         return
@@ -222,7 +229,15 @@ def candidates(json: Json = False) -> None:
     for row in rows:
         serves = ", in service" if row["name"] in in_service else ""
         answer = _answer(gate.get(row["name"])) + serves
-        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), answer]))
+        taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), *taken, answer]))
+
+
+def _latency(folder: Path) -> float | None:
+    """Time an exported network; None if none was exported."""
+    from ostinato.runtime.session import latency_ms
+
+    return round(latency_ms(folder), 2) if (folder / "network.onnx").exists() else None
 
 
 def _answer(decision: dict[str, Any] | None) -> str:

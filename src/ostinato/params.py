@@ -264,6 +264,16 @@ class Recommend(Section):
     baseline: str = Field("mfcc", description="the feature whose statistics every space must beat")
 
 
+class Report(Section):
+    """What the page holds beside figures."""
+
+    excerpts: int = Field(
+        8,
+        ge=0,
+        description="tracks of which it plays five seconds; 0: none, as of recordings that must not be passed on",
+    )
+
+
 class Export(Section):
     """The ONNX files."""
 
@@ -330,6 +340,7 @@ class Params(Section):
     gate: dict[TaskName | Literal["space"], dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
     recommend: Recommend = Recommend()
+    report: Report = Report()
     export: Export = Export()
     release: Release = Release()
     compare: Compare = Compare()

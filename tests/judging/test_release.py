@@ -12,6 +12,7 @@ import pytest
 from judging.judging_project import section
 from ostinato import release as releasing
 from ostinato import swap
+from ostinato.cli import _latency
 from ostinato.errors import OstinatoError
 from ostinato.files import write_json
 from ostinato.release import exit_code, release, rollback, summary
@@ -90,6 +91,7 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     said = json.loads((folder / "release.json").read_text())
     assert said["version"] == 2
     assert said["latency_ms"] > 0
+    assert _latency(folder) > 0
     assert said["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text()
     assert card.startswith("# poor, version 2\n")

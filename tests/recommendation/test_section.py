@@ -1,10 +1,13 @@
 """The report's section on neighbours, over a small catalog of four artists."""
 
-from dataclasses import fields
+import base64
+import io
+from dataclasses import fields, replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
 from ostinato.evaluation.candidate.questions import questions
 from ostinato.evaluation.maps import components, neighbourhood
@@ -12,6 +15,7 @@ from ostinato.evaluation.neighbours import judged, table
 from ostinato.files import write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
+from ostinato.report.listening import excerpt, spread
 from ostinato.report.material import Material
 from ostinato.report.page import _environment, _section
 from ostinato.report.sections import neighbours
@@ -44,7 +48,8 @@ def material(tmp_path, rng) -> Material:
     write_json(paths.catalog / "model.json", {"name": "net"})
     splits = pd.DataFrame({"track_id": tracks["track_id"], "split": split, "fold": 0})
     rest: dict = {field.name: {} for field in fields(Material)}
-    return Material(**rest | {"paths": paths, "tracks": tracks, "splits": splits, "quarantine": tracks.head(0)})
+    given = {"paths": paths, "tracks": tracks, "splits": splits, "quarantine": tracks.head(0), "excerpts": 0}
+    return Material(**rest | given)
 
 
 def test_spaces_stand_in_order_with_chance_among_them(material):
@@ -73,6 +78,44 @@ def test_the_page_shows_table_neighbours_and_maps_without_a_script(material):
         assert text in shown["body"]
     assert "<script" not in shown["body"]
     assert "#aspect-genre:checked" in shown["style"]
+
+
+def test_tracks_far_apart_are_heard_and_those_that_cannot_be_decoded_stay_mute(material, tmp_path):
+    for i in range(12):
+        tone = np.sin(2 * np.pi * 440 * np.arange(8 * 8000) / 8000) * (i + 1) / 24
+        soundfile.write(tmp_path / f"{i}.wav", tone, 8000)
+    (tmp_path / "3.wav").write_text("no sound")
+    tracks = material.tracks.assign(path=[f"{i}.wav" for i in range(12)])
+    able = replace(material, tracks=tracks, root=tmp_path, excerpts=12)
+    shown = neighbours.section(able)["map"]
+    assert sorted(player["number"] for player in shown["heard"]) == list(range(1, 12))
+    mute = [point["track_id"] for point in shown["points"] if point["number"] is None]
+    assert mute == ["t3"]
+    for player in shown["heard"]:
+        y, rate = soundfile.read(io.BytesIO(base64.b64decode(player["sound"].partition(",")[2])))
+        loudness = (int(shown["points"][player["row"]]["track_id"][1:]) + 1) / 24
+        assert len(y) / rate == pytest.approx(5, abs=0.1)
+        assert np.sqrt(2) * y[rate:-rate].std() == pytest.approx(loudness, rel=0.05)
+    body = _section(_environment(), able, "neighbours")["body"]
+    assert body.count("<audio") == 11
+    assert body.count('href="#heard-11"') == 2
+    assert "<audio" not in _section(_environment(), material, "neighbours")["body"]
+
+
+def test_points_are_chosen_far_from_each_other_and_never_twice():
+    heaps = np.repeat([[0.0, 0], [1, 0], [0, 1]], 5, axis=0)
+    assert sorted(row // 5 for row in spread(heaps, 3)) == [0, 1, 2]
+    assert len(spread(heaps, 9)) == 3
+    assert spread(heaps, 0) == spread(heaps[:0], 4) == []
+
+
+def test_an_excerpt_of_a_short_track_is_all_of_it_and_the_same_each_time(tmp_path, rng):
+    soundfile.write(tmp_path / "short.wav", rng.uniform(-0.5, 0.5, 22050), 22050)
+    first = excerpt(tmp_path / "short.wav")
+    y, rate = soundfile.read(io.BytesIO(base64.b64decode(first.partition(",")[2])))
+    assert len(y) / rate == pytest.approx(1, abs=0.1)
+    assert excerpt(tmp_path / "short.wav") == first
+    assert excerpt(tmp_path / "absent.wav") is None
 
 
 def test_nothing_ranked_nothing_shown(material, tmp_path):

@@ -24,7 +24,7 @@ from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
 
-SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members", "report")
 GENRE = "genre"
 
 
@@ -67,6 +67,7 @@ def _material(paths: Paths, params: Any) -> Material:
         splits=splits,
         quarantine=pd.read_parquet(paths.quarantine),
         root=dataset_root(paths, params.dataset),
+        excerpts=params.report.excerpts,
         suspects=_suspects(paths, unbiased, splits, tracks),
     )
     return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))

@@ -1,7 +1,7 @@
 """What stands near what: every similarity space, the neighbours of some cold artists, maps of the catalog."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from ostinato.evaluation.maps import components, neighbourhood
 from ostinato.files import read_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
+from ostinato.report.listening import excerpt, spread
 from ostinato.report.material import Material
 
 TITLE = "Neighbours"
@@ -45,7 +46,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "spaces": spaces(pd.read_parquet(paths.rankings), ranking),
         "examples": [] if catalog is None else examples(catalog, _cold(material), _related(material)),
         "width": WIDTH,
-        "map": None if catalog is None or len(catalog) < 3 else plane(catalog),
+        "map": None if catalog is None or len(catalog) < 3 else heard(plane(catalog), material),
     }
 
 
@@ -143,7 +144,7 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``points``: name and place of each in either plane, from 0 to 100, and its
+        ``points``: id, name and place of each in either plane, from 0 to 100, and its
         colour by aspect; ``legends``: what the colours of an aspect mean.
     """
     rows = np.unique(np.linspace(0, len(catalog) - 1, min(POINTS, len(catalog))).astype(int))
@@ -157,6 +158,7 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     }
     points = [
         {
+            "track_id": catalog.ids[row],
             "name": catalog.line(catalog.ids[row]),
             "colours": {name: colours[name][i] for name in legends},
             **{name: xy[i].tolist() for name, xy in planes.items()},
@@ -164,6 +166,34 @@ def plane(catalog: Catalog) -> dict[str, Any]:
         for i, row in enumerate(rows)
     ]
     return {"points": points, "legends": legends, "aspects": list(legends)}
+
+
+def heard(drawn: Mapping[str, Any], material: Material) -> dict[str, Any]:
+    """Give some points that lie far apart a number and a stretch of sound.
+
+    Parameters
+    ----------
+    drawn : mapping
+        As `plane` gives.
+    material : Material
+        Says how many; a track whose file cannot be decoded stays mute.
+
+    Returns
+    -------
+    dict
+        The points with ``number`` (None: not heard), and ``heard``: number, name and
+        sound of each that is.
+    """
+    points, paths = drawn["points"], material.tracks.set_index("track_id")
+    players: list[dict[str, Any]] = []
+    for row in spread(np.array([point["tsne"] for point in points]), material.excerpts):
+        path = paths["path"].get(points[row]["track_id"]) if "path" in paths else None
+        sound = excerpt(material.root / path) if isinstance(path, str) else None
+        if sound is not None:
+            players.append({"row": row, "number": len(players) + 1, "name": points[row]["name"], "sound": sound})
+    numbers = {player["row"]: player["number"] for player in players}
+    numbered = [point | {"number": numbers.get(row)} for row, point in enumerate(points)]
+    return {**drawn, "points": numbered, "heard": players}
 
 
 def commonest(values: Sequence[str]) -> list[str]:
