@@ -12,6 +12,7 @@ import onnx
 import pytest
 import soundfile
 from onnx import TensorProto, helper, numpy_helper
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from judging.judging_project import description, write_network
 from ostinato import audio
@@ -205,6 +206,22 @@ def test_what_a_file_of_audio_does_not_hold_is_said(tmp_path):
     put(tmp_path / "genre", source="lyrics", feature="lyrics")
     code, (answer,), _ = ask([play(tmp_path / "a.wav")], tmp_path)
     assert (code, answer["error"]) == (1, "the released model reads lyrics, which a file of audio does not hold")
+
+
+def test_a_run_leaves_the_cores_to_files_and_network(tmp_path, monkeypatch):
+    """Threads of BLAS that wait for work slow the network down."""
+    seen = []
+
+    def look(*given, hear=Released.hear, **more):
+        seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
+        return hear(*given, **more)
+
+    monkeypatch.setattr(Released, "hear", look)
+    put(tmp_path / "genre")
+    with threadpool_limits(2):
+        assert ask([play(tmp_path / "a.wav")], tmp_path)[0] == 0
+        assert {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"} == {2}
+    assert set(seen) == {1}
 
 
 def test_a_bad_file_is_reported_and_the_rest_goes_on(tmp_path):

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import TextIO
 
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
@@ -180,7 +181,7 @@ def run(
     _warn(models, over_time, err)
     passed = _settled(out, form, targets, {m.task for m in models}) if isinstance(out, Path) else frozenset()
     failed, doubtful = False, []
-    with _opened(out, form) as file:
+    with _opened(out, form) as file, threadpool_limits(1):  # threads of BLAS would only take turns with the network's
         for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
             wrong = "error" in answer
             failed |= wrong

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import uvicorn
+from threadpoolctl import threadpool_limits
 
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
@@ -54,5 +55,6 @@ def serve(
         socket.listen(config.backlog)
     except SystemExit as error:
         raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
+    threadpool_limits(1)  # requests run beside each other; threads of BLAS would only wait for one another
     print(f"http://{where[0]}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
     server.run([socket])
