@@ -272,11 +272,12 @@ def test_slices_show_the_best_candidates_side_by_side(full):
     assert row.split()[1:4] == [str(rock["n_tracks"]), str(rock["n_groups"]), f"{rock['value']:.2f}"]
 
 
-def test_cost_shows_what_export_wrote(full):
+def test_cost_shows_what_export_wrote_and_how_long_training_went_on(full):
+    full.watch("good", n_folds=3, n_epochs=29)
     full.export("good", multiply_adds=1_234_567, bytes=4321, tagger={"bytes": 9876})
     (row,) = [r for r in Page(full.report()).rows if "1,234,567" in r]
     assert row.split()[0] == "good"
-    assert {"1,234", "4,321", "9,876"} <= set(row.split())
+    assert {"1,234", "87", "4,321", "9,876"} <= set(row.split())
 
 
 def test_calibration_is_drawn_for_each_judged_candidate(full):

@@ -1,4 +1,4 @@
-"""What each candidate costs: numbers to learn, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
+"""What each candidate costs: parameters, epochs, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
 
 from typing import Any
 
@@ -31,6 +31,7 @@ def _row(material: Material, entry: Entry, leading: str) -> dict[str, Any]:
         "name": entry.name,
         "value": metrics["test"][leading]["value"],
         "n_parameters": metrics.get("n_parameters"),
+        "epochs": len(material.curves[entry.name]) if entry.name in material.curves else None,
         "multiply_adds": export.get("multiply_adds"),
         "bytes": export.get("bytes"),
         "tagger": export.get("tagger", {}).get("bytes"),
