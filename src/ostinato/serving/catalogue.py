@@ -61,7 +61,8 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
     except CatalogError as error:
         raise HTTPException(422, str(error)) from error
     known = [catalog.metadata[catalog.row(t)] for t in wanted.tracks]
-    found = [_recommended(catalog, catalog.row(i), float(s), known) for i, s in zip(ids, scores, strict=True)]
+    heard = frozenset(wanted.heard)
+    found = [_recommended(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
     return Recommendations(version=catalog.version, recommendations=found)
 
 
@@ -127,10 +128,13 @@ def _track(catalog: Catalog, row: int) -> Track:
     return Track(**_fields(catalog, row))
 
 
-def _recommended(catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]]) -> Recommended:
-    """Say what a track shares with the seeds, beside its sound."""
+def _recommended(
+    catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]], heard: frozenset[str]
+) -> Recommended:
+    """Say what a track shares with the seeds, beside its sound, and with labels that were heard in one."""
     known = catalog.metadata[row]
     shared = [f"the same {k}" for k in SHARED if known.get(k) and any(s.get(k) == known[k] for s in seeds)]
     tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
-    because = [*shared, *(f"tagged {t}, too" for t in tags[:3])]
+    labels = [label for label in (known.get("genre"), *(known.get("tags") or ())) if label in heard]
+    because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *(f"{label}, as heard" for label in labels[:3])]
     return Recommended(**_fields(catalog, row), score=round(score, 6), because=because)

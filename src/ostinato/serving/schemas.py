@@ -105,7 +105,7 @@ class Recommended(Track):
     """A track and why it is recommended."""
 
     score: float = Field(description="cosine to the mean of the seeds")
-    because: list[str] = Field(description="what it shares with the seeds")
+    because: list[str] = Field(description="what it shares with the seeds, or with what was heard in them")
 
 
 class Recommendations(Answered):
@@ -123,6 +123,7 @@ class Wanted(BaseModel):
     tracks: list[str] = Field([], max_length=100, description="ids of the catalog")
     embedding: list[float] | None = Field(None, max_length=4096, description="as /v1/predict gives it")
     version: str | None = Field(None, description="of the network that made the embedding")
+    heard: list[str] = Field([], max_length=100, description="labels that /v1/predict gave it, to name those shared")
     k: int = Field(10, ge=1, le=100)
     exclude: list[str] = Field([], max_length=10_000, description="ids never answered")
     diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as unlike each other as can be")

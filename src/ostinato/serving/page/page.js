@@ -5,7 +5,7 @@ import { decode, drawSpectrum, drawWave } from "./picture.js";
 
 const SHOWN = 8; // classes per task
 const $ = (id) => document.getElementById(id);
-const state = { turn: 0, track: null, embedding: null, version: null, place: null, catalog: null };
+const state = { turn: 0, track: null, embedding: null, version: null, place: null, heard: [], catalog: null };
 const map = new TrackMap($("chart"), $("legend"), $("pointed"), (track) => guarded(() => take(track)));
 
 function make(tag, properties = {}, ...children) {
@@ -101,7 +101,7 @@ async function take(track) {
 
 async function open(file, track = null) {
   const turn = ++state.turn;
-  Object.assign(state, { track, embedding: null, place: null });
+  Object.assign(state, { track, embedding: null, place: null, heard: [] });
   map.mark({ chosen: track?.id });
   say("");
   for (const id of ["said", "near"]) $(id).hidden = true;
@@ -119,7 +119,8 @@ async function open(file, track = null) {
     if (turn !== state.turn) return;
     scores(predictions);
     overTime(predictions);
-    Object.assign(state, { embedding, version, place });
+    const heard = predictions.filter((p) => !p.unsure).flatMap((p) => p.label);
+    Object.assign(state, { embedding, version, place, heard });
     map.mark({ chosen: track?.id, place });
     $("track").scrollIntoView({ block: "start", behavior: "smooth" });
     if (state.catalog && (track || embedding)) await recommend(turn);
@@ -180,7 +181,7 @@ function overTime(predictions) {
 // ------------------------------------------------------------------ what to hear next
 
 async function recommend(turn = state.turn) {
-  const seeds = state.track ? { tracks: [state.track.id] } : { embedding: state.embedding, version: state.version };
+  const seeds = state.track ? { tracks: [state.track.id] } : { embedding: state.embedding, version: state.version, heard: state.heard };
   const body = JSON.stringify({ ...seeds, k: 8, diversity: Number($("diversity").value) });
   const headers = { "Content-Type": "application/json" };
   const { recommendations } = await json("v1/recommend", { method: "POST", body, headers });
