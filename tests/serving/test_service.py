@@ -173,7 +173,7 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert (best["id"], round(best["score"], 3)) == ("tone2", 1.0)
     assert best["because"] == []
     (best,) = client.post("/v1/recommend", json=wanted | {"heard": ["rock", "loud"]}).json()["recommendations"]
-    assert best["because"] == ["rock, as heard"]
+    assert best["because"] == ["as heard: rock"]
     assert near["version"] == catalog.version == said["version"]
 
 

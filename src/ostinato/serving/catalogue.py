@@ -136,5 +136,6 @@ def _recommended(
     shared = [f"the same {k}" for k in SHARED if known.get(k) and any(s.get(k) == known[k] for s in seeds)]
     tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
     labels = [label for label in (known.get("genre"), *(known.get("tags") or ())) if label in heard]
-    because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *(f"{label}, as heard" for label in labels[:3])]
+    alike = [f"as heard: {', '.join(labels[:3])}"] if labels else []
+    because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *alike]
     return Recommended(**_fields(catalog, row), score=round(score, 6), because=because)
