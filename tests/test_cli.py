@@ -45,5 +45,23 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
     assert lines["time_mel"].endswith("  accepted, in service")
     assert lines["freq_mel"].endswith("  not accepted: 9 is above 8")
     assert lines["rnn_mfcc"].endswith("  not judged yet")
+    rows = {row["name"]: row for row in json.loads(CliRunner().invoke(app, ["candidates", "--json"]).stdout)}
+    assert rows["time_mel"]["in_service"]
+    assert rows["freq_mel"]["reasons"] == ["0.5 is at least 0.3", "9 is above 8"]
     timed = CliRunner().invoke(app, ["candidates", "--latency"]).stdout.splitlines()
     assert timed[1].endswith("  - ms  accepted, in service")
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("evaluate time_mel --json", "go with --on"),
+        ("evaluate time_mel --rename a=b", "go with --on"),
+        ("evaluate --on nowhere", "does not exist"),
+        ("serve --port 99999", "less than or equal to 65535"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_before_anything_runs(command, words):
+    refused = CliRunner().invoke(app, command.split())
+    assert refused.exit_code == 2
+    assert words in " ".join(refused.output.replace("│", " ").split())

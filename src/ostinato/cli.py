@@ -129,7 +129,10 @@ for _stage, _text in STAGES_OF_A_CANDIDATE.items():
 @app.command(rich_help_panel=STAGE)
 def evaluate(
     name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
-    on: Annotated[Path | None, typer.Option(help="judge the released model on this labelled folder")] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(help="judge the released model on this labelled folder", exists=True, file_okay=False),
+    ] = None,
     table: Annotated[
         str | None,
         typer.Option(help="labels of that folder: a CSV, TSV or Parquet in it; default: the names of its folders"),
@@ -145,14 +148,19 @@ def evaluate(
     if (name is None) == (on is None):
         raise typer.BadParameter("name a candidate, or give --on PATH")
     if on is None:
+        if table or rename or json:
+            raise typer.BadParameter("--table, --rename and --json go with --on")
         run_stage("evaluate", name)
         return
     from ostinato.evaluation import elsewhere
     from ostinato.runtime.session import Released
 
     paths, given = _project("seed", "compute", "evaluate")
+    model = Released(paths.released(task))
+    if model.embedded:
+        typer.echo(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", err=True)
     judged = elsewhere.judge(
-        Released(paths.released(task)),
+        model,
         on,
         table=table,
         renamed=elsewhere.mapping(rename or ()),
@@ -217,17 +225,20 @@ def candidates(
 
     paths, given = _project("candidates", "estimators", "stacked", "members")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
-    rows = listed(given, gate)
+    in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
+    rows = [
+        row | {"reasons": gate.get(row["name"], {}).get("reasons", []), "in_service": row["name"] in in_service}
+        for row in listed(given, gate)
+    ]
     if latency:
         rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
     if json:
         typer.echo(dumps(rows, indent=2))
         return
-    in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
     columns = ("name", "architecture", "feature", "task")
     widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        serves = ", in service" if row["name"] in in_service else ""
+        serves = ", in service" if row["in_service"] else ""
         answer = _answer(gate.get(row["name"])) + serves
         taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
         typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), *taken, answer]))
@@ -403,7 +414,10 @@ def explain(
 def serve(
     host: Annotated[str | None, typer.Option(help="listen on this address; default: serve.host of params.yaml")] = None,
     port: Annotated[
-        int | None, typer.Option(help="listen on this port, 0 for any that is free; default: serve.port of params.yaml")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="listen on this port, 0 for any that is free; default: serve.port of params.yaml"
+        ),
     ] = None,
     models: Annotated[
         Path | None, typer.Option(help="take the models from this folder instead of models/released")

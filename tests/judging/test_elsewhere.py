@@ -1,5 +1,7 @@
 """A released model on another folder: the figures are those of its answers, strangers are left out and counted."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,18 @@ def test_right_answers_count_as_right_and_strange_classes_are_left_out(model, mu
     assert found["figures"]["accuracy"]["value"] == 1.0
     assert (found["n_tracks"], found["left_out"], found["unreadable"]) == (4, {"hip-hop": 1}, {})
     assert "1 tracks of 'hip-hop'" in elsewhere.markdown(found)
+
+
+@pytest.mark.parametrize(
+    ("renamed", "words"),
+    [
+        ({"polka": "rock"}, "--rename polka=rock: no track has 'polka'; there are "),
+        ({"hip-hop": "rokc"}, "knows no 'rokc'; there are blues, jazz, rock; did you mean 'rock'?"),
+    ],
+)
+def test_a_renaming_that_changes_nothing_is_refused(model, music, renamed, words):
+    with pytest.raises(DataError, match=re.escape(words)):
+        elsewhere.judge(model, music, renamed=renamed, n_resamples=0)
 
 
 def test_a_renamed_class_counts(model, music):

@@ -323,7 +323,7 @@ def test_what_is_not_asked_again_stays(tmp_path, form):
     run([second], tmp_path / "released", task="all", form=form, out=out)
     assert out.read_text().splitlines()[: len(before)] == before
     run([first, tmp_path / "gone.wav"], tmp_path / "released", task="all", form=form, out=out)
-    said = [form.read(line) for line in out.read_text().splitlines() if line != form.header]
+    said = [form.read(line)[:2] for line in out.read_text().splitlines() if line != form.header]
     assert sorted(said, key=str) == sorted(
         [(str(p), t) for p in (first, second) for t in ("genre", "tags")] + [(str(tmp_path / "gone.wav"), None)],
         key=str,
@@ -383,6 +383,59 @@ def test_a_review_list_is_a_table_that_ingest_reads(tmp_path):
     tracks = folder.tracks(music, folder.Options(table=str(tmp_path / "review.csv"))).set_index("path")
     assert tracks.loc[rows[0]["path"], "genre"] == "polka"
     assert set(tracks["genre"]) <= {*GENRES, "polka"}
+
+
+def review(path):
+    return {row["path"]: row for row in csv.DictReader(path.open())}
+
+
+def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
+    put(tmp_path / "released" / "genre")
+    play(tmp_path / "one" / "a.wav"), play(tmp_path / "two" / "a.wav", frequency=2000.0)
+    err, table = io.StringIO(), tmp_path / "review.csv"
+    run([tmp_path / "one", tmp_path / "two"], tmp_path / "released", out=io.StringIO(), review=table, err=err)
+    assert set(review(table)) == {"one/a.wav", "two/a.wav"}
+    assert f"paths are below {tmp_path}\n" in err.getvalue()
+    assert set(folder.tracks(tmp_path, folder.Options(table=str(table)))["path"]) == {"one/a.wav", "two/a.wav"}
+
+
+def test_a_review_lists_what_was_answered_before_too_and_overwrites_nothing(tmp_path):
+    put(tmp_path / "released" / "genre")
+    play(tmp_path / "music" / "a.wav"), play(tmp_path / "music" / "b.wav", frequency=2000.0)
+    first, second = tmp_path / "first.csv", tmp_path / "second.csv"
+    options = {"form": Json(), "out": tmp_path / "out.jsonl", "err": io.StringIO()}
+    run([tmp_path / "music"], tmp_path / "released", review=first, **options)
+    run([tmp_path / "music"], tmp_path / "released", review=second, **options)
+    assert review(first) == review(second)
+    assert len(review(first)) == 2
+    with pytest.raises(OstinatoError, match=r"first\.csv: is there already, perhaps corrected"):
+        run([tmp_path / "music"], tmp_path / "released", review=first, **options)
+    with pytest.raises(OstinatoError, match="holds no scores to review by"):
+        run([tmp_path / "music"], tmp_path / "released", review=tmp_path / "third.csv", form=Csv(), out=tmp_path / "o")
+    assert review(first) == review(second)
+
+
+@pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
+def test_answers_without_stretches_are_asked_again_where_stretches_are_wanted(tmp_path, form):
+    put(tmp_path / "released" / "genre")
+    file, out = play(tmp_path / "a.wav"), tmp_path / "out"
+    for over_time, known in ((False, 0), (False, 1), (True, 0), (True, 1), (False, 1)):
+        err = io.StringIO()
+        run([file], tmp_path / "released", form=form, out=out, over_time=over_time, err=err)
+        assert f"{1 - known} answers more, {known} there before, 0 failed" in err.getvalue()
+    lines = out.read_text().splitlines()
+    assert all(form.read(line).over_time for line in lines if line != form.header)
+
+
+def test_failures_are_told_beside_a_file_of_answers(tmp_path):
+    put(tmp_path / "released" / "genre")
+    (tmp_path / "bad.wav").write_text("no sound")
+    for _ in range(2):
+        err = io.StringIO()
+        files = [tmp_path / "bad.wav", play(tmp_path / "a.wav")]
+        assert run(files, tmp_path / "released", form=Json(), out=tmp_path / "out", err=err) == 1
+        assert f"{tmp_path / 'bad.wav'}: cannot be decoded" in err.getvalue()
+        assert "1 failed\n" in err.getvalue()
 
 
 def test_which_models_are_asked(tmp_path):

@@ -12,6 +12,7 @@ from ostinato.datasets import folder
 from ostinato.errors import DataError
 from ostinato.evaluation.candidate.figures import undefined, with_intervals
 from ostinato.evaluation.candidate.judged import Judged
+from ostinato.registry import instead
 from ostinato.runtime.answers import Answer
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
@@ -52,12 +53,13 @@ def judge(
     Raises
     ------
     DataError
-        If no track has a class that the model knows.
+        If no track has a class that the model knows, or a renaming changes nothing.
     """
     task = Task(model.task, model.classes)
     tracks = folder.tracks(root, folder.Options(table=table))
     if task.name not in tracks:
         raise DataError(f"{root}: no track has a {task.name}; give a table with that column")
+    _meaningful(renamed or {}, tracks[task.name], model)
     tracks, left_out = _known(tracks, task, renamed or {})
     if not len(tracks):
         raise DataError(
@@ -113,6 +115,17 @@ def mapping(pairs: Iterable[str]) -> dict[str, str]:
     if wrong := [theirs for theirs, equals, _ in split if not equals]:
         raise DataError(f"{wrong[0]!r} renames nothing; write theirs=ours")
     return {theirs: ours for theirs, _, ours in split}
+
+
+def _meaningful(renamed: Mapping[str, str], labels: pd.Series, model: Released) -> None:
+    """Refuse a renaming that changes nothing."""
+    many = labels.dropna().map(lambda label: [label] if isinstance(label, str) else list(label))
+    theirs = sorted({str(label) for row in many for label in row})
+    for old, new in renamed.items():
+        if old not in theirs:
+            raise DataError(f"--rename {old}={new}: no track has {old!r}; {instead(old, theirs)}")
+        if new not in model.classes:
+            raise DataError(f"--rename {old}={new}: {model.name} knows no {new!r}; {instead(new, model.classes)}")
 
 
 def _known(tracks: pd.DataFrame, task: Task, renamed: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:

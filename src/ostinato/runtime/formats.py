@@ -4,11 +4,19 @@ import csv
 import io
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ostinato.runtime.answers import Answer
 
 COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "error")
+
+
+class Said(NamedTuple):
+    """What a line answers: which task of a path (None: a failure), and whether it speaks of stretches."""
+
+    path: str
+    task: str | None
+    over_time: bool
 
 
 class Format(Protocol):
@@ -21,8 +29,8 @@ class Format(Protocol):
     def lines(self, answer: Answer) -> Iterator[str]:
         """Give the lines of an answer, without their ends."""
 
-    def read(self, line: str) -> tuple[str, str | None] | None:
-        """Say which path a line is about and which task it answers (None: a failure); None if it is no answer."""
+    def read(self, line: str) -> Said | None:
+        """Say what a line answers; None if it is no answer."""
 
 
 class Text:
@@ -44,7 +52,7 @@ class Text:
         for start, label, score in _stretches(answer):
             yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
 
-    def read(self, line: str) -> tuple[str, str | None] | None:
+    def read(self, line: str) -> Said | None:
         """Text is for people: no file of it is gone on with."""
         return None
 
@@ -58,11 +66,11 @@ class Json:
         """Give the line of an answer."""
         yield json.dumps(answer, ensure_ascii=False)
 
-    def read(self, line: str) -> tuple[str, str | None] | None:
-        """Read path and task."""
+    def read(self, line: str) -> Said | None:
+        """Read an object."""
         try:
             said: Mapping[str, Any] = json.loads(line)
-            return said["path"], None if "error" in said else said["task"]
+            return Said(said["path"], None if "error" in said else said["task"], "over_time" in said)
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -86,10 +94,13 @@ class Csv:
         for start, label, score in _stretches(answer):
             yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
 
-    def read(self, line: str) -> tuple[str, str | None] | None:
-        """Read path and task."""
+    def read(self, line: str) -> Said | None:
+        """Read a row."""
         row = next(csv.reader([line]), [])
-        return (row[0], None if row[-1] else row[1]) if len(row) == len(COLUMNS) else None
+        if len(row) != len(COLUMNS):
+            return None
+        values = dict(zip(COLUMNS, row, strict=True))
+        return Said(values["path"], None if values["error"] else values["task"], bool(values["start"]))
 
 
 def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:

@@ -1,11 +1,10 @@
 """What the released models say of files and folders: in parallel, resumable, one bad file passed over."""
 
-import csv
+import json
 import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TextIO
@@ -14,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
-from ostinato.files import replacing
-from ostinato.runtime import rows
+from ostinato.runtime import rows, written
 from ostinato.runtime.answers import Answer, answers, doubt, named
 from ostinato.runtime.formats import Format, Text
 from ostinato.runtime.rows import Near
@@ -163,9 +161,11 @@ def run(
     workers : int
         Files under way at once.
     out : file or Path, optional
-        A path is added to: what it answers already is not asked again. Default: standard output.
+        A path is added to: what it answers already is not asked again, and failures are told
+        on `err`, too. Default: standard output.
     review : Path, optional
-        Where to list the files by doubt, to be corrected and read as a table of the folder.
+        Where to list the files by doubt, to be corrected and read as a table of the folder;
+        nothing may be there.
     near : callable, optional
         See `predict`.
     err : file, optional
@@ -175,23 +175,40 @@ def run(
     -------
     int
         Exit status: 1 if any file failed.
+
+    Raises
+    ------
+    OstinatoError
+        If nothing is released, `out` holds something else, or a table to review is there already.
     """
     err = err or sys.stderr
+    written.may_review(review, out, form)
     models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
     _warn(models, over_time, err)
-    passed = _settled(out, form, targets, {m.task for m in models}) if isinstance(out, Path) else frozenset()
-    failed, doubtful = False, []
-    with _opened(out, form) as file, threadpool_limits(1):  # threads of BLAS would only take turns with the network's
+    passed, kept = frozenset[str](), list[str]()
+    if isinstance(out, Path):
+        asked = {named(path) for path, _ in found(targets)}
+        passed, kept = written.settled(out, form, asked, models, over_time)
+    doubtful = [(doubt(answer), answer) for answer in map(json.loads, kept)] if review is not None else []
+    n_failed = n_read = 0
+    with (
+        written.opened(out, form) as file,
+        threadpool_limits(1),
+    ):  # threads of BLAS would only take turns with the network's
         for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
             wrong = "error" in answer
-            failed |= wrong
+            n_failed, n_read = n_failed + wrong, n_read + (not wrong)
             for line in form.lines(answer):
                 print(line, file=err if wrong and form is TEXT else file, flush=True)
+            if wrong and isinstance(out, Path):
+                print(*TEXT.lines(answer), file=err)
             if review is not None and not wrong:
                 doubtful.append((doubt(answer), answer))
+    if isinstance(out, Path):
+        print(f"{out}: {n_read} answers more, {len(passed)} there before, {n_failed} failed", file=err)
     if review is not None:
-        _review(review, targets, doubtful)
-    return int(failed)
+        print(f"{review}: paths are below {written.review(review, targets, doubtful)}", file=err)
+    return int(n_failed > 0)
 
 
 def _warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
@@ -221,69 +238,3 @@ def _answers(
         return [answer | more for answer in answers(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": named(path), "error": str(failure).removeprefix(f"{path}: ")}]
-
-
-def _settled(out: Path, form: Format, targets: Sequence[Path], tasks: set[str]) -> frozenset[str]:
-    """Name the paths that every task answered; of those asked again drop failures and what these tasks answered."""
-    if not out.exists():
-        return frozenset()
-    written, asked = _written(out, form), {named(path) for path, _ in found(targets)}
-    tasks_of: dict[str, set[str | None]] = {}
-    for _, path, task in written:
-        tasks_of.setdefault(path, set()).add(task)
-    done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
-
-    def stays(path: str, task: str | None) -> bool:
-        again = path not in done and (path in asked or path.rpartition(rows.MARK)[0] in asked)
-        return not again or task not in (None, *tasks)
-
-    kept = [line for line, path, task in written if stays(path, task)]
-    with replacing(out) as partial_file:
-        lines = [form.header, *kept] if form.header else kept
-        partial_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return done
-
-
-def _written(out: Path, form: Format) -> list[tuple[str, str, str | None]]:
-    """Read the whole lines of a file that holds answers, with path and task; refuse any other file to lose nothing."""
-    first = form.header or '{"path"'
-    try:
-        text = out.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    lines = [line for line in text.rpartition("\n")[0].split("\n") if line and line != form.header]
-    read = [(line, *said) for line in lines if (said := form.read(line))]
-    if text[: len(first)] != first[: len(text)] or len(read) < len(lines):
-        raise OstinatoError(f"{out}: holds something else than answers of this form; let --out name another file")
-    return read
-
-
-def _opened(out: TextIO | Path | None, form: Format) -> AbstractContextManager[TextIO]:
-    """Open where lines go to; a table begins with its header."""
-    if not isinstance(out, Path):
-        file = out or sys.stdout
-        if form.header:
-            print(form.header, file=file)
-        return nullcontext(file)
-    begun = out.exists()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    opened = open(out, "a", encoding="utf-8")  # noqa: SIM115 (the caller's `with` closes it)
-    if form.header and not begun:
-        print(form.header, file=opened)
-    return opened
-
-
-def _review(path: Path, targets: Sequence[Path], doubtful: list[tuple[float, Answer]]) -> None:
-    """List files by doubt, the most doubtful first, as a table that `dataset: {name: folder, table: ...}` reads."""
-    roots = [t for t in targets if t.is_dir()]
-    rows: dict[str, dict[str, object]] = {}
-    for much, answer in sorted(doubtful, key=lambda pair: -pair[0]):
-        root = next((r for r in roots if Path(answer["path"]).is_relative_to(r)), None)
-        name = str(Path(answer["path"]).relative_to(root) if root else answer["path"])
-        label = answer["label"] if isinstance(answer["label"], str) else ";".join(answer["label"])
-        rows.setdefault(name, {"path": name, "doubt": round(much, 4)})[answer["task"]] = label
-    columns = ["path", "doubt", *sorted({k for row in rows.values() for k in row} - {"path", "doubt"})]
-    with replacing(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows.values())
