@@ -178,3 +178,14 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path):
     np.save(tmp_path / "vectors.npy", np.ones((4, 8), np.float32))
     with pytest.raises(CatalogError, match="4 vectors for 5 tracks"):
         Catalog.load(tmp_path)
+
+
+def test_a_part_of_an_id_an_artist_or_a_title_is_enough_for_a_hint():
+    titles = [("Ann", "Low Tide"), ("Bob", "High"), ("Ann", "Dry")]
+    known = [{"artist": artist, "title": title} for artist, title in titles]
+    catalog = Catalog(["x1-t0", "y7", "x1-t1"], np.eye(3), known, version="v")
+    for wanted, found in (("x1", ["x1-t0", "x1-t1"]), ("ann", ["x1-t0", "x1-t1"]), ("tide", ["x1-t0"]), ("zzz", [])):
+        with pytest.raises(CatalogError) as error:
+            catalog.row(wanted)
+        hint = str(error.value).partition("do you mean ")[2]
+        assert [line.split()[0] for line in hint.split("; ") if line] == found

@@ -106,6 +106,11 @@ def test_neither_a_track_nor_a_file(folder):
         asked(folder, "lo")
 
 
+def test_a_folder_is_no_seed(folder):
+    with pytest.raises(CatalogError, match="catalog: is a folder; name files in it"):
+        asked(folder, str(folder / "catalog"))
+
+
 @pytest.mark.parametrize("name", ["nowhere.mp3", "music/nowhere"])
 def test_a_file_that_is_not_there_is_spoken_of(folder, name):
     with pytest.raises(CatalogError, match=f"{name}: there is no such file, and no track of the catalog is called so"):

@@ -126,8 +126,19 @@ def test_a_bad_file_is_refused_in_words(page, tmp_path):
     (tmp_path / "notes.mp3").write_text("this is no music " * 50)
     page.set_input_files("#file", tmp_path / "notes.mp3")
     page.wait_for_selector("#message:not([hidden])")
-    assert page.inner_text("#message").startswith("Cannot be decoded")
+    assert page.inner_text("#message").startswith("notes.mp3: cannot be decoded")
     assert page.locator("#said").is_hidden()
+    (tmp_path / "empty.mp3").touch()
+    page.set_input_files("#file", tmp_path / "empty.mp3")
+    page.wait_for_function("document.getElementById('message').innerText == 'empty.mp3 is empty; choose another file.'")
+
+
+def test_a_search_that_finds_nothing_says_so(page):
+    page.fill("#search", "zzzz")
+    page.wait_for_function("document.getElementById('tracks').innerText == 'Nothing in the catalog is called so.'")
+    assert page.locator("#tracks button").count() == 0
+    page.fill("#search", "")
+    page.wait_for_selector("#tracks button")
 
 
 def test_more_variety_gives_another_list(page):

@@ -142,10 +142,17 @@ class Catalog:
             If it is not there; the message names ids that look alike.
         """
         if track_id not in self._row:
-            alike = get_close_matches(str(track_id), self.ids[:EXACT_UP_TO], n=3)
-            hint = f"; do you mean {', '.join(alike)}?" if alike else ""
+            alike = self._alike(str(track_id))
+            hint = f"; do you mean {'; '.join(map(self.line, alike))}?" if alike else ""
             raise CatalogError(f"{track_id!r} is not in the catalog of {len(self)} tracks{hint}")
         return self._row[track_id]
+
+    def _alike(self, wanted: str) -> list[str]:
+        """Find ids that begin with a text, whose artist or title holds it, or that look like it."""
+        looked, folded = self.ids[:EXACT_UP_TO], wanted.casefold()
+        begin = [i for i in looked if i.casefold().startswith(folded)]
+        hold = [i for i in looked if folded in self.line(i).casefold()]
+        return [*dict.fromkeys([*begin, *hold, *get_close_matches(wanted, looked, n=SHOWN)])][:SHOWN]
 
     def called(self, name: str) -> str | None:
         """Find the track of a title, or of ``artist - title``, capitals aside.

@@ -158,6 +158,8 @@ class Network:
             return self.place_row(rows.row(given))
         if Path(given).is_file():
             return self.place(Path(given))
+        if Path(given).is_dir():
+            raise CatalogError(f"{given}: is a folder; name files in it")
         found = self.catalog.called(given)
         if found is None and _like_a_file(given):
             raise CatalogError(f"{given}: there is no such file, and no track of the catalog is called so")

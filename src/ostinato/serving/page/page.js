@@ -57,7 +57,7 @@ async function start() {
   const { models, errors } = await json("v1/models");
   const words = models.map((m) => `${m.task}: ${m.name}`);
   const warning = models.some((m) => m.embedded) ? " Trained on made-up music: labels mean nothing on real music." : "";
-  $("service").textContent = (words.join(", ") || "No model is released yet.") + warning;
+  $("service").textContent = (words.length ? `${words.join(", ")}.` : "No model is released yet.") + warning;
   if (errors.length) say(errors.join(" "));
   await list();
   if (state.catalog) await chart();
@@ -78,6 +78,7 @@ async function list() {
     if (turn !== state.listing) return;
     state.catalog = found.version;
     $("catalog").hidden = false;
+    if (!found.tracks.length) return $("tracks").replaceChildren(make("li", { className: "by" }, "Nothing in the catalog is called so."));
     $("tracks").replaceChildren(...found.tracks.map((track) => make("li", {}, make("button", {
       type: "button", onclick: () => guarded(() => take(track)),
     }, ...title(track)))));
@@ -100,6 +101,7 @@ async function take(track) {
 }
 
 async function open(file, track = null) {
+  if (!file.size) throw new Refusal(`${file.name} is empty; choose another file.`);
   const turn = ++state.turn;
   Object.assign(state, { track, embedding: null, place: null, heard: [] });
   map.mark({ chosen: track?.id });
@@ -125,8 +127,9 @@ async function open(file, track = null) {
     $("track").scrollIntoView({ block: "start", behavior: "smooth" });
     if (state.catalog && (track || embedding)) await recommend(turn);
   } catch (error) {
-    if (turn === state.turn) $("track").hidden = !track && error instanceof Refusal;
-    throw error;
+    if (!(error instanceof Refusal)) throw error;
+    if (turn === state.turn) $("track").hidden = !track;
+    throw new Refusal(`${track?.title ?? file.name}: ${error.message.charAt(0).toLowerCase()}${error.message.slice(1)}`);
   } finally {
     if (turn === state.turn) $("status").textContent = "";
   }
@@ -146,7 +149,7 @@ async function show(file, turn) {
   }
 }
 
-const best = (scored) => Object.entries(scored).sort((a, b) => b[1] - a[1]).slice(0, SHOWN);
+const best = (scored) => Object.entries(scored).sort((a, b) => b[1] - a[1]).filter(([, score], i) => i < 3 || score >= 0.005).slice(0, SHOWN);
 const heading = (task) => task.charAt(0).toUpperCase() + task.slice(1);
 
 function scores(predictions) {
@@ -158,7 +161,8 @@ function scores(predictions) {
       make("meter", { value: score, ariaLabel: `${name}: ${Math.round(100 * score)} %` }),
       make("output", {}, `${Math.round(100 * score)} %`)));
     const words = named.join(", ") || "none";
-    return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...rows];
+    const rule = Array.isArray(p.label) ? [make("p", { className: "hint" }, "Each tag is given from a score of its own on: those that are, in bold.")] : [];
+    return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...rule, ...rows];
   }));
 }
 
