@@ -37,12 +37,17 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
         "time_mel": {"accepted": True, "reasons": [], "rules": []},
         "freq_mel": {"accepted": False, "reasons": [rule["reason"] for rule in rules], "rules": rules},
     }
-    for path, said in ((paths.gate, decisions), (paths.released("genre") / "model.json", {"name": "time_mel"})):
+    written = {
+        paths.gate: decisions,
+        paths.released("genre") / "model.json": {"name": "time_mel"},
+        paths.metrics("time_mel"): {"test": {"f1_micro": {"value": 0.5}}},
+    }
+    for path, said in written.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(said))
     monkeypatch.chdir(tmp_path)
     lines = {line.split()[0]: line for line in CliRunner().invoke(app, ["candidates"]).stdout.splitlines()}
-    assert lines["time_mel"].endswith("  accepted, in service")
+    assert lines["time_mel"].endswith("  f1_micro 0.500   accepted, in service")
     assert lines["freq_mel"].endswith("  not accepted: 9 is above 8")
     assert lines["rnn_mfcc"].endswith("  not judged yet")
     rows = {row["name"]: row for row in json.loads(CliRunner().invoke(app, ["candidates", "--json"]).stdout)}

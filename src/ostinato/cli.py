@@ -223,7 +223,7 @@ def candidates(
     from ostinato.evaluation.roster import listed
     from ostinato.files import read_json
 
-    paths, given = _project("candidates", "estimators", "stacked", "members")
+    paths, given = _project("candidates", "estimators", "stacked", "members", "gate")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
     in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
     rows = [
@@ -241,7 +241,18 @@ def candidates(
         serves = ", in service" if row["in_service"] else ""
         answer = _answer(gate.get(row["name"])) + serves
         taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
-        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), *taken, answer]))
+        figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
+        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
+
+
+def _figure(metrics: Path, bounds: Any, task: str) -> str:
+    """Give the figure of the test tracks that leads the task's leaderboard, if there is one."""
+    from ostinato.evaluation.gate import leading
+    from ostinato.files import read_json
+
+    name = leading(bounds, task)
+    value = read_json(metrics).get("test", {}).get(name, {}).get("value") if metrics.exists() else None
+    return "" if value is None else f"{name} {value:.3f}"
 
 
 def _latency(folder: Path) -> float | None:
