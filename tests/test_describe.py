@@ -131,6 +131,8 @@ def test_every_architecture_is_listed_with_its_paper():
     [
         (["nothing", "--feature", "mel"], "there is no 'nothing'"),
         (["time", "--feature", "mell"], "there is no feature 'mell'"),
+        (["lyrics", "--feature", "mel"], "lyrics: reads words alone: give --feature lyrics"),
+        (["time", "--feature", "lyrics"], "time: does not read words"),
         (["time", "--feature", "mel:96"], "a shape is CHANNELSxBINSxFRAMES"),
         (["time", "--feature", "mel:1x9xx"], "a shape is CHANNELSxBINSxFRAMES"),
         (["r2", "--feature", "mel:1x12x80"], "r2: needs at least 32 bins, 12 were given"),

@@ -30,6 +30,7 @@ CLIP_FRAMES = 643
 """What the papers read of a kind at once; of all other kinds 29.9 s."""
 BESIDE = {"cover": (3, 640, 640), "lyrics": (1, 497_948, 643)}
 SAMPLE_RATE = 22050
+WORDS = "lyrics"
 LONG = 1360
 
 
@@ -301,7 +302,7 @@ def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) ->
     Raises
     ------
     OstinatoError
-        If a kind is not known or a shape is none.
+        If a kind is not known or no such network reads it, or a shape is none.
     """
     plugin = registry.load(PACKAGE, name)
     over = issubclass(plugin.Network, OverLogits)
@@ -320,6 +321,9 @@ def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) ->
                 raise OstinatoError(
                     f"there is no feature {kind!r}; there are {', '.join(known)}; or give {kind}:1x96x643"
                 )
+            if issubclass(plugin.Network, WordReader) != (kind == WORDS):
+                takes = f"reads words alone: give --feature {WORDS}" if kind != WORDS else "does not read words"
+                raise OstinatoError(f"{name}: {takes}")
             inputs[kind] = shape_of_kind
     return inputs
 
@@ -383,7 +387,7 @@ def _listed(name: str, shapes: Mapping[str, tuple[int, int, int]]) -> dict[str, 
 
 def _accepts(plugin: Any, kind: str, shape: tuple[int, int, int]) -> bool:
     """Say whether a network reads a kind, once or twice, if it is long enough; words are for those who read words."""
-    if issubclass(plugin.Network, WordReader) != (kind == "lyrics"):
+    if issubclass(plugin.Network, WordReader) != (kind == WORDS):
         return False
     long = (*shape[:2], max(shape[2], LONG))
     for inputs in ({kind: long}, {kind: long, f"another {kind}": long}):
