@@ -191,10 +191,8 @@ def run(
         passed, kept = written.settled(out, form, asked, models, over_time)
     doubtful = [(doubt(answer), answer) for answer in map(json.loads, kept)] if review is not None else []
     n_failed = n_read = 0
-    with (
-        written.opened(out, form) as file,
-        threadpool_limits(1),
-    ):  # threads of BLAS would only take turns with the network's
+    # threads of BLAS that wait for work would take the processor from files and network
+    with written.opened(out, form) as file, threadpool_limits(1):
         for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
             wrong = "error" in answer
             n_failed, n_read = n_failed + wrong, n_read + (not wrong)
@@ -205,7 +203,8 @@ def run(
             if review is not None and not wrong:
                 doubtful.append((doubt(answer), answer))
     if isinstance(out, Path):
-        print(f"{out}: {n_read} answers more, {len(passed)} there before, {n_failed} failed", file=err)
+        n_known = len({(said.path, said.task) for line in kept if (said := form.read(line))})
+        print(f"{out}: {n_read} answers more, {n_known} there before, {n_failed} failed", file=err)
     if review is not None:
         print(f"{review}: paths are below {written.review(review, targets, doubtful)}", file=err)
     return int(n_failed > 0)

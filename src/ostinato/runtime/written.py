@@ -37,7 +37,7 @@ def settled(
     done : frozenset of str
         Paths that every model's task answered as asked.
     kept : list of str
-        What these tasks answered of those paths, where they are asked for.
+        Lines in which these tasks answer those paths, where they are asked for.
 
     Raises
     ------
@@ -54,15 +54,17 @@ def settled(
             tasks_of.setdefault(said.path, set()).add(said.task)
     done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
 
+    def is_asked(said: Said) -> bool:
+        return said.path in asked or said.path.rpartition(rows.MARK)[0] in asked
+
     def stays(said: Said) -> bool:
-        again = said.path not in done and (said.path in asked or said.path.rpartition(rows.MARK)[0] in asked)
-        return not again or said.task not in (None, *tasks)
+        return said.path in done or not is_asked(said) or said.task not in (None, *tasks)
 
     kept = [(line, said) for line, said in written if stays(said)]
     with replacing(out) as partial_file:
         lines = [*([form.header] if form.header else []), *(line for line, _ in kept)]
         partial_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return done, [line for line, said in kept if said.path in done & asked and said.task in tasks]
+    return done, [line for line, said in kept if said.path in done and is_asked(said) and said.task in tasks]
 
 
 def _written(out: Path, form: Format) -> list[tuple[str, Said]]:
