@@ -35,6 +35,7 @@ import soundfile
 import torch
 from bench.features import RATE, rendered
 from bench.inference import BINS, FRAMES, network
+from threadpoolctl import threadpool_limits
 
 from ostinato.runtime.answers import answers
 from ostinato.runtime.session import Released
@@ -148,6 +149,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--clips", type=Path, help="a folder of MP3s instead of rendered ones")
     given = parser.parse_args()
+    threadpool_limits(1)  # as the service does
     torch.set_num_threads(1)
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
