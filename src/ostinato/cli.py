@@ -2,6 +2,7 @@
 
 import importlib
 import os
+import sys
 from contextlib import nullcontext
 from json import dumps
 from pathlib import Path
@@ -153,12 +154,12 @@ def evaluate(
         run_stage("evaluate", name)
         return
     from ostinato.evaluation import elsewhere
+    from ostinato.runtime.predict import warn
     from ostinato.runtime.session import Released
 
     paths, given = _project("seed", "compute", "evaluate")
     model = Released(paths.released(task))
-    if model.embedded:
-        typer.echo(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", err=True)
+    warn([model], False, sys.stderr)
     judged = elsewhere.judge(
         model,
         on,

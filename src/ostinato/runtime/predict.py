@@ -184,7 +184,7 @@ def run(
     err = err or sys.stderr
     written.may_review(review, out, form)
     models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
-    _warn(models, over_time, err)
+    warn(models, over_time, err)
     passed, kept = frozenset[str](), list[str]()
     if isinstance(out, Path):
         asked = {named(path) for path, _ in found(targets)}
@@ -210,8 +210,16 @@ def run(
     return int(n_failed > 0)
 
 
-def _warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
-    """Say what the models cannot tell."""
+def warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
+    """Say what models cannot tell.
+
+    Parameters
+    ----------
+    models : sequence of Released
+    over_time : bool
+        Whether stretches of tracks are asked for.
+    err : file
+    """
     for model in models:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
