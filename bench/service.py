@@ -2,7 +2,7 @@
 
 ``python -m bench.service`` serves a network of the usual size with random weights
 by ``ostinato serve`` on this machine, posts MP3s of thirty seconds from many clients
-at once (``--clients``, ``--seconds``), and prints
+at once (``--clients``, ``--seconds``; by wrk: ``apt install wrk``), and prints
 
 * requests answered, errors, median and 99th percentile of the time to answer,
 * throughput against the same work on as many threads without HTTP, done before and
@@ -13,7 +13,7 @@ at once (``--clients``, ``--seconds``), and prints
 """
 
 import argparse
-import asyncio
+import json
 import os
 import re
 import resource
@@ -25,7 +25,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
 
@@ -44,17 +44,42 @@ SECONDS = 30
 CLIPS = 8
 CHUNKS = 5
 ROUNDS = 10
-PATIENCE = 120.0
+PATIENCE = 120
+POST = """
+local bodies = {}
+function init()
+  for i, path in ipairs({PATHS}) do
+    local file = io.open(path, "rb")
+    bodies[i] = wrk.format("POST", "/v1/predict?name=clip.mp3", nil, file:read("*a"))
+    file:close()
+  end
+end
+local turn = 0
+function request()
+  turn = turn % #bodies + 1
+  return bodies[turn]
+end
+function done(summary, latency)
+  local e = summary.errors
+  local errors = e.connect + e.read + e.write + e.status + e.timeout
+  local said = '{"requests": %d, "seconds": %f, "errors": %d, "median": %f, "late": %f}'
+  local late = latency:percentile(99)
+  print(said:format(summary.requests, summary.duration / 1e6, errors, latency:percentile(50) / 1e6, late / 1e6))
+end
+"""
 TICK = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Load:
-    """What came of a run: seconds to answer, refusals, memory in MiB."""
+    """What came of a run: requests answered, in how many seconds, errors, seconds to answer, memory in MiB."""
 
-    taken: list[float] = field(default_factory=list)
-    errors: list[str] = field(default_factory=list)
-    memory: list[float] = field(default_factory=list)
+    requests: int
+    seconds: float
+    errors: int
+    median: float
+    late: float
+    memory: list[float]
 
 
 @contextmanager
@@ -81,31 +106,27 @@ def resident(pid: int) -> float:
     return int(found[1]) / 1024 if found else 0.0
 
 
-async def loaded(address: str, pid: int, bodies: list[bytes], n_clients: int, for_seconds: float) -> Load:
+def loaded(address: str, pid: int, paths: list[Path], n_clients: int, for_seconds: float) -> Load:
     """Post from so many clients, each asking again as soon as it is answered."""
-    load, end, turn = Load(), time.monotonic() + for_seconds, cycle(bodies)
-
-    async def client(http: httpx.AsyncClient) -> None:
-        while time.monotonic() < end:
-            begin = time.monotonic()
-            try:
-                answer = await http.post("v1/predict", params={"name": "clip.mp3"}, content=next(turn))
-            except httpx.HTTPError as error:
-                load.errors.append(repr(error))
-                continue
-            load.taken.append(time.monotonic() - begin)
-            if answer.status_code != 200:
-                load.errors.append(f"{answer.status_code} {answer.text}")
-
-    async def watch() -> None:
-        while time.monotonic() < end:
-            load.memory.append(resident(pid))
-            await asyncio.sleep(min(0.5, for_seconds / 20))
-
-    limits = httpx.Limits(max_connections=n_clients)
-    async with httpx.AsyncClient(base_url=address, timeout=PATIENCE, limits=limits) as http:
-        await asyncio.gather(watch(), *(client(http) for _ in range(n_clients)))
-    return load
+    script = paths[0].with_name("post.lua")
+    script.write_text(POST.replace("PATHS", ", ".join(f"[==[{path}]==]" for path in paths)))
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{n_clients}",
+        f"-d{for_seconds:.0f}s",
+        f"--timeout={PATIENCE}s",
+        f"-s{script}",
+        address,
+    ]
+    memory = []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
+        while clients.poll() is None:
+            memory.append(resident(pid))
+            time.sleep(min(0.5, for_seconds / 20))
+        assert clients.stdout is not None
+        found = json.loads(clients.stdout.read().splitlines()[-1])
+    return Load(memory=memory, **found)
 
 
 def bare(paths: list[Path], models: list[Released], workers: int, for_seconds: float) -> tuple[int, float, float]:
@@ -163,24 +184,22 @@ def main() -> None:
         runs = [bare(paths, models, workers, given.seconds / 4)]
         with served(project, releases) as (address, pid):
             httpx.post(f"{address}v1/predict", content=paths[0].read_bytes(), timeout=PATIENCE).raise_for_status()
-            begin, used = time.monotonic(), processor(pid)
-            bodies = [p.read_bytes() for p in paths]
-            load = asyncio.run(loaded(address, pid, bodies, given.clients, given.seconds))
-            took, used = time.monotonic() - begin, processor(pid) - used
+            used = processor(pid)
+            load = loaded(address, pid, paths, given.clients, given.seconds)
+            used = processor(pid) - used
         runs.append(bare(paths, models, workers, given.seconds / 4))
         n, without, processor_without = (sum(column) for column in zip(*runs, strict=True))
-        report(load, took, used, n / without, processor_without / n)
+        report(load, used, n / without, processor_without / n)
         batching(models[0], processor_without / n)
     print(f"load of the machine in the last minute: {os.getloadavg()[0]:.1f} on {workers} cores")
 
 
-def report(load: Load, took: float, used: float, rate: float, cost: float) -> None:
+def report(load: Load, used: float, rate: float, cost: float) -> None:
     """Print the figures of a run beside the rate and the processor's cost without HTTP."""
-    n = len(load.taken) - len([e for e in load.errors if e[0].isdigit()])
-    median, late = np.percentile(load.taken, [50, 99])
-    print(f"{n} requests in {took:.0f} s, {len(load.errors)} errors {load.errors[:1] or ''}")
-    print(f"half answered within {median:.2f} s, 99 of 100 within {late:.2f} s; {n / took:.1f} a second")
-    print(f"without HTTP {rate:.1f} a second: the service reaches {n / took / rate:.2f}")
+    n, reached = load.requests, load.requests / load.seconds
+    print(f"{n} requests in {load.seconds:.0f} s, {load.errors} errors")
+    print(f"half answered within {load.median:.2f} s, 99 of 100 within {load.late:.2f} s; {reached:.1f} a second")
+    print(f"without HTTP {rate:.1f} a second: the service reaches {reached / rate:.2f}")
     print(f"of the processor a request takes {1000 * used / n:.0f} ms, {1000 * cost:.0f} ms without HTTP: ", end="")
     print(f"{cost * n / used:.2f}")
     print(f"memory: {load.memory[len(load.memory) // 5]:.0f} MiB after a fifth, {load.memory[-1]:.0f} MiB at the end")

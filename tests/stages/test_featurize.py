@@ -19,6 +19,7 @@ from threadpoolctl import threadpool_limits
 from ostinato import audio, features, registry, store
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.filling import book
 from ostinato.filling.fill import Summary
 from ostinato.paths import Paths
 from ostinato.stages import featurize
@@ -28,7 +29,8 @@ from ostinato.synthesis.covers import png
 RATE = 22050
 ALL = registry.names("ostinato.features")
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
-N_CHANGES = 9
+EVERY_CHANGE = [(0, n) for n in range(1, 10)] + [(book.PERIOD, n) for n in range(1, 8)]
+"""Seconds between writings of the index, and each change to the disk of a first run of `tiny`."""
 N_LATER_CHANGES = 6
 N_GROWTH_CHANGES = 2
 FIRST_SHARD = 6  # changes up to the index that names it
@@ -367,9 +369,10 @@ def finished(tmp_path_factory):
     return first, project.bytes()
 
 
-@pytest.mark.parametrize("n", range(1, N_CHANGES + 1))
-def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch, finished, n):
+@pytest.mark.parametrize(("period", "n"), EVERY_CHANGE)
+def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch, finished, period, n):
     """Every change to the disk of a first run, and of a run that finds one file changed."""
+    monkeypatch.setattr(book, "PERIOD", period)
     project = tiny(tmp_path)
     assert killed_before(project, monkeypatch, n)
     project.run()
@@ -380,9 +383,28 @@ def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch
     assert project.bytes() == finished[1]
 
 
-def test_a_kill_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
+def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded):
+    monkeypatch.setattr(book, "PERIOD", 0)
     project = tiny(tmp_path)
     assert killed_before(project, monkeypatch, FIRST_SHARD + 1)
+    project.run()
+    assert decoded == ["song 2 🎵.wav"]
+
+
+def test_an_error_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
+    project = tiny(tmp_path)
+    with monkeypatch.context() as patch:
+        load = audio.load
+
+        def refused(path, *given):
+            if path.name.startswith("song 2"):
+                raise OstinatoError("the disk is gone")
+            return load(path, *given)
+
+        patch.setattr(audio, "load", refused)
+        with pytest.raises(OstinatoError, match="the disk is gone"):
+            project.run()
+    decoded.clear()
     project.run()
     assert decoded == ["song 2 🎵.wav"]
 

@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+import time
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from ostinato.filling.making import Wanted
 
 log = logging.getLogger(__name__)
 
+PERIOD = 5.0
+"""Seconds of shards that a killed run may lose: the index, which names them, is written whole each time."""
+
 
 class Book:
     """A kind's folder while it is filled: what its index says, shard by shard."""
@@ -21,6 +25,7 @@ class Book:
         self.kind = kind
         self.folder = folder / kind.name
         self.shards: dict[int, list[store.Entry]] = {}
+        self._saved, self._is_saved = time.monotonic(), True
         self._open()
 
     def wanted(self, shard: int, tracks: Sequence[Track]) -> Wanted | None:
@@ -40,7 +45,11 @@ class Book:
         return Wanted(self.kind, self.folder, known, n_staying=len(before) if stays else 0)
 
     def settle(self, shard: int, written: store.Written, entries: list[store.Entry]) -> None:
-        """Put a shard that a worker wrote in its place, unless the same stands there."""
+        """Put a shard that a worker wrote in its place, unless the same stands there.
+
+        The index may name it only later, see `save`, but at once if the shard has
+        grown: its other rows would be lost with it.
+        """
         if entries == self.shards.get(shard, []):
             written.drop()
             return
@@ -54,8 +63,9 @@ class Book:
         rows = {"parameters": dict(kind.parameters), "dtype": written.dtype, "tail": list(written.tail)}
         store.write_meta(self.folder, meta | rows)
         written.put()
-        self.shards[shard] = entries
-        self._write_index()
+        self.shards[shard], self._is_saved = entries, False
+        if written.path == written.place or time.monotonic() - self._saved >= PERIOD:
+            self.save()
 
     def forget(self, shards: Collection[int]) -> None:
         """Remove shards; the index never speaks of rows that are not there."""
@@ -63,7 +73,8 @@ class Book:
             return
         for shard in shards:
             del self.shards[shard]
-        self._write_index()
+        self._is_saved = False
+        self.save()
         for shard in shards:
             store.shard_file(self.folder, shard).unlink(missing_ok=True)
 
@@ -72,8 +83,12 @@ class Book:
         files = {store.shard_file(self.folder, shard).name for shard in self.shards}
         leave_only(self.folder, files | {"meta.json", "index.parquet"})
 
-    def _write_index(self) -> None:
+    def save(self) -> None:
+        """Have the index name the shards that are in their place."""
+        if self._is_saved:
+            return
         store.write_index(self.folder, (entry for entries in self.shards.values() for entry in entries))
+        self._saved, self._is_saved = time.monotonic(), True
 
     def _open(self) -> None:
         """Read what stands there; clear away what belongs to another key, was cut off or is broken."""

@@ -91,7 +91,11 @@ def fill(
     for book in books:
         book.forget(set(book.shards) - set(shards))
     summary = Summary(sum(map(len, shards.values())))
-    _write(_jobs(root, shards, books), books, settings, summary)
+    try:
+        _write(_jobs(root, shards, books), books, settings, summary)
+    finally:
+        for book in books:
+            book.save()
     for book in books:
         book.tidy()
     for name in joints:

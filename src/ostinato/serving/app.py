@@ -20,7 +20,7 @@ from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.answers import answer
 from ostinato.serving import catalogue
-from ostinato.serving.metrics import Metrics
+from ostinato.serving.metrics import Metrics, Watch
 from ostinato.serving.schemas import (
     Health,
     Map,
@@ -207,7 +207,7 @@ def _refusal(path: Path, error: OstinatoError) -> str:
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
     """Add what needs no key."""
-    app.middleware("http")(metrics.watch)
+    app.add_middleware(Watch, metrics=metrics)
 
     @app.get("/healthz", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
@@ -225,7 +225,7 @@ def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
 def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
     """Add what the key guards."""
 
-    def keyed(x_api_key: Annotated[str | None, Header()] = None) -> None:
+    async def keyed(x_api_key: Annotated[str | None, Header()] = None) -> None:
         if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
             raise HTTPException(401, "send the API key in the header X-API-Key")
 

@@ -1,11 +1,11 @@
 """Counters of the service, for Prometheus."""
 
 import time
-from collections.abc import Awaitable, Callable
 
-from fastapi import Request, Response
+from fastapi import Response
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ostinato.serving.shelf import Shelf
 from ostinato.serving.work import Work
@@ -37,19 +37,46 @@ class Metrics:
         failed = Gauge("ostinato_release_errors", "Releases that cannot be opened", registry=self.registry)
         failed.set_function(lambda: len(shelf.errors()))
 
-    async def watch(self, request: Request, call: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Time a request and count its answer; requests for no route are counted together."""
-        begin, status = time.perf_counter(), 500
-        try:
-            response = await call(request)
-            status = response.status_code
-            return response
-        finally:
-            route = getattr(request.scope.get("route"), "path", "none")
-            method = request.method if request.method in METHODS else "other"  # a label's values stay few
-            self.requests.labels(method, route, status).inc()
-            self.seconds.labels(method, route).observe(time.perf_counter() - begin)
+    def count(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request that was answered; those for no route are counted together."""
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in METHODS else "other"  # a label's values stay few
+        self.requests.labels(method, route, status).inc()
+        self.seconds.labels(method, route).observe(seconds)
 
     def response(self) -> Response:
         """Give all of it in Prometheus' text."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class Watch:
+    """Times each request on its way through the application.
+
+    Parameters
+    ----------
+    app : ASGIApp
+        What answers.
+    metrics : Metrics
+        Where it is counted.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app, self._metrics = app, metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begin, status = time.perf_counter(), 500
+
+        async def seen(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            self._metrics.count(scope, status, time.perf_counter() - begin)

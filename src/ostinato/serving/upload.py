@@ -84,13 +84,16 @@ async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncItera
     n_bytes = int(announced) if announced.isdecimal() else 0
     if n_bytes > max_bytes:
         raise _too_large(max_bytes)
-    stream, end, n_bytes = request.stream(), asyncio.get_running_loop().time() + seconds, 0
+    stream, now, n_bytes = request.stream(), asyncio.get_running_loop().time, 0
+    end = now() + seconds
     try:
         while True:
             async with asyncio.timeout_at(end):
                 part = await anext(stream, None)
             if part is None:
                 return
+            if now() > end:  # a part that was there at once gives the timeout no turn
+                raise TimeoutError
             n_bytes += len(part)
             if n_bytes > max_bytes:
                 raise _too_large(max_bytes)
