@@ -64,6 +64,8 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
         ("evaluate time_mel --rename a=b", "go with --on"),
         ("evaluate --on nowhere", "does not exist"),
         ("serve --port 99999", "less than or equal to 65535"),
+        ("predict song.mp3 -k 3", "-k goes with --recommend"),
+        ("predict song.mp3 --recommend --csv", "goes with text or --json"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(command, words):

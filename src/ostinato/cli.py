@@ -348,7 +348,7 @@ def predict(
         typer.Option(help="write all files, the most doubtful first, as a table to correct and read back as labels"),
     ] = None,
     recommend: Annotated[bool, typer.Option("--recommend", help="say what of the catalog is near, too")] = False,
-    k: Annotated[int, typer.Option("-k", min=1, help="how many of these")] = 5,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="how many of these; default: 5")] = None,
     models: Annotated[
         Path | None, typer.Option(help="take the models from this folder instead of models/released")
     ] = None,
@@ -364,6 +364,8 @@ def predict(
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
     if recommend and csv:
         raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
+    if k is not None and not recommend:
+        raise typer.BadParameter("-k goes with --recommend: it says how many tracks of the catalog to name")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
@@ -374,7 +376,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
-        near=beside(Paths(Path.cwd()).catalog, k) if recommend else None,
+        near=beside(Paths(Path.cwd()).catalog, k or 5) if recommend else None,
     )
     raise typer.Exit(status)
 

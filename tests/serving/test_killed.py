@@ -68,3 +68,10 @@ def test_a_killed_service_leaves_nothing_behind_and_answers_as_before(tmp_path):
         assert list(uploads.glob("ostinato*")) == []
         assert httpx.get(f"{address}healthz").json() == {"status": "ok", "models": 2, "catalog": 6}
     assert before["embedding"]
+
+
+def test_a_service_without_a_model_says_so_as_it_starts(tmp_path):
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
+    with service(tmp_path, tmp_path) as (process, address):
+        assert httpx.get(f"{address}healthz").status_code == 503
+        assert process.stderr.readline().startswith(f"{tmp_path / 'models' / 'released'}: holds no model yet")

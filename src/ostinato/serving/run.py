@@ -44,9 +44,8 @@ def serve(
         workers=chosen.workers or os.cpu_count() or 1,
         waiting=chosen.waiting,
     )
-    app = application(
-        models or paths.releases, paths.catalog, dataset_root(paths, params.dataset), limits, os.environ.get(KEY)
-    )
+    releases = models or paths.releases
+    app = application(releases, paths.catalog, dataset_root(paths, params.dataset), limits, os.environ.get(KEY))
     where = host or chosen.host, chosen.port if port is None else port
     config = uvicorn.Config(app, *where, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
     server = uvicorn.Server(config)
@@ -57,4 +56,6 @@ def serve(
         raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
     threadpool_limits(1)  # requests run beside each other; threads of BLAS would only wait for one another
     print(f"http://{where[0]}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    if not any(releases.glob("*/model.json")):
+        print(f"{releases}: holds no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
     server.run([socket])
