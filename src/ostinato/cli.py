@@ -59,7 +59,7 @@ STAGE = "Stages, in the order in which `dvc repro` runs them"
 RUN, ASK, LOOK = "Runs and releases", "Asking the released model", "Networks, papers and datasets"
 ORDER = (
     *("plan", "status", "candidates", "release", "compare", "robustness"),
-    *("predict", "recommend", "explain", "serve", "drift"),
+    *("predict", "recommend", "explain", "serve", "drift", "excerpts"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
     *("ingest", "validate", "split", "artists", "featurize", "tune", "train", "member", "infer", "evaluate"),
     *("gate", "export", "rank", "catalog", "report"),
@@ -489,6 +489,36 @@ def drift(
     found = likeness.compare((models or Paths(Path.cwd()).releases) / task, targets, level=level)
     typer.echo(likeness.json(found) if json else likeness.text(found))
     raise typer.Exit(int(any(change.drifted for change in found)))
+
+
+@app.command(rich_help_panel=ASK)
+def excerpts(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="whole tracks, and folders of them")],
+    task: Annotated[str, typer.Option(help="ask the released model of this task")] = "genre",
+    seconds: Annotated[float, typer.Option(min=1, help="length of an excerpt")] = 30.0,
+    json: Json = False,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Say whether the first or the middle seconds of tracks stand for all of them; exit status 1 if any is left out."""
+    from ostinato.paths import Paths
+    from ostinato.runtime import excerpts as comparing
+    from ostinato.runtime.predict import warn
+    from ostinato.runtime.session import Released
+
+    model = Released((models or Paths(Path.cwd()).releases) / task)
+    warn([model], False, sys.stderr)
+    found = list(comparing.compare(model, targets, seconds))
+    tracks = [track for track in found if isinstance(track, comparing.Compared)]
+    for path, why in (left for left in found if not isinstance(left, comparing.Compared)):
+        print(f"{path}: {why}", file=sys.stderr)
+    if json:
+        told = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}
+        typer.echo(dumps(told, indent=2, ensure_ascii=False))
+    elif tracks:
+        typer.echo(comparing.text(tracks))
+    raise typer.Exit(int(len(tracks) < len(found)))
 
 
 @app.command(rich_help_panel=RUN)
