@@ -3,6 +3,8 @@
 import os
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +59,29 @@ def read(path: Path) -> dict[str, Any]:
     """Read a workflow; YAML takes its key ``on`` for true."""
     workflow = yaml.safe_load(path.read_text())
     return {"on" if key is True else key: value for key, value in workflow.items()}
+
+
+def checked(*paths: Path) -> subprocess.CompletedProcess[str]:
+    """Hold workflows against the schema that GitHub's are described by, which the checker carries with it."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    return subprocess.run([*command, *map(str, paths)], capture_output=True, text=True)
+
+
+def test_the_workflows_are_what_github_takes() -> None:
+    """All of them."""
+    done = checked(*WORKFLOWS)
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_workflow_that_github_would_refuse_is_found(tmp_path: Path) -> None:
+    """One whose job says nowhere to run."""
+    workflow = read(WORKFLOWS[0])
+    for job in workflow["jobs"].values():
+        del job["runs-on"]
+    (tmp_path / "wrong.yml").write_text(yaml.safe_dump(workflow))
+    done = checked(tmp_path / "wrong.yml")
+    assert done.returncode == 1
+    assert "runs-on" in done.stdout
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
