@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 
-from ostinato import audio
+from ostinato import audio, swap
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.session import Released
 from ostinato.serving import shelf as shelves
@@ -119,7 +119,8 @@ def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
         assert upload(client, path).status_code == 200
 
 
-def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path):
+def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0.2)
     path, new = play(tmp_path / "a.wav"), release(tmp_path / "new", weight=-0.05, name="newer")
     names, done = [], threading.Event()
 
@@ -132,19 +133,34 @@ def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path
 
     with ThreadPoolExecutor(2) as pool:
         running = [pool.submit(ask) for _ in range(2)]
-        while len(names) < 4:
-            time.sleep(0.01)
-        served.genre.rename(tmp_path / "old")
-        new.rename(served.genre)
-        before = len(names)
-        while len(names) < before + 8:
-            time.sleep(0.01)
+
+        def until(met):
+            while not met() and not any(r.done() for r in running):
+                time.sleep(0.01)
+
+        until(lambda: len(names) >= 4)
+        swap.exchange(new, served.genre)
+        until(lambda: names[-1][0] == "newer")
         done.set()
         for r in running:
             r.result()
     assert len(set(names)) == 2, "each model with its own version and answer"
     assert names[0][0] == "tiny"
     assert names[-1][0] == "newer"
+
+
+def test_a_model_is_gone_only_if_it_still_is_at_the_next_look(served, client, tmp_path):
+    """Where a file system cannot exchange folders, a release is away between two renames."""
+    path, away = play(tmp_path / "a.wav"), tmp_path / "away"
+    assert upload(client, path, task="genre").status_code == 200
+    served.genre.rename(away)
+    assert upload(client, path, task="genre").status_code == 200
+    away.rename(served.genre)
+    assert upload(client, path, task="genre").status_code == 200
+    served.genre.rename(away)
+    assert [upload(client, path, task="genre").status_code for _ in range(3)] == [200, 404, 404]
+    away.rename(served.genre)
+    assert upload(client, path, task="genre").status_code == 200
 
 
 def test_a_broken_release_leaves_the_old_one_in_service(served, client, tmp_path):

@@ -36,26 +36,35 @@ class Kept(Generic[Opened]):
         self.value: Opened | None = None
         self.error: str | None = None
         self._mark: tuple[tuple[int, int, int], ...] | None = None
+        self._away = False
         self._looked = float("-inf")
         self._lock = threading.Lock()
 
     def now(self) -> Opened | None:
         """Give what the folder holds now; what it held before, if the present files cannot be opened."""
-        if time.monotonic() - self._looked > LOOK_SECONDS and self._lock.acquire(blocking=self.value is None):
+        if self._due() and self._lock.acquire(blocking=self.value is None):
             try:
-                self._look()
+                if self._due():
+                    self._look()
             finally:
                 self._lock.release()
         return self.value
 
+    def _due(self) -> bool:
+        return time.monotonic() - self._looked > LOOK_SECONDS
+
     def _look(self) -> None:
-        """Open the folder if its files changed, and again if they change meanwhile."""
+        """Open the folder if its files changed, and again if they change meanwhile.
+
+        Files that are away are gone only if they still are at the next look: where a
+        file system cannot exchange folders, there is a moment between two renames.
+        """
         for _ in range(TRIES):
             mark = self._present()
-            if mark == self._mark:
-                break
-            if mark is None:
+            if mark is None and self._away:
                 self.value, self.error, self._mark = None, None, None
+            self._away = mark is None
+            if self._away or mark == self._mark:
                 break
             opened, error = self.value, None
             try:
