@@ -75,6 +75,25 @@ def test_another_plan_is_drawn_anew(tmp_path):
     assert (one["split"] != other["split"]).any()
 
 
+def test_what_is_balanced_is_told_and_may_not_be_lopsided(tmp_path):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    frame["year"] = 1965.0 + 10 * (frame["artist"].str[-1].astype(int) % 2)
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    plainly, _ = run(paths)
+    rows, classes = run(paths, balance=["decade"])
+    assert classes["name"] == "holdout by artist, even in decade"
+    decades = rows.merge(frame[["track_id", "year"]]).groupby("split")["year"]
+    parts = json.loads(paths.receipt("parts").read_text())["measured"]
+    assert [p["decade_deviation"] for p in parts] == [
+        pytest.approx(abs((decades.get_group(p["split"]) == 1965.0).mean() - 0.5), abs=1e-6) for p in parts
+    ]
+    assert max(p["decade_deviation"] for p in parts) <= 0.1
+    with pytest.raises(DataError, match="a part has other decades than the whole"):
+        run(paths, balance=["decade"], max_class_deviation=0.0, test=0.3)
+    assert run(paths)[0].equals(plainly)
+
+
 def test_a_track_left_out_is_named_with_its_reason(tmp_path, caplog):
     paths = Paths(tmp_path)
     frame = given(paths)

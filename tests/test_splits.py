@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ostinato import splits
 from ostinato.errors import DataError, ParamsError
+from ostinato.expectations import parts
 from ostinato.splits import Plan
 
 COLUMNS = ["ordinal", "track_id", "genre", "tags", "artist", "album", "content_hash", "split"]
@@ -130,6 +131,40 @@ def test_greedy_beats_chance_on_artists_of_unequal_size(rng):
         fold = np.repeat(rng.integers(5, size=60), sizes)
         by_chance.append(np.abs(pd.crosstab(tracks["genre"], fold, normalize="index").to_numpy() - 0.2).mean())
     assert ours < min(by_chance) / 1.5
+
+
+def scattered(rng):
+    """Artists of unequal size, each with a genre, a decade and a place drawn apart."""
+    tracks = collection(
+        [(f"g{a % 4}", f"artist {a}", None, None) for a in range(80) for _ in range(rng.integers(1, 9))]
+    )
+    of = tracks["artist"].str.split().str[1].astype(int)
+    known = {"year": rng.choice([1965.0, 1975.0, 1985.0, 1995.0, np.nan], 80)}
+    known |= {"latitude": rng.choice([-40.0, 10.0, 50.0], 80), "longitude": rng.choice([-100.0, 10.0, 130.0], 80)}
+    return tracks.assign(**{name: values[of] for name, values in known.items()})
+
+
+@pytest.mark.parametrize("folds", [0, 5])
+def test_decades_and_places_are_evened_out_beside_genres(rng, folds):
+    worst = {balance: [] for balance in ((), ("decade", "place"))}
+    for _ in range(5):
+        tracks = scattered(rng)
+        for balance, found in worst.items():
+            drawn = splits.draw(tracks, Plan(folds=folds, balance=balance)).splits
+            assert leaks(tracks, drawn) == 0
+            measured = parts.prepared(tracks, drawn, ("decade", "place"))
+            small = measured[measured["split"] != "train"]
+            found.append(small[["class_deviation", "decade_deviation", "place_deviation"]].mean())
+    plainly, evenly = (pd.DataFrame(found).mean() for found in worst.values())
+    assert evenly["decade_deviation"] < plainly["decade_deviation"] / 1.5
+    assert evenly["place_deviation"] < plainly["place_deviation"] / 1.5
+    assert evenly["class_deviation"] < plainly["class_deviation"] + 0.1
+
+
+def test_what_is_unknown_is_no_stratum():
+    tracks = plain().assign(year=np.nan)
+    evenly = splits.draw(tracks, Plan(balance=("decade", "place"))).splits
+    pd.testing.assert_frame_equal(evenly, splits.draw(tracks, Plan()).splits)
 
 
 def test_another_seed_is_another_split_and_the_same_the_same():

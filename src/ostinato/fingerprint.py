@@ -65,8 +65,8 @@ class Fingerprinter:
             self._waiting = self._waiting[n * HOP :].copy()
 
     def _frames(self, frames: np.ndarray) -> None:
-        power = np.abs(fft.rfft(frames * self._window, axis=1)[:, : EDGES[-1]]) ** 2
-        bands = np.add.reduceat(power, EDGES[:-1], axis=1)
+        spectra = fft.rfft(frames * self._window, axis=1)[:, EDGES[0] : EDGES[-1]]
+        bands = np.add.reduceat(spectra.real**2 + spectra.imag**2, EDGES[:-1] - EDGES[0], axis=1)
         slope = bands[:, :-1] - bands[:, 1:]
         before = slope[:1] if self._before is None else self._before
         grew = np.diff(np.concatenate([before, slope]), axis=0) > 0

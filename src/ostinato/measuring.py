@@ -5,6 +5,7 @@ Which figures are faults is said by the bounds under ``validate`` in params.yaml
 """
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -184,38 +185,45 @@ class _Levels:
     def add(self, block: np.ndarray) -> np.ndarray:
         """Take a block (n, channels) and give its mean over channels."""
         channels = np.ascontiguousarray(block.T)
-        if not np.isfinite(channels.sum()):
+        sums = channels.sum(axis=1)
+        if not np.isfinite(sums).all():
             finite = np.isfinite(channels)
             self.n_nonfinite += int(finite.size - np.count_nonzero(finite))
             channels = np.where(finite, channels, np.float32(0))
+            sums = channels.sum(axis=1)
+        self.total += sums
         y = channels[0] if self.channels == 1 else channels.mean(axis=0)
-        self._count(np.abs(channels))
-        edges = np.arange(0, len(block), FRAME)
-        self.total += np.add.reduceat(channels, edges, axis=1).sum(axis=1, dtype=np.float64)
-        power = np.add.reduceat(np.square(channels), edges, axis=1)
-        loudness = power.mean(axis=0) / np.diff(edges, append=len(block))
-        self.n_silent += int(np.count_nonzero(loudness < SILENCE**2))
-        self.n_frames += len(edges)
-        self.energy += power.sum(axis=1, dtype=np.float64)
         self.mono_energy += float(np.dot(y, y))
+        for rows in _rows(channels, FRAME):
+            self._follow(rows)
+        for rows in _rows(channels, STEP):
+            self._count(rows)
         self.n_samples += len(block)
         return y
 
-    def _count(self, magnitude: np.ndarray) -> None:
-        """Follow the peak and the longest hole."""
-        peaks = np.maximum.reduceat(magnitude, np.arange(0, magnitude.shape[1], STEP), axis=1).max(axis=0)
+    def _follow(self, frames: np.ndarray) -> None:
+        """Add up the power of frames [shape=(channels, n_frames, n)]."""
+        power = np.vecdot(frames, frames)
+        self.n_silent += int(np.count_nonzero(power.mean(axis=0) / frames.shape[-1] < SILENCE**2))
+        self.n_frames += frames.shape[1]
+        self.energy += power.sum(axis=1, dtype=np.float64)
+
+    def _count(self, steps: np.ndarray) -> None:
+        """Follow the peak and the longest hole over steps [shape=(channels, n_steps, n)]."""
+        peaks = np.maximum(steps.max(axis=-1), -steps.min(axis=-1))
         highest = float(peaks.max())
         if highest * CLIPPED > self.peak:
             self.n_clipped = 0
         self.peak = max(self.peak, highest)
         if 0 < CLIPPED * self.peak <= highest:
-            self.n_clipped += int(np.count_nonzero(magnitude >= np.float32(CLIPPED * self.peak)))
-        sounds = np.flatnonzero(peaks >= HOLE) + self.n_steps
+            least = np.float32(CLIPPED * self.peak)
+            self.n_clipped += int(np.count_nonzero(np.abs(steps[peaks >= least]) >= least))
+        sounds = np.flatnonzero(peaks.max(axis=0) >= HOLE) + self.n_steps
         if len(sounds):
             before = sounds[:1] if self.last_sound is None else [self.last_sound]
             self.hole = max(self.hole, int(np.diff(np.concatenate([before, sounds])).max()) - 1)
             self.last_sound = int(sounds[-1])
-        self.n_steps += len(peaks)
+        self.n_steps += steps.shape[1]
 
     def figures(self, sample_rate: int) -> dict[str, float]:
         """Name what was found."""
@@ -235,6 +243,14 @@ class _Levels:
         }
 
 
+def _rows(channels: np.ndarray, length: int) -> Iterator[np.ndarray]:
+    """Cut channels into rows of a length [shape=(channels, n_rows, length)], then what is left, if anything."""
+    whole = channels.shape[1] // length * length
+    for part, n in ((channels[:, :whole], length), (channels[:, whole:], channels.shape[1] - whole)):
+        if part.size:
+            yield part.reshape(len(channels), -1, n)
+
+
 class _Spectra:
     """Mean and mean logarithm of the power of frames that sound."""
 
@@ -250,7 +266,8 @@ class _Spectra:
             return
         frames = np.stack([y[at : at + SPECTRUM] for at in range(0, len(y) - SPECTRUM + 1, EVERY)])
         frames = frames[np.square(frames).mean(axis=1) >= SILENCE**2]
-        power = np.abs(fft.rfft(frames * self._window, axis=1)) ** 2 + np.float32(FLOOR)
+        spectra = fft.rfft(frames * self._window, axis=1)
+        power = spectra.real**2 + spectra.imag**2 + np.float32(FLOOR)
         self._n += len(frames)
         self._power += power.sum(axis=0, dtype=np.float64)
         self._log += np.log(power).sum(axis=0, dtype=np.float64)

@@ -85,10 +85,13 @@ class Splitting(Section):
     validation: float = Field(0.2, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
     scarce: Literal["train", "test"] = "train"
+    balance: list[Literal["decade", "place"]] = Field([], description="what to even out beside the genre")
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)
     min_share: float = Field(0.0, ge=0, lt=1, description="of all tracks, in each part; 0: one track")
-    max_class_deviation: float = Field(1.0, ge=0, le=1, description="of a part's classes from the whole's")
+    max_class_deviation: float = Field(
+        1.0, ge=0, le=1, description="of a part's classes, or its strata of `balance`, from the whole's"
+    )
 
 
 class Features(Section):

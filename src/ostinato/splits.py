@@ -5,8 +5,8 @@ connected component), and a group stands in one *part*. A holdout has the parts
 train, validation and test. With k folds there are k parts: fold i tests part
 i, validates on part i + 1 and trains on the rest, so the test parts tile the
 set. Groups are given out largest first, each to the part where its genres are
-missing, else where they are shortest of their share; chance, seeded by the
-group's name, decides between equals.
+missing, else where they, and the strata of `balance`, are shortest of their
+share; chance, seeded by the group's name, decides between equals.
 
 When the collection grows, what was given out stays. A newcomer joins the part
 in which its artist, album or copy stands; one that ties together two parts is
@@ -19,7 +19,7 @@ each of its tests finds it in training.
 """
 
 import hashlib
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,6 +29,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ostinato.errors import DataError, ParamsError
+from ostinato.strata import STRATA, UNKNOWN
 
 NAMES = ("train", "validation", "test")
 NEEDED = len(NAMES)
@@ -51,6 +52,8 @@ class Plan:
     scarce : {"train", "test"}
         Where genres of fewer than three groups go.
     seed : int
+    balance : tuple of str
+        What to even out beside the genre: keys of `strata.STRATA`.
 
     Raises
     ------
@@ -64,6 +67,7 @@ class Plan:
     test: float = 0.2
     scarce: Literal["train", "test"] = "train"
     seed: int = 0
+    balance: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.folds in range(1, NEEDED):
@@ -134,7 +138,7 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     tracks, given = tracks[stays].reset_index(drop=True), given[stays]
     groups = components([k for k, kept in zip(keys, stays, strict=True) if kept])
     names = _names(tracks, groups)
-    parts = _give_out(groups, names, _labels(tracks), given, plan)
+    parts = _give_out(groups, names, _labels(tracks), _strata(tracks, plan.balance), given, plan)
     return Drawn(_long(tracks, names[groups], parts, plan), excluded)
 
 
@@ -213,9 +217,10 @@ def name(plan: Plan, tracks: pd.DataFrame) -> str:
     '5 folds by track (artists leak)'
     """
     how = f"{plan.folds} folds" if plan.folds else "holdout"
+    even = f", even in {' and '.join(plan.balance)}" if plan.balance else ""
     if plan.group_by == "track":
-        return f"{how} by track (artists leak)"
-    return f"{how} by artist" + ("" if tracks["artist"].notna().any() else " (artists unknown)")
+        return f"{how} by track{even} (artists leak)"
+    return f"{how} by artist{even}" + ("" if tracks["artist"].notna().any() else " (artists unknown)")
 
 
 def components(keys: list[list[Hashable]]) -> np.ndarray:
@@ -327,7 +332,16 @@ def _labels(tracks: pd.DataFrame) -> np.ndarray:
     return pd.crosstab(tags.index, tags).reindex(range(len(tracks)), fill_value=0).to_numpy(np.float64)
 
 
-def _give_out(groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: np.ndarray, plan: Plan) -> np.ndarray:
+def _strata(tracks: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
+    """Encode the known strata of each track [shape=(n_tracks, n_strata)]."""
+    named = (pd.Series(STRATA[name](tracks), dtype=object) for name in balance)
+    known = [pd.get_dummies(strata.where(strata != UNKNOWN)).to_numpy(np.float64) for strata in named]
+    return np.hstack([np.empty((len(tracks), 0)), *known])
+
+
+def _give_out(
+    groups: np.ndarray, names: np.ndarray, labels: np.ndarray, strata: np.ndarray, given: np.ndarray, plan: Plan
+) -> np.ndarray:
     """Find a part for every group that has none.
 
     Returns
@@ -335,11 +349,12 @@ def _give_out(groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: 
     np.ndarray [shape=(n_tracks,)]
     """
     n_groups = len(names)
-    counts = np.zeros((n_groups, labels.shape[1] + 1))
-    np.add.at(counts, groups, np.column_stack([labels, np.ones(len(labels))]))
+    n_labels = labels.shape[1]
+    counts = np.zeros((n_groups, n_labels + strata.shape[1] + 1))
+    np.add.at(counts, groups, np.column_stack([labels, strata, np.ones(len(labels))]))
     part = np.full(n_groups, FREE)
     np.maximum.at(part, groups, given)
-    has = counts[:, :-1] > 0
+    has = counts[:, :n_labels] > 0
     scarce = has.sum(axis=0) < NEEDED
     if plan.scarce == "train":
         part[(part == FREE) & has[:, scarce].any(axis=1)] = plan.pinned
@@ -349,7 +364,7 @@ def _give_out(groups: np.ndarray, names: np.ndarray, labels: np.ndarray, given: 
     free = np.flatnonzero(part == FREE)
     for group in sorted(free, key=lambda g: (-counts[g, -1], _lot(plan.seed, names[g]))):
         v = counts[group]
-        lacking = (have[:, :-1][:, v[:-1] > 0] == 0).sum(axis=1)
+        lacking = (have[:, :n_labels][:, v[:n_labels] > 0] == 0).sum(axis=1)
         excess = np.round(((have - target) * v / total**2).sum(axis=1), 12)
         chance = np.random.default_rng(_lot(plan.seed, names[group])).permutation(len(have))
         part[group] = np.lexsort((chance, excess, -lacking))[0]

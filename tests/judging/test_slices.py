@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ostinato import strata
 from ostinato.evaluation.candidate import slices
 from ostinato.evaluation.candidate.judged import Judged
 
@@ -83,4 +84,4 @@ def test_tags_are_ranked():
     [((90.0, 180.0), "60 to 90 N, 120 to 180 E"), ((-89.9, -180.0), "60 to 90 S, 120 to 180 W")],
 )
 def test_the_ends_of_the_map_have_a_cell(point, cell):
-    assert slices._cell(*point) == cell
+    assert strata.places(pd.DataFrame([point], columns=["latitude", "longitude"])) == [cell]

@@ -43,9 +43,16 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     tracks["copy"] = _recordings(tracks, tables.read(paths.copies))
     settings = params.split
     plan = splits.Plan(
-        settings.folds, settings.group_by, settings.validation, settings.test, settings.scarce, params.seed
+        settings.folds,
+        settings.group_by,
+        settings.validation,
+        settings.test,
+        settings.scarce,
+        params.seed,
+        tuple(settings.balance),
     )
-    signature = json.dumps({**vars(plan), "official": settings.official}, sort_keys=True)
+    kept_by = vars(plan) if plan.balance else {k: v for k, v in vars(plan).items() if k != "balance"}
+    signature = json.dumps({**kept_by, "official": settings.official}, sort_keys=True)
     if settings.official:
         if settings.folds:
             raise ParamsError("split.official: the published split has no folds; set split.folds: 0")
@@ -73,7 +80,9 @@ def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any
     """Refuse a split that leaks or is lopsided; write receipts and Data Docs first."""
     session = _session.Session(paths.split_docs)
     of_rows, leaks = session.check("splits", sides.prepared(tracks, rows), sides.suite(apart))
-    of_parts, _ = session.check("parts", parts.prepared(tracks, rows), parts.suite(settings))
+    measured = parts.prepared(tracks, rows, settings.balance)
+    of_parts, _ = session.check("parts", measured, parts.suite(settings))
+    of_parts["measured"] = measured.round(6).to_dict("records")
     for receipt in (of_rows, of_parts):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()

@@ -15,12 +15,10 @@ from ostinato.contract.scores import Kind
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.metrics import _bootstrap
+from ostinato.strata import UNKNOWN, decades, places
 
 FIGURE: dict[Kind, str] = {"single": "accuracy", "multi": "map_samples"}
 PARTS = ("less", "middle", "more")
-LATITUDES, LONGITUDES = 30, 60
-"""Degrees that a cell of the map spans."""
-UNKNOWN = "unknown"
 
 
 def described(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, rows: Judged) -> pd.DataFrame:
@@ -51,11 +49,8 @@ def described(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, r
     found["artist"] = _acquaintance(known, tracks, splits)
     found["duration"] = _thirds(known.get("duration", empty), "{:.0f} s")
     found["loudness"] = _thirds(known.get("rms_db", empty), "{:.0f} dB")
-    found["year"] = [
-        UNKNOWN if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in known.get("year", empty).astype(float)
-    ]
-    where = (known.get(c, empty).astype(float) for c in ("latitude", "longitude"))
-    found["place"] = [_cell(*point) for point in zip(*where, strict=True)]
+    found["year"] = decades(known)
+    found["place"] = places(known)
     acquainted = found["artist"].ne(UNKNOWN).any()
     return found[[way for way in found if found[way].nunique() > 1 or (way == "artist" and acquainted)]]
 
@@ -126,21 +121,3 @@ def _thirds(values: pd.Series, unit: str) -> list[str]:
     low, high = np.quantile(known, [1 / 3, 2 / 3])
     names = (f"less, under {unit}".format(low), "middle", f"more, from {unit}".format(high))
     return [UNKNOWN if not np.isfinite(x) else names[int(x >= low) + int(x >= high)] for x in numbers]
-
-
-def _cell(latitude: float, longitude: float) -> str:
-    """Name a cell of the map.
-
-    Examples
-    --------
-    >>> _cell(48.2, 16.4), _cell(-33.9, 151.2)
-    ('30 to 60 N, 0 to 60 E', '30 to 60 S, 120 to 180 E')
-    """
-    if np.isnan(latitude) or np.isnan(longitude):
-        return UNKNOWN
-
-    def side(value: float, step: int, most: int, names: str) -> str:
-        low = int(min(abs(value), most - 1) // step * step)
-        return f"{low} to {low + step} {names[int(value < 0)]}"
-
-    return f"{side(latitude, LATITUDES, 90, 'NS')}, {side(longitude, LONGITUDES, 180, 'EW')}"

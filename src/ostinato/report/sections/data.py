@@ -1,6 +1,8 @@
 """The tracks: how many, of which classes, how long, and what was left out."""
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -27,9 +29,20 @@ def section(material: Material) -> dict[str, Any] | None:
         "n_folds": int(material.splits["fold"].nunique()),
         "sizes": in_fold["split"].value_counts().to_dict(),
         "classes": {t: _bars(table, material.classes.get(t, [])) for t, table in counts.items() if len(table)},
+        "parts": _parts(material.paths.receipt("parts")),
         "quarantine": material.quarantine["reason"].value_counts().sort_index().to_dict(),
         "durations": Markup(plots.themed(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
     }
+
+
+def _parts(receipt: Path) -> dict[str, Any] | None:
+    """Give each part's share, and in per cent how far its classes and strata are from the whole's."""
+    if not receipt.exists():
+        return None
+    measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split")
+    of = [name.removesuffix("_deviation") for name in measured.columns[1:]]
+    rows = [(name, [None if pd.isna(x) else 100 * x for x in values]) for name, *values in measured.to_numpy(object)]
+    return {"columns": of, "rows": rows}
 
 
 def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
