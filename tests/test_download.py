@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import os
 import stat
 import tarfile
@@ -16,9 +17,11 @@ from typer.testing import CliRunner
 
 from ostinato import download as fetching
 from ostinato.cli import app
+from ostinato.datasets import gtzan
+from ostinato.datasets._index import compare
 from ostinato.datasets._remote import Remote
 from ostinato.download import download
-from ostinato.errors import DataError, OstinatoError
+from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.unpack import unpack
 
 CAP = 2**24
@@ -241,10 +244,68 @@ def test_the_commands_say_what_there_is_and_fetch_it(web, tmp_path, monkeypatch)
     assert run.invoke(app, ["datasets", "fma", "--cite"]).stdout.startswith("@inproceedings{fma_dataset")
     assert run.invoke(app, ["datasets", "fma", "--license"]).stdout.startswith("metadata CC BY 4.0")
     assert "tracks: 1,000" in run.invoke(app, ["datasets", "gtzan"]).stdout
-    from ostinato.datasets import gtzan
-
     monkeypatch.setattr(gtzan, "REMOTES", (web.remote,))
+    monkeypatch.delattr(gtzan, "INDEX")
     assert run.invoke(app, ["download", "gtzan", "--to", "here"]).stdout == "fetched x.zip\n"
     assert (tmp_path / "here/a/b.txt").exists()
-    assert isinstance(run.invoke(app, ["download", "ballroom"]).exception, OstinatoError)
+    assert isinstance(run.invoke(app, ["download", "soundtracks"]).exception, OstinatoError)
     assert "subset" in str(run.invoke(app, ["download", "fma", "--set", "subset=huge"]).exception)
+
+
+def entry(path, content):
+    return {"audio": [path, hashlib.md5(content).hexdigest()], "tempo": [None, None]}
+
+
+@pytest.fixture
+def indexed(web, tmp_path, monkeypatch):
+    """Give a folder of two clips and the server of their index, as it is published."""
+    (tmp_path / "clips/genres/blues").mkdir(parents=True)
+    for name in ("a", "b"):
+        (tmp_path / f"clips/genres/blues/{name}.wav").write_bytes(name.encode())
+    tracks = {name: entry(f"gtzan_genre/genres/blues/{name}.wav", name.encode()) for name in ("a", "b")}
+    web.content = json.dumps({"version": "1.0", "tracks": tracks}).encode()
+    checksum = f"md5:{hashlib.md5(web.content).hexdigest()}"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(gtzan, "INDEX", Remote(web.remote.url, "index.json", checksum, unpack=False))
+    return tmp_path / "clips"
+
+
+def checked():
+    return CliRunner().invoke(app, ["download", "gtzan", "--to", "clips", "--check"])
+
+
+def test_files_are_held_against_the_published_index(indexed):
+    said = checked()
+    assert (said.exit_code, said.stdout) == (0, "gtzan: 2 of 2 files are as published\n")
+    (indexed / "genres/blues/a.wav").write_bytes(b"c")
+    (indexed / "genres/blues/b.wav").unlink()
+    said = checked()
+    assert said.exit_code == 1
+    assert said.stdout.splitlines() == [
+        "missing: gtzan_genre/genres/blues/b.wav",
+        "altered: gtzan_genre/genres/blues/a.wav",
+        "gtzan: 0 of 2 files are as published",
+    ]
+
+
+def test_a_fetched_dataset_is_held_against_its_index(indexed, web, monkeypatch):
+    lists = Remote(web.remote.url, "lists.txt", gtzan.INDEX.checksum, unpack=False)
+    monkeypatch.setattr(gtzan, "REMOTES", (lists,))
+    said = CliRunner().invoke(app, ["download", "gtzan", "--to", "clips"])
+    assert said.stdout.splitlines() == ["fetched lists.txt", "gtzan: 2 of 2 files are as published"]
+
+
+@pytest.mark.parametrize(
+    "content", ["[]", "{", '{"tracks": {"a": {"tempo": []}}}', '{"tracks": {"a": {"audio": "x"}}}']
+)
+def test_what_is_no_index_is_named(tmp_path, content):
+    (tmp_path / "a.wav").touch()
+    (tmp_path / "index.json").write_text(content)
+    with pytest.raises(DataError, match=r"index\.json: is no index of mirdata's; delete it"):
+        compare(tmp_path, tmp_path / "index.json")
+
+
+def test_a_dataset_without_an_index_cannot_be_checked(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ParamsError, match="no index of fma is known"):
+        CliRunner().invoke(app, ["download", "fma", "--check"], catch_exceptions=False)

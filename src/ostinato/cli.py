@@ -604,9 +604,13 @@ def download(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
     ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="hold the files that are there against its index alone")
+    ] = False,
 ) -> None:
     """Fetch a dataset, check it and unpack it; what broke off goes on."""
-    from ostinato.datasets import remotes
+    from ostinato.datasets import index, remotes
+    from ostinato.datasets._index import compare
     from ostinato.download import download
     from ostinato.errors import ParamsError
     from ostinato.files import alone
@@ -616,6 +620,20 @@ def download(
         raise ParamsError(f"--set {wrong[0]}: must be key=value")
     options = dict(pair.split("=", 1) for pair in set_ or [])
     paths = Paths(Path.cwd())
+    root, indexed = to or paths.raw(name), index(name)
+    if check and indexed is None:
+        raise ParamsError(f"--check: no index of {name} is known; leave it out")
     with alone(paths.lock("download", name)):
-        fetched = download(remotes(name, options), to or paths.raw(name))
-    typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
+        if not check:
+            fetched = download(remotes(name, options), root)
+            typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
+        if indexed is None:
+            return
+        download((indexed,), root)
+        found = compare(root, root / indexed.name)
+    for word, files in (("missing", found.missing), ("altered", found.altered)):
+        typer.echo("".join(f"{word}: {path}\n" for path in files), nl=False)
+    n_same = found.n_files - len(found.missing) - len(found.altered)
+    typer.echo(f"{name}: {n_same:,} of {found.n_files:,} files are as published")
+    if n_same < found.n_files:
+        raise typer.Exit(1)

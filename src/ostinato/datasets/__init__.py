@@ -15,6 +15,7 @@ A plugin is a module with
 It may have
 
 - ``REMOTES`` (a tuple of `_remote.Remote`) or ``remotes(options)``: what `ostinato download` fetches;
+- ``INDEX`` (a `_remote.Remote`), mirdata's index, against which `ostinato download` holds the files;
 - ``EXPECTED``: how many tracks and classes the whole dataset has;
 - ``CLASSES``: the genres or tags it declares;
 - ``PROMISED``: what every one of its tracks has, such as an artist;
@@ -105,6 +106,20 @@ def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:
     if not found:
         raise OstinatoError(f"{name}: nothing is fetched by ostinato; it comes from {plugin.SOURCE}")
     return found
+
+
+def index(name: str) -> Any:
+    """Say where the index of a dataset's files is.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    _remote.Remote or None
+    """
+    return getattr(registry.load("ostinato.datasets", name), "INDEX", None)
 
 
 def about(name: str) -> str:

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 import pandas as pd
 from pydantic import BaseModel
 
+from ostinato.datasets._remote import Remote
 from ostinato.datasets._tables import audio_files
 from ostinato.errors import DataError
 
@@ -26,7 +27,20 @@ CITATION = """@article{gouyon2006experimental,
   journal = {IEEE Transactions on Audio, Speech, and Language Processing},
   volume = {14}, number = {5}, pages = {1832--1844}, year = {2006}, doi = {10.1109/TSA.2005.858509}
 }"""
-SOURCE = "http://mtg.upf.edu/ismir2004/contest/tempoContest/node5.html (no checksum is published: fetch it by hand)"
+SOURCE = "http://mtg.upf.edu/ismir2004/contest/tempoContest/node5.html (the checksum is mirdata's)"
+REMOTES = (
+    Remote(
+        "https://mtg.upf.edu/ismir2004/contest/tempoContest/data1.tar.gz",
+        "data1.tar.gz",
+        "md5:2872a3e52070bc342a4510a95e2fa0b8",
+    ),
+)
+INDEX = Remote(
+    "https://zenodo.org/records/13993346/files/ballroom_full_index_1.0.json?download=1",
+    "ballroom_full_index_1.0.json",
+    "md5:ca5a5c68e59c608ae8b73b23454d5707",
+    unpack=False,
+)
 EXPECTED = {"tracks": 698, "genre": 8}
 CLASSES = {"genre": ("ChaChaCha", "Jive", "Quickstep", "Rumba", "Samba", "Tango", "VienneseWaltz", "Waltz")}
 

@@ -47,6 +47,12 @@ REMOTES = (
         )
     ),
 )
+INDEX = Remote(
+    "https://zenodo.org/records/13993311/files/gtzan_genre_index_1.0.json?download=1",
+    "gtzan_genre_index_1.0.json",
+    "md5:533ca050855f22acf2feb283d9957fe3",
+    unpack=False,
+)
 EXPECTED = {"tracks": 1_000, "genre": 10}
 CLASSES = {
     "genre": ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock"),
