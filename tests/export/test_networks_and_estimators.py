@@ -154,6 +154,17 @@ def test_a_stack_is_one_graph_of_its_members_chunks():
     np.testing.assert_allclose(logits, expected, atol=1e-5)
 
 
+def test_a_stack_gives_its_network_numbers_that_are_not_known():
+    chunks = [torch.randn(2, *SHAPE), torch.randn(1, *SHAPE)]
+    plain = stack("single")
+    wider = Stack(dict(plain.members.items()), plain.network, "single", 3)
+    read = wider.member_logits(*chunks)
+    assert read.shape == (1, 9)
+    torch.testing.assert_close(read[:, :6], plain.member_logits(*chunks))
+    assert read[:, 6:].isnan().all()
+    assert wider.state_dict().keys() == plain.state_dict().keys()
+
+
 def test_members_of_a_stack_stay_as_they_are():
     whole = stack("single").train()
     before = {n: t.clone() for n, t in whole.members.state_dict().items()}

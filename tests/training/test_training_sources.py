@@ -66,6 +66,24 @@ def test_logits_stand_side_by_side_in_the_order_of_members():
     np.testing.assert_array_equal(source.chunks(1)[0], [[1, 1, 1, 0, 0]])
 
 
+def test_a_number_is_left_out_by_lot_while_learning_and_never_while_judging():
+    n = 4000
+    tables = {name: np.ones((n, 2), np.float32) for name in ("a", "place", "year")}
+    source, where = Logits(tables, {"place": 0.5, "year": 0.25}), np.random.default_rng(0).random(n)
+    ((x,), (again,)) = (source.crops(np.arange(n), where) for _ in range(2))
+    gone = np.isnan(x)
+    assert x.dtype == np.float32
+    assert not gone[:, :2].any()
+    for left, share in ((gone[:, 2:4], 0.5), (gone[:, 4:], 0.25)):
+        np.testing.assert_array_equal(left[:, 0], left[:, 1])
+        assert left[:, 0].mean() == pytest.approx(share, abs=0.03)
+    assert (gone[:, 2] & gone[:, 4]).mean() == pytest.approx(0.125, abs=0.03)
+    np.testing.assert_array_equal(x, again)
+    np.testing.assert_array_equal(source.crops(np.arange(9, 19), where[9:19])[0], x[9:19])
+    assert not np.isnan(source.chunks(3)[0]).any()
+    np.testing.assert_array_equal(Logits(tables).crops(np.arange(n), where)[0], np.ones((n, 6)))
+
+
 def test_a_track_that_the_cache_lacks_is_named():
     with pytest.raises(DataError, match=r"1 tracks are absent, such as 'b'"):
         Features.of("mel", {"a": None}, ["a", "b"], 8, "frame")

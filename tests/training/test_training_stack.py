@@ -77,6 +77,22 @@ def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened
     np.testing.assert_array_equal(sources[1].members["m"][:, 0], np.ones(len(ids)))
 
 
+def test_a_head_fitted_on_all_tracks_reads_numbers_at_one_scale(opened):
+    _, inputs = opened
+    ids = inputs.labelled.track_ids
+    rows = [
+        {"track_id": t, "fold": fold, "split": "test" if i % 2 == fold else "train", "logits": [fold + 1.0]}
+        for fold in (0, 1)
+        for i, t in enumerate(ids)
+    ]
+    labelled = inputs.labelled.__class__(**{**vars(inputs.labelled), "folds": {0: {}, 1: {}}})
+    sources = member_sources({"m": pd.DataFrame(rows), "year": pd.DataFrame(rows)}, labelled, {"year": 0.5})
+    np.testing.assert_array_equal(sources["final"].members["m"][:2, 0], [1, 2])
+    np.testing.assert_array_equal(sources["final"].members["year"], np.ones((len(ids), 1)))
+    np.testing.assert_array_equal(sources[1].members["year"], np.full((len(ids), 1), 2))
+    assert sources["final"].absent == sources[0].absent == {"year": 0.5}
+
+
 def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(opened):
     _, inputs = opened
     ids = inputs.labelled.track_ids

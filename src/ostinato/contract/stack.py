@@ -45,6 +45,9 @@ class Stack(nn.Module):
         Takes the members' logits side by side, (batch, sum of logits).
     kind : {"single", "multi", "embedding"}
         Of the task, which says how chunks are pooled.
+    n_numbers : int
+        How many numbers of a track, such as its year, the network reads after the
+        logits. Here a track is sound alone, so they are not known: NaN.
 
     Raises
     ------
@@ -52,12 +55,16 @@ class Stack(nn.Module):
         If there is no member.
     """
 
-    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Kind) -> None:
+    unknown: Tensor | None
+
+    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Kind, n_numbers: int = 0) -> None:
         super().__init__()
         if not members:
             raise OstinatoError("a stack needs members; list them under members: in params.yaml")
         self.members = nn.ModuleDict(members).eval().requires_grad_(False)
         self.network, self.kind = network, kind
+        unknown = torch.full((1, n_numbers), torch.nan) if n_numbers else None
+        self.register_buffer("unknown", unknown, persistent=False)
 
     def train(self, mode: bool = True) -> "Stack":
         """Set the head's mode; the members stay in evaluation mode."""
@@ -66,9 +73,9 @@ class Stack(nn.Module):
         return self
 
     def member_logits(self, *chunks: Tensor) -> Tensor:
-        """Give pooled logits side by side, (1, sum of logits), of each member's (n_chunks, channels, bins, frames)."""
+        """Give what the network reads, (1, width), of each member's (n_chunks, channels, bins, frames)."""
         pooled = [pool(member(x), self.kind) for member, x in zip(self.members.values(), chunks, strict=True)]
-        return torch.cat(pooled, -1)
+        return torch.cat(pooled if self.unknown is None else [*pooled, self.unknown], -1)
 
     def embed(self, *chunks: Tensor) -> Tensor:
         """Give the head's last hidden layer, (1, width), of one track's chunks."""

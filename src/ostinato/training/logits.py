@@ -48,8 +48,9 @@ def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     DataError
         If the file is absent.
     """
+    edge = f"{file.parent.name}.{file.stem}"
     if not file.exists():
-        raise DataError(f"{file}: is not there; run `dvc repro member@{file.parent.name}.{file.stem}`")
+        raise DataError(f"{file}: is not there; run `dvc repro member@{edge}`, or `number@{edge}` of a feature")
     table = pq.read_table(file)
     return table.to_pandas(), json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
 
@@ -84,7 +85,9 @@ def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.nd
     return np.array([rows[track_id] for track_id in track_ids], np.float32)
 
 
-def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> dict[Fold, Logits]:
+def member_sources(
+    members: Mapping[str, pd.DataFrame], labelled: Labelled, absent: Mapping[str, float] | None = None
+) -> dict[Fold, Logits]:
     """Put the members' logits in the order of the tracks, for each fold and for the last fit.
 
     Parameters
@@ -92,19 +95,23 @@ def member_sources(members: Mapping[str, pd.DataFrame], labelled: Labelled) -> d
     members : mapping of str to DataFrame
         With `track_id`, `fold`, `split`, `logits`, in the order of the head's inputs.
     labelled : Labelled
+    absent : mapping of str to float, optional
+        Those of them that are numbers, not logits, each with how often it is left out while learning.
 
     Returns
     -------
     dict
         The last fit reads, of each track, the logits of the fold that tests it; of
         one that no fold tests those of the first fold, and so it does with one fold.
+        Numbers it reads as the first fold scales them.
     """
-    folds = list(labelled.folds)
+    folds, absent = list(labelled.folds), absent or {}
     made: dict[Fold, Logits] = {
-        fold: Logits({name: ordered(t[t["fold"] == fold], labelled.track_ids) for name, t in members.items()})
+        fold: Logits({name: ordered(t[t["fold"] == fold], labelled.track_ids) for name, t in members.items()}, absent)
         for fold in folds
     }
     if len(folds) == 1:
         return {**made, "final": made[folds[0]]}
-    last = {n: pd.concat([t[t["fold"] == folds[0]], t[t["split"] == "test"]]) for n, t in members.items()}
-    return {**made, "final": Logits({name: ordered(t, labelled.track_ids) for name, t in last.items()})}
+    tested = {n: t.iloc[:0] if n in absent else t[t["split"] == "test"] for n, t in members.items()}
+    last = {n: pd.concat([t[t["fold"] == folds[0]], tested[n]]) for n, t in members.items()}
+    return {**made, "final": Logits({name: ordered(t, labelled.track_ids) for name, t in last.items()}, absent)}

@@ -192,9 +192,14 @@ class Logits:
     Parameters
     ----------
     members : mapping of str to np.ndarray [shape=(n_tracks, n_logits), dtype=float32]
+        Or numbers of the tracks, such as the year, NaN where they are not known.
+    absent : mapping of str to float
+        By name, how often one who learns is shown NaN in place of what is known, so
+        that it can do without.
     """
 
     members: Mapping[str, np.ndarray]
+    absent: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def inputs(self) -> dict[str, int]:
@@ -211,12 +216,20 @@ class Logits:
         return self
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
-        """Give the logits of these tracks."""
-        return (np.concatenate([table[tracks] for table in self.members.values()], axis=1),)
+        """Give the logits of these tracks, some numbers left out by a lot that `where` throws."""
+        tables = [self._thinned(name, table[tracks], where) for name, table in self.members.items()]
+        return (np.concatenate(tables, axis=1),)
 
     def chunks(self, track: int) -> Arrays:
-        """Give the logits of one track."""
-        return self.crops(np.array([track]), np.zeros(1))
+        """Give the logits of one track, and all its numbers."""
+        return (np.concatenate([table[[track]] for table in self.members.values()], axis=1),)
+
+    def _thinned(self, name: str, rows: np.ndarray, where: np.ndarray) -> np.ndarray:
+        share = self.absent.get(name, 0.0)
+        if not share:
+            return rows
+        lots = [np.random.default_rng((int(place * 2**53), *name.encode())).random() for place in where]
+        return np.where(np.array(lots)[:, np.newaxis] < share, np.float32(np.nan), rows)
 
 
 class Evaluation(Dataset[tuple[Any, ...]]):
