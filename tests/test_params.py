@@ -17,6 +17,17 @@ EDGE = {"s.a": {"of": "s", "member": "a"}}
 MINIMAL = {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}}
 
 
+def numbers(name: str, edges: dict, **departures: str) -> dict:
+    """Give a sound stack, a kind beside two others, and entries of numbers."""
+    return {
+        "features": {"kinds": {"mel": {}, "year": {}, name: departures}},
+        "candidates": {"a": TIME},
+        "stacked": {"s": STACK},
+        "members": EDGE,
+        "numbers": edges,
+    }
+
+
 def write(folder: Path, **sections) -> Path:
     path = folder / "params.yaml"
     path.write_text(yaml.safe_dump(MINIMAL | sections))
@@ -95,6 +106,18 @@ def test_the_projects_own_file_is_sound():
             },
             r"members\.s\.a: reads mel\+cqt; a member reads one kind of feature",
         ),
+        (numbers("year", {"x.year": {"of": "x", "feature": "year"}}), r"numbers\.x\.year: there is no stack 'x'"),
+        (numbers("year", {"y": {"of": "s", "feature": "year"}}), r"numbers\.y: must be called s\.year"),
+        (numbers("year", {"s.yaer": {"of": "s", "feature": "yaer"}}), r"s reads 'yaer', .*did you mean 'year'\?"),
+        (numbers("mel", {"s.mel": {"of": "s", "feature": "mel"}}), r"s reads mel, made of audio; it needs numbers"),
+        (
+            numbers("a", {"s.a": {"of": "s", "feature": "a"}}, kind="year"),
+            r"numbers\.s\.a: a member of s has that name",
+        ),
+        (
+            numbers("mel+year", {"s.mel+year": {"of": "s", "feature": "mel+year"}}),
+            r"s reads mel\+year; write one entry for each of mel, year",
+        ),
         (
             {"features": {"kinds": {"mel": {}, "fast": {"kind": "mfc"}}}},
             r"features\.kinds\.fast: there is no feature 'mfc'; .*did you mean 'mfcc'\?",
@@ -135,14 +158,15 @@ def test_keys_of_a_dataset_plugin_pass_through(tmp_path):
     [
         ("candidates", "tiem_mel", "candidates have no 'tiem_mel'; did you mean time_mel"),
         ("candidates", "zzz", "there are time_mel, freq_mel, majority, both"),
+        ("numbers", "both.yaer", "numbers have no 'both.yaer'; did you mean both.year"),
         ("members", "both.tmie_mel", "members have no 'both.tmie_mel'; did you mean both.time_mel"),
     ],
 )
 def test_a_misspelt_candidate_gets_the_names_it_may_have_been(what, name, advice):
     given = SimpleNamespace(
         candidates={"time_mel": 0, "freq_mel": 0}, estimators={"majority": 0}, stacked={"both": 0},
-        members={"both.time_mel": 0, "both.freq_mel": 0},
+        members={"both.time_mel": 0, "both.freq_mel": 0}, numbers={"both.year": 0},
     )  # fmt: skip
     with pytest.raises(ParamsError, match=advice):
         params.entry(given, what, name)
-    params.entry(given, what, {"candidates": "both", "members": "both.time_mel"}[what])
+    params.entry(given, what, {"candidates": "both", "members": "both.time_mel", "numbers": "both.year"}[what])

@@ -36,6 +36,7 @@ TINY = {
     "estimators": {"mfcc_svm": {"estimator": "mfcc_svm", "feature": "mfcc", "task": "genre"}},
     "stacked": {"timefreq": {"architecture": "timefreq", "task": "genre"}},
     "members": {f"timefreq.{name}": {"of": "timefreq", "member": name} for name in ("time_mel", "rnn_mfcc")},
+    "numbers": {},
     "evaluate": {"bootstrap": 50},
     "gate": {"genre": {"f1_micro": {"min": 0.0}}},
 }

@@ -27,12 +27,13 @@ ROOT = Path(__file__).parents[1]
 PLUMBING = ("errors", "files", "memory", "params", "paths", "registry", "cli", "graph", "status", "__main__")
 PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features", "report")
 # each entry is a stage of its own, so that a change shows in commands and files
-SHAPE = {"members"}
+SHAPE = {"members", "numbers"}
 # loaded by name, and a change of it reaches the stage through what it reads
 REACHED = {
     ("artists", "architectures"),  # it trains a table; the door to networks is only passed
     ("catalog", "features"),  # it reads the cache; files computed later are no out
     ("member", "architectures"),  # the member's checkpoint and predictions
+    ("number", "architectures"),  # it writes a table; the door to networks is only passed
     ("export", "datasets"),  # one flag of the plugin; the tracks it lists are behind every checkpoint
 }
 OUTS = ("outs", "metrics", "plots")

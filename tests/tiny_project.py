@@ -35,6 +35,7 @@ PARAMS = {
         "both.tiny_mel": {"of": "both", "member": "tiny_mel"},
         "both.other_mel": {"of": "both", "member": "other_mel"},
     },
+    "numbers": {},
 }
 
 

@@ -3,10 +3,11 @@
 import importlib
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import nullcontext
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -61,7 +62,7 @@ ORDER = (
     *("plan", "status", "candidates", "release", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "excerpts"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
-    *("ingest", "validate", "split", "artists", "featurize", "tune", "train", "member", "infer", "evaluate"),
+    *("ingest", "validate", "split", "artists", "featurize", "tune", "train", "member", "number", "infer", "evaluate"),
     *("gate", "export", "rank", "catalog", "report"),
 )
 STAGES = {
@@ -79,9 +80,13 @@ STAGES_OF_A_CANDIDATE = {
     "tune": "Search a candidate's settings with Optuna.",
     "train": "Fit a candidate on every fold.",
     "member": "Give one member's out-of-fold logits to a stack.",
+    "number": "Give one feature of numbers to a stack, beside its members.",
     "infer": "Compute logits and embeddings of every track.",
     "export": "Write a candidate's ONNX file if the gate accepted it.",
 }
+
+EDGES: Mapping[str, Literal["members", "numbers"]] = {"member": "members", "number": "numbers"}
+"""Stages that have one entry per edge to a stack."""
 
 
 def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> None:
@@ -103,7 +108,7 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     paths = Paths(root or Path.cwd())
     whole = params.load(paths.params)
     if name is not None:
-        params.entry(whole, "members" if stage == "member" else "candidates", name)
+        params.entry(whole, EDGES.get(stage, "candidates"), name)
     module = importlib.import_module(f"ostinato.stages.{stage}")
     given = params.only(whole, module.SECTIONS)
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
@@ -224,7 +229,7 @@ def candidates(
     from ostinato.evaluation.roster import listed
     from ostinato.files import read_json
 
-    paths, given = _project("candidates", "estimators", "stacked", "members", "gate")
+    paths, given = _project("candidates", "estimators", "stacked", "members", "numbers", "gate")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
     in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
     rows = [

@@ -11,10 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ostinato.errors import ParamsError
 from ostinato.registry import instead, names
+from ostinato.registry import load as plugin
 
 Split: TypeAlias = Literal["train", "validation", "test"]
 TaskName: TypeAlias = Literal["genre", "tags", "artist_embedding"]
 JOIN = "+"
+NUMBERS = ("table", "attributes")
+"""Sources whose features are numbers."""
 PLUGINS = (
     ("candidates", "architecture", "architectures"),
     ("stacked", "architecture", "architectures"),
@@ -161,6 +164,9 @@ class Train(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
+    absent_share: float = Field(
+        0.5, ge=0, lt=1, description="how often a stack learns from a track without one of its `numbers`"
+    )
 
 
 class Tune(Section):
@@ -243,6 +249,13 @@ class Member(Section):
 
     of: str
     member: str
+
+
+class Number(Section):
+    """One edge from a feature of numbers, such as the year, to a stack that reads it beside its members."""
+
+    of: str
+    feature: str
 
 
 class Evaluate(Section):
@@ -339,6 +352,7 @@ class Params(Section):
     estimators: dict[str, Estimator] = {}
     stacked: dict[str, Stacked] = {}
     members: dict[str, Member] = {}
+    numbers: dict[str, Number] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[TaskName | Literal["space"], dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
@@ -420,6 +434,7 @@ def load(path: Path) -> Params:
     _check_names(params, path)
     _check_plugins(params, path)
     _check_members(params, path)
+    _check_numbers(params, path)
     _check_weights(params, path)
     return params
 
@@ -504,6 +519,31 @@ def _check_members(params: Params, path: Path) -> None:
         )
 
 
+def _check_numbers(params: Params, path: Path) -> None:
+    """Refuse numbers for a stack that is not there, and what is no feature of numbers."""
+    kinds = params.features.kinds
+    for edge, number in params.numbers.items():
+        where, of, feature = f"{path}: numbers.{edge}", number.of, number.feature
+        if edge != f"{of}.{feature}":
+            raise ParamsError(f"{where}: must be called {of}.{feature}")
+        if of not in params.stacked:
+            raise ParamsError(f"{where}: there is no stack {of!r}; {instead(of, params.stacked)}")
+        if edge in params.members:
+            raise ParamsError(f"{where}: a member of {of} has that name; call the feature or the member otherwise")
+        if feature not in kinds:
+            raise ParamsError(
+                f"{where}: {of} reads {feature!r}, which features.kinds lacks; "
+                f"add `{feature}: {{}}` there; {instead(feature, kinds)}"
+            )
+        if len(parts(feature)) > 1:
+            raise ParamsError(f"{where}: {of} reads {feature}; write one entry for each of {', '.join(parts(feature))}")
+        module = plugin("ostinato.features", (kinds[feature] or {}).get("kind", feature))
+        if (source := getattr(module, "SOURCE", "audio")) not in NUMBERS:
+            raise ParamsError(
+                f"{where}: {of} reads {feature}, made of {source}; it needs numbers of a table, such as `year`"
+            )
+
+
 def _check_plugins(params: Params, path: Path) -> None:
     """Refuse an architecture, an estimator or a kind of feature that has no file, before any stage runs."""
     for group, key, package in PLUGINS:
@@ -530,13 +570,13 @@ def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[
         raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")
 
 
-def entry(params: Any, what: Literal["candidates", "members"], name: str) -> None:
+def entry(params: Any, what: Literal["candidates", "members", "numbers"], name: str) -> None:
     """Refuse a name that params.yaml does not have, and say which it may have been.
 
     Parameters
     ----------
     params : Params
-    what : {"candidates", "members"}
+    what : {"candidates", "members", "numbers"}
         Candidates are networks, estimators and stacks.
     name : str
 
@@ -545,7 +585,7 @@ def entry(params: Any, what: Literal["candidates", "members"], name: str) -> Non
     ParamsError
         If there is none of that name.
     """
-    sections = ("candidates", "estimators", "stacked") if what == "candidates" else ("members",)
+    sections = ("candidates", "estimators", "stacked") if what == "candidates" else (what,)
     known = [n for section in sections for n in getattr(params, section)]
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)

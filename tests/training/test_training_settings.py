@@ -24,6 +24,13 @@ def test_a_stack_reads_its_members_in_the_order_of_params():
     assert resolve(tiny_project.settings(), "both").members == ("tiny_mel", "other_mel")
 
 
+def test_a_stack_reads_its_own_numbers_after_them():
+    edges = {f"{of}.{kind}": {"of": of, "feature": kind} for kind in ("year", "place") for of in ("both", "other")}
+    settings = tiny_project.settings(numbers=edges)
+    assert resolve(settings, "both").numbers == ("year", "place")
+    assert resolve(settings, "tiny_mel").numbers == resolve(tiny_project.settings(), "both").numbers == ()
+
+
 def test_an_unknown_candidate_is_told_the_known_ones():
     with pytest.raises(ParamsError, match=r"'tiny_mell' is no candidate.*svm_mel.*tiny_mel"):
         resolve(tiny_project.settings(), "tiny_mell")

@@ -15,7 +15,7 @@ class Entry:
     architecture : str
         A file of architectures/ or estimators/.
     feature : str
-        The kind it reads; a stack reads those of its members, joined by ``+``.
+        The kind it reads; a stack reads those of its members and its numbers, joined by ``+``.
     task : str
     """
 
@@ -32,7 +32,7 @@ def roster(params: Any) -> dict[str, Entry]:
     ----------
     params : object
         With the sections ``candidates``, ``estimators`` and ``stacked``, and
-        ``members`` if the features of stacks matter.
+        ``members`` and ``numbers`` if the features of stacks matter.
 
     Returns
     -------
@@ -41,8 +41,10 @@ def roster(params: Any) -> dict[str, Entry]:
     found = {n: Entry(n, c.architecture, c.feature, c.task) for n, c in params.candidates.items()}
     found |= {n: Entry(n, e.estimator, e.feature, e.task) for n, e in params.estimators.items()}
     edges: Mapping[str, Any] = getattr(params, "members", {})
+    numbers: Mapping[str, Any] = getattr(params, "numbers", {})
     for name, stack in params.stacked.items():
         kinds = {found[m.member].feature for m in edges.values() if m.of == name and m.member in found}
+        kinds |= {n.feature for n in numbers.values() if n.of == name}
         found[name] = Entry(name, stack.architecture, "+".join(sorted(kinds)), stack.task)
     return found
 

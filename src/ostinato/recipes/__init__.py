@@ -14,7 +14,7 @@ from ostinato import params
 from ostinato.errors import ParamsError
 from ostinato.params import Section
 
-WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "gate", "paper")
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
 SMALL = "_small"
 
@@ -231,7 +231,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for section, values in over.items():
         mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
         merged[section] = {**base[section], **values} if mixes else values
-    return merged | {section: over.get(section, {}) for section in WHOLE[1:5]}
+    return merged | {section: over.get(section, {}) for section in WHOLE[1:6]}
 
 
 def printed(recipe: Recipe) -> dict[str, dict[str, float]]:

@@ -70,10 +70,11 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
             raise DataError(f"{folder}: is not there; run `dvc repro featurize`")
         if reason := lacking(folder):
             return reason
-    for member in settings.members:
-        _, about = read_member(paths.members(settings.name) / f"{member}.parquet")
+    for name in (*settings.members, *settings.numbers):
+        _, about = read_member(paths.members(settings.name) / f"{name}.parquet")
         if "skipped" in about:
-            return f"its member {member} was skipped: {about['skipped']}"
+            what = "member" if name in settings.members else "feature"
+            return f"its {what} {name} was skipped: {about['skipped']}"
     return None
 
 
@@ -196,13 +197,15 @@ def _plain(
 def _stacked(
     paths: Paths, settings: Settings, joined: Labelled
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
-    files = tuple(paths.members(settings.name) / f"{member}.parquet" for member in settings.members)
+    files = tuple(paths.members(settings.name) / f"{name}.parquet" for name in (*settings.members, *settings.numbers))
     read = {file.stem: read_member(file) for file in files}
-    for member, (_, about) in read.items():
+    abouts = {member: read[member][1] for member in settings.members}
+    for member, about in abouts.items():
         if tuple(about["classes"]) != joined.task.classes:
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
-    inputs = {member: Input.model_validate(*about["inputs"].values()) for member, (_, about) in read.items()}
-    sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined))
+    inputs = {member: Input.model_validate(*about["inputs"].values()) for member, about in abouts.items()}
+    absent = dict.fromkeys(settings.numbers, settings.train.absent_share)
+    sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined, absent))
     return sources, inputs, files

@@ -134,9 +134,10 @@ def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, flo
 
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:
-    """Say what was judged; a stack names the features of all its members."""
+    """Say what was judged; a stack names the features of all its members, and its numbers."""
     inputs = artefact["inputs"]
-    of_members = JOIN.join(sorted({given["feature"] for given in inputs.values()}))
+    numbers = {name for name, _ in artefact.get("numbers", ())}
+    of_members = JOIN.join(sorted({given["feature"] for given in inputs.values()} | numbers))
     return {
         "task": artefact["task"],
         "architecture": artefact["architecture"],

@@ -86,7 +86,7 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
         inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(inside, network, artefact.labelling.kind).eval()
+        network = Stack(inside, network, artefact.labelling.kind, sum(dict(artefact.numbers).values())).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
     model = networks.convert(network, shapes, opset=opset, words=words)
     content = graphs.annotate(model, metadata)
@@ -137,6 +137,7 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "architecture": artefact.architecture,
         "level": "chunk" if artefact.fitter == "lightning" else "track",
         "inputs": _inputs(paths, artefact),
+        **({"unknown": [number for number, _ in artefact.numbers]} if artefact.numbers else {}),
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),

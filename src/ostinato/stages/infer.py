@@ -88,7 +88,7 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
     splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
     held: list[Container[str]]
     if artefact.fitter == "stacked":
-        read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.members)
+        read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.shapes)
         held = [set(table["track_id"]) for table in read]
     else:
         held = [Store(paths.feature(kind)) for kind in artefact.inputs]
@@ -111,7 +111,7 @@ def _predict(
         return *run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads), [None] * len(x)
     source: Source
     if artefact.fitter == "stacked":
-        read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.members}
+        read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
         source = Logits({m: ordered(t[t["fold"] == fold], track_ids) for m, t in read.items()})
     else:
         opened = _candidate.features(paths, artefact.inputs, list(track_ids))

@@ -24,7 +24,19 @@ from ostinato.report.material import Material
 from ostinato.report.page import page
 from ostinato.report.tables import picture, tables
 
-SECTIONS = ("seed", "dataset", "evaluate", "gate", "paper", "candidates", "estimators", "stacked", "members", "report")
+SECTIONS = (
+    "seed",
+    "dataset",
+    "evaluate",
+    "gate",
+    "paper",
+    "candidates",
+    "estimators",
+    "stacked",
+    "members",
+    "numbers",
+    "report",
+)
 GENRE = "genre"
 
 

@@ -9,7 +9,7 @@ from ostinato.paths import Paths
 from ostinato.training.artefact import SKIPPED, empty
 from ostinato.training.settings import resolve
 
-SECTIONS = ("seed", "compute", "train", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "compute", "train", "candidates", "estimators", "stacked", "members", "numbers")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:

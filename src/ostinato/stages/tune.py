@@ -17,7 +17,7 @@ from ostinato.files import write_json
 from ostinato.paths import Paths
 from ostinato.training.settings import Settings, resolve
 
-SECTIONS = ("seed", "compute", "train", "tune", "candidates", "estimators", "stacked", "members")
+SECTIONS = ("seed", "compute", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
 STAGE = "tune"
 
 

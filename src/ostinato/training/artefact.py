@@ -58,6 +58,8 @@ class Artefact(Frozen):
         Departures from the architecture's signature.
     members : tuple of str
         Of a stack, in the order its head reads them.
+    numbers : tuple of (str, int)
+        Features of numbers that the head reads after them, and how many numbers each has.
     folds : tuple of int
     statistics : mapping of str to mapping of str to mapping
         What was fitted per fold and input: mean and deviation where ``normalise`` is
@@ -79,6 +81,7 @@ class Artefact(Frozen):
     reads: tuple[str, ...] = ()
     network: dict[str, Any] = {}
     members: tuple[str, ...] = ()
+    numbers: tuple[tuple[str, int], ...] = ()
     folds: tuple[int, ...] = (0,)
     statistics: dict[str, dict[str, dict[str, list[Any]]]] = {}
     epochs: dict[str, int] = {}
@@ -94,7 +97,7 @@ class Artefact(Frozen):
     def shapes(self) -> dict[str, Any]:
         """What the network's constructor calls `inputs`."""
         if self.fitter == "stacked":
-            return {member: len(self.classes) for member in self.members}
+            return {**dict.fromkeys(self.members, len(self.classes)), **dict(self.numbers)}
         return {name: (i.channels, i.bins, i.chunk_frames) for name, i in self.inputs.items()}
 
 

@@ -62,6 +62,7 @@ def fit(
         epochs={str(k): f.epochs for k, f in fits.items()},
         n_parameters=sum(p.numel() for p in network.parameters()),
         runs=settings.train.runs,
+        numbers=tuple((name, sources["final"].inputs[name]) for name in settings.numbers),
     )
     if not is_first():
         return artefact

@@ -50,6 +50,8 @@ class Settings:
         The kind it reads; a stack reads none.
     members : tuple of str
         The candidates whose logits a stack reads, in the order of its inputs.
+    numbers : tuple of str
+        The features of numbers that a stack reads after them.
     network : mapping
         Departures from the plugin's signature.
     """
@@ -62,6 +64,7 @@ class Settings:
     train: Train
     feature: str | None = None
     members: tuple[str, ...] = ()
+    numbers: tuple[str, ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict)
 
     def load(self) -> ModuleType:
@@ -83,7 +86,7 @@ def resolve(params: Any, name: str) -> Settings:
     Parameters
     ----------
     params : namespace
-        With `seed`, `train`, `candidates`, `estimators`, `stacked` and `members`.
+        With `seed`, `train`, `candidates`, `estimators`, `stacked`, `members` and `numbers`.
     name : str
         A key of `candidates`, `estimators` or `stacked`.
 
@@ -112,10 +115,10 @@ def resolve(params: Any, name: str) -> Settings:
     if name in params.stacked:
         entry = params.stacked[name]
         members = tuple(m.member for m in params.members.values() if m.of == name)
+        numbers = tuple(n.feature for n in params.numbers.values() if n.of == name)
         train = _train(name, params.train.model_dump(), entry.train)
-        return Settings(
-            name, "stacked", entry.architecture, entry.task, params.seed, train, members=members, network=entry.network
-        )
+        settings = Settings(name, "stacked", entry.architecture, entry.task, params.seed, train, network=entry.network)
+        return replace(settings, members=members, numbers=numbers)
     known = sorted({*params.candidates, *params.estimators, *params.stacked})
     raise ParamsError(f"{name!r} is no candidate of params.yaml; there are {', '.join(known) or 'none'}")
 

@@ -1,0 +1,258 @@
+"""Numbers of the tracks that a stack reads beside its members: from the cache to the exported file."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+import tiny_project
+from ostinato import cli, store
+from ostinato.contract.scores import scores
+from ostinato.contract.stack import pool
+from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.evaluation.roster import roster
+from ostinato.export import graphs
+from ostinato.files import read_json, write_json
+from ostinato.params import write
+from ostinato.stages import evaluate, export, infer, member, number, train, tune
+from ostinato.training import artefact as artefacts
+from ostinato.training.logits import read_member
+
+IDS = [f"track{i:03d}" for i in range(36)]
+YEARS = {track: 1950.0 + 20 * (i % 3) + i / 36 for i, track in enumerate(IDS)}
+STACK = {
+    "architecture": "recommendation",
+    "task": "genre",
+    "n_trials": 0,
+    "train": {"max_epochs": 40, "patience": 40, "lr": 0.003},
+    "network": {
+        "hidden": [16, 8],
+        "roles": {"tiny_mel": "mfcc", "other_mel": "chroma"},
+        "absent": ["place", "year"],
+    },
+}
+NUMBERS = {f"both.{kind}": {"of": "both", "feature": kind} for kind in ("place", "year")}
+
+
+def make(root, folds=0):
+    """Give the tiny project years that tell the genre, and places that tell nothing."""
+    paths = tiny_project.make(root, folds=folds)
+    tiny_project.write_cache(paths.feature("year"), IDS, [np.array([[YEARS[i]]]) for i in IDS], source="table")
+    places = np.random.default_rng(0).uniform(-60, 60, (36, 1, 2))
+    places[::5] = np.nan
+    tiny_project.write_cache(paths.feature("place"), IDS, list(places), source="table")
+    plain = dict.fromkeys(("artist", "album", "title", "year", "latitude", "longitude"))
+    tracks = pd.read_parquet(paths.tracks).assign(path="x.flac", duration=9.0, content_hash=IDS, **plain)
+    tracks.to_parquet(paths.tracks)
+    about = {"kind": "mel", "parameters": {"sample_rate": 22050, "n_mels": 8}, "tail": [8]}
+    store.write_meta(paths.feature("mel"), about)
+    write_json(paths.classes, read_json(paths.classes) | {"name": "holdout", "n_tracks": 36})
+    return paths
+
+
+def settings(**changes):
+    untuned = {n: {**tiny_project.PARAMS["candidates"][n], "n_trials": 0} for n in ("tiny_mel", "other_mel")}
+    given = {"candidates": untuned, "stacked": {"both": {**STACK, **changes.pop("stack", {})}}, "numbers": NUMBERS}
+    return tiny_project.settings(**(given | {"evaluate": {"bootstrap": 5}} | changes))
+
+
+def members(paths, params):
+    for name in ("tiny_mel", "other_mel"):
+        for stage in (tune, train, infer):
+            stage.run(paths, params, name)
+    for edge in params.members:
+        member.run(paths, params, edge)
+    for edge in params.numbers:
+        number.run(paths, params, edge)
+
+
+def fit(paths, params):
+    for stage in (tune, train, infer):
+        stage.run(paths, params, "both")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """Run a stack with numbers on one holdout, from its members to its file."""
+    paths, params = make(tmp_path_factory.mktemp("numbers") / "project"), settings()
+    members(paths, params)
+    fit(paths, params)
+    evaluate.run(paths, params, "both")
+    write_json(paths.gated("both"), {"accepted": True, "reasons": []})
+    export.run(paths, params, "both")
+    return paths, params
+
+
+def written(paths, kind, fold=0):
+    table, about = read_member(paths.members("both") / f"{kind}.parquet")
+    mine = table[table["fold"] == fold].set_index("track_id")
+    return mine["split"], pd.DataFrame(np.stack(mine["logits"]), mine.index), about
+
+
+@pytest.mark.parametrize("fold", [0, 1])
+def test_numbers_are_shares_between_the_least_and_greatest_of_the_folds_training_tracks(tmp_path, fold):
+    paths = make(tmp_path / "project", folds=2)
+    number.run(paths, settings(), "both.year")
+    split, shares, about = written(paths, "year", fold)
+    years = pd.Series(YEARS)
+    trained = years[split.index[split == "train"]]
+    expected = (years - trained.min()) / (trained.max() - trained.min())
+    np.testing.assert_allclose(shares[0], expected[shares.index], atol=1e-6)
+    assert about["scale"][str(fold)] == [[trained.min()], [trained.max()]]
+    assert pd.read_parquet(paths.splits).shape[0] == len(read_member(paths.members("both") / "year.parquet")[0])
+
+
+def test_what_is_not_known_is_nan_and_so_is_a_track_that_the_cache_lacks(tmp_path):
+    paths = make(tmp_path / "project")
+    tiny_project.change(paths.feature("place"), {"track007": None})
+    number.run(paths, settings(), "both.place")
+    _, shares, _ = written(paths, "place")
+    assert shares.shape == (36, 2)
+    assert shares.index[shares.isna().all(axis=1)].tolist() == sorted([*IDS[::5], "track007"])
+    assert shares.notna().all(axis=1).sum() == 36 - 9
+
+
+def test_a_number_that_no_training_track_has_is_never_known(tmp_path):
+    paths = make(tmp_path / "project")
+    split = pd.read_parquet(paths.splits).set_index("track_id")["split"]
+    tiny_project.change(paths.feature("year"), dict.fromkeys(split.index[split == "train"], np.array([[np.nan]])))
+    number.run(paths, settings(), "both.year")
+    _, shares, about = written(paths, "year")
+    assert shares.isna().to_numpy().all()
+    assert about["scale"] == {"0": [[None], [None]]}
+
+
+def test_a_test_tracks_number_moves_no_other(tmp_path):
+    paths, params = make(tmp_path / "project"), settings()
+    number.run(paths, params, "both.year")
+    split, before, _ = written(paths, "year")
+    for kind in ("test", "train"):
+        track = split.index[split == kind][0]
+        tiny_project.change(paths.feature("year"), {track: np.array([[2525.0]])})
+        number.run(paths, params, "both.year")
+        moved = (before[0] != written(paths, "year")[1][0]).sum()
+        assert moved == 1 if kind == "test" else moved > 30
+
+
+def test_a_feature_that_no_track_has_skips_the_stack_with_its_reason(tmp_path):
+    paths, params = make(tmp_path / "project"), settings()
+    store.write_meta(paths.feature("year"), {"kind": "year", "lacking": "no track of the dataset has a year"})
+    members(paths, params)
+    fit(paths, params)
+    reason = read_json(paths.checkpoints("both") / "skipped.json")["skipped"]
+    assert reason == "its feature year was skipped: no track of the dataset has a year"
+
+
+def test_a_feature_that_was_not_computed_and_an_edge_that_is_not_there_are_named(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    with pytest.raises(DataError, match=r"both: reads year; .*data/features/year is not there; run `dvc repro feat"):
+        number.run(paths, settings(), "both.year")
+    with pytest.raises(ParamsError, match=r"'both\.yaer' is no entry of numbers .*both\.place, both\.year"):
+        number.run(paths, settings(), "both.yaer")
+
+
+def test_the_head_reads_them_after_its_members(done):
+    paths, _ = done
+    artefact = artefacts.load(paths.checkpoints("both"))
+    assert (artefact.members, artefact.numbers) == (("tiny_mel", "other_mel"), (("place", 2), ("year", 1)))
+    assert artefact.shapes == {"tiny_mel": 3, "other_mel": 3, "place": 2, "year": 1}
+    assert list(artefact.inputs) == ["tiny_mel", "other_mel"]
+    assert read_json(paths.metrics("both"))["feature"] == "mel+place+year"
+
+
+def test_what_infer_writes_is_the_head_over_members_and_numbers(done):
+    paths, _ = done
+    artefact = artefacts.load(paths.checkpoints("both"))
+    head = artefacts.network(paths.checkpoints("both"), artefact, 0)
+    read = [read_member(paths.members("both") / f"{name}.parquet")[0] for name in artefact.shapes]
+    x = torch.from_numpy(np.concatenate([np.stack(table["logits"]) for table in read], axis=1))
+    found = pd.read_parquet(paths.predictions("both") / "predictions.parquet")
+    with torch.inference_mode():
+        np.testing.assert_allclose(np.stack(found["logits"]), head(x).log_softmax(-1).numpy(), atol=1e-5)
+        blind = head(x.index_fill(1, torch.tensor([8]), torch.nan)).numpy()
+    assert np.isfinite(blind).all()
+    assert np.abs(scores(blind, "single") - scores(np.stack(found["logits"]), "single")).max() > 0.05
+
+
+def test_the_file_answers_as_where_the_numbers_are_not_known(done):
+    paths, _ = done
+    assert read_json(paths.onnx("both") / "export.json")["accepted"]
+    model = read_json(paths.onnx("both") / "model.json")
+    assert (set(model["inputs"]), model["unknown"]) == ({"tiny_mel", "other_mel"}, ["place", "year"])
+    content = (paths.onnx("both") / "network.onnx").read_bytes()
+    opened = graphs.session(content)
+    assert [i.name for i in opened.get_inputs()] == ["tiny_mel", "other_mel"]
+    artefact = artefacts.load(paths.checkpoints("both"))
+    parts = {n: artefacts.load(paths.checkpoints(n)) for n in artefact.members}
+    chunks = {n: np.random.default_rng(1).normal(size=(3, 1, 8, 16)).astype(np.float32) for n in parts}
+    with torch.inference_mode():
+        told = [
+            pool(artefacts.network(paths.checkpoints(n), a)(torch.from_numpy(chunks[n])), "single")
+            for n, a in parts.items()
+        ]
+        given = torch.cat([*told, torch.full((1, 3), torch.nan)], 1)
+        expected = artefacts.network(paths.checkpoints("both"), artefact)(given).numpy()
+    answer = opened.run(["logits"], chunks)[0]
+    assert np.isfinite(answer).all()
+    np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+def test_the_vector_of_an_absent_number_is_learnt_only_where_numbers_are_left_out(done, tmp_path):
+    paths, _ = done
+    learnt = artefacts.network(paths.checkpoints("both"), artefacts.load(paths.checkpoints("both")))
+    assert learnt.parts["year"].absent.abs().max() > 1e-4
+    other = make(tmp_path / "project")
+    params = settings(stack={"train": {**STACK["train"], "max_epochs": 2, "absent_share": 0.0}})
+    members(other, params)
+    fit(other, params)
+    kept = artefacts.network(other.checkpoints("both"), artefacts.load(other.checkpoints("both")))
+    assert not kept.parts["year"].absent.any()
+    assert kept.parts["place"].absent.any()  # some tracks have no place
+
+
+def test_the_same_numbers_make_the_same_weights_in_several_folds(tmp_path):
+    paths, params = make(tmp_path / "project", folds=2), settings(stack={"train": {"max_epochs": 2}})
+    members(paths, params)
+    fit(paths, params)
+    before = tiny_project.bytes_of(paths.checkpoints("both"))
+    train.run(paths, params, "both")
+    assert tiny_project.bytes_of(paths.checkpoints("both")) == before
+    assert json.loads(before["artefact.json"])["folds"] == [0, 1]
+
+
+def test_the_command_runs_the_stage_and_names_what_is_misspelt(tmp_path):
+    paths = make(tmp_path / "project")
+    given = settings().model_dump(by_alias=True, exclude_unset=True)
+    kinds = {"kinds": {kind: {} for kind in ("mel", "cqt", "place", "year")}}
+    write(paths.params, given | {"features": kinds, "stacked": {"both": {**STACK, "architecture": "timefreq"}}})
+    cli.run_stage("number", "both.year", paths.root)
+    assert (paths.members("both") / "year.parquet").exists()
+    with pytest.raises(ParamsError, match=r"numbers have no 'both\.yaer'; did you mean both\.year"):
+        cli.run_stage("number", "both.yaer", paths.root)
+
+
+def test_the_roster_tells_what_a_stack_reads():
+    assert roster(settings())["both"].feature == "mel+place+year"
+    assert roster(settings(numbers={}))["both"].feature == "mel"
+
+
+@pytest.mark.parametrize(
+    ("stack", "message"),
+    [
+        (
+            {"network": {**STACK["network"], "absent": ["place"]}},
+            r"both: reads place, year, and recommendation gives no number where .*absent: \[place, year\]",
+        ),
+        ({"architecture": "timefreq", "network": {}}, "both: reads place, year, and timefreq gives no number"),
+        (
+            {"architecture": "timefreq_avg", "network": {}},
+            r"both \(given .*needs 3 logits .*; place gives 2",
+        ),
+    ],
+)
+def test_a_head_that_cannot_do_without_numbers_is_refused(done, stack, message):
+    paths, _ = done
+    with pytest.raises(OstinatoError, match=message):
+        train.run(paths, settings(stack=stack), "both")
