@@ -43,6 +43,7 @@ def scratch(root: Path) -> None:
         "timefreq_mel.time_mel_00": {"of": "timefreq_mel", "member": "time_mel_00"},
         "timefreq_mel.time_mel_01": {"of": "timefreq_mel", "member": "time_mel_01"},
     }
+    params["numbers"] = {}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 

@@ -12,6 +12,7 @@ import torch
 import tiny_project
 from ostinato import features, graph, params, recipes, registry
 from ostinato.architectures import count
+from ostinato.architectures.recommendation import SCALARS
 from ostinato.contract.chunks import alike
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
@@ -102,13 +103,17 @@ def test_a_small_size_departs_in_what_it_says_alone(name, tmp_path):
         ("recommendation_by_lyrics", 42_753_312),
         ("recommendation_by_albums", 42_753_312),
         ("recommendation_by_audio_only", 39_311_136),
+        ("recommendation_by_location", 41_540_384 + 512),
+        ("recommendation_by_year", 41_409_312 + 512),
+        ("recommendation", 50_522_912 + 2 * 512),
     ],
 )
-def test_recommendation_has_as_many_numbers_as_published(stacked, total, tmp_path):
+def test_recommendation_has_as_many_numbers_as_published_and_a_vector_for_what_is_absent(stacked, total, tmp_path):
     recipe = recipes.load(ROOT / "recipes", "artist_embedding_004")
     settings = resolve(written(tmp_path / "params.yaml", recipe), stacked)
     with torch.device("meta"):
-        assert count(build(settings, dict.fromkeys(settings.members, 800), 800))["total"] == total
+        read = dict.fromkeys(settings.members, 800) | {name: SCALARS[name] for name in settings.numbers}
+        assert count(build(settings, read, 800))["total"] == total
 
 
 def test_the_papers_tables_are_there():
@@ -149,6 +154,7 @@ def test_absent_gtzan_is_told_how_to_be_fetched(name, project, monkeypatch):
         ("fma_large_004", "average_of_six", "mse", 0.014926),
         ("cifar100_004", "timefreq_image", "f1_micro", 0.01),
         ("artist_embedding_004", "recommendation_by_lyrics", "cosine", 0.5404221),
+        ("artist_embedding_004", "recommendation_by_location", "cosine", 0.5387914),
     ],
 )
 def test_figures_are_the_papers(name, candidate, metric, value):

@@ -6,7 +6,8 @@ A file holds a class ``Network`` and a function ``search_space``.
 
 ``Network(inputs, n_classes, *, ...)`` takes a mapping of input names to
 ``(channels, bins, frames)``; a network that reads other candidates' logits takes
-a mapping of member names to numbers of logits instead. It is called with an array
+a mapping of member names to numbers of logits instead, then of features of numbers,
+such as ``year``, to how many these are; NaN is not known. It is called with an array
 an input, in that order, (batch, channels, bins, frames). A cover is (3, height,
 width), from 0 to 1; numbers of the tracks table are (1, how many, 1); words of
 lyrics are announced as (1, number of ids, tokens) and come as (batch, tokens),

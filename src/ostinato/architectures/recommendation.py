@@ -3,8 +3,8 @@
 Which parts there are follows from the inputs: published were the six of sound alone,
 these with lyrics, covers, place or year, and all; any others are taken too. Each
 vector is read at length 1, as published. Numbers beside vectors, latitude, longitude
-and year, are read as they come; published were shares between the lowest and the
-highest of the data.
+and year, are read as they come: as shares between the lowest and the highest, as
+published, where the stage `number` gives them.
 
 References
 ----------
