@@ -6,8 +6,9 @@ import pytest
 import soundfile
 
 from ostinato import tables
+from ostinato.files import write_json
 from ostinato.report import pictures
-from ostinato.report.sections import attributes, faults, features, labels, people
+from ostinato.report.sections import attributes, data, faults, features, labels, people
 from tiny_project import write_cache
 
 RATE = 8_000
@@ -127,3 +128,12 @@ def test_planted_wrong_labels_lead_the_page_and_the_table(full):
     assert changed <= set(ranked.head(len(changed) + 6)["track_id"])
     assert "Nothing was changed or left out" in html
     assert len(html) < 3_000_000
+
+
+def test_parts_are_named_whatever_the_order_of_their_figures(tmp_path):
+    measured = [{"class_deviation": 0.25, "share": 0.5, "split": "train", "track_id": "fold 0 train"}]
+    measured.append({"class_deviation": None, "share": 0.125, "split": "test", "track_id": "fold 0 test"})
+    write_json(tmp_path / "parts.json", {"measured": measured})
+    found = data._parts(tmp_path / "parts.json")
+    assert dict(found["rows"]) == {"fold 0 train": [25.0, 50.0], "fold 0 test": [None, 12.5]}
+    assert found["columns"] == ["class", "share"]

@@ -39,9 +39,9 @@ def _parts(receipt: Path) -> dict[str, Any] | None:
     """Give each part's share, and in per cent how far its classes and strata are from the whole's."""
     if not receipt.exists():
         return None
-    measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split")
-    of = [name.removesuffix("_deviation") for name in measured.columns[1:]]
-    rows = [(name, [None if pd.isna(x) else 100 * x for x in values]) for name, *values in measured.to_numpy(object)]
+    measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split").set_index("track_id")
+    of = [str(name).removesuffix("_deviation") for name in measured]
+    rows = [(name, [None if pd.isna(x) else 100 * x for x in values]) for name, *values in measured.itertuples()]
     return {"columns": of, "rows": rows}
 
 
