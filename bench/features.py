@@ -12,6 +12,7 @@
 
 import argparse
 import os
+import re
 import resource
 import shutil
 import statistics
@@ -155,8 +156,9 @@ def memory(seconds: int) -> None:
 
 def peak(root: Path, n: int, seconds: int) -> None:
     featurize(root, clips(root, n, seconds), root / "peak" / "out", 2)
-    used = [resource.getrusage(who).ru_maxrss / 1024 for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(f"peak memory for {n} clips: {used[0]:.0f} MiB, and {used[1]:.0f} MiB in a worker")
+    own = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())[0]  # getrusage has the parent's too
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    print(f"peak memory for {n} clips: {int(own) / 1024:.0f} MiB, and {worker / 1024:.0f} MiB in a worker")
 
 
 def main() -> None:

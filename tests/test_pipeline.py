@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from ostinato import warm
 from ostinato.files import held
 from ostinato.paths import Paths
 
@@ -82,7 +83,12 @@ def ran(repro: subprocess.CompletedProcess[str]) -> set[str]:
 @pytest.fixture(scope="module")
 def project(tmp_path_factory) -> Path:
     root = copy_project(tmp_path_factory.mktemp("project"), TINY)
-    assert "train@time_mel" in ran(command(root, "dvc", "repro"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(root / "src"))
+        with warm.process() as variables:
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            assert "train@time_mel" in ran(command(root, "dvc", "repro"))
     return root
 
 

@@ -36,7 +36,6 @@ class Kept(Generic[Opened]):
         self.value: Opened | None = None
         self.error: str | None = None
         self._mark: tuple[tuple[int, int, int], ...] | None = None
-        self._away = False
         self._looked = float("-inf")
         self._lock = threading.Lock()
 
@@ -61,10 +60,10 @@ class Kept(Generic[Opened]):
         """
         for _ in range(TRIES):
             mark = self._present()
-            if mark is None and self._away:
-                self.value, self.error, self._mark = None, None, None
-            self._away = mark is None
-            if self._away or mark == self._mark:
+            if mark is None and self._mark is None:
+                self.value, self.error = None, None
+            if mark is None or mark == self._mark:
+                self._mark = mark
                 break
             opened, error = self.value, None
             try:
