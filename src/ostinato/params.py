@@ -165,7 +165,10 @@ class Train(Section):
     devices: int | str = "auto"
     strategy: str = "auto"
     absent_share: float = Field(
-        0.5, ge=0, lt=1, description="how often a stack learns from a track without one of its `numbers`"
+        0.5,
+        ge=0,
+        lt=1,
+        description="how often a stack learns from a track without one of its `numbers` or `optional` members",
     )
 
 
@@ -242,6 +245,7 @@ class Stacked(Section):
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     n_trials: int | None = Field(None, ge=0)
+    optional: list[str] = Field([], description="members of which a track, or the whole dataset, may have nothing")
 
 
 class Member(Section):
@@ -512,6 +516,14 @@ def _check_members(params: Params, path: Path) -> None:
             )
         if len(parts(candidate.feature)) > 1:
             raise ParamsError(f"{path}: members.{edge}: reads {candidate.feature}; a member reads one kind of feature")
+    for name, stack in params.stacked.items():
+        given = [member.member for member in params.members.values() if member.of == name]
+        if unknown := [member for member in stack.optional if member not in given]:
+            raise ParamsError(
+                f"{path}: stacked.{name}: optional: {unknown[0]!r} is none of its members; {instead(unknown[0], given)}"
+            )
+        if given and not set(given) - set(stack.optional):
+            raise ParamsError(f"{path}: stacked.{name}: all its members are optional; leave one out of `optional`")
     for name in params.stacked.keys() - {member.of for member in params.members.values()}:
         raise ParamsError(
             f"{path}: stacked.{name}: has no members; list them under members, such as "

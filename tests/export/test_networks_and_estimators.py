@@ -157,11 +157,13 @@ def test_a_stack_is_one_graph_of_its_members_chunks():
 def test_a_stack_gives_its_network_numbers_that_are_not_known():
     chunks = [torch.randn(2, *SHAPE), torch.randn(1, *SHAPE)]
     plain = stack("single")
-    wider = Stack(dict(plain.members.items()), plain.network, "single", 3)
+    first, second = plain.members
+    reads = {first: 3, "lyrics": 2, second: 3, "year": 1}
+    wider = Stack(dict(plain.members.items()), plain.network, "single", reads)
     read = wider.member_logits(*chunks)
     assert read.shape == (1, 9)
-    torch.testing.assert_close(read[:, :6], plain.member_logits(*chunks))
-    assert read[:, 6:].isnan().all()
+    torch.testing.assert_close(read[:, [0, 1, 2, 5, 6, 7]], plain.member_logits(*chunks))
+    assert read[:, [3, 4, 8]].isnan().all()
     assert wider.state_dict().keys() == plain.state_dict().keys()
 
 

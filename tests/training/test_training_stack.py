@@ -86,7 +86,7 @@ def test_a_head_fitted_on_all_tracks_reads_numbers_at_one_scale(opened):
         for i, t in enumerate(ids)
     ]
     labelled = inputs.labelled.__class__(**{**vars(inputs.labelled), "folds": {0: {}, 1: {}}})
-    sources = member_sources({"m": pd.DataFrame(rows), "year": pd.DataFrame(rows)}, labelled, {"year": 0.5})
+    sources = member_sources({"m": pd.DataFrame(rows), "year": pd.DataFrame(rows)}, labelled, {"year": 0.5}, ("year",))
     np.testing.assert_array_equal(sources["final"].members["m"][:2, 0], [1, 2])
     np.testing.assert_array_equal(sources["final"].members["year"], np.ones((len(ids), 1)))
     np.testing.assert_array_equal(sources[1].members["year"], np.full((len(ids), 1), 2))
@@ -111,6 +111,7 @@ def test_a_track_without_logits_is_an_error_and_not_zeros():
     np.testing.assert_array_equal(ordered(table, ["b", "a"]), [[2], [1]])
     with pytest.raises(DataError, match=r"the logits of 1 tracks are absent, such as 'c'; run infer again"):
         ordered(table, ["a", "c"])
+    np.testing.assert_array_equal(ordered(table, ["c", "a"], 1), [[np.nan], [1]])
 
 
 def test_a_table_of_logits_is_read_as_it_was_written(tmp_path):

@@ -45,9 +45,10 @@ class Stack(nn.Module):
         Takes the members' logits side by side, (batch, sum of logits).
     kind : {"single", "multi", "embedding"}
         Of the task, which says how chunks are pooled.
-    n_numbers : int
-        How many numbers of a track, such as its year, the network reads after the
-        logits. Here a track is sound alone, so they are not known: NaN.
+    reads : mapping of str to int, optional
+        All that the network reads, in its order, and how wide: the members and
+        what is none of them, such as the year or what lyrics say. Here a track is
+        sound alone, so that the latter are not known: NaN. Default: the members.
 
     Raises
     ------
@@ -55,16 +56,19 @@ class Stack(nn.Module):
         If there is no member.
     """
 
-    unknown: Tensor | None
+    unknown: Tensor
 
-    def __init__(self, members: Mapping[str, nn.Module], network: nn.Module, kind: Kind, n_numbers: int = 0) -> None:
+    def __init__(
+        self, members: Mapping[str, nn.Module], network: nn.Module, kind: Kind, reads: Mapping[str, int] | None = None
+    ) -> None:
         super().__init__()
         if not members:
             raise OstinatoError("a stack needs members; list them under members: in params.yaml")
         self.members = nn.ModuleDict(members).eval().requires_grad_(False)
         self.network, self.kind = network, kind
-        unknown = torch.full((1, n_numbers), torch.nan) if n_numbers else None
-        self.register_buffer("unknown", unknown, persistent=False)
+        self.reads = reads or dict.fromkeys(members, 0)
+        widest = max((width for name, width in self.reads.items() if name not in members), default=0)
+        self.register_buffer("unknown", torch.full((1, widest), torch.nan), persistent=False)
 
     def train(self, mode: bool = True) -> "Stack":
         """Set the head's mode; the members stay in evaluation mode."""
@@ -74,8 +78,8 @@ class Stack(nn.Module):
 
     def member_logits(self, *chunks: Tensor) -> Tensor:
         """Give what the network reads, (1, width), of each member's (n_chunks, channels, bins, frames)."""
-        pooled = [pool(member(x), self.kind) for member, x in zip(self.members.values(), chunks, strict=True)]
-        return torch.cat(pooled if self.unknown is None else [*pooled, self.unknown], -1)
+        pooled = {m: pool(net(x), self.kind) for (m, net), x in zip(self.members.items(), chunks, strict=True)}
+        return torch.cat([pooled.get(name, self.unknown[:, :width]) for name, width in self.reads.items()], -1)
 
     def embed(self, *chunks: Tensor) -> Tensor:
         """Give the head's last hidden layer, (1, width), of one track's chunks."""

@@ -50,7 +50,8 @@ class Pair(Section):
     Parameters
     ----------
     candidate, over : str
-        The one that has it, and the one that lacks it.
+        The one that has it, and the one that lacks it; or, of a space, the statistics
+        of `recommend.baseline`.
     metric : str
     value : float, optional
         By how much the paper's figures differ, turned so that more is better.

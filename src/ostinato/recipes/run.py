@@ -10,6 +10,7 @@ from ostinato import datasets, graph, params
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.neighbours import LEADING
 from ostinato.evaluation.roster import roster
 from ostinato.params import Params
 from ostinato.paths import Paths
@@ -17,7 +18,8 @@ from ostinato.recipes import SMALL, Recipe, load, overlay, printed, reduced
 from ostinato.recipes.table import report
 from ostinato.registry import instead
 
-TARGET = "gate"
+TARGET, SPACES = "gate", "rank"
+"""What every recipe runs, and what one runs as well that compares spaces with statistics."""
 COPIED = ("dvc.yaml", ".dvcignore")
 LINKED = ("src", "data/raw")
 STARTS = ("Running stage ", "Stage ")
@@ -49,7 +51,7 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
     recipe = reduced(recipe, name) if small else recipe
     inside = prepare(paths, recipe, name + SMALL * small)
     environment = graph.environment() | _with_data(paths, inside, recipe, name)
-    if _run(inside.root, environment):
+    if _run(inside.root, _targets(recipe, params.load(inside.params)), environment):
         raise OstinatoError(f"{name}: a stage failed, see above; mend it and run `ostinato reproduce {name}` again")
     if recipe.leaky:
         from ostinato.recipes import leaky
@@ -104,7 +106,9 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
     entries = roster(made)
     leaky = recipe.leaky.figures if recipe.leaky else []
     asked = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
-    asked += [(candidate, pair.metric) for pair in recipe.pairs for candidate in (pair.candidate, pair.over)]
+    statistics = (made.recommend.baseline, LEADING)
+    pairs = [(candidate, p.metric) for p in recipe.pairs for candidate in (p.candidate, p.over)]
+    asked += [pair for pair in pairs if pair != statistics]
     for candidate, metric in asked + [(str(figure.candidate), figure.metric) for figure in leaky]:
         if candidate not in entries:
             raise ParamsError(f"{path}: has no candidate {candidate!r} of the recipe; {instead(candidate, entries)}")
@@ -119,12 +123,16 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
             raise ParamsError(f"{path}: {figure.candidate}: leaky figures are of networks that read one feature")
 
 
-def _run(folder: Path, environment: dict[str, str]) -> int:
+def _targets(recipe: Recipe, made: Params) -> tuple[str, ...]:
+    return (TARGET, SPACES) if any(pair.over == made.recommend.baseline for pair in recipe.pairs) else (TARGET,)
+
+
+def _run(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:
     """Run the stages, number each that DVC tells of, and give the exit status."""
-    width = len(str(total := len(graph.upstream(folder, TARGET))))
+    width = len(str(total := len({stage for target in targets for stage in graph.upstream(folder, target)})))
     n_told = 0
     with subprocess.Popen(
-        graph.dvc("repro", TARGET), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
+        graph.dvc("repro", *targets), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
     ) as done:
         for line in done.stdout or ():
             told = line.startswith(STARTS)

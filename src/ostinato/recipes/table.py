@@ -1,18 +1,24 @@
 """A run's figures beside the paper's, in Markdown."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
 
 import pandas as pd
 
 from ostinato import params
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.evaluation import contest
+from ostinato.evaluation.candidate import embedded
 from ostinato.evaluation.candidate.judged import KEYS, judged
+from ostinato.evaluation.neighbours import LEADING
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json
+from ostinato.metrics.ranking import METRICS
 from ostinato.paths import Paths
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
 
+Gain: TypeAlias = Mapping[str, Any]
+"""Value, low and high end of a difference."""
 VERDICTS = ("better", "worse", "undecided")
 
 
@@ -93,7 +99,7 @@ def _pairs(inside: Paths, recipe: Recipe) -> list[str]:
         paper = "" if pair.value is None else f"{pair.value:+g}"
         found = _gain(inside, pair)
         verdict = "" if isinstance(found, str) else _verdict(found)
-        said = found if isinstance(found, str) else f"{found.value:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+        said = found if isinstance(found, str) else "{value:+.4f} [{low:+.4f}, {high:+.4f}]".format(**found)
         lines.append(f"| {pair.candidate} over {pair.over} | {pair.metric} | {paper} | {said} | {verdict} |")
         if verdict:
             counts[verdict] += 1
@@ -104,32 +110,48 @@ def _pairs(inside: Paths, recipe: Recipe) -> list[str]:
     return lines
 
 
-def _verdict(found: contest.Difference) -> str:
+def _verdict(found: Gain) -> str:
     """Say whether the interval of a difference lies on one side of none."""
-    return "better" if found.low > 0 else "worse" if found.high < 0 else "undecided"
+    return "better" if found["low"] > 0 else "worse" if found["high"] < 0 else "undecided"
 
 
-def _gain(inside: Paths, pair: Pair) -> contest.Difference | str:
+def _gain(inside: Paths, pair: Pair) -> Gain | str:
     """Give how much better one candidate is on the same tracks, or say why that is not known."""
     made = params.load(inside.params)
+    if pair.over == made.recommend.baseline:
+        return _gain_in_space(inside, pair)
     task, tracks = _labels(inside, roster(made)[pair.candidate].task)
     splits, rows = pd.read_parquet(inside.splits), []
     for name in (pair.candidate, pair.over):
         file = inside.predictions(name) / "predictions.parquet"
         if not file.exists():
             return f"{name} was skipped"
-        rows.append(judged(pd.read_parquet(file, columns=[*KEYS, "logits"]), splits, tracks, task, "test"))
-    found = contest.paired(
-        rows[0],
-        contest.kept(rows[1]),
-        task.kind,
-        pair.metric,
-        threshold=made.evaluate.threshold,
-        n_resamples=made.evaluate.bootstrap,
-        level=made.evaluate.level,
-        seed=made.seed,
-    )
-    return found or "no track in common"
+        rows.append(pd.read_parquet(file, columns=[*KEYS, "logits"]))
+    sure: dict[str, Any] = {"n_resamples": made.evaluate.bootstrap, "level": made.evaluate.level, "seed": made.seed}
+    if task.kind == "embedding" and pair.metric in METRICS:
+        artists = pd.read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
+        mine, theirs = _alike(rows, tracks)
+        return embedded.gain(mine, theirs, artists, pair.metric, **sure)
+    new, old = (judged(table, splits, tracks, task, "test") for table in rows)
+    found = contest.paired(new, contest.kept(old), task.kind, pair.metric, threshold=made.evaluate.threshold, **sure)
+    return {"value": found.value, "low": found.low, "high": found.high} if found else "no track in common"
+
+
+def _gain_in_space(inside: Paths, pair: Pair) -> Gain | str:
+    """Look up how much nearer a space is than the statistics that all are compared with."""
+    said = read_json(inside.ranking)
+    of_space = said.get("spaces", {}).get(pair.candidate, {})
+    return of_space.get(f"{LEADING}_above_{pair.over}") or said.get("skipped") or f"{pair.candidate} was skipped"
+
+
+def _alike(rows: list[pd.DataFrame], tracks: pd.DataFrame) -> list[pd.DataFrame]:
+    """Put the rows of the same tracks in the same order, with what questions ask of them."""
+    asked = tracks[["track_id", "artist", "genre", "tags"]]
+    shared = set.intersection(*(set(table["track_id"]) for table in rows))
+    return [
+        table[table["track_id"].isin(shared)].merge(asked, on="track_id").sort_values(KEYS, ignore_index=True)
+        for table in rows
+    ]
 
 
 def _labels(inside: Paths, name: str) -> tuple[Task, pd.DataFrame]:

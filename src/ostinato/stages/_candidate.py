@@ -72,7 +72,7 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
             return reason
     for name in (*settings.members, *settings.numbers):
         _, about = read_member(paths.members(settings.name) / f"{name}.parquet")
-        if "skipped" in about:
+        if "skipped" in about and name not in settings.optional:
             what = "member" if name in settings.members else "feature"
             return f"its {what} {name} was skipped: {about['skipped']}"
     return None
@@ -170,7 +170,7 @@ def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
     """Open what a candidate reads, to ask which tracks it holds."""
     if settings.feature is not None:
         return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
-    files = [paths.members(settings.name) / f"{member}.parquet" for member in settings.members]
+    files = [paths.members(settings.name) / f"{m}.parquet" for m in settings.members if m not in settings.optional]
     return [set(read_member(file)[0]["track_id"]) for file in files]
 
 
@@ -199,13 +199,14 @@ def _stacked(
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
     files = tuple(paths.members(settings.name) / f"{name}.parquet" for name in (*settings.members, *settings.numbers))
     read = {file.stem: read_member(file) for file in files}
-    abouts = {member: read[member][1] for member in settings.members}
+    abouts = {member: read[member][1] for member in settings.members if "skipped" not in read[member][1]}
     for member, about in abouts.items():
         if tuple(about["classes"]) != joined.task.classes:
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
     inputs = {member: Input.model_validate(*about["inputs"].values()) for member, about in abouts.items()}
-    absent = dict.fromkeys(settings.numbers, settings.train.absent_share)
-    sources: dict[Fold, Source] = dict(member_sources({m: table for m, (table, _) in read.items()}, joined, absent))
+    absent = dict.fromkeys(settings.uncertain, settings.train.absent_share)
+    tables = {name: table for name, (table, _) in read.items()}
+    sources: dict[Fold, Source] = dict(member_sources(tables, joined, absent, settings.numbers))
     return sources, inputs, files

@@ -13,6 +13,7 @@ import onnx
 from ostinato import registry
 from ostinato.contract.scores import Kind, logits, scores
 from ostinato.contract.stack import Stack
+from ostinato.contract.summary import AUDIO
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks, tagger
 from ostinato.files import read_json, replacing, write_json
@@ -82,15 +83,26 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
-    words = [name for name, given in artefact.inputs.items() if given.source == "lyrics"]
+    words = [name for name in _heard(artefact) if artefact.inputs[name].source == "lyrics"]
     if artefact.fitter == "stacked":
-        members = {m: artefacts.load(paths.checkpoints(m)) for m in artefact.members}
+        members = {m: artefacts.load(paths.checkpoints(m)) for m in _heard(artefact)}
         inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(inside, network, artefact.labelling.kind, sum(dict(artefact.numbers).values())).eval()
+        network = Stack(inside, network, artefact.labelling.kind, artefact.shapes).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
     model = networks.convert(network, shapes, opset=opset, words=words)
     content = graphs.annotate(model, metadata)
     return content, networks.parity(content, network, shapes, words), cost.multiply_adds(model, shapes, words)
+
+
+def _heard(artefact: Artefact) -> list[str]:
+    """Name the inputs of the file: all, but of a stack no optional member that reads anything but sound."""
+    given = artefact.inputs.items()
+    return [name for name, read in given if name not in artefact.optional or read.source == AUDIO]
+
+
+def _unknown(artefact: Artefact) -> list[str]:
+    """Name what a stack reads and no file of audio tells."""
+    return [name for name in artefact.shapes if name not in _heard(artefact)] if artefact.fitter == "stacked" else []
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
@@ -137,7 +149,7 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "architecture": artefact.architecture,
         "level": "chunk" if artefact.fitter == "lightning" else "track",
         "inputs": _inputs(paths, artefact),
-        **({"unknown": [number for number, _ in artefact.numbers]} if artefact.numbers else {}),
+        **({"unknown": unknown} if (unknown := _unknown(artefact)) else {}),
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),
@@ -166,7 +178,7 @@ def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
     """Describe the inputs, with what was fitted to the training set."""
-    inputs = {name: given.model_dump(mode="json") for name, given in artefact.inputs.items()}
+    inputs = {name: artefact.inputs[name].model_dump(mode="json") for name in _heard(artefact)}
     for name, given in inputs.items():
         if artefact.fitter == "stacked":
             of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
@@ -182,7 +194,7 @@ def _modules(paths: Paths, artefact: Artefact) -> set[str]:
     found |= {name for package in ("ostinato.contract", SHARED[artefact.fitter]) for name in _all_of(package)}
     for given in artefact.inputs.values():
         found |= _of_feature(given.feature)
-    for member in artefact.members:
+    for member in set(artefact.members) & artefact.inputs.keys():
         found |= _modules(paths, artefacts.load(paths.checkpoints(member)))
     return found
 

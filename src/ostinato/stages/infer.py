@@ -88,8 +88,8 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
     splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
     held: list[Container[str]]
     if artefact.fitter == "stacked":
-        read = (read_member(paths.members(artefact.name) / f"{member}.parquet")[0] for member in artefact.shapes)
-        held = [set(table["track_id"]) for table in read]
+        files = [paths.members(artefact.name) / f"{n}.parquet" for n in artefact.shapes if n not in artefact.optional]
+        held = [set(read_member(file)[0]["track_id"]) for file in files]
     else:
         held = [Store(paths.feature(kind)) for kind in artefact.inputs]
     return splits[_candidate.present(splits["track_id"], *held)].reset_index(drop=True)
@@ -112,7 +112,8 @@ def _predict(
     source: Source
     if artefact.fitter == "stacked":
         read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
-        source = Logits({m: ordered(t[t["fold"] == fold], track_ids) for m, t in read.items()})
+        width = {member: artefact.shapes[member] for member in artefact.optional}
+        source = Logits({m: ordered(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in read.items()})
     else:
         opened = _candidate.features(paths, artefact.inputs, list(track_ids))
         source = opened.restored(artefact.statistics.get(str(fold), {}))

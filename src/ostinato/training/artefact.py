@@ -60,6 +60,8 @@ class Artefact(Frozen):
         Of a stack, in the order its head reads them.
     numbers : tuple of (str, int)
         Features of numbers that the head reads after them, and how many numbers each has.
+    optional : tuple of str
+        Members of which a track may have nothing.
     folds : tuple of int
     statistics : mapping of str to mapping of str to mapping
         What was fitted per fold and input: mean and deviation where ``normalise`` is
@@ -82,6 +84,7 @@ class Artefact(Frozen):
     network: dict[str, Any] = {}
     members: tuple[str, ...] = ()
     numbers: tuple[tuple[str, int], ...] = ()
+    optional: tuple[str, ...] = ()
     folds: tuple[int, ...] = (0,)
     statistics: dict[str, dict[str, dict[str, list[Any]]]] = {}
     epochs: dict[str, int] = {}

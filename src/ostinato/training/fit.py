@@ -63,6 +63,7 @@ def fit(
         n_parameters=sum(p.numel() for p in network.parameters()),
         runs=settings.train.runs,
         numbers=tuple((name, sources["final"].inputs[name]) for name in settings.numbers),
+        optional=settings.optional,
     )
     if not is_first():
         return artefact

@@ -1,7 +1,7 @@
 """Tables of logits: a row a track and fold, vectors in cells."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ def about(artefact: Artefact) -> dict[str, Any]:
     return artefact.model_dump(mode="json", include={"task", "classes", "inputs"})
 
 
-def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.ndarray:
+def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray, absent: int | None = None) -> np.ndarray:
     """Put logits in the order of tracks.
 
     Parameters
@@ -68,6 +68,8 @@ def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.nd
     table : DataFrame
         With `track_id` and `logits`.
     track_ids : sequence of str
+    absent : int, optional
+        How many NaN stand for a track that the table may lack; None: it may lack none.
 
     Returns
     -------
@@ -80,13 +82,19 @@ def ordered(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray) -> np.nd
         If the table lacks a track.
     """
     rows = dict(zip(table["track_id"], table["logits"], strict=True))
+    if absent is not None:
+        unknown = np.full(absent, np.nan, np.float32)
+        return np.array([rows.get(track_id, unknown) for track_id in track_ids], np.float32)
     if lacking := [track_id for track_id in track_ids if track_id not in rows]:
         raise DataError(f"the logits of {len(lacking)} tracks are absent, such as {lacking[0]!r}; run infer again")
     return np.array([rows[track_id] for track_id in track_ids], np.float32)
 
 
 def member_sources(
-    members: Mapping[str, pd.DataFrame], labelled: Labelled, absent: Mapping[str, float] | None = None
+    members: Mapping[str, pd.DataFrame],
+    labelled: Labelled,
+    absent: Mapping[str, float] | None = None,
+    numbers: Collection[str] = (),
 ) -> dict[Fold, Logits]:
     """Put the members' logits in the order of the tracks, for each fold and for the last fit.
 
@@ -96,7 +104,9 @@ def member_sources(
         With `track_id`, `fold`, `split`, `logits`, in the order of the head's inputs.
     labelled : Labelled
     absent : mapping of str to float, optional
-        Those of them that are numbers, not logits, each with how often it is left out while learning.
+        Those of them that a track may lack, each with how often it is left out while learning.
+    numbers : collection of str
+        Those of them that are numbers, not logits.
 
     Returns
     -------
@@ -106,12 +116,14 @@ def member_sources(
         Numbers it reads as the first fold scales them.
     """
     folds, absent = list(labelled.folds), absent or {}
-    made: dict[Fold, Logits] = {
-        fold: Logits({name: ordered(t[t["fold"] == fold], labelled.track_ids) for name, t in members.items()}, absent)
-        for fold in folds
-    }
+
+    def read(tables: Mapping[str, pd.DataFrame]) -> Logits:
+        width = {name: len(labelled.task.classes) for name in absent if name not in numbers}
+        return Logits({n: ordered(t, labelled.track_ids, width.get(n)) for n, t in tables.items()}, absent)
+
+    made: dict[Fold, Logits] = {fold: read({n: t[t["fold"] == fold] for n, t in members.items()}) for fold in folds}
     if len(folds) == 1:
         return {**made, "final": made[folds[0]]}
-    tested = {n: t.iloc[:0] if n in absent else t[t["split"] == "test"] for n, t in members.items()}
+    tested = {n: t.iloc[:0] if n in numbers else t[t["split"] == "test"] for n, t in members.items()}
     last = {n: pd.concat([t[t["fold"] == folds[0]], tested[n]]) for n, t in members.items()}
-    return {**made, "final": Logits({name: ordered(t, labelled.track_ids) for name, t in last.items()}, absent)}
+    return {**made, "final": read(last)}

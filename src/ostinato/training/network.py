@@ -170,7 +170,7 @@ def _module(settings: Settings, labelled: Labelled, source: Source, train: np.nd
     """Make the network with its first weights, ready for training."""
     torch.manual_seed(seed)
     network = build(settings, source.inputs, len(labelled.task.classes))
-    if settings.numbers:
+    if settings.uncertain:
         _bear_unknown(settings, network, source)
     begin(network, settings.train, source, train, settings.name)
     try:
@@ -183,16 +183,16 @@ def _module(settings: Settings, labelled: Labelled, source: Source, train: np.nd
 
 
 def _bear_unknown(settings: Settings, network: nn.Module, source: Source) -> None:
-    """Refuse a head that gives no logits where its numbers are not known, as they are not of an audio file."""
-    row = [torch.full((1, n), torch.nan if name in settings.numbers else 0.0) for name, n in source.inputs.items()]
+    """Refuse a head that gives no logits where numbers or optional members say nothing, as of an audio file."""
+    row = [torch.full((1, n), torch.nan if name in settings.uncertain else 0.0) for name, n in source.inputs.items()]
     with torch.inference_mode():
         given = network.eval()(torch.cat(row, -1))
     network.train()
     if not given.isfinite().all():
         raise OstinatoError(
-            f"{settings.name}: reads {', '.join(settings.numbers)}, and {settings.plugin} gives no number where one of "
-            "them is not known; it needs a network that bears NaN, such as recommendation with network: "
-            f"{{absent: [{', '.join(settings.numbers)}]}}"
+            f"{settings.name}: reads {', '.join(settings.uncertain)}, and {settings.plugin} gives no number where "
+            "one of them is not known; it needs a network that bears NaN, such as recommendation with network: "
+            f"{{absent: [{', '.join(settings.uncertain)}]}}"
         )
 
 

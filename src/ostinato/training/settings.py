@@ -52,6 +52,8 @@ class Settings:
         The candidates whose logits a stack reads, in the order of its inputs.
     numbers : tuple of str
         The features of numbers that a stack reads after them.
+    optional : tuple of str
+        The members of which a track may have nothing.
     network : mapping
         Departures from the plugin's signature.
     """
@@ -65,7 +67,13 @@ class Settings:
     feature: str | None = None
     members: tuple[str, ...] = ()
     numbers: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     network: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def uncertain(self) -> tuple[str, ...]:
+        """What a stack must be able to do without: its numbers and its optional members."""
+        return (*self.optional, *self.numbers)
 
     def load(self) -> ModuleType:
         """Import the architecture or estimator."""
@@ -118,7 +126,7 @@ def resolve(params: Any, name: str) -> Settings:
         numbers = tuple(n.feature for n in params.numbers.values() if n.of == name)
         train = _train(name, params.train.model_dump(), entry.train)
         settings = Settings(name, "stacked", entry.architecture, entry.task, params.seed, train, network=entry.network)
-        return replace(settings, members=members, numbers=numbers)
+        return replace(settings, members=members, numbers=numbers, optional=tuple(entry.optional))
     known = sorted({*params.candidates, *params.estimators, *params.stacked})
     raise ParamsError(f"{name!r} is no candidate of params.yaml; there are {', '.join(known) or 'none'}")
 

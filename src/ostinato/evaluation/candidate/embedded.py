@@ -8,7 +8,7 @@ import pandas as pd
 
 from ostinato.errors import DataError
 from ostinato.evaluation.candidate.questions import questions
-from ostinato.evaluation.candidate.rankings import per_seed, summarised
+from ostinato.evaluation.candidate.rankings import difference, per_seed, summarised
 from ostinato.metrics.embedding import METRICS, cosines
 
 RANKED = 20
@@ -46,11 +46,7 @@ def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, leve
     target = np.stack([np.zeros(preds.shape[1]) if v is None else np.asarray(v, np.float64) for v in known])
     split = rows["split"].to_numpy()
     cold = split == "test"
-    asked = [q for q in _asked(rows, artists, cold, split == "train", seed) if (q.name, q.split) == ("related", "cold")]
-    if not asked:
-        raise DataError("no artist of a test track is related to another one; raise split.test")
-    items = asked[0].items(preds)
-    of_seed = per_seed(asked[0].ranked(items[asked[0].seeds] @ items.T, RANKED), asked[0].target)
+    of_seed, seeds = _of_seeds(rows, artists, seed)
 
     def sure(values: Mapping[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
         return summarised(values, groups, n_resamples=n_resamples, level=level, seed=seed)
@@ -58,7 +54,7 @@ def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, leve
     who = rows["artist"].astype(str).to_numpy()
     mean = np.broadcast_to(target[split == "train"].mean(axis=0), preds.shape)
     return {
-        "test": sure({n: of_seed[n] for n in METRICS if n in of_seed}, asked[0].groups)
+        "test": sure({n: of_seed[n] for n in METRICS if n in of_seed}, seeds)
         | sure({"cosine": cosines(preds, target)[cold]}, who[cold]),
         "validation": {"cosine": _value(cosines(preds, target)[split == "validation"])},
         "baseline": {"mean": sure({"cosine": cosines(mean, target)[cold]}, who[cold])},
@@ -66,9 +62,52 @@ def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, leve
     }
 
 
-def _asked(rows: pd.DataFrame, artists: pd.DataFrame, cold: np.ndarray, known: np.ndarray, seed: int) -> Any:
+def gain(
+    new: pd.DataFrame,
+    old: pd.DataFrame,
+    artists: pd.DataFrame,
+    metric: str,
+    *,
+    n_resamples: int,
+    level: float,
+    seed: int,
+) -> dict[str, float | None]:
+    """Say how much better one candidate ranks the artists for each cold one than another does.
+
+    Parameters
+    ----------
+    new, old : DataFrame
+        As for `figures`, of the same tracks in the same order.
+    artists : DataFrame
+        With artist and related.
+    metric : {"map", "ndcg", "jaccard"}
+    n_resamples, level, seed
+        Of the interval, over artists.
+
+    Returns
+    -------
+    dict
+        ``{"value", "low", "high"}`` of new minus old.
+
+    Raises
+    ------
+    DataError
+        If no test track's artist is related to anyone.
+    """
+    (mine, seeds), (theirs, _) = (_of_seeds(rows, artists, seed) for rows in (new, old))
+    return difference(mine[metric], theirs[metric], seeds, n_resamples=n_resamples, level=level, seed=seed)
+
+
+def _of_seeds(rows: pd.DataFrame, artists: pd.DataFrame, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Rank all artists for each cold one, and give every metric of each, and which artist it is."""
+    split = rows["split"].to_numpy()
     related = {artist: set(near) for artist, near in zip(artists["artist"], artists["related"], strict=True)}
-    return questions(rows, related, cold=cold, known=known, seed=seed)
+    every = questions(rows, related, cold=split == "test", known=split == "train", seed=seed)
+    asked = next((q for q in every if (q.name, q.split) == ("related", "cold")), None)
+    if asked is None:
+        raise DataError("no artist of a test track is related to another one; raise split.test")
+    items = asked.items(np.stack(rows["logits"].to_list()).astype(np.float64))
+    return per_seed(asked.ranked(items[asked.seeds] @ items.T, RANKED), asked.target), asked.groups
 
 
 def _value(values: np.ndarray) -> float | None:
