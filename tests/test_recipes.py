@@ -20,7 +20,7 @@ from ostinato.evaluation.candidate.figures import family
 from ostinato.features._shared import AudioContext
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
-from ostinato.recipes import leaky, table
+from ostinato.recipes import leaky, run, table
 from ostinato.recipes.run import reproduce
 from ostinato.training.network import build
 from ostinato.training.settings import resolve
@@ -385,3 +385,47 @@ def test_a_gain_of_directions_is_that_of_cosines(tmp_path):
     found = table._gain(inside, recipes.Pair(candidate="a", over="b", metric="cosine"))
     assert found["value"] == pytest.approx(0.5)
     assert 0 < found["low"] < 0.5 < found["high"]
+
+
+def test_a_gain_in_ranking_is_over_all_artists_by_the_same_cold_ones(tmp_path):
+    """Twelve artists on a circle, each related to its neighbours: one network knows the circle, the other nothing."""
+    inside, made = Paths(tmp_path), {**RECIPE["params"]["candidates"]["a"], "task": "artist_embedding"}
+    over = {"candidates": {name: made for name in "ab"}, "recommend": {"baseline": "mfcc"}}
+    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    write_json(inside.classes, {})
+    target, ids = inside.target("artist_embedding"), [f"t{i:02}" for i in range(12)]
+    angle = np.arange(12) * np.pi / 6
+    circle = [list(point) for point in np.stack([np.cos(angle), np.sin(angle)], 1)]
+    write_json(target / "about.json", {"dimension": 2})
+    related = [[ids[i - 1], ids[(i + 1) % 12]] for i in range(12)]
+    pd.DataFrame({"artist": ids, "vector": circle, "related": related}).to_parquet(target / "artists.parquet")
+    tracks = {"track_id": ids, "content_hash": ids, "artist": ids, "genre": "x", "tags": [["y"]] * 12}
+    pd.DataFrame(tracks).to_parquet(inside.tracks)
+    split = ["test" if i % 2 else "train" for i in range(12)]
+    pd.DataFrame({"track_id": ids, "fold": 0, "split": split, "group": ids, "evaluable": True}).to_parquet(
+        inside.splits
+    )
+    for name, logits in (("a", circle), ("b", [[1.0, 0.0]] * 12)):
+        inside.predictions(name).mkdir(parents=True)
+        predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": split, "logits": logits})
+        predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
+    found = table._gain(inside, recipes.Pair(candidate="a", over="b", metric="map"))
+    # without likeness artists come in their own order, so that the two neighbours of the i-th stand at i and i + 1
+    blind = [(1 / i + 2 / (i + 1)) / 2 for i in (1, 3, 5, 7, 9)] + [(1 + 2 / 11) / 2]
+    assert found["value"] == pytest.approx(1 - np.mean(blind), abs=1e-6)
+    assert 0 < found["low"] < found["value"] < found["high"]
+    assert table._gain(inside, recipes.Pair(candidate="a", over="a", metric="map"))["value"] == 0
+    spaces = {"a": {"map_above_mfcc": {"value": 0.2, "low": 0.1, "high": 0.3}}}
+    write_json(inside.ranking, {"spaces": spaces})
+    lines = table._pairs(inside, load_toy(pairs=[{"candidate": c, "over": "mfcc", "metric": "map"} for c in "ab"]))
+    assert lines[2:] == [
+        "| a over mfcc | map |  | +0.2000 [+0.1000, +0.3000] | better |",
+        "| b over mfcc | map |  | b was skipped |  |",
+    ]
+
+
+def test_a_recipe_that_compares_spaces_with_statistics_ranks_them():
+    made = params.load(ROOT / "params.yaml")
+    pair = {"candidate": "a", "metric": "map"}
+    assert run._targets(load_toy(pairs=[{**pair, "over": "b"}]), made) == ("gate",)
+    assert run._targets(load_toy(pairs=[{**pair, "over": made.recommend.baseline}]), made) == ("gate", "rank")
