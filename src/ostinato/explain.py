@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ostinato import audio
+from ostinato import audio, features
 from ostinato.contract.chunks import starts
 from ostinato.contract.scores import pool, scores
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.candidate.figures import family
+from ostinato.features._axes import Axis
 from ostinato.features._shared import AudioContext
 from ostinato.files import read_json, replacing, write_json
 from ostinato.paths import Paths
@@ -43,11 +44,14 @@ class Map:
     parts : np.ndarray [shape=(n_frames, n_bins)]
         What each point adds to the logit.
     frame_seconds : float or None
+    axis : Axis
+        What the bins are.
     """
 
     rows: np.ndarray
     parts: np.ndarray
     frame_seconds: float | None
+    axis: Axis
 
 
 def explain(
@@ -189,7 +193,7 @@ def draw(path: Path, found: dict[str, Any], maps: dict[str, Map]) -> None:
     panels = figure.subplots(2 * len(maps), 1, squeeze=False)[:, 0]
     for (name, one), above, below in zip(maps.items(), panels[::2], panels[1::2], strict=True):
         n_frames = len(one.rows)
-        extent = (0, n_frames * (one.frame_seconds or 1), 0, one.rows.shape[1])
+        extent = (0, n_frames * (one.frame_seconds or 1), -0.5, one.rows.shape[1] - 0.5)
         most = float(np.quantile(np.abs(one.parts), 0.995)) or 1.0
         above.imshow(one.rows.T, origin="lower", aspect="auto", cmap="gray", extent=extent)
         below.imshow(one.rows.T, origin="lower", aspect="auto", cmap="gray", extent=extent, alpha=0.35)
@@ -200,7 +204,9 @@ def draw(path: Path, found: dict[str, Any], maps: dict[str, Map]) -> None:
         )
         below.set_title("red speaks for it, blue against it", loc="left", fontsize="small")
         for axes in (above, below):
-            axes.set_ylabel(f"bin of {name}")
+            axes.set_ylabel(f"{name}: {one.axis.label}")
+            if one.axis.ticks:
+                axes.set_yticks(list(one.axis.ticks), list(one.axis.ticks.values()))
         below.set_xlabel("seconds" if one.frame_seconds else "frame")
     figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
 
@@ -252,7 +258,7 @@ def _assembled(given: Input, rows: np.ndarray, parts: np.ndarray) -> Map:
     for start, part in zip(starts(len(rows), length, len(parts)), parts.sum(axis=1), strict=True):
         frames = np.arange(start, start + length) % len(rows)
         np.add.at(whole, frames, part.T)
-    return Map(rows, whole, given.frame_seconds)
+    return Map(rows, whole, given.frame_seconds, features.axis(given.feature, given.parameters))
 
 
 def _sums(one: Map) -> dict[str, Any]:

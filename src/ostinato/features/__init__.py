@@ -4,7 +4,8 @@ A kind has `SOURCE`, what of a track it is computed from, and ``compute(context,
 *, sample_rate=None, ...)``, which returns the rows that the cache holds, frames
 first, shape (n_frames, bins); decibels *before* standardising, since how to
 standardise belongs to the candidate. Its keyword defaults are the published
-values; params.yaml lists departures. Modules whose name starts with an
+values; params.yaml lists departures. It may have ``axis(**parameters)``, which says
+what pictures write beside its bins. Modules whose name starts with an
 underscore are shared between kinds; their intermediate results are shared too,
 through the context.
 """
@@ -20,6 +21,7 @@ from typing import Any
 
 from ostinato import registry
 from ostinato.errors import ParamsError
+from ostinato.features._axes import Axis
 
 MODULE = "kind"
 
@@ -75,8 +77,32 @@ def module(kind: str, departures: Mapping[str, Any]) -> str:
     return str(departures.get(MODULE, kind))
 
 
+def axis(module: str, parameters: Mapping[str, Any]) -> Axis:
+    """Say what to write beside the bins of a kind.
+
+    Parameters
+    ----------
+    module : str
+        That computes it.
+    parameters : mapping
+        As `parameters` completes them.
+
+    Returns
+    -------
+    Axis
+        Without names where the module has no ``axis``.
+
+    Examples
+    --------
+    >>> axis("mfcc", {})
+    Axis(label='bin', ticks={})
+    """
+    named = getattr(registry.load(__name__, module), "axis", None)
+    return named(**parameters) if named else Axis("bin", {})
+
+
 def fingerprint(module: str) -> str:
-    """Hash the code of a module and of what it shares, comments and docstrings aside.
+    """Hash the code of a module and of what it shares, comments, docstrings and what pictures write aside.
 
     Parameters
     ----------
@@ -95,17 +121,18 @@ def fingerprint(module: str) -> str:
         name = waiting.pop()
         if name not in seen:
             seen[name], imports = _parsed(name)
-            waiting += [m for m in imports if m.startswith(f"{__name__}._")]
+            waiting += [m for m in imports if m.startswith(f"{__name__}._") and m != Axis.__module__]
     return hashlib.sha256("\n".join(seen[name] for name in sorted(seen)).encode()).hexdigest()
 
 
 @cache
 def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
-    """Give a module's code without its docstrings, and name what it imports."""
+    """Give a module's code without its docstrings and its `axis`, and name what it imports."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ParamsError(f"{module}: there is no such module; install ostinato again")
     tree = ast.parse(Path(spec.origin).read_text())
+    tree.body = [node for node in tree.body if getattr(node, "name", "") != axis.__name__]
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
             node.body = node.body[1:]

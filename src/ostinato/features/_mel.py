@@ -141,6 +141,13 @@ def mel_bank(
     return (bank / np.where(size > 0, size, 1)[:, None]).astype(np.float32)
 
 
+def centres(
+    sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, scale: Scale = "slaney"
+) -> np.ndarray:
+    """Give the centre of each band of `mel_bank` in Hz, shape (n_mels,)."""
+    return _edges(f_min, sample_rate / 2 if f_max is None else f_max, n_mels, scale)[1:-1]
+
+
 def _edges(f_min: float, f_max: float, n_mels: int, scale: Scale) -> np.ndarray:
     """Give the corners of the bands in Hz, shape (n_mels + 2,)."""
     if scale == "slaney":

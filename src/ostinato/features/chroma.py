@@ -5,11 +5,11 @@ from functools import lru_cache
 import numpy as np
 
 from ostinato.errors import ParamsError
+from ostinato.features._axes import C0, Axis, classes
 from ostinato.features._constant_q import constant_q
 from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
-C0 = 16.351597831287414
 
 
 def compute(
@@ -66,3 +66,8 @@ def _folding(f_min: float, n_bins: int, bins_per_octave: int, n_chroma: int) -> 
     first = round(np.log2(f_min / C0) * n_chroma)
     classes = (np.arange(n_bins) + merged // 2) // merged + first
     return (classes[:, None] % n_chroma == np.arange(n_chroma)).astype(np.float32)
+
+
+def axis(*, n_chroma: int, **_: object) -> Axis:
+    """Say which classes of notes the bins are."""
+    return classes(n_chroma)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ostinato.features._axes import Axis, octaves
 from ostinato.features._constant_q import constant_q
 from ostinato.features._shared import AudioContext, decibels
 
@@ -39,3 +40,8 @@ def compute(
         constant_q, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
     return decibels(np.square(magnitude))
+
+
+def axis(*, n_bins: int, bins_per_octave: int, f_min: float, **_: object) -> Axis:
+    """Say which notes the bins are."""
+    return octaves(n_bins, bins_per_octave, f_min)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ostinato.features._mel import mel_decibels
+from ostinato.features._axes import Axis, hertz
+from ostinato.features._mel import centres, mel_decibels
 from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
@@ -39,3 +40,8 @@ def compute(
     return context.at(sample_rate).once(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
+
+
+def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
+    """Say which frequencies the bins are."""
+    return hertz(centres(sample_rate, n_mels, f_min, f_max))

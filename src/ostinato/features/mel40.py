@@ -11,7 +11,8 @@ on the scale of Hz.
 
 import numpy as np
 
-from ostinato.features._mel import mel_power
+from ostinato.features._axes import Axis, hertz
+from ostinato.features._mel import centres, mel_power
 from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
@@ -61,3 +62,8 @@ def compute(
         pad="constant",
     )
     return np.log10(1 + np.float32(factor) * mel)
+
+
+def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
+    """Say which frequencies the bins are."""
+    return hertz(centres(sample_rate, n_mels, f_min, f_max, "htk"))

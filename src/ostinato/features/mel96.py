@@ -10,7 +10,8 @@ the neighbours; here it is the track's.
 
 import numpy as np
 
-from ostinato.features._mel import mel_power
+from ostinato.features._axes import Axis, hertz
+from ostinato.features._mel import centres, mel_power
 from ostinato.features._shared import AudioContext, decibels
 
 SOURCE = "audio"
@@ -49,3 +50,8 @@ def compute(
     )
     db = decibels(mel)
     return db - db.max()
+
+
+def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
+    """Say which frequencies the bins are."""
+    return hertz(centres(sample_rate, n_mels, f_min, f_max))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ostinato.features._axes import Axis, hertz
 from ostinato.features._shared import AudioContext, stft_decibels
 
 SOURCE = "audio"
@@ -26,3 +27,8 @@ def compute(
         In dB of full scale, at most 80 below the clip's loudest value.
     """
     return context.at(sample_rate).once(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+
+
+def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:
+    """Say which frequencies the bins are."""
+    return hertz(np.fft.rfftfreq(n_fft, 1 / sample_rate))

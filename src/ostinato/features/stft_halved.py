@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ostinato.features._axes import Axis, hertz
 from ostinato.features._shared import AudioContext, stft_decibels
 
 SOURCE = "audio"
@@ -39,3 +40,8 @@ def compute(
         return lower
     spread = db.std(axis=1, keepdims=True)
     return (lower - db.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+
+
+def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:
+    """Say which frequencies the bins are."""
+    return hertz(np.fft.rfftfreq(n_fft, 1 / sample_rate)[: n_fft // 4])

@@ -102,17 +102,6 @@ def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
     return np.maximum(level, level.max() - FLOOR_DB).astype(np.float32), len(y) / sample_rate
 
 
-def octaves(n_bins: int, bins_per_octave: int, lowest: int = 1) -> dict[float, str]:
-    """Name the bins of a constant-Q transform where octaves begin.
-
-    Examples
-    --------
-    >>> octaves(50, 24)
-    {0: 'C1', 24: 'C2', 48: 'C3'}
-    """
-    return {i: f"C{lowest + i // bins_per_octave}" for i in range(0, n_bins, bins_per_octave)}
-
-
 def tail(counts: np.ndarray, label: str) -> str:
     """Draw how many tracks the first, second, ... has: a straight line falls where few have most.
 

@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
+from ostinato import features
 from ostinato.report import pictures, plots
 from ostinato.report.material import Material
 from ostinato.store import Store
 
 TITLE = "One clip, as networks read it"
 KINDS = ("stft", "mel", "cqt", "mfcc", "chroma", "mfcc13")
-NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -34,18 +34,6 @@ def section(material: Material) -> dict[str, Any] | None:
 
 def _card(kind: str, store: Store, track: str, seconds: float) -> dict[str, Any]:
     rows = np.asarray(store.read(track), np.float32)
-    drawn = pictures.raster(rows, seconds, label=_label(kind), ticks=_ticks(kind, store, rows.shape[1]))
+    axis = features.axis(str(store.meta.get("module", kind)), store.meta["parameters"])
+    drawn = pictures.raster(rows, seconds, label=axis.label, ticks=axis.ticks)
     return {"name": kind, "picture": Markup(plots.themed(drawn))}
-
-
-def _label(kind: str) -> str:
-    return {"cqt": "note", "chroma": "note"}.get(kind, "bin")
-
-
-def _ticks(kind: str, store: Store, n_bins: int) -> dict[float, str] | None:
-    """Name the notes of what has notes."""
-    if kind == "cqt":
-        return pictures.octaves(n_bins, int(store.meta["parameters"]["bins_per_octave"]))
-    if kind == "chroma" and n_bins == len(NOTES):
-        return {float(i): note for i, note in enumerate(NOTES) if "#" not in note}
-    return None

@@ -1,0 +1,93 @@
+"""What a picture writes beside the bins of a feature: a label, and the places that have a name."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+NAMED_HZ = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
+APART = 0.08
+"""Names nearer than this share of all bins would touch."""
+C0 = 16.351597831287414
+"""In Hz, of A 440."""
+NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+
+
+class Axis(NamedTuple):
+    """A label, and names by their place among the bins, counted from 0.
+
+    Parameters
+    ----------
+    label : str
+    ticks : mapping of float to str
+    """
+
+    label: str
+    ticks: Mapping[float, str]
+
+
+def hertz(frequencies: np.ndarray) -> Axis:
+    """Name round frequencies.
+
+    Parameters
+    ----------
+    frequencies : np.ndarray [shape=(n_bins,)]
+        Centres of the bins in Hz, rising.
+
+    Returns
+    -------
+    Axis
+
+    Examples
+    --------
+    >>> hertz(np.arange(0.0, 1050.0, 50.0))
+    Axis(label='Hz', ticks={2.0: '100', 4.0: '200', 10.0: '500', 20.0: '1k'})
+    """
+    ticks: dict[float, str] = {}
+    for named in NAMED_HZ:
+        if not frequencies[0] <= named <= frequencies[-1]:
+            continue
+        place = float(np.interp(named, frequencies, np.arange(len(frequencies))))
+        if not ticks or place - max(ticks) >= APART * len(frequencies):
+            ticks[round(place, 3)] = str(named) if named < 1000 else f"{named // 1000}k"
+    return Axis("Hz", ticks)
+
+
+def octaves(n_bins: int, bins_per_octave: int, f_min: float) -> Axis:
+    """Name each C.
+
+    Parameters
+    ----------
+    n_bins, bins_per_octave : int
+    f_min : float
+        Centre of the lowest bin in Hz.
+
+    Returns
+    -------
+    Axis
+
+    Examples
+    --------
+    >>> octaves(50, 24, C0 * 2)
+    Axis(label='note', ticks={0.0: 'C1', 24.0: 'C2', 48.0: 'C3'})
+    """
+    lowest = np.log2(f_min / C0)
+    named = range(int(np.ceil(lowest - 1e-6)), int(lowest + n_bins / bins_per_octave) + 1)
+    places = {round(float(octave - lowest) * bins_per_octave, 3): f"C{octave}" for octave in named}
+    return Axis("note", {abs(place): name for place, name in places.items() if place <= n_bins - 1})
+
+
+def classes(n_bins: int) -> Axis:
+    """Name the seven plain notes of a chromatic circle.
+
+    Parameters
+    ----------
+    n_bins : int
+        A multiple of 12.
+
+    Returns
+    -------
+    Axis
+    """
+    each = n_bins // len(NOTES)
+    return Axis("note", {float(i * each): note for i, note in enumerate(NOTES) if "#" not in note})
