@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 NAMED_HZ = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
-APART = 0.08
+APART = 0.1
 """Names nearer than this share of all bins would touch."""
 C0 = 16.351597831287414
 """In Hz, of A 440."""
@@ -78,7 +78,7 @@ def octaves(n_bins: int, bins_per_octave: int, f_min: float) -> Axis:
 
 
 def classes(n_bins: int) -> Axis:
-    """Name the seven plain notes of a chromatic circle.
+    """Name every second note of a chromatic circle.
 
     Parameters
     ----------
@@ -90,4 +90,4 @@ def classes(n_bins: int) -> Axis:
     Axis
     """
     each = n_bins // len(NOTES)
-    return Axis("note", {float(i * each): note for i, note in enumerate(NOTES) if "#" not in note})
+    return Axis("note", {float(i * each): note for i, note in enumerate(NOTES) if i % 2 == 0})

@@ -68,6 +68,6 @@ def _folding(f_min: float, n_bins: int, bins_per_octave: int, n_chroma: int) -> 
     return (classes[:, None] % n_chroma == np.arange(n_chroma)).astype(np.float32)
 
 
-def axis(*, n_chroma: int, **_: object) -> Axis:
+def axis(*, n_chroma: int = 12, **_: object) -> Axis:
     """Say which classes of notes the bins are."""
     return classes(n_chroma)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ostinato.features._axes import Axis, octaves
+from ostinato.features._axes import C0, Axis, octaves
 from ostinato.features._constant_q import constant_q
 from ostinato.features._shared import AudioContext, decibels
 
@@ -42,6 +42,6 @@ def compute(
     return decibels(np.square(magnitude))
 
 
-def axis(*, n_bins: int, bins_per_octave: int, f_min: float, **_: object) -> Axis:
+def axis(*, n_bins: int = 168, bins_per_octave: int = 24, f_min: float = 2 * C0, **_: object) -> Axis:
     """Say which notes the bins are."""
     return octaves(n_bins, bins_per_octave, f_min)

@@ -96,8 +96,9 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
 
 def _heard(artefact: Artefact) -> list[str]:
     """Name the inputs of the file: all, but of a stack no optional member that reads anything but sound."""
-    given = artefact.inputs.items()
-    return [name for name, read in given if name not in artefact.optional or read.source == AUDIO]
+    given = artefact.inputs
+    names = [m for m in artefact.members if m in given] if artefact.fitter == "stacked" else list(given)
+    return [name for name in names if name not in artefact.optional or given[name].source == AUDIO]
 
 
 def _unknown(artefact: Artefact) -> list[str]:

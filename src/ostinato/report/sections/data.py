@@ -40,6 +40,7 @@ def _parts(receipt: Path) -> dict[str, Any] | None:
     if not receipt.exists():
         return None
     measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split").set_index("track_id")
+    measured = measured[sorted(measured, key=lambda name: name != "share")]
     of = [str(name).removesuffix("_deviation") for name in measured]
     rows = [(name, [None if pd.isna(x) else 100 * x for x in values]) for name, *values in measured.itertuples()]
     return {"columns": of, "rows": rows}
