@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from ostinato import compute, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.memory import keep_freed
 
 BATCH = 1_000
 WAY = ("audio", "measuring", "fingerprint")
@@ -195,6 +196,7 @@ def measure(root: Path, path: str) -> dict[str, Any]:
     except OSError:
         content_hash = None
     row = {"path": path, "n_bytes": n_bytes, "mtime_ns": mtime_ns, "content_hash": content_hash}
+    keep_freed()
     return row | asdict(measuring.measure(root / path))
 
 
