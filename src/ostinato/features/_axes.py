@@ -41,7 +41,7 @@ def hertz(frequencies: np.ndarray) -> Axis:
     Examples
     --------
     >>> hertz(np.arange(0.0, 1050.0, 50.0))
-    Axis(label='Hz', ticks={2.0: '100', 4.0: '200', 10.0: '500', 20.0: '1k'})
+    Axis(label='Hz', ticks={2.0: '100', 10.0: '500', 20.0: '1k'})
     """
     ticks: dict[float, str] = {}
     for named in NAMED_HZ:
