@@ -108,6 +108,10 @@ def test_the_projects_own_file_is_sound():
         ),
         (numbers("year", {"x.year": {"of": "x", "feature": "year"}}), r"numbers\.x\.year: there is no stack 'x'"),
         (numbers("year", {"y": {"of": "s", "feature": "year"}}), r"numbers\.y: must be called s\.year"),
+        (
+            numbers("year", {"s.year": {"of": "s", "feature": "yaer"}}),
+            r"numbers\.s\.year: s reads 'yaer', .*did you mean",
+        ),
         (numbers("year", {"s.yaer": {"of": "s", "feature": "yaer"}}), r"s reads 'yaer', .*did you mean 'year'\?"),
         (numbers("mel", {"s.mel": {"of": "s", "feature": "mel"}}), r"s reads mel, made of audio; it needs numbers"),
         (

@@ -178,6 +178,25 @@ def test_a_part_too_small_or_of_other_classes_is_refused(tmp_path):
         run(paths, official=True, max_class_deviation=0.5)
 
 
+@pytest.mark.parametrize(("balance", "genre"), [(["decade", "place"], True), ([], False)])
+def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    tables.write(paths.tracks, frame if genre else frame.assign(genre=None), tables.TRACKS)
+    rows, _ = run(paths, balance=balance)
+    assert set(rows["split"]) == {"train", "validation", "test"}
+    unknown = [f"{name}_deviation" for name in (balance if genre else ["class"])]
+    measured = json.loads(paths.receipt("parts").read_text())["measured"]
+    assert all(part[name] is None for part in measured for name in unknown)
+
+
+def test_more_folds_than_groups_are_refused_in_words(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths, n_artists=2)
+    with pytest.raises(DataError, match=r"a part has too few tracks \(split\.min_share\).*change split in params"):
+        run(paths, folds=13)
+
+
 def test_tracks_without_any_label_are_an_error(tmp_path):
     paths = Paths(tmp_path)
     frame = given(paths)

@@ -536,8 +536,6 @@ def _check_numbers(params: Params, path: Path) -> None:
     kinds = params.features.kinds
     for edge, number in params.numbers.items():
         where, of, feature = f"{path}: numbers.{edge}", number.of, number.feature
-        if edge != f"{of}.{feature}":
-            raise ParamsError(f"{where}: must be called {of}.{feature}")
         if of not in params.stacked:
             raise ParamsError(f"{where}: there is no stack {of!r}; {instead(of, params.stacked)}")
         if edge in params.members:
@@ -554,6 +552,8 @@ def _check_numbers(params: Params, path: Path) -> None:
             raise ParamsError(
                 f"{where}: {of} reads {feature}, made of {source}; it needs numbers of a table, such as `year`"
             )
+        if edge != f"{of}.{feature}":
+            raise ParamsError(f"{where}: must be called {of}.{feature}")
 
 
 def _check_plugins(params: Params, path: Path) -> None:

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from ostinato import release
 from ostinato.cli import app
+from ostinato.errors import OstinatoError
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
@@ -52,7 +53,7 @@ def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released, tmp_p
     assert same.exit_code == 0, same.output
     other = asked(released, tmp_path / "other", low=True)
     assert other.exit_code == 1
-    found = {c["group"]: c for c in json.loads(other.output)}
+    found = {c["group"]: c for c in json.loads(other.stdout)}
     assert set(found) == {"mel mean", "mel spread", "embedding"}
     assert found["mel mean"]["drifted"]
     assert found["mel mean"]["stability"] > 1
@@ -74,3 +75,12 @@ def test_a_member_s_input_is_looked_up_by_its_feature_and_parameters(tmp_path):
         for name, n_mels in (("time_mel", 256), ("mel_short", 64), ("time_mel", 96))
     ]
     assert found == [paths.feature("mel"), paths.feature("mel_short"), None]
+
+
+def test_files_that_cannot_be_read_are_named(released, tmp_path, capsys):
+    folder = tmp_path / "broken"
+    folder.mkdir()
+    (folder / "empty.mp3").touch()
+    with pytest.raises(OstinatoError, match="drift: no file can be read"):
+        likeness.compare(released.paths.released("genre"), [folder], level=0.01)
+    assert "empty.mp3: is empty (0 bytes)" in capsys.readouterr().err

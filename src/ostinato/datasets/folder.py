@@ -132,7 +132,7 @@ def _locate(root: Path, table: str) -> Path:
     for path in (root / table, Path(table)):
         if path.is_file():
             return path
-    raise DataError(f"dataset.table: {table} is neither below {root} nor below the working folder")
+    raise DataError(f"dataset.table: {table} is no file, below {root} or below the working folder; mend its name")
 
 
 def _renamed(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:

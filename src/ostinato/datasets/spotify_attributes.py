@@ -104,7 +104,9 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     where = next((p for p in (root / options.table, Path(options.table)) if p.is_file()), None)
     if where is None:
-        raise DataError(f"dataset.table: {options.table} is neither below {root} nor below the working folder")
+        raise DataError(
+            f"dataset.table: {options.table} is no file, below {root} or below the working folder; mend its name"
+        )
     listed, frame = read(where, options.columns)
     if listed["genre"].isna().all():
         raise DataError(f"{where}: has no column for the genre; name one in dataset.columns: {{genre: ...}}")

@@ -1,5 +1,6 @@
 """How like new audio is to what a released model was made of: its features and embeddings against a kept profile."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps
 from pathlib import Path
@@ -53,8 +54,8 @@ def heard(model: Released, targets: Sequence[Path]) -> Iterator[Rows]:
             raise OstinatoError(f"{path}: {error}")
         try:
             yield model.rows(AudioContext(*audio.load(path)))
-        except DataError:
-            continue
+        except DataError as error:
+            tqdm.write(f"left out: {error}", file=sys.stderr)
 
 
 def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drift.Change]:
@@ -82,6 +83,8 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
         raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
     model = Released(folder)
     described = groups(model, heard(model, targets))
+    if not described:
+        raise OstinatoError("drift: no file can be read; name others")
     return drift.changes(pd.read_parquet(folder / PROFILE), described, level=level)
 
 

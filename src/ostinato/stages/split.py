@@ -82,7 +82,7 @@ def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any
     of_rows, leaks = session.check("splits", sides.prepared(tracks, rows), sides.suite(apart))
     measured = parts.prepared(tracks, rows, settings.balance)
     of_parts, _ = session.check("parts", measured, parts.suite(settings))
-    of_parts["measured"] = measured.round(6).to_dict("records")
+    of_parts["measured"] = measured.round(6).astype(object).where(measured.notna(), None).to_dict("records")
     for receipt in (of_rows, of_parts):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()
