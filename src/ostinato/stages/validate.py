@@ -70,9 +70,10 @@ def _look_around(
 ) -> None:
     """Add to the receipt of tracks how many files lie beside theirs that no track names.
 
-    Where `dataset.classes` leaves tracks out, their files are named by none and nothing is said.
+    Where `dataset.classes` leaves tracks out, their files are named by none and nothing is said; nor of a rendered
+    dataset, whose folder holds what larger ones of it share.
     """
-    if params.dataset.classes is not None:
+    if params.dataset.classes is not None or getattr(datasets.load(params.dataset)[0], "EMBEDDED", False):
         return
     found = unnamed.prepared(all_tracks, datasets.dataset_root(paths, params.dataset))
     of_files, _ = session.check("unnamed", found, unnamed.suite(params.validate))
