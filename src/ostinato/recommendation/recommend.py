@@ -13,6 +13,8 @@ from ostinato.recommendation.wishes import Wish
 
 Seed: TypeAlias = str | np.ndarray
 Level: TypeAlias = Literal["track", "album", "artist"]
+AWAY = 0.25
+"""What dislikes weigh, all together, against the lightest seed; at 1 nothing would be left of what they share."""
 POOL = 10
 """Candidates looked at for each answer, before re-ranking."""
 
@@ -70,7 +72,7 @@ def recommend(
     weights : sequence of float, optional
         Of the seeds; default: all alike.
     dislikes : sequence of str or np.ndarray
-        Taken from the mean of the seeds, all together as much as the lightest seed.
+        Taken from the mean of the seeds, all together a quarter (`AWAY`) of the lightest seed.
     exclude : iterable of str
         What is never answered, beside seeds and dislikes themselves.
     diversity, per_artist
@@ -137,8 +139,10 @@ def taste(
     if share.shape != (len(seeds),) or not np.isfinite(share).all() or (share <= 0).any():
         raise CatalogError(f"weights {weights}: give one above 0 for each of the {len(seeds)} seeds")
     wanted = np.average(_vectors(catalog, seeds, others), axis=0, weights=share)
+    if both := {s for s in seeds if isinstance(s, str)} & {s for s in dislikes if isinstance(s, str)}:
+        raise CatalogError(f"{min(both)!r} is a seed and a dislike; the two cancel each other out, leave out one")
     if len(dislikes):
-        wanted = wanted - share.min() / share.sum() * _vectors(catalog, dislikes, others).mean(axis=0)
+        wanted = wanted - AWAY * share.min() / share.sum() * _vectors(catalog, dislikes, others).mean(axis=0)
     length = float(np.linalg.norm(wanted))
     if length < 1e-6:
         raise CatalogError("the seeds cancel each other out; give other weights, or fewer seeds or dislikes")
