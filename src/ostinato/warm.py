@@ -26,7 +26,7 @@ from typing import Any
 
 VARIABLE = "OSTINATO_WARM"
 LIBRARIES = (
-    "lightning.pytorch",
+    "pytorch_lightning",
     "onnxruntime",
     "onnxscript",
     "optuna",

@@ -488,7 +488,8 @@ def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):
         "import sys; from pathlib import Path; from ostinato.runtime.predict import run;"
         "from ostinato.runtime.formats import Json;"
         f"code = run([Path({str(path)!r})], Path({str(tmp_path)!r}), form=Json());"
-        "print(sorted({'torch', 'pandas', 'lightning', 'optuna', 'matplotlib'} & set(sys.modules)), file=sys.stderr);"
+        "libraries = {'torch', 'pandas', 'pytorch_lightning', 'optuna', 'matplotlib'};"
+        "print(sorted(libraries & set(sys.modules)), file=sys.stderr);"
         "sys.exit(code)"
     )
     (tmp_path / "home").mkdir()

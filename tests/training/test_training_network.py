@@ -2,21 +2,23 @@
 
 import dataclasses
 import os
+import warnings
 
-import lightning.pytorch as L
 import numpy as np
 import pandas as pd
 import pytest
+import pytorch_lightning as L
 import torch
 
 import tiny_project
 from ostinato.errors import OstinatoError
+from ostinato.params import Train
 from ostinato.training import artefact as artefacts
 from ostinato.training.callbacks import Keeper
 from ostinato.training.data import Data
 from ostinato.training.fit import fit
 from ostinato.training.module import Module
-from ostinato.training.network import build, fit_network
+from ostinato.training.network import build, fit_network, make_trainer, quiet
 from ostinato.training.predict import run_network
 from ostinato.training.sources import Logits
 
@@ -233,3 +235,15 @@ def test_the_task_says_what_logits_mean(opened, task, kind):
     assert build(settings, {"a": 3, "b": 3}, 3).kind == kind
     with pytest.raises(OstinatoError, match="timefreq_avg has no 'kind'"):
         build(settings.having({"network": {"kind": "multi"}}), {"a": 3, "b": 3}, 3)
+
+
+def test_advice_of_lightning_stays_off_the_screen(caplog):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with quiet():
+            make_trainer(Train(), [], 1, validated=True)
+            warnings.warn_explicit("advice", UserWarning, "file.py", 1, module=f"{L.__name__}.trainer")
+    assert caught == []
+    assert caplog.messages == []
+    make_trainer(Train(), [], 1, validated=True)
+    assert caplog.messages

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
+import pytorch_lightning as L
 import torch
-from lightning.pytorch.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint
 from torch import Tensor
 from tqdm import tqdm
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-import lightning.pytorch as L
 import numpy as np
+import pytorch_lightning as L
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from lightning.pytorch.utilities import rank_zero_only
+from pytorch_lightning.utilities import rank_zero_only
 
 from ostinato.files import replacing
 from ostinato.training.artefact import Artefact, Fold, Input, empty, onnx_file, save, save_weights, weights_file

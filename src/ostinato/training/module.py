@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import lightning.pytorch as L
 import numpy as np
+import pytorch_lightning as L
 import torch
 import torchmetrics.functional.classification as tm
 from torch import Tensor, nn

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as L
 import numpy as np
+import pytorch_lightning as L
 import torch
-from lightning.pytorch.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.contract.task import Task
@@ -29,7 +29,7 @@ from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
 from ostinato.training.transfer import begin
 
-QUIET = ("lightning.pytorch", "lightning.fabric")
+QUIET = ("pytorch_lightning", "lightning_fabric")
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def quiet() -> Iterator[None]:
         logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", module="(pytorch_)?lightning")
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):

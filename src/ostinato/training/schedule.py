@@ -3,8 +3,8 @@
 from math import cos, inf, pi
 from typing import Any
 
-import lightning.pytorch as L
-from lightning.pytorch.callbacks import Callback
+import pytorch_lightning as L
+from pytorch_lightning.callbacks import Callback
 
 from ostinato.params import Train
 from ostinato.training.callbacks import Keeper

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from lightning.pytorch.callbacks import EarlyStopping
+from pytorch_lightning.callbacks import EarlyStopping
 from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
