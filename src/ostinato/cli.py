@@ -72,7 +72,6 @@ STAGES = {
     "artists": "Learn a space of artists from whom the dataset relates.",
     "featurize": "Compute the features of new tracks into the cache.",
     "gate": "Say which candidates pass the thresholds of params.yaml.",
-    "catalog": "Place every track by the network whose space serves best.",
     "rank": "Judge every candidate's embeddings as a similarity space.",
     "report": "Write models/report/index.html.",
 }
@@ -176,6 +175,53 @@ def evaluate(
         workers=given.compute.workers or 1,
     )
     typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
+
+
+@app.command(rich_help_panel=STAGE)
+def catalog(
+    of: Annotated[
+        Path | None,
+        typer.Option(
+            help="make a catalog of this folder of audio by the released network", exists=True, file_okay=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="write it into this folder; a catalog that stands there is brought up to date")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="place by the network of genre, tags or artist_embedding; default: genre if released"),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="artists, albums and more: a CSV, TSV or Parquet in that folder; default: the files' own tags"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="how many files are under way at once; default: one per core")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Place every track by the network whose space serves best; with --of, the files of another folder."""
+    if of is None:
+        if any(given is not None for given in (out, task, table, workers, models)):
+            raise typer.BadParameter("--out, --task, --table, --workers and --models go with --of")
+        run_stage("catalog")
+        return
+    if out is None:
+        raise typer.BadParameter("--of needs --out: the folder of the catalog")
+    from ostinato.compute import cores
+    from ostinato.paths import Paths
+    from ostinato.recommendation import folder
+
+    paths = Paths(Path.cwd())
+    network = folder.find_network(models or paths.releases, paths.catalog, task)
+    summary = folder.build(network, of, out, table=table, workers=workers or cores())
+    typer.echo(f"{out}: {summary}")
+    raise typer.Exit(int(bool(summary.unreadable)))
 
 
 def _project(*sections: str) -> tuple[Any, Any]:
@@ -354,6 +400,14 @@ def predict(
     ] = None,
     recommend: Annotated[bool, typer.Option("--recommend", help="say what of the catalog is near, too")] = False,
     k: Annotated[int | None, typer.Option("-k", min=1, help="how many of these; default: 5")] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --recommend: take this catalog, as `ostinato catalog --of` writes it",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
     models: Annotated[
         Path | None, typer.Option(help="take the models from this folder instead of models/released")
     ] = None,
@@ -371,6 +425,8 @@ def predict(
         raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
     if k is not None and not recommend:
         raise typer.BadParameter("-k goes with --recommend: it says how many tracks of the catalog to name")
+    if catalog is not None and not recommend:
+        raise typer.BadParameter("--catalog goes with --recommend: it says whose tracks to name")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
@@ -381,7 +437,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
-        near=beside(Paths(Path.cwd()).catalog, k or 5) if recommend else None,
+        near=beside(catalog or Paths(Path.cwd()).catalog, k or 5) if recommend else None,
     )
     raise typer.Exit(status)
 
@@ -441,11 +497,19 @@ def serve(
     models: Annotated[
         Path | None, typer.Option(help="take the models from this folder instead of models/released")
     ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="recommend from this catalog, as `ostinato catalog --of` writes it; default: serve.catalog",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
 ) -> None:
     """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
     from ostinato.serving import run
 
-    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models)
+    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models, catalog=catalog)
 
 
 @app.command(rich_help_panel=ASK)
@@ -466,15 +530,31 @@ def recommend(
             "--smooth", help="order them so that each is like the last; of two seeds, make a path between them"
         ),
     ] = False,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="recommend from this catalog, as `ostinato catalog --of` writes it", exists=True, file_okay=False
+        ),
+    ] = None,
 ) -> None:
-    """Recommend what is near to tracks or audio files."""
-    from ostinato.datasets import dataset_root
+    """Recommend what is near to tracks or audio files; a file's own recording is never among the answers."""
     from ostinato.recommendation import command
 
-    paths, given = _project("dataset")
     asked = command.Asked(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
-    root = dataset_root(paths, given.dataset)
-    command.run(seeds, paths.catalog, asked, as_json=json, playlist=m3u, root=root)
+    where, root = _catalog(catalog)
+    command.run(seeds, where, asked, as_json=json, playlist=m3u, root=root)
+
+
+def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
+    """Give the folder of a catalog and the folder of its audio: the project's, unless another is named."""
+    from ostinato.recommendation.catalog import find_root
+
+    if of_folder is not None and (root := find_root(of_folder)) is not None:
+        return of_folder, root
+    from ostinato.datasets import dataset_root
+
+    paths, given = _project("dataset")
+    return of_folder or paths.catalog, dataset_root(paths, given.dataset)
 
 
 @app.command(rich_help_panel=ASK)

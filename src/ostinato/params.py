@@ -325,6 +325,7 @@ class Serve(Section):
     max_seconds: float = Field(900.0, gt=0)
     workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
     waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
+    catalog: str | None = Field(None, description="a folder that `ostinato catalog --of` wrote; null: models/catalog")
 
 
 class Flows(Section):

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.command import Asked, run
+from ostinato.recommendation.command import Asked, beside, run
 from ostinato.runtime.session import Released
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
@@ -67,11 +68,33 @@ def test_json_names_seeds_model_tracks_and_scores(folder):
 
 
 def test_a_file_outside_the_catalog_is_placed_by_the_network(folder):
-    """The very sound of a track is nearest to that track, with a cosine of 1."""
-    copy = play(folder / "unknown.wav", TONES["middle"])
-    answer = json.loads(asked(folder, str(copy), k=1))
-    assert answer["track_ids"] == ["middle"]
-    assert answer["scores"][0] == pytest.approx(1, abs=1e-5)
+    """A tone a little higher than a track's is nearest to that track."""
+    other = play(folder / "unknown.wav", 1.02 * TONES["middle"])
+    answer = json.loads(asked(folder, str(other), k=3))
+    assert answer["track_ids"][0] == "middle"
+    assert len(answer["track_ids"]) == 3
+    catalog = Catalog.load(folder / "catalog")
+    unit = catalog.units(placed(folder / "catalog", other)[np.newaxis], version=catalog.version)[0]
+    np.testing.assert_allclose(answer["scores"][0], catalog.vectors[catalog.row("middle")] @ unit, atol=1e-6)
+
+
+def test_a_file_of_the_catalog_is_answered_as_its_track_is(folder):
+    """By either way the recording itself is left out, and so is its artist; under another name, too."""
+    copy = shutil.copy(folder / "middle.wav", folder / "copy.wav")
+    for level in ("track", "artist"):
+        by_id = json.loads(asked(folder, "middle", k=3, level=level))
+        by_file = json.loads(asked(folder, str(copy), k=3, level=level))
+        assert by_file["track_ids"] == by_id["track_ids"]
+        np.testing.assert_allclose(by_file["scores"], by_id["scores"], atol=1e-5)
+        assert len(by_file["track_ids"]) == 2
+    near = beside(folder / "catalog", 3)(str(copy), None)
+    assert [n["track_id"] for n in near] == json.loads(asked(folder, str(copy), k=3))["track_ids"]
+
+
+def test_a_path_is_made_between_tracks_called_by_their_names(folder):
+    by_id = json.loads(asked(folder, "low", "high", k=3, smooth=True))["track_ids"]
+    assert by_id == ["low", "middle", "high"]
+    assert json.loads(asked(folder, "The Lows - low", "High", k=3, smooth=True))["track_ids"] == by_id
 
 
 def test_text_tells_who_plays(folder):
@@ -147,5 +170,5 @@ def test_the_command_imports_neither_torch_nor_pandas(folder):
     done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     answer, modules = done.stdout.strip().splitlines()
-    assert json.loads(answer)["track_ids"][0] == "low"
+    assert sorted(json.loads(answer)["track_ids"]) == ["high", "middle"]
     assert modules == "[]"

@@ -6,7 +6,7 @@ import pytest
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.playlist import chained, m3u, path
-from ostinato.recommendation.recommend import recommend
+from ostinato.recommendation.recommend import find_recordings, recommend
 from ostinato.recommendation.wishes import Wish
 
 VERSION = "v"
@@ -82,8 +82,23 @@ def test_a_vector_is_moved_as_the_catalog_was():
 
 def test_a_vector_is_a_seed_as_its_track_is():
     catalog = circle()
-    by_vector, _ = recommend(catalog, [catalog.vectors[2] * 7], k=4)
-    assert by_vector.tolist() == ["a2", "a1", "a4", "a0"]
+    by_vector, _ = recommend(catalog, [catalog.vectors[2] * 7], k=3)
+    assert by_vector.tolist() == ["a1", "a4", "a0"]
+    assert recommend(catalog, ["a2"], k=3)[0].tolist() == by_vector.tolist()
+
+
+def test_every_copy_of_the_recording_is_left_out(rng):
+    """More copies than are looked at first, and by the artist's name at the level of artists."""
+    vectors = rng.normal(size=(40, 8))
+    vectors[:25] = vectors[0]
+    known = [{"artist": "copied" if i < 25 else "other"} for i in range(40)]
+    catalog = Catalog([f"t{i}" for i in range(40)], vectors, known, version="v")
+    assert find_recordings(catalog, 3 * vectors[0]) == {f"t{i}" for i in range(25)}
+    assert find_recordings(catalog, rng.normal(size=8)) == set()
+    assert set(recommend(catalog, [vectors[0]], k=40)[0]) == {f"t{i}" for i in range(25, 40)}
+    assert recommend(catalog, [vectors[0]], level="artist")[0].tolist() == ["other"]
+    liked = rng.normal(size=8)
+    assert "t0" not in recommend(catalog, [liked], dislikes=[vectors[0]], k=40)[0]
 
 
 @pytest.mark.parametrize("diversity", [0.0, 0.4, 1.0])

@@ -121,7 +121,7 @@ def test_a_row_and_a_name_are_seeds(folder):
         recommend([seed], folder / "catalog", Asked(k=4), as_json=True, out=out)
         return json.loads(out.getvalue())["track_ids"]
 
-    assert answered(f"{folder / 'tracks.csv'}#8") == ["t7", *answered("Song 7")[:3]]
+    assert answered(f"{folder / 'tracks.csv'}#8") == answered("Song 7")
     with pytest.raises(DataError, match="the table has no such row"):
         row(f"{folder / 'tracks.csv'}#61")
 

@@ -85,14 +85,29 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
         table = _renamed(read_table(where), options.columns, where)
         files = _joined(files, _typed(table, options.tags_separator, where), root, where)
     if options.read_tags:
-        files = _filled(files, [metadata(root / path) for path in files["path"]], options.tags_separator)
+        files = fill_from_tags(files, [metadata(root / path) for path in files["path"]], options.tags_separator)
     if options.artist_tags is not None:
         files = _with_artist_tags(files, _locate(root, options.artist_tags), options.tags_separator)
     return files
 
 
-def _filled(files: pd.DataFrame, told: list[dict[str, str]], separator: str) -> pd.DataFrame:
-    """Fill what is unknown from the files' own tags."""
+def fill_from_tags(files: pd.DataFrame, told: list[dict[str, str]], separator: str = ";") -> pd.DataFrame:
+    """Fill artist, album, title, year and genre where they are unknown from the files' own tags.
+
+    Parameters
+    ----------
+    files : DataFrame
+        As `tracks` gives it.
+    told : list of dict
+        Of each file, as `ostinato.audio.metadata` reads it.
+    separator : str
+        What stands between several genres.
+
+    Returns
+    -------
+    DataFrame
+        The files' genres are among its tags.
+    """
     files = files.copy()
     for name in ("artist", "album", "title", "genre"):
         known = files[name] if name in files else pd.Series([None] * len(files), dtype=object)

@@ -14,8 +14,54 @@ from ostinato.recommendation.index import Graph, top
 EXACT_UP_TO = 100_000
 """Up to so many vectors all are compared; beyond, a graph is asked."""
 ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
+SOURCE = "source.json"
+"""Where the folder lies that a catalog was made of, seen from the catalog; the pipeline's own has none."""
 LEVELS = ("artist", "album")
 SHOWN = 5
+KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
+"""What may be known of a track."""
+MEND = "run `dvc repro catalog`; of a folder, `ostinato catalog --of`"
+
+
+def describe_track(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Keep what is known of a track.
+
+    Parameters
+    ----------
+    row : mapping
+        Of a table of tracks.
+
+    Returns
+    -------
+    dict
+        Keys of `KNOWN`; tags as a list, and nothing that is None or NaN.
+
+    Examples
+    --------
+    >>> describe_track({"track_id": "a", "artist": "Ada", "year": float("nan"), "tags": ("calm",)})
+    {'artist': 'Ada', 'tags': ['calm']}
+    """
+    known = {key: row[key] for key in KNOWN if row.get(key) is not None}
+    if "tags" in known:
+        known["tags"] = list(known["tags"])
+    return {key: value for key, value in known.items() if value == value}
+
+
+def find_root(folder: Path) -> Path | None:
+    """Find the folder of audio that a catalog was made of.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the catalog.
+
+    Returns
+    -------
+    Path or None
+        None for the pipeline's own catalog.
+    """
+    source = folder / SOURCE
+    return (folder / read_json(source)["folder"]).resolve() if source.exists() else None
 
 
 class Catalog:
@@ -27,8 +73,7 @@ class Catalog:
     vectors : np.ndarray [shape=(n, d)]
         Of any length but 0; their directions are kept.
     metadata : sequence of mapping, optional
-        What is known of each: artist, album, title, genre, tags, year, latitude,
-        longitude, path, duration; what is unknown is left out.
+        What is known of each (`KNOWN`); what is unknown is left out.
     version : str
         Hash of the network that made the vectors; vectors of another are refused.
     offset : np.ndarray [shape=(d,)], optional
@@ -202,7 +247,7 @@ class Catalog:
         if version != self.version:
             raise CatalogError(
                 f"vectors of network {version[:12]!r} do not belong in a catalog of network {self.version[:12]!r}; "
-                "run `dvc repro catalog`"
+                f"{MEND}"
             )
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise CatalogError(f"vectors of shape {vectors.shape} do not fit a catalog of dimension {self.dimension}")
@@ -238,7 +283,7 @@ class Catalog:
             If the catalog is empty or k is not positive.
         """
         if not len(self):
-            raise CatalogError("the catalog is empty; add tracks, or run `dvc repro catalog`")
+            raise CatalogError(f"the catalog is empty; add tracks, or {MEND}")
         if k < 1:
             raise CatalogError(f"k is {k}; ask for 1 track or more")
         many = np.atleast_2d(np.asarray(queries, np.float32))
@@ -326,7 +371,7 @@ class Catalog:
         if (folder / SKIPPED).exists():
             raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
-            raise CatalogError(f"{folder}: holds no catalog; run `dvc repro catalog`")
+            raise CatalogError(f"{folder}: holds no catalog; {MEND}")
         about = read_json(folder / ABOUT)
         try:
             vectors = np.load(folder / VECTORS, allow_pickle=False)
@@ -335,9 +380,9 @@ class Catalog:
             made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
             made._labels = np.array(about["labels"], np.int64)
         except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
-            raise CatalogError(f"{folder}: is damaged ({error}); run `dvc repro catalog`") from error
+            raise CatalogError(f"{folder}: is damaged ({error}); {MEND}") from error
         if not len(made.vectors) == len(made.ids) == len(made.metadata) == len(made._labels):
-            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(made.ids)} tracks; run `dvc repro catalog`")
+            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(made.ids)} tracks; {MEND}")
         made._number()
         if (folder / GRAPH).exists() and len(made) > made.exact_up_to:
             made._graph = Graph.load(folder / GRAPH)

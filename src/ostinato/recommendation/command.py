@@ -18,9 +18,6 @@ from ostinato.recommendation.recommend import Level, Seed, recommend
 from ostinato.runtime import rows
 from ostinato.runtime.rows import Near, Row
 
-SAME = 1 - 1e-5
-"""From this cosine on a track is the seed itself, under another id perhaps."""
-
 
 @dataclass(frozen=True)
 class Asked:
@@ -181,9 +178,7 @@ class Network:
             ``{"track_id", "score", "name"}``, best first.
         """
         seed = self.place(Path(file)) if told is None else self.place_row(told)
-        unit = self.catalog.units(seed[np.newaxis], version=self.catalog.version)[0]
-        itself = [self.catalog.ids[i] for i in np.flatnonzero(self.catalog.vectors @ unit > SAME)]
-        ids, scores = recommend(self.catalog, [seed], k=k, exclude=itself)
+        ids, scores = recommend(self.catalog, [seed], k=k)
         named = [{"name": name} if (name := self.catalog.name(i)) else {} for i in ids]
         found = zip(ids.tolist(), scores, named, strict=True)
         return [{"track_id": i, "score": round(float(s), 6), **n} for i, s, n in found]
@@ -225,13 +220,17 @@ def _like_a_file(given: str) -> bool:
 
 def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Asked) -> tuple[list[str], np.ndarray]:
     """Give ids and their cosines to the taste, or along a path to its start."""
-    if asked.smooth and asked.level == "track" and len(seeds) == 2 and all(s in catalog for s in seeds):
-        ids = path(catalog, seeds[0], seeds[1], asked.k)
-        return ids, catalog.vectors[[catalog.row(i) for i in ids]] @ catalog.vectors[catalog.row(ids[0])]
     names = frozenset(filter(None, catalog.names(asked.level))) if asked.level != "track" else frozenset()
+    liked = [network.seed(s, names) for s in seeds]
+    match liked:
+        case [str(first), str(last)] if (
+            asked.smooth and asked.level == "track" and first in catalog and last in catalog
+        ):
+            ids = path(catalog, first, last, asked.k)
+            return ids, catalog.vectors[[catalog.row(i) for i in ids]] @ catalog.vectors[catalog.row(ids[0])]
     found, scores = recommend(
         catalog,
-        [network.seed(s, names) for s in seeds],
+        liked,
         k=asked.k,
         dislikes=[network.seed(s, names) for s in asked.dislikes],
         diversity=asked.diversity,

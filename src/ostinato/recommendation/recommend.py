@@ -17,6 +17,8 @@ AWAY = 0.25
 """What dislikes weigh, all together, against the lightest seed; at 1 nothing would be left of what they share."""
 POOL = 10
 """Candidates looked at for each answer, before re-ranking."""
+SAME = 1 - 1e-5
+"""From this cosine on a track is the recording that a vector was made of, under another id perhaps."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ def recommend(
     dislikes : sequence of str or np.ndarray
         Taken from the mean of the seeds, all together a quarter (`AWAY`) of the lightest seed.
     exclude : iterable of str
-        What is never answered, beside seeds and dislikes themselves.
+        What is never answered, beside seeds and dislikes themselves. Of a vector that is
+        every track of the same recording: its cosine is above `SAME`.
     diversity, per_artist
         See `Variety`.
     wish : Wish, optional
@@ -99,6 +102,8 @@ def recommend(
     answers = catalog if level == "track" else catalog.by(level)
     seeds, dislikes = list(seeds), list(dislikes)
     named = {s for s in [*seeds, *dislikes] if isinstance(s, str)}
+    for vector in (s for s in [*seeds, *dislikes] if not isinstance(s, str)):
+        named |= find_recordings(catalog, vector)
     out = named | set(exclude)
     if level != "track":
         names = catalog.names(level)
@@ -108,6 +113,29 @@ def recommend(
     allowed[[answers.row(s) for s in out if s in answers]] = False
     rows, scores = varied(answers, liked, k, allowed, variety)
     return np.array(answers.ids, object)[rows], scores
+
+
+def find_recordings(catalog: Catalog, vector: np.ndarray) -> set[str]:
+    """Find the tracks that are the recording which a vector was made of.
+
+    Parameters
+    ----------
+    catalog : Catalog
+    vector : np.ndarray [shape=(d,)]
+        By the catalog's network.
+
+    Returns
+    -------
+    set of str
+        Ids; empty if the recording is not in the catalog.
+    """
+    unit, k = _vector(catalog, vector, None), POOL
+    while True:
+        rows, scores = catalog.search(unit, k)
+        same = rows[scores > SAME]
+        if len(same) < k or k >= len(catalog):
+            return {catalog.ids[row] for row in same}
+        k *= POOL
 
 
 def taste(

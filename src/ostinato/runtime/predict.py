@@ -2,10 +2,7 @@
 
 import json
 import sys
-from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -16,10 +13,10 @@ from ostinato.errors import OstinatoError
 from ostinato.runtime import rows, written
 from ostinato.runtime.answers import Answer, answers, doubt, named
 from ostinato.runtime.formats import Format, Text
+from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.rows import Near
 from ostinato.runtime.session import Released
 
-AHEAD = 2
 TEXT = Text()
 
 
@@ -54,24 +51,13 @@ def predict(
         As `ostinato.runtime.answers.answers`, or ``{"path", "error"}``: a file
         that cannot be read does not end the run.
     """
-    ask = partial(_answers, models=models, over_time=over_time, passed=passed, near=near)
     everything = [(path, error) for path, error in found(targets) if named(path) not in passed]
-    shown = tqdm(everything, unit="file", disable=None, leave=False)
-    if workers == 1:
-        for path, error in shown:
-            yield from ask(path, error)
-        return
-    with ThreadPoolExecutor(workers) as pool:
-        under_way: deque[Future[list[Answer]]] = deque()
-        try:
-            for path, error in shown:
-                under_way.append(pool.submit(ask, path, error))
-                if len(under_way) >= AHEAD * workers:
-                    yield from under_way.popleft().result()
-            while under_way:
-                yield from under_way.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+
+    def ask(item: tuple[Path, str | None]) -> list[Answer]:
+        return _answers(*item, models, over_time, passed, near)
+
+    for batch in map_threads(ask, tqdm(everything, unit="file", disable=None, leave=False), workers):
+        yield from batch
 
 
 def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
 from ostinato.paths import Paths
+from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 
 SECTIONS = ("dataset", "serve")
@@ -18,7 +19,13 @@ KEY = "OSTINATO_API_KEY"
 
 
 def serve(
-    paths: Paths, params: Any, *, host: str | None = None, port: int | None = None, models: Path | None = None
+    paths: Paths,
+    params: Any,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    models: Path | None = None,
+    catalog: Path | None = None,
 ) -> None:
     """Serve until interrupted; requests under way are finished.
 
@@ -31,6 +38,8 @@ def serve(
         Default: as in params.yaml.
     models : Path, optional
         Another folder of released models.
+    catalog : Path, optional
+        Another catalog. Default: ``serve.catalog`` of params.yaml, else models/catalog.
 
     Raises
     ------
@@ -45,7 +54,11 @@ def serve(
         waiting=chosen.waiting,
     )
     releases = models or paths.releases
-    app = application(releases, paths.catalog, dataset_root(paths, params.dataset), limits, os.environ.get(KEY))
+    folder = catalog or (paths.root / chosen.catalog if chosen.catalog else paths.catalog)
+    if folder != paths.catalog:
+        Catalog.load(folder)  # a wrong name is told now, not at the first request
+    sounds = find_root(folder) or dataset_root(paths, params.dataset)
+    app = application(releases, folder, sounds, limits, os.environ.get(KEY))
     where = host or chosen.host, chosen.port if port is None else port
     config = uvicorn.Config(app, *where, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
     server = uvicorn.Server(config)

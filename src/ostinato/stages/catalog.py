@@ -16,12 +16,11 @@ from tqdm import tqdm
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
-from ostinato.recommendation.catalog import SKIPPED, Catalog
+from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
 from ostinato.runtime.session import Released
 from ostinato.store import Store, read_by
 
 SECTIONS = ("compute", "candidates", "estimators", "stacked")
-KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -43,7 +42,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
     ]
     version = hashlib.sha256((paths.catalog / "network.onnx").read_bytes()).hexdigest()
-    known = [_about(row) for row in tracks[list(KNOWN)].to_dict("records")]
+    known = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
     placed = np.stack(vectors)
     offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
     Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset).save(paths.catalog)
@@ -75,9 +74,3 @@ def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
     kept = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
     tracks = pd.read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
     return tracks[tracks["track_id"].isin(kept)].assign(split=lambda table: table["track_id"].map(splits))
-
-
-def _about(row: dict[Any, Any]) -> dict[str, Any]:
-    """Leave out what is unknown; make lists of arrays."""
-    tags = None if row["tags"] is None else list(row["tags"])
-    return {str(k): v for k, v in {**row, "tags": tags}.items() if v is not None and v == v}

@@ -1,0 +1,269 @@
+"""A catalog of any folder of audio by a released network; the next run reads new files alone.
+
+Beside the catalog stand ``files.npz``, the embedding, tags and length of each file with
+its size and time of change, and ``source.json``, where the folder lies from there. From
+the embeddings the catalog is made anew each time, so that it is, byte for byte, what a
+first run over the same files gives.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TextIO
+from zipfile import BadZipFile
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from ostinato import audio
+from ostinato.datasets import folder
+from ostinato.errors import CatalogError, OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.files import alone, read_json, replacing, write_json
+from ostinato.recommendation.catalog import SOURCE, Catalog, describe_track
+from ostinato.runtime.parallel import map_threads
+from ostinato.runtime.predict import chosen
+from ostinato.runtime.session import Released
+
+CACHE = "files.npz"
+SAVE_EVERY = 500
+SPACE = "artist_embedding"
+
+
+@dataclass(frozen=True)
+class File:
+    """What was read of one file.
+
+    Parameters
+    ----------
+    n_bytes, mtime_ns : int
+        The file is read again once one of them differs.
+    seconds : float
+        Length.
+    tags : dict of str to str
+        As `ostinato.audio.metadata`.
+    embedding : np.ndarray [shape=(d,), dtype=float32]
+    """
+
+    n_bytes: int
+    mtime_ns: int
+    seconds: float
+    tags: Mapping[str, str]
+    embedding: np.ndarray
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What one run did.
+
+    Parameters
+    ----------
+    n_tracks : int
+        In the catalog.
+    n_read, n_removed : int
+        Files that were read in this run, and files of the last run that are gone.
+    unreadable : dict of str to str
+        Path and reason of each file that was left out.
+    """
+
+    n_tracks: int
+    n_read: int
+    n_removed: int
+    unreadable: dict[str, str]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.n_tracks} tracks, {self.n_read} read now, {self.n_removed} gone, {len(self.unreadable)} unreadable"
+        )
+
+
+def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
+    """Choose the network that places the tracks.
+
+    Parameters
+    ----------
+    releases : Path
+        models/released.
+    catalog : Path
+        models/catalog: the released network of ``artist_embedding`` stands there.
+    task : str or None
+        None: genre if that is released, else the first that is.
+
+    Returns
+    -------
+    Path
+        A folder with network.onnx and model.json.
+
+    Raises
+    ------
+    OstinatoError
+        If nothing is released for the task.
+    """
+    if task == SPACE and not (releases / SPACE).is_dir():
+        model = catalog / "model.json"
+        if not model.exists() or read_json(model)["task"] != SPACE:
+            raise CatalogError(f"{catalog}: holds no network of {SPACE}; run `dvc repro catalog`, or name another task")
+        return catalog
+    return chosen(releases, task)[0]
+
+
+def build(
+    model: Path, root: Path, out: Path, *, table: str | None = None, workers: int = 1, err: TextIO | None = None
+) -> Summary:
+    """Make the catalog of a folder, or bring it up to date.
+
+    Parameters
+    ----------
+    model : Path
+        A folder with network.onnx and model.json.
+    root : Path
+        The folder of audio.
+    out : Path
+        Empty, absent, or the catalog of this folder.
+    table : str, optional
+        Of artists, albums and more; see `ostinato.datasets.folder`. What it does not
+        tell is read from the files' own tags.
+    workers : int
+        Files under way at once.
+    err : file, optional
+        Where files that cannot be read are listed. Default: standard error.
+
+    Returns
+    -------
+    Summary
+
+    Raises
+    ------
+    OstinatoError
+        If `out` holds something else, or no file can be read.
+    """
+    err, where = err or sys.stderr, os.path.relpath(root.resolve(), out.resolve())
+    _refuse_other(out, where)
+    network = Released(model, threads=1 if workers > 1 else 0)
+    version = hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
+    tracks = folder.tracks(root, folder.Options(table=table))
+    with alone(out / ".catalog.lock"):
+        write_json(out / SOURCE, {"folder": where, "unreadable": {}})
+        before = _load_files(out / CACHE, version)
+        known = {p: f for p in tracks["path"] if (f := before.get(p)) and _stat(root / p) == (f.n_bytes, f.mtime_ns)}
+        new = [path for path in tracks["path"] if path not in known]
+        unreadable = _read(network, root, new, known, out / CACHE, version, workers)
+        for path, reason in unreadable.items():
+            print(f"{path}: {reason}", file=err)
+        if not known:
+            raise CatalogError(f"{root}: none of {len(tracks)} files can be read")
+        tracks = tracks[tracks["path"].isin(known)].reset_index(drop=True)
+        files = [known[path] for path in tracks["path"]]
+        tracks = folder.fill_from_tags(tracks, [dict(f.tags) for f in files]).assign(
+            duration=[f.seconds for f in files]
+        )
+        embeddings = np.stack([f.embedding for f in files]).astype(np.float64)
+        offset = None if network.kind == "embedding" else _offset(embeddings)
+        about = [describe_track(row) for row in tracks.to_dict("records")]
+        catalog = Catalog(tracks["track_id"].tolist(), embeddings, about, version=version, offset=offset)
+        for name in ("network.onnx", "model.json"):
+            with replacing(out / name) as partial:
+                shutil.copyfile(model / name, partial)
+        catalog.save(out)
+        write_json(out / SOURCE, {"folder": where, "unreadable": unreadable})
+    return Summary(len(catalog), len(new) - len(unreadable), len(before.keys() - set(known)), unreadable)
+
+
+def _refuse_other(out: Path, where: str) -> None:
+    """Refuse to write into a folder that holds something else than the catalog of this folder."""
+    if (out / SOURCE).exists():
+        other = read_json(out / SOURCE)["folder"]
+        if other != where:
+            raise CatalogError(f"{out}: holds the catalog of {other}, seen from there; let --out name another folder")
+    elif out.is_dir() and any(out.iterdir()):
+        raise CatalogError(f"{out}: is not empty and holds no catalog of a folder; let --out name another folder")
+
+
+def _read(
+    network: Released, root: Path, paths: list[str], known: dict[str, File], cache: Path, version: str, workers: int
+) -> dict[str, str]:
+    """Read files into `known`, save them every now and then, and give the reasons of those that cannot be read."""
+    unreadable: dict[str, str] = {}
+
+    def read(path: str) -> File | str:
+        try:
+            return _embed(network, root / path)
+        except OstinatoError as error:
+            return str(error).removeprefix(f"{root / path}: ")
+
+    shown = tqdm(paths, desc=f"{network.name} catalog", unit="file", disable=None, leave=False)
+    try:
+        with threadpool_limits(1):  # threads of BLAS that wait for work would take the processor from the files
+            for number, (path, result) in enumerate(zip(paths, map_threads(read, shown, workers), strict=True), 1):
+                if isinstance(result, str):
+                    unreadable[path] = result
+                else:
+                    known[path] = result
+                if number % SAVE_EVERY == 0:
+                    _save_files(cache, known, version)
+    finally:
+        _save_files(cache, known, version)
+    return unreadable
+
+
+def _embed(network: Released, path: Path) -> File:
+    n_bytes, mtime_ns = _stat(path)
+    y, rate = audio.load(path)
+    embedding = np.asarray(network.embedding(network.rows(AudioContext(y, rate))), np.float32)
+    if not np.isfinite(embedding).all() or not embedding.any():
+        raise CatalogError("the network gives it no direction; listen whether it holds sound")
+    return File(n_bytes, mtime_ns, round(len(y) / rate, 3), audio.metadata(path), embedding)
+
+
+def _offset(embeddings: np.ndarray) -> np.ndarray | None:
+    """Give the mean of embeddings; None if it would leave one of them without a direction, as a single track."""
+    mean: np.ndarray = embeddings.mean(axis=0)
+    least = np.linalg.norm(embeddings - mean, axis=1).min()
+    return mean if least > 1e-6 * np.linalg.norm(embeddings, axis=1).max() else None
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return status.st_size, status.st_mtime_ns
+
+
+def _save_files(cache: Path, files: Mapping[str, File], version: str) -> None:
+    """Write what was read of files."""
+    rows = [asdict(files[path]) for path in sorted(files)]
+    columns: dict[str, Any] = {
+        name: np.array([row[name] for row in rows]) for name in ("n_bytes", "mtime_ns", "seconds")
+    }
+    columns["embedding"] = np.array([row["embedding"] for row in rows], np.float32)
+    text = json.dumps({"version": version, "paths": sorted(files), "tags": [row["tags"] for row in rows]})
+    with replacing(cache) as partial, open(partial, "wb") as file:
+        np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **columns)
+
+
+def _load_files(cache: Path, version: str) -> dict[str, File]:
+    """Read what was read of files; nothing if another network read them or the cache is broken."""
+    if not cache.exists():
+        return {}
+    try:
+        with np.load(cache, allow_pickle=False) as columns:
+            about = json.loads(columns["about"].tobytes())
+            if about["version"] != version:
+                return {}
+            rows = zip(
+                *(columns[name].tolist() for name in ("n_bytes", "mtime_ns", "seconds")),
+                about["tags"],
+                columns["embedding"],
+                strict=True,
+            )
+            return {path: File(*row) for path, row in zip(about["paths"], rows, strict=True)}
+    except (BadZipFile, OSError, ValueError, EOFError, LookupError, TypeError) as error:
+        print(f"{cache}: is damaged ({error}); every file is read again", file=sys.stderr)
+        return {}
