@@ -1,7 +1,8 @@
 """Choi: five convolutions with pooling down to one number a filter, trained to give tags and used for what it hears.
 
 Published for 96 mel bands of 29 s at 12 kHz, in dB below the loudest value. Its
-feature is the mean of each block's map, 32 numbers a block, all five side by side.
+feature is the mean of each block's map, 32 numbers a block, all five side by side; or
+those of the first blocks alone, which experiment 7 of paper 003 (section 4.10) compares.
 
 The published weights were trained with batch normalisation that takes the batch's
 own statistics in service too, so that a clip's feature depends on what lies beside
@@ -12,7 +13,7 @@ published.
 References
 ----------
 K. Choi et al., "Transfer learning for music classification and regression tasks", ISMIR 2017.
-H. Singh, "Using deep learning to recommend Punjabi music", University of Victoria, 2018.
+H. Singh, "Using deep learning to recommend Punjabi music", University of Victoria, 2018, section 4.2.
 """
 
 from collections import OrderedDict
@@ -60,7 +61,8 @@ class Network(Convolutional):
     batch_norm : {"running", "track", "batch"}
         Whose statistics normalise.
     features : int, optional
-        How many of the last blocks `embed` gives, side by side. Default: all.
+        How many blocks, counted from the first, make up the similarity space. Default:
+        all. The head reads the last block at any setting.
 
     Raises
     ------
@@ -92,16 +94,17 @@ class Network(Convolutional):
             pool = MaxPool((rows, columns), (rows, columns), "valid")
             layers.append(nn.Sequential(OrderedDict(conv=conv, norm=norm(BLOCK, how), elu=nn.ELU(), pool=pool)))
         super().__init__("choi", shape, nn.Sequential(*layers), BLOCK, n_classes)
-        self.features = features
+        if features < len(pools):
+            self.space_width = BLOCK * features
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the mean of the last blocks' maps, (batch, 32 * features), of (batch, channels, bins, frames)."""
+        """Give the means of all blocks' maps, (batch, 32 * blocks), of (batch, channels, bins, frames)."""
         x = x.clone(memory_format=torch.channels_last)
         means = []
         for layer in self.layers:
             x = layer(x)
             means.append(x.mean((-2, -1)))
-        return torch.cat(means[-self.features :], -1)
+        return torch.cat(means, -1)
 
 
 search_space = drawn(lr=(3e-4, 1e-2))

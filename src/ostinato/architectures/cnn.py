@@ -1,11 +1,13 @@
 """CNN: three convolutions with pooling, and one dense layer.
 
-Published for 13 MFCC of tenths of a clip, 130 frames each. The repository that
-the paper builds on halves the map three times; the paper's text pools by 3 x 3,
-which fits only if the convolutions are padded.
+For 13 MFCC of tenths of a clip, 130 frames each. The paper pools by 3 x 3 with
+stride 3 and padding, for which 13 coefficients suffice only if the convolutions are
+padded too. The repository it builds on, the form "repository", halves the map three
+times behind convolutions without padding.
 
 References
 ----------
+Paper 001 of docs/recipes.md, section 7.5 and table 1.
 V. Velardo, "Deep learning (for audio) with Python", 2020, lesson 16.
 """
 
@@ -28,7 +30,7 @@ from ostinato.architectures._blocks import (
 from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
 
-FORMS = ("repository", "paper")
+FORMS = ("paper", "repository")
 KERNELS = (3, 3, 2)
 
 
@@ -48,7 +50,7 @@ class Network(Reader):
     inputs : mapping of str to (channels, bins, frames)
         Exactly one.
     n_classes : int
-    form : {"repository", "paper"}
+    form : {"paper", "repository"}
         Whose pooling.
     filters, units : int
         Of each convolution and of the dense layer.
@@ -68,7 +70,7 @@ class Network(Reader):
         inputs: Mapping[str, Shape],
         n_classes: int,
         *,
-        form: str = "repository",
+        form: str = "paper",
         filters: int = 32,
         units: int = 64,
         dropout: float = 0.3,

@@ -1,10 +1,11 @@
 """MLP: three dense layers over all numbers of a chunk.
 
-Published for 13 MFCC of tenths of a clip, 130 frames each. The repository that
-the paper builds on ends with 64 numbers, the paper's text with 128.
+For 13 MFCC of tenths of a clip, 130 frames each. The paper's last hidden layer has
+128 numbers; that of the repository it builds on, the form "repository", has 64.
 
 References
 ----------
+Paper 001 of docs/recipes.md, section 7.3.
 V. Velardo, "Deep learning (for audio) with Python", 2020, lessons 13 and 14.
 """
 
@@ -16,7 +17,7 @@ from ostinato.architectures._blocks import Reader, Shape, initialise, single, wo
 from ostinato.architectures._blocks.dense import Dense, squares
 from ostinato.architectures._blocks.spaces import drawn
 
-FORMS = {"repository": (512, 256, 64), "paper": (512, 256, 128)}
+FORMS = {"paper": (512, 256, 128), "repository": (512, 256, 64)}
 
 
 class Network(Reader):
@@ -27,16 +28,16 @@ class Network(Reader):
     inputs : mapping of str to (channels, bins, frames)
         Exactly one.
     n_classes : int
-    form : {"repository", "paper"}
+    form : {"paper", "repository"}
         Whose widths.
     hidden : tuple of int, optional
         Other widths.
     dropout : float
-        Share of a hidden layer that training leaves out; against overfitting 0.3
-        was published.
+        Share of a hidden layer that training leaves out. The paper drops neurons
+        without naming the share; the repository drops 0.3.
     l2 : float
-        What `penalty` takes of the squares of the hidden kernels; against
-        overfitting 0.001 was published.
+        What `penalty` takes of the squares of the hidden kernels. The paper has no
+        such penalty; the repository takes 0.001.
     """
 
     length = "fixed"
@@ -46,7 +47,7 @@ class Network(Reader):
         inputs: Mapping[str, Shape],
         n_classes: int,
         *,
-        form: str = "repository",
+        form: str = "paper",
         hidden: tuple[int, ...] | None = None,
         dropout: float = 0.0,
         l2: float = 0.0,

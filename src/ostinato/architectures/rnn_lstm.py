@@ -1,11 +1,12 @@
 """RNN-LSTM: two LSTM layers over frames, and one dense layer.
 
-Published for 13 MFCC of tenths of a clip, 130 frames each; the paper's text and the
-repository that it builds on agree. An LSTM of torch has a second bias vector, so
+For 13 MFCC of tenths of a clip, 130 frames each; the paper and the repository that it
+builds on agree. An LSTM of torch has a second bias vector, so
 that there are 512 numbers more than in Keras.
 
 References
 ----------
+Paper 001 of docs/recipes.md, section 7.4.
 V. Velardo, "Deep learning (for audio) with Python", 2020, lesson 19.
 """
 

@@ -75,7 +75,8 @@ class _Both(nn.Module):
 
     def forward(self, *inputs: Tensor) -> tuple[Tensor, Tensor]:
         embedding = self.network.embed(*inputs)  # type: ignore[operator]
-        return self.head(embedding), embedding
+        space = getattr(self.network, "space_width", None)
+        return self.head(embedding), embedding if space is None else embedding[:, :space]
 
 
 def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> dict[str, Reading]:

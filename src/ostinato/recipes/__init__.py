@@ -4,11 +4,12 @@
 data and DVC's cache are the project's; nothing of the project is written to.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from ostinato import params
 from ostinato.errors import ParamsError
@@ -17,6 +18,8 @@ from ostinato.params import Section
 WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
 SMALL = "_small"
+PLACES = re.compile(r"\b(table|figure|section|chapter)s? [\d\"]", re.IGNORECASE)
+"""How a place in a paper is named: by its number, or a section without one by its heading in quotes."""
 
 
 class Figure(Section):
@@ -33,7 +36,14 @@ class Figure(Section):
         None: the paper gives none of its own.
     deviation : float, optional
         Over folds, as printed.
+    source : str, optional
+        Where in the paper the value stands: its table, figure, section or chapter, by number or heading.
     note : str
+
+    Raises
+    ------
+    ValidationError
+        If there is a value without a source, or a source without a value.
     """
 
     row: str
@@ -41,7 +51,18 @@ class Figure(Section):
     metric: str
     value: float | None = None
     deviation: float | None = None
+    source: str | None = None
     note: str = ""
+
+    @model_validator(mode="after")
+    def _check_source(self) -> Self:
+        """Refuse a paper's figure that nobody can look up."""
+        if self.value is None and self.source is not None:
+            raise ValueError(f"{self.row}: has a source but no value; give the value, or leave the source out")
+        if self.value is not None and not PLACES.search(self.source or ""):
+            lacks = "has no source" if self.source is None else f"the source {self.source!r} names no place"
+            raise ValueError(f"{self.row}: {lacks}; name the paper's table, figure or section, such as source: table 2")
+        return self
 
 
 class Pair(Section):

@@ -35,7 +35,7 @@ def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[t
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device).eval()
     found = []
-    batches = Evaluation(source, tracks, TRACKS_PER_BATCH)
+    batches, space = Evaluation(source, tracks, TRACKS_PER_BATCH), getattr(network, "space_width", None)
     with torch.inference_mode():
         for number in range(len(batches)):
             inputs, owner = batches[number]
@@ -43,7 +43,7 @@ def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[t
             narrow = network.head(wide)  # type: ignore[operator]
             for i in batches.batches[number]:
                 mine = (owner == i).to(device)
-                found.append((narrow[mine].double().cpu().numpy(), wide[mine].mean(0).cpu().numpy()))
+                found.append((narrow[mine].double().cpu().numpy(), wide[mine, :space].mean(0).cpu().numpy()))
     return found
 
 

@@ -369,6 +369,8 @@ class Reader(nn.Module):
     length: Literal["free", "fixed"] = "free"
     mend = "raise chunk_frames"
     head: nn.Module
+    space_width: int | None = None
+    """How many of the first numbers of `embed` make up the similarity space; None: all."""
 
     def __init__(self, name: str, shape: Shape) -> None:
         super().__init__()
