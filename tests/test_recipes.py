@@ -145,7 +145,18 @@ def test_absent_gtzan_is_told_how_to_be_fetched(name, project, monkeypatch):
 @pytest.mark.parametrize(
     ("name", "candidate", "metric", "value"),
     [
+        ("gtzan_001", "mlp", "accuracy", 0.6024),
+        ("gtzan_001", "mlp", "log_loss", 3.31),
+        ("gtzan_001", "rnn_lstm", "accuracy", 0.6795),
+        ("gtzan_001", "rnn_lstm", "log_loss", 1.12),
         ("gtzan_001", "cnn", "accuracy", 0.7443),
+        ("gtzan_001", "cnn", "log_loss", 0.88),
+        ("gtzan_003", "choi_sgd", "accuracy", 0.63),
+        ("ds1_003", "choi_sgd", "f1_micro", 0.7),
+        ("ds1_003", "choi_frozen", "f1_micro", None),
+        ("ds2_003", "choi_sgd", "accuracy", 0.5),
+        ("ds2_003", "choi_frozen", "accuracy", None),
+        ("spotify_000", "random_forest", "accuracy", 0.25),
         ("gtzan_002", "mcclstm", "accuracy", 0.8469),
         ("ballroom_002", "r4", "accuracy", 0.9032),
         ("soundtracks_002", "mcclstm", "accuracy", 0.7435),
@@ -158,8 +169,43 @@ def test_absent_gtzan_is_told_how_to_be_fetched(name, project, monkeypatch):
     ],
 )
 def test_figures_are_the_papers(name, candidate, metric, value):
-    found = [f for f in recipes.load(ROOT / "recipes", name).figures if (f.candidate, f.metric) == (candidate, metric)]
-    assert [f.value for f in found] == [value]
+    recipe = recipes.load(ROOT / "recipes", name)
+    found = [f for f in recipe.figures if (f.candidate, f.metric) == (candidate, metric)]
+    assert [f.value for f in found if f.source != "section 7.4"] == [value]
+    if name == "gtzan_001":
+        leaky = [f.value for f in recipe.leaky.figures if (f.candidate, f.metric) == (candidate, metric)]
+        assert leaky == [value]
+
+
+def test_the_networks_of_paper_001_are_those_of_its_text(tmp_path):
+    """Section 7.3: 512, 256 and 128 neurons; section 7.5 and table 1: three pools of 3 x 3, strides 3 x 3, padded."""
+    recipe = recipes.load(ROOT / "recipes", "gtzan_001")
+    for given in (recipe, recipes.reduced(recipe, "gtzan_001")):
+        made = written(tmp_path / "params.yaml", given)
+        networks = {name: build(resolve(made, name), {"mfcc13": (1, 13, 130)}, 10) for name in made.candidates}
+        for name in ("mlp", "mlp_dropout"):
+            assert [layer.out_features for layer in networks[name].dense.layers] == [512, 256, 128]
+            assert networks[name].penalty() == 0
+        assert (networks["mlp"].dense.dropout.p, networks["mlp_dropout"].dense.dropout.p) == (0, 0.3)
+        sizes, x = [], torch.zeros(1, 1, 130, 13)
+        for block in networks["cnn"].layers:
+            conv, relu, pool, _ = block
+            assert isinstance(relu, torch.nn.ReLU)
+            assert (pool.kernel, pool.stride) == ((3, 3), (3, 3))
+            x = block.eval()(x)
+            sizes.append((conv.kernel_size, *x.shape[1:]))
+        assert sizes == [((3, 3), 32, 44, 5), ((3, 3), 32, 15, 2), ((2, 2), 32, 5, 1)]
+        assert [m.out_features for m in networks["cnn"].modules() if isinstance(m, torch.nn.Linear)] == [64, 10]
+        lstm = [m for m in networks["rnn_lstm"].modules() if isinstance(m, torch.nn.LSTM)]
+        assert sum(m.num_layers for m in lstm) == 2
+        assert {m.hidden_size for m in lstm} == {64}
+
+
+def test_what_paper_002_says_of_its_training_is_said():
+    for name in ("gtzan_002", "ballroom_002", "soundtracks_002"):
+        size = " ".join(recipes.load(ROOT / "recipes", name).size.split())
+        assert "asynchronous stochastic gradient descent" in size
+        assert "names neither optimiser" not in size
 
 
 TOY = """
@@ -168,8 +214,14 @@ here = pathlib.Path("models/metrics")
 here.mkdir(parents=True)
 (here / "a.json").write_text(json.dumps({
     "test": {"accuracy": {"value": 0.5, "low": 0.4, "high": 0.6}},
+    "confusion": [[3, 1], [0, 4]], "per_class": {"jazz": {}, "rock": {}},
     "spread": {"folds": {"accuracy": {"mean": 0.51, "deviation": 0.02, "n": 3}}},
 }))
+folder = pathlib.Path("models/checkpoints/a")
+folder.mkdir(parents=True)
+(folder / "curves.csv").write_text(
+    "fold,epoch,train_loss,val_loss,val_score\\n0,0,2,2,0.2\\n0,1,1,1,0.6\\n1,0,2,2,0.4\\n1,1,1,1,0.8\\n"
+)
 pathlib.Path("models/where.txt").write_text(os.environ.get("OSTINATO_DATASET_PATH", ""))
 """
 RECIPE = {
@@ -178,8 +230,15 @@ RECIPE = {
     "size": "Tiny.",
     "data": "Fetch toys and put them into a box.",
     "figures": [
-        {"row": "A", "candidate": "a", "metric": "accuracy", "value": 0.75, "deviation": 0.1},
-        {"row": "B [7]", "metric": "accuracy", "value": 0.8},
+        {
+            "row": "A",
+            "candidate": "a",
+            "metric": "accuracy",
+            "value": 0.75,
+            "deviation": 0.1,
+            "source": "table 1",
+        },
+        {"row": "B [7]", "metric": "accuracy", "value": 0.8, "source": "table 1"},
     ],
     "params": {
         "dataset": {"name": "folder"},
@@ -202,7 +261,7 @@ def project(tmp_path):
     (root / "src").mkdir(parents=True)
     (root / "src" / "toy.py").write_text(TOY)
     stage = {"cmd": f"{sys.executable} src/toy.py", "deps": ["src/toy.py"], "params": ["train.lr"]}
-    stage["outs"] = ["models/metrics", "models/where.txt"]
+    stage["outs"] = ["models/metrics", "models/checkpoints", "models/where.txt"]
     params.write(root / "dvc.yaml", {"stages": {"gate": stage}})
     (root / ".dvcignore").write_text("runs/\n")
     params.write(root / "params.yaml", params.read(ROOT / "params.yaml"))
@@ -228,8 +287,8 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     before = outside(project.root)
     text = reproduce(project, "toy")
     assert outside(project.root) == before
-    assert "| A | accuracy | 0.75 ± 0.1 | 0.5000 [0.4000, 0.6000] | 0.5100 ± 0.0200 |  |" in text
-    assert "| B [7] | accuracy | 0.8 |  |  | quoted from another paper |" in text
+    assert "| A | accuracy | 0.75 ± 0.1 | table 1 | 0.5000 [0.4000, 0.6000] | 0.5100 ± 0.0200 |  |" in text
+    assert "| B [7] | accuracy | 0.8 | table 1 |  |  | quoted from another paper |" in text
     inside = project.root / "runs" / "toy"
     assert (inside / "models" / "where.txt").read_text() == str(audio)
     made = params.load(inside / "params.yaml")
@@ -240,6 +299,44 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     cached = project.root / ".dvc" / "cache" / "files"
     assert any(cached.rglob("*"))
     assert not (inside / ".dvc" / "cache").exists()
+
+
+def test_curves_and_confusion_matrices_are_drawn_beside_the_table(project, monkeypatch):
+    monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
+    reproduce(project, "toy")
+    folder = project.root / "runs" / "toy" / "report"
+    drawn = {str(f.relative_to(folder)): f.read_text() for f in folder.rglob("*") if f.is_file()}
+    assert set(drawn) == {"index.html", "curves.svg", "confusion/a.svg"}
+    for label in ("validation score", "validation loss", "epoch", ">a<"):
+        assert label in drawn["curves.svg"]
+    for label in ("jazz", "rock", ">3<", ">1<", ">4<", "predicted", "actual"):
+        assert label in drawn["confusion/a.svg"]
+    page = drawn["index.html"]
+    assert page.count("<svg") == 2
+    assert "<td>0.75 ± 0.1</td><td>table 1</td><td>0.5000 [0.4000, 0.6000]</td>" in page
+    assert str(project.root) not in "".join(drawn.values())
+    reproduce(project, "toy")
+    assert {str(f.relative_to(folder)): f.read_text() for f in folder.rglob("*") if f.is_file()} == drawn
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (None, r"a: has no source; name the paper's table"),
+        ("the paper", r"a: the source 'the paper' names no place; name"),
+    ],
+)
+def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
+    figure = {"row": "A", "candidate": "a", "metric": "accuracy", "value": 0.75, "source": source}
+    params.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [figure]})
+    with pytest.raises(ParamsError, match=rf"odd\.yaml: figures\.0: .*{said}"):
+        recipes.load(tmp_path, "odd")
+    params.write(tmp_path / "odd.yaml", {**RECIPE, "leaky": {"figures": [figure]}})
+    with pytest.raises(ParamsError, match=rf"odd\.yaml: leaky\.figures\.0: .*{said}"):
+        recipes.load(tmp_path, "odd")
+    params.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [{**figure, "value": None, "source": "table 1"}]})
+    with pytest.raises(ParamsError, match=r"a: has a source but no value; give the value, or leave the source out"):
+        recipes.load(tmp_path, "odd")
 
 
 def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, monkeypatch, capfd):
@@ -279,7 +376,7 @@ def test_tracks_left_once_broken_ones_are_out_are_held_against_the_papers(tmp_pa
     pd.DataFrame({"track_id": list("abcd")}).to_parquet(paths.tracks)
     faults = pd.DataFrame({"track_id": ["b", "b"], "reason": ["unreadable", "genre of too few tracks"]})
     faults.to_parquet(paths.quarantine)
-    recipe = load_toy(tracks=wanted, figures=[{"row": "quoted", "metric": "accuracy", "value": 0.5}])
+    recipe = load_toy(tracks=wanted, figures=[{"row": "quoted", "metric": "accuracy"}])
     assert f"Tracks: 4, of which 1 are in quarantine{said}" in table.report(paths, recipe)
 
 
@@ -347,7 +444,9 @@ def test_a_leaky_figure_rewards_knowing_the_track(tmp_path, capsys):
     made = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "stacked": {}, "members": {}}
     made["train"] = {"max_epochs": 60, "patience": 60, "batch_size": 8, "lr": 0.005, "chunk_frames": 16}
     params.write(inside.params, made)
-    protocol = recipes.Leaky(figures=[recipes.Figure(row="A", candidate="a", metric="accuracy", value=0.6)])
+    protocol = recipes.Leaky(
+        figures=[recipes.Figure(row="A", candidate="a", metric="accuracy", value=0.6, source="table 1")]
+    )
     leaky.run(inside, protocol)
     found = read_json(inside.root / "leaky.json")["a"]["test"]["accuracy"]
     assert found["value"] > 0.9

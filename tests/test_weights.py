@@ -10,7 +10,11 @@ import torch
 from safetensors.torch import load_file
 
 from ostinato.architectures import choi
+from ostinato.contract.task import Task
 from ostinato.errors import DataError
+from ostinato.export import networks
+from ostinato.training.predict import run_network
+from ostinato.training.sources import Features
 from ostinato.weights import import_keras
 
 LAYOUTS = ("theano", "tensorflow")
@@ -122,3 +126,26 @@ def test_what_is_no_such_file_is_refused(tmp_path):
     with pytest.raises(DataError, match="has no group ConvBNEluDr"):
         import_keras(tmp_path / "other.hdf5", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("n_blocks", [1, 2, 3])
+def test_a_space_of_some_blocks_counts_from_the_first_and_changes_no_answer(n_blocks):
+    """Experiment 7 of paper 003 asks layer 1, then layers 1 and 2, and so on (section 4.10)."""
+    pools = ((2, 2), (2, 2), (2, 2))
+    whole, some = (choi.Network({"x": (1, 16, 16)}, 2, pools=pools, features=n) for n in (None, n_blocks))
+    some.load_state_dict(whole.state_dict())
+    x = torch.randn(4, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    first, maps = [], x
+    for layer in whole.eval().layers[:n_blocks]:
+        maps = layer(maps)
+        first.append(maps.mean((-2, -1)))
+    task = Task("genre", ("a", "b"))
+    rows = [track[0].T.numpy() for track in x]
+    source = Features("x", rows, 16, "none")
+    logits, embedding = run_network(some, source, np.arange(4), task)
+    np.testing.assert_allclose(embedding, torch.cat(first, 1).detach().numpy(), atol=1e-5)
+    np.testing.assert_allclose(logits, run_network(whole, source, np.arange(4), task)[0], atol=1e-6)
+    with torch.inference_mode():
+        exported = networks._Both(some.eval())(x)
+        assert torch.equal(exported[0], whole(x))
+    np.testing.assert_allclose(exported[1].numpy(), embedding, atol=1e-5)

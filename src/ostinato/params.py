@@ -202,7 +202,7 @@ class Phase(Section):
 
 
 class Artists(Section):
-    """The artist space; the phases are the paper's."""
+    """The artist space; the phases are those of the repository of paper 004."""
 
     dimension: int = Field(800, ge=2)
     max_epochs: int = Field(1000, ge=1, description="of each phase")

@@ -7,7 +7,8 @@ same, the input is added.
 References
 ----------
 M. Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks", CVPR 2018.
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+sections "Metadata" and "Convolutional neural networks".
 """
 
 from collections import OrderedDict

@@ -6,7 +6,7 @@ open; they are as many as in each of its channels.
 References
 ----------
 N. Chen, S. Wang, "High-level music descriptor extraction algorithm based on combination of multi-channel CNNs and
-LSTM", ISMIR 2017, section 3.2.
+LSTM", ISMIR 2017, section 3.2.1.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Network(Reader):
     dropout : float
         Share of the input of each dense layer that training leaves out.
     initial : {"glorot", "gaussian"}
-        The paper says Gaussian of variance 1, which saturates.
+        The paper says Gaussian of variance 1 (section 3), which saturates.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """LargeRNN: three LSTM layers over frames, each wider than the one before.
 
-Published for MFCC and chroma, and for vectors of artists instead of classes; its
-inputs were reshaped as those of the RNN, which ``layout="reshape"`` does too.
+Published for MFCC and chroma, and for vectors of artists instead of classes; the
+thesis' repository reshapes its inputs as those of the RNN, which ``layout="reshape"`` does too.
 
 References
 ----------

@@ -1,6 +1,6 @@
 """MCCLSTM: tempo, pitch and bass channels of each chunk, and an LSTM over the chunks.
 
-The paper puts the channels side by side. That they be weighed against each other
+The paper puts the channels side by side (section 2.2). That they be weighed against each other
 is its outlook: gated or by attention they become vectors of one width that are
 added in shares; bilinear, vectors that are multiplied.
 
@@ -75,7 +75,7 @@ class Network(MultiChannel):
     dropout : float
         Share of the input of each dense layer that training leaves out.
     initial : {"glorot", "gaussian"}
-        The paper says Gaussian of variance 1, which saturates.
+        The paper says Gaussian of variance 1 (section 3), which saturates.
     """
 
     def __init__(

@@ -1,7 +1,7 @@
 """RNN: three gated recurrent layers over frames.
 
-The published figures come from inputs that were reshaped instead of transposed,
-so that a step held consecutive frames of one coefficient; ``layout="reshape"``
+The thesis' figures come from inputs that its repository reshapes instead of transposing,
+so that a step holds consecutive frames of one coefficient; ``layout="reshape"``
 does the same, the default reads a frame a step.
 
 References

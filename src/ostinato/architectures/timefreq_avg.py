@@ -4,7 +4,8 @@ Published for a Time and a Freq network; any two members or more are taken.
 
 References
 ----------
-R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+section "Ensembles".
 """
 
 from collections.abc import Mapping

@@ -3,7 +3,7 @@
 Size, origin and licence are those of what you fill it with. The schema is that of the
 thesis whose collection came from Spotify's Web API (158,844 previews of 26,683
 artists) and is not published. Paper: R. Whitell: Content-Based Music Recommendation
-using Deep Learning. Regis University.
+using Deep Learning. Regis University, 2019, section "Datasets".
 
 Below the root lie
 
@@ -27,9 +27,9 @@ from ostinato.datasets._tables import found, required
 from ostinato.errors import DataError
 
 LICENSE = "as the owner of the collection holds it"
-CITATION = """@mastersthesis{whitell2020deep,
+CITATION = """@mastersthesis{whitell2019,
   title = {Content-Based Music Recommendation using Deep Learning},
-  author = {Whitell, Ryan}, school = {Regis University}, year = {2020}
+  author = {Whitell, Ryan}, school = {Regis University}, year = {2019}
 }"""
 SOURCE = "the folder that dataset.path names"
 PROMISED = ("artist",)

@@ -1,7 +1,8 @@
-"""Random forest: the classifier of the tabular paper, 100 trees drawn from the seed.
+"""Random forest: 100 trees drawn from the seed.
 
 References
 ----------
+K. Asthana, A. Sharma, "Music genre classification", SRM Institute of Science and Technology, 2024, chapter 5.
 L. Breiman, "Random forests", Machine Learning 45, 2001.
 """
 

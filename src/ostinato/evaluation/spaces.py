@@ -28,7 +28,7 @@ def neighbourhoods(
     by : {"cosine", "euclidean"}
         What nearest means.
     with_self : bool
-        Whether the artist is among its own neighbours, as in the published figure;
+        Whether the artist is among its own neighbours, as in the repository behind the figure of paper 004;
         with R relations that caps the Jaccard at (R - 1) / (R + 1).
     among : np.ndarray, optional
         Positions of the artists to judge; default: all that have relations.

@@ -1,4 +1,10 @@
-"""The album's cover as pixels, as in the thesis on genre, tags and recommendation."""
+"""The album's cover as pixels, as in paper 004.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+section "Metadata".
+"""
 
 import numpy as np
 

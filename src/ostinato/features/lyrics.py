@@ -2,7 +2,8 @@
 
 References
 ----------
-R. Whitell, "Deep Learning for Music Recommendation", thesis, 2019.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+section "Metadata".
 """
 
 import re

@@ -1,7 +1,9 @@
-"""Power in forty mel bands on HTK's scale, compressed, as in the paper on multi-channel convolutional LSTM networks.
+"""Power in forty mel bands on HTK's scale, compressed, as in paper 002 of docs/recipes.md.
 
 References
 ----------
+N. Chen, S. Wang, "High-level music descriptor extraction algorithm based on combination of multi-channel CNNs and
+LSTM", ISMIR 2017, section 2.1.
 J. Pons, T. Lidy, X. Serra, "Experimenting with musically motivated convolutional
 neural networks", CBMI 2016, whose front end the paper takes over: Essentia's
 frames of 2048 samples under a Blackman-Harris window, bands whose weights sum to

@@ -1,8 +1,9 @@
-"""Thirteen cepstral coefficients with short frames, loudness among them, as in the paper that compares three networks.
+"""Thirteen cepstral coefficients with short frames, loudness among them, as in paper 001 of docs/recipes.md.
 
 References
 ----------
-The paper's code (V. Velardo, "Deep Learning for Audio with Python", 2020) takes
+Paper 001, section 7.2, gives 13 coefficients, 2048 samples a frame and 512 a hop. The
+repository it builds on (V. Velardo, "Deep Learning for Audio with Python", 2020) takes
 librosa's defaults: 128 mel bands, decibels of full scale, orthonormal DCT-II.
 """
 

@@ -1,4 +1,10 @@
-"""Magnitude of the short-time Fourier transform in decibels, as in the thesis on genre, tags and recommendation."""
+"""Magnitude of the short-time Fourier transform in decibels, as in paper 004.
+
+References
+----------
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+section "Spectral features".
+"""
 
 import numpy as np
 

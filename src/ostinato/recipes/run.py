@@ -40,7 +40,8 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
     Returns
     -------
     str
-        A table in Markdown, which also stands in the folder's ``table.md``.
+        A table in Markdown, which also stands in the folder's ``table.md``; ``report/`` has it on a page with
+        the curves and confusion matrices.
 
     Raises
     ------
@@ -59,6 +60,9 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
         leaky.run(inside, recipe.leaky)
     text = report(inside, recipe)
     (inside.root / "table.md").write_text(text + "\n")
+    from ostinato.recipes import pictures
+
+    pictures.draw(inside, recipe, text)
     return text
 
 

@@ -62,14 +62,15 @@ def _figures(inside: Paths, figures: list[Figure]) -> list[str]:
     """Write the main table, with the name of the split that ours is of."""
     split = read_json(inside.classes)["name"] if inside.classes.exists() else "tracks that the network never saw"
     lines = [
-        f"| row | metric | paper | ours: {split} | mean and deviation of folds | note |",
-        "|---|---|---|---|---|---|",
+        f"| row | metric | paper | where | ours: {split} | mean and deviation of folds | note |",
+        "|---|---|---|---|---|---|---|",
     ]
     for figure in figures:
         ours, folds = ("", "") if figure.candidate is None else _ours(inside, figure.candidate, figure.metric)
         quoted = "quoted from another paper" if figure.candidate is None else ""
         lines.append(
-            f"| {figure.row} | {figure.metric} | {_paper(figure)} | {ours} | {folds} | {figure.note or quoted} |"
+            f"| {figure.row} | {figure.metric} | {_paper(figure)} | {figure.source or ''} | {ours} | {folds} "
+            f"| {figure.note or quoted} |"
         )
     return lines
 

@@ -12,11 +12,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import signal
 
-from ostinato.report.plots import FAINT, SERIES, svg
+from ostinato.report.plots import FAINT, INK, SERIES, svg
 
 MOST_FRAMES, MOST_BINS = 360, 256
 SPECTRUM = 512
 FLOOR_DB = 80.0
+MOST_NUMBERED = 20
+"""Up to so many classes a confusion matrix has their names and its numbers in it."""
 
 
 def raster(
@@ -220,3 +222,37 @@ def correlations(table: pd.DataFrame) -> str:
         bar.outline.set_edgecolor(FAINT)  # type: ignore[operator]
 
     return svg(draw, 4.8, 4.0)
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> str:
+    """Draw a confusion matrix: the shades are shares of each row, the numbers are tracks.
+
+    Parameters
+    ----------
+    counts : np.ndarray [shape=(n_classes, n_classes), dtype=int64]
+        Tracks by actual class (rows) and predicted class (columns).
+    classes : sequence of str
+    title : str
+
+    Returns
+    -------
+    str
+        SVG with one bitmap. Classes without tracks have a white row.
+    """
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+
+    def draw(figure: Figure) -> None:
+        axes = figure.subplots()
+        axes.grid(visible=False)
+        axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
+        for row, column in np.argwhere(counts) if len(classes) <= MOST_NUMBERED else ():
+            colour = "white" if shares[row, column] > 0.5 else INK
+            axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=8)
+        ticks = range(len(classes)) if len(classes) <= MOST_NUMBERED else ()
+        axes.set_xticks(ticks, [classes[i] for i in ticks], rotation=60, ha="right", rotation_mode="anchor")
+        axes.set_yticks(ticks, [classes[i] for i in ticks])
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("actual")
+        axes.set_title(title, loc="left", fontsize=10)
+
+    return svg(draw, 4.4, 4.2)

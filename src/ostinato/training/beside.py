@@ -38,7 +38,7 @@ class Words:
         t of the share min(1, sqrt(t / f)) of its places that a word of frequency f
         keeps while training (T. Mikolov et al., "Distributed representations of
         words and phrases", 2013). Where tracks are judged all words count, unlike
-        in the thesis, so that the same track has the same answer twice.
+        in paper 004 (section "Metadata"), so that the same track has the same answer twice.
     words : tuple of str
         In the order of ids, once fitted.
     shares : tuple of float

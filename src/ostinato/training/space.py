@@ -12,8 +12,8 @@ every step, which grows with the square of the artists.
 
 References
 ----------
-R. Whitell, "Content-Based Music Recommendation using Deep Learning", 2020, section on
-the artist embedding.
+R. Whitell, "Content-based music recommendation using deep learning", Regis University, 2019,
+section "Training artist embeddings" and figure 18.
 """
 
 from collections.abc import Mapping, Sequence

@@ -107,7 +107,7 @@ class MultiChannel(Reader):
     dropout : float
         Share of the input of each dense layer that training leaves out.
     initial : {"glorot", "gaussian"}
-        The paper says Gaussian of variance 1, which saturates.
+        The paper says Gaussian of variance 1 (section 3), which saturates.
     fusion : callable, optional
         Makes of the channels' widths the module that joins them; default: `Concatenated`.
 
