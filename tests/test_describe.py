@@ -27,7 +27,7 @@ SOUND = "chroma,mfcc,cqt_time,cqt_freq,mel_time,mel_freq"
         ("lyrics", "lyrics:1x497948x643", 800, 108_755_200),
         ("albums", "cover:3x640x640", 800, 3_282_784),
         ("recommendation", f"{SOUND},lyrics,albums,place,year", 800, 50_522_912),
-        ("mlp", "x:1x13x130", 10, 1_014_218),
+        ("mlp", "x:1x13x130", 10, 1_031_306),
         ("choi", "x:1x96x1360", 50, 39_602),
         ("mcclstm", "x:1x40x640", 10, 2_487_594),
     ],

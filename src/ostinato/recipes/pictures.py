@@ -60,7 +60,7 @@ def _pictures(inside: Paths, metrics: Mapping[str, Mapping[str, Any]]) -> Iterat
 
 
 def parse_blocks(text: str) -> list[str | list[Sequence[str]]]:
-    """Part Markdown into paragraphs and tables; the title is left out.
+    r"""Part Markdown into paragraphs and tables; the title is left out.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def parse_blocks(text: str) -> list[str | list[Sequence[str]]]:
 
     Examples
     --------
-    >>> parse_blocks("# T\\n\\nSaid.\\n\\n| a | b |\\n|---|---|\\n| 1 | 2 |")
+    >>> parse_blocks("# T\n\nSaid.\n\n| a | b |\n|---|---|\n| 1 | 2 |")
     ['Said.', [['a', 'b'], ['1', '2']]]
     """
     blocks: list[str | list[Sequence[str]]] = []
