@@ -174,3 +174,51 @@ def test_a_misspelt_candidate_gets_the_names_it_may_have_been(what, name, advice
     with pytest.raises(ParamsError, match=advice):
         params.entry(given, what, name)
     params.entry(given, what, {"candidates": "both", "members": "both.time_mel", "numbers": "both.year"}[what])
+
+
+WAVEFORMS = {"mel": {}, "cqt": {}, "waveform": {}, "wave16": {"kind": "waveform", "sample_rate": 16000}}
+JOINTS: dict[str, dict] = {
+    name: {} for name in ("mel+waveform", "mel+wave16", "waveform+mel", "mel+cqt+waveform", "waveform+wave16")
+}
+FRONT_END = {"front_end": "waveform", "augment": ["bandwidth", "level"]}
+
+
+def on_waveform(feature: str, train: dict, **sections: dict) -> dict:
+    """Give sections with a candidate that reads a feature and has keys of training."""
+    candidates = {"a": {**TIME, "feature": feature, "train": train}}
+    return {"features": {"kinds": WAVEFORMS | JOINTS}, "candidates": candidates, **sections}
+
+
+@pytest.mark.parametrize("feature", ["mel+waveform", "mel+wave16", "waveform+mel"])
+def test_a_candidate_of_one_feature_and_its_waveform_is_sound_alone_and_in_a_stack(tmp_path, feature):
+    stack = {"stacked": {"s": STACK}, "members": EDGE}
+    given = params.load(write(tmp_path, **on_waveform(feature, FRONT_END, **stack)))
+    assert params.network_kinds(given.candidates["a"].feature, given.features.kinds) == ("mel",)
+
+
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        (
+            on_waveform("mel", FRONT_END),
+            r"a: train\.front_end: .* not mel; write feature: mel\+waveform, and `wave.*features",
+        ),
+        (on_waveform("waveform", FRONT_END), r"a: train\.front_end: .* write feature: mel\+waveform"),
+        (on_waveform("mel+cqt+waveform", FRONT_END), r"a: train\.front_end: waveform needs one kind and the waveform"),
+        (on_waveform("waveform+wave16", FRONT_END), r"a: train\.front_end: waveform needs one kind and the waveform"),
+        (on_waveform("mel+waveform", {}), r"a: no network reads samples; add train: \{front_end: waveform\}"),
+        (on_waveform("waveform", {}), r"a: no network reads samples"),
+        (on_waveform("mel", {"augment": ["level"]}), r"a: train\.augment changes sound, .* add front_end: waveform"),
+        (
+            on_waveform("mel", {}, estimators={"e": {"estimator": "mfcc_svm", "feature": "wave16", "task": "genre"}}),
+            r"estimators\.e: reads samples; name a feature such as mfcc",
+        ),
+        (
+            on_waveform("mel", {}, stacked={"s": {**STACK, "train": {"augment": ["level"]}}}, members=EDGE),
+            r"stacked\.s: train\.augment: a stack reads no sound; take it out",
+        ),
+    ],
+)
+def test_a_waveform_that_nothing_reads_and_a_front_end_without_one_are_refused(tmp_path, sections, message):
+    with pytest.raises(ParamsError, match=message):
+        params.load(write(tmp_path, **sections))

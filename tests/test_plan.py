@@ -113,6 +113,20 @@ def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
     assert set(map(str, shapes)) == {str(({"mel": (1, 40, 33)}, (7, 1, 40, 33)))}
 
 
+def test_a_front_end_costs_what_the_feature_of_its_batch_costs(monkeypatch):
+    monkeypatch.setattr(plan.registry, "load", lambda *_: SimpleNamespace(Network=lambda *_: torch.nn.Linear(50, 3)))
+    monkeypatch.setattr(plan, "_timed", lambda *_: (None, 1.0))
+    cost = plan.Cost(1, 1.0, 0.0, 0.0, {"mel": 0.5}, {"mel": 25.0}, {"mel": 40})
+    seconds = [
+        plan.step_seconds(
+            Candidate(architecture="any", feature="mel", task="genre", train={"batch_size": 4, "front_end": front_end}),
+            cost, 3, Train(chunk_frames=50), 1,
+        )
+        for front_end in ("cache", "waveform")
+    ]  # fmt: skip
+    assert seconds == [1.0, 1.0 + 4 * 2.0 * 0.5]
+
+
 def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypatch):
     monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
     given = params(mfcc={})

@@ -20,6 +20,7 @@ from ostinato.architectures._blocks.words import WordReader
 from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.params import SAMPLES
 
 PACKAGE = "ostinato.architectures"
 REFERENCES = "\n\nReferences\n----------\n"
@@ -270,10 +271,10 @@ def shape_of(kind: str, frames: int | None = None) -> tuple[int, int, int] | Non
     Returns
     -------
     tuple of (channels, bins, frames) or None
-        None of a kind that is neither made of audio, nor of words or a picture.
+        None of a kind that is neither made of audio, nor of words or a picture, and of samples.
     """
     plugin = registry.load("ostinato.features", kind)
-    if plugin.SOURCE != "audio":
+    if plugin.SOURCE != "audio" or kind == SAMPLES:
         return BESIDE.get(kind)
     noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32)
     rows = plugin.compute(AudioContext(noise, SAMPLE_RATE), **features.parameters(kind, {}, SAMPLE_RATE))
@@ -307,7 +308,7 @@ def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) ->
     plugin = registry.load(PACKAGE, name)
     over = issubclass(plugin.Network, OverLogits)
     widths: Mapping[str, int] = getattr(plugin, "SCALARS", {})
-    known = registry.names("ostinato.features")
+    known = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES]
     inputs: dict[str, Any] = {}
     for text in (part for entry in asked for part in entry.split(",")):
         kind, colon, shape = text.partition(":")

@@ -1,7 +1,7 @@
 """params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias
@@ -16,6 +16,8 @@ from ostinato.registry import load as plugin
 Split: TypeAlias = Literal["train", "validation", "test"]
 TaskName: TypeAlias = Literal["genre", "tags", "artist_embedding"]
 JOIN = "+"
+SAMPLES = "waveform"
+"""The kind whose rows are samples; the front end of training reads it, no network does."""
 NUMBERS = ("table", "attributes")
 """Sources whose features are numbers."""
 PLUGINS = (
@@ -143,6 +145,12 @@ class Train(Section):
     spec_augment: bool = False
     mask_share: float = Field(0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most")
     n_masks: int = Field(1, ge=1, description="along either axis")
+    front_end: Literal["cache", "waveform"] = Field(
+        "cache", description="whence training takes the feature; the waveform must stand in it, as in mel+waveform"
+    )
+    augment: list[Literal["speed", "pitch", "bandwidth", "level", "noise"]] = Field(
+        [], description="of the waveform while training, in this order"
+    )
     loss: Literal["plain", "focal", "asymmetric", "infonce", "triplet"] = Field(
         "plain", description="the last two bring tracks of one artist, genre or tag together"
     )
@@ -381,6 +389,23 @@ def parts(feature: str) -> tuple[str, ...]:
     return tuple(feature.split(JOIN))
 
 
+def network_kinds(feature: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
+    """Name the kinds of a feature that a network reads: all but the waveform, which only training reads.
+
+    Parameters
+    ----------
+    feature : str
+    kinds : mapping
+        Section `features.kinds`.
+
+    Examples
+    --------
+    >>> network_kinds("mel+waveform", {"mel": {}, "waveform": {}})
+    ('mel',)
+    """
+    return tuple(kind for kind in parts(feature) if (kinds.get(kind) or {}).get("kind", kind) != SAMPLES)
+
+
 def read(path: Path) -> dict[str, Any]:
     """Read a mapping of YAML without checking what is in it.
 
@@ -437,6 +462,7 @@ def load(path: Path) -> Params:
     except ValidationError as error:
         raise ParamsError(f"{path}: {readable(error)}") from error
     _check_names(params, path)
+    _check_front_ends(params, path)
     _check_plugins(params, path)
     _check_members(params, path)
     _check_numbers(params, path)
@@ -496,6 +522,33 @@ def _check_names(params: Params, path: Path) -> None:
             raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
 
 
+def _check_front_ends(params: Params, path: Path) -> None:
+    """Refuse a waveform that nothing reads, a front end without one, and augmentation of what is not computed."""
+    kinds = params.features.kinds
+    for name, estimator in params.estimators.items():
+        if not network_kinds(estimator.feature, kinds):
+            raise ParamsError(f"{path}: estimators.{name}: reads samples; name a feature such as mfcc")
+    for name, candidate in params.candidates.items():
+        where, train = f"{path}: candidates.{name}", {**params.train.model_dump(), **candidate.train}
+        inputs, waveform = network_kinds(candidate.feature, kinds), train["front_end"] == "waveform"
+        n_waveforms = len(parts(candidate.feature)) - len(inputs)
+        if waveform and (len(inputs) != 1 or n_waveforms != 1):
+            wanted = f"{inputs[0] if inputs else 'mel'}+{SAMPLES}"
+            raise ParamsError(
+                f"{where}: train.front_end: waveform needs one kind and the waveform, not {candidate.feature}; "
+                f"write feature: {wanted}, and `{SAMPLES}: {{}}` and `{wanted}: {{}}` in features.kinds"
+            )
+        if n_waveforms and not waveform:
+            raise ParamsError(f"{where}: no network reads samples; add train: {{front_end: waveform}}")
+        if train["augment"] and not waveform:
+            raise ParamsError(
+                f"{where}: train.augment changes sound, which comes from the waveform; add front_end: waveform to train"
+            )
+    for name, stack in params.stacked.items():
+        if absent := [key for key in ("front_end", "augment") if stack.train.get(key) not in (None, "cache", [])]:
+            raise ParamsError(f"{path}: stacked.{name}: train.{absent[0]}: a stack reads no sound; take it out")
+
+
 def _check_members(params: Params, path: Path) -> None:
     """Refuse a stack without members, and a member that is not there or of which the stack can make nothing."""
     for edge, member in params.members.items():
@@ -515,7 +568,7 @@ def _check_members(params: Params, path: Path) -> None:
             raise ParamsError(
                 f"{path}: members.{edge}: learns {candidate.task}, its stack {stack.task}; let them agree"
             )
-        if len(parts(candidate.feature)) > 1:
+        if len(network_kinds(candidate.feature, params.features.kinds)) > 1:
             raise ParamsError(f"{path}: members.{edge}: reads {candidate.feature}; a member reads one kind of feature")
     for name, stack in params.stacked.items():
         given = [member.member for member in params.members.values() if member.of == name]

@@ -18,7 +18,7 @@ import pandas as pd
 from ostinato import audio, compute, datasets, features, graph, inventory, registry, tables
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
-from ostinato.params import parts
+from ostinato.params import JOIN, network_kinds, parts
 from ostinato.paths import Paths
 
 SECTIONS = ("seed", "compute", "dataset", "split", "features", "train", "tune", "artists", "candidates")
@@ -201,6 +201,8 @@ def _training(
     n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
     stages, untold = dict[str, float](), dict[str, str]()
     for name, candidate in params.candidates.items():
+        read = network_kinds(candidate.feature, params.features.kinds)
+        candidate = candidate.model_copy(update={"feature": JOIN.join(read)})
         wanted = [stage for stage in ("tune", "train") if behind is None or f"{stage}@{name}" in behind]
         if wanted and (reason := untimed(candidate, cost, n_classes)):
             untold[name] = reason
@@ -331,7 +333,7 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
     Returns
     -------
     float
-        In seconds, forward and backward.
+        In seconds, forward and backward; with the feature of the batch, where training computes it.
     """
     import torch
 
@@ -348,7 +350,10 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
         network(*batches).square().mean().backward()
 
     step()
-    return _timed(step)[1]
+    spent = _timed(step)[1]
+    if candidate.train.get("front_end", train.front_end) == "waveform":
+        spent += n_tracks * frames / cost.rows[kinds[0]] * cost.compute[kinds[0]]
+    return spent
 
 
 def _tracks(paths: Paths, params: Any, root: Path) -> pd.DataFrame:

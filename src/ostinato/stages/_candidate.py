@@ -17,7 +17,7 @@ from ostinato.params import parts
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
 from ostinato.training.artefact import Fold, Input
-from ostinato.training.inputs import described, opened
+from ostinato.training.inputs import described, open_source, opened
 from ostinato.training.logits import member_sources, read_member
 from ostinato.training.settings import Settings, fingerprint
 from ostinato.training.sources import Joined, Kind, Source
@@ -189,7 +189,10 @@ def _plain(
         made = {k: store.meta.get(v, w) for k, v, w in (("feature", "module", kind), ("source", "source", "audio"))}
         return {}, {kind: Input(**made, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)}, files
     inputs = described(stores, settings.train)
-    source = opened(stores, inputs, list(joined.track_ids), settings.train.subsample)
+    try:
+        source = open_source(stores, inputs, list(joined.track_ids), settings.train)
+    except ParamsError as error:
+        raise ParamsError(f"{settings.name}: {error}") from error
     everywhere: dict[Fold, Source] = dict.fromkeys([*joined.folds, "final"], source)
     return everywhere, inputs, files
 

@@ -7,11 +7,11 @@ import numpy as np
 
 from ostinato.contract.chunks import alike
 from ostinato.errors import DataError
-from ostinato.params import Train
+from ostinato.params import SAMPLES, Train
 from ostinato.store import Store
 from ostinato.training.artefact import Input
 from ostinato.training.beside import Numbers, Pictures, Words
-from ostinato.training.sources import Features, Joined, Kind
+from ostinato.training.sources import Features, Joined, Kind, Source
 
 AUDIO = "audio"
 BESIDE: Mapping[str, Any] = {"lyrics": Words, "cover": Pictures, "table": Numbers, "attributes": Numbers}
@@ -23,7 +23,7 @@ def described(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:
     Parameters
     ----------
     stores : mapping of str to Store
-        By kind, in the order the network reads them.
+        By kind, in the order the network reads them; it does not read the waveform.
     train : Train
         `chunk_frames` counts frames of the first kind of audio; a chunk of the others
         lasts as long.
@@ -32,6 +32,7 @@ def described(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:
     -------
     dict of str to Input
     """
+    stores = {kind: store for kind, store in stores.items() if store.meta.get("module", kind) != SAMPLES}
     audio = [store.meta["parameters"] for store in stores.values() if _source(store) == AUDIO]
     found = {}
     for kind, store in stores.items():
@@ -79,6 +80,18 @@ def opened(
         rows = _rows(kind, store, track_ids)
         kinds.append(BESIDE[given.source].of(kind, rows, given, subsample))
     return kinds[0] if len(kinds) == 1 else Joined(tuple(kinds))
+
+
+def open_source(
+    stores: Mapping[str, Store], inputs: Mapping[str, Input], track_ids: Sequence[str], train: Train
+) -> Source:
+    """Open what a network is trained on: the cache, or the waveform beside it where training has that front end."""
+    source = opened(stores, inputs, track_ids, train.subsample)
+    if train.front_end == "waveform":
+        from ostinato.training.waveforms import open_waveforms
+
+        return open_waveforms(source, stores, train, track_ids)
+    return source
 
 
 def _source(store: Store) -> str:

@@ -46,6 +46,8 @@ class Module(L.LightningModule):
     train : np.ndarray
         Positions of the training tracks, whose classes are counted for weights.
     seed : int
+    front_end : nn.Module, optional
+        What makes a network's input of a training batch, given a generator of its own for each batch.
 
     Raises
     ------
@@ -56,7 +58,14 @@ class Module(L.LightningModule):
     class_weights: Tensor | None
 
     def __init__(
-        self, network: nn.Module, task: Task, options: Train, target: np.ndarray, train: np.ndarray, seed: int
+        self,
+        network: nn.Module,
+        task: Task,
+        options: Train,
+        target: np.ndarray,
+        train: np.ndarray,
+        seed: int,
+        front_end: nn.Module | None = None,
     ) -> None:
         super().__init__()
         for key, value, known in (("optimizer", options.optimizer, OPTIMIZERS), ("monitor", options.monitor, MONITORS)):
@@ -70,6 +79,7 @@ class Module(L.LightningModule):
         if options.loss in losses.CONTRASTS and (options.mixup > 0 or options.batch_size < 2):
             raise ParamsError(f"train: loss {options.loss} compares tracks; set mixup: 0 and batch_size above 1")
         self.network, self.task, self.options, self.seed = network, task, options, seed
+        self.front_end = front_end
         self.target = torch.from_numpy(target)
         weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
         self.register_buffer("class_weights", weights, persistent=False)
@@ -89,9 +99,12 @@ class Module(L.LightningModule):
         torch.manual_seed(derive(self.seed, "epoch", self.current_epoch, self.global_rank))
         self._sum, self._n_batches = torch.zeros((), device=self.device), 0
 
-    def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], _: int) -> Tensor:
+    def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], number: int) -> Tensor:
         """Give the loss of a batch, with the network's own penalty."""
         inputs, target = batch
+        if self.front_end is not None:
+            seed = derive(self.seed, "augment", self.current_epoch, self.global_rank, number)
+            inputs = (self.front_end(*inputs, torch.Generator().manual_seed(seed)),)
         if self.options.spec_augment:
             share, n_masks = self.options.mask_share, self.options.n_masks
             inputs = tuple(masked(x, share, n_masks) if is_map(x) else x for x in inputs)

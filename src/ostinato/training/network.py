@@ -174,7 +174,8 @@ def _module(settings: Settings, labelled: Labelled, source: Source, train: np.nd
         _bear_unknown(settings, network, source)
     begin(network, settings.train, source, train, settings.name)
     try:
-        module = Module(network, labelled.task, settings.train, labelled.target, train, seed)
+        front_end = source.make_front_end() if hasattr(source, "make_front_end") else None
+        module = Module(network, labelled.task, settings.train, labelled.target, train, seed, front_end)
     except ParamsError as error:
         raise ParamsError(f"{settings.name}: {error}") from error
     if settings.train.compile:

@@ -134,14 +134,18 @@ class Features:
         x = np.stack([take(rows, s, self.chunk_frames) for s in starts(len(rows), self.chunk_frames, n_chunks)])
         return (self._standardised(x, np.full(len(x), track)),)
 
-    def _standardised(self, x: np.ndarray, tracks: np.ndarray) -> np.ndarray:
-        if self.how != "track":
-            return normalise(x, self.how, self.mean, self.std)
+    def levels(self, tracks: np.ndarray) -> np.ndarray:
+        """Compute mean and deviation of the whole of each track, shape (2, n_tracks)."""
         for i in {*tracks.tolist()} - self._levels.keys():
             whole = np.asarray(self.rows[i], np.float32)
             mean, spread = float(whole.mean()), float(whole.std())
             self._levels[i] = mean, 1.0 if spread < EPSILON else spread
-        means, spreads = np.array([self._levels[i] for i in tracks], np.float32).T[:, :, None, None, None]
+        return np.array([self._levels[i] for i in tracks], np.float32).T
+
+    def _standardised(self, x: np.ndarray, tracks: np.ndarray) -> np.ndarray:
+        if self.how != "track":
+            return normalise(x, self.how, self.mean, self.std)
+        means, spreads = self.levels(tracks)[:, :, None, None, None]
         return (x - means) / spreads
 
 
