@@ -2,21 +2,21 @@
 
 dvc.yaml says what follows from what; nothing here or in a flow lists steps. Two
 keys of a stage's ``meta`` in dvc.yaml say what a scheduler must know of it:
-``gpu: true`` waits for a GPU, ``network: true`` is tried again when it fails.
+``gpu: true`` waits for a GPU, ``gpu: many`` takes its share of all that are free,
+``network: true`` is tried again when it fails.
 """
 
 import argparse
 import io
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Condition
 from typing import Any
 
 import yaml
@@ -26,13 +26,14 @@ from prefect.futures import PrefectFuture, wait
 from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 from prefect.states import Completed, Failed, State
 
-from ostinato import graph, warm
+from ostinato import compute, graph, warm
 from ostinato.errors import OstinatoError
 from ostinato.params import Params
 
 DVC = str(Path(__file__).with_name("_lock.py"))
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
+MANY = "many"
 FEW = 4
 """Up to as many stages are not worth a warm process; nor is it safe to fork beside a GPU."""
 
@@ -77,51 +78,49 @@ class Slots:
     cores : int
         How many stages may run at once.
     gpus : list of str
-        A GPU's id per stage that may use one at once; an id may come twice.
+        A GPU's id per process that may use one at once; an id may come twice.
         Empty: there is no GPU, and such stages share the cores like any other.
     """
 
     def __init__(self, cores: int, gpus: list[str]) -> None:
         self._cores = BoundedSemaphore(cores)
-        self._gpus: SimpleQueue[str] | None = SimpleQueue() if gpus else None
-        for gpu in gpus:
-            self._gpus.put(gpu)  # type: ignore[union-attr]
+        self._has_gpus, self._free, self._changed = bool(gpus), list(gpus), Condition()
+        self.n_gpus = len(gpus)
 
     @classmethod
     def of(cls, params: Params) -> "Slots":
         """Count what this machine has, as the sections ``compute`` and ``flows`` of params.yaml share it."""
-        found = visible_gpus()
-        wanted = params.flows.gpu_slots or len(found)
+        visible = compute.visible_gpus()
+        wanted = params.flows.gpu_slots or len(visible)
         return cls(
-            cores=max(1, len(os.sched_getaffinity(0)) // params.compute.threads),
-            gpus=[found[i % len(found)] for i in range(wanted)] if found else [],
+            cores=max(1, compute.cores() // params.compute.threads),
+            gpus=[visible[i % len(visible)] for i in range(wanted)] if visible else [],
         )
 
     @contextmanager
-    def take(self, gpu: bool) -> Iterator[dict[str, str]]:
-        """Wait for a slot; give the variables that tell a stage which GPU is its own."""
-        if not gpu or self._gpus is None:
+    def take(self, gpu: bool, most: int = 1) -> Iterator[dict[str, str]]:
+        """Wait for a slot; yield the variables that tell a stage which GPUs are its own.
+
+        Parameters
+        ----------
+        gpu : bool
+        most : int
+            GPUs that it can make use of: it waits for one, and takes of the others what is free.
+        """
+        if not gpu or not self._has_gpus:
             with self._cores:
                 yield {}
             return
-        device = self._gpus.get()
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._free))
+            devices, self._free = self._free[:most], self._free[most:]
         try:
             with self._cores:
-                yield {"CUDA_VISIBLE_DEVICES": device}
+                yield {"CUDA_VISIBLE_DEVICES": ",".join(devices)}
         finally:
-            self._gpus.put(device)
-
-
-def visible_gpus() -> list[str]:
-    """List the ids of the GPUs this process may use."""
-    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return [gpu for gpu in chosen.split(",") if gpu.strip()]
-    try:
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
-    except OSError:
-        return []
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
-    return [str(i) for i, _ in enumerate(line for line in lines if line.startswith("GPU "))]
+            with self._changed:
+                self._free += devices
+                self._changed.notify_all()
 
 
 def stream(command: list[str], project: Path, extra: dict[str, str] | None = None) -> tuple[int, list[str]]:
@@ -166,10 +165,18 @@ def stream(command: list[str], project: Path, extra: dict[str, str] | None = Non
 
 @task(task_run_name="{stage}", cache_policy=NO_CACHE, persist_result=False)
 def run_stage(
-    stage: str, project: Path, slots: Slots, gpu: bool = False, extra: Mapping[str, str] | None = None
+    stage: str,
+    project: Path,
+    slots: Slots,
+    gpu: bool = False,
+    extra: Mapping[str, str] | None = None,
+    count_gpus: Callable[[], int] | None = None,
 ) -> State:
-    """Bring one stage up to date; what it reads is up to date already."""
-    with slots.take(gpu) as variables:
+    """Bring one stage up to date; what it reads is up to date already.
+
+    `count_gpus` is asked, once the stage can run, how many GPUs it may take at most.
+    """
+    with slots.take(gpu, count_gpus() if count_gpus else 1) as variables:
         repro = [sys.executable, DVC, "--wait-for-lock", "repro", "--single-item", stage]
         status, tail = stream(repro, project, {**(extra or {}), **variables})
     if status:
@@ -203,7 +210,7 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     looked = run.submit(looking)
     stale = graph.stale(run.graph, graph.changes(project)) if looked else behind
     spared: AbstractContextManager[dict[str, str]] = (
-        warm.process() if len(stale) > FEW and not visible_gpus() else nullcontext({})
+        warm.process() if len(stale) > FEW and not compute.visible_gpus() else nullcontext({})
     )
     with spared as variables:
         work = run.submit(stale, variables)
@@ -225,10 +232,12 @@ class _Run:
         self.futures: dict[str, PrefectFuture[Any]] = {}
         self._slots = Slots.of(params)
         self._meta = _meta(project)
+        self._unfinished: set[str] = set()
 
     def submit(self, stages: Iterable[str], extra: Mapping[str, str] | None = None) -> list[str]:
         """Run stages, each after those it follows from, with variables of their environment; wait for all of them."""
         stages = list(stages)
+        self._unfinished.update(stages)
         for stage in stages:
             meta = self._meta.get(stage.split("@")[0], {})
             attempt = run_stage.with_options(
@@ -236,11 +245,28 @@ class _Run:
                 retry_delay_seconds=self.flows.retry_delay_seconds,
             )
             before = [self.futures[name] for name in graph.ancestors(self.graph, stage) if name in self.futures]
+            count = partial(self._count_gpus, stage) if meta.get("gpu") == MANY else None
+            gpu = bool(meta.get("gpu"))
             self.futures[stage] = attempt.submit(
-                stage, self.project, self._slots, bool(meta.get("gpu")), extra, wait_for=before, return_state=False
+                stage, self.project, self._slots, gpu, extra, count, wait_for=before, return_state=False
             )
+            self.futures[stage].add_done_callback(partial(self._finish, stage))
         wait([self.futures[stage] for stage in stages])
         return stages
+
+    def _finish(self, stage: str, future: PrefectFuture[Any]) -> None:
+        self._unfinished.discard(stage)
+
+    def _count_gpus(self, stage: str) -> int:
+        """Part the GPU slots among the stages that can use one now: those that wait for no other."""
+        unfinished = set(self._unfinished)
+        ready = [
+            name
+            for name in unfinished
+            if self._meta.get(name.split("@")[0], {}).get("gpu")
+            if unfinished.isdisjoint(graph.ancestors(self.graph, name))
+        ]
+        return max(1, self._slots.n_gpus // max(1, len(ready)))
 
 
 def main(flow: Flow[..., State]) -> None:

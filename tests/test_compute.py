@@ -121,3 +121,29 @@ def test_without_dask_the_extra_is_named(monkeypatch):
     monkeypatch.setattr(compute.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(OstinatoError, match=r"pip install ostinato\[cluster\]"):
         list(compute.map(square, range(3), here(dask="tcp://127.0.0.1:9")))
+
+
+@pytest.mark.parametrize(
+    ("chosen", "gpus"),
+    [
+        ("", []),
+        ("-1", []),
+        ("0,-1,1", ["0"]),
+        (" 2, 3 ", ["2", "3"]),
+        ("GPU-8932f937,MIG-7", ["GPU-8932f937", "MIG-7"]),
+        ("none", []),
+    ],
+)
+def test_gpus_are_those_that_cuda_reads_in_its_variable(monkeypatch, chosen, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", chosen)
+    assert compute.visible_gpus() == gpus
+
+
+def test_gpus_are_those_that_the_driver_lists_or_none_without_one(monkeypatch, tmp_path):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert compute.visible_gpus() == []
+    driver = tmp_path / "nvidia-smi"
+    driver.write_text('#!/bin/sh\necho "GPU 0: A"\necho "  MIG 1g"\necho "GPU 1: B"\n')
+    driver.chmod(0o755)
+    assert compute.visible_gpus() == ["0", "1"]

@@ -39,7 +39,7 @@ def params(**kinds):
         train=Train(),
         tune=Tune(n_trials=2, max_epochs=3),
         artists=Artists(dimension=8),
-        candidates={},
+        **{section: {} for section in ("candidates", "estimators", "stacked", "members", "numbers")},
     )
 
 
@@ -86,10 +86,13 @@ def test_broken_clips_are_passed_over_unless_all_are(tmp_path, rng):
 def test_epochs_count_trials_folds_and_the_last_fit():
     candidate = Candidate(architecture="time", feature="mel", task="genre")
     given = SimpleNamespace(tune=Tune(n_trials=4, max_epochs=3), train=Train(max_epochs=10), split=Splitting(folds=5))
-    assert plan.epochs(candidate, given) == (12, 60)
+    assert plan.epochs(candidate, {"trials": 4}, given) == (0, 60)  # several folds are not searched
     own = candidate.model_copy(update={"n_trials": 1, "train": {"max_epochs": 2}})
     given.split = Splitting(folds=0)
-    assert plan.epochs(own, given) == (3, 2)
+    assert plan.epochs(own, {"trials": 1}, given) == (2 + 8, 2)  # twice two thirds on each of three parts
+    assert plan.epochs(own, {"trainings": 1.5}, given) == (3 + 8, 2)
+    assert plan.epochs(own, {"minutes": 2.0}, given) == (8, 2)
+    assert plan.epochs(own, {"trials": 0}, given) == (0, 2)
 
 
 def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):

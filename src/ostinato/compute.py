@@ -4,12 +4,14 @@ import importlib.util
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from itertools import takewhile
 from typing import Any, Protocol, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -38,6 +40,29 @@ class Settings(Protocol):
 def cores() -> int:
     """Count the cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def visible_gpus() -> list[str]:
+    """List the ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
+
+    Returns
+    -------
+    list of str
+        As CUDA reads that variable, up to the first that names none, such as -1; an id may come twice. Where it is
+        not set, those that the driver lists.
+    """
+    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return list(takewhile(_names_gpu, (gpu.strip() for gpu in chosen.split(","))))
+    try:
+        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+    except OSError:
+        return []
+    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    return [str(i) for i, _ in enumerate(line for line in lines if line.startswith("GPU "))]
+
+
+def _names_gpu(name: str) -> bool:
+    return name.isdecimal() or name.startswith(("GPU-", "MIG-"))
 
 
 def map(

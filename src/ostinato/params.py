@@ -7,7 +7,7 @@ from types import SimpleNamespace
 from typing import Any, Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ostinato.errors import ParamsError
 from ostinato.registry import instead, names
@@ -180,15 +180,36 @@ class Train(Section):
     )
 
 
-class Tune(Section):
-    """Optuna studies; `n_trials: 0` keeps the defaults."""
+class Budget(Section):
+    """What all studies together may spend: trials or minutes."""
 
-    n_trials: int = Field(0, ge=0)
+    trials: int | None = Field(None, ge=1, description="whole trainings; those that end early leave epochs to others")
+    minutes: float | None = Field(None, gt=0, description="of trials; what they find then depends on the machine")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Budget":
+        if (self.trials is None) == (self.minutes is None):
+            raise ValueError("needs either trials or minutes, such as {trials: 60}")
+        return self
+
+
+class Tune(Section):
+    """Optuna studies: so many trials a candidate, or a budget that is shared; neither keeps the defaults."""
+
+    n_trials: int | None = Field(None, ge=0, description="of every candidate; 0: none is searched, null: see budget")
+    budget: Budget | None = Field(None, description="shared among the candidates that name no n_trials")
     storage: str | None = Field(None, description="an RDB URL; null: a journal file below .ostinato/")
-    max_epochs: int | None = Field(None, ge=1)
-    pruner: Literal["median", "hyperband", "none"] = "median"
-    workers: int | None = Field(None, ge=1)
-    timeout: float | None = Field(None, gt=0, description="seconds after which no trial is begun")
+    max_epochs: int | None = Field(None, ge=1, description="of a trial; null: those of the candidate's training")
+    pruner: Literal["halving", "hyperband", "median", "none"] = "halving"
+    folds: int = Field(3, ge=2, description="parts of the training tracks by which the choice is judged")
+    workers: int | None = Field(None, ge=1, description="processes of a study; null: one per GPU")
+    timeout: float | None = Field(None, gt=0, description="seconds after which a study begins no trial")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Tune":
+        if self.n_trials and self.budget:
+            raise ValueError(f"has n_trials: {self.n_trials} and a budget; keep one of them")
+        return self
 
 
 class Stacking(Section):

@@ -116,6 +116,15 @@ class Paths:
         """One kind of the cache."""
         return self.features / kind
 
+    @property
+    def budgets(self) -> Path:
+        """What each candidate's study may spend."""
+        return self.root / "data" / "interim" / "budget"
+
+    def budget(self, name: str) -> Path:
+        """What one candidate's study may spend."""
+        return self.budgets / f"{name}.json"
+
     def tuned(self, name: str) -> Path:
         """What the study of a candidate chose."""
         return self.root / "models" / "tuned" / f"{name}.json"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,10 @@ from ostinato.features._shared import AudioContext
 from ostinato.params import JOIN, network_kinds, parts
 from ostinato.paths import Paths
 
-SECTIONS = ("seed", "compute", "dataset", "split", "features", "train", "tune", "artists", "candidates")
+SECTIONS = (
+    *("seed", "compute", "dataset", "split", "features", "train", "tune", "artists"),
+    *("candidates", "estimators", "stacked", "members", "numbers"),
+)
 SAMPLE = 5
 ROW_BYTES = 2
 COPIES = 2
@@ -197,9 +201,11 @@ def _training(
     tracks: pd.DataFrame, params: Any, cost: Cost, behind: Collection[str] | None
 ) -> tuple[dict[str, float], dict[str, str]]:
     """Time what networks would search and learn, and say why others are not timed."""
+    from ostinato.training.budget import compute_shares
+
     n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
     n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
-    stages, untold = dict[str, float](), dict[str, str]()
+    stages, untold, shares = dict[str, float](), dict[str, str](), compute_shares(params)
     for name, candidate in params.candidates.items():
         read = network_kinds(candidate.feature, params.features.kinds)
         candidate = candidate.model_copy(update={"feature": JOIN.join(read)})
@@ -209,8 +215,9 @@ def _training(
         elif wanted:
             step = step_seconds(candidate, cost, n_classes[candidate.task], params.train, params.compute.threads)
             n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
-            n_epochs = dict(zip(("tune", "train"), epochs(candidate, params), strict=True))
-            stages |= {f"{stage} {name}": n_epochs[stage] * n_steps * step for stage in wanted}
+            n_epochs = dict(zip(("tune", "train"), epochs(candidate, shares[name], params), strict=True))
+            extra = {"tune": 60 * shares[name].get("minutes", 0)}
+            stages |= {f"{s} {name}": n_epochs[s] * n_steps * step + extra.get(s, 0) for s in wanted}
     return stages, untold
 
 
@@ -300,22 +307,28 @@ def kinds(wanted: Any) -> Kinds:
     }
 
 
-def epochs(candidate: Any, params: Any) -> tuple[int, int]:
+def epochs(candidate: Any, share: Mapping[str, float], params: Any) -> tuple[int, int]:
     """Count the epochs of a candidate's study and of its training, all folds and the last fit included.
 
     Parameters
     ----------
     candidate : params.Candidate
+    share : mapping
+        Of `tune.budget`, or its own number of trials; see `training.budget.compute_shares`.
     params : SimpleNamespace
 
     Returns
     -------
     tuning, training : int
+        What a study chose is compared with the defaults on as many parts as `tune.folds`.
     """
-    n_trials = params.tune.n_trials if candidate.n_trials is None else candidate.n_trials
     n_epochs = candidate.train.get("max_epochs", params.train.max_epochs)
     n_fits = params.split.folds + 1 if params.split.folds else 1
-    return n_trials * (params.tune.max_epochs or n_epochs), n_fits * n_epochs
+    if params.split.folds > 1 or not any(share.values()):
+        return 0, n_fits * n_epochs
+    whole = min(params.tune.max_epochs or n_epochs, n_epochs)
+    trials = ceil(share.get("trials", share.get("trainings", 0)) * whole)
+    return trials + 2 * (params.tune.folds - 1) * n_epochs, n_fits * n_epochs
 
 
 def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads: int) -> float:

@@ -6,9 +6,10 @@ import threading
 from pathlib import Path
 
 import pytest
+import yaml
 from prefect.logging import disable_run_logger
 
-from _dvc import Outcome, Slots, stream, visible_gpus
+from _dvc import Outcome, Slots, _Run, stream
 from _results import leaderboard, verdict
 from ostinato.files import write_json
 from ostinato.params import Params
@@ -76,13 +77,29 @@ def test_slots_follow_threads_and_gpu_slots(monkeypatch: pytest.MonkeyPatch) -> 
         assert third["CUDA_VISIBLE_DEVICES"] == "0"
 
 
-def test_gpus_are_none_where_they_are_hidden_or_no_driver_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An empty CUDA_VISIBLE_DEVICES hides all; a machine without nvidia-smi has none."""
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    assert visible_gpus() == []
-    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
-    monkeypatch.setenv("PATH", "/nowhere")
-    assert visible_gpus() == []
+def test_a_study_takes_the_gpus_it_is_granted_and_gives_them_back() -> None:
+    """Three of four; the one that is left serves another stage, and all are free again afterwards."""
+    slots = Slots(cores=4, gpus=["0", "1", "2", "3"])
+    with slots.take(gpu=True, most=3) as study, slots.take(gpu=True, most=2) as other:
+        assert study == {"CUDA_VISIBLE_DEVICES": "0,1,2"}
+        assert other == {"CUDA_VISIBLE_DEVICES": "3"}
+    with slots.take(gpu=True, most=4) as alone:
+        assert sorted(alone["CUDA_VISIBLE_DEVICES"].split(",")) == ["0", "1", "2", "3"]
+
+
+@pytest.mark.parametrize(
+    ("stages", "granted"), [(["tune@x"], 4), (["tune@x", "tune@y"], 2), (["tune@x", "train@x"], 4)]
+)
+def test_gpus_are_parted_among_the_studies_that_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stages: list[str], granted: int
+) -> None:
+    """A study of one candidate is granted all slots, two have half each; what follows from it waits and counts not."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1,2,3")
+    many, one = {"do": {"meta": {"gpu": "many"}}}, {"do": {"meta": {"gpu": True}}}
+    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"tune": many, "train": one}}))
+    run = _Run(tmp_path, params(), {"tune@x": frozenset(), "tune@y": frozenset(), "train@x": frozenset({"tune@x"})})
+    run._unfinished.update(stages)
+    assert run._count_gpus("tune@x") == granted
 
 
 def test_lines_come_as_they_are_printed_and_redrawn_progress_does_not(

@@ -291,16 +291,26 @@ def test_a_study_shows_every_trial_with_few_digits(full):
     params = [{}, {"lr": 0.00123456789}, {"lr": 0.5}]
     values, states = [0.9, 0.44444444, None], ["complete", "complete", "pruned"]
     trials = [
-        {"number": i, "params": p, "value": v, "state": s}
+        {"number": i, "params": p, "value": v, "epochs": 4 * i, "state": s}
         for i, (p, v, s) in enumerate(zip(params, values, states, strict=True))
     ]
-    told = {"network": {}, "train": params[1], "value": values[1], "n_trials": 3, "trials": trials}
+    choice = {"network": {}, "train": params[1]}
+    study = {"choice": choice, "value": values[1], "n_trials": 3, "importance": {"lr": 1.0}, "trials": trials}
+    gain = {"mean": 0.123456, "low": 0.01, "high": 0.2, "n_tracks": 9, "n_groups": 3}
     full.paths.tuned("good").parent.mkdir(parents=True, exist_ok=True)
-    full.paths.tuned("good").write_text(json.dumps(told))
+    full.paths.tuned("good").write_text(json.dumps({**choice, **study, "gain": gain}))
+    lost = {"network": {}, "train": {}, **study, "gain": {**gain, "mean": -0.2, "low": -0.3}}
+    full.paths.tuned("poor").write_text(json.dumps(lost))
     html = full.report()
     shown = html[html.index('<div id="tuning">') :]
     shown = shown[: shown.index("</section>")]
     rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main><details>{shown}</main>").rows]
-    assert shown.count("<circle") == 2
-    assert rows[1] == "good 3 0.444 lr 0.001235"
-    assert rows[3:] == ["0 the defaults 0.900 complete", "1 lr 0.001235 0.444 complete", "2 lr 0.5 – pruned"]
+    assert shown.count("<circle") == 4
+    assert shown.count("<rect") == 2
+    assert rows[1] == "good 3 0.444 lr 0.001235 lr100 % 0.123 0.010 to 0.200 the choice"
+    assert rows[2] == "poor 3 0.444 lr 0.001235 lr100 % -0.200 -0.300 to 0.200 the defaults"
+    assert rows[4:7] == [
+        "0 the defaults – 0.900 complete",
+        "1 lr 0.001235 4 0.444 complete",
+        "2 lr 0.5 8 – pruned",
+    ]

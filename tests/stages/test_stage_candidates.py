@@ -11,10 +11,11 @@ import tiny_project
 from ostinato import store
 from ostinato.contract.task import Task
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.files import read_json
+from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
-from ostinato.stages import infer, member, train, tune
+from ostinato.stages import budget, infer, member, train, tune
 from ostinato.training import artefact as artefacts
+from ostinato.training.settings import resolve
 
 
 def chain(paths: Paths, params, *names: str) -> None:
@@ -125,15 +126,125 @@ def test_curves_have_a_row_for_each_epoch(folded):
     assert not curves.query("fold != 'final'").isna().any().any()
 
 
-@pytest.mark.parametrize(("folds", "n_trials"), [(0, 2), (3, 0)])
-def test_a_holdout_is_searched_and_folds_are_not(tmp_path, folds, n_trials):
-    """A fold's validation tracks are other folds' test tracks: a search would see what it is judged on."""
-    paths, params = tiny_project.make(tmp_path / "project", folds=folds), tiny_project.settings()
+STUDY = {"network", "train", "choice", "value", "n_trials", "importance", "trials", "gain"}
+
+
+def test_a_holdout_is_searched(tmp_path):
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     for name in ("tiny_mel", "svm_mel"):
         tune.run(paths, params, name)
         tuned = read_json(paths.tuned(name))
-        assert set(tuned) == {"network", "train", "value", "n_trials", "trials"}
-        assert tuned["n_trials"] == len(tuned["trials"]) == n_trials
+        assert set(tuned) == STUDY
+        assert tuned["n_trials"] == len(tuned["trials"]) == 2
+
+
+def test_folds_are_not_searched(tmp_path):
+    """A fold's validation tracks are other folds' test tracks: a search would see what it is judged on."""
+    paths, params = tiny_project.make(tmp_path / "project", folds=3), tiny_project.settings()
+    tune.run(paths, params, "tiny_mel")
+    tuned = read_json(paths.tuned("tiny_mel"))
+    assert (tuned["n_trials"], tuned["trials"]) == (0, [])
+    assert tuned["reason"] == "with several folds a validation track is another fold's test track"
+
+
+def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
+    """No trial is run, and the file says so."""
+    from ostinato.training import objective
+
+    monkeypatch.setattr(objective, "objective", lambda *arguments: pytest.fail("a trial was run"))
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(estimators={"none": {"estimator": "majority", "feature": "mel", "task": "genre"}})
+    tune.run(paths, params, "none")
+    tuned = read_json(paths.tuned("none"))
+    assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
+    assert tuned["reason"] == "majority has nothing to search"
+
+
+def test_a_choice_that_does_not_gain_on_other_tracks_is_not_taken(tmp_path, monkeypatch):
+    """The study likes what harms: the defaults stay, and what it chose and lost is told."""
+    from ostinato.training import objective
+
+    def misled(settings, *arguments):
+        return lambda choice, trial: -float(bool(choice["train"]))
+
+    monkeypatch.setattr(objective, "objective", misled)
+    paths = tiny_project.make(tmp_path / "project")
+    module = resolve(tiny_project.settings(), "tiny_mel").load()
+    monkeypatch.setattr(module, "search_space", _harmful)
+    tune.run(paths, tiny_project.settings(), "tiny_mel")
+    tuned = read_json(paths.tuned("tiny_mel"))
+    assert tuned["choice"]["train"]["lr"] < 1e-7
+    assert tuned["gain"]["mean"] < 0
+    assert (tuned["network"], tuned["train"]) == ({}, {})
+
+
+def test_a_choice_that_gains_on_other_tracks_is_taken_with_its_interval(tmp_path):
+    """Defaults that learn nothing, and a space of those that do."""
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(
+        train={"lr": 1e-7, "max_epochs": 12, "patience": 12}, tune={"n_trials": 6, "max_epochs": None}
+    )
+    tune.run(paths, params, "tiny_mel")
+    tuned = read_json(paths.tuned("tiny_mel"))
+    assert tuned["gain"]["low"] > 0
+    assert (tuned["gain"]["n_tracks"], tuned["gain"]["n_groups"]) == (18, 6)
+    assert {"network": tuned["network"], "train": tuned["train"]} == tuned["choice"] != {"network": {}, "train": {}}
+
+
+def test_another_space_is_another_study(tmp_path, monkeypatch):
+    """Its name holds the hash of the space, so that a study never goes on in a space that it does not fit."""
+    from ostinato.training import tune as studies
+
+    names, opened = [], studies.open_study
+    monkeypatch.setattr(studies, "open_study", lambda name, *rest: names.append(name) or opened(name, *rest))
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings(tune={"n_trials": 2})
+    tune.run(paths, params, "svm_mel")
+    tune.run(paths, params, "svm_mel")
+    module = resolve(params, "svm_mel").load()
+    wide = lambda trial: {"network": {"C": trial.suggest_float("C", 1.0, 2.0)}, "train": {}}  # noqa: E731
+    monkeypatch.setattr(module, "search_space", wide)
+    tune.run(paths, params, "svm_mel")
+    assert names[0] == names[1] != names[2]
+
+
+def test_the_budget_is_parted_by_the_number_of_settings(tmp_path):
+    """`tiny` has two settings, the support vector machine three, `majority` none, and one candidate its own number."""
+    paths = tiny_project.make(tmp_path / "project")
+    own = {**tiny_project.PARAMS["candidates"]["other_mel"], "n_trials": 3}
+    none = {"estimator": "majority", "feature": "mel", "task": "genre"}
+    params = tiny_project.settings(
+        tune={"n_trials": None, "budget": {"trials": 20}},
+        candidates={"other_mel": own},
+        estimators={"none": none},
+        stacked={"both": {**tiny_project.PARAMS["stacked"]["both"], "n_trials": 0}},
+    )
+    with pytest.raises(DataError, match=r"budget/svm_mel\.json: is not there; run `ostinato budget`"):
+        tune.run(paths, params, "svm_mel")
+    budget.run(paths, params)
+    shares = {file.stem: read_json(file) for file in paths.budgets.iterdir()}
+    assert shares == {
+        **{name: {"trainings": 4.444} for name in ("tiny_mel", "tiny_tags", "tiny_cqt")},
+        "svm_mel": {"trainings": 6.667},
+        "none": {"trainings": 0.0},
+        "other_mel": {"trials": 3},
+        "both": {"trials": 0},
+    }
+    tune.run(paths, params, "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] == 7
+    tune.run(paths, params, "none")
+    assert read_json(paths.tuned("none"))["n_trials"] == 0
+
+
+def test_minutes_end_a_study(tmp_path):
+    paths = tiny_project.make(tmp_path / "project")
+    params = tiny_project.settings(tune={"n_trials": None, "budget": {"minutes": 0.02}})
+    write_json(paths.budget("svm_mel"), {"minutes": 0.02})
+    tune.run(paths, params, "svm_mel")
+    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 1
+
+
+def _harmful(trial):
+    return {"network": {}, "train": {"lr": trial.suggest_float("lr", 1e-9, 1e-8)}}
 
 
 def test_the_same_command_writes_the_same_bytes(tmp_path):
@@ -243,10 +354,14 @@ def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_
 
 
 @pytest.mark.slow
-def test_several_workers_share_a_study(tmp_path):
+def test_several_workers_share_a_study_and_draw_different_points(tmp_path):
+    """Two processes start from the same empty study at once."""
     paths = tiny_project.make(tmp_path / "project")
-    tune.run(paths, tiny_project.settings(tune={"n_trials": 4, "workers": 2}), "svm_mel")
-    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+    tune.run(paths, tiny_project.settings(tune={"n_trials": 8, "workers": 2}), "svm_mel")
+    tuned = read_json(paths.tuned("svm_mel"))
+    assert tuned["n_trials"] >= 8
+    points = [json.dumps(trial["params"]) for trial in tuned["trials"]]
+    assert len(set(points)) == len(points)
 
 
 @pytest.mark.slow

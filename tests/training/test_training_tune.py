@@ -8,6 +8,8 @@ import pytest
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.training import tune
 
+EPOCHS = 8
+
 
 def space(trial):
     return {
@@ -20,10 +22,11 @@ def value(choice, trial):
     return (choice["train"].get("lr", 2.0) - 0.3) ** 2 + choice["network"].get("width", 0)
 
 
-def searched(folder, objective=value, *, n_trials=8, seed=5, storage=None, name="study", pruner="median"):
+def searched(folder, objective=value, *, n_trials=8, seed=5, storage=None, name="study", pruner="median", **options):
     tune.recover(name, folder)
-    study = tune.open_study(name, storage, folder, pruner)
-    tune.search(study, objective, space, n_trials=n_trials, seed=seed)
+    study = tune.open_study(name, storage, folder, pruner, EPOCHS)
+    limit = options.pop("limit", tune.Limit(trials=n_trials))
+    tune.search(study, objective, options.pop("space", space), limit=limit, seed=(seed, "a"), **options)
     return study
 
 
@@ -34,15 +37,16 @@ def finished(study):
 def test_the_first_trial_is_the_defaults_and_counts(tmp_path):
     study = searched(tmp_path, n_trials=1)
     worth = value(tune.DEFAULTS, None)
-    trials = [{"number": 0, "params": {}, "value": worth, "state": "complete"}]
-    assert tune.best(study) == {"network": {}, "train": {}, "value": worth, "n_trials": 1, "trials": trials}
+    trials = [{"number": 0, "params": {}, "value": worth, "epochs": 0, "state": "complete"}]
+    chosen = {"choice": tune.DEFAULTS, "value": worth, "n_trials": 1, "importance": {}, "trials": trials}
+    assert tune.best(study) == chosen
 
 
 def test_the_best_choice_is_that_of_the_lowest_value(tmp_path):
     study = searched(tmp_path)
     chosen = tune.best(study)
     assert chosen["value"] == min(v for _, v in finished(study))
-    assert value(chosen, None) == chosen["value"]
+    assert value(chosen["choice"], None) == chosen["value"]
     assert chosen["n_trials"] == 8
     assert [(t["params"], t["value"]) for t in chosen["trials"]] == finished(study)
 
@@ -93,7 +97,7 @@ def test_a_draw_that_cannot_be_trained_is_passed_over(tmp_path):
     assert states.count("PRUNED") > 0
     assert len(states) == 12
     chosen = tune.best(study)
-    assert chosen["network"].get("width", 0) <= 4
+    assert chosen["choice"]["network"].get("width", 0) <= 4
     refused = [t for t in chosen["trials"] if t["params"].get("width", 0) > 4]
     assert refused
     assert all((t["value"], t["state"]) == (None, "pruned") for t in refused)
@@ -116,20 +120,19 @@ def test_a_study_of_pruned_trials_says_so(tmp_path):
         tune.best(study)
 
 
-def test_the_pruner_ends_what_is_worse_than_the_median(tmp_path):
+def test_every_pruner_ends_trials_that_do_worse(tmp_path):
     def reported(choice, trial):
-        for epoch in range(6):
+        for epoch in range(1, EPOCHS):
             trial.report(value(choice, trial), epoch)
             if trial.should_prune():
                 raise optuna.TrialPruned
         return value(choice, trial)
 
     states = {
-        p: [t.state.name for t in searched(tmp_path / p, reported, n_trials=14, pruner=p).trials]
-        for p in ("median", "none")
+        p: [t.state.name for t in searched(tmp_path / p, reported, n_trials=14, pruner=p).trials] for p in tune.PRUNERS
     }
-    assert states["median"].count("PRUNED") > 0
-    assert states["none"].count("PRUNED") == 0
+    assert {p: "PRUNED" in found for p, found in states.items()} == {p: p != "none" for p in tune.PRUNERS}
+    assert all("COMPLETE" in found for found in states.values())
 
 
 def test_machines_may_share_a_database(tmp_path):
@@ -143,7 +146,7 @@ def test_machines_may_share_a_database(tmp_path):
 def test_a_machine_that_fell_silent_loses_its_trial(tmp_path, monkeypatch):
     monkeypatch.setattr(tune, "HEARTBEAT", 1)
     url = f"sqlite:///{tmp_path / 'studies.db'}"
-    study = tune.open_study("study", url, tmp_path, "none")
+    study = tune.open_study("study", url, tmp_path, "none", EPOCHS)
     cut = study.ask()
     study._storage.record_heartbeat(cut._trial_id)
     resumed = searched(tmp_path, n_trials=1, storage=url)
@@ -164,5 +167,105 @@ def test_a_database_that_cannot_be_opened_is_an_error_without_the_password(tmp_p
 
 
 def test_an_unknown_pruner_is_told_the_known_ones(tmp_path):
-    with pytest.raises(ParamsError, match=r"tune.pruner: 'best' is not known; there are median, hyperband, none"):
+    with pytest.raises(
+        ParamsError, match=r"tune.pruner: 'best' is not known; there are halving, hyperband, median, none"
+    ):
         searched(tmp_path, pruner="best")
+
+
+def test_two_workers_draw_different_points_of_the_same_study(tmp_path):
+    """Each at the same state: what one has drawn, the other must not draw again."""
+    drawn = []
+    for worker in (1, 2):
+        study = searched(tmp_path / str(worker), n_trials=9, worker=worker)
+        drawn.append([tuple(params.values()) for params, _ in finished(study)][1:])
+    assert not set(drawn[0]) & set(drawn[1])
+
+
+def test_candidates_draw_different_points(tmp_path):
+    """The seed of a draw holds the candidate, not the trial's number alone."""
+    drawn = []
+    for name in ("a", "b"):
+        study = tune.open_study(name, None, tmp_path / name, "none", EPOCHS)
+        tune.search(study, value, space, limit=tune.Limit(trials=3), seed=(5, name))
+        drawn.append([p["lr"] for p, _ in finished(study)[1:]])
+    assert not set(drawn[0]) & set(drawn[1])
+
+
+def test_the_sampler_comes_near_the_optimum_and_learns_from_the_defaults(tmp_path):
+    """Thirty trials of the sampler come nearer to a planted optimum than thirty random ones, over several seeds."""
+    import optuna as library
+
+    def planted(choice, trial):
+        return (choice["train"].get("lr", 1.0) - 0.3) ** 2 + (choice["train"].get("decay", 1.0) - 0.6) ** 2
+
+    def plane(trial):
+        return {"train": {name: trial.suggest_float(name, 0.0, 1.0) for name in ("lr", "decay")}}
+
+    better = 0
+    for seed in range(6):
+        options = {"space": plane, "defaults": {"lr": 1.0, "decay": 1.0, "other": 3}}
+        study = searched(tmp_path / str(seed), planted, n_trials=30, seed=seed, pruner="none", **options)
+        assert study.trials[0].params == {"lr": 1.0, "decay": 1.0}
+        rival = library.create_study(sampler=library.samplers.RandomSampler(seed=seed))
+        rival.optimize(lambda trial: planted(plane(trial), trial), n_trials=30)
+        better += tune.best(study)["value"] < rival.best_value
+    assert better >= 5
+
+
+def test_defaults_outside_the_space_stand_beside_it(tmp_path):
+    study = searched(tmp_path, n_trials=3, defaults={"lr": 2.0, "width": 3})
+    assert study.trials[0].params == {}
+    assert study.trials[0].user_attrs["choice"] == tune.DEFAULTS
+
+
+def curve(choice, trial):
+    """Learn over the epochs: slow ones are the better in the end, and one has a lucky beginning."""
+    final = abs(choice["train"].get("lr", 0.5) - 0.1)
+    for epoch in range(1, EPOCHS + 1):
+        luck = -10.0 if choice["train"].get("lr", 0) > 0.9 and epoch == 1 else 0.0
+        trial.report(final + 1 / epoch + luck, epoch)
+        if epoch < EPOCHS and trial.should_prune():
+            raise optuna.TrialPruned
+    return final
+
+
+def test_a_trial_that_was_pruned_does_not_win_by_a_lucky_epoch(tmp_path):
+    study = tune.open_study("study", None, tmp_path, "none", EPOCHS)
+    tune.search(study, curve, space, limit=tune.Limit(trials=3), seed=(5, "a"))
+    lucky = study.ask()
+    lucky.suggest_float("lr", 0.0, 1.0)
+    lucky.set_user_attr(tune.CHOICE, {"network": {}, "train": {"lr": 0.99}})
+    lucky.report(-10.0, 1)
+    study.tell(lucky, state=optuna.trial.TrialState.PRUNED)
+    found = tune.best(study)
+    assert found["value"] > -10.0
+    assert found["trials"][-1] == {"number": 3, "params": {"lr": 0.99}, "value": -10.0, "epochs": 1, "state": "pruned"}
+
+
+def test_epochs_that_pruned_trials_leave_go_to_others(tmp_path):
+    """Six trainings' epochs are more than six trials, and no more epochs than six trainings and a last trial take."""
+    limit = tune.Limit(trainings=6, epochs=EPOCHS)
+    study = searched(tmp_path / "shared", curve, pruner="halving", limit=limit)
+    epochs = [t.last_step for t in study.trials]
+    assert len(epochs) > 6
+    assert 6 * EPOCHS <= sum(epochs) < 7 * EPOCHS
+    assert min(epochs) == tune.first_rung(EPOCHS) == 2
+    whole = searched(tmp_path / "whole", curve, pruner="none", limit=limit)
+    assert [t.last_step for t in whole.trials] == [EPOCHS] * 6
+
+
+def test_importance_is_that_of_the_setting_that_matters_and_always_the_same(tmp_path):
+    study = searched(tmp_path, lambda choice, trial: choice["train"].get("lr", 0.9), n_trials=14, pruner="none")
+    found = [tune.best(study)["importance"] for _ in range(2)]
+    assert found[0] == found[1]
+    assert found[0]["lr"] > 0.8
+    assert sum(found[0].values()) == pytest.approx(1, abs=1e-3)
+
+
+def test_the_defaults_are_tried_although_the_first_trial_was_cut_off(tmp_path):
+    study = tune.open_study("study", None, tmp_path, "none", EPOCHS)
+    study.ask()
+    study.tell(0, state=optuna.trial.TrialState.FAIL)
+    resumed = searched(tmp_path, n_trials=2, pruner="none")
+    assert [t.user_attrs["choice"] == tune.DEFAULTS for t in resumed.trials[1:]] == [True, False]

@@ -99,5 +99,5 @@ class Network(Convolutional):
         super().__init__("albums", shape, nn.Sequential(*layers), filters[1], n_classes)
 
 
-search_space = drawn(lr=(1e-5, 3e-3))
-"""Ask for the learning rate; the layers are the paper's."""
+search_space = drawn(lr=(1e-4, 1e-2))
+"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -52,5 +52,5 @@ class Network(WordReader):
         return self.recurrent(vectors)
 
 
-search_space = drawn(lr=(3e-5, 3e-3))
-"""Ask for the learning rate; the layers are the paper's."""
+search_space = drawn(lr=(1e-4, 1e-2))
+"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""

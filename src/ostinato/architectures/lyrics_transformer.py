@@ -113,5 +113,5 @@ def search_space(trial: Any) -> dict[str, dict[str, Any]]:
             "n_layers": trial.suggest_int("n_layers", 1, 4),
             "dropout": trial.suggest_float("dropout", 0.0, 0.4),
         },
-        "train": {"lr": trial.suggest_float("lr", 1e-4, 3e-3, log=True)},
+        "train": {"lr": trial.suggest_float("lr", 1e-4, 1e-2, log=True)},
     }

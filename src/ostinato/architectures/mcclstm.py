@@ -110,5 +110,5 @@ def search_space(trial: Any) -> dict[str, dict[str, Any]]:
             "fusion": trial.suggest_categorical("fusion", FUSIONS),
             "dropout": trial.suggest_float("dropout", 0.1, 0.6),
         },
-        "train": {"lr": trial.suggest_float("lr", 3e-5, 3e-3, log=True)},
+        "train": {"lr": trial.suggest_float("lr", 1e-4, 1e-2, log=True)},
     }

@@ -35,5 +35,5 @@ class Network(MultiChannel):
         )
 
 
-search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.1, 0.6))
-"""Ask for dropout and the learning rate; the layers are the paper's."""
+search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

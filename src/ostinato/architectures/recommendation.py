@@ -156,4 +156,4 @@ def _used(named: Mapping[str, int]) -> list[str]:
 
 
 search_space = drawn(lr=(3e-6, 1e-3))
-"""Ask for the learning rate, about the published 0.00001; the layers are the paper's."""
+"""Ask for the learning rate, about the published 0.00001, and the tracks a batch; the layers are the paper's."""

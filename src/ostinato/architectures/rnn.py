@@ -55,4 +55,4 @@ class Network(Reader):
 
 
 search_space = drawn(lr=(3e-4, 1e-2))
-"""Ask for the learning rate; the layers are the paper's."""
+"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -95,4 +95,4 @@ class Network(Convolutional):
 
 
 search_space = drawn(lr=(3e-4, 1e-2))
-"""Ask for the learning rate; the layers are the paper's."""
+"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -36,4 +36,4 @@ class Network(DenseOverLogits):
 
 
 search_space = drawn(lr=(3e-4, 1e-2), dropout=(0.2, 0.6))
-"""Ask for dropout and the learning rate; the widths are the paper's."""
+"""Ask for dropout, the learning rate and the tracks a batch; the widths are the paper's."""

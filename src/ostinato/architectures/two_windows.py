@@ -96,4 +96,4 @@ class Network(nn.Module):
 
 
 search_space = drawn(lr=(3e-4, 1e-2))
-"""Ask for the learning rate."""
+"""Ask for the learning rate and the tracks a batch."""

@@ -156,7 +156,10 @@ class Live(Checkpoint):
 
 
 class Report(Callback):
-    """Tell a trial how it goes, and end it where the study's pruner says so.
+    """Report the loss of the best epoch so far to a trial, and end it where the study's pruner says so.
+
+    The best weights are what a training keeps, so one bad epoch at a rung does not
+    end a trial; nor is one ended that would end by itself.
 
     Parameters
     ----------
@@ -164,12 +167,15 @@ class Report(Callback):
     """
 
     def __init__(self, trial: Any) -> None:
-        self.trial = trial
+        self.trial, self.best = trial, float("inf")
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Report what is monitored."""
-        self.trial.report(float(trainer.callback_metrics["monitor"]), trainer.current_epoch)
-        if self.trial.should_prune():
+        """Report what is monitored, by the number of epochs that are over."""
+        n_epochs = trainer.current_epoch + 1
+        self.best = min(self.best, float(trainer.callback_metrics["monitor"]))
+        self.trial.report(self.best, n_epochs)
+        over = trainer.should_stop or n_epochs >= (trainer.max_epochs or n_epochs)
+        if not over and self.trial.should_prune():
             import optuna
 
             raise optuna.TrialPruned

@@ -1,5 +1,6 @@
 """What a trial is worth: a fit on the first fold's training tracks, judged on its validation tracks."""
 
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -55,7 +56,7 @@ def objective(
         from ostinato.training.network import fit_network
 
         chosen = settings.having(choice).having(ALONE)
-        epochs = min(max_epochs or chosen.train.max_epochs, chosen.train.max_epochs)
+        epochs = trial_epochs(settings, max_epochs)
         fitted = fit_network(
             chosen, labelled, sources[fold], train, validation, label=LABEL, epochs=epochs, callbacks=[Report(trial)]
         )
@@ -71,3 +72,16 @@ def objective(
         return estimator.loss(fitted, x[validation], labelled.target[validation])
 
     return of_network if x is None else of_estimator
+
+
+def trial_epochs(settings: Settings, max_epochs: int | None) -> int:
+    """Return the epochs of a whole trial: `tune.max_epochs`, but no more than the training has."""
+    return min(max_epochs or settings.train.max_epochs, settings.train.max_epochs)
+
+
+def default_values(settings: Settings) -> dict[str, Any]:
+    """Return the value of every setting that a candidate has without a study: of `train`, and of its plugin."""
+    plugin = settings.load()
+    makes = plugin.pipeline if settings.fitter == "sklearn" else plugin.Network
+    signature = {p.name: p.default for p in inspect.signature(makes).parameters.values() if p.default is not p.empty}
+    return {**settings.train.model_dump(), **signature, **settings.network}

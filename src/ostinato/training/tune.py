@@ -2,43 +2,159 @@
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
-from math import isfinite
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import optuna
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, TPESampler
 from optuna.storages import BaseStorage, JournalStorage, RDBStorage, fail_stale_trials
 from optuna.storages.journal import JournalFileBackend
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
 from ostinato.errors import OstinatoError, ParamsError
+from ostinato.training.budget import distributions
 from ostinato.training.settings import derive
 
 Choice: TypeAlias = dict[str, dict[str, Any]]
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
 DEFAULTS: Choice = {"network": {}, "train": {}}
+CHOICE = "choice"
 HEARTBEAT = 30
 JOURNAL = "journal.log"
 PATIENCE_SECONDS = 1.0
-PRUNERS: Mapping[str, Callable[[], optuna.pruners.BasePruner]] = {
-    "median": lambda: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2),
-    "hyperband": lambda: optuna.pruners.HyperbandPruner(min_resource=2),
-    "none": optuna.pruners.NopPruner,
+N_STARTUP = 5
+"""Random trials before the sampler learns from them: studies here have tens of trials, Optuna's 10 would be most."""
+REDUCTION = 2
+"""One of so many trials goes on to the next rung; losses of small sets are too noisy to drop more at once."""
+PRUNERS: Mapping[str, Callable[[int], optuna.pruners.BasePruner]] = {
+    "halving": lambda epochs: optuna.pruners.SuccessiveHalvingPruner(first_rung(epochs), REDUCTION),
+    "hyperband": lambda epochs: optuna.pruners.HyperbandPruner(first_rung(epochs), epochs, REDUCTION),
+    "median": lambda epochs: optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=first_rung(epochs) - 1),
+    "none": lambda epochs: optuna.pruners.NopPruner(),
 }
 
 
-def open_study(name: str, storage: str | None, folder: Path, pruner: str) -> optuna.Study:
+def first_rung(epochs: int) -> int:
+    """Return the epochs that every trial gets: a quarter of all, so that it has left chance when it is compared."""
+    return ceil(epochs / REDUCTION**2)
+
+
+@dataclass(frozen=True)
+class Limit:
+    """How much a study may spend; what is None does not bound it.
+
+    Parameters
+    ----------
+    trials : float, optional
+        How many, however long they are.
+    trainings : float, optional
+        How many whole ones: of their epochs, those that trials leave by ending early go to others.
+    seconds : float, optional
+        After which no trial is begun.
+    epochs : int
+        Of a whole trial.
+    """
+
+    trials: float | None = None
+    trainings: float | None = None
+    seconds: float | None = None
+    epochs: int = 1
+
+    def reached(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Say whether trials have spent all of it; one that runs counts as a whole one."""
+        costs = [self._cost(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING)]
+        bounds = ((self.trials, float(len(costs))), (self.trainings, sum(costs)))
+        return any(bound is not None and spent >= bound for bound, spent in bounds)
+
+    def _cost(self, trial: FrozenTrial) -> float:
+        return 1.0 if trial.state == TrialState.RUNNING else max(1, epochs_run(trial)) / self.epochs
+
+
+class Sampler(BaseSampler):
+    """Multivariate TPE, seeded anew for every trial, so that a study that goes on draws what it would have drawn.
+
+    The first trial is given the defaults' own values, so that the sampler learns from it.
+
+    Parameters
+    ----------
+    study : Study
+        All of it, where a pruner shows the sampler a part.
+    space : mapping of str to BaseDistribution
+        What is drawn from.
+    defaults : mapping
+        Values of the defaults, as far as they are known.
+    seed : tuple
+        Of the study: seed and candidate.
+    worker : int
+        Two workers of a study draw different points even at the same state of it.
+    """
+
+    def __init__(
+        self,
+        study: optuna.Study,
+        space: Mapping[str, BaseDistribution],
+        defaults: Mapping[str, Any],
+        seed: tuple[Any, ...],
+        worker: int,
+    ) -> None:
+        self.study, self.space, self.seed, self.worker = study, dict(space), seed, worker
+        self.defaults = _within(space, defaults)
+        self._tpe = TPESampler(seed=0)
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Seed the draws of a trial by its number, less those that were cut off before it."""
+        lower = [t for t in self.study.get_trials(deepcopy=False) if t.number < trial.number]
+        number = sum(t.state != TrialState.FAIL for t in lower)
+        seed = derive(*self.seed, "trial", number, self.worker) % 2**32
+        self._tpe = TPESampler(n_startup_trials=N_STARTUP, multivariate=True, constant_liar=True, seed=seed)
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """Return the whole space: all is drawn together from the first trial on."""
+        return {name: d for name, d in sorted(self.space.items()) if not d.single()}
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Draw all settings of a trial."""
+        if is_first(self.study, trial.number):
+            return {name: value for name, value in self.defaults.items() if name in search_space}
+        return self._tpe.sample_relative(study, trial, search_space)
+
+    def sample_independent(
+        self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """Draw one setting: at random, as long as there are few trials."""
+        return self._tpe.sample_independent(study, trial, param_name, param_distribution)
+
+
+def is_first(study: optuna.Study, number: int) -> bool:
+    """Say whether a trial is the one of the defaults: none before it is, or may become it."""
+    lower = [t for t in study.get_trials(deepcopy=False) if t.number < number]
+    return not any(t.state != TrialState.FAIL and t.user_attrs.get(CHOICE, DEFAULTS) == DEFAULTS for t in lower)
+
+
+def epochs_run(trial: FrozenTrial) -> int:
+    """Return the epoch up to which a trial was compared; 0 for what has no epochs."""
+    return trial.last_step or 0
+
+
+def open_study(name: str, storage: str | None, folder: Path, pruner: str, epochs: int) -> optuna.Study:
     """Open a study, or make it.
 
     Parameters
     ----------
     name : str
-        Holds the hash of the study's inputs, so that no other study goes on under it.
+        Holds the hash of the study's inputs and its space, so that no other study goes on under it.
     storage : str, optional
         URL of a database that machines share; None: a journal file in `folder`.
     folder : Path
-    pruner : {"median", "hyperband", "none"}
+    pruner : {"halving", "hyperband", "median", "none"}
+    epochs : int
+        Of a whole trial.
 
     Returns
     -------
@@ -54,7 +170,7 @@ def open_study(name: str, storage: str | None, folder: Path, pruner: str) -> opt
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     opened: BaseStorage = _journal(folder) if storage is None else _database(storage)
-    return optuna.create_study(storage=opened, study_name=name, pruner=PRUNERS[pruner](), load_if_exists=True)
+    return optuna.create_study(storage=opened, study_name=name, pruner=PRUNERS[pruner](epochs), load_if_exists=True)
 
 
 def recover(name: str, folder: Path) -> None:
@@ -91,14 +207,15 @@ def search(
     objective: Callable[[Choice, Trial], float],
     space: Callable[[Trial], Choice],
     *,
-    n_trials: int,
-    seed: int,
-    timeout: float | None = None,
+    limit: Limit,
+    seed: tuple[Any, ...],
+    defaults: Mapping[str, Any] | None = None,
+    worker: int = 0,
 ) -> None:
-    """Work on a study until it has enough finished trials.
+    """Work on a study until its limit is spent.
 
-    The first trial is the defaults. The sampler of every other one is seeded by
-    (seed, finished trials): one that is loaded again would repeat its first draws.
+    The first trial is the defaults. The draws of every other one are seeded by
+    (seed, its number, the worker).
 
     Parameters
     ----------
@@ -107,35 +224,39 @@ def search(
         Gives what is minimised for a choice; may raise `optuna.TrialPruned`.
     space : callable
         An architecture's `search_space`.
-    n_trials : int
-    seed : int
-    timeout : float, optional
-        Seconds after which no trial is begun.
+    limit : Limit
+    seed : tuple
+        Seed and candidate.
+    defaults : mapping, optional
+        Values of the defaults, by setting.
+    worker : int
+        Which of the processes that work on the study this one is.
     """
-    end = time.monotonic() + (timeout or float("inf"))
+    end = time.monotonic() + (limit.seconds or float("inf"))
+    study.sampler = sampler = Sampler(study, distributions(space), defaults or {}, seed, worker)
     while time.monotonic() < end:
         fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
-        finished = sum(t.state in FINISHED for t in trials)
-        begun = finished + sum(t.state == TrialState.RUNNING for t in trials)
-        if finished >= n_trials:
+        if limit.reached(t for t in trials if t.state in FINISHED):
             return
-        if begun >= n_trials:
+        if limit.reached(trials):
             time.sleep(PATIENCE_SECONDS)
             continue
-        study.sampler = optuna.samplers.TPESampler(seed=derive(seed, begun) % 2**32, constant_liar=begun > finished)
-        study.optimize(_objective(objective, space, is_first=begun == 0), n_trials=1)
+        study.optimize(_objective(objective, space, sampler), n_trials=1)
 
 
 def best(study: optuna.Study) -> dict[str, Any]:
-    """Give what the study chose.
+    """Return what the study chose, of the trials that came to their end.
+
+    A trial that was pruned is no choice, however low its loss was: it was compared at
+    an early rung only.
 
     Returns
     -------
     dict
-        ``network``, ``train``, ``value``, ``n_trials``, and ``trials``: of every finished one its
-        ``number``, its ``params``, its ``value`` (null where it was refused before its first epoch
-        ended) and its ``state``, ``complete`` or ``pruned``.
+        ``choice``, ``value``, ``n_trials``, ``importance`` by setting, and ``trials``: of every finished
+        one its ``number``, its ``params``, its ``value`` (null where it was refused before its first epoch
+        ended), the ``epochs`` after which it had that value, and its ``state``, ``complete`` or ``pruned``.
 
     Raises
     ------
@@ -148,27 +269,76 @@ def best(study: optuna.Study) -> dict[str, Any]:
         raise OstinatoError(
             f"{study.study_name}: no trial of {len(finished)} came to its end; lower train.lr or raise tune.timeout"
         )
-    chosen: FrozenTrial = min(complete, key=lambda t: (t.value, t.number))
-    told = {**chosen.user_attrs["choice"], "value": chosen.value, "n_trials": len(finished)}
-    return {**told, "trials": [_told(number, trial) for number, trial in enumerate(finished)]}
+    winner: FrozenTrial = min(complete, key=lambda t: (t.value, t.number))
+    return {
+        "choice": winner.user_attrs[CHOICE],
+        "value": winner.value,
+        "n_trials": len(finished),
+        "importance": importance(finished),
+        "trials": [_summary(number, trial) for number, trial in enumerate(finished)],
+    }
 
 
-def _told(number: int, trial: FrozenTrial) -> dict[str, Any]:
-    """Give a trial without what another run would give otherwise, such as those cut off before it."""
-    choice = trial.user_attrs["choice"]
-    value = trial.value if trial.value is not None and isfinite(trial.value) else None
+def importance(trials: list[FrozenTrial]) -> dict[str, float]:
+    """Compute how much of the spread of values each setting explains, by functional ANOVA.
+
+    Parameters
+    ----------
+    trials : list of FrozenTrial
+        Each counts with the value of the rung it reached.
+
+    Returns
+    -------
+    dict of str to float
+        Adds up to 1; empty with fewer than `N_STARTUP` values, or if all are alike.
+
+    References
+    ----------
+    F. Hutter, H. Hoos, K. Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML 2014.
+    """
+    known = [(t, value) for t in trials if t.params and (value := _value(t)) is not None]
+    if len(known) < N_STARTUP or len({value for _, value in known}) < 2:
+        return {}
+    copy = optuna.create_study()
+    copy.add_trials([create_trial(params=t.params, distributions=t.distributions, value=value) for t, value in known])
+    shares = optuna.importance.get_param_importances(
+        copy, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+    )
+    return {name: round(share, 4) for name, share in shares.items()}
+
+
+def _value(trial: FrozenTrial) -> float | None:
+    return trial.value if trial.value is not None and isfinite(trial.value) else None
+
+
+def _summary(number: int, trial: FrozenTrial) -> dict[str, Any]:
+    """Return a trial without what another run would give otherwise, such as those cut off before it."""
+    choice = trial.user_attrs[CHOICE]
     params = {**choice["network"], **choice["train"]}
-    return {"number": number, "params": params, "value": value, "state": trial.state.name.lower()}
+    state = {"epochs": epochs_run(trial), "state": trial.state.name.lower()}
+    return {"number": number, "params": params, "value": _value(trial), **state}
 
 
-def _objective(objective: Any, space: Any, *, is_first: bool) -> Callable[[Trial], float]:
+def _within(space: Mapping[str, BaseDistribution], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a space's settings, or nothing if one of them is not known or lies outside."""
+    try:
+        inside = {name: values[name] for name in space}
+        create_trial(params=inside, distributions=dict(space), value=0.0)
+    except (KeyError, TypeError, ValueError):
+        return {}
+    return inside
+
+
+def _objective(objective: Any, space: Any, sampler: Sampler) -> Callable[[Trial], float]:
     def worth(trial: Trial) -> float:
-        choice = DEFAULTS if is_first else {**DEFAULTS, **space(trial)}
-        trial.set_user_attr("choice", choice)
+        first = is_first(trial.study, trial.number)
+        drawn = {} if first and not sampler.defaults else space(trial)
+        choice = DEFAULTS if first else {**DEFAULTS, **drawn}
+        trial.set_user_attr(CHOICE, choice)
         try:
             return objective(choice, trial)
         except OstinatoError as error:
-            if is_first or isinstance(error, ParamsError):
+            if first or isinstance(error, ParamsError):
                 raise
             raise optuna.TrialPruned(str(error)) from error
 

@@ -8,6 +8,7 @@ from ostinato.report.material import Material
 
 TITLE = "Tuning"
 WIDTH, HEIGHT, EDGE = 120.0, 28.0, 4.0
+BAR, LONGEST = 14, 50
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -30,15 +31,34 @@ def study(name: str, tuned: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
     """
-    trials = tuned.get("trials", [])
+    trials, choice = tuned.get("trials", []), tuned.get("choice", tuned)
+    settings, gain = {**choice["network"], **choice["train"]}, tuned.get("gain")
     return {
         "name": name,
         "n_trials": tuned["n_trials"],
         "value": tuned["value"],
-        "chosen": spelt({**tuned["network"], **tuned["train"]}),
-        "trials": [{**trial, "spelt": spelt(trial["params"])} for trial in trials],
+        "choice": spelt(settings),
+        "importance": bars(tuned.get("importance", {})),
+        "gain": gain,
+        "used": "the choice" if settings and (not gain or gain["mean"] > 0) else "the defaults",
+        "trials": [{**trial, "settings": spelt(trial["params"])} for trial in trials],
         "history": history([trial["value"] for trial in trials]),
     }
+
+
+def bars(importance: Mapping[str, float]) -> list[dict[str, Any]]:
+    """Place a bar for each setting, the most important first.
+
+    Examples
+    --------
+    >>> [(bar["name"], bar["y"], bar["width"], bar["percent"]) for bar in bars({"lr": 0.25, "dropout": 0.75})]
+    [('dropout', 0, 38, 75), ('lr', 14, 12, 25)]
+    """
+    ordered = sorted(importance.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        {"name": name, "share": share, "percent": round(100 * share), "y": BAR * i, "width": round(LONGEST * share)}
+        for i, (name, share) in enumerate(ordered)
+    ]
 
 
 def spelt(params: Mapping[str, Any]) -> str:

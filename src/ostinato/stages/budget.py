@@ -1,0 +1,26 @@
+"""Part `tune.budget` among the candidates before any of them is searched."""
+
+import shutil
+from typing import Any
+
+from ostinato.files import write_json
+from ostinato.paths import Paths
+
+SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
+
+
+def run(paths: Paths, params: Any, name: str | None = None) -> None:
+    """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own part changed.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : namespace
+    name : str, optional
+        Not used.
+    """
+    from ostinato.training.budget import compute_shares
+
+    shutil.rmtree(paths.budgets, ignore_errors=True)
+    for candidate, share in compute_shares(params).items():
+        write_json(paths.budget(candidate), share)

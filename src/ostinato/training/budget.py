@@ -1,0 +1,68 @@
+"""How much of `tune.budget` each candidate's study may spend.
+
+Studies run as stages of their own, in any order and on any machine, so that none can
+wait for what another one finds. The budget is therefore parted beforehand, in
+proportion to the number of settings that a candidate's space has, and a study spends
+its part on the trials that its pruner leaves in the race: a budget of trials counts
+the epochs of as many whole trainings, so that a trial that ends early pays for others.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import Trial
+
+from ostinato.training.settings import resolve
+
+
+def distributions(space: Callable[[Trial], Any]) -> dict[str, BaseDistribution]:
+    """Return what a search space draws from.
+
+    Parameters
+    ----------
+    space : callable
+        An architecture's or estimator's `search_space`.
+
+    Returns
+    -------
+    dict of str to BaseDistribution
+        By setting; empty where there is nothing to search.
+    """
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0)).ask()
+    space(trial)
+    return dict(trial.distributions)
+
+
+def own_trials(params: Any, name: str) -> int | None:
+    """Return the number of trials that params.yaml gives a candidate, its own or the common one; None if none."""
+    entry = {**params.candidates, **params.estimators, **params.stacked}[name]
+    number: int | None = params.tune.n_trials if entry.n_trials is None else entry.n_trials
+    return number
+
+
+def compute_shares(params: Any) -> dict[str, dict[str, float]]:
+    """Part the budget among the candidates.
+
+    Parameters
+    ----------
+    params : namespace
+        With `seed`, `train`, `tune`, `candidates`, `estimators`, `stacked`, `members` and `numbers`.
+
+    Returns
+    -------
+    dict of str to dict
+        Per candidate ``trials``, if it has a number of them, else its part of the budget: ``trainings`` or
+        ``minutes``; 0 if there is nothing to search, or no budget.
+    """
+    own = {name: own_trials(params, name) for name in (*params.candidates, *params.estimators, *params.stacked)}
+    budget, sharing = params.tune.budget, [name for name, number in own.items() if number is None]
+    if budget is None:
+        return {name: {"trials": number or 0} for name, number in own.items()}
+    sizes = {name: len(distributions(resolve(params, name).load().search_space)) for name in sharing}
+    kind, amount = ("trainings", budget.trials) if budget.trials else ("minutes", budget.minutes)
+    total = max(1, sum(sizes.values()))
+    parts = {name: {kind: round(amount * size / total, 3)} for name, size in sizes.items()}
+    return {name: parts.get(name, {"trials": number or 0}) for name, number in own.items()}
