@@ -45,4 +45,4 @@ class Network(DenseOverLogits):
 
 
 search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.2, 0.6))
-"""Ask for dropout, the learning rate, about the published 0.0001, and the tracks a batch; the widths are the paper's."""
+"""Ask for dropout, the learning rate (0.0001 is published) and the tracks a batch; the widths are the paper's."""
