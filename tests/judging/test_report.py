@@ -307,8 +307,8 @@ def test_a_study_shows_every_trial_with_few_digits(full):
     rows = [re.sub(r"\s+", " ", row).strip() for row in Page(f"<main><details>{shown}</main>").rows]
     assert shown.count("<circle") == 4
     assert shown.count("<rect") == 2
-    assert rows[1] == "good 3 0.444 lr 0.001235 lr100 % 0.123 0.010 to 0.200 the choice"
-    assert rows[2] == "poor 3 0.444 lr 0.001235 lr100 % -0.200 -0.300 to 0.200 the defaults"
+    assert rows[1] == "good 3 0.444 lr 0.001235 lr 100 % 0.123 0.010 to 0.200 the choice"
+    assert rows[2] == "poor 3 0.444 lr 0.001235 lr 100 % -0.200 -0.300 to 0.200 the defaults"
     assert rows[4:7] == [
         "0 the defaults – 0.900 complete",
         "1 lr 0.001235 4 0.444 complete",
