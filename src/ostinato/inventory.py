@@ -17,7 +17,7 @@ from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.memory import keep_freed
 
 BATCH = 1_000
-WAY = ("audio", "measuring", "fingerprint")
+WAY = ("audio/*.py", "measuring.py", "fingerprint.py")
 """The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
@@ -211,7 +211,8 @@ def cache_name(root: Path) -> str:
     -------
     str
     """
-    code = b"".join(Path(__file__).with_name(f"{module}.py").read_bytes() for module in WAY)
+    here = Path(__file__).parent
+    code = b"".join(file.read_bytes() for module in WAY for file in sorted(here.glob(module)))
     folder, how = (hashlib.sha256(told).hexdigest()[:16] for told in (bytes(root.resolve()), code))
     return f"files-{folder}-{how}.parquet"
 

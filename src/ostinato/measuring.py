@@ -13,6 +13,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from ostinato import audio, fingerprint
+from ostinato.audio.headers import hidden_seconds
 from ostinato.errors import DataError
 
 FRAME = 2_048
@@ -113,7 +114,7 @@ def measure(path: Path, *, max_seconds: float = audio.MAX_SECONDS) -> Measuremen
         With `error` set, and nothing raised, where the file cannot be used.
     """
     try:
-        with audio.opened_file(path) as stream:
+        with audio.open_stream(path) as stream:
             return _measure(stream, path, max_seconds)
     except DataError as error:
         return Measurement(error=str(error).removeprefix(f"{path}: "))
@@ -131,17 +132,20 @@ def _measure(stream: audio.Stream, path: Path, max_seconds: float) -> Measuremen
         prints.add(resampler.resample_chunk(y))
     prints.add(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     n, rate = levels.n_samples, stream.sample_rate
+    figures = levels.figures(rate) | spectra.figures(rate)
+    if stream.codec in audio.FIXED_RATE:
+        figures["bandwidth_share"] = float("nan")
     return Measurement(
         sample_rate=rate,
         channels=stream.channels,
         n_samples=n,
         n_nonfinite=levels.n_nonfinite,
         duration=n / rate,
-        unheard_seconds=_unheard(stream, path, n),
+        unheard_seconds=hidden_seconds(path),
         audio_hash=seal.hexdigest(),
         fingerprint=prints.value().astype("<u4").tobytes(),
         error=_shortfall(stream, n) or checksum.error(),
-        **(levels.figures(rate) | spectra.figures(rate)),  # type: ignore[arg-type]
+        **figures,  # type: ignore[arg-type]
     )
 
 
@@ -151,14 +155,6 @@ def _shortfall(stream: audio.Stream, n_samples: int) -> str | None:
         return None
     promised, found = stream.declared / stream.sample_rate, n_samples / stream.sample_rate
     return f"is cut off: its header says {promised:.2f} s, {found:.2f} s can be decoded"
-
-
-def _unheard(stream: audio.Stream, path: Path, n_samples: int) -> float:
-    """Compare what came with the size of a file that stores samples as they are."""
-    if stream.width is None:
-        return 0.0
-    stored = path.stat().st_size / (stream.width * stream.channels)
-    return max(stored - n_samples, 0) / stream.sample_rate
 
 
 @dataclass

@@ -24,6 +24,8 @@ from ostinato.errors import ParamsError
 from ostinato.features._axes import Axis
 
 MODULE = "kind"
+DECODING = "ostinato.audio."
+"""Where sound comes from: its code is part of what a feature depends on."""
 
 
 def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> dict[str, Any]:
@@ -121,7 +123,7 @@ def fingerprint(module: str) -> str:
         name = waiting.pop()
         if name not in seen:
             seen[name], imports = _parsed(name)
-            waiting += [m for m in imports if m.startswith(f"{__name__}._") and m != Axis.__module__]
+            waiting += [m for m in imports if m.startswith((f"{__name__}._", DECODING)) and m != Axis.__module__]
     return hashlib.sha256("\n".join(seen[name] for name in sorted(seen)).encode()).hexdigest()
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ostinato import features, registry, store
 from ostinato.materials import Material
 
-DOORS = {"audio": "ostinato.audio", "attributes": "ostinato.attributes"}
+DOORS = {"audio": "ostinato.audio.decode", "attributes": "ostinato.attributes"}
 """Where a source is read, if not in `ostinato.materials`."""
 
 

@@ -1,19 +1,17 @@
-"""The one door to audio files: decode a file to mono, or block by block to its end.
+"""Decode a file to mono, or block by block to its end.
 
-libsndfile reads WAV, FLAC, MP3, Ogg, AU and AIFF; FFmpeg, through PyAV, reads
-the rest and whatever carries the wrong suffix. Nothing a file says about
-itself is trusted: it is decoded to its last sample, what came is compared with
-what the header promised, and caps on bytes and seconds stop a decoding bomb.
+libsndfile reads WAV, AIFF, AU, CAF, FLAC, MP3 and Ogg. FFmpeg, through PyAV, reads the
+rest, MP3 files that do not count their frames, and Ogg files of several streams in
+turn. The content of a file decides, never its name. Nothing a file says about itself
+is trusted: it is decoded to its last sample, what came is compared with what the
+header promised, and caps on bytes and seconds stop a decoding bomb.
 """
 
-import ctypes
 import os
 import re
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -23,11 +21,16 @@ import numpy as np
 import soundfile
 import soxr
 
+from ostinato.audio import headers
+from ostinato.audio._quiet import QUIET
 from ostinato.errors import DataError
 
-LIBSNDFILE = frozenset({".wav", ".flac", ".mp3", ".ogg", ".oga", ".au", ".aif", ".aiff"})
-FFMPEG = {".m4a", ".mp4", ".aac", ".opus", ".wma", ".webm", ".mka", ".ac3", ".ape", ".wv", ".mp2", ".caf", ".tta"}
-SUFFIXES = LIBSNDFILE | FFMPEG
+STORED = {".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"}
+LOSSLESS = {".flac", ".ape", ".wv", ".tta"}
+CODED = {".mp1", ".mp2", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".ac3", ".eac3", ".mpc", ".wma", ".asf"}
+VIDEO = {".mp4", ".m4a", ".m4b", ".m4r", ".mov", ".3gp", ".3g2", ".mka", ".webm", ".weba", ".avi"}
+SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
+"""Of files that a folder is searched for."""
 
 MAX_BYTES = 4 * 2**30
 MAX_SECONDS = 12 * 3600.0
@@ -36,19 +39,24 @@ MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 768_000
 BLOCK = 65_536
 PADDING_SECONDS = 0.4
-UNKNOWN_LENGTH = 2**32 - 2**16
+"""What FFmpeg may rightly drop at the ends of what a header promises."""
+UNKNOWN_FRAMES = 2**63 - 1
+"""libsndfile's count of a FLAC file whose header has none."""
+DECODER_DELAY = 1_105
+"""Samples that LAME and every decoder put before an MP3's sound, where no header says how many (528 + 1 + 576)."""
+CODED_SECONDS = 0.1
+"""How far the length of an MP3 may be from what its frames hold."""
+FIXED_RATE = frozenset({"opus"})
+"""Codecs with a sample rate of their own, which says nothing about the sound."""
 CUT = re.compile(r"data(?: size)?\s*:\s*(\d+) \(should be (\d+)\)", re.IGNORECASE)
 ESTIMATED = frozenset({"aac", "mp3", "ac3"})
 FORMATS = "wav,w64,flac,mp3,ogg,au,aiff,aac,ac3,eac3,mov,matroska,webm,asf,caf,ape,wv,mpc,mpc8,tta,avi"
 ALONE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
-PLAIN = frozenset({"WAV", "WAVEX", "AIFF", "AU", "W64"})
-WIDTHS = {"PCM_U8": 1, "PCM_S8": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
-
 Blocks = Iterator[np.ndarray]
 
 
-class _Straight(soundfile.SoundFile):
+class _SequentialFile(soundfile.SoundFile):
     """A file read from its beginning to its end.
 
     Where a file may be sought in, soundfile seeks after each block, which
@@ -58,47 +66,6 @@ class _Straight(soundfile.SoundFile):
     def seekable(self) -> bool:
         """Say that it may not."""
         return False
-
-
-class _Hush:
-    """Keep what decoders written in C print from standard error while any thread decodes.
-
-    libsndfile leaves libmpg123 no way to be quiet. The C library's ``stderr`` is a
-    variable where that is glibc, and points elsewhere meanwhile; elsewhere decoders
-    are heard. What Python prints, and what writes to descriptor 2, comes out.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._inside = 0
-        self._loud: int | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1 and (found := _printing()) is not None:
-                stderr, nowhere = found
-                self._loud, stderr.value = stderr.value, nowhere
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._loud is not None and (found := _printing()) is not None:
-                found[0].value, self._loud = self._loud, None
-
-
-HUSH = _Hush()
-
-
-@cache
-def _printing() -> tuple[ctypes.c_void_p, int] | None:
-    """Find the C library's ``stderr``, and open a file that keeps nothing; None without glibc."""
-    with suppress(ValueError, OSError):
-        if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
-            library = ctypes.CDLL(None)
-            library.fopen.restype = ctypes.c_void_p
-            return ctypes.c_void_p.in_dll(library, "stderr"), library.fopen(os.devnull.encode(), b"w")
-    return None
 
 
 @dataclass(frozen=True)
@@ -114,15 +81,15 @@ class Stream:
         Samples per channel that the header promises; None if it does not say.
     blocks : iterator of np.ndarray [shape=(n, channels), dtype=float32]
         Each of `BLOCK` samples but the last.
-    width : int or None
-        Bytes of a stored sample where samples are stored as they are; None where they are coded.
+    codec : str
+        As libsndfile or FFmpeg call it, in lower case.
     """
 
     sample_rate: int
     channels: int
     declared: int | None
     blocks: Blocks
-    width: int | None = None
+    codec: str = ""
 
 
 def load(
@@ -156,7 +123,7 @@ def load(
     DataError
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
     """
-    with opened_file(path) as stream:
+    with open_stream(path) as stream:
         y = np.concatenate([mono(block) for block in capped(stream, path, max_seconds, max_samples)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
@@ -245,7 +212,7 @@ def capped(stream: Stream, path: Path, max_seconds: float, max_samples: int = MA
 
 
 @contextmanager
-def opened_file(path: Path) -> Iterator[Stream]:
+def open_stream(path: Path) -> Iterator[Stream]:
     """Open a file with the decoder for it; FFmpeg gets what libsndfile refuses.
 
     Parameters
@@ -278,17 +245,42 @@ def opened_file(path: Path) -> Iterator[Stream]:
 
 
 def _decoder(path: Path, opened: ExitStack) -> Stream:
-    if path.suffix.lower() in LIBSNDFILE:
-        with suppress(soundfile.LibsndfileError), HUSH:
-            return _libsndfile(path, opened.enter_context(_Straight(os.fsencode(path))))
+    """Choose the decoder by what is in the file."""
+    with suppress(soundfile.LibsndfileError), QUIET:
+        file = opened.enter_context(_SequentialFile(os.fsencode(path)))
+        if file.format == "MP3" and not _is_counted(path, file):
+            return _ffmpeg(path, opened)
+        if file.format != "OGG" or not headers.is_chained(path):
+            return _libsndfile(path, file)
     return _ffmpeg(path, opened)
+
+
+def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
+    """Return whether libsndfile's count of an MP3's samples is that of its frames and no estimate.
+
+    It reads no further than its count, which it takes from the header of the
+    first frame, or guesses from the file's size where there is none.
+    """
+    header = headers.read_mpeg(path)
+    if header is None or not header.is_counted:
+        return False
+    if header.surplus_bytes is not None and header.surplus_bytes <= headers.SLACK_BYTES:
+        return True
+    with (
+        suppress(av.FFmpegError, ValueError),
+        av.open(str(path), options=ALONE, metadata_errors="replace") as container,
+    ):
+        source = container.streams.audio[0]
+        seconds = float(sum(packet.duration or 0 for packet in container.demux(source)) * source.time_base)
+        return seconds <= file.frames / file.samplerate + CODED_SECONDS
+    return True
 
 
 def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
     """Read by libsndfile, which believes the file's size where the header promises more samples."""
-    declared = file.frames
+    declared = None if file.frames == UNKNOWN_FRAMES else file.frames
     for promised, present in CUT.findall(file.extra_info):
-        if 0 < int(present) < int(promised) < UNKNOWN_LENGTH:
+        if declared and 0 < int(present) < int(promised) and not headers.is_placeholder(int(promised)):
             declared = file.frames * int(promised) // int(present)
 
     def blocks() -> Blocks:
@@ -298,12 +290,11 @@ def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
         except soundfile.LibsndfileError as error:
             raise DataError(f"{path}: cannot be decoded to its end ({_reason(error.error_string)})") from error
 
-    width = WIDTHS.get(file.subtype) if file.format in PLAIN else None
-    return Stream(file.samplerate, file.channels, declared, blocks(), width)
+    return Stream(file.samplerate, file.channels, declared, blocks(), file.subtype.lower())
 
 
 def _read(file: soundfile.SoundFile) -> np.ndarray:
-    with HUSH:
+    with QUIET:
         return np.asarray(file.read(BLOCK, dtype="float32", always_2d=True))
 
 
@@ -319,27 +310,46 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace or delete it") from error
 
-    decoded = _decoded(path, container, source)
-    first = next(decoded, None)
+    blocks = _planar_blocks(path, container, source)
+    first = next(blocks, None)
     if first is None:
         return Stream(source.rate, source.channels, None, iter(()))
     sample_rate, channels = first[0], len(first[1])
 
-    def blocks() -> Blocks:
-        for rate, samples in chain([first], decoded):
-            if (rate, len(samples)) != (sample_rate, channels):
+    def samples() -> Blocks:
+        n_delay = _delay(path, container)
+        for rate, planes in chain([first], blocks):
+            if (rate, len(planes)) != (sample_rate, channels):
                 raise DataError(f"{path}: changes its sample rate or channels on the way; convert it to WAV or FLAC")
-            yield samples.T
+            yield planes.T[n_delay:]
+            n_delay = max(n_delay - planes.shape[1], 0)
 
-    return Stream(sample_rate, channels, _promised(container, source), _regular(blocks()))
+    return Stream(sample_rate, channels, _promised(container, source), _regular(samples()), source.codec_context.name)
 
 
-def _decoded(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
+def _delay(path: Path, container: Any) -> int:
+    """Count the samples before the sound that FFmpeg leaves in, since no header names them."""
+    if container.format.name != "mp3":
+        return 0
+    header = headers.read_mpeg(path)
+    return 0 if header is None or header.is_counted else DECODER_DELAY
+
+
+def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Give each frame's own rate, which need not be the header's, and its samples (channels, n)."""
-    resampler = av.AudioResampler(format="fltp")
+    resampler, end = av.AudioResampler(format="fltp"), None
+    is_exact = "mov" in container.format.name  # the last packet says how much of its frame is sound
     try:
-        for frame in container.decode(source):
-            yield from ((planar.sample_rate, planar.to_ndarray()) for planar in resampler.resample(frame))
+        for packet in container.demux(source):
+            if is_exact and packet.pts is not None and packet.duration:
+                end = float((packet.pts + packet.duration) * source.time_base)
+            for frame in packet.decode():
+                for planar in resampler.resample(frame):
+                    planes = planar.to_ndarray()
+                    if end is not None and planar.time is not None:
+                        planes = planes[:, : max(round((end - planar.time) * planar.sample_rate), 0)]
+                    if planes.size:
+                        yield planar.sample_rate, planes
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
 

@@ -1,0 +1,186 @@
+"""What the headers of WAV, AIFF, AU, Ogg and MP3 files say about their length, and what lies behind it."""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+UNKNOWN = frozenset({0}) | frozenset(range(0x7FFFF000, 0x80000001))
+"""Sizes that programs write when they do not know the length, such as into a pipe; 0xFFFF0000 and above too."""
+CONTAINERS = (b"RIFF", b"RF64", b"BW64", b"FORM")
+SYNC_BYTES = 8_192
+SLACK_BYTES = 4_096
+
+
+def is_placeholder(size: int) -> bool:
+    """Return whether a size of 32 bits stands for a length that was not known when it was written.
+
+    Examples
+    --------
+    >>> is_placeholder(0xFFFFFFFF), is_placeholder(0x7FFFF000), is_placeholder(882_000)
+    (True, True, False)
+    """
+    return size in UNKNOWN or 0xFFFF0000 <= size <= 0xFFFFFFFF
+
+
+def hidden_seconds(path: Path) -> float:
+    """Measure what a WAV, AIFF or AU file holds beyond the end of its samples that is no chunk of its format.
+
+    Covers, tags and padding are chunks; a second recording joined to the first,
+    or samples beyond what the header counts, are not.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    float
+        In seconds of sound at the file's own rate; 0 for other formats.
+    """
+    with open(path, "rb") as file:
+        n_bytes, head = path.stat().st_size, file.read(32)
+        if head[:4] in CONTAINERS:
+            return _hidden_in_chunks(file, head, n_bytes)
+        if head[:4] == b".snd" and len(head) >= 24:
+            start, size, encoding, rate, channels = struct.unpack(">5I", head[4:24])
+            width = {1: 1, 2: 1, 3: 2, 4: 3, 5: 4, 6: 4, 7: 8, 27: 1}.get(encoding, 0)
+            if width and not is_placeholder(size):
+                return max(n_bytes - start - size, 0) / max(width * rate * channels, 1)
+    return 0.0
+
+
+def _hidden_in_chunks(file: BinaryIO, head: bytes, n_bytes: int) -> float:
+    """Walk the chunks of RIFF or FORM and return the seconds of what is none."""
+    order = ">" if head[:4] == b"FORM" else "<"
+    per_second, size_64, end_of_samples, end = 0.0, 0, None, 12
+    for name, start, size in _chunks(file, order, n_bytes):
+        if name == b"ds64":
+            size_64 = struct.unpack("<Q", _bytes(file, start + 8, 8))[0]
+        elif name == b"fmt ":
+            per_second = struct.unpack("<I", _bytes(file, start + 8, 4))[0]
+        elif name == b"COMM":
+            channels, _, bits = struct.unpack(">hIh", _bytes(file, start, 8))
+            per_second = channels * (-(-bits // 8)) * _extended(_bytes(file, start + 8, 10))
+        if name in (b"data", b"SSND"):
+            if is_placeholder(size) and not size_64:
+                return 0.0
+            size = size_64 or size
+            end_of_samples = start + size
+        end = start + size + size % 2
+    if end_of_samples is None or not per_second or n_bytes - end <= 8:
+        return 0.0
+    return (n_bytes - end) / per_second
+
+
+def _chunks(file: BinaryIO, order: str, n_bytes: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, start and size of each chunk until what follows is none."""
+    at, is_after = 12, False
+    while at + 8 <= n_bytes:
+        name, size = struct.unpack(f"{order}4sI", _bytes(file, at, 8))
+        is_chunk = all(32 <= byte < 127 for byte in name) and name not in CONTAINERS
+        if not is_chunk or (is_after and at + 8 + size > n_bytes):
+            return
+        yield name, at + 8, size
+        is_after = is_after or name in (b"data", b"SSND")
+        if size > n_bytes:
+            return
+        at += 8 + size + size % 2
+
+
+def _bytes(file: BinaryIO, at: int, n: int) -> bytes:
+    """Read bytes from a place; what lies beyond the file's end is 0."""
+    file.seek(at)
+    return file.read(n).ljust(n, b"\0")
+
+
+def _extended(ten: bytes) -> float:
+    """Read AIFF's sample rate, a float of 80 bits."""
+    exponent, mantissa = struct.unpack(">HQ", ten)
+    return float(mantissa) * 2.0 ** ((exponent & 0x7FFF) - 16_446)
+
+
+def is_chained(path: Path) -> bool:
+    """Return whether an Ogg file holds several streams one after another, of which libsndfile reads the first.
+
+    Parameters
+    ----------
+    path : Path
+
+    References
+    ----------
+    RFC 3533, sections 4 and 6.
+    """
+    is_first, at = True, 0
+    with open(path, "rb") as file:
+        while (page := _bytes(file, at, 27))[:4] == b"OggS":
+            begins = bool(page[5] & 2)
+            if begins and not is_first:
+                return True
+            is_first = is_first and begins
+            at += 27 + page[26] + sum(_bytes(file, at + 27, page[26]))
+    return False
+
+
+@dataclass(frozen=True)
+class MpegHeader:
+    """What the first frame of an MP3 file says about all of it.
+
+    Parameters
+    ----------
+    is_counted : bool
+        Whether it counts the frames (a Xing, Info or VBRI header).
+    surplus_bytes : int or None
+        What the file holds beyond the bytes that are counted there; None if they are not.
+    """
+
+    is_counted: bool
+    surplus_bytes: int | None
+
+
+def read_mpeg(path: Path) -> MpegHeader | None:
+    """Read the length header of an MPEG audio file (MP1, MP2, MP3).
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    MpegHeader or None
+        None if the file is no MPEG audio.
+
+    References
+    ----------
+    ISO/IEC 11172-3, 2.4.1.3, for the frame's header. Xing's header is LAME's, VBRI that of Fraunhofer's encoder.
+    """
+    with open(path, "rb") as file:
+        start = 0
+        while (tag := _bytes(file, start, 10))[:3] == b"ID3":
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+            start += 10 + size + (10 if tag[5] & 0x10 else 0)
+        head = _bytes(file, start, SYNC_BYTES)
+        n_bytes = path.stat().st_size
+    first = next((i for i in range(len(head) - 3) if _is_frame(head[i : i + 4])), None)
+    if first is None:
+        return None
+    is_mpeg_1, is_mono = head[first + 1] & 0x08, head[first + 3] >> 6 == 3
+    side = (17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17)
+    xing = first + 4 + side + (0 if head[first + 1] & 1 else 2)
+    for at in (first + 4 + side, xing):
+        if head[at : at + 4] in (b"Xing", b"Info"):
+            flags = struct.unpack(">I", head[at + 4 : at + 8])[0]
+            counted = struct.unpack(">I", head[at + 12 : at + 16])[0] if flags & 3 == 3 else None
+            return MpegHeader(bool(flags & 1), None if counted is None else n_bytes - start - first - counted)
+    if head[first + 36 : first + 40] == b"VBRI":
+        counted = struct.unpack(">I", head[first + 46 : first + 50])[0]
+        return MpegHeader(True, n_bytes - start - first - counted)
+    return MpegHeader(False, None)
+
+
+def _is_frame(head: bytes) -> bool:
+    """Return whether four bytes begin a frame of MPEG audio."""
+    layer, version = head[1] >> 1 & 3, head[1] >> 3 & 3
+    synchronised = head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    return synchronised and layer != 0 and version != 1 and head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3
