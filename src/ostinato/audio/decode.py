@@ -271,7 +271,7 @@ def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
         av.open(str(path), options=ALONE, metadata_errors="replace") as container,
     ):
         source = container.streams.audio[0]
-        seconds = float(sum(packet.duration or 0 for packet in container.demux(source)) * source.time_base)
+        seconds = float(sum((packet.duration or 0) * (packet.time_base or 0) for packet in container.demux(source)))
         return seconds <= file.frames / file.samplerate + CODED_SECONDS
     return True
 
