@@ -18,7 +18,7 @@ from ostinato.cli import app
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TOOLS = {"dvc", "git", "gh", "echo", "if", "fi", "tee"}
+TOOLS = {"dvc", "git", "gh", "echo", "if", "fi", "tee", "touch"}
 
 
 def targets() -> set[str]:
@@ -118,6 +118,73 @@ def test_each_workflow_starts_when_it_should() -> None:
     flows = yaml.safe_load((ROOT / "params.yaml").read_text())["flows"]
     assert started["retrain"]["schedule"] == [{"cron": flows["cron"]}]
     assert "schedule" in started["nightly"]
+
+
+def list_steps(name: str) -> list[dict[str, Any]]:
+    """List the steps of a workflow's only job."""
+    [job] = read(ROOT / ".github" / "workflows" / f"{name}.yml")["jobs"].values()
+    return list(job["steps"])
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_the_environment_and_what_dvc_made_stay_between_runs(path: Path) -> None:
+    """Under keys that change with what they are made from; DVC's where stages run."""
+    caches = {s["with"]["path"]: s["with"]["key"] for s in list_steps(path.stem) if "cache@" in s.get("uses", "")}
+    assert "hashFiles('constraints.txt', 'pyproject.toml')" in caches[".venv"]
+    assert "python-version" in caches[".venv"]
+    if path.stem in ("metrics", "retrain"):
+        assert "hashFiles('dvc.lock')" in caches[".dvc/cache"]
+
+
+def run_step(step: dict[str, Any], folder: Path, **programs: str) -> int:
+    """Run a step as GitHub's bash does, with programs that stand for the real ones."""
+    for name, text in programs.items():
+        program = folder / "bin" / name
+        program.parent.mkdir(exist_ok=True)
+        program.write_text(f"#!/bin/bash\n{text}\n")
+        program.chmod(0o755)
+    variables = {
+        "PATH": f"{folder / 'bin'}:{os.environ['PATH']}",
+        "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
+        "PULL_REQUEST": "1",
+    }
+    shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    return subprocess.run(shell, cwd=folder, env=os.environ | variables, capture_output=True).returncode
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_the_job_ends_as_the_comparison_does_and_shows_it_to_forks_too(tmp_path: Path, status: int) -> None:
+    """A comment that a fork's token may not make changes nothing."""
+    steps = {step.get("name"): step for step in list_steps("metrics")}
+    compare, show, comment = (steps[n] for n in ("Compare", "Show the comparison on the page of the run", "Comment"))
+    assert run_step(compare, tmp_path, ostinato=f"echo '# Metrics'; echo 'an error' >&2; exit {status}") == status
+    assert not compare.get("continue-on-error")
+    assert run_step(show, tmp_path) == 0
+    assert (tmp_path / "summary.md").read_text() == "# Metrics\nan error\n"
+    assert all("always() && steps.compare.outcome != 'skipped'" in step["if"] for step in (show, comment))
+    assert "head.repo.full_name == github.repository" in comment["if"]
+    assert run_step(comment, tmp_path, gh="exit 1") == 1
+    assert comment["continue-on-error"] is True
+
+
+def test_the_comparison_needs_no_history(tmp_path: Path) -> None:
+    """The checkout is shallow, and the base is fetched under the name that is compared with."""
+    checkout, fetch = list_steps("metrics")[:2]
+    assert "with" not in checkout
+    commands = ["git init -q -b main", "git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m a"]
+    (tmp_path / "origin").mkdir()
+    for command in (*commands, *commands[1:]):
+        subprocess.run(shlex.split(command), cwd=tmp_path / "origin", check=True, capture_output=True)
+    clone = tmp_path / "clone"
+    url = (tmp_path / "origin").as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=1", url, str(clone)], check=True, capture_output=True)
+    shell = ["bash", "-eo", "pipefail", "-c", fetch["run"]]
+    subprocess.run(shell, cwd=clone, env=os.environ | {"BASE": "main"}, check=True, capture_output=True)
+    [compare] = [s["run"] for s in list_steps("metrics") if s.get("name") == "Compare"]
+    revision = compare.split()[2]
+    subprocess.run(["git", "rev-parse", "--verify", "-q", revision], cwd=clone, check=True, capture_output=True)
+    count = subprocess.run(["git", "rev-list", "--count", revision], cwd=clone, capture_output=True, text=True)
+    assert count.stdout.strip() == "1"
 
 
 def test_the_check_before_a_merge_is_make_test() -> None:

@@ -642,14 +642,13 @@ def release(
 
 @app.command(rich_help_panel=RUN)
 def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
-    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and interval."""
-    from ostinato.evaluation.compare import compare
-    from ostinato.evaluation.earlier import Earlier
-    from ostinato.evaluation.roster import roster
+    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and chance."""
+    from ostinato.evaluation.compare import compare, merge_settings
+    from ostinato.evaluation.revision import read_folder, read_revision
 
-    paths, given = _project("seed", "candidates", "estimators", "stacked", "members", "evaluate", "compare")
-    earlier = Earlier(paths, rev, given)
-    comparison = compare(paths.root, rev, list(roster(given)), given.compare.tolerance, earlier.difference)
+    paths, given = _project("seed", "evaluate", "gate", "compare")
+    there = read_revision(paths, rev)
+    comparison = compare(read_folder(paths), there, merge_settings(given, there))
     typer.echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
 

@@ -340,9 +340,10 @@ class Release(Section):
 
 
 class Compare(Section):
-    """How far a metric may fall on a pull request before its interval is asked for."""
+    """From when on a candidate counts as worse than in another revision."""
 
-    tolerance: float = Field(0.02, ge=0)
+    tolerance: float = Field(0.02, ge=0, description="what a metric may fall by, of the way from majority to perfect")
+    alpha: float = Field(0.05, gt=0, lt=1, description="probability of a false alarm in a comparison of all candidates")
 
 
 class Serve(Section):

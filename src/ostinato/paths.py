@@ -145,6 +145,10 @@ class Paths:
         """A candidate's figures."""
         return self.root / "models" / "metrics" / f"{name}.json"
 
+    def test_scores(self, name: str) -> Path:
+        """A candidate's scores of the test tracks, small enough for git."""
+        return self.root / "models" / "test_scores" / f"{name}.csv"
+
     @property
     def gate(self) -> Path:
         """Which candidates are accepted."""

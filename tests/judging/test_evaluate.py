@@ -9,6 +9,8 @@ import pandas as pd
 import pytest
 
 from ostinato.errors import DataError
+from ostinato.evaluation.candidate.score_table import parse_scores
+from ostinato.metrics._shared import map_macro
 
 
 def test_perfect_predictions_score_one_in_every_figure(project):
@@ -164,14 +166,25 @@ def test_a_wrong_chunk_counts_among_chunks_and_not_among_tracks(project):
 def test_the_same_inputs_give_the_same_bytes(project):
     project.predict("good", skill=0.6)
     project.evaluate("good")
-    first = project.paths.metrics("good").read_bytes()
+    files = (project.paths.metrics("good"), project.paths.test_scores("good"))
+    first = [file.read_bytes() for file in files]
     project.evaluate("good")
-    assert project.paths.metrics("good").read_bytes() == first
+    assert [file.read_bytes() for file in files] == first
+
+
+def test_git_gets_the_scores_of_the_test_tracks(project):
+    """They give the metrics that stand beside them."""
+    project.predict("tagger", 0.8, "tags")
+    value = project.evaluate("tagger")["test"]["map_macro"]["value"]
+    table = parse_scores(project.paths.test_scores("tagger").read_text(), "multi", "tagger.csv")
+    assert (table.classes, len(table.rows)) == (("calm", "drums", "fast", "voice"), 30)
+    assert map_macro(preds=table.rows.scores, target=table.rows.target) == pytest.approx(value, abs=1e-6)
 
 
 def test_a_skipped_candidate_says_why(project):
     project.skip("good", "no lyrics")
     assert project.evaluate("good") == {"skipped": "no lyrics"}
+    assert project.paths.test_scores("good").read_text() == "track_id,content,group,target\n"
 
 
 def test_a_track_without_a_prediction_is_counted_and_none_at_all_is_an_error(project):

@@ -11,6 +11,7 @@ from ostinato import artists as graphs
 from ostinato import store
 from ostinato.datasets import synthetic
 from ostinato.errors import CatalogError, GraphError, ParamsError
+from ostinato.evaluation.candidate.score_table import parse_scores
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
@@ -156,6 +157,9 @@ def test_a_candidate_learns_directions(done, name):
     metrics = read_json(paths.metrics(name))
     assert set(metrics["test"]) == {"map", "ndcg", "jaccard", "cosine"}
     assert metrics["split"]["n_test"] == 9
+    table = parse_scores(paths.test_scores(name).read_text(), "embedding", name)
+    means = np.nanmean(table.rows.scores, axis=0)
+    assert means == pytest.approx([metrics["test"][m]["value"] for m in table.classes], abs=1e-5)
     curves = pd.read_csv(paths.checkpoints(name) / "curves.csv")
     np.testing.assert_allclose(curves["val_loss"], -curves["val_score"], atol=1e-5)
     assert read_json(paths.gate)[name]["accepted"]

@@ -1,38 +1,128 @@
-"""Figures here against those of a git revision, as Markdown.
+"""Metrics here against those of a git revision, as Markdown: which candidates became worse, by evidence.
 
-Figures are committed, so that git alone tells which fell. Whether a fall is more than
-chance needs the predictions of both: where they are at hand the paired interval
-decides, else the tolerance alone.
+The metrics that `gate.<task>` of params.yaml bounds decide, for every candidate but the
+trivial ones; all others are shown. A fall counts if it exceeds the tolerance and
+its p-value is below what all tests share. See `ostinato.evaluation.evidence`.
 """
 
-import json
-import subprocess
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ostinato.contract.task import COLUMNS
-from ostinato.errors import OstinatoError
 from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.contest import Difference
-from ostinato.files import read_json
+from ostinato.evaluation.candidate.score_table import parse_scores
+from ostinato.evaluation.evidence import (
+    Evidence,
+    Pair,
+    compare_intervals,
+    compare_pair,
+    compute_p,
+    is_table_of,
+    pair_tables,
+    share_alpha,
+)
+from ostinato.evaluation.revision import Revision
 
-Metrics: TypeAlias = Mapping[str, Any]
-Paired: TypeAlias = Callable[[str, str, str], Difference | None]
-"""Gives of a candidate, its task and a metric the difference with its interval, if it can be known."""
+TRIVIAL = ("majority",)
+"""Estimators that learn nothing of the sound: what they lose, nobody misses."""
+MIN_TRACKS = 2
+"""A fall of fewer tracks than this never counts."""
+TOGETHER = "all together"
+NO_COMMON_TRACK = "no test track is common to both"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a comparison needs of params.yaml.
+
+    Parameters
+    ----------
+    tolerance : float
+        What a metric may fall by, as a share of the way from the majority baseline to a perfect score.
+    alpha : float
+        Probability of a false alarm in a comparison of all candidates.
+    gate : mapping
+        Per task the bounds of metrics.
+    threshold, n_resamples, level, seed
+        As in ``evaluate``.
+    """
+
+    tolerance: float
+    alpha: float
+    gate: Mapping[str, Mapping[str, Any]]
+    threshold: float
+    n_resamples: int
+    level: float
+    seed: int
+
+    @property
+    def bootstrap(self) -> dict[str, Any]:
+        """The arguments of an interval."""
+        return {"n_resamples": self.n_resamples, "level": self.level, "seed": self.seed}
+
+
+def merge_settings(given: Any, base: Revision) -> Settings:
+    """Take the tolerance and the gate of the base revision, so that a change cannot loosen what judges it.
+
+    Parameters
+    ----------
+    given : object
+        The params here, with the sections ``seed``, ``evaluate``, ``compare`` and ``gate``.
+    base : Revision
+    """
+    known, rules = base.params.get("compare") or {}, base.params.get("gate")
+    here = {task: {m: {"min": b.min, "max": b.max} for m, b in bounds.items()} for task, bounds in given.gate.items()}
+    return Settings(
+        tolerance=float(known.get("tolerance", given.compare.tolerance)),
+        alpha=float(known.get("alpha", given.compare.alpha)),
+        gate=here if rules is None else rules,
+        threshold=given.evaluate.threshold,
+        n_resamples=given.evaluate.bootstrap,
+        level=given.evaluate.level,
+        seed=given.seed,
+    )
+
+
+@dataclass(frozen=True)
+class Row:
+    """A metric that decides, of a candidate or of all candidates of a task together.
+
+    Parameters
+    ----------
+    name, metric : str
+    old, new : float or None
+    evidence : Evidence or None
+        None if it cannot be compared.
+    floor : float
+        A fall up to this is tolerated.
+    bound : str
+        What of the gate it no longer keeps, in words; empty if nothing.
+    """
+
+    name: str
+    metric: str
+    old: float | None
+    new: float | None
+    evidence: Evidence | None
+    floor: float
+    bound: str = ""
+
+    def is_worse(self, level: float) -> bool:
+        """Tell whether it fell beyond the floor and chance."""
+        e = self.evidence
+        return e is not None and e.gain < -self.floor - 1e-9 and e.p <= level
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What `compare` found.
+    """The result of a comparison.
 
     Parameters
     ----------
     markdown : str
-        A table per candidate that differs, and what else there is in a line each.
     regressions : tuple of str
-        What became worse beyond the tolerance.
+        What became worse beyond tolerance and chance.
     """
 
     markdown: str
@@ -44,173 +134,253 @@ class Comparison:
         return int(bool(self.regressions))
 
 
-def unpaired(name: str, task: str, metric: str) -> None:
-    """Know no difference but that of the figures."""
+@dataclass
+class _Notes:
+    """Candidates by what is to be said of them."""
+
+    by_text: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, text: str, name: str) -> None:
+        self.by_text.setdefault(text, []).append(name)
+
+    def __iter__(self) -> Iterator[str]:
+        for text, names in self.by_text.items():
+            yield f"- {text}: {', '.join(f'`{n}`' for n in names)}"
 
 
-def compare(root: Path, rev: str, names: Iterable[str], tolerance: float, paired: Paired = unpaired) -> Comparison:
-    """Compare the working folder's figures with a revision's.
-
-    Parameters
-    ----------
-    root : Path
-        The project, inside a git repository.
-    rev : str
-        What git calls a revision: a branch, a tag, a hash.
-    names : iterable of str
-        The candidates of params.yaml.
-    tolerance : float
-        How far a metric may go the wrong way.
-    paired : callable, optional
-        Asked for the interval of each fall beyond the tolerance, which counts only if that lies below 0.
-
-    Returns
-    -------
-    Comparison
-
-    Raises
-    ------
-    OstinatoError
-        If git knows no such revision, or the revision holds no figures.
-    """
-    here = {n: read_json(p) for n in names if (p := root / "models" / "metrics" / f"{n}.json").exists()}
-    missing = [n for n in names if n not in here]
-    there = _at(root, rev, "models/metrics")
-    if not there:
-        raise OstinatoError(
-            f"{rev}: holds no models/metrics; commit them there (`cache: false` in dvc.yaml) and compare again"
-        )
-    gates = _gate(root), _at(root, rev, "models").get("gate", {})
-    return tabulate(here, there, gates, rev, tolerance, missing, paired)
-
-
-def tabulate(
-    here: Mapping[str, Metrics],
-    there: Mapping[str, Metrics],
-    gates: tuple[Metrics, Metrics],
-    rev: str,
-    tolerance: float,
-    missing: Iterable[str] = (),
-    paired: Paired = unpaired,
-) -> Comparison:
-    """Put two sets of figures side by side.
+def compare(here: Revision, there: Revision, settings: Settings) -> Comparison:
+    """Compare the candidates of two revisions.
 
     Parameters
     ----------
-    here, there : mapping
-        Per candidate, its models/metrics/<name>.json.
-    gates : tuple of mapping
-        models/gate.json here and there.
-    rev : str
-        What `there` is called.
-    tolerance : float
-    missing : iterable of str
-        Candidates of params.yaml without figures.
-    paired : callable, optional
-        As for `compare`.
+    here, there : Revision
+    settings : Settings
 
     Returns
     -------
     Comparison
     """
-    lines, regressions = [f"# Figures against `{rev}`", ""], []
-    same: list[str] = []
-    skipped: dict[str, list[str]] = {}
-    for name in (n for n in here if n in there):
-        if "skipped" in here[name] or "skipped" in there[name]:
-            skipped.setdefault(_skipped(here[name], there[name], rev), []).append(name)
+    rev, notes = there.label, _Notes()
+    datasets = [(side.params.get("dataset") or {}).get("name") for side in (here, there)]
+    if None not in datasets and datasets[0] != datasets[1]:
+        text = f"Not compared: the dataset is `{datasets[0]}` here and `{datasets[1]}` in `{rev}`."
+        return Comparison(f"# Metrics against `{rev}`\n\n{text}\n", ())
+    rows: list[Row] = []
+    pairs: dict[str, list[Pair]] = {}
+    _note_presence(here, there, notes)
+    names = [n for n in here.names if n in here.metrics and n in there.metrics]
+    obstacles = {n: _find_obstacle(here, there, n) for n in names}
+    for name, obstacle in obstacles.items():
+        if obstacle:
+            notes.add(obstacle, name)
+    comparable = [n for n in names if not obstacles[n]]
+    for name in comparable:
+        rows += _compare_candidate(name, here, there, settings, notes, pairs)
+    rows += _compare_together(pairs, settings)
+    level = share_alpha([r.evidence.p_least for r in rows if r.evidence], settings.alpha)
+    regressions = tuple(_describe(row) for row in rows if row.is_worse(level))
+    text = _format_markdown(here, there, rows, notes, comparable, settings, level, regressions)
+    return Comparison(text, regressions)
+
+
+def _note_presence(here: Revision, there: Revision, notes: _Notes) -> None:
+    """Note candidates that only one side has."""
+    rev = there.label
+    for name in here.names:
+        if name not in here.metrics:
+            notes.add("missing, run `dvc repro`; in params.yaml and without metrics", name)
+        elif name not in there.metrics:
+            notes.add(f"new, {rev} has no metrics", name)
+    # the metrics of a candidate that was removed long ago may still lie in git
+    for name in there.names:
+        if name not in here.names and name in there.metrics:
+            notes.add(f"gone, in params.yaml of {rev} only", name)
+
+
+def _find_obstacle(here: Revision, there: Revision, name: str) -> str:
+    """Return why a candidate cannot be compared; empty if it can."""
+    new, old, rev = here.metrics[name], there.metrics[name], there.label
+    if "skipped" in new:
+        return f"skipped here, {new['skipped']}"
+    if "skipped" in old:
+        return f"skipped in {rev}, {old['skipped']}"
+    if new["task"] != old["task"]:
+        return f"not compared, the task is {new['task']} here and {old['task']} in {rev}"
+    classes = [set(side.get("per_class", {})) for side in (new, old)]
+    if classes[0] != classes[1]:
+        gone, come = (", ".join(sorted(x)) or "none" for x in (classes[1] - classes[0], classes[0] - classes[1]))
+        return f"not compared, other classes than in {rev} (gone: {gone}; new: {come})"
+    return ""
+
+
+def list_decisive(gate: Mapping[str, Mapping[str, Any]], task: str) -> list[str]:
+    """Return the metrics that decide for a task: those that the gate bounds."""
+    return [metric for metric in gate.get(task) or {} if metric in family(COLUMNS[task])]
+
+
+def _compare_candidate(
+    name: str, here: Revision, there: Revision, settings: Settings, notes: _Notes, pairs: dict[str, list[Pair]]
+) -> list[Row]:
+    """Compare the metrics that decide for one candidate; add its pair to those of its task."""
+    new, old = here.metrics[name], there.metrics[name]
+    task, metrics = new["task"], list_decisive(settings.gate, new["task"])
+    if new["architecture"] in TRIVIAL or not metrics:
+        return []
+    same_split = new["split"]["hash"] == old["split"]["hash"]
+    pair, obstacle = _pair(name, here, there, settings, metrics)
+    if pair is None:
+        by_intervals = same_split and obstacle != NO_COMMON_TRACK
+        start = "compared by intervals, which show only large falls" if by_intervals else "not compared"
+        notes.add(f"{start}, since {obstacle}", name)
+        if not by_intervals:
+            return []
+    elif not same_split:
+        notes.add("the tracks are split otherwise, so that a difference is not the candidate's alone", name)
+    rows = []
+    for metric in metrics:
+        figures = [side["test"].get(metric, {}) for side in (new, old)]
+        values = [figure.get("value") for figure in figures]
+        evidence = None
+        if None not in values and pair is not None and pair.has(metric):
+            evidence = compare_pair(pair, metric, **settings.bootstrap)
+        elif None not in values:
+            better = family(COLUMNS[task])[metric].higher_is_better
+            evidence = compare_intervals(figures[0], figures[1], better, settings.level)
+        bound = _find_broken_bound(values[0], values[1], (settings.gate[task] or {})[metric])
+        rows.append(Row(name, metric, values[1], values[0], evidence, _compute_floor(old, metric, settings), bound))
+    if pair is not None:
+        pairs.setdefault(task, []).append(pair)
+    if there.is_accepted(name) and not here.is_accepted(name):
+        notes.add(f"accepted by the gate in {there.label} and not any more", name)
+    return rows
+
+
+def _pair(
+    name: str, here: Revision, there: Revision, settings: Settings, metrics: Sequence[str]
+) -> tuple[Pair | None, str]:
+    """Match the test tracks of a candidate, or return why that cannot be done."""
+    kind = COLUMNS[here.metrics[name]["task"]]
+    tables = []
+    for side in (here, there):
+        if name not in side.scores:
+            return None, f"models/test_scores is not {'here' if side is here else 'in ' + side.label}"
+        table = parse_scores(side.scores[name], kind, f"{side.label}: models/test_scores/{name}.csv")
+        if not is_table_of(table, side.metrics[name], kind, metrics, settings.threshold):
+            where = "here" if side is here else f"in {side.label}"
+            return None, f"models/test_scores {where} is not of the same run as models/metrics; run `dvc repro`"
+        tables.append(table)
+    pair = pair_tables(tables[0], tables[1], kind, settings.threshold)
+    return pair, "" if pair else NO_COMMON_TRACK
+
+
+def _compare_together(pairs: Mapping[str, Sequence[Pair]], settings: Settings) -> list[Row]:
+    """Test for each task whether the mean of its leading metric over all candidates that differ fell."""
+    rows = []
+    for task, every in pairs.items():
+        metric = list_decisive(settings.gate, task)[0]
+        different = [pair for pair in every if pair.has(metric) and len(pair.find_differing_groups(metric))]
+        if len(different) < 2:
             continue
-        text, worse = _candidate(name, here[name], there[name], rev, tolerance, paired)
-        lines += [f"## {name}", "", *text, ""] if text else []
-        same += [] if text else [name]
-        regressions += worse
-    lost = [n for n in here if n in there and _accepted(gates[1], n) and not _accepted(gates[0], n)]
-    regressions += [f"{n}: the gate accepted it in {rev} and does not any more" for n in lost]
-    notes = [f"unchanged: {', '.join(f'`{n}`' for n in same)}"] if same else []
-    notes += [f"{why}: {', '.join(f'`{n}`' for n in names)}" for why, names in skipped.items()]
-    notes += [f"`{n}` is new: {rev} has no figures of it" for n in here if n not in there]
-    notes += [f"`{n}` is gone: only {rev} has figures of it" for n in there if n not in here and n not in missing]
-    notes += [f"`{n}` is missing: it is in params.yaml and has no figures; run `dvc repro`" for n in missing]
-    lines += [f"- {note}" for note in notes] + [""] * bool(notes)
-    lines += (
-        [f"**Worse by more than {tolerance:g} and chance:**", "", *(f"- {r}" for r in regressions)]
-        if regressions
-        else [f"Nothing is worse by more than {tolerance:g} and chance."]
-    )
-    return Comparison("\n".join(lines) + "\n", tuple(regressions))
+        p, p_least, gain = compute_p(different, metric, settings.seed)
+        evidence = Evidence(gain, float("nan"), float("nan"), p, p_least, max(len(pair.new) for pair in different))
+        # the mean of several candidates may fall by less than two tracks' share and be sure of it
+        rows.append(Row(f"{task}, {TOGETHER}", metric, None, None, evidence, settings.tolerance))
+    return rows
 
 
-def _skipped(here: Metrics, there: Metrics, rev: str) -> str:
-    """Say on which side a candidate was skipped, and why."""
-    if "skipped" in here:
-        return f"skipped here, {here['skipped']}"
-    return f"skipped in {rev}, {there['skipped']}"
+def _compute_floor(old: Mapping[str, Any], metric: str, settings: Settings) -> float:
+    """Compute what a metric may fall by: a share of the way from the majority baseline to a perfect score."""
+    baseline = old.get("baseline", {}).get("majority", {}).get(metric, {}).get("value")
+    best = float(family(COLUMNS[old["task"]])[metric].higher_is_better)
+    way = 1.0 if baseline is None else abs(best - baseline)
+    return max(settings.tolerance, MIN_TRACKS / max(old["split"]["n_test"], 1)) * way
 
 
-def _candidate(
-    name: str, here: Metrics, there: Metrics, rev: str, tolerance: float, paired: Paired
-) -> tuple[list[str], list[str]]:
-    """Compare one candidate: the lines of what differs, none if nothing does, and what became worse."""
-    rows, worse, n_same = [], [], 0
-    metrics = family(COLUMNS[here["task"]])
-    for metric in [m for m in metrics if m in here["test"]]:
-        new, old = here["test"][metric]["value"], there["test"].get(metric, {}).get("value")
-        if new == old:
-            n_same += 1
-            continue
-        if new is None or old is None:
-            rows.append(f"| {metric} | {_shown(old)} | {_shown(new)} | | not comparable |")
-            continue
-        gain = (new - old) * (1 if metrics[metric].higher_is_better else -1)
-        # a hair's breadth of tolerance, so that 0.52 - 0.50 is within 0.02 in binary too
-        beyond = gain < -tolerance - 1e-9
-        sure = paired(name, here["task"], metric) if beyond else None
-        mark = _beyond(sure) if beyond else "better" if gain > 0 else "worse, tolerated"
-        rows.append(f"| {metric} | {old:.4f} | {new:.4f} | {new - old:+.4f} | {mark} |")
-        if beyond and (sure is None or sure.high < 0):
-            worse.append(f"{name}: {metric} went from {old:.4f} to {new:.4f}")
+def _find_broken_bound(new: float | None, old: float | None, bound: Mapping[str, Any]) -> str:
+    """Return which bound of the gate a metric kept there and breaks here; empty if none."""
+    if new is None or old is None:
+        return ""
+    low, high = bound.get("min"), bound.get("max")
+    if low is not None and new < low <= old:
+        return f"below the gate's {low:g}"
+    return f"above the gate's {high:g}" if high is not None and old <= high < new else ""
+
+
+def _describe(row: Row) -> str:
+    if row.old is None or row.new is None:
+        return f"{row.name}: {row.metric} fell by {-row.evidence.gain:.4f} on average" if row.evidence else row.name
+    return f"{row.name}: {row.metric} went from {row.old:.4f} to {row.new:.4f}{f', {row.bound}' if row.bound else ''}"
+
+
+def _format_markdown(
+    here: Revision,
+    there: Revision,
+    rows: Sequence[Row],
+    notes: _Notes,
+    comparable: Sequence[str],
+    settings: Settings,
+    level: float,
+    regressions: Sequence[str],
+) -> str:
+    rev = there.label
+    lines = [f"# Metrics against `{rev}`", ""]
+    if regressions:
+        lines += ["**Worse beyond tolerance and chance:**", "", *(f"- {r}" for r in regressions), ""]
+    else:
+        lines += ["Nothing is worse beyond tolerance and chance.", ""]
+    different = [row for row in rows if row.evidence is None or row.new != row.old or row.new is None]
+    if different:
+        n_tests = round(settings.alpha / level)
+        lines += [
+            f"| candidate | metric | {rev} | here | gain | p | |",
+            "|---|---|---:|---:|---:|---:|---|",
+            *(_format_row(row, level) for row in different),
+            "",
+            f"A fall counts from p <= {level:.4g} on: {settings.alpha:g} shared by {n_tests} test(s).",
+            "",
+        ]
+    details = _format_details(here, there, comparable)
+    changed = {name for name, _ in details} | {row.name for row in different}
+    for name in comparable:
+        if name not in changed:
+            notes.add("unchanged", name)
+    lines += [*notes, ""] if notes.by_text else []
+    if details:
+        lines += ["<details><summary>All metrics that differ, without judgement</summary>", ""]
+        lines += [f"| candidate | metric | {rev} | here | difference |", "|---|---|---:|---:|---:|"]
+        lines += [line for _, line in details] + ["", "</details>", ""]
+    return "\n".join(lines)
+
+
+def _format_row(row: Row, level: float) -> str:
+    e = row.evidence
+    values = f"| {row.name} | {row.metric} | {_format(row.old)} | {_format(row.new)} |"
+    if e is None:
+        return f"{values} | | not comparable |"
+    interval = "" if e.low != e.low else f" [{e.low:+.4f}, {e.high:+.4f}]"
+    where = "intervals alone" if e.n_tracks is None else f"{e.n_tracks} test tracks or artists"
+    if row.is_worse(level):
+        answer = "**worse**"
+    elif e.gain >= 0:
+        answer = "better" if e.gain > 0 else "as good"
+    else:
+        answer = "worse, tolerated" if e.gain >= -row.floor - 1e-9 else "worse, which may be chance"
+    answer += f", {row.bound}" if row.bound else ""
+    return f"{values} {e.gain:+.4f}{interval} | {e.p:.4f} | {answer} ({where}) |"
+
+
+def _format_details(here: Revision, there: Revision, names: Sequence[str]) -> list[tuple[str, str]]:
+    """Return a line for each metric of each candidate that differs, with the candidate's name."""
     lines = []
-    if here["split"]["hash"] != there["split"]["hash"]:
-        lines += ["The tracks are split otherwise than there, so a difference is not the candidate's alone.", ""]
-    if rows:
-        lines += [f"| metric | {rev} | here | difference | |", "|---|---:|---:|---:|---|", *rows]
-        lines += ["", f"{n_same} other metrics are the same."] if n_same else []
-    return lines, worse
+    for name in names:
+        new, old = here.metrics[name]["test"], there.metrics[name]["test"]
+        for metric in family(COLUMNS[here.metrics[name]["task"]]):
+            a, b = (side.get(metric, {}).get("value") for side in (new, old))
+            if a != b:
+                gap = "" if a is None or b is None else f"{a - b:+.4f}"
+                lines.append((name, f"| {name} | {metric} | {_format(b)} | {_format(a)} | {gap} |"))
+    return lines
 
 
-def _beyond(sure: Difference | None) -> str:
-    """Say of a fall beyond the tolerance whether it is more than chance."""
-    if sure is None:
-        return "**worse** (figures alone: the predictions of both are not at hand)"
-    found = f"paired {sure.value:+.4f} [{sure.low:+.4f}, {sure.high:+.4f}] on {sure.n_tracks} tracks"
-    return f"**worse**: {found}" if sure.high < 0 else f"worse, which may be chance: {found}"
-
-
-def _shown(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.4f}"
-
-
-def _accepted(gate: Metrics, name: str) -> bool:
-    return bool(gate.get(name, {}).get("accepted"))
-
-
-def _gate(root: Path) -> Metrics:
-    path = root / "models" / "gate.json"
-    return read_json(path) if path.exists() else {}
-
-
-def _at(root: Path, rev: str, folder: str) -> dict[str, Any]:
-    """Read the JSON files of a folder as they stand in a revision, by stem."""
-    paths = [p for p in _git(root, "ls-tree", "--name-only", rev, f"{folder}/").splitlines() if p.endswith(".json")]
-    return {Path(p).stem: json.loads(_git(root, "show", f"{rev}:./{p}")) for p in paths}
-
-
-def _git(root: Path, *arguments: str) -> str:
-    """Run git in a folder."""
-    try:
-        done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise OstinatoError("compare: git is not installed; install it") from error
-    if done.returncode:
-        raise OstinatoError(f"git {' '.join(arguments)}: {done.stderr.strip()}; name a revision such as main or HEAD~1")
-    return done.stdout
+def _format(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""evaluate: a candidate's predictions -> models/metrics/<candidate>.json."""
+"""evaluate: a candidate's predictions -> models/metrics/<candidate>.json and models/test_scores/<candidate>.csv."""
 
 from typing import Any
 
@@ -9,6 +9,7 @@ from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation.candidate import calibration, embedded, figures, slices
 from ostinato.evaluation.candidate.judged import KEYS, Judged, by_chunk, class_shares, judged
+from ostinato.evaluation.candidate.score_table import write_scores
 from ostinato.files import read_json, write_json
 from ostinato.metrics import multi
 from ostinato.params import JOIN
@@ -25,6 +26,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     skipped = paths.predictions(name) / "skipped.json"
     if skipped.exists():
         write_json(paths.metrics(name), {"skipped": read_json(skipped)["skipped"]})
+        _write_artist_scores(paths, name, {}, np.array([], object))
         return
     artefact, classes = read_json(paths.checkpoints(name) / "artefact.json"), read_json(paths.classes)
     if COLUMNS[artefact["task"]] == "embedding":
@@ -55,6 +57,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     found["split"] = {"name": classes["name"], "hash": classes["hash"], **_sizes(splits, tracks, task, test)}
     if task.kind == "single" and found["split"]["ceiling"] < 1:
         found["test_all"] = _scaled(found["test"], found["split"]["ceiling"])
+    write_scores(paths.test_scores(name), test, task.classes, task.kind, params.evaluate.threshold)
     write_json(paths.metrics(name), _about(artefact) | found)
 
 
@@ -63,14 +66,26 @@ def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[st
     columns = ["track_id", "artist", "genre", "tags"]
     predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     rows = predictions.merge(pd.read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
+    rows, artists = rows.reset_index(drop=True), pd.read_parquet(paths.target(task) / "artists.parquet")
+    ranks = embedded.rank_artists(rows, artists, params.seed)
+    _write_artist_scores(paths, name, *ranks)
     found = embedded.figures(
-        rows.reset_index(drop=True),
-        pd.read_parquet(paths.target(task) / "artists.parquet"),
+        rows,
+        artists,
+        ranks=ranks,
         n_resamples=params.evaluate.bootstrap,
         level=params.evaluate.level,
         seed=params.seed,
     )
     return found | {"split": {"name": classes["name"], "hash": classes["hash"], **found["split"]}}
+
+
+def _write_artist_scores(paths: Paths, name: str, ranks: dict[str, np.ndarray], artists: np.ndarray) -> None:
+    """Write the metrics of each cold artist where other tasks have the scores of each track."""
+    values = np.stack(list(ranks.values()), axis=1) if ranks else np.zeros((len(artists), 0))
+    no_label, no_content = np.zeros(values.shape, np.float32), np.full(len(artists), "", object)
+    rows = Judged(artists, values, no_label, artists, no_content, np.zeros(len(artists), np.int64))
+    write_scores(paths.test_scores(name), rows, tuple(ranks), "embedding", 0.5)
 
 
 def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[str, Any]:

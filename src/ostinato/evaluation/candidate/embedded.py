@@ -15,7 +15,15 @@ RANKED = 20
 """Length of the lists of related artists."""
 
 
-def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, level: float, seed: int) -> dict[str, Any]:
+def figures(
+    rows: pd.DataFrame,
+    artists: pd.DataFrame,
+    *,
+    n_resamples: int,
+    level: float,
+    seed: int,
+    ranks: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
+) -> dict[str, Any]:
     """Judge predicted directions.
 
     Parameters
@@ -27,6 +35,8 @@ def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, leve
         relatives'; none was trained on.
     n_resamples, level, seed
         Of the intervals, over artists.
+    ranks : tuple, optional
+        What `rank_artists` returned; default: computed here.
 
     Returns
     -------
@@ -46,7 +56,7 @@ def figures(rows: pd.DataFrame, artists: pd.DataFrame, *, n_resamples: int, leve
     target = np.stack([np.zeros(preds.shape[1]) if v is None else np.asarray(v, np.float64) for v in known])
     split = rows["split"].to_numpy()
     cold = split == "test"
-    of_seed, seeds = _of_seeds(rows, artists, seed)
+    of_seed, seeds = ranks or rank_artists(rows, artists, seed)
 
     def sure(values: Mapping[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
         return summarised(values, groups, n_resamples=n_resamples, level=level, seed=seed)
@@ -94,12 +104,31 @@ def gain(
     DataError
         If no test track's artist is related to anyone.
     """
-    (mine, seeds), (theirs, _) = (_of_seeds(rows, artists, seed) for rows in (new, old))
+    (mine, seeds), (theirs, _) = (rank_artists(rows, artists, seed) for rows in (new, old))
     return difference(mine[metric], theirs[metric], seeds, n_resamples=n_resamples, level=level, seed=seed)
 
 
-def _of_seeds(rows: pd.DataFrame, artists: pd.DataFrame, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Rank all artists for each cold one, and give every metric of each, and which artist it is."""
+def rank_artists(rows: pd.DataFrame, artists: pd.DataFrame, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Rank all artists for each cold one and compute the metrics of each ranking.
+
+    Parameters
+    ----------
+    rows, artists : DataFrame
+        As for `figures`.
+    seed : int
+
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(n_cold,)]
+        Per metric, NaN for an artist without an answer.
+    np.ndarray [shape=(n_cold,)]
+        The names of the cold artists.
+
+    Raises
+    ------
+    DataError
+        If no test track's artist is related to anyone.
+    """
     split = rows["split"].to_numpy()
     related = {artist: set(near) for artist, near in zip(artists["artist"], artists["related"], strict=True)}
     every = questions(rows, related, cold=split == "test", known=split == "train", seed=seed)

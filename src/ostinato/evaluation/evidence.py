@@ -1,0 +1,316 @@
+"""Did a candidate become worse: the evidence of two revisions' scores, or else of their intervals.
+
+With the scores of both the test swaps the two revisions' scores artist by artist
+(approximate randomisation): if a change did no more than training again does, either
+of the two scores of an artist might have come from either revision. The p-value is
+one-sided and mid-p, since with few artists it takes few values.
+
+References
+----------
+E. W. Noreen, *Computer-Intensive Methods for Testing Hypotheses*, 1989, chapter 2.
+H. O. Lancaster, "Significance tests in discrete distributions", Journal of the
+American Statistical Association 56, 1961 (mid-p).
+R. E. Tarone, "A modified Bonferroni method for discrete data", Biometrics 46, 1990.
+G. Y. Zou & A. Donner, "Construction of confidence limits about effect measures: a
+general approach", Statistics in Medicine 27, 2008 (intervals of a difference).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from ostinato.contract.scores import Kind
+from ostinato.evaluation import contest
+from ostinato.evaluation.candidate.figures import family
+from ostinato.evaluation.candidate.judged import Judged
+from ostinato.evaluation.candidate.rankings import difference
+from ostinato.evaluation.candidate.score_table import ScoreTable
+from ostinato.metrics import _resampled
+
+EXACT_GROUPS = 11
+"""Up to so many differing artists all swaps are made: 2 ** 11 at most."""
+N_SWAPS = 2000
+SAME_VALUE = 1e-3
+"""Scores to six digits give a metric to this at least."""
+DIGITS = 9
+"""Differences that agree to so many decimals are the same but for rounding."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """How much better a metric is here, and how surely it is worse.
+
+    Parameters
+    ----------
+    gain : float
+        Here minus there, turned so that more is better.
+    low, high : float
+        The interval of the gain, two-sided; NaN where there is none.
+    p : float
+        Probability of a gain as low or lower if nothing but chance differs, one-sided.
+    p_least : float
+        The least `p` that as many differing artists can give.
+    n_tracks : int or None
+        Test tracks (of an embedding task cold artists) of both; None for intervals alone.
+    """
+
+    gain: float
+    low: float
+    high: float
+    p: float
+    p_least: float
+    n_tracks: int | None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The same test tracks as scored here and there.
+
+    Parameters
+    ----------
+    new, old : Judged
+        Row by row the same tracks; labels and groups are those of `new`.
+    kind : {"single", "multi", "embedding"}
+    classes : tuple of str
+    threshold : float
+        From which score on a tag is given.
+    """
+
+    new: Judged
+    old: Judged
+    kind: Kind
+    classes: tuple[str, ...]
+    threshold: float
+
+    def has(self, metric: str) -> bool:
+        """Tell whether the scores give a metric; of an embedding task only some are kept."""
+        return self.kind != "embedding" or metric in self.classes
+
+    def prepare(self, rows: Judged, metric: str) -> np.ndarray:
+        """Return what a metric reads of scores, (n_tracks, n_columns)."""
+        if self.kind == "embedding":
+            return rows.scores[:, [self.classes.index(metric)]]
+        return family(self.kind)[metric].prepare(rows.scores, self.kind, self.threshold)
+
+    def find_differing_groups(self, metric: str) -> np.ndarray:
+        """Return the sorted names of the groups in which what the metric reads differs."""
+        new, old = (self.prepare(rows, metric) for rows in (self.new, self.old))
+        same = np.isclose(new, old, rtol=0, atol=10**-DIGITS, equal_nan=True).all(axis=1)
+        return np.unique(self.new.group[~same].astype(str))
+
+    def compute_gains(self, metric: str, groups: np.ndarray, swaps: np.ndarray) -> np.ndarray:
+        """Compute the gain of a metric under swaps.
+
+        Parameters
+        ----------
+        metric : str
+        groups : np.ndarray [shape=(n_differing,)]
+            Names of the groups that are swapped, sorted.
+        swaps : np.ndarray [shape=(n_swaps, n_differing), dtype=bool]
+
+        Returns
+        -------
+        np.ndarray [shape=(n_swaps,), dtype=float64]
+        """
+        names, group = np.unique(self.new.group.astype(str), return_inverse=True)
+        is_swapped = np.zeros((len(swaps), len(names)), np.int64)
+        position = np.searchsorted(names, groups)
+        known = np.isin(groups, names)
+        is_swapped[:, position[known]] = swaps[:, known]
+        # the tracks of both revisions side by side: a swap counts each group once, from one side or the other
+        preds = np.vstack([self.prepare(rows, metric) for rows in (self.new, self.old)])
+        target = np.vstack([self.new.target, self.new.target])
+        group = np.concatenate([group, group + len(names)])
+        sides = [np.hstack([1 - is_swapped, is_swapped]), np.hstack([is_swapped, 1 - is_swapped])]
+        new, old = (self._over(metric, preds, target, group, counts) for counts in sides)
+        return (new - old) * (1 if family(self.kind)[metric].higher_is_better else -1)
+
+    def compute_value(self, metric: str) -> float:
+        """Compute a metric of the scores here."""
+        group = np.zeros(len(self.new), np.int64)
+        preds = self.prepare(self.new, metric)
+        return float(self._over(metric, preds, self.new.target, group, np.ones((1, 1), np.int64))[0])
+
+    def _over(
+        self, metric: str, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray
+    ) -> np.ndarray:
+        if self.kind == "embedding":
+            known = (~np.isnan(preds[:, 0])).astype(float)
+            return _resampled.mean_of(np.nan_to_num(preds[:, 0]), known, group, counts)
+        return family(self.kind)[metric].over(preds, target, group, counts)
+
+
+def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) -> Pair | None:
+    """Match the test tracks of two revisions by name and content.
+
+    Returns
+    -------
+    Pair or None
+        None if they share no track.
+    """
+    mine, theirs = contest.shared(new.rows, contest.kept(old.rows))
+    if not len(mine) or set(new.classes) != set(old.classes):
+        return None
+    order = [old.classes.index(name) for name in new.classes]
+    old = ScoreTable(new.classes, replace(old.rows, scores=old.rows.scores[:, order]))
+    return Pair(new.rows.of(mine), old.rows.of(theirs), kind, new.classes, threshold)
+
+
+def is_table_of(
+    table: ScoreTable, metrics: Mapping[str, Any], kind: Kind, names: Sequence[str], threshold: float
+) -> bool:
+    """Tell whether scores give the metrics beside them; a sample of the tracks is believed.
+
+    Parameters
+    ----------
+    table : ScoreTable
+    metrics : mapping
+        models/metrics/<name>.json.
+    kind : {"single", "multi", "embedding"}
+    names : sequence of str
+        The metrics to compare.
+    threshold : float
+        From which score on a tag is given.
+    """
+    if kind != "embedding" and len(table.rows) < metrics["split"]["n_test"]:
+        return True
+    if not len(table.rows):
+        return False
+    pair = Pair(table.rows, table.rows, kind, table.classes, threshold)
+    for name in (n for n in names if kind != "embedding" or n in table.classes):
+        value = metrics["test"].get(name, {}).get("value")
+        if value is not None and not np.isclose(pair.compute_value(name), value, rtol=0, atol=SAME_VALUE):
+            return False
+    return True
+
+
+def compare_pair(pair: Pair, metric: str, *, n_resamples: int, level: float, seed: int) -> Evidence:
+    """Test whether a metric fell, on the tracks of both revisions.
+
+    Parameters
+    ----------
+    pair : Pair
+    metric : str
+    n_resamples, level, seed
+        As in params.yaml: evaluate.
+    """
+    p, p_least, gain = compute_p([pair], metric, seed)
+    sure = {"n_resamples": n_resamples, "level": level, "seed": seed}
+    low, high = _interval(pair, metric, sure)
+    return Evidence(gain, low, high, p, p_least, len(pair.new))
+
+
+def compute_p(pairs: Sequence[Pair], metric: str, seed: int) -> tuple[float, float, float]:
+    """Test whether the mean of a metric over candidates fell, swapping an artist for all of them at once.
+
+    Returns
+    -------
+    p, p_least : float
+        As in `Evidence`.
+    gain : float
+        The mean gain.
+    """
+    groups = np.unique(np.concatenate([pair.find_differing_groups(metric) for pair in pairs]))
+    swaps = draw_swaps(len(groups), seed)
+    gains = np.mean([pair.compute_gains(metric, groups, swaps) for pair in pairs], axis=0)
+    if np.isnan(gains[0]):
+        return 1.0, 1.0, float("nan")
+    gains = np.round(gains[~np.isnan(gains)], DIGITS)
+    p = float((gains < gains[0]).mean() + (gains == gains[0]).mean() / 2)
+    return p, 0.5 / len(swaps), float(gains[0])
+
+
+def draw_swaps(n_groups: int, seed: int) -> np.ndarray:
+    """Return all ways to swap groups where they are few, else `N_SWAPS` random ones; the first swaps none.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_swaps, n_groups), dtype=bool]
+
+    Examples
+    --------
+    >>> draw_swaps(2, 0).astype(int).tolist()
+    [[0, 0], [1, 0], [0, 1], [1, 1]]
+    """
+    if n_groups <= EXACT_GROUPS:
+        return (np.arange(2**n_groups)[:, np.newaxis] >> np.arange(n_groups) & 1).astype(bool)
+    swaps = np.random.default_rng(seed).random((N_SWAPS, n_groups)) < 0.5
+    swaps[0] = False
+    return swaps
+
+
+def compare_intervals(
+    new: Mapping[str, Any], old: Mapping[str, Any], higher_is_better: bool, level: float
+) -> Evidence | None:
+    """Test whether a metric fell by its two intervals alone, as if they were of different tracks.
+
+    Parameters
+    ----------
+    new, old : mapping
+        ``value``, ``low`` and ``high``, as in models/metrics.
+    higher_is_better : bool
+    level : float
+        Of the two intervals.
+
+    Returns
+    -------
+    Evidence or None
+        None if a value or an end is undefined.
+
+    Examples
+    --------
+    >>> there, here = ({"value": v, "low": v - 0.1, "high": v + 0.1} for v in (0.8, 0.6))
+    >>> found = compare_intervals(here, there, True, 0.95)
+    >>> round(found.high, 3), round(found.p, 4)
+    (-0.059, 0.0028)
+    """
+    if any(side.get(key) is None for side in (new, old) for key in ("value", "low", "high")):
+        return None
+    sign = 1 if higher_is_better else -1
+    gain = sign * (new["value"] - old["value"])
+    ends = ("low", "high") if higher_is_better else ("high", "low")
+    (new_low, new_high), (old_low, old_high) = ([abs(s[end] - s["value"]) for end in ends] for s in (new, old))
+    below, above = float(np.hypot(new_low, old_high)), float(np.hypot(new_high, old_low))
+    z = norm.ppf((1 + level) / 2)
+    p = float(norm.sf(-gain / above * z)) if above else float(gain >= 0)
+    return Evidence(gain, gain - below, gain + above, p, 0.0, None)
+
+
+def share_alpha(p_least: Sequence[float], alpha: float) -> float:
+    """Share the probability of a false alarm among several tests, leaving out those that cannot give any (Tarone).
+
+    Parameters
+    ----------
+    p_least : sequence of float
+        The least p-value that each test can give.
+    alpha : float
+        Probability that any of them raises a false alarm.
+
+    Returns
+    -------
+    float
+        The p-value up to which a test raises an alarm.
+
+    Examples
+    --------
+    >>> share_alpha([0.001, 0.001, 0.2, 1.0], 0.05)
+    0.025
+    """
+    for k in range(1, len(p_least) + 1):
+        if sum(p <= alpha / k for p in p_least) <= k:
+            return alpha / k
+    return alpha
+
+
+def _interval(pair: Pair, metric: str, sure: dict[str, Any]) -> tuple[float, float]:
+    """Compute the paired interval of the gain; NaN where there is none."""
+    if pair.kind == "embedding":
+        new, old = (pair.prepare(rows, metric)[:, 0] for rows in (pair.new, pair.old))
+        ends = difference(new, old, pair.new.group, **sure)
+        low, high = ends["low"], ends["high"]
+        return (np.nan, np.nan) if low is None or high is None else (low, high)
+    found = contest.paired(pair.new, contest.kept(pair.old), pair.kind, metric, threshold=pair.threshold, **sure)
+    return (found.low, found.high) if found else (float("nan"), float("nan"))

@@ -1,0 +1,134 @@
+"""What a project holds in its working folder or in a git revision: metrics, scores of test tracks, gate and params."""
+
+import json
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ostinato.errors import OstinatoError
+from ostinato.files import read_json
+from ostinato.paths import Paths
+
+GROUPS = ("candidates", "estimators", "stacked")
+
+
+@dataclass(frozen=True)
+class Revision:
+    """One state of a project.
+
+    Parameters
+    ----------
+    label : str
+        What it is called.
+    metrics : mapping
+        models/metrics/<name>.json by name.
+    scores : mapping of str to str
+        The text of models/test_scores/<name>.csv by name.
+    gate : mapping
+        models/gate.json; empty if it is not there.
+    params : mapping
+        params.yaml as it stands, since that of a revision may have other keys than today's.
+    """
+
+    label: str
+    metrics: Mapping[str, Mapping[str, Any]]
+    scores: Mapping[str, str]
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The candidates of params.yaml, in its order."""
+        return tuple(name for group in GROUPS for name in self.params.get(group) or {})
+
+    def is_accepted(self, name: str) -> bool:
+        """Tell whether the gate accepted a candidate."""
+        return bool(self.gate.get(name, {}).get("accepted"))
+
+
+def read_folder(paths: Paths) -> Revision:
+    """Read the working folder."""
+    params = yaml.safe_load(paths.params.read_text(encoding="utf-8"))
+    names = [name for group in GROUPS for name in params.get(group) or {}]
+    scores = {n: paths.test_scores(n) for n in names}
+    return Revision(
+        "here",
+        {n: read_json(path) for n in names if (path := paths.metrics(n)).exists()},
+        {n: path.read_text(encoding="utf-8") for n, path in scores.items() if path.exists()},
+        read_json(paths.gate) if paths.gate.exists() else {},
+        params,
+    )
+
+
+def read_revision(paths: Paths, rev: str) -> Revision:
+    """Read what git holds of a revision; its history is not needed.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of a project inside a git repository.
+    rev : str
+        A branch, a tag or a hash.
+
+    Raises
+    ------
+    OstinatoError
+        If git knows no such revision, or the revision holds no metrics.
+    """
+    root = paths.root
+    _check(root, rev)
+    metrics = {Path(p).stem: json.loads(text) for p, text in _read_files(root, rev, paths.metrics("any")).items()}
+    if not metrics:
+        raise OstinatoError(
+            f"{rev}: holds no models/metrics; commit them there (`cache: false` in dvc.yaml) and compare again"
+        )
+    scores = {Path(p).stem: text for p, text in _read_files(root, rev, paths.test_scores("any")).items()}
+    gate = _read_file(root, rev, paths.gate)
+    params = _read_file(root, rev, paths.params)
+    return Revision(rev, metrics, scores, json.loads(gate or "{}"), yaml.safe_load(params or "{}") or {})
+
+
+def _check(root: Path, rev: str) -> None:
+    """Refuse a revision that git does not know, and say how to get it."""
+    if _run(root, "rev-parse", "--is-inside-work-tree").returncode:
+        raise OstinatoError(f"{root}: is not inside a git repository; run `git clone` or `git init`")
+    if not _run(root, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}").returncode:
+        return
+    if _run(root, "rev-parse", "--is-shallow-repository").stdout.strip() == "true":
+        branch = rev.removeprefix("origin/")
+        raise OstinatoError(
+            f"{rev}: this clone is shallow and does not hold it; run `git fetch --depth=1 origin {branch}` and compare "
+            "with FETCH_HEAD, or give actions/checkout `fetch-depth: 0`"
+        )
+    raise OstinatoError(f"{rev}: git knows no such revision; name a revision such as main or HEAD~1, or fetch it first")
+
+
+def _read_files(root: Path, rev: str, sibling: Path) -> dict[str, str]:
+    """Read the files of a folder that have the suffix of one of them, by path."""
+    folder = sibling.parent.relative_to(root).as_posix()
+    listing = _run(root, "ls-tree", "-z", "--name-only", rev, f"{folder}/").stdout.split("\0")
+    return {path: _show(root, rev, path) or "" for path in listing if path.endswith(sibling.suffix)}
+
+
+def _read_file(root: Path, rev: str, path: Path) -> str | None:
+    return _show(root, rev, path.relative_to(root).as_posix())
+
+
+def _show(root: Path, rev: str, path: str) -> str | None:
+    """Read a file of a revision; None if it is not there."""
+    answer = _run(root, "show", f"{rev}:./{path}")
+    return None if answer.returncode else answer.stdout
+
+
+def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder."""
+    try:
+        return subprocess.run(
+            ["git", "-C", str(root), *arguments], capture_output=True, text=True, encoding="utf-8", check=False
+        )
+    except FileNotFoundError as error:
+        raise OstinatoError("compare: git is not installed; install it") from error
