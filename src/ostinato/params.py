@@ -461,6 +461,29 @@ def write(path: Path, values: dict[str, Any]) -> None:
         path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
 
 
+def parse(text: str, origin: str) -> dict[str, Any]:
+    """Read the text of another revision's params.yaml, whose keys need not be today's.
+
+    Parameters
+    ----------
+    text : str
+    origin : str
+        What it is called in errors.
+
+    Raises
+    ------
+    ParamsError
+        If it is no YAML, or no mapping.
+    """
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{origin}: is no YAML ({error}); mend it or compare with another revision") from error
+    if not isinstance(values, dict):
+        raise ParamsError(f"{origin}: holds no sections; mend it or compare with another revision")
+    return values
+
+
 def load(path: Path) -> Params:
     """Read and check params.yaml.
 

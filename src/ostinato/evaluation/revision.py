@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ostinato import params as params_yaml
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
 from ostinato.paths import Paths
@@ -52,7 +51,7 @@ class Revision:
 
 def read_folder(paths: Paths) -> Revision:
     """Read the working folder."""
-    params = yaml.safe_load(paths.params.read_text(encoding="utf-8"))
+    params = params_yaml.parse(paths.params.read_text(encoding="utf-8"), str(paths.params))
     names = [name for group in GROUPS for name in params.get(group) or {}]
     scores = {n: paths.test_scores(n) for n in names}
     return Revision(
@@ -89,7 +88,9 @@ def read_revision(paths: Paths, rev: str) -> Revision:
     scores = {Path(p).stem: text for p, text in _read_files(root, rev, paths.test_scores("any")).items()}
     gate = _read_file(root, rev, paths.gate)
     params = _read_file(root, rev, paths.params)
-    return Revision(rev, metrics, scores, json.loads(gate or "{}"), yaml.safe_load(params or "{}") or {})
+    return Revision(
+        rev, metrics, scores, json.loads(gate or "{}"), params_yaml.parse(params or "", f"{rev}: params.yaml")
+    )
 
 
 def _check(root: Path, rev: str) -> None:
