@@ -4,9 +4,9 @@
 same-genre neighbours, with intervals over recordings; then k-means: elbow, silhouette
 and the commonest genre of each cluster.
 
-As published: rows are split 80/20 with seed 42, the scaler has seen all of them, and
-the neighbours are asked of all rows, so that each finds itself. Ours: rows with the
-same attributes, one recording listed under several genres, stand on one side; the
+As published (paper 000, chapter 5): rows are split 80/20 with seed 42, the scaler has
+seen all of them and scales the ten numbers, not the indicators, and the neighbours are
+asked of all rows, so that each finds itself. Ours: rows with the same attributes, one recording listed under several genres, stand on one side; the
 scaler has seen the training rows alone; a seed is never its own answer.
 """
 
@@ -21,7 +21,7 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from ostinato.attributes import complete, encode, same
+from ostinato.attributes import NUMBERS, complete, encode, same
 from ostinato.datasets.spotify_attributes import read
 from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.clusters import curves, elbow, prevalence
@@ -36,6 +36,13 @@ def shown(values: dict[str, np.ndarray], groups: np.ndarray) -> str:
     """Put means with their intervals on a line."""
     found = summarised(values, groups, n_resamples=1000, level=0.95, seed=SEED)
     return ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in found.items())
+
+
+def standardise(x: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Standardise the numbers by some rows; indicators stay as they are."""
+    scaled, n = x.copy(), len(NUMBERS)
+    scaled[:, :n] = StandardScaler().fit(x[train, :n]).transform(x[:, :n])
+    return scaled
 
 
 def neighbours(x: np.ndarray, genre: np.ndarray, rows: np.ndarray, groups: np.ndarray, with_self: bool) -> np.ndarray:
@@ -80,14 +87,14 @@ def main() -> None:
 
     print("as published:")
     train, test = train_test_split(np.arange(len(x)), test_size=0.2, random_state=SEED)
-    scaled = StandardScaler().fit_transform(x)
+    scaled = standardise(x, np.arange(len(x)))
     classified(scaled, genre, np.arange(len(x)), train, test, ("random_forest",))
     print("  neighbours, itself among them: " + shown({"map": neighbours(scaled, genre, seeds, groups, True)}, seeds))
 
     print("ours:")
     ((train, test),) = GroupShuffleSplit(1, test_size=0.2, random_state=SEED).split(x, groups=groups)
     classified(x, genre, groups, train, test, CLASSIFIERS)
-    scaled = StandardScaler().fit(x[train]).transform(x)
+    scaled = standardise(x, train)
     cold = np.intersect1d(seeds, test)
     print("  neighbours: " + shown({"map": neighbours(scaled, genre, cold, groups, False)}, groups[cold]))
 

@@ -106,3 +106,17 @@ def test_a_candidate_of_the_artist_space_is_judged_by_direction_and_by_neighbour
     assert found["split"] == {"n_tracks": 36, "n_test": 12, "n_groups": 4}
     turned = figures(tracks.assign(logits=list(-places)), artists, **LIMITS)
     assert turned["test"]["cosine"]["value"] == pytest.approx(-1, abs=1e-3)
+
+
+def test_spaces_of_tables_are_judged_by_distance(rng):
+    """Genres lie on one ray, near and far: directions tell nothing of them, distances all."""
+    tracks = pd.DataFrame({"artist": [f"a{i}" for i in range(24)], "genre": ["near", "far"] * 12, "tags": None})
+    points = np.outer(np.where(tracks["genre"] == "near", 1.0, 9.0), [3.0, 4.0])
+    spaces = {"table": points + 0.01 * rng.normal(size=points.shape), "mfcc": rng.normal(size=(24, 5))}
+    half = np.arange(24) < 12
+    every = list(questions(tracks, None, cold=half, known=~half, seed=0))
+    limits = {"popularity": np.ones(24), "baseline": "mfcc", "k": 5, **LIMITS}
+    by_distance = judged(spaces, every, by_distance={"table"}, **limits)["table"]["genre_cold"]
+    by_cosine = judged(spaces, every, **limits)["table"]["genre_cold"]
+    assert by_distance["map"]["value"] == 1
+    assert by_cosine["map"]["value"] < 0.9

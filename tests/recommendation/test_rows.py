@@ -8,15 +8,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
 
 from ostinato import registry
 from ostinato.attributes import NAMES, NUMBERS, encode
+from ostinato.contract.summary import choose_metric
 from ostinato.errors import CatalogError, DataError, OstinatoError
 from ostinato.export import estimators, graphs
 from ostinato.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.command import Asked, beside
 from ostinato.recommendation.command import run as recommend
+from ostinato.recommendation.playlist import path
+from ostinato.recommendation.recommend import recommend as similar
+from ostinato.recommendation.recommend import taste
 from ostinato.runtime.formats import Json
 from ostinato.runtime.predict import run
 from ostinato.runtime.rows import row
@@ -56,7 +62,15 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (place / "network.onnx").write_bytes(network)
     known = [{"title": name} for name in rows["track_name"]]
     version = hashlib.sha256(network).hexdigest()
-    Catalog([f"t{i}" for i in range(60)], fitted.embedding(x), known, version=version).save(root / "catalog")
+    catalog = Catalog(
+        [f"t{i}" for i in range(60)],
+        fitted.embedding(x),
+        known,
+        version=version,
+        metric=choose_metric("attributes"),
+        offset=fitted.embedding(x).mean(axis=0),
+    )
+    catalog.save(root / "catalog")
     rows.to_csv(root / "tracks.csv", index=False)
     return root
 
@@ -79,14 +93,34 @@ def test_each_row_has_its_genre_and_its_neighbours(folder):
         assert answer["neighbours"] == sorted(answer["neighbours"], key=lambda n: -n["score"])
 
 
-def test_neighbours_are_the_nearest_in_standardised_attributes(folder):
+def test_neighbours_are_those_of_the_papers_code(folder):
+    """Chapter 5 of paper 000: ten numbers standardised, indicators as they are, scikit-learn's default distance."""
     rows = pd.read_csv(folder / "tracks.csv")
-    z = (encode(rows) - encode(rows).mean(axis=0)) / np.maximum(encode(rows).std(axis=0), 1e-6)
-    z = z / np.linalg.norm(z, axis=1, keepdims=True)
-    order = [i for i in np.argsort(-(z @ z[7]), kind="stable") if i != 7][:4]
-    answer = said(folder, "tracks.csv", near=beside(folder / "catalog", 4))[7]
-    assert [n["track_id"] for n in answer["neighbours"]] == [f"t{i}" for i in order]
-    assert [n["name"] for n in answer["neighbours"]] == [f"song {i}" for i in order]
+    frame = pd.get_dummies(rows[[*NUMBERS, *NAMES]], columns=list(NAMES), dtype=float)
+    frame[list(NUMBERS)] = StandardScaler().fit_transform(frame[list(NUMBERS)])
+    distances, order = NearestNeighbors(n_neighbors=5).fit(frame.to_numpy()).kneighbors(frame.to_numpy())
+    for answer, near, away in zip(
+        said(folder, "tracks.csv", near=beside(folder / "catalog", 4)), order, distances, strict=True
+    ):
+        assert [n["track_id"] for n in answer["neighbours"]] == [f"t{i}" for i in near[1:]]
+        assert [n["score"] for n in answer["neighbours"]] == pytest.approx(list(1 / (1 + away[1:])), abs=2e-5)
+
+
+def test_distances_serve_wishes_paths_and_dislikes_too(folder):
+    catalog = Catalog.load(folder / "catalog")
+    assert catalog.metric == "euclidean"
+    points = catalog.vectors.astype(float)
+    middle = points[[3, 8]].mean(axis=0)
+    nearest = [i for i in np.argsort(np.linalg.norm(points - middle, axis=1), kind="stable") if i not in (3, 8)]
+    assert list(similar(catalog, ["t3", "t8"], k=5)[0]) == [f"t{i}" for i in nearest[:5]]
+    away = taste(catalog, ["t3"], dislikes=["t8"])
+    np.testing.assert_allclose(away, points[3] - 0.25 * (points[8] - points[3]), atol=1e-5)
+    between = path(catalog, "t3", "t8", 3)[1]
+    assert between == f"t{nearest[0]}"
+    varied = similar(catalog, ["t3"], k=10, diversity=0.5)[0]
+    assert set(varied) != set(similar(catalog, ["t3"], k=10)[0])
+    catalog.exact_up_to = 10
+    assert list(similar(catalog, ["t3", "t8"], k=5)[0]) == [f"t{i}" for i in nearest[:5]]
 
 
 def test_a_row_without_an_attribute_is_an_error_of_its_own(folder):

@@ -1,8 +1,43 @@
 """One vector of a track: what an estimator reads, in training, judgement, export and service."""
 
+from typing import Literal, TypeAlias
+
 import numpy as np
 
 AUDIO = "audio"
+Metric: TypeAlias = Literal["cosine", "euclidean"]
+
+
+def choose_metric(source: str) -> Metric:
+    """Choose how two tracks are compared by their vectors.
+
+    Parameters
+    ----------
+    source : str
+        What of a track the vectors are made of.
+
+    Returns
+    -------
+    {"cosine", "euclidean"}
+        The columns of a table are compared by distance, as in paper 000 (chapter 3);
+        all others by direction.
+    """
+    return "euclidean" if source == "attributes" else "cosine"
+
+
+def is_indicator(x: np.ndarray) -> np.ndarray:
+    """Tell columns of nothing but 0 and 1, which say of a track whether it has a property.
+
+    Parameters
+    ----------
+    x : np.ndarray [shape=(n_tracks, width)]
+
+    Returns
+    -------
+    np.ndarray [shape=(width,), dtype=bool]
+    """
+    found: np.ndarray = ((x == 0) | (x == 1)).all(axis=0)
+    return found
 
 
 def vector(rows: np.ndarray, source: str) -> np.ndarray:

@@ -1,11 +1,12 @@
 """One table of similarity spaces: what stands near what, beside chance, popularity and MFCC statistics."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ostinato.contract.summary import Metric
 from ostinato.evaluation.candidate.questions import Question, unit
 from ostinato.evaluation.candidate.rankings import difference, per_seed, summarised
 from ostinato.metrics.ranking import coverage, far_off, intra_list_diversity, novelty, strata
@@ -24,6 +25,7 @@ def judged(
     n_resamples: int,
     level: float,
     seed: int,
+    by_distance: Collection[str] = (),
 ) -> dict[str, Any]:
     """Judge every space by every question.
 
@@ -40,6 +42,8 @@ def judged(
     k : int
     n_resamples, level, seed
         Of the intervals.
+    by_distance : collection of str
+        Spaces whose vectors are compared by Euclidean distance instead of their cosine.
 
     Returns
     -------
@@ -53,7 +57,8 @@ def judged(
         apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
         of_seed: dict[str, np.ndarray] = {}
         for name in found:
-            likeness = _likeness(name, spaces, question, liked, seed)
+            metric: Metric = "euclidean" if name in by_distance else "cosine"
+            likeness = _likeness(name, spaces, question, liked, seed, metric)
             preds = question.ranked(likeness, k)
             values = per_seed(preds, question.target)
             of_seed[name] = values[LEADING]
@@ -96,13 +101,11 @@ def table(found: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def _likeness(
-    name: str, spaces: Mapping[str, np.ndarray], question: Question, liked: np.ndarray, seed: int
+    name: str, spaces: Mapping[str, np.ndarray], question: Question, liked: np.ndarray, seed: int, metric: Metric
 ) -> np.ndarray:
     """Give a space's likeness of every item to every seed."""
     if name in spaces:
-        items = question.items(spaces[name])
-        likeness: np.ndarray = items[question.seeds] @ items.T
-        return likeness
+        return question.likeness(spaces[name], metric)
     shape = question.target.shape
     return np.random.default_rng(seed).random(shape) if name == "random" else np.broadcast_to(liked, shape)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.contract.summary import Metric
 from ostinato.errors import CatalogError
 from ostinato.files import read_json, replacing, write_json
 from ostinato.recommendation.index import Graph, top
@@ -81,6 +82,8 @@ class Catalog:
         says nothing, and makes all cosines alike.
     exact_up_to : int
         From how many vectors on searches become approximate.
+    metric : {"cosine", "euclidean"}
+        By which two tracks are compared. By distance vectors keep their length.
 
     Raises
     ------
@@ -98,8 +101,9 @@ class Catalog:
         version: str,
         offset: np.ndarray | None = None,
         exact_up_to: int = EXACT_UP_TO,
+        metric: Metric = "cosine",
     ) -> None:
-        vectors = np.asarray(vectors, np.float32)
+        vectors, self.metric = np.asarray(vectors, np.float32), metric
         if vectors.ndim != 2:
             raise CatalogError(f"vectors of a catalog have the shape (n, d), these {vectors.shape}")
         self.version, self.exact_up_to, self.dimension = version, exact_up_to, vectors.shape[1]
@@ -234,6 +238,8 @@ class Catalog:
     def units(self, vectors: np.ndarray, *, version: str) -> np.ndarray:
         """Take the offset from vectors and scale them to length 1, if they are of this catalog's network.
 
+        Where tracks are compared by distance, their length stays.
+
         Parameters
         ----------
         vectors : np.ndarray [shape=(n, d)]
@@ -253,10 +259,32 @@ class Catalog:
             raise CatalogError(f"vectors of shape {vectors.shape} do not fit a catalog of dimension {self.dimension}")
         vectors = vectors - self.offset
         length = np.linalg.norm(vectors, axis=1)
-        wrong = np.flatnonzero(~np.isfinite(length) | (length == 0))
+        wrong = np.flatnonzero(~np.isfinite(length) | ((length == 0) & (self.metric == "cosine")))
         if len(wrong):
             raise CatalogError(f"vector {wrong[0]} is {'0' if length[wrong[0]] == 0 else 'not finite'}; embed it again")
-        return (vectors / length[:, np.newaxis]).astype(np.float32)
+        scale = length[:, np.newaxis] if self.metric == "cosine" else 1.0
+        return (vectors / scale).astype(np.float32)
+
+    def likeness(self, vector: np.ndarray, rows: np.ndarray | list[int] | None = None) -> np.ndarray:
+        """Say how like a vector tracks are.
+
+        Parameters
+        ----------
+        vector : np.ndarray [shape=(d,)]
+            By `units`.
+        rows : np.ndarray [shape=(n,)], optional
+            Positions. Default: all.
+
+        Returns
+        -------
+        np.ndarray [shape=(n,), dtype=float32]
+            The cosine; by distance d, 1 / (1 + d).
+        """
+        vectors = self.vectors if rows is None else self.vectors[rows]
+        if self.metric == "cosine":
+            return vectors @ vector
+        distance = np.linalg.norm(vectors - np.asarray(vector, np.float32), axis=1)
+        return (1 / (1 + distance)).astype(np.float32)
 
     def search(self, queries: np.ndarray, k: int, allowed: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
         """Find the nearest tracks.
@@ -275,7 +303,7 @@ class Catalog:
         rows : np.ndarray [shape=(k,) or (n, k), dtype=int64]
             Positions, best first.
         scores : np.ndarray [dtype=float32]
-            Cosines, in the same shape.
+            By `likeness`, in the same shape.
 
         Raises
         ------
@@ -290,7 +318,7 @@ class Catalog:
         k = min(k, len(self) if allowed is None else int(allowed.sum()))
         find = self._exact if len(self) <= self.exact_up_to else self._approximate
         rows = find(many, k, allowed) if k else np.zeros((len(many), 0), np.int64)
-        scores = np.stack([self.vectors[r] @ q for r, q in zip(rows, many, strict=True)])
+        scores = np.stack([self.likeness(q, r) for r, q in zip(rows, many, strict=True)])
         return (rows[0], scores[0]) if np.ndim(queries) == 1 else (rows, scores)
 
     def column(self, key: str) -> list[Any]:
@@ -339,16 +367,16 @@ class Catalog:
             if name is not None:
                 members.setdefault(name, []).append(row)
         means = {name: self.vectors[rows].mean(axis=0) for name, rows in members.items()}
-        names = [name for name, mean in means.items() if np.linalg.norm(mean) > 1e-6]
+        names = [name for name, mean in means.items() if self.metric != "cosine" or np.linalg.norm(mean) > 1e-6]
         dropped = {"title", "path", "duration"}
         known = [{k: v for k, v in self.metadata[members[n][0]].items() if k not in dropped} for n in names]
         vectors = np.stack([means[n] for n in names]) if names else np.zeros((0, self.dimension))
-        return Catalog(names, vectors, known, version=self.version, exact_up_to=self.exact_up_to)
+        return Catalog(names, vectors, known, version=self.version, exact_up_to=self.exact_up_to, metric=self.metric)
 
     def save(self, folder: Path) -> None:
         """Write the catalog, and its graph if it has one."""
         about = {"version": self.version, "exact_up_to": self.exact_up_to, "next": self._next}
-        about |= {"offset": self.offset.tolist()}
+        about |= {"offset": self.offset.tolist(), "metric": self.metric}
         write_json(
             folder / ABOUT, about | {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
         )
@@ -375,7 +403,8 @@ class Catalog:
         about = read_json(folder / ABOUT)
         try:
             vectors = np.load(folder / VECTORS, allow_pickle=False)
-            made = cls([], vectors[:0], version=about["version"], offset=about["offset"])
+            metric = about.get("metric", "cosine")
+            made = cls([], vectors[:0], version=about["version"], offset=about["offset"], metric=metric)
             made.exact_up_to, made._next = about["exact_up_to"], about["next"]
             made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
             made._labels = np.array(about["labels"], np.int64)
@@ -393,8 +422,7 @@ class Catalog:
 
     def _exact(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         open_rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed)
-        vectors = self.vectors if allowed is None else self.vectors[open_rows]
-        return np.stack([open_rows[top(vectors @ q, k)] for q in queries])
+        return np.stack([open_rows[top(self.likeness(q, None if allowed is None else open_rows), k)] for q in queries])
 
     def _approximate(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         """Ask the graph for more than k where some are not allowed; compare all where too few of them are left."""
@@ -413,6 +441,6 @@ class Catalog:
     def _standing(self) -> Graph:
         """Give the graph; build it if there is none yet."""
         if self._graph is None:
-            self._graph = Graph(self.dimension)
+            self._graph = Graph(self.dimension, metric=self.metric)
             self._graph.add(self._labels, self.vectors)
         return self._graph

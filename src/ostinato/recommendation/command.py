@@ -227,7 +227,7 @@ def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: A
             asked.smooth and asked.level == "track" and first in catalog and last in catalog
         ):
             ids = path(catalog, first, last, asked.k)
-            return ids, catalog.vectors[[catalog.row(i) for i in ids]] @ catalog.vectors[catalog.row(ids[0])]
+            return ids, catalog.likeness(catalog.vectors[catalog.row(ids[0])], [catalog.row(i) for i in ids])
     found, scores = recommend(
         catalog,
         liked,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ostinato.contract.summary import Metric
+
 LINKS = 16
 """Neighbours of a vector in the graph (M)."""
 CARE_BUILDING = 200
@@ -52,13 +54,14 @@ class Graph:
     dimension : int
     seed : int
         Of the levels that vectors are given in the graph.
+    metric : {"cosine", "euclidean"}
     """
 
-    def __init__(self, dimension: int, seed: int = 0) -> None:
+    def __init__(self, dimension: int, seed: int = 0, metric: Metric = "cosine") -> None:
         import voyager
 
         self._index = voyager.Index(
-            voyager.Space.InnerProduct,
+            voyager.Space.InnerProduct if metric == "cosine" else voyager.Space.Euclidean,
             num_dimensions=dimension,
             M=LINKS,
             ef_construction=CARE_BUILDING,

@@ -26,7 +26,7 @@ def chained(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
     ordered = left[:1]
     left = left[1:]
     while left:
-        likeness = catalog.vectors[[catalog.row(i) for i in left]] @ catalog.vectors[catalog.row(ordered[-1])]
+        likeness = catalog.likeness(catalog.vectors[catalog.row(ordered[-1])], [catalog.row(i) for i in left])
         ordered.append(left.pop(int(likeness.argmax())))
     return ordered
 
@@ -34,8 +34,8 @@ def chained(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
 def path(catalog: Catalog, start: str, end: str, n: int) -> list[str]:
     """Go from one track to another in equal steps.
 
-    The steps lie on the great circle between both; each takes the nearest track
-    that is not taken yet.
+    The steps lie on the great circle between both, or on a straight line where tracks
+    are compared by distance; each takes the nearest track that is not taken yet.
 
     Parameters
     ----------
@@ -62,14 +62,18 @@ def path(catalog: Catalog, start: str, end: str, n: int) -> list[str]:
     rows = [catalog.row(start), catalog.row(end)]
     a, b = catalog.vectors[rows].astype(np.float64)
     angle = float(np.arccos(np.clip(a @ b, -1, 1)))
-    if np.sin(angle) < 1e-6 and a @ b < 0:
+    straight = catalog.metric != "cosine"
+    if not straight and np.sin(angle) < 1e-6 and a @ b < 0:
         raise CatalogError(f"{start} and {end} are opposite: no path between them is the shortest; go by a third track")
     allowed = np.ones(len(catalog), bool)
     allowed[rows] = False
     between = []
     for step in np.arange(1, n - 1) / (n - 1):
-        point = a + step * (b - a) if angle < 1e-6 else np.sin((1 - step) * angle) * a + np.sin(step * angle) * b
-        found, _ = catalog.search(point / np.linalg.norm(point), 1, allowed)
+        if straight or angle < 1e-6:
+            point = a + step * (b - a)
+        else:
+            point = np.sin((1 - step) * angle) * a + np.sin(step * angle) * b
+        found, _ = catalog.search(point if straight else point / np.linalg.norm(point), 1, allowed)
         allowed[found[0]] = False
         between.append(catalog.ids[found[0]])
     return [start, *between, end]

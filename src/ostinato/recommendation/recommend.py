@@ -90,7 +90,7 @@ def recommend(
     ids : np.ndarray [shape=(<= k,), dtype=object]
         Best first; with diversity, in the order they were chosen.
     scores : np.ndarray [shape=(<= k,), dtype=float32]
-        Cosine to the taste.
+        Likeness to the taste (`Catalog.likeness`): its cosine, or by distance d 1 / (1 + d).
 
     Raises
     ------
@@ -159,7 +159,7 @@ def taste(
     Returns
     -------
     np.ndarray [shape=(d,), dtype=float32]
-        A unit vector.
+        A unit vector; a point where tracks are compared by distance.
     """
     if not len(seeds):
         raise CatalogError("there is no seed; name a track, a file or a vector")
@@ -170,7 +170,10 @@ def taste(
     if both := {s for s in seeds if isinstance(s, str)} & {s for s in dislikes if isinstance(s, str)}:
         raise CatalogError(f"{min(both)!r} is a seed and a dislike; the two cancel each other out, leave out one")
     if len(dislikes):
-        wanted = wanted - AWAY * share.min() / share.sum() * _vectors(catalog, dislikes, others).mean(axis=0)
+        weight, disliked = AWAY * share.min() / share.sum(), _vectors(catalog, dislikes, others).mean(axis=0)
+        wanted = wanted - weight * (disliked if catalog.metric == "cosine" else disliked - wanted)
+    if catalog.metric != "cosine":
+        return wanted.astype(np.float32)
     length = float(np.linalg.norm(wanted))
     if length < 1e-6:
         raise CatalogError("the seeds cancel each other out; give other weights, or fewer seeds or dislikes")
@@ -222,7 +225,7 @@ def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
                 continue
             taken[artist] += 1
         chosen.append(best)
-        nearest = np.maximum(nearest, vectors @ vectors[best])
+        nearest = np.maximum(nearest, catalog.likeness(vectors[best], rows))
     return chosen
 
 

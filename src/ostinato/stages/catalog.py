@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ostinato.contract.summary import choose_metric
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
@@ -45,7 +46,10 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     known = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
     placed = np.stack(vectors)
     offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
-    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset).save(paths.catalog)
+    metric = choose_metric(next(iter(network.inputs.values())).source)
+    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset, metric=metric).save(
+        paths.catalog
+    )
 
 
 def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:

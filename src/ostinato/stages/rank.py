@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.contract.summary import AUDIO, vector
+from ostinato.contract.summary import AUDIO, choose_metric, is_indicator, vector
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import ParamsError
 from ostinato.evaluation import clusters
@@ -67,6 +67,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         n_resamples=params.evaluate.bootstrap,
         level=params.evaluate.level,
         seed=params.seed,
+        by_distance=_by_distance(paths, params, list(spaces)),
     )
     _write(paths, found)
     question, kept = _leading(found), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
@@ -137,11 +138,20 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
     return found, skipped
 
 
+def _by_distance(paths: Paths, params: Any, names: list[str]) -> set[str]:
+    """Give the spaces whose vectors are columns of a table: the baseline's, and those of estimators that read one."""
+    features = {params.recommend.baseline: params.recommend.baseline}
+    features |= {name: entry.feature for name, entry in params.estimators.items()}
+    metas = {n: read_json(paths.feature(str(features[n])) / META) for n in names if n in features}
+    return {n for n, meta in metas.items() if choose_metric(str(meta.get("source", AUDIO))) == "euclidean"}
+
+
 def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
-    """Standardise the statistics of a feature by the training tracks."""
+    """Standardise the statistics of a feature by the training tracks; indicators stay as they are."""
     source = str(store.meta.get("source", AUDIO))
     statistics = np.stack([vector(store.read(i), source) for i in track_ids]).astype(np.float64)
     mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
+    mean[is_indicator(statistics[train])], std[is_indicator(statistics[train])] = 0, 1
     return (statistics - mean) / np.where(std > 0, std, 1)
 
 

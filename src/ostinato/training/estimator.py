@@ -23,6 +23,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 
 from ostinato.contract.scores import EPSILON, Kind
+from ostinato.contract.summary import is_indicator
 from ostinato.errors import OstinatoError
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
@@ -58,7 +59,8 @@ class Fitted:
     constant : np.ndarray [shape=(n_classes,), dtype=float32]
         Scores of the classes that no part knows.
     mean, deviation : np.ndarray [shape=(width,), dtype=float32]
-        Of what it was fitted on. Standardised, an input is its own embedding.
+        Of what it was fitted on; 0 and 1 of indicators, which stay as they are.
+        Standardised, an input is its own embedding.
     """
 
     kind: Kind
@@ -138,6 +140,7 @@ def fit(
         parts.append(Part(_classifier(module, seed, options).fit(x[rows], y[rows]), placement))
     mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > LEAST * np.maximum(np.abs(mean), 1), deviation, 1)
+    mean[is_indicator(x)], scale[is_indicator(x)] = 0, 1
     return Fitted(kind, tuple(parts), constant, mean.astype(np.float32), scale.astype(np.float32))
 
 

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from scipy.spatial.distance import cdist
+
+from ostinato.contract.summary import Metric
 
 MOST_SEEDS = 1000
 """Known seeds beyond so many are drawn."""
@@ -44,20 +47,45 @@ class Question:
     groups: np.ndarray
     owner: np.ndarray
 
-    def items(self, vectors: np.ndarray) -> np.ndarray:
-        """Make unit vectors of items from those of tracks.
+    def items(self, vectors: np.ndarray, metric: Metric = "cosine") -> np.ndarray:
+        """Make vectors of items from those of tracks.
 
         Parameters
         ----------
         vectors : np.ndarray [shape=(n_tracks, d)]
+        metric : {"cosine", "euclidean"}
 
         Returns
         -------
         np.ndarray [shape=(n_items, d), dtype=float64]
+            Unit vectors; by distance the means of an item's tracks.
         """
         total = np.zeros((self.target.shape[1], vectors.shape[1]))
-        np.add.at(total, self.owner, unit(vectors))
-        return unit(total)
+        np.add.at(total, self.owner, unit(vectors) if metric == "cosine" else vectors)
+        if metric == "cosine":
+            return unit(total)
+        return total / np.bincount(self.owner, minlength=len(total))[:, np.newaxis]
+
+    def likeness(self, vectors: np.ndarray, metric: Metric = "cosine") -> np.ndarray:
+        """Say how like every item is to every seed.
+
+        Parameters
+        ----------
+        vectors : np.ndarray [shape=(n_tracks, d)]
+        metric : {"cosine", "euclidean"}
+
+        Returns
+        -------
+        np.ndarray [shape=(n_seeds, n_items), dtype=float64]
+            Cosines; by distance d, 1 / (1 + d).
+        """
+        items = self.items(vectors, metric)
+        found: np.ndarray
+        if metric == "cosine":
+            found = items[self.seeds] @ items.T
+        else:
+            found = 1 / (1 + cdist(items[self.seeds], items))
+        return found
 
     def ranked(self, likeness: np.ndarray, k: int) -> np.ndarray:
         """Rank the items for each seed.
