@@ -6,8 +6,9 @@ and the commonest genre of each cluster.
 
 As published (paper 000, chapter 5): rows are split 80/20 with seed 42, the scaler has
 seen all of them and scales the ten numbers, not the indicators, and the neighbours are
-asked of all rows, so that each finds itself. Ours: rows with the same attributes, one recording listed under several genres, stand on one side; the
-scaler has seen the training rows alone; a seed is never its own answer.
+asked of all rows, so that each finds itself. Ours: rows with the same attributes, one
+recording listed under several genres, stand on one side; the scaler has seen the
+training rows alone; a seed is never its own answer.
 """
 
 import argparse

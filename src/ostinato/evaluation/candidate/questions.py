@@ -80,11 +80,8 @@ class Question:
             Cosines; by distance d, 1 / (1 + d).
         """
         items = self.items(vectors, metric)
-        found: np.ndarray
-        if metric == "cosine":
-            found = items[self.seeds] @ items.T
-        else:
-            found = 1 / (1 + cdist(items[self.seeds], items))
+        seeds = items[self.seeds]
+        found: np.ndarray = seeds @ items.T if metric == "cosine" else 1 / (1 + cdist(seeds, items))
         return found
 
     def ranked(self, likeness: np.ndarray, k: int) -> np.ndarray:
