@@ -60,6 +60,8 @@ def spaces(files: list[Path], weights: Path, folders: list[Path]) -> dict[str, n
         for name, model in ours.items():
             found.setdefault(name, []).append(model.embedding(model.rows(context)))
     every = {name: np.stack(vectors) for name, vectors in found.items()}
+    for n_layers in range(1, 5):  # experiment 7 of paper 003, section 4.10
+        every[f"transfer, layers 1 to {n_layers}"] = every["transfer, 5 layers"][:, : 32 * n_layers]
     every["transfer, last layer"] = every["transfer, 5 layers"][:, -32:]
     return every | {"chance": np.random.default_rng(SEED).standard_normal((len(files), 32))}
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import tiny_project
+from judging.test_predict import play, put
 from ostinato import features, graph, params, recipes, registry
 from ostinato.architectures import count
 from ostinato.architectures.recommendation import SCALARS
@@ -20,8 +21,9 @@ from ostinato.evaluation.candidate.figures import family
 from ostinato.features._shared import AudioContext
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
-from ostinato.recipes import leaky, run, table
+from ostinato.recipes import leaky, neighbours, run, table
 from ostinato.recipes.run import reproduce
+from ostinato.recommendation.catalog import Catalog
 from ostinato.training.network import build
 from ostinato.training.settings import resolve
 
@@ -528,3 +530,55 @@ def test_a_recipe_that_compares_spaces_with_statistics_ranks_them():
     pair = {"candidate": "a", "metric": "map"}
     assert run._targets(load_toy(pairs=[{**pair, "over": "b"}]), made) == ("gate",)
     assert run._targets(load_toy(pairs=[{**pair, "over": made.recommend.baseline}]), made) == ("gate", "rank")
+
+
+def test_neighbours_in_another_folder_are_those_of_its_catalogs(tmp_path):
+    """Low and high tones are two genres: what a network places by pitch has its own genre first."""
+    paths, inside = Paths(tmp_path), Paths(tmp_path / "runs" / "toy")
+    over = {"candidates": {name: RECIPE["params"]["candidates"]["a"] for name in "abc"}, "recommend": {"k": 2}}
+    inside.root.mkdir(parents=True)
+    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    for i, pitch in enumerate((200, 230, 260, 2900, 3300, 3700)):
+        play(tmp_path / "songs" / ("low" if i < 3 else "high") / f"{i}.wav", frequency=pitch)
+    for name, weight in (("a", 0.05), ("b", 0.05)):
+        put(inside.onnx(name), weight=weight)
+    asked = recipes.Catalogs(of="songs", candidates=["a", "b", "c"], source="section 4.9", claim="B is better.")
+    lines = neighbours.compare(paths, inside, asked)
+    assert lines[0] == "Neighbours among the 6 tracks of songs by genre (paper: section 4.9): B is better."
+    catalog = Catalog.load(inside.root / "catalogs" / "a")
+    order = [catalog.search(v, 3)[0][1:] for v in catalog.vectors]
+    hits = np.array([[(row < 3) == (seed < 3) for row in rows] for seed, rows in enumerate(order)])
+    expected = ((hits[:, 0] + hits[:, 1] * (hits[:, 0] + 1) / 2) / 2).mean()
+    assert lines[4].startswith(f"| a | {expected:.3f} [")
+    assert expected > 0.9
+    assert lines[5] == lines[4].replace("| a |", "| b |").replace("|  |", "| +0.000 [+0.000, +0.000] |")
+    assert lines[6] == "| c | was not exported; see the gate | |"
+    (tmp_path / "songs" / "high").rename(tmp_path / "songs" / "low" / "more")
+    with pytest.raises(ParamsError, match=r"songs: no two tracks by different artists share a tags; add them, or a"):
+        neighbours.compare(paths, inside, asked.model_copy(update={"by": "tags"}))
+
+
+def test_a_recipe_with_catalogs_exports_their_networks_and_needs_the_folder(project, monkeypatch):
+    catalogs = {"of": "songs", "candidates": ["a"], "source": "section 4.9", "claim": "So it is."}
+    made = params.load(ROOT / "params.yaml")
+    assert run._targets(load_toy(catalogs=catalogs), made) == ("gate", "export@a")
+    monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
+    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": catalogs})
+    with pytest.raises(OstinatoError, match=r"toy: songs: not there or empty\. Fetch toys"):
+        reproduce(project, "toy")
+    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "candidates": ["b"]}})
+    with pytest.raises(ParamsError, match=r"catalogs: has no network 'b'"):
+        reproduce(project, "toy")
+    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "source": "somewhere"}})
+    with pytest.raises(ParamsError, match=r"'somewhere' names no place; name the paper's section"):
+        recipes.load(project.recipes, "toy")
+
+
+def test_experiment_7_asks_the_first_layers(tmp_path):
+    """Section 4.10: layer 1, layers 1 and 2, 1 to 3, 1 to 4; all five beside them."""
+    recipe = recipes.load(ROOT / "recipes", "layers_003")
+    made = written(tmp_path / "params.yaml", recipe)
+    widths = [
+        build(resolve(made, name), {"mel96": (1, 96, 1360)}, 10).space_width for name in recipe.catalogs.candidates
+    ]
+    assert widths == [32, 64, 96, 128, None]

@@ -7,9 +7,9 @@ data and DVC's cache are the project's; nothing of the project is written to.
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ostinato import params
 from ostinato.errors import ParamsError
@@ -104,6 +104,40 @@ class Leaky(Section):
     figures: list[Figure] = Field(min_length=1)
 
 
+class Catalogs(Section):
+    """Neighbours in a folder that the run did not learn from, placed by its networks.
+
+    Parameters
+    ----------
+    of : str
+        The folder of audio, from the project's root.
+    table : str, optional
+        Of artists, genres and tags; see `ostinato.datasets.folder`.
+    candidates : list of str
+        Whose spaces are compared, with the first of them.
+    by : {"genre", "tags"}
+        What neighbours shall share.
+    source : str
+        Where in the paper they are told of, as of a figure.
+    claim : str
+        What the paper says of them.
+    """
+
+    of: str
+    table: str | None = None
+    candidates: list[str] = Field(min_length=1)
+    by: Literal["genre", "tags"] = "genre"
+    source: str
+    claim: str
+
+    @field_validator("source")
+    @classmethod
+    def _check_source(cls, source: str) -> str:
+        if not PLACES.search(source):
+            raise ValueError(f"{source!r} names no place; name the paper's section, such as source: section 4.9")
+        return source
+
+
 class Small(Section):
     """The same recipe at a size that two cores bear.
 
@@ -142,6 +176,7 @@ class Recipe(Section):
         What the pairs are to show, if it is one thing.
     leaky : Leaky, optional
         The published protocol where it leaks.
+    catalogs : Catalogs, optional
     small : Small, optional
     params : dict
         The overlay.
@@ -157,6 +192,7 @@ class Recipe(Section):
     pairs: list[Pair] = Field(default_factory=list)
     hypothesis: str = ""
     leaky: Leaky | None = None
+    catalogs: Catalogs | None = None
     small: Small | None = None
     params: dict[str, Any]
 

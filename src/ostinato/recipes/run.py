@@ -59,6 +59,10 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
 
         leaky.run(inside, recipe.leaky)
     text = report(inside, recipe)
+    if recipe.catalogs:
+        from ostinato.recipes import neighbours
+
+        text += "\n\n" + "\n".join(neighbours.compare(paths, inside, recipe.catalogs))
     (inside.root / "table.md").write_text(text + "\n")
     from ostinato.recipes import pictures
 
@@ -119,6 +123,9 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
         known = family(COLUMNS[entries[candidate].task])
         if metric not in known:
             raise ParamsError(f"{path}: {candidate} has no figure {metric!r}; {instead(metric, known)}")
+    for name in recipe.catalogs.candidates if recipe.catalogs else []:
+        if name not in made.candidates:
+            raise ParamsError(f"{path}: catalogs: has no network {name!r}; {instead(name, made.candidates)}")
     for figure in leaky:
         if (
             str(figure.candidate) not in made.candidates
@@ -128,7 +135,9 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
 
 
 def _targets(recipe: Recipe, made: Params) -> tuple[str, ...]:
-    return (TARGET, SPACES) if any(pair.over == made.recommend.baseline for pair in recipe.pairs) else (TARGET,)
+    spaces = any(pair.over == made.recommend.baseline for pair in recipe.pairs)
+    exports = [f"export@{name}" for name in recipe.catalogs.candidates] if recipe.catalogs else []
+    return (TARGET, *([SPACES] if spaces else []), *exports)
 
 
 def _run(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:
@@ -150,7 +159,8 @@ def _with_data(paths: Paths, inside: Paths, recipe: Recipe, name: str) -> dict[s
     dataset = params.load(inside.params).dataset
     elsewhere = os.environ.get(datasets.ENVIRONMENT)
     root = datasets.dataset_root(paths, dataset)
-    absent = [file for file in recipe.needs if not (paths.root / file).exists()]
+    needs = [*recipe.needs, *([recipe.catalogs.of] if recipe.catalogs else [])]
+    absent = [file for file in needs if not (paths.root / file).exists()]
     embedded = getattr(datasets.load(dataset)[0], "EMBEDDED", False)
     if not embedded and not (root.is_dir() and any(root.iterdir())):
         absent.insert(0, str(root))
