@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import DataError
-from ostinato.perturbations import PERTURBATIONS, low_pass, perturbed, through_mp3
+from ostinato.perturbations import PERTURBATIONS, band_limit, low_pass, perturbed, through_mp3
 
 RATE = 22050
 
@@ -61,6 +61,14 @@ def test_low_pass_keeps_what_is_below_and_takes_what_is_above():
     assert rms(below) == pytest.approx(rms(tone(1000)), rel=0.02)
     assert rms(above) < 0.01 * rms(tone(8000))
     assert (low_pass(tone(100), 8000, 4000) == tone(100)).all()  # nothing lies above
+
+
+def test_another_sample_rate_empties_the_band_above_half_of_it():
+    below, above = done("sample rate 16 kHz", tone(7000)), done("sample rate 16 kHz", tone(9000))
+    assert len(below) == RATE
+    np.testing.assert_allclose(below[500:-500], tone(7000)[500:-500], atol=3e-3)
+    assert rms(above[500:-500]) < 1e-3 * rms(tone(9000))
+    assert (band_limit(tone(100), 16_000, 16_000) == tone(100)).all()  # nothing lies above
 
 
 def test_mp3_is_lossy_and_in_step():

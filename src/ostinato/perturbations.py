@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import av
 import numpy as np
+import soxr
 from scipy.signal import butter, sosfiltfilt
 
 from ostinato.errors import DataError
@@ -58,6 +59,29 @@ def low_pass(y: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
         return y
     sections = butter(8, cutoff, fs=sample_rate, output="sos")
     return np.asarray(sosfiltfilt(sections, y, padlen=min(3 * (2 * len(sections) + 1), len(y) - 1)))
+
+
+def band_limit(y: np.ndarray, sample_rate: int, target_rate: int) -> np.ndarray:
+    """Resample a waveform to a lower rate and back, which empties the band above half of that rate.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n_samples,)]
+    sample_rate : int
+        In Hz; at the target rate or less nothing changes.
+    target_rate : int
+        In Hz.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_samples,), dtype=float32]
+        As long as before and at the rate of before.
+    """
+    if target_rate >= sample_rate:
+        return y
+    low = soxr.resample(np.asarray(y, np.float32), sample_rate, target_rate)
+    restored = soxr.resample(low, target_rate, sample_rate)[: len(y)]
+    return np.pad(restored, (0, len(y) - len(restored)))
 
 
 def through_mp3(y: np.ndarray, sample_rate: int, bit_rate: int) -> np.ndarray:
@@ -137,6 +161,7 @@ PERTURBATIONS: dict[str, Perturbation] = {
     "10 % faster": lambda y, _, __: stretch(y, 1.1),
     "a semitone down": lambda y, sample_rate, _: shift(y, sample_rate, -1),
     "a semitone up": lambda y, sample_rate, _: shift(y, sample_rate, 1),
+    "sample rate 16 kHz": lambda y, sample_rate, _: band_limit(y, sample_rate, 16_000),
     "low-pass 4 kHz": lambda y, sample_rate, _: low_pass(y, sample_rate, 4000),
 }
 
