@@ -12,10 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from ostinato import conditions, drift, swap
+from ostinato import conditions, profiles, swap
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
@@ -27,11 +26,9 @@ from ostinato.evaluation.roster import Entry, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
-from ostinato.runtime import likeness
-from ostinato.runtime.session import Released
-from ostinato.store import Store, read_by
+from ostinato.runtime.session import REFERENCE
 
-SECTIONS = ("seed", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
+SECTIONS = ("seed", "validate", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
 CARD, RELEASE = "card.md", "release.json"
 REFUSED = ("rejected", "not comparable")
@@ -147,7 +144,9 @@ def _decide(
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]], []
     if folder.is_dir() and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
-        return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released"], []
+        renewed = profiles.write_reference(paths, params.validate, folder)
+        more = [f"its {REFERENCE} was written anew: bounds or training tracks are others"] if renewed else []
+        return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released", *more], []
     return _judge(paths, params, best, metric, reasons, replace)
 
 
@@ -170,7 +169,7 @@ def _judge(
     reasons = [*reasons, *(a.reason for a in answers), *as_told]
     if not all(a.kept for a in answers):
         return "rejected", reasons, answers
-    _install(paths, onnx, folder, rows)
+    _install(paths, params.validate, onnx, folder, rows)
     return "released", reasons, answers
 
 
@@ -189,7 +188,7 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
     )
 
 
-def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
+def _install(paths: Paths, bounds: Any, onnx: Path, folder: Path, rows: Judged) -> None:
     """Keep a copy of what is there as the previous one, then change the folder by one rename."""
     from ostinato.runtime import session
 
@@ -203,26 +202,13 @@ def _install(paths: Paths, onnx: Path, folder: Path, rows: Judged) -> None:
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
-    _keep_profile(paths, incoming)
+    profiles.write_profile(paths, incoming)
+    profiles.write_reference(paths, bounds, incoming)
     digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
     taken = round(session.latency_ms(onnx), 3)
     write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     swap.install(incoming, folder)
-
-
-def _keep_profile(paths: Paths, folder: Path) -> None:
-    """Keep what the tracks of the split are like beside the model, so that drift can be told later."""
-    model = Released(folder, threads=1)
-    places = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
-    stores = {name: Store(place) for name, place in places.items() if place is not None}
-    if len(stores) < len(places):
-        return
-    ids = sorted({i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values())})
-    step = max(-(-len(ids) // likeness.MOST), 1)
-    tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids[::step])
-    if len(ids[::step]) >= drift.LEAST:
-        drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
 
 
 def _version(folder: Path) -> int:

@@ -1,6 +1,7 @@
 """Decoding: what is read is right, what is broken is said, and nothing else stops."""
 
 import ctypes
+import dataclasses
 import itertools
 import sys
 
@@ -8,6 +9,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from scipy import ndimage
 
 from ostinato import audio, measuring
 from ostinato.audio._quiet import QUIET
@@ -114,6 +116,28 @@ def test_measures_silence_clipping_and_nonfinite_samples(tmp_path):
     assert measured.peak == 1
     loaded, _ = audio.load(tmp_path / "odd.wav")
     assert np.isfinite(loaded).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 6, 8])
+def test_decoding_and_measuring_at_once_gives_what_either_gives(tmp_path, rng, channels):
+    y = (0.2 * rng.standard_normal((200_001, channels))).astype(np.float32)
+    y[5, 0], y[9, -1] = np.nan, np.inf
+    soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
+    decoded, measured = measuring.load(tmp_path / "a.wav")
+    whole = measuring.measure(tmp_path / "a.wav")
+    assert (decoded == audio.load(tmp_path / "a.wav")[0]).all()
+    assert measured == dataclasses.replace(whole, audio_hash=None, fingerprint=None)
+    assert measured.n_nonfinite == 2
+    with pytest.raises(DataError, match="longer than 1 s"):
+        measuring.load(tmp_path / "a.wav", max_seconds=1.0)
+
+
+@pytest.mark.parametrize("n", [50, 1001, 2049])
+@pytest.mark.parametrize("size", [3, 4, 13, 28])
+def test_the_median_filter_is_that_of_scipy(rng, n, size):
+    values = rng.standard_normal(n)
+    values[: n // 3] = 0
+    assert (measuring._median_filter(values, size) == ndimage.median_filter(values, size)).all()
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "au"])

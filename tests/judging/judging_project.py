@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from ostinato.contract.task import Task
 from ostinato.files import write_json
+from ostinato.params import Validate
 from ostinato.paths import Paths
 
 GENRES, TAGS = ("blues", "jazz", "rock"), ("calm", "drums", "fast", "voice")
@@ -30,6 +31,7 @@ class Project:
         self.params = section(
             seed=3,
             dataset=section(name="folder", path=None),
+            validate=Validate(),
             evaluate=section(bootstrap=200, level=0.95, threshold=0.5),
             gate={
                 "genre": {"f1_micro": section(**BOUND | {"min": 0.4})},
@@ -84,7 +86,8 @@ class Project:
                 )
             )
         self.splits = pd.concat(rows, ignore_index=True)
-        files = pd.DataFrame({"track_id": ids, "rms_db": -30 + 20 * rng.random(n)})
+        sound = {"sample_rate": 22050, "bandwidth_share": 1.0, "duration": self.tracks["duration"]}
+        files = pd.DataFrame({"track_id": ids, "rms_db": -30 + 20 * rng.random(n), **sound})
         for path, table in (
             (self.paths.tracks, self.tracks),
             (self.paths.splits, self.splits),

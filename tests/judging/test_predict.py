@@ -63,7 +63,7 @@ def test_scores_are_the_mean_over_chunks_of_what_the_network_says(tmp_path):
     assert len(means) > 3
     code, (answer,), _ = ask([path], tmp_path)
     assert code == 0
-    assert list(answer) == ["path", "task", "model", "label", "unsure", "scores"]
+    assert list(answer) == ["path", "task", "model", "label", "unsure", "reasons", "scores"]
     assert (answer["path"], answer["task"], answer["model"]) == (str(path), "genre", "tiny")
     np.testing.assert_allclose([answer["scores"][c] for c in GENRES], expected, atol=2e-6)
     assert answer["label"] == GENRES[expected.argmax()]

@@ -47,7 +47,7 @@ def test_with_nothing_released_the_thresholds_alone_decide(project):
     assert json.loads(project.paths.verdict.read_text()) == verdicts
     folder = project.paths.released("genre")
     assert {p.name for p in folder.iterdir()} == {
-        "card.md", "model.json", "network.onnx", "release.json", "test.parquet",
+        "card.md", "model.json", "network.onnx", "reference.json", "release.json", "test.parquet",
     }  # fmt: skip
     assert (folder / "network.onnx").read_bytes() == (project.paths.onnx("good") / "network.onnx").read_bytes()
 

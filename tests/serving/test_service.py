@@ -10,11 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import soundfile
 from fastapi.testclient import TestClient
 
 from ostinato import audio, swap
 from ostinato.features._shared import AudioContext
-from ostinato.runtime.session import Released
+from ostinato.files import write_json
+from ostinato.runtime.session import REFERENCE, Released
 from ostinato.serving import shelf as shelves
 from ostinato.serving.app import Limits
 from serving.served_project import GENRES, Served, play, release
@@ -52,6 +54,35 @@ def test_a_file_gets_the_scores_that_predict_gives(served, client, tmp_path):
     assert "embedding" not in upload(client, path, embedding=True).json(), "there is no catalog to place it in"
     assert [p["task"] for p in upload(client, path, task="tags").json()["predictions"]] == ["tags"]
     assert upload(client, path, task="mood").status_code == 404
+
+
+def test_a_file_unlike_those_of_training_is_unsure_with_the_reason(tmp_path):
+    served = Served(tmp_path)
+    bounds = {"min_seconds": 1.0, "max_silence_share": 0.5, "max_mono_loss_db": 6.0, "max_nonfinite": 0}
+    write_json(served.genre / REFERENCE, {"bounds": bounds, "sound": {"bandwidth": [3900.0, 4000.0]}})
+    path, rng = tmp_path / "a.wav", np.random.default_rng(0)
+    y = 0.1 * rng.standard_normal(16_000)
+    cases = {
+        "fine": (y, 8_000, []),
+        "narrow": (y, 4_000, ["bandwidth 2.0 kHz, trained on 3.9 to 4.0 kHz"]),
+        "silence": (0 * y, 8_000, ["silent: silence share 1, at most 0.5"]),
+        "short": (y[:4_000], 8_000, ["too short: duration 0.5 s, at least 1 s"]),
+    }
+    with TestClient(served.app) as client:
+        for y, rate, reasons in cases.values():
+            soundfile.write(path, y, rate)
+            genre, tags = upload(client, path).json()["predictions"]
+            assert genre["reasons"] == reasons
+            assert genre["unsure"] or not reasons
+            assert tags["reasons"] == [], "a model without a reference says nothing"
+        soundfile.write(path, np.stack([y, -y], axis=1), 8_000)
+        (opposite,) = upload(client, path, task="genre").json()["predictions"]
+        assert opposite["unsure"]
+        assert opposite["reasons"][-1].startswith("channels in opposite phase: mono loss ")
+        path.write_bytes(play(tmp_path / "whole.wav").read_bytes()[:30_000])
+        (cut,) = upload(client, path, task="genre").json()["predictions"]
+        assert cut["unsure"]
+        assert cut["reasons"][0].startswith("is cut off: its header says 3.00 s")
 
 
 def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):

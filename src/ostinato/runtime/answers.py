@@ -6,8 +6,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ostinato import audio
+from ostinato import measuring
 from ostinato.features._shared import AudioContext
+from ostinato.measuring import Measurement
+from ostinato.runtime import reference
 from ostinato.runtime.session import Heard, Released
 
 Answer: TypeAlias = dict[str, Any]
@@ -15,7 +17,7 @@ DIGITS = 6
 
 
 def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, **limits: Any) -> list[Answer]:
-    """Ask models about a file, decoding it once.
+    """Ask models about a file, decoding and measuring it once.
 
     Parameters
     ----------
@@ -24,39 +26,50 @@ def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, 
     over_time : bool
         Say what each stretch of the track scores, too.
     **limits
-        As of `ostinato.audio.load`.
+        As of `ostinato.measuring.load`.
 
     Returns
     -------
     list of dict
-        ``{"path", "task", "model", "label", "unsure", "scores"}`` per model.
+        ``{"path", "task", "model", "label", "unsure", "reasons", "scores"}`` per model. An answer
+        is unsure where no score is high enough, or where there are reasons: what the file has
+        that `validate` would not let pass, or that the training tracks had not.
 
     Raises
     ------
     DataError
         If the file cannot be decoded or is beyond a limit.
     """
-    context = AudioContext(*audio.load(path, **limits))
-    return [answer(path, model, context, over_time=over_time) for model in models]
+    y, measurement = measuring.load(path, **limits)
+    context = AudioContext(y, measurement.sample_rate)
+    return [answer(path, model, context, measurement, over_time=over_time) for model in models]
 
 
 def doubt(answer: Answer) -> float:
     """Say how doubtful an answer is: 0 where one class, or each tag's yes or no, is certain; 1 where none is.
+
+    A file unlike those of training is as doubtful as can be, whatever its scores.
 
     Examples
     --------
     >>> round(doubt({"label": "jazz", "scores": {"jazz": 0.7, "rock": 0.3}}), 6)
     0.6
     """
+    if answer.get("reasons"):
+        return 1.0
     scores = sorted(answer["scores"].values())
     if isinstance(answer["label"], str):
         return float(1 - (scores[-1] - (scores[-2] if len(scores) > 1 else 0)))
     return float(1 - 2 * np.mean(np.abs(np.array(scores) - 0.5)))
 
 
-def answer(path: Path, model: Released, context: AudioContext, *, over_time: bool = False) -> Answer:
-    """Ask one model about a decoded file; see `answers`."""
-    return said(named(path), model, model.hear(context, over_time=over_time), over_time=over_time)
+def answer(
+    path: Path, model: Released, context: AudioContext, measurement: Measurement, *, over_time: bool = False
+) -> Answer:
+    """Ask one model about a decoded file and hold its sound against that of training; see `answers`."""
+    heard = model.hear(context, over_time=over_time)
+    reasons = reference.find_reasons(model.reference, measurement, model.inputs, heard.profiles)
+    return said(named(path), model, heard, reasons, over_time=over_time)
 
 
 def named(path: Path) -> str:
@@ -70,14 +83,15 @@ def named(path: Path) -> str:
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
-def said(path: str, model: Released, heard: Heard, *, over_time: bool = False) -> Answer:
+def said(path: str, model: Released, heard: Heard, reasons: Sequence[str] = (), *, over_time: bool = False) -> Answer:
     """Put what a model heard in plain values; see `answers`."""
     told: Answer = {
         "path": path,
         "task": model.task,
         "model": model.name,
         "label": model.label(heard.scores),
-        "unsure": model.unsure(heard.scores),
+        "unsure": model.unsure(heard.scores) or bool(reasons),
+        "reasons": list(reasons),
         "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
     }
     if over_time and heard.chunk_scores is not None and heard.starts is not None:

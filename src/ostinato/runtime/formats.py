@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from ostinato.runtime.answers import Answer
 
-COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "error")
+COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "reasons", "error")
 
 
 class Said(NamedTuple):
@@ -44,7 +44,8 @@ class Text:
             yield f"{answer['path']}: {answer['error']}"
             return
         best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
-        doubt = " (unsure)" if answer["unsure"] else ""
+        why = "; ".join(answer.get("reasons", ()))
+        doubt = f" (unsure: {why})" if why else " (unsure)" if answer["unsure"] else ""
         name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
         yield f"{name}: {_joined(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
         for near in answer.get("neighbours", ()):
@@ -86,6 +87,7 @@ class Csv:
             yield _row({"path": answer["path"], "error": answer["error"]})
             return
         about = {k: answer[k] for k in ("path", "task", "model", "unsure")}
+        about["reasons"] = "; ".join(answer.get("reasons", ()))
         if "over_time" not in answer:
             score = max(answer["scores"].values())
             yield _row(about | {"label": _joined(answer["label"]), "score": score})

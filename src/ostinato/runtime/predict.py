@@ -231,3 +231,5 @@ def _answers(
         return [answer | more for answer in answers(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": named(path), "error": str(failure).removeprefix(f"{path}: ")}]
+    except Exception as failure:  # no file, whatever is in it, ends the run over the others
+        return [{"path": named(path), "error": f"cannot be answered ({type(failure).__name__}: {failure})"}]

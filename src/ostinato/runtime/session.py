@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from ostinato.files import read_json
 
 BATCH = 32
 RUNS = 30
+REFERENCE = "reference.json"
+"""What the training tracks sounded like; see `ostinato.runtime.reference`."""
 UNSURE_BELOW = 0.5
 
 
@@ -164,6 +166,8 @@ class Heard:
         When each stretch begins, in seconds.
     chunk_seconds : float, optional
         How long a stretch is.
+    profiles : mapping of str to np.ndarray [shape=(n_bins,)]
+        Mean over time of each input that is computed from sound.
     """
 
     scores: np.ndarray
@@ -171,6 +175,7 @@ class Heard:
     chunk_scores: np.ndarray | None = None
     starts: np.ndarray | None = None
     chunk_seconds: float | None = None
+    profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 class Released:
@@ -195,6 +200,7 @@ class Released:
         if not folder.is_dir():
             raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
         about = read_json(folder / "model.json")
+        self.reference: dict[str, Any] = read_json(folder / REFERENCE) if (folder / REFERENCE).exists() else {}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
@@ -280,7 +286,8 @@ class Released:
         Heard
         """
         rows = self.rows(context)
-        heard = self._heard(rows)
+        means = {n: rows[n].mean(axis=0) for n, given in self.inputs.items() if given.source == "audio"}
+        heard = replace(self._heard(rows), profiles=means)
         if over_time and heard.chunk_scores is None and self.has_stretches:
             return replace(heard, **self._stretches(rows))
         return heard

@@ -15,7 +15,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 
-from ostinato import audio
+from ostinato import measuring
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.answers import answer
@@ -185,9 +185,9 @@ class _Desk:
         """Decode a file once, score it, and place it in the catalog's space."""
         most = self.limits
         try:
-            y, rate = audio.load(path, max_seconds=most.max_seconds, max_samples=most.max_samples)
-            context = AudioContext(y, rate)
-            found = [answer(path, m.released, context, over_time=over_time) for m in models.values()]
+            y, measurement = measuring.load(path, max_seconds=most.max_seconds, max_samples=most.max_samples)
+            context = AudioContext(y, measurement.sample_rate)
+            found = [answer(path, m.released, context, measurement, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
             raise HTTPException(422, _refusal(path, error)) from error
         both = zip(models.values(), found, strict=True)

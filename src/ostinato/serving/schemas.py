@@ -28,7 +28,8 @@ class Prediction(Answered):
     model: str
     version: str = Field(description="hash of the network")
     label: str | list[str] = Field(description="the genre, or the tags from their thresholds on")
-    unsure: bool = Field(False, description="no score is high enough to rely on")
+    unsure: bool = Field(False, description="no score is high enough to rely on, or there are reasons")
+    reasons: list[str] = Field([], description="what the file has that the model did not learn from, or no file should")
     scores: dict[str, float]
     over_time: OverTime | None = None
 

@@ -1,0 +1,108 @@
+"""How often a file is marked as unlike those of training, rightly and wrongly, from real or rendered clips.
+
+``python -m bench.sound FOLDER`` measures each clip as it is, at 16 kHz, at 16 kHz and back at its own
+rate, 12 and 24 dB softer, and with its channels in opposite phase; then it draws a training part of
+60 % of the clips ``--draws`` times, describes its sound as `ostinato release` does for a network
+that reads mel, and prints for each variant which share of the other clips is marked, and why.
+No network is asked: whether a file is marked does not depend on its scores.
+"""
+
+import argparse
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import soundfile
+import soxr
+
+from ostinato import features, limits, measuring, registry
+from ostinato.audio import SUFFIXES
+from ostinato.features._shared import AudioContext
+from ostinato.params import Validate
+from ostinato.runtime import reference
+from ostinato.runtime.session import Input
+
+TRAINING_SHARE = 0.6
+RATE = 22_050
+Variant = Callable[[np.ndarray, int], tuple[np.ndarray, int]]
+AS_IT_IS = "as it is"
+VARIANTS: dict[str, Variant] = {
+    AS_IT_IS: lambda y, rate: (y, rate),
+    "at 16 kHz": lambda y, rate: (soxr.resample(y, rate, 16_000), 16_000),
+    "at 16 kHz and back": lambda y, rate: (soxr.resample(soxr.resample(y, rate, 16_000), 16_000, rate), rate),
+    "12 dB softer": lambda y, rate: (y * 10 ** (-12 / 20), rate),
+    "24 dB softer": lambda y, rate: (y * 10 ** (-24 / 20), rate),
+    "in opposite phase": lambda y, rate: (np.stack([y, -y], axis=1), rate),
+}
+
+
+class Clip(NamedTuple):
+    """What is measured of one variant of a clip."""
+
+    measurement: measuring.Measurement
+    profile: np.ndarray
+
+
+def measure(path: Path, given: Input) -> Clip:
+    """Measure a file and compute the mean over time of its mel spectrogram."""
+    y, measurement = measuring.load(path)
+    return Clip(measurement, given.rows(AudioContext(y, measurement.sample_rate)).mean(axis=0))
+
+
+def measure_variants(path: Path, given: Input, folder: Path) -> dict[str, Clip]:
+    """Measure a file as it is and each of its variants, written into a folder."""
+    y, measurement = measuring.load(path)
+    clips = {AS_IT_IS: measure(path, given)}
+    for name in (name for name in VARIANTS if name != AS_IT_IS):
+        varied, rate = VARIANTS[name](y, measurement.sample_rate)
+        soundfile.write(folder / "clip.wav", varied, rate, subtype="FLOAT")
+        clips[name] = measure(folder / "clip.wav", given)
+    return clips
+
+
+def describe(clips: list[Clip], given: Input) -> dict[str, Any]:
+    """Describe training clips as a release does."""
+    figures = {n: np.array([getattr(c.measurement, n) for c in clips], float) for n in reference.FIGURES}
+    return {
+        "bounds": limits.read_bounds(Validate()),
+        "sound": reference.describe_sound(figures, [given]),
+        "profiles": {"mel": reference.describe_profiles(np.stack([c.profile for c in clips]), given.normalise)},
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--draws", type=int, default=20, help="training parts")
+    parser.add_argument("--normalise", default="frame", help="how the network standardises mel")
+    asked = parser.parse_args()
+    parameters = features.parameters("mel", {}, RATE)
+    noise = AudioContext(np.ones(RATE, np.float32), RATE)
+    bins = registry.load("ostinato.features", "mel").compute(noise, **parameters).shape[1]
+    given = Input("mel", parameters, bins=bins, normalise=asked.normalise)
+    paths = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    with tempfile.TemporaryDirectory() as folder:
+        clips = [measure_variants(path, given, Path(folder)) for path in paths]
+    n_asked, n_marked = 0, Counter[str]()
+    reasons = {name: Counter[str]() for name in VARIANTS}
+    for seed in range(asked.draws):
+        order = np.random.default_rng(seed).permutation(len(clips))
+        training, others = np.split(order, [int(TRAINING_SHARE * len(order))])
+        learned = describe([clips[i][AS_IT_IS] for i in training], given)
+        n_asked += len(others)
+        for name in VARIANTS:
+            for clip in (clips[i][name] for i in others):
+                found = reference.find_reasons(learned, clip.measurement, {"mel": given}, {"mel": clip.profile})
+                n_marked[name] += bool(found)
+                reasons[name].update({reason.split(" ")[0].rstrip(":") for reason in found})
+    print(f"{len(paths)} clips, {asked.draws} training parts of {len(training)}, {n_asked} questions a variant")
+    for name in VARIANTS:
+        why = ", ".join(f"{word} {n / n_asked:.1%}" for word, n in reasons[name].most_common())
+        print(f"{name}: marked {n_marked[name] / n_asked:.1%} ({why})", flush=True)
+
+
+if __name__ == "__main__":
+    main()

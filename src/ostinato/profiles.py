@@ -1,0 +1,89 @@
+"""What is written beside a released model so that new sound can be compared with that of its tracks."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato import drift, limits
+from ostinato.contract.summary import AUDIO
+from ostinato.files import write_json
+from ostinato.paths import Paths
+from ostinato.runtime import likeness, reference
+from ostinato.runtime.session import REFERENCE, Released
+from ostinato.store import Store, read_by
+
+
+def write_profile(paths: Paths, folder: Path) -> None:
+    """Write what the tracks of the split are like, for `ostinato drift`; nothing where they are too few.
+
+    Parameters
+    ----------
+    paths : Paths
+    folder : Path
+        Of the released model.
+    """
+    model = Released(folder, threads=1)
+    stores = _open_stores(paths, model)
+    if len(stores) < len(model.inputs):
+        return
+    ids = _sample(i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
+    tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids)
+    if len(ids) >= drift.LEAST:
+        drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
+
+
+def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
+    """Write what `validate` lets pass and what the training tracks sound like, for each file asked about.
+
+    Parameters
+    ----------
+    paths : Paths
+    bounds : params.Validate
+    folder : Path
+        Of the released model.
+
+    Returns
+    -------
+    bool
+        Whether it differs from what stood there.
+    """
+    model = Released(folder, threads=1)
+    splits, files = pd.read_parquet(paths.splits), pd.read_parquet(paths.files)
+    ids = set(splits.loc[splits["split"] == "train", "track_id"])
+    files = files[files["track_id"].isin(ids)]
+    figures = {name: files[name].to_numpy(float) for name in reference.FIGURES if name in files}
+    content = {
+        "bounds": limits.read_bounds(bounds),
+        "sound": reference.describe_sound(figures, model.inputs.values()),
+        "profiles": _describe_profiles(paths, model, ids),
+    }
+    if content == model.reference:
+        return False
+    write_json(folder / REFERENCE, content)
+    return True
+
+
+def _describe_profiles(paths: Paths, model: Released, ids: Iterable[str]) -> dict[str, Any]:
+    """Describe each input that is computed from sound, where its cache holds enough tracks."""
+    profiles = {}
+    for name, store in _open_stores(paths, model).items():
+        cached = _sample(i for i in ids if i in store)
+        if model.inputs[name].source == AUDIO and len(cached) >= reference.MIN_TRACKS:
+            means = np.stack([np.asarray(store.read(i), np.float32).mean(axis=0) for i in cached])
+            profiles[name] = reference.describe_profiles(means, model.inputs[name].normalise)
+    return profiles
+
+
+def _open_stores(paths: Paths, model: Released) -> dict[str, Store]:
+    """Open the caches of what a model reads, as far as they are there."""
+    places = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
+    return {name: Store(place) for name, place in places.items() if place is not None}
+
+
+def _sample(track_ids: Iterable[str]) -> list[str]:
+    """Take at most `likeness.MOST` of some tracks, evenly."""
+    ids = sorted(set(track_ids))
+    return ids[:: max(-(-len(ids) // likeness.MOST), 1)]
