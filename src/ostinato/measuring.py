@@ -5,7 +5,7 @@ Which figures are faults is said by the bounds under ``validate`` in params.yaml
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,12 +145,43 @@ def load(
     DataError
         As `ostinato.audio.load`.
     """
+    parts: list[np.ndarray] = []
+    measurement = read(path, lambda y, _: parts.append(y), max_seconds=max_seconds, max_samples=max_samples)
+    return np.concatenate(parts), measurement
+
+
+def read(
+    path: Path,
+    take: Callable[[np.ndarray, int], object],
+    *,
+    max_seconds: float = audio.MAX_SECONDS,
+    max_samples: int = audio.MAX_SAMPLES,
+) -> Measurement:
+    """Decode a file to mono block by block and measure it on the way; see `load`.
+
+    Parameters
+    ----------
+    path : Path
+    take : callable
+        Gets each block [shape=(n,), dtype=float32] and the sample rate in Hz.
+    max_seconds, max_samples
+        As of `ostinato.audio.load`.
+
+    Returns
+    -------
+    Measurement
+
+    Raises
+    ------
+    DataError
+        As `ostinato.audio.load`.
+    """
     with audio.open_stream(path) as stream:
-        meter, parts = _Meter(stream), []
+        meter = _Meter(stream)
         for block in audio.capped(stream, path, max_seconds, max_samples):
             y = meter.add(block)
-            parts.append(y if stream.channels < PAIRWISE else audio.mono(block))
-        return np.concatenate(parts), Measurement(**meter.figures(path))
+            take(y if stream.channels < PAIRWISE else audio.mono(block), stream.sample_rate)
+        return Measurement(**meter.figures(path))
 
 
 def _measure(stream: audio.Stream, path: Path, max_seconds: float) -> Measurement:

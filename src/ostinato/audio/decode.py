@@ -130,20 +130,22 @@ def load(
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
 
 
-def resampler(sample_rate: int, wanted: int) -> soxr.ResampleStream:
-    """Make what resamples one channel block by block, quickly rather than finely.
+def resampler(sample_rate: int, wanted: int, quality: str = "LQ") -> soxr.ResampleStream:
+    """Make what resamples one channel block by block, by default quickly rather than finely.
 
     Parameters
     ----------
     sample_rate, wanted : int
         In Hz.
+    quality : str
+        One of soxr's; ``"HQ"`` gives to the bit what `load` and features give of the whole.
 
     Returns
     -------
     soxr.ResampleStream
         ``resample_chunk(y, last=...)`` takes and gives float32.
     """
-    return soxr.ResampleStream(sample_rate, wanted, 1, dtype="float32", quality="LQ")
+    return soxr.ResampleStream(sample_rate, wanted, 1, dtype="float32", quality=quality)
 
 
 def metadata(path: Path) -> dict[str, str]:

@@ -6,10 +6,10 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from ostinato import measuring
 from ostinato.features._shared import AudioContext
 from ostinato.measuring import Measurement
 from ostinato.runtime import reference
+from ostinato.runtime.long import listen
 from ostinato.runtime.session import Heard, Released
 
 Answer: TypeAlias = dict[str, Any]
@@ -40,8 +40,7 @@ def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, 
     DataError
         If the file cannot be decoded or is beyond a limit.
     """
-    y, measurement = measuring.load(path, **limits)
-    context = AudioContext(y, measurement.sample_rate)
+    context, measurement = listen(path, set().union(*(model.rates for model in models)), **limits)
     return [answer(path, model, context, measurement, over_time=over_time) for model in models]
 
 

@@ -138,17 +138,38 @@ class Input:
         np.ndarray [dtype=float32]
             (n_chunks, channels, bins, chunk_frames), or (1, d) for a summary.
         """
+        return self.cut(self.prepare(rows), n_chunks)
+
+    def prepare(self, rows: np.ndarray) -> np.ndarray:
+        """Do what needs the whole of a track's feature before `cut`: sum it up or standardise it as a whole."""
         if self.summary:
             from ostinato.contract.summary import vector
 
             return vector(rows, self.source)[np.newaxis]
+        return normalise(rows.T, "track").T if self.normalise == "track" else rows
+
+    def cut(self, prepared: np.ndarray, n_chunks: int | None = None, part: slice = slice(None)) -> np.ndarray:
+        """Cut some chunks of what `prepare` gives; all of them make the same as `batch`.
+
+        Parameters
+        ----------
+        prepared : np.ndarray
+        n_chunks : int, optional
+            Of the whole track.
+        part : slice
+            Which of them.
+
+        Returns
+        -------
+        np.ndarray [dtype=float32]
+        """
+        if self.summary:
+            return prepared[part]
+        length = self.chunk_frames or len(prepared)
+        chunks = np.stack([take(prepared, start, length) for start in starts(len(prepared), length, n_chunks)[part]])
         if self.normalise == "track":
-            rows = normalise(rows.T, "track").T
-        length = self.chunk_frames or len(rows)
-        cut = np.stack([take(rows, start, length) for start in starts(len(rows), length, n_chunks)])
-        return (
-            cut if self.normalise == "track" else normalise(cut, self.normalise, self.mean, self.std).astype(np.float32)
-        )
+            return chunks
+        return normalise(chunks, self.normalise, self.mean, self.std).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -232,6 +253,11 @@ class Released:
     def _thresholds(self, given: Mapping[str, float] | None) -> np.ndarray:
         """Put the score from which on each tag is given in the order of the classes."""
         return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
+
+    @property
+    def rates(self) -> set[int | None]:
+        """The sample rates in Hz at which its features are computed; None: that of the file."""
+        return {i.parameters.get("sample_rate") for i in self.inputs.values() if i.source == "audio"}
 
     def rows(self, context: Any) -> dict[str, np.ndarray]:
         """Compute every input's feature of a track.
@@ -323,8 +349,11 @@ class Released:
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Heard(scores(logits[0] / self.temperature, self.kind), embedding[0])
         most = max(i.n_chunks(rows[n]) for n, i in self.inputs.items())
-        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
-        parts = [self._run({n: f[i : i + BATCH] for n, f in feeds.items()}) for i in range(0, most, BATCH)]
+        prepared = {n: i.prepare(rows[n]) for n, i in self.inputs.items()}
+        parts = [
+            self._run({n: i.cut(prepared[n], most, slice(at, at + BATCH)) for n, i in self.inputs.items()})
+            for at in range(0, most, BATCH)
+        ]
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
         name, first = next(iter(self.inputs.items()))
         length = first.chunk_frames or len(rows[name])

@@ -15,10 +15,9 @@ from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 
-from ostinato import measuring
 from ostinato.errors import OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.runtime.answers import answer
+from ostinato.runtime.long import listen
 from ostinato.serving import catalogue
 from ostinato.serving.metrics import Metrics, Watch
 from ostinato.serving.schemas import (
@@ -185,8 +184,9 @@ class _Desk:
         """Decode a file once, score it, and place it in the catalog's space."""
         most = self.limits
         try:
-            y, measurement = measuring.load(path, max_seconds=most.max_seconds, max_samples=most.max_samples)
-            context = AudioContext(y, measurement.sample_rate)
+            asked = [m.released for m in (*models.values(), *([placing] if placing else []))]
+            rates = {rate for released in asked for rate in released.rates}
+            context, measurement = listen(path, rates, max_seconds=most.max_seconds, max_samples=most.max_samples)
             found = [answer(path, m.released, context, measurement, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
             raise HTTPException(422, _refusal(path, error)) from error

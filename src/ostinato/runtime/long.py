@@ -1,0 +1,167 @@
+"""Tracks of any length: decoded block by block into a file, and their spectrograms computed a stretch at a time."""
+
+import tempfile
+from collections.abc import Callable, Hashable, Iterable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ostinato import audio, measuring
+from ostinato.features._mel import mel_decibels, mel_power
+from ostinato.features._shared import AMIN, TOP_DB, AudioContext, power_spectrogram, stft_decibels
+from ostinato.measuring import Measurement
+
+LONG_SECONDS = 600.0
+"""From here on a track is not held in memory."""
+FRAMES = 4_096
+"""Of a spectrogram at once."""
+SAMPLE = np.dtype(np.float32).itemsize
+POWER: dict[Callable[..., np.ndarray], Callable[..., np.ndarray]] = {
+    mel_decibels: mel_power,
+    stft_decibels: power_spectrogram,
+}
+"""What is computed a stretch at a time: the decibels, whose floor hangs on the whole track, of which power."""
+
+
+def listen(path: Path, rates: Iterable[int | None], **limits: Any) -> tuple[AudioContext, Measurement]:
+    """Decode and measure a file, into memory or, if it is long, into files at the rates that are asked for.
+
+    Parameters
+    ----------
+    path : Path
+    rates : iterable of int or None
+        Sample rates in Hz at which features will be computed; None: that of the file.
+    **limits
+        As of `ostinato.measuring.load`.
+
+    Returns
+    -------
+    AudioContext, Measurement
+
+    Raises
+    ------
+    DataError
+        As `ostinato.audio.load`.
+    """
+    recorder = _Recorder(rates)
+    measurement = measuring.read(path, recorder.take, **limits)
+    return recorder.context(measurement.sample_rate), measurement
+
+
+class LongContext(AudioContext):
+    """A long track at one sample rate, in a file; `y` reads all of it, for features that need it whole.
+
+    Parameters
+    ----------
+    spools : mapping of int to Spool
+        By sample rate.
+    sample_rate : int
+        Of the track itself.
+    """
+
+    def __init__(self, spools: dict[int, "Spool"], sample_rate: int) -> None:
+        self.spools, self.sample_rate = spools, sample_rate
+        self._known: dict[Hashable, Any] = {}
+
+    @property
+    def y(self) -> np.ndarray:  # type: ignore[override]
+        """All samples."""
+        spool = self.spools[self.sample_rate]
+        return spool.read(0, spool.n_samples)
+
+    def at(self, sample_rate: int | None) -> AudioContext:
+        """Give the track at another rate, one of those that were asked for."""
+        if sample_rate in (None, self.sample_rate):
+            return self
+        return self.once(_at, sample_rate=sample_rate)
+
+    def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+        """Call ``function(self, **parameters)`` once, or give what it would return from one stretch after another."""
+        if function not in POWER:
+            return super().once(function, **parameters)
+        return super().once(_decibels, power=POWER[function], **parameters)
+
+
+def _at(context: LongContext, *, sample_rate: int) -> LongContext:
+    return LongContext(context.spools, sample_rate)
+
+
+def _decibels(
+    context: LongContext, *, power: Callable[..., np.ndarray], n_fft: int, hop_length: int, **parameters: Any
+) -> np.ndarray:
+    """Compute power stretch by stretch, with as many frames before and after as one frame reaches; then decibels."""
+    spool, reach = context.spools[context.sample_rate], -(-(n_fft // 2) // hop_length)
+    n_frames, parts = 1 + spool.n_samples // hop_length, []
+    for start in range(0, n_frames, FRAMES):
+        stop, first = min(start + FRAMES, n_frames), max(start - reach, 0)
+        end = spool.n_samples if stop + reach >= n_frames else (stop - 1 + reach) * hop_length + 1
+        stretch = AudioContext(spool.read(first * hop_length, end), context.sample_rate)
+        found = power(stretch, n_fft=n_fft, hop_length=hop_length, **parameters)[start - first : stop - first]
+        parts.append(np.log(np.maximum(found, np.float32(AMIN))) * np.float32(10 / np.log(10)))
+    db = np.empty((n_frames, parts[0].shape[1]), np.float32)
+    for start in range(0, n_frames, FRAMES):
+        db[start : start + FRAMES] = parts[start // FRAMES]
+        parts[start // FRAMES] = db[:0]
+    return np.maximum(db, db.max() - np.float32(TOP_DB), out=db)
+
+
+class Spool:
+    """Samples of one channel in a temporary file, resampled on their way into it.
+
+    Parameters
+    ----------
+    sample_rate, target_rate : int
+        Of the track and of the file, in Hz.
+    """
+
+    def __init__(self, sample_rate: int, target_rate: int) -> None:
+        self.n_samples = 0
+        self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (goes with the track)
+        same = sample_rate == target_rate
+        self._resampler = None if same else audio.resampler(sample_rate, target_rate, "HQ")
+
+    def write(self, y: np.ndarray, *, last: bool = False) -> None:
+        """Add a block."""
+        if self._resampler is not None:
+            y = self._resampler.resample_chunk(y, last=last)
+        self._file.write(np.ascontiguousarray(y, np.float32).data)
+        self.n_samples += len(y)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Give samples, float32."""
+        self._file.seek(start * SAMPLE)
+        return np.frombuffer(self._file.read((stop - start) * SAMPLE), np.float32)
+
+
+class _Recorder:
+    """Takes a track in blocks and holds it in memory until it is long."""
+
+    def __init__(self, rates: Iterable[int | None]) -> None:
+        self._rates = set(rates)
+        self._blocks: list[np.ndarray] = []
+        self._n_samples = 0
+        self._spools: dict[int, Spool] = {}
+
+    def take(self, y: np.ndarray, sample_rate: int) -> None:
+        """Take the next block."""
+        self._n_samples += len(y)
+        self._blocks.append(y)
+        if self._n_samples > LONG_SECONDS * sample_rate:
+            if not self._spools:
+                self._spools = {r or sample_rate: Spool(sample_rate, r or sample_rate) for r in self._rates}
+            self._flush()
+
+    def context(self, sample_rate: int) -> AudioContext:
+        """Give the whole track."""
+        if not self._spools:
+            return AudioContext(np.concatenate(self._blocks), sample_rate)
+        for spool in self._spools.values():
+            spool.write(np.zeros(0, np.float32), last=True)
+        return LongContext(self._spools, sample_rate)
+
+    def _flush(self) -> None:
+        for spool in self._spools.values():
+            for block in self._blocks:
+                spool.write(block)
+        self._blocks.clear()
