@@ -37,6 +37,18 @@ def test_right_answers_count_as_right_and_strange_classes_are_left_out(model, mu
     assert "1 tracks of 'hip-hop'" in elsewhere.markdown(found)
 
 
+def test_files_unlike_those_of_training_are_counted_with_the_reasons(model, music):
+    assert elsewhere.judge(model, music, n_resamples=0)["reasons"] == {}
+    model.reference = {"sound": {"duration": [5.0, 30.0]}, "bounds": {"min_seconds": 2.0}}
+    found = elsewhere.judge(model, music, n_resamples=0)
+    assert len(found["reasons"]) == found["n_tracks"] == 4
+    assert {r for reasons in found["reasons"].values() for r in reasons} == {
+        "too short: duration 1 s, at least 2 s",
+        "duration 1.0 s, trained on 5.0 to 30.0 s",
+    }
+    assert "unlike the training tracks: 4 of 4 files, such as " in elsewhere.markdown(found)
+
+
 @pytest.mark.parametrize(
     ("renamed", "words"),
     [

@@ -48,7 +48,7 @@ def judge(
     -------
     dict
         ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class, the ``classes`` it knows,
-        ``unreadable`` files, and what is ``undefined``.
+        ``unreadable`` files, the ``reasons`` of files that sound unlike those of training, and what is ``undefined``.
 
     Raises
     ------
@@ -76,6 +76,7 @@ def judge(
         "left_out": left_out,
         "classes": list(model.classes),
         "unreadable": unreadable,
+        "reasons": {a["path"]: a["reasons"] for a in answers if a.get("reasons")},
         "figures": figures,
         "undefined": undefined(rows, task.classes, task.kind),
     }
@@ -95,6 +96,12 @@ def markdown(judged: Mapping[str, Any]) -> str:
             f"\nit knows {', '.join(judged['classes'])}; `--rename theirs=ours` lets a class count as one of them"
         )
     lines += [f"\nunreadable: {path} ({error})" for path, error in judged["unreadable"].items()]
+    if judged["reasons"]:
+        path, reasons = next(iter(judged["reasons"].items()))
+        lines.append(
+            f"\nunlike the training tracks: {len(judged['reasons'])} of {judged['n_tracks']} files, "
+            f"such as {path} ({'; '.join(reasons)})"
+        )
     return "\n".join(lines) + "\n"
 
 
