@@ -48,6 +48,23 @@ def test_the_projects_own_file_is_sound():
         ({"split": {"folds": -1}}, r"split\.folds: .*greater than or equal to 0"),
         ({"split": {"group_by": "label"}}, r"split\.group_by: .*'label'"),
         ({"train": {"lr": "1e-3"}}, r"train\.lr: .*'1e-3'"),
+        ({"train": {"loss": "triplet", "apart": 0.9}}, "train: apart is called margin"),
+        ({"train": {"focus": 2.0}}, "train: focus is called gamma"),
+        ({"train": {"subsample": 0.1}}, "train: subsample is called subsample_threshold"),
+        ({"train": {"vocabulary": 9}}, "train: vocabulary is called max_vocabulary"),
+        ({"train": {"absent_share": 0.1}}, "train: absent_share is called modality_dropout"),
+        ({"train": {"batch_norm_momentum": 0.1}}, "train: batch_norm_momentum has no effect: running statistics"),
+        ({"candidates": {"a": {**TIME, "train": {"tokens": 9}}}}, r"a: train: tokens is called sequence_length"),
+        ({"train": {"margin": 0.9}}, "train: margin has no effect with loss: plain; delete it or set loss: triplet"),
+        ({"train": {"n_masks": 2}}, "n_masks has no effect with spec_augment: false; .* set spec_augment: true"),
+        (
+            {"candidates": {"a": {**TIME, "train": {"loss": "asymmetric", "margin": 0.1}}}},
+            r"candidates\.a: train: margin has no effect with loss: asymmetric; delete it or set loss: triplet",
+        ),
+        (
+            {"train": {"loss": "triplet", "gamma": 1.0}},
+            "train: gamma has no effect with loss: triplet; delete it or set loss: focal or asymmetric",
+        ),
         ({"candidates": {"a": {"architecture": "time", "feature": "mel"}}}, r"candidates\.a\.task: is missing"),
         ({"members": {"x.y": {"of": "x", "member": "y"}}}, "there is no stack 'x'"),
         ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be called x\.y"),
@@ -222,3 +239,8 @@ def test_a_candidate_of_one_feature_and_its_waveform_is_sound_alone_and_in_a_sta
 def test_a_waveform_that_nothing_reads_and_a_front_end_without_one_are_refused(tmp_path, sections, message):
     with pytest.raises(ParamsError, match=message):
         params.load(write(tmp_path, **sections))
+
+
+def test_a_common_key_that_one_candidate_uses_is_sound(tmp_path):
+    candidates = {"a": {**TIME, "train": {"loss": "focal"}}, "b": TIME}
+    assert params.load(write(tmp_path, train={"gamma": 3.0}, candidates=candidates)).train.gamma == 3.0

@@ -70,7 +70,7 @@ def shape(made, kind, settings):
     if plugin.SOURCE == "cover":
         return 3, complete["size"], complete["size"]
     if plugin.SOURCE == "lyrics":
-        return 1, settings.train.vocabulary + 2, settings.train.tokens
+        return 1, settings.train.max_vocabulary + 2, settings.train.sequence_length
     rows = plugin.compute(AudioContext(np.zeros(9999), 22050), **complete)
     assert alike(settings.train.chunk_frames, complete, complete) == settings.train.chunk_frames
     return 1, rows.shape[1], settings.train.chunk_frames

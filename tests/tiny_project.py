@@ -20,7 +20,15 @@ PARAMS = {
     "seed": 3,
     "dataset": {"name": "synthetic"},
     "features": {"kinds": {"mel": {}}},
-    "train": {"max_epochs": 3, "patience": 2, "batch_size": 8, "lr": 0.02, "chunk_frames": 16},
+    "train": {
+        "max_epochs": 3,
+        "patience": 2,
+        "patience_steps": 0,
+        "batch_size": 8,
+        "lr": 0.02,
+        "chunk_frames": 16,
+        "chunks_per_track": 1,
+    },
     "tune": {"n_trials": 2, "max_epochs": 2},
     "stacking": {"folds": 3},
     "candidates": {

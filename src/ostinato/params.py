@@ -4,10 +4,11 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import PydanticCustomError
 
 from ostinato.errors import ParamsError
 from ostinato.registry import instead, names
@@ -118,6 +119,30 @@ class RatePhase(Section):
     patience: int = Field(ge=1)
 
 
+CHUNKS_PER_EPOCH = 128
+"""Of small sets: eight steps at the usual batch size, so that validation costs less than what lies between."""
+OLD_TRAIN_KEYS = {
+    "apart": "is called margin",
+    "focus": "is called gamma",
+    "subsample": "is called subsample_threshold",
+    "vocabulary": "is called max_vocabulary",
+    "tokens": "is called sequence_length",
+    "absent_share": "is called modality_dropout",
+    "batch_norm_momentum": "has no effect: running statistics are computed from training chunks each epoch; delete it",
+}
+USED_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "temperature": ("loss", ("infonce",)),
+    "margin": ("loss", ("triplet",)),
+    "gamma": ("loss", ("focal", "asymmetric")),
+    "clip": ("loss", ("asymmetric",)),
+    "mask_share": ("spec_augment", (True,)),
+    "n_masks": ("spec_augment", (True,)),
+    "lr_factor": ("schedule", ("plateau",)),
+    "lr_patience": ("schedule", ("plateau",)),
+}
+"""Keys of `train` that have an effect only where another key has one of these values."""
+
+
 class Train(Section):
     """Training of every candidate; a candidate's own `train` overrides single keys.
 
@@ -125,25 +150,27 @@ class Train(Section):
     """
 
     max_epochs: int = Field(30, ge=1)
-    patience: int = Field(8, ge=1)
+    patience: int = Field(8, ge=1, description="epochs without improvement, once validation has left chance")
+    patience_steps: int = Field(50, ge=0, description="steps of the optimiser without improvement, as well")
     batch_size: int = Field(16, ge=1)
     optimizer: str = "adam"
     lr: float = Field(1e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
-    batch_norm_momentum: float | None = Field(
-        None, gt=0, le=1, description="share of a batch in the running statistics; null: the network's own"
-    )
     chunk_frames: int = Field(129, ge=1)
-    chunks_per_track: int = Field(1, ge=1)
+    chunks_per_track: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="in an epoch; auto: as many as make about 128 chunks of all training tracks, at least 1"
+    )
     normalise: Literal["frame", "track", "train", "none"] = "frame"
-    vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
-    tokens: int = Field(256, ge=1, description="words of a chunk of lyrics")
-    subsample: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
+    max_vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
+    sequence_length: int = Field(256, ge=1, description="words of a chunk of lyrics")
+    subsample_threshold: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
     monitor: str = "val_loss"
     label_smoothing: float = Field(0.0, ge=0, lt=1)
     mixup: float = Field(0.0, ge=0)
     spec_augment: bool = False
-    mask_share: float = Field(0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most")
+    mask_share: float = Field(
+        0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most, rounded up"
+    )
     n_masks: int = Field(1, ge=1, description="along either axis")
     front_end: Literal["cache", "waveform"] = Field(
         "cache", description="whence training takes the feature; the waveform must stand in it, as in mel+waveform"
@@ -155,9 +182,9 @@ class Train(Section):
         "plain", description="the last two bring tracks of one artist, genre or tag together"
     )
     temperature: float = Field(0.1, gt=0, description="of infonce")
-    apart: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
-    focus: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
-    margin: float = Field(0.05, ge=0, lt=1, description="score up to which an absent tag costs nothing")
+    margin: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
+    gamma: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
+    clip: float = Field(0.05, ge=0, lt=1, description="of an asymmetric loss: score up to which an absent tag is free")
     schedule: Literal["constant", "cosine", "plateau"] = "constant"
     lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
     lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
@@ -172,12 +199,42 @@ class Train(Section):
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
-    absent_share: float = Field(
+    modality_dropout: float = Field(
         0.5,
         ge=0,
         lt=1,
         description="how often a stack learns from a track without one of its `numbers` or `optional` members",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_old_keys(cls, given: Any) -> Any:
+        """Name what took the place of a key that is no more."""
+        for key in OLD_TRAIN_KEYS if isinstance(given, dict) else ():
+            if key in given:
+                raise PydanticCustomError("old_key", "{said}", {"said": f"{key} {OLD_TRAIN_KEYS[key]}"})
+        return given
+
+    def count_chunks(self, n_tracks: int) -> int:
+        """Count the chunks of each track in an epoch.
+
+        Parameters
+        ----------
+        n_tracks : int
+            To learn from.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> [Train().count_chunks(n) for n in (16, 64, 128, 5000)], Train(chunks_per_track=3).count_chunks(16)
+        ([8, 2, 1, 1], 3)
+        """
+        if self.chunks_per_track != "auto":
+            return self.chunks_per_track
+        return max(1, round(CHUNKS_PER_EPOCH / max(n_tracks, 1)))
 
 
 class Budget(Section):
@@ -512,6 +569,7 @@ def load(path: Path) -> Params:
     _check_members(params, path)
     _check_numbers(params, path)
     _check_weights(params, path)
+    _check_train(params, path)
     return params
 
 
@@ -537,7 +595,9 @@ def readable(error: ValidationError) -> str:
     messages = []
     for problem in error.errors():
         where = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
+        if problem["type"] == "old_key":
+            messages.append(f"{where}: {problem['msg']}")
+        elif problem["type"] == "extra_forbidden":
             messages.append(f"{where}: is no key here; correct or delete it")
         elif problem["type"] == "missing":
             messages.append(f"{where}: is missing; add it")
@@ -715,3 +775,48 @@ def _check_weights(params: Params, path: Path) -> None:
                     f"{path}: {group}.{name}: train: weights: {train['weights']} needs weights_sha256 beside it, which "
                     "`sha256sum` tells; a file with another one then makes the candidate run again"
                 )
+
+
+def unused(keys: Iterable[str], train: Mapping[str, Any]) -> str | None:
+    """Say which key of `train` has no effect beside the others, and what would give it one.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Those that were written.
+    train : mapping
+        What holds for the candidate, defaults included.
+
+    Returns
+    -------
+    str, optional
+        None if all have an effect.
+
+    Examples
+    --------
+    >>> unused(["margin"], {"loss": "focal"})
+    'margin has no effect with loss: focal; delete it or set loss: triplet'
+    """
+    for key in keys:
+        other, values = USED_WITH.get(key, ("", ()))
+        if other and train[other] not in values:
+            mend = " or ".join(str(value).lower() for value in values)
+            return f"{key} has no effect with {other}: {str(train[other]).lower()}; delete it or set {other}: {mend}"
+    return None
+
+
+def _check_train(params: Params, path: Path) -> None:
+    """Refuse old keys, and keys that nothing uses, of `train` and of those who depart from it."""
+    common = params.train.model_dump()
+    all_ = [common]
+    for group, entries in (("candidates", params.candidates), ("stacked", params.stacked)):
+        for name, entry in entries.items():
+            where, train = f"{path}: {group}.{name}: train", {**common, **entry.train}
+            if old := [key for key in entry.train if key in OLD_TRAIN_KEYS]:
+                raise ParamsError(f"{where}: {old[0]} {OLD_TRAIN_KEYS[old[0]]}")
+            if said := unused(entry.train, train):
+                raise ParamsError(f"{where}: {said}")
+            all_.append(train)
+    for key in params.train.model_fields_set:
+        if all(unused([key], train) for train in all_):
+            raise ParamsError(f"{path}: train: {unused([key], common)}")

@@ -214,7 +214,7 @@ def _training(
             untold[name] = reason
         elif wanted:
             step = step_seconds(candidate, cost, n_classes[candidate.task], params.train, params.compute.threads)
-            n_steps = -(-len(tracks) * params.train.chunks_per_track // params.train.batch_size)
+            n_steps = -(-len(tracks) * params.train.count_chunks(len(tracks)) // params.train.batch_size)
             n_epochs = dict(zip(("tune", "train"), epochs(candidate, shares[name], params), strict=True))
             extra = {"tune": 60 * shares[name].get("minutes", 0)}
             stages |= {f"{s} {name}": n_epochs[s] * n_steps * step + extra.get(s, 0) for s in wanted}

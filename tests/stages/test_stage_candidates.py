@@ -441,7 +441,7 @@ def several(feature, **options):
 
 @pytest.mark.parametrize("feature", ["mel+fast", "mel+lyrics+cover+year"])
 def test_a_network_learns_from_several_inputs(rich, feature):
-    params = several(feature, max_epochs=20, patience=20, lr=0.05, vocabulary=50, tokens=6)
+    params = several(feature, max_epochs=20, patience=20, lr=0.05, max_vocabulary=50, sequence_length=6)
     chain(rich, params, "any")
     artefact = artefacts.load(rich.checkpoints("any"))
     assert list(artefact.inputs) == feature.split("+")
@@ -460,7 +460,7 @@ def test_an_estimator_of_text_is_refused(rich):
 
 
 def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
-    params = several("lyrics+year", vocabulary=9, tokens=6)
+    params = several("lyrics+year", max_vocabulary=9, sequence_length=6)
     chain(rich, params, "any")
     before = tiny_project.bytes_of(rich.checkpoints("any"))
     splits = pd.read_parquet(rich.splits).set_index("track_id")["split"]

@@ -207,7 +207,7 @@ def test_the_vector_of_an_absent_number_is_learnt_only_where_numbers_are_left_ou
     learnt = artefacts.network(paths.checkpoints("both"), artefacts.load(paths.checkpoints("both")))
     assert learnt.parts["year"].absent.abs().max() > 1e-4
     other = make(tmp_path / "project")
-    params = settings(stack={"train": {**STACK["train"], "max_epochs": 2, "absent_share": 0.0}})
+    params = settings(stack={"train": {**STACK["train"], "max_epochs": 2, "modality_dropout": 0.0}})
     members(other, params)
     fit(other, params)
     kept = artefacts.network(other.checkpoints("both"), artefacts.load(other.checkpoints("both")))

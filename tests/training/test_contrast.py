@@ -50,13 +50,13 @@ def test_a_triplet_asks_the_farthest_companion_and_the_nearest_stranger():
     x = torch.tensor([[1.0, 0], [0.6, 0.8], [0, 1.0]])
     together = losses.alike(torch.eye(2)[[0, 0, 1]], "single")
     # distances: 0 to 1: 0.4; 0 to 2: 1; 1 to 2: 0.2
-    assert losses.triplet(x, together, apart=0.3).item() == pytest.approx((0 + (0.3 + 0.4 - 0.2)) / 2, rel=1e-5)
+    assert losses.triplet(x, together, margin=0.3).item() == pytest.approx((0 + (0.3 + 0.4 - 0.2)) / 2, rel=1e-5)
 
 
 @pytest.mark.parametrize("loss", losses.CONTRASTS)
 def test_lengths_do_not_count_and_strangers_alone_cost_nothing(loss, rng):
     x, together = torch.randn(6, 5), losses.alike(GENRES, "single")
-    given = {"temperature": 0.2} if loss == "infonce" else {"apart": 0.5}
+    given = {"temperature": 0.2} if loss == "infonce" else {"margin": 0.5}
     value = getattr(losses, loss)
     scaled = x * torch.tensor(rng.uniform(0.1, 9, (6, 1)), dtype=torch.float32)
     assert value(scaled, together, **given).item() == pytest.approx(value(x, together, **given).item(), rel=1e-4)
@@ -85,7 +85,7 @@ def test_tracks_of_an_artist_come_together(loss):
     torch.manual_seed(1)
     artists = F.normalize(torch.randn(3, 8), dim=1)[[0, 0, 1, 1, 2, 2]]
     x, network = torch.randn(6, 16), Plain(16, 8)
-    made = module(Task("artist_embedding", tuple("12345678")), network, loss=loss, lr=0.02, apart=0.5)
+    made = module(Task("artist_embedding", tuple("12345678")), network, loss=loss, lr=0.02, margin=0.5)
     optimizer = made.configure_optimizers()
     for _ in range(150):
         optimizer.zero_grad()

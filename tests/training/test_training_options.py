@@ -1,5 +1,6 @@
 """What is off by default: schedules, losses beside the plain one, masks, repeats, compilation."""
 
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -8,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
+from pytorch_lightning.trainer.states import TrainerFn
 from test_training_network import Cut, fitted, opened, same  # noqa: F401
 
 import tiny_project
@@ -17,7 +19,8 @@ from ostinato.params import Train
 from ostinato.stages import evaluate, infer, train, tune
 from ostinato.training import artefact as artefacts
 from ostinato.training import losses
-from ostinato.training.callbacks import Keeper
+from ostinato.training.callbacks import Keeper, Patience
+from ostinato.training.fit import explain_chance, fit
 from ostinato.training.module import Module, is_map, masked, mixed
 from ostinato.training.schedule import Schedule
 
@@ -93,21 +96,21 @@ def test_without_focus_the_losses_are_the_plain_one(kind):
     logits = torch.randn(5, 4)
     target = F.one_hot(torch.arange(5) % 4, 4).float() if kind == "single" else (torch.rand(5, 4) > 0.5).float()
     plain = losses.loss(kind)(logits, target)
-    torch.testing.assert_close(losses.focal(logits, target, kind, focus=0), plain)
+    torch.testing.assert_close(losses.focal(logits, target, kind, gamma=0), plain)
     if kind == "multi":
-        torch.testing.assert_close(losses.asymmetric(logits, target, focus=0, margin=0), plain)
+        torch.testing.assert_close(losses.asymmetric(logits, target, gamma=0, clip=0), plain)
         weights = torch.tensor([1.0, 2.0, 3.0, 4.0])
         weighted = F.binary_cross_entropy_with_logits(logits, target, pos_weight=weights)
-        torch.testing.assert_close(losses.focal(logits, target, kind, focus=0, weights=weights), weighted)
+        torch.testing.assert_close(losses.focal(logits, target, kind, gamma=0, weights=weights), weighted)
 
 
 def test_focal_loss_by_hand():
     p = 0.8
     logits, target = torch.tensor([[np.log(p), np.log(1 - p)]]), torch.tensor([[1.0, 0.0]])
-    assert losses.focal(logits, target, "single", focus=2).item() == pytest.approx(-(0.2**2) * np.log(p))
+    assert losses.focal(logits, target, "single", gamma=2).item() == pytest.approx(-(0.2**2) * np.log(p))
     score = 1 / (1 + np.exp(-1.5))
     expected = -((score - 0.05) ** 4) * np.log(1.05 - score)
-    found = losses.asymmetric(torch.tensor([[1.5]]), torch.zeros(1, 1), focus=4, margin=0.05).item()
+    found = losses.asymmetric(torch.tensor([[1.5]]), torch.zeros(1, 1), gamma=4, clip=0.05).item()
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -123,6 +126,16 @@ def test_words_are_neither_masked_nor_blended():
     ]  # fmt: skip
     with pytest.raises(ParamsError, match="mixup cannot blend words"):
         mixed((words,), torch.eye(2), 0.4)
+
+
+@pytest.mark.parametrize("share", [0.05, 0.125, 0.4])
+@pytest.mark.parametrize("bins", [12, 13, 40, 96, 256])
+def test_a_mask_covers_half_its_share_on_average_however_few_bins(bins, share):
+    torch.manual_seed(1)
+    widths = torch.cat([bins - masked(torch.ones(40, 1, bins, 40), share)[:, 0].sum(1).amax(1) for _ in range(60)])
+    assert widths.max() == int(np.ceil(bins * share))
+    deviation = np.hypot(float(widths.double().std()) / np.sqrt(len(widths)), 0.25 / np.sqrt(60))
+    assert float(widths.double().mean()) == pytest.approx(bins * share / 2, abs=4 * deviation)
 
 
 def test_more_and_wider_masks_blank_more():
@@ -183,3 +196,57 @@ def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated):
         assert said["n"] == len(values)
         assert said["mean"] == pytest.approx(np.mean(values), abs=1e-6)
         assert said["deviation"] == pytest.approx(np.std(values, ddof=1), abs=1e-6)
+
+
+def test_patience_counts_epochs_and_steps_from_where_validation_left_chance():
+    def stopped(losses, **given):
+        patience = Patience(**{"epochs": 2, "steps": 0, "steps_per_epoch": 4, "limit": 2.0, **given})
+        strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+        trainer = SimpleNamespace(
+            should_stop=False, strategy=strategy, fast_dev_run=False, current_epoch=0, sanity_checking=False,
+            val_check_interval=1.0, check_val_every_n_epoch=1, state=SimpleNamespace(fn=TrainerFn.FITTING),
+        )  # fmt: skip
+        patience.setup(trainer, None, "fit")
+        for epoch, loss in enumerate(losses):
+            trainer.callback_metrics = {"val_loss": torch.tensor(loss), "monitor": torch.tensor(loss)}
+            patience.on_train_epoch_end(trainer, None)
+            if trainer.should_stop:
+                return epoch
+        return None
+
+    assert stopped([2.3, 2.3, 2.4, 2.3, 2.1, 1.5, 1.6, 1.7]) == 7
+    assert stopped([2.3, 2.4, 2.5, 2.6, 2.7, 2.8]) is None
+    assert stopped([1.5, 1.6, 1.7, 1.8, 1.9], steps=16) == 4
+    assert stopped([2.3, float("nan")]) == 1
+    assert stopped([2.3, 2.4, 2.5], limit=float("inf")) == 2
+
+
+def test_chance_is_the_loss_of_one_answer_for_all():
+    train, held = torch.tensor([[1.0, 0], [1, 0], [0, 1]]), torch.tensor([[1.0, 0], [0, 1]])
+    assert losses.compute_chance(train, held, "single") == pytest.approx(-(np.log(0.6) + np.log(0.4)) / 2)
+    assert losses.compute_chance(train, held, "multi") == pytest.approx(-(np.log(0.6) + np.log(0.4)) / 2)
+    assert losses.compute_chance(torch.eye(2), torch.eye(2), "embedding") == pytest.approx(-np.sqrt(0.5))
+
+
+def test_validation_at_chance_is_told_with_what_to_try():
+    def said(train, validation, limit=2.25):
+        curve = [{"train_loss": t, "val_loss": v} for t, v in zip(train, validation, strict=True)]
+        return explain_chance(SimpleNamespace(curve=curve, limit=limit))
+
+    assert said([2.3, 0.4], [2.3, 2.2]) is None
+    assert said([2.3, 0.4], [2.3, 2.9], limit=float("inf")) is None
+    assert "fell from 2.300 to 0.400: what it learns holds for no other track" in said([2.3, 0.4], [2.3, 2.9])
+    assert "the training loss did not fall (2.300 to 2.290); try another train.lr" in said([2.3, 2.29], [2.3, 2.31])
+
+
+def test_a_network_that_learns_noise_is_warned_of(opened, caplog, tmp_path):  # noqa: F811
+    settings, inputs = opened
+    settings = settings.having({"train": {"max_epochs": 12, "patience": 12}})
+    labelled = inputs.labelled
+    shuffled = np.random.default_rng(0).permutation(len(labelled.target))
+    noise = dataclasses.replace(labelled, target=labelled.target[shuffled])
+    fit(settings, noise, inputs.sources, inputs.inputs, tmp_path / "noise")
+    assert "tiny_mel fold 0: validation is at chance in all 12 epochs" in caplog.text
+    caplog.clear()
+    fit(settings, labelled, inputs.sources, inputs.inputs, tmp_path / "learned")
+    assert "chance" not in caplog.text

@@ -60,3 +60,13 @@ def test_the_hash_of_inputs_sees_settings_and_files(tmp_path):
     assert fingerprint(resolved(train={"lr": 0.1}), file) != first
     file.write_text("b")
     assert fingerprint(resolved(), file) != first
+
+
+def test_a_key_that_the_loss_does_not_use_is_refused_with_what_would():
+    with pytest.raises(ParamsError, match=r"tiny_mel: train: margin has no effect with loss: plain; .* loss: triplet"):
+        resolved(train={"margin": 0.9})
+    with pytest.raises(ParamsError, match=r"tiny_mel: train: .*apart is called margin"):
+        resolved(train={"loss": "triplet", "apart": 0.9})
+    assert resolved(train={"loss": "triplet", "margin": 0.9}).train.margin == 0.9
+    with pytest.raises(ParamsError, match=r"tiny_mel: train: clip has no effect with loss: plain"):
+        resolved().having({"train": {"clip": 0.1}})

@@ -209,7 +209,7 @@ def _stacked(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
     inputs = {member: Input.model_validate(*about["inputs"].values()) for member, about in abouts.items()}
-    absent = dict.fromkeys(settings.uncertain, settings.train.absent_share)
+    absent = dict.fromkeys(settings.uncertain, settings.train.modality_dropout)
     tables = {name: table for name, (table, _) in read.items()}
     sources: dict[Fold, Source] = dict(member_sources(tables, joined, absent, settings.numbers))
     return sources, inputs, files

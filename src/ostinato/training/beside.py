@@ -30,11 +30,11 @@ class Words:
     kind : str
     rows : sequence of np.ndarray [shape=(n_bytes,), dtype=uint8]
         Each track's words in UTF-8, blanks between them.
-    vocabulary : int
+    max_vocabulary : int
         How many words have an id of their own.
-    tokens : int
+    sequence_length : int
         Length of a chunk; what is shorter is padded on the left.
-    subsample : float, optional
+    subsample_threshold : float, optional
         t of the share min(1, sqrt(t / f)) of its places that a word of frequency f
         keeps while training (T. Mikolov et al., "Distributed representations of
         words and phrases", 2013). Where tracks are judged all words count, unlike
@@ -47,9 +47,9 @@ class Words:
 
     kind: str
     rows: Sequence[np.ndarray]
-    vocabulary: int
-    tokens: int
-    subsample: float | None = None
+    max_vocabulary: int
+    sequence_length: int
+    subsample_threshold: float | None = None
     words: tuple[str, ...] = ()
     shares: tuple[float, ...] = ()
     _ids: tuple[np.ndarray, ...] = ()
@@ -57,17 +57,17 @@ class Words:
     @staticmethod
     def described(tail: tuple[int, ...], train: Train) -> dict[str, int]:
         """Give the number of ids and of tokens as bins and frames."""
-        return {"bins": train.vocabulary + 2, "chunk_frames": train.tokens}
+        return {"bins": train.max_vocabulary + 2, "chunk_frames": train.sequence_length}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample: float | None) -> "Words":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Words":
         """Open what an artefact describes."""
-        return cls(kind, rows, given.bins - 2, given.chunk_frames or 1, subsample)
+        return cls(kind, rows, given.bins - 2, given.chunk_frames or 1, subsample_threshold)
 
     @property
     def inputs(self) -> dict[str, tuple[int, int, int]]:
         """One channel, the number of ids, and tokens; the array is (batch, tokens)."""
-        return {self.kind: (1, self.vocabulary + 2, self.tokens)}
+        return {self.kind: (1, self.max_vocabulary + 2, self.sequence_length)}
 
     @property
     def statistics(self) -> Statistics:
@@ -78,7 +78,7 @@ class Words:
         """Count the words of these tracks; of equals the first in the alphabet comes first."""
         counts = Counter(word for i in train for word in _words(self.rows[i]))
         total = max(counts.total(), 1)
-        best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: self.vocabulary]
+        best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: self.max_vocabulary]
         return self._with([word for word, _ in best], [n / total for _, n in best])
 
     def restored(self, statistics: Statistics) -> "Words":
@@ -88,20 +88,20 @@ class Words:
 
     def n_chunks(self, track: int) -> int:
         """Count the chunks that cover a track."""
-        return len(starts(len(self._encoded[track]), self.tokens))
+        return len(starts(len(self._encoded[track]), self.sequence_length))
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
         """Cut one chunk of each track, some common words left out where that is asked for."""
         cut = []
         for track, place in zip(tracks, where, strict=True):
             ids = self._thinned(self._encoded[track], int(place * 2**53))
-            cut.append(self._cut(ids, int(place * (max(len(ids) - self.tokens, 0) + 1))))
+            cut.append(self._cut(ids, int(place * (max(len(ids) - self.sequence_length, 0) + 1))))
         return (np.stack(cut),)
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
         """Cut the fewest chunks that cover a track, or as many as are asked for."""
         ids = self._encoded[track]
-        return (np.stack([self._cut(ids, int(s)) for s in starts(len(ids), self.tokens, n_chunks)]),)
+        return (np.stack([self._cut(ids, int(s)) for s in starts(len(ids), self.sequence_length, n_chunks)]),)
 
     @property
     def _encoded(self) -> tuple[np.ndarray, ...]:
@@ -112,21 +112,22 @@ class Words:
     def _with(self, words: Sequence[str], shares: Sequence[float]) -> "Words":
         known = {word: number for number, word in enumerate(words, start=1)}
         ids = tuple(
-            np.array([known.get(word, self.vocabulary + 1) for word in _words(rows)], np.int64) for rows in self.rows
+            np.array([known.get(word, self.max_vocabulary + 1) for word in _words(rows)], np.int64)
+            for rows in self.rows
         )
         return replace(self, words=tuple(words), shares=tuple(shares), _ids=ids)
 
     def _thinned(self, ids: np.ndarray, seed: int) -> np.ndarray:
-        if self.subsample is None:
+        if self.subsample_threshold is None:
             return ids
-        share = np.zeros(self.vocabulary + 2)
+        share = np.zeros(self.max_vocabulary + 2)
         share[1 : len(self.shares) + 1] = self.shares
-        kept = np.sqrt(self.subsample / np.maximum(share, self.subsample))
+        kept = np.sqrt(self.subsample_threshold / np.maximum(share, self.subsample_threshold))
         return ids[np.random.default_rng(seed).random(len(ids)) < kept[ids]]
 
     def _cut(self, ids: np.ndarray, start: int) -> np.ndarray:
-        cut = ids[start : start + self.tokens]
-        return np.concatenate([np.full(self.tokens - len(cut), PADDING, np.int64), cut])
+        cut = ids[start : start + self.sequence_length]
+        return np.concatenate([np.full(self.sequence_length - len(cut), PADDING, np.int64), cut])
 
 
 @dataclass(frozen=True)
@@ -148,7 +149,7 @@ class Pictures:
         return {"channels": tail[1], "bins": tail[0], "chunk_frames": tail[0]}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample: float | None) -> "Pictures":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Pictures":
         """Open what an artefact describes."""
         return cls(kind, rows)
 
@@ -210,7 +211,7 @@ class Numbers:
         return {"bins": tail[0], "chunk_frames": 1}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample: float | None) -> "Numbers":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Numbers":
         """Open what an artefact describes."""
         return cls(kind, rows)
 

@@ -1,12 +1,13 @@
 """What happens between epochs: keep the best weights and the point to go on from, show progress, report to a study."""
 
 import os
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as L
 import torch
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
 from torch import Tensor
 from tqdm import tqdm
 
@@ -73,6 +74,32 @@ class Keeper(Checkpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take it back."""
         vars(self).update(state_dict)
+
+
+class Patience(EarlyStopping):
+    """Stop where validation no longer improves, once it has been better than chance.
+
+    A network that has learned nothing yet is given all its epochs: between one guess
+    and another there is no best.
+
+    Parameters
+    ----------
+    epochs, steps : int
+        Both without improvement.
+    steps_per_epoch : int
+    limit : float
+        A validation loss from here on is chance.
+    """
+
+    def __init__(self, *, epochs: int, steps: int, steps_per_epoch: int, limit: float) -> None:
+        super().__init__("monitor", patience=max(epochs, ceil(steps / steps_per_epoch)), check_finite=True)
+        self.limit = limit
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Count an epoch."""
+        loss = float(trainer.callback_metrics["val_loss"])
+        if isfinite(float(self.best_score)) or not isfinite(loss) or loss < self.limit:
+            super().on_train_epoch_end(trainer, pl_module)
 
 
 class Progress(Callback):

@@ -1,5 +1,6 @@
 """`fit`: from a candidate and its tracks to an artefact; what comes after does not know which fitter it was."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,11 @@ from ostinato.training.network import Fitted, build, fit_network
 from ostinato.training.settings import Settings, derive
 from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
+
+FALL = 0.1
+"""A training loss has fallen that is by this share of its first epoch's lower."""
+
+log = logging.getLogger(__name__)
 
 
 def fit(
@@ -53,6 +59,9 @@ def fit(
     """
     runs = _fit_all(settings, labelled, sources, state, log)
     fits = {fold: _best(of_fold) for fold, of_fold in runs.items()}
+    for fold, fitted in fits.items():
+        if said := explain_chance(fitted):
+            log.warning("%s fold %s: %s", settings.name, fold, said)
     network = build(settings, sources["final"].inputs, len(labelled.task.classes))
     artefact = describe(
         settings,
@@ -75,6 +84,31 @@ def fit(
     _write_curves(folder / "curves.csv", fits)
     save(folder, artefact)
     return artefact
+
+
+def explain_chance(fitted: Fitted) -> str | None:
+    """Say of a network whose validation never left chance which of two reasons it has, and what to try.
+
+    Parameters
+    ----------
+    fitted : Fitted
+
+    Returns
+    -------
+    str, optional
+        None if it left chance, or was not validated.
+    """
+    losses = [row["val_loss"] for row in fitted.curve if "val_loss" in row]
+    if not losses or min(losses) < fitted.limit:
+        return None
+    first, last = (fitted.curve[i].get("train_loss", 0.0) for i in (0, -1))
+    state = f"validation is at chance in all {len(losses)} epochs (loss at best {min(losses):.3f})"
+    if first - last > FALL * abs(first):
+        return (
+            f"{state} while the training loss fell from {first:.3f} to {last:.3f}: what it learns holds for no other "
+            "track; try another feature or a smaller network, train: {spec_augment: true}, or more tracks"
+        )
+    return f"{state}, and the training loss did not fall ({first:.3f} to {last:.3f}); try another train.lr, max_epochs"
 
 
 def is_first() -> bool:

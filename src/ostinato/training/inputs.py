@@ -49,7 +49,10 @@ def described(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:
 
 
 def opened(
-    stores: Mapping[str, Store], inputs: Mapping[str, Input], track_ids: Sequence[str], subsample: float | None = None
+    stores: Mapping[str, Store],
+    inputs: Mapping[str, Input],
+    track_ids: Sequence[str],
+    subsample_threshold: float | None = None,
 ) -> Kind | Joined:
     """Open the cache as an artefact's inputs describe it.
 
@@ -59,7 +62,7 @@ def opened(
     inputs : mapping of str to Input
         By kind, in the order the network reads them.
     track_ids : sequence of str
-    subsample : float, optional
+    subsample_threshold : float, optional
         How common words of lyrics are thinned out while training.
 
     Returns
@@ -78,7 +81,7 @@ def opened(
             kinds.append(Features.of(kind, store, track_ids, length, given.normalise))
             continue
         rows = _rows(kind, store, track_ids)
-        kinds.append(BESIDE[given.source].of(kind, rows, given, subsample))
+        kinds.append(BESIDE[given.source].of(kind, rows, given, subsample_threshold))
     return kinds[0] if len(kinds) == 1 else Joined(tuple(kinds))
 
 
@@ -86,7 +89,7 @@ def open_source(
     stores: Mapping[str, Store], inputs: Mapping[str, Input], track_ids: Sequence[str], train: Train
 ) -> Source:
     """Open what a network is trained on: the cache, or the waveform beside it where training has that front end."""
-    source = opened(stores, inputs, track_ids, train.subsample)
+    source = opened(stores, inputs, track_ids, train.subsample_threshold)
     if train.front_end == "waveform":
         from ostinato.training.waveforms import open_waveforms
 

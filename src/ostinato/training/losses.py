@@ -40,14 +40,45 @@ def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
     return F.cross_entropy if kind == "single" else F.binary_cross_entropy_with_logits
 
 
-def focal(logits: Tensor, target: Tensor, kind: str, *, focus: float, weights: Tensor | None = None) -> Tensor:
+def compute_chance(train: Tensor, validation: Tensor, kind: Kind) -> float:
+    """Compute the loss of one answer for all tracks: how often each class occurs, or the mean direction.
+
+    Parameters
+    ----------
+    train : Tensor [shape=(n_train, n_classes)]
+        Targets that the answer is made of; each class counts once more, so that none is impossible.
+    validation : Tensor [shape=(n_validation, n_classes)]
+        Targets that it is judged on.
+    kind : {"single", "multi", "embedding"}
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import torch
+    >>> round(compute_chance(torch.eye(4), torch.eye(4)[:2], "single"), 4)
+    1.3863
+    """
+    train, validation = train.double(), validation.double()
+    if kind == "embedding":
+        answer = train.mean(0)
+    elif kind == "single":
+        answer = ((train.sum(0) + 1) / (train.sum() + train.shape[1])).log()
+    else:
+        answer = ((train.sum(0) + 1) / (len(train) + 2)).logit()
+    return float(loss(kind)(answer.expand_as(validation), validation))
+
+
+def focal(logits: Tensor, target: Tensor, kind: str, *, gamma: float, weights: Tensor | None = None) -> Tensor:
     """Let what is nearly right count less.
 
     Parameters
     ----------
     logits, target : Tensor [shape=(batch, n_classes)]
     kind : {"single", "multi"}
-    focus : float
+    gamma : float
         The exponent of one less the score of what is true; 0 is the plain loss.
     weights : Tensor [shape=(n_classes,)], optional
         Of classes; of several labels, of those that are there.
@@ -65,26 +96,26 @@ def focal(logits: Tensor, target: Tensor, kind: str, *, focus: float, weights: T
     --------
     >>> sure, unsure, target = torch.tensor([[3.0, 0]]), torch.tensor([[0.0, 0]]), torch.tensor([[1.0, 0]])
     >>> plain = loss("single")(sure, target) / loss("single")(unsure, target)
-    >>> bool(focal(sure, target, "single", focus=2) / focal(unsure, target, "single", focus=2) < plain / 50)
+    >>> bool(focal(sure, target, "single", gamma=2) / focal(unsure, target, "single", gamma=2) < plain / 50)
     True
     """
     weights = torch.ones_like(logits[0]) if weights is None else weights
     if kind == "single":
         log = logits.log_softmax(1)
-        return -(weights * target * (1 - log.exp()) ** focus * log).sum(1).mean()
+        return -(weights * target * (1 - log.exp()) ** gamma * log).sum(1).mean()
     there, absent = F.logsigmoid(logits), F.logsigmoid(-logits)
-    present = weights * target * absent.exp() ** focus * there
-    return -(present + (1 - target) * there.exp() ** focus * absent).mean()
+    present = weights * target * absent.exp() ** gamma * there
+    return -(present + (1 - target) * there.exp() ** gamma * absent).mean()
 
 
-def asymmetric(logits: Tensor, target: Tensor, *, focus: float, margin: float, weights: Tensor | None = None) -> Tensor:
-    """Let absent tags that are nearly right count less, and those below a margin not at all.
+def asymmetric(logits: Tensor, target: Tensor, *, gamma: float, clip: float, weights: Tensor | None = None) -> Tensor:
+    """Let absent tags that are nearly right count less, and those below a bound not at all.
 
     Parameters
     ----------
     logits, target : Tensor [shape=(batch, n_classes)]
         Of several labels.
-    focus : float
+    gamma : float
         The exponent of an absent tag's score.
     margin : float
         Taken off that score.
@@ -102,12 +133,12 @@ def asymmetric(logits: Tensor, target: Tensor, *, focus: float, margin: float, w
 
     Examples
     --------
-    >>> asymmetric(torch.tensor([[-4.0, -5.0]]), torch.zeros(1, 2), focus=4, margin=0.05).item() == 0
+    >>> asymmetric(torch.tensor([[-4.0, -5.0]]), torch.zeros(1, 2), gamma=4, clip=0.05).item() == 0
     True
     """
     weights = torch.ones_like(logits[0]) if weights is None else weights
-    shifted = (logits.sigmoid() - margin).clamp(min=0)
-    absent = shifted**focus * (1 - shifted).clamp(min=LEAST).log()
+    shifted = (logits.sigmoid() - clip).clamp(min=0)
+    absent = shifted**gamma * (1 - shifted).clamp(min=LEAST).log()
     return -(weights * target * F.logsigmoid(logits) + (1 - target) * absent).mean()
 
 
@@ -173,7 +204,7 @@ def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:
     return ((missed.sum(dim=1) / together.sum(dim=1).clamp(min=1)) * has).sum() / has.sum().clamp(min=1)
 
 
-def triplet(vectors: Tensor, together: Tensor, *, apart: float) -> Tensor:
+def triplet(vectors: Tensor, together: Tensor, *, margin: float) -> Tensor:
     """Let a track's farthest companion be nearer than its nearest stranger, by a distance.
 
     Parameters
@@ -197,7 +228,7 @@ def triplet(vectors: Tensor, together: Tensor, *, apart: float) -> Tensor:
     --------
     >>> x, together = torch.eye(3)[[0, 0, 1]], torch.zeros(3, 3).bool()
     >>> together[0, 1] = together[1, 0] = True
-    >>> triplet(x, together, apart=0.2).item(), round(triplet(x, together, apart=1.5).item(), 4)
+    >>> triplet(x, together, margin=0.2).item(), round(triplet(x, together, margin=1.5).item(), 4)
     (0.0, 0.5)
     """
     units = F.normalize(vectors, dim=1)
@@ -206,7 +237,7 @@ def triplet(vectors: Tensor, together: Tensor, *, apart: float) -> Tensor:
     farthest = distance.masked_fill(~together, float("-inf")).amax(dim=1)
     nearest = distance.masked_fill(~strange, float("inf")).amin(dim=1)
     has = together.any(dim=1) & strange.any(dim=1)
-    short = F.relu(torch.where(has, apart + farthest - nearest, torch.zeros_like(nearest)))
+    short = F.relu(torch.where(has, margin + farthest - nearest, torch.zeros_like(nearest)))
     return short.sum() / has.sum().clamp(min=1)
 
 

@@ -136,7 +136,7 @@ class Module(L.LightningModule):
         """Give the chosen loss of vectors that belong together as their targets do."""
         together = losses.alike(target, self.task.kind)
         if self.options.loss == "triplet":
-            return losses.triplet(vectors.float(), together, apart=self.options.apart)
+            return losses.triplet(vectors.float(), together, margin=self.options.margin)
         return losses.infonce(vectors.float(), together, temperature=self.options.temperature)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
@@ -145,9 +145,9 @@ class Module(L.LightningModule):
         target = target * (1 - smoothing) + smoothing / (target.shape[1] if kind == "single" else 2)
         logits, weights = logits.float(), self.class_weights
         if self.options.loss == "focal":
-            return losses.focal(logits, target, kind, focus=self.options.focus, weights=weights)
+            return losses.focal(logits, target, kind, gamma=self.options.gamma, weights=weights)
         if self.options.loss == "asymmetric":
-            given = {"focus": self.options.focus, "margin": self.options.margin}
+            given = {"gamma": self.options.gamma, "clip": self.options.clip}
             return losses.asymmetric(logits, target, weights=weights, **given)
         weighted = {} if weights is None else {WEIGHTS[kind]: weights}
         criterion: Any = losses.loss(kind)
@@ -241,7 +241,8 @@ def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     ----------
     x : Tensor [shape=(batch, channels, bins, frames)]
     share : float
-        Of the bins or frames that a stripe covers at most.
+        Of the bins or frames that a stripe covers at most, rounded up. A stripe's width is
+        uniform; on average it covers half of this share, however few bins there are.
     n_masks : int
         Stripes along either axis.
 
@@ -252,7 +253,9 @@ def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     from torchaudio.functional import mask_along_axis_iid
 
     for axis in (2, 3) * n_masks:
-        x = mask_along_axis_iid(x, int(x.shape[axis] * share), mask_value=0.0, axis=axis)
+        whole, rest = divmod(x.shape[axis] * share, 1)
+        widest = int(whole) + int(torch.rand(()) < rest)
+        x = mask_along_axis_iid(x, widest + 1, mask_value=0.0, axis=axis)  # its bound is exclusive
     return x
 
 

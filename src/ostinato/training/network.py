@@ -5,13 +5,13 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as L
 import torch
-from pytorch_lightning.callbacks import EarlyStopping
 from torch import Tensor, nn
 
 from ostinato.contract.task import Task
@@ -19,9 +19,10 @@ from ostinato.errors import OstinatoError, ParamsError
 from ostinato.memory import keep_freed
 from ostinato.params import Train
 from ostinato.training import making
-from ostinato.training.callbacks import COLUMNS, Keeper, Live, Progress, finite
+from ostinato.training.batch_norm import BatchNormStatistics
+from ostinato.training.callbacks import COLUMNS, Keeper, Live, Patience, Progress, finite
 from ostinato.training.data import Data
-from ostinato.training.losses import CONTRASTS
+from ostinato.training.losses import CONTRASTS, compute_chance
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
@@ -29,6 +30,8 @@ from ostinato.training.sources import Source
 from ostinato.training.tables import Labelled
 from ostinato.training.transfer import begin
 
+BETTER = 0.02
+"""By how much of it a loss must be below that of chance to be better."""
 QUIET = ("pytorch_lightning", "lightning_fabric")
 
 
@@ -50,6 +53,8 @@ class Fitted:
         What was fitted to the inputs of the training tracks.
     source : Source
         The inputs, standardised accordingly.
+    limit : float
+        A validation loss from here on is chance; infinite where that is not defined.
     """
 
     weights: Mapping[str, Tensor]
@@ -58,6 +63,7 @@ class Fitted:
     curve: Sequence[Mapping[str, float]]
     statistics: Mapping[str, Any]
     source: Source
+    limit: float = inf
 
 
 def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.Module:
@@ -91,10 +97,6 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
         network: nn.Module = making.make(settings.plugin, inputs, n_classes, settings.network, kind)
     except (OstinatoError, TypeError, ValueError) as error:
         raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
-    if settings.train.batch_norm_momentum is not None:
-        for module in network.modules():
-            if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
-                module.momentum = settings.train.batch_norm_momentum
     return network
 
 
@@ -154,16 +156,34 @@ def fit_network(
         train,
         held,
         batch_size=options.batch_size,
-        chunks_per_track=options.chunks_per_track,
+        chunks_per_track=_count_chunks(settings, len(train)),
         seed=seed,
         paired=options.loss in CONTRASTS,
     )
     if not any(p.requires_grad for p in module.network.parameters()):
         return _untrained(settings, module, data, source, len(held) > 0)
-    keeper = _run(settings, module, data, label, state, log, epochs, callbacks)
+    limit = _find_limit(labelled, train, held, options)
+    keeper = _run(settings, module, data, label, state, log, epochs, callbacks, limit)
     if not keeper.weights or not finite(keeper.weights):
         raise OstinatoError(f"{settings.name} {label}: the loss is not finite; lower train.lr or set train.clip_norm")
-    return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source)
+    return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source, limit)
+
+
+def _count_chunks(settings: Settings, n_tracks: int) -> int:
+    """Count the chunks of a track in an epoch; to a stack a track is one example, whatever is left out of it."""
+    if settings.fitter == "stacked" and settings.train.chunks_per_track == "auto":
+        return 1
+    return settings.train.count_chunks(n_tracks)
+
+
+def _find_limit(labelled: Labelled, train: np.ndarray, validation: np.ndarray, options: Train) -> float:
+    """Find the validation loss that a network must be below to have learned anything."""
+    kind = labelled.task.kind
+    if not len(validation) or (kind == "embedding" and options.loss in CONTRASTS):
+        return inf
+    target = torch.from_numpy(labelled.target)
+    chance = compute_chance(target[train], target[validation], kind)
+    return chance - BETTER * abs(chance)
 
 
 def _module(settings: Settings, labelled: Labelled, source: Source, train: np.ndarray, seed: int) -> Module:
@@ -206,13 +226,17 @@ def _run(
     log: Path | None,
     epochs: int | None,
     callbacks: Sequence[L.Callback],
+    limit: float,
 ) -> Keeper:
     """Train until the epochs are over or nothing improves, and give what was kept."""
     options, validated = settings.train, len(data.evaluation) > 0
     last = state / "last.ckpt" if state is not None else None
     keeper = Keeper(last, validated=validated)
-    early = EarlyStopping("monitor", patience=options.patience, check_finite=True)
+    early = Patience(
+        epochs=options.patience, steps=options.patience_steps, steps_per_epoch=data.training.n_batches, limit=limit
+    )
     used = [
+        BatchNormStatistics(),
         *callbacks,
         *([early] if validated and not options.phases else []),
         Schedule(options, keeper, epochs or options.max_epochs),

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from ostinato import registry
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.params import Train
+from ostinato.params import Train, unused
 
 Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
 PACKAGES = {
@@ -178,7 +178,10 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
 
 def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) -> Train:
     try:
-        return Train.model_validate({**common, **departures})
+        train = Train.model_validate({**common, **departures})
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
         raise ParamsError(f"{name}: train: {said}; its keys are {', '.join(sorted(Train.model_fields))}") from error
+    if said := unused(departures, train.model_dump()):
+        raise ParamsError(f"{name}: train: {said}")
+    return train
