@@ -19,7 +19,7 @@ from ostinato.training.tables import Labelled
 FALL = 0.1
 """A training loss has fallen that is by this share of its first epoch's lower."""
 
-log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 def fit(
@@ -61,7 +61,7 @@ def fit(
     fits = {fold: _best(of_fold) for fold, of_fold in runs.items()}
     for fold, fitted in fits.items():
         if said := explain_chance(fitted):
-            log.warning("%s fold %s: %s", settings.name, fold, said)
+            logger.warning("%s fold %s: %s", settings.name, fold, said)
     network = build(settings, sources["final"].inputs, len(labelled.task.classes))
     artefact = describe(
         settings,

@@ -182,6 +182,6 @@ def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) 
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
         raise ParamsError(f"{name}: train: {said}; its keys are {', '.join(sorted(Train.model_fields))}") from error
-    if said := unused(departures, train.model_dump()):
-        raise ParamsError(f"{name}: train: {said}")
+    if conflict := unused(departures, train.model_dump()):
+        raise ParamsError(f"{name}: train: {conflict}")
     return train
