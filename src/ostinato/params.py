@@ -502,43 +502,38 @@ def read(path: Path) -> dict[str, Any]:
         If the file is absent, or is no YAML or no mapping.
     """
     try:
-        text = yaml.safe_load(path.read_text())
+        return parse(path.read_text(), str(path))
     except FileNotFoundError as error:
         raise ParamsError(f"{path}: is not there; run ostinato in the folder that holds params.yaml") from error
+
+
+def parse(text: str, origin: str) -> dict[str, Any]:
+    """Read a mapping from the text of a YAML file, such as another revision's params.yaml.
+
+    Parameters
+    ----------
+    text : str
+    origin : str
+        What the file is called in errors.
+
+    Raises
+    ------
+    ParamsError
+        If it is no YAML or no mapping.
+    """
+    try:
+        values = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: is no YAML: {error}") from error
-    if not isinstance(text, dict):
-        raise ParamsError(f"{path}: must be a mapping of sections such as `seed` and `dataset`")
-    return text
+        raise ParamsError(f"{origin}: is no YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ParamsError(f"{origin}: must be a mapping of sections such as `seed` and `dataset`")
+    return values
 
 
 def write(path: Path, values: dict[str, Any]) -> None:
     """Write a mapping as YAML, unless the file says the same already."""
     if not path.exists() or read(path) != values:
         path.write_text(yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
-
-
-def parse(text: str, origin: str) -> dict[str, Any]:
-    """Read the text of another revision's params.yaml, whose keys need not be today's.
-
-    Parameters
-    ----------
-    text : str
-    origin : str
-        What it is called in errors.
-
-    Raises
-    ------
-    ParamsError
-        If it is no YAML, or no mapping.
-    """
-    try:
-        values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{origin}: is no YAML ({error}); mend it or compare with another revision") from error
-    if not isinstance(values, dict):
-        raise ParamsError(f"{origin}: holds no sections; mend it or compare with another revision")
-    return values
 
 
 def load(path: Path) -> Params:

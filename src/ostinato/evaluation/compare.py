@@ -230,6 +230,8 @@ def _compare_candidate(
     pair, obstacle = _pair(name, here, there, settings, metrics)
     if pair is None:
         by_intervals = same_split and obstacle != NO_COMMON_TRACK
+        if new["test"] == old["test"]:
+            return []
         start = "compared by intervals, which show only large falls" if by_intervals else "not compared"
         notes.add(f"{start}, since {obstacle}", name)
         if not by_intervals:

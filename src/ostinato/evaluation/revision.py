@@ -51,7 +51,7 @@ class Revision:
 
 def read_folder(paths: Paths) -> Revision:
     """Read the working folder."""
-    params = params_yaml.parse(paths.params.read_text(encoding="utf-8"), str(paths.params))
+    params = params_yaml.read(paths.params)
     names = [name for group in GROUPS for name in params.get(group) or {}]
     scores = {n: paths.test_scores(n) for n in names}
     return Revision(
@@ -86,11 +86,9 @@ def read_revision(paths: Paths, rev: str) -> Revision:
             f"{rev}: holds no models/metrics; commit them there (`cache: false` in dvc.yaml) and compare again"
         )
     scores = {Path(p).stem: text for p, text in _read_files(root, rev, paths.test_scores("any")).items()}
-    gate = _read_file(root, rev, paths.gate)
-    params = _read_file(root, rev, paths.params)
-    return Revision(
-        rev, metrics, scores, json.loads(gate or "{}"), params_yaml.parse(params or "", f"{rev}: params.yaml")
-    )
+    gate, text = (_read_file(root, rev, path) for path in (paths.gate, paths.params))
+    params = {} if text is None else params_yaml.parse(text, f"{rev}: params.yaml")
+    return Revision(rev, metrics, scores, json.loads(gate or "{}"), params)
 
 
 def _check(root: Path, rev: str) -> None:
