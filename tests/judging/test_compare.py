@@ -295,7 +295,7 @@ def test_a_worse_prediction_is_red_from_git_alone(repository):
     comparison = against(repository)
     assert comparison.exit_code == 1
     assert [r.split(" went")[0] for r in comparison.regressions] == ["good: f1_micro"]
-    assert "**worse**, below the gate's 0.4 (30 test tracks or artists)" in comparison.markdown
+    assert "**worse**, below the gate's 0.4 (30 test tracks)" in comparison.markdown
     assert "accepted by the gate in HEAD and not any more: `good`" in comparison.markdown
 
 

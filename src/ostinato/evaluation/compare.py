@@ -284,7 +284,7 @@ def _compare_together(pairs: Mapping[str, Sequence[Pair]], settings: Settings) -
         if len(different) < 2:
             continue
         p, p_least, gain = compute_p(different, metric, settings.seed)
-        evidence = Evidence(gain, float("nan"), float("nan"), p, p_least, max(len(pair.new) for pair in different))
+        evidence = Evidence(gain, float("nan"), float("nan"), p, p_least, f"mean of {len(different)} candidates")
         # the mean of several candidates may fall by less than two tracks' share and be sure of it
         rows.append(Row(f"{task}, {TOGETHER}", metric, None, None, evidence, settings.tolerance))
     return rows
@@ -360,7 +360,6 @@ def _format_row(row: Row, level: float) -> str:
     if e is None:
         return f"{values} | | not comparable |"
     interval = "" if e.low != e.low else f" [{e.low:+.4f}, {e.high:+.4f}]"
-    where = "intervals alone" if e.n_tracks is None else f"{e.n_tracks} test tracks or artists"
     if row.is_worse(level):
         answer = "**worse**"
     elif e.gain >= 0:
@@ -368,7 +367,7 @@ def _format_row(row: Row, level: float) -> str:
     else:
         answer = "worse, tolerated" if e.gain >= -row.floor - 1e-9 else "worse, which may be chance"
     answer += f", {row.bound}" if row.bound else ""
-    return f"{values} {e.gain:+.4f}{interval} | {e.p:.4f} | {answer} ({where}) |"
+    return f"{values} {e.gain:+.4f}{interval} | {e.p:.4f} | {answer} ({e.basis}) |"
 
 
 def _format_details(here: Revision, there: Revision, names: Sequence[str]) -> list[tuple[str, str]]:

@@ -53,8 +53,8 @@ class Evidence:
         Probability of a gain as low or lower if nothing but chance differs, one-sided.
     p_least : float
         The least `p` that as many differing artists can give.
-    n_tracks : int or None
-        Test tracks (of an embedding task cold artists) of both; None for intervals alone.
+    basis : str
+        What it rests on, such as ``45 test tracks``.
     """
 
     gain: float
@@ -62,7 +62,7 @@ class Evidence:
     high: float
     p: float
     p_least: float
-    n_tracks: int | None
+    basis: str
 
 
 @dataclass(frozen=True)
@@ -84,6 +84,11 @@ class Pair:
     kind: Kind
     classes: tuple[str, ...]
     threshold: float
+
+    @property
+    def basis(self) -> str:
+        """What a comparison rests on, in words."""
+        return f"{len(self.new)} {'artists' if self.kind == 'embedding' else 'test tracks'}"
 
     def has(self, metric: str) -> bool:
         """Tell whether the scores give a metric; of an embedding task only some are kept."""
@@ -200,7 +205,7 @@ def compare_pair(pair: Pair, metric: str, *, n_resamples: int, level: float, see
     p, p_least, gain = compute_p([pair], metric, seed)
     sure = {"n_resamples": n_resamples, "level": level, "seed": seed}
     low, high = _interval(pair, metric, sure)
-    return Evidence(gain, low, high, p, p_least, len(pair.new))
+    return Evidence(gain, low, high, p, p_least, pair.basis)
 
 
 def compute_p(pairs: Sequence[Pair], metric: str, seed: int) -> tuple[float, float, float]:
@@ -276,7 +281,7 @@ def compare_intervals(
     below, above = float(np.hypot(new_low, old_high)), float(np.hypot(new_high, old_low))
     z = norm.ppf((1 + level) / 2)
     p = float(norm.sf(-gain / above * z)) if above else float(gain >= 0)
-    return Evidence(gain, gain - below, gain + above, p, 0.0, None)
+    return Evidence(gain, gain - below, gain + above, p, 0.0, "intervals alone")
 
 
 def share_alpha(p_least: Sequence[float], alpha: float) -> float:
