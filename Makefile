@@ -50,7 +50,7 @@ test-slow: environment ## the slow tests
 	@pytest -m slow
 
 bench: environment ## the figures of bench/
-	@for bench in store features inference service training repro corpus faults; do echo "== $$bench"; python -m "bench.$$bench"; done
+	@for bench in store features inference service training front_end repro corpus faults; do echo "== $$bench"; python -m "bench.$$bench"; done
 
 report: environment ## the page: models/report/index.html
 	@dvc repro report
