@@ -4,6 +4,7 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -66,6 +67,9 @@ def leave_estimator(paths, name, rng):
     fitted = estimator.fit(module, x, np.eye(3, dtype=np.float32)[np.arange(30) % 3], 0, {})
     leave(paths, name, "sklearn", "mfcc_svm", {"mfcc": {**INPUT, "summary": True}})
     artefacts.onnx_file(paths.checkpoints(name), "final").write_bytes(estimator.to_onnx(fitted, 48, "single", 3))
+    (part,) = fitted.parts
+    scores = part.classifier.predict_proba(x) @ part.placement
+    np.savez(paths.checkpoints(name) / "reference.npz", x=x, scores=scores.astype(np.float64))
 
 
 def files(paths, name):
@@ -128,6 +132,13 @@ def test_an_estimator_becomes_a_file(paths, params, rng):
     plain = onnxruntime.InferenceSession(artefacts.onnx_file(paths.checkpoints("mfcc_svm"), "final").read_bytes())
     (scores,) = plain.run(["scores"], {"features": x})
     np.testing.assert_allclose(np.exp(graphs.run(content, {"mfcc": x})[0]), scores, atol=1e-6)
+    with np.load(paths.checkpoints("mfcc_svm") / "reference.npz") as reference:
+        logits, _ = graphs.run(content, {"mfcc": reference["x"]})
+        difference = np.abs(np.exp(logits) / np.exp(logits).sum(1, keepdims=True) - reference["scores"]).max()
+    result = read_json(paths.onnx("mfcc_svm") / "export.json")
+    assert result["sklearn_parity"] == pytest.approx(difference, rel=0.5)
+    assert 0 < result["sklearn_parity"] < 1e-5
+    assert "n_parameters" not in result
     metadata = read_json(paths.onnx("mfcc_svm") / "model.json")
     assert (metadata["level"], metadata["inputs"]["mfcc"]["summary"]) == ("track", True)
 
@@ -141,6 +152,52 @@ def test_a_file_that_departs_is_not_kept(paths, params, rng):
     result = read_json(paths.onnx("mfcc_svm") / "export.json")
     assert not result["accepted"]
     assert "departs" in result["reasons"][0]
+
+
+def test_a_file_that_departs_from_scikit_learn_is_not_kept(paths, params, rng):
+    """The conversion of the training stage may be wrong where both files agree."""
+    leave_estimator(paths, "mfcc_svm", rng)
+    judge(paths, "mfcc_svm")
+    file = paths.checkpoints("mfcc_svm") / "reference.npz"
+    with np.load(file) as reference:
+        x, scores = reference["x"], reference["scores"]
+    scores[3, 1] += 2e-5
+    np.savez(file, x=x, scores=scores)
+    stage.run(paths, params, "mfcc_svm")
+    assert files(paths, "mfcc_svm") == ["export.json"]
+    result = read_json(paths.onnx("mfcc_svm") / "export.json")
+    assert not result["accepted"]
+    assert result["reasons"] == ["a score departs by 2e-05 from scikit-learn's; 1e-05 is allowed"]
+    file.unlink()
+    with pytest.raises(OstinatoError, match=r"reference\.npz: is not there; run `dvc repro train@mfcc_svm`"):
+        stage.run(paths, params, "mfcc_svm")
+
+
+@pytest.mark.parametrize("wanted", [18, 19])
+def test_the_opset_that_is_named_is_the_one_that_is_written(paths, params, rng, wanted):
+    leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP}, statistics=STATISTICS)
+    leave_estimator(paths, "mfcc_svm", rng)
+    params.export = Export(opset=wanted)
+    for name in ("freq_mfcc", "mfcc_svm"):
+        judge(paths, name)
+        stage.run(paths, params, name)
+        result = read_json(paths.onnx(name) / "export.json")
+        assert (result["opset"], result["ir_version"]) == (wanted, {18: 8, 19: 9}[wanted])
+        for file in paths.onnx(name).glob("*.onnx"):
+            model = onnx.load(file)
+            assert {e.domain: e.version for e in model.opset_import}[""] == wanted
+            assert model.ir_version == result["ir_version"]
+
+
+def test_an_opset_that_cannot_be_written_is_refused(paths, params):
+    """The exporter of torch writes 18 where less is asked for, and says so in its log alone."""
+    leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP}, statistics=STATISTICS)
+    judge(paths, "freq_mfcc")
+    params.export = Export(opset=16)
+    with pytest.raises(
+        OstinatoError, match=r"export\.opset: the graph is written in opset 18 .* set export\.opset: 18"
+    ):
+        stage.run(paths, params, "freq_mfcc")
 
 
 def test_a_stack_holds_its_members(paths, params):

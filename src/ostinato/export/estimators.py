@@ -7,12 +7,16 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from ostinato.contract.scores import EPSILON, Kind
-from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, session
+from ostinato.contract.task import Task
+from ostinato.errors import OstinatoError
+from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, run, session, set_versions
 
 BATCHES = (2, 5)
+MAX_DIFFERENCE = 1e-5
+"""How far a score may lie from scikit-learn's."""
 
 
-def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
+def convert(content: bytes, kind: Kind, name: str, *, opset: int = 18) -> onnx.ModelProto:
     """Make a fitted estimator's graph give logits and embedding as networks do.
 
     Parameters
@@ -23,17 +27,19 @@ def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
         Whether scores become logarithms, or logarithms of odds.
     name : str
         Of the input.
+    opset : int
 
     Returns
     -------
     onnx.ModelProto
+        With the least IR version that the opsets need.
     """
     model = onnx.load_from_string(content)
     graph = model.graph
     (given,) = graph.input
     scores, _ = graph.output
     width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (given, scores))
-    limits = {"least": EPSILON, "most": 1 - EPSILON, "one": 1.0}
+    limits = {"least": EPSILON, "most": 1 - EPSILON, **({} if kind == "single" else {"one": 1.0})}
     graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), k) for k, v in limits.items())
     nodes = [
         helper.make_node("Identity", [name], [given.name]),
@@ -53,7 +59,7 @@ def convert(content: bytes, kind: Kind, name: str) -> onnx.ModelProto:
     ]
     joined = helper.make_graph(body, "estimator", values[:1], values[1:], list(graph.initializer))
     opsets = sorted(model.opset_import, key=lambda o: o.domain)
-    whole = helper.make_model(joined, opset_imports=opsets, producer_name=KEY, ir_version=model.ir_version)
+    whole = set_versions(helper.make_model(joined, opset_imports=opsets, producer_name=KEY), opset)
     onnx.checker.check_model(whole, full_check=True)
     return whole
 
@@ -86,3 +92,33 @@ def parity(content: bytes, estimator: bytes, name: str, logits: Callable[[np.nda
     rng = np.random.default_rng(0)
     trials = [{name: rng.standard_normal((batch, given.shape[1]), dtype=np.float32)} for batch in BATCHES]
     return largest_difference(content, original, trials)
+
+
+def score_difference(content: bytes, name: str, x: np.ndarray, scores: np.ndarray, task: Task) -> float:
+    """Compare the scores of an exported estimator with those that scikit-learn gave.
+
+    Parameters
+    ----------
+    content : bytes
+        As `convert` made it.
+    name : str
+        Of the input.
+    x : np.ndarray [shape=(n_tracks, width), dtype=float32]
+    scores : np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
+        By scikit-learn's ``predict_proba``, in the order of the classes.
+    task : Task
+
+    Returns
+    -------
+    float
+        The largest difference of a score; infinite for NaN.
+
+    Raises
+    ------
+    OstinatoError
+        If scikit-learn gave no score, or scores of other classes.
+    """
+    logits, _ = run(content, {name: x.astype(np.float32)})
+    if not len(x) or logits.shape != scores.shape:
+        raise OstinatoError(f"the file gives scores of shape {logits.shape}, scikit-learn {scores.shape}; train again")
+    return float(np.nan_to_num(np.abs(task.scores(logits) - scores).max(), nan=np.inf))

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 import onnxruntime
-from onnx import helper
+from onnx import helper, version_converter
 
 from ostinato.errors import OstinatoError
 
@@ -33,6 +33,48 @@ def annotate(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
     text = json.dumps(metadata, sort_keys=True, ensure_ascii=False, allow_nan=False)
     helper.set_model_props(model, {KEY: text})
     return model.SerializeToString(deterministic=True)
+
+
+def opset(model: onnx.ModelProto) -> int:
+    """Read the version of ONNX's own operators that a graph is written in."""
+    (version,) = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return int(version)
+
+
+def set_versions(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
+    """Bring a graph to an opset, and to the least IR version that its opsets need.
+
+    ONNX Runtime refuses an IR version that is newer than itself, whatever the graph
+    uses: 1.17 takes opset 18 with IR version 8 or 9 and refuses it with 10.
+
+    Parameters
+    ----------
+    model : onnx.ModelProto
+    wanted : int
+        The opset asked for.
+
+    Returns
+    -------
+    onnx.ModelProto
+
+    Raises
+    ------
+    OstinatoError
+        If the graph cannot be brought to that opset.
+    """
+    if opset(model) != wanted:
+        try:
+            converted = version_converter.convert_version(model, wanted)
+            onnx.checker.check_model(converted, full_check=True)  # ReduceMean keeps an attribute that 17 lacks
+        except (version_converter.ConvertError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise OstinatoError(
+                f"export.opset: the graph is written in opset {opset(model)} and cannot be brought to {wanted} "
+                f"({reason}); set export.opset: {opset(model)}"
+            ) from error
+        model = converted
+    model.ir_version = helper.find_min_ir_version_for(list(model.opset_import), ignore_unknown=True)
+    return model
 
 
 def run(content: bytes, inputs: Arrays) -> list[np.ndarray]:

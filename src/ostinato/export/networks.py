@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
+from ostinato.export import graphs
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, Shape, largest_difference
 
 BATCHES = (2, 5)
@@ -124,6 +125,12 @@ def convert(
     Returns
     -------
     onnx.ModelProto
+        With the least IR version that the opset needs.
+
+    Raises
+    ------
+    OstinatoError
+        If the file cannot be written in that opset: torch writes 18 and later ones.
     """
     read = readings(network, inputs, words)
     batches = {name: f"{name}_chunks" if isinstance(network, Stack) else "batch" for name in inputs}
@@ -149,7 +156,7 @@ def convert(
         )
     if program is None:
         raise OstinatoError("the exporter of torch gave nothing; report this with the version of torch")
-    model = program.model_proto
+    model = graphs.set_versions(program.model_proto, opset)
     _name_outputs(model)
     _strip(model)
     return model
@@ -238,12 +245,14 @@ def _strip(model: onnx.ModelProto) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence what the exporter says of itself; errors still pass."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript.version_converter")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
-        logger.setLevel(level)
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)

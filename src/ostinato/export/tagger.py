@@ -16,7 +16,7 @@ from ostinato import features, registry
 from ostinato.contract.chunks import EPSILON as LEAST_SPREAD
 from ostinato.contract.scores import EPSILON, Kind
 from ostinato.export._build import DOUBLE, FLOAT, HALF, WHOLE, Builder
-from ostinato.export.graphs import KEY, session
+from ostinato.export.graphs import KEY, opset, session, set_versions
 from ostinato.features._shared import AudioContext
 from ostinato.runtime.session import Released
 
@@ -27,15 +27,15 @@ OUTPUTS = ("scores", "embedding")
 SECONDS = (0.02, 1.3, 5.0, 11.7)
 
 
-def obstacle(about: Mapping[str, Any], opset: int) -> str | None:
+def obstacle(about: Mapping[str, Any], version: int) -> str | None:
     """Say why a network cannot become a tagger, if it cannot.
 
     Parameters
     ----------
     about : mapping
         Its model.json.
-    opset : int
-        Of its file.
+    version : int
+        The opset of its file.
     """
     if about["kind"] == "embedding":
         return "a direction is no score; `ostinato recommend` uses the network itself"
@@ -44,7 +44,7 @@ def obstacle(about: Mapping[str, Any], opset: int) -> str | None:
         return f"no graph of {', '.join(strange)}: add it to ostinato/export/twins"
     if len(rates := _rates(about)) != 1:
         return f"its inputs are at {', '.join(map(str, sorted(rates)))} Hz, a waveform is at one rate"
-    return f"needs opset {OPSET}; set export.opset" if opset < OPSET else None
+    return f"needs opset {OPSET}; set export.opset" if version < OPSET else None
 
 
 def describe(about: Mapping[str, Any]) -> dict[str, Any]:
@@ -79,7 +79,7 @@ def convert(network: onnx.ModelProto, about: Mapping[str, Any]) -> onnx.ModelPro
     values = [helper.make_tensor_value_info(name, FLOAT, [size]) for name, size in sizes.items()]
     graph = helper.make_graph(op.nodes, "tagger", values[:1], values[1:], [*op.constants.values(), *op.weights])
     opsets = sorted(network.opset_import, key=lambda o: o.domain)
-    made = helper.make_model(graph, opset_imports=opsets, producer_name=KEY, ir_version=network.ir_version)
+    made = set_versions(helper.make_model(graph, opset_imports=opsets, producer_name=KEY), opset(network))
     made.functions.extend(network.functions)
     onnx.checker.check_model(made, full_check=True)
     return made

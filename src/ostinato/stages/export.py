@@ -3,9 +3,9 @@
 import hashlib
 import importlib.util
 import pkgutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import onnx
@@ -27,6 +27,8 @@ PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architecture
 BLOCKS = "ostinato.architectures._blocks"
 SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
 """What makes a candidate's numbers beside its own file, its features and the contract."""
+Made: TypeAlias = tuple[bytes, dict[str, float], int]
+"""A file, how far it departs from the original, and the multiplications of a chunk."""
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -43,23 +45,24 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         raise OstinatoError(f"{paths.gate}: says nothing of {name}; run `dvc repro gate`")
     decision = read_json(paths.gated(name))
     artefact = artefacts.load(checkpoints)
-    result = {"n_parameters": artefact.n_parameters, "opset": params.export.opset, **decision}
+    result = dict(decision)
+    if artefact.fitter != "sklearn":  # numbers of an estimator are not counted, which is not 0 of them
+        result["n_parameters"] = artefact.n_parameters
     if decision["accepted"]:
         result |= _write(paths, params, artefact)
     write_json(folder / "export.json", result)
 
 
 def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
-    """Write network.onnx and model.json if the file agrees with the original, and say what it costs."""
+    """Write network.onnx and model.json if the file agrees with the original, and say what it is and costs."""
     metadata = describe(paths, params.dataset.name, artefact)
     make = _estimator if artefact.fitter == "sklearn" else _network
-    content, parity, multiply_adds = make(paths, params.export.opset, artefact, metadata)
-    result: dict[str, Any] = {"parity": parity, "bytes": len(content), "multiply_adds": multiply_adds}
-    if not parity <= params.export.parity:
-        reason = (
-            f"the ONNX file departs by {parity:.2g} from the original; export.parity allows {params.export.parity:g}"
-        )
-        return result | {"accepted": False, "reasons": [reason]}
+    content, differences, multiply_adds = make(paths, params.export.opset, artefact, metadata)
+    model = onnx.load_from_string(content)
+    result: dict[str, Any] = {**differences, "bytes": len(content), "multiply_adds": multiply_adds}
+    result |= {"opset": graphs.opset(model), "ir_version": model.ir_version}
+    if reasons := _departures(differences, params.export.parity):
+        return result | {"accepted": False, "reasons": reasons}
     folder = paths.onnx(artefact.name)
     with replacing(folder / "network.onnx") as partial:
         partial.write_bytes(content)
@@ -67,11 +70,24 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
     return result | {"tagger": _tagger(folder, params.export, content, metadata)}
 
 
+def _departures(differences: Mapping[str, float], parity: float) -> list[str]:
+    """Say what of a file departs from the original by more than it may; NaN does."""
+    reasons = []
+    if not differences["parity"] <= parity:
+        far = differences["parity"]
+        reasons.append(f"the ONNX file departs by {far:.2g} from the original; export.parity allows {parity:g}")
+    if not differences.get("sklearn_parity", 0.0) <= estimators.MAX_DIFFERENCE:
+        far = differences["sklearn_parity"]
+        reasons.append(f"a score departs by {far:.2g} from scikit-learn's; {estimators.MAX_DIFFERENCE:g} is allowed")
+    return reasons
+
+
 def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
     """Write tagger.onnx if features can be put into a graph and it agrees with `ostinato predict`."""
-    if reason := tagger.obstacle(metadata, rules.opset):
+    model = onnx.load_from_string(network)
+    if reason := tagger.obstacle(metadata, graphs.opset(model)):
         return {"skipped": reason}
-    content = graphs.annotate(tagger.convert(onnx.load_from_string(network), metadata), tagger.describe(metadata))
+    content = graphs.annotate(tagger.convert(model, metadata), tagger.describe(metadata))
     parity = tagger.parity(content, Released(folder, threads=1))
     if not parity <= rules.parity:
         return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
@@ -80,7 +96,7 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
     return {"parity": parity, "bytes": len(content)}
 
 
-def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
+def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
     words = [name for name in _heard(artefact) if artefact.inputs[name].source == "lyrics"]
@@ -91,7 +107,8 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
         shapes = {m: _only(a.shapes) for m, a in members.items()}
     model = networks.convert(network, shapes, opset=opset, words=words)
     content = graphs.annotate(model, metadata)
-    return content, networks.parity(content, network, shapes, words), cost.multiply_adds(model, shapes, words)
+    parity = networks.parity(content, network, shapes, words)
+    return content, {"parity": parity}, cost.multiply_adds(model, shapes, words)
 
 
 def _heard(artefact: Artefact) -> list[str]:
@@ -106,12 +123,26 @@ def _unknown(artefact: Artefact) -> list[str]:
     return [name for name in artefact.shapes if name not in _heard(artefact)] if artefact.fitter == "stacked" else []
 
 
-def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> tuple[bytes, float, int]:
+def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
     task, feature = artefact.labelling, next(iter(artefact.inputs))
-    model = estimators.convert(fitted, task.kind, feature)
+    model = estimators.convert(fitted, task.kind, feature, opset=opset)
     content = graphs.annotate(model, metadata)
-    return content, estimators.parity(content, fitted, feature, task.logits), _multiply_adds_of_a_row(model)
+    x, scores = _reference(paths, artefact.name)
+    differences = {
+        "parity": estimators.parity(content, fitted, feature, task.logits),
+        "sklearn_parity": estimators.score_difference(content, feature, x, scores, task),
+    }
+    return content, differences, _multiply_adds_of_a_row(model)
+
+
+def _reference(paths: Paths, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read some summaries that an estimator was fitted on, and the scores that scikit-learn gave them."""
+    file = paths.checkpoints(name) / "reference.npz"
+    if not file.exists():
+        raise OstinatoError(f"{file}: is not there; run `dvc repro train@{name}`")
+    with np.load(file, allow_pickle=False) as arrays:
+        return arrays["x"], arrays["scores"]
 
 
 def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
