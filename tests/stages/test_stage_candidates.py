@@ -11,6 +11,7 @@ import tiny_project
 from ostinato import store
 from ostinato.contract.task import Task
 from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.export import graphs
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.stages import budget, infer, member, train, tune
@@ -91,6 +92,21 @@ def test_the_artefact_says_how_a_track_becomes_an_input(folded, name):
     if name != "svm_mel":
         assert artefact.epochs["final"] == int(np.median([artefact.epochs["0"], artefact.epochs["1"]]))
         assert described.chunk_frames == params.train.chunk_frames
+
+
+def test_scores_of_scikit_learn_are_kept_of_what_it_learned_from(folded):
+    """Of the last fit, in the order of the classes: its file gives the same."""
+    paths, _ = folded
+    folder = paths.checkpoints("svm_mel")
+    x, scores = artefacts.reference(folder)
+    final = graphs.session(artefacts.onnx_file(folder, "final").read_bytes())
+    (theirs,) = final.run(["scores"], {"features": x})
+    assert x.dtype == np.float32
+    assert scores.dtype == np.float64
+    assert 20 < len(x) <= 64
+    np.testing.assert_allclose(theirs, scores, atol=1e-5)
+    (other,) = graphs.session(artefacts.onnx_file(folder, 0).read_bytes()).run(["scores"], {"features": x})
+    assert np.abs(other - scores).max() > 1e-3
 
 
 def test_statistics_belong_to_the_fold(folded):

@@ -68,8 +68,9 @@ def leave_estimator(paths, name, rng):
     leave(paths, name, "sklearn", "mfcc_svm", {"mfcc": {**INPUT, "summary": True}})
     artefacts.onnx_file(paths.checkpoints(name), "final").write_bytes(estimator.to_onnx(fitted, 48, "single", 3))
     (part,) = fitted.parts
-    scores = part.classifier.predict_proba(x) @ part.placement
-    np.savez(paths.checkpoints(name) / "reference.npz", x=x, scores=scores.astype(np.float64))
+    artefacts.save_reference(
+        paths.checkpoints(name), x, lambda rows: part.classifier.predict_proba(rows) @ part.placement
+    )
 
 
 def files(paths, name):

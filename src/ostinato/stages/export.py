@@ -128,21 +128,12 @@ def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str,
     task, feature = artefact.labelling, next(iter(artefact.inputs))
     model = estimators.convert(fitted, task.kind, feature, opset=opset)
     content = graphs.annotate(model, metadata)
-    x, scores = _reference(paths, artefact.name)
+    x, scores = artefacts.reference(paths.checkpoints(artefact.name))
     differences = {
         "parity": estimators.parity(content, fitted, feature, task.logits),
         "sklearn_parity": estimators.score_difference(content, feature, x, scores, task),
     }
     return content, differences, _multiply_adds_of_a_row(model)
-
-
-def _reference(paths: Paths, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Read some summaries that an estimator was fitted on, and the scores that scikit-learn gave them."""
-    file = paths.checkpoints(name) / "reference.npz"
-    if not file.exists():
-        raise OstinatoError(f"{file}: is not there; run `dvc repro train@{name}`")
-    with np.load(file, allow_pickle=False) as arrays:
-        return arrays["x"], arrays["scores"]
 
 
 def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:

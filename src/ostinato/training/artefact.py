@@ -1,14 +1,15 @@
 """What train leaves of a candidate: weights as safetensors or ONNX, and artefact.json that says how to use them."""
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ostinato.contract.task import Task
-from ostinato.errors import DataError
+from ostinato.errors import DataError, OstinatoError
 from ostinato.files import read_json, replacing, write_json
 from ostinato.training import making
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 Fold: TypeAlias = int | Literal["final"]
 FILE = "artefact.json"
 SKIPPED = "skipped.json"
+REFERENCE = "reference.npz"
+N_REFERENCES = 64
 
 
 class Frozen(BaseModel):
@@ -147,6 +150,44 @@ def weights_file(folder: Path, fold: Fold, run: int | None = None) -> Path:
 def onnx_file(folder: Path, fold: Fold) -> Path:
     """Name the estimator of a fold."""
     return folder / f"{_label(fold)}.onnx"
+
+
+def save_reference(folder: Path, x: np.ndarray, scores: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Keep some rows that an estimator was fitted on, with scikit-learn's scores, to hold its ONNX file against.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the checkpoints.
+    x : np.ndarray [shape=(n_tracks, width)]
+        At most `N_REFERENCES` of them are kept, evenly spaced.
+    scores : callable
+        Of rows.
+    """
+    places = np.unique(np.linspace(0, len(x) - 1, N_REFERENCES).astype(int))
+    rows = np.asarray(x[places], np.float32)
+    with replacing(folder / REFERENCE) as partial, open(partial, "wb") as file:
+        np.savez(file, x=rows, scores=np.asarray(scores(rows), np.float64))
+
+
+def reference(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read the rows that an estimator was fitted on, and scikit-learn's scores of them.
+
+    Returns
+    -------
+    x : np.ndarray [shape=(n_tracks, width), dtype=float32]
+    scores : np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
+
+    Raises
+    ------
+    OstinatoError
+        If they were not kept.
+    """
+    file = folder / REFERENCE
+    if not file.exists():
+        raise OstinatoError(f"{file}: is not there; run `dvc repro train@{folder.name}`")
+    with np.load(file, allow_pickle=False) as arrays:
+        return arrays["x"], arrays["scores"]
 
 
 def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:

@@ -10,7 +10,17 @@ import pandas as pd
 from pytorch_lightning.utilities import rank_zero_only
 
 from ostinato.files import replacing
-from ostinato.training.artefact import Artefact, Fold, Input, empty, onnx_file, save, save_weights, weights_file
+from ostinato.training.artefact import (
+    Artefact,
+    Fold,
+    Input,
+    empty,
+    onnx_file,
+    save,
+    save_reference,
+    save_weights,
+    weights_file,
+)
 from ostinato.training.network import Fitted, build, fit_network
 from ostinato.training.settings import Settings, derive
 from ostinato.training.sources import Source
@@ -181,14 +191,16 @@ def fit_estimator(
     }
     trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
     empty(folder)
-    seed, task, made = derive(settings.seed, "estimator") % 2**32, labelled.task, dict[bytes, bytes]()
+    seed, task, made = derive(settings.seed, "estimator") % 2**32, labelled.task, dict[bytes, estimator.Fitted]()
     for fold, rows in trained.items():
-        content = made.get(rows.tobytes())
-        if content is None:
+        fitted = made.get(rows.tobytes())
+        if fitted is None:
             fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
-            content = made[rows.tobytes()] = estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes))
+            made[rows.tobytes()] = fitted
         with replacing(onnx_file(folder, fold)) as partial:
-            partial.write_bytes(content)
+            partial.write_bytes(estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes)))
+        if fold == "final":
+            save_reference(folder, x[rows], fitted.scores)
     artefact = describe(settings, labelled, inputs)
     save(folder, artefact)
     return artefact
