@@ -76,5 +76,7 @@ def test_files_give_the_same_in_another_runtime(files, tmp_path, packages):
             assert len(outputs.files) == len(expected)
             for name, theirs in zip(outputs.files, expected, strict=True):
                 largest = max(1.0, np.abs(theirs).max())
-                assert np.abs(outputs[name] - theirs).max() / largest < 1e-5, (path.name, name)
+                # a tagger rounds its feature to float16, as the cache does, where the last bit of a product may decide
+                allowed = 1e-4 if path.name.startswith("tagger") else 1e-5
+                assert np.abs(outputs[name] - theirs).max() / largest < allowed, (path.name, name)
     assert done.stdout.strip() == packages[0].partition("==")[2] or "==" not in packages[0]
