@@ -14,11 +14,7 @@ from ostinato import registry
 from ostinato.export import estimators, graphs, networks, tagger
 from ostinato.training import estimator
 
-RUNTIMES = {
-    "oldest": ("onnxruntime==1.15.1", "numpy<2"),
-    "1.17": ("onnxruntime==1.17.3", "numpy<2"),
-    "newest": ("onnxruntime",),
-}
+RUNTIMES = {"oldest": ("onnxruntime==1.17.3", "numpy<2"), "newest": ("onnxruntime",)}
 RUN = """
 import sys, numpy, onnxruntime
 for path in sys.argv[1:]:
