@@ -10,6 +10,8 @@ import yaml
 from ostinato import params
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import ParamsError
+from ostinato.training.budget import compute_shares, distributions
+from ostinato.training.settings import resolve
 
 TIME = {"architecture": "time", "feature": "mel", "task": "genre"}
 STACK = {"architecture": "timefreq", "task": "genre"}
@@ -39,10 +41,24 @@ def test_the_projects_own_file_is_sound():
     assert own.candidates["time_mel"].architecture == "time"
 
 
+def test_the_projects_own_file_searches_at_least_six_candidates():
+    own = params.load(Path(__file__).parents[1] / "params.yaml")
+    shares = compute_shares(own)
+    searched = [name for name, share in shares.items() if any(share.values())]
+    assert len(searched) >= 6
+    assert all(distributions(resolve(own, name).load().search_space) for name in searched)
+    assert "majority" not in searched
+    parts = [share["trainings"] for share in shares.values() if share.get("trainings")]
+    assert sum(parts) == pytest.approx(own.tune.budget.trials, abs=0.01)
+
+
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
         ({"sed": 1}, "sed: is no key here"),
+        ({"tune": {"n_trials": 3, "budget": {"trials": 9}}}, r"tune: .*has n_trials: 3 and a budget; keep one of them"),
+        ({"tune": {"budget": {"trials": 9, "minutes": 2}}}, r"tune\.budget: .*needs either trials or minutes"),
+        ({"tune": {"budget": {}}}, r"tune\.budget: .*needs either trials or minutes, such as \{trials: 60\}"),
         ({"train": {"learning_rate": 0.1}}, r"train\.learning_rate: is no key here"),
         ({"seed": "seven"}, r"seed: .*'seven'"),
         ({"split": {"folds": -1}}, r"split\.folds: .*greater than or equal to 0"),

@@ -491,3 +491,39 @@ def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
     said = [json.loads(files["artefact.json"])["statistics"]["0"] for files in (before, after)]
     assert [s["year"]["least"] for s in said] == [[1950.0], [1111.0]]
     assert said[1]["lyrics"]["shares"] != said[0]["lyrics"]["shares"]
+
+
+def test_each_worker_of_a_study_sees_one_gpu_and_the_stage_the_first(tmp_path, monkeypatch):
+    """Under plain `dvc repro` all that are visible, under Prefect those granted: one worker each."""
+    import multiprocessing
+    from types import SimpleNamespace
+
+    seen = []
+
+    class Process:
+        exitcode = 0
+
+        def __init__(self, target, args):
+            self.worker = args[-1]
+
+        def start(self):
+            seen.append((self.worker, os.environ["CUDA_VISIBLE_DEVICES"]))
+
+        def is_alive(self):
+            return False
+
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: SimpleNamespace(Process=Process))
+    monkeypatch.setattr(tune._Study, "work", lambda study, worker: seen.append((worker, os.environ[CUDA])))
+    monkeypatch.setattr(tune._Study, "_judge", lambda study, chosen: {})
+    monkeypatch.setenv(CUDA, "4,5,5")
+    paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings(tune={"n_trials": 4})
+    tune.run(paths, params, "svm_mel")
+    assert seen == [(1, "4"), (2, "5"), (3, "5"), (0, "4")]
+    assert os.environ[CUDA] == "4,5,5"
+    seen.clear()
+    monkeypatch.setenv(CUDA, "-1")
+    tune.run(paths, params, "svm_mel")
+    assert seen == [(0, "-1")]
+
+
+CUDA = "CUDA_VISIBLE_DEVICES"

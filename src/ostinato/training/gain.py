@@ -76,20 +76,64 @@ def compute_gain(
     Gain
     """
     fold = next(iter(labelled.folds))
-    train, validation = (labelled.folds[fold][part] for part in ("train", "validation"))
-    before, after = np.zeros(len(train)), np.zeros(len(train))
+    train = labelled.folds[fold]["train"]
+    differences = np.zeros(len(train))
     for number, held in enumerate(inner_parts(labelled, train, folds, derive(settings.seed, LABEL))):
-        others = np.setdiff1d(train, train[held])
-        for name, chosen, losses_ in (("defaults", settings, before), ("choice", settings.having(choice), after)):
-            if x is not None:
-                losses_[held] = _estimator_losses(chosen, labelled, x, others, train[held])
-                continue
-            below = None if state is None else state / f"{name}{number}"
-            label = f"{LABEL} {number}"
-            losses_[held] = _network_losses(
-                chosen, labelled, sources[fold], others, validation, train[held], label, below
+        others, label = np.setdiff1d(train, train[held]), f"{LABEL} {number}"
+        before, after = (
+            compute_losses(
+                chosen,
+                labelled,
+                sources.get(fold),
+                x,
+                others,
+                train[held],
+                label=label,
+                state=None if state is None else state / f"{name}{number}",
             )
-    return estimate_gain(before - after, labelled.groups[train])
+            for name, chosen in (("defaults", settings), ("choice", settings.having(choice)))
+        )
+        differences[held] = before - after
+    return estimate_gain(differences, labelled.groups[train])
+
+
+def compute_losses(
+    settings: Settings,
+    labelled: Labelled,
+    source: Source | None,
+    x: np.ndarray | None,
+    train: np.ndarray,
+    held: np.ndarray,
+    *,
+    label: str,
+    state: Path | None = None,
+) -> np.ndarray:
+    """Fit a candidate, stopped by the first fold's validation tracks, and compute the loss of tracks it did not see.
+
+    Parameters
+    ----------
+    settings : Settings
+    labelled : Labelled
+    source : Source, optional
+        Inputs of the tracks, for a network.
+    x : np.ndarray [shape=(n_tracks, width)], optional
+        Summaries of the tracks, for an estimator.
+    train, held : np.ndarray
+        Positions of the tracks to learn from, and of those to judge by.
+    label : str
+        Part of the seed of the fit.
+    state : Path, optional
+        Folder of the points to go on from.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_held,), dtype=float64]
+    """
+    if x is not None:
+        return _estimator_losses(settings, labelled, x, train, held, label)
+    assert source is not None
+    validation = next(iter(labelled.folds.values()))["validation"]
+    return _network_losses(settings, labelled, source, train, validation, held, label, state)
 
 
 def estimate_gain(differences: np.ndarray, groups: np.ndarray) -> Gain:
@@ -163,11 +207,11 @@ def _network_losses(
 
 
 def _estimator_losses(
-    settings: Settings, labelled: Labelled, x: np.ndarray, train: np.ndarray, held: np.ndarray
+    settings: Settings, labelled: Labelled, x: np.ndarray, train: np.ndarray, held: np.ndarray, label: str
 ) -> np.ndarray:
     from ostinato.training import estimator
 
-    seed = derive(settings.seed, LABEL) % 2**32
+    seed = derive(settings.seed, label) % 2**32
     fitted = estimator.fit(
         settings.load(), x[train], labelled.target[train], seed, settings.network, labelled.task.kind
     )
