@@ -527,3 +527,32 @@ def test_each_worker_of_a_study_sees_one_gpu_and_the_stage_the_first(tmp_path, m
 
 
 CUDA = "CUDA_VISIBLE_DEVICES"
+
+
+SMALL = {
+    "tiny": {},
+    "mlp": {"hidden": [16]},
+    "rnn_lstm": {"units": [8, 8], "hidden": 8},
+    "large_rnn": {"units": [8]},
+    "rnn": {"units": 16, "n_layers": 1},
+}
+"""Networks that learn in a second, at sizes that the marks of `tiny_project` need."""
+
+
+@pytest.mark.slow
+def test_tuning_beats_defaults_that_do_not_learn_and_never_loses_surely(tmp_path):
+    """The planted optimum through the real stage: a learning rate within the space, the default far below it."""
+    paths, gains = tiny_project.make(tmp_path / "project", n_tracks=72), {}
+    candidates = {
+        name: {"architecture": name, "feature": "mel", "task": "genre", "network": network}
+        for name, network in SMALL.items()
+    }
+    train_ = {"lr": 1e-6, "max_epochs": 12, "patience": 12}
+    params = tiny_project.settings(candidates=candidates, train=train_, tune={"n_trials": 8, "max_epochs": None})
+    for name in candidates:
+        tune.run(paths, params, name)
+        tuned = read_json(paths.tuned(name))
+        gains[name] = tuned["gain"]
+        assert bool(tuned["train"]) == (tuned["gain"]["mean"] > 0)
+    assert sum(gain["low"] > 0 for gain in gains.values()) >= 3, gains
+    assert not any(gain["high"] < 0 for gain in gains.values()), gains

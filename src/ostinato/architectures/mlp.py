@@ -68,5 +68,5 @@ class Network(Reader):
         return self.l2 * squares(self.dense.layers)
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.0, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
