@@ -87,7 +87,7 @@ def test_evaluation_sees_the_network_that_is_trained(name):
 @pytest.mark.parametrize("name", SHAPES)
 def test_evaluation_sees_the_network_that_is_trained_for_long(name):
     for trained, exact, _ in compared(name, [10, 50, 500], size=64, lr=2e-4):
-        assert exact == pytest.approx(trained, rel=0.1)
+        assert exact == pytest.approx(trained, rel=0.1, abs=0.03)  # of a small loss, batches' own noise is more
 
 
 def test_the_layers_own_statistics_are_wrong_at_first():
