@@ -32,7 +32,7 @@ def read(artists: Path, edges: Path) -> Relations:
 
 def shown(name: str, values: np.ndarray, groups: np.ndarray) -> None:
     """Print a mean with its interval."""
-    found = summarised({name: values}, groups, n_resamples=1000, level=0.95, seed=SEED)[name]
+    found = summarised({name: values}, groups, 0.95)[name]
     print(f"  {name:32} {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]", flush=True)
 
 

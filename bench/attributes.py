@@ -35,7 +35,7 @@ CLASSIFIERS = ("majority", "random_forest", "hist_gradient_boosting", "knn")
 
 def shown(values: dict[str, np.ndarray], groups: np.ndarray) -> str:
     """Put means with their intervals on a line."""
-    found = summarised(values, groups, n_resamples=1000, level=0.95, seed=SEED)
+    found = summarised(values, groups, 0.95)
     return ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in found.items())
 
 

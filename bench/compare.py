@@ -31,7 +31,7 @@ GATE = {
     "genre": {"f1_micro": {"min": 0.4}},
     "tags": {"map_macro": {"min": 0.3}, "hamming_loss": {"max": 0.3}},
 }
-SETTINGS = Settings(0.02, 0.05, GATE, 0.5, 0, 0.95, 0)
+SETTINGS = Settings(0.02, 0.05, GATE, 0.5, 0.95, 0)
 METRIC, FALL = "f1_micro", 0.15
 Tables = Mapping[str, ScoreTable]
 

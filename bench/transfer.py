@@ -31,7 +31,7 @@ from ostinato.runtime.session import Released
 from ostinato.weights import import_keras
 
 SEED, FRAMES, TOP = 7, 1_360, 10
-SURE = {"n_resamples": 1000, "level": 0.95, "seed": SEED}
+CONFIDENCE = 0.95
 
 
 def transfer(weights: Path) -> Network:
@@ -123,11 +123,11 @@ def main() -> None:
     print(f"{len(files)} clips of {len(set(genre))} genres, {len(set(groups))} drawn for the intervals")
     values = {name: judged(x, genre, artist) for name, x in every.items()}
     for name, of_seed in values.items():
-        lines = summarised(of_seed, groups, **SURE).items()
+        lines = summarised(of_seed, groups, CONFIDENCE).items()
         told = ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in lines)
         print(f"  {name:22} {told}")
         for metric in (m for m in of_seed if m.endswith("MAP") and name != "MFCC statistics"):
-            gain = difference(of_seed[metric], values["MFCC statistics"][metric], groups, **SURE)
+            gain = difference(of_seed[metric], values["MFCC statistics"][metric], groups, CONFIDENCE)
             print(f"    {metric} less that of MFCC: {gain['value']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}]")
     if args.picture:
         picture(every, genre, args.picture)

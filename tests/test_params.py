@@ -260,3 +260,11 @@ def test_a_waveform_that_nothing_reads_and_a_front_end_without_one_are_refused(t
 def test_a_common_key_that_one_candidate_uses_is_sound(tmp_path):
     candidates = {"a": {**TIME, "train": {"loss": "focal"}}, "b": TIME}
     assert params.load(write(tmp_path, train={"gamma": 3.0}, candidates=candidates)).train.gamma == 3.0
+
+
+@pytest.mark.parametrize(("former", "mend"), [("bootstrap", "delete it"), ("level", "is called confidence now")])
+def test_a_former_key_is_refused_with_what_to_do_about_it(former, mend, tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"evaluate: {{{former}: 1}}\n")
+    with pytest.raises(ParamsError, match=f"evaluate: .*{former} .*{mend}"):
+        params.load(path)

@@ -38,7 +38,6 @@ TINY = {
     "stacked": {"timefreq": {"architecture": "timefreq", "task": "genre"}},
     "members": {f"timefreq.{name}": {"of": "timefreq", "member": name} for name in ("time_mel", "rnn_mfcc")},
     "numbers": {},
-    "evaluate": {"bootstrap": 50},
     "gate": {"genre": {"f1_micro": {"min": 0.0}}},
 }
 

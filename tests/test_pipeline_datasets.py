@@ -29,7 +29,6 @@ GIVEN = {
         "most": {"estimator": "majority", "feature": "mfcc", "task": "genre"},
         "told": {"estimator": "knn", "feature": "attributes", "task": "genre", "options": {"n_neighbors": 3}},
     },
-    "evaluate": {"bootstrap": 20},
     "gate": {"genre": {"accuracy": {"min": 0.0}}, "space": {"map": {"min": 0.0}}},
 }
 NETWORK = {"time": {"architecture": "time", "feature": "mel", "task": "genre", "train": {"max_epochs": 2}}}

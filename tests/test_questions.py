@@ -9,7 +9,6 @@ from ostinato.evaluation.candidate.questions import questions, unit
 from ostinato.evaluation.neighbours import judged
 
 ARTISTS, TRACKS = 12, 3
-LIMITS = {"n_resamples": 100, "level": 0.95, "seed": 0}
 
 
 def world(rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, set[str]], np.ndarray]:
@@ -77,7 +76,15 @@ def test_an_artist_is_the_mean_direction_of_its_tracks(rng):
 def test_the_true_space_beats_chance_and_popularity(rng):
     tracks, near, places = world(rng)
     spaces = {"true": places, "mfcc": rng.normal(size=places.shape)}
-    table = judged(spaces, list(asked(tracks, near).values()), popularity=np.ones(36), baseline="mfcc", k=2, **LIMITS)
+    table = judged(
+        spaces,
+        list(asked(tracks, near).values()),
+        popularity=np.ones(36),
+        baseline="mfcc",
+        k=2,
+        confidence=0.95,
+        seed=0,
+    )
     assert set(table) == {"true", "mfcc", "random", "popular"}
     related = {name: figures["related_cold"] for name, figures in table.items()}
     assert related["true"]["map"] == {"value": 1.0, "low": 1.0, "high": 1.0}
@@ -98,13 +105,13 @@ def test_a_candidate_of_the_artist_space_is_judged_by_direction_and_by_neighbour
             "vector": [*unit(places[::3])[:-1], None],
         }
     )
-    found = figures(tracks.assign(logits=list(7 * places)), artists, **LIMITS)
+    found = figures(tracks.assign(logits=list(7 * places)), artists, confidence=0.95, seed=0)
     assert found["test"]["cosine"]["value"] == pytest.approx(1, abs=1e-3)
     # 20 ranks for 11 others: both relatives stand first
     assert found["test"]["map"]["value"] == 1.0
     assert found["baseline"]["mean"]["cosine"]["value"] < 0.5
     assert found["split"] == {"n_tracks": 36, "n_test": 12, "n_groups": 4}
-    turned = figures(tracks.assign(logits=list(-places)), artists, **LIMITS)
+    turned = figures(tracks.assign(logits=list(-places)), artists, confidence=0.95, seed=0)
     assert turned["test"]["cosine"]["value"] == pytest.approx(-1, abs=1e-3)
 
 
@@ -115,7 +122,7 @@ def test_spaces_of_tables_are_judged_by_distance(rng):
     spaces = {"table": points + 0.01 * rng.normal(size=points.shape), "mfcc": rng.normal(size=(24, 5))}
     half = np.arange(24) < 12
     every = list(questions(tracks, None, cold=half, known=~half, seed=0))
-    limits = {"popularity": np.ones(24), "baseline": "mfcc", "k": 5, **LIMITS}
+    limits = {"popularity": np.ones(24), "baseline": "mfcc", "k": 5, "confidence": 0.95, "seed": 0}
     by_distance = judged(spaces, every, by_distance={"table"}, **limits)["table"]["genre_cold"]
     by_cosine = judged(spaces, every, **limits)["table"]["genre_cold"]
     assert by_distance["map"]["value"] == 1

@@ -71,7 +71,7 @@ def test_a_seed_to_which_nothing_is_relevant_is_left_out(name):
     preds, target = np.array([[1, 0], [1, 0]]), np.array([[0, 0], [0, 1]])
     values = ranking.METRICS[name](preds=preds, target=target)
     assert math.isnan(values[0])
-    found = summarised({name: values}, np.array(["a", "b"]), n_resamples=50, level=0.9, seed=0)
+    found = summarised({name: values}, np.array(["a", "b"]), 0.9)
     assert found[name]["value"] == pytest.approx(values[1])
 
 
@@ -127,7 +127,7 @@ def test_intervals_draw_artists_not_seeds(rng):
     values = {"map": np.repeat(of_artist, 10)}
 
     def width(groups: np.ndarray) -> float:
-        found = summarised(values, groups, n_resamples=500, level=0.95, seed=1)["map"]
+        found = summarised(values, groups, 0.95)["map"]
         return found["high"] - found["low"]
 
     assert width(np.repeat(np.arange(20), 10)) > 2 * width(np.arange(200))
@@ -136,7 +136,7 @@ def test_intervals_draw_artists_not_seeds(rng):
 def test_the_paired_difference_knows_that_the_seeds_are_the_same(rng):
     """A gain of 0.01 on every seed is sure, however much seeds differ."""
     old = rng.random(40)
-    found = difference(old + 0.01, old, np.arange(40), n_resamples=200, level=0.95, seed=0)
+    found = difference(old + 0.01, old, np.arange(40), 0.95)
     assert found == {"value": 0.01, "low": 0.01, "high": 0.01}
 
 

@@ -183,9 +183,7 @@ def evaluate(
         on,
         table=table,
         renamed=elsewhere.mapping(rename or ()),
-        n_resamples=given.evaluate.bootstrap,
-        level=given.evaluate.level,
-        seed=given.seed,
+        confidence=given.evaluate.confidence,
         workers=given.compute.workers or 1,
     )
     typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))

@@ -77,9 +77,7 @@ def of_incumbent(
         new["kind"],
         metric,
         threshold=params.evaluate.threshold,
-        n_resamples=params.evaluate.bootstrap,
-        level=params.evaluate.level,
-        seed=params.seed,
+        confidence=params.evaluate.confidence,
     )
     if difference is None:
         return "no track was a test track of both", []

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -33,6 +33,17 @@ class Section(BaseModel):
     """A part of params.yaml: frozen, complete, no other keys, no silent conversion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    FORMER: ClassVar[Mapping[str, str]] = {}
+    """Keys that were once known, and what to do about each."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_former_keys(cls, values: Any) -> Any:
+        for key in values if isinstance(values, dict) else ():
+            if key in cls.FORMER:
+                raise ValueError(f"{key} {cls.FORMER[key]}")
+        return values
 
 
 class Compute(Section):
@@ -349,10 +360,14 @@ class Number(Section):
 
 
 class Evaluate(Section):
-    """Bootstrap over groups, and the score from which on a tag is given."""
+    """Intervals over groups, and the score from which on a tag is given."""
 
-    bootstrap: int = Field(1000, ge=0)
-    level: float = Field(0.95, gt=0, lt=1)
+    FORMER: ClassVar[Mapping[str, str]] = {
+        "bootstrap": "is of no use: intervals are computed without resamples; delete it",
+        "level": "is called confidence now; rename it",
+    }
+
+    confidence: float = Field(0.95, gt=0, lt=1, description="share of intervals that hold the true figure")
     threshold: float = Field(0.5, gt=0, lt=1)
 
 

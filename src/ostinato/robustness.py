@@ -61,10 +61,8 @@ def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, 
     rows = _some(_test(paths, tracks, name, model), n_clips, params.seed)
     root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))
     scores = perturbed.all_heard(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
-    given, metric = params.evaluate, leading(params.gate.get(model.task, {}), model.task)
-    found = perturbed.judge(
-        rows, scores, model, metric, n_resamples=given.bootstrap, level=given.level, seed=params.seed
-    )
+    metric = leading(params.gate.get(model.task, {}), model.task)
+    found = perturbed.judge(rows, scores, model, metric, params.evaluate.confidence)
     digest = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     found = {"model": name, "network": digest, **found}
     write_json(paths.robustness(name), found)

@@ -4,11 +4,12 @@ import numpy as np
 import onnxruntime
 import optuna
 import pytest
-from sklearn.base import clone
+from sklearn.metrics import roc_auc_score
 
 from ostinato import registry
 from ostinato.contract.summary import summary
 from ostinato.errors import OstinatoError
+from ostinato.metrics._probabilities import calibration_error, top_calibration_error
 from ostinato.training import estimator
 
 NAMES = registry.names("ostinato.estimators")
@@ -141,8 +142,78 @@ def test_a_summary_is_means_and_deviations_of_bins_and_changes(rng):
 
 def test_calibration_changes_no_label(x):
     target = np.eye(6, dtype=np.float32)[np.arange(len(x)) * 7 % 6]
-    pipeline = load("mfcc_svm").pipeline(0)
-    plain = clone(pipeline.set_params(svm=pipeline["svm"].estimator)).fit(x, target.argmax(1))
+    plain = load("mfcc_svm").pipeline(0).classifier.fit(x, target.argmax(1))
     scores = estimator.fit(load("mfcc_svm"), x, target, 0, {}).scores(x)
     np.testing.assert_array_equal(scores.argmax(1), plain.predict(x))
     assert 1 / 6 < scores.max(1).mean() < 0.99
+
+
+CONSTANT = "majority"
+"""The estimator that looks at nothing, whose confidence says nothing."""
+
+
+def planted(n_classes, kind, seed=5, n=1200, width=10):
+    """Draw classes that overlap, as clouds about centres, or tags that a line divides with noise."""
+    rng = np.random.default_rng(seed)
+    if kind == "multi":
+        x = rng.normal(size=(n, width))
+        chance = 1 / (1 + np.exp(-2 * x @ rng.normal(size=(width, n_classes))))
+        return x.astype(np.float32), (rng.random((n, n_classes)) < chance).astype(np.float32)
+    label = rng.integers(0, n_classes, n)
+    centres = rng.normal(0, {2: 0.5, 3: 0.6, 10: 0.8}[n_classes], (n_classes, width))
+    return (centres[label] + rng.normal(size=(n, width))).astype(np.float32), np.eye(n_classes, dtype=np.float32)[label]
+
+
+@pytest.mark.parametrize("n_classes", [2, 3, 10])
+@pytest.mark.parametrize("name", ["linear_svm", "logistic", "mfcc_svm"])
+def test_scores_of_genres_mean_something(name, n_classes):
+    x, target = planted(n_classes, "single")
+    scores = estimator.fit(load(name), x[:700], target[:700], 3, {}, "single").scores(x[700:]).astype(np.float64)
+    right = scores.argmax(axis=1) == target[700:].argmax(axis=1)
+    assert roc_auc_score(right, scores.max(axis=1)) > 0.7
+    assert top_calibration_error(preds=scores, target=target[700:]) < 0.07  # of 500 tracks; by chance some 0.04
+    assert len(np.unique(scores.max(axis=1))) > n_classes
+
+
+@pytest.mark.parametrize("name", ["linear_svm", "logistic", "mfcc_svm"])
+def test_scores_of_tags_mean_something(name):
+    x, target = planted(3, "multi")
+    scores = estimator.fit(load(name), x[:700], target[:700], 3, {}, "multi").scores(x[700:]).astype(np.float64)
+    right = (scores > 0.5) == (target[700:] > 0)
+    assert roc_auc_score(right.ravel(), np.abs(scores - 0.5).ravel()) > 0.7
+    assert calibration_error(preds=scores, target=target[700:]) < 0.05
+    assert len(np.unique(scores)) > 6
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {CONSTANT}))
+@pytest.mark.parametrize("absent", [0, 1, 4])
+def test_a_class_absent_from_training_leaves_the_others_in_their_columns(name, absent):
+    x, target = planted(10, "single")
+    kept = target[:, absent] == 0
+    scores = estimator.fit(load(name), x[kept][:500], target[kept][:500], 3, {}, "single").scores(x[kept][500:])
+    np.testing.assert_array_equal(scores[:, absent], 0)
+    assert (scores.argmax(axis=1) == target[kept][500:].argmax(axis=1)).mean() > 0.4
+
+
+def test_calibration_keeps_groups_apart(rng):
+    """Copies in other folds would make a machine that remembers look sure: groups of copies keep it humble."""
+    centres = rng.normal(size=(60, 8))
+    x = (np.repeat(centres, 5, axis=0) + rng.normal(0, 0.01, (300, 8))).astype(np.float32)
+    target = np.eye(2, dtype=np.float32)[np.repeat(rng.integers(0, 2, 60), 5)]
+    groups = np.repeat(np.arange(60), 5)
+    told = [
+        estimator.fit(load("mfcc_svm"), x, target, 0, {}, "single", given).scores(rng.normal(size=(200, 8)))
+        for given in (None, groups)
+    ]
+    assert told[0].max(axis=1).mean() > told[1].max(axis=1).mean() + 0.1
+
+
+def test_rows_of_a_length_are_alike_if_asked(x, genre):
+    plain, scaled = (
+        estimator.fit(load("logistic"), x - x.mean(0), genre, 0, {"row_norm": norm}) for norm in (None, "l2")
+    )
+    given = (x - x.mean(0))[:20]
+    np.testing.assert_allclose(scaled.scores(given), scaled.scores(7 * given), atol=1e-6)
+    assert np.abs(plain.scores(given) - plain.scores(7 * given)).max() > 0.01
+    content = estimator.to_onnx(scaled, WIDTH, "single", 5)
+    np.testing.assert_allclose(scores_of(content, given), scaled.scores(given), atol=1e-5)

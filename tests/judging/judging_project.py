@@ -32,7 +32,7 @@ class Project:
             seed=3,
             dataset=section(name="folder", path=None),
             validate=Validate(),
-            evaluate=section(bootstrap=200, level=0.95, threshold=0.5),
+            evaluate=section(confidence=0.95, threshold=0.5),
             gate={
                 "genre": {"f1_micro": section(**BOUND | {"min": 0.4})},
                 "tags": {"map_macro": section(**BOUND | {"min": 0.3}), "hamming_loss": section(**BOUND | {"max": 0.3})},

@@ -1,10 +1,12 @@
 """Temperature scaling: what it finds, what it leaves alone, and that predictions carry it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from ostinato.contract.scores import scores
-from ostinato.evaluation.candidate.calibration import calibrate, cooled, reliable_from, temperature
+from ostinato.evaluation.candidate.calibration import calibrate, cooled, promise, temperature
 from ostinato.evaluation.candidate.judged import Judged
 
 
@@ -45,11 +47,48 @@ def test_without_validation_nothing_is_claimed(rng):
     assert calibrate(empty, test, "single") is None
 
 
-def test_labels_from_the_reliable_score_on_are_reliable(rng):
-    validation = rows(rng, "single", 1.0)
-    level = reliable_from(validation.scores, validation.target)
-    best = validation.scores.max(axis=1)
-    right = validation.target[np.arange(len(best)), validation.scores.argmax(axis=1)]
-    assert 0.2 < level < 1
-    assert right[best >= level].mean() == pytest.approx(0.8, abs=0.01)
-    assert reliable_from(np.array([[0.6, 0.4]]), np.array([[0, 1]])) == 1.0
+def accuracy_above(track_scores: np.ndarray, threshold: float) -> float:
+    """Give the true accuracy of labels with scores from a threshold on, if scores are true probabilities."""
+    top = track_scores.max(axis=1)
+    return top[top >= threshold].mean()
+
+
+@pytest.mark.parametrize("n", [45, 200])
+def test_a_promise_of_a_calibrated_model_is_seldom_broken(n, rng):
+    every = rows(rng, "single", 1.0, n=100_000)
+    promises = [promise(rows(rng, "single", 1.0, n=n))["unsure_below"] for _ in range(300)]
+    broken = [p is not None and accuracy_above(every.scores, p) < 0.8 for p in promises]
+    assert np.mean(broken) <= 0.1 + 2 * np.sqrt(0.09 / 300)
+    assert np.mean([p is not None for p in promises]) > 0.03
+
+
+def test_a_promise_counts_tracks_of_an_artist_that_agree_as_fewer(rng):
+    """Labels of an artist are right or wrong together, with a chance of 0.75: four of five is promised in error."""
+    made = []
+    for _ in range(200):
+        right = np.repeat(rng.random(15) < 0.75, 8)
+        target = np.column_stack([right, ~right]).astype(float)
+        artist = np.repeat(np.arange(15), 8).astype(str).astype(object)
+        track_scores = np.tile([0.9, 0.1], (120, 1))
+        made.append(promise(Judged(artist, track_scores, target, artist, artist, np.zeros(120, np.int64))))
+    assert np.mean([p["unsure_below"] is not None for p in made]) <= 0.13
+
+
+def test_many_tracks_allow_what_few_do_not(rng):
+    many, few = rows(rng, "single", 1.0, n=4000), rows(rng, "single", 1.0, n=10)
+    assert promise(few) == {"accuracy": 0.8, "confidence": 0.9, "n_tracks": 10, "unsure_below": None}
+    assert promise(many)["n_tracks"] == 4000
+    below = promise(many)["unsure_below"]
+    assert accuracy_above(many.scores, below) == pytest.approx(0.8, abs=0.07)
+
+
+def test_what_is_wrong_promises_nothing(rng):
+    given = rows(rng, "single", 1.0, n=500)
+    assert promise(replace(given, target=np.roll(given.target, 1, axis=1)))["unsure_below"] is None
+    nothing = given.of(np.zeros(0, np.int64))
+    assert promise(nothing)["unsure_below"] is None
+
+
+@pytest.mark.parametrize("kind", ["single", "multi"])
+def test_the_temperature_of_two_classes_is_found(kind, rng):
+    assert temperature(rows(rng, kind, 3.0, c=2), kind) == pytest.approx(3.0, rel=0.1)

@@ -21,7 +21,7 @@ from ostinato.evaluation.revision import Revision, read_folder, read_revision
 from ostinato.files import write_json
 
 N_CLASSES = 10
-SETTINGS = Settings(0.02, 0.05, {"genre": {"f1_micro": {"min": 0.4}}}, 0.5, 0, 0.95, 0)
+SETTINGS = Settings(0.02, 0.05, {"genre": {"f1_micro": {"min": 0.4}}}, 0.5, 0.95, 0)
 PARAMS = {
     "dataset": {"name": "folder"},
     "candidates": {name: {} for name in ("good", "poor", "tagger")},

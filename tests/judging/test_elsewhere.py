@@ -31,16 +31,16 @@ def music(tmp_path, model):
 
 
 def test_right_answers_count_as_right_and_strange_classes_are_left_out(model, music):
-    found = elsewhere.judge(model, music, n_resamples=50)
+    found = elsewhere.judge(model, music, confidence=0.95)
     assert found["figures"]["accuracy"]["value"] == 1.0
     assert (found["n_tracks"], found["left_out"], found["unreadable"]) == (4, {"hip-hop": 1}, {})
     assert "1 tracks of 'hip-hop'" in elsewhere.markdown(found)
 
 
 def test_files_unlike_those_of_training_are_counted_with_the_reasons(model, music):
-    assert elsewhere.judge(model, music, n_resamples=0)["reasons"] == {}
+    assert elsewhere.judge(model, music)["reasons"] == {}
     model.reference = {"sound": {"duration": [5.0, 30.0]}, "bounds": {"min_seconds": 2.0}}
-    found = elsewhere.judge(model, music, n_resamples=0)
+    found = elsewhere.judge(model, music)
     assert len(found["reasons"]) == found["n_tracks"] == 4
     assert {r for reasons in found["reasons"].values() for r in reasons} == {
         "too short: duration 1 s, at least 2 s",
@@ -58,7 +58,7 @@ def test_files_unlike_those_of_training_are_counted_with_the_reasons(model, musi
 )
 def test_a_renaming_that_changes_nothing_is_refused(model, music, renamed, words):
     with pytest.raises(DataError, match=re.escape(words)):
-        elsewhere.judge(model, music, renamed=renamed, n_resamples=0)
+        elsewhere.judge(model, music, renamed=renamed, confidence=0.95)
 
 
 def test_a_renamed_class_counts(model, music):
@@ -66,7 +66,7 @@ def test_a_renamed_class_counts(model, music):
     right = model.label(model.scores(AudioContext(*audio.load(file))))
     wrong = next(c for c in model.classes if c != right)
     accuracy = [
-        elsewhere.judge(model, music, renamed={"hip-hop": c}, n_resamples=0)["figures"]["accuracy"]["value"]
+        elsewhere.judge(model, music, renamed={"hip-hop": c}, confidence=0.95)["figures"]["accuracy"]["value"]
         for c in (right, wrong)
     ]
     np.testing.assert_allclose(accuracy, [1.0, 0.8])
@@ -75,7 +75,7 @@ def test_a_renamed_class_counts(model, music):
 def test_a_bad_file_is_named_and_passed_over(model, music):
     (music / model.classes[0]).mkdir(exist_ok=True)
     (music / model.classes[0] / "broken.mp3").write_text("this is no music")
-    found = elsewhere.judge(model, music, n_resamples=0)
+    found = elsewhere.judge(model, music, confidence=0.95)
     assert [p.rsplit("/", 1)[1] for p in found["unreadable"]] == ["broken.mp3"]
     assert found["n_tracks"] == 4
 

@@ -24,7 +24,7 @@ from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
 from ostinato.runtime.formats import COLUMNS, Csv, Json, Text
-from ostinato.runtime.predict import chosen, found, run
+from ostinato.runtime.predict import chosen, found, run, warn
 from ostinato.runtime.session import Input, Released, latency_ratio
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
@@ -366,6 +366,18 @@ def test_text_says_what_is_unsure(tmp_path):
         out = io.StringIO()
         run([play(tmp_path / "a.wav")], tmp_path, out=out)
         assert ("(unsure)" in out.getvalue()) == words
+
+
+def test_without_a_promise_every_label_is_unsure_and_the_model_is_named_once(tmp_path):
+    folder = put(tmp_path / "genre")
+    about = json.loads((folder / "model.json").read_text())
+    write_json(folder / "model.json", about | {"unsure_below": None})
+    model, err = Released(folder), io.StringIO()
+    assert model.unsure(np.array([1.0, 0.0]))
+    warn([model], False, err)
+    assert err.getvalue().count("cannot be promised") == 1
+    write_json(folder / "model.json", about | {"unsure_below": 0.4})
+    assert not Released(folder).unsure(np.array([0.45, 0.2]))
 
 
 def test_a_review_list_is_a_table_that_ingest_reads(tmp_path):

@@ -383,7 +383,6 @@ def unsupported(a: Path, b: Path) -> None:
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory, at_once):
     project, _ = incumbent
-    project.params.evaluate.bootstrap = 20
     project.judged(poor=0.8)
     genre(project)  # so that a previous one must be replaced as well
     middle = digest(project.paths.released("genre"))

@@ -22,7 +22,7 @@ def rows(right: np.ndarray, n_classes: int = 3) -> Judged:
 def against(new: np.ndarray, old: np.ndarray):
     return contrast(
         rows(new), contest.kept(rows(old)), "single", "accuracy",
-        against="old", threshold=0.5, n_resamples=400, level=0.95, seed=0,
+        against="old", threshold=0.5, confidence=0.95,
     )  # fmt: skip
 
 
@@ -70,7 +70,7 @@ def test_with_tags_a_track_is_won_by_fewer_wrong_tags():
     mine = np.array([[0.9, 0.9, 0.1], [0.9, 0.1, 0.9], [0.1, 0.1, 0.9]])  # 0, 1, 0 wrong
     theirs = np.array([[0.9, 0.1, 0.9], [0.9, 0.1, 0.1], [0.1, 0.1, 0.9]])  # 2, 0, 0 wrong
     new, old = (Judged(ids, s, target, ids, ids, np.zeros(3, np.int64)) for s in (mine, theirs))
-    settings = {"against": "old", "threshold": 0.5, "n_resamples": 10, "level": 0.95, "seed": 0}
+    settings = {"against": "old", "threshold": 0.5, "confidence": 0.95}
     found = contrast(new, contest.kept(old), "multi", "f1_micro", **settings)
     assert (found.won, found.lost) == (1, 1)
 
@@ -86,5 +86,5 @@ def test_holm_is_never_bolder_and_keeps_the_order(rng):
 def test_no_track_in_common_is_no_contrast():
     right = np.ones(8, bool)
     old = contest.kept(rows(right)).assign(content_hash="other audio")
-    settings = {"against": "old", "threshold": 0.5, "n_resamples": 10, "level": 0.95, "seed": 0}
+    settings = {"against": "old", "threshold": 0.5, "confidence": 0.95}
     assert contrast(rows(right), old, "single", "accuracy", **settings) is None

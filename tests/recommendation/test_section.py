@@ -32,7 +32,7 @@ def material(tmp_path, rng) -> Material:
     split = np.where(np.isin(artist, ("ann", "cy")), "test", "train")
     vectors = np.where(genre == "folk", 1.0, -1.0)[:, None] * np.ones(5) + rng.normal(0, 0.3, (12, 5))
     asked = list(questions(tracks, None, cold=split == "test", known=split == "train", seed=0))
-    sure = {"k": 4, "n_resamples": 40, "level": 0.9, "seed": 0}
+    sure = {"k": 4, "confidence": 0.9, "seed": 0}
     spaces = {"net": vectors, "mel": rng.normal(size=(12, 5))}
     found = judged(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
     paths.rankings.parent.mkdir(parents=True)

@@ -56,7 +56,7 @@ def make(root, folds=0):
 def settings(**changes):
     untuned = {n: {**tiny_project.PARAMS["candidates"][n], "n_trials": 0} for n in ("tiny_mel", "other_mel")}
     given = {"candidates": untuned, "stacked": {"both": {**STACK, **changes.pop("stack", {})}}, "numbers": NUMBERS}
-    return tiny_project.settings(**(given | {"evaluate": {"bootstrap": 5}} | changes))
+    return tiny_project.settings(**(given | changes))
 
 
 def members(paths, params):

@@ -24,7 +24,7 @@ LACKING = ["track000", "track010", "track020", "track035"]
 def settings(**changes):
     untuned = {n: {**tiny_project.PARAMS["candidates"][n], "n_trials": 0} for n in ("tiny_mel", "other_mel")}
     stacked = {"both": {**ALBUMS, **changes}}
-    return tiny_project.settings(candidates=untuned, stacked=stacked, evaluate={"bootstrap": 5})
+    return tiny_project.settings(candidates=untuned, stacked=stacked)
 
 
 @pytest.fixture

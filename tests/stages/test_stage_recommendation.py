@@ -38,7 +38,6 @@ SETTINGS = {
         "joint.other_artists": {"of": "joint", "member": "other_artists"},
     },
     "recommend": {"baseline": "mel", "k": 5},
-    "evaluate": {"bootstrap": 30},
     "gate": {
         "genre": {"f1_micro": {"min": 0.0}},
         "artist_embedding": {"cosine": {"min": -1.0}},

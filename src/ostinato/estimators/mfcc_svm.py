@@ -1,24 +1,25 @@
-"""MFCC-SVM: a support vector machine with a Gaussian kernel on summaries of frames.
+"""MFCC-SVM: support vector machines with a Gaussian kernel, one for each class, on summaries of frames.
 
-The field's usual baseline. Its decisions are divided by one temperature, found on
-decisions that an inner cross-validation made, so that calibration changes no label:
-a sigmoid per class did, and cost up to nine points of accuracy on a hundred tracks.
+The field's usual baseline. One against the rest, since the decisions of one against one
+are votes, whose highest says nothing of how sure it is.
 
 References
 ----------
 G. Tzanetakis and P. Cook, "Musical genre classification of audio signals", IEEE
 Transactions on Speech and Audio Processing 10(5), 2002.
-C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017.
+R. Rifkin and A. Klautau, "In defense of one-vs-all classification", Journal of Machine Learning Research 5, 2004.
 """
 
 from typing import Any, Literal
 
-from sklearn.calibration import CalibratedClassifierCV
+from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-LEAST = 3
+from ostinato.contract.calibrated import Calibrated
+
+LEAST = 1
 
 
 def pipeline(
@@ -27,13 +28,13 @@ def pipeline(
     C: float = 10.0,
     gamma: float | Literal["scale", "auto"] = "scale",
     class_weight: Literal["balanced"] | None = None,
-) -> Pipeline:
+) -> Calibrated:
     """Make the classifier.
 
     Parameters
     ----------
     seed : int
-        Nothing is drawn; taken since every estimator is given one.
+        Draws the folds of the calibration.
     C : float
         Weight of training errors.
     gamma : float or {"scale", "auto"}
@@ -43,11 +44,10 @@ def pipeline(
 
     Returns
     -------
-    Pipeline
+    Calibrated
     """
-    machine = SVC(C=C, gamma=gamma, class_weight=class_weight, random_state=seed)
-    calibrated = CalibratedClassifierCV(machine, method="temperature", cv=LEAST, ensemble=False)
-    return Pipeline([("scale", StandardScaler()), ("svm", calibrated)])
+    machines = OneVsRestClassifier(SVC(C=C, gamma=gamma, class_weight=class_weight))
+    return Calibrated(Pipeline([("scale", StandardScaler()), ("svm", machines)]), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

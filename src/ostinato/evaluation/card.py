@@ -30,7 +30,7 @@ def card(about: Mapping[str, Any], version: int) -> str:
         "## Data",
         _data(about["dataset"]),
         "## Figures",
-        "On test tracks that the judged networks were not trained on, with bootstrap intervals over groups:",
+        "On test tracks that the judged networks were not trained on, with intervals over groups:",
         _figures(about.get("metrics", {})),
         "## Use",
         _use(about),
@@ -72,11 +72,28 @@ def _figures(metrics: Mapping[str, Mapping[str, float | None]]) -> str:
 
 
 def _use(about: Mapping[str, Any]) -> str:
-    doubt = about.get("unsure_below")
-    note = f" Labels whose score lies under {doubt:.2f} are marked unsure." if doubt is not None else ""
+    note = _promise(about)
     return (
         "`ostinato predict` asks it about files; `tagger.onnx`, where it is there, takes a mono waveform at the rate "
-        f"in its metadata and needs ONNX Runtime alone. Scores are calibrated on validation tracks.{note}"
+        f"in its metadata and needs ONNX Runtime alone. Scores are calibrated on tracks held out.{note}"
+    )
+
+
+def _promise(about: Mapping[str, Any]) -> str:
+    """Say which labels are marked unsure, and what that promises of the others."""
+    if "promise" not in about:
+        below = about.get("unsure_below")
+        return "" if below is None else f" Labels whose score lies under {below:.2f} are marked unsure."
+    promise = about["promise"]
+    share, confidence = f"{promise['accuracy']:.0%}", f"with {promise['confidence']:.0%} confidence"
+    if about["unsure_below"] is None:
+        return (
+            f" All labels are marked unsure: on {promise['n_tracks']} held-out tracks it cannot be promised, "
+            f"{confidence}, that {share} of any part of them are right."
+        )
+    return (
+        f" Labels whose score lies under {about['unsure_below']:.2f} are marked unsure; of the others at least {share} "
+        f"are right, {confidence} (on {promise['n_tracks']} held-out tracks)."
     )
 
 

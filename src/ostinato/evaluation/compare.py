@@ -44,22 +44,17 @@ class Settings:
         Probability of a false alarm in a comparison of all candidates.
     gate : mapping
         Per task the bounds of metrics.
-    threshold, n_resamples, level, seed
+    threshold, confidence
         As in ``evaluate``.
+    seed : int
     """
 
     tolerance: float
     alpha: float
     gate: Mapping[str, Mapping[str, Any]]
     threshold: float
-    n_resamples: int
-    level: float
+    confidence: float
     seed: int
-
-    @property
-    def bootstrap(self) -> dict[str, Any]:
-        """The arguments of an interval."""
-        return {"n_resamples": self.n_resamples, "level": self.level, "seed": self.seed}
 
 
 def merge_settings(given: Any, base: Revision) -> Settings:
@@ -78,8 +73,7 @@ def merge_settings(given: Any, base: Revision) -> Settings:
         alpha=float(known.get("alpha", given.compare.alpha)),
         gate=here if rules is None else rules,
         threshold=given.evaluate.threshold,
-        n_resamples=given.evaluate.bootstrap,
-        level=given.evaluate.level,
+        confidence=given.evaluate.confidence,
         seed=given.seed,
     )
 
@@ -244,10 +238,10 @@ def _compare_candidate(
         values = [figure.get("value") for figure in figures]
         evidence = None
         if None not in values and pair is not None and pair.has(metric):
-            evidence = compare_pair(pair, metric, **settings.bootstrap)
+            evidence = compare_pair(pair, metric, confidence=settings.confidence, seed=settings.seed)
         elif None not in values:
             better = family(COLUMNS[task])[metric].higher_is_better
-            evidence = compare_intervals(figures[0], figures[1], better, settings.level)
+            evidence = compare_intervals(figures[0], figures[1], better, settings.confidence)
         bound = _find_broken_bound(values[0], values[1], (settings.gate[task] or {})[metric])
         rows.append(Row(name, metric, values[1], values[0], evidence, _compute_floor(old, metric, settings), bound))
     if pair is not None:

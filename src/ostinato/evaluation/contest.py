@@ -11,7 +11,9 @@ from ostinato.contract.scores import Kind
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.rules import Answer, at_most
-from ostinato.metrics import _bootstrap
+from ostinato.metrics.jackknife import MIN_GROUPS, jackknife
+
+TOO_FEW = f"the tracks that both were tested on are of fewer than {MIN_GROUPS} artists; add tracks of others"
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,7 @@ def paired(
     metric: str,
     *,
     threshold: float,
-    n_resamples: int,
-    level: float,
-    seed: int,
+    confidence: float,
 ) -> Difference | None:
     """Compare two models on the same tracks, drawing the same groups for both.
 
@@ -99,7 +99,7 @@ def paired(
         What `kept` made of the released one's test tracks.
     kind : {"single", "multi"}
     metric : str
-    threshold, n_resamples, level, seed
+    threshold, confidence
         As in params.yaml: evaluate.
 
     Returns
@@ -110,14 +110,14 @@ def paired(
     mine, theirs = shared(new, old)
     if not len(mine):
         return None
-    group, counts = _bootstrap.draw(new.group[mine], n_resamples, seed)
-    everything = np.vstack([np.ones((1, counts.shape[1]), np.int64), counts])
-    measure = family(kind)[metric]
+    replicates, measure = jackknife(new.group[mine], confidence), family(kind)[metric]
     both = (new.scores[mine], np.stack(old["scores"].to_list())[theirs].astype(np.float64))
-    figures = [measure.over(measure.prepare(s, kind, threshold), new.target[mine], group, everything) for s in both]
-    gain = (figures[0] - figures[1]) * (1 if measure.higher_is_better else -1)
-    low, high = _bootstrap.interval(gain[1:], level)
-    return Difference(float(gain[0]), low, high, len(mine), counts.shape[1])
+    figures = [
+        measure.over(measure.prepare(s, kind, threshold), new.target[mine], replicates.group, replicates.counts)
+        for s in both
+    ]
+    gain = replicates.estimate((figures[0] - figures[1]) * (1 if measure.higher_is_better else -1))
+    return Difference(*gain, len(mine), replicates.n_groups)
 
 
 def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]) -> list[Answer]:
@@ -186,7 +186,7 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
         Not kept where there is no interval.
     """
     if np.isnan(difference.low):
-        return Answer("drop", False, None, -max_drop, f"{metric} has no interval; set evaluate.bootstrap above 0")
+        return Answer("drop", False, None, -max_drop, f"{metric} has no interval: {TOO_FEW}")
     kept = difference.low >= -max_drop
     bound = f"{'no lower than' if kept else 'below'} {-max_drop or 0:g}"
     reason = f"{metric} against the released one: {difference}; the lower end is {bound}"

@@ -24,9 +24,7 @@ def judge(
     *,
     table: str | None = None,
     renamed: Mapping[str, str] | None = None,
-    n_resamples: int = 1000,
-    level: float = 0.95,
-    seed: int = 0,
+    confidence: float = 0.95,
     workers: int = 1,
 ) -> dict[str, Any]:
     """Judge a released model on a labelled folder.
@@ -39,8 +37,8 @@ def judge(
     table : str, optional
     renamed : mapping of str to str, optional
         Their class to the model's; classes neither renamed nor known are left out and counted.
-    n_resamples, level, seed
-        Of the intervals, drawn over artists where they are known, else over tracks.
+    confidence : float
+        Of the intervals, over artists where they are known, else over tracks.
     workers : int
         Files under way at once.
 
@@ -68,7 +66,7 @@ def judge(
         )
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
     rows, unreadable = _rows(tracks, answers, task, root)
-    figures = with_intervals(rows, task.kind, model.thresholds, n_resamples=n_resamples, level=level, seed=seed)
+    figures = with_intervals(rows, task.kind, model.thresholds, confidence)
     return {
         "model": model.name,
         "task": task.name,

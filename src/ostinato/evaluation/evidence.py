@@ -192,19 +192,19 @@ def is_table_of(
     return True
 
 
-def compare_pair(pair: Pair, metric: str, *, n_resamples: int, level: float, seed: int) -> Evidence:
+def compare_pair(pair: Pair, metric: str, *, confidence: float, seed: int) -> Evidence:
     """Test whether a metric fell, on the tracks of both revisions.
 
     Parameters
     ----------
     pair : Pair
     metric : str
-    n_resamples, level, seed
+    confidence : float
         As in params.yaml: evaluate.
+    seed : int
     """
     p, p_least, gain = compute_p([pair], metric, seed)
-    sure = {"n_resamples": n_resamples, "level": level, "seed": seed}
-    low, high = _interval(pair, metric, sure)
+    low, high = _interval(pair, metric, confidence)
     return Evidence(gain, low, high, p, p_least, pair.basis)
 
 
@@ -310,12 +310,14 @@ def share_alpha(p_least: Sequence[float], alpha: float) -> float:
     return alpha
 
 
-def _interval(pair: Pair, metric: str, sure: dict[str, Any]) -> tuple[float, float]:
+def _interval(pair: Pair, metric: str, confidence: float) -> tuple[float, float]:
     """Compute the paired interval of the gain; NaN where there is none."""
     if pair.kind == "embedding":
         new, old = (pair.prepare(rows, metric)[:, 0] for rows in (pair.new, pair.old))
-        ends = difference(new, old, pair.new.group, **sure)
+        ends = difference(new, old, pair.new.group, confidence)
         low, high = ends["low"], ends["high"]
         return (np.nan, np.nan) if low is None or high is None else (low, high)
-    found = contest.paired(pair.new, contest.kept(pair.old), pair.kind, metric, threshold=pair.threshold, **sure)
+    found = contest.paired(
+        pair.new, contest.kept(pair.old), pair.kind, metric, threshold=pair.threshold, confidence=confidence
+    )
     return (found.low, found.high) if found else (float("nan"), float("nan"))

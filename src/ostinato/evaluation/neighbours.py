@@ -22,8 +22,7 @@ def judged(
     popularity: np.ndarray,
     baseline: str,
     k: int,
-    n_resamples: int,
-    level: float,
+    confidence: float,
     seed: int,
     by_distance: Collection[str] = (),
 ) -> dict[str, Any]:
@@ -40,8 +39,10 @@ def judged(
         The space that others are compared with, by paired differences, and by
         whose vectors lists are called diverse.
     k : int
-    n_resamples, level, seed
+    confidence : float
         Of the intervals.
+    seed : int
+        Draws the random space.
     by_distance : collection of str
         Spaces whose vectors are compared by Euclidean distance instead of their cosine.
 
@@ -51,7 +52,6 @@ def judged(
         ``{space: {"<question>_<split>": figures}}``; ``random`` and ``popular`` are
         among the spaces.
     """
-    sure: dict[str, Any] = {"n_resamples": n_resamples, "level": level, "seed": seed}
     found: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
     for question in asked:
         apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
@@ -63,12 +63,12 @@ def judged(
             values = per_seed(preds, question.target)
             of_seed[name] = values[LEADING]
             lists = _of_lists(preds, likeness, question, apart, liked)
-            figures: dict[str, Any] = summarised(values | lists, question.groups, **sure)
+            figures: dict[str, Any] = summarised(values | lists, question.groups, confidence)
             figures |= {"coverage": round(coverage(preds, question.target.shape[1]), 6)}
             figures |= {"strata": _shares(preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
             found[name][f"{question.name}_{question.split}"] = figures
         for name in set(found) - {baseline}:
-            gain = difference(of_seed[name], of_seed[baseline], question.groups, **sure)
+            gain = difference(of_seed[name], of_seed[baseline], question.groups, confidence)
             found[name][f"{question.name}_{question.split}"][f"{LEADING}_above_{baseline}"] = gain
     return found
 

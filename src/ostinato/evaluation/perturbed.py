@@ -9,7 +9,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.features._shared import AudioContext
-from ostinato.metrics import _bootstrap
+from ostinato.metrics.jackknife import jackknife
 from ostinato.perturbations import PERTURBATIONS, perturbed
 from ostinato.runtime.session import Released
 
@@ -39,9 +39,8 @@ def heard(model: Released, clip: tuple[np.ndarray, int], seed: int) -> dict[str,
 
 
 def judge(
-    rows: Judged, scores: Mapping[str, np.ndarray], model: Released, metric: str,
-    *, n_resamples: int, level: float, seed: int,
-) -> dict[str, Any]:  # fmt: skip
+    rows: Judged, scores: Mapping[str, np.ndarray], model: Released, metric: str, confidence: float
+) -> dict[str, Any]:
     """Compute the drop under each perturbation.
 
     Parameters
@@ -53,15 +52,15 @@ def judge(
     model : Released
     metric : str
         Of the model's task.
-    n_resamples, level, seed
-        Of the paired bootstrap over groups.
+    confidence : float
+        Of the paired intervals.
 
     Returns
     -------
     dict
         ``metric``, ``n_tracks``, ``clean``, and ``perturbed``: by name ``value``,
         ``drop`` (more is worse, whichever way the metric is better), ``low``, ``high`` of the
-        drop, None without resamples.
+        drop, None where there are too few groups.
 
     Raises
     ------
@@ -69,10 +68,11 @@ def judge(
         If the metric is undefined on these clips.
     """
     measure = family(model.kind)[metric]
-    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
-    every = np.vstack([np.ones((1, counts.shape[1]), np.int64), counts])
+    replicates = jackknife(rows.group, confidence)
     drawn = {
-        name: measure.over(measure.prepare(s, model.kind, model.thresholds), rows.target, group, every)
+        name: measure.over(
+            measure.prepare(s, model.kind, model.thresholds), rows.target, replicates.group, replicates.counts
+        )
         for name, s in scores.items()
     }
     sign = 1 if measure.higher_is_better else -1
@@ -81,9 +81,8 @@ def judge(
         raise DataError(f"{metric} is undefined on {len(rows)} clips; take more of them (--clips)")
 
     def drop(name: str) -> dict[str, float | None]:
-        fall = sign * (drawn[CLEAN] - drawn[name])
-        low, high = _bootstrap.interval(fall[1:], level)
-        numbers = {"value": drawn[name][0], "drop": fall[0], "low": low, "high": high}
+        fall = replicates.estimate(sign * (drawn[CLEAN] - drawn[name]))
+        numbers = {"value": drawn[name][0], "drop": fall.value, "low": fall.low, "high": fall.high}
         return {k: None if np.isnan(v) else round(float(v), 6) for k, v in numbers.items()}
 
     found = {name: drop(name) for name in scores if name != CLEAN}

@@ -1,7 +1,7 @@
 """Is one candidate really better than another: the same tracks, the same labels, two answers.
 
-The interval is of the paired bootstrap, which draws artists and so knows that their
-tracks are alike. The p-value is of McNemar's exact test, which takes tracks for
+The interval is of the paired jackknife, which leaves out artists and so knows that
+their tracks are alike. The p-value is of McNemar's exact test, which takes tracks for
 independent: it counts those that one has right and the other wrong. With several tags
 a track it counts those where one is wrong in fewer tags, which is the sign test; for
 one label a track the two are the same.
@@ -65,9 +65,7 @@ def contrast(
     *,
     against: str,
     threshold: float,
-    n_resamples: int,
-    level: float,
-    seed: int,
+    confidence: float,
 ) -> Contrast | None:
     """Compare a candidate with another on the test tracks of both.
 
@@ -81,7 +79,7 @@ def contrast(
     metric : str
     against : str
         What the other one is called.
-    threshold, n_resamples, level, seed
+    threshold, confidence
         As in params.yaml: evaluate.
 
     Returns
@@ -89,9 +87,7 @@ def contrast(
     Contrast or None
         None if they share no track.
     """
-    difference = contest.paired(
-        new, old, kind, metric, threshold=threshold, n_resamples=n_resamples, level=level, seed=seed
-    )
+    difference = contest.paired(new, old, kind, metric, threshold=threshold, confidence=confidence)
     if difference is None:
         return None
     mine, theirs = contest.shared(new, old)

@@ -1,13 +1,13 @@
-"""The metrics for many resamples at once: what a resample changes is only how often each group counts.
+"""The metrics for many replicates at once: what a replicate changes is only how often each group counts.
 
 A figure that is a mean over tracks needs one sum per group; F1 needs the counts of
 hits per group and class; average precision needs, for each positive, how many
 tracks of each group score as high. Each then costs one product with `counts`
-instead of one call per resample. Every function takes
+instead of one call per replicate. Every function takes
 
-    preds, target : (n_tracks, n_classes); group : (n_tracks,); counts : (n_resamples, n_groups)
+    preds, target : (n_tracks, n_classes); group : (n_tracks,); counts : (n_replicates, n_groups)
 
-and returns (n_resamples,). It equals the metric on the repeated rows (law tested).
+and returns (n_replicates,). It equals the metric on the repeated rows (law tested).
 """
 
 import numpy as np
@@ -68,7 +68,7 @@ def jaccard(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np
 
 
 def _hits(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Count hits, named and true labels; each (n_resamples, n_classes)."""
+    """Count hits, named and true labels; each (n_replicates, n_classes)."""
     hits = (preds > 0) & (target > 0)
     named, true = preds > 0, target > 0
     return tuple(counts @ summed(x, group, counts.shape[1]) for x in (hits, named, true))
@@ -106,8 +106,8 @@ def average_precision(scores: np.ndarray, positive: np.ndarray, group: np.ndarra
 
     Returns
     -------
-    np.ndarray [shape=(n_resamples,), dtype=float64]
-        NaN for a resample without positives.
+    np.ndarray [shape=(n_replicates,), dtype=float64]
+        NaN for a replicate without positives.
     """
     levels = np.unique(scores[positive])[::-1]
     level = np.searchsorted(-levels, -scores, side="left")  # the first level that a track has reached

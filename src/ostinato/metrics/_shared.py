@@ -25,38 +25,41 @@ class Metric:
         What `function` takes as `preds`.
     higher_is_better : bool
     resampled : callable, optional
-        The same figure for many resamples at once; see `ostinato.metrics._resampled`.
-        Without it each resample is computed by itself.
+        The same figure for many replicates at once; see `ostinato.metrics._resampled`.
+        Without it each replicate is computed by itself.
+    most : float
+        What the figure cannot exceed; the least is 0.
     """
 
     function: Callable[..., float]
     needs: Literal["labels", "scores"]
     higher_is_better: bool
     resampled: Resampled | None = None
+    most: float = 1.0
 
     def prepare(self, scores: np.ndarray, kind: Kind, threshold: float | np.ndarray) -> np.ndarray:
         """Give the `preds` that `function` takes, of scores."""
         return labels(scores, kind, threshold).astype(np.int8) if self.needs == "labels" else scores
 
     def over(self, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Compute the figure for each resample.
+        """Compute the figure for each replicate.
 
         Parameters
         ----------
         preds, target : np.ndarray [shape=(n_tracks, n_classes)]
         group : np.ndarray [shape=(n_tracks,), dtype=int64]
             Column of `counts` that a track belongs to.
-        counts : np.ndarray [shape=(n_resamples, n_groups)]
+        counts : np.ndarray [shape=(n_replicates, n_groups)]
             How often each resample holds each group.
 
         Returns
         -------
-        np.ndarray [shape=(n_resamples,), dtype=float64]
-            NaN where a resample leaves the figure undefined.
+        np.ndarray [shape=(n_replicates,), dtype=float64]
+            NaN where a replicate leaves the figure undefined.
         """
         if self.resampled is not None:
             return self.resampled(preds, target, group, counts)
-        rows = (np.repeat(np.arange(len(group)), times) for times in counts[:, group])
+        rows = (np.repeat(np.arange(len(group)), times) for times in counts[:, group].astype(np.int64))
         return np.array([self.function(preds=preds[r], target=target[r]) for r in rows])
 
 

@@ -69,5 +69,5 @@ def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.n
 METRICS: dict[str, Metric] = {
     **_shared.METRICS,
     **_probabilities.MULTI,
-    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
+    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss, most=np.inf),
 }

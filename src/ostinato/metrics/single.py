@@ -37,5 +37,5 @@ def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray
 METRICS: dict[str, Metric] = {
     **_shared.METRICS,
     **_probabilities.SINGLE,
-    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss),
+    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss, most=np.inf),
 }

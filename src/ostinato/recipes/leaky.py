@@ -82,7 +82,7 @@ def parted(n: int, protocol: Leaky, seed: int) -> dict[str, np.ndarray]:
 
 
 def _judged(inside: Paths, made: Params, settings: Settings, protocol: Leaky) -> dict[str, Any]:
-    """Fit one network on some pieces and judge it on others, its interval drawn over tracks."""
+    """Fit one network on some pieces and judge it on others, its interval over tracks."""
     tracks, source = _cut(inside, settings, protocol)
     split = parted(len(tracks.track_ids), protocol, made.seed)
     fitted = fit_network(settings, tracks, source, split["train"], split["validation"], label=LABEL)
@@ -97,15 +97,7 @@ def _judged(inside: Paths, made: Params, settings: Settings, protocol: Leaky) ->
         content=tracks.track_ids[split["test"]],
         fold=np.full(len(logits), FOLD),
     )
-    evaluate = made.evaluate
-    return figures.with_intervals(
-        rows,
-        tracks.task.kind,
-        evaluate.threshold,
-        n_resamples=evaluate.bootstrap,
-        level=evaluate.level,
-        seed=made.seed,
-    )
+    return figures.with_intervals(rows, tracks.task.kind, made.evaluate.threshold, made.evaluate.confidence)
 
 
 def _cut(inside: Paths, settings: Settings, protocol: Leaky) -> tuple[Labelled, Features]:

@@ -75,8 +75,7 @@ def _judge(catalogs: dict[str, Catalog], ids: list[str], asked: Catalogs, made: 
         popularity=np.ones(len(ids)),
         baseline=next(iter(spaces)),
         k=made.recommend.k,
-        n_resamples=made.evaluate.bootstrap,
-        level=made.evaluate.level,
+        confidence=made.evaluate.confidence,
         seed=made.seed,
     )
     return {name: figures[name][f"{asked.by}_cold"] for name in spaces}

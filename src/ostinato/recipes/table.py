@@ -128,13 +128,15 @@ def _gain(inside: Paths, pair: Pair) -> Gain | str:
         if not file.exists():
             return f"{name} was skipped"
         rows.append(pd.read_parquet(file, columns=[*KEYS, "logits"]))
-    sure: dict[str, Any] = {"n_resamples": made.evaluate.bootstrap, "level": made.evaluate.level, "seed": made.seed}
+    confidence = made.evaluate.confidence
     if task.kind == "embedding" and pair.metric in METRICS:
         artists = pd.read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
         mine, theirs = _alike(rows, tracks)
-        return embedded.gain(mine, theirs, artists, pair.metric, **sure)
+        return embedded.gain(mine, theirs, artists, pair.metric, confidence, made.seed)
     new, old = (judged(table, splits, tracks, task, "test") for table in rows)
-    found = contest.paired(new, contest.kept(old), task.kind, pair.metric, threshold=made.evaluate.threshold, **sure)
+    found = contest.paired(
+        new, contest.kept(old), task.kind, pair.metric, threshold=made.evaluate.threshold, confidence=confidence
+    )
     return {"value": found.value, "low": found.low, "high": found.high} if found else "no track in common"
 
 

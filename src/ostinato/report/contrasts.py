@@ -1,7 +1,6 @@
 """Every candidate against the leader of its task, and against the model in service."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import pandas as pd
 
@@ -16,16 +15,16 @@ from ostinato.report.material import Material
 LEADER, RELEASED = "leader", "released"
 
 
-def contrasts(material: Material, evaluate: Any, seed: int) -> dict[str, dict[str, Contrast]]:
+def contrasts(material: Material, threshold: float, confidence: float) -> dict[str, dict[str, Contrast]]:
     """Compare all judged candidates by the metric that ranks their task.
 
     Parameters
     ----------
     material : Material
         Whose own `contrasts` are not looked at.
-    evaluate : object
-        params.yaml: evaluate.
-    seed : int
+    threshold : float
+        From which score on a tag is given.
+    confidence : float
 
     Returns
     -------
@@ -39,8 +38,8 @@ def contrasts(material: Material, evaluate: Any, seed: int) -> dict[str, dict[st
         for what, old, called in _others(material, task, rows):
             compared = {
                 name: contrast(
-                    new, old, COLUMNS[task], material.leads(task), against=called, threshold=evaluate.threshold,
-                    n_resamples=evaluate.bootstrap, level=evaluate.level, seed=seed,
+                    new, old, COLUMNS[task], material.leads(task), against=called, threshold=threshold,
+                    confidence=confidence,
                 )
                 for name, new in rows.items() if (what, name) != (LEADER, called)
             }  # fmt: skip

@@ -6,7 +6,7 @@ from ostinato.report.material import Material
 from ostinato.report.page import shown
 
 NOTE = (
-    "Differences are on the same tracks, turned so that more is better, with the paired bootstrap's interval over "
+    "Differences are on the same tracks, turned so that more is better, with the paired interval over "
     "groups; p is of McNemar's exact test (sign test for tags), adjusted by Holm."
 )
 

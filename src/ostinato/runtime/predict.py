@@ -196,6 +196,9 @@ def run(
     return int(n_failed > 0)
 
 
+PROMISES_NOTHING = "how often its labels are right cannot be promised, of so few or so poorly named tracks"
+
+
 def warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
     """Say what models cannot tell.
 
@@ -209,6 +212,8 @@ def warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
     for model in models:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
+        if model.unsure_below == float("inf"):
+            print(f"{model.name}: {PROMISES_NOTHING}; all its labels are marked unsure", file=err)
         if over_time and not model.has_stretches:
             print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
 

@@ -19,6 +19,7 @@ RUNS = 30
 REFERENCE = "reference.json"
 """What the training tracks sounded like; see `ostinato.runtime.reference`."""
 UNSURE_BELOW = 0.5
+"""Of releases that do not say."""
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,11 @@ class Heard:
     profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
+def _threshold(unsure_below: float | None) -> float:
+    """Read the score that labels are sure from; without one none is, however high its score."""
+    return float("inf") if unsure_below is None else float(unsure_below)
+
+
 class Released:
     """A folder of models/released/, ready to be asked.
 
@@ -234,7 +240,7 @@ class Released:
             self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
             self.temperature = float(about.get("temperature", 1.0))
-            self.unsure_below = float(about.get("unsure_below", UNSURE_BELOW))
+            self.unsure_below = _threshold(about.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
             )

@@ -77,7 +77,7 @@ def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
     from ostinato.training.space import fit_space
 
     torch.set_num_threads(params.compute.threads)
-    settings, limits = params.artists, params.evaluate
+    settings, confidence = params.artists, params.evaluate.confidence
 
     def fit(graph: Relations, label: str) -> tuple[np.ndarray, list[Any]]:
         return fit_space(
@@ -90,7 +90,7 @@ def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
         )
 
     def sure(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
-        return summarised(values, groups, n_resamples=limits.bootstrap, level=limits.level, seed=params.seed)
+        return summarised(values, groups, confidence)
 
     vectors, curve = fit(known, "artists")
     found = {

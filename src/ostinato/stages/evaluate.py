@@ -72,10 +72,9 @@ def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[st
     found = embedded.figures(
         rows,
         artists,
+        params.evaluate.confidence,
+        params.seed,
         ranks=ranks,
-        n_resamples=params.evaluate.bootstrap,
-        level=params.evaluate.level,
-        seed=params.seed,
     )
     return found | {"split": {"name": classes["name"], "hash": classes["hash"], **found["split"]}}
 
@@ -98,9 +97,7 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         "confusion": figures.confusion(test, task.kind, threshold),
         "undefined": figures.undefined(test, task.classes, task.kind),
     }
-    given = params.evaluate
-    sure = {"n_resamples": given.bootstrap, "level": given.level, "seed": params.seed}
-    if tree := figures.hierarchy(test, task.classes, task.kind, threshold, **sure):
+    if tree := figures.hierarchy(test, task.classes, task.kind, threshold, params.evaluate.confidence):
         found["hierarchy"] = tree
     if task.kind == "multi" and len(validation):
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
@@ -108,7 +105,18 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
         found["test_tuned"] = figures.points(test, task.kind, tuned)
     if calibrated := calibration.calibrate(validation, test, task.kind):
         found["calibration"] = calibrated
+    if task.kind == "single":
+        found["promise"] = _promise(validation, test, calibrated)
     return found
+
+
+def _promise(validation: Judged, test: Judged, calibrated: dict[str, Any] | None) -> dict[str, Any]:
+    """Find the score that labels are sure from, on tracks of validation or, if it learned those, of test."""
+    if calibrated is None:
+        return calibration.promise(test) | {"of": "test"}
+    return calibration.promise(calibration.cooled(validation, calibrated["temperature"], "single")) | {
+        "of": "validation"
+    }
 
 
 def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
@@ -131,21 +139,11 @@ def _slices(paths: Paths, test: Judged, about: tuple[Any, ...], params: Any) -> 
     splits, tracks, task = about
     files = pd.read_parquet(paths.files, columns=["track_id", "rms_db"])
     ways = slices.described(tracks, files, splits, test)
-    given = params.evaluate
-    return slices.slices(
-        test, ways, task.kind, given.threshold, n_resamples=given.bootstrap, level=given.level, seed=params.seed
-    )
+    return slices.slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
 def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
-    return figures.with_intervals(
-        rows,
-        task.kind,
-        params.evaluate.threshold,
-        n_resamples=params.evaluate.bootstrap,
-        level=params.evaluate.level,
-        seed=params.seed,
-    )
+    return figures.with_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:

@@ -196,7 +196,8 @@ def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
         warm = scores(logits(np.array(list(thresholds.values())), kind) / temperature, kind)
         thresholds = {c: round(float(t), 6) for c, t in zip(thresholds, warm, strict=True)}
     found = {"temperature": temperature, "thresholds": thresholds}
-    return found | {k: calibrated[k] for k in ("unsure_below",) if k in calibrated}
+    promise = metrics.get("promise")
+    return found if promise is None else found | {"unsure_below": promise["unsure_below"], "promise": promise}
 
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:

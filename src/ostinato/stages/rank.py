@@ -64,8 +64,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         popularity=_popularity(tracks, related, split == "test"),
         baseline=kind,
         k=params.recommend.k,
-        n_resamples=params.evaluate.bootstrap,
-        level=params.evaluate.level,
+        confidence=params.evaluate.confidence,
         seed=params.seed,
         by_distance=_by_distance(paths, params, list(spaces)),
     )

@@ -82,7 +82,7 @@ def _material(paths: Paths, params: Any) -> Material:
         excerpts=params.report.excerpts,
         suspects=_suspects(paths, unbiased, splits, tracks),
     )
-    return replace(material, contrasts=contrasts(material, params.evaluate, params.seed))
+    return replace(material, contrasts=contrasts(material, params.evaluate.threshold, params.evaluate.confidence))
 
 
 def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: pd.DataFrame) -> pd.DataFrame | None:

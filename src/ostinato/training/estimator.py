@@ -18,10 +18,12 @@ import onnx
 from google.protobuf import text_format
 from onnx import TensorProto, compose, helper, numpy_helper
 from sklearn.base import ClassifierMixin
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
+from sklearn.svm import LinearSVC
 
+from ostinato.contract.calibrated import EPSILON as LEAST_SCORE
+from ostinato.contract.calibrated import Calibrated
 from ostinato.contract.scores import EPSILON, Kind
 from ostinato.contract.summary import is_indicator
 from ostinato.errors import OstinatoError
@@ -88,6 +90,7 @@ def fit(
     seed: int,
     options: Mapping[str, Any],
     kind: Kind | None = None,
+    groups: np.ndarray | None = None,
 ) -> Fitted:
     """Fit an estimator.
 
@@ -104,6 +107,8 @@ def fit(
         Departures from the signature of the module's ``pipeline``.
     kind : {"single", "multi"}, optional
         Default: single if each track has exactly one class.
+    groups : np.ndarray [shape=(n_tracks,)], optional
+        What calibration may not tear apart, such as an artist; default: every track by itself.
 
     Returns
     -------
@@ -137,7 +142,12 @@ def fit(
         placement = np.zeros((len(known), n_classes), np.float32)
         placement[known >= 0, known[known >= 0]] = 1
         rows = _enough(y, module.LEAST)
-        parts.append(Part(_classifier(module, seed, options).fit(x[rows], y[rows]), placement))
+        classifier = _classifier(module, seed, options)
+        apart = (
+            {"groups": np.arange(len(x)) if groups is None else groups} if isinstance(classifier, Calibrated) else {}
+        )
+        classifier.fit(x[rows], y[rows], **{name: values[rows] for name, values in apart.items()})
+        parts.append(Part(classifier, placement))
     mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
     scale = np.where(deviation > LEAST * np.maximum(np.abs(mean), 1), deviation, 1)
     mean[is_indicator(x)], scale[is_indicator(x)] = 0, 1
@@ -230,12 +240,13 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
 
+    calibrated = classifier if isinstance(classifier, Calibrated) else None
     options: dict[Any, Any] = {"zipmap": False}
-    last = classifier[-1] if isinstance(classifier, Pipeline) else None
-    if isinstance(last, CalibratedClassifierCV):
-        (inner,) = last.calibrated_classifiers_
-        classifier = Pipeline([*classifier.steps[:-1], ("decide", inner.estimator)])
-        options = {id(inner.estimator): {"zipmap": False, "raw_scores": True}}
+    if calibrated is not None:
+        classifier = calibrated.classifier_
+        last = classifier[-1] if isinstance(classifier, Pipeline) else classifier
+        if hasattr(last, "decision_function"):
+            options = {id(last): {"raw_scores": True} | ({} if isinstance(last, LinearSVC) else {"zipmap": False})}
     with warnings.catch_warnings(), _plain_numbers():
         # skl2onnx reads attributes of SVC that scikit-learn 1.9 deprecates.
         warnings.simplefilter("ignore", FutureWarning)
@@ -246,8 +257,8 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
             target_opset=OPSET,
             naming="",
         )
-    if isinstance(last, CalibratedClassifierCV):
-        _calibrate(model.graph, float(inner.calibrators[0].beta_))
+    if calibrated is not None:
+        _calibrate(model.graph, calibrated)
     return _renumbered(model) if any(node.op_type == "Scan" for node in model.graph.node) else model
 
 
@@ -280,12 +291,18 @@ def _renumbered(model: onnx.ModelProto) -> onnx.ModelProto:
     return text_format.Parse(text, onnx.ModelProto())
 
 
-def _calibrate(graph: onnx.GraphProto, beta: float) -> None:
-    """Put the softmax of decisions, times an inverse temperature, behind a graph that gives decisions."""
-    (decisions,) = (o.name for o in graph.output[-1:])
-    graph.initializer.append(numpy_helper.from_array(np.array(beta, np.float32), "beta"))
-    graph.node.append(helper.make_node("Mul", [decisions, "beta"], ["cooled"]))
-    graph.node.append(helper.make_node("Softmax", ["cooled"], ["calibrated"], axis=-1))
+def _calibrate(graph: onnx.GraphProto, calibrated: Calibrated) -> None:
+    """Put the calibration behind a graph that gives decisions, or scores whose logarithms are decisions."""
+    given = graph.output[-1].name
+    numbers = {"slope": calibrated.slope_, "offset": calibrated.offset_, "least_score": LEAST_SCORE}
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in numbers.items())
+    if not hasattr(calibrated.classifier_, "decision_function"):
+        graph.node.append(helper.make_node("Max", [given, "least_score"], ["positive_scores"]))
+        graph.node.append(helper.make_node("Log", ["positive_scores"], ["decisions"]))
+        given = "decisions"
+    graph.node.append(helper.make_node("Mul", [given, "slope"], ["sloped"]))
+    graph.node.append(helper.make_node("Add", ["sloped", "offset"], ["logits_of_part"]))
+    graph.node.append(helper.make_node("Softmax", ["logits_of_part"], ["calibrated"], axis=-1))
     graph.output[-1].CopyFrom(helper.make_tensor_value_info("calibrated", TensorProto.FLOAT, [None, None]))
 
 

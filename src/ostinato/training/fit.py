@@ -195,7 +195,15 @@ def fit_estimator(
     for fold, rows in trained.items():
         fitted = made.get(rows.tobytes())
         if fitted is None:
-            fitted = estimator.fit(settings.load(), x[rows], labelled.target[rows], seed, settings.network, task.kind)
+            fitted = estimator.fit(
+                settings.load(),
+                x[rows],
+                labelled.target[rows],
+                seed,
+                settings.network,
+                task.kind,
+                labelled.groups[rows],
+            )
             made[rows.tobytes()] = fitted
         with replacing(onnx_file(folder, fold)) as partial:
             partial.write_bytes(estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes)))

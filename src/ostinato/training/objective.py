@@ -68,7 +68,15 @@ def objective(
         assert x is not None
         options = {**settings.network, **choice["network"]}
         seed = derive(settings.seed, LABEL) % 2**32
-        fitted = estimator.fit(settings.load(), x[train], labelled.target[train], seed, options, labelled.task.kind)
+        fitted = estimator.fit(
+            settings.load(),
+            x[train],
+            labelled.target[train],
+            seed,
+            options,
+            labelled.task.kind,
+            labelled.groups[train],
+        )
         return estimator.loss(fitted, x[validation], labelled.target[validation])
 
     return of_network if x is None else of_estimator

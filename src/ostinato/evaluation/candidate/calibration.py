@@ -6,10 +6,12 @@ C. Guo et al., "On calibration of modern neural networks", ICML 2017.
 """
 
 from dataclasses import replace
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
+from scipy.special import betaincinv
 
 from ostinato.contract.scores import Kind, logits, scores
 from ostinato.evaluation.candidate.figures import family
@@ -17,7 +19,14 @@ from ostinato.evaluation.candidate.judged import Judged
 from ostinato.metrics import _probabilities
 
 WIDEST = 3.0
-RELIABLE = 0.8
+ACCURACY, CONFIDENCE = 0.8, 0.9
+"""What is promised of labels that are not marked unsure, and how surely."""
+GRID = np.arange(0.99, 0.0, -0.01).round(2)
+"""Scores that are tried as thresholds."""
+N_LEAST = int(np.ceil(np.log(1 - CONFIDENCE) / np.log(ACCURACY)))
+"""Fewer tracks promise nothing, even if all are right."""
+PART = 8
+"""A second sequence of thresholds begins with this part of the tracks."""
 FIGURES = ("log_loss", "calibration_error")
 DIGITS = 6
 
@@ -33,17 +42,13 @@ def calibrate(validation: Judged, test: Judged, kind: Kind) -> dict[str, Any] | 
     Returns
     -------
     dict or None
-        ``temperature``, which logits are divided by; ``unsure_below`` (single
-        label), the score from which on four of five labels were right; ``test``
-        before and after; ``reliability`` of the test scores after. None without
-        validation tracks.
+        ``temperature``, which logits are divided by; ``test`` before and after;
+        ``reliability`` of the test scores after. None without validation tracks.
     """
     if not len(validation):
         return None
     found: dict[str, Any] = {"temperature": round(temperature(validation, kind), DIGITS)}
     warm = [cooled(rows, found["temperature"], kind) for rows in (validation, test)]
-    if kind == "single":
-        found["unsure_below"] = round(reliable_from(warm[0].scores, warm[0].target), DIGITS)
     found["test"] = {
         name: {when: round(family(kind)[name].function(preds=r.scores, target=r.target), DIGITS) for when, r in both}
         for name in FIGURES
@@ -79,27 +84,75 @@ def cooled(rows: Judged, divisor: float, kind: Kind) -> Judged:
     return replace(rows, scores=scores(logits(rows.scores, kind) / divisor, kind))
 
 
-def reliable_from(track_scores: np.ndarray, target: np.ndarray) -> float:
-    """Find the score from which on single labels are to be relied on.
+def promise(rows: Judged) -> dict[str, Any]:
+    """Find the score from which on single labels are right as often as promised.
+
+    Thresholds of a grid are tested from high to low, as long as the lower bound of the
+    accuracy above each is no less than `ACCURACY` (fixed-sequence testing): from the
+    first with 11 tracks above it and, of many tracks, from the first with an eighth
+    of them, which makes k = 2 sequences that share the error, so that the promise is
+    broken in at most 1 - `CONFIDENCE` of all sets of tracks. Of n tracks above a
+    threshold of which r are right, the bound is that of Clopper and Pearson,
+
+        Beta^-1((1 - CONFIDENCE) / k; r / d, (n - r) / d + 1),    d = 1 + (m - 1) rho,
+
+    where the design effect d counts tracks of a group, m on average (weighed by their
+    number), for fewer the more they agree in being right, which is rho.
 
     Parameters
     ----------
-    track_scores, target : np.ndarray [shape=(n_tracks, n_classes)]
+    rows : Judged
+        Calibrated scores of tracks that the candidate was not trained on.
 
     Returns
     -------
-    float
-        The lowest score with at least four of five labels right among those as
-        high; 1 if there is none.
+    dict
+        ``accuracy`` and ``confidence`` of the promise, ``n_tracks``, and ``unsure_below``,
+        the score; None where nothing can be promised, as of few tracks.
 
-    Examples
-    --------
-    >>> reliable_from(np.array([[0.9, 0.1], [0.8, 0.2], [0.6, 0.4]]), np.array([[1, 0], [1, 0], [0, 1]]))
-    0.8
+    References
+    ----------
+    C. Clopper, E. Pearson, "The use of confidence or fiducial limits illustrated in the
+    case of the binomial", Biometrika 26, 1934.
+    A. Angelopoulos, S. Bates, E. Candes, M. Jordan, L. Lei, "Learn then test: calibrating
+    predictive algorithms to achieve risk control", Annals of Applied Statistics 19(2), 2025.
+    L. Kish, *Survey Sampling*, 1965, section 5.4.
     """
-    best, right = track_scores.max(axis=1), np.take_along_axis(target, track_scores.argmax(axis=1)[:, None], 1)[:, 0]
-    order = np.argsort(-best, kind="stable")
-    share = np.cumsum(right[order] > 0) / np.arange(1, len(best) + 1)
-    last_of_its_score = np.append(np.diff(best[order]) != 0, True)
-    enough = np.flatnonzero((share >= RELIABLE) & last_of_its_score)
-    return float(best[order][enough[-1]]) if len(enough) else 1.0
+    top = rows.scores.max(axis=1, initial=0.0)
+    right = np.take_along_axis(rows.target, rows.scores.argmax(axis=1)[:, np.newaxis], axis=1)[:, 0] > 0
+    agreement = _agreement(right, rows.group)
+
+    def bound(level: float, error: float) -> float:
+        above = top >= level
+        effect = 1 + (_mean_size(rows.group[above]) - 1) * agreement
+        hits, misses = right[above].sum() / effect, (~right[above]).sum() / effect
+        return float(betaincinv(hits, misses + 1, error)) if hits else 0.0
+
+    n_above = (top >= GRID[:, np.newaxis]).sum(axis=1)
+    begins = {n for n in (N_LEAST, len(rows) // PART) if N_LEAST <= n <= len(rows)}
+    passed: list[float] = []
+    for begin in begins:
+        levels = GRID[n_above >= begin]
+        passed += takewhile(lambda level: bound(level, (1 - CONFIDENCE) / len(begins)) >= ACCURACY, levels)
+    threshold = round(float(min(passed)), DIGITS) if passed else None
+    return {"accuracy": ACCURACY, "confidence": CONFIDENCE, "n_tracks": len(rows), "unsure_below": threshold}
+
+
+def _mean_size(groups: np.ndarray) -> float:
+    """Average the size of the group of a track."""
+    _, sizes = np.unique(groups.astype(str), return_counts=True)
+    return float(np.square(sizes).sum() / sizes.sum())
+
+
+def _agreement(right: np.ndarray, groups: np.ndarray) -> float:
+    """Estimate the correlation of two tracks of a group in being right, by analysis of variance; 0 to 1."""
+    _, group, sizes = np.unique(groups.astype(str), return_inverse=True, return_counts=True)
+    n, k = len(right), len(sizes)
+    if k < 2 or n == k:
+        return 0.0
+    means = np.bincount(group, right) / sizes
+    between = (sizes * np.square(means - right.mean())).sum() / (k - 1)
+    within = np.square(right - means[group]).sum() / (n - k)
+    size = (n - np.square(sizes).sum() / n) / (k - 1)
+    total = between + (size - 1) * within
+    return float(np.clip((between - within) / total, 0, 1)) if total > 0 else 0.0

@@ -18,9 +18,7 @@ RANKED = 20
 def figures(
     rows: pd.DataFrame,
     artists: pd.DataFrame,
-    *,
-    n_resamples: int,
-    level: float,
+    confidence: float,
     seed: int,
     ranks: tuple[dict[str, np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, Any]:
@@ -33,8 +31,10 @@ def figures(
     artists : DataFrame
         artist, related and vector. A cold artist's vector is the mean of its known
         relatives'; none was trained on.
-    n_resamples, level, seed
+    confidence : float
         Of the intervals, over artists.
+    seed : int
+        Draws the artists that are asked about where there are many.
     ranks : tuple, optional
         What `rank_artists` returned; default: computed here.
 
@@ -59,7 +59,7 @@ def figures(
     of_seed, seeds = ranks or rank_artists(rows, artists, seed)
 
     def sure(values: Mapping[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
-        return summarised(values, groups, n_resamples=n_resamples, level=level, seed=seed)
+        return summarised(values, groups, confidence)
 
     who = rows["artist"].astype(str).to_numpy()
     mean = np.broadcast_to(target[split == "train"].mean(axis=0), preds.shape)
@@ -77,9 +77,7 @@ def gain(
     old: pd.DataFrame,
     artists: pd.DataFrame,
     metric: str,
-    *,
-    n_resamples: int,
-    level: float,
+    confidence: float,
     seed: int,
 ) -> dict[str, float | None]:
     """Say how much better one candidate ranks the artists for each cold one than another does.
@@ -91,8 +89,10 @@ def gain(
     artists : DataFrame
         With artist and related.
     metric : {"map", "ndcg", "jaccard"}
-    n_resamples, level, seed
+    confidence : float
         Of the interval, over artists.
+    seed : int
+        As for `figures`.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def gain(
         If no test track's artist is related to anyone.
     """
     (mine, seeds), (theirs, _) = (rank_artists(rows, artists, seed) for rows in (new, old))
-    return difference(mine[metric], theirs[metric], seeds, n_resamples=n_resamples, level=level, seed=seed)
+    return difference(mine[metric], theirs[metric], seeds, confidence)
 
 
 def rank_artists(rows: pd.DataFrame, artists: pd.DataFrame, seed: int) -> tuple[dict[str, np.ndarray], np.ndarray]:

@@ -10,8 +10,9 @@ from sklearn.metrics import multilabel_confusion_matrix
 from ostinato.contract.scores import Kind, labels
 from ostinato.errors import DataError
 from ostinato.evaluation.candidate.judged import Judged
-from ostinato.metrics import _bootstrap, _probabilities, _shared, embedding, multi, single, tree
+from ostinato.metrics import _probabilities, _shared, embedding, multi, single, tree
 from ostinato.metrics._probabilities import K
+from ostinato.metrics.jackknife import jackknife
 
 FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
@@ -45,7 +46,7 @@ def points(rows: Judged, kind: Kind, threshold: float | np.ndarray) -> dict[str,
 
 
 def with_intervals(
-    rows: Judged, kind: Kind, threshold: float | np.ndarray, *, n_resamples: int, level: float, seed: int
+    rows: Judged, kind: Kind, threshold: float | np.ndarray, confidence: float
 ) -> dict[str, dict[str, float | None]]:
     """Compute every metric and how sure it is.
 
@@ -53,28 +54,20 @@ def with_intervals(
     ----------
     rows, kind, threshold
         As for `points`.
-    n_resamples : int
-        Draws of as many groups as there are; 0: no interval.
-    level : float
-        Share of the draws within the interval.
-    seed : int
+    confidence : float
 
     Returns
     -------
     dict of str to dict
-        ``{"value", "low", "high"}``; the interval is widened to hold the value
-        where the draws are biased (average precision of few positives).
+        ``{"value", "low", "high"}``; None where undefined, or of too few groups for an interval.
     """
     found: dict[str, dict[str, float | None]] = {}
-    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
+    replicates = jackknife(rows.group, confidence)
     for name, value in points(rows, kind, threshold).items():
         metric = family(kind)[name]
-        drawn = metric.over(metric.prepare(rows.scores, kind, threshold), rows.target, group, counts)
-        low, high = _bootstrap.interval(drawn, level)
-        if value is None or np.isnan(low):
-            found[name] = {"value": value, "low": None, "high": None}
-        else:
-            found[name] = {"value": value, "low": _number(min(low, value)), "high": _number(max(high, value))}
+        preds = metric.prepare(rows.scores, kind, threshold)
+        values = metric.over(preds, rows.target, replicates.group, replicates.counts)
+        found[name] = replicates.estimate(values).clip(0, metric.most).to_dict() | {"value": value}
     return found
 
 
@@ -215,13 +208,13 @@ def undefined(rows: Judged, classes: tuple[str, ...], kind: Kind) -> dict[str, A
 
 
 def hierarchy(
-    rows: Judged, classes: tuple[str, ...], kind: Kind, threshold: float, *, n_resamples: int, level: float, seed: int
+    rows: Judged, classes: tuple[str, ...], kind: Kind, threshold: float, confidence: float
 ) -> dict[str, Any] | None:
     """Compute the F1 of a tree of classes.
 
     Parameters
     ----------
-    rows, kind, threshold, n_resamples, level, seed
+    rows, kind, threshold, confidence
         As for `with_intervals`.
     classes : tuple of str
 
@@ -233,12 +226,10 @@ def hierarchy(
     if not any(tree.SEPARATOR in name for name in classes):
         return None
     ancestors, nodes = tree.lineage(classes)
-    group, counts = _bootstrap.draw(rows.group, n_resamples, seed)
+    replicates = jackknife(rows.group, confidence)
     named = labels(rows.scores, kind, threshold)
-    value = tree.hierarchical_f1(preds=named, target=rows.target, ancestors=ancestors)
-    ends = _bootstrap.interval(tree.resampled(named, rows.target, group, counts, ancestors), level)
-    low, high = (_number(end) for end in ends)
-    return {"value": _number(value), "low": low, "high": high, "n_nodes": len(nodes)}
+    values = tree.resampled(named, rows.target, replicates.group, replicates.counts, ancestors)
+    return {**replicates.estimate(values).clip(0, 1).to_dict(), "n_nodes": len(nodes)}
 
 
 def _of_column(function: Callable[..., float], rows: Judged, i: int) -> float:

@@ -1,4 +1,4 @@
-"""What is judged: one row a track, its scores, its labels and the group it must be drawn with."""
+"""What is judged: one row a track, its scores, its labels and the group it must be left out with."""
 
 from dataclasses import dataclass, replace
 
@@ -21,7 +21,7 @@ class Judged:
     scores : np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
     target : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
     group : np.ndarray [shape=(n_tracks,), dtype=object]
-        What the bootstrap draws, such as the artist.
+        What intervals leave out whole, such as the artist.
     content : np.ndarray [shape=(n_tracks,), dtype=object]
         Hash of the audio, so that a track is known again.
     fold : np.ndarray [shape=(n_tracks,), dtype=int64]
@@ -96,7 +96,7 @@ def judged(predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame
 
 
 def by_chunk(test: Judged, chunks: pd.DataFrame, task: Task) -> Judged:
-    """Judge the chunks of tracks one by one, each by its track's labels and drawn with its track's group.
+    """Judge the chunks of tracks one by one, each by its track's labels in its track's group.
 
     Parameters
     ----------

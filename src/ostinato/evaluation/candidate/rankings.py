@@ -1,10 +1,11 @@
-"""A ranking's figures: every metric with its interval, over seeds drawn by artist, and paired differences."""
+"""A ranking's figures: every metric with its interval, over the artists of seeds, and paired differences."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
-from ostinato.metrics import _bootstrap, _resampled
+from ostinato.metrics import _resampled
+from ostinato.metrics.jackknife import jackknife
 from ostinato.metrics.ranking import METRICS
 
 
@@ -24,7 +25,7 @@ def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def summarised(
-    values: Mapping[str, np.ndarray], groups: np.ndarray, *, n_resamples: int, level: float, seed: int
+    values: Mapping[str, np.ndarray], groups: np.ndarray, confidence: float
 ) -> dict[str, dict[str, float | None]]:
     """Average figures over seeds and say how sure the means are.
 
@@ -33,37 +34,32 @@ def summarised(
     values : mapping of str to np.ndarray [shape=(n_seeds,)]
         NaN where a seed has no answer; left out.
     groups : np.ndarray [shape=(n_seeds,)]
-        Artist of each seed; artists are drawn, not seeds.
-    n_resamples : int
-    level : float
-    seed : int
+        Artist of each seed; artists are left out, not seeds.
+    confidence : float
 
     Returns
     -------
     dict of str to dict
         ``{"value", "low", "high"}``; None where nothing is defined.
     """
-    group, counts = _bootstrap.draw(groups, n_resamples, seed)
-    found: dict[str, dict[str, float | None]] = {}
-    for name, of_seed in values.items():
-        known = ~np.isnan(of_seed)
-        drawn = _resampled.mean_of(np.nan_to_num(of_seed), known.astype(float), group, counts)
-        low, high = _bootstrap.interval(drawn, level)
-        value = float(of_seed[known].mean()) if known.any() else float("nan")
-        found[name] = {"value": _number(value), "low": _number(low), "high": _number(high)}
-    return found
+    replicates = jackknife(groups, confidence)
+
+    def means(of_seed: np.ndarray) -> np.ndarray:
+        defined = (~np.isnan(of_seed)).astype(float)
+        return _resampled.mean_of(np.nan_to_num(of_seed), defined, replicates.group, replicates.counts)
+
+    estimates = {name: replicates.estimate(means(of_seed)) for name, of_seed in values.items()}
+    return {name: (found.clip(0, 1) if name in METRICS else found).to_dict() for name, found in estimates.items()}
 
 
-def difference(
-    new: np.ndarray, old: np.ndarray, groups: np.ndarray, *, n_resamples: int, level: float, seed: int
-) -> dict[str, float | None]:
+def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence: float) -> dict[str, float | None]:
     """Say how much better one ranking is than another on the same seeds.
 
     Parameters
     ----------
     new, old : np.ndarray [shape=(n_seeds,)]
         The same metric.
-    groups, n_resamples, level, seed
+    groups, confidence
         As for `summarised`.
 
     Returns
@@ -72,8 +68,4 @@ def difference(
         ``{"value", "low", "high"}`` of new minus old.
     """
     name = "difference"
-    return summarised({name: new - old}, groups, n_resamples=n_resamples, level=level, seed=seed)[name]
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), 6)
+    return summarised({name: new - old}, groups, confidence)[name]

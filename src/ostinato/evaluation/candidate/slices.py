@@ -2,7 +2,7 @@
 
 The figure is a mean over tracks, so that it stands for any number of them:
 `accuracy` for one label a track, `map_samples` for tags. What is small is noisy:
-intervals draw artists, and a slice of one artist has none.
+intervals leave out artists, and a slice of few artists has none.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ import pandas as pd
 from ostinato.contract.scores import Kind
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
-from ostinato.metrics import _bootstrap
+from ostinato.metrics.jackknife import jackknife
 from ostinato.strata import UNKNOWN, decades, places
 
 FIGURE: dict[Kind, str] = {"single": "accuracy", "multi": "map_samples"}
@@ -55,9 +55,7 @@ def described(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, r
     return found[[way for way in found if found[way].nunique() > 1 or (way == "artist" and acquainted)]]
 
 
-def slices(
-    rows: Judged, ways: pd.DataFrame, kind: Kind, threshold: float, *, n_resamples: int, level: float, seed: int
-) -> dict[str, Any]:
+def slices(rows: Judged, ways: pd.DataFrame, kind: Kind, threshold: float, confidence: float) -> dict[str, Any]:
     """Judge each slice by itself.
 
     Parameters
@@ -67,7 +65,7 @@ def slices(
     ways : DataFrame
         By `described`.
     kind : {"single", "multi"}
-    threshold, n_resamples, level, seed
+    threshold, confidence
         As in params.yaml: evaluate.
 
     Returns
@@ -80,13 +78,10 @@ def slices(
     preds = metric.prepare(rows.scores, kind, threshold)
 
     def figure(name: str, chosen: np.ndarray) -> dict[str, Any]:
-        group, counts = _bootstrap.draw(rows.group[chosen], n_resamples, seed)
-        n_groups = counts.shape[1]
-        every = np.vstack([np.ones((1, n_groups), np.int64), counts])
-        drawn = metric.over(preds[chosen], rows.target[chosen], group, every)
-        ends = _bootstrap.interval(drawn[1:], level) if n_groups > 1 else (float("nan"), float("nan"))
-        value, low, high = (None if np.isnan(x) else round(float(x), 6) for x in (drawn[0], *ends))
-        return {"slice": name, "value": value, "low": low, "high": high, "n_tracks": len(chosen), "n_groups": n_groups}
+        replicates = jackknife(rows.group[chosen], confidence)
+        values = metric.over(preds[chosen], rows.target[chosen], replicates.group, replicates.counts)
+        counts = {"n_tracks": len(chosen), "n_groups": replicates.n_groups}
+        return {"slice": name, **replicates.estimate(values).clip(0, metric.most).to_dict(), **counts}
 
     by = {way: [figure(name, np.flatnonzero(ways[way] == name)) for name in _ordered(ways[way])] for way in ways}
     return {"figure": FIGURE[kind], "by": by}

@@ -1,0 +1,54 @@
+"""Linear support vector machines, one for each class, on standardised columns.
+
+References
+----------
+R.-E. Fan, K.-W. Chang, C.-J. Hsieh, X.-R. Wang, C.-J. Lin, "LIBLINEAR: a library for
+large linear classification", Journal of Machine Learning Research 9, 2008.
+"""
+
+from typing import Any, Literal
+
+from sklearn.svm import LinearSVC
+
+from ostinato.contract.calibrated import Calibrated, scaled
+
+LEAST = 1
+
+
+def pipeline(
+    seed: int,
+    *,
+    C: float = 0.1,
+    class_weight: Literal["balanced"] | None = "balanced",
+    row_norm: Literal["l1", "l2", "max"] | None = None,
+) -> Calibrated:
+    """Make the classifier.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the folds of the calibration and the order of the solver.
+    C : float
+        Weight of training errors.
+    class_weight : "balanced", optional
+        Weigh classes by the inverse of their share.
+    row_norm : {"l1", "l2", "max"}, optional
+        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+
+    Returns
+    -------
+    Calibrated
+    """
+    machines = LinearSVC(C=C, class_weight=class_weight, max_iter=10_000, random_state=seed)
+    return Calibrated(scaled(machines, row_norm), seed)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the weight of errors and for the weights of the classes."""
+    return {
+        "network": {
+            "C": trial.suggest_float("C", 1e-4, 10.0, log=True),
+            "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+        },
+        "train": {},
+    }

@@ -1,0 +1,52 @@
+"""Logistic regression: the linear probe of embeddings, and a strong baseline where tracks are few.
+
+References
+----------
+D. R. Cox, "The regression analysis of binary sequences", Journal of the Royal Statistical Society B 20(2), 1958.
+"""
+
+from typing import Any, Literal
+
+from sklearn.linear_model import LogisticRegression
+
+from ostinato.contract.calibrated import Calibrated, scaled
+
+LEAST = 1
+
+
+def pipeline(
+    seed: int,
+    *,
+    C: float = 1.0,
+    class_weight: Literal["balanced"] | None = "balanced",
+    row_norm: Literal["l1", "l2", "max"] | None = None,
+) -> Calibrated:
+    """Make the classifier.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the folds of the calibration.
+    C : float
+        Inverse strength of the penalty.
+    class_weight : "balanced", optional
+        Weigh classes by the inverse of their share.
+    row_norm : {"l1", "l2", "max"}, optional
+        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+
+    Returns
+    -------
+    Calibrated
+    """
+    return Calibrated(scaled(LogisticRegression(C=C, class_weight=class_weight, max_iter=1000), row_norm), seed)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the penalty and for the weights of the classes."""
+    return {
+        "network": {
+            "C": trial.suggest_float("C", 1e-3, 100.0, log=True),
+            "class_weight": trial.suggest_categorical("class_weight", [None, "balanced"]),
+        },
+        "train": {},
+    }
