@@ -9,6 +9,8 @@ from typing import Any
 
 from sklearn.ensemble import HistGradientBoostingClassifier
 
+from ostinato.contract.calibrated import Calibrated
+
 LEAST = 1
 
 
@@ -20,12 +22,13 @@ def pipeline(
     max_leaf_nodes: int = 31,
     min_samples_leaf: int = 20,
     l2_regularization: float = 0.0,
-) -> HistGradientBoostingClassifier:
+) -> Calibrated:
     """Make the classifier; it never keeps rows of its own to stop early.
 
     Parameters
     ----------
     seed : int
+        Draws the folds of the calibration.
     learning_rate : float
     max_iter : int
         Trees of each class.
@@ -34,9 +37,9 @@ def pipeline(
 
     Returns
     -------
-    HistGradientBoostingClassifier
+    Calibrated
     """
-    return HistGradientBoostingClassifier(
+    trees = HistGradientBoostingClassifier(
         learning_rate=learning_rate,
         max_iter=max_iter,
         max_leaf_nodes=max_leaf_nodes,
@@ -45,6 +48,7 @@ def pipeline(
         early_stopping=False,
         random_state=seed,
     )
+    return Calibrated(trees, seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

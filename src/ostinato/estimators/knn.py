@@ -1,5 +1,8 @@
 """K nearest neighbours: the share of each class among the training tracks nearest by standardised features.
 
+`PRIOR` further tracks, as the whole training set is made up, count with the neighbours, so
+that a class without a neighbour is not held to be impossible; the calibration reads logarithms.
+
 References
 ----------
 T. Cover and P. Hart, "Nearest neighbor pattern classification", IEEE Transactions on
@@ -8,27 +11,39 @@ Information Theory 13(1), 1967.
 
 from typing import Any, Literal
 
+import numpy as np
+from sklearn.ensemble import VotingClassifier
 from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.tree import DecisionTreeClassifier
+
+from ostinato.contract.calibrated import Calibrated, scaled
 
 LEAST = 1
+PRIOR = 5
+"""Tracks that the shares of the classes in training count as."""
 
 
-def pipeline(seed: int, *, n_neighbors: int = 10, metric: Literal["euclidean", "manhattan"] = "euclidean") -> Pipeline:
-    """Make the classifier; nothing in it is drawn by the seed.
+def pipeline(
+    seed: int, *, n_neighbors: int = 10, metric: Literal["euclidean", "manhattan"] = "euclidean"
+) -> Calibrated:
+    """Make the classifier.
 
     Parameters
     ----------
     seed : int
+        Draws the folds of the calibration.
     n_neighbors : int
     metric : {"euclidean", "manhattan"}
 
     Returns
     -------
-    Pipeline
+    Calibrated
     """
-    return Pipeline([("scale", StandardScaler()), ("knn", KNeighborsClassifier(n_neighbors, metric=metric))])
+    knn = KNeighborsClassifier(n_neighbors, metric=metric)
+    shares = DecisionTreeClassifier(min_impurity_decrease=1.0)  # a root without branches
+    voters, weights = [("knn", knn), ("shares", shares)], np.array([n_neighbors, PRIOR])
+    vote = VotingClassifier(voters, voting="soft", weights=weights, flatten_transform=False)
+    return Calibrated(scaled(vote, None), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -10,6 +10,8 @@ from typing import Any, Literal
 
 from sklearn.ensemble import RandomForestClassifier
 
+from ostinato.contract.calibrated import Calibrated
+
 LEAST = 1
 
 
@@ -21,12 +23,13 @@ def pipeline(
     min_samples_leaf: int = 1,
     max_features: float | Literal["sqrt", "log2"] = "sqrt",
     class_weight: Literal["balanced"] | None = None,
-) -> RandomForestClassifier:
+) -> Calibrated:
     """Make the classifier; what it reads needs no standardising.
 
     Parameters
     ----------
     seed : int
+        Draws the trees, and the folds of the calibration.
     n_estimators : int
         Trees.
     max_depth : int, optional
@@ -38,9 +41,9 @@ def pipeline(
 
     Returns
     -------
-    RandomForestClassifier
+    Calibrated
     """
-    return RandomForestClassifier(
+    forest = RandomForestClassifier(
         n_estimators,
         max_depth=max_depth,
         min_samples_leaf=min_samples_leaf,
@@ -48,6 +51,7 @@ def pipeline(
         class_weight=class_weight,
         random_state=seed,
     )
+    return Calibrated(forest, seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
