@@ -90,7 +90,7 @@ def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
         )
 
     def sure(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
-        return summarised(values, groups, confidence)
+        return summarised(values, groups, confidence, (0, 1))
 
     vectors, curve = fit(known, "artists")
     found = {

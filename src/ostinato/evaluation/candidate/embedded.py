@@ -59,7 +59,7 @@ def figures(
     of_seed, seeds = ranks or rank_artists(rows, artists, seed)
 
     def sure(values: Mapping[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
-        return summarised(values, groups, confidence)
+        return summarised(values, groups, confidence, (-1, 1))
 
     who = rows["artist"].astype(str).to_numpy()
     mean = np.broadcast_to(target[split == "train"].mean(axis=0), preds.shape)

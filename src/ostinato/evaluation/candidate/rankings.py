@@ -1,6 +1,7 @@
 """A ranking's figures: every metric with its interval, over the artists of seeds, and paired differences."""
 
 from collections.abc import Mapping
+from math import inf
 
 import numpy as np
 
@@ -25,7 +26,10 @@ def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def summarised(
-    values: Mapping[str, np.ndarray], groups: np.ndarray, confidence: float
+    values: Mapping[str, np.ndarray],
+    groups: np.ndarray,
+    confidence: float,
+    limits: tuple[float, float] = (-inf, inf),
 ) -> dict[str, dict[str, float | None]]:
     """Average figures over seeds and say how sure the means are.
 
@@ -36,6 +40,8 @@ def summarised(
     groups : np.ndarray [shape=(n_seeds,)]
         Artist of each seed; artists are left out, not seeds.
     confidence : float
+    limits : tuple of float
+        Between which every figure lies that is none of `METRICS`; those lie between 0 and 1.
 
     Returns
     -------
@@ -49,7 +55,7 @@ def summarised(
         return _resampled.mean_of(np.nan_to_num(of_seed), defined, replicates.group, replicates.counts)
 
     estimates = {name: replicates.estimate(means(of_seed)) for name, of_seed in values.items()}
-    return {name: (found.clip(0, 1) if name in METRICS else found).to_dict() for name, found in estimates.items()}
+    return {n: e.clip(*((0, 1) if n in METRICS else limits)).to_dict() for n, e in estimates.items()}
 
 
 def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence: float) -> dict[str, float | None]:
@@ -68,4 +74,4 @@ def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence:
         ``{"value", "low", "high"}`` of new minus old.
     """
     name = "difference"
-    return summarised({name: new - old}, groups, confidence)[name]
+    return summarised({name: new - old}, groups, confidence, (-1, 1))[name]
