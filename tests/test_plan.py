@@ -136,7 +136,8 @@ def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypat
     given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in COLUMNS}
     estimated = plan.estimate(paths, given)
     assert set(estimated.stages) == {"ingest", "featurize", "tune genre", "train genre"}
-    assert estimated.stages["train genre"] == 2.0 * Train().max_epochs
+    n_steps = -(-6 * Train().count_chunks(6) // Train().batch_size)
+    assert estimated.stages["train genre"] == 2.0 * n_steps * Train().max_epochs
     assert estimated.untold == {t: f"the dataset has no {t}" for t in ("tags", "artist_embedding")}
     assert "tags is not counted: the dataset has no tags" in estimated.table()
 
