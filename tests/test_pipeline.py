@@ -15,6 +15,7 @@ import yaml
 
 from ostinato import warm
 from ostinato.files import held
+from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.paths import Paths
 
 PROJECT = Path(__file__).parents[1]
@@ -101,7 +102,10 @@ def test_metrics_have_the_stable_form(project):
     assert (metrics["task"], metrics["architecture"], metrics["feature"]) == ("genre", "time", "mel")
     assert set(metrics["split"]) >= {"name", "hash"}
     f1 = metrics["test"]["f1_micro"]
-    assert 0 <= f1["low"] <= f1["value"] <= f1["high"] <= 1
+    if metrics["split"]["n_groups"] < MIN_GROUPS:
+        assert (f1["low"], f1["high"]) == (None, None)
+    else:
+        assert 0 <= f1["low"] <= f1["value"] <= f1["high"] <= 1
     assert metrics["baseline"]["majority"]["f1_micro"]["value"] <= 0.5
 
 
@@ -132,7 +136,7 @@ def test_editing_one_network_touches_its_branch_alone(project):
         status = json.loads(command(project, "dvc", "status", "--json").stdout)
     finally:
         path.write_text(text)
-    touched = {stage for stage in status if stage != "ingest"}
+    touched = {stage for stage in status if stage not in ("ingest", "budget")}  # the budget reads all search spaces
     assert touched == {f"{stage}@{name}" for stage in STAGES_OF_A_NETWORK for name in ("time_mel", "time_tags")}
 
 
@@ -148,7 +152,8 @@ def test_release_predict_and_roll_back(project):
     said = command(project, "ostinato", "predict", "--json", str(clip), str(bad))
     assert said.returncode == 1
     good, wrong = (json.loads(line) for line in said.stdout.splitlines())
-    assert set(good) == {"path", "task", "model", "label", "scores", "unsure"}
+    assert set(good) - {"reasons"} == {"path", "task", "model", "label", "scores", "unsure"}
+    assert good["unsure"] or not good.get("reasons")
     assert good["label"] == max(good["scores"], key=good["scores"].get)
     assert abs(sum(good["scores"].values()) - 1) < 1e-4
     assert set(wrong) == {"path", "error"}

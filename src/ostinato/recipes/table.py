@@ -1,6 +1,7 @@
 """A run's figures beside the paper's, in Markdown."""
 
 from collections.abc import Mapping
+from math import isnan
 from typing import Any, TypeAlias
 
 import pandas as pd
@@ -100,7 +101,7 @@ def _pairs(inside: Paths, recipe: Recipe) -> list[str]:
         paper = "" if pair.value is None else f"{pair.value:+g}"
         found = _gain(inside, pair)
         verdict = "" if isinstance(found, str) else _verdict(found)
-        said = found if isinstance(found, str) else "{value:+.4f} [{low:+.4f}, {high:+.4f}]".format(**found)
+        said = found if isinstance(found, str) else _write_gain(found)
         lines.append(f"| {pair.candidate} over {pair.over} | {pair.metric} | {paper} | {said} | {verdict} |")
         if verdict:
             counts[verdict] += 1
@@ -111,8 +112,18 @@ def _pairs(inside: Paths, recipe: Recipe) -> list[str]:
     return lines
 
 
+def _write_gain(gain: Gain) -> str:
+    """Write a difference with its interval, if there is one."""
+    value, low, high = (gain[k] for k in ("value", "low", "high"))
+    if low is None or isnan(low):
+        return f"{value:+.4f}, too few groups for an interval"
+    return f"{value:+.4f} [{low:+.4f}, {high:+.4f}]"
+
+
 def _verdict(found: Gain) -> str:
     """Say whether the interval of a difference lies on one side of none."""
+    if found["low"] is None or isnan(found["low"]):
+        return "undecided"
     return "better" if found["low"] > 0 else "worse" if found["high"] < 0 else "undecided"
 
 

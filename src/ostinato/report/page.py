@@ -1,5 +1,6 @@
 """The page: its sections, one after the other, in one file without a server, a script or a date."""
 
+from math import isnan
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -48,6 +49,17 @@ def page(material: Material) -> str:
     )
 
 
+def write_difference(value: float | None, digits: int = 3) -> str:
+    """Write a difference with its sign; a dash where it is undefined, as the interval of few groups.
+
+    Examples
+    --------
+    >>> write_difference(0.12345), write_difference(-0.5, 1), write_difference(None), write_difference(float("nan"))
+    ('+0.123', '-0.5', '–', '–')
+    """
+    return "–" if value is None or isnan(value) else f"{value:+.{digits}f}"
+
+
 def shown(value: float | None, digits: int = 3) -> str:
     """Write a figure; a dash where it is undefined.
 
@@ -68,6 +80,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = shown
+    environment.filters["difference"] = write_difference
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"
     return environment
