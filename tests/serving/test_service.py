@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 from ostinato import audio, swap
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
+from ostinato.recommendation.catalog import SKIPPED, Catalog
 from ostinato.runtime.session import REFERENCE, Released
 from ostinato.serving import shelf as shelves
 from ostinato.serving.app import Limits
@@ -226,6 +227,33 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert near["version"] == catalog.version == said["version"]
 
 
+def test_without_a_catalog_the_true_reason_and_its_mend_are_given(served, client):
+    folder = served.root / "catalog"
+
+    def reason():
+        answer = client.get("/v1/tracks")
+        assert answer.status_code == 503
+        assert str(served.root) not in answer.json()["detail"]
+        return answer.json()["detail"]
+
+    assert reason().startswith("holds no catalog; run `dvc repro catalog`")
+    reasons = "; ".join(f"net{i}: sure_gain -0.1490 is below 0" for i in range(9))
+    write_json(folder / SKIPPED, {"skipped": reasons, "mend": "lower gate.space"})
+    assert reason() == (
+        "no space serves recommendations: "
+        + "; ".join(f"net{i}: sure_gain -0.1490 is below 0" for i in range(5))
+        + "; 4 more; lower gate.space"
+    )
+    (folder / SKIPPED).unlink()
+    served.catalog()
+    release(served.root / "other", weight=0.07)
+    shutil.copyfile(served.root / "other" / "network.onnx", folder / "network.onnx")
+    assert reason().startswith("its tracks were placed by another network than the one beside it; run `dvc repro")
+    Catalog([], np.zeros((0, 8)), version="0").save(folder)
+    (folder / "network.onnx").unlink()
+    assert reason().startswith("the catalog is empty; run `dvc repro catalog`")
+
+
 def test_seeds_that_do_not_fit_are_refused(served, client):
     assert client.post("/v1/recommend", json={"tracks": ["a"]}).status_code == 503
     served.catalog()
@@ -233,7 +261,7 @@ def test_seeds_that_do_not_fit_are_refused(served, client):
         ({"tracks": ["tone99"]}, "not in the catalog"),
         ({}, "there is no seed"),
         ({"embedding": [1.0, 2.0]}, "do not fit a catalog of dimension 8"),
-        ({"embedding": [1.0] * 8, "version": "other"}, "do not belong"),
+        ({"embedding": [1.0] * 8, "version": "other"}, "is of network 'other' and does not belong"),
         ({"tracks": ["tone1"], "k": 0}, None),
         ({"trakcs": ["tone1"]}, None),
     ):

@@ -255,6 +255,11 @@ def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
     catalog.run(other, params)
     with pytest.raises(CatalogError, match=r"no space serves recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
         Catalog.load(other.catalog)
+    ranking["gate"]["tiny_mel"]["rules"] = [{"rule": "map", "kept": False, "reason": "map 0.1000 is below 0.5"}]
+    write_json(other.ranking, ranking)
+    catalog.run(other, params)
+    with pytest.raises(CatalogError, match=r"gate\.space in params\.yaml withholds them: lower its bounds"):
+        Catalog.load(other.catalog)
 
 
 def test_without_the_baseline_s_feature_nothing_is_ranked(done, tmp_path):

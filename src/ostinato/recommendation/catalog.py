@@ -397,7 +397,7 @@ class Catalog:
             enough for a catalog.
         """
         if (folder / SKIPPED).exists():
-            raise CatalogError(f"{folder}: no space serves recommendations: {read_json(folder / SKIPPED)['skipped']}")
+            raise CatalogError(f"{folder}: {_explain_absence(read_json(folder / SKIPPED))}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; {MEND}")
         about = read_json(folder / ABOUT)
@@ -444,3 +444,10 @@ class Catalog:
             self._graph = Graph(self.dimension, metric=self.metric)
             self._graph.add(self._labels, self.vectors)
         return self._graph
+
+
+def _explain_absence(skipped: Mapping[str, str]) -> str:
+    """Say why the pipeline made no catalog, naming the first spaces that were refused, and the mend."""
+    reasons = skipped["skipped"].split("; ")
+    more = [f"{len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return f"no space serves recommendations: {'; '.join([*reasons[:SHOWN], *more])}; {skipped.get('mend', MEND)}"

@@ -160,7 +160,7 @@ class _Desk:
         async with self.work.place():
             there = await self.work.run(self.shelf.catalog)
             if there is None or not len(there):
-                raise HTTPException(503, "no catalog is released; run `dvc repro catalog`")
+                raise HTTPException(503, await self.work.run(self.shelf.explain_no_catalog))
             return await self.work.run(function, there, *arguments)
 
     async def wanted(self, request: Request) -> Wanted:

@@ -16,6 +16,10 @@ from ostinato.serving.schemas import Map, Place, Point, Recommendations, Recomme
 
 SHOWN = ("title", "artist", "genre", "year")
 SHARED = ("artist", "album", "genre")
+ANOTHER = (
+    "the embedding is of network {!r} and does not belong in the catalog of network {!r}; "
+    "the catalog was made anew since: ask /v1/predict?embedding=true again"
+)
 
 
 def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
@@ -47,6 +51,8 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
     try:
         seeds: list[Any] = list(wanted.tracks)
         if wanted.embedding is not None:
+            if wanted.version not in (None, "", catalog.version):
+                raise HTTPException(422, ANOTHER.format(wanted.version[:12], catalog.version[:12]))
             vector = np.array(wanted.embedding, np.float64)
             catalog.units(vector[np.newaxis], version=wanted.version or catalog.version)
             seeds.append(vector)

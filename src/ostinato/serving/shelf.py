@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ostinato.errors import OstinatoError
-from ostinato.recommendation.catalog import Catalog
+from ostinato.errors import CatalogError, OstinatoError
+from ostinato.recommendation.catalog import MEND, Catalog
 from ostinato.runtime.session import Released
 
 Opened = TypeVar("Opened")
@@ -98,6 +98,23 @@ def open_model(folder: Path) -> Model:
     return Model(Released(folder, threads=1), version)
 
 
+def open_catalog(folder: Path) -> Catalog:
+    """Open a catalog; one whose tracks another network placed than the one beside it is refused."""
+    catalog, network = Catalog.load(folder), folder / "network.onnx"
+    if network.exists() and hashlib.sha256(network.read_bytes()).hexdigest() != catalog.version:
+        raise CatalogError(f"{folder}: its tracks were placed by another network than the one beside it; {MEND}")
+    return catalog
+
+
+def _reason_not_to_open(folder: Path) -> str:
+    """Say why a folder cannot be opened as a catalog."""
+    try:
+        catalog = open_catalog(folder)
+    except (OstinatoError, OSError) as error:
+        return str(error)
+    return "the catalog is opened at this moment; ask again" if len(catalog) else f"the catalog is empty; {MEND}"
+
+
 class Shelf:
     """All that is released.
 
@@ -112,7 +129,7 @@ class Shelf:
     def __init__(self, releases: Path, catalog: Path) -> None:
         self.releases = releases
         self._models: dict[str, Kept[Model]] = {}
-        self._catalog = Kept(catalog, CATALOG_FILES, Catalog.load)
+        self._catalog = Kept(catalog, CATALOG_FILES, open_catalog)
         self._placing = Kept(catalog, MODEL_FILES, open_model)
 
     def models(self) -> dict[str, Model]:
@@ -126,6 +143,12 @@ class Shelf:
     def catalog(self) -> Catalog | None:
         """Give the catalog, None if there is none."""
         return self._catalog.now()
+
+    def explain_no_catalog(self) -> str:
+        """Say why there is no catalog to answer from, and the mend, without the folder's name."""
+        folder = self._catalog.folder
+        reason = self._catalog.error or _reason_not_to_open(folder)
+        return reason.removeprefix(f"{folder}: ")
 
     def placing(self) -> Model | None:
         """Give the network that places new tracks in the catalog, None if there is none."""

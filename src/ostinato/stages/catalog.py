@@ -29,7 +29,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     shutil.rmtree(paths.catalog, ignore_errors=True)
     chosen, reasons = _chosen(paths, list(roster(params)))
     if chosen is None:
-        write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons)})
+        write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
         return
     paths.catalog.mkdir(parents=True)
     for file in ("network.onnx", "model.json"):
@@ -69,6 +69,14 @@ def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
         else:
             best.append((ranking["spaces"][name]["map"]["value"], name))
     return (max(best, key=lambda b: (b[0], -names.index(b[1])))[1] if best else None), reasons
+
+
+def _mend(paths: Paths) -> str:
+    """Say what would let a space serve."""
+    verdicts = read_json(paths.ranking).get("gate", {}).values()
+    if any(not rule["kept"] for verdict in verdicts for rule in verdict.get("rules", ())):
+        return "gate.space in params.yaml withholds them: lower its bounds or add artists, then run `dvc repro catalog`"
+    return "mend that, then run `dvc repro catalog`"
 
 
 def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
