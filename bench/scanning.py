@@ -46,7 +46,8 @@ class Version:
 
     def time(self, root: Path, name: str, n: int) -> float:
         """Return the seconds of processor time of measuring a file `n` times."""
-        assert self.process.stdin and self.process.stdout
+        assert self.process.stdin
+        assert self.process.stdout
         print(root, name, n, sep="\t", file=self.process.stdin, flush=True)
         return float(self.process.stdout.readline())
 
