@@ -1,0 +1,209 @@
+"""Names of people, works and classes: which are the same, how each is written, and which are nearly the same.
+
+Two spellings are one name where only case, Unicode form (composed, decomposed,
+full width), white space, characters without a glyph, or the form of an apostrophe,
+quotation mark or dash tell them apart. What people also write in two ways (with or
+without a hyphen, "&" for "and", accents) is not folded: those spellings are
+listed, and a renaming settles them.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import pandas as pd
+
+from ostinato.errors import ParamsError
+from ostinato.registry import instead
+
+AND = re.compile(r"&|\band\b")
+ACCENTS = re.compile("[\u0300-\u036f]")
+TYPOGRAPHY = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u0060"), "'")
+TYPOGRAPHY |= dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f"), '"')
+TYPOGRAPHY |= dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
+"""Apostrophes, quotation marks and dashes to those of a keyboard."""
+
+
+def identity(name: object) -> str | None:
+    """Give what all spellings of a name share.
+
+    Parameters
+    ----------
+    name : object
+        Text; anything else is read as its text, and what is missing (None, NaN, NA) is no name.
+
+    Returns
+    -------
+    str or None
+        None where there is no name. The text is for comparing, not for showing.
+
+    Examples
+    --------
+    >>> identity("  Sigur  Rós"), identity("SIGUR RO\u0301S"), identity("Ｓｉｇｕｒ Rós")
+    ('sigur rós', 'sigur rós', 'sigur rós')
+    >>> identity(float("nan")), identity("Nan"), identity(" ")
+    (None, 'nan', None)
+
+    References
+    ----------
+    The Unicode Standard, section 3.13, "Default Caseless Matching" (toNFKC_Casefold).
+    """
+    return None if _is_missing(name) else _identity(str(name))
+
+
+@lru_cache(maxsize=1 << 16)
+def _identity(text: str) -> str | None:
+    visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
+    folded = unicodedata.normalize("NFKC", visible)
+    for _ in range(2):  # folding case may undo the normal form
+        folded = unicodedata.normalize("NFKC", folded.casefold())
+    return " ".join(folded.translate(TYPOGRAPHY).split()) or None
+
+
+def are_same(a: object, b: object) -> bool:
+    """Say whether two spellings are one name; what is missing is the same as nothing."""
+    return identity(a) is not None and identity(a) == identity(b)
+
+
+def choose_spellings(names: Iterable[object]) -> dict[str, str]:
+    """Choose how each name is written: as it is most often.
+
+    Parameters
+    ----------
+    names : iterable
+        With repeats, also lists of names; what is missing is passed over.
+
+    Returns
+    -------
+    dict of str to str
+        Identity to spelling. Between spellings that are equally common one of mixed case
+        is chosen, then one in lower case, then the first of the alphabet.
+
+    Examples
+    --------
+    >>> choose_spellings(["rock", "ROCK", "Rock", "Jazz ", None])
+    {'rock': 'Rock', 'jazz': 'Jazz'}
+    """
+    counts: dict[str, Counter[str]] = {}
+    for name in _flat(names):
+        same = identity(name)
+        if same is not None:
+            counts.setdefault(same, Counter())[_plain(str(name))] += 1
+    return {same: min(found, key=lambda s: (-found[s], s.isupper(), s.islower(), s)) for same, found in counts.items()}
+
+
+def unify(names: pd.Series, renaming: Mapping[str, str] | None = None) -> pd.Series:
+    """Write every name in one spelling.
+
+    Parameters
+    ----------
+    names : Series
+        Text or, for labels of which a track has several, lists of text.
+    renaming : mapping of str to str, optional
+        A name, in any spelling, to the name it becomes, which is then written as here.
+
+    Returns
+    -------
+    Series
+        The same index; missing names are None. Lists are sorted and hold each name once.
+
+    Examples
+    --------
+    >>> unify(pd.Series(["Rock", "rock ", "ROCK", "Rock"])).tolist()
+    ['Rock', 'Rock', 'Rock', 'Rock']
+    >>> unify(pd.Series(["hiphop", "Hip-Hop"]), {"HipHop": "Hip-Hop"}).tolist()
+    ['Hip-Hop', 'Hip-Hop']
+    """
+    chosen = choose_spellings(names)
+    new = {identity(old): name for old, name in (renaming or {}).items()}
+    chosen |= {same: new[same] for same in chosen if same in new}
+    wanted = {identity(name): name for name in new.values()}
+    spelling = {same: wanted.get(identity(name), name) for same, name in chosen.items()}
+
+    def write(name: object) -> object:
+        if pd.api.types.is_list_like(name):
+            return sorted({spelling[s] for s in map(identity, name) if s is not None})  # type: ignore[call-overload]
+        same = identity(name)
+        return None if same is None else spelling[same]
+
+    return pd.Series([write(name) for name in names], names.index, dtype=object)
+
+
+def check_renaming(renaming: Mapping[str, str], names: Iterable[object], option: str) -> None:
+    """Refuse a renaming of a class that is not there.
+
+    Parameters
+    ----------
+    renaming : mapping of str to str
+    names : iterable
+        The classes there are, with or without repeats.
+    option : str
+        What the message calls the renaming, such as ``dataset.rename``.
+
+    Raises
+    ------
+    ParamsError
+        It names the key, and the class that may have been meant.
+    """
+    known = choose_spellings(names)
+    for old, new in renaming.items():
+        if identity(new) is None:
+            raise ParamsError(f"{option}: {old!r} is renamed to nothing; give the class that it becomes")
+        if identity(old) not in known:
+            there = sorted(known.values())
+            raise ParamsError(f"{option}: {old!r} becomes {new!r}, but no track has {old!r}; {instead(old, there)}")
+
+
+def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
+    """Find names that differ only in punctuation, spaces, accents, or the way "and" is written.
+
+    Parameters
+    ----------
+    names : iterable
+        With repeats; also lists of names.
+
+    Returns
+    -------
+    list of dict of str to int
+        For each group its spellings and how often each stands, the commonest first; the
+        groups of most names first.
+
+    Examples
+    --------
+    >>> find_near_spellings(["Hip-Hop", "Hip-Hop", "hiphop", "HIPHOP", "Jazz", "R&B", "R and B", "RnB"])
+    [{'Hip-Hop': 2, 'hiphop': 2}, {'R and B': 1, 'R&B': 1, 'RnB': 1}]
+    """
+    names = list(_flat(names))
+    counts = Counter(same for name in names if (same := identity(name)) is not None)
+    spelling = choose_spellings(names)
+    groups: dict[str, list[str]] = {}
+    for same in sorted(counts, key=lambda s: (-counts[s], spelling[s])):
+        groups.setdefault(_skeleton(same), []).append(same)
+    several = [{spelling[s]: counts[s] for s in group} for group in groups.values() if len(group) > 1]
+    return sorted(several, key=lambda group: (-sum(group.values()), next(iter(group))))
+
+
+def _skeleton(same: str) -> str:
+    """Take from an identity all that people leave out or write in two ways."""
+    bare = ACCENTS.sub("", unicodedata.normalize("NFD", AND.sub(" n ", same)))
+    return "".join(c for c in bare if c.isalnum() or unicodedata.category(c).startswith("M")) or same
+
+
+def _flat(names: Iterable[Any]) -> Iterable[object]:
+    for name in names:
+        if pd.api.types.is_list_like(name):
+            yield from name
+        else:
+            yield name
+
+
+def _plain(text: str) -> str:
+    """Write a name as it is, but for its Unicode form and white space."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+def _is_missing(name: object) -> bool:
+    return name is None or name is pd.NA or name is pd.NaT or name != name
