@@ -90,8 +90,7 @@ def test_scores_of_a_network_mean_something(member, n_classes, kind, make_member
 @pytest.mark.parametrize("plugin", ["timefreq", "timefreq_avg", "genre_ensemble"])
 def test_scores_of_a_stack_mean_something(plugin, n_classes, kind, make_members):
     labelled, tables = make_members(n_classes, kind)
-    network = {"kind": kind} if plugin == "timefreq_avg" else {}
-    settings = make_settings("stacked", plugin, kind, network)
+    settings = make_settings("stacked", plugin, kind, {})
     logits, _ = fit_and_run(settings, labelled, Logits(tables), np.arange(len(labelled.target)))
     check_scores(calibrated_scores(labelled, logits), labelled.target[labelled.folds[0]["test"]], kind)
 
