@@ -61,7 +61,8 @@ def measure(n_artists: int, sizes: str, signal: float, n_samples: int) -> dict[s
         every = np.vstack([replicates.counts, resamples])
         for name, values in figures(drawn, every):
             bootstrap = np.nanquantile(values[n_artists + 1 :], [0.025, 0.975])
-            ends = np.array([bootstrap, replicates.estimate(values[: n_artists + 1])[1:]])
+            bounds = () if name.endswith("paired") else (0.0, METRICS[name].most)
+            ends = np.array([bootstrap, replicates.estimate(values[: n_artists + 1], *bounds)[1:]])
             held = (ends[:, 0] <= truth[name][0]) & (truth[name][0] <= ends[:, 1])
             found[name] += np.column_stack([held, ends[:, 1] - ends[:, 0]]) / n_samples
     return found

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from ostinato.metrics import _shared, multi, single, tree
-from ostinato.metrics.jackknife import MAX_GROUPS, MIN_GROUPS, Estimate, jackknife
+from ostinato.metrics.jackknife import MAX_GROUPS, MIN_GROUPS, jackknife
 
 FAMILIES = {"single": single, "multi": multi}
 EVERY = [(kind, name) for kind, module in FAMILIES.items() for name in module.METRICS]
@@ -196,6 +196,37 @@ def test_the_interval_of_a_mean_is_that_of_student(rng):
     assert found == pytest.approx((x.mean(), *expected))
 
 
+def test_an_outlying_group_leaves_fewer_degrees_of_freedom():
+    x = np.array([*np.linspace(-1, 1, 11), 40.0])
+    deviation = x - x.mean()
+    kurtosis = 12 * (deviation**4).sum() / (deviation**2).sum() ** 2
+    replicates = jackknife(np.arange(12), 0.9)
+    order = np.argsort(np.arange(12).astype(str))
+    found = replicates.estimate(replicates.counts @ x[order] / replicates.counts.sum(axis=1))
+    expected = stats.t.interval(0.9, 24 / (kurtosis - 1), x.mean(), x.std(ddof=1) / np.sqrt(12))
+    assert found == pytest.approx((x.mean(), *expected))
+
+
+@pytest.mark.parametrize(("least", "most"), [(0, 1), (-1, 1), (0, np.inf)])
+def test_an_interval_stays_within_the_bounds_of_its_figure(least, most):
+    replicates = jackknife(np.arange(10), 0.95)
+    values = 0.9 + 0.3 * (replicates.counts @ np.linspace(-0.3, 0.3, 10))
+    value, low, high = replicates.estimate(values, least, most)
+    assert least < low < value < high < most
+    plain = replicates.estimate(values)
+    assert plain.high > 1
+    near = replicates.estimate(0.9 + (values - 0.9) / 1000, least, most)
+    assert (near.low, near.high) == pytest.approx(replicates.estimate(0.9 + (values - 0.9) / 1000)[1:], abs=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_a_figure_at_its_bound_has_the_exact_interval_of_its_groups(value):
+    """If all of 15 groups are right, the share of right ones may be that of which 15 are with a chance of 2.5 %."""
+    found = jackknife(np.arange(15), 0.95).estimate(np.full(16, value), 0, 1)
+    exact = stats.binomtest(int(15 * value), 15).proportion_ci(0.95, "exact")
+    assert found == pytest.approx((value, exact.low, exact.high))
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6), st.integers(20, 60))
 def test_fewer_groups_widen_the_interval(seed, n_groups):
@@ -245,11 +276,6 @@ def test_replicates_that_leave_the_figure_undefined_are_left_out():
     values = replicates.counts @ np.arange(10.0) / replicates.counts.sum(axis=1)
     assert replicates.estimate(np.where(np.arange(11) == 3, np.nan, values)).low < 4.5
     assert replicates.estimate(np.r_[4.5, np.full(10, np.nan)]).to_dict() == {"value": 4.5, "low": None, "high": None}
-
-
-def test_an_interval_ends_where_the_figure_does():
-    assert Estimate(0.9, 0.7, 1.1).clip(0, 1) == (0.9, 0.7, 1.0)
-    assert all(map(math.isnan, Estimate(0.9, float("nan"), float("nan")).clip(0, 1)[1:]))
 
 
 def test_thresholds_give_the_best_f1(rng):

@@ -67,7 +67,7 @@ def with_intervals(
         metric = family(kind)[name]
         preds = metric.prepare(rows.scores, kind, threshold)
         values = metric.over(preds, rows.target, replicates.group, replicates.counts)
-        found[name] = replicates.estimate(values).clip(0, metric.most).to_dict() | {"value": value}
+        found[name] = replicates.estimate(values, 0, metric.most).to_dict() | {"value": value}
     return found
 
 
@@ -229,7 +229,7 @@ def hierarchy(
     replicates = jackknife(rows.group, confidence)
     named = labels(rows.scores, kind, threshold)
     values = tree.resampled(named, rows.target, replicates.group, replicates.counts, ancestors)
-    return {**replicates.estimate(values).clip(0, 1).to_dict(), "n_nodes": len(nodes)}
+    return {**replicates.estimate(values, 0, 1).to_dict(), "n_nodes": len(nodes)}
 
 
 def _of_column(function: Callable[..., float], rows: Judged, i: int) -> float:

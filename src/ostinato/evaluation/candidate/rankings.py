@@ -54,8 +54,8 @@ def summarised(
         defined = (~np.isnan(of_seed)).astype(float)
         return _resampled.mean_of(np.nan_to_num(of_seed), defined, replicates.group, replicates.counts)
 
-    estimates = {name: replicates.estimate(means(of_seed)) for name, of_seed in values.items()}
-    return {n: e.clip(*((0, 1) if n in METRICS else limits)).to_dict() for n, e in estimates.items()}
+    bounds = {name: (0.0, 1.0) if name in METRICS else limits for name in values}
+    return {name: replicates.estimate(means(of_seed), *bounds[name]).to_dict() for name, of_seed in values.items()}
 
 
 def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence: float) -> dict[str, float | None]:

@@ -81,7 +81,7 @@ def slices(rows: Judged, ways: pd.DataFrame, kind: Kind, threshold: float, confi
         replicates = jackknife(rows.group[chosen], confidence)
         values = metric.over(preds[chosen], rows.target[chosen], replicates.group, replicates.counts)
         counts = {"n_tracks": len(chosen), "n_groups": replicates.n_groups}
-        return {"slice": name, **replicates.estimate(values).clip(0, metric.most).to_dict(), **counts}
+        return {"slice": name, **replicates.estimate(values, 0, metric.most).to_dict(), **counts}
 
     by = {way: [figure(name, np.flatnonzero(ways[way] == name)) for name in _ordered(ways[way])] for way in ways}
     return {"figure": FIGURE[kind], "by": by}
