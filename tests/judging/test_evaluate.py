@@ -17,7 +17,9 @@ def test_perfect_predictions_score_one_in_every_figure(project):
     project.predict("good", skill=1.0)
     metrics = project.evaluate("good")
     for name in ("accuracy", "f1_micro", "f1_macro", "jaccard", "map_macro", "map_samples"):
-        assert metrics["test"][name] == {"value": 1.0, "low": 1.0, "high": 1.0}
+        estimate = metrics["test"][name]
+        assert (estimate["value"], estimate["high"]) == (1.0, 1.0)
+        assert 0.5 < estimate["low"] < 1, "few artists cannot show that no track is ever wrong"
     assert metrics["test"]["hamming_loss"]["value"] == 0.0
     n_test = metrics["split"]["n_test"]
     assert np.array(metrics["confusion"]).sum() == np.trace(metrics["confusion"]) == n_test == 30
@@ -118,7 +120,8 @@ def test_tracks_that_cannot_be_judged_are_left_out_and_the_ceiling_is_stated(pro
     metrics = project.evaluate("good")
     assert metrics["split"].items() >= {"n_tracks": 120, "n_evaluable": 90, "n_test": 90, "ceiling": 0.75}.items()
     assert metrics["test"]["accuracy"]["value"] == 1.0
-    assert metrics["test_all"]["accuracy"] == {"value": 0.75, "low": 0.75, "high": 0.75}
+    judged, every = metrics["test"]["accuracy"], metrics["test_all"]["accuracy"]
+    assert every == {end: pytest.approx(0.75 * figure, abs=1e-6) for end, figure in judged.items()}
 
 
 def test_tracks_that_are_tested_without_having_been_trained_on_their_genre_do_not_count(project):
