@@ -73,5 +73,5 @@ def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence:
     dict
         ``{"value", "low", "high"}`` of new minus old.
     """
-    name = "difference"
-    return summarised({name: new - old}, groups, confidence, (-1, 1))[name]
+    estimate = summarised({"difference": new - old}, groups, confidence)["difference"]
+    return {name: None if end is None else min(max(end, -1.0), 1.0) for name, end in estimate.items()}
