@@ -14,7 +14,7 @@ import soxr
 
 from ostinato import tables
 from ostinato.errors import DataError
-from ostinato.params import Compute, Dataset, Validate
+from ostinato.params import Compute, Dataset, Ingest, Validate
 from ostinato.paths import Paths
 from ostinato.stages import ingest, validate
 
@@ -294,7 +294,7 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
     with tempfile.TemporaryDirectory() as project:
         paths = Paths(Path(project))
         dataset = Dataset(name="folder", path=str(root))
-        ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), dataset=dataset))
+        ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), ingest=Ingest(), dataset=dataset))
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
         with suppress(DataError):  # what was found is written all the same
             validate.run(paths, SimpleNamespace(dataset=dataset, validate=bounds))

@@ -1,5 +1,6 @@
 """Ingest: every file decoded once, ordinals for ever, the same bytes for the same input."""
 
+import json
 import shutil
 from types import SimpleNamespace
 
@@ -10,7 +11,7 @@ import soundfile
 
 from ostinato import datasets, inventory, measuring, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.params import Compute, Dataset
+from ostinato.params import Compute, Dataset, Ingest
 from ostinato.paths import Paths
 from ostinato.stages import ingest
 
@@ -30,8 +31,13 @@ def write(path, rng, seconds=0.5):
     soundfile.write(path, rng.uniform(-0.5, 0.5, int(seconds * RATE)), RATE)
 
 
-def run(paths, **dataset):
-    params = SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(**{"name": "folder", **dataset}))
+def run(paths, max_vanished_share=0.2, **dataset):
+    params = SimpleNamespace(
+        seed=1,
+        compute=Compute(workers=1),
+        ingest=Ingest(max_vanished_share=max_vanished_share),
+        dataset=Dataset(**{"name": "folder", **dataset}),
+    )
     ingest.run(paths, params)
     return tables.read(paths.tracks).set_index("track_id"), tables.read(paths.files).set_index("track_id")
 
@@ -109,7 +115,7 @@ def test_several_processes_write_the_same_bytes(paths, monkeypatch):
     before = paths.tracks.read_bytes(), paths.files.read_bytes()
     shutil.rmtree(paths.state)
     monkeypatch.setattr(inventory, "LEAST", 1)
-    params = SimpleNamespace(seed=1, compute=Compute(workers=2), dataset=Dataset(name="folder"))
+    params = SimpleNamespace(seed=1, compute=Compute(workers=2), ingest=Ingest(), dataset=Dataset(name="folder"))
     ingest.run(paths, params)
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
@@ -229,3 +235,59 @@ def test_a_table_that_is_absent_or_broken_says_how_to_mend_it(tmp_path):
     (tmp_path / "broken.parquet").write_bytes(np.arange(9).tobytes())
     with pytest.raises(OstinatoError, match="is no Parquet"):
         tables.read(tmp_path / "broken.parquet")
+
+
+def read_receipt(paths):
+    return json.loads(paths.receipt("ingest").read_text())
+
+
+def test_a_genre_that_is_a_link_is_followed_and_what_is_passed_over_is_counted(paths, rng, tmp_path):
+    raw = paths.raw("folder")
+    write(tmp_path / "elsewhere/polka/h.w64", rng)
+    (raw / "polka").symlink_to(tmp_path / "elsewhere/polka")
+    (raw / "polka/back").symlink_to(raw)
+    (raw / "jazz/again.wav").symlink_to("a.wav")
+    (raw / "jazz/x.mid").touch()
+    tracks, _ = run(paths)
+    assert tracks.loc["polka/h.w64", "genre"] == "polka"
+    assert tracks.loc["polka/h.w64", "n_samples"] == RATE // 2
+    assert len(tracks) == 7
+    assert read_receipt(paths)["passed_over"] == [
+        {"reason": "reached by another way too", "n": 2, "example": "jazz/again.wav"},
+        {"reason": "with the suffix .mid", "n": 1, "example": "jazz/x.mid"},
+    ]
+
+
+def test_half_of_a_collection_away_stops_the_run(paths):
+    run(paths)
+    before = {p: p.read_bytes() for p in (paths.tracks, paths.files, paths.receipt("ingest"))}
+    (paths.raw("folder") / "rock").rename(paths.root / "away")
+    with pytest.raises(DataError, match=r"3 of 6 known tracks are gone, such as rock/.*, 3 of them below rock") as told:
+        run(paths)
+    assert "mount or restore what is away, or raise ingest.max_vanished_share" in str(told.value)
+    assert {p: p.read_bytes() for p in before} == before
+    (paths.root / "away").rename(paths.raw("folder") / "rock")
+    run(paths)
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_tracks_that_are_let_go_on_purpose_have_their_ordinals_again_when_they_are_back(paths, rng):
+    old, _ = run(paths)
+    (paths.raw("folder") / "jazz").rename(paths.root / "away")
+    tracks, _ = run(paths, max_vanished_share=0.5)
+    assert tracks["ordinal"].tolist() == [3, 4, 5]
+    assert read_receipt(paths)["gone"] == {"jazz/a.wav": 0, "jazz/b.wav": 1, "jazz/c.flac": 2}
+    write(paths.raw("folder") / "rock/new.wav", rng)
+    run(paths)
+    (paths.root / "away").rename(paths.raw("folder") / "jazz")
+    tracks, _ = run(paths)
+    pd.testing.assert_frame_equal(tracks.drop("rock/new.wav"), old)
+    assert tracks.loc["rock/new.wav", "ordinal"] == 6
+    assert read_receipt(paths)["gone"] == {}
+
+
+def test_another_dataset_in_its_place_is_no_loss(paths, rng):
+    run(paths)
+    write(paths.root / "other/polka/a.wav", rng)
+    tracks, _ = run(paths, path="other")
+    assert tracks.index.tolist() == ["polka/a.wav"]

@@ -12,7 +12,7 @@ import torch
 from ostinato import plan, tables
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError, OstinatoError
-from ostinato.params import Artists, Candidate, Compute, Dataset, Features, Splitting, Train, Tune
+from ostinato.params import Artists, Candidate, Compute, Dataset, Features, Ingest, Splitting, Train, Tune
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest
 
@@ -34,6 +34,7 @@ def params(**kinds):
         seed=1,
         compute=Compute(workers=1),
         dataset=Dataset(name="folder"),
+        ingest=Ingest(),
         split=Splitting(),
         features=Features(kinds=kinds or {"mel": {}, "mfcc": {}}),
         train=Train(),

@@ -8,7 +8,7 @@ import pytest
 
 from ostinato import splits, tables
 from ostinato.errors import DataError, ParamsError
-from ostinato.params import Compute, Dataset, Splitting, Validate
+from ostinato.params import Compute, Dataset, Ingest, Splitting, Validate
 from ostinato.paths import Paths
 from ostinato.stages import ingest, split, validate
 
@@ -209,7 +209,7 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     paths = Paths(tmp_path)
     table = {"table": str(shared_data / "splits/gtzan_tracks.csv"), "columns": {"artist": "artist_group"}}
     dataset = Dataset(name="folder", path=str(shared_data / "gtzan_mini"), **table)
-    ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), dataset=dataset))
+    ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), ingest=Ingest(), dataset=dataset))
     validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
     assert len(tables.read(paths.quarantine)) == 0
     rows, classes = run(paths, seed=7, folds=5)

@@ -13,7 +13,7 @@ import soundfile
 from ostinato import tables
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, tracks, unnamed
-from ostinato.params import Compute, Dataset, Splitting, Validate
+from ostinato.params import Compute, Dataset, Ingest, Splitting, Validate
 from ostinato.paths import Paths
 from ostinato.stages import ingest, split, validate
 
@@ -62,8 +62,11 @@ def paths(tmp_path, rng):
     return Paths(tmp_path)
 
 
-def ingested(paths):
-    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(name="folder")))
+def ingested(paths, **limits):
+    params = SimpleNamespace(
+        seed=1, compute=Compute(workers=1), ingest=Ingest(**limits), dataset=Dataset(name="folder")
+    )
+    ingest.run(paths, params)
 
 
 def validated(paths, bounds=BOUNDS):
@@ -94,6 +97,29 @@ def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rn
     split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
     assert len(set(tables.read(paths.splits)["track_id"])) == 12
     assert not set(tables.read(paths.splits)["track_id"]) & set(planted)
+
+
+def test_a_disk_that_is_away_for_one_run_changes_nothing(paths):
+    """Nothing is written while it is away, and all is as it was when it is back."""
+
+    def run_to_split():
+        ingested(paths)
+        validated(paths)
+        split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
+
+    def state():
+        folders = (paths.tracks.parent, paths.receipt("tracks").parent, paths.state)
+        return {p: p.read_bytes() for folder in folders for p in folder.rglob("*") if p.is_file()}
+
+    run_to_split()
+    before = state()
+    (paths.raw("folder") / "rock").rename(paths.root / "away")
+    with pytest.raises(DataError, match="6 of 12 known tracks are gone"):
+        run_to_split()
+    assert state() == before
+    (paths.root / "away").rename(paths.raw("folder") / "rock")
+    run_to_split()
+    assert state() == before
 
 
 def test_copies_are_listed_and_go_to_quarantine_where_wanted(paths):
@@ -243,7 +269,7 @@ def test_one_class_only_or_no_track_left_stops_what_follows(paths):
         validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_noise_likeness=1.0))
     for path in (paths.raw("folder") / "rock").iterdir():
         path.unlink()
-    ingested(paths)
+    ingested(paths, max_vanished_share=0.5)
     with pytest.raises(DataError, match="used: fewer than two classes are left"):
         validated(paths)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import itertools
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -107,6 +108,56 @@ def numbered(track_ids: pd.Series, known: pd.DataFrame, first_free: int) -> tupl
     free = itertools.count(max([first_free, *(o + 1 for o in ordinals.values())]))
     given = [ordinals[t] if t in ordinals else next(free) for t in track_ids]
     return given, next(free)
+
+
+def remember(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
+    """Add the tracks that there once were to those of the last time, so that one that is back has its ordinal again.
+
+    Parameters
+    ----------
+    known : DataFrame
+        `track_id` and `ordinal` of the tracks of the last time.
+    gone : mapping of str to int
+        Ordinals of older ones.
+
+    Returns
+    -------
+    DataFrame
+        `track_id` and `ordinal`.
+    """
+    here = known[["track_id", "ordinal"]]
+    older = {i: ordinal for i, ordinal in gone.items() if i not in set(here["track_id"])}
+    return pd.concat(
+        [here, pd.DataFrame({"track_id": list(older), "ordinal": list(older.values())})], ignore_index=True
+    )
+
+
+def refuse_vanished(known: pd.Series, listed: pd.Series, max_share: float, root: Path) -> None:
+    """Refuse to go on where much of a collection is away, as when a share is not mounted.
+
+    Parameters
+    ----------
+    known, listed : Series of str
+        Track ids of the last time and of now.
+    max_share : float
+        Of the known tracks.
+    root : Path
+        For the message.
+
+    Raises
+    ------
+    DataError
+        Naming the folder from which most are gone.
+    """
+    away = known[~known.isin(listed)]
+    if len(away) <= max_share * len(known):
+        return
+    folders = away[away.str.contains("/")].str.split("/").str[0].value_counts()
+    of = f", {folders.iloc[0]} of them below {folders.index[0]}" if len(folders) else ""
+    raise DataError(
+        f"{root}: {len(away)} of {len(known)} known tracks are gone, such as {away.iloc[0]}{of}; nothing was changed: "
+        "mount or restore what is away, or raise ingest.max_vanished_share in params.yaml if they are gone on purpose"
+    )
 
 
 def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Settings) -> pd.DataFrame:

@@ -70,6 +70,12 @@ class Dataset(Section):
         return dict(self.model_extra or {})
 
 
+class Ingest(Section):
+    """When ingest stops."""
+
+    max_vanished_share: float = Field(0.2, ge=0, le=1, description="of the known tracks; more gone stops the run")
+
+
 class Validate(Section):
     """Bounds a track must keep, and the share that may break them."""
 
@@ -448,6 +454,7 @@ class Params(Section):
     seed: int = 0
     compute: Compute = Compute()
     dataset: Dataset
+    ingest: Ingest = Ingest()
     validate_: Validate = Field(Validate(), alias="validate")
     split: Splitting = Splitting()
     features: Features

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from ostinato import datasets, inventory, registry, tables
 from ostinato.datasets._remote import Remote
 from ostinato.errors import ParamsError
-from ostinato.params import Compute, Dataset
+from ostinato.params import Compute, Dataset, Ingest
 from ostinato.paths import Paths
 from ostinato.stages import ingest
 
@@ -89,7 +89,7 @@ def test_listing_twice_gives_the_same_and_changes_no_file(dataset):
 def test_ingest_takes_it(dataset, tmp_path):
     paths = Paths(tmp_path)
     given = Dataset(name=dataset.name, path=str(dataset.root), **dataset.given)
-    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=given))
+    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=given))
     tracks, files = tables.read(paths.tracks), tables.read(paths.files)
     assert len(tracks) == len(listed(dataset))
     assert tracks["content_hash"].notna().sum() >= len(tracks) - 1

@@ -21,7 +21,7 @@ from ostinato.datasets import (
     union,
 )
 from ostinato.errors import DataError, ParamsError
-from ostinato.params import Compute, Dataset, Features, Splitting, Train, Validate
+from ostinato.params import Compute, Dataset, Features, Ingest, Splitting, Train, Validate
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest, split, validate
 from ostinato.store import Store
@@ -58,7 +58,7 @@ def test_gtzan_lists_that_contradict_or_fit_nothing_are_refused(tmp_path):
 def test_a_broken_jazz_54_goes_to_quarantine_and_the_official_split_is_used(tmp_path):
     given = miniatures.gtzan(tmp_path / "root")
     paths, dataset = Paths(tmp_path), Dataset(name="gtzan", path="root", **given)
-    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=dataset))
+    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
     validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate(min_seconds=0.5)))
     (row,) = tables.read(paths.quarantine).to_dict("records")
     assert (row["track_id"], row["reason"]) == ("jazz.00054", "unreadable")
@@ -235,7 +235,7 @@ def test_a_dataset_without_audio_goes_through_the_pipeline_up_to_features(tmp_pa
     rows = [f"{'abc'[i % 3]},Artist {i // 2},{i / 60},{90 + i}" for i in range(60)]
     (root / "tracks.csv").write_text("\n".join(["genre,artist,energy,tempo", *rows, "a,Other,0.5,120"]))
     paths, dataset = Paths(tmp_path), Dataset(name="spotify_attributes", path="root")
-    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=dataset))
+    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
     validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
     split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
     kinds = SimpleNamespace(kinds={"mel": {}}, sample_rate=22_050, shard_tracks=8)

@@ -401,6 +401,38 @@ def review(path):
     return {row["path"]: row for row in csv.DictReader(path.open())}
 
 
+def test_a_review_lists_files_that_cannot_be_read_with_the_reason(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = tmp_path / "music"
+    play(music / "a.wav")
+    (music / "b.mp3").write_text("no music here\n" * 99)
+    (music / "c.csv").write_text("no,table\n1,2\n")
+    targets = [music, music / "c.csv", tmp_path / "absent.wav"]
+    code = run(targets, tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv", err=io.StringIO())
+    rows = review(tmp_path / "review.csv")
+    assert code == 1
+    assert list(rows) == ["music/b.mp3", "music/a.wav"]
+    assert rows["music/b.mp3"]["error"].startswith("cannot be decoded")
+    assert (rows["music/b.mp3"]["doubt"], rows["music/b.mp3"]["genre"], rows["music/a.wav"]["error"]) == ("1.0", "", "")
+    table = folder.Options(table=str(tmp_path / "review.csv"))
+    assert set(folder.tracks(tmp_path, table)["path"]) >= {"music/a.wav", "music/b.mp3"}
+
+
+def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path):
+    put(tmp_path / "released" / "genre")
+    music = tmp_path / "music"
+    play(music / "jazz" / "a.wav"), play(tmp_path / "elsewhere" / "b.wav", frequency=2000.0)
+    (music / "rock").symlink_to(tmp_path / "elsewhere")
+    (music / "rock" / "back").symlink_to(music)
+    (music / "jazz" / "again.wav").symlink_to("a.wav")
+    (music / "jazz" / "x.mid").touch()
+    code, answers, err = ask([music], tmp_path / "released")
+    assert code == 0
+    assert [answer["path"] for answer in answers] == [str(music / "jazz/a.wav"), str(music / "rock/b.wav")]
+    told = "2 reached by another way too, such as jazz/again.wav; 1 with the suffix .mid, such as jazz/x.mid"
+    assert err == f"{music}: passed over: {told}\n"
+
+
 def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
     put(tmp_path / "released" / "genre")
     play(tmp_path / "one" / "a.wav"), play(tmp_path / "two" / "a.wav", frequency=2000.0)

@@ -57,8 +57,8 @@ def music(tmp_path) -> Path:
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
     """Count the files that are opened to be read."""
-    names, load, metadata = list[str](), audio.load, audio.metadata
-    monkeypatch.setattr(audio, "load", lambda path, **limits: names.append(path.name) or load(path, **limits))
+    names, listen, metadata = list[str](), folder.listen, audio.metadata
+    monkeypatch.setattr(folder, "listen", lambda path, rates: names.append(path.name) or listen(path, rates))
     monkeypatch.setattr(audio, "metadata", lambda path: names.append(f"tags of {path.name}") or metadata(path))
     return names
 

@@ -96,6 +96,24 @@ def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
     assert client.post("/v1/predict").status_code == 400
 
 
+def test_a_file_that_breaks_the_decoder_is_refused_and_the_next_is_answered(client, tmp_path, monkeypatch):
+    path = play(tmp_path / "a.wav")
+    with monkeypatch.context() as broken:
+        broken.setattr("ostinato.serving.app.listen", lambda *_, **__: bytearray(-1))
+        answer = upload(client, path)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "cannot be answered (ValueError); send another file"
+    assert upload(client, path).status_code == 200
+
+
+def test_the_sound_of_a_linked_folder_is_given(served, client):
+    served.catalog()
+    (served.sounds / "tone 1.wav").rename(served.root / "elsewhere.wav")
+    (served.sounds / "tone 1.wav").symlink_to(served.root / "elsewhere.wav")
+    assert client.get("/v1/audio?track=tone1").status_code == 200
+    assert client.get("/v1/audio?track=tone5").status_code == 404, "its path leads out of the folder"
+
+
 def test_a_form_is_told_from_a_file(client, tmp_path):
     with open(play(tmp_path / "a.wav"), "rb") as file:
         answer = client.post("/v1/predict", files={"file": file})

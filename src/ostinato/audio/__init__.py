@@ -5,7 +5,6 @@ from ostinato.audio.decode import (
     FIXED_RATE,
     MAX_SAMPLES,
     MAX_SECONDS,
-    SUFFIXES,
     Stream,
     capped,
     load,
@@ -14,6 +13,7 @@ from ostinato.audio.decode import (
     open_stream,
     resampler,
 )
+from ostinato.audio.listing import SUFFIXES, Listing, Skipped, find_audio, is_audio
 
 __all__ = [
     "BLOCK",
@@ -21,8 +21,12 @@ __all__ = [
     "MAX_SAMPLES",
     "MAX_SECONDS",
     "SUFFIXES",
+    "Listing",
+    "Skipped",
     "Stream",
     "capped",
+    "find_audio",
+    "is_audio",
     "load",
     "metadata",
     "mono",

@@ -25,13 +25,6 @@ from ostinato.audio import headers
 from ostinato.audio._quiet import QUIET
 from ostinato.errors import DataError
 
-STORED = {".wav", ".wave", ".bwf", ".rf64", ".w64", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"}
-LOSSLESS = {".flac", ".ape", ".wv", ".tta"}
-CODED = {".mp1", ".mp2", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".ac3", ".eac3", ".mpc", ".wma", ".asf"}
-VIDEO = {".mp4", ".m4a", ".m4b", ".m4r", ".mov", ".3gp", ".3g2", ".mka", ".webm", ".weba", ".avi"}
-SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
-"""Of files that a folder is searched for."""
-
 MAX_BYTES = 4 * 2**30
 MAX_SECONDS = 12 * 3600.0
 MAX_SAMPLES = 2**32

@@ -1,13 +1,12 @@
 """What several datasets share: listing audio, reading tables, and saying what is amiss."""
 
 import logging
-import os
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import pandas as pd
 
-from ostinato.audio import SUFFIXES
+from ostinato.audio import SUFFIXES, find_audio
 from ostinato.errors import DataError
 
 READERS = {".csv": ",", ".tsv": "\t"}
@@ -16,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 def audio_files(root: Path) -> list[str]:
-    """Walk a folder in order; what is hidden or no audio is passed over.
+    """Find the audio files below a folder, through links; see `ostinato.audio.find_audio`.
 
     Parameters
     ----------
@@ -38,21 +37,12 @@ def audio_files(root: Path) -> list[str]:
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
 
-    found = []
-    for folder, below, names in os.walk(root, onerror=refuse):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        here = PurePosixPath(Path(folder).relative_to(root).as_posix())
-        found += [str(here / name) for name in names if _is_audio(name)]
-    sound = sorted(path for path in found if path == path.encode("utf-8", "ignore").decode())
-    if len(sound) < len(found):
-        log.warning("%s: %d files left out, their names are no UTF-8; rename them", root, len(found) - len(sound))
-    if not sound:
+    listing = find_audio(root, refuse, only_utf8=True)
+    if listing.skipped:
+        log.warning("%s: passed over: %s", root, listing.explain())
+    if not listing.paths:
         raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
-    return sound
-
-
-def _is_audio(name: str) -> bool:
-    return not name.startswith(".") and Path(name).suffix.lower() in SUFFIXES
+    return listing.paths
 
 
 def read_table(path: Path) -> pd.DataFrame:

@@ -33,6 +33,7 @@ def prepared(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
     named = {path for column in NAMING if column in tracks for path in tracks[column] if isinstance(path, str)}
     kinds = {(Path(path).parent, _kind(Path(path))) for path in named}
     found = sorted({path for folder in {folder for folder, _ in kinds} for path in _files(root, folder, kinds)} - named)
+    found = [path for path in found if not _leads_to(root / path, root, named)]
     return pd.DataFrame({"track_id": found, "unnamed": found}, dtype=object)
 
 
@@ -49,6 +50,14 @@ def suite(bounds: Any) -> list[Expectation]:
         Of files that are no tracks: nothing goes to quarantine by it.
     """
     return [gxe.ExpectColumnValuesToBeNull(column="unnamed", meta={"reason": "files that no track names"})]
+
+
+def _leads_to(path: Path, root: Path, named: set[str]) -> bool:
+    """Return whether a file is a link to one that a track names."""
+    if not path.is_symlink():
+        return False
+    real, base = path.resolve(), root.resolve()
+    return real.is_relative_to(base) and real.relative_to(base).as_posix() in named
 
 
 def _kind(path: Path) -> str:

@@ -127,11 +127,11 @@ class Network:
         CatalogError
             If the network is not the one that placed the catalog.
         """
-        from ostinato import audio
-        from ostinato.features._shared import AudioContext
+        from ostinato.runtime.long import listen
 
         model = self._opened()
-        vector: np.ndarray = model.embedding(model.rows(AudioContext(*audio.load(file))))
+        context, _ = listen(file, model.rates)
+        vector: np.ndarray = model.embedding(model.rows(context))
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 

@@ -24,9 +24,9 @@ from tqdm import tqdm
 from ostinato import audio
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.files import alone, read_json, replacing, write_json
 from ostinato.recommendation.catalog import SOURCE, Catalog, describe_track
+from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.predict import chosen
 from ostinato.runtime.session import Released
@@ -196,6 +196,8 @@ def _read(
             return _embed(network, root / path)
         except OstinatoError as error:
             return str(error).removeprefix(f"{root / path}: ")
+        except Exception as error:  # no file, whatever is in it, ends the run over the others
+            return f"cannot be placed ({type(error).__name__}: {error})"
 
     shown = tqdm(paths, desc=f"{network.name} catalog", unit="file", disable=None, leave=False)
     try:
@@ -214,11 +216,11 @@ def _read(
 
 def _embed(network: Released, path: Path) -> File:
     n_bytes, mtime_ns = _stat(path)
-    y, rate = audio.load(path)
-    embedding = np.asarray(network.embedding(network.rows(AudioContext(y, rate))), np.float32)
+    context, measurement = listen(path, network.rates)
+    embedding = np.asarray(network.embedding(network.rows(context)), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():
         raise CatalogError("the network gives it no direction; listen whether it holds sound")
-    return File(n_bytes, mtime_ns, round(len(y) / rate, 3), audio.metadata(path), embedding)
+    return File(n_bytes, mtime_ns, round(measurement.duration, 3), audio.metadata(path), embedding)
 
 
 def _offset(embeddings: np.ndarray) -> np.ndarray | None:

@@ -73,16 +73,15 @@ def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
     Path, str or None
         A file, or what was asked for and why there is none.
     """
-    from ostinato.audio import SUFFIXES
+    from ostinato.audio import find_audio
 
     for target in targets:
         if not target.is_dir():
             yield target, None if target.exists() else "there is no such file"
             continue
-        sound = (p for p in target.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
-        files = sorted(p for p in sound if not any(part.startswith(".") for part in p.relative_to(target).parts))
-        yield from ((p, None) for p in files)
-        if not files:
+        listing = find_audio(target)
+        yield from ((target / path, None) for path in listing.paths)
+        if not listing.paths:
             yield target, "no audio file in this folder"
 
 
@@ -150,8 +149,8 @@ def run(
         A path is added to: what it answers already is not asked again, and failures are told
         on `err`, too. Default: standard output.
     review : Path, optional
-        Where to list the files by doubt, to be corrected and read as a table of the folder;
-        nothing may be there.
+        Where to list the files by doubt, to be corrected and read as a table of the folder, those
+        that cannot be read with the reason; nothing may be there.
     near : callable, optional
         See `predict`.
     err : file, optional
@@ -171,6 +170,7 @@ def run(
     written.may_review(review, out, form)
     models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
     warn(models, over_time, err)
+    warn_of_skipped(targets, err)
     passed, kept = frozenset[str](), list[str]()
     if isinstance(out, Path):
         asked = {named(path) for path, _ in found(targets)}
@@ -186,14 +186,34 @@ def run(
                 print(line, file=err if wrong and form is TEXT else file, flush=True)
             if wrong and isinstance(out, Path):
                 print(*TEXT.lines(answer), file=err)
-            if review is not None and not wrong:
-                doubtful.append((doubt(answer), answer))
+            if review is not None and (not wrong or _is_sound(Path(answer["path"]))):
+                doubtful.append((1.0 if wrong else doubt(answer), answer))
     if isinstance(out, Path):
         n_known = len({(said.path, said.task) for line in kept if (said := form.read(line))})
         print(f"{out}: {n_read} answers more, {n_known} there before, {n_failed} failed", file=err)
     if review is not None:
         print(f"{review}: paths are below {written.review(review, targets, doubtful)}", file=err)
     return int(n_failed > 0)
+
+
+def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
+    """Say what folders hold that is not asked about.
+
+    Parameters
+    ----------
+    targets : sequence of Path
+    err : file
+    """
+    from ostinato.audio import find_audio
+
+    for target in targets:
+        if target.is_dir() and (skipped := find_audio(target).explain()):
+            print(f"{named(target)}: passed over: {skipped}", file=err)
+
+
+def _is_sound(path: Path) -> bool:
+    """Return whether a person could listen to what is there and label it, though no model could."""
+    return path.is_file() and not rows.is_table(path)
 
 
 PROMISES_NOTHING = "how often its labels are right cannot be promised, of so few or so poorly named tracks"

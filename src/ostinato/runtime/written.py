@@ -106,7 +106,7 @@ def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, 
     targets : sequence of Path
         What was asked about.
     doubtful : sequence of float and dict
-        Doubt and answer.
+        Doubt and answer, or the error of a file that cannot be read, which has no label.
 
     Returns
     -------
@@ -117,9 +117,13 @@ def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, 
     rows: dict[str, dict[str, object]] = {}
     for much, answer in sorted(doubtful, key=lambda pair: -pair[0]):
         name = os.path.relpath(answer["path"], root)
-        label = answer["label"] if isinstance(answer["label"], str) else ";".join(answer["label"])
-        rows.setdefault(name, {"path": name, "doubt": round(much, 4)})[answer["task"]] = label
-    columns = ["path", "doubt", *sorted({k for row in rows.values() for k in row} - {"path", "doubt"})]
+        row = rows.setdefault(name, {"path": name, "doubt": round(much, 4)})
+        if "error" in answer:
+            row["error"] = answer["error"]
+        else:
+            row[answer["task"]] = answer["label"] if isinstance(answer["label"], str) else ";".join(answer["label"])
+    first = ["path", "doubt", *(["error"] if any("error" in row for row in rows.values()) else [])]
+    columns = [*first, *sorted({k for row in rows.values() for k in row} - set(first))]
     with replacing(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

@@ -1,6 +1,7 @@
 """The application: routes, limits and what goes wrong put in words."""
 
 import hmac
+import logging
 import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -38,6 +39,7 @@ from ostinato.serving.upload import received, sweep, whole
 from ostinato.serving.work import Busy, Work
 
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 WANTED_BODY = {"content": {"application/json": {"schema": Wanted.model_json_schema()}}, "required": True}
@@ -190,6 +192,9 @@ class _Desk:
             found = [answer(path, m.released, context, measurement, over_time=over_time) for m in models.values()]
         except OstinatoError as error:
             raise HTTPException(422, _refusal(path, error)) from error
+        except Exception as error:  # whatever is in a file, its sender is told that it is the file
+            log.exception("a file cannot be answered")
+            raise HTTPException(422, f"cannot be answered ({type(error).__name__}); send another file") from error
         both = zip(models.values(), found, strict=True)
         said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
         if placing is None:

@@ -1,5 +1,6 @@
 """Answers from the catalog: its tracks, what is near to some of them, and their sound."""
 
+import os
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -97,7 +98,7 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
     catalog : Catalog
     track_id : str
     root : Path
-        The dataset's folder; nothing outside it is given.
+        The dataset's folder; nothing outside it is given but what a link in it leads to, as ingest follows it.
 
     Raises
     ------
@@ -107,8 +108,8 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
     if track_id not in catalog:
         raise HTTPException(404, "no such track in the catalog; see /v1/tracks")
     relative = catalog.metadata[catalog.row(track_id)].get("path")
-    path = (root / str(relative)).resolve() if relative else None
-    if path is None or not path.is_relative_to(root.resolve()) or not path.is_file():
+    path = Path(os.path.normpath(root / str(relative))) if relative else None
+    if path is None or not path.is_relative_to(os.path.normpath(root)) or not path.is_file():
         raise HTTPException(404, "the file of this track is not on this machine")
     return path
 

@@ -1,18 +1,21 @@
 """Stage ingest: find the dataset's tracks, measure each new file, number each new track."""
 
+import hashlib
+import json
 from typing import Any
 
 import pandas as pd
 
-from ostinato import compute, datasets, inventory, tables
+from ostinato import audio, compute, datasets, inventory, tables
+from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 
-SECTIONS = ("seed", "compute", "dataset")
+SECTIONS = ("seed", "compute", "dataset", "ingest")
 FIRST_FREE = "first_free_ordinal"
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write tracks.parquet, files.parquet and attributes.parquet; old tracks keep their ordinals.
+    """Write tracks.parquet, files.parquet, attributes.parquet and what was passed over; old tracks keep their ordinals.
 
     Parameters
     ----------
@@ -21,14 +24,23 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         Sections `SECTIONS`.
     name : str, optional
         Not used.
+
+    Raises
+    ------
+    DataError
+        If more of the known tracks are gone than `ingest.max_vanished_share`; then nothing is written.
     """
     plugin, options = datasets.load(params.dataset)
-    root = datasets.dataset_root(paths, params.dataset)
+    root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
     listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
+    known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
+    before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
+    if before.get("dataset") == _identify(params.dataset) and not embedded:
+        inventory.refuse_vanished(known["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
     tracks = inventory.chosen(inventory.complete(listing), params.dataset.classes)
     heard = tracks[tracks["path"].notna()]
     files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
-    known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
+    known = inventory.remember(known, before.get("gone", {}))
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.numbered(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
@@ -40,3 +52,18 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     attributes = getattr(plugin, "ATTRIBUTES", ())
     told = listing.set_index("track_id").reindex(tracks["track_id"])[list(attributes)].reset_index()
     tables.write(paths.attributes, told, tables.attributes(attributes))
+    has_files = not embedded and getattr(plugin, "AUDIO", True)
+    gone = known[~known["track_id"].isin(tracks["track_id"])]
+    receipt = {
+        "dataset": _identify(params.dataset),
+        "n_tracks": len(tracks),
+        "passed_over": [vars(s) for s in audio.find_audio(root, only_utf8=True).skipped] if has_files else [],
+        "gone": {str(i): int(o) for i, o in zip(gone["track_id"], gone["ordinal"], strict=True)},
+    }
+    write_json(paths.receipt("ingest"), receipt)
+
+
+def _identify(dataset: Any) -> str:
+    """Tell a dataset in its place from others, without naming the place."""
+    named = json.dumps([dataset.name, str(dataset.path or "")])
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
