@@ -275,13 +275,13 @@ def test_the_hash_follows_the_split_alone():
 def test_an_official_split_is_taken_as_it_is_and_its_leaks_counted():
     tracks = plain(n_genres=1, artists=4, each=1)
     tracks["split"] = ["train", "validation", "test", None]
-    rows, n_leaks = splits.official(tracks, "artist")
+    rows, n_leaks = splits.official(tracks, splits.Plan())
     assert rows["split"].tolist() == ["train", "validation", "test"]
     assert n_leaks == 0
-    _, n_leaks = splits.official(tracks.assign(artist="the same"), "artist")
+    _, n_leaks = splits.official(tracks.assign(artist="the same"), splits.Plan())
     assert n_leaks == 1
     with pytest.raises(DataError, match="no track is in validation"):
-        splits.official(tracks[tracks["split"] != "validation"], "artist")
+        splits.official(tracks[tracks["split"] != "validation"], splits.Plan())
 
 
 def test_plans_that_leave_nothing_to_train_on_are_refused():

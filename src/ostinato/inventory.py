@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ostinato import compute, tables
+from ostinato import compute, names, tables
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.memory import keep_freed
 
@@ -25,13 +25,15 @@ LEAST = 16
 CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
 
 
-def complete(listing: pd.DataFrame) -> pd.DataFrame:
-    """Give a plugin's listing all columns, with "unknown" where it says nothing.
+def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Give a plugin's listing all columns, with "unknown" where it says nothing, and each name one spelling.
 
     Parameters
     ----------
     listing : DataFrame
         With `track_id` and `path` at least.
+    renaming : mapping of str to str, optional
+        A genre or tag, in any spelling, to the one that it becomes.
 
     Returns
     -------
@@ -41,14 +43,19 @@ def complete(listing: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If a track_id stands twice.
+        If a track_id stands twice, or no track has a genre or tag that is to be renamed.
     """
     frame = listing.reindex(columns=list(tables.LISTED)).reset_index(drop=True)
     twice = frame["track_id"].duplicated()
     if twice.any():
         raise DataError(f"track_id {frame['track_id'][twice].iloc[0]!r} stands twice; name each track once")
     frame["path"] = frame["path"].astype(object).where(frame["path"].notna(), None)
-    frame["tags"] = [sorted(tags) if pd.api.types.is_list_like(tags) else [] for tags in frame["tags"]]
+    frame["tags"] = [list(tags) if pd.api.types.is_list_like(tags) else [] for tags in frame["tags"]]
+    names.check_renaming(renaming or {}, [*frame["genre"], *frame["tags"]], "dataset.rename: {{{}: {}}}")
+    for name in ("genre", "tags"):
+        frame[name] = pd.Series(names.unify(frame[name], renaming), frame.index, dtype=object)
+    for name in ("artist", "album_artist"):
+        frame[name] = pd.Series(names.unify(frame[name]), frame.index, dtype=object)
     for name in ("year", "latitude", "longitude"):
         frame[name] = frame[name].astype("float64")
     return frame
@@ -61,7 +68,7 @@ def chosen(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFrame:
     ----------
     tracks : DataFrame
     classes : list of str, optional
-        Default: all tracks.
+        In any spelling. Default: all tracks.
 
     Returns
     -------
@@ -74,11 +81,12 @@ def chosen(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFrame:
     """
     if classes is None:
         return tracks
-    there = set(tracks["genre"].dropna())
-    absent = sorted(set(classes) - there)
+    there = names.choose_spellings(tracks["genre"])
+    absent = sorted(name for name in classes if names.identity(name) not in there)
     if absent:
-        raise ParamsError(f"dataset.classes: no track is {absent[0]!r}; there are {', '.join(sorted(there))}")
-    return tracks[tracks["genre"].isin(classes)].reset_index(drop=True)
+        raise ParamsError(f"dataset.classes: no track is {absent[0]!r}; there are {', '.join(sorted(there.values()))}")
+    wanted = [there[same] for name in classes if (same := names.identity(name))]
+    return tracks[tracks["genre"].isin(wanted)].reset_index(drop=True)
 
 
 def numbered(track_ids: pd.Series, known: pd.DataFrame, first_free: int) -> tuple[list[int], int]:

@@ -14,9 +14,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Any
 
-import pandas as pd
-
-from ostinato.errors import ParamsError
+from ostinato.errors import DataError
 from ostinato.registry import instead
 
 AND = re.compile(r"&|\band\b")
@@ -95,28 +93,29 @@ def choose_spellings(names: Iterable[object]) -> dict[str, str]:
     return {same: min(found, key=lambda s: (-found[s], s.isupper(), s.islower(), s)) for same, found in counts.items()}
 
 
-def unify(names: pd.Series, renaming: Mapping[str, str] | None = None) -> pd.Series:
+def unify(names: Iterable[object], renaming: Mapping[str, str] | None = None) -> list[Any]:
     """Write every name in one spelling.
 
     Parameters
     ----------
-    names : Series
+    names : iterable
         Text or, for labels of which a track has several, lists of text.
     renaming : mapping of str to str, optional
         A name, in any spelling, to the name it becomes, which is then written as here.
 
     Returns
     -------
-    Series
-        The same index; missing names are None. Lists are sorted and hold each name once.
+    list
+        In the same order; missing names are None. Lists are sorted and hold each name once.
 
     Examples
     --------
-    >>> unify(pd.Series(["Rock", "rock ", "ROCK", "Rock"])).tolist()
+    >>> unify(["Rock", "rock ", "ROCK", "Rock"])
     ['Rock', 'Rock', 'Rock', 'Rock']
-    >>> unify(pd.Series(["hiphop", "Hip-Hop"]), {"HipHop": "Hip-Hop"}).tolist()
+    >>> unify(["hiphop", "Hip-Hop"], {"HipHop": "Hip-Hop"})
     ['Hip-Hop', 'Hip-Hop']
     """
+    names = list(names)
     chosen = choose_spellings(names)
     new = {identity(old): name for old, name in (renaming or {}).items()}
     chosen |= {same: new[same] for same in chosen if same in new}
@@ -124,15 +123,15 @@ def unify(names: pd.Series, renaming: Mapping[str, str] | None = None) -> pd.Ser
     spelling = {same: wanted.get(identity(name), name) for same, name in chosen.items()}
 
     def write(name: object) -> object:
-        if pd.api.types.is_list_like(name):
+        if _is_list(name):
             return sorted({spelling[s] for s in map(identity, name) if s is not None})  # type: ignore[call-overload]
         same = identity(name)
         return None if same is None else spelling[same]
 
-    return pd.Series([write(name) for name in names], names.index, dtype=object)
+    return [write(name) for name in names]
 
 
-def check_renaming(renaming: Mapping[str, str], names: Iterable[object], option: str) -> None:
+def check_renaming(renaming: Mapping[str, str], names: Iterable[object], form: str) -> None:
     """Refuse a renaming of a class that is not there.
 
     Parameters
@@ -140,21 +139,20 @@ def check_renaming(renaming: Mapping[str, str], names: Iterable[object], option:
     renaming : mapping of str to str
     names : iterable
         The classes there are, with or without repeats.
-    option : str
-        What the message calls the renaming, such as ``dataset.rename``.
+    form : str
+        How the message writes a renaming, such as ``"--rename {}={}"``.
 
     Raises
     ------
-    ParamsError
-        It names the key, and the class that may have been meant.
+    DataError
+        It names the class, and the one that may have been meant.
     """
     known = choose_spellings(names)
     for old, new in renaming.items():
         if identity(new) is None:
-            raise ParamsError(f"{option}: {old!r} is renamed to nothing; give the class that it becomes")
+            raise DataError(f"{form.format(old, new)}: renames to nothing; give the class that {old!r} becomes")
         if identity(old) not in known:
-            there = sorted(known.values())
-            raise ParamsError(f"{option}: {old!r} becomes {new!r}, but no track has {old!r}; {instead(old, there)}")
+            raise DataError(f"{form.format(old, new)}: no track has {old!r}; {instead(old, sorted(known.values()))}")
 
 
 def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
@@ -194,7 +192,7 @@ def _skeleton(same: str) -> str:
 
 def _flat(names: Iterable[Any]) -> Iterable[object]:
     for name in names:
-        if pd.api.types.is_list_like(name):
+        if _is_list(name):
             yield from name
         else:
             yield name
@@ -205,5 +203,12 @@ def _plain(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 
+def _is_list(cell: object) -> bool:
+    return isinstance(cell, Iterable) and not isinstance(cell, str)
+
+
 def _is_missing(name: object) -> bool:
-    return name is None or name is pd.NA or name is pd.NaT or name != name
+    try:
+        return name is None or bool(name != name)
+    except TypeError:  # the NA of pandas is neither equal nor unequal
+        return True

@@ -63,6 +63,7 @@ class Dataset(Section):
     path: str | None = Field(None, description="the dataset's root; null: OSTINATO_DATASET_PATH or data/raw/<name>")
     track: bool = Field(False, description="let DVC track the audio too")
     classes: list[str] | None = Field(None, description="keep tracks of these genres only")
+    rename: dict[str, str] = Field({}, description="a genre or tag to the one that it is, such as {hiphop: Hip-Hop}")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -108,6 +109,9 @@ class Splitting(Section):
     validation: float = Field(0.2, gt=0, lt=1)
     test: float = Field(0.2, gt=0, lt=1)
     scarce: Literal["train", "test"] = "train"
+    compilations: Literal["together", "apart"] = Field(
+        "together", description="whether an album by several artists stands in one split, and so do they"
+    )
     balance: list[Literal["decade", "place"]] = Field([], description="what to even out beside the genre")
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)

@@ -375,7 +375,7 @@ def _tracks(paths: Paths, params: Any, root: Path) -> pd.DataFrame:
         return tables.read(paths.tracks)
     plugin, options = datasets.load(params.dataset)
     listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
-    return inventory.chosen(inventory.complete(listing), params.dataset.classes)
+    return inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
 
 
 def _spread(items: list[str], n: int) -> list[str]:

@@ -1,7 +1,7 @@
 """Parting tracks so that no artist, album or copy stands on both sides.
 
 Tracks that share an artist, an album or a recording are one *group* (a
-connected component), and a group stands in one *part*. A holdout has the parts
+connected component; `ostinato.albums` says what an album is), and a group stands in one *part*. A holdout has the parts
 train, validation and test. With k folds there are k parts: fold i tests part
 i, validates on part i + 1 and trains on the rest, so the test parts tile the
 set. Groups are given out largest first, each to the part where its genres are
@@ -20,19 +20,22 @@ each of its tests finds it in training.
 
 import hashlib
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
+from ostinato.albums import Compilations, identify_albums
+from ostinato.components import components
 from ostinato.errors import DataError, ParamsError
+from ostinato.names import identity
 from ostinato.strata import STRATA, UNKNOWN
 
 NAMES = ("train", "validation", "test")
 NEEDED = len(NAMES)
+MOST = 0.5
+"""The share of the tracks that albums of several artists may tie into one group."""
 PINNED = -1
 FREE = -2
 
@@ -54,6 +57,8 @@ class Plan:
     seed : int
     balance : tuple of str
         What to even out beside the genre: keys of `strata.STRATA`.
+    compilations : {"together", "apart"}
+        Whether an album by several artists ties them into one group; see `ostinato.albums`.
 
     Raises
     ------
@@ -68,6 +73,7 @@ class Plan:
     scarce: Literal["train", "test"] = "train"
     seed: int = 0
     balance: tuple[str, ...] = ()
+    compilations: Compilations = "together"
 
     def __post_init__(self) -> None:
         if self.folds in range(1, NEEDED):
@@ -120,8 +126,8 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     Parameters
     ----------
     tracks : DataFrame
-        ordinal, track_id, genre, tags, artist, album, content_hash, and `copy` where known: what
-        all copies of a recording share.
+        ordinal, track_id, genre, tags, artist, album, album_artist, path, content_hash, and `copy`
+        where known: what all copies of a recording share.
     plan : Plan
     old : DataFrame, optional
         The splits so far, drawn by the same plan.
@@ -130,9 +136,16 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     -------
     Drawn
         Rows sorted by ordinal, then fold.
+
+    Raises
+    ------
+    DataError
+        If albums by several artists tie most of a new collection into one group.
     """
     tracks = tracks.sort_values("ordinal", ignore_index=True)
-    keys = _keys(tracks, plan.group_by)
+    keys = _keys(tracks, plan)
+    if old is None:
+        _check_ties(tracks, components(keys), plan)
     given, excluded = _admit(tracks["track_id"].tolist(), keys, {} if old is None else _parts(old, plan))
     stays = ~tracks["track_id"].isin(excluded).to_numpy()
     tracks, given = tracks[stays].reset_index(drop=True), given[stays]
@@ -142,14 +155,14 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     return Drawn(_long(tracks, names[groups], parts, plan), excluded)
 
 
-def official(tracks: pd.DataFrame, group_by: str) -> tuple[pd.DataFrame, int]:
+def official(tracks: pd.DataFrame, plan: Plan) -> tuple[pd.DataFrame, int]:
     """Take the split that the dataset's authors published, as it is.
 
     Parameters
     ----------
     tracks : DataFrame
         With `split`; tracks without one are left out, as their authors left them out.
-    group_by : {"artist", "track"}
+    plan : Plan
         What makes a group.
 
     Returns
@@ -163,11 +176,14 @@ def official(tracks: pd.DataFrame, group_by: str) -> tuple[pd.DataFrame, int]:
     DataError
         If a split has no track.
     """
-    tracks = tracks[tracks["split"].notna()].sort_values("ordinal", ignore_index=True)
+    tracks = tracks.sort_values("ordinal", ignore_index=True)
+    stays = tracks["split"].notna()
+    keys = [k for k, known in zip(_keys(tracks, plan), stays, strict=True) if known]
+    tracks = tracks[stays].reset_index(drop=True)
     for name in NAMES:
         if name not in set(tracks["split"]):
             raise DataError(f"split.official: no track is in {name}; add it to the table or set official: false")
-    groups = components(_keys(tracks, group_by))
+    groups = components(keys)
     names = _names(tracks, groups)
     parts = tracks["split"].map(NAMES.index).to_numpy()
     n_leaks = int((pd.Series(parts).groupby(groups).nunique() > 1).sum())
@@ -223,46 +239,41 @@ def name(plan: Plan, tracks: pd.DataFrame) -> str:
     return f"{how} by artist{even}" + ("" if tracks["artist"].notna().any() else " (artists unknown)")
 
 
-def components(keys: list[list[Hashable]]) -> np.ndarray:
-    """Find the connected components of tracks that share a key.
-
-    Parameters
-    ----------
-    keys : list of list
-        The keys of each track; a track without any stands alone.
-
-    Returns
-    -------
-    np.ndarray [shape=(n_tracks,), dtype=int64]
-        Numbered by first appearance.
-
-    Examples
-    --------
-    >>> components([["a"], [], ["a", "b"], ["b"]])
-    array([0, 1, 0, 0])
-    """
-    track = np.repeat(np.arange(len(keys)), [len(k) for k in keys])
-    key, _ = pd.factorize(pd.Series([k for ks in keys for k in ks], dtype=object))
-    n = len(keys) + (int(key.max()) + 1 if len(key) else 0)
-    graph = coo_array((np.ones(len(key)), (track, len(keys) + key)), shape=(n, n))
-    _, number = connected_components(graph, directed=False)
-    return pd.factorize(number[: len(keys)])[0].astype(np.int64)
-
-
-def _keys(tracks: pd.DataFrame, group_by: str) -> list[list[Hashable]]:
+def _keys(tracks: pd.DataFrame, plan: Plan) -> list[list[Hashable]]:
     """List what each track may share with another."""
-    rows = tracks.reindex(columns=["artist", "album", "content_hash", "copy"]).astype(object)
-    rows = rows.where(lambda frame: frame.notna(), None)
-    return [_keys_of(artist, album, copies, group_by) for artist, album, *copies in rows.to_numpy().tolist()]
-
-
-def _keys_of(artist: str | None, album: str | None, copies: list[str | None], group_by: str) -> list[Hashable]:
-    keys: list[Hashable] = [("copy", copy) for copy in copies if copy]
-    if group_by == "artist":
-        artist, album = (" ".join(str(text or "").casefold().split()) for text in (artist, album))
-        keys += [("artist", artist)] if artist else []
-        keys += [("album", album, artist)] if album else []
+    rows = tracks.reindex(columns=["content_hash", "copy"]).astype(object)
+    copies = rows.where(rows.notna(), None).to_numpy().tolist()
+    keys: list[list[Hashable]] = [[("copy", copy) for copy in row if copy] for row in copies]
+    if plan.group_by == "artist":
+        albums = identify_albums(tracks, plan.compilations)
+        for row, artist, album in zip(keys, tracks["artist"], albums, strict=True):
+            same = identity(artist)
+            row += [("artist", same)] if same else []
+            row += [("album", album)] if album is not None else []
     return keys
+
+
+def _check_ties(tracks: pd.DataFrame, groups: np.ndarray, plan: Plan) -> None:
+    """Refuse to part a collection most of which albums of several artists tie into one group."""
+    if plan.group_by != "artist" or plan.compilations == "apart" or not _is_lump(groups):
+        return
+    if _is_lump(components(_keys(tracks, replace(plan, compilations="apart")))):
+        return
+    albums = identify_albums(tracks)
+    n_artists = tracks["artist"].map(identity).groupby(albums).nunique()
+    widest = tracks["album"][albums == n_artists.idxmax()].iloc[0]
+    raise DataError(
+        f"albums by several artists tie {np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, "
+        f"which leaves too little for the other splits; the album of most artists is {widest!r} ({n_artists.max()} of "
+        "them). Set split.compilations: apart, and such an album may stand in several splits (an artist never does), "
+        "or take these albums out"
+    )
+
+
+def _is_lump(groups: np.ndarray) -> bool:
+    """Say whether groups are too few to part, or one of them is most of all."""
+    sizes = np.bincount(groups)
+    return len(sizes) < NEEDED or sizes.max() / len(groups) > MOST
 
 
 def _parts(old: pd.DataFrame, plan: Plan) -> dict[str, int]:

@@ -24,6 +24,7 @@ LISTED = {
     "tags": pa.list_(pa.string()),
     "artist": pa.string(),
     "album": pa.string(),
+    "album_artist": pa.string(),
     "title": pa.string(),
     "year": pa.float64(),
     "latitude": pa.float64(),

@@ -19,13 +19,14 @@ from pydantic import BaseModel
 from ostinato.audio import metadata
 from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
+from ostinato.names import identity
 
 LICENSE = "as the owner of the folder holds it"
 CITATION = ""
 SOURCE = "the folder that dataset.path names"
 
 NUMBERS = ("year", "latitude", "longitude")
-TEXTS = ("genre", "artist", "album", "title", "lyrics", "cover", "split")
+TEXTS = ("genre", "artist", "album", "album_artist", "title", "lyrics", "cover", "split")
 SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
 SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
 
@@ -126,8 +127,9 @@ def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str) -> pd.Da
         raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
     tags: dict[str, list[str]] = {}
     for name, cell in zip(table["artist"], table["tags"], strict=True):
-        tags.setdefault(_folded(name), []).extend(_tags(cell, separator))
-    here = [tags.get(_folded(name), []) for name in files["artist"]]
+        if same := identity(name):
+            tags.setdefault(same, []).extend(_tags(cell, separator))
+    here = [tags.get(identity(name) or "", []) for name in files["artist"]]
     if not any(here):
         raise DataError(f"{where}: names no artist of the tracks, such as {files['artist'].dropna().iloc[:1].tolist()}")
     return _more_tags(files, here)
@@ -137,10 +139,6 @@ def _more_tags(files: pd.DataFrame, more: list[list[str]]) -> pd.DataFrame:
     old: Any = files["tags"] if "tags" in files else [[]] * len(files)
     joined: Any = [sorted({*_tags(own, ";"), *new}) for own, new in zip(old, more, strict=True)]
     return files.assign(tags=joined)
-
-
-def _folded(name: object) -> str:
-    return " ".join(str(name).casefold().split())
 
 
 def _locate(root: Path, table: str) -> Path:

@@ -4,37 +4,38 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
+from ostinato.albums import Compilations, identify_albums
+from ostinato.names import identity
+
 WHAT = {"artist": "an artist", "album": "an album", "copy": "a copy"}
 
 
-def prepared(tracks: pd.DataFrame, splits: pd.DataFrame) -> pd.DataFrame:
+def prepared(tracks: pd.DataFrame, splits: pd.DataFrame, compilations: Compilations = "together") -> pd.DataFrame:
     """Say of each track and fold in how many splits that fold has its artist, album and recording.
 
     Parameters
     ----------
     tracks : DataFrame
-        track_id, genre, artist, album, copy (what all copies of a recording share).
+        track_id, genre, artist, copy (what all copies of a recording share), and what tells its
+        album: see `ostinato.albums`. However names are spelled, the same ones are one.
     splits : DataFrame
         track_id, fold, split.
+    compilations : {"together", "apart"}
+        Whether an album by several artists is one.
 
     Returns
     -------
     DataFrame
         `splits_of_artist`, `splits_of_album`, `splits_of_copy`; unknown where the track has none.
     """
-    rows = splits.merge(tracks[["track_id", "genre", "artist", "album", "copy"]], on="track_id")
-    artist, album = ([_plain(text) for text in rows[column]] for column in ("artist", "album"))
-    rows["artist"] = artist
-    rows["album"] = [b and f"{a or ''}\0{b}" for a, b in zip(artist, album, strict=True)]
+    known = tracks[["track_id", "genre", "copy"]].assign(
+        artist=tracks["artist"].astype(object).map(identity), album=identify_albums(tracks, compilations)
+    )
+    rows = splits.merge(known, on="track_id")
     for column in WHAT:
         n = rows.groupby(["fold", column], dropna=True)["split"].transform("nunique")
         rows[f"splits_of_{column}"] = n.where(rows[column].notna()).astype("float64")
     return rows.drop(columns=list(WHAT))
-
-
-def _plain(text: object) -> str | None:
-    """Compare names whatever their case and spaces."""
-    return (" ".join(text.casefold().split()) or None) if isinstance(text, str) else None
 
 
 def suite(apart: str) -> list[Expectation]:

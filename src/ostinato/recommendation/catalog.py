@@ -10,6 +10,7 @@ import numpy as np
 from ostinato.contract.summary import Metric
 from ostinato.errors import CatalogError
 from ostinato.files import read_json, replacing, write_json
+from ostinato.names import identity, unify
 from ostinato.recommendation.index import Graph, top
 
 EXACT_UP_TO = 100_000
@@ -198,13 +199,13 @@ class Catalog:
 
     def _alike(self, wanted: str) -> list[str]:
         """Find ids that begin with a text, whose artist or title holds it, or that look like it."""
-        looked, folded = self.ids[:EXACT_UP_TO], wanted.casefold()
-        begin = [i for i in looked if i.casefold().startswith(folded)]
-        hold = [i for i in looked if folded in self.line(i).casefold()]
+        looked, folded = self.ids[:EXACT_UP_TO], identity(wanted) or ""
+        begin = [i for i in looked if (identity(i) or "").startswith(folded)]
+        hold = [i for i in looked if folded in (identity(self.line(i)) or "")]
         return [*dict.fromkeys([*begin, *hold, *get_close_matches(wanted, looked, n=SHOWN)])][:SHOWN]
 
     def called(self, name: str) -> str | None:
-        """Find the track of a title, or of ``artist - title``, capitals aside.
+        """Find the track of a title, or of ``artist - title``, in any spelling that is the same name.
 
         Returns
         -------
@@ -216,10 +217,10 @@ class Catalog:
         CatalogError
             If several tracks are; the message names some.
         """
-        wanted, found = name.casefold(), list[str]()
+        wanted, found = identity(name), list[str]()
         for track_id, known in zip(self.ids, self.metadata, strict=True):
-            title = str(known.get("title") or "").casefold()
-            if title and wanted in (title, f"{known.get('artist') or ''} - {title}".casefold()):
+            title = known.get("title")
+            if title and wanted in (identity(title), identity(f"{known.get('artist') or ''} - {title}")):
                 found.append(track_id)
         if len(found) > 1:
             such = "; ".join(self.line(i) for i in found[:SHOWN])
@@ -326,7 +327,7 @@ class Catalog:
         return [known.get(key) for known in self.metadata]
 
     def names(self, level: str) -> list[str | None]:
-        """Name each track's artist or album; an album by its artist too, where several have one of that title.
+        """Name each track's artist or album in one spelling; an album by its artist too, where several have one.
 
         Parameters
         ----------
@@ -339,14 +340,14 @@ class Catalog:
         """
         if level not in LEVELS:
             raise CatalogError(f"there are no catalogs of {level!r}; there are {', '.join(LEVELS)}")
-        artists, named = self.column("artist"), self.column(level)
+        artists, named = (unify(self.column(column)) for column in ("artist", level))
         if level == "artist":
-            return [None if name is None else str(name) for name in named]
+            return artists
         owners: dict[Any, set[Any]] = {}
         for album, artist in zip(named, artists, strict=True):
             owners.setdefault(album, set()).add(artist)
         both = [f"{artist} - {album}" if artist else str(album) for artist, album in zip(artists, named, strict=True)]
-        return [None if a is None else str(a) if len(owners[a]) == 1 else b for a, b in zip(named, both, strict=True)]
+        return [None if a is None else a if len(owners[a]) == 1 else b for a, b in zip(named, both, strict=True)]
 
     def by(self, level: str) -> "Catalog":
         """Make the catalog of artists or albums: the mean direction of their tracks.

@@ -12,6 +12,7 @@ import numpy as np
 
 from ostinato.errors import CatalogError
 from ostinato.files import replacing
+from ostinato.names import are_same
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.playlist import chained, m3u, path
 from ostinato.recommendation.recommend import Level, Seed, recommend
@@ -149,8 +150,10 @@ class Network:
         CatalogError
             If it is nothing of these.
         """
-        if given in self.catalog or given in names:
+        if given in self.catalog:
             return given
+        if (called := next((name for name in names if are_same(name, given)), None)) is not None:
+            return called
         if rows.is_table(Path(given.rpartition(rows.MARK)[0])):
             return self.place_row(rows.row(given))
         if Path(given).is_file():

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from ostinato.errors import CatalogError
+from ostinato.names import identity
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.wishes import Wish
 
@@ -219,7 +220,7 @@ def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
         value = worth - variety.diversity * nearest if chosen else worth
         best = int(np.where(free, value, -np.inf).argmax()) if chosen else int(np.where(free, scores, -np.inf).argmax())
         free[best] = False
-        artist = catalog.metadata[rows[best]].get("artist")
+        artist = identity(catalog.metadata[rows[best]].get("artist"))
         if variety.per_artist is not None and artist is not None:
             if taken[artist] == variety.per_artist:
                 continue

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ostinato.errors import CatalogError
+from ostinato.names import identity
 from ostinato.recommendation.catalog import Catalog
 
 EARTH_KM = 6371.0088
@@ -63,9 +64,11 @@ class Wish:
             here = _numbers(catalog, "latitude"), _numbers(catalog, "longitude")
             kept &= distance(latitude, longitude, *here) <= kilometres
         if self.tags:
-            kept &= np.array([self.tags <= set(tags or ()) for tags in catalog.column("tags")], bool)
+            wanted = {identity(tag) for tag in self.tags}
+            kept &= np.array([wanted <= {*map(identity, tags or ())} for tags in catalog.column("tags")], bool)
         if self.genres:
-            kept &= np.array([genre in self.genres for genre in catalog.column("genre")], bool)
+            wanted = {identity(genre) for genre in self.genres}
+            kept &= np.array([identity(genre) in wanted for genre in catalog.column("genre")], bool)
         return kept
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from fastapi import HTTPException
 
 from ostinato.errors import CatalogError
+from ostinato.names import are_same, identity
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.serving.chart import SHOWN as ON_MAP
@@ -34,7 +35,7 @@ def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
     start, n : int
         How many to leave out, and how many to give.
     """
-    needle = wanted.casefold()
+    needle = identity(wanted) or ""
     rows = [row for row in range(len(catalog)) if needle in _text(catalog, row)]
     return Tracks(
         version=catalog.version, n_tracks=len(rows), tracks=[_track(catalog, r) for r in rows[start : start + n]]
@@ -116,9 +117,8 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
 
 def _text(catalog: Catalog, row: int) -> str:
     known = catalog.metadata[row]
-    return " ".join(
-        [catalog.ids[row], *(str(known[k]) for k in ("title", "artist", "genre") if known.get(k))]
-    ).casefold()
+    text = " ".join([catalog.ids[row], *(str(known[k]) for k in ("title", "artist", "genre") if known.get(k))])
+    return identity(text) or ""
 
 
 def _fields(catalog: Catalog, row: int) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def _recommended(
 ) -> Recommended:
     """Say what a track shares with the seeds, beside its sound, and with labels that were heard in one."""
     known = catalog.metadata[row]
-    shared = [f"the same {k}" for k in SHARED if known.get(k) and any(s.get(k) == known[k] for s in seeds)]
+    shared = [f"the same {k}" for k in SHARED if any(are_same(s.get(k), known.get(k)) for s in seeds)]
     tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
     labels = [label for label in (known.get("genre"), *(known.get("tags") or ())) if label in heard]
     alike = [f"as heard: {', '.join(labels[:3])}"] if labels else []

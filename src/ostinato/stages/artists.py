@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import datasets
+from ostinato import datasets, names
 from ostinato.artists import Relations, relations
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError
@@ -37,9 +37,10 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         write_json(paths.target(TASK) / "about.json", {"skipped": reason})
         write_json(paths.artists, {"skipped": reason})
         return
-    listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
-    graph = relations(listed["artist"].tolist(), _pairs(listed))
     tracks = pd.read_parquet(paths.tracks, columns=["track_id", "artist"])
+    listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
+    listed = _as_spelled(listed, tracks["artist"])
+    graph = relations(listed["artist"].tolist(), _pairs(listed))
     tested = splits.loc[splits["split"] == "test", "track_id"]
     cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(tested), "artist"].dropna().to_numpy(str))
     vectors, quality = _fitted(graph.among(~cold), params)
@@ -64,6 +65,17 @@ def _lacks(plugin: Any, splits: pd.DataFrame) -> str | None:
     if splits["fold"].nunique() > 1:
         return "each fold would need a space of its own; set split.folds: 0"
     return None
+
+
+def _as_spelled(listed: pd.DataFrame, artists: pd.Series) -> pd.DataFrame:
+    """Write the listed artists as the tracks do, since what follows joins them by name."""
+    spelling = names.choose_spellings(listed["artist"]) | names.choose_spellings(artists)
+
+    def write(name: str) -> str:
+        return spelling.get(names.identity(name) or "", name)
+
+    related = listed["related"].map(lambda row: [write(name) for name in row])
+    return listed.assign(artist=listed["artist"].map(write), related=related)
 
 
 def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:

@@ -37,7 +37,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
     if before.get("dataset") == _identify(params.dataset) and not embedded:
         inventory.refuse_vanished(known["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
-    tracks = inventory.chosen(inventory.complete(listing), params.dataset.classes)
+    tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     heard = tracks[tracks["path"].notna()]
     files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
     known = inventory.remember(known, before.get("gone", {}))

@@ -50,13 +50,15 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         settings.scarce,
         params.seed,
         tuple(settings.balance),
+        settings.compilations,
     )
-    kept_by = vars(plan) if plan.balance else {k: v for k, v in vars(plan).items() if k != "balance"}
+    later = {"balance": (), "compilations": "together"}  # settings that older splits do not name
+    kept_by = {k: v for k, v in vars(plan).items() if k not in later or v != later[k]}
     signature = json.dumps({**kept_by, "official": settings.official}, sort_keys=True)
     if settings.official:
         if settings.folds:
             raise ParamsError("split.official: the published split has no folds; set split.folds: 0")
-        rows, n_leaks = splits.official(tracks, settings.group_by)
+        rows, n_leaks = splits.official(tracks, plan)
         excluded, title = {}, "official" + (" (artists leak)" if n_leaks else "")
         apart = "nothing" if n_leaks else settings.group_by
     else:
@@ -79,7 +81,7 @@ def _recordings(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:
 def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any, apart: str) -> None:
     """Refuse a split that leaks or is lopsided; write receipts and Data Docs first."""
     session = _session.Session(paths.split_docs)
-    of_rows, leaks = session.check("splits", sides.prepared(tracks, rows), sides.suite(apart))
+    of_rows, leaks = session.check("splits", sides.prepared(tracks, rows, settings.compilations), sides.suite(apart))
     measured = parts.prepared(tracks, rows, settings.balance)
     of_parts, _ = session.check("parts", measured, parts.suite(settings))
     of_parts["measured"] = measured.round(6).astype(object).where(measured.notna(), None).to_dict("records")

@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.spatial.distance import cdist
 
 from ostinato.contract.summary import Metric
+from ostinato.names import identity
 
 MOST_SEEDS = 1000
 """Known seeds beyond so many are drawn."""
@@ -152,16 +153,18 @@ def _asked(question: Question) -> Iterator[Question]:
 def _related(
     tracks: pd.DataFrame, related: Mapping[str, set[str]], split: str, there: np.ndarray, seed: int
 ) -> Question:
-    owner, names = pd.factorize(tracks["artist"].fillna("").astype(str))
+    owner, names = pd.factorize(pd.Series([identity(name) or "" for name in tracks["artist"]], dtype=object))
+    near = {identity(name): {identity(other) for other in others} for name, others in related.items()}
     seeds = _some(np.unique(owner[there]), seed)
-    target = np.array([[other in related.get(names[s], ()) for other in names] for s in seeds], np.int8)
+    target = np.array([[other in near.get(names[s], ()) for other in names] for s in seeds], np.int8)
     banned = np.arange(len(names)) == seeds[:, np.newaxis]
     return Question("related", split, seeds, target.reshape(len(seeds), len(names)), banned, seeds, owner)
 
 
 def _labelled(tracks: pd.DataFrame, label: str, split: str, there: np.ndarray, seed: int) -> Question:
     artist, _ = pd.factorize(_singer(tracks))
-    sets = [set() if v is None or v is np.nan else {v} if isinstance(v, str) else set(v) for v in tracks[label]]
+    lists = [list(cell) if pd.api.types.is_list_like(cell) else [cell] for cell in tracks[label]]
+    sets = [{same for name in cell if (same := identity(name))} for cell in lists]
     classes = {c: i for i, c in enumerate(sorted(set().union(*sets)))}
     has = np.zeros((len(tracks), max(len(classes), 1)), np.int32)
     for row, named in enumerate(sets):
@@ -176,7 +179,8 @@ def _singer(tracks: pd.DataFrame) -> pd.Series:
     """Name each track's artist; where none is known its recording, so that copies do not find each other."""
     alone = pd.Series(tracks.index.astype(str), tracks.index)
     recording = tracks["content_hash"].fillna(alone) if "content_hash" in tracks else alone
-    return tracks["artist"].fillna(recording).astype(str)
+    artist = pd.Series([identity(name) for name in tracks["artist"]], tracks.index, dtype=object)
+    return artist.fillna(recording).astype(str)
 
 
 def _some(seeds: np.ndarray, seed: int) -> np.ndarray:

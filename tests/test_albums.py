@@ -1,0 +1,149 @@
+"""An album stands in one split, compilations too; a bare title does not make one album of many."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato import splits, tables
+from ostinato.albums import identify_albums
+from ostinato.errors import DataError
+from ostinato.expectations import _session
+from ostinato.expectations import splits as sides
+from ostinato.params import Splitting
+from ostinato.paths import Paths
+from ostinato.stages import split
+
+
+def rows(*tracks: tuple[str | None, str | None, str | None, str | None]) -> pd.DataFrame:
+    """Give tracks of (album, artist, album artist, path)."""
+    return pd.DataFrame(tracks, columns=["album", "artist", "album_artist", "path"], dtype=object)
+
+
+def test_a_compilation_in_its_folder_is_one_album() -> None:
+    tracks = rows(*(("Now 42", f"artist {i}", None, f"Various/Now 42/{i}.mp3") for i in range(4)))
+    assert identify_albums(tracks).tolist() == [0, 0, 0, 0]
+
+
+def test_a_compilation_with_an_album_artist_is_one_album_wherever_it_lies() -> None:
+    tracks = rows(*(("Now 42", f"artist {i}", "Various Artists", f"artist {i}/Now 42/{i}.mp3") for i in range(4)))
+    assert identify_albums(tracks).tolist() == [0, 0, 0, 0]
+
+
+def test_discs_of_an_album_are_one_album() -> None:
+    tracks = rows(
+        ("Now 42", "a", None, "Now 42/CD 1/1.mp3"),
+        ("Now 42", "b", None, "Now 42/CD 1/2.mp3"),
+        ("NOW 42", "c", None, "Now 42/disc2/1.mp3"),
+    )
+    assert identify_albums(tracks).tolist() == [0, 0, 0]
+
+
+def test_albums_of_unrelated_artists_are_not_joined_by_a_bare_title() -> None:
+    tracks = rows(
+        ("Greatest Hits", "Queen", None, "Queen/Greatest Hits/1.mp3"),
+        ("Greatest Hits", "Queen", "Queen", "Queen/Greatest Hits/2.mp3"),
+        ("Greatest Hits", "ABBA", "ABBA", "ABBA/Greatest Hits/1.mp3"),
+        ("Greatest Hits", "Cher", None, None),
+    )
+    assert identify_albums(tracks).tolist() == [0, 0, 1, 2]
+
+
+def test_the_folder_of_a_genre_makes_no_album() -> None:
+    tracks = rows(
+        ("Greatest Hits", "Queen", None, "Rock/1.mp3"),
+        ("Greatest Hits", "ABBA", None, "Rock/2.mp3"),
+        ("Animals", "Pink Floyd", None, "Rock/3.mp3"),
+        (None, "Pink Floyd", None, "Rock/4.mp3"),
+    )
+    assert identify_albums(tracks).tolist() == [0, 1, 2, None]
+
+
+def test_a_title_alone_decides_where_nobody_is_known() -> None:
+    tracks = rows(("Waltzes", None, None, "a/1.mp3"), ("waltzes", None, None, "b/2.mp3"))
+    assert identify_albums(tracks).tolist() == [0, 0]
+
+
+def test_apart_an_album_is_its_title_and_artist() -> None:
+    tracks = rows(*(("Now 42", f"artist {i % 2}", "Various", f"Now 42/{i}.mp3") for i in range(4)))
+    assert identify_albums(tracks, "apart").tolist() == [0, 1, 0, 1]
+
+
+def library(n_artists: int = 24, n_compilations: int = 3, guests: int = 3) -> pd.DataFrame:
+    """Give artists with an album of four tracks, and compilations by some of them, each in its folder."""
+    own = [
+        (f"g{a % 2}", f"artist {a}", "Greatest Hits", f"artist {a}/Greatest Hits/{i}.mp3")
+        for a in range(n_artists)
+        for i in range(4)
+    ]
+    shared = [
+        (f"g{(guests * c + j) % 2}", f"artist {guests * c + j}", f"Now {c}", f"Various/Now {c}/{j}.mp3")
+        for c in range(n_compilations)
+        for j in range(guests)
+    ]
+    frame = pd.DataFrame([*own, *shared], columns=["genre", "artist", "album", "path"])
+    frame["track_id"], frame["content_hash"], frame["copy"] = (frame["path"],) * 3
+    return frame.assign(ordinal=range(len(frame)), tags=[[]] * len(frame))
+
+
+def sides_of(tracks: pd.DataFrame, drawn: pd.DataFrame) -> pd.Series:
+    """Count the splits in which the tracks of each compilation stand."""
+    both = drawn.merge(tracks, on="track_id")
+    return both[both["path"].str.startswith("Various")].groupby("album")["split"].nunique()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_album_by_several_artists_stands_in_one_split(seed: int) -> None:
+    tracks = library()
+    drawn = splits.draw(tracks, splits.Plan(seed=seed)).splits
+    assert sides_of(tracks, drawn).tolist() == [1, 1, 1]
+    assert drawn["group"].nunique() == 24 - 3 * 2
+    assert drawn["split"].nunique() == 3
+
+
+def test_the_receipt_fails_on_a_compilation_in_two_splits(tmp_path) -> None:
+    tracks = library()
+    leaky = pd.DataFrame({"track_id": tracks["track_id"], "fold": 0, "split": "train"})
+    leaky.loc[tracks["artist"] == "artist 0", "split"] = "test"
+    checked = _session.Session(tmp_path / "together").check("s", sides.prepared(tracks, leaky), sides.suite("artist"))
+    broken = {e["column"]: e["n_broken"] for e in checked[0]["expectations"]}
+    assert broken == {"splits_of_artist": 0, "splits_of_album": 3, "splits_of_copy": 0, "split": 0}
+    apart = sides.prepared(tracks, leaky, "apart")
+    assert _session.Session(tmp_path / "apart").check("s", apart, sides.suite("artist"))[0]["success"]
+
+
+def write(paths: Paths, tracks: pd.DataFrame) -> None:
+    tables.write(paths.tracks, tracks.reindex(columns=tables.TRACKS.names), tables.TRACKS)
+    for path, schema in ((paths.quarantine, tables.QUARANTINE), (paths.copies, tables.COPIES)):
+        tables.write(path, pd.DataFrame(columns=schema.names, dtype=object), schema)
+
+
+def test_a_collection_tied_into_one_group_is_refused_with_the_way_out(tmp_path) -> None:
+    paths, tracks = Paths(tmp_path), library(n_compilations=8, guests=12)
+    tracks["artist"] = np.where(
+        tracks["path"].str.startswith("Various"), [f"artist {i * 7 % 24}" for i in range(len(tracks))], tracks["artist"]
+    )
+    write(paths, tracks)
+    with pytest.raises(DataError, match=r"tie \d+% of the tracks into one group.*Now.*Set split.compilations: apart"):
+        split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
+    split.run(paths, SimpleNamespace(seed=1, split=Splitting(compilations="apart")))
+    assert json.loads(paths.receipt("splits").read_text())["success"]
+    drawn = tables.read(paths.splits).merge(tracks, on="track_id")
+    assert drawn.groupby("artist")["split"].nunique().max() == 1
+    assert drawn["split"].nunique() == 3
+
+
+def test_a_compilation_that_ties_two_splits_later_is_left_out_and_named(tmp_path) -> None:
+    before = library(n_compilations=0)
+    plan = splits.Plan()
+    old = splits.draw(before, plan).splits
+    side = old.merge(before, on="track_id").drop_duplicates("artist").set_index("artist")["split"]
+    here, there = side[side == "train"].index[0], side[side == "test"].index[0]
+    new = library(n_compilations=1, guests=2).tail(2).assign(artist=[here, there])
+    grown = pd.concat([before, new], ignore_index=True).assign(ordinal=range(len(before) + 2))
+    drawn = splits.draw(grown, plan, old)
+    assert sides_of(grown, drawn.splits).tolist() == [1]
+    (reason,) = drawn.excluded.values()
+    assert "its album" in reason
