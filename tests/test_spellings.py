@@ -15,7 +15,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.questions import questions
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
-from ostinato.params import Compute, Dataset
+from ostinato.params import Compute, Dataset, Ingest
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
@@ -100,7 +100,10 @@ def test_case_and_unicode_variants_of_a_label_are_one_class(tmp_path) -> None:
     ]
     (tmp_path / "t.csv").write_text("\n".join(["track_id,tags,artist", *rows, *(f"{i},," for i in range(3, 8))]))
     params = SimpleNamespace(
-        seed=1, compute=Compute(workers=1), dataset=Dataset(name="folder", table=str(tmp_path / "t.csv"))
+        seed=1,
+        compute=Compute(workers=1),
+        ingest=Ingest(),
+        dataset=Dataset(name="folder", table=str(tmp_path / "t.csv")),
     )
     ingest.run(Paths(tmp_path), params)
     tracks = tables.read(Paths(tmp_path).tracks).sort_values("track_id", key=lambda ids: ids.str[-5])
@@ -114,7 +117,9 @@ def run_ingest(tmp_path, genres: list[str], **dataset) -> pd.DataFrame:
     for i, genre in enumerate(genres):
         (root / genre).mkdir(parents=True, exist_ok=True)
         soundfile.write(root / genre / f"{i}.wav", rng.uniform(-0.5, 0.5, 4000), 8000)
-    params = SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(name="folder", **dataset))
+    params = SimpleNamespace(
+        seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=Dataset(name="folder", **dataset)
+    )
     ingest.run(Paths(tmp_path), params)
     return tables.read(Paths(tmp_path).tracks)
 
