@@ -1,5 +1,6 @@
 """params.yaml: every mistake is named, nothing is guessed."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
@@ -168,6 +169,32 @@ def test_a_mistake_is_named(tmp_path, sections, message):
 
 def test_the_tasks_of_params_are_those_that_a_logit_has_a_meaning_for():
     assert get_args(params.TaskName) == tuple(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("train:\n  lr: 1e-3", "train.lr: line 4: YAML 1.1 reads 1e-3 as text; write 1.0e-3, or '1e-3' in quotes"),
+        ("train: {lr: 2.5E4}", "write 25000 or 2.5e+4"),
+        ("train: {max_epochs: 1e2}", "train.max_epochs: line 3: YAML 1.1 reads 1e2 as text; write 100 or 1.0e+2"),
+        ("train: {lr: .5e2}", "write 50 or 0.5e+2"),
+        ("gate: {genre: {accuracy: {min: -5e-1}}}", "gate.genre.accuracy.min: line 3: YAML 1.1 reads -5e-1 as text"),
+        ("candidates: {a: {train: {lr: 1e-3}}}", "candidates.a.train.lr: line 3: YAML 1.1 reads 1e-3 as text"),
+        ("estimators: {a: {settings: {c: [1, 1e-3]}}}", "estimators.a.settings.c.1: line 3"),
+        ("train: {lr: 1e-3}\nvalidate: {max_dc: 3e-2}", "write 3.0e-2"),
+    ],
+)
+def test_a_number_that_yaml_reads_as_text_is_told_with_how_to_write_it(tmp_path, text, message):
+    path = tmp_path / "params.yaml"
+    path.write_text(f"dataset: {{name: folder}}\nfeatures: {{kinds: {{mel: {{}}}}}}\n{text}\n")
+    with pytest.raises(ParamsError, match=re.escape(message)):
+        params.load(path)
+
+
+def test_text_in_quotes_that_looks_like_a_number_is_text(tmp_path):
+    path = tmp_path / "params.yaml"
+    path.write_text("dataset: {name: folder, path: '1e-3'}\nfeatures: {kinds: {mel: {}}}\ntrain: {lr: 1.0e-3}\n")
+    assert (params.load(path).dataset.path, params.load(path).train.lr) == ("1e-3", 0.001)
 
 
 def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):

@@ -1,7 +1,8 @@
 """params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -27,6 +28,10 @@ PLUGINS = (
     ("estimators", "estimator", "estimators"),
 )
 """Which key of which section names a file of which package."""
+
+
+EXPONENT = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
+TEXT = "tag:yaml.org,2002:str"
 
 
 class Section(BaseModel):
@@ -545,7 +550,7 @@ def parse(text: str, origin: str) -> dict[str, Any]:
     Raises
     ------
     ParamsError
-        If it is no YAML or no mapping.
+        If it is no YAML or no mapping, or has a number that YAML reads as text.
     """
     try:
         values = yaml.safe_load(text)
@@ -553,7 +558,39 @@ def parse(text: str, origin: str) -> dict[str, Any]:
         raise ParamsError(f"{origin}: is no YAML: {error}") from error
     if not isinstance(values, dict):
         raise ParamsError(f"{origin}: must be a mapping of sections such as `seed` and `dataset`")
+    if EXPONENT.search(text):
+        _refuse_exponents(yaml.compose(text, Loader=yaml.SafeLoader), origin)
     return values
+
+
+def _refuse_exponents(document: yaml.Node | None, origin: str) -> None:
+    """Refuse numbers with an exponent that YAML 1.1 reads as text, since they lack a dot or the exponent's sign."""
+    messages = []
+    for keys, node in _walk_scalars(document):
+        if node.style is None and node.tag == TEXT and EXPONENT.fullmatch(node.value):
+            mantissa, _, exponent = node.value.lower().partition("e")
+            whole, _, part = mantissa.partition(".")
+            sign = "" if exponent[0] in "+-" else "+"
+            number = f"{whole if whole.strip('+-') else whole + '0'}.{part or '0'}e{sign}{exponent}"
+            either = f"{float(number):.0f} or " if 1 <= abs(float(number)) < 1e9 and float(number).is_integer() else ""
+            messages.append(
+                f"{'.'.join(keys)}: line {node.start_mark.line + 1}: YAML 1.1 reads {node.value} as text; "
+                f"write {either}{number}, or '{node.value}' in quotes if it is text"
+            )
+    if messages:
+        raise ParamsError(f"{origin}: {'; '.join(messages)}")
+
+
+def _walk_scalars(node: yaml.Node | None, *keys: str) -> Iterator[tuple[tuple[str, ...], yaml.ScalarNode]]:
+    """Give every value of a YAML document that is no mapping or list, with the keys that lead to it."""
+    if isinstance(node, yaml.ScalarNode):
+        yield keys, node
+    elif isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _walk_scalars(value, *keys, str(key.value))
+    elif isinstance(node, yaml.SequenceNode):
+        for i, value in enumerate(node.value):
+            yield from _walk_scalars(value, *keys, str(i))
 
 
 def write(path: Path, values: dict[str, Any]) -> None:
