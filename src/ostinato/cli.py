@@ -171,12 +171,17 @@ def evaluate(
             raise typer.BadParameter("--table, --rename and --json go with --on")
         run_stage("evaluate", name)
         return
-    from ostinato.evaluation import elsewhere
+    from functools import partial
+
+    from ostinato import inventory
+    from ostinato.evaluation import elsewhere, overlap
     from ostinato.runtime.predict import warn
     from ostinato.runtime.session import Released
 
     paths, given = _project("seed", "compute", "evaluate")
     model = Released(paths.released(task))
+    training, cache = overlap.read_training_files(paths, model), paths.state / inventory.cache_name(on)
+    find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=given.compute)
     warn([model], False, sys.stderr)
     judged = elsewhere.judge(
         model,
@@ -185,6 +190,8 @@ def evaluate(
         renamed=elsewhere.mapping(rename or ()),
         confidence=given.evaluate.confidence,
         workers=given.compute.workers or 1,
+        find_copies=find if len(training.files) else None,
+        note=training.note,
     )
     typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
 

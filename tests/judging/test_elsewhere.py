@@ -1,15 +1,21 @@
 """A released model on another folder: the figures are those of its answers, strangers are left out and counted."""
 
 import re
+from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 
 from judging.test_predict import play, put
-from ostinato import audio
+from ostinato import audio, inventory, tables
 from ostinato.errors import DataError
-from ostinato.evaluation import elsewhere
+from ostinato.evaluation import elsewhere, overlap
 from ostinato.features._shared import AudioContext
+from ostinato.files import write_json
+from ostinato.params import Compute
+from ostinato.paths import Paths
 from ostinato.runtime.session import Released
 
 
@@ -86,3 +92,91 @@ def test_a_folder_of_strangers_is_refused(model, tmp_path):
         elsewhere.judge(model, tmp_path / "other")
     with pytest.raises(DataError, match="write theirs=ours"):
         elsewhere.mapping(["polka"])
+
+
+def test_classes_are_the_model_s_in_any_spelling(model, music):
+    for name in model.classes:
+        if (music / name).is_dir():
+            (music / name).rename(music / f" {name.upper()}")
+    found = elsewhere.judge(model, music, renamed={"HIP-hop": model.classes[0].title()})
+    assert (found["n_tracks"], found["left_out"]) == (5, {})
+
+
+RATE = 11_025
+
+
+def melody(seed: int, seconds: float = 8.0) -> np.ndarray:
+    """Render tones that no other seed has."""
+    rng, time = np.random.default_rng(seed), np.arange(int(0.2 * RATE)) / RATE
+    tones = [
+        np.sin(2 * np.pi * rng.uniform(300, 1900, (4, 1)) * time + rng.uniform(0, 6, (4, 1))).sum(axis=0)
+        for _ in range(int(seconds / 0.2))
+    ]
+    return (np.concatenate(tones) * 0.1).astype(np.float32)
+
+
+@pytest.fixture
+def trained(tmp_path, model):
+    """Give a project whose released model learned from one track, stopped by another and was tested on a third."""
+    paths, root = Paths(tmp_path / "project"), tmp_path / "training"
+    root.mkdir()
+    splits = pd.DataFrame({"track_id": ["one", "two", "three"], "fold": 0, "split": ["train", "validation", "test"]})
+    for seed, name in enumerate(splits["track_id"]):
+        soundfile.write(root / f"{name}.wav", melody(seed), RATE)
+    tracks = splits[["track_id"]].assign(path=splits["track_id"] + ".wav")
+    measured = inventory.measured(root, tracks, tmp_path / "a.parquet", Compute(workers=1))
+    tables.write(paths.files, measured, tables.FILES)
+    tables.write(paths.splits, splits.assign(group="", evaluable=True), tables.SPLITS)
+    write_json(paths.classes, {"hash": model.about.get("hashes", {}).get("data")})
+    return paths
+
+
+@pytest.fixture
+def other(tmp_path, model):
+    """Give a folder with a copy of each of those tracks, one of them in other samples, and with new ones."""
+    root = tmp_path / "other" / model.classes[0]
+    root.mkdir(parents=True)
+    soundfile.write(root / "exact.flac", melody(0), RATE)
+    soundfile.write(root / "quieter.wav", 0.5 * melody(1)[int(0.7 * RATE) :], RATE)
+    soundfile.write(root / "tested.wav", melody(2), RATE)
+    soundfile.write(root / "new.wav", melody(3), RATE)
+    return tmp_path / "other"
+
+
+def test_copies_of_training_tracks_are_left_out_and_counted(model, trained, other, tmp_path):
+    training = overlap.read_training_files(trained, model)
+    assert (training.files["track_id"].tolist(), training.note) == (["one", "two"], None)
+    find = partial(
+        overlap.find_training_copies,
+        other,
+        training=training.files,
+        cache=tmp_path / "b.parquet",
+        settings=Compute(workers=1),
+    )
+    found = elsewhere.judge(model, other, find_copies=find, note=training.note)
+    name = model.classes[0]
+    assert found["copies"] == {f"{name}/exact.flac": "one", f"{name}/quieter.wav": "two"}
+    assert found["n_tracks"] == 2
+    assert f"left out: 2 copies of training tracks, such as {name}/exact.flac (of one)" in elsewhere.markdown(found)
+    for file in ("tested.wav", "new.wav"):
+        (other / name / file).unlink()
+    with pytest.raises(DataError, match="all 2 tracks repeat training tracks of tiny; judge it on others"):
+        elsewhere.judge(model, other, find_copies=find)
+
+
+def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained):
+    model.about["hashes"] = {"data": "another"}
+    found = overlap.read_training_files(trained, model)
+    assert found.files["track_id"].tolist() == ["one", "two"]
+    assert found.note == "looked for among the tracks of the present split; tiny was trained on another one"
+    trained.files.unlink()
+    found = overlap.read_training_files(trained, model)
+    assert found.files.empty
+    assert found.note == (
+        "not looked for, since data/interim/files.parquet is not there; run this in the project that trained tiny"
+    )
+
+
+def test_the_note_stands_beside_the_figures(model, music):
+    found = elsewhere.judge(model, music, note="not looked for, since x is not there")
+    assert "copies of training tracks: not looked for, since x is not there" in elsewhere.markdown(found)

@@ -1,12 +1,13 @@
 """A released model on another collection: trained on one folder, judged on the next."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from ostinato import names
 from ostinato.contract.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import DataError
@@ -26,6 +27,8 @@ def judge(
     renamed: Mapping[str, str] | None = None,
     confidence: float = 0.95,
     workers: int = 1,
+    find_copies: Callable[[list[str]], Mapping[str, str]] | None = None,
+    note: str | None = None,
 ) -> dict[str, Any]:
     """Judge a released model on a labelled folder.
 
@@ -36,34 +39,45 @@ def judge(
         A directory per genre, or audio with a `table`; see `ostinato.datasets.folder`.
     table : str, optional
     renamed : mapping of str to str, optional
-        Their class to the model's; classes neither renamed nor known are left out and counted.
+        Their class to the model's, both in any spelling; classes neither renamed nor known are left out and counted.
     confidence : float
         Of the intervals, over artists where they are known, else over tracks.
     workers : int
         Files under way at once.
+    find_copies : callable, optional
+        Gives those of some paths below `root` that repeat a training track, and which; they are left out and
+        counted. See `overlap.find_training_copies`. Default: copies are not looked for.
+    note : str, optional
+        What that leaves open.
 
     Returns
     -------
     dict
         ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class, the ``classes`` it knows,
-        ``unreadable`` files, the ``reasons`` of files that sound unlike those of training, and what is ``undefined``.
+        ``copies`` of training tracks by path and the ``copies_note``, ``unreadable`` files, the ``reasons`` of
+        files that sound unlike those of training, and what is ``undefined``.
 
     Raises
     ------
     DataError
-        If no track has a class that the model knows, or a renaming changes nothing.
+        If no track has a class that the model knows, all that have one are copies of training tracks, or a
+        renaming changes nothing.
     """
     task = Task(model.task, model.classes)
     tracks = folder.tracks(root, folder.Options(table=table))
     if task.name not in tracks:
         raise DataError(f"{root}: no track has a {task.name}; give a table with that column")
-    _meaningful(renamed or {}, tracks[task.name], model)
+    _check_renaming(renamed or {}, tracks[task.name], model)
     tracks, left_out = _known(tracks, task, renamed or {})
     if not len(tracks):
         raise DataError(
             f"{root}: none of its classes ({', '.join(left_out) or 'none'}) is one of {model.name}'s "
             f"({', '.join(model.classes)}); say which is which by --rename theirs=ours, once for each"
         )
+    copies = dict(find_copies(tracks["path"].tolist())) if find_copies else {}
+    tracks = tracks[~tracks["path"].isin(copies)]
+    if not len(tracks):
+        raise DataError(f"{root}: all {len(copies)} tracks repeat training tracks of {model.name}; judge it on others")
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
     rows, unreadable = _rows(tracks, answers, task, root)
     figures = with_intervals(rows, task.kind, model.thresholds, confidence)
@@ -73,6 +87,8 @@ def judge(
         "n_tracks": len(rows),
         "left_out": left_out,
         "classes": list(model.classes),
+        "copies": copies,
+        "copies_note": note,
         "unreadable": unreadable,
         "reasons": {a["path"]: a["reasons"] for a in answers if a.get("reasons")},
         "figures": figures,
@@ -93,6 +109,11 @@ def markdown(judged: Mapping[str, Any]) -> str:
         lines.append(
             f"\nit knows {', '.join(judged['classes'])}; `--rename theirs=ours` lets a class count as one of them"
         )
+    if copies := judged["copies"]:
+        path, track = next(iter(copies.items()))
+        lines.append(f"\nleft out: {len(copies)} copies of training tracks, such as {path} (of {track})")
+    if judged["copies_note"]:
+        lines.append(f"\ncopies of training tracks: {judged['copies_note']}")
     lines += [f"\nunreadable: {path} ({error})" for path, error in judged["unreadable"].items()]
     if judged["reasons"]:
         path, reasons = next(iter(judged["reasons"].items()))
@@ -122,27 +143,28 @@ def mapping(pairs: Iterable[str]) -> dict[str, str]:
     return {theirs: ours for theirs, _, ours in split}
 
 
-def _meaningful(renamed: Mapping[str, str], labels: pd.Series, model: Released) -> None:
+def _check_renaming(renamed: Mapping[str, str], labels: pd.Series, model: Released) -> None:
     """Refuse a renaming that changes nothing."""
-    many = labels.dropna().map(lambda label: [label] if isinstance(label, str) else list(label))
-    theirs = sorted({str(label) for row in many for label in row})
+    names.check_renaming(renamed, labels, "--rename {}={}")
     for old, new in renamed.items():
-        if old not in theirs:
-            raise DataError(f"--rename {old}={new}: no track has {old!r}; {instead(old, theirs)}")
-        if new not in model.classes:
+        if not any(names.are_same(new, own) for own in model.classes):
             raise DataError(f"--rename {old}={new}: {model.name} knows no {new!r}; {instead(new, model.classes)}")
 
 
 def _known(tracks: pd.DataFrame, task: Task, renamed: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:
-    """Rename labels and keep the tracks that the model can be right about; count the rest by class."""
-    labels = tracks[task.name]
+    """Name labels as the model does and keep the tracks that it can be right about; count the rest by class."""
+    own = {names.identity(name): name for name in task.classes}
+
+    def write(label: Any) -> Any:
+        return [write(name) for name in label] if isinstance(label, list) else own.get(names.identity(label), label)
+
+    unified = names.unify(tracks[task.name], renamed)
+    tracks = tracks.assign(**{task.name: pd.Series(list(map(write, unified)), tracks.index, dtype=object)})
     if task.kind == "multi":
-        tags = [[renamed.get(t, t) for t in row] if isinstance(row, Sequence | np.ndarray) else None for row in labels]
-        return tracks.assign(tags=pd.Series(tags, tracks.index))[[t is not None for t in tags]], {}
-    ours = labels.map(lambda label: renamed.get(label, label))
-    known = ours.isin(task.classes)
-    strange = ours[~known].dropna().value_counts().sort_index()
-    return tracks.assign(**{task.name: ours})[known], {str(c): int(n) for c, n in strange.items()}
+        return tracks[tracks[task.name].notna()], {}
+    known = tracks[task.name].isin(task.classes)
+    strange = tracks.loc[~known, task.name].dropna().value_counts().sort_index()
+    return tracks[known], {str(c): int(n) for c, n in strange.items()}
 
 
 def _rows(tracks: pd.DataFrame, answers: Sequence[Answer], task: Task, root: Path) -> tuple[Judged, dict[str, str]]:
@@ -156,5 +178,6 @@ def _rows(tracks: pd.DataFrame, answers: Sequence[Answer], task: Task, root: Pat
     kept = tracks[read]
     scores = np.array([list(a["scores"].values()) for a in found if "error" not in a])
     ids = kept["track_id"].to_numpy(object)
-    group = kept["artist"].fillna(kept["track_id"]).to_numpy(object) if "artist" in kept else ids
+    artists = kept["artist"] if "artist" in kept else [None] * len(kept)
+    group = np.array([names.identity(artist) or i for artist, i in zip(artists, ids, strict=True)], object)
     return Judged(ids, scores, task.target(kept), group, ids, np.zeros(len(kept), np.int64)), unreadable
