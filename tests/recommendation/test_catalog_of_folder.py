@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 from judging.test_predict import put
 from ostinato import audio
+from ostinato.datasets import folder as files_of_audio
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.params import Dataset, Serve
@@ -57,9 +58,11 @@ def music(tmp_path) -> Path:
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
     """Count the files that are opened to be read."""
-    names, listen, metadata = list[str](), folder.listen, audio.metadata
+    names, listen, read_tags = list[str](), folder.listen, files_of_audio.read_file_tags
     monkeypatch.setattr(folder, "listen", lambda path, rates: names.append(path.name) or listen(path, rates))
-    monkeypatch.setattr(audio, "metadata", lambda path: names.append(f"tags of {path.name}") or metadata(path))
+    monkeypatch.setattr(
+        files_of_audio, "read_file_tags", lambda path: names.append(f"tags of {path.name}") or read_tags(path)
+    )
     return names
 
 

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -151,11 +152,15 @@ def metadata(path: Path) -> dict[str, str]:
     Returns
     -------
     dict
-        Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read.
+        Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read. What is
+        no UTF-8 is read as Windows-1252, as RIFF files have it.
     """
-    with suppress(av.FFmpegError, ValueError), av.open(str(path), options=ALONE, metadata_errors="replace") as file:
-        told = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
-        return {key.lower(): value.strip() for key, value in told.items() if value.strip()}
+    for encoding in ("utf-8", "cp1252"):
+        opened = partial(av.open, str(path), options=ALONE, metadata_encoding=encoding, metadata_errors="replace")
+        with suppress(av.FFmpegError, ValueError), opened() as file:
+            told = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
+            if encoding == "cp1252" or not any("\ufffd" in value for value in told.values()):
+                return {key.lower(): value.strip() for key, value in told.items() if value.strip()}
     return {}
 
 

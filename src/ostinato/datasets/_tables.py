@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ostinato import delimited
 from ostinato.audio import SUFFIXES, find_audio
 from ostinato.errors import DataError
-
-READERS = {".csv": ",", ".tsv": "\t"}
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ def read_table(path: Path) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        CSV, TSV or Parquet, whose cells keep their types.
+        A text table (see `ostinato.delimited`), or Parquet, whose cells keep their types.
 
     Returns
     -------
@@ -62,19 +61,12 @@ def read_table(path: Path) -> pd.DataFrame:
     DataError
         If it cannot be read, or has a column twice.
     """
+    if path.suffix.lower() != ".parquet":
+        return delimited.read_table(path)
     try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        separator = READERS.get(path.suffix.lower(), ",")
-        rows = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", header=None)
+        return pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table in UTF-8 ({str(error).strip()}); mend it") from error
-    header = [str(name).strip() for name in rows.iloc[0]]
-    if len(set(header)) < len(header):
-        doubled = sorted({name for name in header if header.count(name) > 1})
-        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
-    table = rows.iloc[1:].set_axis(header, axis=1).reset_index(drop=True)
-    return table.apply(lambda column: column.str.strip()).replace("", None)
+        raise DataError(f"{path}: cannot be read as a table of Parquet ({str(error).strip()}); mend it") from error
 
 
 def required(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:

@@ -1,61 +1,92 @@
-"""Anybody's folder of audio: a directory per genre, a table beside it, or both.
+"""Anybody's folder of audio: a directory per genre, a table beside it, the files' own tags, or all of them.
 
-Size, origin, licence and paper are those of what lies there. Without a table,
-the first directory below the root is the genre (GTZAN's layout). A table (CSV,
-TSV or Parquet) adds genre, tags, artist, album and more: its rows join on a
-column `path` if it has one, else its `track_id` is a file's name without the
-suffix. Where the table has a genre, the directories no longer count. What is still
-unknown may be filled from the files' own tags, and a table of artists adds theirs.
+Size, origin, licence and paper are those of what lies there. The genre comes from
+the table if it has one, else from the first directory below the root (GTZAN's
+layout), else from the files' tags; `genre_from` says otherwise, as for a collection
+laid out as ``Artist/Album/Title``. A table (CSV and its kin, or Parquet) adds genre,
+tags, artist, album and more: its rows name files by a column `path`, else by
+`track_id`, a file's name without the suffix. What is still unknown may be filled
+from the files' own tags, and a table of artists adds theirs.
 """
 
-import logging
-import unicodedata
-from pathlib import Path, PurePosixPath
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
 
 import pandas as pd
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
+from tqdm import tqdm
 
-from ostinato.audio import metadata
+from ostinato.datasets._cells import choose_list_separator, parse_list, parse_year
+from ostinato.datasets._file_tags import (
+    GENRE_SEPARATORS,
+    FileTags,
+    choose_artists,
+    read_file_tags,
+    split_genres,
+    strip_disc,
+)
+from ostinato.datasets._genres import Genres, are_people, choose_source, compare_sources, read_folder_genre
+from ostinato.datasets._side_table import check_shares, join, locate, read_side_table
 from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
 from ostinato.names import identity
+from ostinato.remarks import add_remarks, make_remark
 
 LICENSE = "as the owner of the folder holds it"
 CITATION = ""
 SOURCE = "the folder that dataset.path names"
-
-NUMBERS = ("year", "latitude", "longitude")
-TEXTS = ("genre", "artist", "album", "album_artist", "title", "lyrics", "cover", "split")
-SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
-SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
-
-log = logging.getLogger(__name__)
+PROBED = 20
+"""Files whose tags are read, where no others are, to see whether folders are those of artists."""
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are the folder's own.
+    r"""Keys of `dataset` that are the folder's own.
 
     Parameters
     ----------
     table : str, optional
-        A CSV, TSV or Parquet file; absolute, below the root, or below the working folder.
+        A text table (CSV and its kin) or a Parquet file; absolute, below the root, or below the working folder.
     columns : dict
         Our name to the table's, such as ``{artist: artist_group}``.
-    tags_separator : str
-        What stands between the tags of a cell.
+    max_unmatched_share : float
+        Stop if more of the table's rows have no file, or more of the files have no row.
+    tags_separator : str, optional
+        What parts the tags of a cell; default: semicolons, bars or else commas, as the cells show.
     read_tags : bool
-        Fill artist, album, title, year and genre from the files' own tags where
-        nothing else tells them; their genres become tags.
+        Fill artist, album, title, year and, unless `genre_from` says otherwise, genre from
+        the files' own tags where nothing else tells them.
+    genre_from : {"folder", "tags", "table"}, optional
+        The one source of genres. Default: the table if it has a column `genre`; with
+        `read_tags` the tags, if folders are called after artists or albums or are one; else the folder.
+    genre_depth : int
+        Which folder names the genre: 1 is the first below the root, -1 the one that holds the file.
+        Discs of an album (CD1, Disc 2) do not count.
+    genre_separators : list of str, optional
+        What parts the genres of a tag or cell; default ``; / | \`` in tags, ``; |`` in tables.
+    genre_tags : bool
+        Whether all genres of a track are tags too, for candidates that learn several at once.
     artist_tags : str, optional
         A table with `artist` and `tags`, found as `table` is: every track has its artist's tags too.
     """
 
     table: str | None = None
     columns: dict[str, str] = {}
-    tags_separator: str = ";"
+    max_unmatched_share: float = Field(0.5, ge=0, le=1)
+    tags_separator: str | None = None
     read_tags: bool = False
+    genre_from: Literal["folder", "tags", "table"] | None = None
+    genre_depth: int = 1
+    genre_separators: list[str] | None = None
+    genre_tags: bool = False
     artist_tags: str | None = None
+
+    @field_validator("genre_depth")
+    @classmethod
+    def _refuse_no_folder(cls, depth: int) -> int:
+        if not depth:
+            raise ValueError("0 is no folder; give 1 for the first below the root, -1 for the one that holds the file")
+        return depth
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
@@ -71,155 +102,175 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Returns
     -------
     DataFrame
-        `track_id` and `path` (the same), `genre`, and what the table tells; sorted by path.
+        `track_id` and `path` (the same), `genre`, and what the table and the tags tell;
+        sorted by path. With remarks: see `ostinato.remarks`.
 
     Raises
     ------
     DataError
         If there is no audio, or the table cannot be read or joined.
     """
-    files = pd.DataFrame({"path": audio_files(root)})
-    files.insert(0, "track_id", files["path"])
-    files["genre"] = [PurePosixPath(p).parts[0] if "/" in p else None for p in files["path"]]
+    paths, tags = audio_files(root), list[FileTags]()
+    if options.read_tags or options.genre_from == "tags":
+        shown = tqdm(paths, desc="reading tags", unit="file", disable=None, leave=False)
+        tags = [read_file_tags(root / path) for path in shown]
+    return describe_files(root, paths, tags, options)
+
+
+def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], options: Options) -> pd.DataFrame:
+    """Put together what folders, a table and the files' own tags tell of files.
+
+    Parameters
+    ----------
+    root : Path
+    paths : sequence of str
+        Below `root`.
+    tags : sequence of FileTags
+        Of each file, or none at all.
+    options : Options
+
+    Returns
+    -------
+    DataFrame
+        As `tracks` gives it.
+
+    Raises
+    ------
+    DataError
+        If a table cannot be read or joined.
+    """
+    files = pd.DataFrame({"track_id": paths, "path": paths})
+    folders = [read_folder_genre(path, options.genre_depth) for path in paths]
+    told: dict[str, Genres] = {"folder": [[genre] if genre else [] for genre in folders]}
     if options.table is not None:
-        where = _locate(root, options.table)
-        table = _renamed(read_table(where), options.columns, where)
-        files = _joined(files, _typed(table, options.tags_separator, where), root, where)
-    if options.read_tags:
-        files = fill_from_tags(files, [metadata(root / path) for path in files["path"]], options.tags_separator)
+        files, told = _with_table(files, told, root, options)
+    if options.genre_from == "table" and "table" not in told:
+        raise DataError("dataset.genre_from: table: there is no column genre; give dataset.table, or dataset.columns")
+    files = fill_from_tags(_with_genres(files, told, tags, options, root), tags, options)
     if options.artist_tags is not None:
-        files = _with_artist_tags(files, _locate(root, options.artist_tags), options.tags_separator)
-    return files
+        where = locate(root, options.artist_tags, "dataset.artist_tags")
+        files = _with_artist_tags(files, where, options.tags_separator)
+    return files if "tags" in files else files.assign(tags=pd.Series([[] for _ in paths], dtype=object))
 
 
-def fill_from_tags(files: pd.DataFrame, told: list[dict[str, str]], separator: str = ";") -> pd.DataFrame:
+def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Options | None = None) -> pd.DataFrame:
     """Fill artist, album, title, year and genre where they are unknown from the files' own tags.
 
     Parameters
     ----------
     files : DataFrame
         As `tracks` gives it.
-    told : list of dict
-        Of each file, as `ostinato.audio.metadata` reads it.
-    separator : str
-        What stands between several genres.
+    tags : sequence of FileTags
+        Of each file; or none at all.
+    options : Options, optional
+        Whether and how genres are read.
 
     Returns
     -------
     DataFrame
-        The files' genres are among its tags.
     """
+    options = options or Options()
+    if not tags:
+        return files
     files = files.copy()
-    for name in ("artist", "album", "title", "genre"):
-        known = files[name] if name in files else pd.Series([None] * len(files), dtype=object)
-        files[name] = known.astype(object).where(known.notna(), pd.Series([t.get(name) for t in told], dtype=object))
-    dates = pd.Series([t.get("date", t.get("year", ""))[:4] for t in told], dtype=object)
-    years = pd.to_numeric(dates, errors="coerce").astype("float64")
+    separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
+    artists = [choose_artists(told) for told in tags]
+    values = {
+        "artist": [names[0] if names else None for names in artists],
+        "album": [strip_disc(t["album"][0]) if "album" in t else None for t in tags],
+        "album_artist": [t["albumartist"][0] if "albumartist" in t else None for t in tags],
+        "title": [t["title"][0] if "title" in t else None for t in tags],
+    }
+    if options.genre_from is None:
+        values["genre"] = [next(iter(split_genres(t.get("genre", []), separators)), None) for t in tags]
+    for name, own in values.items():
+        known = files[name] if name in files else pd.Series([None] * len(files), files.index, dtype=object)
+        files[name] = known.astype(object).where(known.notna(), pd.Series(own, files.index, dtype=object))
+    years = pd.Series([parse_year(next(iter(t.get("date", [])), None)) for t in tags], files.index, dtype="float64")
     files["year"] = files["year"].fillna(years) if "year" in files else years
-    return _more_tags(files, [_tags(t.get("genre", "").replace("/", separator), separator) for t in told])
+    return files
 
 
-def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str) -> pd.DataFrame:
+def _with_table(
+    files: pd.DataFrame, told: dict[str, Genres], root: Path, options: Options
+) -> tuple[pd.DataFrame, dict[str, Genres]]:
+    """Put the table's columns beside the files, and its genres beside those of folders."""
+    where = locate(root, str(options.table))
+    table = read_side_table(
+        where, options.columns, tags_separator=options.tags_separator, genre_separators=options.genre_separators
+    )
+    paths = files["path"].tolist()
+    joined = join(table, paths, root, where)
+    check_shares(joined, paths, where, options.max_unmatched_share)
+    columns = joined.columns
+    if "genre" in columns:
+        genres = [list(cell) if isinstance(cell, list) else [] for cell in columns.pop("genre")]
+        told = {**told, "table": genres}
+    if "tags" in columns:
+        columns["tags"] = [sorted(cell) if isinstance(cell, list) else [] for cell in columns["tags"]]
+    return add_remarks(pd.concat([files, columns], axis=1), joined.remarks), told
+
+
+def _with_genres(
+    files: pd.DataFrame,
+    told: dict[str, Genres],
+    tags: Sequence[FileTags],
+    options: Options,
+    root: Path,
+) -> pd.DataFrame:
+    """Give each track the first genre of the one source that counts, and remark what others tell."""
+    separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
+    if tags:
+        told = {**told, "tags": [split_genres(t.get("genre", []), separators) for t in tags]}
+    source = options.genre_from or choose_source(told, tags)
+    genres, paths = told[source], files["path"].tolist()
+    files["genre"] = pd.Series([row[0] if row else None for row in genres], dtype=object)
+    if options.genre_tags:
+        every = [[*row, *(told["tags"][i] if tags else [])] for i, row in enumerate(genres)]
+        files = _more_tags(files, every)
+    remarks = compare_sources(source, told, paths)
+    if options.genre_from is None and source == "tags":
+        remarks.append(
+            make_remark(
+                "tracks have the genre of their own tags: folders name artists, albums or nothing",
+                len(paths),
+                len(paths),
+            )
+        )
+    if options.genre_from is None and source == "folder" and not tags and _probe(root, paths, told["folder"]):
+        remarks.append(
+            make_remark(
+                "classes are folders that their files' tags call artists or albums; set dataset.genre_from: tags",
+                len(paths), len(paths), (f"{p}" for p in paths),
+            )
+        )  # fmt: skip
+    return add_remarks(files, remarks)
+
+
+def _probe(root: Path, paths: Sequence[str], folders: Genres) -> bool:
+    """Read the tags of some files to see whether folders are those of artists."""
+    picked = range(0, len(paths), -(-len(paths) // PROBED))
+    return are_people([next(iter(folders[i]), None) for i in picked], [read_file_tags(root / paths[i]) for i in picked])
+
+
+def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str | None) -> pd.DataFrame:
     """Add to each track the tags of its artist."""
     table = read_table(where)
     required(table, ("artist", "tags"), where)
     if "artist" not in files:
         raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
+    separator = separator or choose_list_separator(table["tags"], where, "tags")
     tags: dict[str, list[str]] = {}
     for name, cell in zip(table["artist"], table["tags"], strict=True):
         if same := identity(name):
-            tags.setdefault(same, []).extend(_tags(cell, separator))
+            tags.setdefault(same, []).extend(parse_list(cell, separator))
     here = [tags.get(identity(name) or "", []) for name in files["artist"]]
     if not any(here):
         raise DataError(f"{where}: names no artist of the tracks, such as {files['artist'].dropna().iloc[:1].tolist()}")
     return _more_tags(files, here)
 
 
-def _more_tags(files: pd.DataFrame, more: list[list[str]]) -> pd.DataFrame:
+def _more_tags(files: pd.DataFrame, more: Genres) -> pd.DataFrame:
     old: Any = files["tags"] if "tags" in files else [[]] * len(files)
-    joined: Any = [sorted({*_tags(own, ";"), *new}) for own, new in zip(old, more, strict=True)]
+    joined: Any = [sorted({*parse_list(own), *new}) for own, new in zip(old, more, strict=True)]
     return files.assign(tags=joined)
-
-
-def _locate(root: Path, table: str) -> Path:
-    for path in (root / table, Path(table)):
-        if path.is_file():
-            return path
-    raise DataError(f"dataset.table: {table} is no file, below {root} or below the working folder; mend its name")
-
-
-def _renamed(table: pd.DataFrame, columns: dict[str, str], where: Path) -> pd.DataFrame:
-    """Give the table's columns our names and drop the rest."""
-    known = ("path", "track_id", "tags", *TEXTS, *NUMBERS)
-    for ours, theirs in columns.items():
-        if ours not in known:
-            raise DataError(f"dataset.columns: {ours!r} is no column of ours; there are {', '.join(known)}")
-        if theirs not in table:
-            raise DataError(f"{where}: has no column {theirs!r}; it has {', '.join(map(str, table.columns))}")
-    taken = {name: columns.get(name, name) for name in known}
-    return pd.DataFrame({ours: table[theirs] for ours, theirs in taken.items() if theirs in table})
-
-
-def _typed(table: pd.DataFrame, separator: str, where: Path) -> pd.DataFrame:
-    """Turn cells into text, numbers, lists and our words for splits."""
-    table = table.copy()
-    for name in TEXTS:
-        if name in table:
-            table[name] = pd.Series([_text(cell) for cell in table[name]], dtype="str")
-    for name in NUMBERS:
-        if name in table:
-            numbers = pd.to_numeric(table[name], errors="coerce").astype("float64")
-            _refuse_rows(table, name, numbers.isna() & table[name].notna(), "is no number", where)
-            table[name] = numbers
-    if "split" in table:
-        words = table["split"].str.lower().map(SPLITS)
-        _refuse_rows(table, "split", words.isna() & table["split"].notna(), f"is none of {', '.join(SPLITS)}", where)
-        table["split"] = words
-    if "tags" in table:
-        table["tags"] = [_tags(cell, separator) for cell in table["tags"]]
-    return table
-
-
-def _text(cell: object) -> str | None:
-    return None if cell is None or cell is pd.NA or cell != cell else str(cell)
-
-
-def _tags(cell: Any, separator: str) -> list[str]:
-    """Split a cell of text; a list of Parquet is one already."""
-    if isinstance(cell, str):
-        cell = cell.split(separator)
-    return sorted({tag.strip() for tag in cell if tag.strip()}) if pd.api.types.is_list_like(cell) else []
-
-
-def _refuse_rows(table: pd.DataFrame, column: str, wrong: pd.Series, why: str, where: Path) -> None:
-    if wrong.any():
-        row = int(wrong.to_numpy().argmax())
-        raise DataError(f"{where}: row {row + 2}: {column} {table[column].iloc[row]!r} {why}; mend or empty the cell")
-
-
-def _joined(files: pd.DataFrame, table: pd.DataFrame, root: Path, where: Path) -> pd.DataFrame:
-    """Put the table's columns beside the files they speak of."""
-    by_path = "path" in table
-    if not by_path and "track_id" not in table:
-        raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns")
-    names = files["path"] if by_path else files["path"].map(lambda path: PurePosixPath(path).stem)
-    key = names.map(_plain)
-    rows = table["path" if by_path else "track_id"].map(_plain).str.removeprefix(f"{root.as_posix()}/")
-    for keys, what in ((key, "files are called"), (rows.dropna(), "rows speak of")):
-        if keys.duplicated().any():
-            mend = "keep one" if by_path else "give the table a column path"
-            raise DataError(f"{where}: two {what} {keys[keys.duplicated()].iloc[0]!r}; {mend}")
-    extra = table.drop(columns=["path", "track_id"], errors="ignore").set_index(rows)
-    here = key.isin(extra.index)
-    if not here.any():
-        raise DataError(f"{where}: no row names a file here, such as {key.iloc[0]!r}; see dataset.columns")
-    if not here.all():
-        log.warning("%s: %d of %d files have no row, such as %s", where, (~here).sum(), len(here), key[~here].iloc[0])
-    kept = files.drop(columns="genre") if "genre" in extra else files
-    return pd.concat([kept, extra.reindex(key).reset_index(drop=True)], axis=1)
-
-
-def _plain(name: object) -> str | None:
-    """Compare names whatever the system that wrote them."""
-    text = _text(name)
-    return text and unicodedata.normalize("NFC", text.replace("\\", "/").removeprefix("./"))

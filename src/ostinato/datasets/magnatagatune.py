@@ -15,8 +15,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from ostinato.datasets._tables import found, required
-from ostinato.errors import DataError
+from ostinato.datasets._tables import found, read_table, required
 
 LICENSE = "CC BY-NC-SA 3.0"
 CITATION = """@inproceedings{law2009evaluation,
@@ -79,11 +78,6 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (ValueError, OSError) as error:
-        raise DataError(
-            f"{path}: cannot be read as a table of tabs in UTF-8 ({str(error).strip()}); mend it"
-        ) from error
+    table = read_table(path)
     required(table, columns, path)
     return table

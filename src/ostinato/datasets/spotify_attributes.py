@@ -14,16 +14,16 @@ attributes to the last digit are one recording, so they stand in one split.
 
 import csv
 import hashlib
-import io
 import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 from pydantic import BaseModel
 
+from ostinato import delimited
+from ostinato.datasets._cells import parse_number, parse_year
 from ostinato.errors import DataError
 
 LICENSE = "none stated; Spotify's terms"
@@ -71,7 +71,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     Parameters
     ----------
     table : str
-        A CSV file; absolute, below the root, or below the working folder.
+        A text table (CSV and its kin); absolute, below the root, or below the working folder.
     columns : dict
         Our name to the table's, where its spelling is not known here.
     """
@@ -111,7 +111,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     if listed["genre"].isna().all():
         raise DataError(f"{where}: has no column for the genre; name one in dataset.columns: {{genre: ...}}")
     attributes = frame.reindex(columns=list(ATTRIBUTES))
-    listed["year"] = pd.to_numeric(listed["year"].astype("str").str[:4], errors="coerce")
+    listed["year"] = pd.Series([parse_year(cell) for cell in listed["year"]], listed.index, dtype="float64")
     listed["content_hash"] = [hashlib.sha256(repr(row).encode()).hexdigest() for row in frame.to_numpy().tolist()]
     listed = pd.concat([listed, attributes], axis=1)
     if listed["track_id"].isna().any():
@@ -142,45 +142,36 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataF
     DataError
         If the file is no such table.
     """
-    table = _named(_rows(path), columns or {}, path)
-    numbers = {name: _numbers(name, table[name]) for name in ATTRIBUTES if name in table}
+    rows = _rows(path)
+    table = _named(rows, columns or {}, path)
+    separator = rows.attrs["separator"]
+    numbers = {name: _numbers(name, table[name], separator) for name in ATTRIBUTES if name in table}
     listed = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
     return listed, pd.DataFrame(numbers, index=table.index)
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    """Read a CSV file of doubtful make: every cell as text, a row number as the index."""
-    try:
-        content = path.read_bytes()
-        text = content.decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path or what it allows") from error
-    except UnicodeDecodeError:
-        text = content.decode("cp1252", errors="replace")
-    try:
-        rows = [row for row in csv.reader(io.StringIO(text.replace("\r\n", "\n").replace("\r", "\n"))) if row]
-    except csv.Error as error:
-        raise DataError(f"{path}: is no table of commas ({error}); save it as CSV again") from error
-    if len(rows) < 2:
+    """Read a text table of doubtful make: every cell as text, a row number as the index."""
+    table = delimited.read_rows(path)
+    header, separator = table.header, table.separator
+    if not table.rows:
         raise DataError(f"{path}: holds no rows; name another dataset.table")
-    header = [name.strip() for name in rows[0]]
-    doubled = sorted({name for name in header if name and header.count(name) > 1})
-    if doubled:
-        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
-    mended = [_mended(row, header) for row in rows[1:]]
+    mended = [_mended(row, header, separator) for row in table.rows]
     kept = [row for row in mended if row is not None]
     if len(kept) < len(mended):
         which = 2 + mended.index(None)
         log.warning(
             "%s: %d rows left out, they have too few cells; the first is row %d", path, len(mended) - len(kept), which
         )
-    return pd.DataFrame(kept, columns=header).drop_duplicates().map(str.strip)
+    frame = pd.DataFrame(kept, columns=header).drop_duplicates().map(str.strip)
+    frame.attrs["separator"] = separator
+    return frame
 
 
-def _mended(row: list[str], header: list[str]) -> list[str] | None:
+def _mended(row: list[str], header: list[str], separator: str) -> list[str] | None:
     """Bring a row to the header's length, or give None."""
     if len(row) == 1:
-        row = next(csv.reader(row))
+        row = next(csv.reader(row, delimiter=separator))
     surplus = len(row) - len(header)
     if surplus <= 0:
         return row if surplus == 0 else None
@@ -188,21 +179,23 @@ def _mended(row: list[str], header: list[str]) -> list[str] | None:
     if texts == 0:
         return None
     head, tail = row[: texts + surplus], row[texts + surplus :]
-    return [*head[: texts - 1], ",".join(head[texts - 1 :]), *tail] if texts == 1 else _two_texts(head, texts) + tail
+    if texts == 1:
+        return [*head[: texts - 1], separator.join(head[texts - 1 :]), *tail]
+    return _two_texts(head, texts, separator) + tail
 
 
-def _two_texts(head: list[str], texts: int) -> list[str]:
+def _two_texts(head: list[str], texts: int, separator: str) -> list[str]:
     """Part unquoted names: what begins with a space goes on the name before it."""
     joined: list[str] = []
     for cell in head:
         if joined and cell.startswith(" "):
-            joined[-1] += f",{cell}"
+            joined[-1] += f"{separator}{cell}"
         else:
             joined.append(cell)
     spare = len(joined) - texts
     if spare >= 0:
-        return [*joined[: texts - 1], ",".join(joined[texts - 1 :])]
-    return [*head[: texts - 1], ",".join(head[texts - 1 :])]
+        return [*joined[: texts - 1], separator.join(joined[texts - 1 :])]
+    return [*head[: texts - 1], separator.join(head[texts - 1 :])]
 
 
 def _plain(name: str) -> str:
@@ -229,12 +222,13 @@ def _named(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.D
     return pd.DataFrame(taken)
 
 
-def _numbers(name: str, cells: pd.Series) -> pd.Series:
-    """Turn cells into numbers; what is none is unknown."""
+def _numbers(name: str, cells: pd.Series, separator: str) -> pd.Series:
+    """Turn cells into numbers, also those with decimal commas; what is none is unknown."""
     special = {"key": key, "mode": mode, "time_signature": beats}.get(name)
     if special is not None:
         return cells.map(special).astype("float64")
-    numbers = pd.to_numeric(cells, errors="coerce").astype("float64").where(np.isfinite)
+    known = {cell: parse_number(cell, separator) for cell in cells.unique()}
+    numbers = cells.map(known).astype("float64")
     if name == "duration_ms":
         return numbers.where(numbers.isna() | (numbers >= LONGEST_MINUTES), numbers * 60_000).where(numbers > 0)
     return numbers

@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field
 
 from ostinato.datasets import load
 from ostinato.errors import ParamsError
+from ostinato.remarks import add_remarks, get_remarks
 
 LICENSE = "as its parts"
 CITATION = ""
@@ -69,6 +70,9 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     parts = [_part(root, label, dict(given), seed, workers) for label, given in options.of.items()]
     frame = pd.concat([part for _, part in parts], ignore_index=True)
+    frame.attrs = {}
+    told = [remark | {"what": f"{label}: {remark['what']}"} for label, part in parts for remark in get_remarks(part)]
+    add_remarks(frame, told)
     origin = [label for label, part in parts for _ in range(len(part))]
     if options.origin == "genre":
         frame["genre"] = origin

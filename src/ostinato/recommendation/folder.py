@@ -21,7 +21,6 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ostinato import audio
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.files import alone, read_json, replacing, write_json
@@ -46,15 +45,15 @@ class File:
         The file is read again once one of them differs.
     seconds : float
         Length.
-    tags : dict of str to str
-        As `ostinato.audio.metadata`.
+    tags : dict of str to list of str
+        As `ostinato.datasets.folder.read_file_tags`.
     embedding : np.ndarray [shape=(d,), dtype=float32]
     """
 
     n_bytes: int
     mtime_ns: int
     seconds: float
-    tags: Mapping[str, str]
+    tags: dict[str, list[str]]
     embedding: np.ndarray
 
 
@@ -147,7 +146,7 @@ def build(
     _refuse_other(out, where)
     network = Released(model, threads=1 if workers > 1 else 0)
     version = hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
-    tracks = folder.tracks(root, folder.Options(table=table))
+    tracks = folder.tracks(root, folder.Options(table=table, genre_from="folder"))
     with alone(out / ".catalog.lock"):
         write_json(out / SOURCE, {"folder": where, "unreadable": {}})
         before = _load_files(out / CACHE, version)
@@ -158,11 +157,11 @@ def build(
             print(f"{path}: {reason}", file=err)
         if not known:
             raise CatalogError(f"{root}: none of {len(tracks)} files can be read")
-        tracks = tracks[tracks["path"].isin(known)].reset_index(drop=True)
-        files = [known[path] for path in tracks["path"]]
-        tracks = folder.fill_from_tags(tracks, [dict(f.tags) for f in files]).assign(
-            duration=[f.seconds for f in files]
-        )
+        readable = [path for path in tracks["path"] if path in known]
+        files = [known[path] for path in readable]
+        options = folder.Options(table=table, read_tags=True, max_unmatched_share=1)
+        tracks = folder.describe_files(root, readable, [f.tags for f in files], options)
+        tracks["duration"] = [f.seconds for f in files]
         embeddings = np.stack([f.embedding for f in files]).astype(np.float64)
         offset = None if network.kind == "embedding" else _offset(embeddings)
         about = [describe_track(row) for row in tracks.to_dict("records")]
@@ -220,7 +219,7 @@ def _embed(network: Released, path: Path) -> File:
     embedding = np.asarray(network.embedding(network.rows(context)), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():
         raise CatalogError("the network gives it no direction; listen whether it holds sound")
-    return File(n_bytes, mtime_ns, round(measurement.duration, 3), audio.metadata(path), embedding)
+    return File(n_bytes, mtime_ns, round(measurement.duration, 3), folder.read_file_tags(path), embedding)
 
 
 def _offset(embeddings: np.ndarray) -> np.ndarray | None:
@@ -250,6 +249,11 @@ def _save_files(cache: Path, files: Mapping[str, File], version: str) -> None:
         np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **columns)
 
 
+def _several(tags: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Read tags as they were once kept: one value of each."""
+    return {name: [values] if isinstance(values, str) else values for name, values in tags.items()}
+
+
 def _load_files(cache: Path, version: str) -> dict[str, File]:
     """Read what was read of files; nothing if another network read them or the cache is broken."""
     if not cache.exists():
@@ -261,7 +265,7 @@ def _load_files(cache: Path, version: str) -> dict[str, File]:
                 return {}
             rows = zip(
                 *(columns[name].tolist() for name in ("n_bytes", "mtime_ns", "seconds")),
-                about["tags"],
+                map(_several, about["tags"]),
                 columns["embedding"],
                 strict=True,
             )

@@ -9,7 +9,7 @@ from ostinato.errors import DataError, OstinatoError
 if TYPE_CHECKING:
     from ostinato.runtime.session import Released
 
-SUFFIX = ".csv"
+SUFFIXES = frozenset({".csv", ".tsv", ".tab"})
 MARK = "#"
 Row: TypeAlias = Mapping[str, float]
 Near: TypeAlias = Callable[[str, Row | None], list[dict[str, Any]]]
@@ -18,7 +18,7 @@ Near: TypeAlias = Callable[[str, Row | None], list[dict[str, Any]]]
 
 def is_table(path: Path) -> bool:
     """Say whether a file is a table by its suffix."""
-    return path.suffix.lower() == SUFFIX
+    return path.suffix.lower() in SUFFIXES
 
 
 def rows(path: Path) -> Iterator[tuple[str, str | None, Row]]:

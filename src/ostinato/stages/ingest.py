@@ -2,16 +2,19 @@
 
 import hashlib
 import json
+import logging
 from typing import Any
 
 import pandas as pd
 
-from ostinato import audio, compute, datasets, inventory, tables
+from ostinato import audio, compute, datasets, inventory, remarks, tables
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 
 SECTIONS = ("seed", "compute", "dataset", "ingest")
 FIRST_FREE = "first_free_ordinal"
+
+log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -33,6 +36,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     plugin, options = datasets.load(params.dataset)
     root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
     listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
+    for remark in remarks.get_remarks(listing):
+        log.warning("%s", remarks.format_remark(remark))
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
     if before.get("dataset") == _identify(params.dataset) and not embedded:
@@ -46,7 +51,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     order = pd.Series(ordinals).argsort()
     measured = inventory.beside(tracks, files, listing)
     tracks = pd.concat([tracks.assign(ordinal=ordinals), measured], axis=1).iloc[order]
-    tables.write(paths.tracks, tracks, tables.TRACKS, {FIRST_FREE: str(first_free)})
+    notes = {FIRST_FREE: str(first_free), remarks.KEY: json.dumps(remarks.get_remarks(listing), ensure_ascii=False)}
+    tables.write(paths.tracks, tracks, tables.TRACKS, notes)
     heard = tracks[tracks["path"].notna()]
     tables.write(paths.files, files.set_index("track_id").loc[heard["track_id"]].reset_index(), tables.FILES)
     attributes = getattr(plugin, "ATTRIBUTES", ())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import copies, datasets, tables
+from ostinato import copies, datasets, remarks, tables
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, tracks, unnamed
 from ostinato.expectations import copies as repeats
@@ -52,6 +52,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     quarantine = faults.merge(all_tracks[["track_id", "path"]].drop_duplicates("track_id"), on="track_id")
     quarantine = quarantine.sort_values(["track_id", "reason", "evidence"])
     tables.write(paths.quarantine, quarantine, tables.QUARANTINE)
+    of_tracks["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
     for receipt in (of_files, of_copies, of_tracks, of_all):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
+from ostinato import remarks, tables
 from ostinato.report import plots
 from ostinato.report.material import Material
 
@@ -30,6 +31,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "sizes": in_fold["split"].value_counts().to_dict(),
         "classes": {t: _bars(table, material.classes.get(t, [])) for t, table in counts.items() if len(table)},
         "parts": _parts(material.paths.receipt("parts")),
+        "remarks": [remarks.format_remark(r) for r in remarks.read_remarks(tables.notes(material.paths.tracks))],
         "quarantine": material.quarantine["reason"].value_counts().sort_index().to_dict(),
         "durations": Markup(plots.themed(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
     }

@@ -1,0 +1,133 @@
+"""Where the genre of a track comes from: its folder, its file's tags or a table, and what they tell differently."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+from ostinato.datasets._file_tags import VARIOUS, FileTags, is_disc, strip_disc
+from ostinato.names import identity
+from ostinato.remarks import Remark, make_remark
+
+MOST = 0.5
+"""Folders are those of artists or albums if they are so for more than this share of the files."""
+ALIKE = 0.1
+"""Folders are compared with genres told elsewhere if this share of their names are genres there."""
+
+Genres = Sequence[Sequence[str]]
+
+
+def read_folder_genre(path: str, depth: int) -> str | None:
+    """Name the folder that a file's genre stands for; discs of an album are no folders of their own.
+
+    Parameters
+    ----------
+    path : str
+        Below the root, POSIX.
+    depth : int
+        1: the first folder below the root; -1: the one that holds the file.
+
+    Returns
+    -------
+    str or None
+        None where there is no such folder.
+
+    Examples
+    --------
+    >>> read_folder_genre("rock/CD1/a.wav", 1), read_folder_genre("A/rock/Disc 2/a.wav", -1)
+    ('rock', 'rock')
+    >>> read_folder_genre("a.wav", 1), read_folder_genre("CD1/a.wav", 1)
+    (None, None)
+    """
+    folders = [part for part in PurePosixPath(path).parts[:-1] if not is_disc(part)]
+    position = depth - 1 if depth > 0 else depth
+    return folders[position] if -len(folders) <= position < len(folders) else None
+
+
+def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
+    """Say whether folders are called after artists or albums, by what the files' own tags say.
+
+    Parameters
+    ----------
+    folders : sequence of str or None
+    tags : sequence of FileTags
+        Of the same files.
+
+    Returns
+    -------
+    bool
+    """
+    known = [(identity(folder), told) for folder, told in zip(folders, tags, strict=True) if folder and told]
+    hits = sum(folder in VARIOUS or folder in _people(told) for folder, told in known)
+    return bool(known) and hits > MOST * len(known)
+
+
+def choose_source(told: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
+    """Choose where genres come from if nobody says: the table, else folders, unless these are of artists.
+
+    Parameters
+    ----------
+    told : mapping of str to list of list of str
+        Source to genres of each file.
+    tags : sequence of FileTags
+        None, where tags are not read.
+
+    Returns
+    -------
+    str
+        A key of `told`.
+    """
+    if "table" in told:
+        return "table"
+    if "tags" not in told or not any(told["tags"]):
+        return "folder"
+    folders = [genres[0] if genres else None for genres in told["folder"]]
+    single = len({identity(folder) for folder in folders if folder}) < 2
+    return "tags" if single or are_people(folders, tags) else "folder"
+
+
+def compare_sources(source: str, told: Mapping[str, Genres], paths: Sequence[str]) -> list[Remark]:
+    """Count the files of which another source tells other genres, and those of several genres.
+
+    Parameters
+    ----------
+    source : str
+        Where genres come from.
+    told : mapping of str to list of list of str
+    paths : sequence of str
+
+    Returns
+    -------
+    list of dict
+    """
+    remarks = []
+    for other in (name for name in told if name != source and _is_comparable(name, told, source)):
+        both = [(p, a, b) for p, a, b in zip(paths, told[source], told[other], strict=True) if a and b]
+        differing = [(p, a, b) for p, a, b in both if not _identities(a) & _identities(b)]
+        such = (f"{p}: {source} {_joined(a)}, {other} {_joined(b)}" for p, a, b in differing)
+        what = f"files whose {other} and {source} tell different genres ({source} counts)"
+        remarks.append(make_remark(what, len(differing), len(both), such))
+    several = [(p, genres) for p, genres in zip(paths, told[source], strict=True) if len(genres) > 1]
+    what = "files of several genres, of which the first is the class"
+    remarks.append(make_remark(what, len(several), len(paths), (f"{p}: {_joined(g)}" for p, g in several)))
+    return remarks
+
+
+def _is_comparable(other: str, told: Mapping[str, Genres], source: str) -> bool:
+    """Say whether another source tells genres at all, or folders that are called otherwise."""
+    if "folder" not in (other, source):
+        return True
+    folders = {same for genres in told["folder"] for same in _identities(genres)}
+    elsewhere = {same for genres in told[other if source == "folder" else source] for same in _identities(genres)}
+    return len(folders & elsewhere) >= ALIKE * max(len(folders), 1)
+
+
+def _people(tags: FileTags) -> set[str | None]:
+    names = [*tags.get("artist", []), *tags.get("albumartist", []), *tags.get("album", [])]
+    return {identity(name) for name in (*names, *map(strip_disc, tags.get("album", [])))}
+
+
+def _identities(genres: Sequence[str]) -> set[str | None]:
+    return {identity(genre) for genre in genres}
+
+
+def _joined(genres: Sequence[str]) -> str:
+    return " + ".join(genres)

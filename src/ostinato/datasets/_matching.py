@@ -1,0 +1,197 @@
+"""Which row of a table speaks of which file, however the table writes names and whatever system wrote it.
+
+A row names a file by a path (below the root, beside the table, absolute, of
+Windows, a ``file://`` URL) or by an id (the file's name, with or without its suffix
+or leading zeros). Ways to match are tried from the strictest to the loosest, and
+a file that a strict way gave away is not given again.
+"""
+
+import difflib
+import os
+import re
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+from urllib.parse import unquote
+
+from ostinato.audio import SUFFIXES
+from ostinato.datasets._cells import parse_text
+
+URL = re.compile(r"^file:(?://[^/]*)?(?=/)", re.IGNORECASE)
+DRIVE = re.compile(r"^/*(?:[A-Za-z]:)?/+")
+FOLDER = 0.1
+"""A folder that a table's paths begin with, and ours do not, counts if it brings so many matches of the best one's."""
+
+Parts: TypeAlias = tuple[str, ...]
+
+
+@dataclass
+class Matches:
+    """Which row belongs to which file.
+
+    Parameters
+    ----------
+    file_of_row : dict of int to int
+        Positions.
+    ambiguous : dict of int to list of int
+        Rows that name several files alike.
+    """
+
+    file_of_row: dict[int, int] = field(default_factory=dict)
+    ambiguous: dict[int, list[int]] = field(default_factory=dict)
+
+
+def match_rows(names: Sequence[object], paths: Sequence[str], root: Path, table: Path) -> Matches:
+    """Find the file that each row names.
+
+    Parameters
+    ----------
+    names : sequence
+        What the rows call files: paths or ids.
+    paths : sequence of str
+        Files below `root`, POSIX.
+    root, table : Path
+        What relative paths may be relative to: the root, or the folder of the table.
+
+    Returns
+    -------
+    Matches
+    """
+    reader = _Reader(paths, root, table)
+    rows = {number: reader.split(name) for number, name in enumerate(names) if parse_text(name) is not None}
+    search = _Search(rows, {number: _folded(PurePosixPath(path).parts) for number, path in enumerate(paths)})
+    search.exact(paths)
+    search.by(lambda parts: parts)
+    search.by(_without_suffix)
+    search.by_other_folder()
+    search.by_tail()
+    search.by_number()
+    return search.matches
+
+
+def closest(name: object, paths: Sequence[str]) -> str:
+    """Give the path that looks most like a name, to be shown beside it."""
+    text = str(name).replace("\\", "/")
+    base = {path: PurePosixPath(path).name for path in paths}
+    near = difflib.get_close_matches(PurePosixPath(text).name, list(base.values())[:2000], n=1, cutoff=0)
+    return next((path for path, found in base.items() if near and found == near[0]), paths[0])
+
+
+class _Search:
+    """Rows and files that are not matched yet."""
+
+    def __init__(self, rows: dict[int, Parts], files: dict[int, Parts]) -> None:
+        self.plain, self.rows = dict(rows), {number: _folded(parts) for number, parts in rows.items()}
+        self.files = dict(files)
+        self.matches = Matches()
+
+    def exact(self, paths: Sequence[str]) -> None:
+        """Match what is the same to the letter, but for the form of Unicode."""
+        files = {number: tuple(_composed(p) for p in PurePosixPath(path).parts) for number, path in enumerate(paths)}
+        self._match({number: self.plain[number] for number in self.rows}, files)
+
+    def by(self, key: Callable[[Parts], Hashable]) -> None:
+        """Match what has the same key."""
+        self._match({n: key(parts) for n, parts in self.rows.items()}, {n: key(p) for n, p in self.files.items()})
+
+    def by_other_folder(self) -> None:
+        """Match paths that begin with a folder which ours lack, such as where the collection lay elsewhere."""
+        files = {_without_suffix(parts) for parts in self.files.values()}
+        rows = {number: _without_suffix(parts) for number, parts in self.rows.items() if len(parts) > 1}
+        votes = Counter(parts[:n] for parts in rows.values() for n in range(1, len(parts)) if parts[n:] in files)
+        most = max(votes.values(), default=0)
+        for folder, n in sorted(votes.items(), key=lambda item: (-item[1], len(item[0]))):
+            if n >= FOLDER * most:
+                below = {i: parts[len(folder) :] for i, parts in rows.items() if parts[: len(folder)] == folder}
+                self._match(
+                    {i: parts for i, parts in below.items() if i in self.rows},
+                    {i: _without_suffix(parts) for i, parts in self.files.items()},
+                )
+
+    def by_tail(self) -> None:
+        """Match rows that give the end of a file's path, such as its name alone."""
+        tails: dict[Parts, list[int]] = defaultdict(list)
+        for number, parts in self.files.items():
+            parts = _without_suffix(parts)
+            for n in range(1, len(parts)):
+                tails[parts[n:]].append(number)
+        self._give({number: _without_suffix(parts) for number, parts in self.rows.items()}, tails)
+
+    def by_number(self) -> None:
+        """Match ids that are numbers, whatever zeros they begin with."""
+        self._match(
+            {n: key for n, parts in self.rows.items() if len(parts) == 1 and (key := _number(parts)) is not None},
+            {n: key for n, parts in self.files.items() if (key := _number(parts)) is not None},
+        )
+
+    def _match(self, rows: dict[int, Any], files: dict[int, Any]) -> None:
+        named: dict[Any, list[int]] = defaultdict(list)
+        for number, key in files.items():
+            if number in self.files:
+                named[key].append(number)
+        self._give(rows, named)
+
+    def _give(self, rows: dict[int, Any], named: dict[Any, list[int]]) -> None:
+        """Give each row the one file of its key; several are ambiguous."""
+        for row, key in rows.items():
+            candidates = named.get(key, [])
+            if len(candidates) == 1:
+                self.matches.file_of_row[row] = candidates[0]
+                self.matches.ambiguous.pop(row, None)
+            elif candidates:
+                self.matches.ambiguous[row] = candidates
+        for row in rows:
+            if row in self.matches.file_of_row or row in self.matches.ambiguous:
+                self.rows.pop(row, None)
+        taken = set(self.matches.file_of_row.values())
+        self.files = {number: parts for number, parts in self.files.items() if number not in taken}
+
+
+class _Reader:
+    """Takes names of rows apart; a path below the root becomes relative to it, one beside the table likewise."""
+
+    def __init__(self, paths: Sequence[str], root: Path, table: Path) -> None:
+        self.roots = {root.as_posix() + "/", root.resolve().as_posix() + "/"}
+        self.beside = os.path.relpath(table.parent.resolve(), root.resolve()).replace(os.sep, "/")
+        self.known = {_without_suffix(_folded(PurePosixPath(path).parts)) for path in paths}
+
+    def split(self, name: object) -> Parts:
+        """Give the parts of a name."""
+        text = (parse_text(name) or "").strip()
+        text = (unquote(URL.sub("", text)) if URL.match(text) else text).replace("\\", "/")
+        text = next((text[len(root) :] for root in self.roots if text.startswith(root)), text)
+        parts = _parts(DRIVE.sub("", text))
+        if self.beside == "." or text.startswith("/") or _without_suffix(_folded(parts)) in self.known:
+            return parts
+        beside = _parts(os.path.normpath(f"{self.beside}/{text}"))
+        return beside if _without_suffix(_folded(beside)) in self.known else parts
+
+
+def _parts(text: str) -> Parts:
+    return tuple(_composed(part) for part in text.split("/") if part not in ("", "."))
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _folded(parts: Iterable[str]) -> Parts:
+    return tuple(unicodedata.normalize("NFKC", part).casefold().strip() for part in parts)
+
+
+def _without_suffix(parts: Parts) -> Parts:
+    """Take a suffix of audio off the last part."""
+    if not parts:
+        return parts
+    stem, dot, suffix = parts[-1].rpartition(".")
+    return (*parts[:-1], stem) if stem and f"{dot}{suffix}" in SUFFIXES else parts
+
+
+def _number(parts: Parts) -> int | None:
+    """Read a name of digits, also as a table writes it that takes ids for numbers (2.0)."""
+    name = _without_suffix(parts)[-1] if parts else ""
+    name = name[:-2] if name.endswith(".0") else name
+    return int(name) if name.isascii() and name.isdigit() else None

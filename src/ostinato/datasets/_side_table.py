@@ -1,0 +1,272 @@
+"""A table beside a folder of audio: its columns by our names, its cells read, its rows put beside their files."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import ceil
+from pathlib import Path
+
+import pandas as pd
+
+from ostinato.datasets._cells import (
+    Problems,
+    choose_list_separator,
+    parse_column,
+    parse_list,
+    parse_number,
+    parse_text,
+    parse_year,
+)
+from ostinato.datasets._matching import Matches, closest, match_rows
+from ostinato.datasets._tables import read_table
+from ostinato.delimited import list_examples
+from ostinato.errors import DataError
+from ostinato.remarks import Remark, make_remark
+
+YEAR, PLACE = "year", ("latitude", "longitude")
+TEXTS = ("artist", "album", "album_artist", "title", "lyrics", "cover", "split")
+KEYS = ("path", "track_id")
+COLUMNS = (*KEYS, "genre", "tags", *TEXTS, YEAR, *PLACE)
+SPLITS = {"train": "train", "training": "train", "validation": "validation", "valid": "validation"}
+SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
+GENRE_SEPARATORS = (";", "|")
+"""In a table a slash or a comma belongs to a genre, such as Pop/Rock, unless dataset.genre_separators has it."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class SideTable:
+    """What a table tells of the files.
+
+    Parameters
+    ----------
+    columns : DataFrame
+        A row a file, in their order; `genre` and `tags` are lists.
+    remarks : list of dict
+        Rows without a file, files without a row, rows that stand twice.
+    shares : dict of str to float
+        Share of the rows without a file, and of the files without a row.
+    """
+
+    columns: pd.DataFrame
+    remarks: list[Remark] = field(default_factory=list)
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+def locate(root: Path, table: str, option: str = "dataset.table") -> Path:
+    """Find a table below the root or below the working folder.
+
+    Parameters
+    ----------
+    root : Path
+    table : str
+    option : str
+        The key that names it, for the message.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    DataError
+        If it is in neither.
+    """
+    for path in (root / table, Path(table)):
+        if path.is_file():
+            return path
+    raise DataError(f"{option}: {table} is no file, below {root} or below the working folder; mend its name")
+
+
+def read_side_table(
+    where: Path,
+    columns: Mapping[str, str],
+    *,
+    tags_separator: str | None = None,
+    genre_separators: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Read a table of tracks, its columns by our names and its cells as text, numbers and lists.
+
+    Parameters
+    ----------
+    where : Path
+    columns : mapping of str to str
+        Our name to the table's.
+    tags_separator : str, optional
+        What parts tags; default: what the cells show.
+    genre_separators : sequence of str, optional
+        What parts genres; default: semicolons and bars.
+
+    Returns
+    -------
+    DataFrame
+        Identical rows stand there once; `attrs` has ``n_rows``, how many there were.
+
+    Raises
+    ------
+    DataError
+        If a column is absent, or cells cannot be read: all of them at once.
+    """
+    told = read_table(where)
+    table, problems = _rename(told, columns, where), Problems(where)
+    if not set(KEYS) & set(table):
+        raise DataError(
+            f"{where}: has neither path nor track_id; name one in dataset.columns; it has {_listed(told.columns)}"
+        )
+    for name in (*KEYS, *TEXTS):
+        if name in table:
+            table[name] = pd.Series([parse_text(cell) for cell in table[name]], dtype=object, name=name)
+    if YEAR in table:
+        table[YEAR] = parse_column(table[YEAR], parse_year, problems, "is no year")
+    for name in PLACE:
+        if name in table:
+            number = partial(parse_number, separator=told.attrs.get("separator", ""))
+            table[name] = parse_column(table[name], number, problems, "is no number")
+    if "split" in table:
+        words = table["split"].str.strip().str.lower().map(SPLITS)
+        problems.add(table["split"], words.isna() & table["split"].notna(), f"is none of {', '.join(SPLITS)}")
+        table["split"] = words.astype(object)
+    problems.check()
+    if "tags" in table:
+        table["tags"] = _lists(table["tags"], [tags_separator or _choose_separator(table["tags"], where)])
+    if "genre" in table:
+        table["genre"] = _lists(table["genre"], GENRE_SEPARATORS if genre_separators is None else genre_separators)
+    kept = table[~table.map(repr).duplicated()].reset_index(names="row")
+    kept.attrs["n_rows"] = len(table)
+    return kept
+
+
+def join(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> SideTable:
+    """Put the rows of a table beside the files they name.
+
+    Parameters
+    ----------
+    table : DataFrame
+        As `read_side_table` gives it.
+    paths : sequence of str
+        Files below `root`.
+    root, where : Path
+        `where` is the table.
+
+    Returns
+    -------
+    SideTable
+
+    Raises
+    ------
+    DataError
+        If no row names a file, a row names several, or several rows name one and differ.
+    """
+    by = next(name for name in KEYS if name in table)
+    matches = match_rows(table[by].tolist(), paths, root, where)
+    if not matches.file_of_row:
+        _refuse_ambiguous(matches, table, by, paths, where)
+        name = next((n for n in table[by] if n is not None), None)
+        near = paths[0] if name is None else closest(name, paths)
+        raise DataError(
+            f"{where}: no row names a file here\n  row:  {by} {name!r}\n  file: {near!r}\n"
+            "  let dataset.columns name the column with the paths or names of the files, or mend dataset.path"
+        )
+    _refuse_ambiguous(matches, table, by, paths, where)
+    _refuse_twice(matches, table, by, where)
+    row_of_file = {file: row for row, file in matches.file_of_row.items()}
+    extra = table.drop(columns=["row", *KEYS], errors="ignore")
+    beside = extra.reindex([row_of_file.get(i, -1) for i in range(len(paths))]).reset_index(drop=True)
+    orphans = [i for i in range(len(table)) if i not in matches.file_of_row]
+    bare = [path for i, path in enumerate(paths) if i not in row_of_file]
+    n_rows = table.attrs["n_rows"]
+    remarks = [
+        make_remark(
+            f"rows of {where.name} whose file is not there",
+            len(orphans), len(table), (f"row {table['row'][i] + 2}: {table[by][i]!r}" for i in orphans),
+        ),
+        make_remark(f"files without a row in {where.name}", len(bare), len(paths), bare),
+        make_remark(f"rows of {where.name} that repeat another", n_rows - len(table), n_rows),
+    ]  # fmt: skip
+    return SideTable(beside, remarks, {"rows": len(orphans) / len(table), "files": len(bare) / len(paths)})
+
+
+def check_shares(joined: SideTable, paths: Sequence[str], where: Path, max_share: float) -> None:
+    """Refuse a table of which too little fits.
+
+    Parameters
+    ----------
+    joined : SideTable
+    paths : sequence of str
+    where : Path
+    max_share : float
+        Of the rows without a file, and of the files without a row.
+
+    Raises
+    ------
+    DataError
+    """
+    worst = max(joined.shares.values())
+    if worst > max_share:
+        remarks = [r for r in joined.remarks if "repeat" not in r["what"] and r["n"]]
+        lines = "\n".join(f"  {r['n']:,} of {r['of']:,} {r['what']}: {', '.join(r['examples'])}" for r in remarks)
+        raise DataError(
+            f"{where}: too little of it fits the files ({worst:.0%} does not)\n{lines}\n"
+            "  mend the column that dataset.columns gives, or dataset.path; where the table is right, "
+            f"let dataset.max_unmatched_share be {ceil(100 * worst) / 100:.2f} or more"
+        )
+
+
+def _rename(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
+    """Give the columns our names, whatever their case, and drop the rest."""
+    for ours, theirs in columns.items():
+        if ours not in COLUMNS:
+            raise DataError(f"dataset.columns: {ours!r} is no column of ours; there are {', '.join(COLUMNS)}")
+        if theirs not in table:
+            raise DataError(f"{where}: has no column {theirs!r}; it has {_listed(table.columns)}")
+    spellings = {str(name).casefold(): name for name in reversed(table.columns)}
+    taken = {ours: columns.get(ours, ours if ours in table else spellings.get(ours)) for ours in COLUMNS}
+    return pd.DataFrame({ours: table[theirs] for ours, theirs in taken.items() if theirs is not None})
+
+
+def _listed(columns: pd.Index) -> str:
+    return ", ".join(map(str, columns))
+
+
+def _lists(cells: pd.Series, separators: Sequence[str]) -> pd.Series:
+    """Split cells into names; what is neither text nor a list, such as the number of a class, is one."""
+    texts = [cell if pd.api.types.is_list_like(cell) else parse_text(cell) for cell in cells]
+    return pd.Series([parse_list(text, separators) for text in texts], cells.index, dtype=object, name=cells.name)
+
+
+def _choose_separator(cells: pd.Series, where: Path) -> str:
+    """Choose what parts tags, and say so where it is the comma, which names may hold."""
+    separator = choose_list_separator(cells, where, "tags")
+    if separator == ",":
+        n = sum(isinstance(cell, str) and separator in cell for cell in cells)
+        log.warning("%s: %d cells of tags are parted at commas; dataset.tags_separator says otherwise", where, n)
+    return separator
+
+
+def _refuse_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Sequence[str], where: Path) -> None:
+    if matches.ambiguous:
+        row, files = next(iter(matches.ambiguous.items()))
+        such = list_examples(repr(paths[file]) for file in files)
+        mend = "give the table a column path" if by == "track_id" else "let its paths say which"
+        raise DataError(
+            f"{where}: rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row] + 2}: "
+            f"{len(files)} files are called {table[by][row]!r} ({such}); {mend}"
+        )
+
+
+def _refuse_twice(matches: Matches, table: pd.DataFrame, by: str, where: Path) -> None:
+    """Refuse rows that tell different things of one file."""
+    rows_of: dict[int, list[int]] = {}
+    for row, file in sorted(matches.file_of_row.items()):
+        rows_of.setdefault(file, []).append(row)
+    told = table.drop(columns=["row", *KEYS], errors="ignore").map(repr).agg("|".join, axis=1)
+    differing = [rows for rows in rows_of.values() if len({told[row] for row in rows}) > 1]
+    if differing:
+        such = list_examples(
+            f"rows {' and '.join(str(table['row'][row] + 2) for row in rows[:2])} speak of {table[by][rows[0]]!r}"
+            for rows in differing
+        )
+        mend = "keep one" if by == "path" else "keep one, or give the table a column path"
+        raise DataError(f"{where}: files of which rows tell different things: {len(differing)}: {such}; {mend}")

@@ -1,0 +1,66 @@
+"""What a listing has to say beside its tracks: what was left out, chosen or told twice, with counts and examples."""
+
+import json
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Any, TypeAlias
+
+import pandas as pd
+
+KEY = "remarks"
+EXAMPLES = 3
+
+Remark: TypeAlias = dict[str, Any]
+
+
+def make_remark(what: str, n: int, of: int, examples: Iterable[str] = ()) -> Remark:
+    """Make a remark.
+
+    Parameters
+    ----------
+    what : str
+        What was counted.
+    n, of : int
+        How many, and of how many.
+    examples : iterable of str
+        The first few are kept.
+
+    Returns
+    -------
+    dict
+        That JSON can hold.
+
+    Examples
+    --------
+    >>> make_remark("files without a row", 2, 10, ["a.wav", "b.wav"])
+    {'what': 'files without a row', 'n': 2, 'of': 10, 'examples': ['a.wav', 'b.wav']}
+    """
+    return {"what": what, "n": n, "of": of, "examples": [str(e)[:300] for e in islice(examples, EXAMPLES)]}
+
+
+def get_remarks(listing: pd.DataFrame) -> list[Remark]:
+    """Give the remarks that a dataset made about its listing."""
+    return list(listing.attrs.get(KEY, []))
+
+
+def add_remarks(listing: pd.DataFrame, remarks: Iterable[Remark]) -> pd.DataFrame:
+    """Add remarks to a listing; those that count nothing are left out."""
+    listing.attrs[KEY] = [*get_remarks(listing), *(remark for remark in remarks if remark["n"])]
+    return listing
+
+
+def read_remarks(notes: Mapping[str, str]) -> list[Remark]:
+    """Read the remarks among the notes of the tracks table, where ingest keeps them."""
+    return list(json.loads(notes.get(KEY, "[]")))
+
+
+def format_remark(remark: Remark) -> str:
+    """Write a remark as a line.
+
+    Examples
+    --------
+    >>> format_remark(make_remark("files without a row", 2, 10, ["a.wav", "b.wav"]))
+    '2 of 10 files without a row, such as a.wav; b.wav'
+    """
+    such = f", such as {'; '.join(remark['examples'])}" if remark["examples"] else ""
+    return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{such}"

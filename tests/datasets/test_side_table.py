@@ -1,0 +1,249 @@
+"""A table beside a folder of audio: cells as people fill them, and rows that speak of files in many ways."""
+
+import os
+import unicodedata
+
+import pandas as pd
+import pytest
+
+from ostinato.datasets import folder
+from ostinato.datasets._cells import parse_list, parse_number, parse_year
+from ostinato.datasets.folder import Options
+from ostinato.errors import DataError
+
+FILES = ["jazz/Übung 1.wav", "jazz/0002.MP3", "rock/album/three.flac", "rock/000017.mp3"]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name in FILES:
+        path = tmp_path / "music" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    return tmp_path / "music"
+
+
+def listed(root, text, where=None, **options):
+    table = (where or root.parent) / "t.csv"
+    table.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return folder.tracks(root, Options(table=str(table), **options)).set_index("path")
+
+
+def whole(line, column="path", names=FILES):
+    """Write a table with a row for each file."""
+    return f"{column},artist\n" + "".join(f'"{line(name)}",artist of {name[-5]}\n' for name in names)
+
+
+WAYS = {
+    "relative": lambda path: path,
+    "with a dot": lambda path: f"./{path}",
+    "Windows": lambda path: path.replace("/", "\\"),
+    "decomposed": lambda path: unicodedata.normalize("NFD", path),
+    "other case": str.upper,
+    "other suffix": lambda path: f"{path[:-4].rstrip('.')}.ogg",
+    "no suffix": lambda path: os.path.splitext(path)[0],
+    "absolute elsewhere": lambda path: f"/mnt/old disk/Music/{path}",
+    "absolute of Windows": lambda path: "D:\\Music\\" + path.replace("/", "\\"),
+    "network share": lambda path: "\\\\nas\\Music\\" + path.replace("/", "\\"),
+    "URL": lambda path: "file:///home/me/Music/" + path.replace(" ", "%20").replace("Ü", "%C3%9C"),
+    "URL of Windows": lambda path: "file:///C:/Music/" + path.replace(" ", "%20"),
+    "name alone": lambda path: path.rpartition("/")[2],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("column", ["path", "track_id", "Path"])
+def test_rows_name_their_files_in_many_ways(root, way, column):
+    frame = listed(root, whole(WAYS[way], column))
+    assert frame["artist"].to_dict() == {name: f"artist of {name[-5]}" for name in FILES}
+    assert frame.attrs["remarks"] == []
+
+
+def test_absolute_paths_below_the_root_and_paths_beside_the_table(root):
+    frame = listed(root, whole(lambda path: f"{root}/{path}"))
+    assert frame["artist"].notna().all()
+    (root / "lists").mkdir()
+    frame = listed(root, whole(lambda path: f"../{path}"), root / "lists")
+    assert frame["artist"].notna().all()
+    frame = listed(root, whole(lambda path: f"music/{path}"))
+    assert frame["artist"].notna().all()
+
+
+@pytest.mark.parametrize(
+    "ids", [["2", "17"], ["2.0", "17.0"], ["0002", "00017"], ["2.mp3", "17.mp3"], ["0002.wav", "000017.wav"]]
+)
+def test_ids_match_with_and_without_zeros_and_suffix(root, ids):
+    frame = listed(root, f"track_id,artist\n{ids[0]},a\n{ids[1]},b\n")
+    assert frame["artist"].dropna().to_dict() == {"jazz/0002.MP3": "a", "rock/000017.mp3": "b"}
+
+
+def test_numbers_of_a_parquet_table_are_ids(root):
+    table = pd.DataFrame({"track_id": [2, 17, None], "artist": ["a", "b", "c"]})
+    table.to_parquet(root.parent / "t.parquet")
+    frame = folder.tracks(root, Options(table=str(root.parent / "t.parquet"))).set_index("path")
+    assert frame["artist"].dropna().to_dict() == {"jazz/0002.MP3": "a", "rock/000017.mp3": "b"}
+
+
+def test_a_folder_of_the_same_name_is_not_the_other_one(root):
+    (root / "jazz/01.wav").touch()
+    text = "path,artist\nrock/01.wav,x\nrock/000017.mp3,y\njazz/0002.MP3,z\n"
+    frame = listed(root, text, max_unmatched_share=0.6)
+    assert frame["artist"].dropna().to_dict() == {"rock/000017.mp3": "y", "jazz/0002.MP3": "z"}
+
+
+def test_what_fits_nothing_is_counted(root):
+    text = "path,artist\n" + "".join(f"{name},a\n" for name in FILES[:3]) + f"{FILES[0]},a\ngone.wav,b\n"
+    frame = listed(root, text)
+    assert {r["what"]: (r["n"], r["of"], r["examples"]) for r in frame.attrs["remarks"]} == {
+        "rows of t.csv whose file is not there": (1, 4, ["row 6: 'gone.wav'"]),
+        "files without a row in t.csv": (1, 4, ["rock/000017.mp3"]),
+        "rows of t.csv that repeat another": (1, 5, []),
+    }
+
+
+def test_a_table_of_which_too_little_fits_stops_the_run_and_shows_both_sides(root):
+    text = "path,artist\n" + f"{FILES[0]},a\n" + "".join(f"gone{i}.wav,b\n" for i in range(9))
+    with pytest.raises(DataError) as raised:
+        listed(root, text)
+    told = str(raised.value)
+    assert "too little of it fits the files (90% does not)" in told
+    assert "9 of 10 rows of t.csv whose file is not there: row 3: 'gone0.wav', row 4: 'gone1.wav'" in told
+    assert "3 of 4 files without a row in t.csv: jazz/0002.MP3" in told
+    assert "dataset.max_unmatched_share be 0.90 or more" in told
+    assert len(listed(root, text, max_unmatched_share=0.9)) == 4
+
+
+def test_a_wrong_column_shows_a_row_beside_a_file(root):
+    with pytest.raises(
+        DataError, match=r"no row names a file here\n  row:  path 'threes'\n  file: 'rock/album/three.flac'"
+    ):
+        listed(root, "id,path,artist\n0002,threes,a\n17,fours,b\n")
+
+
+def test_all_cells_that_cannot_be_read_are_told_at_once(root):
+    text = (
+        "path,year,latitude,split\n" + "".join(f"{name},early,north,train\n" for name in FILES) + "x.wav,2001,1,later\n"
+    )
+    with pytest.raises(DataError) as raised:
+        listed(root, text)
+    told = str(raised.value)
+    assert "9 cells cannot be read; mend or empty them" in told
+    assert "4 of 5 cells: row 2: year 'early' is no year, row 3: year 'early' is no year" in told
+    assert "4 of 5 cells: row 2: latitude 'north' is no number" in told
+    assert "1 of 5 cells: row 6: split 'later' is none of train" in told
+
+
+@pytest.mark.parametrize(
+    ("cell", "year"),
+    [
+        ("1950", 1950),
+        ("1950.0", 1950),
+        ("1950-01-01", 1950),
+        ("2008-11-26 00:00:00", 2008),
+        ("2008-11-26T00:00:00Z", 2008),
+        ("26.11.2008", 2008),
+        ("11/26/2008", 2008),
+        ("20081126", 2008),
+        ("Nov 26, 2008", 2008),
+        ("[1975]", 1975),
+        (1959.0, 1959),
+    ],
+)
+def test_years_are_read_of_dates(cell, year):
+    assert parse_year(cell) == year
+
+
+@pytest.mark.parametrize(
+    ("cell", "separator", "number"),
+    [
+        ("52.5", ",", 52.5),
+        ("52,5", ",", 52.5),
+        ("52,5", ";", 52.5),
+        ("-0,125", ";", -0.125),
+        ("-0,125", ",", -125.0),
+        ("1.234,5", ";", 1234.5),
+        ("1,234,567", ",", 1234567),
+        ("\u22123,5", ";", -3.5),
+        ("1e3", ",", 1000),
+    ],
+)
+def test_numbers_are_read_with_a_decimal_comma(cell, separator, number):
+    assert parse_number(cell, separator) == number
+
+
+@pytest.mark.parametrize("cell", ["x", "1,2,3x", "inf", "1 000"])
+def test_what_is_no_number_is_none(cell):
+    assert parse_number(cell) is None
+
+
+@pytest.mark.parametrize(
+    ("cell", "names"),
+    [
+        ("['guitar', 'slow']", ["guitar", "slow"]),
+        ('["guitar", "slow"]', ["guitar", "slow"]),
+        ("['guitar' 'slow']", ["guitar", "slow"]),
+        ("{'guitar', 'slow'}", ["guitar", "slow"]),
+        ("('guitar', 'slow')", ["guitar", "slow"]),
+        ("[guitar, slow]", ["guitar", "slow"]),
+        ("['rock ''n'' roll', 'slow']", ["rock n roll", "slow"]),
+        ('["don\'t", null]', ["don't"]),
+        ("[]", []),
+        ("", []),
+        (None, []),
+        ("(live)", ["(live)"]),
+        ("guitar", ["guitar"]),
+    ],
+)
+def test_cells_that_hold_a_list_are_read_as_one(cell, names):
+    assert parse_list(cell) == names
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["['guitar', 'slow']", "['slow']"],
+        ["guitar|slow", "slow"],
+        ["guitar; slow", "slow;"],
+        ["guitar, slow", "slow"],
+    ],
+)
+def test_tags_are_parted_as_their_column_shows(root, cells):
+    text = f"path;tags\n{FILES[0]};{cells[0]}\n{FILES[2]};{cells[1]}\n".replace("; ", ";")
+    if ";" in "".join(cells):
+        text = f'path,tags\n{FILES[0]},"{cells[0]}"\n{FILES[2]},{cells[1]}\n'
+    tags = listed(root, text)["tags"]
+    assert tags[[FILES[0], FILES[2]]].tolist() == [["guitar", "slow"], ["slow"]]
+
+
+def test_tags_parted_in_two_ways_need_a_word(root):
+    text = f"path,tags\n{FILES[0]},guitar|slow\n{FILES[2]},slow;loud\n"
+    with pytest.raises(DataError, match=r"1 cells have ';' and 1 have '\|', such as .*dataset\.tags_separator"):
+        listed(root, text)
+    assert listed(root, text, tags_separator="|").loc[FILES[2], "tags"] == ["slow;loud"]
+
+
+def test_a_table_may_list_several_genres(root):
+    text = f"path,genre\n{FILES[0]},\"['Jazz', 'Swing']\"\n{FILES[1]},Jazz|Bop\n{FILES[2]},Pop/Rock\n{FILES[3]},Rock\n"
+    frame = listed(root, text)
+    assert frame["genre"].tolist() == ["Jazz", "Jazz", "Rock", "Pop/Rock"]
+    assert {r["what"]: r["n"] for r in frame.attrs["remarks"]} == {
+        "files whose folder and table tell different genres (table counts)": 1,
+        "files of several genres, of which the first is the class": 2,
+    }
+    assert listed(root, text, genre_separators=["/"])["genre"].tolist() == ["Jazz|Bop", "Jazz", "Rock", "Pop"]
+
+
+def test_a_table_of_a_spreadsheet_is_read_whole(root):
+    rows = [f"{name.upper()};Hip-Hop;Björk ;['slow', 'piano'];2008-11-26 00:00:00;52,5" for name in FILES]
+    text = "\ufeffsep=;\r\n" + "\r\n".join(["path;genre;artist;tags;year;latitude", *rows, rows[0]])
+    for encoding in ("utf-8", "utf-16"):
+        frame = listed(root, text.removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding))
+        assert frame[["genre", "artist", "year", "latitude"]].drop_duplicates().to_numpy().tolist() == [
+            ["Hip-Hop", "Björk", 2008.0, 52.5]
+        ]
+        assert frame["tags"].tolist() == [["piano", "slow"]] * 4
+
+
+def test_a_source_of_genres_that_is_not_there_is_named(root):
+    with pytest.raises(DataError, match=r"dataset\.genre_from: table: there is no column genre"):
+        folder.tracks(root, Options(genre_from="table"))
