@@ -311,7 +311,7 @@ def test_a_folder_takes_what_the_files_say_of_themselves(shared_data):
     frame = folder.tracks(shared_data / "fma_000", folder.Options(read_tags=True)).set_index("path")
     assert frame["artist"].notna().mean() > 0.9
     assert frame.loc["000002.mp3", ["artist", "title"]].tolist() == ["AWOL", "Food"]
-    assert frame["genre"].notna().all()
+    assert frame["genre"].notna().mean() > 0.9
     assert frame["genre"].value_counts().head(3).to_dict() == {"Folk": 25, "Latin": 6, "Hip-Hop": 5}
     assert not any(frame["tags"])
 
