@@ -230,7 +230,7 @@ def everything(path: Path, y: Sound, severity: float, rng: np.random.Generator) 
 
 
 UNREADABLE = ("unreadable",)
-BAND = ("less bandwidth than its sample rate promises",)
+BAND = ("less bandwidth than its sample rate promises", "far less bandwidth than its sample rate promises")
 SILENT = ("silent", "a hole of silence")
 NOISE = ("steady noise or hum",)
 COPY = ()
@@ -290,7 +290,7 @@ def planted(root: Path, clips: list[Path], n: int, rng: np.random.Generator) -> 
 
 
 def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run ingest and validate; give quarantine and copies, by path."""
+    """Run ingest and validate; give what is quarantined or warned of, and copies, by path."""
     with tempfile.TemporaryDirectory() as project:
         paths = Paths(Path(project))
         dataset = Dataset(name="folder", path=str(root))
@@ -298,7 +298,8 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
         with suppress(DataError):  # what was found is written all the same
             validate.run(paths, SimpleNamespace(dataset=dataset, validate=bounds))
-        return tables.read(paths.quarantine), tables.read(paths.copies)
+        alarms = pd.concat([tables.read(paths.quarantine), tables.read(paths.warnings)], ignore_index=True)
+        return alarms, tables.read(paths.copies)
 
 
 def found(plan: pd.DataFrame, quarantine: pd.DataFrame, repeated: pd.DataFrame) -> pd.Series:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+import soxr
 
 from ostinato import tables
 from ostinato.errors import DataError
@@ -122,6 +123,40 @@ def test_a_disk_that_is_away_for_one_run_changes_nothing(paths):
     assert state() == before
 
 
+def write_band(path, rng, hertz, rate=48_000, **how):
+    """Write sound that ends at a frequency."""
+    y = soxr.resample(rng.uniform(-0.2, 0.2, 3 * 2 * hertz), 2 * hertz, rate)
+    y *= 1 + 0.8 * np.sin(np.arange(y.size) / 3_000)
+    soundfile.write(path, y, rate, **how)
+
+
+def test_narrow_sound_is_kept_with_a_warning_and_only_a_telephone_s_goes(paths, rng):
+    """A file of 48 kHz may hold a master of 22 kHz; Opus has no other rate to offer."""
+    raw = paths.raw("folder")
+    write_band(raw / "jazz/master.flac", rng, 11_025)
+    write_band(raw / "jazz/opus.opus", rng, 8_000, format="OGG", subtype="OPUS")
+    write_band(raw / "rock/telephone.wav", rng, 4_000)
+    ingested(paths)
+    bounds = BOUNDS.model_copy(update={"max_seconds": 9.0})
+    quarantine = validated(paths, bounds)
+    assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
+        "rock/telephone.wav": "far less bandwidth than its sample rate promises"
+    }
+    (warning,) = tables.read(paths.warnings).to_dict("records")
+    assert (warning["path"], warning["reason"]) == (
+        "jazz/master.flac",
+        "less bandwidth than its sample rate promises",
+    )
+    assert float(warning["evidence"].removeprefix("bandwidth_share = ")) == pytest.approx(11_025 / 24_000, abs=0.02)
+    (expectation,) = json.loads(paths.receipt("warnings").read_text())["expectations"]
+    assert (expectation["n_broken"], expectation["expected"]["min_value"]) == (1, 0.55)
+    assert json.loads(paths.receipt("files").read_text())["n_rows"] == 15
+    split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
+    assert {"jazz/master.flac", "jazz/opus.opus"} < set(tables.read(paths.splits)["track_id"])
+    validated(paths, bounds.model_copy(update={"warn_bandwidth_share": 0.4}))
+    assert tables.read(paths.warnings).empty
+
+
 def test_copies_are_listed_and_go_to_quarantine_where_wanted(paths):
     raw = paths.raw("folder")
     y, _ = soundfile.read(raw / "jazz/3.wav")
@@ -167,6 +202,7 @@ def test_the_docs_fetch_and_run_nothing_and_their_links_lead_somewhere(paths, rn
         ("tracks", "danger"),  # a genre with one track
         ("unnamed", "success"),
         ("collection", "success"),
+        ("warnings", "success"),
     ]
     assert all(f"-{table}.html" in first for table in ("files", "copies", "tracks", "collection"))
 

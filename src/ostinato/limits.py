@@ -12,7 +12,7 @@ class Limit(NamedTuple):
     figure : str
         An attribute of `ostinato.measuring.Measurement`.
     bound : str
-        The key under ``validate``: ``min_...`` or ``max_...``.
+        The key under ``validate``: ``min_...`` or ``max_...``; ``warn_...`` is a least value, too.
     reason : str
         What a figure beyond the bound means, in plain words.
     """
@@ -24,7 +24,7 @@ class Limit(NamedTuple):
     @property
     def is_lower(self) -> bool:
         """Whether the figure must be at least, not at most, the bound."""
-        return self.bound.startswith("min_")
+        return not self.bound.startswith("max_")
 
 
 LIMITS = (
@@ -40,9 +40,12 @@ LIMITS = (
     Limit("clipped_share", "max_clipped_share", "clipped"),
     Limit("imbalance_db", "max_imbalance_db", "a dead channel"),
     Limit("mono_loss_db", "max_mono_loss_db", "channels in opposite phase"),
-    Limit("bandwidth_share", "min_bandwidth_share", "less bandwidth than its sample rate promises"),
+    Limit("bandwidth_share", "min_bandwidth_share", "far less bandwidth than its sample rate promises"),
     Limit("noise_likeness", "max_noise_likeness", "steady noise or hum"),
 )
+"""What sends a file of a collection to quarantine, and makes an answer about a single file unsure."""
+WARNINGS = (Limit("bandwidth_share", "warn_bandwidth_share", "less bandwidth than its sample rate promises"),)
+"""What is counted and told of a file that is kept: it was stored at a higher rate than its sound needs."""
 UNITS = {"duration": " s", "sample_rate": " Hz", "seconds": " s", "db": " dB"}
 
 

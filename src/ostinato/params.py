@@ -96,7 +96,8 @@ class Validate(Section):
     max_clipped_share: float = Field(0.005, ge=0, le=1, description="samples on a plateau at the peak")
     max_imbalance_db: float = Field(30.0, ge=0, description="loudest against quietest channel")
     max_mono_loss_db: float = Field(6.0, ge=0, description="what averaging the channels takes away")
-    min_bandwidth_share: float = Field(0.55, ge=0, le=1, description="of half the sample rate")
+    min_bandwidth_share: float = Field(0.2, ge=0, le=1, description="of half the sample rate")
+    warn_bandwidth_share: float = Field(0.55, ge=0, le=1, description="a track below it is kept and counted")
     max_noise_likeness: float = Field(0.53, ge=0, le=1, description="steady noise has 0.56, music less")
     max_nonfinite: int = 0
     copies: Literal["group", "quarantine"] = Field(

@@ -70,6 +70,11 @@ class Paths:
         return self.root / "data" / "interim" / "quarantine.parquet"
 
     @property
+    def warnings(self) -> Path:
+        """Tracks that are kept though something is to be said of their files, with reason and evidence."""
+        return self.root / "data" / "interim" / "warnings.parquet"
+
+    @property
     def copies(self) -> Path:
         """Tracks that repeat one before them."""
         return self.root / "data" / "interim" / "copies.parquet"

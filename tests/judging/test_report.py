@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from ostinato import registry
+from ostinato import registry, tables
+from ostinato.files import write_json
 from ostinato.release import release
 from ostinato.report import plots
 from ostinato.report.page import ORDER
@@ -107,8 +108,21 @@ def test_scarce_classes_and_the_ceiling_are_stated(full):
 
 def test_quarantine_reasons_are_counted(full):
     rows = [re.sub(r"\s+", " ", r).strip() for r in Page(full.report()).rows]
-    assert "silent 1" in rows
-    assert "too short 2" in rows
+    assert "silent 1 such as silent0.wav" in rows
+    assert "too short 2 such as too_short0.wav" in rows
+
+
+def test_what_was_warned_of_and_passed_over_is_named(full):
+    warned = [("a", "a.flac", "less bandwidth than its sample rate promises", "bandwidth_share = 0.4")]
+    tables.write(full.paths.warnings, pd.DataFrame(warned, columns=tables.QUARANTINE.names), tables.QUARANTINE)
+    skipped = {"reason": "with the suffix .mid", "n": 3, "example": "x.mid"}
+    write_json(full.paths.receipt("ingest"), {"passed_over": [skipped]})
+    unnamed = {"reason": "files that no track names", "column": "unnamed", "success": False, "n_broken": 7}
+    write_json(full.paths.receipt("tracks"), {"expectations": [unnamed, {**unnamed, "success": True}]})
+    rows = [re.sub(r"\s+", " ", r).strip() for r in Page(full.report()).rows]
+    assert "less bandwidth than its sample rate promises 1 such as a.flac" in rows
+    assert "with the suffix .mid 3 such as x.mid" in rows
+    assert rows.count("files that no track names 7") == 1
 
 
 def test_names_cannot_inject_markup(full):

@@ -6,7 +6,7 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.limits import LIMITS, Limit
+from ostinato.limits import LIMITS, WARNINGS, Limit
 
 
 def prepared(files: pd.DataFrame) -> pd.DataFrame:
@@ -40,6 +40,21 @@ def suite(bounds: Any) -> list[Expectation]:
     """
     unreadable = gxe.ExpectColumnValuesToBeNull(column="error", meta={"reason": "unreadable"})
     return [unreadable, *(_between(limit, getattr(bounds, limit.bound)) for limit in LIMITS)]
+
+
+def warnings(bounds: Any) -> list[Expectation]:
+    """Expect files about which there is nothing to say.
+
+    Parameters
+    ----------
+    bounds : params.Validate
+
+    Returns
+    -------
+    list of Expectation
+        Each of single rows; who breaks one is kept.
+    """
+    return [_between(limit, getattr(bounds, limit.bound)) for limit in WARNINGS]
 
 
 def _between(limit: Limit, bound: float) -> Expectation:

@@ -56,6 +56,9 @@ def _counted(inside: Paths, wanted: int) -> str:
     left = len(every) - len(broken)
     mark = "the" if left == wanted else "NOT the"
     found = f"{len(every):,}, of which {len(broken):,} are in quarantine"
+    if inside.warnings.exists():
+        n_warned = pd.read_parquet(inside.warnings, columns=["track_id"])["track_id"].nunique()
+        found += f" and {n_warned:,} kept with a warning" if n_warned else ""
     return f"Tracks: {found}; {left:,} left, {mark} {wanted:,} of the paper."
 
 

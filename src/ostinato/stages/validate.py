@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Write quarantine.parquet, copies.parquet, a receipt per table and the Data Docs.
+    """Write quarantine.parquet, warnings.parquet, copies.parquet, a receipt per table and the Data Docs.
 
     Parameters
     ----------
@@ -49,15 +49,27 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
-    quarantine = faults.merge(all_tracks[["track_id", "path"]].drop_duplicates("track_id"), on="track_id")
-    quarantine = quarantine.sort_values(["track_id", "reason", "evidence"])
+    quarantine = _with_paths(faults, all_tracks)
     tables.write(paths.quarantine, quarantine, tables.QUARANTINE)
+    kept = measured[~measured["track_id"].isin(faults["track_id"])]
+    of_kept, doubts = session.check("warnings", files.prepared(kept), files.warnings(bounds))
+    warnings = _with_paths(doubts, all_tracks)
+    tables.write(paths.warnings, warnings, tables.QUARANTINE)
+    for reason, rows in warnings.groupby("reason"):
+        such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
+        log.warning("%d tracks are kept with a warning: %s, %s", rows["track_id"].nunique(), reason, such)
     of_tracks["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
-    for receipt in (of_files, of_copies, of_tracks, of_all):
+    for receipt in (of_files, of_copies, of_tracks, of_all, of_kept):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()
     if not of_all["success"]:
         raise DataError(refusal(of_all, quarantine, len(all_tracks)))
+
+
+def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
+    """Put beside each fault the path of its track, and sort."""
+    named = faults.merge(all_tracks[["track_id", "path"]].drop_duplicates("track_id"), on="track_id")
+    return named.sort_values(["track_id", "reason", "evidence"])
 
 
 def _told(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:

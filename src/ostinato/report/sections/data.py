@@ -9,10 +9,13 @@ import pandas as pd
 from markupsafe import Markup
 
 from ostinato import remarks, tables
+from ostinato.files import read_json
 from ostinato.report import plots
 from ostinato.report.material import Material
 
 TITLE = "Data"
+STAY = ("lyrics_found", "cover_found", "unnamed")
+"""Columns whose expectations send no track to quarantine."""
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -32,9 +35,39 @@ def section(material: Material) -> dict[str, Any] | None:
         "classes": {t: _bars(table, material.classes.get(t, [])) for t, table in counts.items() if len(table)},
         "parts": _parts(material.paths.receipt("parts")),
         "remarks": [remarks.format_remark(r) for r in remarks.read_remarks(tables.notes(material.paths.tracks))],
-        "quarantine": material.quarantine["reason"].value_counts().sort_index().to_dict(),
+        "left_out": _left_out(material),
         "durations": Markup(plots.themed(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
     }
+
+
+def _left_out(material: Material) -> list[tuple[str, list[tuple[str, int, str]]]]:
+    """List by what became of them the files and tracks that were left out or warned of: reason, count, example."""
+    paths = material.paths
+    warnings = tables.read(paths.warnings) if paths.warnings.exists() else material.quarantine.iloc[:0]
+    receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
+    passed_over = [(row["reason"], row["n"], row["example"]) for row in receipt.get("passed_over", ())]
+    excluded = pd.Series(material.classes.get("excluded", {}), dtype=object).rename_axis("path").reset_index(name="why")
+    groups = [
+        ("In quarantine", _count_reasons(material.quarantine, "reason", "path")),
+        ("Kept with a warning", _count_reasons(warnings, "reason", "path")),
+        ("In no split", _count_reasons(excluded, "why", "path")),
+        ("Passed over in the folder", passed_over),
+        ("Told of the tracks, which stay", _broken_expectations(paths.receipt("tracks"))),
+    ]
+    return [(title, rows) for title, rows in groups if rows]
+
+
+def _count_reasons(table: pd.DataFrame, reason: str, example: str) -> list[tuple[str, int, str]]:
+    return [(str(name), len(rows), str(rows[example].iloc[0])) for name, rows in table.groupby(reason)]
+
+
+def _broken_expectations(receipt: Path) -> list[tuple[str, int, str]]:
+    """List what a receipt says of tracks that it sends nowhere."""
+    if not receipt.exists():
+        return []
+    expectations = read_json(receipt)["expectations"]
+    stay = [e for e in expectations if not e["success"] and e["column"] in STAY]
+    return [(e["reason"], e["n_broken"], "") for e in stay]
 
 
 def _parts(receipt: Path) -> dict[str, Any] | None:
