@@ -524,11 +524,28 @@ def serve(
             file_okay=False,
         ),
     ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="answer to this name, too, such as music.example.org; repeatable; serve.allowed_hosts"
+        ),
+    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="let other machines ask without a key; serve.allow_anonymous")
+    ] = False,
 ) -> None:
     """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
     from ostinato.serving import run
 
-    run.serve(*_project(*run.SECTIONS), host=host, port=port, models=models, catalog=catalog)
+    run.serve(
+        *_project(*run.SECTIONS),
+        host=host,
+        port=port,
+        models=models,
+        catalog=catalog,
+        allowed_hosts=allowed_host or (),
+        allow_anonymous=allow_anonymous,
+    )
 
 
 @app.command(rich_help_panel=ASK)

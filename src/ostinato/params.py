@@ -435,10 +435,12 @@ class Compare(Section):
 
 
 class Serve(Section):
-    """Where the service listens, and what one request may cost."""
+    """Where the service listens, who may ask it, and what one request may cost."""
 
     host: str = "127.0.0.1"
     port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
+    allowed_hosts: list[str] = Field([], description="names it is called by, beside localhost and its own address")
+    allow_anonymous: bool = Field(False, description="let other machines ask without a key")
     max_bytes: int = Field(50_000_000, gt=0)
     max_seconds: float = Field(900.0, gt=0)
     workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")

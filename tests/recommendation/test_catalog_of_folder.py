@@ -278,7 +278,7 @@ def test_the_service_takes_the_catalog_and_its_folder(model, music, tmp_path, mo
     with pytest.raises(Stop):
         serving.serve(Paths(tmp_path), given, catalog=option)
     assert made == {"catalog": tmp_path / "out", "sounds": music}
-    client = TestClient(serve_application(tmp_path / "released", made["catalog"], made["sounds"]))
+    client = TestClient(serve_application(tmp_path / "released", made["catalog"], made["sounds"]), "http://localhost")
     assert client.get("/v1/tracks").json()["n_tracks"] == 4
     assert client.get("/v1/audio", params={"track": "bob/c.wav"}).content == (music / "bob" / "c.wav").read_bytes()
     with pytest.raises(CatalogError, match="holds no catalog"):

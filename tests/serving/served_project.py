@@ -21,6 +21,8 @@ from ostinato.serving.shelf import open_model
 GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
 RATE = 8000
+KEY = "open-sesame-open-sesame"
+NAMES = ["testserver", "localhost", "127.0.0.1"]
 
 
 def release(folder: Path, task: str = "genre", weight: float = 0.05, name: str = "tiny") -> Path:
@@ -63,7 +65,7 @@ class Served:
         self.root, self.releases, self.sounds = root, root / "released", root / "music"
         self.genre = release(self.releases / "genre")
         release(self.releases / "tags", "tags")
-        self.app: FastAPI = application(self.releases, root / "catalog", self.sounds, limits, api_key)
+        self.app: FastAPI = application(self.releases, root / "catalog", self.sounds, limits, api_key, NAMES)
 
     def catalog(self, n: int = 6) -> Catalog:
         """Write tones and a catalog of what the model makes of them."""

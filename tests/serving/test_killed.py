@@ -40,7 +40,7 @@ def half_sent(address, folder):
     """Announce a file, send half of it, and wait until the service has begun to write it."""
     where = urlsplit(address)
     sender = socket.create_connection((where.hostname, where.port))
-    sender.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: a\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000)
+    sender.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000)
     while not any(folder.glob("*/upload")):
         time.sleep(0.01)
     return sender

@@ -38,7 +38,7 @@ def browser():
 @pytest.fixture(params=SIZES)
 def page(request, browser, served):
     width, height = SIZES[request.param]
-    page = browser.new_page(viewport={"width": width, "height": height})
+    page = browser.new_page(viewport={"width": width, "height": height}, bypass_csp=True)  # waiting evaluates text
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
     page.goto(served)
@@ -76,6 +76,22 @@ def test_an_mp3_is_heard_seen_and_leads_on(page, song):
     page.click("#recommended li:first-child button:text('Hear')")
     playing(page, "#recommended audio")
     assert page.evaluate("document.getElementById('player').paused"), "one at a time"
+
+
+def test_the_page_keeps_to_its_own_policy(browser, served, tmp_path):
+    page, said = browser.new_page(), []
+    page.on("console", lambda message: said.append(message.text))
+    page.goto(served)
+    soundfile.write(tmp_path / "a.flac", *soundfile.read(play(tmp_path / "a.wav", 4.0, rate=22050)))
+    page.set_input_files("#file", tmp_path / "a.flac")
+    page.click("#recommended li:first-child button:text('Hear')")
+    page.wait_for_selector("#recommended audio")
+    assert page.locator(".strip").count() == 7
+    assert page.evaluate("document.getElementById('player').error") is None
+    assert [text for text in said if "Policy" in text] == []
+    page.evaluate("document.body.append(Object.assign(document.createElement('script'), {text: 'window.ran = 1'}))")
+    assert page.evaluate("window.ran") is None
+    page.close()
 
 
 def test_the_keyboard_is_enough(page):

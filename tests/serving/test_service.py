@@ -20,7 +20,7 @@ from ostinato.recommendation.catalog import SKIPPED, Catalog
 from ostinato.runtime.session import REFERENCE, Released
 from ostinato.serving import shelf as shelves
 from ostinato.serving.app import Limits
-from serving.served_project import GENRES, Served, play, release
+from serving.served_project import GENRES, KEY, Served, play, release
 
 
 @pytest.fixture
@@ -299,12 +299,12 @@ def test_a_request_of_another_form_is_refused_in_words(client):
 
 def test_a_request_that_is_no_upload_is_small(tmp_path):
     """It is held in memory, and nobody without the key has it read."""
-    served = Served(tmp_path, api_key="open sesame")
+    served = Served(tmp_path, api_key=KEY)
     served.catalog()
     with TestClient(served.app) as client:
         large = b'{"tracks": ["' + b"a" * 5 * 2**20 + b'"]}'
         assert client.post("/v1/recommend", content=large).status_code == 401
-        client.headers["X-API-Key"] = "open sesame"
+        client.headers["X-API-Key"] = KEY
         assert client.post("/v1/recommend", content=large).status_code == 413
         parts = (large[i : i + 2**16] for i in range(0, len(large), 2**16))
         assert client.post("/v1/recommend", content=parts).status_code == 413
@@ -411,11 +411,11 @@ def test_a_map_of_one_track_is_a_point(served, client):
 
 
 def test_the_key_guards_v1_alone(tmp_path):
-    served = Served(tmp_path, api_key="open sesame")
+    served = Served(tmp_path, api_key=KEY)
     with TestClient(served.app) as client:
         assert client.get("/v1/models").status_code == 401
-        assert client.get("/v1/models", headers={"X-API-Key": "open sesam"}).status_code == 401
-        assert client.get("/v1/models", headers={"X-API-Key": "open sesame"}).status_code == 200
+        assert client.get("/v1/models", headers={"X-API-Key": KEY[:-1]}).status_code == 401
+        assert client.get("/v1/models", headers={"X-API-Key": KEY}).status_code == 200
         assert client.get("/healthz").status_code == 200
         assert client.get("/").status_code == 200
 
@@ -437,7 +437,7 @@ def test_the_description_names_every_route_and_problem(client):
         "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/map", "/v1/audio", "/healthz",
     }  # fmt: skip
     predict = described["paths"]["/v1/predict"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "401", "404", "408", "413", "415", "422", "503"}
+    assert set(predict["responses"]) == {"200", "400", "401", "403", "404", "408", "413", "415", "422", "503"}
     assert "application/octet-stream" in predict["requestBody"]["content"]
 
 

@@ -3,7 +3,7 @@
 import hmac
 import logging
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,13 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import OstinatoError
 from ostinato.runtime.answers import answer
 from ostinato.runtime.long import listen
 from ostinato.serving import catalogue
+from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
 from ostinato.serving.schemas import (
     Health,
@@ -49,6 +51,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
     for code, text in {
         400: "no body, or one that cannot be read",
         401: "no API key, or a wrong one",
+        403: "asked for by a page of another origin",
         404: "no such thing",
         408: "the body came too slowly",
         413: "the file is too large",
@@ -90,7 +93,12 @@ class Limits:
 
 
 def application(
-    releases: Path, catalog: Path, sounds: Path, limits: Limits | None = None, api_key: str | None = None
+    releases: Path,
+    catalog: Path,
+    sounds: Path,
+    limits: Limits | None = None,
+    api_key: str | None = None,
+    allowed_hosts: Sequence[str] = LOCAL_NAMES,
 ) -> FastAPI:
     """Make the application.
 
@@ -105,12 +113,19 @@ def application(
     limits : Limits, optional
     api_key : str, optional
         What /v1 asks for in the header X-API-Key.
+    allowed_hosts : sequence of str
+        Names that the header Host may give; others are refused.
 
     Returns
     -------
     FastAPI
+
+    Raises
+    ------
+    OstinatoError
+        If the key is empty or cannot be sent in a header.
     """
-    limits = limits or Limits()
+    limits, api_key = limits or Limits(), check_api_key(api_key)
     shelf, work = Shelf(releases, catalog), Work(limits.workers, limits.waiting)
 
     @asynccontextmanager
@@ -128,12 +143,17 @@ def application(
         docs_url=None,
         redoc_url=None,
     )
-    _open_routes(app, shelf, Metrics(work, shelf))
+    metrics = Metrics(work, shelf)
+    _open_routes(app, shelf, metrics)
     _keyed_routes(app, _Desk(shelf, work, limits, sounds), api_key)
     app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(OstinatoError, _unusable)
     app.add_exception_handler(RequestValidationError, _refused)
+    app.add_middleware(SameOrigin)  # each is passed before the one above it
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
+    app.add_middleware(SecureHeaders)
+    app.add_middleware(Watch, metrics=metrics)
     return app
 
 
@@ -212,7 +232,6 @@ def _refusal(path: Path, error: OstinatoError) -> str:
 
 def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
     """Add what needs no key."""
-    app.add_middleware(Watch, metrics=metrics)
 
     @app.get("/healthz", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
@@ -237,7 +256,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
     guarded: dict[str, Any] = {"dependencies": [Depends(keyed)]}
 
     def with_problems(*codes: int) -> dict[str, Any]:
-        return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, *codes)}}
+        return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, 403, *codes)}}
 
     @app.post(
         "/v1/predict",

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,9 @@ from ostinato.errors import OstinatoError
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
+from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
 
 SECTIONS = ("dataset", "serve")
-KEY = "OSTINATO_API_KEY"
 
 
 def serve(
@@ -26,6 +27,8 @@ def serve(
     port: int | None = None,
     models: Path | None = None,
     catalog: Path | None = None,
+    allowed_hosts: Sequence[str] = (),
+    allow_anonymous: bool = False,
 ) -> None:
     """Serve until interrupted; requests under way are finished.
 
@@ -40,13 +43,22 @@ def serve(
         Another folder of released models.
     catalog : Path, optional
         Another catalog. Default: ``serve.catalog`` of params.yaml, else models/catalog.
+    allowed_hosts : sequence of str
+        Names that requests may call the service by, beside ``serve.allowed_hosts``.
+    allow_anonymous : bool
+        Let other machines ask without a key, as by ``serve.allow_anonymous``.
 
     Raises
     ------
     OstinatoError
-        If the address is taken or not this machine's.
+        If the address is taken or not this machine's, if other machines reach it and there is
+        no API key, or if the key or a name is no good.
     """
     chosen = params.serve
+    where = chosen.host if host is None else host, chosen.port if port is None else port
+    api_key = check_api_key(os.environ.get(KEY))
+    check_exposure(where[0], api_key, allow_anonymous=allow_anonymous or chosen.allow_anonymous)
+    names = list_names(where[0], [*chosen.allowed_hosts, *allowed_hosts])
     limits = Limits(
         max_bytes=chosen.max_bytes,
         max_seconds=chosen.max_seconds,
@@ -58,8 +70,7 @@ def serve(
     if folder != paths.catalog:
         Catalog.load(folder)  # a wrong name is told now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
-    app = application(releases, folder, sounds, limits, os.environ.get(KEY))
-    where = host or chosen.host, chosen.port if port is None else port
+    app = application(releases, folder, sounds, limits, api_key, names)
     config = uvicorn.Config(app, *where, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
     server = uvicorn.Server(config)
     try:
@@ -68,7 +79,12 @@ def serve(
     except SystemExit as error:
         raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
     threadpool_limits(1)  # requests run beside each other; threads of BLAS would only wait for one another
-    print(f"http://{where[0]}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    address = f"[{where[0]}]" if ":" in where[0] else where[0]
+    print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    if not is_loopback(where[0]):
+        print(f"it answers to {', '.join(names)}; name others with --allowed-host", file=sys.stderr)
+        if api_key is None:
+            print(f"warning: whoever reaches {address} can ask it and hear the catalog; set {KEY}", file=sys.stderr)
     if not any(releases.glob("*/model.json")):
         print(f"{releases}: holds no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
     server.run([socket])
