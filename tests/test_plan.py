@@ -9,10 +9,24 @@ import pytest
 import soundfile
 import torch
 
-from ostinato import plan, tables
+from ostinato import plan, tables, training_cost
 from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError, OstinatoError
-from ostinato.params import Artists, Candidate, Compute, Dataset, Features, Ingest, Splitting, Train, Tune
+from ostinato.params import (
+    Artists,
+    Candidate,
+    Compute,
+    Dataset,
+    Features,
+    Ingest,
+    Member,
+    Number,
+    Splitting,
+    Stacked,
+    Stacking,
+    Train,
+    Tune,
+)
 from ostinato.paths import Paths
 from ostinato.stages import featurize, ingest
 
@@ -35,6 +49,7 @@ def params(**kinds):
         compute=Compute(workers=1),
         dataset=Dataset(name="folder"),
         ingest=Ingest(),
+        stacking=Stacking(),
         split=Splitting(),
         features=Features(kinds=kinds or {"mel": {}, "mfcc": {}}),
         train=Train(),
@@ -57,7 +72,8 @@ def test_the_cache_takes_what_was_estimated(paths):
         written = sum(path.stat().st_size for path in paths.feature(kind).glob("shard-*.npy"))
         assert after.cache[kind] == pytest.approx(written, rel=0.05)
     assert set(after.stages) == {"ingest", "featurize"}
-    assert all(seconds > 0 for seconds in after.stages.values())
+    assert all(seconds > 0 for seconds in before.stages.values())
+    assert (after.stages["ingest"], after.stages["featurize"] > 0) == (0, True)
 
 
 def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypatch, capsys):
@@ -87,13 +103,13 @@ def test_broken_clips_are_passed_over_unless_all_are(tmp_path, rng):
 def test_epochs_count_trials_folds_and_the_last_fit():
     candidate = Candidate(architecture="time", feature="mel", task="genre")
     given = SimpleNamespace(tune=Tune(n_trials=4, max_epochs=3), train=Train(max_epochs=10), split=Splitting(folds=5))
-    assert plan.epochs(candidate, {"trials": 4}, given) == (0, 60)  # several folds are not searched
+    assert training_cost.epochs(candidate, {"trials": 4}, given) == (0, 60)  # several folds are not searched
     own = candidate.model_copy(update={"n_trials": 1, "train": {"max_epochs": 2}})
     given.split = Splitting(folds=0)
-    assert plan.epochs(own, {"trials": 1}, given) == (2 + 8, 2)  # twice two thirds on each of three parts
-    assert plan.epochs(own, {"trainings": 1.5}, given) == (3 + 8, 2)
-    assert plan.epochs(own, {"minutes": 2.0}, given) == (8, 2)
-    assert plan.epochs(own, {"trials": 0}, given) == (0, 2)
+    assert training_cost.epochs(own, {"trials": 1}, given) == (2 + 8, 2)  # twice two thirds on each of three parts
+    assert training_cost.epochs(own, {"trainings": 1.5}, given) == (3 + 8, 2)
+    assert training_cost.epochs(own, {"minutes": 2.0}, given) == (8, 2)
+    assert training_cost.epochs(own, {"trials": 0}, given) == (0, 2)
 
 
 def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
@@ -108,21 +124,23 @@ def test_training_is_timed_on_a_batch_of_the_shape_it_will_have(monkeypatch):
             shapes.append((self.inputs, tuple(x.shape)))
             return super().forward(x)
 
-    monkeypatch.setattr(plan.registry, "load", lambda package, name: SimpleNamespace(Network=Network))
+    monkeypatch.setattr(training_cost.registry, "load", lambda package, name: SimpleNamespace(Network=Network))
     candidate = Candidate(
         architecture="any", feature="mel", task="genre", network={"width": 33}, train={"batch_size": 7}
     )
     cost = plan.Cost(1, 1.0, 0.0, 0.0, {}, {"mel": 20.0}, {"mel": 40})
-    assert plan.step_seconds(candidate, cost, 3, Train(chunk_frames=33), 1) > 0
+    assert training_cost.step_seconds(candidate, cost, 3, Train(chunk_frames=33), 1) > 0
     assert set(map(str, shapes)) == {str(({"mel": (1, 40, 33)}, (7, 1, 40, 33)))}
 
 
 def test_a_front_end_costs_what_the_feature_of_its_batch_costs(monkeypatch):
-    monkeypatch.setattr(plan.registry, "load", lambda *_: SimpleNamespace(Network=lambda *_: torch.nn.Linear(50, 3)))
-    monkeypatch.setattr(plan, "_timed", lambda *_: (None, 1.0))
+    monkeypatch.setattr(
+        training_cost.registry, "load", lambda *_: SimpleNamespace(Network=lambda *_: torch.nn.Linear(50, 3))
+    )
+    monkeypatch.setattr(training_cost, "timed", lambda *_: (None, 1.0))
     cost = plan.Cost(1, 1.0, 0.0, 0.0, {"mel": 0.5}, {"mel": 25.0}, {"mel": 40})
     seconds = [
-        plan.step_seconds(
+        training_cost.step_seconds(
             Candidate(architecture="any", feature="mel", task="genre", train={"batch_size": 4, "front_end": front_end}),
             cost, 3, Train(chunk_frames=50), 1,
         )
@@ -132,7 +150,7 @@ def test_a_front_end_costs_what_the_feature_of_its_batch_costs(monkeypatch):
 
 
 def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypatch):
-    monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
+    monkeypatch.setattr(training_cost, "step_seconds", lambda *arguments: 2.0)
     given = params(mfcc={})
     given.candidates = {t: Candidate(architecture="any", feature="mfcc", task=t) for t in COLUMNS}
     estimated = plan.estimate(paths, given)
@@ -156,7 +174,7 @@ def test_a_dataset_without_audio_has_a_plan_too(tmp_path):
 
 
 def test_only_what_would_run_is_counted(paths, monkeypatch):
-    monkeypatch.setattr(plan, "step_seconds", lambda *arguments: 2.0)
+    monkeypatch.setattr(training_cost, "step_seconds", lambda *arguments: 2.0)
     given = params(mfcc={})
     given.candidates = {n: Candidate(architecture="any", feature="mfcc", task="genre") for n in ("a", "b")}
     given.candidates["c"] = Candidate(architecture="any", feature="lyrics", task="genre")
@@ -169,11 +187,129 @@ def test_only_what_would_run_is_counted(paths, monkeypatch):
 
 
 def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
+    ingest.run(paths, params())
     (paths.root / "dvc.yaml").touch()
     graph = {"ingest": frozenset(), "train@a": frozenset({"ingest"})}
     monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": ["always changed"]}))
     plan.command(paths, params())
-    assert capsys.readouterr().out.startswith("nothing would run: all 2 stages are done")
+    shown = capsys.readouterr().out
+    assert shown.endswith("nothing would run: all 2 stages are done, and the collection is as it was\n")
+    assert shown.startswith("genre: 2 classes: a 3, b 3\n")
     monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": [{"changed deps": {}}]}))
     plan.command(paths, params(mfcc={}))
-    assert capsys.readouterr().out.startswith("2 of 2 stages would run")
+    assert "\n2 of 2 stages would run" in capsys.readouterr().out
+
+
+@pytest.fixture
+def finished(paths, monkeypatch):
+    """Make a project whose stages DVC holds for done."""
+    ingest.run(paths, params())
+    (paths.root / "dvc.yaml").touch()
+    graph = {"ingest": frozenset(), "train@a": frozenset({"ingest"})}
+    monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": ["always changed"]}))
+    return paths
+
+
+def add(music, given):
+    shutil.copy(music / "a/0.wav", music / "b/new.wav")
+
+
+def remove(music, given):
+    (music / "a/0.wav").unlink()
+
+
+def relabel(music, given):
+    (music / "a/0.wav").rename(music / "a/moved.wav")
+
+
+def alter(music, given):
+    shutil.copy(music / "b/5.wav", music / "a/0.wav")
+
+
+def tell(music, given):
+    rows = "".join(f"{'ab'[i % 2]}/{i}.wav,{'x' if i else 'y'}\n" for i in range(6))
+    (music.parent / "t.csv").write_text("path,artist\n" + rows)
+    given.dataset = Dataset(name="folder", table=str(music.parent / "t.csv"))
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (add, "new since the last run: 1 tracks, such as b/new.wav"),
+        (remove, "gone since the last run: 1 tracks, such as a/0.wav"),
+        (relabel, "gone since the last run: 1 tracks, such as a/0.wav"),
+        (alter, "changed since the last run: 1 tracks, such as a/0.wav"),
+        (tell, "labelled otherwise since the last run: 6 tracks, such as a/0.wav"),
+    ],
+)
+@pytest.mark.parametrize("cloned", [False, True])
+def test_what_changed_since_the_last_run_is_seen_without_decoding(finished, monkeypatch, capsys, change, line, cloned):
+    given, decoded = params(mfcc={}), []
+    change(finished.raw("folder"), given)
+    if cloned:
+        shutil.rmtree(finished.state)
+    monkeypatch.setattr(plan, "estimate", lambda *_: decoded.append("sampled") or SimpleNamespace(table=str, check=str))
+    monkeypatch.setattr(plan.inventory, "measure", lambda *_: decoded.append("measured"))
+    plan.command(finished, given)
+    shown = capsys.readouterr().out
+    assert line in shown
+    assert "2 of 2 stages would run" in shown
+    assert decoded == ["sampled"]
+
+
+def test_what_ingest_would_refuse_the_plan_refuses(finished):
+    given = params()
+    (finished.root / "t.csv").write_text("path,year\na/0.wav,early\n")
+    given.dataset = Dataset(name="folder", table=str(finished.root / "t.csv"))
+    with pytest.raises(DataError, match="1 cells cannot be read"):
+        plan.command(finished, given)
+    given.dataset = Dataset(name="folder", path="elsewhere")
+    with pytest.raises(DataError, match="is no folder"):
+        plan.command(finished, given)
+    shutil.rmtree(finished.raw("folder") / "a")
+    with pytest.raises(DataError, match="3 of 6 known tracks are gone"):
+        plan.command(finished, params())
+
+
+def test_classes_and_what_fits_nothing_are_shown_before_the_first_run(paths, capsys):
+    rows = "".join(f"{'ab'[i % 2]}/{i}.wav,{'Rock' if i < 4 else 'Jazz; Pop'}\n" for i in range(5))
+    (paths.root / "t.csv").write_text("path,genre\n" + rows + "gone.wav,Rock\n")
+    given = params(mfcc={})
+    given.dataset = Dataset(name="folder", table=str(paths.root / "t.csv"))
+    plan.command(paths, given)
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[:5] == [
+        "genre: 2 classes: Rock 4, Jazz 1",
+        "no genre: 1 tracks",
+        "1 of 6 rows of t.csv whose file is not there, such as row 7: 'gone.wav'",
+        "1 of 6 files without a row in t.csv, such as b/5.wav",
+        "1 of 6 files of several genres, of which the first is the class, such as a/4.wav: Jazz + Pop",
+    ]
+
+
+def test_members_and_stacks_are_counted(paths, monkeypatch):
+    monkeypatch.setattr(training_cost, "step_seconds", lambda *arguments: 2.0)
+    monkeypatch.setattr(training_cost, "time_head", lambda stack, widths, *_: 0.001 * sum(widths.values()))
+    given = params(mfcc={}, place={})
+    given.candidates = {n: Candidate(architecture="any", feature="mfcc", task="genre", n_trials=0) for n in "xy"}
+    given.stacked = {"s": Stacked(architecture="timefreq", task="genre", n_trials=0, train={"max_epochs": 5})}
+    given.stacked["t"] = Stacked(architecture="timefreq_avg", task="tags", n_trials=0)
+    given.members = {f"s.{n}": Member(of="s", member=n) for n in "xy"}
+    given.numbers = {"s.place": Number(of="s", feature="place")}
+    given.stacking = Stacking(folds=4)
+    estimated = plan.estimate(paths, given)
+    n_steps = -(-6 * Train().count_chunks(6) // Train().batch_size)
+    # three of four parts of the training tracks, four times
+    assert estimated.stages["member s.x"] == 3 * 2.0 * n_steps * Train().max_epochs
+    assert estimated.stages["train s"] == pytest.approx(0.001 * (2 + 2 + 2) * n_steps * 5)
+    assert estimated.untold["t"] == "the dataset has no tags"
+    given.stacking = Stacking(in_sample=["timefreq"])
+    assert "member s.x" not in plan.estimate(paths, given).stages
+    assert set(plan.estimate(paths, given, ["train_stacked@s"]).stages) == {"train s"}
+
+
+def test_a_head_is_timed_on_the_numbers_it_reads():
+    stack = Stacked(architecture="timefreq", task="genre")
+    assert training_cost.count_numbers("place", {"place": {}}) == 2
+    given = SimpleNamespace(compute=Compute(threads=1), train=Train())
+    assert training_cost.time_head(stack, {"x": 3, "y": 3}, 3, given) > 0

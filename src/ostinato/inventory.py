@@ -2,7 +2,7 @@
 
 import hashlib
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -190,7 +190,7 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
         With the columns of `tables.FILES`, in the order of `tracks`.
     """
     rows = _remembered(cache)
-    new = [path for path in tracks["path"] if not _is_known(root / path, rows.get(path))]
+    new = _find_new(root, tracks["path"], rows)
     with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
@@ -203,6 +203,24 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
             old.unlink()
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
+
+
+def find_unmeasured(root: Path, tracks: pd.DataFrame, cache: Path) -> list[str]:
+    """Find the files that `measured` would decode: those that are new, or of another size or time.
+
+    Parameters
+    ----------
+    root : Path
+    tracks : DataFrame
+        With `path`; tracks without one have no file.
+    cache : Path
+
+    Returns
+    -------
+    list of str
+        Paths below `root`.
+    """
+    return _find_new(root, tracks["path"].dropna(), _remembered(cache))
 
 
 def beside(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
@@ -284,6 +302,10 @@ def _remembered(cache: Path) -> dict[str, dict[str, Any]]:
         rows = tables.read(cache)[CACHE.names].astype(dict.fromkeys(TEXTS, object))
         return {row["path"]: row for row in rows.to_dict("records")}
     return {}
+
+
+def _find_new(root: Path, paths: Iterable[str], rows: Mapping[str, dict[str, Any]]) -> list[str]:
+    return [path for path in paths if not _is_known(root / path, rows.get(path))]
 
 
 def _is_known(path: Path, row: dict[str, Any] | None) -> bool:

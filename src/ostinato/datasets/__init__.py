@@ -24,7 +24,9 @@ It may have
 - ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.
 """
 
+import hashlib
 import inspect
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -55,6 +57,22 @@ def dataset_root(paths: Paths, dataset: Any) -> Path:
     """
     chosen = dataset.path or os.environ.get(ENVIRONMENT)
     return paths.root / Path(chosen).expanduser() if chosen else paths.raw(dataset.name)
+
+
+def identify(dataset: Any) -> str:
+    """Tell a dataset in its place from others, without naming the place.
+
+    Parameters
+    ----------
+    dataset : params.Dataset
+
+    Returns
+    -------
+    str
+        Twelve hexadecimal digits.
+    """
+    named = json.dumps([dataset.name, str(dataset.path or "")])
+    return hashlib.sha256(named.encode()).hexdigest()[:12]
 
 
 def load(dataset: Any) -> tuple[Any, Any]:

@@ -238,12 +238,8 @@ def _with_genres(
             )
         )
     if options.genre_from is None and source == "folder" and not tags and _probe(root, paths, told["folder"]):
-        remarks.append(
-            make_remark(
-                "classes are folders that their files' tags call artists or albums; set dataset.genre_from: tags",
-                len(paths), len(paths), (f"{p}" for p in paths),
-            )
-        )  # fmt: skip
+        what = "files lie in folders that tags call artists or albums, now the classes; set dataset.genre_from: tags"
+        remarks.append(make_remark(what, len(paths), len(paths), paths))
     return add_remarks(files, remarks)
 
 

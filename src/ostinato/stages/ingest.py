@@ -1,6 +1,5 @@
 """Stage ingest: find the dataset's tracks, measure each new file, number each new track."""
 
-import hashlib
 import json
 import logging
 from typing import Any
@@ -40,7 +39,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         log.warning("%s", remarks.format_remark(remark))
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
-    if before.get("dataset") == _identify(params.dataset) and not embedded:
+    if before.get("dataset") == datasets.identify(params.dataset) and not embedded:
         inventory.refuse_vanished(known["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
     tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     heard = tracks[tracks["path"].notna()]
@@ -61,15 +60,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     has_files = not embedded and getattr(plugin, "AUDIO", True)
     gone = known[~known["track_id"].isin(tracks["track_id"])]
     receipt = {
-        "dataset": _identify(params.dataset),
+        "dataset": datasets.identify(params.dataset),
         "n_tracks": len(tracks),
         "passed_over": [vars(s) for s in audio.find_audio(root, only_utf8=True).skipped] if has_files else [],
         "gone": {str(i): int(o) for i, o in zip(gone["track_id"], gone["ordinal"], strict=True)},
     }
     write_json(paths.receipt("ingest"), receipt)
-
-
-def _identify(dataset: Any) -> str:
-    """Tell a dataset in its place from others, without naming the place."""
-    named = json.dumps([dataset.name, str(dataset.path or "")])
-    return hashlib.sha256(named.encode()).hexdigest()[:12]
