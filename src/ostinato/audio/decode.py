@@ -36,8 +36,9 @@ PADDING_SECONDS = 0.4
 """What FFmpeg may rightly drop at the ends of what a header promises."""
 UNKNOWN_FRAMES = 2**63 - 1
 """libsndfile's count of a FLAC file whose header has none."""
-DECODER_DELAY = 1_105
-"""Samples that LAME and every decoder put before an MP3's sound, where no header says how many (528 + 1 + 576)."""
+DECODER_DELAY = {"mp3": 1_105, "mp2": 481, "mp1": 481}
+"""Samples before the sound of MPEG audio where no header says how many: LAME's 576 and every decoder's 528 + 1 of
+Layer III, the 481 of the filter bank of Layers I and II."""
 CODED_SECONDS = 0.1
 """How far the length of an MP3 may be from what its frames hold."""
 FIXED_RATE = frozenset({"opus"})
@@ -317,7 +318,7 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     sample_rate, channels = first[0], len(first[1])
 
     def samples() -> Blocks:
-        n_delay = _delay(path, container)
+        n_delay = _delay(path, container, source)
         for rate, planes in chain([first], blocks):
             if (rate, len(planes)) != (sample_rate, channels):
                 raise DataError(f"{path}: changes its sample rate or channels on the way; convert it to WAV or FLAC")
@@ -327,12 +328,12 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     return Stream(sample_rate, channels, _promised(container, source), _regular(samples()), source.codec_context.name)
 
 
-def _delay(path: Path, container: Any) -> int:
+def _delay(path: Path, container: Any, source: Any) -> int:
     """Count the samples before the sound that FFmpeg leaves in, since no header names them."""
     if container.format.name != "mp3":
         return 0
     header = headers.read_mpeg(path)
-    return 0 if header is None or header.is_counted else DECODER_DELAY
+    return 0 if header is None or header.is_counted else DECODER_DELAY.get(source.codec_context.name[:3], 0)
 
 
 def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
