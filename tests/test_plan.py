@@ -313,3 +313,17 @@ def test_a_head_is_timed_on_the_numbers_it_reads():
     assert training_cost.count_numbers("place", {"place": {}}) == 2
     given = SimpleNamespace(compute=Compute(threads=1), train=Train())
     assert training_cost.time_head(stack, {"x": 3, "y": 3}, 3, given) > 0
+
+
+def test_near_spellings_are_named_with_their_counts_before_anything_runs(paths, capsys):
+    for genre in ("Hip-Hop", "hiphop", "HIPHOP"):
+        shutil.copytree(paths.raw("folder") / "a", paths.raw("folder") / genre)
+    plan.command(paths, params())
+    shown = capsys.readouterr().out
+    assert "\ngenre: hiphop (6), Hip-Hop (3) may be one; if so, dataset.rename: {Hip-Hop: hiphop}\n" in shown
+    wanted = params()
+    wanted.dataset = Dataset(name="folder", rename={"hiphop": "Hip-Hop"})
+    plan.command(paths, wanted)
+    shown = capsys.readouterr().out
+    assert shown.startswith("genre: 3 classes: Hip-Hop 9, a 3, b 3\n")
+    assert "may be one" not in shown

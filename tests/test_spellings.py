@@ -15,12 +15,12 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.questions import questions
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
-from ostinato.params import Compute, Dataset, Ingest
+from ostinato.params import Compute, Dataset, Ingest, Validate
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.recommendation.wishes import Wish
-from ostinato.stages import artists, ingest
+from ostinato.stages import artists, ingest, validate
 
 SPELLINGS = {
     "composed": lambda name: unicodedata.normalize("NFC", name),
@@ -224,3 +224,26 @@ def test_a_split_is_kept_where_only_spellings_change() -> None:
     again = splits.draw(tracks.assign(artist=tracks["artist"].str.upper()), plan, old)
     assert json.loads(again.splits["split"].to_json()) == json.loads(old["split"].to_json())
     assert again.excluded == {}
+
+
+def test_near_spellings_are_named_by_validate_and_nothing_is_left_out_for_them(tmp_path, caplog) -> None:
+    genres = ["hip hop", "Hip-Hop", "Hip-Hop", "HipHop", "hiphop", "R and B", "R&B", "Jazz"]
+    tracks = run_ingest(tmp_path, genres)
+    paths = Paths(tmp_path)
+    bounds = Validate(min_seconds=0.1, max_noise_likeness=1.0, copies="group", min_tracks_per_class=1)
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
+    receipt = json.loads(paths.receipt("spellings").read_text())
+    assert receipt["groups"] == {"genre": [{"Hip-Hop": 2, "HipHop": 2, "hip hop": 1}, {"R and B": 1, "R&B": 1}]}
+    broken = {e["column"]: (e["reason"], e["n_broken"]) for e in receipt["expectations"]}
+    assert broken["genre"] == ("genres that may be one, in several spellings", 2)
+    assert not receipt["success"]
+    assert (
+        "genre: Hip-Hop (2), HipHop (2), hip hop (1) may be one; "
+        "if so, dataset.rename: {HipHop: Hip-Hop, hip hop: Hip-Hop}" in caplog.text
+    )
+    assert tables.read(paths.quarantine).empty
+    renaming = {"HipHop": "Hip-Hop", "hip hop": "Hip-Hop", "R&B": "R and B"}
+    assert set(run_ingest(tmp_path, genres, rename=renaming)["genre"]) == {"Hip-Hop", "R and B", "Jazz"}
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
+    assert json.loads(paths.receipt("spellings").read_text())["success"]
+    assert len(tracks) == 8

@@ -201,6 +201,7 @@ def test_the_docs_fetch_and_run_nothing_and_their_links_lead_somewhere(paths, rn
         ("copies", "success"),
         ("tracks", "danger"),  # a genre with one track
         ("unnamed", "success"),
+        ("spellings", "success"),
         ("collection", "success"),
         ("warnings", "success"),
     ]

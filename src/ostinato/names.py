@@ -7,15 +7,19 @@ without a hyphen, "&" for "and", accents) is not folded: those spellings are
 listed, and a renaming settles them.
 """
 
+import json
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ostinato.errors import DataError
 from ostinato.registry import instead
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 AND = re.compile(r"&|\band\b")
 ACCENTS = re.compile("[\u0300-\u036f]")
@@ -23,6 +27,11 @@ TYPOGRAPHY = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u0060"), "'"
 TYPOGRAPHY |= dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f"), '"')
 TYPOGRAPHY |= dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 """Apostrophes, quotation marks and dashes to those of a keyboard."""
+SHOWN = 10
+COLUMNS = ("genre", "tags", "artist")
+"""What is looked through for near spellings."""
+WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+"""What YAML does not read as text."""
 
 
 def identity(name: object) -> str | None:
@@ -182,6 +191,81 @@ def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
         groups.setdefault(_skeleton(same), []).append(same)
     several = [{spelling[s]: counts[s] for s in group} for group in groups.values() if len(group) > 1]
     return sorted(several, key=lambda group: (-sum(group.values()), next(iter(group))))
+
+
+def list_near_spellings(tracks: "pd.DataFrame") -> dict[str, list[dict[str, int]]]:
+    """Find genres, tags and artists that may be one, for a person to decide.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `genre`, `tags` and `artist`.
+
+    Returns
+    -------
+    dict of str to list of dict
+        By column, groups as `find_near_spellings` gives them; columns without any are left out.
+    """
+    groups = {column: find_near_spellings(tracks[column]) for column in COLUMNS}
+    return {column: found for column, found in groups.items() if found}
+
+
+def describe_near_spellings(groups: Mapping[str, Sequence[Mapping[str, int]]]) -> list[str]:
+    """Put the first groups of each column in words, and count the others.
+
+    Parameters
+    ----------
+    groups : mapping
+        As `list_near_spellings` gives them.
+
+    Returns
+    -------
+    list of str
+        A line for each.
+    """
+    lines = []
+    for column, found in groups.items():
+        lines += [format_near_spellings(column, group) for group in found[:SHOWN]]
+        if len(found) > SHOWN:
+            lines.append(f"{column}: {len(found) - SHOWN} more groups of near spellings")
+    return lines
+
+
+def format_near_spellings(column: str, group: Mapping[str, int]) -> str:
+    """Ask whether near spellings are one name, and say how to settle it.
+
+    Parameters
+    ----------
+    column : {"genre", "tags", "artist"}
+        What they are names of.
+    group : mapping of str to int
+        Spellings and their counts.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> print(format_near_spellings("genre", {"hiphop": 2, "Hip-Hop": 3}))
+    genre: Hip-Hop (3), hiphop (2) may be one; if so, dataset.rename: {hiphop: Hip-Hop}
+    """
+    ordered = sorted(group, key=lambda name: (-group[name], name))
+    counts = ", ".join(f"{name} ({group[name]})" for name in ordered)
+    commonest, *others = map(_quote, ordered)
+    renaming = ", ".join(f"{name}: {commonest}" for name in others)
+    mend = "spell them alike" if column == "artist" else f"dataset.rename: {{{renaming}}}"
+    return f"{column}: {counts} may be one; if so, {mend}"
+
+
+def _quote(name: str) -> str:
+    """Write a name as a key or value of YAML's braces.
+
+    >>> _quote("Hip-Hop"), _quote("Pop: Rock"), _quote("no")
+    ('Hip-Hop', '"Pop: Rock"', '"no"')
+    """
+    is_plain = re.fullmatch(r"[^\W\d_][\w &/'+.-]*", name) and name.lower() not in WORDS
+    return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
 def _skeleton(same: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import compute, datasets, inventory, remarks, tables
+from ostinato import compute, datasets, inventory, names, remarks, tables
 from ostinato.files import read_json
 from ostinato.paths import Paths
 
@@ -52,7 +52,7 @@ class Survey:
         Returns
         -------
         str
-            Several lines: classes with their tracks, what differs from the last run, and remarks.
+            Several lines: classes with their tracks, what differs from the last run, near spellings, and remarks.
         """
         lines = [count_classes("genre", self.tracks["genre"].dropna()), count_classes("tags", self.tracks["tags"])]
         bare = int(self.tracks["genre"].isna().sum())
@@ -62,7 +62,8 @@ class Survey:
             if ids:
                 such = ", ".join(ids[:EXAMPLES])
                 lines.append(f"{what} since the last run: {len(ids):,} tracks, such as {such}")
-        return "\n".join([*filter(None, lines), *map(remarks.format_remark, self.remarks)])
+        near = names.describe_near_spellings(names.list_near_spellings(self.tracks))
+        return "\n".join([*filter(None, lines), *near, *map(remarks.format_remark, self.remarks)])
 
 
 def count_classes(task: str, labels: Iterable[Any]) -> str:
@@ -136,10 +137,10 @@ def survey(paths: Paths, params: Any) -> Survey:
     )
 
 
-def _find_other_sizes(paths: Paths, root: Path, names: list[str]) -> set[str]:
+def _find_other_sizes(paths: Paths, root: Path, files: list[str]) -> set[str]:
     """Find the files of another size than at the last run, where no more is known of it, as in a clone."""
     sizes = tables.read(paths.files).set_index("path")["n_bytes"].to_dict()
-    return {name for name in names if name in sizes and (root / name).stat().st_size != sizes[name]}
+    return {name for name in files if name in sizes and (root / name).stat().st_size != sizes[name]}
 
 
 def _compare(old: pd.DataFrame, new: pd.DataFrame, altered: set[str]) -> dict[str, list[str]]:

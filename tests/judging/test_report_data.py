@@ -8,7 +8,7 @@ import soundfile
 from ostinato import tables
 from ostinato.files import write_json
 from ostinato.report import pictures
-from ostinato.report.sections import attributes, data, faults, features, labels, people
+from ostinato.report.sections import attributes, data, faults, features, labels, names, people
 from tiny_project import write_cache
 
 RATE = 8_000
@@ -137,3 +137,23 @@ def test_parts_are_named_whatever_the_order_of_their_figures(tmp_path):
     found = data._parts(tmp_path / "parts.json")
     assert dict(found["rows"]) == {"fold 0 train": [50.0, 25.0], "fold 0 test": [12.5, None]}
     assert found["columns"] == ["share", "class"]
+
+
+def test_names_in_several_spellings_are_listed_with_how_to_settle_them(material):
+    assert names.section(material) is None
+    groups = {"genre": [{"Hip-Hop": 3, "hiphop": 2}], "artist": [{"AC/DC": 4, "ACDC": 1}]}
+    write_json(material.paths.receipt("spellings"), {"groups": groups})
+    assert names.section(material) == {
+        "rows": [
+            "genre: Hip-Hop (3), hiphop (2) may be one; if so, dataset.rename: {hiphop: Hip-Hop}",
+            "artist: AC/DC (4), ACDC (1) may be one; if so, spell them alike",
+        ],
+        "n_groups": 2,
+    }
+
+
+def test_names_in_several_spellings_stand_on_the_page(full):
+    write_json(full.paths.receipt("spellings"), {"groups": {"genre": [{"Hip-Hop": 3, "hiphop": 2}]}})
+    html = full.report()
+    assert '<div id="names">' in html
+    assert "Hip-Hop (3), hiphop (2) may be one" in html

@@ -24,6 +24,7 @@ ORDER = (
     "attributes",
     "features",
     "faults",
+    "names",
     "labels",
 )
 OPEN = ("verdict", "leaderboard", "classes")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import copies, datasets, remarks, tables
+from ostinato import copies, datasets, names, remarks, tables
 from ostinato.errors import DataError
-from ostinato.expectations import _session, collection, files, tracks, unnamed
+from ostinato.expectations import _session, collection, files, spellings, tracks, unnamed
 from ostinato.expectations import copies as repeats
 from ostinato.files import write_json
 from ostinato.paths import Paths
@@ -46,6 +46,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_tracks, more = session.check("tracks", _told(paths, params, all_tracks, broken), tracks.suite(bounds, promised))
     _look_around(session, of_tracks, paths, params, all_tracks)
+    of_names = _check_spellings(session, all_tracks)
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
     of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
@@ -59,7 +60,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
         log.warning("%d tracks are kept with a warning: %s, %s", rows["track_id"].nunique(), reason, such)
     of_tracks["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
-    for receipt in (of_files, of_copies, of_tracks, of_all, of_kept):
+    for receipt in (of_files, of_copies, of_tracks, of_names, of_all, of_kept):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()
     if not of_all["success"]:
@@ -94,6 +95,15 @@ def _look_around(
     receipt["success"] &= of_files["success"]
     if len(found):
         log.warning("%d files lie there that no track names, such as %s", len(found), found["unnamed"].iloc[0])
+
+
+def _check_spellings(session: _session.Session, all_tracks: pd.DataFrame) -> dict[str, Any]:
+    """Name the genres, tags and artists that may be one; nothing is left out for it."""
+    groups = names.list_near_spellings(all_tracks)
+    receipt, _ = session.check("spellings", spellings.prepared(groups), spellings.suite())
+    for line in names.describe_near_spellings(groups):
+        log.warning("%s", line)
+    return {**receipt, "groups": groups}
 
 
 def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) -> str:

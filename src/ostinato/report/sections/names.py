@@ -1,0 +1,19 @@
+"""Genres, tags and artists that may be one name in several spellings."""
+
+from typing import Any
+
+from ostinato.files import read_json
+from ostinato.names import COLUMNS, format_near_spellings
+from ostinato.report.material import Material
+
+TITLE = "Names in several spellings"
+LISTED = 50
+
+
+def section(material: Material) -> dict[str, Any] | None:
+    """List the first groups of near spellings, and how each is settled."""
+    receipt = material.paths.receipt("spellings")
+    groups = read_json(receipt)["groups"] if receipt.exists() else {}
+    columns = [column for column in COLUMNS if column in groups]
+    rows = [format_near_spellings(column, group) for column in columns for group in groups[column]]
+    return {"rows": rows[:LISTED], "n_groups": len(rows)} if rows else None
