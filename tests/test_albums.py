@@ -66,6 +66,13 @@ def test_a_title_alone_decides_where_nobody_is_known() -> None:
     assert identify_albums(tracks).tolist() == [0, 0]
 
 
+def test_what_programs_write_for_an_unknown_album_is_none() -> None:
+    tracks = rows(("Unknown Album", "a", "Unknown Artist", "x/1.mp3"), ("unknown album", "b", None, "x/2.mp3"))
+    assert identify_albums(tracks).tolist() == [None, None]
+    tracks = rows(("Hits", "a", "Unknown Artist", "x/y/1.mp3"), ("Hits", "b", "Unknown Artist", "x/z/2.mp3"))
+    assert identify_albums(tracks).tolist() == [0, 1]
+
+
 def test_apart_an_album_is_its_title_and_artist() -> None:
     tracks = rows(*(("Now 42", f"artist {i % 2}", "Various", f"Now 42/{i}.mp3") for i in range(4)))
     assert identify_albums(tracks, "apart").tolist() == [0, 1, 0, 1]

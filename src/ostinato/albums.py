@@ -20,6 +20,8 @@ from ostinato.names import identity
 
 Compilations: TypeAlias = Literal["together", "apart"]
 DISC = re.compile(r"(cd|dis[ck]|disque)[\s_.-]*\d+", re.IGNORECASE)
+PLACEHOLDERS = frozenset({"unknown", "<unknown>", "[unknown]", "unknown album", "unknown artist"})
+"""What programs write where they know no name."""
 Key: TypeAlias = tuple[str, str, str]
 
 
@@ -48,7 +50,7 @@ def identify_albums(tracks: pd.DataFrame, compilations: Compilations = "together
     [0, 1, 0, None]
     """
     columns = tracks.reindex(columns=["album", "artist", "album_artist"])
-    titles, artists, owners = ([identity(name) for name in columns[column]] for column in columns)
+    titles, artists, owners = ([_known(name) for name in columns[column]] for column in columns)
     if compilations == "apart":
         keys = [[(t, "by", a or o or "")] if t else [] for t, a, o in zip(titles, artists, owners, strict=True)]
     else:
@@ -56,6 +58,11 @@ def identify_albums(tracks: pd.DataFrame, compilations: Compilations = "together
         keys = [_keys(*track) for track in zip(titles, artists, owners, homes, strict=True)]
     numbers = components(keys)
     return pd.Series([int(n) if t else None for n, t in zip(numbers, titles, strict=True)], tracks.index, dtype=object)
+
+
+def _known(name: object) -> str | None:
+    same = identity(name)
+    return None if same in PLACEHOLDERS else same
 
 
 def _keys(title: str | None, artist: str | None, owner: str | None, home: str | None) -> list[Key]:
