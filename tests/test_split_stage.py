@@ -207,7 +207,11 @@ def test_tracks_without_any_label_are_an_error(tmp_path):
 
 def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     paths = Paths(tmp_path)
-    table = {"table": str(shared_data / "splits/gtzan_tracks.csv"), "columns": {"artist": "artist_group"}}
+    table = {
+        "table": str(shared_data / "splits/gtzan_tracks.csv"),
+        "columns": {"artist": "artist_group"},
+        "max_unmatched_share": 0.9,
+    }
     dataset = Dataset(name="folder", path=str(shared_data / "gtzan_mini"), **table)
     ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), ingest=Ingest(), dataset=dataset))
     validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
@@ -224,3 +228,38 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     assert classes["ceiling"] == 0.6
     rows, classes = run(paths, seed=7, folds=5, group_by="track")
     assert (classes["name"], classes["n_evaluable"]) == ("5 folds by track (artists leak)", 100)
+
+
+def test_all_artists_of_a_track_stand_in_one_split(tmp_path):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    frame["artists"] = [[artist, f"Guest {i % 3}"] if i < 9 else [] for i, artist in enumerate(frame["artist"])]
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    rows, _ = run(paths)
+    each = frame[["track_id", "artists"]].explode("artists").dropna().merge(rows, on="track_id")
+    of = each.groupby("artists")["split"].nunique()
+    assert len(of) == 8
+    assert (of == 1).all()
+
+
+def test_a_split_that_parts_the_tracks_of_a_guest_is_refused(tmp_path, monkeypatch):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    frame["artists"] = [["Somebody"] if i in (0, 17, 33) else [] for i in range(len(frame))]
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    rows, _ = run(paths, guests="apart")
+    assert rows[rows["track_id"].isin(frame["track_id"].iloc[[0, 17, 33]])]["split"].nunique() > 1
+    monkeypatch.setattr(splits, "identify_artists", lambda tracks: [[name] for name in tracks["artist"]])
+    with pytest.raises(DataError, match="an artist stands in two splits"):
+        run(paths)
+
+
+def test_a_guest_of_nearly_every_track_is_named_with_the_key_to_set(tmp_path):
+    paths = Paths(tmp_path)
+    frame = given(paths)
+    frame["artists"] = [["The Producer"]] * len(frame)
+    tables.write(paths.tracks, frame, tables.TRACKS)
+    with pytest.raises(DataError, match=r"such as x 0 and the producer, tie 100% .*Set split\.guests: apart"):
+        run(paths)
+    rows, _ = run(paths, guests="apart")
+    assert set(rows["split"]) == {"train", "validation", "test"}

@@ -65,6 +65,32 @@ def _known(name: object) -> str | None:
     return None if same in PLACEHOLDERS else same
 
 
+def identify_artists(tracks: pd.DataFrame) -> list[list[str]]:
+    """List who plays each track, the first artist and all others, by what their spellings share.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        `artist` and, where tracks have several, `artists`.
+
+    Returns
+    -------
+    list of list of str
+        Each artist of a track once.
+
+    Examples
+    --------
+    >>> identify_artists(pd.DataFrame({"artist": ["Ada", None], "artists": [["ADA", "Bo"], []]}))
+    [['ada', 'bo'], []]
+    """
+    others = tracks["artists"] if "artists" in tracks else [None] * len(tracks)
+    everyone = (
+        [artist, *(more if pd.api.types.is_list_like(more) else ())]
+        for artist, more in zip(tracks["artist"], others, strict=True)
+    )
+    return [list(dict.fromkeys(same for name in row if (same := identity(name)) is not None)) for row in everyone]
+
+
 def _keys(title: str | None, artist: str | None, owner: str | None, home: str | None) -> list[Key]:
     """List what a track shares with every other one of its album."""
     if title is None:

@@ -50,11 +50,12 @@ def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -
     if twice.any():
         raise DataError(f"track_id {frame['track_id'][twice].iloc[0]!r} stands twice; name each track once")
     frame["path"] = frame["path"].astype(object).where(frame["path"].notna(), None)
-    frame["tags"] = [list(tags) if pd.api.types.is_list_like(tags) else [] for tags in frame["tags"]]
+    for name in ("tags", "artists"):
+        frame[name] = [list(cell) if pd.api.types.is_list_like(cell) else [] for cell in frame[name]]
     names.check_renaming(renaming or {}, [*frame["genre"], *frame["tags"]], "dataset.rename: {{{}: {}}}")
     for name in ("genre", "tags"):
         frame[name] = pd.Series(names.unify(frame[name], renaming), frame.index, dtype=object)
-    for name in ("artist", "album_artist"):
+    for name in ("artist", "artists", "album_artist"):
         frame[name] = pd.Series(names.unify(frame[name]), frame.index, dtype=object)
     for name in ("year", "latitude", "longitude"):
         frame[name] = frame[name].astype("float64")

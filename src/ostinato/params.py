@@ -118,6 +118,9 @@ class Splitting(Section):
     compilations: Literal["together", "apart"] = Field(
         "together", description="whether an album by several artists stands in one split, and so do they"
     )
+    guests: Literal["together", "apart"] = Field(
+        "together", description="whether all artists of a track stand in one split, or only the first is kept to one"
+    )
     balance: list[Literal["decade", "place"]] = Field([], description="what to even out beside the genre")
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)

@@ -26,7 +26,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from ostinato.albums import Compilations, identify_albums
+from ostinato.albums import Compilations, identify_albums, identify_artists
 from ostinato.components import components
 from ostinato.errors import DataError, ParamsError
 from ostinato.names import identity
@@ -59,6 +59,8 @@ class Plan:
         What to even out beside the genre: keys of `strata.STRATA`.
     compilations : {"together", "apart"}
         Whether an album by several artists ties them into one group; see `ostinato.albums`.
+    guests : {"together", "apart"}
+        Whether a track by several artists ties them into one group; else the first one counts.
 
     Raises
     ------
@@ -74,6 +76,7 @@ class Plan:
     seed: int = 0
     balance: tuple[str, ...] = ()
     compilations: Compilations = "together"
+    guests: Literal["together", "apart"] = "together"
 
     def __post_init__(self) -> None:
         if self.folds in range(1, NEEDED):
@@ -140,7 +143,7 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     Raises
     ------
     DataError
-        If albums by several artists tie most of a new collection into one group.
+        If tracks or albums by several artists tie most of a new collection into one group.
     """
     tracks = tracks.sort_values("ordinal", ignore_index=True)
     keys = _keys(tracks, plan)
@@ -246,16 +249,24 @@ def _keys(tracks: pd.DataFrame, plan: Plan) -> list[list[Hashable]]:
     keys: list[list[Hashable]] = [[("copy", copy) for copy in row if copy] for row in copies]
     if plan.group_by == "artist":
         albums = identify_albums(tracks, plan.compilations)
-        for row, artist, album in zip(keys, tracks["artist"], albums, strict=True):
-            same = identity(artist)
-            row += [("artist", same)] if same else []
+        for row, artists, album in zip(keys, identify_artists(tracks), albums, strict=True):
+            row += [("artist", artist) for artist in (artists if plan.guests == "together" else artists[:1])]
             row += [("album", album)] if album is not None else []
     return keys
 
 
 def _check_ties(tracks: pd.DataFrame, groups: np.ndarray, plan: Plan) -> None:
-    """Refuse to part a collection most of which albums of several artists tie into one group."""
-    if plan.group_by != "artist" or plan.compilations == "apart" or not _is_lump(groups):
+    """Refuse to part a collection most of which tracks or albums of several artists tie into one group."""
+    if plan.group_by != "artist" or not _is_lump(groups):
+        return
+    if plan.guests == "together" and not _is_lump(components(_keys(tracks, replace(plan, guests="apart")))):
+        several = [row for row in identify_artists(tracks) if len(row) > 1]
+        raise DataError(
+            f"{len(several)} tracks by several artists, such as {' and '.join(several[0])}, tie "
+            f"{np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, which leaves too little for "
+            "the other splits. Set split.guests: apart, and only the first artist of a track is kept to one split"
+        )
+    if plan.compilations == "apart":
         return
     if _is_lump(components(_keys(tracks, replace(plan, compilations="apart")))):
         return

@@ -23,6 +23,7 @@ LISTED = {
     "genre": pa.string(),
     "tags": pa.list_(pa.string()),
     "artist": pa.string(),
+    "artists": pa.list_(pa.string()),
     "album": pa.string(),
     "album_artist": pa.string(),
     "title": pa.string(),
@@ -90,7 +91,9 @@ def write(path: Path, frame: pd.DataFrame, schema: pa.Schema, notes: Mapping[str
     notes : mapping, optional
         Text kept in the file beside the rows.
     """
-    table = pa.Table.from_pandas(frame, schema=schema, preserve_index=False)
+    lists = [field.name for field in schema if pa.types.is_list(field.type) and field.name in frame]
+    empty = {name: None for name in lists if frame[name].isna().all()}  # NaN is no list to Arrow
+    table = pa.Table.from_pandas(frame.assign(**empty), schema=schema, preserve_index=False)
     with replacing(path) as partial:
         pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)
 

@@ -273,3 +273,8 @@ def test_the_depth_of_the_folder_that_names_the_genre(tmp_path, depth, genres):
         (tmp_path / name).touch()
     frame = folder.tracks(tmp_path, Options(genre_from="folder", genre_depth=depth))
     assert frame["genre"].tolist() == genres
+
+
+def test_all_artists_of_a_track_are_listed(tmp_path):
+    write(tmp_path / "rock" / "a.flac", ["One", "Two"])
+    assert folder.tracks(tmp_path, Options(read_tags=True))["artists"].tolist() == [["One", "Two"]]

@@ -181,6 +181,7 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
         "album_artist": [t["albumartist"][0] if "albumartist" in t else None for t in tags],
         "title": [t["title"][0] if "title" in t else None for t in tags],
     }
+    files["artists"] = pd.Series(artists, files.index, dtype=object)
     if options.genre_from is None:
         values["genre"] = [next(iter(split_genres(t.get("genre", []), separators)), None) for t in tags]
     for name, own in values.items():

@@ -14,6 +14,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.figures import undefined, with_intervals
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.registry import instead
+from ostinato.remarks import format_remark, get_remarks
 from ostinato.runtime.answers import Answer
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
@@ -55,7 +56,8 @@ def judge(
     dict
         ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class, the ``classes`` it knows,
         ``copies`` of training tracks by path and the ``copies_note``, ``unreadable`` files, the ``reasons`` of
-        files that sound unlike those of training, and what is ``undefined``.
+        files that sound unlike those of training, what is ``undefined``, and ``remarks`` about the
+        table and the labels.
 
     Raises
     ------
@@ -64,8 +66,9 @@ def judge(
         renaming changes nothing.
     """
     task = Task(model.task, model.classes)
-    tracks = folder.tracks(root, folder.Options(table=table))
-    if task.name not in tracks:
+    tracks = folder.tracks(root, folder.Options(table=table, max_unmatched_share=1))
+    remarks = [format_remark(remark) for remark in get_remarks(tracks)]
+    if not tracks[task.name].dropna().map(len).any():
         raise DataError(f"{root}: no track has a {task.name}; give a table with that column")
     _check_renaming(renamed or {}, tracks[task.name], model)
     tracks, left_out = _known(tracks, task, renamed or {})
@@ -86,6 +89,7 @@ def judge(
         "task": task.name,
         "n_tracks": len(rows),
         "left_out": left_out,
+        "remarks": remarks,
         "classes": list(model.classes),
         "copies": copies,
         "copies_note": note,
@@ -104,6 +108,7 @@ def markdown(judged: Mapping[str, Any]) -> str:
         if figure["value"] is not None:
             between = "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
             lines.append(f"| {name} | {figure['value']:.4f} | {between} |")
+    lines += [f"\n{remark}" for remark in judged["remarks"]]
     lines += [f"\nleft out: {n} tracks of {c!r}, which the model does not know" for c, n in judged["left_out"].items()]
     if judged["left_out"]:
         lines.append(

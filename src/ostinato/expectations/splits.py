@@ -1,16 +1,22 @@
 """What must hold of each row of a split: its artist, album and recording stand on no other side."""
 
+from typing import Literal
+
 import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.albums import Compilations, identify_albums
-from ostinato.names import identity
+from ostinato.albums import Compilations, identify_albums, identify_artists
 
 WHAT = {"artist": "an artist", "album": "an album", "copy": "a copy"}
 
 
-def prepared(tracks: pd.DataFrame, splits: pd.DataFrame, compilations: Compilations = "together") -> pd.DataFrame:
+def prepared(
+    tracks: pd.DataFrame,
+    splits: pd.DataFrame,
+    compilations: Compilations = "together",
+    guests: Literal["together", "apart"] = "together",
+) -> pd.DataFrame:
     """Say of each track and fold in how many splits that fold has its artist, album and recording.
 
     Parameters
@@ -22,19 +28,23 @@ def prepared(tracks: pd.DataFrame, splits: pd.DataFrame, compilations: Compilati
         track_id, fold, split.
     compilations : {"together", "apart"}
         Whether an album by several artists is one.
+    guests : {"together", "apart"}
+        Whether all artists of a track count, or the first.
 
     Returns
     -------
     DataFrame
         `splits_of_artist`, `splits_of_album`, `splits_of_copy`; unknown where the track has none.
     """
+    artists = [row[:1] if guests == "apart" else row for row in identify_artists(tracks)]
     known = tracks[["track_id", "genre", "copy"]].assign(
-        artist=tracks["artist"].astype(object).map(identity), album=identify_albums(tracks, compilations)
+        artist=pd.Series(artists, tracks.index, dtype=object), album=identify_albums(tracks, compilations)
     )
     rows = splits.merge(known, on="track_id")
     for column in WHAT:
-        n = rows.groupby(["fold", column], dropna=True)["split"].transform("nunique")
-        rows[f"splits_of_{column}"] = n.where(rows[column].notna()).astype("float64")
+        each = rows[["fold", "split", column]].explode(column)
+        n = each.groupby(["fold", column], dropna=True)["split"].transform("nunique").where(each[column].notna())
+        rows[f"splits_of_{column}"] = n.groupby(level=0).max().astype("float64")
     return rows.drop(columns=list(WHAT))
 
 

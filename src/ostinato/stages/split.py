@@ -51,8 +51,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         params.seed,
         tuple(settings.balance),
         settings.compilations,
+        settings.guests,
     )
-    later = {"balance": (), "compilations": "together"}  # settings that older splits do not name
+    later = {"balance": (), "compilations": "together", "guests": "together"}  # settings that older splits do not name
     kept_by = {k: v for k, v in vars(plan).items() if k not in later or v != later[k]}
     signature = json.dumps({**kept_by, "official": settings.official}, sort_keys=True)
     if settings.official:
@@ -81,7 +82,9 @@ def _recordings(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:
 def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any, apart: str) -> None:
     """Refuse a split that leaks or is lopsided; write receipts and Data Docs first."""
     session = _session.Session(paths.split_docs)
-    of_rows, leaks = session.check("splits", sides.prepared(tracks, rows, settings.compilations), sides.suite(apart))
+    of_rows, leaks = session.check(
+        "splits", sides.prepared(tracks, rows, settings.compilations, settings.guests), sides.suite(apart)
+    )
     measured = parts.prepared(tracks, rows, settings.balance)
     of_parts, _ = session.check("parts", measured, parts.suite(settings))
     of_parts["measured"] = measured.round(6).astype(object).where(measured.notna(), None).to_dict("records")
