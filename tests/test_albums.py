@@ -9,6 +9,7 @@ import pytest
 
 from ostinato import splits, tables
 from ostinato.albums import identify_albums
+from ostinato.datasets import artist_metadata
 from ostinato.errors import DataError
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
@@ -154,3 +155,14 @@ def test_a_compilation_that_ties_two_splits_later_is_left_out_and_named(tmp_path
     assert sides_of(grown, drawn.splits).tolist() == [1]
     (reason,) = drawn.excluded.values()
     assert "its album" in reason
+
+
+def test_an_album_of_the_metadata_s_own_number_is_one_whoever_plays(tmp_path) -> None:
+    people = pd.DataFrame({"artist_id": ["p", "q", "r"], "name": ["Ann", "Bo", "Cy"]})
+    listed = pd.DataFrame({"track_id": list("123456"), "artist_id": list("pqrrrr"), "title": "x"})
+    albums = pd.DataFrame({"album_id": ["now", "own"], "title": ["Hits", "Hits"]})
+    people.to_parquet(tmp_path / "artists.parquet")
+    listed.assign(album_id=["now", "now", "own", None, None, None]).to_parquet(tmp_path / "tracks.parquet")
+    albums.to_parquet(tmp_path / "albums.parquet")
+    frame = artist_metadata.tracks(tmp_path, artist_metadata.Options())
+    assert identify_albums(frame).tolist() == [0, 0, 1, None, None, None]

@@ -15,6 +15,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.questions import questions
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
+from ostinato.expectations import tracks as facts
 from ostinato.params import Compute, Dataset, Ingest, Validate
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
@@ -247,3 +248,9 @@ def test_near_spellings_are_named_by_validate_and_nothing_is_left_out_for_them(t
     validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
     assert json.loads(paths.receipt("spellings").read_text())["success"]
     assert len(tracks) == 8
+
+
+def test_a_declared_class_in_another_spelling_is_declared() -> None:
+    rows = pd.DataFrame({"genre": ["ROCK", "Polka"], "tags": [["Slow"], []]})
+    found = facts.prepared(rows, pd.Series([False, False]), None, {"genre": ("rock",), "tags": ("slow",)})
+    assert found["undeclared"].tolist() == [None, "Polka"]

@@ -209,6 +209,7 @@ def test_by_track_only_copies_are_kept_together():
 
 def test_names_say_when_artists_are_unknown():
     assert splits.name(Plan(folds=5), plain()) == "5 folds by artist"
+    assert splits.name(Plan(compilations="apart"), plain()) == "holdout by artist (compilations leak)"
     assert splits.name(Plan(), plain().assign(artist=None)) == "holdout by artist (artists unknown)"
 
 

@@ -239,7 +239,8 @@ def name(plan: Plan, tracks: pd.DataFrame) -> str:
     even = f", even in {' and '.join(plan.balance)}" if plan.balance else ""
     if plan.group_by == "track":
         return f"{how} by track{even} (artists leak)"
-    return f"{how} by artist{even}" + ("" if tracks["artist"].notna().any() else " (artists unknown)")
+    leaks = " (compilations leak)" if plan.compilations == "apart" else ""
+    return f"{how} by artist{even}" + (leaks if tracks["artist"].notna().any() else " (artists unknown)")
 
 
 def _keys(tracks: pd.DataFrame, plan: Plan) -> list[list[Hashable]]:

@@ -71,6 +71,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     listed["tags"] = [a or _list(b) for a, b in zip(own, by_artist["genres"], strict=True)]
     listed["genre"] = [tags[0] if tags else None for tags in listed["tags"]]
     listed["path"] = listed["path"].fillna("audio/" + listed["track_id"] + ".mp3")
+    listed["album_artist"] = listed.groupby("album_id")["artist"].transform("first")  # one for all of an album
     listed = listed.join(_albums(root, listed["album_id"]))
     lyrics = {path.stem: f"lyrics/{path.name}" for path in sorted((root / "lyrics").glob("*.txt"))}
     _orphans(set(lyrics) - set(listed["track_id"]), "lyrics")

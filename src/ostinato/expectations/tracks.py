@@ -1,12 +1,14 @@
 """What must hold of each track: its class is large enough to learn, its place and year are possible."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
+
+from ostinato.names import are_same
 
 Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 YEARS = (1000, 2100)
@@ -56,10 +58,14 @@ def prepared(
 def _undeclared(row: dict[Any, Any], classes: Classes) -> str | None:
     """Name the first label of a track that is none of the declared ones."""
     genre, tags = row.get("genre"), row.get("tags")
-    if "genre" in classes and isinstance(genre, str) and genre not in classes["genre"]:
+    if "genre" in classes and isinstance(genre, str) and not _is_in(genre, classes["genre"]):
         return genre
     known = classes.get("tags")
-    return None if known is None or tags is None else next((t for t in tags if t not in known), None)
+    return None if known is None or tags is None else next((t for t in tags if not _is_in(t, known)), None)
+
+
+def _is_in(label: str, classes: Sequence[str]) -> bool:
+    return label in classes or any(are_same(label, name) for name in classes)
 
 
 def suite(bounds: Any, promised: Iterable[str] = ()) -> list[Expectation]:

@@ -18,12 +18,14 @@ from typing import Any, TextIO
 from zipfile import BadZipFile
 
 import numpy as np
+import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.files import alone, read_json, replacing, write_json
+from ostinato.names import unify
 from ostinato.recommendation.catalog import SOURCE, Catalog, describe_track
 from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
@@ -161,6 +163,8 @@ def build(
         files = [known[path] for path in readable]
         options = folder.Options(table=table, read_tags=True, max_unmatched_share=1)
         tracks = folder.describe_files(root, readable, [f.tags for f in files], options)
+        for column in (name for name in ("artist", "genre") if name in tracks):
+            tracks[column] = pd.Series(unify(tracks[column]), tracks.index, dtype=object)
         tracks["duration"] = [f.seconds for f in files]
         embeddings = np.stack([f.embedding for f in files]).astype(np.float64)
         offset = None if network.kind == "embedding" else _offset(embeddings)

@@ -76,7 +76,9 @@ def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
 def _told(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
     """Put beside each track what its dataset declares and holds."""
     plugin, root = datasets.load(params.dataset)[0], datasets.dataset_root(paths, params.dataset)
-    return tracks.prepared(all_tracks, broken, root, getattr(plugin, "CLASSES", None))
+    declared = getattr(plugin, "CLASSES", {})
+    renamed = {task: (*classes, *params.dataset.rename.values()) for task, classes in declared.items()}
+    return tracks.prepared(all_tracks, broken, root, renamed)
 
 
 def _look_around(
