@@ -293,12 +293,14 @@ def candidates(
     """List the candidates of params.yaml, whether the gate accepted them or why not, and which are in service."""
     from ostinato.evaluation.roster import listed
     from ostinato.files import read_json
+    from ostinato.versions import find_training
 
     paths, given = _project("candidates", "estimators", "stacked", "members", "numbers", "gate")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
-    in_service = {read_json(model)["name"] for model in paths.releases.glob("*/model.json")}
     rows = [
-        row | {"reasons": gate.get(row["name"], {}).get("reasons", []), "in_service": row["name"] in in_service}
+        row
+        | {"reasons": gate.get(row["name"], {}).get("reasons", [])}
+        | {"in_service": find_training(paths.releases, row["name"], paths.onnx(row["name"]))}
         for row in listed(given, gate)
     ]
     if latency:
@@ -307,10 +309,10 @@ def candidates(
         typer.echo(dumps(rows, indent=2))
         return
     columns = ("name", "architecture", "feature", "task")
+    serves = {None: "", "present": ", in service", "earlier": ", an earlier training is in service"}
     widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        serves = ", in service" if row["in_service"] else ""
-        answer = _answer(gate.get(row["name"])) + serves
+        answer = _answer(gate.get(row["name"])) + serves[row["in_service"]]
         taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
         figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
         typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
@@ -606,8 +608,9 @@ def drift(
     """Say whether new audio is like what the released model was made of; exit status 1 if not."""
     from ostinato.paths import Paths
     from ostinato.runtime import likeness
+    from ostinato.versions import find_current
 
-    found = likeness.compare((models or Paths(Path.cwd()).releases) / task, targets, level=level)
+    found = likeness.compare(find_current((models or Paths(Path.cwd()).releases) / task), targets, level=level)
     typer.echo(likeness.json(found) if json else likeness.text(found))
     raise typer.Exit(int(any(change.drifted for change in found)))
 
@@ -627,8 +630,9 @@ def excerpts(
     from ostinato.runtime import excerpts as comparing
     from ostinato.runtime.predict import warn
     from ostinato.runtime.session import Released
+    from ostinato.versions import find_current
 
-    model = Released((models or Paths(Path.cwd()).releases) / task)
+    model = Released(find_current((models or Paths(Path.cwd()).releases) / task))
     warn([model], False, sys.stderr)
     found = list(comparing.compare(model, targets, seconds))
     tracks = [track for track in found if isinstance(track, comparing.Compared)]
@@ -645,11 +649,15 @@ def excerpts(
 @app.command(rich_help_panel=RUN)
 def release(
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="bring back what was in service before the last release")
+        bool, typer.Option("--rollback", help="go back to the version before the one in service, and hold it")
     ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="decide again for tasks that a rollback holds")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a model that cannot be compared, such as one with other classes")
     ] = False,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", help="roll this task back, not every one; may be repeated")
+    ] = None,
 ) -> None:
     """Put the best accepted candidate of each task in service if it is no worse; exit status 3 if one is refused."""
     from ostinato import release as releasing
@@ -657,7 +665,10 @@ def release(
 
     paths, given = _project(*releasing.SECTIONS)
     with alone(paths.lock("release")):
-        verdicts = releasing.rollback(paths) if rollback else releasing.release(paths, given, replace=replace)
+        if rollback:
+            verdicts = releasing.rollback(paths, task)
+        else:
+            verdicts = releasing.release(paths, given, replace=replace, resume=resume)
     typer.echo(releasing.summary(verdicts))
     raise typer.Exit(releasing.exit_code(verdicts))
 

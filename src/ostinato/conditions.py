@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.rules import Answer, at_most
 from ostinato.files import read_json
 from ostinato.paths import Paths
+from ostinato.versions import check_digests
 
 NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
 
@@ -45,6 +47,15 @@ def of_file(paths: Paths, name: str, bounds: Mapping[str, float]) -> list[Answer
     return answers
 
 
+def find_damage(folder: Path) -> str | None:
+    """Say which file of a released model is not the one that was released; None if all are."""
+    try:
+        check_digests(folder)
+    except OstinatoError as error:
+        return str(error)
+    return None
+
+
 def of_incumbent(
     folder: Path, onnx: Path, rows: Judged, params: Any, metric: str, bounds: Mapping[str, float]
 ) -> tuple[str | None, list[Answer]]:
@@ -67,6 +78,8 @@ def of_incumbent(
     -------
     str or None, list of Answer
     """
+    if damage := find_damage(folder):
+        return damage, []
     new, old = read_json(onnx / MODEL), read_json(folder / MODEL)
     obstacle = contest.incomparable(new, old)
     if obstacle:

@@ -425,6 +425,7 @@ class Release(Section):
     """What the exported file and the released one must keep."""
 
     max_drop: float = Field(0.0, ge=0)
+    keep: int = Field(5, ge=2, description="versions of a task that stay, that in service among them")
     max_bytes: int = 50_000_000
     max_latency_ratio: float | None = None
     parity: float = 1e-4

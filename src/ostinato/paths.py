@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostinato.versions import find_current
+
 
 @dataclass(frozen=True)
 class Paths:
@@ -198,12 +200,12 @@ class Paths:
 
     @property
     def releases(self) -> Path:
-        """What is in service, a folder a task."""
+        """What was released: for each task a folder of versions."""
         return self.root / "models" / "released"
 
     def released(self, task: str) -> Path:
         """What is in service for one task."""
-        return self.releases / task
+        return find_current(self.releases / task)
 
     @property
     def report(self) -> Path:

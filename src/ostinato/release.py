@@ -1,12 +1,11 @@
 """What is in service: state that a person or a flow changes, and so no stage of the pipeline.
 
-`release` takes the best accepted candidate of each task and puts it into
-models/released/<task>/ if nothing speaks against it; `rollback` brings back what
-stood there before. The folder is changed by one rename, and what leaves it is
-copied beforehand, so that a kill at any moment leaves a whole model in service.
+`release` takes the best accepted candidate of each task and puts it in service as a
+new version if nothing speaks against it; `rollback` goes back a version, and stays
+there until it is told to go on. A version is whole before the one file changes that
+says which is in service, so that a kill at any moment leaves a whole model in service.
 """
 
-import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import conditions, profiles, swap
+from ostinato import conditions, profiles, versions
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
@@ -26,16 +25,18 @@ from ostinato.evaluation.roster import Entry, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
+from ostinato.runtime.likeness import PROFILE
 from ostinato.runtime.session import REFERENCE
+from ostinato.versions import RELEASE, Pointer
 
 SECTIONS = ("seed", "validate", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
-CARD, RELEASE = "card.md", "release.json"
+CARD = "card.md"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
 
 
-def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, dict[str, Any]]:
+def release(paths: Paths, params: Any, *, replace: bool = False, resume: bool = False) -> dict[str, dict[str, Any]]:
     """Decide for each task that params.yaml gates, and carry it out.
 
     Parameters
@@ -45,35 +46,43 @@ def release(paths: Paths, params: Any, *, replace: bool = False) -> dict[str, di
         With `SECTIONS`.
     replace : bool
         Replace a released model that cannot be compared with the new one.
+    resume : bool
+        Decide again for tasks that a rollback holds at a version.
 
     Returns
     -------
     dict of str to dict
-        ``{task: {"answer", "released", "previous", "reasons", "rules"}}``, as written to
-        models/verdict.json. Answers: released, unchanged, skipped, rejected, not comparable.
+        ``{task: {"answer", "released", "previous", "reasons", "rules"}}`` of these tasks; models/verdict.json
+        holds those of others, too. Answers: released, unchanged, skipped, rejected, not comparable, held.
 
     Raises
     ------
     OstinatoError
         If a file of the pipeline is missing; nothing is changed for that task.
     """
-    gate, verdicts = read_json(paths.gate), _verdicts(paths)
+    gate, verdicts = read_json(paths.gate), {}
     for task in (t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"):  # spaces serve by the catalog
-        folder = paths.released(task)
-        _settle(folder)
-        verdicts[task] = _verdict(folder, *_decide(paths, params, task, gate, replace))
-        write_json(paths.verdict, verdicts)
+        folder = paths.releases / task
+        versions.settle(folder)
+        pointer = versions.read_pointer(folder)
+        if pointer and pointer.hold and not resume:
+            answer = "held", [f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"], []
+        else:
+            if pointer and pointer.hold:
+                versions.set_pointer(folder, pointer._replace(hold=False))
+            answer = _decide(paths, params, task, gate, replace)
+        verdicts[task] = _record(paths, task, *answer)
     return verdicts
 
 
 def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Bring back what was in service before; a second time undoes it.
+    """Go back to the version before the one in service, and hold it there until a release resumes.
 
     Parameters
     ----------
     paths : Paths
     tasks : sequence of str, optional
-        Default: every task that has a previous model.
+        Default: every task that has an earlier version.
 
     Returns
     -------
@@ -83,27 +92,28 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
     Raises
     ------
     OstinatoError
-        If a task has no previous model.
+        If a task has no earlier version; nothing is changed.
     """
-    verdicts = _verdicts(paths)
-    for task in COLUMNS:
-        _settle(paths.released(task))
-    able = [t for t in COLUMNS if _previous(paths.released(t)).is_dir()]
-    for task in tasks or able:
-        if task not in able:
-            raise OstinatoError(f"{paths.released(task)}: there is no previous model of {task} to go back to")
-    if not able:
+    for task in tasks or COLUMNS:
+        versions.settle(paths.releases / task)
+    earlier = {task: _earlier(paths.releases / task) for task in tasks or COLUMNS}
+    if absent := [task for task in tasks or () if earlier[task] is None]:
+        raise OstinatoError(f"{paths.releases / absent[0]}: there is no earlier version of {absent[0]} to go back to")
+    if not any(earlier.values()):
         raise OstinatoError(f"{paths.releases}: nothing was replaced yet, so there is nothing to go back to")
-    for task in tasks or able:
-        folder = paths.released(task)
-        if folder.is_dir():
-            swap.exchange(_previous(folder), folder)
-        else:
-            _previous(folder).rename(folder)
-        swap.sync(folder.parent)
-        verdicts[task] = _verdict(folder, "rolled back", ["rolled back on request"])
-        write_json(paths.verdict, verdicts)
-    return verdicts
+    return {task: _roll_back(paths, task, version) for task, version in earlier.items() if version is not None}
+
+
+def _roll_back(paths: Paths, task: str, version: int) -> dict[str, Any]:
+    """Put an earlier version in service, and hold it."""
+    folder = paths.releases / task
+    before = versions.read_pointer(folder)
+    versions.check_digests(folder / str(version))
+    newest = before.newest if before else versions.list_versions(folder)[-1]
+    versions.set_pointer(folder, Pointer(version, newest, hold=True))
+    start = f"from {_describe(folder, before.version)} " if before else ""
+    reason = f"rolled back {start}to {_describe(folder, version)}, on request; held until `ostinato release --resume`"
+    return _record(paths, task, "rolled back", [reason])
 
 
 def exit_code(verdicts: dict[str, dict[str, Any]]) -> int:
@@ -143,7 +153,8 @@ def _decide(
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]], []
-    if folder.is_dir() and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
+    whole = folder.is_dir() and not conditions.find_damage(folder)
+    if whole and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
         renewed = profiles.write_reference(paths, params.validate, folder)
         more = [f"its {REFERENCE} was written anew: bounds or training tracks are others"] if renewed else []
         return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released", *more], []
@@ -169,7 +180,7 @@ def _judge(
     reasons = [*reasons, *(a.reason for a in answers), *as_told]
     if not all(a.kept for a in answers):
         return "rejected", reasons, answers
-    _install(paths, params.validate, onnx, folder, rows)
+    _install(paths, params, onnx, paths.releases / best.task, rows, reasons, answers)
     return "released", reasons, answers
 
 
@@ -188,73 +199,61 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
     )
 
 
-def _install(paths: Paths, bounds: Any, onnx: Path, folder: Path, rows: Judged) -> None:
-    """Keep a copy of what is there as the previous one, then change the folder by one rename."""
+def _install(
+    paths: Paths, params: Any, onnx: Path, folder: Path, rows: Judged, reasons: list[str], answers: list[Answer]
+) -> None:
+    """Make a version of an exported network, and put it in service."""
     from ostinato.runtime import session
 
-    incoming, version = _incoming(folder), _version(folder) + 1
-    if folder.is_dir():
-        _fresh(incoming)
-        shutil.copytree(folder, incoming, dirs_exist_ok=True)
-        swap.install(incoming, _previous(folder))
-    _fresh(incoming)
+    incoming, pointer = versions.make_incoming(folder), versions.read_pointer(folder)
+    version = 1 + max([*versions.list_versions(folder), *([pointer.newest] if pointer else [])], default=0)
     for name in (NETWORK, TAGGER, MODEL):
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     contest.kept(rows).to_parquet(incoming / TEST, index=False)
     profiles.write_profile(paths, incoming)
-    profiles.write_reference(paths, bounds, incoming)
-    digest = hashlib.sha256((onnx / NETWORK).read_bytes()).hexdigest()
-    taken = round(session.latency_ms(onnx), 3)
-    write_json(incoming / RELEASE, {"version": version, "network": digest, "latency_ms": taken})
+    profiles.write_reference(paths, params.validate, incoming)
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
-    swap.install(incoming, folder)
+    digests = versions.compute_digests(incoming, (NETWORK, TAGGER, MODEL, TEST, PROFILE, CARD))
+    taken = round(session.latency_ms(onnx), 3)
+    about = {"version": version, "network": digests[NETWORK], "latency_ms": taken, "files": digests}
+    write_json(incoming / RELEASE, about | {"reasons": reasons, "rules": told(answers)})
+    versions.add_version(folder, incoming, version, params.release.keep)
 
 
-def _version(folder: Path) -> int:
-    """Give the highest version released so far, rolled back or not."""
-    known = [f / RELEASE for f in (folder, _previous(folder)) if (f / RELEASE).exists()]
-    return max((int(read_json(f)["version"]) for f in known), default=0)
+def _earlier(folder: Path) -> int | None:
+    """Return the version before the one in service; None if there is none."""
+    pointer = versions.read_pointer(folder)
+    below = [v for v in versions.list_versions(folder) if pointer is None or v < pointer.version]
+    return max(below, default=None)
+
+
+def _describe(folder: Path, version: int) -> str:
+    """Name a version and its model."""
+    name = _name(folder / str(version))
+    return f"version {version} ({name})" if name else f"version {version}"
 
 
 def _bytes(file: Path) -> bytes | None:
     return file.read_bytes() if file.exists() else None
 
 
-def _fresh(folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-
-
-def _beside(folder: Path, shelf: str) -> Path:
-    return folder.parent / shelf / folder.name
-
-
-def _settle(folder: Path) -> None:
-    """Finish what a kill interrupted."""
-    swap.settle(_incoming(folder), _previous(folder))
-    swap.settle(_previous(folder), folder)
-
-
-def _incoming(folder: Path) -> Path:
-    """Where what is about to be in service is made."""
-    return _beside(folder, ".incoming")
-
-
-def _previous(folder: Path) -> Path:
-    """Where what was in service before lies."""
-    return _beside(folder, ".previous")
-
-
 def _name(folder: Path) -> str | None:
-    return str(read_json(folder / MODEL)["name"]) if folder.is_dir() else None
+    """Return the name of a folder's model; None if there is none."""
+    return str(read_json(folder / MODEL)["name"]) if (folder / MODEL).is_file() else None
 
 
-def _verdict(folder: Path, answer: str, reasons: list[str], answers: Sequence[Answer] = ()) -> dict[str, Any]:
-    """Say what is in service now and what a rollback would bring back."""
-    there = {"answer": answer, "released": _name(folder), "previous": _name(_previous(folder))}
-    return there | {"reasons": reasons, "rules": told(answers)}
-
-
-def _verdicts(paths: Paths) -> dict[str, dict[str, Any]]:
-    return read_json(paths.verdict) if paths.verdict.exists() else {}
+def _record(paths: Paths, task: str, answer: str, reasons: list[str], answers: Sequence[Answer] = ()) -> dict[str, Any]:
+    """Write down what was decided, what is in service now, and what a rollback would bring back."""
+    folder = paths.releases / task
+    earlier = _earlier(folder)
+    verdict = {
+        "answer": answer,
+        "released": _name(paths.released(task)),
+        "previous": None if earlier is None else _name(folder / str(earlier)),
+        "reasons": reasons,
+        "rules": told(answers),
+    }
+    verdicts = read_json(paths.verdict) if paths.verdict.exists() else {}
+    write_json(paths.verdict, {**verdicts, task: verdict})
+    return verdict

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from judging.judging_project import section
-from ostinato import release as releasing
-from ostinato import swap
 from ostinato.cli import _latency
 from ostinato.errors import OstinatoError
 from ostinato.files import write_json
 from ostinato.release import exit_code, release, rollback, summary
+from ostinato.runtime.session import Released
+from ostinato.versions import find_current, list_versions, read_pointer
 
 
 def digest(folder: Path) -> dict[str, str]:
-    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir())}
+    return {p.name: hashlib.sha256(p.read_bytes()).hexdigest() for p in sorted(folder.iterdir()) if p.is_file()}
 
 
 def with_incumbent(project):
@@ -84,24 +84,25 @@ def test_the_same_bytes_are_nothing_to_do(incumbent):
 
 def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     project, _ = incumbent
-    folder = project.paths.released("genre")
-    assert json.loads((folder / "release.json").read_text())["version"] == 1
+    assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 1
     project.judged(good=0.55, poor=0.95)
     assert genre(project)["released"] == "poor"
-    said = json.loads((folder / "release.json").read_text())
-    assert said["version"] == 2
-    assert said["latency_ms"] > 0
+    folder = project.paths.released("genre")
+    about = json.loads((folder / "release.json").read_text())
+    assert about["version"] == 2
+    assert about["latency_ms"] > 0
     assert _latency(folder) > 0
-    assert said["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
+    assert about["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text()
     assert card.startswith("# poor, version 2\n")
     for said in ("blues, jazz, rock", "synthetic, 120 tracks", "made-up corpus"):
         assert said in card
+    assert about["rules"]
     rollback(project.paths)
-    assert (folder / "card.md").read_text().startswith("# good, version 1\n")
+    assert (project.paths.released("genre") / "card.md").read_text().startswith("# good, version 1\n")
     project.judged(good=0.99)
-    assert genre(project)["answer"] == "released"
-    assert json.loads((folder / "release.json").read_text())["version"] == 3
+    assert genre(project, resume=True)["answer"] == "released"
+    assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 3
 
 
 def test_a_tagger_that_came_later_joins_its_network(incumbent):
@@ -117,7 +118,7 @@ def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):
     project.judged(good=0.6, poor=0.95)
     verdict = genre(project)
     assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("released", "poor", "good")
-    assert digest(project.paths.released("genre").parent / ".previous" / "genre") == before
+    assert digest(project.paths.releases / "genre" / "1") == before
     assert any("the lower end is no lower than -0.05" in r for r in verdict["reasons"])
 
 
@@ -286,23 +287,97 @@ def test_replace_does_not_wave_a_worse_one_through(incumbent):
     assert digest(project.paths.released("genre")) == before
 
 
-def test_rollback_brings_the_last_one_back_and_undoes_itself(incumbent):
+def test_rollback_goes_back_a_version_at_a_time_and_holds(incumbent):
+    project, first = incumbent
+    project.judged(poor=0.8)
+    genre(project)
+    second = digest(project.paths.released("genre"))
+    project.judged(poor=0.97)
+    genre(project)
+    verdict = rollback(project.paths)["genre"]
+    assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("rolled back", "poor", "good")
+    assert "from version 3 (poor) to version 2 (poor)" in verdict["reasons"][0]
+    assert digest(project.paths.released("genre")) == second
+    assert rollback(project.paths, ["genre"])["genre"]["previous"] is None
+    assert digest(project.paths.released("genre")) == first
+    held = genre(project)
+    assert (held["answer"], held["released"]) == ("held", "good")
+    assert exit_code({"genre": held}) == 0
+    assert digest(project.paths.released("genre")) == first
+    assert genre(project, resume=True)["answer"] == "released"
+    assert read_pointer(project.paths.releases / "genre") == (4, 4, False)
+
+
+def test_a_held_task_does_not_hold_another(incumbent):
+    project, _ = incumbent
+    project.judged(poor=0.95, tagger=0.9)
+    release(project.paths, project.params)
+    rollback(project.paths, ["genre"])
+    project.judged(tagger=0.95)
+    answers = {task: verdict["answer"] for task, verdict in release(project.paths, project.params).items()}
+    assert answers == {"genre": "held", "tags": "released"}
+
+
+def test_as_many_versions_stay_as_params_say(incumbent):
+    project, _ = incumbent
+    project.params.release.keep = 2
+    project.params.release.max_drop = 1.0
+    for skill in (0.8, 0.85, 0.9):
+        project.judged(poor=skill)
+        project.export("poor", weight=skill)
+        genre(project)
+    assert list_versions(project.paths.releases / "genre") == [3, 4]
+
+
+def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
+    project, _ = incumbent
+    network = project.paths.released("genre") / "network.onnx"
+    content = bytearray(network.read_bytes())
+    content[len(content) // 2] ^= 1
+    network.write_bytes(content)
+    with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):
+        Released(network.parent)
+    project.judged(poor=0.95)
+    verdict = genre(project)
+    assert verdict["answer"] == "not comparable"
+    assert genre(project, replace=True)["answer"] == "released"
+    assert Released(project.paths.released("genre")).name == "poor"
+    with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):
+        rollback(project.paths)
+
+
+def test_a_model_released_without_versions_stays_in_service_and_gets_one(incumbent):
     project, before = incumbent
     project.judged(poor=0.95)
     genre(project)
-    after = digest(project.paths.released("genre"))
-    verdict = rollback(project.paths)["genre"]
-    assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("rolled back", "good", "poor")
+    folder = project.paths.releases / "genre"
+    new = digest(project.paths.released("genre"))
+    shutil.copytree(folder / "1", folder.parent / ".previous" / "genre")
+    for file in (folder / "2").iterdir():
+        file.rename(folder / file.name)
+    for leftover in ("1", "2"):
+        shutil.rmtree(folder / leftover)
+    (folder / "current.json").unlink()
+    assert find_current(folder) == folder
+    assert Released(find_current(folder)).name == "poor"
+    assert genre(project)["answer"] == "unchanged"
+    assert digest(project.paths.released("genre")) == new
+    assert {path.name for path in folder.iterdir()} == {"1", "2", "current.json"}
+    rollback(project.paths)
     assert digest(project.paths.released("genre")) == before
-    rollback(project.paths, ["genre"])
-    assert digest(project.paths.released("genre")) == after
+
+
+def test_an_earlier_refusal_of_another_task_is_no_refusal_now(incumbent):
+    project, _ = incumbent
+    write_json(project.paths.verdict, {"embedding": {"answer": "rejected", "reasons": []}})
+    assert exit_code(release(project.paths, project.params)) == 0
 
 
 def test_rollback_without_a_previous_model_says_so(incumbent):
     project, _ = incumbent
     with pytest.raises(OstinatoError, match="nothing to go back to"):
         rollback(project.paths)
-    with pytest.raises(OstinatoError, match="no previous model of tags"):
+    with pytest.raises(OstinatoError, match="no earlier version of tags"):
         rollback(project.paths, ["tags"])
 
 
@@ -353,17 +428,12 @@ class KilledError(BaseException):
 class Killer:
     """Count system calls that change the disk, and die before one of them."""
 
+    CALLS = ((os, "replace"), (os, "fsync"), (os, "unlink"), (shutil, "rmtree"), (shutil, "copyfile"))
+
     def __init__(self, monkeypatch, at: int) -> None:
         self.at, self.calls, self.dead = at, 0, False
-        for module, name in (
-            (os, "replace"),
-            (os, "fsync"),
-            (shutil, "rmtree"),
-            (shutil, "copyfile"),
-            (shutil, "copytree"),
-        ):
+        for module, name in self.CALLS:
             monkeypatch.setattr(module, name, self.wrapped(getattr(module, name)))
-        monkeypatch.setattr(swap, "_exchange_at_once", self.wrapped(swap._exchange_at_once))
 
     def wrapped(self, call):
         def counted(*arguments, **keywords):
@@ -376,85 +446,85 @@ class Killer:
         return counted
 
 
-def unsupported(a: Path, b: Path) -> None:
-    raise NotImplementedError
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory, at_once):
-    project, _ = incumbent
-    project.judged(poor=0.8)
-    genre(project)  # so that a previous one must be replaced as well
-    middle = digest(project.paths.released("genre"))
-    project.judged(poor=0.97)
-    start = tmp_path_factory.mktemp("start") / "models"
-    models = project.paths.root / "models"
-    shutil.copytree(models, start)
-    new = hashlib.sha256((project.paths.onnx("poor") / "network.onnx").read_bytes()).hexdigest()
-
-    steps, seen, reached = 0, set(), True
-    while reached:
-        steps += 1
-        shutil.rmtree(models)
-        shutil.copytree(start, models)
-        with pytest.MonkeyPatch.context() as patch:
-            if not at_once:
-                patch.setattr(swap, "_exchange_at_once", unsupported)
-            killer = Killer(patch, at=steps)
-            with suppress(KilledError):
-                release(project.paths, project.params)
-            reached = killer.calls >= steps
-        folder = project.paths.released("genre")
-        if folder.is_dir():
-            now = digest(folder)
-            assert now == middle or (now["network.onnx"] == new and set(now) == set(middle))
-            seen.add(now["network.onnx"])
-        assert folder.is_dir() or not at_once
-        verdict = genre(project)
-        assert digest(folder)["network.onnx"] == new
-        assert digest(folder.parent / ".previous" / "genre") == middle
-        assert (verdict["released"], verdict["previous"]) == ("poor", "poor")
-        assert not list(folder.parent.rglob("*leaving*"))
-    assert steps > 15
-    assert seen == {middle["network.onnx"], new}
-
-
-@pytest.mark.parametrize("at_once", [True, False])
-def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory, at_once):
-    project, old = incumbent
-    project.judged(poor=0.95)
-    genre(project)
-    new = digest(project.paths.released("genre"))
-    start, models = tmp_path_factory.mktemp("start") / "models", project.paths.root / "models"
-    shutil.copytree(models, start)
+def kill_at_every_step(models, start, call, check):
+    """Call again and again, killed one step later each time, until a call ends; check what each kill left."""
     steps, reached = 0, True
     while reached:
         steps += 1
         shutil.rmtree(models)
         shutil.copytree(start, models)
         with pytest.MonkeyPatch.context() as patch:
-            if not at_once:
-                patch.setattr(swap, "_exchange_at_once", unsupported)
             killer = Killer(patch, at=steps)
             with suppress(KilledError):
-                rollback(project.paths)
+                call()
             reached = killer.calls >= steps
-        folder = project.paths.released("genre")
-        releasing._settle(folder)
-        pair = digest(folder), digest(folder.parent / ".previous" / "genre")
-        assert pair in [(old, new), (new, old)]
-    assert pair == (old, new)
-    assert steps > 3
+        check()
+    return steps
 
 
-def test_exchange_swaps_and_says_what_is_missing(tmp_path):
-    for name in "ab":
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "text").write_text(name)
-    swap.exchange(tmp_path / "a", tmp_path / "b")
-    assert [(tmp_path / n / "text").read_text() for n in "ab"] == ["b", "a"]
-    with pytest.raises(FileNotFoundError):
-        swap.exchange(tmp_path / "a", tmp_path / "c")
+def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory):
+    project, _ = incumbent
+    project.params.release.keep = 2
+    project.judged(poor=0.8)
+    genre(project)  # so that the next one removes the first
+    middle = digest(project.paths.released("genre"))
+    project.judged(poor=0.97)
+    models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
+    shutil.copytree(models, start)
+    new = hashlib.sha256((project.paths.onnx("poor") / "network.onnx").read_bytes()).hexdigest()
+    seen = set()
+
+    def check():
+        now = digest(project.paths.released("genre"))
+        assert now == middle or (now["network.onnx"] == new and set(now) == set(middle))
+        assert Released(project.paths.released("genre")).name == "poor"
+        seen.add(now["network.onnx"])
+        verdict = genre(project)
+        assert digest(project.paths.released("genre"))["network.onnx"] == new
+        assert (verdict["released"], verdict["previous"]) == ("poor", "poor")
+        assert digest(project.paths.releases / "genre" / "2") == middle
+
+    steps = kill_at_every_step(models, start, lambda: release(project.paths, project.params), check)
+    assert steps > 15
+    assert seen == {middle["network.onnx"], new}
+
+
+def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory):
+    project, old = incumbent
+    project.judged(poor=0.95)
+    genre(project)
+    new = digest(project.paths.released("genre"))
+    models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
+    shutil.copytree(models, start)
+    seen = []
+
+    def check():
+        seen.append(digest(project.paths.released("genre")))
+        assert [digest(project.paths.releases / "genre" / version) for version in "12"] == [old, new]
+
+    assert kill_at_every_step(models, start, lambda: rollback(project.paths), check) > 3
+    assert seen[0] == new
+    assert seen[-1] == old
+    assert all(state in (old, new) for state in seen)
+
+
+def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, tmp_path_factory):
+    project, before = incumbent
+    folder = project.paths.releases / "genre"
+    for file in (folder / "1").iterdir():
+        file.rename(folder / file.name)
+    (folder / "1").rmdir()
+    (folder / "current.json").unlink()
+    models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
+    shutil.copytree(models, start)
+
+    def check():
+        assert digest(project.paths.released("genre")).items() >= before.items()
+        assert genre(project)["answer"] == "unchanged"
+        assert {path.name for path in folder.iterdir()} == {"1", "current.json"}
+        assert digest(project.paths.released("genre")) == before
+
+    assert kill_at_every_step(models, start, lambda: release(project.paths, project.params), check) > 10
 
 
 def test_verdicts_of_other_tasks_stand(incumbent):
@@ -462,7 +532,8 @@ def test_verdicts_of_other_tasks_stand(incumbent):
     write_json(
         project.paths.verdict, {"embedding": {"answer": "released", "released": "x", "previous": None, "reasons": []}}
     )
-    assert set(release(project.paths, project.params)) == {"embedding", "genre", "tags"}
+    assert set(release(project.paths, project.params)) == {"genre", "tags"}
+    assert set(json.loads(project.paths.verdict.read_text())) == {"embedding", "genre", "tags"}
 
 
 def test_a_summary_ends_with_why_something_was_refused(project):

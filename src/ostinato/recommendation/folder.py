@@ -31,6 +31,7 @@ from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.predict import chosen
 from ostinato.runtime.session import Released
+from ostinato.versions import find_models
 
 CACHE = "files.npz"
 SAVE_EVERY = 500
@@ -106,7 +107,7 @@ def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
     OstinatoError
         If nothing is released for the task.
     """
-    if task == SPACE and not (releases / SPACE).is_dir():
+    if task == SPACE and SPACE not in find_models(releases):
         model = catalog / "model.json"
         if not model.exists() or read_json(model)["task"] != SPACE:
             raise CatalogError(f"{catalog}: holds no network of {SPACE}; run `dvc repro catalog`, or name another task")

@@ -16,6 +16,7 @@ from ostinato.runtime.formats import Format, Text
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.rows import Near
 from ostinato.runtime.session import Released
+from ostinato.versions import find_models
 
 TEXT = Text()
 
@@ -105,17 +106,16 @@ def chosen(released: Path, task: str | None) -> list[Path]:
     OstinatoError
         If there is none such.
     """
-    there = sorted(p for p in released.glob("[!.]*") if (p / "model.json").is_file()) if released.is_dir() else []
-    names = [p.name for p in there]
+    there = find_models(released)
     if not there:
         raise OstinatoError(f"{released}: no model is released; run `dvc repro` and `ostinato release`")
     if task == "all":
-        return there
+        return list(there.values())
     if task is not None:
-        if task not in names:
-            raise OstinatoError(f"{released}: nothing is released for {task!r}; there is {', '.join(names)}")
-        return [released / task]
-    return [released / "genre"] if "genre" in names else there
+        if task not in there:
+            raise OstinatoError(f"{released}: nothing is released for {task!r}; there is {', '.join(there)}")
+        return [there[task]]
+    return [there["genre"]] if "genre" in there else list(there.values())
 
 
 def run(

@@ -13,6 +13,7 @@ from ostinato.contract.chunks import normalise, starts, take
 from ostinato.contract.scores import Kind, pool, scores
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
+from ostinato.versions import check_digests
 
 BATCH = 32
 RUNS = 30
@@ -218,7 +219,7 @@ class Released:
     Raises
     ------
     OstinatoError
-        If the folder holds no model, or one of another shape.
+        If the folder holds no model, one of another shape, or a file that is not the one that was released.
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
@@ -226,6 +227,7 @@ class Released:
 
         if not folder.is_dir():
             raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
+        check_digests(folder)
         about = read_json(folder / "model.json")
         self.reference: dict[str, Any] = read_json(folder / REFERENCE) if (folder / REFERENCE).exists() else {}
         options = onnxruntime.SessionOptions()

@@ -15,6 +15,7 @@ from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
+from ostinato.versions import find_models
 
 SECTIONS = ("dataset", "serve")
 
@@ -85,6 +86,6 @@ def serve(
         print(f"it answers to {', '.join(names)}; name others with --allowed-host", file=sys.stderr)
         if api_key is None:
             print(f"warning: whoever reaches {address} can ask it and hear the catalog; set {KEY}", file=sys.stderr)
-    if not any(releases.glob("*/model.json")):
+    if not find_models(releases):
         print(f"{releases}: holds no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
     server.run([socket])

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.recommendation.catalog import MEND, Catalog
 from ostinato.runtime.session import Released
+from ostinato.versions import find_current
 
 Opened = TypeVar("Opened")
 LOOK_SECONDS = 1.0
@@ -55,8 +56,8 @@ class Kept(Generic[Opened]):
     def _look(self) -> None:
         """Open the folder if its files changed, and again if they change meanwhile.
 
-        Files that are away are gone only if they still are at the next look: where a
-        file system cannot exchange folders, there is a moment between two renames.
+        Files that are away are gone only if they still are at the next look: the version
+        that was in service a moment ago may have been removed since.
         """
         for _ in range(TRIES):
             mark = self._present()
@@ -67,7 +68,7 @@ class Kept(Generic[Opened]):
                 break
             opened, error = self.value, None
             try:
-                opened = self.open_folder(self.folder)
+                opened = self.open_folder(find_current(self.folder))
             except (OstinatoError, OSError) as failure:
                 error = str(failure)
             if self._present() == mark:
@@ -78,7 +79,8 @@ class Kept(Generic[Opened]):
     def _present(self) -> tuple[tuple[int, int, int], ...] | None:
         """Tell this state of the files from any other; None if one is absent."""
         try:
-            found = [(self.folder / name).stat() for name in self.files]
+            folder = find_current(self.folder)
+            found = [(folder / name).stat() for name in self.files]
         except OSError:
             return None
         return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in found)
