@@ -60,18 +60,19 @@ def release(paths: Paths, params: Any, *, replace: bool = False, resume: bool = 
     OstinatoError
         If a file of the pipeline is missing; nothing is changed for that task.
     """
-    gate, verdicts = read_json(paths.gate), {}
+    gate = read_json(paths.gate)
+    verdicts: dict[str, dict[str, Any]] = {}
     for task in (t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"):  # spaces serve by the catalog
         folder = paths.releases / task
         versions.settle(folder)
         pointer = versions.read_pointer(folder)
         if pointer and pointer.hold and not resume:
-            answer = "held", [f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"], []
-        else:
-            if pointer and pointer.hold:
-                versions.set_pointer(folder, pointer._replace(hold=False))
-            answer = _decide(paths, params, task, gate, replace)
-        verdicts[task] = _record(paths, task, *answer)
+            reason = f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"
+            verdicts[task] = _record(paths, task, "held", [reason])
+            continue
+        if pointer and pointer.hold:
+            versions.set_pointer(folder, pointer._replace(hold=False))
+        verdicts[task] = _record(paths, task, *_decide(paths, params, task, gate, replace))
     return verdicts
 
 
