@@ -24,7 +24,19 @@ from ostinato.graph import ancestors
 from ostinato.paths import Paths
 
 ROOT = Path(__file__).parents[1]
-PLUMBING = ("errors", "files", "memory", "params", "paths", "registry", "cli", "graph", "status", "versions", "__main__")
+PLUMBING = (
+    "errors",
+    "files",
+    "memory",
+    "params",
+    "paths",
+    "registry",
+    "cli",
+    "graph",
+    "status",
+    "versions",
+    "__main__",
+)
 PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features", "report")
 # each entry is a stage of its own, so that a change shows in commands and files
 SHAPE = {"members", "numbers"}
