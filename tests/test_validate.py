@@ -345,3 +345,20 @@ def test_a_collection_of_tags_has_classes_too(tmp_path):
 def test_an_expectation_that_cannot_be_checked_is_no_answer(tmp_path):
     with pytest.raises(DataError, match=r"files: expect_column_values_to_be_null cannot be checked"):
         _session.Session(tmp_path).check("files", pd.DataFrame({"track_id": ["a"]}), files.suite(Validate()))
+
+
+def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
+    table = paths.root / "t.csv"
+    rows = [f"{genre}/{i}.wav,x" for genre in ("jazz", "rock") for i in range(5)]
+    table.write_text("\n".join(["path,artist", *rows, "gone.wav,y", ""]))
+    dataset = Dataset(name="folder", table=str(table))
+    ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate=BOUNDS))
+    told = json.loads(paths.receipt("tracks").read_text())["remarks"]
+    assert [(r["n"], r["of"], r["what"]) for r in told] == [
+        (1, 11, "rows of t.csv whose file is not there"),
+        (2, 12, "files without a row in t.csv"),
+    ]
+    dataset = Dataset(name="folder", table=str(table), max_unmatched_share=0.1)
+    with pytest.raises(DataError, match="too little of it fits"):
+        ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))

@@ -247,3 +247,20 @@ def test_a_table_of_a_spreadsheet_is_read_whole(root):
 def test_a_source_of_genres_that_is_not_there_is_named(root):
     with pytest.raises(DataError, match=r"dataset\.genre_from: table: there is no column genre"):
         folder.tracks(root, Options(genre_from="table"))
+
+
+def test_an_artist_cell_may_list_several(root):
+    cells = ["['Ann', 'Bo']", "AC/DC", "", "Earth, Wind & Fire"]
+    text = "path;artist\n" + "".join(f"{name};{cell}\n" for name, cell in zip(FILES, cells, strict=True))
+    frame = listed(root, text).loc[FILES]
+    assert frame["artist"].where(frame["artist"].notna(), None).tolist() == ["Ann", "AC/DC", None, "Earth, Wind & Fire"]
+    assert frame["artists"].tolist() == [["Ann", "Bo"], ["AC/DC"], [], ["Earth, Wind & Fire"]]
+
+
+def test_lists_of_a_parquet_table_are_read(root):
+    table = pd.DataFrame({"path": FILES, "artist": [["Ann", "Bo"], ["Cy"], None, []], "genre": [["Jazz", "Swing"]] * 4})
+    table.assign(title=table["artist"]).to_parquet(root.parent / "t.parquet")
+    frame = folder.tracks(root, Options(table=str(root.parent / "t.parquet"))).set_index("path").loc[FILES]
+    assert frame["artists"].tolist() == [["Ann", "Bo"], ["Cy"], [], []]
+    assert frame["title"].iloc[0] == "Ann; Bo"
+    assert set(frame["genre"]) == {"Jazz"}

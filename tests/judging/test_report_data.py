@@ -1,11 +1,13 @@
 """The report's sections about data: each shows what there is, and is absent where there is nothing."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
 
-from ostinato import tables
+from ostinato import remarks, tables
 from ostinato.files import write_json
 from ostinato.report import pictures
 from ostinato.report.sections import attributes, data, faults, features, labels, names, people
@@ -157,3 +159,10 @@ def test_names_in_several_spellings_stand_on_the_page(full):
     html = full.report()
     assert '<div id="names">' in html
     assert "Hip-Hop (3), hiphop (2) may be one" in html
+
+
+def test_what_a_listing_left_out_is_on_the_page(material):
+    told = [remarks.make_remark("files without a row in t.csv", 2, 9, ["a.wav", "b.wav"])]
+    written = pd.read_parquet(material.paths.tracks).reindex(columns=tables.TRACKS.names).astype({"tags": object})
+    tables.write(material.paths.tracks, written, tables.TRACKS, {remarks.KEY: json.dumps(told)})
+    assert data.section(material)["remarks"] == ["2 of 9 files without a row in t.csv, such as a.wav; b.wav"]

@@ -172,3 +172,12 @@ def test_a_model_of_sound_says_what_the_table_lacks(folder, monkeypatch):
 def test_no_catalog_no_neighbours(folder, tmp_path):
     with pytest.raises(CatalogError, match="holds no catalog"):
         beside(tmp_path, 3)
+
+
+@pytest.mark.parametrize(("suffix", "separator", "encoding"), [(".csv", ";", "utf-8-sig"), (".tsv", "\t", "utf-16")])
+def test_a_table_of_a_spreadsheet_gets_the_same_answers(folder, suffix, separator, encoding):
+    rows = pd.read_csv(folder / "tracks.csv").head(8)
+    path = folder / f"saved{suffix}"
+    rows.to_csv(path, index=False, sep=separator, decimal=",", encoding=encoding)
+    plain, saved = said(folder, "tracks.csv")[:8], said(folder, path.name)
+    assert [(a["label"], a["scores"]) for a in saved] == [(a["label"], a["scores"]) for a in plain]

@@ -69,9 +69,11 @@ def parse_text(cell: object) -> str | None:
 
     Examples
     --------
-    >>> parse_text(7.0), parse_text("7.0"), parse_text(float("nan")), parse_text(None)
-    ('7', '7.0', None, None)
+    >>> parse_text(7.0), parse_text("7.0"), parse_text(float("nan")), parse_text(None), parse_text(["a", "b"])
+    ('7', '7.0', None, None, 'a; b')
     """
+    if pd.api.types.is_list_like(cell):
+        return "; ".join(map(str, cell)) or None  # type: ignore[call-overload]
     if cell is None or cell is pd.NA or cell is pd.NaT or cell != cell:
         return None
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)

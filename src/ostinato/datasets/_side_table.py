@@ -115,6 +115,9 @@ def read_side_table(
         raise DataError(
             f"{where}: has neither path nor track_id; name one in dataset.columns; it has {_listed(told.columns)}"
         )
+    if "artist" in table:
+        artists = _lists(table["artist"], ())
+        table["artist"], table["artists"] = [next(iter(names), None) for names in artists], artists
     for name in (*KEYS, *TEXTS):
         if name in table:
             table[name] = pd.Series([parse_text(cell) for cell in table[name]], dtype=object, name=name)
@@ -261,8 +264,9 @@ def _refuse_twice(matches: Matches, table: pd.DataFrame, by: str, where: Path) -
     rows_of: dict[int, list[int]] = {}
     for row, file in sorted(matches.file_of_row.items()):
         rows_of.setdefault(file, []).append(row)
-    told = table.drop(columns=["row", *KEYS], errors="ignore").map(repr).agg("|".join, axis=1)
-    differing = [rows for rows in rows_of.values() if len({told[row] for row in rows}) > 1]
+    told = table.drop(columns=["row", *KEYS], errors="ignore")
+    several = [rows for rows in rows_of.values() if len(rows) > 1]
+    differing = [rows for rows in several if told.iloc[rows].map(repr).drop_duplicates().shape[0] > 1]
     if differing:
         such = list_examples(
             f"rows {' and '.join(str(table['row'][row] + 2) for row in rows[:2])} speak of {table[by][rows[0]]!r}"

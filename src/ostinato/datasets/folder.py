@@ -181,7 +181,8 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
         "album_artist": [t["albumartist"][0] if "albumartist" in t else None for t in tags],
         "title": [t["title"][0] if "title" in t else None for t in tags],
     }
-    files["artists"] = pd.Series(artists, files.index, dtype=object)
+    known: Any = files["artists"] if "artists" in files else [[]] * len(files)
+    files["artists"] = pd.Series([a or b for a, b in zip(known, artists, strict=True)], files.index, dtype=object)
     if options.genre_from is None:
         values["genre"] = [next(iter(split_genres(t.get("genre", []), separators)), None) for t in tags]
     for name, own in values.items():
@@ -207,6 +208,8 @@ def _with_table(
     if "genre" in columns:
         genres = [list(cell) if isinstance(cell, list) else [] for cell in columns.pop("genre")]
         told = {**told, "table": genres}
+    if "artists" in columns:
+        columns["artists"] = [list(cell) if isinstance(cell, list) else [] for cell in columns["artists"]]
     if "tags" in columns:
         columns["tags"] = [sorted(cell) if isinstance(cell, list) else [] for cell in columns["tags"]]
     return add_remarks(pd.concat([files, columns], axis=1), joined.remarks), told
