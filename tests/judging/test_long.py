@@ -9,7 +9,7 @@ import soundfile
 
 from judging.test_predict import GENRES, put
 from ostinato import audio
-from ostinato.features import chroma, mel, mfcc, stft
+from ostinato.features import chroma, cqt, mel, mel40, mel96, mfcc, stft
 from ostinato.features._shared import AudioContext
 from ostinato.runtime import long
 from ostinato.runtime.formats import Json
@@ -37,6 +37,10 @@ def track(tmp_path, rng):
         (stft, {"sample_rate": RATE, "hop_length": 1000}),
         (mfcc, {"sample_rate": RATE}),
         (chroma, {"sample_rate": RATE}),
+        (mel40, {"sample_rate": RATE}),
+        (mel96, {"sample_rate": RATE}),
+        (cqt, {"sample_rate": RATE}),
+        (cqt, {"sample_rate": RATE, "hop_length": 500, "n_bins": 60, "bins_per_octave": 12, "f_min": 55.0}),
     ],
 )
 def test_features_of_a_long_track_are_those_of_the_whole(track, monkeypatch, kind, parameters, frames):
@@ -49,7 +53,7 @@ def test_features_of_a_long_track_are_those_of_the_whole(track, monkeypatch, kin
     assert measured == again
     expected = kind.compute(AudioContext(*audio.load(track)), **parameters)
     assert (kind.compute(whole, **parameters) == expected).all()
-    np.testing.assert_allclose(kind.compute(spooled, **parameters), expected, atol=2e-4)
+    np.testing.assert_allclose(kind.compute(spooled, **parameters), expected, atol=5e-4)
 
 
 @pytest.mark.parametrize("how", ["none", "frame", "track"])
@@ -73,6 +77,10 @@ def test_a_long_track_is_never_whole_in_memory(track, tmp_path, monkeypatch):
     read = long.Spool.read
     monkeypatch.setattr(long.Spool, "read", lambda self, a, b: (longest.append(b - a), read(self, a, b))[1])
     context, _ = long.listen(track, {RATE})
-    mel.compute(context, sample_rate=RATE)
+    for kind in (mel, stft, mfcc):
+        kind.compute(context, sample_rate=RATE)
     assert len(longest) > 5
     assert max(longest) < 80 * 1024
+    for kind in (cqt, chroma):
+        kind.compute(context, sample_rate=RATE)
+    assert max(longest) < 100 * 1024, "the lowest bins reach over half a second on either side"

@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext, framed
+from ostinato.features._shared import AudioContext, decibels, framed
 
 TAPS = 47
 BETA = 8.0
@@ -61,6 +61,39 @@ def constant_q(
         if hop % 2 == 0:
             y, rate, hop = decimated(y), rate / 2, hop // 2
     return magnitude
+
+
+def constant_q_power(context: AudioContext, **parameters: float) -> np.ndarray:
+    """Square the magnitude of `constant_q`, which takes the same parameters."""
+    return np.square(context.once(constant_q, **parameters))
+
+
+def constant_q_decibels(context: AudioContext, **parameters: float) -> np.ndarray:
+    """Give `constant_q_power` in decibels, at most 80 below the clip's loudest value."""
+    return decibels(constant_q_power(context, **parameters))
+
+
+def count_reach(*, sample_rate: int, hop_length: int, f_min: float, n_bins: int, bins_per_octave: int) -> int:
+    """Count the samples on either side of a frame's centre that its constant-Q transform depends on.
+
+    Parameters
+    ----------
+    sample_rate : int
+    hop_length, f_min, n_bins, bins_per_octave
+        As of `constant_q`.
+
+    Returns
+    -------
+    int
+    """
+    rate, hop, factor, reach = float(sample_rate), hop_length, 1, 0
+    for stop in range(n_bins, 0, -bins_per_octave):
+        lowest = f_min * 2 ** (max(stop - bins_per_octave, 0) / bins_per_octave)
+        length = _quality(bins_per_octave) * rate / lowest
+        reach = max(reach, factor * (int(length / 2) + 1) + (TAPS // 2) * (factor - 1))
+        if hop % 2 == 0:
+            rate, hop, factor = rate / 2, hop // 2, 2 * factor
+    return reach
 
 
 def _quality(bins_per_octave: int) -> float:

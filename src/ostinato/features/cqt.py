@@ -3,8 +3,8 @@
 import numpy as np
 
 from ostinato.features._axes import C0, Axis, octaves
-from ostinato.features._constant_q import constant_q
-from ostinato.features._shared import AudioContext, decibels
+from ostinato.features._constant_q import constant_q_decibels
+from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -36,10 +36,10 @@ def compute(
     np.ndarray [shape=(n_frames, n_bins), dtype=float32]
         In dB, at most 80 below the clip's loudest value.
     """
-    magnitude = context.at(sample_rate).once(
-        constant_q, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
+    decibels: np.ndarray = context.at(sample_rate).once(
+        constant_q_decibels, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
-    return decibels(np.square(magnitude))
+    return decibels
 
 
 def axis(*, n_bins: int = 168, bins_per_octave: int = 24, f_min: float = 2 * C0, **_: object) -> Axis:

@@ -2,12 +2,14 @@
 
 import tempfile
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from ostinato import audio, measuring
+from ostinato.features._constant_q import constant_q, constant_q_decibels, constant_q_power, count_reach
 from ostinato.features._mel import mel_decibels, mel_power
 from ostinato.features._shared import AMIN, TOP_DB, AudioContext, power_spectrogram, stft_decibels
 from ostinato.measuring import Measurement
@@ -17,11 +19,39 @@ LONG_SECONDS = 600.0
 FRAMES = 4_096
 """Of a spectrogram at once."""
 SAMPLE = np.dtype(np.float32).itemsize
-POWER: dict[Callable[..., np.ndarray], Callable[..., np.ndarray]] = {
-    mel_decibels: mel_power,
-    stft_decibels: power_spectrogram,
+
+
+@dataclass(frozen=True)
+class Piecewise:
+    """How a feature of a whole track is computed from stretches of it.
+
+    Parameters
+    ----------
+    function : callable
+        Of an AudioContext; gives what stands for each frame by its surroundings alone.
+    count_reach : callable
+        Of the sample rate and the function's parameters: how many samples on either side of its centre a frame needs.
+    in_decibels : bool
+        Whether the feature is the function's power in decibels, whose floor hangs on the whole track.
+    """
+
+    function: Callable[..., np.ndarray]
+    count_reach: Callable[..., int]
+    in_decibels: bool = True
+
+
+def _count_half(*, n_fft: int, **_: Any) -> int:
+    return n_fft // 2
+
+
+PIECEWISE: dict[Callable[..., np.ndarray], Piecewise] = {
+    mel_decibels: Piecewise(mel_power, _count_half),
+    mel_power: Piecewise(mel_power, _count_half, in_decibels=False),
+    stft_decibels: Piecewise(power_spectrogram, _count_half),
+    constant_q_decibels: Piecewise(constant_q_power, count_reach),
+    constant_q: Piecewise(constant_q, count_reach, in_decibels=False),
 }
-"""What is computed a stretch at a time: the decibels, whose floor hangs on the whole track, of which power."""
+"""What is computed a stretch at a time, whatever asks for it."""
 
 
 def listen(path: Path, rates: Iterable[int | None], **limits: Any) -> tuple[AudioContext, Measurement]:
@@ -77,33 +107,41 @@ class LongContext(AudioContext):
         return self.once(_at, sample_rate=sample_rate)
 
     def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
-        """Call ``function(self, **parameters)`` once, or give what it would return from one stretch after another."""
-        if function not in POWER:
+        """Call ``function(self, **parameters)`` once, or give what it would return from one stretch after another.
+
+        Of the latter only the last is remembered, since each is large.
+        """
+        if function not in PIECEWISE:
             return super().once(function, **parameters)
-        return super().once(_decibels, power=POWER[function], **parameters)
+        key = (function, *sorted(parameters.items()))
+        if key not in self._known:
+            self._known = {k: v for k, v in self._known.items() if k[0] not in PIECEWISE}  # type: ignore[index]
+            self._known[key] = _compute_piecewise(self, PIECEWISE[function], parameters)
+        return self._known[key]
 
 
 def _at(context: LongContext, *, sample_rate: int) -> LongContext:
     return LongContext(context.spools, sample_rate)
 
 
-def _decibels(
-    context: LongContext, *, power: Callable[..., np.ndarray], n_fft: int, hop_length: int, **parameters: Any
-) -> np.ndarray:
-    """Compute power stretch by stretch, with as many frames before and after as one frame reaches; then decibels."""
-    spool, reach = context.spools[context.sample_rate], -(-(n_fft // 2) // hop_length)
-    n_frames, parts = 1 + spool.n_samples // hop_length, []
+def _compute_piecewise(context: LongContext, how: Piecewise, parameters: dict[str, Any]) -> np.ndarray:
+    """Compute a feature stretch by stretch, with as many frames before and after as one frame reaches."""
+    spool, hop_length = context.spools[context.sample_rate], parameters["hop_length"]
+    reach = -(-how.count_reach(sample_rate=context.sample_rate, **parameters) // hop_length)
+    n_frames, parts = 1 + spool.n_samples // hop_length, list[np.ndarray]()
     for start in range(0, n_frames, FRAMES):
         stop, first = min(start + FRAMES, n_frames), max(start - reach, 0)
         end = spool.n_samples if stop + reach >= n_frames else (stop - 1 + reach) * hop_length + 1
         stretch = AudioContext(spool.read(first * hop_length, end), context.sample_rate)
-        found = power(stretch, n_fft=n_fft, hop_length=hop_length, **parameters)[start - first : stop - first]
-        parts.append(np.log(np.maximum(found, np.float32(AMIN))) * np.float32(10 / np.log(10)))
-    db = np.empty((n_frames, parts[0].shape[1]), np.float32)
+        part = how.function(stretch, **parameters)[start - first : stop - first]
+        parts.append(
+            np.log(np.maximum(part, np.float32(AMIN))) * np.float32(10 / np.log(10)) if how.in_decibels else part
+        )
+    whole = np.empty((n_frames, parts[0].shape[1]), np.float32)
     for start in range(0, n_frames, FRAMES):
-        db[start : start + FRAMES] = parts[start // FRAMES]
-        parts[start // FRAMES] = db[:0]
-    return np.maximum(db, db.max() - np.float32(TOP_DB), out=db)
+        whole[start : start + FRAMES] = parts[start // FRAMES]
+        parts[start // FRAMES] = whole[:0]
+    return np.maximum(whole, whole.max() - np.float32(TOP_DB), out=whole) if how.in_decibels else whole
 
 
 class Spool:
