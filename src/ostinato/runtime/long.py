@@ -128,20 +128,22 @@ def _compute_piecewise(context: LongContext, how: Piecewise, parameters: dict[st
     """Compute a feature stretch by stretch, with as many frames before and after as one frame reaches."""
     spool, hop_length = context.spools[context.sample_rate], parameters["hop_length"]
     reach = -(-how.count_reach(sample_rate=context.sample_rate, **parameters) // hop_length)
-    n_frames, parts = 1 + spool.n_samples // hop_length, list[np.ndarray]()
+    n_frames, whole = 1 + spool.n_samples // hop_length, np.zeros((0, 0), np.float32)
     for start in range(0, n_frames, FRAMES):
         stop, first = min(start + FRAMES, n_frames), max(start - reach, 0)
         end = spool.n_samples if stop + reach >= n_frames else (stop - 1 + reach) * hop_length + 1
         stretch = AudioContext(spool.read(first * hop_length, end), context.sample_rate)
         part = how.function(stretch, **parameters)[start - first : stop - first]
-        parts.append(
-            np.log(np.maximum(part, np.float32(AMIN))) * np.float32(10 / np.log(10)) if how.in_decibels else part
-        )
-    whole = np.empty((n_frames, parts[0].shape[1]), np.float32)
-    for start in range(0, n_frames, FRAMES):
-        whole[start : start + FRAMES] = parts[start // FRAMES]
-        parts[start // FRAMES] = whole[:0]
+        if not start:
+            whole = np.empty((n_frames, part.shape[1]), np.float32)
+        whole[start:stop] = _take_decibels(part) if how.in_decibels else part
     return np.maximum(whole, whole.max() - np.float32(TOP_DB), out=whole) if how.in_decibels else whole
+
+
+def _take_decibels(power: np.ndarray) -> np.ndarray:
+    """Turn power into decibels whose floor is not yet known."""
+    db: np.ndarray = np.log(np.maximum(power, np.float32(AMIN))) * np.float32(10 / np.log(10))
+    return db
 
 
 class Spool:
