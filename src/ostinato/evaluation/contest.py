@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import numpy as np
@@ -171,7 +172,7 @@ def robustness_rule(measured: Mapping[str, Any] | None, name: str, network: str,
 
 
 def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
-    """Judge the difference: its interval may not reach below the allowed drop.
+    """Judge the difference by a non-inferiority margin: its interval may not reach below the allowed drop.
 
     Parameters
     ----------
@@ -183,13 +184,18 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
     Returns
     -------
     Answer
-        Not kept where there is no interval.
+        Not kept where there is no interval. Where the figure itself is within the margin, the reason says of how
+        many groups an interval would be narrow enough, as it narrows with their square root.
     """
     if np.isnan(difference.low):
         return Answer("drop", False, None, -max_drop, f"{metric} has no interval: {TOO_FEW}")
     kept = difference.low >= -max_drop
     bound = f"{'no lower than' if kept else 'below'} {-max_drop or 0:g}"
     reason = f"{metric} against the released one: {difference}; the lower end is {bound}"
+    room, width = difference.value + max_drop, difference.value - difference.low
+    if not kept and room > 0:
+        n_groups = ceil(difference.n_groups * (width / room) ** 2)
+        reason += f", though the figure is not: too few test groups to decide, some {n_groups:,} would"
     return Answer("drop", kept, difference.low, -max_drop, reason)
 
 
