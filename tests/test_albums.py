@@ -1,13 +1,17 @@
 """An album stands in one split, compilations too; a bare title does not make one album of many."""
 
 import json
+from itertools import combinations
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from ostinato import splits, tables
+from ostinato import names, splits, tables
 from ostinato.albums import identify_albums
 from ostinato.datasets import artist_metadata
 from ostinato.errors import DataError
@@ -166,3 +170,58 @@ def test_an_album_of_the_metadata_s_own_number_is_one_whoever_plays(tmp_path) ->
     albums.to_parquet(tmp_path / "albums.parquet")
     frame = artist_metadata.tracks(tmp_path, artist_metadata.Options())
     assert identify_albums(frame).tolist() == [0, 0, 1, None, None, None]
+
+
+maybe = lambda values: st.one_of(st.none(), st.sampled_from(values))  # noqa: E731
+told = st.tuples(
+    st.sampled_from("xyz"),
+    maybe(["Úna", "U\u0301NA", "Ben", " ben", "Cy", "Di"]),
+    maybe(["Hits", "HITS", "Blue", "Ｂｌｕｅ"]),
+    maybe(["Various", "VARIOUS ", "Una"]),
+    st.sampled_from(["a", "b", "b/CD 1", "."]),
+)
+
+
+def share(a, b, homes) -> bool:
+    """Say whether two tracks may not be parted, pair by pair and by the words of the documentation."""
+    if names.are_same(a.artist, b.artist):
+        return True
+    if not names.are_same(a.album, b.album):
+        return False
+    people = [{names.identity(n) for n in (t.artist, t.album_artist)} - {None} for t in (a, b)]
+    same_home = homes[a.track_id] is not None and homes[a.track_id] == homes[b.track_id]
+    return bool(people[0] & people[1]) or same_home or not (people[0] or people[1])
+
+
+def find_homes(tracks: pd.DataFrame) -> dict[str, str | None]:
+    """Give the album's folder of each track, if it lies in one."""
+    folder = {t.track_id: t.path.rpartition("/")[0].removesuffix("/CD 1") for t in tracks.itertuples()}
+    homes = {}
+    for a in tracks.itertuples():
+        beside = [b for b in tracks.itertuples() if folder[b.track_id] == folder[a.track_id]]
+        n_same = sum(names.are_same(a.album, b.album) for b in beside)
+        is_home = folder[a.track_id] not in ("", ".") and n_same > len(beside) / 2
+        homes[a.track_id] = folder[a.track_id] if is_home else None
+    return homes
+
+
+@given(st.lists(st.lists(told, min_size=1, max_size=12), min_size=1, max_size=3), st.sampled_from([0, 3]))
+@settings(max_examples=30, deadline=None)
+def test_no_artist_and_no_album_is_parted_in_any_spelling_however_a_collection_grows(steps, folds) -> None:
+    old, so_far = None, []
+    for step in steps:
+        so_far += step
+        tracks = pd.DataFrame(so_far, columns=["genre", "artist", "album", "album_artist", "folder"], dtype=object)
+        tracks["track_id"] = tracks["content_hash"] = [f"t{i}" for i in range(len(tracks))]
+        tracks = tracks.assign(path=tracks["folder"] + "/" + tracks["track_id"], ordinal=range(len(tracks)))
+        tracks["tags"] = [[] for _ in so_far]
+        with patch.object(splits, "_check_ties"):
+            drawn = splits.draw(tracks, splits.Plan(folds=folds), old)
+        side = drawn.splits.pivot(index="track_id", columns="fold", values="split")
+        homes, rows = find_homes(tracks), [t for t in tracks.itertuples() if t.track_id in side.index]
+        for a, b in combinations(rows, 2):
+            if share(a, b, homes):
+                assert side.loc[a.track_id].equals(side.loc[b.track_id]), (a, b)
+        assert set(side.index) | set(drawn.excluded) == set(tracks["track_id"])
+        assert old is not None or not drawn.excluded
+        old = drawn.splits

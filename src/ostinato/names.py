@@ -61,7 +61,7 @@ def identity(name: object) -> str | None:
     return None if _is_missing(name) else _identity(str(name))
 
 
-@lru_cache(maxsize=1 << 16)
+@lru_cache(maxsize=1 << 18)
 def _identity(text: str) -> str | None:
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
     folded = unicodedata.normalize("NFKC", visible)
