@@ -163,7 +163,7 @@ def evaluate(
     task: Annotated[str, typer.Option(help="which released model is judged there: genre or tags")] = "genre",
     json: Json = False,
 ) -> None:
-    """Judge a candidate with intervals; with --on, the released model on another folder."""
+    """Judge a candidate with intervals; with --on, the released model on a folder, less copies of training tracks."""
     if (name is None) == (on is None):
         raise typer.BadParameter("name a candidate, or give --on PATH")
     if on is None:
