@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 USED_BY_OTHERS = {
-    "httptools": "uvicorn parses requests with it",
+    "h11": "uvicorn parses requests with it",
     "uvloop": "uvicorn's event loop",
     "sqlalchemy": "a bound for Prefect",
     "onnxscript": "torch.onnx writes with it",

@@ -1,4 +1,4 @@
-"""What is freed stays with the process, so that the next batch or track finds it.
+"""What is freed: kept for the next batch or track, or given back to the system.
 
 By default the C library gives large blocks back to the system at once, and each
 batch asks for them again, page by page; fresh pages can cost as much as the
@@ -26,3 +26,15 @@ def keep_freed() -> bool:
     if mallopt is None:
         return False
     return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NEVER))
+
+
+def return_freed() -> bool:
+    """Give what this process has freed back to the system, such as after a burst of requests.
+
+    Returns
+    -------
+    bool
+        Whether anything went back: glibc can, others do as they do.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return trim is not None and bool(trim(0))

@@ -16,6 +16,7 @@ from judging.judging_project import description, write_network
 from ostinato.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.serving.app import Limits, application
+from ostinato.serving.protocol import make_config
 from ostinato.serving.shelf import open_model
 
 GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
@@ -46,9 +47,9 @@ def play(path: Path, seconds: float = 3.0, frequency: float = 440.0, rate: int =
 
 
 @contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
+def listening(app: FastAPI, max_connections: int = 64) -> Iterator[str]:
     """Serve on a free port of this machine; gives the address."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning"))
+    server = uvicorn.Server(make_config(app, "127.0.0.1", 0, max_connections))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -438,7 +438,20 @@ def test_the_description_names_every_route_and_problem(client):
         "/v1/predict", "/v1/recommend", "/v1/models", "/v1/tracks", "/v1/map", "/v1/audio", "/healthz",
     }  # fmt: skip
     predict = described["paths"]["/v1/predict"]["post"]
-    assert set(predict["responses"]) == {"200", "400", "401", "403", "404", "408", "413", "415", "422", "503"}
+    assert set(predict["responses"]) == {
+        "200",
+        "400",
+        "401",
+        "403",
+        "404",
+        "408",
+        "413",
+        "414",
+        "415",
+        "422",
+        "431",
+        "503",
+    }
     assert "application/octet-stream" in predict["requestBody"]["content"]
 
 

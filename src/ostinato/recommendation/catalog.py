@@ -1,7 +1,9 @@
 """A catalog: what may be recommended, as ids, unit vectors and what is known of each."""
 
+from bisect import bisect
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from ostinato.names import identity, unify
 from ostinato.recommendation.index import Graph, top
 
 EXACT_UP_TO = 100_000
+N_COMPARED, MAX_COMPARED = 2_000, 200
+"""An unknown id of so many letters at most is compared letter by letter with so many ids, those beside it in order."""
 """Up to so many vectors all are compared; beyond, a graph is asked."""
 ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager", "skipped.json"
 SOURCE = "source.json"
@@ -113,6 +117,8 @@ class Catalog:
         self.metadata: list[dict[str, Any]] = []
         self.vectors = np.zeros((0, self.dimension), np.float32)
         self._row: dict[str, int] = {}
+        self._folded: list[tuple[str, str]] | None = None
+        self._ordered: list[str] = []
         self._labels = np.zeros(0, np.int64)
         self._next = 0
         self._graph: Graph | None = None
@@ -199,10 +205,18 @@ class Catalog:
 
     def _alike(self, wanted: str) -> list[str]:
         """Find ids that begin with a text, whose artist or title holds it, or that look like it."""
-        looked, folded = self.ids[:EXACT_UP_TO], identity(wanted) or ""
-        begin = [i for i in looked if (identity(i) or "").startswith(folded)]
-        hold = [i for i in looked if folded in (identity(self.line(i)) or "")]
-        return [*dict.fromkeys([*begin, *hold, *get_close_matches(wanted, looked, n=SHOWN)])][:SHOWN]
+        if self._folded is None:
+            self._folded = [(identity(i) or "", identity(self.line(i)) or "") for i in self.ids]
+            self._ordered = sorted(self.ids)
+        folded, pairs = identity(wanted) or "", list(zip(self.ids, self._folded, strict=True))
+        begin = islice((i for i, (own, _) in pairs if own.startswith(folded)), SHOWN)
+        hold = islice((i for i, (_, line) in pairs if folded in line), SHOWN)
+        alike = list(dict.fromkeys([*begin, *hold]))
+        if len(alike) < SHOWN and len(wanted) <= MAX_COMPARED:
+            at = bisect(self._ordered, wanted)
+            beside = self._ordered[max(at - N_COMPARED // 2, 0) : at + N_COMPARED // 2]
+            alike += get_close_matches(wanted, beside, n=SHOWN)
+        return list(dict.fromkeys(alike))[:SHOWN]
 
     def called(self, name: str) -> str | None:
         """Find the track of a title, or of ``artist - title``, in any spelling that is the same name.
@@ -420,6 +434,7 @@ class Catalog:
 
     def _number(self) -> None:
         self._row = {track_id: row for row, track_id in enumerate(self.ids)}
+        self._folded, self._ordered = None, []
 
     def _exact(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         open_rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed)

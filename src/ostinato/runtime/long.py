@@ -14,8 +14,8 @@ from ostinato.features._mel import mel_decibels, mel_power
 from ostinato.features._shared import AMIN, TOP_DB, AudioContext, power_spectrogram, stft_decibels
 from ostinato.measuring import Measurement
 
-LONG_SECONDS = 600.0
-"""From here on a track is not held in memory."""
+LONG_SECONDS, LONG_SAMPLES = 600.0, 2**24
+"""A track of more than either is not held in memory."""
 FRAMES = 4_096
 """Of a spectrogram at once."""
 SAMPLE = np.dtype(np.float32).itemsize
@@ -54,7 +54,9 @@ PIECEWISE: dict[Callable[..., np.ndarray], Piecewise] = {
 """What is computed a stretch at a time, whatever asks for it."""
 
 
-def listen(path: Path, rates: Iterable[int | None], **limits: Any) -> tuple[AudioContext, Measurement]:
+def listen(
+    path: Path, rates: Iterable[int | None], *, check: Callable[[], None] | None = None, **limits: Any
+) -> tuple[AudioContext, Measurement]:
     """Decode and measure a file, into memory or, if it is long, into files at the rates that are asked for.
 
     Parameters
@@ -62,6 +64,8 @@ def listen(path: Path, rates: Iterable[int | None], **limits: Any) -> tuple[Audi
     path : Path
     rates : iterable of int or None
         Sample rates in Hz at which features will be computed; None: that of the file.
+    check : callable, optional
+        Called before each block is taken or, of a long track, read again; what it raises ends the work.
     **limits
         As of `ostinato.measuring.load`.
 
@@ -74,9 +78,13 @@ def listen(path: Path, rates: Iterable[int | None], **limits: Any) -> tuple[Audi
     DataError
         As `ostinato.audio.load`.
     """
-    recorder = _Recorder(rates)
+    recorder = _Recorder(rates, check)
     measurement = measuring.read(path, recorder.take, **limits)
     return recorder.context(measurement.sample_rate), measurement
+
+
+def _pass() -> None:
+    """Let everything go on."""
 
 
 class LongContext(AudioContext):
@@ -153,10 +161,12 @@ class Spool:
     ----------
     sample_rate, target_rate : int
         Of the track and of the file, in Hz.
+    check : callable, optional
+        See `listen`.
     """
 
-    def __init__(self, sample_rate: int, target_rate: int) -> None:
-        self.n_samples = 0
+    def __init__(self, sample_rate: int, target_rate: int, check: Callable[[], None] | None = None) -> None:
+        self.n_samples, self._check = 0, check or _pass
         self._file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (goes with the track)
         same = sample_rate == target_rate
         self._resampler = None if same else audio.resampler(sample_rate, target_rate, "HQ")
@@ -170,6 +180,7 @@ class Spool:
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Give samples, float32."""
+        self._check()
         self._file.seek(start * SAMPLE)
         return np.frombuffer(self._file.read((stop - start) * SAMPLE), np.float32)
 
@@ -177,19 +188,21 @@ class Spool:
 class _Recorder:
     """Takes a track in blocks and holds it in memory until it is long."""
 
-    def __init__(self, rates: Iterable[int | None]) -> None:
-        self._rates = set(rates)
+    def __init__(self, rates: Iterable[int | None], check: Callable[[], None] | None = None) -> None:
+        self._rates, self._check = set(rates), check or _pass
         self._blocks: list[np.ndarray] = []
         self._n_samples = 0
         self._spools: dict[int, Spool] = {}
 
     def take(self, y: np.ndarray, sample_rate: int) -> None:
         """Take the next block."""
+        self._check()
         self._n_samples += len(y)
         self._blocks.append(y)
-        if self._n_samples > LONG_SECONDS * sample_rate:
+        if self._n_samples > min(LONG_SECONDS * sample_rate, LONG_SAMPLES):
             if not self._spools:
-                self._spools = {r or sample_rate: Spool(sample_rate, r or sample_rate) for r in self._rates}
+                rates = {rate or sample_rate for rate in self._rates}
+                self._spools = {rate: Spool(sample_rate, rate, self._check) for rate in rates}
             self._flush()
 
     def context(self, sample_rate: int) -> AudioContext:

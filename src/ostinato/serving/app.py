@@ -18,11 +18,13 @@ from pydantic import ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import OstinatoError
+from ostinato.memory import return_freed
 from ostinato.runtime.answers import answer
 from ostinato.runtime.long import listen
 from ostinato.serving import catalogue
 from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
+from ostinato.serving.protocol import BoundedHead
 from ostinato.serving.schemas import (
     Health,
     Map,
@@ -37,8 +39,8 @@ from ostinato.serving.schemas import (
 )
 from ostinato.serving.shelf import Model as Opened
 from ostinato.serving.shelf import Shelf
-from ostinato.serving.upload import received, sweep, whole
-from ostinato.serving.work import Busy, Work
+from ostinato.serving.upload import Room, received, sweep, whole
+from ostinato.serving.work import Budget, Busy, SenderGone, Work
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
@@ -46,6 +48,7 @@ PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
 WANTED_BODY = {"content": {"application/json": {"schema": Wanted.model_json_schema()}}, "required": True}
 MAX_WANTED_BYTES = 4 * 2**20
+MAX_REASONS, MAX_REASON = 10, 300
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
@@ -55,8 +58,10 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
         404: "no such thing",
         408: "the body came too slowly",
         413: "the file is too large",
+        414: "the URL is too long",
         415: "a form instead of a file",
         422: "the file or the request cannot be used",
+        431: "the headers are too long",
         503: "too many requests at once, or nothing is released",
     }.items()
 }
@@ -78,6 +83,8 @@ class Limits:
         Requests that may wait.
     upload_seconds : float
         How long a sender may take.
+    work_seconds : float
+        Of processor time.
     """
 
     max_bytes: int = 50_000_000
@@ -85,11 +92,17 @@ class Limits:
     workers: int = 2
     waiting: int = 64
     upload_seconds: float = 60.0
+    work_seconds: float = 60.0
 
     @property
     def max_samples(self) -> int:
         """Samples of so many seconds at 96 kHz: a higher rate must be shorter."""
         return int(self.max_seconds * 96_000)
+
+    @property
+    def max_upload_bytes(self) -> int:
+        """Bytes of all uploads together that come, wait or are read: a whole one for each place."""
+        return self.max_bytes * (self.workers + self.waiting)
 
 
 def application(
@@ -126,7 +139,8 @@ def application(
         If the key is empty or cannot be sent in a header.
     """
     limits, api_key = limits or Limits(), check_api_key(api_key)
-    shelf, work = Shelf(releases, catalog), Work(limits.workers, limits.waiting)
+    shelf = Shelf(releases, catalog)
+    work = Work(limits.workers, limits.waiting, lambda: _return_memory(shelf))
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -145,11 +159,13 @@ def application(
     )
     metrics = Metrics(work, shelf)
     _open_routes(app, shelf, metrics)
-    _keyed_routes(app, _Desk(shelf, work, limits, sounds), api_key)
+    _keyed_routes(app, _Desk(shelf, work, limits, sounds, Room(limits.max_upload_bytes)), api_key)
     app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
     app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(SenderGone, _unheard)
     app.add_exception_handler(OstinatoError, _unusable)
     app.add_exception_handler(RequestValidationError, _refused)
+    app.add_middleware(BoundedHead)
     app.add_middleware(SameOrigin)  # each is passed before the one above it
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
     app.add_middleware(SecureHeaders)
@@ -165,6 +181,7 @@ class _Desk:
     work: Work
     limits: Limits
     sounds: Path
+    room: Room
 
     async def models(self, task: str) -> dict[str, Opened]:
         """Give the models asked for; a release is opened off the event loop."""
@@ -191,25 +208,37 @@ class _Desk:
         try:
             return Wanted.model_validate_json(body)
         except ValidationError as error:
-            raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in error.errors()]) from None
+            problems = error.errors(include_input=False)
+            raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in problems]) from None
 
     async def predict(self, request: Request, name: str, task: str, over_time: bool, embedding: bool) -> Predictions:
-        """Receive a file and score it."""
-        async with self.work.place():
-            models = await self.models(task)
+        """Receive a file and score it; its place is taken once it has come."""
+        self.work.check()
+        most = self.limits
+        async with received(request, name, most.max_bytes, most.upload_seconds, self.room) as path, self.work.place():
+            models, budget = await self.models(task), Budget(most.work_seconds)
             placing = await self.work.run(self.shelf.placing) if embedding else None
-            async with received(request, name, self.limits.max_bytes, self.limits.upload_seconds) as path:
-                said = await self.work.run(self._ask, path, models, placing, over_time)
+            arguments = path, models, placing, over_time, budget
+            said = await self.work.run_for(request, budget, self._ask, *arguments)
         return Predictions(name=name, **said)
 
-    def _ask(self, path: Path, models: dict[str, Opened], placing: Opened | None, over_time: bool) -> dict[str, Any]:
+    def _ask(
+        self, path: Path, models: dict[str, Opened], placing: Opened | None, over_time: bool, budget: Budget
+    ) -> dict[str, Any]:
         """Decode a file once, score it, and place it in the catalog's space."""
-        most = self.limits
+        most, found = self.limits, []
         try:
             asked = [m.released for m in (*models.values(), *([placing] if placing else []))]
             rates = {rate for released in asked for rate in released.rates}
-            context, measurement = listen(path, rates, max_seconds=most.max_seconds, max_samples=most.max_samples)
-            found = [answer(path, m.released, context, measurement, over_time=over_time) for m in models.values()]
+            context, measurement = listen(
+                path, rates, check=budget.check, max_seconds=most.max_seconds, max_samples=most.max_samples
+            )
+            for model in models.values():
+                budget.check()
+                found.append(answer(path, model.released, context, measurement, over_time=over_time))
+            budget.check()
+        except SenderGone:
+            raise
         except OstinatoError as error:
             raise HTTPException(422, _refusal(path, error)) from error
         except Exception as error:  # whatever is in a file, its sender is told that it is the file
@@ -223,6 +252,14 @@ class _Desk:
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
         catalog = self.shelf.catalog()
         return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said
+
+
+def _return_memory(shelf: Shelf) -> None:
+    """Give what requests needed back to the system."""
+    placing = shelf.placing()
+    for model in (*shelf.models().values(), *([placing] if placing else [])):
+        model.released.shrink()
+    return_freed()
 
 
 def _refusal(path: Path, error: OstinatoError) -> str:
@@ -256,7 +293,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
     guarded: dict[str, Any] = {"dependencies": [Depends(keyed)]}
 
     def with_problems(*codes: int) -> dict[str, Any]:
-        return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, 403, *codes)}}
+        return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, 403, 414, 431, *codes)}}
 
     @app.post(
         "/v1/predict",
@@ -324,10 +361,14 @@ async def _busy(_: Request, __: Exception) -> JSONResponse:
     return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
 
 
+async def _unheard(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # as nginx counts a request whose sender has gone
+
+
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Name what is wrong with a request, without giving back what it held."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}" for p in problems]
+    said = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}"[:MAX_REASON] for p in problems[:MAX_REASONS]]
     return JSONResponse({"detail": "; ".join(said) + "; see /openapi.json"}, 422)
 
 

@@ -1,6 +1,7 @@
 """Answers from the catalog: its tracks, what is near to some of them, and their sound."""
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,7 +37,7 @@ def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
         How many to leave out, and how many to give.
     """
     needle = identity(wanted) or ""
-    rows = [row for row in range(len(catalog)) if needle in _text(catalog, row)]
+    rows = [row for row, text in enumerate(_texts(catalog)) if needle in text]
     return Tracks(
         version=catalog.version, n_tracks=len(rows), tracks=[_track(catalog, r) for r in rows[start : start + n]]
     )
@@ -113,6 +114,12 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
     if path is None or not path.is_relative_to(os.path.normpath(root)) or not path.is_file():
         raise HTTPException(404, "the file of this track is not on this machine")
     return path
+
+
+@lru_cache(maxsize=2)
+def _texts(catalog: Catalog) -> list[str]:
+    """List what each track is searched by, once."""
+    return [_text(catalog, row) for row in range(len(catalog))]
 
 
 def _text(catalog: Catalog, row: int) -> str:

@@ -1,6 +1,7 @@
 """`ostinato serve`: the application behind uvicorn."""
 
 import os
+import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,12 @@ from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
+from ostinato.serving.protocol import make_config
 from ostinato.versions import find_models
 
 SECTIONS = ("dataset", "serve")
+OPEN_FILES = 4_096
+"""For connections, uploads and the files of long tracks."""
 
 
 def serve(
@@ -72,7 +76,8 @@ def serve(
         Catalog.load(folder)  # a wrong name is told now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
     app = application(releases, folder, sounds, limits, api_key, names)
-    config = uvicorn.Config(app, *where, log_level="warning", access_log=False, timeout_graceful_shutdown=30)
+    allow_many_files()
+    config = make_config(app, *where)
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()
@@ -89,3 +94,11 @@ def serve(
     if not find_models(releases):
         print(f"{releases}: holds no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
     server.run([socket])
+
+
+def allow_many_files() -> None:
+    """Raise the number of files and connections that may be open, as far as the system lets this process."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

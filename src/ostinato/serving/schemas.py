@@ -1,10 +1,11 @@
 """What goes in and comes out, as it stands in the OpenAPI description."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Place = tuple[float, float]
+Id = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class Answered(BaseModel):
@@ -40,7 +41,7 @@ class Predictions(Answered):
     name: str
     predictions: list[Prediction]
     embedding: list[float] | None = Field(None, description="where the file lies, for /v1/recommend")
-    version: str | None = Field(None, description="of the network that placed it there")
+    version: str | None = Field(None, max_length=200, description="of the network that placed it there")
     place: Place | None = Field(None, description="where the file lies on /v1/map")
 
 
@@ -121,12 +122,14 @@ class Wanted(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    tracks: list[str] = Field([], max_length=100, description="ids of the catalog")
+    tracks: list[Id] = Field([], fail_fast=True, max_length=100, description="ids of the catalog")
     embedding: list[float] | None = Field(None, max_length=4096, description="as /v1/predict gives it")
-    version: str | None = Field(None, description="of the network that made the embedding")
-    heard: list[str] = Field([], max_length=100, description="labels that /v1/predict gave it, to name those shared")
+    version: str | None = Field(None, max_length=200, description="of the network that made the embedding")
+    heard: list[Id] = Field(
+        [], fail_fast=True, max_length=100, description="labels that /v1/predict gave it, to name those shared"
+    )
     k: int = Field(10, ge=1, le=100)
-    exclude: list[str] = Field([], max_length=10_000, description="ids never answered")
+    exclude: list[Id] = Field([], fail_fast=True, max_length=10_000, description="ids never answered")
     diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as unlike each other as can be")
     per_artist: int | None = Field(None, ge=1, description="at most so many of one artist")
 

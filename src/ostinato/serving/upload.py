@@ -5,19 +5,50 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path, PurePosixPath
 
 from fastapi import HTTPException, Request
 
 from ostinato.audio import SUFFIXES
 
+PART_SECONDS = 10.0
+"""A body of which nothing comes for so long is given up."""
+NO_ROOM = "the service has no room for the file; try again later"
 FORM = "a form is not read; send the file itself as the body, such as by curl --data-binary @song.mp3"
 
 
+class Room:
+    """How much of all uploads together may lie on the disk.
+
+    Parameters
+    ----------
+    max_bytes : int
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes, self.n_bytes = max_bytes, 0
+
+    @contextmanager
+    def counted(self) -> Iterator[Callable[[int], None]]:
+        """Count one upload until the block ends; the function it gives takes the bytes of each part."""
+        n_bytes = 0
+
+        def add(n: int) -> None:
+            nonlocal n_bytes
+            if self.n_bytes + n > self.max_bytes:
+                raise HTTPException(503, NO_ROOM, headers={"Retry-After": "1"})
+            self.n_bytes, n_bytes = self.n_bytes + n, n_bytes + n
+
+        try:
+            yield add
+        finally:
+            self.n_bytes -= n_bytes
+
+
 @asynccontextmanager
-async def received(request: Request, name: str, max_bytes: int, seconds: float) -> AsyncIterator[Path]:
+async def received(request: Request, name: str, max_bytes: int, seconds: float, room: Room) -> AsyncIterator[Path]:
     """Receive a body into a temporary file that goes when the block ends.
 
     Parameters
@@ -29,6 +60,8 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
         More is refused as soon as it is announced, or has come.
     seconds : float
         How long a sender may take.
+    room : Room
+        For all uploads together.
 
     Yields
     ------
@@ -37,19 +70,20 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float) 
     Raises
     ------
     HTTPException
-        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form, 503 where the disk is full.
+        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form, 503 where there is no room.
     """
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, FORM)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder:
+    with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder, room.counted() as add:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
             with open(path, "wb") as file:
                 async for part in _parts(request, max_bytes, seconds):
+                    add(len(part))
                     file.write(part)
         except OSError as error:
-            raise HTTPException(503, "the service has no room for the file; try again later") from error
+            raise HTTPException(503, NO_ROOM) from error
         if not path.stat().st_size:
             raise HTTPException(400, "the request has no body; send an audio file as the body, as it is")
         yield path
@@ -88,7 +122,7 @@ async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncItera
     end = now() + seconds
     try:
         while True:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout_at(min(end, now() + PART_SECONDS)):
                 part = await anext(stream, None)
             if part is None:
                 return
@@ -99,7 +133,8 @@ async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncItera
                 raise _too_large(max_bytes)
             yield part
     except TimeoutError:
-        raise HTTPException(408, f"the body did not come within {seconds:g} s; send it again") from None
+        slow = f"the body did not come within {seconds:g} s, or nothing of it for {PART_SECONDS:g} s; send it again"
+        raise HTTPException(408, slow) from None
 
 
 def _too_large(max_bytes: int) -> HTTPException:
