@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from everything import TABLE, write_collection
-from ostinato import params, plan
+from ostinato import params, plan, tables
 from ostinato.paths import Paths
 from planting import KINDS
 from test_pipeline_datasets import GIVEN, chain
@@ -43,6 +43,9 @@ def test_a_folder_with_every_case_runs_from_plan_to_report(tmp_path, capsys):
     reasons = {reason for kind in KINDS.values() for reason in kind.reasons[:1]}
     for reason in reasons | {"far less bandwidth than its sample rate promises"} - {"silent"}:
         assert reason in page, reason
+    for row in tables.read(paths.quarantine).to_dict("records") + tables.read(paths.warnings).to_dict("records"):
+        assert f"<td>{row['path']}</td>" in page
+        assert f"<td>{row['evidence']}</td>" in page
     receipt = json.loads(paths.receipt("ingest").read_text())
     assert {row["reason"]: row["n"] for row in receipt["passed_over"]} == {
         "hidden": 2,

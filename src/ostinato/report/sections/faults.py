@@ -1,4 +1,4 @@
-"""What validation found: broken tracks with their spectrograms, and tracks that repeat others."""
+"""What validation found: broken tracks with their spectrograms, all that is left out, and what repeats others."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -16,17 +16,25 @@ from ostinato.report.material import Material
 TITLE = "Faults and copies"
 MOST = 12
 LISTED = 20
+MOST_NAMED = 500
+"""Files of each table that the page names; the rest stands in the table itself."""
 
 
 def section(material: Material) -> dict[str, Any] | None:
     """Show the first broken track of each reason, and the first copies."""
     copies = tables.read(material.paths.copies) if material.paths.copies.exists() else pd.DataFrame({"track_id": []})
-    if material.quarantine.empty and copies.empty:
+    warnings = tables.read(material.paths.warnings) if material.paths.warnings.exists() else material.quarantine[:0]
+    if material.quarantine.empty and warnings.empty and copies.empty:
         return None
     first = material.quarantine.drop_duplicates("reason").sort_values("reason").head(MOST)
     return {
         "faults": [row | {"picture": _drawn(material.root, row["path"])} for row in first.to_dict("records")],
         "n_faults": material.quarantine["track_id"].nunique(),
+        "everything": [
+            *({"fate": "left out", **row} for row in material.quarantine.head(MOST_NAMED).to_dict("records")),
+            *({"fate": "kept", **row} for row in warnings.head(MOST_NAMED).to_dict("records")),
+        ],
+        "n_unnamed": max(len(material.quarantine) - MOST_NAMED, 0) + max(len(warnings) - MOST_NAMED, 0),
         "copies": copies.head(LISTED).to_dict("records"),
         "n_copies": len(copies),
     }
