@@ -264,3 +264,25 @@ def test_lists_of_a_parquet_table_are_read(root):
     assert frame["artists"].tolist() == [["Ann", "Bo"], ["Cy"], [], []]
     assert frame["title"].iloc[0] == "Ann; Bo"
     assert set(frame["genre"]) == {"Jazz"}
+
+
+def test_another_column_that_names_the_files_is_pointed_out(root):
+    text = "Title,filename\n" + "".join(f"Song,{name.rpartition('/')[2]}\n" for name in FILES)
+    with pytest.raises(DataError, match=r"neither path nor track_id.*\n.*'filename' does so in 4 of its first 4 rows"):
+        listed(root, text)
+    text = "path,filename\n" + "".join(f"x{name},{name}\n" for name in FILES)
+    with pytest.raises(DataError, match=r"no row names a file here(.*\n)*.*set dataset\.columns: \{path: filename\}"):
+        listed(root, text)
+    assert len(listed(root, text, columns={"path": "filename"})) == 4
+
+
+def test_the_column_that_names_more_files_counts(root):
+    rows = [f"{os.path.splitext(name)[0]},elsewhere/{i},a\n" for i, name in enumerate(FILES)]
+    text = "".join(["track_id,path,artist\n", *rows])
+    assert listed(root, text)["artist"].tolist() == ["a"] * 4
+
+
+def test_one_row_and_one_file_stand_side_by_side(root):
+    text = f"path,artist\n{FILES[0]},a\njazz/002.mp3,b\nrock/16.mp3,c\n"
+    with pytest.raises(DataError, match=r"\n  row:  path 'jazz/002\.mp3'\n  file: 'jazz/0002\.MP3'"):
+        listed(root, text, max_unmatched_share=0.1)

@@ -24,6 +24,8 @@ URL = re.compile(r"^file:(?://[^/]*)?(?=/)", re.IGNORECASE)
 DRIVE = re.compile(r"^/*(?:[A-Za-z]:)?/+")
 FOLDER = 0.1
 """A folder that a table's paths begin with, and ours do not, counts if it brings so many matches of the best one's."""
+LOOKED_AT = 2000
+"""Files among which one like a name is sought."""
 
 Parts: TypeAlias = tuple[str, ...]
 
@@ -74,10 +76,9 @@ def match_rows(names: Sequence[object], paths: Sequence[str], root: Path, table:
 
 def closest(name: object, paths: Sequence[str]) -> str:
     """Give the path that looks most like a name, to be shown beside it."""
-    text = str(name).replace("\\", "/")
-    base = {path: PurePosixPath(path).name for path in paths}
-    near = difflib.get_close_matches(PurePosixPath(text).name, list(base.values())[:2000], n=1, cutoff=0)
-    return next((path for path, found in base.items() if near and found == near[0]), paths[0])
+    wanted = PurePosixPath(str(name).replace("\\", "/").casefold()).name
+    names = {PurePosixPath(path).name.casefold(): path for path in reversed(paths[:LOOKED_AT])}
+    return names[difflib.get_close_matches(wanted, list(names), n=1, cutoff=0)[0]]
 
 
 class _Search:

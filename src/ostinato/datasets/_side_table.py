@@ -33,6 +33,9 @@ SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
 GENRE_SEPARATORS = (";", "|")
 """In a table a slash or a comma belongs to a genre, such as Pop/Rock, unless dataset.genre_separators has it."""
 
+HEAD = 200
+"""Rows by which a better column is sought."""
+
 log = logging.getLogger(__name__)
 
 
@@ -46,13 +49,10 @@ class SideTable:
         A row a file, in their order; `genre` and `tags` are lists.
     remarks : list of dict
         Rows without a file, files without a row, rows that stand twice.
-    shares : dict of str to float
-        Share of the rows without a file, and of the files without a row.
     """
 
     columns: pd.DataFrame
     remarks: list[Remark] = field(default_factory=list)
-    shares: dict[str, float] = field(default_factory=dict)
 
 
 def locate(root: Path, table: str, option: str = "dataset.table") -> Path:
@@ -102,7 +102,8 @@ def read_side_table(
     Returns
     -------
     DataFrame
-        Identical rows stand there once; `attrs` has ``n_rows``, how many there were.
+        Identical rows stand there once; `attrs` has ``n_rows``, how many there were, and the ``head`` and
+        ``columns`` of the table as it is.
 
     Raises
     ------
@@ -111,10 +112,6 @@ def read_side_table(
     """
     told = read_table(where)
     table, problems = _rename(told, columns, where), Problems(where)
-    if not set(KEYS) & set(table):
-        raise DataError(
-            f"{where}: has neither path nor track_id; name one in dataset.columns; it has {_listed(told.columns)}"
-        )
     if "artist" in table:
         artists = _lists(table["artist"], ())
         table["artist"], table["artists"] = [next(iter(names), None) for names in artists], artists
@@ -137,11 +134,14 @@ def read_side_table(
     if "genre" in table:
         table["genre"] = _lists(table["genre"], GENRE_SEPARATORS if genre_separators is None else genre_separators)
     kept = table[~table.map(repr).duplicated()].reset_index(names="row")
-    kept.attrs["n_rows"] = len(table)
+    kept.attrs = {"n_rows": len(table), "columns": list(map(str, told.columns)), "head": told.head(HEAD)}
+    kept.attrs["taken"] = [columns.get(name, name) for name in KEYS]
     return kept
 
 
-def join(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> SideTable:
+def join(
+    table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path, max_unmatched_share: float = 1.0
+) -> SideTable:
     """Put the rows of a table beside the files they name.
 
     Parameters
@@ -152,6 +152,8 @@ def join(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> 
         Files below `root`.
     root, where : Path
         `where` is the table.
+    max_unmatched_share : float
+        Of the rows without a file, and of the files without a row.
 
     Returns
     -------
@@ -160,20 +162,25 @@ def join(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> 
     Raises
     ------
     DataError
-        If no row names a file, a row names several, or several rows name one and differ.
+        If no row names a file, a row names several, several rows name one and differ, or too little fits.
     """
-    by = next(name for name in KEYS if name in table)
-    matches = match_rows(table[by].tolist(), paths, root, where)
+    if not set(KEYS) & set(table):
+        there = ", ".join(table.attrs["columns"])
+        hint = _suggest(table, paths, root, where)
+        raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns; it has {there}{hint}")
+    found = {name: match_rows(table[name].tolist(), paths, root, where) for name in KEYS if name in table}
+    by = max(found, key=lambda name: len(found[name].file_of_row))
+    matches = found[by]
+    faults = [*_list_ambiguous(matches, table, by, paths), *_list_differing(matches, table, by)]
+    if faults:
+        raise DataError(f"{where}: " + f"\n{where}: ".join(faults))
     if not matches.file_of_row:
-        _refuse_ambiguous(matches, table, by, paths, where)
         name = next((n for n in table[by] if n is not None), None)
-        near = paths[0] if name is None else closest(name, paths)
+        near, hint = closest(name, paths), _suggest(table, paths, root, where)
         raise DataError(
             f"{where}: no row names a file here\n  row:  {by} {name!r}\n  file: {near!r}\n"
-            "  let dataset.columns name the column with the paths or names of the files, or mend dataset.path"
+            f"  let dataset.columns name the column with the paths or names of the files, or mend dataset.path{hint}"
         )
-    _refuse_ambiguous(matches, table, by, paths, where)
-    _refuse_twice(matches, table, by, where)
     row_of_file = {file: row for row, file in matches.file_of_row.items()}
     extra = table.drop(columns=["row", *KEYS], errors="ignore")
     beside = extra.reindex([row_of_file.get(i, -1) for i in range(len(paths))]).reset_index(drop=True)
@@ -188,33 +195,18 @@ def join(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> 
         make_remark(f"files without a row in {where.name}", len(bare), len(paths), bare),
         make_remark(f"rows of {where.name} that repeat another", n_rows - len(table), n_rows),
     ]  # fmt: skip
-    return SideTable(beside, remarks, {"rows": len(orphans) / len(table), "files": len(bare) / len(paths)})
-
-
-def check_shares(joined: SideTable, paths: Sequence[str], where: Path, max_share: float) -> None:
-    """Refuse a table of which too little fits.
-
-    Parameters
-    ----------
-    joined : SideTable
-    paths : sequence of str
-    where : Path
-    max_share : float
-        Of the rows without a file, and of the files without a row.
-
-    Raises
-    ------
-    DataError
-    """
-    worst = max(joined.shares.values())
-    if worst > max_share:
-        remarks = [r for r in joined.remarks if "repeat" not in r["what"] and r["n"]]
-        lines = "\n".join(f"  {r['n']:,} of {r['of']:,} {r['what']}: {', '.join(r['examples'])}" for r in remarks)
+    worst = max(len(orphans) / len(table), len(bare) / len(paths))
+    if worst > max_unmatched_share:
+        lines = "\n".join(f"  {r['n']:,} of {r['of']:,} {r['what']}: {', '.join(r['examples'])}" for r in remarks[:2])
+        name = table[by][orphans[0]] if orphans else None
+        pair = f"\n  row:  {by} {name!r}\n  file: {closest(name, bare)!r}" if orphans and bare else ""
         raise DataError(
-            f"{where}: too little of it fits the files ({worst:.0%} does not)\n{lines}\n"
+            f"{where}: too little of it fits the files ({worst:.0%} does not)\n{lines}{pair}"
+            f"{_suggest(table, paths, root, where)}\n"
             "  mend the column that dataset.columns gives, or dataset.path; where the table is right, "
             f"let dataset.max_unmatched_share be {ceil(100 * worst) / 100:.2f} or more"
         )
+    return SideTable(beside, remarks)
 
 
 def _rename(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
@@ -248,29 +240,43 @@ def _choose_separator(cells: pd.Series, where: Path) -> str:
     return separator
 
 
-def _refuse_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Sequence[str], where: Path) -> None:
-    if matches.ambiguous:
-        row, files = next(iter(matches.ambiguous.items()))
-        such = list_examples(repr(paths[file]) for file in files)
-        mend = "give the table a column path" if by == "track_id" else "let its paths say which"
-        raise DataError(
-            f"{where}: rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row] + 2}: "
-            f"{len(files)} files are called {table[by][row]!r} ({such}); {mend}"
-        )
+def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Sequence[str]) -> list[str]:
+    """Say which rows name several files, if any do."""
+    if not matches.ambiguous:
+        return []
+    row, files = next(iter(matches.ambiguous.items()))
+    such = list_examples(repr(paths[file]) for file in files)
+    mend = "give the table a column path" if by == "track_id" else "let its paths say which"
+    return [
+        f"rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row] + 2}: "
+        f"{len(files)} files are called {table[by][row]!r} ({such}); {mend}"
+    ]
 
 
-def _refuse_twice(matches: Matches, table: pd.DataFrame, by: str, where: Path) -> None:
-    """Refuse rows that tell different things of one file."""
+def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]:
+    """Say which rows tell different things of one file, if any do."""
     rows_of: dict[int, list[int]] = {}
     for row, file in sorted(matches.file_of_row.items()):
         rows_of.setdefault(file, []).append(row)
     told = table.drop(columns=["row", *KEYS], errors="ignore")
     several = [rows for rows in rows_of.values() if len(rows) > 1]
     differing = [rows for rows in several if told.iloc[rows].map(repr).drop_duplicates().shape[0] > 1]
-    if differing:
-        such = list_examples(
-            f"rows {' and '.join(str(table['row'][row] + 2) for row in rows[:2])} speak of {table[by][rows[0]]!r}"
-            for rows in differing
-        )
-        mend = "keep one" if by == "path" else "keep one, or give the table a column path"
-        raise DataError(f"{where}: files of which rows tell different things: {len(differing)}: {such}; {mend}")
+    if not differing:
+        return []
+    such = list_examples(
+        f"rows {' and '.join(str(table['row'][row] + 2) for row in rows[:2])} speak of {table[by][rows[0]]!r}"
+        for rows in differing
+    )
+    mend = "keep one" if by == "path" else "keep one, or give the table a column path"
+    return [f"files of which rows tell different things: {len(differing)}: {such}; {mend}"]
+
+
+def _suggest(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> str:
+    """Name the column that names files, if it is another one than was taken."""
+    head = table.attrs["head"]
+    hits = {name: len(match_rows(head[name].tolist(), paths, root, where).file_of_row) for name in head}
+    best = max(hits, key=lambda name: hits[name], default="")
+    if not hits.get(best) or hits[best] <= max(hits.get(name, 0) for name in table.attrs["taken"]):
+        return ""
+    n, of = hits[best], len(head)
+    return f"\n  column {best!r} does so in {n} of its first {of} rows: set dataset.columns: {{path: {best}}}"

@@ -10,6 +10,7 @@ from the files' own tags, and a table of artists adds theirs.
 """
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,7 +28,7 @@ from ostinato.datasets._file_tags import (
     strip_disc,
 )
 from ostinato.datasets._genres import Genres, are_people, choose_source, compare_sources, read_folder_genre
-from ostinato.datasets._side_table import check_shares, join, locate, read_side_table
+from ostinato.datasets._side_table import join, locate, read_side_table
 from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
 from ostinato.names import identity
@@ -96,8 +97,10 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     ----------
     root : Path
     options : Options
-    seed, workers : int
+    seed : int
         Of no use here.
+    workers : int
+        Files whose tags are read at once.
 
     Returns
     -------
@@ -112,8 +115,9 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     paths, tags = audio_files(root), list[FileTags]()
     if options.read_tags or options.genre_from == "tags":
-        shown = tqdm(paths, desc="reading tags", unit="file", disable=None, leave=False)
-        tags = [read_file_tags(root / path) for path in shown]
+        with ThreadPoolExecutor(max(workers, 1)) as pool:  # a share over the network answers several at once
+            read = pool.map(read_file_tags, [root / path for path in paths])
+            tags = list(tqdm(read, "reading tags", len(paths), unit="file", disable=None, leave=False))
     return describe_files(root, paths, tags, options)
 
 
@@ -202,8 +206,7 @@ def _with_table(
         where, options.columns, tags_separator=options.tags_separator, genre_separators=options.genre_separators
     )
     paths = files["path"].tolist()
-    joined = join(table, paths, root, where)
-    check_shares(joined, paths, where, options.max_unmatched_share)
+    joined = join(table, paths, root, where, options.max_unmatched_share)
     columns = joined.columns
     if "genre" in columns:
         genres = [list(cell) if isinstance(cell, list) else [] for cell in columns.pop("genre")]
