@@ -137,7 +137,7 @@ def test_a_front_end_costs_what_the_feature_of_its_batch_costs(monkeypatch):
     monkeypatch.setattr(
         training_cost.registry, "load", lambda *_: SimpleNamespace(Network=lambda *_: torch.nn.Linear(50, 3))
     )
-    monkeypatch.setattr(training_cost, "timed", lambda *_: (None, 1.0))
+    monkeypatch.setattr(training_cost, "time_call", lambda *_: (None, 1.0))
     cost = plan.Cost(1, 1.0, 0.0, 0.0, {"mel": 0.5}, {"mel": 25.0}, {"mel": 40})
     seconds = [
         training_cost.step_seconds(

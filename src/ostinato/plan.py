@@ -19,8 +19,8 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.params import parts
 from ostinato.paths import Paths
-from ostinato.survey import Survey, survey
-from ostinato.training_cost import SILENT, Cost, time_training, timed
+from ostinato.survey import Survey, survey_collection
+from ostinato.training_cost import SILENT, Cost, time_call, time_training
 
 SECTIONS = (
     *("seed", "compute", "dataset", "ingest", "split", "features", "train", "tune", "artists"),
@@ -113,21 +113,23 @@ def command(paths: Paths, params: Any) -> None:
     OstinatoError
         If the disk is too small, no clip of the sample can be decoded, or ingest would refuse the collection.
     """
-    behind, found = None, survey(paths, params)
-    print(found.describe(), end="\n\n")
+    behind, collection = None, survey_collection(paths, params)
+    print(collection.describe(), end="\n\n")
     if (paths.root / "dvc.yaml").exists():
         upstream, changed = graph.standing(paths.root, paths.standing)
-        behind = graph.stale(upstream, {**changed, INGEST: [FOUND]} if found.differs else changed)
+        behind = graph.stale(upstream, {**changed, INGEST: [FOUND]} if collection.differs else changed)
         if not behind:
             print(f"nothing would run: all {len(upstream)} stages are done, and the collection is as it was")
             return
         print(f"{len(behind)} of {len(upstream)} stages would run\n")
-    estimated = estimate(paths, params, behind, found)
+    estimated = estimate(paths, params, behind, collection)
     print(estimated.table())
     estimated.check()
 
 
-def estimate(paths: Paths, params: Any, behind: Collection[str] | None = None, found: Survey | None = None) -> Estimate:
+def estimate(
+    paths: Paths, params: Any, behind: Collection[str] | None = None, collection: Survey | None = None
+) -> Estimate:
     """Estimate a run from a sample of its clips.
 
     Parameters
@@ -137,7 +139,7 @@ def estimate(paths: Paths, params: Any, behind: Collection[str] | None = None, f
         Sections `SECTIONS`.
     behind : collection of str, optional
         Names of dvc.yaml's stages that would run; default: all.
-    found : Survey, optional
+    collection : Survey, optional
         The collection as it lies there now; default: it is looked at.
 
     Returns
@@ -145,8 +147,8 @@ def estimate(paths: Paths, params: Any, behind: Collection[str] | None = None, f
     Estimate
     """
     root = datasets.dataset_root(paths, params.dataset)
-    found = found or survey(paths, params)
-    tracks = found.tracks
+    collection = collection or survey_collection(paths, params)
+    tracks = collection.tracks
     heard = tracks["path"].dropna().tolist()
     cost = sample(root, _spread(heard, SAMPLE), kinds(params.features)) if heard else SILENT
     known = tracks["duration"].dropna() if "duration" in tracks else pd.Series(dtype=float)
@@ -154,7 +156,7 @@ def estimate(paths: Paths, params: Any, behind: Collection[str] | None = None, f
     seconds = mean * len(heard)
     cores = params.compute.workers or compute.cores()
     spent = {
-        "ingest": cost.measure * mean * found.n_unmeasured / cores,
+        "ingest": cost.measure * mean * collection.n_unmeasured / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
     stages = {stage: s for stage, s in spent.items() if behind is None or stage in behind}
@@ -187,16 +189,16 @@ def sample(root: Path, names: list[str], wanted: Kinds) -> Cost:
     n_clips, seconds, measuring, decoding = 0, 0.0, 0.0, 0.0
     computing, rows, bins = dict.fromkeys(wanted, 0.0), dict.fromkeys(wanted, 0), dict.fromkeys(wanted, 0)
     for name in names:
-        _, spent = timed(inventory.measure, root, name)
+        _, spent = time_call(inventory.measure, root, name)
         try:
-            (y, rate), decoded = timed(audio.load, root / name)
+            (y, rate), decoded = time_call(audio.load, root / name)
         except DataError:
             continue
         n_clips, seconds = n_clips + 1, seconds + len(y) / rate
         measuring, decoding = measuring + spent, decoding + decoded
         context = AudioContext(y, rate)
         for kind, function in wanted.items():
-            frames, spent = timed(function, context)
+            frames, spent = time_call(function, context)
             computing[kind] += spent
             rows[kind] += len(frames)
             bins[kind] = int(np.prod(frames.shape[1:]))

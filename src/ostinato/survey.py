@@ -89,12 +89,12 @@ def count_classes(task: str, labels: Iterable[Any]) -> str:
     if not len(counts):
         return ""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    shown = ", ".join(f"{name} {n:,}" for name, n in ordered[:SHOWN])
+    classes = ", ".join(f"{name} {n:,}" for name, n in ordered[:SHOWN])
     more = f", and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return f"{task}: {len(ordered)} classes: {shown}{more}"
+    return f"{task}: {len(ordered)} classes: {classes}{more}"
 
 
-def survey(paths: Paths, params: Any) -> Survey:
+def survey_collection(paths: Paths, params: Any) -> Survey:
     """Look at the collection.
 
     Parameters
@@ -122,15 +122,15 @@ def survey(paths: Paths, params: Any) -> Survey:
     tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     cache = paths.state / inventory.cache_name(root)
     unmeasured = inventory.find_unmeasured(root, tracks, cache)
-    told = remarks.get_remarks(listing)
+    notes = remarks.get_remarks(listing)
     if old is None:
-        return Survey(tracks, told, False, {}, len(unmeasured))
+        return Survey(tracks, notes, False, {}, len(unmeasured))
     _refuse_vanished(paths, params, old, listing)
     altered = set(unmeasured) if cache.exists() else _find_other_sizes(paths, root, unmeasured)
     durations = old.set_index("track_id")["duration"]
     return Survey(
         tracks.assign(duration=tracks["track_id"].map(durations)),
-        told,
+        notes,
         True,
         _compare(old, tracks, altered),
         len(unmeasured),

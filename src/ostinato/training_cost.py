@@ -234,7 +234,7 @@ def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Any
         network(batch).square().mean().backward()
 
     step()
-    return timed(step)[1]
+    return time_call(step)[1]
 
 
 def untimed(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> str | None:
@@ -315,13 +315,13 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
         network(*batches).square().mean().backward()
 
     step()
-    spent = timed(step)[1]
+    spent = time_call(step)[1]
     if candidate.train.get("front_end", train.front_end) == "waveform":
         spent += n_tracks * frames / cost.rows[kinds[0]] * cost.compute[kinds[0]]
     return spent
 
 
-def timed(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+def time_call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
     """Call a function and say how many seconds it took."""
     start = time.perf_counter()
     return function(*arguments), time.perf_counter() - start

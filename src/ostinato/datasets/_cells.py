@@ -92,8 +92,8 @@ def parse_year(cell: object) -> float | None:
     text = parse_text(cell)
     if text is None or text.strip().casefold() in UNKNOWN:
         return np.nan
-    found = DAY.fullmatch(text.strip()) or YEAR.search(text)
-    return float(found[1]) if found else parse_number(text)
+    match = DAY.fullmatch(text.strip()) or YEAR.search(text)
+    return float(match[1]) if match else parse_number(text)
 
 
 def parse_number(cell: object, separator: str = "") -> float | None:

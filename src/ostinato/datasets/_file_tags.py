@@ -90,10 +90,10 @@ def read_file_tags(path: Path) -> FileTags:
         tags = opened.tags if opened is not None and opened.tags else _loose(path)
     except Exception:  # mutagen raises what its parsers happen on; a damaged tag is no tag
         opened = tags = None
-    told = {} if tags is None else _canonical(tags)
+    values_of = {} if tags is None else _canonical(tags)
     if opened is None or type(opened).__name__ == "WAVE":
-        told = _canonical({name: [text] for name, text in audio.metadata(path).items()}) | told
-    return told
+        values_of = _canonical({name: [text] for name, text in audio.metadata(path).items()}) | values_of
+    return values_of
 
 
 def split_genres(values: Iterable[str], separators: Sequence[str] = GENRE_SEPARATORS) -> list[str]:
@@ -115,7 +115,7 @@ def split_genres(values: Iterable[str], separators: Sequence[str] = GENRE_SEPARA
     >>> split_genres(["17"]), split_genres(["Pop/Funk"]), split_genres(["Singer/Songwriter"])
     (['Rock'], ['Pop/Funk'], ['Singer/Songwriter'])
     """
-    parts = chain.from_iterable(_parted(value, separators) for value in values)
+    parts = chain.from_iterable(_split_value(value, separators) for value in values)
     genres = (" ".join(genre.split()) for part in parts for genre in TCON(encoding=3, text=[part]).genres)
     return _unique(genres, UNKNOWN_GENRES)
 
@@ -183,17 +183,17 @@ def _loose(path: Path) -> Any:
 def _canonical(tags: Any) -> FileTags:
     """Give the values by our names, those of the first name that a file has."""
     if isinstance(tags, mutagen.id3.ID3Tags):
-        told = {name: _first(_frames(tags, frame) for frame in frames) for name, frames in ID3_FRAMES.items()}
+        values_of = {name: _first(_frames(tags, frame) for frame in frames) for name, frames in ID3_FRAMES.items()}
         if tags.version[:2] <= SLASHED:  # type: ignore[attr-defined]
-            told["artist"] = [part for name in told["artist"] for part in _split_slashed(name)]
+            values_of["artist"] = [part for name in values_of["artist"] for part in _split_slashed(name)]
     elif isinstance(tags, MP4Tags):
-        told = {name: _first(_texts(tags.get(atom)) for atom in atoms) for name, atoms in MP4_ATOMS.items()}
+        values_of = {name: _first(_texts(tags.get(atom)) for atom in atoms) for name, atoms in MP4_ATOMS.items()}
     elif isinstance(tags, ASFTags):
-        told = {name: _first(_texts(tags.get(key)) for key in keys) for name, keys in ASF_NAMES.items()}
+        values_of = {name: _first(_texts(tags.get(key)) for key in keys) for name, keys in ASF_NAMES.items()}
     else:
         folded = {str(key).casefold(): value for key, value in dict(tags).items()}
-        told = {name: _first(_texts(folded.get(key)) for key in keys) for name, keys in COMMENTS.items()}
-    return {name: values for name, values in told.items() if values}
+        values_of = {name: _first(_texts(folded.get(key)) for key in keys) for name, keys in COMMENTS.items()}
+    return {name: values for name, values in values_of.items() if values}
 
 
 def _first(candidates: Iterable[list[str]]) -> list[str]:
@@ -201,7 +201,7 @@ def _first(candidates: Iterable[list[str]]) -> list[str]:
 
 
 def _frames(tags: Any, frame: str) -> list[str]:
-    return _texts(text for found in tags.getall(frame) for text in found.text)
+    return _texts(text for part in tags.getall(frame) for text in part.text)
 
 
 def _texts(values: Any) -> list[str]:
@@ -218,7 +218,7 @@ def _split_slashed(name: str) -> list[str]:
     return [name] if min(map(len, parts)) <= SHORT else parts
 
 
-def _parted(value: str, separators: Sequence[str]) -> list[str]:
+def _split_value(value: str, separators: Sequence[str]) -> list[str]:
     """Part a value at its separators; a slash within a known name, or beside one letter, is none."""
     others = "|".join(re.escape(sign) for sign in separators if sign != "/")
     values = re.split(others, value) if others else [value]

@@ -55,17 +55,17 @@ def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
     -------
     bool
     """
-    known = [(identity(folder), told) for folder, told in zip(folders, tags, strict=True) if folder and told]
-    hits = sum(folder in VARIOUS or folder in _people(told) for folder, told in known)
+    known = [(identity(folder), own) for folder, own in zip(folders, tags, strict=True) if folder and own]
+    hits = sum(folder in VARIOUS or folder in _people(own) for folder, own in known)
     return bool(known) and hits > MOST * len(known)
 
 
-def choose_source(told: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
+def choose_source(genres_of: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
     """Choose where genres come from if nobody says: the table, else folders, unless these are of artists.
 
     Parameters
     ----------
-    told : mapping of str to list of list of str
+    genres_of : mapping of str to list of list of str
         Source to genres of each file.
     tags : sequence of FileTags
         None, where tags are not read.
@@ -73,25 +73,25 @@ def choose_source(told: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
     Returns
     -------
     str
-        A key of `told`.
+        A key of `genres_of`.
     """
-    if "table" in told:
+    if "table" in genres_of:
         return "table"
-    if "tags" not in told or not any(told["tags"]):
+    if "tags" not in genres_of or not any(genres_of["tags"]):
         return "folder"
-    folders = [genres[0] if genres else None for genres in told["folder"]]
+    folders = [genres[0] if genres else None for genres in genres_of["folder"]]
     single = len({identity(folder) for folder in folders if folder}) < 2
     return "tags" if single or are_people(folders, tags) else "folder"
 
 
-def compare_sources(source: str, told: Mapping[str, Genres], paths: Sequence[str]) -> list[Remark]:
+def compare_sources(source: str, genres_of: Mapping[str, Genres], paths: Sequence[str]) -> list[Remark]:
     """Count the files of which another source tells other genres, and those of several genres.
 
     Parameters
     ----------
     source : str
         Where genres come from.
-    told : mapping of str to list of list of str
+    genres_of : mapping of str to list of list of str
     paths : sequence of str
 
     Returns
@@ -99,24 +99,24 @@ def compare_sources(source: str, told: Mapping[str, Genres], paths: Sequence[str
     list of dict
     """
     remarks = []
-    for other in (name for name in told if name != source and _is_comparable(name, told, source)):
-        both = [(p, a, b) for p, a, b in zip(paths, told[source], told[other], strict=True) if a and b]
+    for other in (name for name in genres_of if name != source and _is_comparable(name, genres_of, source)):
+        both = [(p, a, b) for p, a, b in zip(paths, genres_of[source], genres_of[other], strict=True) if a and b]
         differing = [(p, a, b) for p, a, b in both if not _identities(a) & _identities(b)]
         such = (f"{p}: {source} {_joined(a)}, {other} {_joined(b)}" for p, a, b in differing)
         what = f"files whose {other} and {source} tell different genres ({source} counts)"
         remarks.append(make_remark(what, len(differing), len(both), such))
-    several = [(p, genres) for p, genres in zip(paths, told[source], strict=True) if len(genres) > 1]
+    several = [(p, genres) for p, genres in zip(paths, genres_of[source], strict=True) if len(genres) > 1]
     what = "files of several genres, of which the first is the class"
     remarks.append(make_remark(what, len(several), len(paths), (f"{p}: {_joined(g)}" for p, g in several)))
     return remarks
 
 
-def _is_comparable(other: str, told: Mapping[str, Genres], source: str) -> bool:
+def _is_comparable(other: str, genres_of: Mapping[str, Genres], source: str) -> bool:
     """Say whether another source tells genres at all, or folders that are called otherwise."""
     if "folder" not in (other, source):
         return True
-    folders = {same for genres in told["folder"] for same in _identities(genres)}
-    elsewhere = {same for genres in told[other if source == "folder" else source] for same in _identities(genres)}
+    folders = {same for genres in genres_of["folder"] for same in _identities(genres)}
+    elsewhere = {same for genres in genres_of[other if source == "folder" else source] for same in _identities(genres)}
     return len(folders & elsewhere) >= ALIKE * max(len(folders), 1)
 
 

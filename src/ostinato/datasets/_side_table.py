@@ -110,8 +110,8 @@ def read_side_table(
     DataError
         If a column is absent, or cells cannot be read: all of them at once.
     """
-    told = read_table(where)
-    table, problems = _rename(told, columns, where), Problems(where)
+    raw = read_table(where)
+    table, problems = _rename(raw, columns, where), Problems(where)
     if "artist" in table:
         artists = _lists(table["artist"], ())
         table["artist"], table["artists"] = [next(iter(names), None) for names in artists], artists
@@ -122,7 +122,7 @@ def read_side_table(
         table[YEAR] = parse_column(table[YEAR], parse_year, problems, "is no year")
     for name in PLACE:
         if name in table:
-            number = partial(parse_number, separator=told.attrs.get("separator", ""))
+            number = partial(parse_number, separator=raw.attrs.get("separator", ""))
             table[name] = parse_column(table[name], number, problems, "is no number")
     if "split" in table:
         words = table["split"].str.strip().str.lower().map(SPLITS)
@@ -133,10 +133,10 @@ def read_side_table(
         table["tags"] = _lists(table["tags"], [tags_separator or _choose_separator(table["tags"], where)])
     if "genre" in table:
         table["genre"] = _lists(table["genre"], GENRE_SEPARATORS if genre_separators is None else genre_separators)
-    kept = table[~table.map(repr).duplicated()].reset_index(names="row")
-    kept.attrs = {"n_rows": len(table), "columns": list(map(str, told.columns)), "head": told.head(HEAD)}
-    kept.attrs["taken"] = [columns.get(name, name) for name in KEYS]
-    return kept
+    unique = table[~table.map(repr).duplicated()].reset_index(names="row")
+    unique.attrs = {"n_rows": len(table), "columns": list(map(str, raw.columns)), "head": raw.head(HEAD)}
+    unique.attrs["taken"] = [columns.get(name, name) for name in KEYS]
+    return unique
 
 
 def join(
@@ -168,9 +168,9 @@ def join(
         there = ", ".join(table.attrs["columns"])
         hint = _suggest(table, paths, root, where)
         raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns; it has {there}{hint}")
-    found = {name: match_rows(table[name].tolist(), paths, root, where) for name in KEYS if name in table}
-    by = max(found, key=lambda name: len(found[name].file_of_row))
-    matches = found[by]
+    matches_by = {name: match_rows(table[name].tolist(), paths, root, where) for name in KEYS if name in table}
+    by = max(matches_by, key=lambda name: len(matches_by[name].file_of_row))
+    matches = matches_by[by]
     faults = [*_list_ambiguous(matches, table, by, paths), *_list_differing(matches, table, by)]
     if faults:
         raise DataError(f"{where}: " + f"\n{where}: ".join(faults))
@@ -258,9 +258,9 @@ def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]
     rows_of: dict[int, list[int]] = {}
     for row, file in sorted(matches.file_of_row.items()):
         rows_of.setdefault(file, []).append(row)
-    told = table.drop(columns=["row", *KEYS], errors="ignore")
+    content = table.drop(columns=["row", *KEYS], errors="ignore")
     several = [rows for rows in rows_of.values() if len(rows) > 1]
-    differing = [rows for rows in several if told.iloc[rows].map(repr).drop_duplicates().shape[0] > 1]
+    differing = [rows for rows in several if content.iloc[rows].map(repr).drop_duplicates().shape[0] > 1]
     if not differing:
         return []
     such = list_examples(

@@ -145,12 +145,12 @@ def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], o
     """
     files = pd.DataFrame({"track_id": paths, "path": paths})
     folders = [read_folder_genre(path, options.genre_depth) for path in paths]
-    told: dict[str, Genres] = {"folder": [[genre] if genre else [] for genre in folders]}
+    genres_of: dict[str, Genres] = {"folder": [[genre] if genre else [] for genre in folders]}
     if options.table is not None:
-        files, told = _with_table(files, told, root, options)
-    if options.genre_from == "table" and "table" not in told:
+        files, genres_of = _with_table(files, genres_of, root, options)
+    if options.genre_from == "table" and "table" not in genres_of:
         raise DataError("dataset.genre_from: table: there is no column genre; give dataset.table, or dataset.columns")
-    files = fill_from_tags(_with_genres(files, told, tags, options, root), tags, options)
+    files = fill_from_tags(_with_genres(files, genres_of, tags, options, root), tags, options)
     if options.artist_tags is not None:
         where = locate(root, options.artist_tags, "dataset.artist_tags")
         files = _with_artist_tags(files, where, options.tags_separator)
@@ -178,7 +178,7 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
         return files
     files = files.copy()
     separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
-    artists = [choose_artists(told) for told in tags]
+    artists = [choose_artists(own) for own in tags]
     values = {
         "artist": [names[0] if names else None for names in artists],
         "album": [strip_disc(t["album"][0]) if "album" in t else None for t in tags],
@@ -198,7 +198,7 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
 
 
 def _with_table(
-    files: pd.DataFrame, told: dict[str, Genres], root: Path, options: Options
+    files: pd.DataFrame, genres_of: dict[str, Genres], root: Path, options: Options
 ) -> tuple[pd.DataFrame, dict[str, Genres]]:
     """Put the table's columns beside the files, and its genres beside those of folders."""
     where = locate(root, str(options.table))
@@ -206,21 +206,21 @@ def _with_table(
         where, options.columns, tags_separator=options.tags_separator, genre_separators=options.genre_separators
     )
     paths = files["path"].tolist()
-    joined = join(table, paths, root, where, options.max_unmatched_share)
-    columns = joined.columns
+    side = join(table, paths, root, where, options.max_unmatched_share)
+    columns = side.columns
     if "genre" in columns:
         genres = [list(cell) if isinstance(cell, list) else [] for cell in columns.pop("genre")]
-        told = {**told, "table": genres}
+        genres_of = {**genres_of, "table": genres}
     if "artists" in columns:
         columns["artists"] = [list(cell) if isinstance(cell, list) else [] for cell in columns["artists"]]
     if "tags" in columns:
         columns["tags"] = [sorted(cell) if isinstance(cell, list) else [] for cell in columns["tags"]]
-    return add_remarks(pd.concat([files, columns], axis=1), joined.remarks), told
+    return add_remarks(pd.concat([files, columns], axis=1), side.remarks), genres_of
 
 
 def _with_genres(
     files: pd.DataFrame,
-    told: dict[str, Genres],
+    genres_of: dict[str, Genres],
     tags: Sequence[FileTags],
     options: Options,
     root: Path,
@@ -228,14 +228,14 @@ def _with_genres(
     """Give each track the first genre of the one source that counts, and remark what others tell."""
     separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
     if tags:
-        told = {**told, "tags": [split_genres(t.get("genre", []), separators) for t in tags]}
-    source = options.genre_from or choose_source(told, tags)
-    genres, paths = told[source], files["path"].tolist()
+        genres_of = {**genres_of, "tags": [split_genres(t.get("genre", []), separators) for t in tags]}
+    source = options.genre_from or choose_source(genres_of, tags)
+    genres, paths = genres_of[source], files["path"].tolist()
     files["genre"] = pd.Series([row[0] if row else None for row in genres], dtype=object)
     if options.genre_tags:
-        every = [[*row, *(told["tags"][i] if tags else [])] for i, row in enumerate(genres)]
+        every = [[*row, *(genres_of["tags"][i] if tags else [])] for i, row in enumerate(genres)]
         files = _more_tags(files, every)
-    remarks = compare_sources(source, told, paths)
+    remarks = compare_sources(source, genres_of, paths)
     if options.genre_from is None and source == "tags":
         remarks.append(
             make_remark(
@@ -244,7 +244,7 @@ def _with_genres(
                 len(paths),
             )
         )
-    if options.genre_from is None and source == "folder" and not tags and _probe(root, paths, told["folder"]):
+    if options.genre_from is None and source == "folder" and not tags and _probe(root, paths, genres_of["folder"]):
         what = "files lie in folders that tags call artists or albums, now the classes; set dataset.genre_from: tags"
         remarks.append(make_remark(what, len(paths), len(paths), paths))
     return add_remarks(files, remarks)
@@ -275,5 +275,5 @@ def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str | None) -
 
 def _more_tags(files: pd.DataFrame, more: Genres) -> pd.DataFrame:
     old: Any = files["tags"] if "tags" in files else [[]] * len(files)
-    joined: Any = [sorted({*parse_list(own), *new}) for own, new in zip(old, more, strict=True)]
-    return files.assign(tags=joined)
+    union: Any = [sorted({*parse_list(own), *new}) for own, new in zip(old, more, strict=True)]
+    return files.assign(tags=union)
