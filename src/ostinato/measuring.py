@@ -269,7 +269,7 @@ class _Levels:
             channels = np.where(finite, channels, np.float32(0))
             sums = channels.sum(axis=1)
         self.total += sums
-        y = channels[0] if self.channels == 1 else channels.mean(axis=0)
+        y = _average(channels)
         self.mono_energy += float(np.dot(y, y))
         for rows in _rows(channels, FRAME):
             self._follow(rows)
@@ -320,6 +320,17 @@ class _Levels:
         }
 
 
+def _average(channels: np.ndarray) -> np.ndarray:
+    """Average channels [shape=(channels, n)], for one or two of them by the bits of `numpy.mean` but faster."""
+    if len(channels) == 1:
+        return np.asarray(channels[0])
+    if len(channels) > 2:
+        return np.asarray(channels.mean(axis=0))
+    y = channels[0] + channels[1]
+    y *= np.float32(0.5)
+    return np.asarray(y)
+
+
 def _rows(channels: np.ndarray, length: int) -> Iterator[np.ndarray]:
     """Cut channels into rows of a length [shape=(channels, n_rows, length)], then what is left, if anything."""
     whole = channels.shape[1] // length * length
@@ -341,13 +352,15 @@ class _Spectra:
         """Take a block of one channel."""
         if len(y) < SPECTRUM:
             return
-        frames = np.stack([y[at : at + SPECTRUM] for at in range(0, len(y) - SPECTRUM + 1, EVERY)])
-        frames = frames[np.square(frames).mean(axis=1) >= SILENCE**2]
+        frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
+        frames = frames[np.vecdot(frames, frames) >= SPECTRUM * SILENCE**2]
         spectra = fft.rfft(frames * self._window, axis=1)
-        power = spectra.real**2 + spectra.imag**2 + np.float32(FLOOR)
+        power = np.square(spectra.real)
+        power += np.square(spectra.imag)
+        power += np.float32(FLOOR)
         self._n += len(frames)
         self._power += power.sum(axis=0, dtype=np.float64)
-        self._log += np.log(power).sum(axis=0, dtype=np.float64)
+        self._log += np.log(power, out=power).sum(axis=0, dtype=np.float64)
 
     def figures(self, sample_rate: int) -> dict[str, float]:
         """Name what was found; NaN where too little sounds."""

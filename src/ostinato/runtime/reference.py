@@ -112,7 +112,7 @@ def find_reasons(
     Parameters
     ----------
     reference : mapping
-        What reference.json holds; empty: nothing is known, and nothing is said.
+        What reference.json holds; empty: nothing is known of training, and only that a file is cut off is said.
     measurement : Measurement
         Of the file.
     inputs : mapping of str to Input
@@ -126,7 +126,7 @@ def find_reasons(
         Such as ``"bandwidth 8.0 kHz, trained on 9.9 to 11.0 kHz"``; empty for a file like those of training.
     """
     if not reference:
-        return []
+        return [measurement.error] if measurement.error else []
     sound, bounds = reference.get("sound", {}), dict(reference.get("bounds", {}))
     if "bandwidth" in sound:
         bounds.pop("min_bandwidth_share", None)  # the bandwidths of training say more than a share of this file's rate
