@@ -313,6 +313,8 @@ def test_a_head_is_timed_on_the_numbers_it_reads():
     assert training_cost.count_numbers("place", {"place": {}}) == 2
     given = SimpleNamespace(compute=Compute(threads=1), train=Train())
     assert training_cost.time_head(stack, {"x": 3, "y": 3}, 3, given) > 0
+    mean = Stacked(architecture="timefreq_avg", task="genre")
+    assert training_cost.time_head(mean, {"x": 3, "y": 3}, 3, given) == 0
 
 
 def test_near_spellings_are_named_with_their_counts_before_anything_runs(paths, capsys):

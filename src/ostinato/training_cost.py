@@ -218,7 +218,7 @@ def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Any
     Returns
     -------
     float
-        In seconds, forward and backward.
+        In seconds, forward and backward; 0 for one that has nothing to learn, such as a mean.
     """
     import torch
 
@@ -228,6 +228,8 @@ def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Any
     torch.set_num_threads(params.compute.threads)
     kind = Task(stack.task, ()).kind
     network = making.make(stack.architecture, widths, n_classes, stack.network, kind)
+    if not any(p.requires_grad for p in network.parameters()):
+        return 0.0
     batch = torch.zeros(stack.train.get("batch_size", params.train.batch_size), sum(widths.values()))
 
     def step() -> None:
