@@ -26,6 +26,7 @@ from ostinato.paths import Paths
 ROOT = Path(__file__).parents[1]
 PLUMBING = (
     "errors",
+    "escapes",
     "files",
     "memory",
     "params",

@@ -21,7 +21,9 @@ def main() -> None:
 
 
 def _refuse(error: Exception) -> int:
-    print(f"ostinato: {error}", file=sys.stderr)
+    from ostinato.escapes import escape_lines
+
+    print(f"ostinato: {escape_lines(str(error))}", file=sys.stderr)
     return 2
 
 

@@ -102,6 +102,13 @@ EDGES: Mapping[str, Literal["members", "numbers"]] = {"member": "members", "numb
 """Stages that have one entry per edge to a stack."""
 
 
+def _echo(text: object, nl: bool = True) -> None:
+    """Print text without the control characters that names of files may hold."""
+    from ostinato.escapes import escape_lines
+
+    typer.echo(escape_lines(str(text)), nl=nl)
+
+
 def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> None:
     """Run one stage in the project that holds the working folder.
 
@@ -193,7 +200,7 @@ def evaluate(
         find_copies=find if len(training.files) else None,
         note=training.note,
     )
-    typer.echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
+    _echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
 
 
 @app.command(rich_help_panel=STAGE)
@@ -239,7 +246,7 @@ def catalog(
     paths = Paths(Path.cwd())
     network = folder.find_network(models or paths.releases, paths.catalog, task)
     summary = folder.build(network, of, out, table=table, workers=workers or cores())
-    typer.echo(f"{out}: {summary}")
+    _echo(f"{out}: {summary}")
     raise typer.Exit(int(bool(summary.unreadable)))
 
 
@@ -278,9 +285,9 @@ def status(
 
     found = status(Paths(Path.cwd()))
     for stage in found if every else ():
-        typer.echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
+        _echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
     for line in summed(found)[-1:] if every else summed(found):
-        typer.echo(line)
+        _echo(line)
 
 
 @app.command(rich_help_panel=RUN)
@@ -306,7 +313,7 @@ def candidates(
     if latency:
         rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
     if json:
-        typer.echo(dumps(rows, indent=2))
+        _echo(dumps(rows, indent=2))
         return
     columns = ("name", "architecture", "feature", "task")
     serves = {None: "", "present": ", in service", "earlier": ", an earlier training is in service"}
@@ -315,7 +322,7 @@ def candidates(
         answer = _answer(gate.get(row["name"])) + serves[row["in_service"]]
         taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
         figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
-        typer.echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
+        _echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
 
 
 def _figure(metrics: Path, bounds: Any, task: str) -> str:
@@ -352,11 +359,11 @@ def architectures(json: Json = False) -> None:
 
     rows = listed()
     if json:
-        typer.echo(dumps(rows, indent=2, ensure_ascii=False))
+        _echo(dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
         takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
-        typer.echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+        _echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
 
 
 @app.command(rich_help_panel=LOOK)
@@ -382,7 +389,7 @@ def describe(
 
     inputs = describing.read(architecture, feature, classes, frames)
     found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
-    typer.echo(dumps(found.table, indent=2) if json else found.text)
+    _echo(dumps(found.table, indent=2) if json else found.text)
 
 
 @app.command("import-weights", rich_help_panel=LOOK)
@@ -396,8 +403,8 @@ def import_weights(
     from ostinato.weights import import_keras
 
     for name, shape in import_keras(source, target).items():
-        typer.echo(f"{name:24} {' x '.join(map(str, shape))}")
-    typer.echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
+        _echo(f"{name:24} {' x '.join(map(str, shape))}")
+    _echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
 
 
 @app.command(rich_help_panel=ASK)
@@ -475,7 +482,7 @@ def robustness(
     from ostinato.evaluation.perturbed import markdown
 
     found = robustness.robustness(*_project(*robustness.SECTIONS), name, clips)
-    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
+    _echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
 
 
 @app.command(rich_help_panel=ASK)
@@ -503,7 +510,7 @@ def explain(
     task = "genre"
     stack, name = (None, candidate) if candidate else explaining.released(paths, task, leading(given.gate[task], task))
     found = {"member_of": stack} | explaining.command(paths, name, target, out, label, given.seed)
-    typer.echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
+    _echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
 
 
 @app.command(rich_help_panel=ASK)
@@ -611,7 +618,7 @@ def drift(
     from ostinato.versions import find_current
 
     found = likeness.compare(find_current((models or Paths(Path.cwd()).releases) / task), targets, level=level)
-    typer.echo(likeness.json(found) if json else likeness.text(found))
+    _echo(likeness.json(found) if json else likeness.text(found))
     raise typer.Exit(int(any(change.drifted for change in found)))
 
 
@@ -626,6 +633,7 @@ def excerpts(
     ] = None,
 ) -> None:
     """Say whether the first or the middle seconds of tracks stand for all of them; exit status 1 if any is left out."""
+    from ostinato.escapes import escape_line
     from ostinato.paths import Paths
     from ostinato.runtime import excerpts as comparing
     from ostinato.runtime.predict import warn
@@ -637,12 +645,12 @@ def excerpts(
     found = list(comparing.compare(model, targets, seconds))
     tracks = [track for track in found if isinstance(track, comparing.Compared)]
     for path, why in (left for left in found if not isinstance(left, comparing.Compared)):
-        print(f"{path}: {why}", file=sys.stderr)
+        typer.echo(escape_line(f"{path}: {why}"), err=True)
     if json:
         told = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}
-        typer.echo(dumps(told, indent=2, ensure_ascii=False))
+        _echo(dumps(told, indent=2, ensure_ascii=False))
     elif tracks:
-        typer.echo(comparing.text(tracks))
+        _echo(comparing.text(tracks))
     raise typer.Exit(int(len(tracks) < len(found)))
 
 
@@ -669,7 +677,7 @@ def release(
             verdicts = releasing.rollback(paths, task)
         else:
             verdicts = releasing.release(paths, given, replace=replace, resume=resume)
-    typer.echo(releasing.summary(verdicts))
+    _echo(releasing.summary(verdicts))
     raise typer.Exit(releasing.exit_code(verdicts))
 
 
@@ -682,7 +690,7 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     paths, given = _project("seed", "evaluate", "gate", "compare")
     there = read_revision(paths, rev)
     comparison = compare(read_folder(paths), there, merge_settings(given, there))
-    typer.echo(comparison.markdown)
+    _echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
 
 
@@ -700,11 +708,11 @@ def reproduce(
     if list_ or recipe is None:
         for name in recipes.names(paths.recipes):
             found = recipes.load(paths.recipes, name)
-            typer.echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
+            _echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
         return
     from ostinato.recipes.run import reproduce
 
-    typer.echo(reproduce(paths, recipe, small=small))
+    _echo(reproduce(paths, recipe, small=small))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -721,11 +729,11 @@ def datasets(
         names = registry.names("ostinato.datasets")
         plugins = {n: registry.load("ostinato.datasets", n) for n in names}
         for n, plugin in plugins.items():
-            typer.echo(f"{n:20} {(plugin.__doc__ or '').splitlines()[0]}")
+            _echo(f"{n:20} {(plugin.__doc__ or '').splitlines()[0]}")
         return
     plugin = registry.load("ostinato.datasets", name)
     only = [text for text, wanted in ((plugin.CITATION, cite), (plugin.LICENSE, license_)) if wanted]
-    typer.echo("\n".join(only) if cite or license_ else about(name))
+    _echo("\n".join(only) if cite or license_ else about(name))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -757,14 +765,14 @@ def download(
     with alone(paths.lock("download", name)):
         if not check:
             fetched = download(remotes(name, options), root)
-            typer.echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
+            _echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
         if indexed is None:
             return
         download((indexed,), root)
         found = compare(root, root / indexed.name)
     for word, files in (("missing", found.missing), ("altered", found.altered)):
-        typer.echo("".join(f"{word}: {path}\n" for path in files), nl=False)
+        _echo("".join(f"{word}: {path}\n" for path in files), nl=False)
     n_same = found.n_files - len(found.missing) - len(found.altered)
-    typer.echo(f"{name}: {n_same:,} of {found.n_files:,} files are as published")
+    _echo(f"{name}: {n_same:,} of {found.n_files:,} files are as published")
     if n_same < found.n_files:
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from ostinato.errors import DataError
+from ostinato.escapes import unescape_cell
 
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -114,7 +115,7 @@ def read_table(path: Path) -> pd.DataFrame:
             f"{path}: cannot be read as a table: {len(long)} of {len(rows)} rows have more cells than the header's "
             f"{width}, such as {such}; put cells that hold {table.separator!r} in quotation marks"
         )
-    cells = [[cell.strip() or None for cell in row] + [None] * (width - len(row)) for row in rows]
+    cells = [[unescape_cell(cell.strip()) or None for cell in row] + [None] * (width - len(row)) for row in rows]
     frame = pd.DataFrame(cells, columns=table.header, dtype=object)
     frame.attrs = {"separator": table.separator, "encoding": table.encoding}
     return frame

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
 from ostinato.errors import ParamsError
@@ -18,6 +18,17 @@ from ostinato.registry import load as plugin
 Split: TypeAlias = Literal["train", "validation", "test"]
 TaskName: TypeAlias = Literal["genre", "tags", "artist_embedding"]
 JOIN = "+"
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+
+
+def _check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise ValueError("is no name: take up to 100 of a-z, 0-9, _ . + and -, the first a letter, a digit or _")
+    return name
+
+
+Key: TypeAlias = Annotated[str, AfterValidator(_check_name)]
+"""A name that users give; it becomes part of commands, folders and pages."""
 SAMPLES = "waveform"
 """The kind whose rows are samples; the front end of training reads it, no network does."""
 NUMBERS = ("table", "attributes")
@@ -139,7 +150,7 @@ class Features(Section):
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
-    kinds: dict[str, dict[str, Any]]
+    kinds: dict[Key, dict[str, Any]]
 
 
 class RatePhase(Section):
@@ -478,11 +489,11 @@ class Params(Section):
     tune: Tune = Tune()
     stacking: Stacking = Stacking()
     artists: Artists = Artists()
-    candidates: dict[str, Candidate] = {}
-    estimators: dict[str, Estimator] = {}
-    stacked: dict[str, Stacked] = {}
-    members: dict[str, Member] = {}
-    numbers: dict[str, Number] = {}
+    candidates: dict[Key, Candidate] = {}
+    estimators: dict[Key, Estimator] = {}
+    stacked: dict[Key, Stacked] = {}
+    members: dict[Key, Member] = {}
+    numbers: dict[Key, Number] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[TaskName | Literal["space"], dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")

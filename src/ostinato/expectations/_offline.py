@@ -37,12 +37,15 @@ th, td { padding: .4rem .5rem; border-bottom: 1px solid #e4e5e2; vertical-align:
   .alert, .card, .bg-light { background: #1c1f23; border-color: #2d3136; }
   th, td { border-color: #2d3136; } a { color: #62b5e5; } .badge { background: #2d3136; } }
 """
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+HEAD = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style>'
+"""Names of files stand in the pages as they are: whatever they hold, nothing runs, loads or sends."""
 FETCHED = (
-    re.compile(r"<script\b.*?</script>", re.DOTALL),
+    re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE),
     re.compile(r"<footer\b.*?</footer>", re.DOTALL),
     re.compile(r"<style\b.*?</style>", re.DOTALL),
-    re.compile(r"<link\b[^>]*>"),
-    re.compile(r"<img\b[^>]*>", re.DOTALL),
+    re.compile(r"<(?:link|meta|base)\b[^>]*>", re.IGNORECASE),
+    re.compile(r"<img\b[^>]*>", re.DOTALL | re.IGNORECASE),
     re.compile(r"\son\w+=(\"[^\"]*\"|'[^']*')"),
 )
 
@@ -71,7 +74,7 @@ def offline(page: str) -> str:
     """
     for fetched in FETCHED:
         page = fetched.sub("", page)
-    return page.replace("</head>", f"<style>{STYLE}</style>\n</head>", 1)
+    return re.sub(r"<head\b[^>]*>", lambda _: f"<head>{HEAD}", page, count=1)
 
 
 def index(docs: Path, results: Mapping[str, bool]) -> str:
@@ -87,6 +90,6 @@ def index(docs: Path, results: Mapping[str, bool]) -> str:
             f'<a href="{html.escape(page.relative_to(docs).as_posix())}">{text}</a>' for page, text in cells
         )
         rows.append(f"<tr><th>{html.escape(table)}</th><td>{mark}</td><td>{links}</td></tr>")
-    head = f'<head><meta charset="utf-8"><title>Data Docs</title><style>{STYLE}</style></head>'
+    head = f"<head>{HEAD}<title>Data Docs</title></head>"
     body = f"<body><h1>What is expected of the data</h1><table><tbody>{''.join(rows)}</tbody></table></body></html>\n"
     return f'<!doctype html>\n<html lang="en">{head}\n{body}'

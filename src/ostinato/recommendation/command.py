@@ -11,6 +11,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ostinato.errors import CatalogError
+from ostinato.escapes import escape_line
 from ostinato.files import replacing
 from ostinato.names import are_same
 from ostinato.recommendation.catalog import Catalog
@@ -92,10 +93,10 @@ def run(
     if as_json:
         rounded = [round(float(s), 6) for s in scores]
         answer = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
-        print(json.dumps(answer, ensure_ascii=False), file=out)
+        print(escape_line(json.dumps(answer, ensure_ascii=False)), file=out)
         return
     for answered, score in zip(ids, scores, strict=True):
-        print(_line(catalog, answered, float(score)), file=out)
+        print(escape_line(_line(catalog, answered, float(score))), file=out)
 
 
 class Network:

@@ -24,6 +24,7 @@ from tqdm import tqdm
 
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
+from ostinato.escapes import escape_line
 from ostinato.files import alone, read_json, replacing, write_json
 from ostinato.names import unify
 from ostinato.recommendation.catalog import SOURCE, Catalog, describe_track
@@ -157,7 +158,7 @@ def build(
         new = [path for path in tracks["path"] if path not in known]
         unreadable = _read(network, root, new, known, out / CACHE, version, workers)
         for path, reason in unreadable.items():
-            print(f"{path}: {reason}", file=err)
+            print(escape_line(f"{path}: {reason}"), file=err)
         if not known:
             raise CatalogError(f"{root}: none of {len(tracks)} files can be read")
         readable = [path for path in tracks["path"] if path in known]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.errors import CatalogError
+from ostinato.escapes import escape_line
 from ostinato.recommendation.catalog import Catalog
 
 
@@ -93,12 +94,22 @@ def m3u(catalog: Catalog, track_ids: Sequence[str], root: Path = Path()) -> str:
     -------
     str
         Of each track its length in whole seconds (-1: unknown), its names and its
-        path; a track without a path is left out as a comment.
+        path; a track without a path, or with a line break in it, is left out as a comment.
+        Control characters in names are written as `escape_line` does.
     """
     lines = ["#EXTM3U"]
     for track_id in track_ids:
         known = catalog.metadata[catalog.row(track_id)]
         names = " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k)) or track_id
-        lines.append(f"#EXTINF:{round(known['duration']) if known.get('duration') else -1},{names}".replace("\n", " "))
-        lines.append(str(root / known["path"]) if known.get("path") else f"# {track_id}: its file is not known")
+        seconds = round(known["duration"]) if known.get("duration") else -1
+        lines.append(f"#EXTINF:{seconds},{escape_line(' '.join(names.split()))}")
+        lines.append(_write_path(root, known.get("path")) or f"# {escape_line(track_id)}: its file is not known")
     return "\n".join(lines) + "\n"
+
+
+def _write_path(root: Path, path: str | None) -> str | None:
+    """Write a path that is no comment; None if there is none, or a line of a playlist cannot hold it."""
+    text = str(root / path) if path else ""
+    if not text or text != escape_line(text):
+        return None
+    return f"./{text}" if text.startswith("#") else text

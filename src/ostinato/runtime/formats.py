@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
+from ostinato.escapes import escape_cell, escape_line, unescape_cell
 from ostinato.runtime.answers import Answer
 
 COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "reasons", "error")
@@ -40,6 +41,9 @@ class Text:
 
     def lines(self, answer: Answer) -> Iterator[str]:
         """Give the lines of an answer."""
+        return map(escape_line, self._lines(answer))
+
+    def _lines(self, answer: Answer) -> Iterator[str]:
         if "error" in answer:
             yield f"{answer['path']}: {answer['error']}"
             return
@@ -65,7 +69,7 @@ class Json:
 
     def lines(self, answer: Answer) -> Iterator[str]:
         """Give the line of an answer."""
-        yield json.dumps(answer, ensure_ascii=False)
+        yield escape_line(json.dumps(answer, ensure_ascii=False))
 
     def read(self, line: str) -> Said | None:
         """Read an object."""
@@ -98,7 +102,7 @@ class Csv:
 
     def read(self, line: str) -> Said | None:
         """Read a row."""
-        row = next(csv.reader([line]), [])
+        row = [unescape_cell(cell) for cell in next(csv.reader([line]), [])]
         if len(row) != len(COLUMNS):
             return None
         values = dict(zip(COLUMNS, row, strict=True))
@@ -119,5 +123,5 @@ def _joined(label: str | list[str]) -> str:
 
 def _row(values: Mapping[str, Any]) -> str:
     out = io.StringIO()
-    csv.writer(out, lineterminator="").writerow([values.get(c, "") for c in COLUMNS])
+    csv.writer(out, lineterminator="").writerow([escape_cell(values.get(c, "")) for c in COLUMNS])
     return out.getvalue().replace("\r", " ").replace("\n", " ")

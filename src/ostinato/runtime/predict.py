@@ -10,6 +10,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
+from ostinato.escapes import escape_line
 from ostinato.runtime import rows, written
 from ostinato.runtime.answers import Answer, answers, doubt, named
 from ostinato.runtime.formats import Format, Text
@@ -208,7 +209,7 @@ def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
 
     for target in targets:
         if target.is_dir() and (skipped := find_audio(target).explain()):
-            print(f"{named(target)}: passed over: {skipped}", file=err)
+            print(f"{escape_line(named(target))}: passed over: {escape_line(skipped)}", file=err)
 
 
 def _is_sound(path: Path) -> bool:

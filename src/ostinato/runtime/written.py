@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TextIO
 
 from ostinato.errors import OstinatoError
+from ostinato.escapes import escape_cell
 from ostinato.files import replacing
 from ostinato.runtime import rows
 from ostinato.runtime.answers import Answer
@@ -127,7 +128,7 @@ def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, 
     with replacing(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows.values())
+        writer.writerows({k: escape_cell(v) for k, v in row.items()} for row in rows.values())
     return root
 
 

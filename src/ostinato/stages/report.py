@@ -12,6 +12,7 @@ import pandas as pd
 
 from ostinato.contract.task import Task
 from ostinato.datasets import dataset_root
+from ostinato.escapes import escape_cell
 from ostinato.evaluation import suspects
 from ostinato.evaluation.candidate.judged import KEYS
 from ostinato.evaluation.gate import leading
@@ -46,7 +47,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     shutil.rmtree(paths.report, ignore_errors=True)
     for file, table in tables(material).items():
         with replacing(paths.report / "plots" / file) as partial:
-            table.to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
+            table.map(escape_cell).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     if drawn := picture(material):
         with replacing(paths.report / "plots" / "curves.svg") as partial:
             partial.write_text(drawn, encoding="utf-8")

@@ -24,6 +24,7 @@ from ostinato.contract.scores import Kind, labels
 from ostinato.contract.scores import logits as to_logits
 from ostinato.contract.scores import scores as to_scores
 from ostinato.errors import DataError
+from ostinato.escapes import escape_cell, unescape_cell
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.files import replacing
 
@@ -81,11 +82,12 @@ def format_scores(rows: Judged, classes: tuple[str, ...], kind: Kind, threshold:
         short = np.where(changes.any(axis=1, keepdims=True), logits, short)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow([*COLUMNS, *classes])
+    table.writerow(map(escape_cell, [*COLUMNS, *classes]))
     for i, values in enumerate(short):
         target = " ".join(map(str, np.flatnonzero(rows.target[i])))
         content = str(rows.content[i])[:HASH_LENGTH]
-        table.writerow([rows.track_id[i], content, rows.group[i], target, *map(_format, values)])
+        named = map(escape_cell, [rows.track_id[i], content, rows.group[i]])
+        table.writerow([*named, target, *map(_format, values)])
     return text.getvalue()
 
 
@@ -112,7 +114,7 @@ def parse_scores(text: str, kind: Kind, origin: str) -> ScoreTable:
     DataError
         If it is no such table.
     """
-    lines = list(csv.reader(io.StringIO(text)))
+    lines = [list(map(unescape_cell, line)) for line in csv.reader(io.StringIO(text))]
     if not lines or tuple(lines[0][: len(COLUMNS)]) != COLUMNS:
         raise DataError(f"{origin}: does not begin with {','.join(COLUMNS)}; run `dvc repro` to write it anew")
     classes = tuple(lines[0][len(COLUMNS) :])
