@@ -1,10 +1,15 @@
 """What senders may cost: heads, bodies, connections, work; nobody else waits for those who are slow."""
 
+import os
 import socket
+import subprocess
+import sys
+import tempfile
 import threading
 import time
 from contextlib import closing
 from difflib import SequenceMatcher
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,6 +26,14 @@ from serving.served_project import Served, listening, play
 
 PATIENCE = 10
 HALF = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000
+HOLD = """
+import sys, tempfile
+tempfile.tempdir = sys.argv[1]
+from ostinato.serving.upload import Room
+room = Room(1)
+print(room.folder, flush=True)
+sys.stdin.read()
+"""
 GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
@@ -270,3 +283,32 @@ def test_an_id_and_a_refusal_are_short(served, address):
     refused = httpx.post(f"{address}v1/recommend", json={"exclude": [1] * 500_000})
     assert refused.status_code == 422
     assert len(refused.content) < 4_000
+
+
+def test_what_killed_services_left_is_swept_whatever_their_number_was(tmp_path, monkeypatch):
+    """In a container each service is process 1, and one that starts anew finds its own number on what the last left."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    old, left, new = (tmp_path / f"ostinato-upload-{os.getpid()}-{name}" for name in ("old", "left", "new"))
+    for folder in (old, left, new):
+        (folder / "upload").mkdir(parents=True)
+    os.utime(old, (0, 0))
+    (left / ".lock").touch()
+    held = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    other = Path(held.stdout.readline().strip())
+    upload.sweep()
+    assert sorted(tmp_path.iterdir()) == sorted([new, other]), "the one that runs, and one that just begins"
+    held.kill()
+    held.wait()
+    upload.sweep()
+    assert list(tmp_path.iterdir()) == [new]
+
+
+def test_a_service_leaves_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    with TestClient(Served(tmp_path).app) as client:
+        assert client.post("/v1/predict", content=play(tmp_path / "a.wav").read_bytes()).status_code == 200
+        assert [path.name for path in (tmp_path / "temporary").glob("*/*")] == [".lock"]
+    assert list((tmp_path / "temporary").iterdir()) == []

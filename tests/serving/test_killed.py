@@ -41,7 +41,7 @@ def half_sent(address, folder):
     where = urlsplit(address)
     sender = socket.create_connection((where.hostname, where.port))
     sender.sendall(b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000)
-    while not any(folder.glob("*/upload")):
+    while not any(folder.glob("*/*/upload")):
         time.sleep(0.01)
     return sender
 
@@ -56,16 +56,17 @@ def test_a_killed_service_leaves_nothing_behind_and_answers_as_before(tmp_path):
         before = predict(address, song).json()
         sender = half_sent(address, uploads)
         running = [pool.submit(predict, address, song) for _ in range(REQUESTS)]
-        while len(list(uploads.glob("ostinato*"))) < 3 and not all(r.done() for r in running):
+        while len(list(uploads.glob("ostinato*/*/"))) < 3 and not all(r.done() for r in running):
             time.sleep(0.001)
         process.kill()
         process.wait()
         sender.close()
         assert any(isinstance(r.exception(), httpx.TransportError) for r in running)
-    assert len(list(uploads.glob("ostinato*"))) >= 3, "it was killed in the middle"
+    assert len(list(uploads.glob("ostinato*/*/"))) >= 3, "it was killed in the middle"
     with service(tmp_path, uploads) as (_, address):
         assert predict(address, song).json() == before
-        assert list(uploads.glob("ostinato*")) == []
+        (own,) = uploads.glob("ostinato*")
+        assert [path.name for path in own.iterdir()] == [".lock"]
         assert httpx.get(f"{address}healthz").json() == {"status": "ok", "models": 2, "catalog": 6}
     assert before["embedding"]
 

@@ -141,6 +141,7 @@ def application(
     limits, api_key = limits or Limits(), check_api_key(api_key)
     shelf = Shelf(releases, catalog)
     work = Work(limits.workers, limits.waiting, lambda: _return_memory(shelf))
+    room = Room(limits.max_upload_bytes)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
@@ -148,6 +149,7 @@ def application(
         shelf.models(), shelf.catalog(), shelf.placing()
         yield
         work.close()
+        room.close()
 
     app = FastAPI(
         title="ostinato",
@@ -159,7 +161,7 @@ def application(
     )
     metrics = Metrics(work, shelf)
     _open_routes(app, shelf, metrics)
-    _keyed_routes(app, _Desk(shelf, work, limits, sounds, Room(limits.max_upload_bytes)), api_key)
+    _keyed_routes(app, _Desk(shelf, work, limits, sounds, room), api_key)
     app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
     app.add_exception_handler(Busy, _busy)
     app.add_exception_handler(SenderGone, _unheard)

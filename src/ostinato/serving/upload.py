@@ -1,18 +1,22 @@
 """A request's body as a file, counted while it comes."""
 
 import asyncio
-import os
-import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from fastapi import HTTPException, Request
+from filelock import FileLock, Timeout
 
 from ostinato.audio import SUFFIXES
 
+PREFIX, LOCK = "ostinato-upload-", ".lock"
+STALE_SECONDS = 3600.0
+"""A folder without a lock is given up after so long."""
 PART_SECONDS = 10.0
 """A body of which nothing comes for so long is given up."""
 NO_ROOM = "the service has no room for the file; try again later"
@@ -20,7 +24,7 @@ FORM = "a form is not read; send the file itself as the body, such as by curl --
 
 
 class Room:
-    """How much of all uploads together may lie on the disk.
+    """Where uploads lie while they come and are read, and how much of all of them together.
 
     Parameters
     ----------
@@ -29,6 +33,20 @@ class Room:
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes, self.n_bytes = max_bytes, 0
+
+    @cached_property
+    def folder(self) -> Path:
+        """A temporary folder, locked for as long as this process lives."""
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = FileLock(folder / LOCK)
+        self._lock.acquire()
+        return folder
+
+    def close(self) -> None:
+        """Delete the folder."""
+        if "folder" in self.__dict__:
+            self._lock.release()
+            shutil.rmtree(self.__dict__.pop("folder"), ignore_errors=True)
 
     @contextmanager
     def counted(self) -> Iterator[Callable[[int], None]]:
@@ -75,7 +93,7 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float, 
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, FORM)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    with tempfile.TemporaryDirectory(prefix=f"ostinato-upload-{os.getpid()}-") as folder, room.counted() as add:
+    with tempfile.TemporaryDirectory(dir=room.folder) as folder, room.counted() as add:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
             with open(path, "wb") as file:
@@ -95,21 +113,21 @@ async def whole(request: Request, max_bytes: int, seconds: float) -> bytes:
 
 
 def sweep() -> None:
-    """Delete the files of services that were killed while they received or read them."""
-    for folder in Path(tempfile.gettempdir()).glob("ostinato-upload-*"):
-        owner = re.match(r"ostinato-upload-(\d+)-", folder.name)
-        if owner and not _runs(int(owner[1])):
+    """Delete the folders of services that were killed: nobody holds their locks, whatever number a process has now."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if _is_left(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _runs(process: int) -> bool:
+def _is_left(folder: Path) -> bool:
+    """Return whether no service that runs has a folder."""
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        if not (folder / LOCK).exists():  # another service makes it at this moment, or an older one left it
+            return folder.stat().st_mtime < time.time() - STALE_SECONDS
+        with FileLock(folder / LOCK, timeout=0):
+            return True
+    except (OSError, Timeout):
         return False
-    except PermissionError:
-        pass
-    return True
 
 
 async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
