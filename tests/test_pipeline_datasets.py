@@ -64,7 +64,7 @@ def fma(root: Path) -> dict:
         ("track", "genre_top"): "",
         ("track", "genres_all"): "",
     }
-    columns |= {("track", "title"): "a title", ("artist", "name"): "", ("album", "title"): "an album"}
+    columns |= {("track", "title"): "a title", ("artist", "name"): "", ("album", "title"): ""}
     columns |= {
         ("artist", "latitude"): "40.1",
         ("artist", "longitude"): "-74.4",
@@ -78,6 +78,7 @@ def fma(root: Path) -> dict:
         )
         for i in range(24):
             told = {"genre_top": GENRES[i % 3], "genres_all": f"[{i % 3}]", "name": f"Artist {i // 2}"}
+            told["title"] = f"a title of artist {i // 2}"  # of the track, and of the album
             out.writerow([i, *(told.get(c[1], value) for c, value in columns.items())])
             clip(root / f"fma_small/000/{i:06d}.mp3", i % 3, i)
     rows = [f"{i},8,0,{genre},{i}" for i, genre in enumerate(GENRES)]
