@@ -196,15 +196,23 @@ def test_the_interval_of_a_mean_is_that_of_student(rng):
     assert found == pytest.approx((x.mean(), *expected))
 
 
-def test_an_outlying_group_leaves_fewer_degrees_of_freedom():
-    x = np.array([*np.linspace(-1, 1, 11), 40.0])
-    deviation = x - x.mean()
-    kurtosis = 12 * (deviation**4).sum() / (deviation**2).sum() ** 2
-    replicates = jackknife(np.arange(12), 0.9)
-    order = np.argsort(np.arange(12).astype(str))
-    found = replicates.estimate(replicates.counts @ x[order] / replicates.counts.sum(axis=1))
-    expected = stats.t.interval(0.9, 24 / (kurtosis - 1), x.mean(), x.std(ddof=1) / np.sqrt(12))
-    assert found == pytest.approx((x.mean(), *expected))
+def test_groups_of_unlike_sizes_count_as_fewer(rng):
+    sizes = np.array([1, 1, 1, 1, 1, 1, 12])
+    groups = np.repeat(np.arange(7), sizes)
+    replicates = jackknife(groups, 0.9)
+    means = replicates.counts @ (sums := rng.normal(size=7)) / (replicates.counts @ sizes)
+    error = np.sqrt(6 / 7 * np.square(means[1:] - means[1:].mean()).sum())
+    expected = stats.t.interval(0.9, 18**2 / (6 + 144) - 1, sums.sum() / 18, error)
+    assert replicates.estimate(means) == pytest.approx((sums.sum() / 18, *expected))
+
+
+def test_one_right_artist_of_many_is_little_whatever_the_spread():
+    right = np.eye(15)[0]
+    replicates = jackknife(np.char.zfill(np.arange(15).astype(str), 2), 0.95)
+    _, low, high = replicates.estimate(replicates.counts @ right / replicates.counts.sum(axis=1), 0, 1)
+    exact = stats.binomtest(1, 15).proportion_ci(0.95, "exact")
+    assert 0 < low < 2 * exact.low + 0.01
+    assert high == pytest.approx(exact.high, abs=0.1)
 
 
 @pytest.mark.parametrize(("least", "most"), [(0, 1), (-1, 1), (0, np.inf)])

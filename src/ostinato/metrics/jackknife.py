@@ -7,9 +7,11 @@ Tracks of one artist are alike, so artists are left out, not tracks. With the fi
 .. math:: f^{-1}\Big(f(\hat\theta) \pm t_\nu\, f'(\hat\theta) \sqrt{\frac{g-1}{g} \sum_i d_i^2}\Big)
 
 where :math:`f` is the logit of a figure between two bounds, the logarithm of one with a lower bound, else
-the identity. Where few groups decide, the spread itself is uncertain, hence Satterthwaite's degrees of freedom:
+the identity. Groups of unlike sizes tell of the spread like fewer of the same size, hence Kish's number of groups:
 
-.. math:: \nu = \min\Big(g - 1, \frac{2g}{k - 1}\Big), \qquad k = g \frac{\sum_i d_i^4}{(\sum_i d_i^2)^2}
+.. math:: \nu = \frac{(\sum_i n_i)^2}{\sum_i n_i^2} - 1
+
+with :math:`n_i` tracks in group i.
 
 A figure at its bound shows no spread. Its interval ends where :math:`g` groups would all be at the bound with the
 probability of one tail. Nothing is drawn, so that no seed decides. ``python -m bench.coverage`` counts how often
@@ -19,7 +21,7 @@ References
 ----------
 J. W. Tukey, "Bias and confidence in not-quite large samples", Annals of Mathematical Statistics 29, 1958.
 R. G. Miller, "The jackknife: a review", Biometrika 61(1), 1974.
-F. E. Satterthwaite, "An approximate distribution of estimates of variance components", Biometrics Bulletin 2, 1946.
+L. Kish, "Survey sampling", Wiley, 1965, section 11.7.
 """
 
 from dataclasses import dataclass
@@ -91,7 +93,9 @@ class Replicates:
             return Estimate(value, max(least, value - inside), min(most, value + inside))
         deviation = without - without.mean()
         error = np.sqrt((n - 1) / n * np.square(deviation).sum())
-        margin = float(stdtrit(_degrees_of_freedom(deviation), 1 - tail) * error)
+        sizes = np.bincount(self.group)
+        degrees = max(sizes.sum() ** 2 / np.square(sizes).sum() - 1, 1.0)
+        margin = float(stdtrit(degrees, 1 - tail) * error)
         return Estimate(value, *_ends(value, np.array([-margin, margin]), least, most).tolist())
 
 
@@ -104,15 +108,6 @@ def _ends(value: float, margins: np.ndarray, least: float, most: float) -> np.nd
     if np.isfinite(above) and above > 0:
         return least + above * np.exp(margins / above)
     return value + margins
-
-
-def _degrees_of_freedom(deviation: np.ndarray) -> float:
-    """Return Satterthwaite's degrees of freedom of a sum of squares."""
-    n, total = len(deviation), np.square(deviation).sum()
-    if total == 0:
-        return n - 1
-    kurtosis = n * np.power(deviation, 4).sum() / total**2
-    return float(min(n - 1, 2 * n / (kurtosis - 1))) if kurtosis > 1 else n - 1
 
 
 def jackknife(groups: np.ndarray, confidence: float) -> Replicates:
