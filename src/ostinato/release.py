@@ -95,13 +95,15 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
     OstinatoError
         If a task has no earlier version; nothing is changed.
     """
+    if unknown := [task for task in tasks or () if task not in COLUMNS]:
+        raise OstinatoError(f"--task: there is no {unknown[0]!r}; there is {', '.join(COLUMNS)}")
     for task in tasks or COLUMNS:
         versions.settle(paths.releases / task)
     earlier = {task: _earlier(paths.releases / task) for task in tasks or COLUMNS}
     if absent := [task for task in tasks or () if earlier[task] is None]:
         raise OstinatoError(f"{paths.releases / absent[0]}: there is no earlier version of {absent[0]} to go back to")
     if not any(earlier.values()):
-        raise OstinatoError(f"{paths.releases}: nothing was replaced yet, so there is nothing to go back to")
+        raise OstinatoError(f"{paths.releases}: no task has an earlier version, so there is nothing to go back to")
     return {task: _roll_back(paths, task, version) for task, version in earlier.items() if version is not None}
 
 

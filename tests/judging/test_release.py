@@ -379,6 +379,8 @@ def test_rollback_without_a_previous_model_says_so(incumbent):
         rollback(project.paths)
     with pytest.raises(OstinatoError, match="no earlier version of tags"):
         rollback(project.paths, ["tags"])
+    with pytest.raises(OstinatoError, match="there is no 'bogus'; there is genre"):
+        rollback(project.paths, ["bogus"])
 
 
 def test_rollback_brings_back_what_was_deleted_by_hand(incumbent):
