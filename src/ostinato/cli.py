@@ -671,6 +671,8 @@ def release(
     from ostinato import release as releasing
     from ostinato.files import alone
 
+    if rollback and (resume or replace):
+        raise typer.BadParameter("--rollback goes with neither --resume nor --replace")
     paths, given = _project(*releasing.SECTIONS)
     with alone(paths.lock("release")):
         if rollback:

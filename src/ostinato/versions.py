@@ -141,8 +141,8 @@ def check_digests(folder: Path) -> None:
     present = compute_digests(folder, expected)
     if damaged := sorted(name for name in expected if present.get(name) != expected[name]):
         raise OstinatoError(
-            f"{folder / damaged[0]}: is not the file that was released; bring it back (`dvc checkout`), "
-            "go back a version (`ostinato release --rollback`), or replace it (`ostinato release --replace`)"
+            f"{folder / damaged[0]}: is not the file that was released; bring it back (`dvc checkout`) "
+            "or go back a version (`ostinato release --rollback`)"
         )
 
 
