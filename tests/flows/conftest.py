@@ -62,8 +62,10 @@ def release():
     before = released.read_text() if released.exists() else None
     reasons = [] if accepted else ["no accepted candidate"]
     after = accepted[0] if accepted else before
-    put("models/verdict.json", {"genre": {"released": after, "previous": before, "reasons": reasons}})
-    print("genre:", "released" if accepted else "no accepted candidate")
+    answer = "released" if accepted else "no accepted candidate"
+    verdict = {"answer": answer, "released": after, "previous": before, "reasons": reasons}
+    put("models/verdict.json", {"genre": verdict})
+    print("genre:", answer)
     if not accepted:
         sys.exit(3)
     released.parent.mkdir(parents=True, exist_ok=True)

@@ -157,7 +157,7 @@ def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
     served = Served(tmp_path, Limits(workers=1, waiting=1))
     path, go = play(tmp_path / "a.wav"), threading.Event()
     load = audio.load
-    monkeypatch.setattr(audio, "load", lambda *a, **k: (go.wait(10), load(*a, **k))[1])
+    monkeypatch.setattr(audio, "load", lambda *a, **k: (go.wait(120), load(*a, **k))[1])
     with TestClient(served.app) as client, ThreadPoolExecutor(3) as pool:
         running = [pool.submit(upload, client, path) for _ in range(3)]
         while not any(r.done() for r in running):
