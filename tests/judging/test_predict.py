@@ -20,10 +20,12 @@ from ostinato.contract.chunks import starts, take
 from ostinato.contract.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import OstinatoError
+from ostinato.evaluation.elsewhere import judge
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
-from ostinato.runtime.formats import COLUMNS, Csv, Json, Text
+from ostinato.runtime.answers import score_doubt
+from ostinato.runtime.formats import COLUMNS, HASHES, Csv, Json, Text
 from ostinato.runtime.predict import chosen, found, run, warn
 from ostinato.runtime.session import Input, Released, latency_ratio
 
@@ -63,7 +65,7 @@ def test_scores_are_the_mean_over_chunks_of_what_the_network_says(tmp_path):
     assert len(means) > 3
     code, (answer,), _ = ask([path], tmp_path)
     assert code == 0
-    assert list(answer) == ["path", "task", "model", "label", "unsure", "reasons", "scores"]
+    assert list(answer) == ["path", "task", "model", "label", "unsure", "reasons", "scores", *HASHES]
     assert (answer["path"], answer["task"], answer["model"]) == (str(path), "genre", "tiny")
     np.testing.assert_allclose([answer["scores"][c] for c in GENRES], expected, atol=2e-6)
     assert answer["label"] == GENRES[expected.argmax()]
@@ -289,6 +291,62 @@ def test_a_run_cut_off_goes_on_where_it_stopped(tmp_path, form, monkeypatch):
     assert heard == []
 
 
+@pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
+def test_answers_of_another_model_or_of_other_bytes_are_made_anew(tmp_path, form):
+    """A file that is written again, of the same size and time too, and a release meanwhile."""
+    put(tmp_path / "released" / "genre")
+    first, second, out = play(tmp_path / "a.wav"), play(tmp_path / "b.wav", frequency=2000.0), tmp_path / "out"
+
+    def go_on():
+        err = io.StringIO()
+        assert run([first, second], tmp_path / "released", form=form, out=out, err=err) == 0
+        fresh = io.StringIO()
+        run([first, second], tmp_path / "released", form=form, out=fresh, err=io.StringIO())
+        assert sorted(out.read_text().splitlines()) == sorted(fresh.getvalue().splitlines())
+        return err.getvalue()
+
+    assert "out: 2 new, 0 there before, 0 failed" in go_on()
+    before = first.stat()
+    play(first, frequency=600.0)
+    os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert first.stat().st_size == before.st_size
+    again = "of them again: the file or the model has changed"
+    assert f"out: 1 new (1 {again}), 1 there before, 0 failed" in go_on()
+    put(tmp_path / "released" / "genre", weight=0.5)
+    assert f"out: 2 new (2 {again}), 0 there before, 0 failed" in go_on()
+    assert "out: 0 new, 2 there before, 0 failed" in go_on()
+
+
+def test_answers_that_do_not_say_what_they_are_of_are_made_anew(tmp_path):
+    put(tmp_path / "released" / "genre")
+    file, out = play(tmp_path / "a.wav"), tmp_path / "out"
+    run([file], tmp_path / "released", form=Json(), out=out, err=io.StringIO())
+    whole = json.loads(out.read_text())
+    out.write_text(json.dumps({k: v for k, v in whole.items() if k not in HASHES} | {"label": "polka"}) + "\n")
+    run([file], tmp_path / "released", form=Json(), out=out, err=io.StringIO())
+    assert [json.loads(line) for line in out.read_text().splitlines()] == [whole]
+
+
+def test_answers_without_neighbours_are_asked_again_where_neighbours_are_wanted(tmp_path):
+    put(tmp_path / "released" / "genre")
+    file, out = play(tmp_path / "a.wav"), tmp_path / "out"
+    near = [{"track_id": "x", "score": 0.5}]
+    for call, n in ((None, 0), (lambda path, told: near, 1)):
+        run([file], tmp_path / "released", form=Json(), out=out, near=call, err=io.StringIO())
+        (answer,) = map(json.loads, out.read_text().splitlines())
+        assert len(answer.get("neighbours", [])) == n
+
+
+def test_a_file_that_several_paths_lead_to_is_answered_once(tmp_path):
+    put(tmp_path / "released" / "genre")
+    file = play(tmp_path / "music" / "a.wav")
+    (tmp_path / "link.wav").symlink_to(file)
+    targets = [file, tmp_path / "link.wav", tmp_path / "music", file]
+    _, answers, err = ask(targets, tmp_path / "released")
+    assert [answer["path"] for answer in answers] == [str(file)]
+    assert "passed over: 3 that other paths given here lead to, too" in err
+
+
 @pytest.mark.parametrize("form", [Json(), Csv(), Text()], ids=["json", "csv", "text"])
 @pytest.mark.parametrize("content", [b"my notes\n", b"a,b\n1,2\n", b"\xff\xfb\x90\x00", b'{"other": 1}\n'])
 def test_a_file_of_something_else_is_left_as_it_is(tmp_path, form, content):
@@ -365,7 +423,8 @@ def test_text_says_what_is_unsure(tmp_path):
         write_json(folder / "model.json", about | {"unsure_below": below})
         out = io.StringIO()
         run([play(tmp_path / "a.wav")], tmp_path, out=out)
-        assert ("(unsure)" in out.getvalue()) == words
+        assert ("(unsure: score 0.5" in out.getvalue()) == words
+        assert (", sure from 0.990 on)" in out.getvalue()) == words
 
 
 def test_without_a_promise_every_label_is_unsure_and_the_model_is_named_once(tmp_path):
@@ -393,8 +452,8 @@ def test_a_review_list_is_a_table_that_ingest_reads(tmp_path):
         writer.writeheader()
         writer.writerows(rows)
     tracks = folder.tracks(music, folder.Options(table=str(tmp_path / "review.csv"))).set_index("path")
-    assert tracks.loc[rows[0]["path"], "genre"] == "polka"
-    assert set(tracks["genre"]) <= {*GENRES, "polka"}
+    assert tracks["genre"].dropna().to_dict() == {rows[0]["path"]: "polka"}, "what nobody checked is no label"
+    assert {row["predicted_genre"] for row in rows} <= set(GENRES)
 
 
 def review(path):
@@ -418,6 +477,39 @@ def test_a_review_lists_files_that_cannot_be_read_with_the_reason(tmp_path):
     assert set(folder.tracks(tmp_path, table)["path"]) >= {"music/a.wav", "music/b.mp3"}
 
 
+def test_a_review_says_why_and_orders_what_is_equally_doubtful(tmp_path):
+    """Files that sound strange are all as doubtful as can be; among them the scores decide, then the path."""
+    folder_of_model = put(tmp_path / "released" / "genre", weight=0.5)
+    write_json(folder_of_model / "reference.json", {"bounds": {"max_silence_share": 0.5}})
+    music = tmp_path / "music"
+    play(music / "a.wav")
+    for name, level in (("y.wav", 0.3), ("x.wav", 0.3), ("z.wav", 0.0)):
+        t = np.arange(22050) / 22050
+        tone = level * np.sin(2 * np.pi * 440 * t)
+        soundfile.write(music / name, np.concatenate([tone, np.zeros(44100)]), 22050)
+    (music / "lost.wav").symlink_to(tmp_path / "nowhere.wav")
+    run([music], tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv", err=io.StringIO())
+    rows = review(tmp_path / "review.csv")
+    tones = ["x.wav", "y.wav"]
+    assert list(rows) == ["lost.wav", *(["z.wav", *tones] if list(rows)[1] == "z.wav" else [*tones, "z.wav"]), "a.wav"]
+    _, answers, _ = ask([music], tmp_path / "released")
+    doubts = {a["path"].rsplit("/")[-1]: score_doubt(a) for a in answers if "error" not in a}
+    assert [doubts[name] for name in list(rows)[1:4]] == sorted((doubts[n] for n in (*tones, "z.wav")), reverse=True)
+    assert rows["x.wav"]["reasons"].startswith("silent: silence share 0.6")
+    assert "is not there" in rows["lost.wav"]["error"]
+    assert all(row["genre"] == "" for row in rows.values())
+
+
+def test_a_review_of_tags_is_no_truth_until_somebody_fills_it_in(tmp_path):
+    put(tmp_path / "released" / "tags", task="tags", classes=TAGS)
+    music = folder_of(tmp_path)
+    run([music], tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv", err=io.StringIO())
+    tracks = folder.tracks(music, folder.Options(table=str(tmp_path / "review.csv")))
+    assert not tracks["tags"].map(len).any()
+    with pytest.raises(OstinatoError, match="no track has a tags"):
+        judge(Released(tmp_path / "released" / "tags"), music, table=str(tmp_path / "review.csv"))
+
+
 def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path):
     put(tmp_path / "released" / "genre")
     music = tmp_path / "music"
@@ -439,7 +531,7 @@ def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
     err, table = io.StringIO(), tmp_path / "review.csv"
     run([tmp_path / "one", tmp_path / "two"], tmp_path / "released", out=io.StringIO(), review=table, err=err)
     assert set(review(table)) == {"one/a.wav", "two/a.wav"}
-    assert f"paths are below {tmp_path}\n" in err.getvalue()
+    assert f"paths are below {tmp_path};" in err.getvalue()
     assert set(folder.tracks(tmp_path, folder.Options(table=str(table)))["path"]) == {"one/a.wav", "two/a.wav"}
 
 
@@ -466,7 +558,7 @@ def test_answers_without_stretches_are_asked_again_where_stretches_are_wanted(tm
     for over_time, known in ((False, 0), (False, 1), (True, 0), (True, 1), (False, 1)):
         err = io.StringIO()
         run([file], tmp_path / "released", form=form, out=out, over_time=over_time, err=err)
-        assert f"{1 - known} answers more, {known} there before, 0 failed" in err.getvalue()
+        assert f"{1 - known} new, {known} there before, 0 failed" in err.getvalue()
     lines = out.read_text().splitlines()
     assert all(form.read(line).over_time for line in lines if line != form.header)
 

@@ -15,8 +15,9 @@ from fastapi.testclient import TestClient
 
 from ostinato import audio, versions
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
+from ostinato.files import read_json, write_json
 from ostinato.recommendation.catalog import SKIPPED, Catalog
+from ostinato.runtime.answers import sound_reasons
 from ostinato.runtime.session import REFERENCE, Released
 from ostinato.serving import shelf as shelves
 from ostinato.serving.app import Limits
@@ -73,17 +74,34 @@ def test_a_file_unlike_those_of_training_is_unsure_with_the_reason(tmp_path):
         for y, rate, reasons in cases.values():
             soundfile.write(path, y, rate)
             genre, tags = upload(client, path).json()["predictions"]
-            assert genre["reasons"] == reasons
-            assert genre["unsure"] or not reasons
-            assert tags["reasons"] == [], "a model without a reference says nothing"
+            assert sound_reasons(genre) == reasons
+            assert sound_reasons(tags) == [], "a model without a reference says nothing"
+            for answer in (genre, tags):
+                assert answer["unsure"] == bool(answer["reasons"]), "what is unsure says why"
         soundfile.write(path, np.stack([y, -y], axis=1), 8_000)
         (opposite,) = upload(client, path, task="genre").json()["predictions"]
         assert opposite["unsure"]
-        assert opposite["reasons"][-1].startswith("channels in opposite phase: mono loss ")
+        assert sound_reasons(opposite)[-1].startswith("channels in opposite phase: mono loss ")
         path.write_bytes(play(tmp_path / "whole.wav").read_bytes()[:30_000])
         for cut in upload(client, path).json()["predictions"]:
             assert cut["unsure"], "whatever is known of the training tracks"
             assert cut["reasons"][0].startswith("is cut off: its header says 3.00 s")
+
+
+def test_a_label_whose_score_is_too_low_says_so(tmp_path):
+    reasons = {}
+    for below in (0.99, None, 0.1):
+        served = Served(tmp_path / str(below))
+        about = read_json(served.genre / "model.json")
+        write_json(served.genre / "model.json", about | {"unsure_below": below})
+        with TestClient(served.app) as client:
+            (genre,) = upload(client, play(tmp_path / "a.wav"), task="genre").json()["predictions"]
+        reasons[below] = genre["reasons"]
+        assert genre["unsure"] == bool(genre["reasons"])
+    best = max(genre["scores"].values())
+    assert reasons[0.99] == [f"score {best:.3f}, sure from 0.990 on"]
+    assert "cannot be promised" in reasons[None][0]
+    assert reasons[0.1] == []
 
 
 def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):

@@ -15,7 +15,7 @@ from ostinato.evaluation.candidate.figures import undefined, with_intervals
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.registry import instead
 from ostinato.remarks import format_remark, get_remarks
-from ostinato.runtime.answers import Answer
+from ostinato.runtime.answers import Answer, sound_reasons
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
 
@@ -94,7 +94,7 @@ def judge(
         "copies": copies,
         "copies_note": note,
         "unreadable": unreadable,
-        "reasons": {a["path"]: a["reasons"] for a in answers if a.get("reasons")},
+        "reasons": {a["path"]: reasons for a in answers if (reasons := sound_reasons(a))},
         "figures": figures,
         "undefined": undefined(rows, task.classes, task.kind),
     }

@@ -14,6 +14,8 @@ from ostinato.runtime.session import Heard, Released
 
 Answer: TypeAlias = dict[str, Any]
 DIGITS = 6
+OF_SCORES = "score"
+"""What the reasons begin with that speak of a model's scores, not of the sound of a file."""
 
 
 def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, **limits: Any) -> list[Answer]:
@@ -32,8 +34,8 @@ def answers(path: Path, models: Sequence[Released], *, over_time: bool = False, 
     -------
     list of dict
         ``{"path", "task", "model", "label", "unsure", "reasons", "scores"}`` per model. An answer
-        is unsure where no score is high enough, or where there are reasons: what the file has
-        that `validate` would not let pass, or that the training tracks had not.
+        is unsure where there are reasons: what the file has that `validate` would not let pass,
+        or that the training tracks had not, and that no score is high enough.
 
     Raises
     ------
@@ -54,8 +56,28 @@ def doubt(answer: Answer) -> float:
     >>> round(doubt({"label": "jazz", "scores": {"jazz": 0.7, "rock": 0.3}}), 6)
     0.6
     """
-    if answer.get("reasons"):
-        return 1.0
+    return 1.0 if sound_reasons(answer) else score_doubt(answer)
+
+
+def sound_reasons(answer: Answer) -> list[str]:
+    """Give the reasons that speak of the sound of a file, not of the scores.
+
+    Examples
+    --------
+    >>> sound_reasons({"reasons": ["silent: silence share 1, at most 0.5", "score 0.311, sure from 0.620 on"]})
+    ['silent: silence share 1, at most 0.5']
+    """
+    return [reason for reason in answer.get("reasons", ()) if not reason.startswith(OF_SCORES)]
+
+
+def score_doubt(answer: Answer) -> float:
+    """Compute how doubtful an answer is by its scores alone: 0 where one class, or each tag's yes or no, is certain.
+
+    Examples
+    --------
+    >>> score_doubt({"label": ["calm"], "scores": {"calm": 0.5, "fast": 0.5}})
+    1.0
+    """
     scores = sorted(answer["scores"].values())
     if isinstance(answer["label"], str):
         return float(1 - (scores[-1] - (scores[-2] if len(scores) > 1 else 0)))
@@ -84,13 +106,14 @@ def named(path: Path) -> str:
 
 def said(path: str, model: Released, heard: Heard, reasons: Sequence[str] = (), *, over_time: bool = False) -> Answer:
     """Put what a model heard in plain values; see `answers`."""
+    everything = [*reasons, *model.explain_doubt(heard.scores)]
     told: Answer = {
         "path": path,
         "task": model.task,
         "model": model.name,
         "label": model.label(heard.scores),
-        "unsure": model.unsure(heard.scores) or bool(reasons),
-        "reasons": list(reasons),
+        "unsure": bool(everything),
+        "reasons": everything,
         "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
     }
     if over_time and heard.chunk_scores is not None and heard.starts is not None:

@@ -8,16 +8,21 @@ from typing import Any, NamedTuple, Protocol
 
 from ostinato.escapes import escape_cell, escape_line, unescape_cell
 from ostinato.runtime.answers import Answer
+from ostinato.runtime.session import NO_PROMISE
 
-COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "reasons", "error")
+HASHES = ("model_hash", "content_hash")
+COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "reasons", "error", *HASHES)
 
 
 class Said(NamedTuple):
-    """What a line answers: which task of a path (None: a failure), and whether it speaks of stretches."""
+    """What a line answers: which task of a path (None: a failure), of what stretches, by which model of which bytes."""
 
     path: str
     task: str | None
     over_time: bool
+    model_hash: str | None = None
+    content_hash: str | None = None
+    has_neighbours: bool = False
 
 
 class Format(Protocol):
@@ -48,7 +53,7 @@ class Text:
             yield f"{answer['path']}: {answer['error']}"
             return
         best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
-        why = "; ".join(answer.get("reasons", ()))
+        why = "; ".join(reason for reason in answer.get("reasons", ()) if NO_PROMISE not in reason)
         doubt = f" (unsure: {why})" if why else " (unsure)" if answer["unsure"] else ""
         name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
         yield f"{name}: {_joined(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
@@ -75,7 +80,14 @@ class Json:
         """Read an object."""
         try:
             said: Mapping[str, Any] = json.loads(line)
-            return Said(said["path"], None if "error" in said else said["task"], "over_time" in said)
+            return Said(
+                said["path"],
+                None if "error" in said else said["task"],
+                "over_time" in said,
+                said.get("model_hash"),
+                said.get("content_hash"),
+                "neighbours" in said,
+            )
         except (ValueError, KeyError, TypeError):
             return None
 
@@ -90,7 +102,7 @@ class Csv:
         if "error" in answer:
             yield _row({"path": answer["path"], "error": answer["error"]})
             return
-        about = {k: answer[k] for k in ("path", "task", "model", "unsure")}
+        about = {k: answer[k] for k in ("path", "task", "model", "unsure", *HASHES) if k in answer}
         about["reasons"] = "; ".join(answer.get("reasons", ()))
         if "over_time" not in answer:
             score = max(answer["scores"].values())
@@ -106,7 +118,9 @@ class Csv:
         if len(row) != len(COLUMNS):
             return None
         values = dict(zip(COLUMNS, row, strict=True))
-        return Said(values["path"], None if values["error"] else values["task"], bool(values["start"]))
+        task = None if values["error"] else values["task"]
+        model, content = (values[name] or None for name in HASHES)
+        return Said(values["path"], task, bool(values["start"]), model, content)
 
 
 def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:

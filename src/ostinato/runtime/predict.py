@@ -1,6 +1,7 @@
 """What the released models say of files and folders: in parallel, resumable, one bad file passed over."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,11 +13,11 @@ from tqdm import tqdm
 from ostinato.errors import OstinatoError
 from ostinato.escapes import escape_line
 from ostinato.runtime import rows, written
-from ostinato.runtime.answers import Answer, answers, doubt, named
+from ostinato.runtime.answers import Answer, answers, named
 from ostinato.runtime.formats import Format, Text
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.rows import Near
-from ostinato.runtime.session import Released
+from ostinato.runtime.session import NO_PROMISE, Released
 from ostinato.versions import find_models
 
 TEXT = Text()
@@ -63,28 +64,46 @@ def predict(
 
 
 def found(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
-    """List the audio files of files and folders, in alphabetical order within a folder.
+    """List the audio files of files and folders, each once, in alphabetical order within a folder.
 
     Parameters
     ----------
     targets : sequence of Path
         A file is taken whatever its suffix; within a folder the suffix decides, and what is hidden is passed over.
+        What several of them lead to, through links too, is listed under the first.
 
     Yields
     ------
     Path, str or None
         A file, or what was asked for and why there is none.
     """
+    seen: set[str] = set()
+    for path, error in _list_targets(targets):
+        place = os.path.realpath(path)
+        if place not in seen:
+            seen.add(place)
+            yield path, error
+
+
+def _list_targets(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
+    """List the audio files of each target, those of several targets several times."""
     from ostinato.audio import find_audio
 
     for target in targets:
         if not target.is_dir():
-            yield target, None if target.exists() else "there is no such file"
+            yield target, None if target.exists() else _explain_absence(target)
             continue
         listing = find_audio(target)
-        yield from ((target / path, None) for path in listing.paths)
+        yield from ((path, _explain_absence(path)) for path in (target / below for below in listing.paths))
         if not listing.paths:
             yield target, "no audio file in this folder"
+
+
+def _explain_absence(path: Path) -> str | None:
+    """Return why a path leads nowhere; None if something is there."""
+    if path.exists():
+        return None
+    return f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "there is no such file"
 
 
 def chosen(released: Path, task: str | None) -> list[Path]:
@@ -172,15 +191,15 @@ def run(
     models = [Released(folder, threads=1 if workers > 1 else 0) for folder in chosen(released, task)]
     warn(models, over_time, err)
     warn_of_skipped(targets, err)
-    passed, kept = frozenset[str](), list[str]()
+    before = written.Progress()
     if isinstance(out, Path):
-        asked = {named(path) for path, _ in found(targets)}
-        passed, kept = written.settled(out, form, asked, models, over_time)
-    doubtful = [(doubt(answer), answer) for answer in map(json.loads, kept)] if review is not None else []
+        asked = {named(path): path for path, _ in found(targets)}
+        before = written.resume(out, form, asked, models, over_time=over_time, neighbours=near is not None)
+    doubtful = [json.loads(line) for line in before.lines] if review is not None else []
     n_failed = n_read = 0
     # threads of BLAS that wait for work would take the processor from files and network
     with written.opened(out, form) as file, threadpool_limits(1):
-        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=passed, near=near):
+        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=before.done, near=near):
             wrong = "error" in answer
             n_failed, n_read = n_failed + wrong, n_read + (not wrong)
             for line in form.lines(answer):
@@ -188,13 +207,24 @@ def run(
             if wrong and isinstance(out, Path):
                 print(*TEXT.lines(answer), file=err)
             if review is not None and (not wrong or _is_sound(Path(answer["path"]))):
-                doubtful.append((1.0 if wrong else doubt(answer), answer))
+                doubtful.append(answer)
     if isinstance(out, Path):
-        n_known = len({(said.path, said.task) for line in kept if (said := form.read(line))})
-        print(f"{out}: {n_read} answers more, {n_known} there before, {n_failed} failed", file=err)
+        print(f"{out}: {_sum_up(before, form, n_read, n_failed)}", file=err)
     if review is not None:
-        print(f"{review}: paths are below {written.review(review, targets, doubtful)}", file=err)
+        root = written.review(review, targets, doubtful)
+        print(
+            f"{review}: paths are below {root}; fill in the empty column for each label that you have checked: "
+            "only what stands there is read back",
+            file=err,
+        )
     return int(n_failed > 0)
+
+
+def _sum_up(before: written.Progress, form: Format, n_read: int, n_failed: int) -> str:
+    """Count what a file of answers has gained."""
+    n_known = len({(said.path, said.task) for line in before.lines if (said := form.read(line))})
+    outdated = f" ({before.n_outdated} of them again: the file or the model has changed)" if before.n_outdated else ""
+    return f"{n_read} new{outdated}, {n_known} there before, {n_failed} failed"
 
 
 def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
@@ -210,14 +240,14 @@ def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
     for target in targets:
         if target.is_dir() and (skipped := find_audio(target).explain()):
             print(f"{escape_line(named(target))}: passed over: {escape_line(skipped)}", file=err)
+    n_twice = len(list(_list_targets(targets))) - len(list(found(targets))) if len(targets) > 1 else 0
+    if n_twice:
+        print(f"passed over: {n_twice} that other paths given here lead to, too", file=err)
 
 
 def _is_sound(path: Path) -> bool:
-    """Return whether a person could listen to what is there and label it, though no model could."""
-    return path.is_file() and not rows.is_table(path)
-
-
-PROMISES_NOTHING = "how often its labels are right cannot be promised, of so few or so poorly named tracks"
+    """Return whether something is there that stands for sound, though no model could read it; a broken link, too."""
+    return (path.is_file() or path.is_symlink()) and not rows.is_table(path)
 
 
 def warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
@@ -234,7 +264,7 @@ def warn(models: Sequence[Released], over_time: bool, err: TextIO) -> None:
         if model.embedded:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
         if model.unsure_below == float("inf"):
-            print(f"{model.name}: {PROMISES_NOTHING}; all its labels are marked unsure", file=err)
+            print(f"{model.name}: {NO_PROMISE}; all its labels are marked unsure", file=err)
         if over_time and not model.has_stretches:
             print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
 
@@ -250,11 +280,14 @@ def _answers(
     """Decode a file and ask every model, or ask about each row of a table; one failure fails the file or the row."""
     if error:
         return [{"path": named(path), "error": error}]
+    content = written.hash_content(path)
+    hashes = {model.task: {"model_hash": model.hash, "content_hash": content} for model in models}
     try:
         if rows.is_table(path):
-            return list(rows.answers(path, models, passed, near))
+            each = list(rows.answers(path, models, passed, near))
+            return [answer if "error" in answer else answer | hashes[answer["task"]] for answer in each]
         more = {} if near is None else {"neighbours": near(str(path), None)}
-        return [answer | more for answer in answers(path, models, over_time=over_time)]
+        return [answer | hashes[answer["task"]] | more for answer in answers(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": named(path), "error": str(failure).removeprefix(f"{path}: ")}]
     except Exception as failure:  # no file, whatever is in it, ends the run over the others

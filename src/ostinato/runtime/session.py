@@ -1,5 +1,7 @@
 """A released network: its description, its inputs from audio, its scores."""
 
+import hashlib
+import json
 import time
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +15,7 @@ from ostinato.contract.chunks import normalise, starts, take
 from ostinato.contract.scores import Kind, pool, scores
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
-from ostinato.versions import check_digests
+from ostinato.versions import check_digests, compute_digests
 
 BATCH = 8
 """Chunks run at once: more are no faster, and what they need is held until `Released.shrink`."""
@@ -22,6 +24,9 @@ REFERENCE = "reference.json"
 """What the training tracks sounded like; see `ostinato.runtime.reference`."""
 UNSURE_BELOW = 0.5
 """Of releases that do not say."""
+HASH_LENGTH = 16
+"""Hexadecimal digits of a model's hash."""
+NO_PROMISE = "how often its labels are right cannot be promised: its test tracks are too few or too poorly named"
 
 
 @dataclass(frozen=True)
@@ -207,6 +212,12 @@ def _threshold(unsure_below: float | None) -> float:
     return float("inf") if unsure_below is None else float(unsure_below)
 
 
+def _hash_model(folder: Path) -> str:
+    """Hash what a model's answers depend on."""
+    digests = compute_digests(folder, ("model.json", "network.onnx", REFERENCE))
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
+
+
 class Released:
     """A folder of models/released/, ready to be asked.
 
@@ -230,6 +241,7 @@ class Released:
             raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
         check_digests(folder)
         about = read_json(folder / "model.json")
+        self.hash = _hash_model(folder)
         self.reference: dict[str, Any] = read_json(folder / REFERENCE) if (folder / REFERENCE).exists() else {}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
@@ -334,10 +346,17 @@ class Released:
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
     def unsure(self, track_scores: np.ndarray) -> bool:
-        """Say whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
-        if self.kind == "single":
-            return bool(track_scores.max() < self.unsure_below)
-        return not (track_scores >= self.thresholds).any()
+        """Return whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        return bool(self.explain_doubt(track_scores))
+
+    def explain_doubt(self, track_scores: np.ndarray) -> list[str]:
+        """Return why the scores of a track make its label unsure; each reason begins with "score"."""
+        if self.kind != "single":
+            return [] if (track_scores >= self.thresholds).any() else ["scores of all tags are below their thresholds"]
+        best = float(track_scores.max())
+        if self.unsure_below == float("inf"):
+            return [f"scores of {self.name}: {NO_PROMISE}"]
+        return [f"score {best:.3f}, sure from {self.unsure_below:.3f} on"] if best < self.unsure_below else []
 
     def told(self, row: Mapping[str, float]) -> Heard:
         """Score a row of a table and say where it lies among others.

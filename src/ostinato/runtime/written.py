@@ -1,44 +1,69 @@
 """Files of answers: gone on with where they stopped, and listed by doubt for a person to correct."""
 
 import csv
+import hashlib
 import os
 import sys
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TextIO
+from typing import NamedTuple, TextIO
 
 from ostinato.errors import OstinatoError
 from ostinato.escapes import escape_cell
 from ostinato.files import replacing
 from ostinato.runtime import rows
-from ostinato.runtime.answers import Answer
+from ostinato.runtime.answers import Answer, doubt, score_doubt
 from ostinato.runtime.formats import Format, Json, Said
 from ostinato.runtime.session import Released
 
 
-def settled(
-    out: Path, form: Format, asked: Set[str], models: Sequence[Released], over_time: bool
-) -> tuple[frozenset[str], list[str]]:
+class Progress(NamedTuple):
+    """What a file of answers holds of what is asked.
+
+    Attributes
+    ----------
+    done : frozenset of str
+        Paths that every model's task answered as asked.
+    lines : sequence of str
+        Lines in which these tasks answer those paths.
+    n_outdated : int
+        Answers that were dropped since the file or the model is another one now.
+    """
+
+    done: frozenset[str] = frozenset()
+    lines: Sequence[str] = ()
+    n_outdated: int = 0
+
+
+def resume(
+    out: Path,
+    form: Format,
+    asked: Mapping[str, Path],
+    models: Sequence[Released],
+    *,
+    over_time: bool = False,
+    neighbours: bool = False,
+) -> Progress:
     """Find what a file of answers answers already, and make it ready to be added to.
 
     Parameters
     ----------
     out : Path
-        Of paths asked again failures are dropped from it, and what these models' tasks answered.
+        Of paths asked again failures are dropped from it, and what these models' tasks answered incompletely,
+        by another model or of other bytes.
     form : Format
-    asked : set of str
-        Paths.
+    asked : mapping of str to Path
+        Files by the text that stands for them in answers.
     models : sequence of Released
     over_time : bool
         An answer counts only if it speaks of stretches, where the model can.
+    neighbours : bool
+        An answer counts only if it names neighbours.
 
     Returns
     -------
-    done : frozenset of str
-        Paths that every model's task answered as asked.
-    kept : list of str
-        Lines in which these tasks answer those paths, where they are asked for.
+    Progress
 
     Raises
     ------
@@ -46,26 +71,50 @@ def settled(
         If the file holds something else than answers of this form.
     """
     if not out.exists():
-        return frozenset(), []
+        return Progress()
     written = _written(out, form)
-    tasks, stretched = {m.task for m in models}, {m.task for m in models if over_time and m.has_stretches}
+    hashes = {m.task: m.hash for m in models}
+    stretched = {m.task for m in models if over_time and m.has_stretches}
+    contents: dict[str, str | None] = {}
+
+    def find_place(said: Said) -> str | None:
+        return next((p for p in (said.path, said.path.rpartition(rows.MARK)[0]) if p in asked), None)
+
+    def is_current(said: Said) -> bool:
+        place = find_place(said)
+        if place is None or said.task is None or said.model_hash != hashes.get(said.task):
+            return False
+        if place not in contents:
+            contents[place] = hash_content(asked[place])
+        return said.content_hash is not None and said.content_hash == contents[place]
+
+    def is_complete(said: Said) -> bool:
+        return (said.over_time or said.task not in stretched) and (said.has_neighbours or not neighbours)
+
+    concerned = [(line, said) for line, said in written if find_place(said) and said.task in hashes]
+    current = [(line, said) for line, said in concerned if is_current(said)]
     tasks_of: dict[str, set[str | None]] = {}
-    for _, said in written:
-        if said.over_time or said.task not in stretched:
+    for _, said in current:
+        if is_complete(said):
             tasks_of.setdefault(said.path, set()).add(said.task)
-    done = frozenset(path for path, known in tasks_of.items() if known >= tasks)
-
-    def is_asked(said: Said) -> bool:
-        return said.path in asked or said.path.rpartition(rows.MARK)[0] in asked
-
-    def stays(said: Said) -> bool:
-        return said.path in done or not is_asked(said) or said.task not in (None, *tasks)
-
-    kept = [(line, said) for line, said in written if stays(said)]
+    done = frozenset(path for path, known in tasks_of.items() if known >= set(hashes))
+    lines = [line for line, said in current if said.path in done]
+    stays = set(lines) | {line for line, said in written if not find_place(said) or said.task not in (None, *hashes)}
     with replacing(out) as partial_file:
-        lines = [*([form.header] if form.header else []), *(line for line, _ in kept)]
-        partial_file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-    return done, [line for line, said in kept if said.path in done and is_asked(said) and said.task in tasks]
+        rest = [line for line, _ in written if line in stays]
+        text = "".join(f"{line}\n" for line in [*([form.header] if form.header else []), *rest])
+        partial_file.write_text(text, encoding="utf-8")
+    outdated = {(s.path, s.task) for _, s in concerned} - {(s.path, s.task) for _, s in current}
+    return Progress(done, lines, len(outdated))
+
+
+def hash_content(path: Path) -> str | None:
+    """Compute the SHA-256 of a file in hexadecimal; None if it cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return None
 
 
 def _written(out: Path, form: Format) -> list[tuple[str, Said]]:
@@ -97,8 +146,15 @@ def opened(out: TextIO | Path | None, form: Format) -> AbstractContextManager[Te
     return opened
 
 
-def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, Answer]]) -> Path:
+PREDICTED = "predicted_"
+"""Begins the names of the columns that say what a model answered; nobody reads them as labels."""
+
+
+def review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Path:
     """List files by doubt, the most doubtful first, as a table that `dataset: {name: folder, table: ...}` reads.
+
+    What a model answered stands beside an empty column for the label, so that only what a person
+    fills in is ever read as one.
 
     Parameters
     ----------
@@ -106,8 +162,9 @@ def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, 
         Of the table.
     targets : sequence of Path
         What was asked about.
-    doubtful : sequence of float and dict
-        Doubt and answer, or the error of a file that cannot be read, which has no label.
+    answers : sequence of dict
+        Of one or several tasks, or the error of a file that cannot be read. Files of the same doubt are in the
+        order of what their scores alone say, then of their paths.
 
     Returns
     -------
@@ -116,20 +173,31 @@ def review(path: Path, targets: Sequence[Path], doubtful: Sequence[tuple[float, 
     """
     root = Path(os.path.commonpath([t.absolute() if t.is_dir() else t.absolute().parent for t in targets]))
     rows: dict[str, dict[str, object]] = {}
-    for much, answer in sorted(doubtful, key=lambda pair: -pair[0]):
+    for answer in sorted(answers, key=_rank):
         name = os.path.relpath(answer["path"], root)
-        row = rows.setdefault(name, {"path": name, "doubt": round(much, 4)})
+        row = rows.setdefault(name, {"path": name, "doubt": 1.0 if "error" in answer else round(doubt(answer), 4)})
         if "error" in answer:
             row["error"] = answer["error"]
-        else:
-            row[answer["task"]] = answer["label"] if isinstance(answer["label"], str) else ";".join(answer["label"])
-    first = ["path", "doubt", *(["error"] if any("error" in row for row in rows.values()) else [])]
-    columns = [*first, *sorted({k for row in rows.values() for k in row} - set(first))]
+            continue
+        known = str(row["reasons"]).split("; ") if row.get("reasons") else []
+        row["reasons"] = "; ".join(dict.fromkeys([*known, *answer["reasons"]]))
+        label = answer["label"]
+        row[PREDICTED + answer["task"]] = label if isinstance(label, str) else ";".join(label)
+    tasks = sorted({answer["task"] for answer in answers if "error" not in answer})
+    error = ["error"] if any("error" in row for row in rows.values()) else []
+    columns = ["path", "doubt", "reasons", *error, *(name for task in tasks for name in (PREDICTED + task, task))]
     with replacing(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: escape_cell(v) for k, v in row.items()} for row in rows.values())
     return root
+
+
+def _rank(answer: Answer) -> tuple[float, float, str]:
+    """Put what cannot be read first, then the most doubtful."""
+    if "error" in answer:
+        return -1.0, -2.0, answer["path"]
+    return -doubt(answer), -score_doubt(answer), answer["path"]
 
 
 def may_review(review: Path | None, out: TextIO | Path | None, form: Format) -> None:

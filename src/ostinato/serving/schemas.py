@@ -29,8 +29,12 @@ class Prediction(Answered):
     model: str
     version: str = Field(description="hash of the network")
     label: str | list[str] = Field(description="the genre, or the tags from their thresholds on")
-    unsure: bool = Field(False, description="no score is high enough to rely on, or there are reasons")
-    reasons: list[str] = Field([], description="what the file has that the model did not learn from, or no file should")
+    unsure: bool = Field(False, description="whether there are reasons")
+    reasons: list[str] = Field(
+        [],
+        description="why the label is not to be relied on: what the file has that the model did not learn from, or no "
+        "file should; that no score is high enough",
+    )
     scores: dict[str, float]
     over_time: OverTime | None = None
 

@@ -163,7 +163,7 @@ function scores(predictions) {
     const words = named.join(", ") || "none";
     const rule = Array.isArray(p.label) ? [make("p", { className: "hint" }, "Each tag is given from a score of its own on: those that are, in bold.")] : [];
     const reasons = p.reasons.map((text) => make("li", {}, text));
-    const why = reasons.length ? [make("p", { className: "hint" }, "Do not rely on this answer. The file sounds unlike those that the model learned from:"), make("ul", { className: "reasons" }, ...reasons)] : [];
+    const why = reasons.length ? [make("p", { className: "hint" }, "Do not rely on this answer:"), make("ul", { className: "reasons" }, ...reasons)] : [];
     return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...why, ...rule, ...rows];
   }));
 }
