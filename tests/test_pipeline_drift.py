@@ -32,6 +32,7 @@ PLUMBING = (
     "params",
     "paths",
     "registry",
+    "code_hash",
     "cli",
     "graph",
     "status",

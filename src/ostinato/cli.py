@@ -327,7 +327,7 @@ def candidates(
 
 def _figure(metrics: Path, bounds: Any, task: str) -> str:
     """Give the figure of the test tracks that leads the task's leaderboard, if there is one."""
-    from ostinato.evaluation.gate import leading
+    from ostinato.evaluation.roster import leading
     from ostinato.files import read_json
 
     name = leading(bounds, task)
@@ -504,7 +504,7 @@ def explain(
     if candidate is not None:
         _candidate(candidate)
     from ostinato import explain as explaining
-    from ostinato.evaluation.gate import leading
+    from ostinato.evaluation.roster import leading
 
     paths, given = _project("seed", "gate")
     task = "genre"

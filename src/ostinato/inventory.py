@@ -14,11 +14,12 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from ostinato import compute, names, tables
+from ostinato.code_hash import hash_modules, list_modules
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.memory import keep_freed
 
 BATCH = 1_000
-WAY = ("audio/*.py", "measuring.py", "fingerprint.py")
+WAY = ("ostinato.audio", "ostinato.measuring", "ostinato.fingerprint")
 """The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
@@ -289,10 +290,9 @@ def cache_name(root: Path) -> str:
     -------
     str
     """
-    here = Path(__file__).parent
-    code = b"".join(file.read_bytes() for module in WAY for file in sorted(here.glob(module)))
-    folder, how = (hashlib.sha256(told).hexdigest()[:16] for told in (bytes(root.resolve()), code))
-    return f"files-{folder}-{how}.parquet"
+    modules = sorted({name for package in WAY for name in list_modules(package)})
+    folder = hashlib.sha256(bytes(root.resolve())).hexdigest()[:16]
+    return f"files-{folder}-{hash_modules(modules)[:16]}.parquet"
 
 
 def _remembered(cache: Path) -> dict[str, dict[str, Any]]:

@@ -20,8 +20,7 @@ from ostinato.evaluation import contest
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.card import card
-from ostinato.evaluation.gate import leading
-from ostinato.evaluation.roster import Entry, roster
+from ostinato.evaluation.roster import Entry, leading, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths

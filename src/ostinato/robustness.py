@@ -12,7 +12,7 @@ from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import perturbed
 from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
-from ostinato.evaluation.gate import leading
+from ostinato.evaluation.roster import leading
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Released

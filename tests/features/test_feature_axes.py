@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from ostinato import features
+from ostinato import code_hash, features
 from ostinato.features._shared import AudioContext
 from ostinato.registry import load, names
 
@@ -62,13 +62,13 @@ def test_what_pictures_write_does_not_change_the_cache(monkeypatch, tmp_path):
     assert "return hertz(" in text
     source.write_text(text.replace("return hertz(", "return None or hertz("))
     spec = type("Spec", (), {"origin": str(source)})
-    found = features.importlib.util.find_spec
+    found = code_hash.importlib.util.find_spec
     monkeypatch.setattr(
-        features.importlib.util, "find_spec", lambda n: spec if n == "ostinato.features.mel" else found(n)
+        code_hash.importlib.util, "find_spec", lambda n: spec if n == "ostinato.features.mel" else found(n)
     )
-    features._parsed.cache_clear()
+    code_hash.parse.cache_clear()
     assert features.fingerprint("ostinato.features.mel") == before
     source.write_text(text.replace("n_mels: int = 256", "n_mels: int = 255"))
-    features._parsed.cache_clear()
+    code_hash.parse.cache_clear()
     assert features.fingerprint("ostinato.features.mel") != before
-    features._parsed.cache_clear()
+    code_hash.parse.cache_clear()

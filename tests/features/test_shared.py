@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from ostinato import features, registry
+from ostinato import code_hash, features, registry
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features import _shared
 from ostinato.features._shared import AudioContext
@@ -91,13 +91,13 @@ def test_unknown_parameters_and_kinds_are_named():
 )
 def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch, edited, changed):
     before = {kind: features.fingerprint(f"ostinato.features.{kind}") for kind in ALL}
-    parsed = features._parsed
+    parse = code_hash.parse
 
-    def edit(module):
-        code, imports = parsed(module)
-        return code + " answer = 42" * (module == f"ostinato.features.{edited}"), imports
+    def edit(module, **options):
+        tree, imports = parse(module, **options)
+        return code_hash.Code(tree + " answer = 42" * (module == f"ostinato.features.{edited}"), imports)
 
-    monkeypatch.setattr(features, "_parsed", edit)
+    monkeypatch.setattr(code_hash, "parse", edit)
     assert {kind for kind in ALL if features.fingerprint(f"ostinato.features.{kind}") != before[kind]} == changed
 
 
@@ -106,9 +106,10 @@ def test_fingerprint_ignores_comments_and_docstrings(monkeypatch, tmp_path):
 
     def written(text):
         (tmp_path / "spoken.py").write_text(text)
-        features._parsed.cache_clear()
+        code_hash.parse.cache_clear()
         return features.fingerprint("spoken")
 
     plain = written("def f(x):\n    return x + 1\n")
     assert written('"""Words."""\n\n\ndef f(x):\n    """More words."""\n    # and more\n    return x + 1\n') == plain
+    assert written("import math\n\n\ndef f(x):\n    return x + 1\n") == plain
     assert written("def f(x):\n    return x + 2\n") != plain

@@ -6,8 +6,7 @@ import pytest
 
 from judging.judging_project import section
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.gate import leading
-from ostinato.evaluation.roster import listed, roster
+from ostinato.evaluation.roster import leading, listed, roster
 
 
 def test_each_threshold_accepts_and_rejects(project):

@@ -9,6 +9,7 @@ import pytest
 
 from judging.judging_project import section
 from judging.test_predict import play
+from ostinato import conditions
 from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation import contest, perturbed
 from ostinato.evaluation.candidate.judged import Judged
@@ -68,15 +69,15 @@ def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_er
 
 
 def test_a_drop_that_the_test_tracks_cannot_decide_says_how_many_could():
-    answer = contest.drop_rule(contest.Difference(0.01, -0.09, 0.11, 44, 20), "accuracy", 0.03)
+    answer = conditions.drop_rule(contest.Difference(0.01, -0.09, 0.11, 44, 20), "accuracy", 0.03)
     assert not answer.kept
     assert "too few test groups to decide, some 125 would" in answer.reason  # 20 * (0.1 / 0.04) ** 2
-    worse = contest.drop_rule(contest.Difference(-0.05, -0.15, 0.05, 44, 20), "accuracy", 0.03)
+    worse = conditions.drop_rule(contest.Difference(-0.05, -0.15, 0.05, 44, 20), "accuracy", 0.03)
     assert "too few" not in worse.reason
 
 
 def test_a_drop_without_an_interval_is_not_kept():
-    answer = contest.drop_rule(contest.Difference(0.1, float("nan"), float("nan"), 3, 2), "accuracy", 0.05)
+    answer = conditions.drop_rule(contest.Difference(0.1, float("nan"), float("nan"), 3, 2), "accuracy", 0.05)
     assert (answer.kept, answer.figure) == (False, None)
     assert "fewer than 4 artists" in answer.reason
 

@@ -11,6 +11,7 @@ import torch
 
 import ostinato.datasets
 from ostinato import registry
+from ostinato.code_hash import hash_modules
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs
 from ostinato.files import read_json, write_json
@@ -231,5 +232,5 @@ def test_the_code_of_a_candidate_is_all_that_makes_its_numbers(paths):
 
 def test_the_hash_of_code_depends_on_each_module():
     modules = ["ostinato.contract.task", "ostinato.contract.chunks"]
-    assert stage.code_hash(modules) == stage.code_hash(reversed(modules))
-    assert stage.code_hash(modules) != stage.code_hash(modules[:1])
+    assert hash_modules(modules) == hash_modules(reversed(modules))
+    assert hash_modules(modules) != hash_modules(modules[:1])

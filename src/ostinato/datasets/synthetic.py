@@ -24,7 +24,7 @@ import soundfile
 from pydantic import BaseModel, Field
 from tqdm import tqdm
 
-import ostinato.synthesis
+from ostinato.code_hash import hash_modules, list_modules
 from ostinato.files import replacing
 from ostinato.synthesis.covers import cover, write_png
 from ostinato.synthesis.faults import KINDS, plant
@@ -38,6 +38,7 @@ LICENSE = "MIT"
 CITATION = "Rendered by ostinato itself; there is nothing to cite."
 SOURCE = "rendered on demand"
 EMBEDDED = True
+SYNTHESISER = "ostinato.synthesis"
 PROMISED = ("artist",)
 CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
 
@@ -139,8 +140,7 @@ def edition(options: Options, seed: int) -> str:
         Twelve hex digits over seed, options that change the sound, and the synthesiser's code.
     """
     digest = hashlib.sha256(f"{seed} {options.seconds} {options.difficulty} {options.n_genres}".encode())
-    for source in sorted(Path(ostinato.synthesis.__path__[0]).glob("*.py")):
-        digest.update(source.read_bytes())
+    digest.update(hash_modules(list_modules(SYNTHESISER)).encode())
     return digest.hexdigest()[:12]
 
 

@@ -1,9 +1,6 @@
-"""May a candidate replace what is in service: the rules that need both, on tracks neither was trained on."""
+"""Two models on the same tracks: the difference of a metric, with its interval."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from math import ceil
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,10 +8,7 @@ import pandas as pd
 from ostinato.contract.scores import Kind
 from ostinato.evaluation.candidate.figures import family
 from ostinato.evaluation.candidate.judged import Judged
-from ostinato.evaluation.rules import Answer, at_most
-from ostinato.metrics.jackknife import MIN_GROUPS, jackknife
-
-TOO_FEW = f"the tracks that both were tested on are of fewer than {MIN_GROUPS} artists; add tracks of others"
+from ostinato.metrics.jackknife import jackknife
 
 
 @dataclass(frozen=True)
@@ -119,98 +113,3 @@ def paired(
     ]
     gain = replicates.estimate((figures[0] - figures[1]) * (1 if measure.higher_is_better else -1))
     return Difference(*gain, len(mine), replicates.n_groups)
-
-
-def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]) -> list[Answer]:
-    """Judge the exported file by itself.
-
-    Parameters
-    ----------
-    export : dict
-        models/onnx/<name>/export.json.
-    n_bytes : int
-        Size of network.onnx.
-    bounds : mapping of str to float
-        By `rules.release_bounds`.
-
-    Returns
-    -------
-    list of Answer
-    """
-    return [
-        at_most("parity", export["parity"], bounds["parity"], f"parity {export['parity']:.2g} is"),
-        at_most("bytes", n_bytes, bounds["bytes"], f"{n_bytes:,} bytes are"),
-    ]
-
-
-def robustness_rule(measured: Mapping[str, Any] | None, name: str, network: str, bound: float) -> Answer:
-    """Judge how much worse a file is on worse sound.
-
-    Parameters
-    ----------
-    measured : mapping or None
-        models/robustness/<name>.json, if it is there.
-    name : str
-        The candidate.
-    network : str
-        SHA-256 of the file that is to be released.
-    bound : float
-        How far the figure may fall under any perturbation.
-
-    Returns
-    -------
-    Answer
-        Not kept if it was not measured, or of another file.
-    """
-    if measured is None or measured["network"] != network:
-        why = "was not measured" if measured is None else "was measured of another file"
-        reason = f"robustness {why}; run `ostinato robustness {name}`"
-        return Answer("robustness", False, None, bound, reason)
-    worst, found = max(measured["perturbed"].items(), key=lambda item: item[1]["drop"])
-    shown = f"{measured['metric']} falls by {found['drop']:.4f} at worst, under {worst}:"
-    return at_most("robustness", found["drop"], bound, shown)
-
-
-def drop_rule(difference: Difference, metric: str, max_drop: float) -> Answer:
-    """Judge the difference by a non-inferiority margin: its interval may not reach below the allowed drop.
-
-    Parameters
-    ----------
-    difference : Difference
-    metric : str
-    max_drop : float
-        How far the lower end may lie below no difference.
-
-    Returns
-    -------
-    Answer
-        Not kept where there is no interval. Where the figure itself is within the margin, the reason says of how
-        many groups an interval would be narrow enough, as it narrows with their square root.
-    """
-    if np.isnan(difference.low):
-        return Answer("drop", False, None, -max_drop, f"{metric} has no interval: {TOO_FEW}")
-    kept = difference.low >= -max_drop
-    bound = f"{'no lower than' if kept else 'below'} {-max_drop or 0:g}"
-    reason = f"{metric} against the released one: {difference}; the lower end is {bound}"
-    room, width = difference.value + max_drop, difference.value - difference.low
-    if not kept and room > 0:
-        n_groups = ceil(difference.n_groups * (width / room) ** 2)
-        reason += f", though the figure is not: too few test groups to decide, some {n_groups:,} would"
-    return Answer("drop", kept, difference.low, -max_drop, reason)
-
-
-def incomparable(new: dict[str, Any], old: dict[str, Any]) -> str | None:
-    """Say why two models cannot be compared, if they cannot.
-
-    Parameters
-    ----------
-    new, old : dict
-        Their model.json.
-    """
-    if new["dataset"]["name"] != old["dataset"]["name"]:
-        return f"trained on {new['dataset']['name']}, the released one on {old['dataset']['name']}"
-    if new["classes"] != old["classes"]:
-        gone = sorted(set(old["classes"]) - set(new["classes"]))
-        come = sorted(set(new["classes"]) - set(old["classes"]))
-        return f"other classes than the released one (gone: {', '.join(gone) or '-'}; new: {', '.join(come) or '-'})"
-    return None

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.roster import Entry
-from ostinato.evaluation.rules import AT_RELEASE, CALIBRATION, Answer, told
+from ostinato.evaluation.roster import AT_RELEASE, CALIBRATION, Entry
+from ostinato.evaluation.rules import Answer, told
 
 Verdict = dict[str, Any]
 
@@ -40,14 +40,6 @@ def judge(
         reasons = sorted({str(metrics[name]["skipped"]) for name in verdicts})
         raise OstinatoError(f"no candidate applies to this dataset: {'; '.join(reasons)}; add one to params.yaml")
     return verdicts
-
-
-def leading(bounds: Mapping[str, Any], task: str) -> str:
-    """Name the metric that ranks a task's candidates: the first of its thresholds."""
-    metrics = [name for name in bounds if name not in (*AT_RELEASE, CALIBRATION)]
-    if not metrics:
-        raise ParamsError(f"params.yaml: gate.{task} names no metric; its first one ranks the candidates")
-    return metrics[0]
 
 
 def _one(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Verdict:

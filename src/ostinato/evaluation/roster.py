@@ -4,6 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ostinato.errors import ParamsError
+
+AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
+"""Rules of gate.<task> in params.yaml that need the file or what is in service; `ostinato release` applies them."""
+CALIBRATION = "calibration"
+"""The rule of gate.<task> that bounds the calibration error of the scores that are served."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -74,3 +81,11 @@ def listed(params: Any, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
         }
         for e in roster(params).values()
     ]
+
+
+def leading(bounds: Mapping[str, Any], task: str) -> str:
+    """Name the metric that ranks a task's candidates: the first of its thresholds."""
+    metrics = [name for name in bounds if name not in (*AT_RELEASE, CALIBRATION)]
+    if not metrics:
+        raise ParamsError(f"params.yaml: gate.{task} names no metric; its first one ranks the candidates")
+    return metrics[0]

@@ -5,11 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ostinato.errors import ParamsError
-
-AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
-"""Rules of gate.<task> in params.yaml that need the file or what is in service; `ostinato release` applies them."""
-CALIBRATION = "calibration"
-"""The rule of gate.<task> that bounds the calibration error of the scores that are served."""
+from ostinato.evaluation.roster import AT_RELEASE
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,13 @@ underscore are shared between kinds; their intermediate results are shared too,
 through the context.
 """
 
-import ast
-import hashlib
 import importlib.util
 import inspect
-from collections.abc import Iterator, Mapping
-from functools import cache
-from pathlib import Path
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
-from ostinato import registry
+from ostinato import code_hash, registry
 from ostinato.errors import ParamsError
 from ostinato.features._axes import Axis
 
@@ -117,36 +114,20 @@ def fingerprint(module: str) -> str:
         SHA-256 in hexadecimal. It covers the modules of this package that the
         module imports, and those that they import.
     """
-    seen: dict[str, str] = {}
+    trees: dict[str, str] = {}
     waiting = [module]
     while waiting:
         name = waiting.pop()
-        if name not in seen:
-            seen[name], imports = _parsed(name)
-            waiting += [m for m in imports if m.startswith((f"{__name__}._", DECODING)) and m != Axis.__module__]
-    return hashlib.sha256("\n".join(seen[name] for name in sorted(seen)).encode()).hexdigest()
+        if name not in trees:
+            trees[name], imports = code_hash.parse(name, omit=axis.__name__)
+            waiting += [m for m in imports if _is_shared(m)]
+    return code_hash.hash_code(trees.values())
 
 
-@cache
-def _parsed(module: str) -> tuple[str, tuple[str, ...]]:
-    """Give a module's code without its docstrings and its `axis`, and name what it imports."""
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ParamsError(f"{module}: there is no such module; install ostinato again")
-    tree = ast.parse(Path(spec.origin).read_text())
-    tree.body = [node for node in tree.body if getattr(node, "name", "") != axis.__name__]
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree), tuple(_imports(tree))
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """Name the modules that a module may import."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            if node.module == __name__:
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _is_shared(name: str) -> bool:
+    """Say whether a name is of a module whose code features share."""
+    if not name.startswith((f"{__name__}._", DECODING)) or name == Axis.__module__:
+        return False
+    with suppress(ModuleNotFoundError):
+        return importlib.util.find_spec(name) is not None
+    return False

@@ -1,9 +1,6 @@
 """export: a candidate's final weights -> models/onnx/<candidate>, the files themselves only if the gate accepted it."""
 
-import hashlib
-import importlib.util
-import pkgutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -11,6 +8,7 @@ import numpy as np
 import onnx
 
 from ostinato import registry
+from ostinato.code_hash import hash_modules, list_modules, parse
 from ostinato.contract.scores import Kind, logits, scores
 from ostinato.contract.stack import Stack
 from ostinato.contract.summary import AUDIO
@@ -24,6 +22,14 @@ from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
+CONTRACT = (
+    "ostinato.contract.calibrated",
+    "ostinato.contract.chunks",
+    "ostinato.contract.scores",
+    "ostinato.contract.stack",
+    "ostinato.contract.summary",
+    "ostinato.contract.task",
+)
 BLOCKS = "ostinato.architectures._blocks"
 SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
 """What makes a candidate's numbers beside its own file, its features and the contract."""
@@ -182,7 +188,7 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
         **_calibration(metrics, artefact.labelling.kind),
-        "hashes": {"data": classes["hash"], "code": code_hash(_modules(paths, artefact))},
+        "hashes": {"data": classes["hash"], "code": hash_modules(_modules(paths, artefact))},
         "metrics": metrics["test"],
     }
 
@@ -215,7 +221,7 @@ def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
 def _modules(paths: Paths, artefact: Artefact) -> set[str]:
     """Name the modules that make a candidate's numbers of a track."""
     found = {f"{PACKAGE[artefact.fitter]}.{artefact.architecture}"}
-    found |= {name for package in ("ostinato.contract", SHARED[artefact.fitter]) for name in _all_of(package)}
+    found |= {name for package in (*CONTRACT, SHARED[artefact.fitter]) for name in list_modules(package)}
     for given in artefact.inputs.values():
         found |= _of_feature(given.feature)
     for member in set(artefact.members) & artefact.inputs.keys():
@@ -223,47 +229,11 @@ def _modules(paths: Paths, artefact: Artefact) -> set[str]:
     return found
 
 
-def _all_of(package: str) -> list[str]:
-    """Name a module, and all in it if it is a package."""
-    spec = importlib.util.find_spec(package)
-    folders = spec.submodule_search_locations if spec else None
-    return [package, *(f"{package}.{module.name}" for module in pkgutil.iter_modules(folders or ()))]
-
-
 def _of_feature(name: str) -> set[str]:
     """Name the module of a feature and those that it shares with others."""
     feature = f"ostinato.features.{name}"
-    text = _source(feature).decode()
-    return {
-        feature,
-        "ostinato.features._shared",
-        *(m for m in _all_of("ostinato.features") if f"from {m} import" in text),
-    }
-
-
-def code_hash(modules: Iterable[str]) -> str:
-    """Give the SHA-256 of the source of modules, whatever their order.
-
-    Parameters
-    ----------
-    modules : iterable of str
-        Dotted names.
-
-    Returns
-    -------
-    str
-    """
-    digest = hashlib.sha256()
-    for module in sorted(modules):
-        digest.update(module.encode() + b"\0" + _source(module) + b"\0")
-    return digest.hexdigest()
-
-
-def _source(module: str) -> bytes:
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise OstinatoError(f"{module} is not there, though a candidate was trained with it; train it again")
-    return Path(spec.origin).read_bytes()
+    shared = parse(feature).imports
+    return {feature, "ostinato.features._shared", *(m for m in list_modules("ostinato.features") if m in shared)}
 
 
 def _only(values: dict[str, Any]) -> Any:

@@ -15,8 +15,7 @@ from ostinato.datasets import dataset_root
 from ostinato.escapes import escape_cell
 from ostinato.evaluation import suspects
 from ostinato.evaluation.candidate.judged import KEYS
-from ostinato.evaluation.gate import leading
-from ostinato.evaluation.roster import roster
+from ostinato.evaluation.roster import leading, roster
 from ostinato.files import read_json, replacing
 from ostinato.paths import Paths
 from ostinato.report.contrasts import contrasts

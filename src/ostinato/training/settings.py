@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from ostinato import registry
+from ostinato.code_hash import hash_modules, list_modules
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.params import Train, unused
 
@@ -21,10 +22,15 @@ PACKAGES = {
     "stacked": "ostinato.architectures",
 }
 CODE = (
-    "training/*.py",
-    "architectures/_blocks/*.py",
-    "contract/*.py",
-    "store.py",
+    "ostinato.training",
+    "ostinato.architectures._blocks",
+    "ostinato.contract.calibrated",
+    "ostinato.contract.chunks",
+    "ostinato.contract.scores",
+    "ostinato.contract.stack",
+    "ostinato.contract.summary",
+    "ostinato.contract.task",
+    "ostinato.store",
 )
 ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
 """One device: what trials and inner fits take."""
@@ -161,16 +167,14 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
     DataError
         If the weights to begin with are absent.
     """
-    package = Path(registry.__file__).parent
-    code = [path for pattern in CODE for path in sorted(package.glob(pattern))]
-    plugin = settings.load().__file__
+    code = hash_modules([name for package in CODE for name in list_modules(package)] + [settings.load().__name__])
     digest = hashlib.sha256(
         json.dumps({**vars(settings), "train": settings.train.model_dump()}, sort_keys=True).encode()
     )
     begun = [Path(settings.train.weights)] if settings.train.weights else []
     if absent := [file for file in begun if not file.exists()]:
         raise DataError(f"{settings.name}: train: weights: {absent[0]} is not there")
-    for item in (*code, *begun, *([Path(plugin)] if plugin else []), *inputs):
+    for item in (code, *begun, *inputs):
         content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]
