@@ -1,18 +1,20 @@
-"""Bring the catalog up to date, with the spaces that it is chosen from."""
+"""Bring the catalog up to date, with the spaces that it is chosen from, and put it in service."""
 
 from pathlib import Path
 
 from prefect import flow
-from prefect.states import State
+from prefect.states import Failed, State
 
 from _dvc import main, reproduce
+from _publish import track
+from _release import release
 from ostinato import params
 from ostinato.paths import Paths
 
 
 @flow(name="recommend", persist_result=False)
 def recommend(project: Path = Path(), target: str = "catalog") -> State:
-    """Run the graph up to the catalog.
+    """Run the graph up to the catalog, and release that.
 
     Parameters
     ----------
@@ -22,7 +24,13 @@ def recommend(project: Path = Path(), target: str = "catalog") -> State:
         ``catalog`` for all of it, ``artists`` for the space of artists alone,
         ``rank`` for the table of spaces.
     """
-    return reproduce(project, params.load(Paths(project).params), target).state()
+    settings = params.load(Paths(project).params)
+    outcome = reproduce(project, settings, target)
+    if outcome.failed or target != "catalog":
+        return outcome.state()
+    rejected = release(project, target)
+    track(project, settings.dataset)
+    return Failed(name="Rejected", message=rejected) if rejected else outcome.state()
 
 
 if __name__ == "__main__":

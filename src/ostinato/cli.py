@@ -242,9 +242,10 @@ def catalog(
     from ostinato.compute import cores
     from ostinato.paths import Paths
     from ostinato.recommendation import folder
+    from ostinato.recommendation.catalog import find_served
 
     paths = Paths(Path.cwd())
-    network = folder.find_network(models or paths.releases, paths.catalog, task)
+    network = folder.find_network(models or paths.releases, find_served(paths), task)
     summary = folder.build(network, of, out, table=table, workers=workers or cores())
     _echo(f"{out}: {summary}")
     raise typer.Exit(int(bool(summary.unreadable)))
@@ -442,6 +443,7 @@ def predict(
 ) -> None:
     """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
     from ostinato.paths import Paths
+    from ostinato.recommendation.catalog import find_served
     from ostinato.recommendation.command import beside
     from ostinato.runtime import formats, predict
 
@@ -465,7 +467,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
-        near=beside(catalog or Paths(Path.cwd()).catalog, k or 5) if recommend else None,
+        near=beside(catalog or find_served(Paths(Path.cwd())), k or 5) if recommend else None,
     )
     raise typer.Exit(status)
 
@@ -592,14 +594,14 @@ def recommend(
 
 def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
     """Give the folder of a catalog and the folder of its audio: the project's, unless another is named."""
-    from ostinato.recommendation.catalog import find_root
+    from ostinato.recommendation.catalog import find_root, find_served
 
     if of_folder is not None and (root := find_root(of_folder)) is not None:
         return of_folder, root
     from ostinato.datasets import dataset_root
 
     paths, given = _project("dataset")
-    return of_folder or paths.catalog, dataset_root(paths, given.dataset)
+    return of_folder or find_served(paths), dataset_root(paths, given.dataset)
 
 
 @app.command(rich_help_panel=ASK)
@@ -664,10 +666,11 @@ def release(
         bool, typer.Option("--replace", help="replace a model that cannot be compared, such as one with other classes")
     ] = False,
     task: Annotated[
-        list[str] | None, typer.Option("--task", help="roll this task back, not every one; may be repeated")
+        list[str] | None,
+        typer.Option("--task", help="release or roll back this one alone: genre, tags or catalog; repeatable"),
     ] = None,
 ) -> None:
-    """Put the best accepted candidate of each task in service if it is no worse; exit status 3 if one is refused."""
+    """Put the best accepted candidate of each task, and the catalog, in service; exit status 3 if one is refused."""
     from ostinato import release as releasing
     from ostinato.files import alone
 
@@ -678,7 +681,7 @@ def release(
         if rollback:
             verdicts = releasing.rollback(paths, task)
         else:
-            verdicts = releasing.release(paths, given, replace=replace, resume=resume)
+            verdicts = releasing.release(paths, given, tasks=task, replace=replace, resume=resume)
     _echo(releasing.summary(verdicts))
     raise typer.Exit(releasing.exit_code(verdicts))
 

@@ -3,11 +3,14 @@
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 import yaml
+from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
@@ -25,6 +28,29 @@ def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise ValueError("is no name: take up to 100 of a-z, 0-9, _ . + and -, the first a letter, a digit or _")
     return name
+
+
+def _check_cron(cron: str) -> str:
+    try:
+        if len(cron.split()) != 5:
+            raise CronSimError(f"has {len(cron.split())} fields")
+        next(CronSim(cron, datetime(2024, 1, 1)))
+    except (CronSimError, StopIteration) as error:
+        raise ValueError(
+            f"{cron!r} is no schedule ({str(error).lower() or 'it never comes'}): give minute, hour, day, month and "
+            "weekday, such as '0 3 * * 0' for Sundays at three"
+        ) from None
+    return cron
+
+
+def _check_timezone(timezone: str) -> str:
+    try:
+        ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        alike = difflib.get_close_matches(timezone, sorted(available_timezones()), n=1)
+        hint = f", such as {alike[0]}" if alike else ", such as Europe/Vienna or UTC"
+        raise ValueError(f"{timezone!r} is no time zone: take a name of the IANA database{hint}") from None
+    return timezone
 
 
 Key: TypeAlias = Annotated[str, AfterValidator(_check_name)]
@@ -436,7 +462,10 @@ class Release(Section):
     """What the exported file and the released one must keep."""
 
     max_drop: float = Field(0.0, ge=0)
-    keep: int = Field(5, ge=2, description="versions of a task that stay, that in service among them")
+    keep: int = Field(5, ge=2, description="versions of a model or catalog that stay, that in service among them")
+    max_vanished_share: float = Field(
+        0.2, ge=0, le=1, description="of the catalog's tracks in service; a new one lacking more is refused"
+    )
     max_bytes: int = 50_000_000
     max_latency_ratio: float | None = None
     parity: float = 1e-4
@@ -460,14 +489,14 @@ class Serve(Section):
     max_seconds: float = Field(900.0, gt=0)
     workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
     waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
-    catalog: str | None = Field(None, description="a folder that `ostinato catalog --of` wrote; null: models/catalog")
+    catalog: str | None = Field(None, description="a folder that `ostinato catalog --of` wrote; null: the released one")
 
 
 class Flows(Section):
     """When the flows run and what they retry."""
 
-    cron: str = "0 3 * * 0"
-    timezone: str = "UTC"
+    cron: Annotated[str, AfterValidator(_check_cron)] = "0 3 * * 0"
+    timezone: Annotated[str, AfterValidator(_check_timezone)] = "UTC"
     retries: int = 2
     retry_delay_seconds: float = 10
     gpu_slots: int | None = None
@@ -678,7 +707,8 @@ def readable(error: ValidationError) -> str:
         elif problem["type"] == "missing":
             messages.append(f"{where}: is missing; add it")
         else:
-            messages.append(f"{where}: {problem['msg'].lower()} (it is {problem['input']!r})")
+            text = problem["msg"].removeprefix("Value error, ")
+            messages.append(f"{where}: {text[0].lower()}{text[1:]} (it is {problem['input']!r})")
     return "; ".join(messages)
 
 

@@ -190,7 +190,7 @@ class Paths:
 
     @property
     def catalog(self) -> Path:
-        """What may be recommended, with the network that places new tracks in it."""
+        """What the last run of the pipeline would recommend, and the network of its space; not in service yet."""
         return self.root / "models" / "catalog"
 
     @property
@@ -200,11 +200,11 @@ class Paths:
 
     @property
     def releases(self) -> Path:
-        """What was released: for each task a folder of versions."""
+        """What was released: for each task, and for the catalog, a folder of versions."""
         return self.root / "models" / "released"
 
     def released(self, task: str) -> Path:
-        """What is in service for one task."""
+        """What is in service for one task, or as the catalog."""
         return find_current(self.releases / task)
 
     @property

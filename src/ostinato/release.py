@@ -3,17 +3,18 @@
 `release` takes the best accepted candidate of each task and puts it in service as a
 new version if nothing speaks against it; `rollback` goes back a version, and stays
 there until it is told to go on. A version is whole before the one file changes that
-says which is in service, so that a kill at any moment leaves a whole model in service.
+says which is in service, so that a kill at any moment leaves a whole model in catalog_release.
 """
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ostinato import conditions, profiles, versions
+from ostinato import catalog_release, conditions, profiles, versions
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
@@ -26,23 +27,30 @@ from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.likeness import PROFILE
 from ostinato.runtime.session import REFERENCE
-from ostinato.versions import RELEASE, Pointer
+from ostinato.versions import CATALOG, RELEASE, Pointer
 
 SECTIONS = ("seed", "validate", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
 CARD = "card.md"
 REFUSED = ("rejected", "not comparable")
 EXIT_REFUSED = 3
+RELEASED = (*(task for task, kind in COLUMNS.items() if kind != "embedding"), CATALOG)
+"""What has versions: models of tasks, and the catalog."""
+Decision = Callable[[], tuple[str, list[str], list[Answer]]]
 
 
-def release(paths: Paths, params: Any, *, replace: bool = False, resume: bool = False) -> dict[str, dict[str, Any]]:
-    """Decide for each task that params.yaml gates, and carry it out.
+def release(
+    paths: Paths, params: Any, *, tasks: Sequence[str] | None = None, replace: bool = False, resume: bool = False
+) -> dict[str, dict[str, Any]]:
+    """Decide for each task that params.yaml gates, and then for the catalog, and carry it out.
 
     Parameters
     ----------
     paths : Paths
     params : object
         With `SECTIONS`.
+    tasks : sequence of str, optional
+        Decide for these alone; `CATALOG` stands for the catalog.
     replace : bool
         Replace a released model that cannot be compared with the new one.
     resume : bool
@@ -59,20 +67,36 @@ def release(paths: Paths, params: Any, *, replace: bool = False, resume: bool = 
     OstinatoError
         If a file of the pipeline is missing; nothing is changed for that task.
     """
-    gate = read_json(paths.gate)
-    verdicts: dict[str, dict[str, Any]] = {}
-    for task in (t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"):  # spaces serve by the catalog
-        folder = paths.releases / task
-        versions.settle(folder)
-        pointer = versions.read_pointer(folder)
-        if pointer and pointer.hold and not resume:
-            reason = f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"
-            verdicts[task] = _record(paths, task, "held", [reason])
-            continue
-        if pointer and pointer.hold:
-            versions.set_pointer(folder, pointer._replace(hold=False))
-        verdicts[task] = _record(paths, task, *_decide(paths, params, task, gate, replace))
-    return verdicts
+    _check_tasks(tasks)
+    gated = [t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"]  # spaces serve by the catalog
+    decisions: dict[str, Decision] = {task: partial(_decide, paths, params, task, replace) for task in gated}
+    if paths.catalog.is_dir():
+        decisions[CATALOG] = partial(catalog_release.release, paths, params.release)
+    chosen = [task for task in decisions if tasks is None or task in tasks]
+    if absent := sorted({*(tasks or ())} - {*chosen}):
+        missing = (
+            "run `dvc repro catalog` first" if absent[0] == CATALOG else f"gate.{absent[0]} of params.yaml is absent"
+        )
+        raise OstinatoError(f"--task {absent[0]}: cannot be released: {missing}")
+    return {task: _carry_out(paths, task, decisions[task], resume) for task in chosen}
+
+
+def _carry_out(paths: Paths, task: str, decide: Decision, resume: bool) -> dict[str, Any]:
+    """Decide for a task unless a rollback holds it, and record the verdict."""
+    folder = paths.releases / task
+    versions.settle(folder)
+    pointer = versions.read_pointer(folder)
+    if pointer and pointer.hold and not resume:
+        reason = f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"
+        return _record(paths, task, "held", [reason])
+    if pointer and pointer.hold:
+        versions.set_pointer(folder, pointer._replace(hold=False))
+    return _record(paths, task, *decide())
+
+
+def _check_tasks(tasks: Sequence[str] | None) -> None:
+    if unknown := [task for task in tasks or () if task not in RELEASED]:
+        raise OstinatoError(f"--task: there is no {unknown[0]!r}; there is {', '.join(RELEASED)}")
 
 
 def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
@@ -82,7 +106,7 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
     ----------
     paths : Paths
     tasks : sequence of str, optional
-        Default: every task that has an earlier version.
+        `CATALOG` stands for the catalog. Default: all that have an earlier version.
 
     Returns
     -------
@@ -94,16 +118,26 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
     OstinatoError
         If a task has no earlier version; nothing is changed.
     """
-    if unknown := [task for task in tasks or () if task not in COLUMNS]:
-        raise OstinatoError(f"--task: there is no {unknown[0]!r}; there is {', '.join(COLUMNS)}")
-    for task in tasks or COLUMNS:
+    _check_tasks(tasks)
+    for task in tasks or RELEASED:
         versions.settle(paths.releases / task)
-    earlier = {task: _earlier(paths.releases / task) for task in tasks or COLUMNS}
+    earlier = {task: _earlier(paths.releases / task) for task in tasks or RELEASED}
     if absent := [task for task in tasks or () if earlier[task] is None]:
         raise OstinatoError(f"{paths.releases / absent[0]}: there is no earlier version of {absent[0]} to go back to")
     if not any(earlier.values()):
         raise OstinatoError(f"{paths.releases}: no task has an earlier version, so there is nothing to go back to")
-    return {task: _roll_back(paths, task, version) for task, version in earlier.items() if version is not None}
+    verdicts = {task: _roll_back(paths, task, version) for task, version in earlier.items() if version is not None}
+    return {task: _note_catalog(paths, task, verdict) for task, verdict in verdicts.items()}
+
+
+def _note_catalog(paths: Paths, task: str, verdict: dict[str, Any]) -> dict[str, Any]:
+    """Add to the verdict of a model what its rollback means for the catalog, which keeps a network of its own."""
+    other = (
+        None if task == CATALOG else catalog_release.find_other_training(paths.released(CATALOG), paths.released(task))
+    )
+    if other is None:
+        return verdict
+    return _record(paths, task, verdict["answer"], [*verdict["reasons"], other])
 
 
 def _roll_back(paths: Paths, task: str, version: int) -> dict[str, Any]:
@@ -132,10 +166,9 @@ def summary(verdicts: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _decide(
-    paths: Paths, params: Any, task: str, gate: dict[str, Any], replace: bool
-) -> tuple[str, list[str], list[Answer]]:
+def _decide(paths: Paths, params: Any, task: str, replace: bool) -> tuple[str, list[str], list[Answer]]:
     """Find the best candidate of a task and apply the rules in turn."""
+    gate = read_json(paths.gate)
     entries = [e for e in roster(params).values() if e.task == task]
     if absent := [e.name for e in entries if e.name not in gate]:
         raise OstinatoError(f"{paths.gate}: says nothing of {absent[0]}; run `dvc repro gate`")
@@ -204,11 +237,10 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
 def _install(
     paths: Paths, params: Any, onnx: Path, folder: Path, rows: Judged, reasons: list[str], answers: list[Answer]
 ) -> None:
-    """Make a version of an exported network, and put it in service."""
+    """Make a version of an exported network, and put it in catalog_release."""
     from ostinato.runtime import session
 
-    incoming, pointer = versions.make_incoming(folder), versions.read_pointer(folder)
-    version = 1 + max([*versions.list_versions(folder), *([pointer.newest] if pointer else [])], default=0)
+    incoming, version = versions.make_incoming(folder), versions.find_next(folder)
     for name in (NETWORK, TAGGER, MODEL):
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)

@@ -1,7 +1,8 @@
-"""Versions of a released model: folders that never change, and one file that says which of them is in service.
+"""Versions of a released model or catalog: folders that never change, and one file that says which is in service.
 
-models/released/<task>/ holds a folder for each version that is kept, named by its number, and current.json:
-``{"version": 3, "newest": 4, "hold": true}``. Only that file is ever replaced, in one rename.
+models/released/<task>/, and models/released/catalog/ likewise, holds a folder for each version that is kept,
+named by its number, and current.json: ``{"version": 3, "newest": 4, "hold": true}``. Only that file is ever
+replaced, in one rename.
 """
 
 import hashlib
@@ -15,6 +16,8 @@ from ostinato.errors import OstinatoError
 from ostinato.files import read_json, write_json
 
 CURRENT, RELEASE, MODEL, NETWORK = "current.json", "release.json", "model.json", "network.onnx"
+CATALOG = "catalog"
+"""The folder beside those of the tasks that holds the versions of the catalog."""
 
 
 class Pointer(NamedTuple):
@@ -81,7 +84,8 @@ def find_models(releases: Path) -> dict[str, Path]:
     dict of str to Path
         Sorted by task.
     """
-    folders = {path.name: find_current(path) for path in sorted(releases.glob("[!.]*")) if path.is_dir()}
+    tasks = (path for path in sorted(releases.glob("[!.]*")) if path.is_dir() and path.name != CATALOG)
+    folders = {path.name: find_current(path) for path in tasks}
     return {task: folder for task, folder in folders.items() if (folder / MODEL).is_file()}
 
 
@@ -144,6 +148,12 @@ def check_digests(folder: Path) -> None:
             f"{folder / damaged[0]}: is not the file that was released; bring it back (`dvc checkout`) "
             "or go back a version (`ostinato release --rollback`)"
         )
+
+
+def find_next(folder: Path) -> int:
+    """Return the number of the next version: one more than the highest that ever was."""
+    pointer = read_pointer(folder)
+    return 1 + max([*list_versions(folder), *([pointer.newest] if pointer else [])], default=0)
 
 
 def add_version(folder: Path, incoming: Path, version: int, keep: int) -> None:

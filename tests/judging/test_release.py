@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-import os
 import shutil
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from judging.judging_project import section
+from kills import kill_at_every_step
 from ostinato.cli import _latency
 from ostinato.errors import OstinatoError
 from ostinato.files import write_json
@@ -421,47 +420,6 @@ def test_a_missing_export_changes_nothing(incumbent):
     with pytest.raises(OstinatoError, match=r"export\.json: is not there"):
         release(project.paths, project.params)
     assert digest(project.paths.released("genre")) == before
-
-
-class KilledError(BaseException):
-    """Stand for SIGKILL: nothing that runs afterwards belongs to the process."""
-
-
-class Killer:
-    """Count system calls that change the disk, and die before one of them."""
-
-    CALLS = ((os, "replace"), (os, "fsync"), (os, "unlink"), (shutil, "rmtree"), (shutil, "copyfile"))
-
-    def __init__(self, monkeypatch, at: int) -> None:
-        self.at, self.calls, self.dead = at, 0, False
-        for module, name in self.CALLS:
-            monkeypatch.setattr(module, name, self.wrapped(getattr(module, name)))
-
-    def wrapped(self, call):
-        def counted(*arguments, **keywords):
-            self.calls += 1
-            if self.dead or self.calls == self.at:
-                self.dead = True
-                raise KilledError
-            return call(*arguments, **keywords)
-
-        return counted
-
-
-def kill_at_every_step(models, start, call, check):
-    """Call again and again, killed one step later each time, until a call ends; check what each kill left."""
-    steps, reached = 0, True
-    while reached:
-        steps += 1
-        shutil.rmtree(models)
-        shutil.copytree(start, models)
-        with pytest.MonkeyPatch.context() as patch:
-            killer = Killer(patch, at=steps)
-            with suppress(KilledError):
-                call()
-            reached = killer.calls >= steps
-        check()
-    return steps
 
 
 def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import CatalogError
+from ostinato.files import read_json, write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 
@@ -176,6 +177,10 @@ def test_a_folder_without_a_catalog_says_what_to_run(tmp_path: Path):
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path):
     made(5).save(tmp_path)
     np.save(tmp_path / "vectors.npy", np.ones((4, 8), np.float32))
+    with pytest.raises(CatalogError, match=r"vectors\.npy: is not the file that catalog\.json was written with"):
+        Catalog.load(tmp_path)
+    about = read_json(tmp_path / "catalog.json")
+    write_json(tmp_path / "catalog.json", {key: value for key, value in about.items() if key != "files"})
     with pytest.raises(CatalogError, match="4 vectors for 5 tracks"):
         Catalog.load(tmp_path)
 

@@ -160,8 +160,8 @@ def test_a_playlist_of_artists_is_refused(folder):
 
 def test_the_command_imports_neither_torch_nor_pandas(folder):
     (folder / "params.yaml").write_text("dataset: {name: folder}\nfeatures: {kinds: {mel: {}}}\n")
-    (folder / "models").mkdir()
-    (folder / "catalog").rename(folder / "models" / "catalog")
+    (folder / "models" / "released").mkdir(parents=True)
+    (folder / "catalog").rename(folder / "models" / "released" / "catalog")
     code = (
         "import sys\nfrom ostinato.cli import app\n"
         f"app(['recommend', {str(folder / 'low.wav')!r}, '-k', '2', '--json'], standalone_mode=False)\n"

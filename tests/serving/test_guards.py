@@ -137,7 +137,11 @@ def test_an_address_that_others_reach_needs_a_key_or_a_word(tmp_path, monkeypatc
 def test_the_machine_itself_needs_none(tmp_path, monkeypatch, host):
     monkeypatch.delenv("OSTINATO_API_KEY", raising=False)
     made = start(tmp_path, monkeypatch, host=host)
-    assert made[:3] == [Paths(tmp_path).releases, Paths(tmp_path).catalog, dataset_root(Paths(tmp_path), DATASET)]
+    assert made[:3] == [
+        Paths(tmp_path).releases,
+        Paths(tmp_path).releases / "catalog",
+        dataset_root(Paths(tmp_path), DATASET),
+    ]
     assert made[5] == ["localhost", "127.0.0.1", "[::1]"]
 
 

@@ -51,6 +51,7 @@ def test_a_killed_service_leaves_nothing_behind_and_answers_as_before(tmp_path):
     uploads, song = tmp_path / "uploads", play(tmp_path / "a.wav", 60.0)
     uploads.mkdir()
     Served(tmp_path / "models").catalog()
+    (tmp_path / "models" / "catalog").rename(tmp_path / "models" / "released" / "catalog")
     shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     with service(tmp_path, uploads) as (process, address), ThreadPoolExecutor(REQUESTS) as pool:
         before = predict(address, song).json()

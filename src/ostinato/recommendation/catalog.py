@@ -13,7 +13,9 @@ from ostinato.contract.summary import Metric
 from ostinato.errors import CatalogError
 from ostinato.files import read_json, replacing, write_json
 from ostinato.names import identity, unify
+from ostinato.paths import Paths
 from ostinato.recommendation.index import Graph, top
+from ostinato.versions import CATALOG, NETWORK, check_digests, compute_digests
 
 EXACT_UP_TO = 100_000
 N_COMPARED, MAX_COMPARED = 2_000, 200
@@ -26,7 +28,7 @@ LEVELS = ("artist", "album")
 SHOWN = 5
 KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
 """What may be known of a track."""
-MEND = "run `dvc repro catalog`; of a folder, `ostinato catalog --of`"
+MEND = "run `dvc repro catalog` and `ostinato release`; of a folder, `ostinato catalog --of`"
 
 
 def describe_track(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -68,6 +70,23 @@ def find_root(folder: Path) -> Path | None:
     """
     source = folder / SOURCE
     return (folder / read_json(source)["folder"]).resolve() if source.exists() else None
+
+
+def find_served(paths: Paths) -> Path:
+    """Find the folder that recommendations are read from.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    Path
+        Of the version in service. Before the first release: what the stage wrote, if that says
+        why there is no catalog, so that whoever opens it is told.
+    """
+    served = paths.released(CATALOG)
+    return paths.catalog if not served.is_dir() and (paths.catalog / SKIPPED).exists() else served
 
 
 class Catalog:
@@ -392,14 +411,15 @@ class Catalog:
         """Write the catalog, and its graph if it has one."""
         about = {"version": self.version, "exact_up_to": self.exact_up_to, "next": self._next}
         about |= {"offset": self.offset.tolist(), "metric": self.metric}
-        write_json(
-            folder / ABOUT, about | {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
-        )
+        about |= {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
         with replacing(folder / VECTORS) as partial, open(partial, "wb") as file:
             np.save(file, self.vectors, allow_pickle=False)
+        names = [VECTORS]
         if len(self) > self.exact_up_to:
+            names.append(GRAPH)
             with replacing(folder / GRAPH) as partial:
                 self._standing().save(partial)
+        write_json(folder / ABOUT, about | {"files": compute_digests(folder, names)})
 
     @classmethod
     def load(cls, folder: Path) -> "Catalog":
@@ -415,7 +435,12 @@ class Catalog:
             raise CatalogError(f"{folder}: {_explain_absence(read_json(folder / SKIPPED))}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
             raise CatalogError(f"{folder}: holds no catalog; {MEND}")
+        check_digests(folder)
         about = read_json(folder / ABOUT)
+        expected = about.get("files", {})
+        present = compute_digests(folder, expected)
+        if damaged := [name for name in expected if present.get(name) != expected[name]]:
+            raise CatalogError(f"{folder / damaged[0]}: is not the file that {ABOUT} was written with; {MEND}")
         try:
             vectors = np.load(folder / VECTORS, allow_pickle=False)
             metric = about.get("metric", "cosine")
@@ -460,6 +485,24 @@ class Catalog:
             self._graph = Graph(self.dimension, metric=self.metric)
             self._graph.add(self._labels, self.vectors)
         return self._graph
+
+
+def open_whole(folder: Path) -> Catalog:
+    """Open a catalog that lies beside the network of its space.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Raises
+    ------
+    OstinatoError
+        If it cannot be read, or another network than the one beside it placed its tracks.
+    """
+    catalog, network = Catalog.load(folder), compute_digests(folder, [NETWORK])
+    if network and network[NETWORK] != catalog.version:
+        raise CatalogError(f"{folder}: its tracks were placed by another network than the one beside it; {MEND}")
+    return catalog
 
 
 def _explain_absence(skipped: Mapping[str, str]) -> str:

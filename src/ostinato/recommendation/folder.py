@@ -27,7 +27,7 @@ from ostinato.errors import CatalogError, OstinatoError
 from ostinato.escapes import escape_line
 from ostinato.files import alone, read_json, replacing, write_json
 from ostinato.names import unify
-from ostinato.recommendation.catalog import SOURCE, Catalog, describe_track
+from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_track
 from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.predict import chosen
@@ -94,7 +94,7 @@ def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
     releases : Path
         models/released.
     catalog : Path
-        models/catalog: the released network of ``artist_embedding`` stands there.
+        The catalog in service: the network of ``artist_embedding`` stands there.
     task : str or None
         None: genre if that is released, else the first that is.
 
@@ -111,7 +111,7 @@ def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
     if task == SPACE and SPACE not in find_models(releases):
         model = catalog / "model.json"
         if not model.exists() or read_json(model)["task"] != SPACE:
-            raise CatalogError(f"{catalog}: holds no network of {SPACE}; run `dvc repro catalog`, or name another task")
+            raise CatalogError(f"{catalog}: holds no network of {SPACE}; {MEND}; or name another task")
         return catalog
     return chosen(releases, task)[0]
 

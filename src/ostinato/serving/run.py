@@ -17,7 +17,7 @@ from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
 from ostinato.serving.protocol import make_config
-from ostinato.versions import find_models
+from ostinato.versions import CATALOG, find_models
 
 SECTIONS = ("dataset", "serve")
 OPEN_FILES = 4_096
@@ -47,7 +47,7 @@ def serve(
     models : Path, optional
         Another folder of released models.
     catalog : Path, optional
-        Another catalog. Default: ``serve.catalog`` of params.yaml, else models/catalog.
+        Another catalog. Default: ``serve.catalog`` of params.yaml, else the released one.
     allowed_hosts : sequence of str
         Names that requests may call the service by, beside ``serve.allowed_hosts``.
     allow_anonymous : bool
@@ -71,8 +71,8 @@ def serve(
         waiting=chosen.waiting,
     )
     releases = models or paths.releases
-    folder = catalog or (paths.root / chosen.catalog if chosen.catalog else paths.catalog)
-    if folder != paths.catalog:
+    folder = catalog or (paths.root / chosen.catalog if chosen.catalog else paths.releases / CATALOG)
+    if folder != paths.releases / CATALOG:
         Catalog.load(folder)  # a wrong name is told now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
     app = application(releases, folder, sounds, limits, api_key, names)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from ostinato.errors import CatalogError, OstinatoError
-from ostinato.recommendation.catalog import MEND, Catalog
+from ostinato.errors import OstinatoError
+from ostinato.recommendation.catalog import MEND, Catalog, open_whole
 from ostinato.runtime.session import Released
-from ostinato.versions import find_current
+from ostinato.versions import CATALOG, find_current
 
 Opened = TypeVar("Opened")
 LOOK_SECONDS = 1.0
@@ -100,18 +100,24 @@ def open_model(folder: Path) -> Model:
     return Model(Released(folder, threads=1), version)
 
 
-def open_catalog(folder: Path) -> Catalog:
-    """Open a catalog; one whose tracks another network placed than the one beside it is refused."""
-    catalog, network = Catalog.load(folder), folder / "network.onnx"
-    if network.exists() and hashlib.sha256(network.read_bytes()).hexdigest() != catalog.version:
-        raise CatalogError(f"{folder}: its tracks were placed by another network than the one beside it; {MEND}")
-    return catalog
+@dataclass(frozen=True)
+class Space:
+    """A catalog and the network that places new tracks in it, None if the folder holds none."""
+
+    catalog: Catalog
+    placing: Model | None
+
+
+def open_space(folder: Path) -> Space:
+    """Open a catalog and its network in one, so that they always belong together."""
+    catalog = open_whole(folder)
+    return Space(catalog, open_model(folder) if all((folder / name).exists() for name in MODEL_FILES) else None)
 
 
 def _reason_not_to_open(folder: Path) -> str:
     """Say why a folder cannot be opened as a catalog."""
     try:
-        catalog = open_catalog(folder)
+        catalog = open_whole(find_current(folder))
     except (OstinatoError, OSError) as error:
         return str(error)
     return "the catalog is opened at this moment; ask again" if len(catalog) else f"the catalog is empty; {MEND}"
@@ -125,18 +131,18 @@ class Shelf:
     releases : Path
         models/released.
     catalog : Path
-        The folder of the catalog.
+        models/released/catalog, or the folder of a catalog itself.
     """
 
     def __init__(self, releases: Path, catalog: Path) -> None:
         self.releases = releases
         self._models: dict[str, Kept[Model]] = {}
-        self._catalog = Kept(catalog, CATALOG_FILES, open_catalog)
-        self._placing = Kept(catalog, MODEL_FILES, open_model)
+        self._space = Kept(catalog, CATALOG_FILES, open_space)
 
     def models(self) -> dict[str, Model]:
         """Give the models by task, genre first."""
-        there = [p for p in self.releases.glob("[!.]*") if p.is_dir()] if self.releases.is_dir() else []
+        found = self.releases.glob("[!.]*") if self.releases.is_dir() else ()
+        there = [path for path in found if path.is_dir() and path.name != CATALOG]
         for folder in there:
             self._models.setdefault(folder.name, Kept(folder, MODEL_FILES, open_model))
         opened = {task: kept.now() for task, kept in sorted(self._models.items(), key=lambda i: (i[0] != "genre", i))}
@@ -144,19 +150,21 @@ class Shelf:
 
     def catalog(self) -> Catalog | None:
         """Give the catalog, None if there is none."""
-        return self._catalog.now()
+        space = self._space.now()
+        return space.catalog if space else None
 
     def explain_no_catalog(self) -> str:
         """Say why there is no catalog to answer from, and the mend, without the folder's name."""
-        folder = self._catalog.folder
-        reason = self._catalog.error or _reason_not_to_open(folder)
+        folder = find_current(self._space.folder)
+        reason = self._space.error or _reason_not_to_open(folder)
         return reason.removeprefix(f"{folder}: ")
 
     def placing(self) -> Model | None:
         """Give the network that places new tracks in the catalog, None if there is none."""
-        return self._placing.now()
+        space = self._space.now()
+        return space.placing if space else None
 
     def errors(self) -> list[str]:
         """Say what could not be opened, though it is there."""
-        found = [kept.error for kept in self._models.values()] + [self._catalog.error, self._placing.error]
+        found = [*(kept.error for kept in self._models.values()), self._space.error]
         return [error for error in found if error]

@@ -1,0 +1,22 @@
+"""Put in service what a run of the graph made."""
+
+import sys
+from pathlib import Path
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from _dvc import stream
+from ostinato.errors import OstinatoError
+
+REJECTED = 3  # what `ostinato release` exits with when something that was made is refused
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def release(project: Path, only: str | None = None) -> str | None:
+    """Run ``ostinato release``, of one task or of all; return its last line where it refused one."""
+    command = [sys.executable, "-m", "ostinato", "release", *(["--task", only] if only else [])]
+    status, tail = stream(command, project)
+    if status not in (0, REJECTED):
+        raise OstinatoError(f"ostinato release: {tail[-1] if tail else f'exit status {status}'}")
+    return (tail[-1] if tail else "see models/verdict.json") if status == REJECTED else None
