@@ -1,7 +1,13 @@
 """Ingest: every file decoded once, ordinals for ever, the same bytes for the same input."""
 
+import errno
+import hashlib
+import io
 import json
+import os
 import shutil
+import tempfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,7 +16,8 @@ import pytest
 import soundfile
 
 from ostinato import datasets, inventory, measuring, tables
-from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.audio import snapshot
+from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.params import Compute, Dataset, Ingest
 from ostinato.paths import Paths
 from ostinato.stages import ingest
@@ -45,30 +52,132 @@ def run(paths, max_vanished_share=0.2, **dataset):
 @pytest.fixture
 def decoded(monkeypatch):
     """Collect the names of files that are decoded."""
-    names = []
-    measure = measuring.measure
-    monkeypatch.setattr(measuring, "measure", lambda path, **kwargs: names.append(path.name) or measure(path, **kwargs))
+    names, calls = [], []
+    decode, measure = measuring.measure, inventory.measure
+
+    def counted(root, path, known=None):
+        calls.clear()
+        row = measure(root, path, known)
+        names.extend([Path(path).name] * len(calls))
+        return row
+
+    monkeypatch.setattr(measuring, "measure", lambda path, **given: calls.append(path) or decode(path, **given))
+    monkeypatch.setattr(inventory, "measure", counted)
     monkeypatch.setattr(inventory, "cache_name", lambda root: "files.parquet")
     return names
 
 
-def test_a_file_that_may_be_read_by_now_is_read(paths, decoded, monkeypatch):
-    """Its size and time are as they were when it could not be opened."""
-    refused = paths.raw("folder") / "jazz/a.wav"
-    digest = inventory.hashlib.file_digest
+def refuse(patch, code, *names):
+    """Have the system refuse to read files, the second piece of one of them if it is EIO."""
 
-    def denied(file, kind):
-        if file.name == str(refused):
-            raise PermissionError(13, "Permission denied")
-        return digest(file, kind)
+    class Broken(io.BytesIO):
+        def fileno(self):
+            return self.number
 
+        def read(self, size=-1):
+            if self.tell():
+                raise OSError(code, os.strerror(code))
+            return super().read(100)
+
+    def opened(path, mode):
+        if Path(path).name not in names:
+            return open(path, mode)
+        if code != errno.EIO:
+            raise OSError(code, os.strerror(code))
+        file = Broken(Path(path).read_bytes())
+        file.number = os.open(path, os.O_RDONLY)
+        return file
+
+    patch.setattr(snapshot, "PAUSES", (0, 0))
+    patch.setattr(snapshot, "open", opened, raising=False)
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOMEM, errno.ENOENT])
+def test_files_that_cannot_be_read_stop_the_stage_by_name_and_the_next_run_goes_on(paths, decoded, monkeypatch, code):
+    """Known ones, by whatever error; nothing of the tables changes, and what was measured is kept."""
+    run(paths)
+    before = {p: p.read_bytes() for p in (paths.tracks, paths.files, paths.receipt("ingest"))}
+    shutil.rmtree(paths.state)
     with monkeypatch.context() as patch:
-        patch.setattr(inventory.hashlib, "file_digest", denied)
-        run(paths)
+        refuse(patch, code, "a.wav", "g.flac")
+        with pytest.raises(
+            ReadError, match=r"2 of 6 files cannot be read: jazz/a\.wav .*; rock/g\.flac .*kept"
+        ) as told:
+            run(paths)
+    assert ("is not there" if code == errno.ENOENT else os.strerror(code)) in str(told.value)
+    assert {p: p.read_bytes() for p in before} == before
     decoded.clear()
+    run(paths)
+    assert decoded == ["a.wav", "g.flac"]
+    assert {p: p.read_bytes() for p in before} == before
+
+
+def test_a_file_that_cannot_be_read_for_a_moment_is_tried_again(paths, monkeypatch):
+    refusals = iter([errno.ESTALE, errno.EIO])
+
+    def opened(path, mode):
+        if Path(path).name == "a.wav":
+            for code in refusals:
+                raise OSError(code, os.strerror(code))
+        return open(path, mode)
+
+    monkeypatch.setattr(snapshot, "PAUSES", (0, 0))
+    monkeypatch.setattr(snapshot, "open", opened, raising=False)
     tracks, _ = run(paths)
-    assert decoded == ["a.wav"]
     assert tracks["content_hash"].notna().all()
+
+
+def test_many_files_that_cannot_be_read_are_not_waited_for_one_by_one(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(snapshot.time, "sleep", waits.append)
+    monkeypatch.setattr(snapshot._Patience, "n_failed", 0)
+    for i in range(3 * snapshot.MAX_PATIENCE):
+        with pytest.raises(ReadError, match=f"{i}.wav: is not there"), snapshot.open_snapshot(tmp_path / f"{i}.wav"):
+            pass
+    assert waits == [*snapshot.PAUSES] * snapshot.MAX_PATIENCE
+
+
+def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "a.wav"
+    path.write_bytes(b"a")
+
+    def grow(n_bytes):
+        with open(path, "ab") as file:
+            file.write(b"b")
+        return tempfile.TemporaryFile()
+
+    monkeypatch.setattr(snapshot, "PAUSES", (0,))
+    monkeypatch.setattr(snapshot, "_open_copy", grow)
+    with pytest.raises(ReadError, match="another program writes it"), snapshot.open_snapshot(path):
+        pass
+    assert path.read_bytes() == b"abb"
+
+
+def test_another_file_of_the_same_size_and_time_is_seen(paths, decoded):
+    """As a copy has that keeps times: another writing changes ctime or inode."""
+    old, _ = run(paths)
+    file = paths.raw("folder") / "jazz/b.wav"
+    before, content = file.stat(), bytearray(file.read_bytes())
+    content[2000] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    decoded.clear()
+    new, _ = run(paths)
+    assert decoded == ["b.wav"]
+    assert new.loc["jazz/b.wav", "content_hash"] == hashlib.sha256(content).hexdigest()
+    assert old.loc["jazz/b.wav", "content_hash"] != new.loc["jazz/b.wav", "content_hash"]
+
+
+def test_the_same_bytes_under_another_inode_are_not_decoded_again(paths, decoded):
+    run(paths)
+    before = paths.tracks.read_bytes(), paths.files.read_bytes()
+    shutil.copytree(paths.raw("folder"), paths.root / "copy")
+    shutil.rmtree(paths.raw("folder"))
+    (paths.root / "copy").rename(paths.raw("folder"))
+    decoded.clear()
+    run(paths)
+    assert decoded == []
+    assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
 
 def test_what_another_way_to_measure_left_is_deleted(paths, monkeypatch):
@@ -185,15 +294,15 @@ def test_raw_audio_is_left_as_it_is(paths):
 
 def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
     monkeypatch.setattr(inventory, "BATCH", 2)
-    measure = measuring.measure
+    measure = inventory.measure
 
-    def killed(path, **kwargs):
-        if path.name.startswith("f"):
+    def killed(root, path, known=None):
+        if Path(path).name.startswith("f"):
             raise KeyboardInterrupt
-        return measure(path, **kwargs)
+        return measure(root, path, known)
 
     with monkeypatch.context() as patch:
-        patch.setattr(measuring, "measure", killed)
+        patch.setattr(inventory, "measure", killed)
         with pytest.raises(KeyboardInterrupt):
             run(paths)
     decoded.clear()

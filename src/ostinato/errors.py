@@ -13,6 +13,14 @@ class DataError(OstinatoError):
     """A file or table of the dataset cannot be used."""
 
 
+class ReadError(DataError):
+    """A file cannot be read at this moment, which says nothing of what it holds."""
+
+
+class ChangedError(ReadError):
+    """A file holds other bytes than those that were measured."""
+
+
 class CatalogError(OstinatoError):
     """A catalog, a seed or a wish cannot be used for a recommendation."""
 

@@ -4,8 +4,8 @@ import hashlib
 import itertools
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
-from functools import partial
+from dataclasses import asdict, astuple, fields
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from ostinato import compute, names, tables
+from ostinato.audio import ABSENT, Identity, open_snapshot
 from ostinato.code_hash import hash_modules, list_modules
-from ostinato.errors import DataError, OstinatoError, ParamsError
+from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.memory import keep_freed
 
 BATCH = 1_000
@@ -23,7 +24,9 @@ WAY = ("ostinato.audio", "ostinato.measuring", "ostinato.fingerprint")
 """The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
-CACHE = tables.FILES.remove(0).append(pa.field("mtime_ns", pa.int64()))
+SHOWN = 10
+IDENTITY = tuple(field.name for field in fields(Identity))
+CACHE = reduce(pa.Schema.append, (pa.field(name, pa.int64()) for name in IDENTITY[1:]), tables.FILES.remove(0))
 
 
 def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -> pd.DataFrame:
@@ -180,7 +183,7 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
     tracks : DataFrame
         With `track_id` and `path`.
     cache : Path
-        What was measured before, with each file's size and time; written every
+        What was measured before, with each file's size, times and inode; written every
         1000 files, so that a run that is killed goes on where it stopped. What
         another way to measure left of the same folder is deleted.
     settings : compute.Settings
@@ -196,7 +199,8 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
     with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
         for start in range(0, len(new), BATCH):
             batch = new[start : start + BATCH]
-            for row in compute.map(partial(measure, root), batch, settings, least=LEAST):
+            jobs = [(path, rows.get(path)) for path in batch]
+            for row in compute.map(partial(_measure_again, root), jobs, settings, least=LEAST):
                 rows[row["path"]] = row
                 progress.update()
             tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
@@ -208,7 +212,7 @@ def measured(root: Path, tracks: pd.DataFrame, cache: Path, settings: compute.Se
 
 
 def find_unmeasured(root: Path, tracks: pd.DataFrame, cache: Path) -> list[str]:
-    """Find the files that `measured` would decode: those that are new, or of another size or time.
+    """Find the files that `measured` would read: those that are new, or of another size, time or inode.
 
     Parameters
     ----------
@@ -251,32 +255,69 @@ def beside(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> 
     return found
 
 
-def measure(root: Path, path: str) -> dict[str, Any]:
-    """Hash and decode one file.
+def measure(root: Path, path: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Read one file once, hash it and decode it.
 
     Parameters
     ----------
     root : Path
     path : str
         Relative to `root`.
+    known : dict, optional
+        Its row of the last time, which holds if the bytes are the same.
 
     Returns
     -------
     dict
-        A row of `tables.FILES`, without its track, and `mtime_ns`. What cannot
-        be read has an `error`; nothing is raised.
+        A row of `tables.FILES`, without its track, and what tells that the file is the same. What cannot
+        be decoded has an `error`, what cannot be read no `content_hash` either; nothing is raised.
     """
     from ostinato import measuring  # a run without new files is spared it
 
-    n_bytes, mtime_ns = _stat(root / path)
-    try:
-        with open(root / path, "rb") as file:
-            content_hash = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError:
-        content_hash = None
-    row = {"path": path, "n_bytes": n_bytes, "mtime_ns": mtime_ns, "content_hash": content_hash}
     keep_freed()
-    return row | asdict(measuring.measure(root / path))
+    row = {"path": path, "content_hash": None}
+    try:
+        with open_snapshot(root / path) as snapshot:
+            row |= asdict(snapshot.identity) | {"content_hash": snapshot.content_hash}
+            if known is not None and known["content_hash"] == snapshot.content_hash:
+                return known | row
+            return row | asdict(measuring.measure(snapshot.path))
+    except ReadError as error:
+        unread = measuring.Measurement(error=str(error).removeprefix(f"{root / path}: "))
+        return asdict(_identify(root / path)) | row | asdict(unread)
+
+
+def _measure_again(root: Path, job: tuple[str, dict[str, Any] | None]) -> dict[str, Any]:
+    return measure(root, *job)
+
+
+def refuse_unread(files: pd.DataFrame, known: pd.DataFrame) -> None:
+    """Refuse to go on where files cannot be read: that says nothing of what they hold.
+
+    A file that is listed but was never there, such as one that a table names, is left to validation.
+
+    Parameters
+    ----------
+    files : DataFrame
+        As `measured` gives it.
+    known : DataFrame
+        `track_id` and `content_hash` of the last time.
+
+    Raises
+    ------
+    ReadError
+        Naming the files.
+    """
+    read = known["track_id"][known["content_hash"].notna()] if "content_hash" in known else ()
+    is_new = ~files["track_id"].isin(read)
+    unread = files[files["content_hash"].isna() & files["error"].notna() & ~(is_new & (files["error"] == ABSENT))]
+    if len(unread):
+        named = "; ".join(f"{row.path} {row.error}" for row in unread.head(SHOWN).itertuples())
+        more = f"; and {len(unread) - SHOWN} more" if len(unread) > SHOWN else ""
+        raise ReadError(
+            f"{len(unread)} of {len(files)} files cannot be read: {named}{more}; what was measured is kept: "
+            "restore them, or delete them or their rows if they are gone on purpose, and run again"
+        )
 
 
 def cache_name(root: Path) -> str:
@@ -311,12 +352,13 @@ def _find_new(root: Path, paths: Iterable[str], rows: Mapping[str, dict[str, Any
 
 def _is_known(path: Path, row: dict[str, Any] | None) -> bool:
     """Say whether a file is the one that was measured; one that could not be read may be allowed by now."""
-    return row is not None and not pd.isna(row["content_hash"]) and (row["n_bytes"], row["mtime_ns"]) == _stat(path)
+    if row is None or pd.isna(row["content_hash"]):
+        return False
+    return tuple(row[name] for name in IDENTITY) == astuple(_identify(path))
 
 
-def _stat(path: Path) -> tuple[int, int]:
+def _identify(path: Path) -> Identity:
     try:
-        found = path.stat()
+        return Identity.of(path.stat())
     except OSError:
-        return 0, 0
-    return found.st_size, found.st_mtime_ns
+        return Identity()

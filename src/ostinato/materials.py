@@ -10,14 +10,15 @@ A picture may lie bare within a larger file, as those of image collections do:
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from ostinato import attributes
-from ostinato.errors import DataError
+from ostinato.errors import ChangedError, DataError, ReadError
 
 FILES = ("lyrics", "cover")
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -107,25 +108,28 @@ def read(material: Material) -> Any:
     Raises
     ------
     DataError
-        If the file is absent, cannot be decoded or is too large.
+        If the file cannot be decoded or is too large.
+    ReadError
+        If it cannot be read, or holds other bytes than `find` saw.
     """
-    if material.source not in FILES or material.value is None:
-        return material.value
-    return text(material.value) if material.source == "lyrics" else pixels(material.value)
+    path = material.value
+    if path is None or material.source not in FILES:
+        return path
+    if material.source == "lyrics":
+        return _bytes(path, MAX_LYRICS_BYTES, "lyrics", material.content_hash).decode("utf-8-sig", errors="replace")
+    if bare := BARE.fullmatch(str(path)):
+        return _planes(bare, material.content_hash)
+    return pixels(_bytes(path, MAX_COVER_BYTES, "a cover", material.content_hash), path)
 
 
-def text(path: Path) -> str:
-    """Read lyrics in UTF-8; what is none is replaced."""
-    return _bytes(path, MAX_LYRICS_BYTES, "lyrics").decode("utf-8-sig", errors="replace")
-
-
-def pixels(path: Path) -> np.ndarray:
+def pixels(content: bytes, path: Path) -> np.ndarray:
     """Decode an image.
 
     Parameters
     ----------
+    content : bytes
     path : Path
-        Of a file, or of the bare picture within one.
+        For messages.
 
     Returns
     -------
@@ -134,15 +138,12 @@ def pixels(path: Path) -> np.ndarray:
     Raises
     ------
     DataError
-        If it is absent, no image or too large.
+        If it is no image or too large.
     """
-    if bare := BARE.fullmatch(str(path)):
-        return _planes(bare)
     import io
 
     from PIL import Image
 
-    content = _bytes(path, MAX_COVER_BYTES, "a cover")
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
@@ -152,15 +153,12 @@ def pixels(path: Path) -> np.ndarray:
         raise DataError(f"{path}: is no image that can be decoded ({error}); replace or delete it") from error
 
 
-def _planes(bare: re.Match[str]) -> np.ndarray:
+def _planes(bare: re.Match[str], content_hash: str) -> np.ndarray:
     """Put the planes of a bare picture side by side."""
     shape = 3, int(bare["height"]), int(bare["width"])
-    try:
+    with _reading(Path(bare["file"])):
         content = _bare(bare)
-    except OSError as error:
-        raise DataError(
-            f"{bare['file']}: cannot be read ({error.strerror}); mend the path in the tracks table"
-        ) from error
+    _compare(bare[0], content, content_hash)
     if len(content) < np.prod(shape) or not content:
         raise DataError(f"{bare[0]}: lies beyond the end of the file; fetch the file again")
     return np.frombuffer(content, np.uint8).reshape(shape).transpose(1, 2, 0).copy()
@@ -176,10 +174,27 @@ def _bare(bare: re.Match[str]) -> bytes:
         return file.read(n_bytes)
 
 
-def _bytes(path: Path, most: int, what: str) -> bytes:
-    try:
-        if path.stat().st_size > most:
+def _bytes(path: Path, most: int, what: str, content_hash: str) -> bytes:
+    with _reading(path), open(path, "rb") as file:
+        content = file.read(most + 1)
+        if len(content) > most:
             raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace or delete it")
-        return path.read_bytes()
+    _compare(path, content, content_hash)
+    return content
+
+
+def _compare(path: object, content: bytes, content_hash: str) -> None:
+    """Refuse bytes that are not those that were hashed."""
+    if hashlib.sha256(content).hexdigest() != content_hash:
+        raise ChangedError(f"{path}: changed while the stage ran; run again")
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    """Name the file where the system cannot read it."""
+    try:
+        yield
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path in the tracks table") from error
+        raise ReadError(
+            f"{path}: cannot be read ({error.strerror}); restore it, or mend the path in the tracks table"
+        ) from error

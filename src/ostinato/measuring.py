@@ -15,7 +15,7 @@ from scipy import fft
 
 from ostinato import audio, fingerprint
 from ostinato.audio.headers import hidden_seconds
-from ostinato.errors import DataError
+from ostinato.errors import DataError, ReadError
 
 FRAME = 2_048
 STEP = 256
@@ -114,10 +114,17 @@ def measure(path: Path, *, max_seconds: float = audio.MAX_SECONDS) -> Measuremen
     -------
     Measurement
         With `error` set, and nothing raised, where the file cannot be used.
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read, which says nothing of what it holds.
     """
     try:
         with audio.open_stream(path) as stream:
             return _measure(stream, path, max_seconds)
+    except ReadError:
+        raise
     except DataError as error:
         return Measurement(error=str(error).removeprefix(f"{path}: "))
 

@@ -176,6 +176,7 @@ class Features(Section):
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
+    max_undecodable_share: float = Field(0.05, ge=0, le=1, description="of the tracks; more stops the stage")
     kinds: dict[Key, dict[str, Any]]
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from ostinato import audio, measuring
 from ostinato.audio._quiet import QUIET
-from ostinato.errors import DataError
+from ostinato.errors import DataError, ReadError
 
 RATE = 22_050
 NAMES = {"wav": 0, "flac": 1e-4, "au": 1e-4, "ogg": 0.1, "mp3": 0.1}
@@ -196,7 +196,8 @@ def test_a_playlist_may_not_open_other_files(tmp_path):
 
 
 def test_an_absent_file_and_one_without_samples_are_named(tmp_path):
-    assert "cannot be read" in measuring.measure(tmp_path / "absent.wav").error
+    with pytest.raises(ReadError, match=r"absent\.wav: is not there"):
+        audio.load(tmp_path / "absent.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
     assert "holds no samples" in measuring.measure(tmp_path / "none.wav").error
 

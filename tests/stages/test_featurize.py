@@ -1,4 +1,5 @@
 import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -16,8 +17,9 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from ostinato import audio, features, registry, store
-from ostinato.errors import OstinatoError
+from ostinato import audio, features, materials, registry, store
+from ostinato.audio import snapshot
+from ostinato.errors import DataError, OstinatoError, ReadError
 from ostinato.features._shared import AudioContext
 from ostinato.filling import book
 from ostinato.filling.fill import Summary
@@ -45,7 +47,7 @@ class Project:
         self.rows: list[dict] = []
         self.quarantined: list[str] = []
         self.kinds: dict[str, dict] = {"mel": {"n_mels": 16}, "chroma": {}}
-        self.shard_tracks, self.workers, self.dask = 4, 1, None
+        self.shard_tracks, self.workers, self.dask, self.most = 4, 1, None, 0.05
         self.grow(n_tracks)
 
     def grow(self, n_tracks: int) -> None:
@@ -77,7 +79,9 @@ class Project:
         return SimpleNamespace(
             compute=SimpleNamespace(workers=self.workers, dask=self.dask),
             dataset=SimpleNamespace(name="folder", path=None),
-            features=SimpleNamespace(sample_rate=RATE, shard_tracks=self.shard_tracks, kinds=self.kinds),
+            features=SimpleNamespace(
+                sample_rate=RATE, shard_tracks=self.shard_tracks, kinds=self.kinds, max_undecodable_share=self.most
+            ),
         )
 
     def tables(self) -> None:
@@ -110,9 +114,9 @@ def decoded(monkeypatch):
     """Count how often each file is decoded."""
     names = []
 
-    def load(path, sample_rate=None):
+    def load(path, sample_rate=None, **given):
         names.append(path.name)
-        return original(path, sample_rate)
+        return original(path, sample_rate, **given)
 
     original = audio.load
     monkeypatch.setattr(audio, "load", load)
@@ -277,8 +281,73 @@ def test_all_tracks_bad_is_an_error(tmp_path):
     project = Project(tmp_path, 2)
     for ordinal in range(2):
         project.file(ordinal).write_bytes(b"no music")
+        project.sign(ordinal)
     with pytest.raises(OstinatoError, match="there is no track that can be decoded: some artist/song 0"):
         project.run()
+
+
+def test_files_that_cannot_be_read_fail_the_stage_and_the_next_run_computes_them_alone(tmp_path, decoded, monkeypatch):
+    """As where a share is away for a moment: it says nothing of what they hold."""
+    monkeypatch.setattr(snapshot, "PAUSES", (0,))
+    reference, project = Project(tmp_path / "reference", 40), Project(tmp_path / "project", 40)
+    reference.run()
+    away = list(range(3, 16))
+    for ordinal in away:
+        project.file(ordinal).rename(project.file(ordinal).with_suffix(".away"))
+    with pytest.raises(ReadError, match=r"13 of 40 tracks cannot be read: .*song 3 .*is not there.*and 3 more"):
+        project.run()
+    assert len(project.store("mel")) == 27
+    for ordinal in away:
+        project.file(ordinal).with_suffix(".away").rename(project.file(ordinal))
+    decoded.clear()
+    project.run()
+    assert len(decoded) == 13
+    assert project.bytes() == reference.bytes()
+
+
+def test_another_file_than_the_measured_one_is_not_filed_under_its_hash(project):
+    project.run()
+    before = project.bytes()
+    measured = project.rows[5]["content_hash"]
+    shutil.rmtree(project.paths.features)
+    project.render(5, seed=99)
+    project.rows[5]["content_hash"] = measured
+    with pytest.raises(ReadError, match=r"song 5 .*is not the file that was measured; run `dvc repro`"):
+        project.run()
+    assert "t5" not in project.store("mel")
+    project.render(5, seed=5)
+    project.run()
+    assert project.bytes() == before
+
+
+def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(rich, monkeypatch):
+    read = materials.read
+
+    def changed(material):
+        if material.source == "cover" and material.value and material.value.name == "2.png":
+            material.value.write_bytes(png(np.full((8, 8, 3), 99, np.uint8)))
+        return read(material)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(materials, "read", changed)
+        with pytest.raises(ReadError, match=r"2\.png: changed while the stage ran"):
+            rich.run()
+    rich.run()
+    assert int(rich.store("cover").read("t2")[0, 0, 0]) == 99
+
+
+def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich):
+    rich.most = 0.2
+    (rich.paths.raw("folder") / "3.png").write_text("no image")
+    rich.tables()
+    with pytest.raises(DataError, match=r"1 of 4 tracks hold .* features\.max_undecodable_share \(0\.2\)"):
+        featurize.run(rich.paths, rich.params)
+    rich.most = 0.25
+    featurize.run(rich.paths, rich.params)
+    told = json.loads(rich.paths.receipt("features").read_text())
+    assert told["n_tracks"] == 4
+    assert [track["track"] for track in told["undecodable"]] == [rich.rows[3]["path"]]
+    assert told["undecodable"][0]["reason"].startswith("3.png: is no image")
 
 
 def test_many_channels_and_a_high_rate_give_the_frames_of_the_common_rate(project):
@@ -397,10 +466,10 @@ def test_an_error_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
     with monkeypatch.context() as patch:
         load = audio.load
 
-        def refused(path, *given):
+        def refused(path, **given):
             if path.name.startswith("song 2"):
                 raise OstinatoError("the disk is gone")
-            return load(path, *given)
+            return load(path, **given)
 
         patch.setattr(audio, "load", refused)
         with pytest.raises(OstinatoError, match="the disk is gone"):
@@ -482,7 +551,7 @@ def test_killing_a_run_over_processes_leaves_no_worker_and_a_cache_to_complete(t
         "if __name__ == '__main__':\n"
         "    kinds = {'mel': {'n_mels': 16}, 'chroma': {}}\n"
         "    params = N(compute=N(workers=2, dask=None), dataset=N(name='folder', path=None),\n"
-        f"               features=N(sample_rate={RATE}, shard_tracks=4, kinds=kinds))\n"
+        f"               features=N(sample_rate={RATE}, shard_tracks=4, max_undecodable_share=0, kinds=kinds))\n"
         f"    featurize.run(Paths(Path({str(project.paths.root)!r})), params)\n"
     )
     run = subprocess.Popen([sys.executable, script], stderr=subprocess.DEVNULL)

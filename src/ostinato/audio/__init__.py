@@ -14,15 +14,19 @@ from ostinato.audio.decode import (
     resampler,
 )
 from ostinato.audio.listing import SUFFIXES, Listing, Skipped, find_audio, is_audio
+from ostinato.audio.snapshot import ABSENT, Identity, Snapshot, open_snapshot
 
 __all__ = [
+    "ABSENT",
     "BLOCK",
     "FIXED_RATE",
     "MAX_SAMPLES",
     "MAX_SECONDS",
     "SUFFIXES",
+    "Identity",
     "Listing",
     "Skipped",
+    "Snapshot",
     "Stream",
     "capped",
     "find_audio",
@@ -30,6 +34,7 @@ __all__ = [
     "load",
     "metadata",
     "mono",
+    "open_snapshot",
     "open_stream",
     "resampler",
 ]

@@ -24,9 +24,9 @@ import soxr
 
 from ostinato.audio import headers
 from ostinato.audio._quiet import QUIET
-from ostinato.errors import DataError
+from ostinato.audio.snapshot import MAX_BYTES, open_snapshot
+from ostinato.errors import DataError, ReadError
 
-MAX_BYTES = 4 * 2**30
 MAX_SECONDS = 12 * 3600.0
 MAX_SAMPLES = 2**32
 MAX_CHANNELS = 64
@@ -91,16 +91,19 @@ def load(
     path: Path,
     sample_rate: int | None = None,
     *,
+    content_hash: str | None = None,
     max_seconds: float = MAX_SECONDS,
     max_samples: int = MAX_SAMPLES,
 ) -> tuple[np.ndarray, int]:
-    """Decode a file to mono.
+    """Decode a file to mono, reading it once.
 
     Parameters
     ----------
     path : Path
     sample_rate : int, optional
         Resample to so many Hz; default: as it is.
+    content_hash : str, optional
+        SHA-256 of the file; other bytes are refused.
     max_seconds : float
         Refuse what is longer.
     max_samples : int
@@ -117,9 +120,11 @@ def load(
     ------
     DataError
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
+    ReadError
+        If it cannot be read, which says nothing of what it holds.
     """
-    with open_stream(path) as stream:
-        y = np.concatenate([mono(block) for block in capped(stream, path, max_seconds, max_samples)])
+    with open_snapshot(path, content_hash) as snapshot, open_stream(snapshot.path) as stream:
+        y = np.concatenate([mono(block) for block in capped(stream, snapshot.path, max_seconds, max_samples)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
@@ -227,12 +232,14 @@ def open_stream(path: Path) -> Iterator[Stream]:
     Raises
     ------
     DataError
-        If it is absent, empty, too large, or no decoder takes it.
+        If it is empty, too large, or no decoder takes it.
+    ReadError
+        If it is absent or cannot be looked at.
     """
     try:
         n_bytes = path.stat().st_size
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ReadError(f"{path}: cannot be read ({error.strerror})") from error
     if n_bytes == 0:
         raise DataError(f"{path}: is empty (0 bytes); replace or delete it")
     if n_bytes > MAX_BYTES:

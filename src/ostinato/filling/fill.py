@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ostinato import compute, store
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 from ostinato.filling.asked import Kind, Track
 from ostinato.filling.book import Book, leave_only
 from ostinato.filling.making import Job, Made, make
@@ -29,16 +29,18 @@ SHOWN = 10
 
 @dataclass
 class Summary:
-    """What a run did: tracks asked for, tracks computed, and why others were left out."""
+    """What a run did: tracks asked for, tracks computed, and why others cannot be decoded or read."""
 
     n_tracks: int = 0
     n_computed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, str] = field(default_factory=dict)
 
     def note(self, made: Made) -> None:
         """Count the tracks of a shard that a worker has done with."""
         self.n_computed += made.n_computed
         self.failed |= made.failed
+        self.unread |= made.unread
 
 
 def fill(
@@ -80,6 +82,9 @@ def fill(
     ------
     OstinatoError
         If there is no track that can be decoded, or the disk is full.
+    ReadError
+        If files cannot be read or are not those that were measured; the cache holds all
+        others, so that the next run computes these alone.
     """
     shards: dict[int, list[Track]] = defaultdict(list)
     for track in sorted(tracks):
@@ -150,10 +155,21 @@ def _say(folder: Path, said: dict[str, Any]) -> None:
 
 
 def _report(summary: Summary) -> None:
-    """Name the tracks that were left out; complain if that is all of them."""
-    named = "; ".join(f"{path} ({error})" for path, error in list(summary.failed.items())[:SHOWN])
+    """Name the tracks that were left out; complain if that is all of them, or if some could not be read."""
+    if summary.unread:
+        raise ReadError(
+            f"featurize: {len(summary.unread)} of {summary.n_tracks} tracks cannot be read: {_name(summary.unread)}; "
+            "what is done is kept: restore them and run again"
+        )
     if len(summary.failed) == summary.n_tracks:
-        raise OstinatoError(f"featurize: there is no track that can be decoded: {named or 'the table is empty'}")
+        named = _name(summary.failed) or "the table is empty"
+        raise OstinatoError(f"featurize: there is no track that can be decoded: {named}")
     if summary.failed:
-        more = f"; and {len(summary.failed) - SHOWN} more" if len(summary.failed) > SHOWN else ""
-        log.warning("%d of %d tracks are not in the cache: %s%s", len(summary.failed), summary.n_tracks, named, more)
+        n_failed, n_tracks = len(summary.failed), summary.n_tracks
+        log.warning("%d of %d tracks are not in the cache: %s", n_failed, n_tracks, _name(summary.failed))
+
+
+def _name(reasons: Mapping[str, str]) -> str:
+    """Put the first tracks and their reasons in one line."""
+    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
+    return "; ".join(f"{path} ({reason})" for path, reason in list(reasons.items())[:SHOWN]) + more

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato import audio, materials, registry, store
-from ostinato.errors import DataError
+from ostinato.errors import DataError, ReadError
 from ostinato.features._shared import AudioContext
 from ostinato.filling.asked import Kind, Track
 from ostinato.memory import keep_freed
@@ -55,11 +55,15 @@ class Job(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A shard that was written: per kind its file and its entries, and what became of the tracks."""
+    """A shard that was written: per kind its file and its entries, and what became of the tracks.
+
+    `failed` says why tracks cannot be decoded, `unread` why they could not be read.
+    """
 
     written: tuple[tuple[store.Written, list[store.Entry]], ...]
     n_computed: int
     failed: dict[str, str]
+    unread: dict[str, str]
 
 
 def make(job: Job) -> Made:
@@ -72,11 +76,11 @@ def make(job: Job) -> Made:
     Returns
     -------
     Made
-        A track of which something cannot be decoded has a reason; the kinds that
+        A track of which something cannot be decoded or read has a reason; the kinds that
         are made of something else hold it all the same.
     """
     keep_freed()
-    failed, n_computed = {}, 0
+    failed, unread, n_computed = {}, {}, 0
     entries = [wanted.staying for wanted in job.kinds]
     with ExitStack() as open_files:
         writers = [open_files.enter_context(wanted.writer(job.shard)) for wanted in job.kinds]
@@ -87,11 +91,12 @@ def make(job: Job) -> Made:
                 if rows is not None:
                     held.append(track.entry(wanted.kind.source, job.shard, writer.n_rows, len(rows)))
                     writer.append(rows)
-            n_computed += bool(opened.computed and not opened.errors)
-            if opened.errors:
-                failed[track.path or track.track_id] = "; ".join(opened.errors.values())
+            n_computed += bool(opened.computed and not opened.errors and not opened.unread)
+            for reasons, reason in ((failed, opened.errors), (unread, opened.unread)):
+                if reason:
+                    reasons[track.path or track.track_id] = "; ".join(reason.values()).replace(f"{job.root}/", "")
         written = [writer.finish() for writer in writers]
-    return Made(tuple(zip(written, entries, strict=True)), n_computed, failed)
+    return Made(tuple(zip(written, entries, strict=True)), n_computed, failed, unread)
 
 
 class _Opened:
@@ -100,6 +105,7 @@ class _Opened:
     def __init__(self, root: Path, track: Track) -> None:
         self.computed = False
         self.errors: dict[str, str] = {}
+        self.unread: dict[str, str] = {}
         self._root, self._track = root, track
         self._sources: dict[str, Any] = {}
 
@@ -109,11 +115,14 @@ class _Opened:
         if not wanted.lacks(self._track):
             entry = wanted.held[self._track.ordinal, self._track.content(kind.source)]
             return store.open_rows(store.shard_file(wanted.folder, entry.shard))[entry.start :][: entry.n_rows]
-        if kind.source in self.errors:
+        if kind.source in self.errors or kind.source in self.unread:
             return None
         self.computed = True
         try:
             rows = registry.load("ostinato.features", kind.module).compute(self._source(kind.source), **kind.parameters)
+        except ReadError as error:
+            self.unread[kind.source] = str(error)
+            return None
         except DataError as error:
             self.errors[kind.source] = str(error)
             return None
@@ -123,7 +132,7 @@ class _Opened:
         """Read what kinds are computed from, once."""
         if source not in self._sources:
             self._sources[source] = (
-                AudioContext(*audio.load(self._root / (self._track.path or "")))
+                AudioContext(*audio.load(self._root / (self._track.path or ""), content_hash=self._track.content_hash))
                 if source == "audio"
                 else materials.read(self._track.others[source])
             )

@@ -1,7 +1,6 @@
 """Stretches of tracks that a page can play by itself, and which tracks these shall be."""
 
 from base64 import b64encode
-from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import numpy as np
 import soundfile
 
 from ostinato import audio
-from ostinato.errors import OstinatoError
+from ostinato.errors import DataError, ReadError
 
 RATE = 22_050
 SECONDS = 5.0
@@ -30,8 +29,12 @@ def excerpt(path: Path) -> str | None:
         MP3 of `SECONDS` as a data URI; None if the file cannot be decoded.
     """
     y = np.zeros(0, np.float32)
-    with suppress(OstinatoError, OSError):
+    try:
         y, _ = audio.load(path, RATE)
+    except ReadError:
+        raise
+    except DataError:
+        return None
     if not len(y):
         return None
     length = min(int(SECONDS * RATE), len(y))

@@ -8,7 +8,8 @@ import pandas as pd
 
 from ostinato import materials, registry
 from ostinato.datasets import dataset_root
-from ostinato.errors import OstinatoError
+from ostinato.errors import DataError, OstinatoError
+from ostinato.files import write_json
 from ostinato.filling.asked import Kind, Track, describe
 from ostinato.filling.fill import Summary, fill
 from ostinato.params import parts
@@ -18,7 +19,7 @@ SECTIONS = ("compute", "dataset", "features")
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
-    """Bring ``data/features`` up to date with tracks, quarantine and params.
+    """Bring ``data/features`` up to date with tracks, quarantine and params; list what cannot be decoded.
 
     Parameters
     ----------
@@ -31,9 +32,19 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     Raises
     ------
     OstinatoError
-        If no kind or no readable track is left, or a parameter is wrong.
+        If no kind or no readable track is left, a parameter is wrong, files cannot be read, or more
+        than ``features.max_undecodable_share`` of the tracks hold what cannot be decoded.
     """
-    update(paths, params)
+    summary = update(paths, params)
+    most = params.features.max_undecodable_share
+    named = [{"track": track, "reason": reason} for track, reason in sorted(summary.failed.items())]
+    write_json(paths.receipt("features"), {"n_tracks": summary.n_tracks, "undecodable": named})
+    if len(named) > most * summary.n_tracks:
+        raise DataError(
+            f"featurize: {len(named)} of {summary.n_tracks} tracks hold what cannot be decoded, more than "
+            f"features.max_undecodable_share ({most:g}) of params.yaml allows; {paths.receipt('features')} names them: "
+            "replace them or raise the share"
+        )
 
 
 def update(paths: Paths, params: Any) -> Summary:

@@ -31,6 +31,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     ------
     DataError
         If more of the known tracks are gone than `ingest.max_vanished_share`; then nothing is written.
+    ReadError
+        If files cannot be read; what was measured is kept for the next run.
     """
     plugin, options = datasets.load(params.dataset)
     root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
@@ -44,6 +46,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     heard = tracks[tracks["path"].notna()]
     files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
+    inventory.refuse_unread(files, known)
     known = inventory.remember(known, before.get("gone", {}))
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.numbered(tracks["track_id"], known, first_free)
