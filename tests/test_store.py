@@ -125,3 +125,38 @@ def test_half_keeps_every_half_there_is():
 def test_half_takes_views_and_doubles(rng):
     x = rng.standard_normal((7, 90000)) * 30
     assert store.half(x[::2, 5:]).tobytes() == x[::2, 5:].astype(np.float32).astype(np.float16).tobytes()
+
+
+@pytest.mark.parametrize("place", [70, 130, -1])
+def test_a_flipped_byte_is_seen_before_a_row_is_read(tmp_path, place):
+    written(tmp_path, [np.ones((300, 20), np.float16)])
+    path = store.shard_file(tmp_path, 0)
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OstinatoError, match=r"shard-00000\.npy: .* `ostinato featurize`"):
+        Store(tmp_path).read("t0")
+
+
+def test_a_shard_is_read_once_for_its_digest(tmp_path, monkeypatch):
+    cache = written(tmp_path, [np.ones((300, 20), np.float16)] * 4)
+    digests = []
+    monkeypatch.setattr(
+        store, "compute_digest", lambda path, whole=store.compute_digest: digests.append(path) or whole(path)
+    )
+    for reader in (cache, Store(tmp_path)):
+        for track in ("t0", "t1", "t3"):
+            reader.read(track)
+    assert digests == [store.shard_file(tmp_path, 0), store.shard_file(tmp_path, 1)]
+
+
+def test_the_digest_made_while_writing_is_that_of_the_file(tmp_path):
+    path = tmp_path / "shard-00000.npy"
+    for n_kept, rows in ((0, [np.ones((3, 4), np.float16), np.zeros((2, 4), np.float16)]), (5, [np.ones((1, 4))])):
+        with store.Writer(path, n_kept) as writer:
+            for row in rows:
+                writer.append(row.astype(np.float16))
+            done = writer.finish()
+        done.put()
+        assert done.digest == store.compute_digest(path)
+    assert store.open_rows(path).sum() == 16

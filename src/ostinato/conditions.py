@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import contest
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.evaluation.contest import Difference
 from ostinato.evaluation.rules import Answer, at_most
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.paths import Paths
 from ostinato.versions import check_digests
@@ -91,7 +90,7 @@ def of_incumbent(
         return obstacle, []
     difference = contest.paired(
         rows,
-        pd.read_parquet(folder / TEST),
+        read_parquet(folder / TEST),
         new["kind"],
         metric,
         threshold=params.evaluate.threshold,

@@ -5,11 +5,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock, Timeout
 
 from ostinato.errors import OstinatoError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
 
 LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
 
@@ -75,6 +79,50 @@ def read_json(path: Path) -> Any:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
     except ValueError as error:
         raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
+
+
+def write_parquet(path: Path, table: "pa.Table") -> None:
+    """Write a table as Parquet with a checksum of every page, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    table : pyarrow.Table
+    """
+    import pyarrow.parquet as pq
+
+    with replacing(path) as partial:
+        pq.write_table(table, partial, write_page_checksum=True)
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+    """Read a table, comparing the checksum of every page that is read.
+
+    Parameters
+    ----------
+    path : Path
+    columns : list of str, optional
+        Default: all.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent, is no Parquet or is damaged.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise OstinatoError(f"{path}: is no Parquet or is damaged ({reason}); delete it and run `dvc repro`") from error
 
 
 @contextmanager

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from ostinato import drift, limits
 from ostinato.contract.summary import AUDIO
-from ostinato.files import write_json
+from ostinato.files import read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.runtime import likeness, reference
 from ostinato.runtime.session import REFERENCE, Released
@@ -29,10 +28,12 @@ def write_profile(paths: Paths, folder: Path) -> None:
     stores = _open_stores(paths, model)
     if len(stores) < len(model.inputs):
         return
-    ids = _sample(i for i in pd.read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
+    ids = _sample(i for i in read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids)
     if len(ids) >= drift.LEAST:
-        drift.profile(likeness.groups(model, tracks)).to_parquet(folder / likeness.PROFILE, index=False)
+        drift.profile(likeness.groups(model, tracks)).to_parquet(
+            folder / likeness.PROFILE, index=False, write_page_checksum=True
+        )
 
 
 def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
@@ -51,7 +52,7 @@ def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
         Whether it differs from what stood there.
     """
     model = Released(folder, threads=1)
-    splits, files = pd.read_parquet(paths.splits), pd.read_parquet(paths.files)
+    splits, files = read_parquet(paths.splits), read_parquet(paths.files)
     ids = set(splits.loc[splits["split"] == "train", "track_id"])
     files = files[files["track_id"].isin(ids)]
     figures = {name: files[name].to_numpy(float) for name in reference.FIGURES if name in files}

@@ -12,8 +12,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
 from ostinato import catalog_release, conditions, profiles, versions
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
@@ -23,7 +21,7 @@ from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.card import card
 from ostinato.evaluation.roster import Entry, leading, roster
 from ostinato.evaluation.rules import Answer, release_bounds, told
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.likeness import PROFILE
 from ostinato.runtime.session import REFERENCE
@@ -228,10 +226,8 @@ def _best(accepted: list[Entry], metrics: dict[str, Any], metric: str, task: str
 def _rows(paths: Paths, name: str, task: str) -> Judged:
     """Read the test tracks of a candidate."""
     classes = tuple(read_json(paths.classes)[task])
-    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-    return judged(
-        predictions, pd.read_parquet(paths.splits), pd.read_parquet(paths.tracks), Task(task, classes), "test"
-    )
+    predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    return judged(predictions, read_parquet(paths.splits), read_parquet(paths.tracks), Task(task, classes), "test")
 
 
 def _install(
@@ -244,7 +240,7 @@ def _install(
     for name in (NETWORK, TAGGER, MODEL):
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
-    contest.kept(rows).to_parquet(incoming / TEST, index=False)
+    contest.kept(rows).to_parquet(incoming / TEST, index=False, write_page_checksum=True)
     profiles.write_profile(paths, incoming)
     profiles.write_reference(paths, params.validate, incoming)
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")

@@ -13,7 +13,7 @@ from ostinato.errors import OstinatoError
 from ostinato.evaluation import perturbed
 from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.roster import leading
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.runtime.session import Released
 
@@ -57,7 +57,7 @@ def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, 
         raise OstinatoError(
             f"{name}: reads {', '.join(deaf)}, which worse sound leaves as it is; name another candidate"
         )
-    tracks = pd.read_parquet(paths.tracks)
+    tracks = read_parquet(paths.tracks)
     rows = _some(_test(paths, tracks, name, model), n_clips, params.seed)
     root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))
     scores = perturbed.all_heard(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
@@ -73,8 +73,8 @@ def _test(paths: Paths, tracks: pd.DataFrame, name: str, model: Released) -> Jud
     task = Task(model.task, tuple(read_json(paths.classes)[model.task]))
     if task.classes != model.classes:
         raise OstinatoError(f"{name}: was exported with other classes; run `dvc repro`")
-    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-    return judged(predictions, pd.read_parquet(paths.splits), tracks, task, "test")
+    predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    return judged(predictions, read_parquet(paths.splits), tracks, task, "test")
 
 
 def _some(rows: Judged, n: int, seed: int) -> Judged:

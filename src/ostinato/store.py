@@ -4,26 +4,34 @@ A kind's folder holds ``meta.json``, ``index.parquet`` and ``shard-00000.npy``,
 ``shard-00001.npy``, ... A shard holds the rows of the tracks whose ordinals fall
 into its range, one track after another in order of ordinal. The rows of audio
 are frames in half precision; integers (text, pixels) and doubles stay what they
-are. A joint of kinds, such as ``mel+cqt``, holds ``meta.json`` alone, which says
+are. The index holds a digest of each shard, made while the shard is written and compared
+before its rows are kept or first read. A joint of kinds, such as ``mel+cqt``, holds ``meta.json`` alone, which says
 what its kinds hold; a kind that no track has holds it to say so.
 """
 
+import hashlib
+import json
 import math
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ostinato.errors import OstinatoError
-from ostinato.files import read_json, replacing, write_json
+from ostinato.files import read_json, write_json, write_parquet
 
 BLOCK = 1 << 15
+PIECE = 1 << 20
+DIGESTS = b"digests"
+"""Of the shards, in the metadata of the index, so that index and digests change at one moment."""
+_WHOLE: set[tuple[Any, ...]] = set()
 SCHEMA = pa.schema(
     [
         pa.field("ordinal", pa.int64()),
@@ -65,6 +73,7 @@ class Store:
         self.folder = Path(folder)
         self.meta: dict[str, Any] = read_json(self.folder / "meta.json")
         self._entries = {entry.track_id: entry for entry in read_index(self.folder)}
+        self._digests = read_digests(self.folder)
         self._shards: dict[int, np.ndarray] = {}
 
     def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
@@ -124,7 +133,11 @@ class Store:
 
     def _shard(self, shard: int) -> np.ndarray:
         if shard not in self._shards:
-            self._shards[shard] = open_rows(shard_file(self.folder, shard))
+            path = shard_file(self.folder, shard)
+            rows = open_rows(path)
+            if not is_whole(path, self._digests.get(shard)):
+                raise OstinatoError(f"{path}: is damaged; run `ostinato featurize`, which makes it anew, alone")
+            self._shards[shard] = rows
         return self._shards[shard]
 
 
@@ -154,6 +167,65 @@ def open_rows(path: Path) -> np.ndarray:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error
+
+
+def compute_digest(path: Path) -> str:
+    """Compute the digest of a shard: SHA-256 of the SHA-256 of its rows, and its head.
+
+    The head, which counts the rows, is written last, so the rows are summed up first.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    OstinatoError
+        If the file cannot be read.
+    """
+    try:
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            np.lib.format.read_array_header_1_0(file)
+            n_head = file.tell()
+            rows = hashlib.file_digest(file, "sha256")
+            file.seek(0)
+            return _seal(rows.digest(), file.read(n_head))
+    except (OSError, ValueError) as error:
+        raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error
+
+
+def _seal(rows: bytes, head: bytes) -> str:
+    return hashlib.sha256(rows + head).hexdigest()
+
+
+def is_whole(path: Path, digest: str | None) -> bool:
+    """Say whether a shard is what was written; in one process a file is read once for it while it stays the same.
+
+    Parameters
+    ----------
+    path : Path
+    digest : str or None
+        As the index has it; None where it has none.
+
+    Returns
+    -------
+    bool
+    """
+    try:
+        status = path.stat()
+        known = (str(path.absolute()), digest, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if known not in _WHOLE:
+            if digest is None or compute_digest(path) != digest:
+                return False
+            _WHOLE.add(known)
+    except (OSError, OstinatoError):
+        return False
+    return True
 
 
 def lacking(folder: Path) -> str | None:
@@ -214,13 +286,25 @@ def read_index(folder: Path) -> list[Entry]:
     if not path.exists():
         return []
     try:
-        table = pq.read_table(path, schema=SCHEMA)
+        table = pq.read_table(path, schema=SCHEMA, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise OstinatoError(f"{path}: cannot be read ({error}); delete {folder} and run `dvc repro`") from error
     return [Entry(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
 
-def write_index(folder: Path, entries: Iterable[Entry]) -> None:
+def read_digests(folder: Path) -> dict[int, str]:
+    """Read the digest of each shard of a kind's folder; nothing if it has no index yet, or one without digests."""
+    path = folder / "index.parquet"
+    if not path.exists():
+        return {}
+    try:
+        digests = json.loads((pq.read_schema(path).metadata or {}).get(DIGESTS, b"{}"))
+        return {int(shard): str(digest) for shard, digest in digests.items()}
+    except (OSError, ValueError, AttributeError, pa.ArrowException) as error:
+        raise OstinatoError(f"{path}: cannot be read ({error}); delete {folder} and run `dvc repro`") from error
+
+
+def write_index(folder: Path, entries: Iterable[Entry], digests: Mapping[int, str] | None = None) -> None:
     """Replace a kind's index.
 
     Parameters
@@ -228,10 +312,15 @@ def write_index(folder: Path, entries: Iterable[Entry]) -> None:
     folder : Path
     entries : iterable of Entry
         In any order.
+    digests : mapping of int to str, optional
+        Of each shard; default: of the files that are there.
     """
-    table = pa.Table.from_pylist([entry._asdict() for entry in sorted(entries)], schema=SCHEMA)
-    with replacing(folder / "index.parquet") as partial:
-        pq.write_table(table, partial)
+    entries = sorted(entries)
+    if digests is None:
+        digests = {shard: compute_digest(shard_file(folder, shard)) for shard in sorted({e.shard for e in entries})}
+    table = pa.Table.from_pylist([entry._asdict() for entry in entries], schema=SCHEMA)
+    noted = json.dumps({str(shard): digests[shard] for shard in sorted(digests)})
+    write_parquet(folder / "index.parquet", table.replace_schema_metadata({DIGESTS: noted.encode()}))
 
 
 def write_meta(folder: Path, meta: dict[str, Any]) -> None:
@@ -248,6 +337,7 @@ class Written(NamedTuple):
     place: Path
     dtype: str
     tail: tuple[int, ...]
+    digest: str
 
     def put(self) -> None:
         """Put them in their place."""
@@ -284,6 +374,7 @@ class Writer:
         self._dtype: np.dtype[Any] = np.dtype(np.float16)
         self._tail: tuple[int, ...] = (0,)
         self._is_begun = self._is_finished = False
+        self._digest = hashlib.sha256()
 
     def __enter__(self) -> "Writer":
         with self._refusals():
@@ -307,9 +398,13 @@ class Writer:
         shape, _, self._dtype = np.lib.format.read_array_header_1_0(self._file)
         self._tail, self._is_begun = tuple(shape)[1:], True
         self._end = self._file.tell() + self._n_kept * self._dtype.itemsize * math.prod(self._tail)
+        left = self._end - self._file.tell()
+        while left > 0 and (piece := self._file.read(min(left, PIECE))):
+            self._digest.update(piece)
+            left -= len(piece)
         if self._file.seek(0, os.SEEK_END) > self._end:
-            self._file.seek(self._end)
-            self._file.truncate()
+            self._file.truncate(self._end)
+        self._file.seek(self._end)
 
     def _restore(self) -> None:
         """Leave the rows that were there."""
@@ -332,6 +427,7 @@ class Writer:
                 self._dtype, self._tail, self._is_begun = rows.dtype, rows.shape[1:], True
                 self._head()
             self._file.write(rows.data)
+        self._digest.update(rows.data)
         self.n_rows += len(rows)
 
     def finish(self) -> Written:
@@ -345,13 +441,19 @@ class Writer:
                 self._head()
             self._file.flush()
         self._is_finished = True
-        return Written(self._path, self._place, self._dtype.name, tuple(self._tail))
+        head = BytesIO()
+        self._write_head(head)
+        digest = _seal(self._digest.digest(), head.getvalue())
+        return Written(self._path, self._place, self._dtype.name, tuple(self._tail), digest)
 
     def _head(self) -> None:
         """Write the head, whose length does not depend on the number of rows."""
+        self._write_head(self._file)
+
+    def _write_head(self, file: IO[bytes]) -> None:
         shape = (self.n_rows, *self._tail)
         header = {"descr": self._dtype.str, "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(self._file, header)
+        np.lib.format.write_array_header_1_0(file, header)
 
     @contextmanager
     def _refusals(self) -> Iterator[None]:

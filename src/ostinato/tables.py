@@ -7,8 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ostinato.errors import OstinatoError
-from ostinato.files import replacing
+from ostinato.files import read_parquet, write_parquet
 
 MEASURED = {
     "content_hash": pa.string(),
@@ -94,8 +93,7 @@ def write(path: Path, frame: pd.DataFrame, schema: pa.Schema, notes: Mapping[str
     lists = [field.name for field in schema if pa.types.is_list(field.type) and field.name in frame]
     empty = {name: None for name in lists if frame[name].isna().all()}  # NaN is no list to Arrow
     table = pa.Table.from_pandas(frame.assign(**empty), schema=schema, preserve_index=False)
-    with replacing(path) as partial:
-        pq.write_table(table.replace_schema_metadata(dict(notes or {})), partial)
+    write_parquet(path, table.replace_schema_metadata(dict(notes or {})))
 
 
 def read(path: Path) -> pd.DataFrame:
@@ -113,14 +111,9 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     OstinatoError
-        If the file is absent or is no Parquet.
+        If the file is absent, is no Parquet or is damaged.
     """
-    try:
-        return pd.read_parquet(path)
-    except FileNotFoundError as error:
-        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
-    except (OSError, ValueError) as error:
-        raise OstinatoError(f"{path}: is no Parquet table; delete it and run `dvc repro`") from error
+    return read_parquet(path)
 
 
 def notes(path: Path) -> dict[str, str]:

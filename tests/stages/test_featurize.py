@@ -238,7 +238,7 @@ def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded):
     assert project.bytes() == left
 
 
-@pytest.mark.parametrize("fault", ["cut", "gone", "another shard"])
+@pytest.mark.parametrize("fault", ["cut", "gone", "another shard", "flipped", "flipped head", "longer"])
 def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
     project.run()
     before = project.bytes()
@@ -249,10 +249,30 @@ def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
         path.write_bytes(whole[:900])
     if fault == "another shard":
         path.write_bytes(before["mel/shard-00002.npy"])
+    if fault.startswith("flipped"):
+        place = whole.index(b"f2") + 1 if fault == "flipped head" else len(whole) // 2
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+    if fault == "longer":
+        path.write_bytes(whole + b"\0")
     decoded.clear()
     assert project.run().n_computed == len(decoded) == 4
-    assert "shard-00001.npy: is broken and is made again" in caplog.text
+    assert [m for m in caplog.messages if "broken" in m] == [f"{path}: is broken and is made again"]
     assert project.bytes() == before
+
+
+def test_rows_beside_a_flipped_byte_are_not_kept_where_a_shard_grows(project):
+    """What grows is added to, so its other rows are read before."""
+    project.run()
+    path = project.paths.feature("mel") / "shard-00002.npy"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 64
+    path.write_bytes(content)
+    project.grow(1)
+    project.run()
+    grown = project.bytes()
+    shutil.rmtree(project.paths.features)
+    project.run()
+    assert project.bytes() == grown
 
 
 @pytest.mark.parametrize("name", ["meta.json", "index.parquet"])

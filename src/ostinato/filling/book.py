@@ -4,9 +4,10 @@ import logging
 import shutil
 import time
 from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ostinato import store
+from ostinato import compute, store
 from ostinato.errors import OstinatoError
 from ostinato.files import read_json
 from ostinato.filling.asked import Kind, Track
@@ -25,6 +26,7 @@ class Book:
         self.kind = kind
         self.folder = folder / kind.name
         self.shards: dict[int, list[store.Entry]] = {}
+        self._digests: dict[int, str] = {}
         self._saved, self._is_saved = time.monotonic(), True
         self._open()
 
@@ -63,7 +65,7 @@ class Book:
         rows = {"parameters": dict(kind.parameters), "dtype": written.dtype, "tail": list(written.tail)}
         store.write_meta(self.folder, meta | rows)
         written.put()
-        self.shards[shard], self._is_saved = entries, False
+        self.shards[shard], self._digests[shard], self._is_saved = entries, written.digest, False
         if written.path == written.place or time.monotonic() - self._saved >= PERIOD:
             self.save()
 
@@ -73,6 +75,7 @@ class Book:
             return
         for shard in shards:
             del self.shards[shard]
+            self._digests.pop(shard, None)
         self._is_saved = False
         self.save()
         for shard in shards:
@@ -87,7 +90,8 @@ class Book:
         """Have the index name the shards that are in their place."""
         if self._is_saved:
             return
-        store.write_index(self.folder, (entry for entries in self.shards.values() for entry in entries))
+        entries = (entry for entries in self.shards.values() for entry in entries)
+        store.write_index(self.folder, entries, self._digests)
         self._saved, self._is_saved = time.monotonic(), True
 
     def _open(self) -> None:
@@ -95,24 +99,30 @@ class Book:
         try:
             current = read_json(self.folder / "meta.json")["key"] == self.kind.key
             entries = store.read_index(self.folder) if current else []
+            self._digests = store.read_digests(self.folder) if current else {}
         except (OstinatoError, KeyError):
             current, entries = False, []
+            if self.folder.exists():
+                log.warning("%s: its description is broken, and it is made again", self.folder)
         if not current:
             shutil.rmtree(self.folder, ignore_errors=True)
         for entry in entries:
             self.shards.setdefault(entry.shard, []).append(entry)
-        broken = [shard for shard in self.shards if not self._is_whole(shard)]
+        with ThreadPoolExecutor(compute.cores()) as pool:  # hashing frees the interpreter
+            whole = dict(zip(self.shards, pool.map(self._is_whole, self.shards), strict=True))
+        broken = [shard for shard in self.shards if not whole[shard]]
         for shard in broken:
             log.warning("%s: is broken and is made again", store.shard_file(self.folder, shard))
         self.forget(broken)
         self.tidy()
 
     def _is_whole(self, shard: int) -> bool:
+        path = store.shard_file(self.folder, shard)
         try:
-            rows = store.open_rows(store.shard_file(self.folder, shard))
+            n_rows = len(store.open_rows(path))
         except OstinatoError:
             return False
-        return len(rows) == sum(entry.n_rows for entry in self.shards[shard])
+        return n_rows == sum(e.n_rows for e in self.shards[shard]) and store.is_whole(path, self._digests.get(shard))
 
 
 def leave_only(folder: Path, names: Collection[str]) -> None:

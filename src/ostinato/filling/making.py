@@ -80,7 +80,9 @@ def make(job: Job) -> Made:
         are made of something else hold it all the same.
     """
     keep_freed()
-    failed, unread, n_computed = {}, {}, 0
+    failed: dict[str, str] = {}
+    unread: dict[str, str] = {}
+    n_computed = 0
     entries = [wanted.staying for wanted in job.kinds]
     with ExitStack() as open_files:
         writers = [open_files.enter_context(wanted.writer(job.shard)) for wanted in job.kinds]

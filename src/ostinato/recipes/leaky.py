@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import torch
 
 from ostinato import params
@@ -17,7 +16,7 @@ from ostinato.contract.chunks import starts
 from ostinato.contract.task import Task
 from ostinato.evaluation.candidate import figures
 from ostinato.evaluation.candidate.judged import Judged
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.params import Params
 from ostinato.paths import Paths
 from ostinato.recipes import Leaky
@@ -105,9 +104,9 @@ def _cut(inside: Paths, settings: Settings, protocol: Leaky) -> tuple[Labelled, 
     kind, frames = str(settings.feature), settings.train.chunk_frames
     store = Store(inside.feature(kind))
     task = Task(settings.task, tuple(read_json(inside.classes)[settings.task]))
-    splits = pd.read_parquet(inside.splits)
+    splits = read_parquet(inside.splits)
     splits = splits[(splits["fold"] == splits["fold"].min()) & splits["track_id"].map(lambda i: i in store)]
-    whole = labelled(task, pd.read_parquet(inside.tracks), splits)
+    whole = labelled(task, read_parquet(inside.tracks), splits)
     opened = Features.of(kind, store, list(whole.track_ids), frames, settings.train.normalise)
     rows = [r[s : s + frames] for r in opened.rows for s in starts(len(r), frames, protocol.pieces)]
     owner = np.repeat(np.arange(len(whole.track_ids)), protocol.pieces)

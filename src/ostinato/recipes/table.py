@@ -13,7 +13,7 @@ from ostinato.evaluation.candidate import embedded
 from ostinato.evaluation.candidate.judged import KEYS, judged
 from ostinato.evaluation.neighbours import LEADING
 from ostinato.evaluation.roster import roster
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.metrics.ranking import METRICS
 from ostinato.paths import Paths
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
@@ -51,13 +51,13 @@ def report(inside: Paths, recipe: Recipe) -> str:
 
 def _counted(inside: Paths, wanted: int) -> str:
     """Say how many tracks decoding left, beside how many the paper had left."""
-    every = set(pd.read_parquet(inside.tracks, columns=["track_id"])["track_id"])
-    broken = every & set(pd.read_parquet(inside.quarantine, columns=["track_id"])["track_id"])
+    every = set(read_parquet(inside.tracks, columns=["track_id"])["track_id"])
+    broken = every & set(read_parquet(inside.quarantine, columns=["track_id"])["track_id"])
     left = len(every) - len(broken)
     mark = "the" if left == wanted else "NOT the"
     found = f"{len(every):,}, of which {len(broken):,} are in quarantine"
     if inside.warnings.exists():
-        n_warned = pd.read_parquet(inside.warnings, columns=["track_id"])["track_id"].nunique()
+        n_warned = read_parquet(inside.warnings, columns=["track_id"])["track_id"].nunique()
         found += f" and {n_warned:,} kept with a warning" if n_warned else ""
     return f"Tracks: {found}; {left:,} left, {mark} {wanted:,} of the paper."
 
@@ -136,15 +136,15 @@ def _gain(inside: Paths, pair: Pair) -> Gain | str:
     if pair.over == made.recommend.baseline:
         return _gain_in_space(inside, pair)
     task, tracks = _labels(inside, roster(made)[pair.candidate].task)
-    splits, rows = pd.read_parquet(inside.splits), []
+    splits, rows = read_parquet(inside.splits), []
     for name in (pair.candidate, pair.over):
         file = inside.predictions(name) / "predictions.parquet"
         if not file.exists():
             return f"{name} was skipped"
-        rows.append(pd.read_parquet(file, columns=[*KEYS, "logits"]))
+        rows.append(read_parquet(file, columns=[*KEYS, "logits"]))
     confidence = made.evaluate.confidence
     if task.kind == "embedding" and pair.metric in METRICS:
-        artists = pd.read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
+        artists = read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
         mine, theirs = _alike(rows, tracks)
         return embedded.gain(mine, theirs, artists, pair.metric, confidence, made.seed)
     new, old = (judged(table, splits, tracks, task, "test") for table in rows)
@@ -173,10 +173,10 @@ def _alike(rows: list[pd.DataFrame], tracks: pd.DataFrame) -> list[pd.DataFrame]
 
 def _labels(inside: Paths, name: str) -> tuple[Task, pd.DataFrame]:
     """Give a task and the tracks with what it asks for: a class, tags, or the direction of the artist."""
-    tracks = pd.read_parquet(inside.tracks)
+    tracks = read_parquet(inside.tracks)
     if COLUMNS[name] != "embedding":
         return Task(name, tuple(read_json(inside.classes)[name])), tracks
-    artists = pd.read_parquet(inside.target(name) / "artists.parquet", columns=["artist", "vector"])
+    artists = read_parquet(inside.target(name) / "artists.parquet", columns=["artist", "vector"])
     vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
     tracks[name] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
     width = int(read_json(inside.target(name) / "about.json")["dimension"])

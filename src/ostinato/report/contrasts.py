@@ -8,7 +8,7 @@ from ostinato.contract.task import COLUMNS, Task
 from ostinato.evaluation import contest
 from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
 from ostinato.evaluation.significance import Contrast, adjusted, contrast
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.report.boards import ranked
 from ostinato.report.material import Material
 
@@ -49,7 +49,7 @@ def contrasts(material: Material, threshold: float, confidence: float) -> dict[s
 
 
 def _rows(material: Material, name: str, task: str) -> Judged:
-    predictions = pd.read_parquet(material.paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    predictions = read_parquet(material.paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     about = Task(task, tuple(material.classes[task]))
     return judged(predictions, material.splits, material.tracks, about, "test")
 
@@ -64,4 +64,4 @@ def _others(material: Material, task: str, rows: dict[str, Judged]) -> Iterator[
     about = read_json(folder / "model.json")
     if about["classes"] == list(material.classes[task]):
         version = read_json(folder / "release.json")["version"]
-        yield RELEASED, pd.read_parquet(folder / "test.parquet"), f"{about['name']}, version {version}"
+        yield RELEASED, read_parquet(folder / "test.parquet"), f"{about['name']}, version {version}"

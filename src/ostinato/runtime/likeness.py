@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from tqdm import tqdm
 
 from ostinato import audio, drift
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.files import read_parquet
 from ostinato.runtime.predict import found
 from ostinato.runtime.session import Released
 
@@ -85,7 +85,7 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     described = groups(model, heard(model, targets))
     if not described:
         raise OstinatoError("drift: no file can be read; name others")
-    return drift.changes(pd.read_parquet(folder / PROFILE), described, level=level)
+    return drift.changes(read_parquet(folder / PROFILE), described, level=level)
 
 
 def text(changes: Sequence[drift.Change]) -> str:

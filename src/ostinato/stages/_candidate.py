@@ -12,7 +12,7 @@ import pandas as pd
 
 from ostinato.contract.task import COLUMNS, Task
 from ostinato.errors import DataError, ParamsError
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.params import parts
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
@@ -89,7 +89,7 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
         If no track is left, or a member of a stack has other classes.
     """
     task = Task(settings.task, tuple(_classes(paths, settings.task)))
-    splits = pd.read_parquet(paths.splits)
+    splits = read_parquet(paths.splits)
     kept = splits[present(splits["track_id"], *_held(paths, settings))]
     joined = labelled(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
@@ -103,10 +103,10 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
 
 def tracks_of(paths: Paths, task: str) -> pd.DataFrame:
     """Read the tracks, with the vectors of their artists where these are what a task learns."""
-    tracks = pd.read_parquet(paths.tracks)
+    tracks = read_parquet(paths.tracks)
     if COLUMNS.get(task) != "embedding":
         return tracks
-    artists = pd.read_parquet(paths.target(task) / "artists.parquet", columns=["artist", "vector"])
+    artists = read_parquet(paths.target(task) / "artists.parquet", columns=["artist", "vector"])
     vectors = dict(zip(artists["artist"], artists["vector"], strict=True))
     tracks[task] = pd.Series([vectors.get(artist) for artist in tracks["artist"]], tracks.index, dtype=object)
     return tracks

@@ -16,7 +16,7 @@ from ostinato.contract.task import COLUMNS
 from ostinato.errors import DataError
 from ostinato.evaluation.candidate.rankings import summarised
 from ostinato.evaluation.spaces import links_found, neighbourhoods
-from ostinato.files import replacing, write_json
+from ostinato.files import read_parquet, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.training.artefact import empty
 
@@ -31,13 +31,13 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         if task != TASK:
             write_json(paths.target(task) / "about.json", {"kind": kind, "column": task})
     plugin, options = datasets.load(params.dataset)
-    splits = pd.read_parquet(paths.splits)
+    splits = read_parquet(paths.splits)
     reason = _lacks(plugin, splits)
     if reason is not None:
         write_json(paths.target(TASK) / "about.json", {"skipped": reason})
         write_json(paths.artists, {"skipped": reason})
         return
-    tracks = pd.read_parquet(paths.tracks, columns=["track_id", "artist"])
+    tracks = read_parquet(paths.tracks, columns=["track_id", "artist"])
     listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
     listed = _as_spelled(listed, tracks["artist"])
     graph = relations(listed["artist"].tolist(), _pairs(listed))
@@ -53,7 +53,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         }
     )
     with replacing(paths.target(TASK) / "artists.parquet") as partial:
-        table.to_parquet(partial, index=False)
+        table.to_parquet(partial, index=False, write_page_checksum=True)
     write_json(paths.target(TASK) / "about.json", {"kind": COLUMNS[TASK], "dimension": params.artists.dimension})
     counts = {"n_artists": len(graph), "n_cold": int(cold.sum()), "n_relations": len(graph.pairs)}
     write_json(paths.artists, {**counts, "n_isolated": len(graph.isolated), **quality})

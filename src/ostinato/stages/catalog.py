@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ostinato.contract.summary import choose_metric
 from ostinato.evaluation.roster import roster
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
 from ostinato.runtime.session import Released
@@ -81,8 +81,8 @@ def _mend(paths: Paths) -> str:
 
 def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
     """Read what is known of the tracks that all these caches hold."""
-    splits = pd.read_parquet(paths.splits, columns=["track_id", "fold", "split"])
+    splits = read_parquet(paths.splits, columns=["track_id", "fold", "split"])
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
     kept = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
-    tracks = pd.read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
+    tracks = read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
     return tracks[tracks["track_id"].isin(kept)].assign(split=lambda table: table["track_id"].map(splits))

@@ -10,7 +10,7 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation.candidate import calibration, embedded, figures, slices
 from ostinato.evaluation.candidate.judged import KEYS, Judged, by_chunk, class_shares, judged
 from ostinato.evaluation.candidate.score_table import write_scores
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.metrics import multi
 from ostinato.params import JOIN
 from ostinato.paths import Paths
@@ -37,8 +37,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         raise DataError(
             f"{paths.classes}: {task.name} has {len(task.classes)} class(es) and needs two; add labelled tracks"
         )
-    tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
-    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
+    predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
@@ -46,7 +46,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         validation = validation.of(np.zeros(len(validation), bool))
     found = _figures(validation, test, task, params)
     if (file := paths.predictions(name) / "chunks.parquet").exists():
-        chunks = by_chunk(test, pd.read_parquet(file), task)
+        chunks = by_chunk(test, read_parquet(file), task)
         found["chunks"] = {"n": len(chunks), "test": _intervals(chunks, task, params)}
     found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
@@ -64,9 +64,9 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[str, Any]) -> dict[str, Any]:
     """Judge predicted directions: by those of the artists, and by whom they bring near."""
     columns = ["track_id", "artist", "genre", "tags"]
-    predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-    rows = predictions.merge(pd.read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
-    rows, artists = rows.reset_index(drop=True), pd.read_parquet(paths.target(task) / "artists.parquet")
+    predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
+    rows = predictions.merge(read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
+    rows, artists = rows.reset_index(drop=True), read_parquet(paths.target(task) / "artists.parquet")
     ranks = embedded.rank_artists(rows, artists, params.seed)
     _write_artist_scores(paths, name, *ranks)
     found = embedded.figures(
@@ -127,7 +127,7 @@ def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], thres
         found["folds"] = [figures.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
     file = paths.predictions(name) / "runs.parquet"
     if file.exists():
-        runs = pd.read_parquet(file).groupby("run")
+        runs = read_parquet(file).groupby("run")
         found["runs"] = [
             figures.points(judged(run, splits, tracks, task, "test"), task.kind, threshold) for _, run in runs
         ]
@@ -137,7 +137,7 @@ def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], thres
 def _slices(paths: Paths, test: Judged, about: tuple[Any, ...], params: Any) -> dict[str, Any]:
     """Judge the test tracks of each genre, length, loudness, year and place by themselves."""
     splits, tracks, task = about
-    files = pd.read_parquet(paths.files, columns=["track_id", "rms_db"])
+    files = read_parquet(paths.files, columns=["track_id", "rms_db"])
     ways = slices.described(tracks, files, splits, test)
     return slices.slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 

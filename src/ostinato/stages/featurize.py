@@ -9,7 +9,7 @@ import pandas as pd
 from ostinato import materials, registry
 from ostinato.datasets import dataset_root
 from ostinato.errors import DataError, OstinatoError
-from ostinato.files import write_json
+from ostinato.files import read_parquet, write_json
 from ostinato.filling.asked import Kind, Track, describe
 from ostinato.filling.fill import Summary, fill
 from ostinato.params import parts
@@ -57,17 +57,17 @@ def update(paths: Paths, params: Any) -> Summary:
     table, root = _table(paths, {kind.source for kind in kinds}), dataset_root(paths, params.dataset)
     absent = {kind.name: reason for kind in kinds if (reason := lacks(table, kind))}
     kinds = [kind for kind in kinds if kind.name not in absent]
-    tracks = kept(table, pd.read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
+    tracks = kept(table, read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
     joints = [k for k in wanted.kinds if k not in plain]
     return fill(paths.features, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
 
 
 def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
     """Read the tracks, with their attributes where a kind is made of them."""
-    tracks = pd.read_parquet(paths.tracks)
+    tracks = read_parquet(paths.tracks)
     if "attributes" not in sources:
         return tracks
-    told = pd.read_parquet(paths.attributes).set_index("track_id").reindex(tracks["track_id"])
+    told = read_parquet(paths.attributes).set_index("track_id").reindex(tracks["track_id"])
     return tracks.assign(**{str(name): told[name].to_numpy() for name in told})
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ostinato.files import write_json
+from ostinato.files import read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.store import Store
 from ostinato.training import artefact as artefacts
@@ -85,7 +85,7 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
     from ostinato.stages import _candidate
     from ostinato.training.logits import read_member
 
-    splits = pd.read_parquet(paths.splits)[["track_id", "fold", "split"]]
+    splits = read_parquet(paths.splits)[["track_id", "fold", "split"]]
     held: list[Container[str]]
     if artefact.fitter == "stacked":
         files = [paths.members(artefact.name) / f"{n}.parquet" for n in artefact.shapes if n not in artefact.optional]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import ParamsError
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.paths import Paths
 from ostinato.training import artefact as artefacts
 from ostinato.training.settings import resolve
@@ -38,7 +38,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         write_logits(out, pd.DataFrame({c: [] for c in columns}), {"skipped": reason})
         return
     artefact = artefacts.load(paths.checkpoints(edge.member))
-    table = pd.read_parquet(paths.predictions(edge.member) / "predictions.parquet")[columns]
+    table = read_parquet(paths.predictions(edge.member) / "predictions.parquet")[columns]
     if _in_sample(params, edge.of):
         write_logits(out, table, about(artefact))
         return

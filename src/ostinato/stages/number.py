@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import DataError, ParamsError
+from ostinato.files import read_parquet
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
 
@@ -44,7 +45,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if reason := lacking(folder):
         write_logits(out, pd.DataFrame({c: [] for c in (*columns, "logits")}), {"skipped": reason})
         return
-    splits = pd.read_parquet(paths.splits)[columns]
+    splits = read_parquet(paths.splits)[columns]
     values, scale = _known(Store(folder), splits["track_id"]), {}
     for fold in sorted(set(splits["fold"].tolist())):
         mine = (splits["fold"] == fold).to_numpy()

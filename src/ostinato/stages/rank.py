@@ -17,7 +17,7 @@ from ostinato.evaluation.candidate.questions import questions
 from ostinato.evaluation.gate import judge
 from ostinato.evaluation.neighbours import LEADING, judged, table
 from ostinato.evaluation.roster import Entry, roster
-from ostinato.files import read_json, replacing, write_json
+from ostinato.files import read_json, read_parquet, replacing, write_json
 from ostinato.paths import Paths
 from ostinato.store import Store, lacking
 
@@ -35,10 +35,10 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     The first fold's embeddings are judged, since they are of one network, on the
     tracks that all spaces hold.
     """
-    splits = pd.read_parquet(paths.splits)
+    splits = read_parquet(paths.splits)
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
     columns = ["track_id", "artist", "genre", "tags", "content_hash"]
-    tracks = pd.read_parquet(paths.tracks, columns=columns).sort_values("track_id")
+    tracks = read_parquet(paths.tracks, columns=columns).sort_values("track_id")
     kind = params.recommend.baseline
     if kind in roster(params):
         raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
@@ -87,7 +87,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 def _write(paths: Paths, found: dict[str, Any]) -> None:
     with replacing(paths.rankings) as partial:
-        table(found).to_parquet(partial, index=False)
+        table(found).to_parquet(partial, index=False, write_page_checksum=True)
 
 
 def _leading(found: dict[str, Any]) -> str:
@@ -100,7 +100,7 @@ def _related(paths: Paths) -> dict[str, set[str]] | None:
     file = paths.target(TASK) / "artists.parquet"
     if not file.exists():
         return None
-    table = pd.read_parquet(file, columns=["artist", "related"])
+    table = read_parquet(file, columns=["artist", "related"])
     return {artist: set(near) for artist, near in zip(table["artist"], table["related"], strict=True)}
 
 
@@ -132,7 +132,7 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
             skipped[name] = read_json(folder / "skipped.json")["skipped"]
             continue
         column = "logits" if COLUMNS[entry.task] == "embedding" else "embedding"
-        table = pd.read_parquet(folder / "predictions.parquet", columns=["track_id", "fold", column])
+        table = read_parquet(folder / "predictions.parquet", columns=["track_id", "fold", column])
         found[name] = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
     return found, skipped
 

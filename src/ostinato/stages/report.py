@@ -16,7 +16,7 @@ from ostinato.escapes import escape_cell
 from ostinato.evaluation import suspects
 from ostinato.evaluation.candidate.judged import KEYS
 from ostinato.evaluation.roster import leading, roster
-from ostinato.files import read_json, replacing
+from ostinato.files import read_json, read_parquet, replacing
 from ostinato.paths import Paths
 from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
@@ -59,7 +59,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 def _material(paths: Paths, params: Any) -> Material:
     entries, gate = roster(params), read_json(paths.gate)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}
-    tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
+    tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
     accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
     unbiased = [n for n in accepted if n not in params.estimators]  # estimators learn from validation tracks too
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
@@ -77,7 +77,7 @@ def _material(paths: Paths, params: Any) -> Material:
         classes=read_json(paths.classes),
         tracks=tracks,
         splits=splits,
-        quarantine=pd.read_parquet(paths.quarantine),
+        quarantine=read_parquet(paths.quarantine),
         root=dataset_root(paths, params.dataset),
         excerpts=params.report.excerpts,
         suspects=_suspects(paths, unbiased, splits, tracks),
@@ -89,4 +89,4 @@ def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: p
     """Rank held-out tracks by what all accepted networks say of their genre."""
     task = Task(GENRE, tuple(read_json(paths.classes)[GENRE]))
     files = [paths.predictions(name) / "predictions.parquet" for name in accepted]
-    return suspects.of_all((pd.read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)
+    return suspects.of_all((read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)

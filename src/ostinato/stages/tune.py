@@ -15,11 +15,9 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
-import pandas as pd
-
 from ostinato.compute import visible_gpus
 from ostinato.errors import DataError, OstinatoError
-from ostinato.files import read_json, write_json
+from ostinato.files import read_json, read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.training.budget import own_trials
 from ostinato.training.settings import Settings, resolve
@@ -59,7 +57,7 @@ def _outcome(paths: Paths, params: Any, settings: Settings, share: Share) -> dic
     """Return the content of the file."""
     if not any(share.values()):
         return {**DEFAULTS, "reason": "no trials were asked for, or there is nothing to search"}
-    if pd.read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
+    if read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
         return {**DEFAULTS, "reason": "with several folds a validation track is another fold's test track"}
     from ostinato.stages import _candidate
     from ostinato.training.budget import distributions

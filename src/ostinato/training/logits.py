@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ostinato.errors import DataError
-from ostinato.files import replacing
+from ostinato.files import read_parquet, write_parquet
 from ostinato.training.artefact import Artefact, Fold
 from ostinato.training.sources import Logits
 from ostinato.training.tables import Labelled
@@ -36,8 +36,7 @@ def write_logits(file: Path, table: pd.DataFrame, about: Mapping[str, Any] | Non
     ]
     written = pa.Table.from_arrays(arrays, names=list(table.columns))
     written = written.replace_schema_metadata({METADATA: json.dumps(about or {}, sort_keys=True).encode()})
-    with replacing(file) as partial:
-        pq.write_table(written, partial)
+    write_parquet(file, written)
 
 
 def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -51,8 +50,7 @@ def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
     edge = f"{file.parent.name}.{file.stem}"
     if not file.exists():
         raise DataError(f"{file}: is not there; run `dvc repro member@{edge}`, or `number@{edge}` of a feature")
-    table = pq.read_table(file)
-    return table.to_pandas(), json.loads((table.schema.metadata or {}).get(METADATA, b"{}"))
+    return read_parquet(file), json.loads((pq.read_schema(file).metadata or {}).get(METADATA, b"{}"))
 
 
 def about(artefact: Artefact) -> dict[str, Any]:

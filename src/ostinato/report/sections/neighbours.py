@@ -9,7 +9,7 @@ import pandas as pd
 
 from ostinato.errors import CatalogError
 from ostinato.evaluation.maps import components, neighbourhood
-from ostinato.files import read_json
+from ostinato.files import read_json, read_parquet
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.report.listening import excerpt, spread
@@ -43,7 +43,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "baseline": ranking["baseline"],
         "network": read_json(paths.catalog / "model.json")["name"] if catalog else None,
         "clusters": ranking.get("clusters"),
-        "spaces": spaces(pd.read_parquet(paths.rankings), ranking),
+        "spaces": spaces(read_parquet(paths.rankings), ranking),
         "examples": [] if catalog is None else examples(catalog, _cold(material), _related(material)),
         "width": WIDTH,
         "map": None if catalog is None or len(catalog) < 3 else heard(plane(catalog), material),
@@ -258,5 +258,5 @@ def _related(material: Material) -> dict[str, set[str]]:
     file = material.paths.target(TASK) / "artists.parquet"
     if not file.exists():
         return {}
-    table = pd.read_parquet(file, columns=["artist", "related"])
+    table = read_parquet(file, columns=["artist", "related"])
     return {artist: set(near) for artist, near in zip(table["artist"], table["related"], strict=True)}

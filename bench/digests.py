@@ -1,0 +1,135 @@
+"""What it costs to know that the cache is what was written.
+
+``python -m bench.digests`` prints ratios of times taken in turn in one run: computing a
+kind of a clip into a shard with a hashed copy and a digest against without; decoding a
+clip through its hashed copy against decoding the file itself; writing a shard with its
+digest against without; comparing a whole cache with its digests against computing it
+(log-mel alone, the cheapest kind in use); reading a table with its checksums compared
+against without.
+"""
+
+import argparse
+import hashlib
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import soundfile
+
+from ostinato import audio, files, registry, store
+from ostinato.audio import decode as decode_module
+from ostinato.features import parameters
+from ostinato.features._shared import AudioContext
+
+RATE, SECONDS = 22_050, 30
+
+
+class NoDigest:
+    """Stands for a hash that costs nothing."""
+
+    def update(self, data: object) -> None:
+        """Take nothing."""
+
+    def digest(self) -> bytes:
+        """Give nothing."""
+        return b""
+
+
+def seconds(work: Callable[[], Any]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def compare(name: str, first: Callable[[], Any], second: Callable[[], Any], rounds: int) -> None:
+    """Print the median of the ratios of two times, taken in turn."""
+    ratios = [seconds(first) / seconds(second) for _ in range(rounds + 1)][1:]
+    print(f"{name}: {statistics.median(ratios):.3f}", flush=True)
+
+
+def decode(path: Path) -> None:
+    with audio.open_stream(path) as stream:
+        np.concatenate([audio.mono(block) for block in audio.capped(stream, path, audio.MAX_SECONDS)])
+
+
+def write(path: Path, rows: np.ndarray, n_tracks: int) -> None:
+    with store.Writer(path) as writer:
+        for _ in range(n_tracks):
+            writer.append(rows)
+        writer.finish().put()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, default=128)
+    parser.add_argument("--rounds", type=int, default=7)
+    given = parser.parse_args()
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        sound = 0.1 * rng.standard_normal(RATE * SECONDS)
+        for suffix in ("flac", "mp3", "wav"):
+            path = folder / f"clip.{suffix}"
+            soundfile.write(path, sound, RATE)
+            copied = f"decoding {suffix.upper()} through a hashed copy, against the file itself"
+            compare(copied, lambda p=path: audio.load(p), lambda p=path: decode(p), given.rounds)
+        module, keywords = registry.load("ostinato.features", "mel"), parameters("mel", {}, RATE)
+        rows = np.asarray(module.compute(AudioContext(sound.astype(np.float32), RATE), **keywords))
+        shard = folder / "shard-00000.npy"
+
+        def track() -> None:
+            with store.Writer(shard) as writer:
+                writer.append(module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords))
+                writer.finish().put()
+
+        def plainly(work: Callable[[], None]) -> None:
+            with (
+                mock.patch.object(store.hashlib, "sha256", lambda data=b"": hashlib.md5(data) if data else NoDigest()),
+                mock.patch.object(
+                    decode_module, "open_snapshot", lambda path, _: nullcontext(SimpleNamespace(path=path))
+                ),
+            ):
+                work()
+
+        everything = "computing the log-mel of a clip (FLAC) into a shard, with all of this, against without"
+        compare(everything, track, lambda: plainly(track), 5 * given.rounds)
+
+        def whole() -> None:
+            write(shard, rows, given.tracks)
+
+        compare("writing a shard with its digest, against without", whole, lambda: plainly(whole), given.rounds)
+        whole()
+        spent = (
+            seconds(lambda: module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords)) * given.tracks
+        )
+        checks = [seconds(lambda: store.compute_digest(shard)) for _ in range(given.rounds)]
+        n_bytes = shard.stat().st_size
+        print(f"comparing a cache with its digests, against computing it: {statistics.median(checks) / spent:.4f}")
+        print(f"a core compares {n_bytes / statistics.median(checks) / 1e6:.0f} MB a second")
+        table = folder / "table.parquet"
+        n = 100_000
+        columns = {
+            "track_id": [f"track {i}" for i in range(n)],
+            "x": rng.standard_normal(n),
+            "y": rng.standard_normal(n),
+        }
+        files.write_parquet(table, pa.table(columns))
+        compare(
+            "reading a table with its checksums, against without",
+            lambda: files.read_parquet(table),
+            lambda: pd.read_parquet(table),
+            given.rounds,
+        )
+
+
+if __name__ == "__main__":
+    main()
