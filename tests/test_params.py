@@ -56,7 +56,16 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"sed": 1}, "sed: is no key here"),
+        ({"sed": 1}, r"sed: is no key here; there are seed, .*; did you mean 'seed'\?"),
+        ({"split": {"fold": 5}}, r"split\.fold: is no key here; there are folds, .*; did you mean 'folds'\?"),
+        ({"validate": {"max_silense_share": 1}}, r"validate\.max_silense_share: .*did you mean 'max_silence_share'\?"),
+        ({"tune": {"budget": {"trails": 9}}}, r"tune\.budget\.trails: .*did you mean 'trials'\?"),
+        (
+            {"candidates": {"a": {**TIME, "nomalise": "frame"}}},
+            r"candidates\.a\.nomalise: .*did you mean 'normalise'\?",
+        ),
+        ({"split": {"folds": "five"}}, r"split\.folds: must be a whole number \(it is 'five'\)$"),
+        ({"seed": None}, r"seed: must be a whole number \(it is None\)$"),
         ({"tune": {"n_trials": 3, "budget": {"trials": 9}}}, r"tune: .*has n_trials: 3 and a budget; keep one of them"),
         ({"tune": {"budget": {"trials": 9, "minutes": 2}}}, r"tune\.budget: .*needs either trials or minutes"),
         ({"tune": {"budget": {}}}, r"tune\.budget: .*needs either trials or minutes, such as \{trials: 60\}"),
@@ -126,9 +135,9 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
         ),
         (
             {"candidates": {"a": {"architecture": "time", "feature": "mel", "task": "gnere"}}},
-            r"candidates\.a\.task: input should be 'genre', 'tags' or 'artist_embedding' \(it is 'gnere'\)",
+            r"candidates\.a\.task: must be 'genre', 'tags' or 'artist_embedding' \(it is 'gnere'\)",
         ),
-        ({"gate": {"gnere": {"accuracy": {"min": 0}}}}, r"gate\.gnere.*: input should be 'genre', 'tags'"),
+        ({"gate": {"gnere": {"accuracy": {"min": 0}}}}, r"gate\.gnere: must be 'genre', 'tags'"),
         ({"candidates": {"a": {**TIME, "n_trials": -1}}}, r"candidates\.a\.n_trials: .*greater than or equal to 0"),
         ({"train": {"precision": "bf17"}}, r"train\.precision: .*'bf17'"),
         ({"stacked": {"s": STACK}}, r"stacked\.s: has no members; list them"),

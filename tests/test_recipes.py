@@ -324,8 +324,8 @@ def test_curves_and_confusion_matrices_are_drawn_beside_the_table(project, monke
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        (None, r"a: has no source; name the paper's table"),
-        ("the paper", r"a: the source 'the paper' names no place; name"),
+        (None, r"A: has no source; name the paper's table"),
+        ("the paper", r"A: the source 'the paper' names no place; name"),
     ],
 )
 def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
@@ -337,7 +337,7 @@ def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
     with pytest.raises(ParamsError, match=rf"odd\.yaml: leaky\.figures\.0: .*{said}"):
         recipes.load(tmp_path, "odd")
     params.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [{**figure, "value": None, "source": "table 1"}]})
-    with pytest.raises(ParamsError, match=r"a: has a source but no value; give the value, or leave the source out"):
+    with pytest.raises(ParamsError, match=r"A: has a source but no value; give the value, or leave the source out"):
         recipes.load(tmp_path, "odd")
 
 

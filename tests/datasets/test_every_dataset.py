@@ -100,5 +100,12 @@ def test_ingest_takes_it(dataset, tmp_path):
 
 
 def test_a_misspelt_option_is_named(dataset):
-    with pytest.raises(ParamsError, match=r"dataset\.subzet.*options of"):
+    with pytest.raises(ParamsError, match=r"dataset\.subzet: is no key of dataset: .*there are name, path"):
         datasets.load(Dataset(name=dataset.name, subzet="small"))
+
+
+def test_the_keys_that_every_dataset_has_are_named_too():
+    with pytest.raises(ParamsError, match=r"dataset\.paht: .*there are name, path, .*read_tags.*; did you mean 'path'\?"):
+        datasets.load(Dataset(name="folder", paht="music"))
+    with pytest.raises(ParamsError, match=r"dataset\.read_tags: must be true or false, .*\(it is 'often'\)"):
+        datasets.load(Dataset(name="folder", read_tags="often"))

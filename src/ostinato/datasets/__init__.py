@@ -32,11 +32,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from ostinato import registry
+from ostinato import params, registry
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.paths import Paths
+from ostinato.registry import instead
 
 ENVIRONMENT = "OSTINATO_DATASET_PATH"
 
@@ -96,9 +97,21 @@ def load(dataset: Any) -> tuple[Any, Any]:
     try:
         return plugin, plugin.Options(**dataset.options)
     except ValidationError as error:
-        problems = "; ".join(f"dataset.{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-        known = ", ".join(plugin.Options.model_fields)
-        raise ParamsError(f"{problems} (options of {dataset.name}: {known or 'none'})") from error
+        raise ParamsError(f"params.yaml: {_explain(error, dataset.name, plugin.Options)}") from error
+
+
+def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str:
+    """Say what is wrong with the keys of a dataset: those that all datasets have, and its own."""
+    known = [*params.Dataset.model_fields, *options.model_fields]
+    problems = []
+    for problem in error.errors():
+        key = str(problem["loc"][-1])
+        if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
+            text = f"is no key of dataset: {name}; {instead(key, known)}"
+        else:
+            text = params.describe_problem(problem, options)
+        problems.append(f"dataset.{'.'.join(map(str, problem['loc']))}: {text}")
+    return "; ".join(problems)
 
 
 def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:

@@ -225,7 +225,7 @@ def load(folder: Path, name: str) -> Recipe:
     try:
         return Recipe.model_validate(params.read(path))
     except ValidationError as error:
-        raise ParamsError(f"{path}: {params.readable(error)}") from error
+        raise ParamsError(f"{path}: {params.readable(error, Recipe)}") from error
 
 
 def reduced(recipe: Recipe, name: str) -> Recipe:

@@ -19,6 +19,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import OstinatoError
 from ostinato.memory import return_freed
+from ostinato.params import simplify_message
 from ostinato.runtime.answers import answer
 from ostinato.runtime.long import listen
 from ostinato.serving import catalogue
@@ -370,7 +371,7 @@ async def _unheard(_: Request, __: Exception) -> Response:
 async def _refused(_: Request, error: Exception) -> JSONResponse:
     """Name what is wrong with a request, without giving back what it held."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(map(str, p['loc']))}: {p['msg'].lower()}"[:MAX_REASON] for p in problems[:MAX_REASONS]]
+    said = [f"{'.'.join(map(str, p['loc']))}: {simplify_message(p)}"[:MAX_REASON] for p in problems[:MAX_REASONS]]
     return JSONResponse({"detail": "; ".join(said) + "; see /openapi.json"}, 422)
 
 

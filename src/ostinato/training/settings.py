@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ostinato import registry
 from ostinato.code_hash import hash_modules, list_modules
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.params import Train, unused
+from ostinato.params import Train, readable, unused
 
 Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
 PACKAGES = {
@@ -184,8 +184,7 @@ def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) 
     try:
         train = Train.model_validate({**common, **departures})
     except ValidationError as error:
-        said = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg'].lower()}" for e in error.errors())
-        raise ParamsError(f"{name}: train: {said}; its keys are {', '.join(sorted(Train.model_fields))}") from error
+        raise ParamsError(f"{name}: {readable(error, Train, ('train',))}") from error
     if conflict := unused(departures, train.model_dump()):
         raise ParamsError(f"{name}: train: {conflict}")
     return train
