@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import mutagen.flac
 import numpy as np
 import pandas as pd
 import pytest
@@ -400,3 +401,48 @@ def test_another_dataset_in_its_place_is_no_loss(paths, rng):
     write(paths.root / "other/polka/a.wav", rng)
     tracks, _ = run(paths, path="other")
     assert tracks.index.tolist() == ["polka/a.wav"]
+
+
+def test_tracks_that_can_be_used_for_nothing_are_counted(paths, rng, caplog):
+    write(paths.raw("folder") / "alone.wav", rng)
+    run(paths)
+    assert "1 of 7 tracks have neither a genre nor tags, and go into no split, such as alone.wav" in caplog.text
+    assert "7 of 7 tracks are by an unknown artist" in caplog.text
+    assert "read_tags" not in caplog.text, "these files have no tags"
+    kept = json.loads(tables.notes(paths.tracks)["remarks"])
+    assert [remark["n"] for remark in kept] == [1, 7]
+
+
+def test_tags_that_would_tell_the_artist_are_pointed_out(paths, caplog):
+    tagged = mutagen.flac.FLAC(paths.raw("folder") / "jazz/c.flac")
+    tagged["artist"] = "Miles"
+    tagged.save()
+    run(paths)
+    assert "1 of 6 files that were looked at name the artist in their own tags alone; set dataset.read_tags: true" in (
+        caplog.text
+    )
+    caplog.clear()
+    run(paths, read_tags=True)
+    assert "5 of 6 tracks are by an unknown artist" in caplog.text
+    assert "read_tags" not in caplog.text
+
+
+def test_an_empty_folder_names_what_would_be_lost(paths):
+    run(paths)
+    before = {p: p.read_bytes() for p in paths.tracks.parent.rglob("*") if p.is_file()}
+    for folder in ("jazz", "rock"):
+        (paths.raw("folder") / folder).rename(paths.root / folder)
+    with pytest.raises(DataError, match=r"All 6 known tracks would be gone, such as jazz/a\.wav; nothing was changed"):
+        run(paths)
+    assert {p: p.read_bytes() for p in paths.tracks.parent.rglob("*") if p.is_file()} == before
+    paths.raw("folder").rmdir()
+    with pytest.raises(DataError, match=r"is no folder.*All 6 known tracks would be gone.*mount or restore"):
+        run(paths)
+
+
+def test_a_folder_that_was_never_read_is_empty_and_no_more(paths):
+    for folder in ("jazz", "rock"):
+        (paths.raw("folder") / folder).rename(paths.root / folder)
+    with pytest.raises(DataError, match="holds no audio") as raised:
+        run(paths)
+    assert "known tracks" not in str(raised.value)

@@ -280,7 +280,7 @@ def test_classes_and_what_fits_nothing_are_shown_before_the_first_run(paths, cap
     shown = capsys.readouterr().out.splitlines()
     assert shown[:5] == [
         "genre: 2 classes: Rock 4, Jazz 1",
-        "no genre: 1 tracks",
+        "without a genre: 1 of 6 tracks",
         "1 of 6 rows of t.csv whose file is not there, such as row 7: 'gone.wav'",
         "1 of 6 files without a row in t.csv, such as b/5.wav",
         "1 of 6 files of several genres, of which the first is the class, such as a/4.wav: Jazz + Pop",
@@ -329,3 +329,10 @@ def test_near_spellings_are_named_with_their_counts_before_anything_runs(paths, 
     shown = capsys.readouterr().out
     assert shown.startswith("genre: 3 classes: Hip-Hop 9, a 3, b 3\n")
     assert "may be one" not in shown
+
+
+def test_more_folds_than_groups_are_refused_before_anything_runs(paths):
+    given = params(mfcc={})
+    given.split = Splitting(folds=50)
+    with pytest.raises(DataError, match=r"split\.folds: 50 needs .* 6 tracks are in 6; set split\.folds: 6 or less"):
+        plan.command(paths, given)

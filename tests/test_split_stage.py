@@ -109,6 +109,37 @@ def test_a_track_left_out_is_named_with_its_reason(tmp_path, caplog):
     assert "tie: " in caplog.text
 
 
+def test_the_sizes_of_the_parts_are_said_and_what_is_left_out_and_why(tmp_path, capsys):
+    paths = Paths(tmp_path)
+    frame = given(paths, quarantined=["x/0/0", "x/0/1"])
+    rare = {**frame.iloc[0], "track_id": "rare", "genre": "w", "artist": "w", "ordinal": 98, "content_hash": "rare"}
+    bare = {**rare, "track_id": "bare", "genre": None, "tags": [], "ordinal": 99, "content_hash": "bare"}
+    tables.write(paths.tracks, pd.concat([frame, pd.DataFrame([rare, bare])]), tables.TRACKS)
+    rows, _ = run(paths)
+    sizes = rows["split"].value_counts()
+    parts = f"train {sizes['train']}, validation {sizes['validation']}, test {sizes['test']}"
+    assert capsys.readouterr().out.splitlines() == [
+        f"split: 47 of 50 tracks, holdout by artist: {parts}",
+        "split: 3 of 50 tracks are in no split: 2 quarantined, 1 without a genre or tags",
+        "split: genres of too few artists to be judged, with their tracks: w (1)",
+    ]
+    rows, _ = run(paths, folds=5)
+    sizes = rows.groupby(["split", "fold"]).size()
+    low, high = sizes["test"].min(), sizes["test"].max()
+    assert f"test {low}" + (f" to {high}" if low < high else "") in capsys.readouterr().out.splitlines()[0]
+
+
+def test_no_receipt_of_an_earlier_split_stands_beside_a_failure(tmp_path):
+    paths = Paths(tmp_path)
+    given(paths)
+    run(paths)
+    assert paths.receipt("splits").exists()
+    with pytest.raises(DataError, match="set split"):
+        run(paths, folds=50)
+    assert not paths.receipt("splits").exists()
+    assert not paths.receipt("parts").exists()
+
+
 def test_an_official_split_is_used_where_wanted(tmp_path):
     paths = Paths(tmp_path)
     frame = given(paths)
@@ -193,7 +224,7 @@ def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
 def test_more_folds_than_groups_are_refused_in_words(tmp_path):
     paths = Paths(tmp_path)
     given(paths, n_artists=2)
-    with pytest.raises(DataError, match=r"a part has too few tracks \(split\.min_share\).*change split in params"):
+    with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks are in 6; set split\.folds: 6 or less"):
         run(paths, folds=13)
 
 

@@ -100,6 +100,36 @@ def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rn
     assert not set(tables.read(paths.splits)["track_id"]) & set(planted)
 
 
+def test_what_is_left_out_is_counted_by_reason(paths, rng, caplog, capsys):
+    planted = plant_faults(paths.raw("folder"), rng)
+    noise(paths.raw("folder") / "alone.wav", rng)
+    ingested(paths)
+    caplog.clear()
+    validated(paths)
+    for reason in set(planted.values()):
+        n = list(planted.values()).count(reason)
+        assert f"{n} of 22 tracks are left out: {reason}, such as " in caplog.text
+    assert "1 of 13 tracks have neither a genre nor tags, and go into no split, such as alone.wav" in caplog.text
+    assert capsys.readouterr().out == "validate: 13 of 22 tracks pass\n"
+
+
+def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
+    dataset = Dataset(name="folder", genre_from="tags")
+    given = SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset)
+    ingest.run(paths, given)
+    with pytest.raises(DataError, match=r"12  neither a genre nor tags, such as jazz/0\.wav") as raised:
+        validate.run(paths, SimpleNamespace(dataset=dataset, validate=BOUNDS))
+    assert "dataset.genre_from: tags finds no genre for them; name a source" in str(raised.value)
+    assert "mend or remove these files" not in str(raised.value)
+
+
+def test_a_collection_of_one_genre_says_which(paths):
+    (paths.raw("folder") / "rock").rename(paths.root / "away")
+    ingested(paths)
+    with pytest.raises(DataError, match=r"fewer than two classes(.|\n)*6  jazz\n.*at least two genres"):
+        validated(paths)
+
+
 def test_a_disk_that_is_away_for_one_run_changes_nothing(paths):
     """Nothing is written while it is away, and all is as it was when it is back."""
 
@@ -358,6 +388,7 @@ def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
     assert [(r["n"], r["of"], r["what"]) for r in told] == [
         (1, 11, "rows of t.csv whose file is not there"),
         (2, 12, "files without a row in t.csv"),
+        (2, 12, "tracks are by an unknown artist; each counts as an artist of its own, so that the same one may leak"),
     ]
     dataset = Dataset(name="folder", table=str(table), max_unmatched_share=0.1)
     with pytest.raises(DataError, match="too little of it fits"):

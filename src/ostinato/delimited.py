@@ -49,12 +49,14 @@ class TextTable:
     encoding: str
 
 
-def read_rows(path: Path) -> TextTable:
+def read_rows(path: Path, header: bool = True) -> TextTable:
     """Read the cells of a text table.
 
     Parameters
     ----------
     path : Path
+    header : bool
+        Whether the first row names the columns; else their names are their positions: "1", "2" ...
 
     Returns
     -------
@@ -80,19 +82,23 @@ def read_rows(path: Path) -> TextTable:
         raise DataError(f"{path}: cannot be read as a table: it is empty; name another file")
     if rows[-1][-1].count("\n") > EXAMPLES and not text.rstrip().endswith('"'):
         raise DataError(f"{path}: row {len(rows)}: a quotation mark is opened and not closed; mend the cell")
-    header = [name.strip() for name in rows[0]]
-    doubled = sorted({name for name in header if name and header.count(name) > 1})
+    if not header:
+        return TextTable([str(number) for number in range(1, len(rows[0]) + 1)], rows, separator, encoding)
+    names = [name.strip() for name in rows[0]]
+    doubled = sorted({name for name in names if name and names.count(name) > 1})
     if doubled:
         raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
-    return TextTable(header, rows[1:], separator, encoding)
+    return TextTable(names, rows[1:], separator, encoding)
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     """Read a text table with every cell as text; an empty cell is None.
 
     Parameters
     ----------
     path : Path
+    header : bool
+        As of `read_rows`.
 
     Returns
     -------
@@ -105,10 +111,10 @@ def read_table(path: Path) -> pd.DataFrame:
     DataError
         If it cannot be read, or rows have more cells than the header.
     """
-    table = read_rows(path)
+    table = read_rows(path, header)
     width = len(table.header)
     rows = [row[:width] + [cell for cell in row[width:] if cell.strip()] for row in table.rows]
-    long = [(number, row) for number, row in enumerate(rows, start=2) if len(row) > width]
+    long = [(number, row) for number, row in enumerate(rows, start=1 + header) if len(row) > width]
     if long:
         such = list_examples(f"row {number}: {table.separator.join(row)!r}" for number, row in long)
         raise DataError(

@@ -145,6 +145,45 @@ def remember(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
     )
 
 
+def list_tracks(plugin: Any, root: Path, options: Any, params: Any, known: pd.Series) -> pd.DataFrame:
+    """List the tracks of a dataset.
+
+    Parameters
+    ----------
+    plugin : module
+        Of `ostinato.datasets`.
+    root : Path
+    options : plugin.Options
+    params : SimpleNamespace
+        Sections `seed` and `compute`.
+    known : Series of str
+        Ids of its tracks in the last run.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    DataError
+        As the plugin, and of a folder that is empty now, how many tracks were in it.
+    """
+    try:
+        frame: pd.DataFrame = plugin.tracks(
+            root, options, seed=params.seed, workers=params.compute.workers or compute.cores()
+        )
+    except DataError as error:
+        from ostinato.audio import find_audio
+
+        if not len(known) or find_audio(root).paths:
+            raise
+        raise DataError(
+            f"{error}. All {len(known)} known tracks would be gone, such as {known.iloc[0]}; nothing was changed: "
+            "mount or restore the folder, or give another dataset.path"
+        ) from error
+    return frame
+
+
 def refuse_vanished(known: pd.Series, listed: pd.Series, max_share: float, root: Path) -> None:
     """Refuse to go on where much of a collection is away, as when a share is not mounted.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import audio, compute, datasets, features, graph, inventory, registry
+from ostinato import audio, compute, datasets, features, graph, inventory, registry, splits
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.params import parts
@@ -115,6 +115,8 @@ def command(paths: Paths, params: Any) -> None:
     """
     behind, collection = None, survey_collection(paths, params)
     print(collection.describe(), end="\n\n")
+    if not params.split.official:
+        splits.check_folds(collection.tracks, splits.Plan(params.split.folds, params.split.group_by))
     if (paths.root / "dvc.yaml").exists():
         upstream, changed = graph.standing(paths.root, paths.standing)
         behind = graph.stale(upstream, {**changed, INGEST: [FOUND]} if collection.differs else changed)

@@ -64,3 +64,39 @@ def format_remark(remark: Remark) -> str:
     """
     such = f", such as {'; '.join(remark['examples'])}" if remark["examples"] else ""
     return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{such}"
+
+
+def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
+    """Count the tracks that nothing can be learned of: without a genre and without tags.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `track_id`, `genre` and `tags`.
+
+    Returns
+    -------
+    list of dict
+        One remark, or none.
+    """
+    bare = tracks["track_id"][tracks["genre"].isna() & ~tracks["tags"].map(len).gt(0)]
+    what = "tracks have neither a genre nor tags, and go into no split"
+    return [make_remark(what, len(bare), len(tracks), bare)] if len(bare) else []
+
+
+def list_unknown_artists(tracks: pd.DataFrame) -> list[Remark]:
+    """Count the tracks whose artist nobody tells, so that no split can keep it to one side.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `track_id` and `artist`.
+
+    Returns
+    -------
+    list of dict
+        One remark, or none.
+    """
+    unknown = tracks["track_id"][tracks["artist"].isna()]
+    what = "tracks are by an unknown artist; each counts as an artist of its own, so that the same one may leak"
+    return [make_remark(what, len(unknown), len(tracks), unknown)] if len(unknown) else []

@@ -36,6 +36,7 @@ NAMES = ("train", "validation", "test")
 NEEDED = len(NAMES)
 MOST = 0.5
 """The share of the tracks that albums of several artists may tie into one group."""
+GROUPS = {"artist": "those of an artist, an album or a recording", "track": "copies of a recording"}
 PINNED = -1
 FREE = -2
 
@@ -148,6 +149,7 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     tracks = tracks.sort_values("ordinal", ignore_index=True)
     keys = _keys(tracks, plan)
     if old is None:
+        check_folds(tracks, plan)
         _check_ties(tracks, components(keys), plan)
     given, excluded = _admit(tracks["track_id"].tolist(), keys, {} if old is None else _parts(old, plan))
     stays = ~tracks["track_id"].isin(excluded).to_numpy()
@@ -254,6 +256,31 @@ def _keys(tracks: pd.DataFrame, plan: Plan) -> list[list[Hashable]]:
             row += [("artist", artist) for artist in (artists if plan.guests == "together" else artists[:1])]
             row += [("album", album)] if album is not None else []
     return keys
+
+
+def check_folds(tracks: pd.DataFrame, plan: Plan) -> None:
+    """Refuse more folds than there are groups: some would test nothing.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        As of `draw`; those without a genre and tags do not count.
+    plan : Plan
+
+    Raises
+    ------
+    DataError
+        With both counts.
+    """
+    labelled = tracks[tracks["genre"].notna() | tracks["tags"].map(len).gt(0)].reset_index(drop=True)
+    if not plan.folds or labelled.empty:
+        return
+    n_groups = len(set(components(_keys(labelled, plan)).tolist()))
+    if NEEDED <= n_groups < plan.folds:
+        raise DataError(
+            f"split.folds: {plan.folds} needs as many groups of tracks to be kept together ({GROUPS[plan.group_by]}), "
+            f"and {len(labelled)} tracks are in {n_groups}; set split.folds: {n_groups} or less"
+        )
 
 
 def _check_ties(tracks: pd.DataFrame, groups: np.ndarray, plan: Plan) -> None:

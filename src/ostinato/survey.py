@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import compute, datasets, inventory, names, remarks, tables
+from ostinato import datasets, inventory, names, remarks, tables
 from ostinato.files import read_json
 from ostinato.paths import Paths
 
@@ -57,7 +57,7 @@ class Survey:
         lines = [count_classes("genre", self.tracks["genre"].dropna()), count_classes("tags", self.tracks["tags"])]
         bare = int(self.tracks["genre"].isna().sum())
         if 0 < bare < len(self.tracks):
-            lines.append(f"no genre: {bare:,} tracks")
+            lines.append(f"without a genre: {bare:,} of {len(self.tracks):,} tracks")
         for what, ids in self.changes.items() if self.known else ():
             if ids:
                 such = ", ".join(ids[:EXAMPLES])
@@ -118,11 +118,13 @@ def survey_collection(paths: Paths, params: Any) -> Survey:
     if old is not None and getattr(plugin, "EMBEDDED", False):
         return Survey(old, remarks.read_remarks(tables.notes(paths.tracks)), True, {}, 0)
     root = datasets.dataset_root(paths, params.dataset)
-    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
+    known = old["track_id"] if old is not None and _is_same(paths, params) else pd.Series([], dtype=object)
+    listing = inventory.list_tracks(plugin, root, options, params, known)
     tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     cache = paths.state / inventory.cache_name(root)
     unmeasured = inventory.find_unmeasured(root, tracks, cache)
     notes = remarks.get_remarks(listing)
+    notes += [*remarks.list_unlabelled(tracks), *remarks.list_unknown_artists(tracks)]
     if old is None:
         return Survey(tracks, notes, False, {}, len(unmeasured))
     _refuse_vanished(paths, params, old, listing)
@@ -171,7 +173,12 @@ def _cell(cell: Any) -> Any:
 
 def _refuse_vanished(paths: Paths, params: Any, old: pd.DataFrame, listing: pd.DataFrame) -> None:
     """Refuse what ingest would refuse: a collection of which much is away."""
-    receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
-    if receipt.get("dataset") == datasets.identify(params.dataset):
+    if _is_same(paths, params):
         root = datasets.dataset_root(paths, params.dataset)
         inventory.refuse_vanished(old["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
+
+
+def _is_same(paths: Paths, params: Any) -> bool:
+    """Return whether the last run was of the same dataset in the same place."""
+    receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
+    return bool(receipt.get("dataset") == datasets.identify(params.dataset))

@@ -105,7 +105,9 @@ def test_a_misspelt_option_is_named(dataset):
 
 
 def test_the_keys_that_every_dataset_has_are_named_too():
-    with pytest.raises(ParamsError, match=r"dataset\.paht: .*there are name, path, .*read_tags.*; did you mean 'path'\?"):
+    with pytest.raises(
+        ParamsError, match=r"dataset\.paht: .*there are name, path, .*read_tags.*; did you mean 'path'\?"
+    ):
         datasets.load(Dataset(name="folder", paht="music"))
     with pytest.raises(ParamsError, match=r"dataset\.read_tags: must be true or false, .*\(it is 'often'\)"):
         datasets.load(Dataset(name="folder", read_tags="often"))

@@ -5,6 +5,7 @@ import unicodedata
 
 import pandas as pd
 import pytest
+import yaml
 
 from ostinato.datasets import folder
 from ostinato.datasets._cells import parse_list, parse_number, parse_year
@@ -286,3 +287,49 @@ def test_one_row_and_one_file_stand_side_by_side(root):
     text = f"path,artist\n{FILES[0]},a\njazz/002.mp3,b\nrock/16.mp3,c\n"
     with pytest.raises(DataError, match=r"\n  row:  path 'jazz/002\.mp3'\n  file: 'jazz/0002\.MP3'"):
         listed(root, text, max_unmatched_share=0.1)
+
+
+HEADLESS = "".join(f"{i},{name.rpartition('/')[2]},{'Jazz' if i < 2 else 'Rock'}\n" for i, name in enumerate(FILES))
+
+
+def test_a_table_without_a_header_is_told_of_and_its_columns_may_be_numbered(root):
+    with pytest.raises(DataError, match=r"t\.csv: has no header: .*dataset\.columns: \{path: 2, genre: 3\}$"):
+        listed(root, HEADLESS)
+    frame = listed(root, HEADLESS, columns={"path": 2, "genre": 3})
+    assert frame["genre"].notna().all(), "the first row counts"
+    assert frame.attrs.get("remarks", []) == []
+
+
+def test_positions_may_name_columns_of_a_table_with_a_header_too(root):
+    text = "no,file name,kind\n" + HEADLESS
+    assert listed(root, text, columns={"path": 2, "genre": 3})["genre"].notna().all()
+    with pytest.raises(DataError, match=r"has no column number 4; it has 3: no, file name, kind"):
+        listed(root, text, columns={"path": 2, "genre": 4})
+
+
+def test_a_table_without_a_header_may_hold_a_word_twice(root):
+    """As a header it would be refused for its doubled column."""
+    text = "".join(f"{name},Jazz,Jazz\n" for name in FILES)
+    assert listed(root, text, columns={"path": 1, "genre": 2})["genre"].tolist() == ["Jazz"] * 4
+
+
+def test_rows_of_a_table_without_a_header_are_counted_from_its_first(root):
+    frame = listed(root, f"{FILES[0]},a\ngone.wav,b\n{FILES[1]},c\n", columns={"path": 1, "artist": 2})
+    assert frame.attrs["remarks"][0]["examples"] == ["row 2: 'gone.wav'"]
+
+
+def test_advice_can_be_followed_where_a_column_looks_like_a_number(root):
+    text = "22,33\n" + "".join(f"{name.rpartition('/')[2]},{name.partition('/')[0]}\n" for name in FILES)
+    with pytest.raises(DataError, match="neither path nor track_id") as raised:
+        listed(root, text)
+    advice = yaml.safe_load(str(raised.value).rpartition("dataset.columns: ")[2])
+    assert advice == {"path": "22", "genre": "33"}
+    assert listed(root, text, columns=advice)["genre"].notna().all()
+
+
+def test_what_fits_whole_is_not_counted_as_lacking(root):
+    text = "path,artist\n" + "".join(f"{name},a\n" for name in FILES[:1])
+    with pytest.raises(DataError) as raised:
+        listed(root, text)
+    assert "0 of 1" not in str(raised.value)
+    assert "\n  3 of 4 files without a row" in str(raised.value)

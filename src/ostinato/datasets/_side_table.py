@@ -1,6 +1,8 @@
 """A table beside a folder of audio: its columns by our names, its cells read, its rows put beside their files."""
 
+import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,9 +21,10 @@ from ostinato.datasets._cells import (
     parse_year,
 )
 from ostinato.datasets._matching import Matches, closest, match_rows
-from ostinato.datasets._tables import read_table
-from ostinato.delimited import list_examples
+from ostinato.datasets._tables import is_text, read_table
+from ostinato.delimited import list_examples, read_rows
 from ostinato.errors import DataError
+from ostinato.registry import instead
 from ostinato.remarks import Remark, make_remark
 
 YEAR, PLACE = "year", ("latitude", "longitude")
@@ -33,6 +36,8 @@ SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
 GENRE_SEPARATORS = (";", "|")
 """In a table a slash or a comma belongs to a genre, such as Pop/Rock, unless dataset.genre_separators has it."""
 
+PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[^\W\d_][\w .-]*\b", re.IGNORECASE)
+"""Names that YAML takes for text without quotation marks."""
 HEAD = 200
 """Rows by which a better column is sought."""
 
@@ -82,8 +87,10 @@ def locate(root: Path, table: str, option: str = "dataset.table") -> Path:
 
 def read_side_table(
     where: Path,
-    columns: Mapping[str, str],
+    columns: Mapping[str, str | int],
     *,
+    paths: Sequence[str] = (),
+    root: Path = Path(),
     tags_separator: str | None = None,
     genre_separators: Sequence[str] | None = None,
 ) -> pd.DataFrame:
@@ -92,8 +99,11 @@ def read_side_table(
     Parameters
     ----------
     where : Path
-    columns : mapping of str to str
-        Our name to the table's.
+    columns : mapping of str to str or int
+        Our name to the table's, or to a column's position, from 1 on.
+    paths : sequence of str
+        Files below `root`: a first row that names one of them is no header.
+    root : Path
     tags_separator : str, optional
         What parts tags; default: what the cells show.
     genre_separators : sequence of str, optional
@@ -108,9 +118,13 @@ def read_side_table(
     Raises
     ------
     DataError
-        If a column is absent, or cells cannot be read: all of them at once.
+        If a column is absent, the table has no header and no positions are given, or cells cannot be read: all of
+        them at once.
     """
-    raw = read_table(where)
+    header = _has_header(where, columns, paths, root)
+    raw = read_table(where, header)
+    if not header:
+        _check_positions(raw, columns, paths, root, where)
     table, problems = _rename(raw, columns, where), Problems(where)
     if "artist" in table:
         artists = _lists(table["artist"], ())
@@ -134,9 +148,68 @@ def read_side_table(
     if "genre" in table:
         table["genre"] = _lists(table["genre"], GENRE_SEPARATORS if genre_separators is None else genre_separators)
     unique = table[~table.map(repr).duplicated()].reset_index(names="row")
+    unique["row"] += 1 + header
     unique.attrs = {"n_rows": len(table), "columns": list(map(str, raw.columns)), "head": raw.head(HEAD)}
-    unique.attrs["taken"] = [columns.get(name, name) for name in KEYS]
+    unique.attrs["taken"] = [_find_column(columns[name], raw, where) if name in columns else name for name in KEYS]
     return unique
+
+
+def _has_header(where: Path, columns: Mapping[str, str | int], paths: Sequence[str], root: Path) -> bool:
+    """Return whether a table begins with the names of its columns: not if its first row names a file and no column."""
+    if not is_text(where):
+        return True
+    first = [cell.strip() for cell in read_rows(where, header=False).rows[0]]
+    names = {str(name) for name in columns.values() if isinstance(name, str)}
+    if names & set(first) or {cell.casefold() for cell in first} & set(COLUMNS):
+        return True
+    return not match_rows(first, paths, root, where).file_of_row
+
+
+def _check_positions(
+    raw: pd.DataFrame, columns: Mapping[str, str | int], paths: Sequence[str], root: Path, where: Path
+) -> None:
+    """Refuse a table without a header of which nobody says what its columns are."""
+    if columns and all(isinstance(position, int) for position in columns.values()):
+        return
+    head = raw.head(HEAD)
+    hits = {str(name): len(match_rows(head[name].tolist(), paths, root, where).file_of_row) for name in head}
+    path = max(hits, key=lambda name: hits[name])
+    genre = _guess_genre(head, path)
+    advice = {"path": int(path)} | ({} if genre is None else {"genre": int(genre)})
+    raise DataError(
+        f"{where}: has no header: its first row already names a file ({raw[path].iloc[0]!r}); add a row with the names "
+        f"of the columns, or give their positions, such as dataset.columns: {_write_columns(advice)}"
+    )
+
+
+def _guess_genre(head: pd.DataFrame, path: str) -> str | None:
+    """Guess which column beside that of the paths holds genres: words, of which some stand in several rows."""
+    words = {
+        name: cells.nunique()
+        for name in head
+        if name != path
+        and len(cells := head[name].dropna().astype(str))
+        and not cells.str.fullmatch(r"[\d.,:-]+").all()
+    }
+    few = {str(name): n for name, n in words.items() if 1 < n < len(head)}
+    return min(few, key=lambda name: few[name], default=None)
+
+
+def _write_columns(columns: Mapping[str, str | int]) -> str:
+    """Write columns as params.yaml takes them, with quotation marks around names that YAML would take for others."""
+    values = {k: str(v) if isinstance(v, int) or PLAIN.fullmatch(v) else json.dumps(v) for k, v in columns.items()}
+    return f"{{{', '.join(f'{name}: {value}' for name, value in values.items())}}}"
+
+
+def _find_column(given: str | int, table: pd.DataFrame, where: Path) -> str:
+    """Find a column by its name, or by its position, from 1 on."""
+    if isinstance(given, str):
+        if given not in table:
+            raise DataError(f"{where}: has no column {given!r}; it has {_listed(table.columns)}")
+        return given
+    if not 1 <= given <= table.shape[1]:
+        raise DataError(f"{where}: has no column number {given}; it has {table.shape[1]}: {_listed(table.columns)}")
+    return str(table.columns[given - 1])
 
 
 def join(
@@ -190,18 +263,19 @@ def join(
     remarks = [
         make_remark(
             f"rows of {where.name} whose file is not there",
-            len(orphans), len(table), (f"row {table['row'][i] + 2}: {table[by][i]!r}" for i in orphans),
+            len(orphans), len(table), (f"row {table['row'][i]}: {table[by][i]!r}" for i in orphans),
         ),
         make_remark(f"files without a row in {where.name}", len(bare), len(paths), bare),
         make_remark(f"rows of {where.name} that repeat another", n_rows - len(table), n_rows),
     ]  # fmt: skip
     worst = max(len(orphans) / len(table), len(bare) / len(paths))
     if worst > max_unmatched_share:
-        lines = "\n".join(f"  {r['n']:,} of {r['of']:,} {r['what']}: {', '.join(r['examples'])}" for r in remarks[:2])
+        counts = [f"{r['n']:,} of {r['of']:,} {r['what']}: {', '.join(r['examples'])}" for r in remarks[:2] if r["n"]]
+        lines = "".join(f"\n  {count}" for count in counts)
         name = table[by][orphans[0]] if orphans else None
         pair = f"\n  row:  {by} {name!r}\n  file: {closest(name, bare)!r}" if orphans and bare else ""
         raise DataError(
-            f"{where}: too little of it fits the files ({worst:.0%} does not)\n{lines}{pair}"
+            f"{where}: too little of it fits the files ({worst:.0%} does not){lines}{pair}"
             f"{_suggest(table, paths, root, where)}\n"
             "  mend the column that dataset.columns gives, or dataset.path; where the table is right, "
             f"let dataset.max_unmatched_share be {ceil(100 * worst) / 100:.2f} or more"
@@ -209,15 +283,14 @@ def join(
     return SideTable(beside, remarks)
 
 
-def _rename(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
+def _rename(table: pd.DataFrame, columns: Mapping[str, str | int], where: Path) -> pd.DataFrame:
     """Give the columns our names, whatever their case, and drop the rest."""
-    for ours, theirs in columns.items():
+    for ours in columns:
         if ours not in COLUMNS:
-            raise DataError(f"dataset.columns: {ours!r} is no column of ours; there are {', '.join(COLUMNS)}")
-        if theirs not in table:
-            raise DataError(f"{where}: has no column {theirs!r}; it has {_listed(table.columns)}")
+            raise DataError(f"dataset.columns: {ours!r} is no column of ours; {instead(ours, COLUMNS)}")
+    given = {ours: _find_column(theirs, table, where) for ours, theirs in columns.items()}
     spellings = {str(name).casefold(): name for name in reversed(table.columns)}
-    taken = {ours: columns.get(ours, ours if ours in table else spellings.get(ours)) for ours in COLUMNS}
+    taken = {ours: given.get(ours, ours if ours in table else spellings.get(ours)) for ours in COLUMNS}
     return pd.DataFrame({ours: table[theirs] for ours, theirs in taken.items() if theirs is not None})
 
 
@@ -248,7 +321,7 @@ def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Seque
     such = list_examples(repr(paths[file]) for file in files)
     mend = "give the table a column path" if by == "track_id" else "let its paths say which"
     return [
-        f"rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row] + 2}: "
+        f"rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row]}: "
         f"{len(files)} files are called {table[by][row]!r} ({such}); {mend}"
     ]
 
@@ -264,7 +337,7 @@ def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]
     if not differing:
         return []
     such = list_examples(
-        f"rows {' and '.join(str(table['row'][row] + 2) for row in rows[:2])} speak of {table[by][rows[0]]!r}"
+        f"rows {' and '.join(str(table['row'][row]) for row in rows[:2])} speak of {table[by][rows[0]]!r}"
         for rows in differing
     )
     mend = "keep one" if by == "path" else "keep one, or give the table a column path"
@@ -279,4 +352,6 @@ def _suggest(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path)
     if not hits.get(best) or hits[best] <= max(hits.get(name, 0) for name in table.attrs["taken"]):
         return ""
     n, of = hits[best], len(head)
-    return f"\n  column {best!r} does so in {n} of its first {of} rows: set dataset.columns: {{path: {best}}}"
+    genre = None if "genre" in table else _guess_genre(head, best)
+    advice = _write_columns({"path": str(best)} | ({} if genre is None else {"genre": genre}))
+    return f"\n  column {best!r} does so in {n} of its first {of} rows: set dataset.columns: {advice}"

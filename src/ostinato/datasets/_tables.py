@@ -44,13 +44,20 @@ def audio_files(root: Path) -> list[str]:
     return listing.paths
 
 
-def read_table(path: Path) -> pd.DataFrame:
+def is_text(path: Path) -> bool:
+    """Return whether a table is a text table by its suffix."""
+    return path.suffix.lower() != ".parquet"
+
+
+def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     """Read a table with every cell as text; an empty cell is unknown.
 
     Parameters
     ----------
     path : Path
         A text table (see `ostinato.delimited`), or Parquet, whose cells keep their types.
+    header : bool
+        Whether a text table begins with the names of its columns; else these are "1", "2" ...
 
     Returns
     -------
@@ -61,8 +68,8 @@ def read_table(path: Path) -> pd.DataFrame:
     DataError
         If it cannot be read, or has a column twice.
     """
-    if path.suffix.lower() != ".parquet":
-        return delimited.read_table(path)
+    if is_text(path):
+        return delimited.read_table(path, header)
     try:
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:

@@ -32,7 +32,7 @@ from ostinato.datasets._side_table import join, locate, read_side_table
 from ostinato.datasets._tables import audio_files, read_table, required
 from ostinato.errors import DataError
 from ostinato.names import identity
-from ostinato.remarks import add_remarks, make_remark
+from ostinato.remarks import Remark, add_remarks, make_remark
 
 LICENSE = "as the owner of the folder holds it"
 CITATION = ""
@@ -49,7 +49,8 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     table : str, optional
         A text table (CSV and its kin) or a Parquet file; absolute, below the root, or below the working folder.
     columns : dict
-        Our name to the table's, such as ``{artist: artist_group}``.
+        Our name to the table's, such as ``{artist: artist_group}``, or to the position of a column, from 1 on, as
+        in a table without a header.
     max_unmatched_share : float
         Stop if more of the table's rows have no file, or more of the files have no row.
     tags_separator : str, optional
@@ -72,7 +73,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     """
 
     table: str | None = None
-    columns: dict[str, str] = {}
+    columns: dict[str, str | int] = {}
     max_unmatched_share: float = Field(0.5, ge=0, le=1)
     tags_separator: str | None = None
     read_tags: bool = False
@@ -202,10 +203,15 @@ def _with_table(
 ) -> tuple[pd.DataFrame, dict[str, Genres]]:
     """Put the table's columns beside the files, and its genres beside those of folders."""
     where = locate(root, str(options.table))
-    table = read_side_table(
-        where, options.columns, tags_separator=options.tags_separator, genre_separators=options.genre_separators
-    )
     paths = files["path"].tolist()
+    table = read_side_table(
+        where,
+        options.columns,
+        paths=paths,
+        root=root,
+        tags_separator=options.tags_separator,
+        genre_separators=options.genre_separators,
+    )
     side = join(table, paths, root, where, options.max_unmatched_share)
     columns = side.columns
     if "genre" in columns:
@@ -244,16 +250,26 @@ def _with_genres(
                 len(paths),
             )
         )
-    if options.genre_from is None and source == "folder" and not tags and _probe(root, paths, genres_of["folder"]):
-        what = "files lie in folders that tags call artists or albums, now the classes; set dataset.genre_from: tags"
-        remarks.append(make_remark(what, len(paths), len(paths), paths))
+    if not tags:
+        remarks += _remark_unread_tags(root, files, genres_of["folder"] if source == "folder" else [], options)
     return add_remarks(files, remarks)
 
 
-def _probe(root: Path, paths: Sequence[str], folders: Genres) -> bool:
-    """Read the tags of some files to see whether folders are those of artists."""
+def _remark_unread_tags(root: Path, files: pd.DataFrame, folders: Genres, options: Options) -> list[Remark]:
+    """Read the tags of some files to see what all of them would tell: genres instead of folders, and artists."""
+    paths = files["path"].tolist()
     picked = range(0, len(paths), -(-len(paths) // PROBED))
-    return are_people([next(iter(folders[i]), None) for i in picked], [read_file_tags(root / paths[i]) for i in picked])
+    tags = [read_file_tags(root / paths[i]) for i in picked]
+    remarks = []
+    if options.genre_from is None and folders and are_people([next(iter(folders[i]), None) for i in picked], tags):
+        what = "files lie in folders that tags call artists or albums, now the classes; set dataset.genre_from: tags"
+        remarks.append(make_remark(what, len(paths), len(paths), paths))
+    for name, read in (("artist", choose_artists), ("genre", lambda own: own.get("genre", []))):
+        unknown = files[name].isna() if name in files else pd.Series(True, files.index)
+        telling = [paths[i] for i, own in zip(picked, tags, strict=True) if unknown[i] and read(own)]
+        what = f"files that were looked at name the {name} in their own tags alone; set dataset.read_tags: true"
+        remarks.append(make_remark(what, len(telling), len(picked), telling))
+    return remarks
 
 
 def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str | None) -> pd.DataFrame:

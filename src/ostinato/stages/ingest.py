@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import audio, compute, datasets, inventory, remarks, tables
+from ostinato import audio, datasets, inventory, remarks, tables
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 
@@ -36,14 +36,19 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     plugin, options = datasets.load(params.dataset)
     root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
-    listing = plugin.tracks(root, options, seed=params.seed, workers=params.compute.workers or compute.cores())
-    for remark in remarks.get_remarks(listing):
-        log.warning("%s", remarks.format_remark(remark))
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
-    if before.get("dataset") == datasets.identify(params.dataset) and not embedded:
+    is_same = before.get("dataset") == datasets.identify(params.dataset) and not embedded
+    listing = inventory.list_tracks(
+        plugin, root, options, params, known["track_id"] if is_same else known["track_id"][:0]
+    )
+    if is_same:
         inventory.refuse_vanished(known["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
     tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
+    unknown = [] if embedded else remarks.list_unknown_artists(tracks)
+    remarks.add_remarks(listing, [*remarks.list_unlabelled(tracks), *unknown])
+    for remark in remarks.get_remarks(listing):
+        log.warning("%s", remarks.format_remark(remark))
     heard = tracks[tracks["path"].notna()]
     files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
     inventory.refuse_unread(files, known)

@@ -15,6 +15,7 @@ from ostinato.paths import Paths
 
 SECTIONS = ("seed", "split")
 PLAN = "plan"
+RECEIPTS = ("splits", "parts")
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,12 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     DataError
         If no track has a label, or the split leaks or is lopsided.
     """
-    tracks = tables.read(paths.tracks)
-    labelled = tracks["genre"].notna() | tracks["tags"].map(len).gt(0)
-    tracks = tracks[labelled & ~tracks["track_id"].isin(tables.read(paths.quarantine)["track_id"])]
+    for table in RECEIPTS:
+        paths.receipt(table).unlink(missing_ok=True)  # none of an earlier run stands beside what this one leaves
+    everything = tables.read(paths.tracks)
+    labelled = everything["genre"].notna() | everything["tags"].map(len).gt(0)
+    quarantined = everything["track_id"].isin(tables.read(paths.quarantine)["track_id"])
+    tracks = everything[labelled & ~quarantined]
     if tracks.empty:
         raise DataError("no track has a genre or tags; put them in directories or give dataset.table")
     tracks["copy"] = _recordings(tracks, tables.read(paths.copies))
@@ -71,7 +75,28 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         log.warning("%s: %s", track, reason)
     _check(paths, tracks, rows, settings, apart)
     tables.write(paths.splits, rows, tables.SPLITS, {PLAN: signature})
-    write_json(paths.classes, {**splits.describe(tracks, rows, title, settings.min_tag_tracks), "excluded": excluded})
+    classes = splits.describe(tracks, rows, title, settings.min_tag_tracks)
+    write_json(paths.classes, {**classes, "excluded": excluded})
+    lost = {"quarantined": int(quarantined.sum()), "without a genre or tags": int((~labelled & ~quarantined).sum())}
+    lost["tied to several splits" if excluded else "without a published split"] = len(tracks) - classes["n_tracks"]
+    print("\n".join(_describe(rows, tracks, classes, len(everything), lost)))
+
+
+def _describe(
+    rows: pd.DataFrame, tracks: pd.DataFrame, classes: dict[str, Any], n_tracks: int, lost: dict[str, int]
+) -> list[str]:
+    """Say how large the parts are, which tracks are in none, and which genres are not judged."""
+    sizes = {name: rows["fold"][rows["split"] == name].value_counts() for name in splits.NAMES}
+    ranges = {name: (counts.min(), counts.max()) for name, counts in sizes.items()}
+    parts = ", ".join(f"{name} {low}" + (f" to {high}" if low < high else "") for name, (low, high) in ranges.items())
+    lines = [f"split: {classes['n_tracks']} of {n_tracks} tracks, {classes['name']}: {parts}"]
+    if why := ", ".join(f"{n} {reason}" for reason, n in lost.items() if n):
+        lines.append(f"split: {n_tracks - classes['n_tracks']} of {n_tracks} tracks are in no split: {why}")
+    if classes["not_evaluable"]:
+        counts = tracks["genre"].value_counts()
+        rare = ", ".join(f"{genre} ({counts[genre]})" for genre in classes["not_evaluable"])
+        lines.append(f"split: genres of too few artists to be judged, with their tracks: {rare}")
+    return lines
 
 
 def _recordings(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.Series:

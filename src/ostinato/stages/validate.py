@@ -13,6 +13,8 @@ from ostinato.files import write_json
 from ostinato.paths import Paths
 
 SECTIONS = ("dataset", "validate")
+RECEIPTS = ("files", "copies", "tracks", "spellings", "collection", "warnings")
+
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +35,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         If an expectation of the whole collection is broken; the message holds
         the table of reasons. What was found is written all the same.
     """
+    for table in RECEIPTS:
+        paths.receipt(table).unlink(missing_ok=True)  # none of an earlier run stands beside what this one leaves
     bounds, promised = params.validate, getattr(datasets.load(params.dataset)[0], "PROMISED", ())
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
@@ -56,15 +60,24 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     of_kept, doubts = session.check("warnings", files.prepared(kept), files.warnings(bounds))
     warnings = _with_paths(doubts, all_tracks)
     tables.write(paths.warnings, warnings, tables.QUARANTINE)
-    for reason, rows in warnings.groupby("reason"):
-        such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
-        log.warning("%d tracks are kept with a warning: %s, %s", rows["track_id"].nunique(), reason, such)
+    _tell_reasons(quarantine, "left out", len(all_tracks))
+    _tell_reasons(warnings, "kept with a warning", len(all_tracks))
+    for remark in remarks.list_unlabelled(all_tracks[~broken]):
+        log.warning("%s", remarks.format_remark(remark))
+    print(f"validate: {len(all_tracks) - int(broken.sum())} of {len(all_tracks)} tracks pass")
     of_tracks["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
     for receipt in (of_files, of_copies, of_tracks, of_names, of_all, of_kept):
         write_json(paths.receipt(receipt["table"]), receipt)
     session.write_docs()
     if not of_all["success"]:
-        raise DataError(refusal(of_all, quarantine, len(all_tracks)))
+        raise DataError(refusal(of_all, quarantine, all_tracks, params.dataset))
+
+
+def _tell_reasons(faults: pd.DataFrame, where: str, n_tracks: int) -> None:
+    """Say of each reason how many tracks have it, with an example."""
+    for reason, rows in faults.groupby("reason"):
+        such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
+        log.warning("%d of %d tracks are %s: %s, %s", rows["track_id"].nunique(), n_tracks, where, reason, such)
 
 
 def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
@@ -108,7 +121,7 @@ def _check_spellings(session: _session.Session, all_tracks: pd.DataFrame) -> dic
     return {**receipt, "groups": groups}
 
 
-def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) -> str:
+def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, tracks: pd.DataFrame, dataset: Any = None) -> str:
     """Say why the pipeline stops, with the table of reasons.
 
     Parameters
@@ -116,8 +129,10 @@ def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) ->
     receipt : dict
         Of the collection.
     quarantine : DataFrame
-    n_tracks : int
-        Of the whole collection.
+    tracks : DataFrame
+        The whole collection.
+    dataset : params.Dataset, optional
+        Where genres come from.
 
     Returns
     -------
@@ -125,9 +140,19 @@ def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, n_tracks: int) ->
         Several lines.
     """
     why = "; ".join(e["reason"] for e in receipt["expectations"] if not e["success"])
-    lines = [f"the collection cannot be used: {why}", f"  {'tracks':>8}  reason (of {n_tracks} tracks)"]
-    for reason, rows in quarantine.groupby("reason"):
-        lines.append(
-            f"  {rows['track_id'].nunique():>8}  {reason}, such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
-        )
-    return "\n".join([*lines, "mend or remove these files, or change the bounds under validate in params.yaml"])
+    reasons = [
+        f"  {rows['track_id'].nunique():>8}  {reason}, such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
+        for reason, rows in quarantine.groupby("reason")
+    ]
+    mends = ["mend or remove these files, or change the bounds under validate in params.yaml"] if reasons else []
+    for remark in remarks.list_unlabelled(tracks):
+        reasons.append(f"  {remark['n']:>8}  neither a genre nor tags, such as {remark['examples'][0]}")
+        source = dataset.options.get("genre_from") if dataset is not None else None
+        where = f"dataset.genre_from: {source} finds no genre for them; " if source else ""
+        mends.append(f"{where}name a source that tells the genre: folders, the files' own tags or dataset.table")
+    if not reasons:
+        counts = tracks["genre"].value_counts()
+        reasons = [f"  {n:>8}  {genre}" for genre, n in counts.items()]
+        mends.append("name a folder, a table or tags that tell at least two genres")
+    table = [f"  {'tracks':>8}  reason (of {len(tracks)} tracks)", *reasons]
+    return "\n".join([f"the collection cannot be used: {why}", *table, *mends])
