@@ -8,6 +8,7 @@ keys of a stage's ``meta`` in dvc.yaml say what a scheduler must know of it:
 
 import argparse
 import io
+import os
 import subprocess
 import sys
 import time
@@ -23,17 +24,20 @@ import yaml
 from prefect import Flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture, wait
-from prefect.settings import PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS, temporary_settings
 from prefect.states import Completed, Failed, State
 
-from ostinato import compute, graph, warm
+from _server import server
+from ostinato import compute, graph, parent, warm
 from ostinato.errors import OstinatoError
 from ostinato.params import Params
+from ostinato.paths import Paths
 
 DVC = str(Path(__file__).with_name("_lock.py"))
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
 MANY = "many"
+SERVED = "PREFECT__FLOW_RUN_ID"
+"""Says that a deployment is run, by the process that serves it."""
 FEW = 4
 """Up to as many stages are not worth a warm process; nor is it safe to fork beside a GPU."""
 
@@ -146,7 +150,7 @@ def stream(command: list[str], project: Path, extra: dict[str, str] | None = Non
     with subprocess.Popen(
         command,
         cwd=project,
-        env=graph.environment() | (extra or {}),
+        env=graph.environment() | {parent.VARIABLE: str(os.getpid())} | (extra or {}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -203,6 +207,8 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     -------
     Outcome
     """
+    if SERVED in os.environ:
+        parent.die_with(os.getppid())
     run = _Run(project, params, graph.upstream(project, target))
     changed = graph.changes(project)
     behind = graph.stale(run.graph, changed)
@@ -275,7 +281,7 @@ def main(flow: Flow[..., State]) -> None:
     last = flow.parameters.properties["target"].get("default")
     parser.add_argument("target", nargs="?", default=last, help="the last stage; default: %(default)s")
     target = parser.parse_args().target
-    with temporary_settings(set_defaults={PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 180}):
+    with server(Paths(Path.cwd()), with_schedules=False):
         state = flow(target=target, return_state=True)
     sys.exit(0 if state.is_completed() else 1)
 

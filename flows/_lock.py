@@ -19,6 +19,7 @@ import dvc.dvcfile
 from dvc.cli import main
 from ruamel.yaml import YAML, SafeRepresenter
 
+from ostinato import parent
 from ostinato.files import replacing
 
 Modified = AbstractContextManager[dict[str, Any]]
@@ -54,5 +55,6 @@ _Representer.add_representer(OrderedDict, _Representer.represent_dict)
 
 
 if __name__ == "__main__":
+    parent.die_with_caller()
     dvc.dvcfile.modify_yaml = modify
     sys.exit(main(sys.argv[1:]))

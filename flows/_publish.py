@@ -6,7 +6,6 @@ edits stay as they are.
 
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -118,11 +117,14 @@ def _place(project: Path, branch: str, head: str, tip: str | None) -> tuple[str,
 
 def _tree(project: Path, base: str) -> str:
     """Write a tree: a commit's files with what the run wrote over them."""
-    with tempfile.TemporaryDirectory() as folder:
-        index = {"GIT_INDEX_FILE": str(Path(folder, "index"))}
-        _git(project, "read-tree", base, **index)
-        _git(project, "add", "--all", "--", *(path for path in WRITTEN if (project / path).exists()), **index)
-        return _git(project, "write-tree", **index)
+    file = Paths(project).state.resolve() / "publish.index"  # one name, so that what a kill leaves is written over
+    file.parent.mkdir(exist_ok=True)
+    for left in (file, file.with_name(f"{file.name}.lock")):
+        left.unlink(missing_ok=True)
+    index = {"GIT_INDEX_FILE": str(file)}
+    _git(project, "read-tree", base, **index)
+    _git(project, "add", "--all", "--", *(path for path in WRITTEN if (project / path).exists()), **index)
+    return _git(project, "write-tree", **index)
 
 
 def _is_ancestor(project: Path, old: str, new: str) -> bool:

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import _quiet  # noqa: F401 (before Prefect)
+
+# isort: split
 from prefect import flow
 from prefect.states import State
 
@@ -11,16 +14,15 @@ from ostinato.paths import Paths
 
 
 @flow(name="ingest", persist_result=False)
-def ingest(project: Path = Path(), target: str = "featurize") -> State:
-    """Run the graph up to the features.
+def ingest(target: str = "featurize") -> State:
+    """Run the graph of the working folder up to the features.
 
     Parameters
     ----------
-    project : Path
-        The folder of params.yaml and dvc.yaml.
     target : str
         The last stage.
     """
+    project = Path.cwd()
     return reproduce(project, params.load(Paths(project).params), target).state()
 
 

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import _quiet  # noqa: F401 (before Prefect)
+
+# isort: split
 from prefect import flow
 from prefect.states import Failed, State
 
@@ -13,17 +16,16 @@ from ostinato.paths import Paths
 
 
 @flow(name="recommend", persist_result=False)
-def recommend(project: Path = Path(), target: str = "catalog") -> State:
-    """Run the graph up to the catalog, and release that.
+def recommend(target: str = "catalog") -> State:
+    """Run the graph of the working folder up to the catalog, and release that.
 
     Parameters
     ----------
-    project : Path
-        The folder of params.yaml and dvc.yaml.
     target : str
         ``catalog`` for all of it, ``artists`` for the space of artists alone,
         ``rank`` for the table of spaces.
     """
+    project = Path.cwd()
     settings = params.load(Paths(project).params)
     outcome = reproduce(project, settings, target)
     if outcome.failed or target != "catalog":

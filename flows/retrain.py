@@ -7,6 +7,9 @@ schedule with ``python flows/serve.py``.
 import hashlib
 from pathlib import Path
 
+import _quiet  # noqa: F401 (before Prefect)
+
+# isort: split
 from prefect import flow
 from prefect.states import Completed, Failed, State
 
@@ -21,13 +24,11 @@ from ostinato.versions import CATALOG
 
 
 @flow(name="retrain", persist_result=False)
-def retrain(project: Path = Path(), target: str | None = None) -> State:
+def retrain(target: str | None = None) -> State:
     """Bring the graph up to date and release what it made.
 
     Parameters
     ----------
-    project : Path
-        The folder of params.yaml and dvc.yaml.
     target : str, optional
         Stop at this stage, and release nothing.
 
@@ -37,6 +38,7 @@ def retrain(project: Path = Path(), target: str | None = None) -> State:
         Completed; Failed, where a stage failed; Rejected, of type failed, where nothing new
         came in service and something was refused; or Partly released, of type completed, where both happened.
     """
+    project = Path.cwd()
     settings = params.load(Paths(project).params)
     outcome = reproduce(project, settings, target)
     if outcome.failed or target is not None or not (outcome.ran or _unjudged(project)):

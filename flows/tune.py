@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import _quiet  # noqa: F401 (before Prefect)
+
+# isort: split
 from prefect import flow
 from prefect.states import State
 
@@ -11,16 +14,15 @@ from ostinato.paths import Paths
 
 
 @flow(name="tune", persist_result=False)
-def tune(project: Path = Path(), target: str = "tune") -> State:
-    """Run the graph up to the studies.
+def tune(target: str = "tune") -> State:
+    """Run the graph of the working folder up to the studies.
 
     Parameters
     ----------
-    project : Path
-        The folder of params.yaml and dvc.yaml.
     target : str
         ``tune`` for every network, ``tune@<candidate>`` for one.
     """
+    project = Path.cwd()
     return reproduce(project, params.load(Paths(project).params), target).state()
 
 

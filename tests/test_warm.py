@@ -1,17 +1,20 @@
 """A warm process runs commands as they run by themselves."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from ostinato import warm
 from ostinato.files import held
 from ostinato.paths import Paths
 
+PID = os.getpid()
 PROJECT = Path(__file__).parents[1]
 
 
@@ -77,3 +80,40 @@ def until(met):
     while not met() and time.monotonic() < deadline:
         time.sleep(0.02)
     return met()
+
+
+def server_of(address):
+    """Find the warm process of an address."""
+    return next(p for p in psutil.Process().children(recursive=True) if address in p.cmdline() and p.ppid() == PID)
+
+
+@pytest.mark.parametrize("n_bytes", [0, 2, 4, 40])
+def test_a_request_that_is_cut_off_leaves_no_process_behind(variables, n_bytes):
+    """Once the rest of a request that would never come was asked for again and again, by a whole core."""
+    server = server_of(variables[warm.VARIABLE])
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.connect(variables[warm.VARIABLE])
+        if n_bytes:
+            message = warm._LENGTH.pack(1000) + b" " * 36
+            socket.send_fds(connection, [message[:n_bytes][:4]], [0, 1, 2])
+            connection.sendall(message[4:n_bytes])
+        time.sleep(0.2)
+    assert until(lambda: not server.children())
+    assert ended(Path.cwd(), variables, "--help")[1] == 0
+
+
+def test_the_folder_of_a_flow_that_was_killed_goes_with_it(tmp_path):
+    code = (
+        "import sys, time\nfrom ostinato import warm\nwarm.LIBRARIES = ()\nwith warm.process() as found:\n"
+        " print(found[warm.VARIABLE], flush=True)\n time.sleep(600)"
+    )
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    flow = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    address = Path(flow.stdout.readline().strip())
+    assert address.parent.parent == tmp_path
+    wait = time.monotonic() + 120
+    while not address.exists() and time.monotonic() < wait:
+        time.sleep(0.1)
+    flow.kill()
+    flow.wait()
+    assert until(lambda: not address.parent.exists()), list(address.parent.iterdir())

@@ -121,10 +121,11 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     root : Path, optional
         The folder of params.yaml; default: the working folder.
     """
-    from ostinato import params
+    from ostinato import params, parent
     from ostinato.files import alone
     from ostinato.paths import Paths
 
+    parent.die_with_caller()
     paths = Paths(root or Path.cwd())
     whole = params.load(paths.params)
     if name is not None:

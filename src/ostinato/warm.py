@@ -115,12 +115,18 @@ def serve(address: str) -> None:
                 if os.fork() == 0:
                     listener.close()
                     _child(connection)
+    with suppress(OSError):  # a flow that was killed removes nothing
+        os.unlink(address)
+        os.rmdir(Path(address).parent)
 
 
 def _child(connection: socket.socket) -> None:
     """Become the command, tell its exit status, and end."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    told = _told(connection)
+    try:
+        told = _told(connection)
+    except (EOFError, OSError, ValueError, struct.error):  # who asked has gone before all was said
+        os._exit(KILLED)
     os.environ.clear()
     os.environ.update(told["environment"])
     os.chdir(told["folder"])
@@ -141,7 +147,10 @@ def _told(connection: socket.socket) -> dict[str, Any]:
     (left,) = _LENGTH.unpack(head)
     read = b""
     while len(read) < left:
-        read += connection.recv(left - len(read))
+        part = connection.recv(left - len(read))
+        if not part:
+            raise EOFError("who asked is gone")
+        read += part
     told: dict[str, Any] = json.loads(read)
     return told
 

@@ -11,7 +11,7 @@ FLOWS = sorted((ROOT / "flows").glob("*.py"))
 STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 # settings, file names, the graph, which GPUs there are, and the means to read and refuse
 DVC = "_lock.py"  # the command itself
-MAY_IMPORT = {"compute", "warm", "params", "paths", "graph", "files", "errors", "release", "versions"}
+MAY_IMPORT = {"compute", "warm", "params", "paths", "graph", "files", "errors", "release", "versions", "parent"}
 
 
 def imported(source: str) -> set[str]:

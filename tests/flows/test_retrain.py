@@ -4,8 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
-from toy_commands import turn
+import yaml
+from toy_commands import run_flow, turn
 
+from recommend import recommend
 from retrain import retrain
 
 pytestmark = [pytest.mark.flow, pytest.mark.usefixtures("prefect_server")]
@@ -17,7 +19,7 @@ def test_first_run_retrains_second_does_nothing_and_a_high_gate_rejects(
     """Three runs of one project; the two trainings only end if they run at once."""
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
     (toy / "meet").touch()
-    first = retrain(toy, return_state=True)
+    first = run_flow(retrain, toy)
     assert (first.type.value, first.name) == ("COMPLETED", "Completed"), first.message
     assert first.message == "ingest, train@a, train@b, gate changed"
     released = toy / "models" / "released" / "genre"
@@ -25,12 +27,12 @@ def test_first_run_retrains_second_does_nothing_and_a_high_gate_rejects(
     assert (toy / "models" / "released.dvc").is_file()
 
     before = {path: path.stat().st_mtime_ns for path in (toy / "models").rglob("*")}
-    second = retrain(toy, return_state=True)
+    second = run_flow(retrain, toy)
     assert (second.name, second.message) == ("Completed", "nothing changed")
     assert {path: path.stat().st_mtime_ns for path in (toy / "models").rglob("*")} == before
 
     turn(toy, "gate", {"genre": {"f1_micro": {"min": 0.99}}})
-    third = retrain(toy, return_state=True)
+    third = run_flow(retrain, toy)
     assert (third.type.value, third.name) == ("FAILED", "Rejected")
     assert third.message == "genre: no accepted candidate"
     assert released.stat().st_mtime_ns == before[released]
@@ -44,7 +46,7 @@ def test_a_failed_stage_stops_only_what_follows_from_it(toy: Path) -> None:
     """
     (toy / "break_b").touch()
     (toy / "offline").touch()
-    state = retrain(toy, return_state=True)
+    state = run_flow(retrain, toy)
     assert (state.type.value, state.name) == ("FAILED", "Failed")
     assert state.message == "train@b failed; gate could not follow"
     assert (toy / "models" / "metrics" / "a.json").is_file()
@@ -53,12 +55,28 @@ def test_a_failed_stage_stops_only_what_follows_from_it(toy: Path) -> None:
 
     (toy / "break_b").unlink()
     (toy / "raw.txt").write_text("one two three four")
-    assert retrain(toy, target="train@b", return_state=True).message == "train@b changed"
+    assert run_flow(retrain, toy, target="train@b").message == "train@b changed"
     assert json.loads((toy / "models" / "checkpoints" / "b.json").read_text()) == ["four", "one", "three", "two"]
 
 
 def test_a_release_cut_off_is_made_up_for(ran: Path) -> None:
     """The graph is clean, but no release has judged it."""
-    state = retrain(ran, return_state=True)
+    state = run_flow(retrain, ran)
     assert (state.name, state.message) == ("Completed", "nothing changed")
     assert (ran / "models" / "released" / "genre").read_text() == "a"
+
+
+def test_the_catalog_is_released_with_the_run_that_made_it(ran: Path) -> None:
+    """A refusal fails the run and leaves what was in service."""
+    stages = yaml.safe_load((ran / "dvc.yaml").read_text())
+    made = {"cmd": "python -m ostinato catalog", "deps": ["data/tracks.json"], "outs": ["models/catalog"]}
+    (ran / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages["stages"] | {"catalog": made}}))
+    served = ran / "models" / "released" / "catalog" / "catalog.json"
+    assert run_flow(recommend, ran, target="ingest").name == "Completed"
+    assert not served.exists()
+    assert run_flow(recommend, ran).message == "catalog changed"
+    assert json.loads(served.read_text()) == ["one", "three", "two"]
+    (ran / "raw.txt").write_text("")
+    state = run_flow(recommend, ran)
+    assert (state.type.value, state.name, state.message) == ("FAILED", "Rejected", "catalog: rejected")
+    assert json.loads(served.read_text()) == ["one", "three", "two"]
