@@ -56,26 +56,22 @@ def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
     ids = set(splits.loc[splits["split"] == "train", "track_id"])
     files = files[files["track_id"].isin(ids)]
     figures = {name: files[name].to_numpy(float) for name in reference.FIGURES if name in files}
-    content = {
-        "bounds": limits.read_bounds(bounds),
-        "sound": reference.describe_sound(figures, model.inputs.values()),
-        "profiles": _describe_profiles(paths, model, ids),
-    }
+    means = _mean_profiles(paths, model, ids)
+    content = reference.describe_training(model.inputs, figures, means, limits.read_bounds(bounds))
     if content == model.reference:
         return False
     write_json(folder / REFERENCE, content)
     return True
 
 
-def _describe_profiles(paths: Paths, model: Released, ids: Iterable[str]) -> dict[str, Any]:
-    """Describe each input that is computed from sound, where its cache holds enough tracks."""
-    profiles = {}
+def _mean_profiles(paths: Paths, model: Released, ids: Iterable[str]) -> dict[str, np.ndarray]:
+    """Give the mean over time of each input that is computed from sound, of tracks that its cache holds."""
+    means = {}
     for name, store in _open_stores(paths, model).items():
         cached = _sample(i for i in ids if i in store)
-        if model.inputs[name].source == AUDIO and len(cached) >= reference.MIN_TRACKS:
-            means = np.stack([np.asarray(store.read(i), np.float32).mean(axis=0) for i in cached])
-            profiles[name] = reference.describe_profiles(means, model.inputs[name].normalise)
-    return profiles
+        if model.inputs[name].source == AUDIO and cached:
+            means[name] = np.stack([np.asarray(store.read(i), np.float32).mean(axis=0) for i in cached])
+    return means
 
 
 def _open_stores(paths: Paths, model: Released) -> dict[str, Store]:

@@ -19,6 +19,7 @@ from ostinato import audio
 from ostinato.datasets import folder as files_of_audio
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.features._shared import AudioContext
+from ostinato.files import write_json
 from ostinato.params import Dataset, Serve
 from ostinato.paths import Paths
 from ostinato.recommendation import folder
@@ -140,6 +141,22 @@ def test_a_bad_file_is_listed_with_its_reason_and_tried_again(model, music, tmp_
     play(music / "bob" / "bad.wav", 300.0).rename(music / "bob" / "bad.mp3")
     summary, _ = build(model, music, tmp_path / "out")
     assert (summary.n_tracks, summary.n_read, list(summary.unreadable)) == (5, 1, ["bob/gone.wav"])
+
+
+def test_a_track_that_no_network_can_place_well_is_said_to_be_so_every_time(model, music, tmp_path):
+    write_json(model / "reference.json", {"bounds": {"max_silence_share": 0.5}})
+    tone = 0.3 * np.sin(np.arange(4_000))
+    soundfile.write(music / "bob" / "silent.wav", np.concatenate([tone, np.zeros(40_000)]), 22050)
+    summary, told = build(model, music, tmp_path / "out")
+    assert list(summary.doubtful) == ["bob/silent.wav"]
+    assert "bob/silent.wav: do not rely on what is near to it: silent: silence share 0.9" in told
+    assert str(summary) == "5 tracks, 5 read now, 0 gone, 0 unreadable, 1 doubtful"
+    again, told = build(model, music, tmp_path / "out")
+    assert (again.n_read, again.doubtful) == (0, summary.doubtful)
+    assert "bob/silent.wav: do not rely" in told
+    about = json.loads((tmp_path / "out" / "source.json").read_text())
+    assert about["doubtful"] == summary.doubtful
+    assert (tmp_path / "out" / "reference.json").read_bytes() == (model / "reference.json").read_bytes()
 
 
 def test_nothing_readable_is_an_error(model, tmp_path):

@@ -21,6 +21,7 @@ from ostinato.features._shared import AudioContext
 from ostinato.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.command import Asked, beside, run
+from ostinato.runtime.answers import answers, sound_reasons
 from ostinato.runtime.session import Released
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
@@ -54,15 +55,17 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, **options) -> str:
+def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, err=None, **options) -> str:
     out = io.StringIO()
-    run(seeds, folder / "catalog", Asked(**options), as_json=as_json, playlist=playlist, root=folder, out=out)
+    where = {"playlist": playlist, "root": folder, "out": out, "err": err}
+    run(seeds, folder / "catalog", Asked(**options), as_json=as_json, **where)
     return out.getvalue()
 
 
 def test_json_names_seeds_model_tracks_and_scores(folder):
     answer = json.loads(asked(folder, "low", k=5))
-    assert list(answer) == ["seeds", "model", "track_ids", "scores"]
+    assert list(answer) == ["seeds", "model", "track_ids", "scores", "reasons"]
+    assert answer["reasons"] == {}
     assert (answer["seeds"], answer["model"], sorted(answer["track_ids"])) == (["low"], "tiny", ["high", "middle"])
     assert answer["scores"] == sorted(answer["scores"], reverse=True)
 
@@ -76,6 +79,24 @@ def test_a_file_outside_the_catalog_is_placed_by_the_network(folder):
     catalog = Catalog.load(folder / "catalog")
     unit = catalog.units(placed(folder / "catalog", other)[np.newaxis], version=catalog.version)[0]
     np.testing.assert_allclose(answer["scores"][0], catalog.vectors[catalog.row("middle")] @ unit, atol=1e-6)
+
+
+def test_a_file_that_no_network_can_place_well_is_said_to_be_so(folder):
+    """Silence, channels that cancel each other, and a file that is cut off: as `ostinato predict` says."""
+    bounds = {"max_silence_share": 0.5, "max_mono_loss_db": 6.0}
+    write_json(folder / "catalog" / "reference.json", {"bounds": bounds})
+    tone = audio.load(folder / "low.wav")[0]
+    silent, opposite, cut = (folder / f"{name}.wav" for name in ("silent", "opposite", "cut"))
+    soundfile.write(silent, np.concatenate([0.01 * tone[:99], 0 * tone]), 22050)
+    soundfile.write(opposite, np.stack([tone, -0.99 * tone], axis=1), 22050)
+    cut.write_bytes((folder / "low.wav").read_bytes()[:60_000])
+    err = io.StringIO()
+    for file, words in ((silent, "silent: "), (opposite, "channels in opposite phase: "), (cut, "is cut off: ")):
+        answer = json.loads(asked(folder, str(file), k=2, err=err))
+        (expected,) = answers(file, [Released(folder / "catalog")])
+        assert answer["reasons"] == {str(file): sound_reasons(expected)}
+        assert answer["reasons"][str(file)][0].startswith(words)
+        assert f"{file}: do not rely on what is near to it: {words}" in err.getvalue()
 
 
 def test_a_file_of_the_catalog_is_answered_as_its_track_is(folder):

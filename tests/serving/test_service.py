@@ -104,6 +104,20 @@ def test_a_label_whose_score_is_too_low_says_so(tmp_path):
     assert reasons[0.1] == []
 
 
+def test_recommendations_for_a_file_that_cannot_be_placed_well_say_so(served, client, tmp_path):
+    served.catalog()
+    write_json(served.root / "catalog" / REFERENCE, {"bounds": {"max_silence_share": 0.5}})
+    path = play(tmp_path / "a.wav")
+    y = audio.load(path)[0]
+    for tone, words in ((y, []), (np.concatenate([y, 0 * y, 0 * y]), ["silent: silence share"])):
+        soundfile.write(path, tone, 8_000)
+        said = upload(client, path, embedding=True).json()
+        assert [reason[: len(words[0])] for reason in said["reasons"]] == words
+        body = {"embedding": said["embedding"], "version": said["version"], "reasons": said["reasons"]}
+        assert client.post("/v1/recommend", json=body).json()["reasons"] == said["reasons"]
+    assert client.post("/v1/recommend", json={"tracks": ["tone1"]}).json()["reasons"] == []
+
+
 def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
     (tmp_path / "no music.mp3").write_text("this is no music" * 100)
     answer = upload(client, tmp_path / "no music.mp3")

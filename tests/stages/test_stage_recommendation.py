@@ -13,6 +13,7 @@ from ostinato.datasets import synthetic
 from ostinato.errors import CatalogError, GraphError, ParamsError
 from ostinato.evaluation.candidate.score_table import parse_scores
 from ostinato.files import read_json, write_json
+from ostinato.params import only
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
@@ -96,7 +97,7 @@ def done(tmp_path_factory):
         export.run(paths, params, name)
     write_json(paths.onnx("other_artists") / "export.json", {"accepted": False, "reasons": ["left out, to be quick"]})
     rank.run(paths, params)
-    catalog.run(paths, params)
+    catalog.run(paths, only(params, catalog.SECTIONS))
     return paths, params
 
 
@@ -230,7 +231,7 @@ def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, nam
         {**ranking, "gate": {n: {"accepted": n == name, "reasons": ["other"]} for n in NAMES}}
         if file == paths.ranking else read_json(file)
     ))  # fmt: skip
-    catalog.run(paths, params)
+    catalog.run(paths, only(params, catalog.SECTIONS))
     found = Catalog.load(paths.catalog)
     column = "logits" if name in DIRECTIONS else "embedding"
     table = pd.read_parquet(paths.predictions(name) / "predictions.parquet").set_index("track_id")[column]
@@ -252,12 +253,12 @@ def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
     write_json(other.ranking, ranking)
     for name in NAMES:
         write_json(other.onnx(name) / "export.json", {"accepted": True})
-    catalog.run(other, params)
+    catalog.run(other, only(params, catalog.SECTIONS))
     with pytest.raises(CatalogError, match=r"no space serves recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
         Catalog.load(other.catalog)
     ranking["gate"]["tiny_mel"]["rules"] = [{"rule": "map", "kept": False, "reason": "map 0.1000 is below 0.5"}]
     write_json(other.ranking, ranking)
-    catalog.run(other, params)
+    catalog.run(other, only(params, catalog.SECTIONS))
     with pytest.raises(CatalogError, match=r"gate\.space in params\.yaml withholds them: lower its bounds"):
         Catalog.load(other.catalog)
 
@@ -266,7 +267,7 @@ def test_without_the_baseline_s_feature_nothing_is_ranked(done, tmp_path):
     paths, params = made(tmp_path / "project"), done[1]
     lacking = params.model_copy(update={"recommend": params.recommend.model_copy(update={"baseline": "mfcc"})})
     rank.run(paths, lacking)
-    catalog.run(paths, lacking)
+    catalog.run(paths, only(lacking, catalog.SECTIONS))
     with pytest.raises(CatalogError, match="the dataset has no feature mfcc"):
         Catalog.load(paths.catalog)
 

@@ -66,7 +66,8 @@ def judge(
         renaming changes nothing.
     """
     task = Task(model.task, model.classes)
-    tracks = folder.tracks(root, folder.Options(table=table, max_unmatched_share=1))
+    paths = folder.audio_files(root)
+    tracks = folder.describe_files(root, paths, [{} for _ in paths], folder.Options(table=table, max_unmatched_share=1))
     remarks = [format_remark(remark) for remark in get_remarks(tracks)]
     if not tracks[task.name].dropna().map(len).any():
         raise DataError(f"{root}: no track has a {task.name}; give a table with that column")

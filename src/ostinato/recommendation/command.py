@@ -85,6 +85,8 @@ def run(
     ids, scores = _answered(catalog, network, seeds, asked)
     if network.embedded:
         print(f"{network.name}: learned from the embedded corpus; its likeness means nothing for real music", file=err)
+    for seed, reasons in network.reasons.items():
+        print(escape_line(f"{seed}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
     if playlist is not None:
         if asked.level != "track":
             raise CatalogError(f"a playlist is of tracks, not of {asked.level}s; leave --of out")
@@ -92,7 +94,8 @@ def run(
             partial.write_text(m3u(catalog, ids, root))
     if as_json:
         rounded = [round(float(s), 6) for s in scores]
-        answer = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
+        answer: dict[str, Any] = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
+        answer |= {"reasons": network.reasons}
         print(escape_line(json.dumps(answer, ensure_ascii=False)), file=out)
         return
     for answered, score in zip(ids, scores, strict=True):
@@ -114,6 +117,8 @@ class Network:
         about = read_json(folder / "model.json")
         self.folder, self.catalog = folder, catalog
         self.name, self.embedded = str(about["name"]), bool(about["dataset"]["embedded"])
+        self.reasons: dict[str, list[str]] = {}
+        """Why what is near to a file that was placed is not to be relied on, by the file."""
         self._model: Any = None
 
     def place(self, file: Path) -> np.ndarray:
@@ -130,10 +135,14 @@ class Network:
             If the network is not the one that placed the catalog.
         """
         from ostinato.runtime.long import listen
+        from ostinato.runtime.reference import explain_sound
 
         model = self._opened()
-        context, _ = listen(file, model.rates)
-        vector: np.ndarray = model.embedding(model.rows(context))
+        context, measurement = listen(file, model.rates)
+        rows = model.rows(context)
+        if reasons := explain_sound(model, measurement, rows):
+            self.reasons[str(file)] = reasons
+        vector: np.ndarray = model.embedding(rows)
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 

@@ -31,7 +31,8 @@ from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_trac
 from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.predict import chosen
-from ostinato.runtime.session import Released
+from ostinato.runtime.reference import explain_sound
+from ostinato.runtime.session import REFERENCE, Released
 from ostinato.versions import find_models
 
 CACHE = "files.npz"
@@ -51,6 +52,8 @@ class File:
         Length.
     tags : dict of str to list of str
         As `ostinato.datasets.folder.read_file_tags`.
+    reasons : list of str
+        Why where it lies is not to be relied on.
     embedding : np.ndarray [shape=(d,), dtype=float32]
     """
 
@@ -58,6 +61,7 @@ class File:
     mtime_ns: int
     seconds: float
     tags: dict[str, list[str]]
+    reasons: list[str]
     embedding: np.ndarray
 
 
@@ -73,16 +77,20 @@ class Summary:
         Files that were read in this run, and files of the last run that are gone.
     unreadable : dict of str to str
         Path and reason of each file that was left out.
+    doubtful : dict of str to list of str
+        Path and reasons of each track whose sound the network cannot place well, such as silence.
     """
 
     n_tracks: int
     n_read: int
     n_removed: int
     unreadable: dict[str, str]
+    doubtful: dict[str, list[str]]
 
     def __str__(self) -> str:
         return (
             f"{self.n_tracks} tracks, {self.n_read} read now, {self.n_removed} gone, {len(self.unreadable)} unreadable"
+            + (f", {len(self.doubtful)} doubtful" if self.doubtful else "")
         )
 
 
@@ -150,7 +158,8 @@ def build(
     _refuse_other(out, where)
     network = Released(model, threads=1 if workers > 1 else 0)
     version = hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
-    tracks = folder.tracks(root, folder.Options(table=table, genre_from="folder"))
+    paths = folder.audio_files(root)
+    tracks = folder.describe_files(root, paths, [{} for _ in paths], folder.Options(table=table, genre_from="folder"))
     with alone(out / ".catalog.lock"):
         write_json(out / SOURCE, {"folder": where, "unreadable": {}})
         before = _load_files(out / CACHE, version)
@@ -172,12 +181,15 @@ def build(
         offset = None if network.kind == "embedding" else _offset(embeddings)
         about = [describe_track(row) for row in tracks.to_dict("records")]
         catalog = Catalog(tracks["track_id"].tolist(), embeddings, about, version=version, offset=offset)
-        for name in ("network.onnx", "model.json"):
+        for name in (name for name in ("network.onnx", "model.json", REFERENCE) if (model / name).exists()):
             with replacing(out / name) as partial:
                 shutil.copyfile(model / name, partial)
         catalog.save(out)
-        write_json(out / SOURCE, {"folder": where, "unreadable": unreadable})
-    return Summary(len(catalog), len(new) - len(unreadable), len(before.keys() - set(known)), unreadable)
+        doubtful = {path: known[path].reasons for path in readable if known[path].reasons}
+        for path, reasons in doubtful.items():
+            print(escape_line(f"{path}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
+        write_json(out / SOURCE, {"folder": where, "unreadable": unreadable, "doubtful": doubtful})
+    return Summary(len(catalog), len(new) - len(unreadable), len(before.keys() - set(known)), unreadable, doubtful)
 
 
 def _refuse_other(out: Path, where: str) -> None:
@@ -222,10 +234,12 @@ def _read(
 def _embed(network: Released, path: Path) -> File:
     n_bytes, mtime_ns = _stat(path)
     context, measurement = listen(path, network.rates)
-    embedding = np.asarray(network.embedding(network.rows(context)), np.float32)
+    rows = network.rows(context)
+    embedding = np.asarray(network.embedding(rows), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():
         raise CatalogError("the network gives it no direction; listen whether it holds sound")
-    return File(n_bytes, mtime_ns, round(measurement.duration, 3), folder.read_file_tags(path), embedding)
+    seconds, reasons = round(measurement.duration, 3), explain_sound(network, measurement, rows)
+    return File(n_bytes, mtime_ns, seconds, folder.read_file_tags(path), reasons, embedding)
 
 
 def _offset(embeddings: np.ndarray) -> np.ndarray | None:
@@ -250,7 +264,8 @@ def _save_files(cache: Path, files: Mapping[str, File], version: str) -> None:
         name: np.array([row[name] for row in rows]) for name in ("n_bytes", "mtime_ns", "seconds")
     }
     columns["embedding"] = np.array([row["embedding"] for row in rows], np.float32)
-    text = json.dumps({"version": version, "paths": sorted(files), "tags": [row["tags"] for row in rows]})
+    told = {name: [row[name] for row in rows] for name in ("tags", "reasons")}
+    text = json.dumps({"version": version, "paths": sorted(files), **told})
     with replacing(cache) as partial, open(partial, "wb") as file:
         np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **columns)
 
@@ -267,11 +282,12 @@ def _load_files(cache: Path, version: str) -> dict[str, File]:
     try:
         with np.load(cache, allow_pickle=False) as columns:
             about = json.loads(columns["about"].tobytes())
-            if about["version"] != version:
+            if about["version"] != version or "reasons" not in about:  # or of a time when sound was not looked at
                 return {}
             rows = zip(
                 *(columns[name].tolist() for name in ("n_bytes", "mtime_ns", "seconds")),
                 map(_several, about["tags"]),
+                about["reasons"],
                 columns["embedding"],
                 strict=True,
             )

@@ -19,8 +19,7 @@ import numpy as np
 from ostinato import limits
 
 if TYPE_CHECKING:
-    from ostinato.measuring import Measurement
-    from ostinato.runtime.session import Input
+    from ostinato.runtime.session import Input, Released
 
 MIN_TRACKS = 20
 FIGURES = ("bandwidth_share", "sample_rate", "rms_db", "duration")
@@ -101,9 +100,40 @@ def describe_profiles(profiles: np.ndarray, normalise: str) -> dict[str, Any]:
     }
 
 
+def describe_training(
+    inputs: Mapping[str, "Input"],
+    figures: Mapping[str, np.ndarray],
+    means: Mapping[str, np.ndarray],
+    bounds: Mapping[str, float],
+) -> dict[str, Any]:
+    """Describe what a model learned from, as reference.json holds it.
+
+    Parameters
+    ----------
+    inputs : mapping of str to Input
+        Of the model.
+    figures : mapping of str to np.ndarray [shape=(n_tracks,)]
+        As of `describe_sound`.
+    means : mapping of str to np.ndarray [shape=(n_tracks, n_bins)]
+        By input: mean over time of its feature of training tracks; of fewer than 20 none is described.
+    bounds : mapping of str to float
+        By the keys of ``validate``.
+
+    Returns
+    -------
+    dict
+    """
+    known = {n: m for n, m in means.items() if inputs[n].source == "audio" and len(m) >= MIN_TRACKS}
+    return {
+        "bounds": dict(bounds),
+        "sound": describe_sound(figures, inputs.values()),
+        "profiles": {name: describe_profiles(mean, inputs[name].normalise) for name, mean in known.items()},
+    }
+
+
 def find_reasons(
     reference: Mapping[str, Any],
-    measurement: "Measurement",
+    measurement: Any,
     inputs: Mapping[str, "Input"],
     profiles: Mapping[str, np.ndarray],
 ) -> list[str]:
@@ -138,9 +168,26 @@ def find_reasons(
     return list(dict.fromkeys([*faults, *filter(None, strange)]))
 
 
-def _compare_sound(
-    sound: Mapping[str, list[float]], measurement: "Measurement", inputs: Iterable["Input"]
-) -> list[str | None]:
+def explain_sound(model: "Released", measurement: Any, rows: Mapping[str, np.ndarray]) -> list[str]:
+    """Return why what a model makes of a file is not to be relied on; see `find_reasons`.
+
+    Parameters
+    ----------
+    model : Released
+    measurement : Measurement
+        Of the file.
+    rows : mapping of str to np.ndarray [shape=(n_frames, n_bins)]
+        Feature of each input, as `Released.rows` gives them.
+
+    Returns
+    -------
+    list of str
+    """
+    profiles = {name: rows[name].mean(axis=0) for name, given in model.inputs.items() if given.source == "audio"}
+    return find_reasons(model.reference, measurement, model.inputs, profiles)
+
+
+def _compare_sound(sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["Input"]) -> list[str | None]:
     """Hold bandwidth, level and duration against those of training."""
     values = {
         "bandwidth": _bandwidth(measurement, sound, inputs),
@@ -158,7 +205,7 @@ def _compare_sound(
     return reasons
 
 
-def _bandwidth(measurement: "Measurement", sound: Mapping[str, list[float]], inputs: Iterable["Input"]) -> float:
+def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Iterable["Input"]) -> float:
     """Give what of a file's band the model hears, in Hz; NaN of a file too short to tell.
 
     Even of such a file no more than half its rate can be heard, which is said where that is too little.

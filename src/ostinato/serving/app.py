@@ -22,6 +22,7 @@ from ostinato.memory import return_freed
 from ostinato.params import simplify_message
 from ostinato.runtime.answers import answer
 from ostinato.runtime.long import listen
+from ostinato.runtime.reference import explain_sound
 from ostinato.serving import catalogue
 from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
@@ -251,7 +252,9 @@ class _Desk:
         said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
         if placing is None:
             return said
-        vector = placing.released.embedding(placing.released.rows(context))
+        rows = placing.released.rows(context)
+        vector = placing.released.embedding(rows)
+        said["reasons"] = explain_sound(placing.released, measurement, rows)
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
         catalog = self.shelf.catalog()
         return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said

@@ -72,7 +72,7 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
     known = [catalog.metadata[catalog.row(t)] for t in wanted.tracks]
     heard = frozenset(wanted.heard)
     found = [_recommended(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
-    return Recommendations(version=catalog.version, recommendations=found)
+    return Recommendations(version=catalog.version, reasons=wanted.reasons, recommendations=found)
 
 
 def mapped(catalog: Catalog) -> Map:

@@ -47,6 +47,7 @@ class Predictions(Answered):
     embedding: list[float] | None = Field(None, description="where the file lies, for /v1/recommend")
     version: str | None = Field(None, max_length=200, description="of the network that placed it there")
     place: Place | None = Field(None, description="where the file lies on /v1/map")
+    reasons: list[str] = Field([], description="why what is near to where it lies is not to be relied on")
 
 
 class Model(Answered):
@@ -118,6 +119,7 @@ class Recommendations(Answered):
     """Best first."""
 
     version: str
+    reasons: list[str] = Field([], description="why they are not to be relied on: what was given with the embedding")
     recommendations: list[Recommended]
 
 
@@ -131,6 +133,9 @@ class Wanted(BaseModel):
     version: str | None = Field(None, max_length=200, description="of the network that made the embedding")
     heard: list[Id] = Field(
         [], fail_fast=True, max_length=100, description="labels that /v1/predict gave it, to name those shared"
+    )
+    reasons: list[Id] = Field(
+        [], fail_fast=True, max_length=100, description="that /v1/predict gave beside the embedding"
     )
     k: int = Field(10, ge=1, le=100)
     exclude: list[Id] = Field([], fail_fast=True, max_length=10_000, description="ids never answered")

@@ -13,15 +13,20 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from ostinato import limits
 from ostinato.contract.summary import choose_metric
 from ostinato.evaluation.roster import roster
 from ostinato.files import read_json, read_parquet, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
-from ostinato.runtime.session import Released
+from ostinato.runtime import reference
+from ostinato.runtime.session import REFERENCE, Released
 from ostinato.store import Store, read_by
 
-SECTIONS = ("compute", "candidates", "estimators", "stacked")
+SECTIONS = ("compute", "validate", "candidates", "estimators", "stacked")
+
+MOST = 500
+"""Training tracks that are looked at to describe their sound."""
 
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
@@ -38,6 +43,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
+    write_json(paths.catalog / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
@@ -50,6 +56,19 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset, metric=metric).save(
         paths.catalog
     )
+
+
+def _describe_training(
+    paths: Paths, network: Released, stores: dict[str, Store], tracks: pd.DataFrame, bounds: Any
+) -> dict[str, Any]:
+    """Describe what the training tracks sound like, so that a file unlike them is told when it is placed."""
+    train = tracks["track_id"][tracks["split"] == "train"]
+    files = read_parquet(paths.files)
+    files = files[files["track_id"].isin(train)]
+    figures = {name: files[name].to_numpy(float) for name in reference.FIGURES if name in files}
+    some = train[:: max(-(-len(train) // MOST), 1)]
+    means = {n: np.stack([np.asarray(s.read(i), np.float32).mean(axis=0) for i in some]) for n, s in stores.items()}
+    return reference.describe_training(network.inputs, figures, means, limits.read_bounds(bounds))
 
 
 def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:

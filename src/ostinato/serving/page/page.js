@@ -5,7 +5,7 @@ import { decode, drawSpectrum, drawWave } from "./picture.js";
 
 const SHOWN = 8; // classes per task
 const $ = (id) => document.getElementById(id);
-const state = { turn: 0, track: null, embedding: null, version: null, place: null, heard: [], catalog: null };
+const state = { turn: 0, track: null, embedding: null, version: null, place: null, heard: [], reasons: [], catalog: null };
 const map = new TrackMap($("chart"), $("legend"), $("pointed"), (track) => guarded(() => take(track)));
 
 function make(tag, properties = {}, ...children) {
@@ -103,7 +103,7 @@ async function take(track) {
 async function open(file, track = null) {
   if (!file.size) throw new Refusal(`${file.name} is empty; choose another file.`);
   const turn = ++state.turn;
-  Object.assign(state, { track, embedding: null, place: null, heard: [] });
+  Object.assign(state, { track, embedding: null, place: null, heard: [], reasons: [] });
   map.mark({ chosen: track?.id });
   say("");
   for (const id of ["said", "near"]) $(id).hidden = true;
@@ -117,12 +117,12 @@ async function open(file, track = null) {
   show(file, turn);
   try {
     const query = `over_time=true&embedding=true&name=${encodeURIComponent(file.name.slice(-200))}`;
-    const { predictions, embedding, version, place } = await json(`v1/predict?${query}`, { method: "POST", body: file });
+    const { predictions, embedding, version, place, reasons } = await json(`v1/predict?${query}`, { method: "POST", body: file });
     if (turn !== state.turn) return;
     scores(predictions);
     overTime(predictions);
     const heard = predictions.filter((p) => !p.unsure).flatMap((p) => p.label);
-    Object.assign(state, { embedding, version, place, heard });
+    Object.assign(state, { embedding, version, place, heard, reasons });
     map.mark({ chosen: track?.id, place });
     $("track").scrollIntoView({ block: "start", behavior: "smooth" });
     if (state.catalog && (track || embedding)) await recommend(turn);
@@ -152,6 +152,11 @@ async function show(file, turn) {
 const best = (scored) => Object.entries(scored).sort((a, b) => b[1] - a[1]).filter(([, score], i) => i < 3 || score >= 0.005).slice(0, SHOWN);
 const heading = (task) => task.charAt(0).toUpperCase() + task.slice(1);
 
+function why(reasons, words) {
+  if (!reasons.length) return [];
+  return [make("p", { className: "hint" }, words), make("ul", { className: "reasons" }, ...reasons.map((text) => make("li", {}, text)))];
+}
+
 function scores(predictions) {
   $("said").hidden = false;
   $("scores").replaceChildren(...predictions.flatMap((p) => {
@@ -162,9 +167,7 @@ function scores(predictions) {
       make("output", {}, `${Math.round(100 * score)} %`)));
     const words = named.join(", ") || "none";
     const rule = Array.isArray(p.label) ? [make("p", { className: "hint" }, "Each tag is given from a score of its own on: those that are, in bold.")] : [];
-    const reasons = p.reasons.map((text) => make("li", {}, text));
-    const why = reasons.length ? [make("p", { className: "hint" }, "Do not rely on this answer:"), make("ul", { className: "reasons" }, ...reasons)] : [];
-    return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...why, ...rule, ...rows];
+    return [make("h3", {}, `${heading(p.task)}: ${words}${p.unsure ? " (unsure)" : ""}`), ...why(p.reasons, "Do not rely on this answer:"), ...rule, ...rows];
   }));
 }
 
@@ -187,16 +190,18 @@ function overTime(predictions) {
 // ------------------------------------------------------------------ what to hear next
 
 async function recommend(turn = state.turn) {
-  const seeds = state.track ? { tracks: [state.track.id] } : { embedding: state.embedding, version: state.version, heard: state.heard };
+  const file = { embedding: state.embedding, version: state.version, heard: state.heard };
+  const seeds = { ...(state.track ? { tracks: [state.track.id] } : file), reasons: state.reasons };
   const body = JSON.stringify({ ...seeds, k: 8, diversity: Number($("diversity").value) });
   const headers = { "Content-Type": "application/json" };
-  const { recommendations } = await json("v1/recommend", { method: "POST", body, headers });
+  const { recommendations, reasons } = await json("v1/recommend", { method: "POST", body, headers });
   if (turn !== state.turn) return;
   $("near").hidden = false;
+  $("near-reasons").replaceChildren(...why(reasons, "Do not rely on what is near to this file:"));
   map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
   $("recommended").replaceChildren(...recommendations.map((track) => {
-    const why = [`likeness ${track.score.toFixed(2)}`, ...track.because].join("; ");
-    const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, why)));
+    const because = [`likeness ${track.score.toFixed(2)}`, ...track.because].join("; ");
+    const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, because)));
     const name = track.title ?? track.id;
     row.append(make("div", { className: "buttons" },
       make("button", { type: "button", ariaLabel: `Hear ${name}`, onclick: () => guarded(() => hear(row, track)) }, "Hear"),
