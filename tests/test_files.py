@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ import pytest
 import ostinato
 from ostinato import files
 from ostinato.errors import OstinatoError
+from ostinato.paths import Paths
+from recommendation.test_catalog_release import write_catalog
 
 
 def test_a_write_that_fails_leaves_what_stood_there(tmp_path):
@@ -32,7 +35,7 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written \(No space left on device\); free some disk"):
+    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: No space left on device; free some disk"):
         files.write_json(path, {"new": 2})
     assert files.read_json(path) == {"old": 1}
     assert sorted(os.listdir(tmp_path)) == ["a.json"]
@@ -97,3 +100,58 @@ def test_every_table_of_the_pipeline_is_read_and_written_with_checksums():
             assert text.count("page_checksum_verification=True") == reads, path
             writes = text.count(".to_parquet(") + text.count("pq.write_table(")
             assert text.count("write_page_checksum=True") == writes, path
+
+
+def test_a_folder_that_may_not_be_made_is_named(tmp_path, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "models"))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: Permission denied; let this user in"):
+        files.write_json(tmp_path / "models" / "a.json", {})
+
+
+AS_USER = """
+import ctypes, os, sys
+if os.geteuid() == 0:  # root is refused nothing: give up the right to pass over permissions (CAP_DAC_OVERRIDE)
+    assert ctypes.CDLL(None, use_errno=True).prctl(24, 1, 0, 0, 0) == 0, os.strerror(ctypes.get_errno())
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+@pytest.fixture
+def open_project(tmp_path):
+    """Give a project with a catalog to release."""
+    shutil.copyfile(Path(__file__).parents[1] / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "data" / "interim").mkdir(parents=True)
+    write_catalog(Paths(tmp_path))
+    files.write_json(Paths(tmp_path).ranking, {"skipped": "no space passed"})
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("command", "refused"),
+    [
+        (["ingest"], "data/raw"),
+        (["budget"], "data/interim/budget"),
+        (["catalog"], "models/catalog/skipped.json"),
+        (["release", "--task", "catalog"], "models/released"),
+        (["download", "synthetic"], None),
+    ],
+)
+def test_a_folder_that_may_only_be_read_is_told_in_a_line(open_project, command, refused):
+    """Whatever is refused, whichever command it is: no traceback."""
+    for folder in ("models/catalog", "data/interim", "data", "models"):
+        (open_project / folder).chmod(0o555)
+    done = subprocess.run(
+        [sys.executable, "-c", AS_USER, sys.executable, "-m", "ostinato", *command],
+        cwd=open_project, capture_output=True, text=True,
+    )  # fmt: skip
+    for folder in ("data", "models", "data/interim", "models/catalog"):
+        (open_project / folder).chmod(0o755)
+    assert "Traceback" not in done.stderr, done.stderr
+    if refused:
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.splitlines()[-1].startswith("ostinato: ")
+        assert refused in done.stderr.splitlines()[-1]
+        assert "Permission denied; let this user in and run again" in done.stderr

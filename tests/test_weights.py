@@ -1,5 +1,6 @@
 """Published weights: either layout gives one network, and the published values."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import h5py
@@ -149,3 +150,73 @@ def test_a_space_of_some_blocks_counts_from_the_first_and_changes_no_answer(n_bl
         exported = networks._Both(some.eval())(x)
         assert torch.equal(exported[0], whole(x))
     np.testing.assert_allclose(exported[1].numpy(), embedding, atol=1e-5)
+
+
+def test_arrays_that_lie_in_other_files_are_not_read(tmp_path):
+    """Else a file from elsewhere could carry off what its reader may read."""
+    (tmp_path / "secret").write_bytes(np.arange(32, dtype=np.float32).tobytes())
+    name = "ConvBNEluDr/convolution2d_1_b"
+    for kind in ("external", "virtual", "link"):
+        file = tmp_path / f"{kind}.hdf5"
+        write(file, convolution2d_1_b=None)
+        with h5py.File(tmp_path / "other.hdf5", "w") as other:
+            other["x"] = np.ones(32, np.float32)
+        with h5py.File(file, "a") as opened:
+            if kind == "external":
+                opened.create_dataset(name, (32,), np.float32, external=[(str(tmp_path / "secret"), 0, 128)])
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout((32,), np.float32)
+                layout[:] = h5py.VirtualSource(str(tmp_path / "other.hdf5"), "x", shape=(32,))
+                opened.create_virtual_dataset(name, layout)
+            else:
+                opened[name] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "x")
+        problem = f"lacks {name}" if kind == "link" else f"{name} lies in another file, which is not read"
+        with pytest.raises(DataError, match=f"{kind}.hdf5: {problem}"):
+            import_keras(file, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "problem"),
+    [
+        (np.full(32, np.nan, np.float32), "holds numbers that are not finite"),
+        (np.zeros((2, 2), np.float32), "is no array of numbers with 1 axes"),
+        (np.array([b"text"] * 32), "is no array of numbers with 1 axes"),
+        (np.zeros(32, np.complex64), "is no array of numbers with 1 axes"),
+        (np.float32(1), "is no array of numbers with 1 axes"),
+    ],
+)
+@pytest.mark.parametrize("name", ["convolution2d_1_b", "batchnormalization_1_running_std"])
+def test_an_array_that_cannot_be_weights_is_named(tmp_path, array, problem, name):
+    write(tmp_path / "keras.hdf5", **{name: None})
+    with h5py.File(tmp_path / "keras.hdf5", "a") as opened:
+        opened[f"ConvBNEluDr/{name}"] = array
+    with pytest.raises(DataError, match=rf"keras\.hdf5: ConvBNEluDr/{name} {problem}"):
+        import_keras(tmp_path / "keras.hdf5", tmp_path / "out")
+
+
+def test_a_file_that_announces_more_than_there_is_room_for_is_refused(tmp_path):
+    write(tmp_path / "keras.hdf5")
+    with h5py.File(tmp_path / "keras.hdf5", "a") as opened:
+        opened.create_dataset("ConvBNEluDr/large", (2**40,), np.float32, chunks=(2**16,), compression="gzip")
+    with pytest.raises(DataError, match="announces more than 268,435,456 bytes"):
+        import_keras(tmp_path / "keras.hdf5", tmp_path / "out")
+
+
+def test_no_damage_ends_in_a_traceback(tmp_path):
+    """Bytes flipped and files cut anywhere are imported or refused, by name."""
+    write(tmp_path / "keras.hdf5")
+    whole, rng = (tmp_path / "keras.hdf5").read_bytes(), np.random.default_rng(0)
+    n_imported = 0
+    for turn in range(300):
+        content = bytearray(whole)
+        if turn % 3 == 0:
+            del content[int(rng.integers(len(whole))) :]
+        for at in rng.integers(8_000, size=int(rng.integers(1, 9))):
+            if at < len(content):
+                content[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "damaged.hdf5").write_bytes(content)
+        with suppress(DataError):
+            import_keras(tmp_path / "damaged.hdf5", tmp_path / "out")
+            n_imported += 1
+    assert 0 < n_imported < 200

@@ -5,7 +5,7 @@ import sys
 
 
 def main() -> None:
-    """Run a command; a mendable error is one line on stderr and exit status 2."""
+    """Run a command; a mendable error, or a file that the system refuses, is one line on stderr and exit status 2."""
     if address := os.environ.get("OSTINATO_WARM"):
         from ostinato import warm
 
@@ -13,11 +13,16 @@ def main() -> None:
             sys.exit(status)
     from ostinato.cli import app
     from ostinato.errors import OstinatoError
+    from ostinato.files import MENDS, explain_refusal
 
     try:
         app(prog_name="ostinato")
     except OstinatoError as error:
         sys.exit(_refuse(error))
+    except OSError as error:
+        if error.errno not in MENDS or error.filename is None:
+            raise
+        sys.exit(_refuse(OstinatoError(f"{error.filename}: {explain_refusal(error)}")))
 
 
 def _refuse(error: Exception) -> int:

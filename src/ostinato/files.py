@@ -1,9 +1,10 @@
 """Writing that either happens whole or not at all."""
 
+import errno
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,34 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+MENDS = {
+    errno.EACCES: "let this user in",
+    errno.EPERM: "let this user in",
+    errno.EROFS: "make the disk writable",
+    errno.ENOSPC: "free some disk",
+    errno.EDQUOT: "free some of the quota",
+    errno.EIO: "see whether the disk is sound",
+    errno.ESTALE: "see whether the share is there",
+    errno.ENOTDIR: "make it a folder",
+    errno.EISDIR: "remove the folder",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ELOOP: "mend the link",
+}
+"""What to do where the system refuses a file, by the number of its error."""
 LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
+
+
+def explain_refusal(error: OSError) -> str:
+    """Put in words why the system refused a file, and what to do.
+
+    Examples
+    --------
+    >>> explain_refusal(OSError(errno.EROFS, "Read-only file system"))
+    'Read-only file system; make the disk writable and run again'
+    """
+    return f"{error.strerror or error}; {MENDS.get(error.errno or 0, 'mend that')} and run again"
 
 
 @contextmanager
@@ -37,19 +65,18 @@ def replacing(path: Path) -> Iterator[Path]:
     OstinatoError
         If the disk refuses the write; what stood at `path` still stands.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield partial
         with open(partial, "rb") as written:
             os.fsync(written.fileno())
         os.replace(partial, path)
     except OSError as error:
-        raise OstinatoError(
-            f"{path}: cannot be written ({error.strerror or error}); free some disk and run again"
-        ) from error
+        raise OstinatoError(f"{path}: cannot be written: {explain_refusal(error)}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -18,6 +18,9 @@ from ostinato.files import replacing
 
 BLOCKS = "ConvBNEluDr"
 HEAD = "dense_1"
+MAX_BYTES = 256 * 2**20
+"""Of all arrays of a file together; the published ones take less than 1 MB."""
+MEND = "take the file as its authors publish it"
 PARTS = {
     "convolution2d_{}_W": "layers.{}.conv.weight",
     "convolution2d_{}_b": "layers.{}.conv.bias",
@@ -49,7 +52,8 @@ def import_keras(source: Path, target: Path) -> dict[str, tuple[int, ...]]:
     Raises
     ------
     DataError
-        If the file is no HDF5, or lacks an array.
+        If the file is no HDF5, is damaged, takes arrays from other files, or lacks an array; or if one has
+        another shape or type, or is not finite.
     """
     from safetensors.numpy import save_file
 
@@ -81,29 +85,34 @@ def convert(arrays: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndar
     made: dict[str, np.ndarray] = {}
     for block in range(n_blocks):
         for theirs, mine in PARTS.items():
-            array = _named(known, f"{BLOCKS}/{theirs.format(block + 1)}", source)
+            array = _named(known, f"{BLOCKS}/{theirs.format(block + 1)}", source, 4 if theirs.endswith("_W") else 1)
             turned = theano and array.ndim == 4
             made[mine.format(block)] = array[:, :, ::-1, ::-1] if turned else array
-        made |= dict(_statistics(known, block))
+        made |= dict(_statistics(known, block, source))
     if f"{HEAD}/{HEAD}_W" in known:
-        made["head.weight"] = known[f"{HEAD}/{HEAD}_W"].T
-        made["head.bias"] = _named(known, f"{HEAD}/{HEAD}_b", source)
+        made["head.weight"] = _named(known, f"{HEAD}/{HEAD}_W", source, 2).T
+        made["head.bias"] = _named(known, f"{HEAD}/{HEAD}_b", source, 1)
     return {name: np.ascontiguousarray(array, np.float32) for name, array in made.items()}
 
 
-def _statistics(known: Mapping[str, np.ndarray], block: int) -> Iterator[tuple[str, np.ndarray]]:
+def _statistics(known: Mapping[str, np.ndarray], block: int, source: Path) -> Iterator[tuple[str, np.ndarray]]:
     """Give a block's running statistics if they are any."""
-    given = [
-        (mine, known.get(f"{BLOCKS}/{theirs.format(block + 1)}"), idle) for theirs, (mine, idle) in STATISTICS.items()
-    ]
-    if all(array is not None for _, array, _ in given) and not all(np.all(array == idle) for _, array, idle in given):
-        yield from ((mine.format(block), array) for mine, array, _ in given if array is not None)
+    names = {f"{BLOCKS}/{theirs.format(block + 1)}": rest for theirs, rest in STATISTICS.items()}
+    given = [(mine, _named(known, name, source, 1), idle) for name, (mine, idle) in names.items() if name in known]
+    if len(given) == len(names) and not all(np.all(array == idle) for _, array, idle in given):
+        yield from ((mine.format(block), array) for mine, array, _ in given)
 
 
-def _named(known: Mapping[str, np.ndarray], name: str, source: Path) -> np.ndarray:
+def _named(known: Mapping[str, np.ndarray], name: str, source: Path, n_axes: int) -> np.ndarray:
+    """Return an array of finite numbers with so many axes."""
     if name not in known:
-        raise DataError(f"{source}: lacks {name}; take the file as its authors publish it")
-    return known[name]
+        raise DataError(f"{source}: lacks {name}; {MEND}")
+    array = known[name]
+    if array.dtype.kind not in "fiu" or array.ndim != n_axes:
+        raise DataError(f"{source}: {name} is no array of numbers with {n_axes} axes; {MEND}")
+    if not np.isfinite(array).all():
+        raise DataError(f"{source}: {name} holds numbers that are not finite; {MEND}")
+    return array
 
 
 def _read(source: Path) -> dict[str, np.ndarray]:
@@ -113,12 +122,19 @@ def _read(source: Path) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
 
     def keep(name: str, found: Any) -> None:
-        if isinstance(found, h5py.Dataset):
-            arrays[name] = found[()]
+        if not isinstance(found, h5py.Dataset):
+            return
+        if found.external or found.is_virtual:
+            raise DataError(f"{source}: {name} lies in another file, which is not read; {MEND}")
+        if sum(array.nbytes for array in arrays.values()) + found.nbytes > MAX_BYTES:
+            raise DataError(f"{source}: announces more than {MAX_BYTES:,} bytes of arrays; {MEND}")
+        arrays[name] = found[()]
 
     try:
         with h5py.File(source) as file:
             file.visititems(keep)
-    except OSError as error:
-        raise DataError(f"{source}: is no HDF5 file that can be read ({error})") from error
+    except DataError:
+        raise
+    except Exception as error:  # whatever the library makes of a damaged file, it is the file
+        raise DataError(f"{source}: is no HDF5 file that can be read ({error}); {MEND}") from error
     return arrays

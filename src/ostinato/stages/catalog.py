@@ -36,7 +36,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if chosen is None:
         write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
         return
-    paths.catalog.mkdir(parents=True)
+    paths.catalog.mkdir(parents=True, exist_ok=True)
     for file in ("network.onnx", "model.json"):
         shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
     network = Released(paths.catalog, threads=params.compute.threads)
