@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ostinato.cli import ORDER, app
+from ostinato.files import write_json
 from ostinato.paths import Paths
 
 ROOT = Path(__file__).parents[1]
@@ -57,6 +58,20 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
     assert timed[1].endswith("  - ms  accepted, in service")
 
 
+def test_candidates_says_what_in_service_is_damaged_or_no_candidate_any_more(tmp_path, monkeypatch):
+    paths = Paths(tmp_path)
+    shutil.copy(ROOT / "params.yaml", paths.params)
+    for task, name in (("genre", "gone"), ("tags", "freq_mel")):
+        folder = paths.releases / task
+        write_json(folder / "model.json", {"name": name})
+        write_json(folder / "release.json", {"files": {"model.json": "0" * 64} if task == "tags" else {}})
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["candidates"])
+    assert "genre: gone is in service and no longer in params.yaml" in done.stderr
+    assert "tags: what is in service is damaged: " in done.stderr
+    assert "model.json: is not the file that was released; bring it back" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("command", "words"),
     [
@@ -66,6 +81,8 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
         ("serve --port 99999", "less than or equal to 65535"),
         ("predict song.mp3 -k 3", "-k goes with --recommend"),
         ("predict song.mp3 --recommend --csv", "goes with text or --json"),
+        ("release --rollback --resume", "--rollback goes with neither --resume nor --replace"),
+        ("release --rollback --replace", "--rollback goes with neither --resume nor --replace"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(command, words):

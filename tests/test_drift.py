@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from ostinato.drift import SHIFTED, changes, profile
-from ostinato.errors import DataError
+from ostinato.errors import DataError, OstinatoError
+from ostinato.runtime import likeness
 
 
 def tracks(rng, n=120, shift=0.0, scale=1.0):
@@ -55,3 +56,10 @@ def test_tracks_that_cannot_be_compared_are_refused(new):
     kept = profile({"mean": np.zeros((50, 3))})
     with pytest.raises(DataError, match="drift"):
         changes(kept, new)
+
+
+def test_drift_without_a_release_says_so(tmp_path):
+    with pytest.raises(
+        OstinatoError, match=r"genre: nothing is released there; run `dvc repro` and `ostinato release`"
+    ):
+        likeness.compare(tmp_path / "genre", [tmp_path], level=0.01)

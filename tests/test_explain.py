@@ -117,6 +117,21 @@ def test_the_picture_and_the_numbers_are_written_and_the_same_again(trained, tmp
     assert "random weights give" in explain.words(first)
 
 
+def test_the_score_is_the_one_that_predict_gives(trained, tmp_path):
+    file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
+    plain, _ = explain.explain(trained, "ear", file)
+    assert not plain["calibrated"]
+    assert "not calibrated" in explain.words(plain | {"written": []})
+    write_json(trained.onnx("ear") / "model.json", {"temperature": 2.0})
+    found, _ = explain.explain(trained, "ear", file)
+    odds = np.log(plain["score"] / (1 - plain["score"]))
+    assert found["calibrated"]
+    if len(artefacts.load(trained.checkpoints("ear")).classes) == 2 and plain["score"] < 0.9999:
+        assert found["score"] == pytest.approx(1 / (1 + np.exp(-odds / 2)), abs=0.05)
+    assert 0.5 < found["score"] < plain["score"]
+    assert "not calibrated" not in explain.words(found | {"written": []})
+
+
 def test_what_has_no_gradients_says_what_has(trained, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=0.5)
     stack = Artefact(

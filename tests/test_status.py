@@ -14,7 +14,7 @@ from ostinato import graph
 from ostinato.errors import OstinatoError
 from ostinato.files import alone
 from ostinato.paths import Paths
-from ostinato.status import StageStatus, running, status
+from ostinato.status import StageStatus, _reason, running, status
 
 
 @pytest.fixture
@@ -91,8 +91,20 @@ def test_stages_run_at_the_same_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
     """DVC's answer, with the folder."""
-    with pytest.raises(OstinatoError, match=r"`dvc dag --dot`: .*DVC repository"):
+    with pytest.raises(
+        OstinatoError, match=r"`dvc dag --dot`: .*DVC repository.*outside a git clone `dvc init --no-scm`"
+    ):
         status(Paths(tmp_path))
+    (tmp_path / ".dvc").mkdir()
+    with pytest.raises(OstinatoError, match=r"is not a git repository; .*dvc config --local core\.no_scm true"):
+        status(Paths(tmp_path))
+
+
+def test_sources_that_are_not_here_are_summed_up() -> None:
+    """A project outside a clone lacks them all."""
+    gone = {"src/ostinato/audio": "deleted", "src/ostinato/names.py": "deleted", "data/x": "modified"}
+    said = _reason([{"changed deps": gone}], [])
+    assert said == "modified data/x; 2 of its files below src/ are not here: work in a clone, or copy src/"
 
 
 def test_data_under_dvc_is_a_stage_only_where_a_stage_reads_it() -> None:

@@ -202,6 +202,7 @@ def evaluate(
         note=training.note,
     )
     _echo(dumps(judged, indent=2, ensure_ascii=False) if json else elsewhere.markdown(judged))
+    raise typer.Exit(int(bool(judged["unreadable"])))
 
 
 @app.command(rich_help_panel=STAGE)
@@ -312,6 +313,7 @@ def candidates(
         | {"in_service": find_training(paths.releases, row["name"], paths.onnx(row["name"]))}
         for row in listed(given, gate)
     ]
+    _tell_service(paths, {row["name"] for row in rows})
     if latency:
         rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
     if json:
@@ -325,6 +327,21 @@ def candidates(
         taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
         figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
         _echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
+
+
+def _tell_service(paths: Any, known: set[str]) -> None:
+    """Say on standard error what of the models in service cannot be seen among the candidates."""
+    from ostinato.conditions import find_damage
+    from ostinato.escapes import escape_line
+    from ostinato.files import read_json
+    from ostinato.versions import find_models
+
+    for task, folder in find_models(paths.releases).items():
+        if damage := find_damage(folder):
+            typer.echo(escape_line(f"{task}: what is in service is damaged: {damage}"), err=True)
+        elif (name := str(read_json(folder / "model.json")["name"])) not in known:
+            text = f"{task}: {name} is in service and no longer in params.yaml; put it back, or release another"
+            typer.echo(escape_line(text), err=True)
 
 
 def _figure(metrics: Path, bounds: Any, task: str) -> str:
@@ -508,11 +525,15 @@ def explain(
         _candidate(candidate)
     from ostinato import explain as explaining
     from ostinato.evaluation.roster import leading
+    from ostinato.versions import find_training
 
     paths, given = _project("seed", "gate")
     task = "genre"
     stack, name = (None, candidate) if candidate else explaining.released(paths, task, leading(given.gate[task], task))
-    found = {"member_of": stack} | explaining.command(paths, name, target, out, label, given.seed)
+    in_service = find_training(paths.releases, stack or name, paths.onnx(stack or name))
+    found = {"member_of": stack, "in_service": in_service} | explaining.command(
+        paths, name, target, out, label, given.seed
+    )
     _echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
 
 

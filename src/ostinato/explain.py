@@ -74,10 +74,10 @@ def explain(
     Returns
     -------
     answer : dict
-        ``model``, ``class``, ``score``, ``rise`` of its logit over the
-        baseline, ``incomplete`` (how far the parts fall short of that
-        rise, relative to it), ``likeness`` to the map of
-        random weights and whether it is ``sound``, and per input the sums by frame and by bin.
+        ``model``, ``class``, ``score`` of the track, which is that of `ostinato predict` if it is ``calibrated``,
+        ``rise`` of its logit over the baseline, ``incomplete`` (how far the parts fall short of that rise,
+        relative to it), ``likeness`` to the map of random weights and whether it is ``sound``, and per input
+        the sums by frame and by bin.
     maps : dict of str to Map
         By input.
 
@@ -93,7 +93,9 @@ def explain(
     inputs = _inputs(artefact)
     rows, feeds = _feeds(inputs, file)
     network = artefacts.network(paths.checkpoints(name), artefact)
-    said = scores(pool(_logits(network, feeds), artefact.labelling.kind), artefact.labelling.kind)
+    temperature = find_temperature(paths, name)
+    kind = artefact.labelling.kind
+    said = scores(pool(_logits(network, feeds), kind) / (temperature or 1.0), kind)
     position = _position(artefact, said, label)
     floors = [np.full_like(x, x.min()) for x in feeds]
     answer = class_logit(network, position)
@@ -105,12 +107,30 @@ def explain(
     missing = abs(sum(float(p.sum()) for p in parts) - rise)
     found = {
         "path": str(file), "model": name, "class": artefact.classes[position],
-        "score": round(float(said[position]), DIGITS), "rise": round(rise, DIGITS),
+        "score": round(float(said[position]), DIGITS), "calibrated": temperature is not None,
+        "rise": round(rise, DIGITS),
         "incomplete": round(missing / max(abs(rise), 1e-9), DIGITS),
         "likeness": round(alike, DIGITS), "sound": bool(abs(alike) < ALIKE),
         "inputs": {n: _sums(m) for n, m in maps.items()},
     }  # fmt: skip
     return found, maps
+
+
+def find_temperature(paths: Paths, name: str) -> float | None:
+    """Find what divides a candidate's logits so that its scores mean something.
+
+    Parameters
+    ----------
+    paths : Paths
+    name : str
+
+    Returns
+    -------
+    float or None
+        None if the candidate was not exported.
+    """
+    exported = paths.onnx(name) / "model.json"
+    return float(read_json(exported).get("temperature", 1.0)) if exported.exists() else None
 
 
 def released(paths: Paths, task: str, metric: str) -> tuple[str | None, str]:
@@ -164,11 +184,19 @@ def command(paths: Paths, name: str, file: Path, out: Path, label: str | None, s
 def words(found: dict[str, Any]) -> str:
     """Sum up what `command` found and wrote."""
     stack = found.get("member_of")
+    notes = (
+        [] if found["calibrated"] else ["the score is not calibrated, as those of `ostinato predict` are: no export"]
+    )
+    if stack:
+        notes.append(f"the score is that of {found['model']} alone, not of {stack}, which `ostinato predict` gives")
+    if found.get("in_service") == "earlier":
+        notes.append("the model in service is an earlier training, whose scores are others")
     sound = "another map, as it should be" if found["sound"] else "much the same map: do not believe it"
     return "\n".join(
         [
             *([f"{stack} is a stack; {found['model']} is its strongest member that reads sound"] if stack else []),
             f"{found['model']}: {found['class']} {found['score']:.4f}",
+            *notes,
             f"random weights give {sound} (rank correlation {found['likeness']:.2f})",
             f"parts add up to the answer but for {100 * found['incomplete']:.1f} %",
             *found["written"],

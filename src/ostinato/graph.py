@@ -22,6 +22,14 @@ from ostinato.files import write_json
 Upstream: TypeAlias = dict[str, frozenset[str]]
 Changes: TypeAlias = dict[str, list[Any]]
 
+MENDS = {
+    "not inside of a DVC repository": "run it in a clone, or make the folder a project: "
+    "`dvc init`, outside a git clone `dvc init --no-scm`",
+    "is not a git repository": "outside a git clone run `dvc config --local core.no_scm true`, or `dvc init --no-scm` "
+    "where there is no .dvc yet",
+}
+"""What to do about what DVC says."""
+
 ALWAYS = ["always changed"]
 _NODE = re.compile(r'^"(?P<name>[^"]+)";$')
 _PATH = re.compile(r"^ +- path: (.+)$", re.MULTILINE)
@@ -239,5 +247,7 @@ def _below(folder: Path) -> Iterator[Path]:
 def _ask(project: Path, *arguments: str) -> str:
     answer = subprocess.run(dvc(*arguments), cwd=project, env=environment(), capture_output=True, text=True)
     if answer.returncode:
-        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {answer.stderr.strip() or answer.stdout.strip()}")
+        said = answer.stderr.strip() or answer.stdout.strip()
+        mend = next((f"; {mend}" for words, mend in MENDS.items() if words in said), "")
+        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {said}{mend}")
     return answer.stdout

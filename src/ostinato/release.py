@@ -3,7 +3,7 @@
 `release` takes the best accepted candidate of each task and puts it in service as a
 new version if nothing speaks against it; `rollback` goes back a version, and stays
 there until it is told to go on. A version is whole before the one file changes that
-says which is in service, so that a kill at any moment leaves a whole model in catalog_release.
+says which is in service, so that a kill at any moment leaves a whole model in service.
 """
 
 import shutil
@@ -30,7 +30,7 @@ from ostinato.versions import CATALOG, RELEASE, Pointer
 SECTIONS = ("seed", "validate", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = conditions.NETWORK, "tagger.onnx", conditions.MODEL, conditions.TEST
 CARD = "card.md"
-REFUSED = ("rejected", "not comparable")
+REFUSED = ("rejected", "not comparable", "damaged")
 EXIT_REFUSED = 3
 RELEASED = (*(task for task, kind in COLUMNS.items() if kind != "embedding"), CATALOG)
 """What has versions: models of tasks, and the catalog."""
@@ -58,7 +58,7 @@ def release(
     -------
     dict of str to dict
         ``{task: {"answer", "released", "previous", "reasons", "rules"}}`` of these tasks; models/verdict.json
-        holds those of others, too. Answers: released, unchanged, skipped, rejected, not comparable, held.
+        holds those of others, too. Answers: released, unchanged, skipped, rejected, not comparable, damaged, held.
 
     Raises
     ------
@@ -204,6 +204,9 @@ def _judge(
     rows = _rows(paths, best.name, best.task)
     as_told = []
     if all(a.kept for a in answers) and folder.is_dir():
+        if (damage := conditions.find_damage(folder)) and not replace:
+            mend = "or replace it (`ostinato release --replace`)"
+            return "damaged", [*reasons, f"what is in service is damaged: {damage}, {mend}"], answers
         obstacle, more = conditions.of_incumbent(folder, onnx, rows, params, metric, bounds)
         answers += more
         if obstacle and not replace:
@@ -233,7 +236,7 @@ def _rows(paths: Paths, name: str, task: str) -> Judged:
 def _install(
     paths: Paths, params: Any, onnx: Path, folder: Path, rows: Judged, reasons: list[str], answers: list[Answer]
 ) -> None:
-    """Make a version of an exported network, and put it in catalog_release."""
+    """Make a version of an exported network, and put it in service."""
     from ostinato.runtime import session
 
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)

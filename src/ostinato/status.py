@@ -13,6 +13,8 @@ from ostinato import graph
 from ostinato.files import held
 from ostinato.paths import Paths
 
+SOURCES = "src/"
+
 
 @dataclass(frozen=True)
 class StageStatus:
@@ -127,12 +129,18 @@ def _reason(changes: list[Any], waits: list[str]) -> str:
     >>> _reason([{"changed deps": {"data/x": "modified", "params.yaml": {"seed": "new"}}}], ["split"])
     'modified data/x; new seed; follows split'
     """
-    said = []
+    said: list[str] = []
+    n_sources = 0
     for change in changes:
         if isinstance(change, str):
             said.append(change)
             continue
         for files in change.values():
             for path, how in files.items():
+                if how == "deleted" and path.startswith(SOURCES):
+                    n_sources += 1
+                    continue
                 said += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
+    if n_sources:
+        said.append(f"{n_sources} of its files below {SOURCES} are not here: work in a clone, or copy {SOURCES}")
     return "; ".join(said + ([f"follows {', '.join(waits)}"] if waits else []))

@@ -2,14 +2,17 @@
 
 import re
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import soundfile
+from typer.testing import CliRunner
 
 from judging.test_predict import play, put
-from ostinato import audio, inventory, tables
+from ostinato import audio, inventory, params, tables
+from ostinato.cli import app
 from ostinato.errors import DataError
 from ostinato.evaluation import elsewhere, overlap
 from ostinato.features._shared import AudioContext
@@ -40,19 +43,51 @@ def test_right_answers_count_as_right_and_strange_classes_are_left_out(model, mu
     found = elsewhere.judge(model, music, confidence=0.95)
     assert found["figures"]["accuracy"]["value"] == 1.0
     assert (found["n_tracks"], found["left_out"], found["unreadable"]) == (4, {"hip-hop": 1}, {})
-    assert "1 tracks of 'hip-hop'" in elsewhere.markdown(found)
+    assert "left out: 1 of 'hip-hop', which the model does not know" in elsewhere.markdown(found)
 
 
 def test_files_unlike_those_of_training_are_counted_with_the_reasons(model, music):
     assert elsewhere.judge(model, music)["reasons"] == {}
-    model.reference = {"sound": {"duration": [5.0, 30.0]}, "bounds": {"min_seconds": 2.0}}
+    model.reference = {"sound": {"duration": [5.0, 30.0]}, "bounds": {"min_seconds": 0.5}}
     found = elsewhere.judge(model, music)
     assert len(found["reasons"]) == found["n_tracks"] == 4
     assert {r for reasons in found["reasons"].values() for r in reasons} == {
-        "too short: duration 1 s, at least 2 s",
         "duration 1.0 s, trained on 5.0 to 30.0 s",
     }
     assert "unlike the training tracks: 4 of 4 files, such as " in elsewhere.markdown(found)
+
+
+def test_files_that_cannot_be_used_are_in_no_figure(model, music):
+    """A silent file of a wrong class, one that is cut off, and one that is no sound at all."""
+    before = elsewhere.judge(model, music)
+    wrong = model.classes[0]
+    (music / wrong).mkdir(exist_ok=True)
+    soundfile.write(music / wrong / "silent.wav", np.r_[0.1 * np.ones(9), np.zeros(22_000)], 22050)
+    whole = next(music.rglob("1.wav")).read_bytes()
+    (music / wrong / "cut.wav").write_bytes(whole[: len(whole) // 2])
+    (music / wrong / "none.wav").write_text("no sound")
+    model.reference = {"bounds": {"max_silence_share": 0.5}}
+    found = elsewhere.judge(model, music)
+    assert (found["n_tracks"], found["figures"]) == (before["n_tracks"], before["figures"])
+    assert {Path(p).name: r[0].partition(":")[0] for p, r in found["unusable"].items()} == {
+        "silent.wav": "silent",
+        "cut.wav": "is cut off",
+    }
+    assert [Path(p).name for p in found["unreadable"]] == ["none.wav"]
+    told = elsewhere.markdown(found)
+    assert "silent.wav (silent: silence share" in told
+    assert "none.wav cannot be read (cannot be decoded" in told
+
+
+def test_a_folder_with_an_unreadable_file_ends_in_exit_status_1(model, music, tmp_path, monkeypatch):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "released").rename(tmp_path / "models" / "released")
+    params.write(tmp_path / "params.yaml", {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}})
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["evaluate", "--on", "music"]).exit_code == 0
+    next(music.rglob("1.wav")).with_name("none.wav").write_text("no sound")
+    done = CliRunner().invoke(app, ["evaluate", "--on", "music"])
+    assert (done.exit_code, "none.wav cannot be read" in done.stdout) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +105,7 @@ def test_a_renaming_that_changes_nothing_is_refused(model, music, renamed, words
 def test_a_renamed_class_counts(model, music):
     (file,) = (music / "hip-hop").iterdir()
     right = model.label(model.scores(AudioContext(*audio.load(file))))
-    wrong = next(c for c in model.classes if c != right)
+    wrong = model.classes[0]
     accuracy = [
         elsewhere.judge(model, music, renamed={"hip-hop": c}, confidence=0.95)["figures"]["accuracy"]["value"]
         for c in (right, wrong)

@@ -337,8 +337,12 @@ def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
     with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):
         Released(network.parent)
     project.judged(poor=0.95)
-    verdict = genre(project)
-    assert verdict["answer"] == "not comparable"
+    verdicts = release(project.paths, project.params)
+    assert verdicts["genre"]["answer"] == "damaged"
+    assert exit_code(verdicts) == 3
+    assert "genre: damaged; in service: good" in summary(verdicts)
+    for words in ("network.onnx: is not the file that was released", "dvc checkout", "--rollback", "--replace"):
+        assert words in verdicts["genre"]["reasons"][-1]
     assert genre(project, replace=True)["answer"] == "released"
     assert Released(project.paths.released("genre")).name == "poor"
     with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):

@@ -15,7 +15,7 @@ from ostinato.evaluation.candidate.figures import undefined, with_intervals
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.registry import instead
 from ostinato.remarks import format_remark, get_remarks
-from ostinato.runtime.answers import Answer, sound_reasons
+from ostinato.runtime.answers import Answer, sound_faults, sound_reasons
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
 
@@ -55,8 +55,9 @@ def judge(
     -------
     dict
         ``figures`` as in models/metrics, ``n_tracks``, ``left_out`` by class, the ``classes`` it knows,
-        ``copies`` of training tracks by path and the ``copies_note``, ``unreadable`` files, the ``reasons`` of
-        files that sound unlike those of training, what is ``undefined``, and ``remarks`` about the
+        ``copies`` of training tracks by path and the ``copies_note``; by path what else no figure counts:
+        ``unreadable`` files and ``unusable`` ones, which `validate` would not let pass; the ``reasons`` of
+        files that are counted and sound unlike those of training, what is ``undefined``, and ``remarks`` about the
         table and the labels.
 
     Raises
@@ -83,7 +84,8 @@ def judge(
     if not len(tracks):
         raise DataError(f"{root}: all {len(copies)} tracks repeat training tracks of {model.name}; judge it on others")
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
-    rows, unreadable = _rows(tracks, answers, task, root)
+    unusable = {a["path"]: faults for a in answers if (faults := sound_faults(a))}
+    rows, unreadable = _rows(tracks, [a for a in answers if a["path"] not in unusable], task, root)
     figures = with_intervals(rows, task.kind, model.thresholds, confidence)
     return {
         "model": model.name,
@@ -95,7 +97,8 @@ def judge(
         "copies": copies,
         "copies_note": note,
         "unreadable": unreadable,
-        "reasons": {a["path"]: reasons for a in answers if (reasons := sound_reasons(a))},
+        "unusable": unusable,
+        "reasons": {a["path"]: reasons for a in answers if a["path"] not in unusable and (reasons := sound_reasons(a))},
         "figures": figures,
         "undefined": undefined(rows, task.classes, task.kind),
     }
@@ -110,7 +113,7 @@ def markdown(judged: Mapping[str, Any]) -> str:
             between = "" if figure["low"] is None else f"{figure['low']:.4f} to {figure['high']:.4f}"
             lines.append(f"| {name} | {figure['value']:.4f} | {between} |")
     lines += [f"\n{remark}" for remark in judged["remarks"]]
-    lines += [f"\nleft out: {n} tracks of {c!r}, which the model does not know" for c, n in judged["left_out"].items()]
+    lines += [f"\nleft out: {n} of {c!r}, which the model does not know" for c, n in judged["left_out"].items()]
     if judged["left_out"]:
         lines.append(
             f"\nit knows {', '.join(judged['classes'])}; `--rename theirs=ours` lets a class count as one of them"
@@ -120,7 +123,8 @@ def markdown(judged: Mapping[str, Any]) -> str:
         lines.append(f"\nleft out: {len(copies)} copies of training tracks, such as {path} (of {track})")
     if judged["copies_note"]:
         lines.append(f"\ncopies of training tracks: {judged['copies_note']}")
-    lines += [f"\nunreadable: {path} ({error})" for path, error in judged["unreadable"].items()]
+    lines += [f"\nleft out: {path} cannot be read ({error})" for path, error in judged["unreadable"].items()]
+    lines += [f"\nleft out: {path} ({'; '.join(faults)})" for path, faults in judged["unusable"].items()]
     if judged["reasons"]:
         path, reasons = next(iter(judged["reasons"].items()))
         lines.append(
@@ -167,7 +171,7 @@ def _known(tracks: pd.DataFrame, task: Task, renamed: Mapping[str, str]) -> tupl
     unified = names.unify(tracks[task.name], renamed)
     tracks = tracks.assign(**{task.name: pd.Series(list(map(write, unified)), tracks.index, dtype=object)})
     if task.kind == "multi":
-        return tracks[tracks[task.name].notna()], {}
+        return tracks[tracks[task.name].map(len) > 0], {}
     known = tracks[task.name].isin(task.classes)
     strange = tracks.loc[~known, task.name].dropna().value_counts().sort_index()
     return tracks[known], {str(c): int(n) for c, n in strange.items()}
@@ -176,11 +180,12 @@ def _known(tracks: pd.DataFrame, task: Task, renamed: Mapping[str, str]) -> tupl
 def _rows(tracks: pd.DataFrame, answers: Sequence[Answer], task: Task, root: Path) -> tuple[Judged, dict[str, str]]:
     """Put answers beside labels; what could not be read is named."""
     said = {a["path"]: a for a in answers}
+    tracks = tracks[[str(root / p) in said for p in tracks["path"]]]
     found = [said[str(root / p)] for p in tracks["path"]]
     unreadable = {a["path"]: a["error"] for a in found if "error" in a}
     read = np.array(["error" not in a for a in found])
     if not read.any():
-        raise DataError(f"{root}: none of {len(found)} files can be decoded")
+        raise DataError(f"{root}: none of its files can be used; `ostinato predict {root}` says why")
     kept = tracks[read]
     scores = np.array([list(a["scores"].values()) for a in found if "error" not in a])
     ids = kept["track_id"].to_numpy(object)

@@ -70,6 +70,17 @@ def sound_reasons(answer: Answer) -> list[str]:
     return [reason for reason in answer.get("reasons", ()) if not reason.startswith(OF_SCORES)]
 
 
+def sound_faults(answer: Answer) -> list[str]:
+    """Give the reasons for which `validate` would not let a file pass, not those that compare it with training.
+
+    Examples
+    --------
+    >>> sound_faults({"reasons": ["silent: silence share 1, at most 0.5", "level -70.0 dB, trained on -20.0 dB"]})
+    ['silent: silence share 1, at most 0.5']
+    """
+    return [reason for reason in sound_reasons(answer) if not reference.is_comparison(reason)]
+
+
 def score_doubt(answer: Answer) -> float:
     """Compute how doubtful an answer is by its scores alone: 0 where one class, or each tag's yes or no, is certain.
 

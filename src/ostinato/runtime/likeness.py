@@ -79,6 +79,8 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     OstinatoError
         If the model has no profile, or too few files can be read.
     """
+    if not (folder / "model.json").exists():
+        raise OstinatoError(f"{folder}: nothing is released there; run `dvc repro` and `ostinato release`")
     if not (folder / PROFILE).exists():
         raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
     model = Released(folder)

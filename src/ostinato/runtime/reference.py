@@ -40,6 +40,8 @@ _MARGINS: dict[str, Callable[[float, float], tuple[float, float]]] = {
     "duration": lambda low, high: (SHORTER * low, LONGER * high),
 }
 _UNITS = {"bandwidth": (1000, "kHz"), "level": (1, "dB"), "duration": (1, "s")}
+COMPARED = (*(f"{name} " for name in _MARGINS), "mean ")
+"""What reasons begin with that hold a file against the training tracks."""
 IQR = 1.349
 EPSILON = 1e-6
 """Interquartile range of a normal distribution of unit variance."""
@@ -187,6 +189,11 @@ def explain_sound(model: "Released", measurement: Any, rows: Mapping[str, np.nda
     return find_reasons(model.reference, measurement, model.inputs, profiles)
 
 
+def is_comparison(reason: str) -> bool:
+    """Return whether a reason holds a file against the training tracks, and does not say that it is broken."""
+    return reason.startswith(COMPARED)
+
+
 def _compare_sound(sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["Input"]) -> list[str | None]:
     """Hold bandwidth, level and duration against those of training."""
     values = {
@@ -224,8 +231,8 @@ def _compare_profile(known: Mapping[str, Any], given: "Input", profile: np.ndarr
     if distance <= PROFILE_MARGIN * known["distance"]:
         return None
     return (
-        f"mean {given.feature} {distance:.1f} spreads from the median of training, "
-        f"where tracks lie within {known['distance']:.1f}"
+        f"mean {given.feature} unlike that of training: {distance:.1f} times the usual spread from its median, "
+        f"where training tracks stay within {known['distance']:.1f}"
     )
 
 
