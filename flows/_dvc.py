@@ -27,7 +27,7 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed, State
 
 from _server import server
-from ostinato import compute, graph, parent, warm
+from ostinato import compute, dvc_files, graph, parent, recovery, warm
 from ostinato.errors import OstinatoError
 from ostinato.params import Params
 from ostinato.paths import Paths
@@ -206,9 +206,17 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     Returns
     -------
     Outcome
+
+    Raises
+    ------
+    OstinatoError
+        If DVC cannot read the project, as where dvc.lock is cut off; the message has the mend.
     """
     if SERVED in os.environ:
         parent.die_with(os.getppid())
+    stages, lock = dvc_files.read_stages(project), dvc_files.read_lock(project)
+    for fault in recovery.find_faults(Paths(project), stages, lock):
+        get_run_logger().warning(fault)
     run = _Run(project, params, graph.upstream(project, target))
     changed = graph.changes(project)
     behind = graph.stale(run.graph, changed)

@@ -36,6 +36,9 @@ PLUMBING = (
     "cli",
     "graph",
     "status",
+    "dvc_files",
+    "processes",
+    "recovery",
     "versions",
     "__main__",
 )

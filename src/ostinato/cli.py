@@ -282,15 +282,19 @@ def plan() -> None:
 def status(
     every: Annotated[bool, typer.Option("--all", help="print a line for every stage, done ones too")] = False,
 ) -> None:
-    """Say which stages are done, running and left, and why."""
+    """Say which stages are done, running and left, and why; it may be asked while they run."""
     from ostinato.paths import Paths
-    from ostinato.status import status, summed
+    from ostinato.status import status, summarise
 
-    found = status(Paths(Path.cwd()))
-    for stage in found if every else ():
-        _echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
-    for line in summed(found)[-1:] if every else summed(found):
+    pipeline = status(Paths(Path.cwd()))
+    first, *groups = summarise(pipeline.stages)
+    _echo(first)
+    for fault in pipeline.faults:
+        _echo(f"! {fault}")
+    for line in groups if not every else ():
         _echo(line)
+    for stage in pipeline.stages if every else ():
+        _echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
 
 
 @app.command(rich_help_panel=RUN)

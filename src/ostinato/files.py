@@ -32,6 +32,8 @@ MENDS = {
     errno.ELOOP: "mend the link",
 }
 """What to do where the system refuses a file, by the number of its error."""
+HOLDER = ".holder"
+"""Beside a lock: who holds it."""
 LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
 
 
@@ -167,11 +169,24 @@ def alone(lock: Path) -> Iterator[None]:
         If another process is at the same work.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
+    from ostinato.processes import Holder
+
+    guard, about = FileLock(lock, timeout=LOOK), lock.with_suffix(HOLDER)
     try:
-        with FileLock(lock, timeout=LOOK):
-            yield
+        guard.acquire()
     except Timeout as error:
-        raise OstinatoError(f"{lock.stem}: another run is at the same work; wait for it or stop it") from error
+        holder = Holder.read(about)
+        who = f" ({holder})" if holder else ""
+        kill = f": `kill {holder.process.pid}`" if holder else ""
+        raise OstinatoError(
+            f"{lock.stem}: another run is at the same work{who}; wait for it or stop it{kill}"
+        ) from error
+    try:
+        Holder.of_this().write(about)
+        yield
+    finally:
+        about.unlink(missing_ok=True)
+        guard.release()
 
 
 def held(lock: Path) -> bool:

@@ -1,23 +1,22 @@
 """What DVC says of the pipeline: which stage follows from which, and what has changed.
 
-DVC is asked through its command line, so that nothing here depends on its
-Python interface.
+Before a run DVC is asked through its command line, so that nothing here depends on its
+Python interface; who only looks reads its files (see `standing`).
 """
 
-import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from ostinato import dvc_files
+from ostinato.dvc_files import ALWAYS, Stage
 from ostinato.errors import OstinatoError
-from ostinato.files import write_json
 
 Upstream: TypeAlias = dict[str, frozenset[str]]
 Changes: TypeAlias = dict[str, list[Any]]
@@ -30,10 +29,7 @@ MENDS = {
 }
 """What to do about what DVC says."""
 
-ALWAYS = ["always changed"]
 _NODE = re.compile(r'^"(?P<name>[^"]+)";$')
-_PATH = re.compile(r"^ +- path: (.+)$", re.MULTILINE)
-_PLAIN = re.compile(r"[\w./+@-]+")
 _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
 
 
@@ -95,17 +91,19 @@ def changes(project: Path) -> Changes:
     return json.loads(_ask(project, "status", "--json"))
 
 
-def standing(project: Path, kept: Path) -> tuple[Upstream, Changes]:
-    """Give what `upstream` and `changes` say of the whole pipeline, without asking again while no file changed.
-
-    A file counts as changed by what DVC itself goes by: inode, size and time.
+def standing(
+    project: Path, kept: Path, stages: Mapping[str, Stage] | None = None, lock: Mapping[str, Any] | None = None
+) -> tuple[Upstream, Changes]:
+    """Give what `upstream` and `changes` say of the whole pipeline, read from files without DVC and its locks.
 
     Parameters
     ----------
     project : Path
         The folder of dvc.yaml.
     kept : Path
-        Where the last answer is remembered; safe to delete.
+        Where hashes of files are remembered; safe to delete.
+    stages, lock : mapping, optional
+        Of dvc.yaml and dvc.lock, where they have been read.
 
     Returns
     -------
@@ -115,22 +113,14 @@ def standing(project: Path, kept: Path) -> tuple[Upstream, Changes]:
     Raises
     ------
     OstinatoError
-        If the folder is no DVC project.
+        If a file of the project is absent, cut off or no YAML.
     """
-    mark = _mark(project)
-    try:
-        known = json.loads(kept.read_text(encoding="utf-8"))
-        if mark is not None and known["mark"] == mark:
-            return {stage: frozenset(before) for stage, before in known["upstream"]}, known["changes"]
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
-    with ThreadPoolExecutor(2) as pool:
-        asked = pool.submit(upstream, project), pool.submit(changes, project)
-    graph, changed = asked[0].result(), asked[1].result()
-    if mark is not None and _mark(project) == mark:
-        listed = [[stage, sorted(before)] for stage, before in graph.items()]
-        write_json(kept, {"mark": mark, "upstream": listed, "changes": changed})
-    return graph, changed
+    stages = dvc_files.read_stages(project) if stages is None else stages
+    lock = dvc_files.read_lock(project) if lock is None else lock
+    hashes = dvc_files.Hashes(project, kept)
+    changed = dvc_files.find_changes(stages, lock, hashes)
+    hashes.save()
+    return dvc_files.find_upstream(stages), changed
 
 
 def parse(dot: str) -> Upstream:
@@ -217,31 +207,6 @@ def ancestors(graph: Mapping[str, Iterable[str]], stage: str) -> list[str]:
             found.add(name)
             ahead.extend(graph[name])
     return sorted(found)
-
-
-def _mark(project: Path) -> str | None:
-    """Sum up the state of all files that the pipeline's answer depends on; None if it cannot be told quickly."""
-    lock = project / "dvc.lock"
-    named = set(_PATH.findall(lock.read_text(encoding="utf-8"))) if lock.is_file() else set()
-    if not named or any(not _PLAIN.fullmatch(name) for name in named):
-        return None
-    settings = ("dvc.yaml", "dvc.lock", "params.yaml", ".dvcignore", ".dvc/config", ".dvc/config.local")
-    digest = hashlib.sha256(str(project.resolve()).encode())
-    for path in (project / name for name in (*settings, *sorted(named))):
-        for file in _below(path) if path.is_dir() else (path,):
-            try:
-                found = file.stat()
-                digest.update(f"{file}\0{found.st_ino} {found.st_size} {found.st_mtime_ns}\n".encode())
-            except OSError:
-                digest.update(f"{file}\0absent\n".encode())
-    return digest.hexdigest()
-
-
-def _below(folder: Path) -> Iterator[Path]:
-    """List the files of a folder; what Python leaves beside sources is none of them."""
-    for place, inner, names in os.walk(folder):
-        inner[:] = sorted(name for name in inner if name != "__pycache__")
-        yield from (Path(place, name) for name in sorted(names))
 
 
 def _ask(project: Path, *arguments: str) -> str:

@@ -40,7 +40,7 @@ class Paths:
 
     @property
     def standing(self) -> Path:
-        """What DVC said of the pipeline when it was last asked."""
+        """Hashes of files, remembered by those who only look where the pipeline stands."""
         return self.state / "standing.json"
 
     def lock(self, stage: str, name: str | None = None) -> Path:

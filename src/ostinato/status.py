@@ -1,7 +1,7 @@
 """What of the pipeline is done, what runs, and what is left.
 
-What is done and left DVC knows. What runs it does not say, but a stage holds its
-lock for as long as it lives.
+What is done and left is read from DVC's files, without its locks: it waits for nothing and
+nothing waits for it. What runs holds its own lock for as long as it lives.
 """
 
 from collections import Counter
@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato import graph
+from ostinato import dvc_files, graph, recovery
 from ostinato.files import held
 from ostinato.paths import Paths
 
 SOURCES = "src/"
+STATES = ("done", "running", "left")
+SHOWN = 3
+"""Entries and changes of a group that are named."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,24 @@ class StageStatus:
     reason: str = ""
 
 
-def status(paths: Paths) -> list[StageStatus]:
-    """Say of every stage where it stands.
+@dataclass(frozen=True)
+class Status:
+    """Where the pipeline stands.
+
+    Parameters
+    ----------
+    stages : list of StageStatus
+        In an order in which they can run.
+    faults : list of str
+        What hinders a run, a line each with the mend.
+    """
+
+    stages: list[StageStatus]
+    faults: list[str]
+
+
+def status(paths: Paths) -> Status:
+    """Say of every stage where it stands, without any of DVC's locks.
 
     Parameters
     ----------
@@ -44,59 +63,80 @@ def status(paths: Paths) -> list[StageStatus]:
 
     Returns
     -------
-    list of StageStatus
-        In an order in which the stages can run.
+    Status
 
     Raises
     ------
     OstinatoError
-        If DVC cannot read the project.
+        If dvc.yaml, dvc.lock or params.yaml is absent, cut off or no YAML.
     """
-    upstream, changed = graph.standing(paths.root, paths.standing)
-    behind = graph.stale(upstream, changed)
-    now = running(paths)
-    found = []
+    stages, lock = dvc_files.read_stages(paths.root), dvc_files.read_lock(paths.root)
+    upstream, changed = graph.standing(paths.root, paths.standing, stages, lock)
+    behind, now = set(graph.stale(upstream, changed)), running(paths)
+    entries = []
     for stage in upstream:
         if _command(stage) in now:
-            found.append(StageStatus(stage, "running"))
+            entries.append(StageStatus(stage, "running"))
         elif stage in behind:
             waits = [name for name in sorted(upstream[stage]) if name in behind]
-            found.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
+            entries.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
         else:
-            found.append(StageStatus(stage, "done"))
-    return found
+            entries.append(StageStatus(stage, "done"))
+    return Status(entries, recovery.find_faults(paths, stages, lock))
 
 
-def summed(found: Sequence[StageStatus]) -> list[str]:
+def summarise(stages: Sequence[StageStatus]) -> list[str]:
     """Put in a few lines where the pipeline stands.
 
     Parameters
     ----------
-    found : sequence of StageStatus
+    stages : sequence of StageStatus
 
     Returns
     -------
     list of str
-        What runs and what is left, a line a stage, save those that only wait for others
-        and so share one; last how many are done, run and are left.
+        How many are done, running and left, then a line for each group of stages.
 
     Examples
     --------
     >>> waits = [StageStatus(f"train@{name}", "left", "follows split") for name in "ab"]
-    >>> summed([StageStatus("ingest", "done"), *waits])
-    ['left     2 that follow, if what they read changes: train (2)', '1 done, 0 running, 2 left']
+    >>> for line in summarise([StageStatus("ingest", "done"), *waits]):
+    ...     print(line)
+    1 done, 0 running, 2 left
+    ingest             done
+    train              2 left: 2 that follow
     """
-    lines, waiting = [], Counter[str]()
-    for stage in found:
-        if stage.state == "left" and stage.reason.startswith("follows "):
-            waiting[stage.stage.partition("@")[0]] += 1
-        elif stage.state != "done":
-            lines.append(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
-    if waiting:
-        kinds = ", ".join(name if n == 1 else f"{name} ({n})" for name, n in waiting.items())
-        lines.append(f"{'left':8} {waiting.total()} that follow, if what they read changes: {kinds}")
-    counts = Counter(stage.state for stage in found)
-    return [*lines, ", ".join(f"{counts[state]} {state}" for state in ("done", "running", "left"))]
+    groups: dict[str, list[StageStatus]] = {}
+    for stage in stages:
+        groups.setdefault(stage.stage.partition("@")[0], []).append(stage)
+    counts = Counter(stage.state for stage in stages)
+    lines = [f"{name:18} {_describe(group)}" for name, group in groups.items()]
+    return [", ".join(f"{counts[state]} {state}" for state in STATES), *lines]
+
+
+def _describe(group: Sequence[StageStatus]) -> str:
+    """Put a group of stages in one line: what runs, and what changed in how many of them."""
+    counts = Counter(stage.state for stage in group)
+    is_single = len(group) == 1 and "@" not in group[0].stage
+    states = group[0].state if is_single else ", ".join(f"{counts[s]} {s}" for s in STATES if counts[s])
+    running = [name for s in group if s.state == "running" and (name := s.stage.partition("@")[2])]
+    left = [_find_own(stage) for stage in group if stage.state == "left"]
+    changes = Counter(change for own in left for change in own)
+    causes = [change if n == len(left) else f"{change} ({n})" for change, n in changes.most_common()]
+    n_following = sum(not own for own in left)
+    causes += [("follows" if is_single else f"{n_following} that follow")] if n_following else []
+    named = [", ".join(_shorten(names)) for names in (running, causes) if names]
+    return f"{states}: {'; '.join(named)}" if named else states
+
+
+def _find_own(stage: StageStatus) -> list[str]:
+    """List what changed of a stage itself."""
+    changes = stage.reason.split("; ") if stage.reason else []
+    return [change for change in changes if not change.startswith("follows ") and change not in graph.ALWAYS]
+
+
+def _shorten(names: list[str]) -> list[str]:
+    return names if len(names) <= SHOWN + 1 else [*names[:SHOWN], f"{len(names) - SHOWN} more"]
 
 
 def running(paths: Paths) -> set[str]:
