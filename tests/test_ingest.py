@@ -406,8 +406,8 @@ def test_another_dataset_in_its_place_is_no_loss(paths, rng):
 def test_tracks_that_can_be_used_for_nothing_are_counted(paths, rng, caplog):
     write(paths.raw("folder") / "alone.wav", rng)
     run(paths)
-    assert "1 of 7 tracks have neither a genre nor tags, and go into no split, such as alone.wav" in caplog.text
-    assert "7 of 7 tracks are by an unknown artist" in caplog.text
+    assert "1 of 7 tracks with neither a genre nor tags, which go into no split, such as alone.wav" in caplog.text
+    assert "7 of 7 tracks by an unknown artist" in caplog.text
     assert "read_tags" not in caplog.text, "these files have no tags"
     kept = json.loads(tables.notes(paths.tracks)["remarks"])
     assert [remark["n"] for remark in kept] == [1, 7]
@@ -423,7 +423,7 @@ def test_tags_that_would_tell_the_artist_are_pointed_out(paths, caplog):
     )
     caplog.clear()
     run(paths, read_tags=True)
-    assert "5 of 6 tracks are by an unknown artist" in caplog.text
+    assert "5 of 6 tracks by an unknown artist" in caplog.text
     assert "read_tags" not in caplog.text
 
 

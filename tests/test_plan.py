@@ -197,7 +197,7 @@ def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
     assert shown.startswith("genre: 2 classes: a 3, b 3\n")
     monkeypatch.setattr(plan.graph, "standing", lambda root, kept: (graph, {"ingest": [{"changed deps": {}}]}))
     plan.command(paths, params(mfcc={}))
-    assert "\n2 of 2 stages would run" in capsys.readouterr().out
+    assert "\nwould run: 2 of 2 stages" in capsys.readouterr().out
 
 
 @pytest.fixture
@@ -235,10 +235,10 @@ def tell(music, given):
 @pytest.mark.parametrize(
     ("change", "line"),
     [
-        (add, "new since the last run: 1 tracks, such as b/new.wav"),
-        (remove, "gone since the last run: 1 tracks, such as a/0.wav"),
-        (relabel, "gone since the last run: 1 tracks, such as a/0.wav"),
-        (alter, "changed since the last run: 1 tracks, such as a/0.wav"),
+        (add, "new since the last run: 1 track, such as b/new.wav"),
+        (remove, "gone since the last run: 1 track, such as a/0.wav"),
+        (relabel, "gone since the last run: 1 track, such as a/0.wav"),
+        (alter, "changed since the last run: 1 track, such as a/0.wav"),
         (tell, "labelled otherwise since the last run: 6 tracks, such as a/0.wav"),
     ],
 )
@@ -253,7 +253,7 @@ def test_what_changed_since_the_last_run_is_seen_without_decoding(finished, monk
     plan.command(finished, given)
     shown = capsys.readouterr().out
     assert line in shown
-    assert "2 of 2 stages would run" in shown
+    assert "would run: 2 of 2 stages" in shown
     assert decoded == ["sampled"]
 
 
@@ -334,5 +334,5 @@ def test_near_spellings_are_named_with_their_counts_before_anything_runs(paths, 
 def test_more_folds_than_groups_are_refused_before_anything_runs(paths):
     given = params(mfcc={})
     given.split = Splitting(folds=50)
-    with pytest.raises(DataError, match=r"split\.folds: 50 needs .* 6 tracks are in 6; set split\.folds: 6 or less"):
+    with pytest.raises(DataError, match=r"split\.folds: 50 needs .* 6 tracks have 6; set split\.folds: 6 or less"):
         plan.command(paths, given)

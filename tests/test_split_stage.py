@@ -120,7 +120,7 @@ def test_the_sizes_of_the_parts_are_said_and_what_is_left_out_and_why(tmp_path, 
     parts = f"train {sizes['train']}, validation {sizes['validation']}, test {sizes['test']}"
     assert capsys.readouterr().out.splitlines() == [
         f"split: 47 of 50 tracks, holdout by artist: {parts}",
-        "split: 3 of 50 tracks are in no split: 2 quarantined, 1 without a genre or tags",
+        "split: left out 3 of 50 tracks: 2 quarantined, 1 without a genre or tags",
         "split: genres of too few artists to be judged, with their tracks: w (1)",
     ]
     rows, _ = run(paths, folds=5)
@@ -224,7 +224,7 @@ def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
 def test_more_folds_than_groups_are_refused_in_words(tmp_path):
     paths = Paths(tmp_path)
     given(paths, n_artists=2)
-    with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks are in 6; set split\.folds: 6 or less"):
+    with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks have 6; set split\.folds: 6 or less"):
         run(paths, folds=13)
 
 

@@ -108,9 +108,9 @@ def test_what_is_left_out_is_counted_by_reason(paths, rng, caplog, capsys):
     validated(paths)
     for reason in set(planted.values()):
         n = list(planted.values()).count(reason)
-        assert f"{n} of 22 tracks are left out: {reason}, such as " in caplog.text
-    assert "1 of 13 tracks have neither a genre nor tags, and go into no split, such as alone.wav" in caplog.text
-    assert capsys.readouterr().out == "validate: 13 of 22 tracks pass\n"
+        assert f"left out {n} of 22 tracks: {reason}, such as " in caplog.text
+    assert "1 of 13 tracks with neither a genre nor tags, which go into no split, such as alone.wav" in caplog.text
+    assert capsys.readouterr().out == "validate: passed 13 of 22 tracks\n"
 
 
 def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
@@ -388,7 +388,7 @@ def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
     assert [(r["n"], r["of"], r["what"]) for r in told] == [
         (1, 11, "rows of t.csv whose file is not there"),
         (2, 12, "files without a row in t.csv"),
-        (2, 12, "tracks are by an unknown artist; each counts as an artist of its own, so that the same one may leak"),
+        (2, 12, "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"),
     ]
     dataset = Dataset(name="folder", table=str(table), max_unmatched_share=0.1)
     with pytest.raises(DataError, match="too little of it fits"):

@@ -16,6 +16,7 @@ from ostinato.evaluation.rules import Answer, told
 from ostinato.files import read_json, write_json
 from ostinato.paths import Paths
 from ostinato.recommendation.catalog import SKIPPED, Catalog, open_whole
+from ostinato.remarks import format_count
 from ostinato.versions import CATALOG, MODEL, NETWORK, RELEASE
 
 
@@ -72,7 +73,11 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[Answer]]:
     names = sorted(file.name for file in paths.catalog.iterdir() if file.is_file())
     digests = versions.compute_digests(paths.catalog, names)
     if (served / RELEASE).is_file() and read_json(served / RELEASE)["files"] == digests and _is_whole(served):
-        return "unchanged", [f"its {len(incoming):,} tracks are byte for byte what is in service"], []
+        return (
+            "unchanged",
+            [f"{format_count(len(incoming), 'track')}, byte for byte what is in service"],
+            [],
+        )
     answers = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
     reasons = [answer.reason for answer in answers]
     if not all(answer.kept for answer in answers):
@@ -83,7 +88,7 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[Answer]]:
 
 def _tracks_rule(catalog: Catalog) -> Answer:
     n = len(catalog)
-    return Answer("tracks", n > 0, n, 1, f"it holds {n:,} tracks" if n else "it holds no track")
+    return Answer("tracks", n > 0, n, 1, f"it holds {format_count(n, 'track')}" if n else "it holds no track")
 
 
 def _network_rule(paths: Paths) -> Answer:

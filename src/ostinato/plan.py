@@ -123,7 +123,7 @@ def command(paths: Paths, params: Any) -> None:
         if not behind:
             print(f"nothing would run: all {len(upstream)} stages are done, and the collection is as it was")
             return
-        print(f"{len(behind)} of {len(upstream)} stages would run\n")
+        print(f"would run: {len(behind)} of {len(upstream)} stages\n")
     estimated = estimate(paths, params, behind, collection)
     print(estimated.table())
     estimated.check()

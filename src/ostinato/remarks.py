@@ -66,6 +66,18 @@ def format_remark(remark: Remark) -> str:
     return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{such}"
 
 
+def format_count(n: int, noun: str) -> str:
+    """Write a number with its noun, whose plural ends in s or es.
+
+    Examples
+    --------
+    >>> format_count(1, "track"), format_count(1200, "track"), format_count(0, "class")
+    ('1 track', '1,200 tracks', '0 classes')
+    """
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{n:,} {noun if n == 1 else plural}"
+
+
 def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
     """Count the tracks that nothing can be learned of: without a genre and without tags.
 
@@ -80,7 +92,7 @@ def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
         One remark, or none.
     """
     bare = tracks["track_id"][tracks["genre"].isna() & ~tracks["tags"].map(len).gt(0)]
-    what = "tracks have neither a genre nor tags, and go into no split"
+    what = "tracks with neither a genre nor tags, which go into no split"
     return [make_remark(what, len(bare), len(tracks), bare)] if len(bare) else []
 
 
@@ -98,5 +110,5 @@ def list_unknown_artists(tracks: pd.DataFrame) -> list[Remark]:
         One remark, or none.
     """
     unknown = tracks["track_id"][tracks["artist"].isna()]
-    what = "tracks are by an unknown artist; each counts as an artist of its own, so that the same one may leak"
+    what = "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"
     return [make_remark(what, len(unknown), len(tracks), unknown)] if len(unknown) else []

@@ -279,7 +279,7 @@ def check_folds(tracks: pd.DataFrame, plan: Plan) -> None:
     if NEEDED <= n_groups < plan.folds:
         raise DataError(
             f"split.folds: {plan.folds} needs as many groups of tracks to be kept together ({GROUPS[plan.group_by]}), "
-            f"and {len(labelled)} tracks are in {n_groups}; set split.folds: {n_groups} or less"
+            f"and {len(labelled)} tracks have {n_groups}; set split.folds: {n_groups} or less"
         )
 
 

@@ -61,7 +61,7 @@ class Survey:
         for what, ids in self.changes.items() if self.known else ():
             if ids:
                 such = ", ".join(ids[:EXAMPLES])
-                lines.append(f"{what} since the last run: {len(ids):,} tracks, such as {such}")
+                lines.append(f"{what} since the last run: {remarks.format_count(len(ids), 'track')}, such as {such}")
         near = names.describe_near_spellings(names.list_near_spellings(self.tracks))
         return "\n".join([*filter(None, lines), *near, *map(remarks.format_remark, self.remarks)])
 
@@ -91,7 +91,7 @@ def count_classes(task: str, labels: Iterable[Any]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     classes = ", ".join(f"{name} {n:,}" for name, n in ordered[:SHOWN])
     more = f", and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return f"{task}: {len(ordered)} classes: {classes}{more}"
+    return f"{task}: {remarks.format_count(len(ordered), 'class')}: {classes}{more}"
 
 
 def survey_collection(paths: Paths, params: Any) -> Survey:

@@ -14,7 +14,7 @@ from ostinato.errors import DataError
 from ostinato.evaluation.candidate.figures import undefined, with_intervals
 from ostinato.evaluation.candidate.judged import Judged
 from ostinato.registry import instead
-from ostinato.remarks import format_remark, get_remarks
+from ostinato.remarks import format_count, format_remark, get_remarks
 from ostinato.runtime.answers import Answer, sound_faults, sound_reasons
 from ostinato.runtime.predict import predict
 from ostinato.runtime.session import Released
@@ -106,7 +106,7 @@ def judge(
 
 def markdown(judged: Mapping[str, Any]) -> str:
     """Put what `judge` found in words and a table."""
-    lines = [f"{judged['model']} on {judged['n_tracks']} tracks", ""]
+    lines = [f"{judged['model']} on {format_count(judged['n_tracks'], 'track')}", ""]
     lines += ["| metric | value | interval |", "|---|---:|---|"]
     for name, figure in judged["figures"].items():
         if figure["value"] is not None:
@@ -120,7 +120,9 @@ def markdown(judged: Mapping[str, Any]) -> str:
         )
     if copies := judged["copies"]:
         path, track = next(iter(copies.items()))
-        lines.append(f"\nleft out: {len(copies)} copies of training tracks, such as {path} (of {track})")
+        lines.append(
+            f"\nleft out: {format_count(len(copies), 'file')} that repeat training tracks, such as {path} (of {track})"
+        )
     if judged["copies_note"]:
         lines.append(f"\ncopies of training tracks: {judged['copies_note']}")
     lines += [f"\nleft out: {path} cannot be read ({error})" for path, error in judged["unreadable"].items()]
@@ -128,7 +130,7 @@ def markdown(judged: Mapping[str, Any]) -> str:
     if judged["reasons"]:
         path, reasons = next(iter(judged["reasons"].items()))
         lines.append(
-            f"\nunlike the training tracks: {len(judged['reasons'])} of {judged['n_tracks']} files, "
+            f"\nunlike the training tracks: {len(judged['reasons'])} of {format_count(judged['n_tracks'], 'file')}, "
             f"such as {path} ({'; '.join(reasons)})"
         )
     return "\n".join(lines) + "\n"

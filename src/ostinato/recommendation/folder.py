@@ -28,6 +28,7 @@ from ostinato.escapes import escape_line
 from ostinato.files import alone, read_json, replacing, write_json
 from ostinato.names import unify
 from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_track
+from ostinato.remarks import format_count
 from ostinato.runtime.long import listen
 from ostinato.runtime.parallel import map_threads
 from ostinato.runtime.predict import chosen
@@ -89,8 +90,8 @@ class Summary:
 
     def __str__(self) -> str:
         return (
-            f"{self.n_tracks} tracks, {self.n_read} read now, {self.n_removed} gone, {len(self.unreadable)} unreadable"
-            + (f", {len(self.doubtful)} doubtful" if self.doubtful else "")
+            f"{format_count(self.n_tracks, 'track')}, {self.n_read} read now, {self.n_removed} gone, "
+            f"{len(self.unreadable)} unreadable" + (f", {len(self.doubtful)} doubtful" if self.doubtful else "")
         )
 
 

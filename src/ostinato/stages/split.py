@@ -91,7 +91,7 @@ def _describe(
     parts = ", ".join(f"{name} {low}" + (f" to {high}" if low < high else "") for name, (low, high) in ranges.items())
     lines = [f"split: {classes['n_tracks']} of {n_tracks} tracks, {classes['name']}: {parts}"]
     if why := ", ".join(f"{n} {reason}" for reason, n in lost.items() if n):
-        lines.append(f"split: {n_tracks - classes['n_tracks']} of {n_tracks} tracks are in no split: {why}")
+        lines.append(f"split: left out {n_tracks - classes['n_tracks']} of {n_tracks} tracks: {why}")
     if classes["not_evaluable"]:
         counts = tracks["genre"].value_counts()
         rare = ", ".join(f"{genre} ({counts[genre]})" for genre in classes["not_evaluable"])

@@ -64,7 +64,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     _tell_reasons(warnings, "kept with a warning", len(all_tracks))
     for remark in remarks.list_unlabelled(all_tracks[~broken]):
         log.warning("%s", remarks.format_remark(remark))
-    print(f"validate: {len(all_tracks) - int(broken.sum())} of {len(all_tracks)} tracks pass")
+    print(f"validate: passed {len(all_tracks) - int(broken.sum())} of {remarks.format_count(len(all_tracks), 'track')}")
     of_tracks["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
     for receipt in (of_files, of_copies, of_tracks, of_names, of_all, of_kept):
         write_json(paths.receipt(receipt["table"]), receipt)
@@ -77,7 +77,7 @@ def _tell_reasons(faults: pd.DataFrame, where: str, n_tracks: int) -> None:
     """Say of each reason how many tracks have it, with an example."""
     for reason, rows in faults.groupby("reason"):
         such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
-        log.warning("%d of %d tracks are %s: %s, %s", rows["track_id"].nunique(), n_tracks, where, reason, such)
+        log.warning("%s %d of %d tracks: %s, %s", where, rows["track_id"].nunique(), n_tracks, reason, such)
 
 
 def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
