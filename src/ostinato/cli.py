@@ -59,7 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")
 STAGE = "Stages, in the order in which `dvc repro` runs them"
 RUN, ASK, LOOK = "Runs and releases", "Asking the released model", "Networks, papers and datasets"
 ORDER = (
-    *("plan", "status", "candidates", "release", "compare", "robustness"),
+    *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "excerpts"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
     *(
@@ -295,6 +295,33 @@ def status(
         _echo(line)
     for stage in pipeline.stages if every else ():
         _echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
+
+
+@app.command(rich_help_panel=RUN)
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "--force", help="remove it; without, it is only listed")] = False,
+) -> None:
+    """List what is left of removed candidates and of work that was cut off; with --yes, remove it."""
+    from ostinato.errors import OstinatoError
+    from ostinato.leftovers import find_leftovers, remove
+    from ostinato.status import running
+
+    paths, given = _project("candidates", "estimators", "stacked", "members", "numbers", "features")
+    if at_work := sorted(running(paths)):
+        raise OstinatoError(f"{', '.join(at_work)}: runs now and may need what lies there; wait for it")
+    leftovers = find_leftovers(paths, given)
+    n_bytes, n_tracked = sum(x.n_bytes for x in leftovers), sum(x.is_tracked for x in leftovers)
+    mend = "" if yes or not leftovers else "; --yes removes them"
+    _echo(f"{len(leftovers)} leftovers, {n_bytes / 1e6:.1f} MB{mend}")
+    for leftover in leftovers:
+        note = ", tracked by git" if leftover.is_tracked else ""
+        name = leftover.path.relative_to(paths.root)
+        _echo(f"{leftover.n_bytes / 1e6:9.1f} MB  {name}  ({leftover.reason}{note})")
+    if yes:
+        remove(leftovers)
+    if n_tracked:
+        mend = "commit their removal" if yes else "after --yes their removal is to be committed"
+        _echo(f"git tracks {n_tracked} of them: {mend}")
 
 
 @app.command(rich_help_panel=RUN)

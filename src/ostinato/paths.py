@@ -43,6 +43,11 @@ class Paths:
         """Hashes of files, remembered by those who only look where the pipeline stands."""
         return self.state / "standing.json"
 
+    @property
+    def aside(self) -> Path:
+        """Outputs of candidates that params.yaml no longer names; safe to delete."""
+        return self.state / "removed"
+
     def lock(self, stage: str, name: str | None = None) -> Path:
         """What a stage holds while it runs, for one entry of params.yaml or for all."""
         return self.locks / f"{stage}{f'@{name}' if name else ''}.lock"

@@ -4,6 +4,7 @@ import shutil
 from typing import Any
 
 from ostinato.files import write_json
+from ostinato.leftovers import set_aside
 from ostinato.paths import Paths
 
 SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
@@ -11,6 +12,8 @@ SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "mem
 
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own part changed.
+
+    Outputs of candidates that are gone are set aside, so that no stage that reads a folder sees them.
 
     Parameters
     ----------
@@ -21,6 +24,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     from ostinato.training.budget import compute_shares
 
+    set_aside(paths, params)
     shutil.rmtree(paths.budgets, ignore_errors=True)
     for candidate, share in compute_shares(params).items():
         write_json(paths.budget(candidate), share)
