@@ -81,6 +81,11 @@ def test_files_that_cannot_be_read_are_named(released, tmp_path, capsys):
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "empty.mp3").touch()
+    (folder / "lost.wav").symlink_to("nowhere.wav")
     with pytest.raises(OstinatoError, match="drift: no file can be read"):
         likeness.compare(released.paths.released("genre"), [folder], level=0.01)
-    assert "empty.mp3: is empty (0 bytes)" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "empty.mp3: is empty (0 bytes)" in told
+    assert "lost.wav: a link to nowhere.wav, which is not there" in told
+    with pytest.raises(OstinatoError, match=r"gone\.wav: there is no such file"):
+        likeness.compare(released.paths.released("genre"), [folder / "gone.wav"], level=0.01)

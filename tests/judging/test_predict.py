@@ -500,6 +500,16 @@ def test_a_review_says_why_and_orders_what_is_equally_doubtful(tmp_path):
     assert all(row["genre"] == "" for row in rows.values())
 
 
+def test_a_review_does_not_repeat_for_each_file_what_holds_of_the_model(tmp_path):
+    about = json.loads((put(tmp_path / "released" / "genre") / "model.json").read_text())
+    write_json(tmp_path / "released" / "genre" / "model.json", about | {"unsure_below": None})
+    music = folder_of(tmp_path, 2)
+    err = io.StringIO()
+    run([music], tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv", err=err)
+    assert {row["reasons"] for row in review(tmp_path / "review.csv").values()} == {""}
+    assert err.getvalue().count("cannot be promised") == 1
+
+
 def test_a_review_of_tags_is_no_truth_until_somebody_fills_it_in(tmp_path):
     put(tmp_path / "released" / "tags", task="tags", classes=TAGS)
     music = folder_of(tmp_path)

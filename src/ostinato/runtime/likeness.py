@@ -50,9 +50,11 @@ def groups(model: Released, tracks: Iterable[Rows]) -> dict[str, np.ndarray]:
 def heard(model: Released, targets: Sequence[Path]) -> Iterator[Rows]:
     """Give what a model reads of each audio file that can be decoded."""
     for path, error in tqdm(list(found(targets)), unit="file", disable=None, leave=False):
-        if error is not None:
+        if error is not None and path in targets:
             raise OstinatoError(f"{path}: {error}")
         try:
+            if error is not None:
+                raise DataError(f"{path}: {error}")
             yield model.rows(AudioContext(*audio.load(path)))
         except DataError as error:
             tqdm.write(f"left out: {error}", file=sys.stderr)

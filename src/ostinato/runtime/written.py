@@ -15,7 +15,7 @@ from ostinato.files import replacing
 from ostinato.runtime import rows
 from ostinato.runtime.answers import Answer, doubt, score_doubt
 from ostinato.runtime.formats import Format, Json, Said
-from ostinato.runtime.session import Released
+from ostinato.runtime.session import NO_PROMISE, Released
 
 
 class Progress(NamedTuple):
@@ -180,7 +180,8 @@ def review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Pa
             row["error"] = answer["error"]
             continue
         known = str(row["reasons"]).split("; ") if row.get("reasons") else []
-        row["reasons"] = "; ".join(dict.fromkeys([*known, *answer["reasons"]]))
+        new = (reason for reason in answer["reasons"] if NO_PROMISE not in reason)  # which is said once, of all files
+        row["reasons"] = "; ".join(dict.fromkeys([*known, *new]))
         label = answer["label"]
         row[PREDICTED + answer["task"]] = label if isinstance(label, str) else ";".join(label)
     tasks = sorted({answer["task"] for answer in answers if "error" not in answer})
