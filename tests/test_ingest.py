@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ostinato import datasets, inventory, measuring, tables
+from ostinato import datasets, files, inventory, measuring, tables
 from ostinato.audio import snapshot
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.params import Compute, Dataset, Ingest
@@ -89,7 +89,7 @@ def refuse(patch, code, *names):
         file.number = os.open(path, os.O_RDONLY)
         return file
 
-    patch.setattr(snapshot, "PAUSES", (0, 0))
+    patch.setattr(files, "PAUSES", (0, 0))
     patch.setattr(snapshot, "open", opened, raising=False)
 
 
@@ -122,7 +122,7 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_tried_again(paths, monkeypat
                 raise OSError(code, os.strerror(code))
         return open(path, mode)
 
-    monkeypatch.setattr(snapshot, "PAUSES", (0, 0))
+    monkeypatch.setattr(files, "PAUSES", (0, 0))
     monkeypatch.setattr(snapshot, "open", opened, raising=False)
     tracks, _ = run(paths)
     assert tracks["content_hash"].notna().all()
@@ -130,12 +130,12 @@ def test_a_file_that_cannot_be_read_for_a_moment_is_tried_again(paths, monkeypat
 
 def test_many_files_that_cannot_be_read_are_not_waited_for_one_by_one(tmp_path, monkeypatch):
     waits = []
-    monkeypatch.setattr(snapshot.time, "sleep", waits.append)
-    monkeypatch.setattr(snapshot._Patience, "n_failed", 0)
-    for i in range(3 * snapshot.MAX_PATIENCE):
+    monkeypatch.setattr(files.time, "sleep", waits.append)
+    monkeypatch.setattr(files._Patience, "n_failed", 0)
+    for i in range(3 * files.MAX_PATIENCE):
         with pytest.raises(ReadError, match=f"{i}.wav: is not there"), snapshot.open_snapshot(tmp_path / f"{i}.wav"):
             pass
-    assert waits == [*snapshot.PAUSES] * snapshot.MAX_PATIENCE
+    assert waits == [*files.PAUSES] * files.MAX_PATIENCE
 
 
 def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path, monkeypatch):
@@ -147,7 +147,7 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path, monkeypatc
             file.write(b"b")
         return tempfile.TemporaryFile()
 
-    monkeypatch.setattr(snapshot, "PAUSES", (0,))
+    monkeypatch.setattr(files, "PAUSES", (0,))
     monkeypatch.setattr(snapshot, "_open_copy", grow)
     with pytest.raises(ReadError, match="another program writes it"), snapshot.open_snapshot(path):
         pass

@@ -3,10 +3,11 @@
 import errno
 import json
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -32,6 +33,10 @@ MENDS = {
     errno.ELOOP: "mend the link",
 }
 """What to do where the system refuses a file, by the number of its error."""
+Value = TypeVar("Value")
+PAUSES = (0.2, 1.0)
+"""Seconds before a file is tried again."""
+MAX_PATIENCE = 20
 HOLDER = ".holder"
 """Beside a lock: who holds it."""
 LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
@@ -152,6 +157,44 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     except (OSError, ValueError, pa.ArrowException) as error:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise OstinatoError(f"{path}: is no Parquet or is damaged ({reason}); delete it and run `dvc repro`") from error
+
+
+class _Patience:
+    """How many files in a row could not be read."""
+
+    n_failed = 0
+
+
+def retry_reading(read: Callable[[], Value]) -> Value:
+    """Read a file, again after a pause where the system refuses, since a share may be away for a moment.
+
+    Parameters
+    ----------
+    read : callable
+
+    Returns
+    -------
+    object
+        What `read` gives.
+
+    Raises
+    ------
+    OSError
+        The last one. After `MAX_PATIENCE` files in a row that cannot be read, the next ones are tried once.
+    """
+    pauses = iter(PAUSES if _Patience.n_failed < MAX_PATIENCE else ())
+    while True:
+        try:
+            value = read()
+        except OSError:
+            pause = next(pauses, None)
+            if pause is None:
+                _Patience.n_failed += 1
+                raise
+            time.sleep(pause)
+        else:
+            _Patience.n_failed = 0
+            return value
 
 
 @contextmanager

@@ -10,8 +10,8 @@ A picture may lie bare within a larger file, as those of image collections do:
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -19,6 +19,7 @@ import numpy as np
 
 from ostinato import attributes
 from ostinato.errors import ChangedError, DataError, ReadError
+from ostinato.files import retry_reading
 
 FILES = ("lyrics", "cover")
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -85,12 +86,16 @@ def find(source: str, root: Path, row: Row) -> Material:
     if not isinstance(name, str) or not name:
         return Material(source, hashlib.sha256().hexdigest(), None)
     try:
-        if source == "cover" and (bare := BARE.fullmatch(str(root / name))):
-            return Material(source, hashlib.sha256(_bare(bare)).hexdigest(), root / name)
-        with open(root / name, "rb") as file:
-            return Material(source, hashlib.file_digest(file, "sha256").hexdigest(), root / name)
+        return Material(source, retry_reading(partial(_hash, source, root / name)), root / name)
     except OSError:
         return Material(source, hashlib.sha256(name.encode()).hexdigest(), root / name)
+
+
+def _hash(source: str, path: Path) -> str:
+    if source == "cover" and (bare := BARE.fullmatch(str(path))):
+        return hashlib.sha256(_bare(bare)).hexdigest()
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read(material: Material) -> Any:
@@ -156,8 +161,7 @@ def pixels(content: bytes, path: Path) -> np.ndarray:
 def _planes(bare: re.Match[str], content_hash: str) -> np.ndarray:
     """Put the planes of a bare picture side by side."""
     shape = 3, int(bare["height"]), int(bare["width"])
-    with _reading(Path(bare["file"])):
-        content = _bare(bare)
+    content = _read(Path(bare["file"]), lambda: _bare(bare))
     _compare(bare[0], content, content_hash)
     if len(content) < np.prod(shape) or not content:
         raise DataError(f"{bare[0]}: lies beyond the end of the file; fetch the file again")
@@ -175,10 +179,13 @@ def _bare(bare: re.Match[str]) -> bytes:
 
 
 def _bytes(path: Path, most: int, what: str, content_hash: str) -> bytes:
-    with _reading(path), open(path, "rb") as file:
-        content = file.read(most + 1)
-        if len(content) > most:
-            raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace or delete it")
+    def read() -> bytes:
+        with open(path, "rb") as file:
+            return file.read(most + 1)
+
+    content = _read(path, read)
+    if len(content) > most:
+        raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace or delete it")
     _compare(path, content, content_hash)
     return content
 
@@ -189,11 +196,10 @@ def _compare(path: object, content: bytes, content_hash: str) -> None:
         raise ChangedError(f"{path}: changed while the stage ran; run again")
 
 
-@contextmanager
-def _reading(path: Path) -> Iterator[None]:
-    """Name the file where the system cannot read it."""
+def _read(path: Path, read: Callable[[], bytes]) -> bytes:
+    """Read a file patiently, and name it where the system refuses."""
     try:
-        yield
+        return retry_reading(read)
     except OSError as error:
         raise ReadError(
             f"{path}: cannot be read ({error.strerror}); restore it, or mend the path in the tracks table"

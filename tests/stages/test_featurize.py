@@ -17,8 +17,7 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from ostinato import audio, features, materials, registry, store
-from ostinato.audio import snapshot
+from ostinato import audio, features, files, materials, registry, store
 from ostinato.errors import DataError, OstinatoError, ReadError
 from ostinato.features._shared import AudioContext
 from ostinato.filling import book
@@ -308,7 +307,7 @@ def test_all_tracks_bad_is_an_error(tmp_path):
 
 def test_files_that_cannot_be_read_fail_the_stage_and_the_next_run_computes_them_alone(tmp_path, decoded, monkeypatch):
     """As where a share is away for a moment: it says nothing of what they hold."""
-    monkeypatch.setattr(snapshot, "PAUSES", (0,))
+    monkeypatch.setattr(files, "PAUSES", (0,))
     reference, project = Project(tmp_path / "reference", 40), Project(tmp_path / "project", 40)
     reference.run()
     away = list(range(3, 16))
@@ -354,6 +353,21 @@ def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(r
             rich.run()
     rich.run()
     assert int(rich.store("cover").read("t2")[0, 0, 0]) == 99
+
+
+def test_a_cover_that_cannot_be_read_is_tried_again_then_fails_the_stage(rich, monkeypatch):
+    monkeypatch.setattr(files, "PAUSES", (0,))
+    cover = rich.paths.raw("folder") / "3.png"
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: cover.with_suffix(".away").rename(cover))
+    cover.rename(cover.with_suffix(".away"))
+    rich.run()
+    assert int(rich.store("cover").read("t3")[0, 0, 0]) == 40
+    monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
+    shutil.rmtree(rich.paths.features)
+    cover.rename(cover.with_suffix(".away"))
+    with pytest.raises(ReadError, match=r"1 of 4 tracks cannot be read: .*3\.png: cannot be read .* restore it"):
+        rich.run()
+    assert "t3" in rich.store("mel")
 
 
 def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich):

@@ -9,7 +9,6 @@ import errno
 import hashlib
 import os
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ostinato.errors import ChangedError, DataError, ReadError
+from ostinato.files import retry_reading
 
 MAX_BYTES = 4 * 2**30
 MEMORY_BYTES = 256 * 2**20
@@ -24,10 +24,6 @@ MEMORY_BYTES = 256 * 2**20
 PIECE = 2**20
 MAX_INODE = 2**63 - 1
 """Tables hold no larger number."""
-PAUSES = (0.2, 1.0)
-"""Seconds before a file is tried again."""
-MAX_PATIENCE = 20
-"""After so many files in a row that cannot be read, the next ones are tried once."""
 ABSENT = "is not there"
 
 
@@ -70,12 +66,6 @@ class Snapshot:
     identity: Identity
 
 
-class _Patience:
-    """How many files in a row could not be read."""
-
-    n_failed = 0
-
-
 @contextmanager
 def open_snapshot(path: Path, content_hash: str | None = None) -> Iterator[Snapshot]:
     """Copy a file, trying again where it cannot be read.
@@ -100,7 +90,11 @@ def open_snapshot(path: Path, content_hash: str | None = None) -> Iterator[Snaps
         If its hash is not `content_hash`.
     """
     with ExitStack() as opened:
-        place, digest, identity = _read_patiently(path, opened)
+        try:
+            place, digest, identity = retry_reading(lambda: _read(path, opened))
+        except OSError as error:
+            reason = ABSENT if error.errno == errno.ENOENT else f"cannot be read ({error.strerror or error})"
+            raise ReadError(f"{path}: {reason}") from error
         if content_hash is not None and digest != content_hash:
             raise ChangedError(f"{path}: is not the file that was measured; run `dvc repro`, which measures it again")
         try:
@@ -108,24 +102,6 @@ def open_snapshot(path: Path, content_hash: str | None = None) -> Iterator[Snaps
         except DataError as error:
             kind = ReadError if getattr(error.__cause__, "errno", None) == errno.ENOMEM else type(error)
             raise kind(str(error).replace(str(place), str(path))) from error
-
-
-def _read_patiently(path: Path, opened: ExitStack) -> tuple[Path, str, Identity]:
-    """Copy a file, again after a pause if that fails."""
-    pauses = iter(PAUSES if _Patience.n_failed < MAX_PATIENCE else ())
-    while True:
-        try:
-            copied = _read(path, opened)
-        except OSError as error:
-            pause = next(pauses, None)
-            if pause is None:
-                _Patience.n_failed += 1
-                reason = ABSENT if error.errno == errno.ENOENT else f"cannot be read ({error.strerror or error})"
-                raise ReadError(f"{path}: {reason}") from error
-            time.sleep(pause)
-        else:
-            _Patience.n_failed = 0
-            return copied
 
 
 def _read(path: Path, opened: ExitStack) -> tuple[Path, str, Identity]:
