@@ -1,4 +1,4 @@
-# Everything runs in .venv, made from constraints.txt; a second call costs nothing.
+# Everything runs in .venv, made from requirements.lock; a second call costs nothing.
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -20,15 +20,21 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
-environment: $(READY) ## make .venv from constraints.txt
+environment: $(READY) ## make .venv from requirements.lock
 
-$(READY): constraints.txt pyproject.toml tools/mend_torchaudio.py
+$(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml tools/mend_torchaudio.py
 	@command -v $(PYTHON) > /dev/null || { echo "make: needs Python 3.11: apt install python3.11 python3.11-venv, or PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $(PYTHON) cannot make environments: apt install python3.11-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	# torch first and by this spelling: where an index offers a build without CUDA it is taken, else the default one
-	python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch==2.13.0
-	python -m pip install --disable-pip-version-check --progress-bar off --constraint constraints.txt --editable '.[cluster,postgres,dev]'
+	# by hash, all of it; where an index offers torch without CUDA that is taken, else the default one with its libraries
+	PIP="python -m pip install --quiet --disable-pip-version-check --progress-bar off --no-deps"
+	$$PIP --require-hashes --requirement requirements-cpu.lock 2> /dev/null || echo "make: no index offers torch without CUDA: the default one is taken" >&2
+	$$PIP --require-hashes --requirement requirements.lock
+	if ! python -c 'from importlib.metadata import version; print(version("torch"))' | grep -q +cpu; then
+		$$PIP --require-hashes --requirement requirements-cuda.lock
+	fi
+	$$PIP --no-build-isolation --editable .
+	python -m pip check --quiet
 	python tools/mend_torchaudio.py
 	touch $@
 

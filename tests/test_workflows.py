@@ -1,5 +1,6 @@
 """Workflows, Makefile and .ci/run call what there is."""
 
+import importlib.util
 import os
 import re
 import shlex
@@ -18,7 +19,8 @@ from ostinato.cli import app
 
 ROOT = Path(__file__).parents[1]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-TOOLS = {"dvc", "git", "gh", "echo", "if", "fi", "tee", "touch"}
+TOOLS = {"dvc", "git", "gh", "echo", "if", "fi", "tee", "touch", "head", "sed"}
+PINNED = re.compile(r"uses: [\w-]+/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 
 
 def targets() -> set[str]:
@@ -96,7 +98,7 @@ def test_a_workflow_stops_at_the_first_error_and_in_time_and_may_no_more_than_it
     workflow = read(path)
     assert workflow["defaults"] == {"run": {"shell": "bash"}}  # GitHub runs it with -e and -o pipefail
     assert all(job["timeout-minutes"] <= 360 for job in workflow["jobs"].values())
-    assert set(workflow["permissions"]) <= {"contents", "pull-requests"}
+    assert set(workflow["permissions"]) <= {"actions", "contents", "pull-requests"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +115,8 @@ def test_a_command_that_is_not_there_is_found(command: str) -> None:
 def test_each_workflow_starts_when_it_should() -> None:
     """Tests on a push, figures on a pull request, the rest by the clock; retraining as params.yaml says."""
     started = {path.stem: read(path)["on"] for path in WORKFLOWS}
-    assert sorted(started) == ["metrics", "nightly", "retrain", "tests"]
+    assert sorted(started) == ["comment", "metrics", "nightly", "retrain", "tests"]
+    assert started["comment"] == {"workflow_run": {"workflows": ["metrics"], "types": ["completed"]}}
     assert (started["tests"], started["metrics"]) == (["push"], ["pull_request"])
     flows = yaml.safe_load((ROOT / "params.yaml").read_text())["flows"]
     assert started["retrain"]["schedule"] == [{"cron": flows["cron"]}]
@@ -126,11 +129,11 @@ def list_steps(name: str) -> list[dict[str, Any]]:
     return list(job["steps"])
 
 
-@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", [path for path in WORKFLOWS if path.stem != "comment"], ids=lambda path: path.stem)
 def test_the_environment_and_what_dvc_made_stay_between_runs(path: Path) -> None:
     """Under keys that change with what they are made from; DVC's where stages run."""
     caches = {s["with"]["path"]: s["with"]["key"] for s in list_steps(path.stem) if "cache@" in s.get("uses", "")}
-    assert "hashFiles('constraints.txt', 'pyproject.toml')" in caches[".venv"]
+    assert "hashFiles('requirements*.lock', 'pyproject.toml')" in caches[".venv"]
     assert "python-version" in caches[".venv"]
     if path.stem in ("metrics", "retrain"):
         assert "hashFiles('dvc.lock')" in caches[".dvc/cache"]
@@ -153,38 +156,69 @@ def run_step(step: dict[str, Any], folder: Path, **programs: str) -> int:
 
 
 @pytest.mark.parametrize("status", [0, 1])
-def test_the_job_ends_as_the_comparison_does_and_shows_it_to_forks_too(tmp_path: Path, status: int) -> None:
-    """A comment that a fork's token may not make changes nothing."""
+def test_the_job_ends_as_the_comparison_does_and_shows_it_on_its_page(tmp_path: Path, status: int) -> None:
+    """Whoever asks: the page needs no right to write."""
     steps = {step.get("name"): step for step in list_steps("metrics")}
-    compare, show, comment = (steps[n] for n in ("Compare", "Show the comparison on the page of the run", "Comment"))
+    compare, show, keep = (
+        steps[n] for n in ("Compare", "Show the comparison on the page of the run", "Keep it for the comment")
+    )
     assert run_step(compare, tmp_path, ostinato=f"echo '# Metrics'; echo 'an error' >&2; exit {status}") == status
     assert not compare.get("continue-on-error")
     assert run_step(show, tmp_path) == 0
     assert (tmp_path / "summary.md").read_text() == "# Metrics\nan error\n"
-    assert all("always() && steps.compare.outcome != 'skipped'" in step["if"] for step in (show, comment))
-    assert "head.repo.full_name == github.repository" in comment["if"]
-    assert run_step(comment, tmp_path, gh="exit 1") == 1
-    assert comment["continue-on-error"] is True
+    assert all("always() && steps.compare.outcome != 'skipped'" in step["if"] for step in (show, keep))
+    assert keep["with"]["path"] == "comparison.md"
 
 
-def test_the_comparison_needs_no_history(tmp_path: Path) -> None:
-    """The checkout is shallow, and the base is fetched under the name that is compared with."""
-    checkout, fetch = list_steps("metrics")[:2]
-    assert "with" not in checkout
-    commands = ["git init -q -b main", "git -c user.name=a -c user.email=a@example.org commit -q --allow-empty -m a"]
-    (tmp_path / "origin").mkdir()
-    for command in (*commands, *commands[1:]):
-        subprocess.run(shlex.split(command), cwd=tmp_path / "origin", check=True, capture_output=True)
-    clone = tmp_path / "clone"
-    url = (tmp_path / "origin").as_uri()
-    subprocess.run(["git", "clone", "-q", "--depth=1", url, str(clone)], check=True, capture_output=True)
-    shell = ["bash", "-eo", "pipefail", "-c", fetch["run"]]
-    subprocess.run(shell, cwd=clone, env=os.environ | {"BASE": "main"}, check=True, capture_output=True)
+def test_the_comment_is_of_the_pull_request_that_github_names_and_calls_nobody(tmp_path: Path) -> None:
+    """What the pull request's code wrote is text: no tag of HTML, no mention."""
+    [step] = list_steps("comment")
+    (tmp_path / "comparison.md").write_text("# Metrics\n<img src=x> @everyone & 1\n")
+    gh = 'echo "$@" >> calls; [ "$1" = api ] && echo 7; [ "$1" = pr ] && cp body.md sent.md; true'
+    assert run_step(step, tmp_path, gh=gh) == 0
+    assert (tmp_path / "sent.md").read_text() == "# Metrics\n&lt;img src=x> &#64;everyone & 1\n"
+    assert "pr comment 7 --body-file body.md" in (tmp_path / "calls").read_text()
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_what_others_write_is_pinned_and_a_token_that_may_write_is_out_of_reach_of_a_pull_request(path: Path) -> None:
+    """A tag may be moved, a commit cannot; and whoever opens a pull request writes what its job runs."""
+    text, workflow = path.read_text(), read(path)
+    assert all(PINNED.search(line) for line in text.splitlines() if "uses:" in line)
+    triggers = set(workflow["on"])
+    assert "pull_request_target" not in triggers
+    assert all("permissions" not in job for job in workflow["jobs"].values())
+    writes = "write" in workflow["permissions"].values()
+    assert not (writes and triggers & {"pull_request", "push"})
+    for step in (step for job in workflow["jobs"].values() for step in job["steps"]):
+        if "checkout@" in step.get("uses", ""):
+            assert "workflow_run" not in triggers
+            assert writes or step["with"]["persist-credentials"] is False
+        if "workflow_run" in triggers:
+            assert "${{" not in step.get("run", "")
+            assert not {shlex.split(line)[0] for line in step["run"].splitlines()} - {"gh", "head"}
+
+
+def test_the_comparison_needs_no_history_and_no_credentials(tmp_path: Path) -> None:
+    """The checkout is of the merge and its parents; the first of these is the base."""
+    checkout, name_base = list_steps("metrics")[:2]
+    assert checkout["with"] == {"persist-credentials": False, "fetch-depth": 2}
+    origin, clone = tmp_path / "origin", tmp_path / "clone"
+    origin.mkdir()
+    git = ["git", "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in ("init -q -b main", "commit -q --allow-empty -m first", "commit -q --allow-empty -m base",
+                    "checkout -q -b change", "commit -q --allow-empty -m change", "checkout -q main",
+                    "merge -q --no-ff -m merge change"):  # fmt: skip
+        subprocess.run([*git, *shlex.split(command)], cwd=origin, check=True, capture_output=True)
+    url = origin.as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=2", url, str(clone)], check=True, capture_output=True)
+    shell = ["bash", "-eo", "pipefail", "-c", name_base["run"]]
+    subprocess.run(shell, cwd=clone, check=True, capture_output=True)
     [compare] = [s["run"] for s in list_steps("metrics") if s.get("name") == "Compare"]
-    revision = compare.split()[2]
-    subprocess.run(["git", "rev-parse", "--verify", "-q", revision], cwd=clone, check=True, capture_output=True)
-    count = subprocess.run(["git", "rev-list", "--count", revision], cwd=clone, capture_output=True, text=True)
-    assert count.stdout.strip() == "1"
+    subject = subprocess.run(
+        ["git", "log", "-1", "--format=%s", compare.split()[2]], cwd=clone, capture_output=True, text=True
+    )
+    assert subject.stdout.strip() == "base"
 
 
 def test_the_check_before_a_merge_is_make_test() -> None:
@@ -194,17 +228,63 @@ def test_the_check_before_a_merge_is_make_test() -> None:
     assert script.read_text().splitlines()[-1] == "make test"
 
 
+def read_lock(name: str) -> dict[str, tuple[str, int]]:
+    """Read a lock: each package's version and how many hashes it has."""
+    text = (ROOT / name).read_text()
+    blocks = re.findall(r"^(\S+?)(?:\[\S+\])?==(\S+)([^\n]*\n(?: +--hash[^\n]*\n)*)", text, re.MULTILINE)
+    return {
+        _canonical(name): (version, len(re.findall("--hash=sha256:[0-9a-f]{64}", rest)))
+        for name, version, rest in blocks
+    }
+
+
 def test_every_dependency_is_locked() -> None:
-    """Each requirement of pyproject.toml, extras too, has one version in constraints.txt."""
+    """Each requirement of pyproject.toml, extras too, has one version in constraints.txt, and that has its hashes."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     wanted = [
         *project["dependencies"],
         *(name for extra in project["optional-dependencies"].values() for name in extra),
     ]
-    locked = [_canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()]
-    assert len(locked) == len(set(locked))
+    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
+    locked = {_canonical(name): version for name, version in pins.items()}
+    assert len(locked) == len(pins)
     assert {_canonical(re.split(r"[\[<>=~!]", name)[0]) for name in wanted} - set(locked) == set()
+    hashed, cuda = read_lock("requirements.lock"), read_lock("requirements-cuda.lock")
+    assert locked.items() <= {name: version for name, (version, _) in hashed.items()}.items()
+    assert all(n_hashes for _, n_hashes in (*hashed.values(), *cuda.values()))
+    assert not set(hashed) & set(cuda)
+    assert {"nvidia-cublas", "triton"} <= set(cuda)
+    assert re.search(
+        rf"^torch=={locked['torch']}\+cpu --hash=sha256:[0-9a-f]{{64}}$",
+        (ROOT / "requirements-cpu.lock").read_text(),
+        re.M,
+    )
+
+
+def test_what_builds_the_package_is_locked_and_bound() -> None:
+    """The environment is built without a download beside the lock."""
+    [requirement] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+    name, least, below = re.fullmatch(r"(\w+)>=(\d+),<(\d+)", requirement).groups()
+    version, _ = read_lock("requirements.lock")[name]
+    assert int(least) <= int(version.split(".")[0]) < int(below)
+    makefile = (ROOT / "Makefile").read_text()
+    assert "--no-build-isolation" in makefile
+    assert makefile.count("--require-hashes") == 3
 
 
 def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_lock_parts_what_only_torch_with_cuda_needs() -> None:
+    """By name: what constraints.txt lacks and only Linux has; another Python's packages are left out."""
+    spec = importlib.util.spec_from_file_location("lock", ROOT / "tools" / "lock.py")
+    lock = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(lock)
+    pin = "{} \\\n    --hash=sha256:0\n"
+    names = ["torch==2", "triton==3 ; sys_platform == 'linux'", "jeepney==1 ; sys_platform == 'linux'"]
+    names += ["pywin32==3 ; sys_platform == 'win32'", "whenever==1 ; python_full_version >= '3.13'"]
+    common, cuda = lock.split("".join(map(pin.format, names)), {"torch", "jeepney"})
+    assert re.findall(r"^\w+", common, re.MULTILINE) == ["torch", "jeepney", "pywin32"]
+    assert cuda == pin.format(names[1])
+    assert common.count("--hash") == 3
