@@ -149,7 +149,6 @@ def draw(tracks: pd.DataFrame, plan: Plan, old: pd.DataFrame | None = None) -> D
     tracks = tracks.sort_values("ordinal", ignore_index=True)
     keys = _keys(tracks, plan)
     if old is None:
-        check_folds(tracks, plan)
         _check_ties(tracks, components(keys), plan)
     given, excluded = _admit(tracks["track_id"].tolist(), keys, {} if old is None else _parts(old, plan))
     stays = ~tracks["track_id"].isin(excluded).to_numpy()

@@ -68,6 +68,8 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         apart = "nothing" if n_leaks else settings.group_by
     else:
         kept = paths.splits.exists() and tables.notes(paths.splits).get(PLAN) == signature
+        if not kept:
+            splits.check_folds(tracks, plan)
         drawn = splits.draw(tracks, plan, tables.read(paths.splits) if kept else None)
         rows, excluded, title = drawn.splits, drawn.excluded, splits.name(plan, tracks)
         apart = settings.group_by
