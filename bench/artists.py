@@ -15,11 +15,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ostinato.artists import Relations, of_pairs, relations
-from ostinato.evaluation.candidate.rankings import summarised
-from ostinato.evaluation.spaces import links_found, neighbourhoods
-from ostinato.params import Artists, Phase
-from ostinato.training.space import fit_space
+from ostinato.core.params import Artists, Phase
+from ostinato.curation.artist_graph import Relations, of_pairs, relations
+from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.ranking import summarise
+from ostinato.training.artist_space import fit_space
 
 SEED, DEGREE = 7, 20
 
@@ -32,7 +32,7 @@ def read(artists: Path, edges: Path) -> Relations:
 
 def shown(name: str, values: np.ndarray, groups: np.ndarray) -> None:
     """Print a mean with its interval."""
-    found = summarised({name: values}, groups, 0.95)[name]
+    found = summarise({name: values}, groups, 0.95)[name]
     print(f"  {name:32} {found['value']:.4f} [{found['low']:.4f}, {found['high']:.4f}]", flush=True)
 
 

@@ -22,12 +22,12 @@ from sklearn.model_selection import GroupShuffleSplit, train_test_split
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from ostinato.attributes import NUMBERS, complete, encode, same
+from ostinato.core.registry import load
+from ostinato.curation.attributes import NUMBERS, complete, encode, same
 from ostinato.datasets.spotify_attributes import read
-from ostinato.evaluation.candidate.rankings import summarised
-from ostinato.evaluation.clusters import curves, elbow, prevalence
+from ostinato.evaluation.similarity.clusters import curves, elbow, prevalence
+from ostinato.evaluation.similarity.ranking import summarise
 from ostinato.metrics.ranking import average_precision
-from ostinato.registry import load
 
 SEED, K, SEEDS = 42, 10, 1000
 CLASSIFIERS = ("majority", "random_forest", "hist_gradient_boosting", "knn")
@@ -35,7 +35,7 @@ CLASSIFIERS = ("majority", "random_forest", "hist_gradient_boosting", "knn")
 
 def shown(values: dict[str, np.ndarray], groups: np.ndarray) -> str:
     """Put means with their intervals on a line."""
-    found = summarised(values, groups, 0.95)
+    found = summarise(values, groups, 0.95)
     return ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in found.items())
 
 
@@ -47,7 +47,7 @@ def standardise(x: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def neighbours(x: np.ndarray, genre: np.ndarray, rows: np.ndarray, groups: np.ndarray, with_self: bool) -> np.ndarray:
-    """Give the average precision of the neighbours of some rows among all."""
+    """Return the average precision of the neighbours of some rows among all."""
     _, found = NearestNeighbors(n_neighbors=K + (0 if with_self else 60)).fit(x).kneighbors(x[rows])
     values = []
     for row, near in zip(rows, found, strict=True):

@@ -36,7 +36,7 @@ def vectors(n: int, clustered: bool) -> np.ndarray:
 
 
 def milliseconds(search, queries: np.ndarray, clock=time.perf_counter) -> float:
-    """Give the median time of a query."""
+    """Return the median time of a query."""
     taken = []
     for query in queries:
         begin = clock()

@@ -18,14 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.contract.scores import Kind, labels
-from ostinato.contract.task import COLUMNS, Task
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.candidate.score_table import ScoreTable, format_scores, parse_scores, write_scores
+from ostinato.core.scores import Kind, labels
+from ostinato.core.task import COLUMNS, Task
+from ostinato.evaluation.classification import family
 from ostinato.evaluation.compare import Settings, compare
 from ostinato.evaluation.evidence import Evidence, Pair, compare_pair, draw_swaps, pair_tables, share_alpha
 from ostinato.evaluation.revision import Revision
-from ostinato.files import read_json
+from ostinato.evaluation.score_table import ScoreTable, format_scores, parse_scores, write_scores
+from ostinato.io.files import read_json
 
 GATE = {
     "genre": {"f1_micro": {"min": 0.4}},
@@ -40,9 +40,9 @@ def retrain(project: Path, out: Path, names: list[str], variants: int, label: st
     """Train candidates again and write the scores of their test tracks."""
     import pandas as pd
 
-    from ostinato import params
-    from ostinato.evaluation.candidate.judged import KEYS, judged
-    from ostinato.paths import Paths
+    from ostinato.core import params
+    from ostinato.core.paths import Paths
+    from ostinato.evaluation.predictions import KEYS, join_labels
     from ostinato.stages import infer, train
 
     paths = Paths(project)
@@ -58,7 +58,7 @@ def retrain(project: Path, out: Path, names: list[str], variants: int, label: st
             artefact = read_json(paths.checkpoints(name) / "artefact.json")
             task = Task(artefact["task"], tuple(artefact["classes"]))
             predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-            rows = judged(predictions, splits, tracks, task, "test")
+            rows = join_labels(predictions, splits, tracks, task, "test")
             write_scores(out / f"{label}{variant if isinstance(variant, int) else ''}" / f"{name}.csv",
                          rows, task.classes, task.kind, 0.5)  # fmt: skip
             print(variant, name, flush=True)
@@ -74,7 +74,7 @@ def read_trainings(folder: Path) -> dict[str, list[ScoreTable]]:
 
 
 def to_revision(label: str, tables: Tables) -> Revision:
-    """Give the revision that holds these scores."""
+    """Return the revision that holds these scores."""
     metrics, scores = {}, {}
     for name, table in tables.items():
         kind = find_kind(table)
@@ -105,7 +105,7 @@ class Judge:
         self.n_checks = 1
 
     def is_red(self, there: Tables, here: Tables) -> bool:
-        """Tell whether any candidate is worse."""
+        """Return whether any candidate is worse."""
         keys = [(id(there[n]), id(here[n])) for n in there if there[n] is not here[n]]
         for (old, new), n in zip(keys, (n for n in there if there[n] is not here[n]), strict=True):
             if (old, new) not in self.pairs:

@@ -30,12 +30,12 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 from tqdm import tqdm
 
-from ostinato.contract.chunks import normalise, starts, take
+from ostinato.core.chunks import normalise, starts, take
+from ostinato.core.registry import load
 from ostinato.datasets import synthetic
-from ostinato.registry import load
-from ostinato.synthesis.piece import Piece, compose
-from ostinato.synthesis.voices import SAMPLE_RATE
-from ostinato.synthesis.world import artist
+from ostinato.datasets._synthesis.piece import Piece, compose
+from ostinato.datasets._synthesis.voices import SAMPLE_RATE
+from ostinato.datasets._synthesis.world import artist
 
 FRAMES, BINS, BATCH = 129, 256, 8
 SETTINGS: dict[str, dict] = {"simple": {"padding": "same"}}  # its published padding needs 133 frames

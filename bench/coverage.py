@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ostinato.contract.scores import scores
+from ostinato.core.scores import scores
 from ostinato.metrics.jackknife import jackknife
 from ostinato.metrics.single import METRICS
 

@@ -25,10 +25,13 @@ import pandas as pd
 import pyarrow as pa
 import soundfile
 
-from ostinato import audio, files, registry, store
+from ostinato import audio
 from ostinato.audio import decode as decode_module
+from ostinato.cache import store
+from ostinato.core import registry
 from ostinato.features import parameters
 from ostinato.features._shared import AudioContext
+from ostinato.io import files
 
 RATE, SECONDS = 22_050, 30
 
@@ -40,7 +43,7 @@ class NoDigest:
         """Take nothing."""
 
     def digest(self) -> bytes:
-        """Give nothing."""
+        """Return nothing."""
         return b""
 
 
@@ -58,7 +61,7 @@ def compare(name: str, first: Callable[[], Any], second: Callable[[], Any], roun
 
 def decode(path: Path) -> None:
     with audio.open_stream(path) as stream:
-        np.concatenate([audio.mono(block) for block in audio.capped(stream, path, audio.MAX_SECONDS)])
+        np.concatenate([audio.mono(block) for block in audio.limit_blocks(stream, path, audio.MAX_SECONDS)])
 
 
 def write(path: Path, rows: np.ndarray, n_tracks: int) -> None:

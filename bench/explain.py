@@ -20,11 +20,11 @@ import pandas as pd
 import torch
 from torch import nn
 
-from ostinato.paths import Paths
-from ostinato.runtime.session import Input
-from ostinato.store import Store
+from ostinato.cache.store import Store
+from ostinato.core.paths import Paths
+from ostinato.explain.attribution import class_logit, integrated_gradients, likeness, shuffle_weights
+from ostinato.inference.model import Input
 from ostinato.training import artefact as artefacts
-from ostinato.training.attribution import class_logit, integrated_gradients, likeness, shuffled
 
 NOISE = (0.01, 0.1)
 DRAWS = 2
@@ -46,7 +46,7 @@ def likenesses(paths: Paths, name: str, clips: list[str], steps: int) -> dict[st
     fitted = artefact.statistics.get("final", {})
     network = artefacts.network(folder, artefact)
     others = {f"{share:.0%} noise": disturbed(network, share) for share in NOISE}
-    others |= {f"drawn anew {seed}": shuffled(network, seed) for seed in range(DRAWS)}
+    others |= {f"drawn anew {seed}": shuffle_weights(network, seed) for seed in range(DRAWS)}
     found: dict[str, list[float]] = {other: [] for other in others}
     for clip in clips:
         feeds = []

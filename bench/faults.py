@@ -20,11 +20,11 @@ import soundfile
 import soxr
 from tests.planting import KINDS, found, judged, planted
 
-from ostinato import copies, inventory, splits
+from ostinato.core.params import Compute
+from ostinato.curation import duplicates, inventory, splits
 from ostinato.datasets import synthetic
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
-from ostinato.params import Compute
 
 SIDES = {"artist": "an artist stands in two splits", "album": "an album stands in two splits"}
 SIDES |= {"copy": "a copy stands in two splits"}
@@ -48,7 +48,7 @@ def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
                     "copy": [f"{k // 3}" for k in range(120)],
                 }
             )
-            rows_of = splits.draw(tracks, splits.Plan(seed=i)).splits
+            rows_of = splits.draw(tracks, splits.SplitPlan(seed=i)).splits
             at = int(rng.integers(len(rows_of)))
             rows_of.loc[at, "split"] = {"train": "test", "test": "validation", "validation": "train"}[
                 rows_of.loc[at, "split"]
@@ -57,7 +57,7 @@ def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
             tracks[alone] = None
             with tempfile.TemporaryDirectory() as docs:
                 session = _session.Session(Path(docs))
-                _, faults = session.check("splits", sides.prepared(tracks, rows_of), sides.suite("artist"))
+                _, faults = session.check("splits", sides.prepare(tracks, rows_of), sides.suite("artist"))
             hit = reason in set(faults["reason"]) and rows_of.loc[at, "track_id"] in set(faults["track_id"])
             rows.append((f"{what} across splits", float("nan"), i * 3 // n, hit))
     return pd.DataFrame(rows, columns=["kind", "severity", "third", "found"])
@@ -71,7 +71,7 @@ def matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
         prints = [rng.integers(1, 2**32, 579, dtype=np.uint32) for _ in range(n)]
         prints[-1] = prints[0][60:]
         start = time.process_time()
-        matches = copies.matches(prints)
+        matches = duplicates.matches(prints)
         seconds = time.process_time() - start
         lines.append(f"| matching {n:,} fingerprints ({len(matches)} copy among them) | {seconds:.2f} s |")
     return lines

@@ -27,8 +27,8 @@ import numpy as np
 import soundfile
 
 from ostinato import audio
-from ostinato.filling.asked import Track, describe
-from ostinato.filling.fill import fill
+from ostinato.cache.build import fill
+from ostinato.cache.spec import Track, describe
 
 MEMORY = Path("/dev/shm")
 RATE = 22050
@@ -137,7 +137,7 @@ def plain(root: Path, n: int) -> None:
 
 
 def processor() -> float:
-    """Give the processor time of this process and of those it has ended, in seconds."""
+    """Return the processor time of this process and of those it has ended, in seconds."""
     return sum(os.times()[:4])
 
 

@@ -23,12 +23,13 @@ import soundfile
 import torch
 from bench.training import Case, clips, seconds
 
-from ostinato import audio, features, registry
+from ostinato import audio, features
+from ostinato.core import registry
 from ostinato.features._shared import AudioContext
 from ostinato.training.augment import AUGMENTATIONS, augment
+from ostinato.training.data.sources import Features
+from ostinato.training.data.waveforms import Waveforms
 from ostinato.training.front_end import RECIPES
-from ostinato.training.sources import Features
-from ostinato.training.waveforms import Waveforms
 
 RATE, CHUNK, BATCH, N_CLASSES = 22050, 129, 16, 10
 SECONDS, N_CLIPS = 30, 16

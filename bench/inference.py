@@ -30,13 +30,14 @@ import soundfile
 import torch
 from bench.features import RATE, rendered
 
-from ostinato import audio, features, registry
+from ostinato import audio, features
+from ostinato.core import registry
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs, networks, tagger
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
-from ostinato.runtime import predict
-from ostinato.runtime.session import Released
+from ostinato.inference import predict
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import write_json
 
 FRAMES, BINS, CLASSES = 129, 256, 10
 KINDS = ("stft", "mel", "mfcc", "cqt", "chroma")
@@ -82,7 +83,7 @@ def seconds(work: Callable[[], Any]) -> float:
     return min(taken)
 
 
-def runtimes(made: torch.nn.Module, released: Released) -> None:
+def runtimes(made: torch.nn.Module, released: ReleasedModel) -> None:
     for batch in (1, 32):
         x = np.random.default_rng(0).standard_normal((batch, 1, BINS, FRAMES), np.float32)
         with torch.inference_mode():
@@ -108,7 +109,7 @@ def usual(paths: list[Path], made: torch.nn.Module) -> None:
 
 def folders(paths: list[Path], made: torch.nn.Module, releases: Path) -> None:
     """Compare a folder's prediction with its parts and with the usual way."""
-    (given,) = Released(releases / "genre").inputs.values()
+    (given,) = ReleasedModel(releases / "genre").inputs.values()
 
     def ask(workers: int) -> None:
         predict.run([paths[0].parent], releases, workers=workers, out=io.StringIO(), err=io.StringIO())
@@ -135,7 +136,7 @@ def cold(path: Path, releases: Path) -> None:
     print(f"cold start: {min(taken):.2f} s (median {statistics.median(taken):.2f} s)", flush=True)
 
 
-def agreement(kind: str, clips: list[Path], released: Released, content: bytes) -> None:
+def agreement(kind: str, clips: list[Path], released: ReleasedModel, content: bytes) -> None:
     """Compare tagger.onnx with `ostinato predict` on clips."""
     opened, differences, others, spread = graphs.session(content), [], 0, set()
     for number, path in enumerate(clips):
@@ -163,7 +164,7 @@ def main() -> None:
         paths = [music / f"{i}.mp3" for i in range(given.n)]
         for i, path in enumerate(paths):
             soundfile.write(path, rendered(i, SECONDS), RATE)
-        released = Released(releases / "genre", threads=1)
+        released = ReleasedModel(releases / "genre", threads=1)
         runtimes(made, released)
         folders(paths, made, releases)
         cold(paths[0], releases)
@@ -172,7 +173,7 @@ def main() -> None:
         for kind in KINDS:
             one = Path(folder) / kind
             network(kind, one)
-            agreement(kind, chosen, Released(one, threads=1), (one / "tagger.onnx").read_bytes())
+            agreement(kind, chosen, ReleasedModel(one, threads=1), (one / "tagger.onnx").read_bytes())
 
 
 if __name__ == "__main__":

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from ostinato.contract.summary import summary
+from ostinato.cache.store import Store
+from ostinato.core.paths import Paths
+from ostinato.core.summary import summary
 from ostinato.estimators import mfcc_svm
-from ostinato.evaluation import suspects
-from ostinato.paths import Paths
-from ostinato.store import Store
+from ostinato.evaluation import label_errors
 
 
 def main() -> None:
@@ -39,9 +39,9 @@ def main() -> None:
         label[wrong] = (truth[wrong] + rng.integers(1, len(classes), len(wrong))) % len(classes)
         folds = GroupKFold(5).split(x, label, tracks["artist"])
         scores = cross_val_predict(mfcc_svm.pipeline(0), x, label, cv=folds, method="predict_proba")
-        found = suspects.ranked(tracks["track_id"].tolist(), scores, label, classes)
+        found = label_errors.rank_label_errors(tracks["track_id"].tolist(), scores, label, classes)
         bad = tracks["track_id"].to_numpy()[wrong]
-        rows += [(seed, n, *suspects.precision(found, bad, n)) for n in (10, 20, len(wrong), 2 * len(wrong))]
+        rows += [(seed, n, *label_errors.precision(found, bad, n)) for n in (10, 20, len(wrong), 2 * len(wrong))]
     table = pd.DataFrame(rows, columns=["seed", "first", "precision", "chance"])
     print(f"{len(truth)} tracks, {len(wrong)} of them with a wrong label, {args.seeds} draws")
     print(table.groupby("first")[["precision", "chance"]].mean().round(3).to_string())

@@ -14,7 +14,7 @@ import pandas as pd
 import soundfile
 
 from ostinato.datasets import synthetic
-from ostinato.synthesis.covers import png
+from ostinato.datasets._synthesis.covers import png
 
 STOPS = np.array([[6, 4, 30], [80, 18, 110], [190, 55, 85], [250, 150, 40], [252, 250, 190]], float)
 

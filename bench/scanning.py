@@ -18,7 +18,10 @@ import soundfile
 WORKER = """
 import sys, time
 from pathlib import Path
-from ostinato import inventory
+try:
+    from ostinato.curation import inventory
+except ImportError:  # an earlier version
+    from ostinato import inventory
 for line in sys.stdin:
     root, name, n = line.rstrip("\\n").split("\\t")
     start = time.process_time()

@@ -37,8 +37,8 @@ from bench.features import RATE, rendered
 from bench.inference import BINS, FRAMES, network
 from threadpoolctl import threadpool_limits
 
-from ostinato.runtime.answers import answers
-from ostinato.runtime.session import Released
+from ostinato.inference.answers import answers
+from ostinato.inference.model import ReleasedModel
 
 SECONDS = 30
 CLIPS = 8
@@ -129,7 +129,7 @@ def loaded(address: str, pid: int, paths: list[Path], n_clients: int, for_second
     return Load(memory=memory, **found)
 
 
-def bare(paths: list[Path], models: list[Released], workers: int, for_seconds: float) -> tuple[int, float, float]:
+def bare(paths: list[Path], models: list[ReleasedModel], workers: int, for_seconds: float) -> tuple[int, float, float]:
     """Do the same without HTTP; gives how many, the seconds and the processor's seconds."""
     begin, used, turn = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), cycle(paths)
 
@@ -155,8 +155,8 @@ def spent(work: Callable[[], object]) -> float:
     return min(taken)
 
 
-def batching(released: Released, of_a_request: float) -> None:
-    """Say what one run over the chunks of many requests would save."""
+def batching(released: ReleasedModel, of_a_request: float) -> None:
+    """Return what one run over the chunks of many requests would save."""
     x = np.random.default_rng(0).standard_normal((CHUNKS * 6, 1, BINS, FRAMES), np.float32)
     apart = spent(lambda: [released._run({"mel": x[i : i + CHUNKS]}) for i in range(0, len(x), CHUNKS)])
     together = spent(lambda: released._run({"mel": x}))
@@ -180,7 +180,7 @@ def main() -> None:
         paths = sorted(given.clips.rglob("*.mp3")) if given.clips else [project / f"{i}.mp3" for i in range(CLIPS)]
         for i, path in enumerate([] if given.clips else paths):
             soundfile.write(path, rendered(i, SECONDS), RATE)
-        models = [Released(releases / "genre", threads=1)]
+        models = [ReleasedModel(releases / "genre", threads=1)]
         runs = [bare(paths, models, workers, given.seconds / 4)]
         with served(project, releases) as (address, pid):
             httpx.post(f"{address}v1/predict", content=paths[0].read_bytes(), timeout=PATIENCE).raise_for_status()

@@ -18,12 +18,14 @@ import numpy as np
 import soundfile
 import soxr
 
-from ostinato import features, limits, measuring, registry
-from ostinato.audio import SUFFIXES
+from ostinato import features
+from ostinato.audio import SUFFIXES, limits
+from ostinato.audio import measurement as measuring
+from ostinato.core import registry
+from ostinato.core.params import Validate
 from ostinato.features._shared import AudioContext
-from ostinato.params import Validate
-from ostinato.runtime import reference
-from ostinato.runtime.session import Input
+from ostinato.inference import reference
+from ostinato.inference.model import Input
 
 TRAINING_SHARE = 0.6
 RATE = 22_050

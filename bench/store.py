@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato import store
+from ostinato.cache import store
 
 BINS = 256
 CHUNK = 129

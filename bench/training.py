@@ -31,11 +31,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ostinato import registry, store
-from ostinato.describe import Description, describe, shape_of
-from ostinato.memory import keep_freed
-from ostinato.training.data import Data
-from ostinato.training.sources import Features
+from ostinato.cache import store
+from ostinato.core import registry
+from ostinato.core.malloc import keep_freed
+from ostinato.training.data.batches import Data
+from ostinato.training.data.sources import Features
+from ostinato.training.describe import Description, describe, shape_of
 
 N_CLASSES = 16
 SECONDS = 1.0
@@ -113,7 +114,7 @@ class Machine:
     width: int
 
     def bound(self, about: Description, batch: int) -> float:
-        """Give the seconds that a clip takes at least, forward."""
+        """Return the seconds that a clip takes at least, forward."""
         seconds = 0.0
         for layer in about.layers:
             if layer.multiply_adds:
@@ -216,7 +217,7 @@ def written(folder: Path, shape: tuple[int, int, int]) -> None:
 
 
 def measured(name: str, given: argparse.Namespace, least: float, folder: Path) -> tuple[list[str], Machine]:
-    """Give an architecture's row of the table, and what the machine could do meanwhile."""
+    """Return an architecture's row of the table, and what the machine could do meanwhile."""
     case = CASES[name]
     about = describe(name, case.inputs, case.n_classes)
     before = machine(given.device, least / ROUNDS)

@@ -21,14 +21,14 @@ from safetensors.torch import load_file
 
 from ostinato import audio
 from ostinato.architectures.choi import Network
-from ostinato.contract.summary import summary
-from ostinato.evaluation.candidate.rankings import difference, summarised
-from ostinato.evaluation.maps import neighbourhood
+from ostinato.core.summary import summary
+from ostinato.evaluation.similarity.projection import neighbourhood
+from ostinato.evaluation.similarity.ranking import difference, summarise
 from ostinato.features import mel96, mfcc
 from ostinato.features._shared import AudioContext
+from ostinato.inference.model import ReleasedModel
 from ostinato.metrics.ranking import average_precision, precision
-from ostinato.runtime.session import Released
-from ostinato.weights import import_keras
+from ostinato.training.import_keras import import_keras
 
 SEED, FRAMES, TOP = 7, 1_360, 10
 CONFIDENCE = 0.95
@@ -49,7 +49,7 @@ def transfer(weights: Path) -> Network:
 
 def spaces(files: list[Path], weights: Path, folders: list[Path]) -> dict[str, np.ndarray]:
     """Embed every clip in every space."""
-    network, ours = transfer(weights), {folder.name: Released(folder, threads=1) for folder in folders}
+    network, ours = transfer(weights), {folder.name: ReleasedModel(folder, threads=1) for folder in folders}
     found: dict[str, list[np.ndarray]] = {}
     for path in files:
         context = AudioContext(*audio.load(path, 22_050))
@@ -123,7 +123,7 @@ def main() -> None:
     print(f"{len(files)} clips of {len(set(genre))} genres, {len(set(groups))} drawn for the intervals")
     values = {name: judged(x, genre, artist) for name, x in every.items()}
     for name, of_seed in values.items():
-        lines = summarised(of_seed, groups, CONFIDENCE).items()
+        lines = summarise(of_seed, groups, CONFIDENCE).items()
         told = ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in lines)
         print(f"  {name:22} {told}")
         for metric in (m for m in of_seed if m.endswith("MAP") and name != "MFCC statistics"):

@@ -22,11 +22,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ostinato import params as parameters
-from ostinato import store
-from ostinato.files import read_json, write_json
-from ostinato.params import Budget, Params, Tune
-from ostinato.paths import Paths
+from ostinato.cache import store
+from ostinato.core import params as parameters
+from ostinato.core.params import Budget, Params, Tune
+from ostinato.core.paths import Paths
+from ostinato.io.files import read_json, write_json
 from ostinato.stages import _candidate, tune
 from ostinato.training.gain import Gain, compute_losses, estimate_gain
 from ostinato.training.settings import resolve
@@ -81,7 +81,7 @@ def measure(paths: Paths, params: Params, name: str, trials: int) -> str:
     write_json(paths.budget(name), {"trainings": trials})
     begun = time.process_time()
     tune.run(paths, params, name)
-    seconds, study = time.process_time() - begun, read_json(paths.tuned(name))
+    seconds, study = time.process_time() - begun, read_json(paths.tuning(name))
     settings = resolve(params, name)
     opened = _candidate.open_candidate(paths, settings)
     x = None
@@ -90,7 +90,7 @@ def measure(paths: Paths, params: Params, name: str, trials: int) -> str:
     parts = opened.labelled.folds[0]
     before, after = (
         compute_losses(chosen, opened.labelled, opened.sources.get(0), x, parts["train"], parts["test"], label="bench")
-        for chosen in (settings, settings.having(study["choice"]))
+        for chosen in (settings, settings.with_overrides(study["choice"]))
     )
     tested = estimate_gain(before - after, opened.labelled.groups[parts["test"]])
     values = {**study["choice"]["network"], **study["choice"]["train"]}

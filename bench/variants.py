@@ -24,10 +24,10 @@ import onnxruntime
 from bench.service import spent
 
 from ostinato import audio
-from ostinato.contract.scores import pool, scores
+from ostinato.core.scores import pool, scores
 from ostinato.features._shared import AudioContext
-from ostinato.files import read_json
-from ostinato.runtime.session import Released
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import read_json
 
 Feeds = Mapping[str, np.ndarray]
 MOST = 24
@@ -84,7 +84,7 @@ def opened(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
-def heard(session: onnxruntime.InferenceSession, released: Released, batches: list[Feeds]) -> np.ndarray:
+def heard(session: onnxruntime.InferenceSession, released: ReleasedModel, batches: list[Feeds]) -> np.ndarray:
     """Score clips."""
     logits = [session.run(["logits"], dict(b))[0] for b in batches]
     whole = [x[0] if released.level == "track" else pool(x, released.kind) for x in logits]
@@ -93,7 +93,7 @@ def heard(session: onnxruntime.InferenceSession, released: Released, batches: li
 
 def compare(folder: Path, contexts: list[AudioContext]) -> None:
     """Print a line per variant of a network."""
-    released = Released(folder, threads=1)
+    released = ReleasedModel(folder, threads=1)
     rows = [released.rows(c) for c in contexts]
     most = [max(i.n_chunks(r[n]) for n, i in released.inputs.items()) for r in rows]
     batches = [

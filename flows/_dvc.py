@@ -27,10 +27,11 @@ from prefect.futures import PrefectFuture, wait
 from prefect.states import Completed, Failed, State
 
 from _server import server
-from ostinato import compute, dvc_files, graph, parent, recovery, warm
+from ostinato.core import parallel, parent
+from ostinato.core.params import Params
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.params import Params
-from ostinato.paths import Paths
+from ostinato.pipeline import dvc_files, forkserver, graph, recovery
 
 DVC = str(Path(__file__).with_name("_lock.py"))
 PROGRESS_SECONDS = 10.0
@@ -94,10 +95,10 @@ class Slots:
     @classmethod
     def of(cls, params: Params) -> "Slots":
         """Count what this machine has, as the sections ``compute`` and ``flows`` of params.yaml share it."""
-        visible = compute.visible_gpus()
+        visible = parallel.visible_gpus()
         wanted = params.flows.gpu_slots or len(visible)
         return cls(
-            cores=max(1, compute.cores() // params.compute.threads),
+            cores=max(1, parallel.cores() // params.compute.threads),
             gpus=[visible[i % len(visible)] for i in range(wanted)] if visible else [],
         )
 
@@ -224,7 +225,7 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     looked = run.submit(looking)
     stale = graph.stale(run.graph, graph.changes(project)) if looked else behind
     spared: AbstractContextManager[dict[str, str]] = (
-        warm.process() if len(stale) > FEW and not compute.visible_gpus() else nullcontext({})
+        forkserver.process() if len(stale) > FEW and not parallel.visible_gpus() else nullcontext({})
     )
     with spared as variables:
         work = run.submit(stale, variables)

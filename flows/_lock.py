@@ -19,15 +19,15 @@ import dvc.dvcfile
 from dvc.cli import main
 from ruamel.yaml import YAML, SafeRepresenter
 
-from ostinato import parent
-from ostinato.files import replacing
+from ostinato.core import parent
+from ostinato.io.files import atomic_write
 
 Modified = AbstractContextManager[dict[str, Any]]
 _patient = dvc.dvcfile.modify_yaml
 
 
 def modify(path: str | os.PathLike[str], fs: Any = None) -> Modified:
-    """Give the content of a file, to be written back when the caller is done; only a lock is taken the quick way."""
+    """Return the content of a file, to be written back when the caller is done; only a lock is taken the quick way."""
     return _quick(Path(path)) if Path(path).suffix == ".lock" else _patient(path, fs=fs)
 
 
@@ -39,7 +39,7 @@ def _quick(path: Path) -> Iterator[dict[str, Any]]:
     yaml.Representer = _Representer
     content = (yaml.load(path) or {}) if path.exists() else {}
     yield content
-    with replacing(path) as partial:
+    with atomic_write(path) as partial:
         yaml.dump(content, partial)
 
 

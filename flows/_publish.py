@@ -13,10 +13,10 @@ from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from _dvc import stream
-from ostinato import graph
+from ostinato.core.params import Dataset, Flows
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.params import Dataset, Flows
-from ostinato.paths import Paths
+from ostinato.pipeline import graph
 
 P = ParamSpec("P")
 R = TypeVar("R")

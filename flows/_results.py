@@ -5,9 +5,9 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from ostinato.files import read_json
-from ostinato.params import Params
-from ostinato.paths import Paths
+from ostinato.core.params import Params
+from ostinato.core.paths import Paths
+from ostinato.io.files import read_json
 
 
 def leaderboard(project: Path, params: Params) -> list[dict[str, Any]]:

@@ -17,9 +17,9 @@ from pathlib import Path
 from signal import SIGTERM
 
 from _quiet import QUIET
-from ostinato import parent
+from ostinato.core import parent
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.paths import Paths
 
 HOST = "127.0.0.1"
 NAMES = (HOST, "localhost")
@@ -67,7 +67,7 @@ def server(paths: Paths, *, with_schedules: bool) -> Iterator[None]:
 
 
 def describe(paths: Paths, port: int, auth: str, with_schedules: bool) -> dict[str, str]:
-    """Give the settings of a server as environment variables.
+    """Return the settings of a server as environment variables.
 
     Parameters
     ----------

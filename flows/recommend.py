@@ -11,8 +11,8 @@ from prefect.states import Failed, State
 from _dvc import main, reproduce
 from _publish import track
 from _release import release
-from ostinato import params
-from ostinato.paths import Paths
+from ostinato.core import params
+from ostinato.core.paths import Paths
 
 
 @flow(name="recommend", persist_result=False)

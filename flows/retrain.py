@@ -17,10 +17,10 @@ from _dvc import main, reproduce
 from _publish import publish, track
 from _release import release
 from _results import show_metrics, show_verdict
-from ostinato import params
-from ostinato.files import read_json, replacing
-from ostinato.paths import Paths
-from ostinato.versions import CATALOG
+from ostinato.core import params
+from ostinato.core.paths import Paths
+from ostinato.io.files import atomic_write, read_json
+from ostinato.io.versions import CATALOG
 
 
 @flow(name="retrain", persist_result=False)
@@ -45,7 +45,7 @@ def retrain(target: str | None = None) -> State:
         return outcome.state()
     show_metrics(project, settings)
     rejected = release(project)
-    with replacing(_mark(project)) as partial:
+    with atomic_write(_mark(project)) as partial:
         partial.write_text(_lock(project))
     show_verdict(project)
     track(project, settings.dataset)
@@ -59,7 +59,7 @@ def retrain(target: str | None = None) -> State:
 
 
 def _unjudged(project: Path) -> bool:
-    """Say whether the graph stands otherwise than at the last release, as after a kill in between."""
+    """Return whether the graph stands otherwise than at the last release, as after a kill in between."""
     if not Paths(project).verdict.is_file():
         return True
     mark = _mark(project)

@@ -21,10 +21,10 @@ from prefect.states import State
 from _recovery import recover
 from _server import server
 from ingest import ingest
-from ostinato import params
-from ostinato.files import alone
-from ostinato.params import Flows
-from ostinato.paths import Paths
+from ostinato.core import params
+from ostinato.core.params import Flows
+from ostinato.core.paths import Paths
+from ostinato.io.locks import exclusive
 from recommend import recommend
 from retrain import retrain
 from tune import tune
@@ -66,7 +66,7 @@ def main() -> None:
     """Serve until stopped."""
     paths = Paths(Path.cwd())
     served = deployments(params.load(paths.params).flows)
-    with alone(paths.lock("serve")), server(paths, with_schedules=True):
+    with exclusive(paths.lock("serve")), server(paths, with_schedules=True):
         print(f"Serving on {PREFECT_API_URL.value()}", file=sys.stderr)
         names = {f"{made.flow_name}/{made.name}": bool(made.schedules) for made in served}
         for name, n_runs in recover(

@@ -9,8 +9,8 @@ from prefect import flow
 from prefect.states import State
 
 from _dvc import main, reproduce
-from ostinato import params
-from ostinato.paths import Paths
+from ostinato.core import params
+from ostinato.core.paths import Paths
 
 
 @flow(name="tune", persist_result=False)

@@ -1,23 +1,49 @@
 """Fixtures that every test may use."""
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from finished_project import Project
 
 SHARED = Path(os.environ.get("OSTINATO_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 
 
 @pytest.fixture
 def rng() -> np.random.Generator:
-    """Give a generator that is the same in every run."""
+    """Return a generator that is the same in every run."""
     return np.random.default_rng(440)
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Give the folder of real audio and tables, or skip."""
+    """Return the folder of real audio and tables, or skip."""
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is not there: set OSTINATO_SHARED to a folder that holds data/ with real audio")
     return SHARED
+
+
+@pytest.fixture
+def project(tmp_path) -> Project:
+    """Return a project with tables and no predictions yet."""
+    return Project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory) -> Callable[[Path, Callable[[Project], object]], Project]:
+    """Return a function that puts a copy of a prepared project into a folder, preparing it once a session."""
+    known: dict[str, Path] = {}
+
+    def copy(root: Path, prepare: Callable[[Project], object]) -> Project:
+        if prepare.__name__ not in known:
+            known[prepare.__name__] = tmp_path_factory.mktemp(prepare.__name__)
+            prepare(Project(known[prepare.__name__]))
+        project = Project(root)
+        shutil.copytree(known[prepare.__name__], root, dirs_exist_ok=True)
+        return project
+
+    return copy

@@ -12,10 +12,10 @@ import pandas as pd
 import soundfile
 import soxr
 
-from ostinato import tables
+from ostinato.core.params import Compute, Dataset, Ingest, Validate
+from ostinato.core.paths import Paths
 from ostinato.errors import DataError
-from ostinato.params import Compute, Dataset, Ingest, Validate
-from ostinato.paths import Paths
+from ostinato.io import tables
 from ostinato.stages import ingest, validate
 
 Sound = np.ndarray
@@ -145,7 +145,7 @@ def hole(path: Path, y: Sound, severity: float, rng: np.random.Generator) -> Pat
 
 
 def coloured(n: int, slope: float, rng: np.random.Generator) -> Sound:
-    """Give noise whose power falls by `slope` powers of the frequency."""
+    """Return noise whose power falls by `slope` powers of the frequency."""
     spectrum = np.fft.rfft(rng.normal(size=n)) / np.maximum(np.arange(n // 2 + 1), n / RATE * 40) ** (slope / 2)
     y = np.fft.irfft(spectrum, n)
     return y / np.abs(y).max()

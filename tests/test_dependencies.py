@@ -17,7 +17,7 @@ USED_BY_OTHERS = {
 
 
 def imported_names() -> Iterator[str]:
-    """Give the top-level name of each module that src/ and flows/ import."""
+    """Return the top-level name of each module that src/ and flows/ import."""
     for file in [*ROOT.glob("src/**/*.py"), *ROOT.glob("flows/**/*.py")]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):

@@ -10,8 +10,10 @@ import pytest
 import yaml
 
 from everything import TABLE, write_collection
-from ostinato import params, plan, tables
-from ostinato.paths import Paths
+from ostinato.core import params
+from ostinato.core.paths import Paths
+from ostinato.io import tables
+from ostinato.pipeline import plan
 from planting import KINDS
 from test_pipeline_datasets import GIVEN, chain
 

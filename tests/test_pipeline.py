@@ -13,10 +13,10 @@ import pandas as pd
 import pytest
 import yaml
 
-from ostinato import warm
-from ostinato.files import held
+from ostinato.core.paths import Paths
+from ostinato.io.locks import is_locked
 from ostinato.metrics.jackknife import MIN_GROUPS
-from ostinato.paths import Paths
+from ostinato.pipeline import forkserver
 
 PROJECT = Path(__file__).parents[1]
 STAGES_OF_A_NETWORK = ("tune", "train", "infer", "export")
@@ -70,7 +70,7 @@ def copy_project(root: Path, params: dict) -> Path:
 
 
 def outs(root: Path) -> dict[str, str]:
-    """Give the hash of every out that the lock file names."""
+    """Return the hash of every out that the lock file names."""
     lock = yaml.safe_load((root / "dvc.lock").read_text())
     return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
 
@@ -85,7 +85,7 @@ def project(tmp_path_factory) -> Path:
     root = copy_project(tmp_path_factory.mktemp("project"), TINY)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(root / "src"))
-        with warm.process() as variables:
+        with forkserver.process() as variables:
             for name, value in variables.items():
                 patch.setenv(name, value)
             assert "train@time_mel" in ran(command(root, "dvc", "repro"))
@@ -190,10 +190,10 @@ def kill_in(root: Path, stage: str) -> None:
         running = subprocess.Popen(
             words, cwd=root, env=environment(root), stdout=log, stderr=log, start_new_session=True
         )
-    while not (lock.exists() and held(lock) and any(root.glob(SIGNS[stage]))):
+    while not (lock.exists() and is_locked(lock) and any(root.glob(SIGNS[stage]))):
         assert running.poll() is None, (root / "killed.log").read_text()
         time.sleep(0.01)
-    assert held(lock), f"{stage} was over before it could be killed"
+    assert is_locked(lock), f"{stage} was over before it could be killed"
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
 

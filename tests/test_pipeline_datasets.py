@@ -9,9 +9,11 @@ import pytest
 import soundfile
 import yaml
 
-from ostinato import params, plan, release
-from ostinato.cli import run_stage
-from ostinato.paths import Paths
+from ostinato.cli.stages import run_stage
+from ostinato.core import params
+from ostinato.core.paths import Paths
+from ostinato.pipeline import plan
+from ostinato.release import release
 
 RATE = 22_050
 GENRES = ("blues", "jazz", "rock")
@@ -88,7 +90,7 @@ def fma(root: Path) -> dict:
 
 
 def spotify_attributes(root: Path) -> dict:
-    from ostinato.attributes import NUMBERS
+    from ostinato.curation.attributes import NUMBERS
 
     rng = np.random.default_rng(0)
     rows = [
@@ -121,7 +123,7 @@ def chain(root: Path, name: str, options: dict, **changes: dict) -> Paths:
 
 
 def outcome(paths: Paths, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str, str], str]:
-    """Give what the gate says of who was skipped, after checks that hold of every dataset."""
+    """Return what the gate says of who was skipped, after checks that hold of every dataset."""
     gate, page = json.loads(paths.gate.read_text()), (paths.report / "index.html").read_text()
     given = params.load(paths.params)
     plan.command(paths, params.only(given, plan.SECTIONS))

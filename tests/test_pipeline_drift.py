@@ -20,27 +20,30 @@ import grimp
 import pytest
 import yaml
 
-from ostinato.graph import ancestors
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
+from ostinato.pipeline.graph import ancestors
 
 ROOT = Path(__file__).parents[1]
 PLUMBING = (
-    "errors",
-    "escapes",
-    "files",
-    "memory",
-    "params",
-    "paths",
-    "registry",
-    "code_hash",
-    "cli",
-    "graph",
-    "status",
-    "dvc_files",
-    "processes",
-    "recovery",
-    "versions",
     "__main__",
+    "cli",
+    "core",
+    "core.code_hash",
+    "core.malloc",
+    "core.params",
+    "core.paths",
+    "io.locks",
+    "core.registry",
+    "errors",
+    "io",
+    "io.escapes",
+    "io.files",
+    "io.versions",
+    "pipeline",
+    "pipeline.dvc_files",
+    "pipeline.graph",
+    "pipeline.recovery",
+    "pipeline.status",
 )
 PLUGINS = ("architectures", "datasets", "estimators", "expectations", "features", "report")
 # each entry is a stage of its own, so that a change shows in commands and files
@@ -79,7 +82,7 @@ class Project:
     imports: grimp.ImportGraph
 
     def module_path(self, module: str) -> str:
-        """Say where a module lies, from the project's root."""
+        """Return where a module lies, from the project's root."""
         inside = PurePosixPath("src", *module.split("."))
         is_folder = (self.source / Path(*module.split("."))).is_dir()
         return str(inside / "__init__.py") if is_folder else f"{inside}.py"
@@ -131,7 +134,7 @@ def _stage(stage: dict[str, Any], key: str, item: dict[str, Any]) -> Stage:
 
 
 def covers(folder: str, path: str) -> bool:
-    """Say whether a path is that file, or lies in that folder."""
+    """Return whether a path is that file, or lies in that folder."""
     return PurePosixPath(path).is_relative_to(folder)
 
 
@@ -277,7 +280,7 @@ CHECKS: tuple[Check, ...] = (modules, parameters, code, needless, plugins, paths
 
 @pytest.fixture(scope="module")
 def pipeline() -> Project:
-    """Give the pipeline as it stands."""
+    """Return the pipeline as it stands."""
     read_yaml = [yaml.safe_load((ROOT / name).read_text()) for name in ("dvc.yaml", "params.yaml")]
     return read(read_yaml[0], read_yaml[1], "ostinato", ROOT / "src")
 
@@ -341,7 +344,7 @@ TOY_PIPELINE: dict[str, Any] = {
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Project]]:
-    """Give a maker of the toy pipeline, after an edit of its dvc.yaml and of its files."""
+    """Return a maker of the toy pipeline, after an edit of its dvc.yaml and of its files."""
 
     def make(edit: Callable[[dict[str, Any]], object] = lambda stages: None, **files: str) -> Project:
         package = tmp_path / "src" / "toy_pipeline"

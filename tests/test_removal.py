@@ -16,7 +16,7 @@ REMOVED, CANDIDATE = "albums", "albums_cover"
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """Give a copy of the project's code and graph."""
+    """Return a copy of the project's code and graph."""
     for name in ("dvc.yaml", "params.yaml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     shutil.copytree(ROOT / "src", tmp_path / "src", ignore=shutil.ignore_patterns("__pycache__"))

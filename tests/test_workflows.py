@@ -35,7 +35,7 @@ def commands() -> set[str]:
 
 
 def steps(workflow: dict[str, Any]) -> Iterator[str]:
-    """Give each line a workflow runs, a command at a time."""
+    """Return each line a workflow runs, a command at a time."""
     for job in workflow["jobs"].values():
         for step in job["steps"]:
             for line in step.get("run", "").splitlines():

@@ -9,9 +9,10 @@ import pandas as pd
 import torch
 
 import ostinato.architectures
-from ostinato import params, store
-from ostinato.files import write_json
-from ostinato.paths import Paths
+from ostinato.cache import store
+from ostinato.core import params
+from ostinato.core.paths import Paths
+from ostinato.io.files import write_json
 
 GENRES = ("blues", "jazz", "rock")
 TAGS = ("calm", "loud")
@@ -93,7 +94,7 @@ def opened(root: Path) -> tuple[Any, Any]:
 
 
 def split_of(group: int, fold: int, folds: int) -> str:
-    """Give every fifth group to test and the next to validation, turned by the fold."""
+    """Return every fifth group to test and the next to validation, turned by the fold."""
     n = max(folds, 4)
     return {0: "test", 1: "validation"}.get((group - fold) % n, "train")
 
@@ -134,7 +135,7 @@ def change(folder: Path, rows: dict[str, np.ndarray | None]) -> None:
 
 
 def settings(**changes: object) -> params.Params:
-    """Give the parameters; a section that is named is merged."""
+    """Return the parameters; a section that is named is merged."""
     merged = {**PARAMS}
     for key, value in changes.items():
         merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value

@@ -7,13 +7,13 @@ import sys
 def main() -> None:
     """Run a command; a mendable error, or a file that the system refuses, is one line on stderr and exit status 2."""
     if address := os.environ.get("OSTINATO_WARM"):
-        from ostinato import warm
+        from ostinato.pipeline import forkserver
 
-        if (status := warm.ask(address, sys.argv[1:])) is not None:
+        if (status := forkserver.ask(address, sys.argv[1:])) is not None:
             sys.exit(status)
     from ostinato.cli import app
     from ostinato.errors import OstinatoError
-    from ostinato.files import MENDS, explain_refusal
+    from ostinato.io.files import MENDS, explain_refusal
 
     try:
         app(prog_name="ostinato")
@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _refuse(error: Exception) -> int:
-    from ostinato.escapes import escape_lines
+    from ostinato.io.escapes import escape_lines
 
     print(f"ostinato: {escape_lines(str(error))}", file=sys.stderr)
     return 2

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato import registry
 from ostinato.architectures import count
-from ostinato.contract.stack import Stack
+from ostinato.core import registry
+from ostinato.layers.stack import Stack
 
 SHAPES = {
     "stft": (1, 2049, 643),

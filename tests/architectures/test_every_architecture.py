@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato import registry
-from ostinato.contract.stack import Stack
+from ostinato.core import registry
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs, networks
+from ostinato.layers.stack import Stack
 
 NAMES = registry.names("ostinato.architectures")
 SOUND = dict.fromkeys(("chroma", "mfcc", "cqt_time", "cqt_freq", "mel_time", "mel_freq"), 6)
@@ -90,7 +90,7 @@ def batch(name: str, size: int, frames: int | None = None) -> tuple[torch.Tensor
 
 
 def settled(network: nn.Module, x: tuple[torch.Tensor, ...]) -> nn.Module:
-    """Give batch normalisation the statistics of a batch, so that logits spread in evaluation too."""
+    """Return batch normalisation the statistics of a batch, so that logits spread in evaluation too."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
             layer.momentum = 1.0

@@ -11,7 +11,8 @@ import pytest
 import soundfile
 from scipy import ndimage
 
-from ostinato import audio, measuring
+from ostinato import audio
+from ostinato.audio import measurement
 from ostinato.audio._quiet import QUIET
 from ostinato.errors import DataError, ReadError
 
@@ -44,7 +45,7 @@ def test_a_tone_is_read_back(tmp_path, suffix, tolerance):
     assert rate == RATE
     assert y.dtype == np.float32
     assert np.abs(y[:RATE] - tone()[: len(y)]).max() <= tolerance
-    measured = measuring.measure(path)
+    measured = measurement.measure(path)
     assert (measured.error, measured.n_samples, measured.channels) == (None, RATE, 1)
     assert measured.rms_db == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.1)
 
@@ -81,16 +82,16 @@ def test_ffmpeg_reads_the_rest(tmp_path, name, codec):
     assert len(y) / rate == pytest.approx(2.0, abs=0.15)
     spectrum = np.abs(np.fft.rfft(y[:RATE]))
     assert spectrum.argmax() == pytest.approx(440, abs=1)
-    assert measuring.measure(path).error is None
+    assert measurement.measure(path).error is None
 
 
 def test_both_doors_measure_alike(tmp_path):
     y = tone(9.0)
     soundfile.write(tmp_path / "tone.flac", y, RATE)
     (tmp_path / "tone.flac").rename(tmp_path / "tone.mka")
-    ours = measuring.measure(tmp_path / "tone.mka")
+    ours = measurement.measure(tmp_path / "tone.mka")
     (tmp_path / "tone.mka").rename(tmp_path / "tone.flac")
-    assert measuring.measure(tmp_path / "tone.flac") == ours
+    assert measurement.measure(tmp_path / "tone.flac") == ours
 
 
 def test_channels_are_averaged_and_the_rate_is_converted(tmp_path):
@@ -101,15 +102,15 @@ def test_channels_are_averaged_and_the_rate_is_converted(tmp_path):
     assert len(y) == 22_050
     inner = slice(2_000, -2_000)
     np.testing.assert_allclose(y[inner], tone()[inner] / 8, atol=1e-4)
-    assert measuring.measure(tmp_path / "eight.wav").channels == 8
+    assert measurement.measure(tmp_path / "eight.wav").channels == 8
 
 
 def test_measures_silence_clipping_and_nonfinite_samples(tmp_path):
-    y = np.concatenate([np.zeros(30 * measuring.FRAME), np.ones(10 * measuring.FRAME)]).astype(np.float32)
+    y = np.concatenate([np.zeros(30 * measurement.FRAME), np.ones(10 * measurement.FRAME)]).astype(np.float32)
     y[:3] = np.nan
     y[3] = np.inf
     soundfile.write(tmp_path / "odd.wav", y, RATE, subtype="FLOAT")
-    measured = measuring.measure(tmp_path / "odd.wav")
+    measured = measurement.measure(tmp_path / "odd.wav")
     assert measured.silence_share == 0.75
     assert measured.clipped_share == 0.25
     assert measured.n_nonfinite == 4
@@ -123,13 +124,13 @@ def test_decoding_and_measuring_at_once_gives_what_either_gives(tmp_path, rng, c
     y = (0.2 * rng.standard_normal((200_001, channels))).astype(np.float32)
     y[5, 0], y[9, -1] = np.nan, np.inf
     soundfile.write(tmp_path / "a.wav", y, RATE, subtype="FLOAT")
-    decoded, measured = measuring.load(tmp_path / "a.wav")
-    whole = measuring.measure(tmp_path / "a.wav")
+    decoded, measured = measurement.load(tmp_path / "a.wav")
+    whole = measurement.measure(tmp_path / "a.wav")
     assert (decoded == audio.load(tmp_path / "a.wav")[0]).all()
     assert measured == dataclasses.replace(whole, audio_hash=None, fingerprint=None)
     assert measured.n_nonfinite == 2
     with pytest.raises(DataError, match="longer than 1 s"):
-        measuring.load(tmp_path / "a.wav", max_seconds=1.0)
+        measurement.load(tmp_path / "a.wav", max_seconds=1.0)
 
 
 @pytest.mark.parametrize("n", [50, 1001, 2049])
@@ -137,24 +138,24 @@ def test_decoding_and_measuring_at_once_gives_what_either_gives(tmp_path, rng, c
 def test_the_median_filter_is_that_of_scipy(rng, n, size):
     values = rng.standard_normal(n)
     values[: n // 3] = 0
-    assert (measuring._median_filter(values, size) == ndimage.median_filter(values, size)).all()
+    assert (measurement._median_filter(values, size) == ndimage.median_filter(values, size)).all()
 
 
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "au"])
 def test_a_cut_file_is_told_from_a_whole_one(tmp_path, suffix, rng):
     path = tmp_path / f"noise.{suffix}"
     soundfile.write(path, rng.uniform(-0.3, 0.3, 5 * RATE), RATE)
-    assert measuring.measure(path).error is None
+    assert measurement.measure(path).error is None
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 6 // 10])
-    assert "cut off" in measuring.measure(path).error or "to its end" in measuring.measure(path).error
+    assert "cut off" in measurement.measure(path).error or "to its end" in measurement.measure(path).error
 
 
 def test_a_cut_mp4_is_told_from_a_whole_one(tmp_path, rng):
     path = encode(tmp_path / "noise.mka", rng.uniform(-0.3, 0.3, 5 * RATE).astype(np.float32), RATE, "aac")
-    assert measuring.measure(path).error is None
+    assert measurement.measure(path).error is None
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert "cut off" in measuring.measure(path).error
+    assert "cut off" in measurement.measure(path).error
 
 
 @pytest.mark.parametrize(
@@ -167,7 +168,7 @@ def test_a_cut_mp4_is_told_from_a_whole_one(tmp_path, rng):
 )
 def test_an_unreadable_file_is_named(tmp_path, name, content, reason):
     (tmp_path / name).write_bytes(content)
-    measured = measuring.measure(tmp_path / name)
+    measured = measurement.measure(tmp_path / name)
     assert reason in measured.error
     assert str(tmp_path) not in measured.error
     assert measured.n_samples == 0
@@ -184,7 +185,7 @@ def test_a_file_that_changes_on_the_way_is_refused(tmp_path, rate, layout):
     ]
     path = tmp_path / "both.aac"
     path.write_bytes(b"".join(parts))
-    assert "changes its sample rate or channels on the way" in measuring.measure(path).error
+    assert "changes its sample rate or channels on the way" in measurement.measure(path).error
     with pytest.raises(DataError, match=r"both\.aac: changes"):
         audio.load(path)
 
@@ -192,34 +193,34 @@ def test_a_file_that_changes_on_the_way_is_refused(tmp_path, rate, layout):
 def test_a_playlist_may_not_open_other_files(tmp_path):
     soundfile.write(tmp_path / "other.wav", tone(), RATE)
     (tmp_path / "list.m4a").write_text("ffconcat version 1.0\nfile other.wav\n")
-    assert "cannot be decoded" in measuring.measure(tmp_path / "list.m4a").error
+    assert "cannot be decoded" in measurement.measure(tmp_path / "list.m4a").error
 
 
 def test_an_absent_file_and_one_without_samples_are_named(tmp_path):
     with pytest.raises(ReadError, match=r"absent\.wav: is not there"):
         audio.load(tmp_path / "absent.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
-    assert "holds no samples" in measuring.measure(tmp_path / "none.wav").error
+    assert "holds no samples" in measurement.measure(tmp_path / "none.wav").error
 
 
 def test_a_bomb_is_not_decoded_to_its_end(tmp_path, monkeypatch):
     path = tmp_path / "long.flac"
     soundfile.write(path, np.zeros(60 * 8_000), 8_000)
-    assert "longer than 10 s" in measuring.measure(path, max_seconds=10).error
+    assert "longer than 10 s" in measurement.measure(path, max_seconds=10).error
     with pytest.raises(DataError, match="longer than 10 s"):
         audio.load(path, max_seconds=10)
     monkeypatch.setattr(audio.decode, "MAX_BYTES", 100)
-    assert "larger than" in measuring.measure(path).error
+    assert "larger than" in measurement.measure(path).error
 
 
 def test_names_with_spaces_and_emoji_are_read(tmp_path):
     path = tmp_path / "a song 🎷 — früh.flac"
     soundfile.write(path, tone(), RATE)
-    assert measuring.measure(path).n_samples == RATE
+    assert measurement.measure(path).n_samples == RATE
 
 
 def test_real_clips_are_sound(shared_data):
     for path in sorted((shared_data / "fma_000").glob("*.mp3"))[:6]:
-        measured = measuring.measure(path)
+        measured = measurement.measure(path)
         assert measured.error is None
         assert measured.duration == pytest.approx(30, abs=0.5)

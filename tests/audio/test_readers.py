@@ -14,15 +14,18 @@ import soxr
 from fastapi.testclient import TestClient
 
 from audio.zoo import RATE, SECONDS, ZOO, make_music, offset_seconds
-from ostinato import audio, limits, measuring, store, tables
+from ostinato import audio
+from ostinato.audio import limits, measurement
+from ostinato.cache import store
+from ostinato.core.params import Compute, Dataset, Features, Ingest, Validate
+from ostinato.core.paths import Paths
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
-from ostinato.params import Compute, Dataset, Features, Ingest, Validate
-from ostinato.paths import Paths
-from ostinato.runtime.formats import Json
-from ostinato.runtime.long import listen
-from ostinato.runtime.predict import run
-from ostinato.runtime.session import Released
+from ostinato.inference.formats import Json
+from ostinato.inference.model import ReleasedModel
+from ostinato.inference.predict import run
+from ostinato.inference.streaming import listen
+from ostinato.io import tables
 from ostinato.stages import featurize, ingest, validate
 from serving.served_project import GENRES, Served
 
@@ -40,7 +43,7 @@ class Zoo:
 
     root: Path
     music: np.ndarray
-    released: Released
+    released: ReleasedModel
     measured: dict[str, dict[str, Any]]
     quarantine: list[str]
     warned: list[str]
@@ -78,7 +81,7 @@ def zoo(tmp_path_factory):
     return Zoo(
         root,
         music,
-        Released(served.genre),
+        ReleasedModel(served.genre),
         {Path(row["path"]).name: row for row in files.to_dict("records")},
         tables.read(paths.quarantine)["reason"].tolist(),
         tables.read(paths.warnings)["path"].tolist(),
@@ -102,13 +105,13 @@ def test_good_files_raise_no_alarm(zoo):
 @pytest.mark.parametrize("name", ZOO)
 def test_five_readers_agree(zoo, name):
     y, rate = audio.load(zoo.root / name)
-    measured = measuring.measure(zoo.root / name)
+    measured = measurement.measure(zoo.root / name)
     assert measured.error is None
     assert (measured.sample_rate, measured.n_samples) == (rate, len(y))
     context, again = listen(zoo.root / name, {None})
     assert (context.y == y).all()
     assert again.n_samples == len(y)
-    scores = zoo.released.hear(AudioContext(y, rate)).scores
+    scores = zoo.released.predict(AudioContext(y, rate)).scores
     predicted, (served,) = zoo.predicted[name], zoo.served[name]["predictions"]
     np.testing.assert_allclose([predicted["scores"][c] for c in GENRES], scores, atol=TINY)
     assert served["scores"] == predicted["scores"]
@@ -126,8 +129,8 @@ def test_every_file_is_as_long_as_its_sound_and_starts_with_it(zoo, name):
     original = zoo.music if rate == RATE else soxr.resample(zoo.music, RATE, rate)
     duration = count_packets(zoo.root / name) if name in UNTOLD else SECONDS
     assert len(y) / rate == pytest.approx(duration, abs=0.05)
-    assert measuring.measure(zoo.root / name).unheard_seconds < 0.01
-    assert limits.find_faults(measuring.measure(zoo.root / name), limits.read_bounds(Validate())) == []
+    assert measurement.measure(zoo.root / name).unheard_seconds < 0.01
+    assert limits.find_faults(measurement.measure(zoo.root / name), limits.read_bounds(Validate())) == []
     assert offset_seconds(y, original, rate) == pytest.approx(LATE.get(name, 0.0), abs=1e-3)
 
 

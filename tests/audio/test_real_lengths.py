@@ -2,7 +2,8 @@
 
 import av
 
-from ostinato import audio, measuring
+from ostinato import audio
+from ostinato.audio import measurement
 
 
 def read_length(path):
@@ -17,7 +18,7 @@ def test_real_clips_are_read_whole(shared_data):
     assert len(paths) >= 150
     away, broken = {}, {}
     for path in paths:
-        measured = measuring.measure(path)
+        measured = measurement.measure(path)
         if measured.error:
             broken[path.name] = measured.error
         elif abs(measured.duration - read_length(path)) > 0.05:

@@ -10,11 +10,14 @@ import pandas as pd
 import pytest
 from pydantic import BaseModel
 
-from ostinato import datasets, inventory, registry, tables
+from ostinato import datasets
+from ostinato.core import registry
+from ostinato.core.params import Compute, Dataset, Ingest
+from ostinato.core.paths import Paths
+from ostinato.curation import inventory
 from ostinato.datasets._remote import Remote
 from ostinato.errors import ParamsError
-from ostinato.params import Compute, Dataset, Ingest
-from ostinato.paths import Paths
+from ostinato.io import tables
 from ostinato.stages import ingest
 
 NAMES = registry.names("ostinato.datasets")
@@ -22,7 +25,7 @@ NAMES = registry.names("ostinato.datasets")
 
 @pytest.fixture(params=NAMES)
 def dataset(request, tmp_path):
-    """Give a dataset's module, its options, and the root of its miniature."""
+    """Return a dataset's module, its options, and the root of its miniature."""
     plugin = registry.load("ostinato.datasets", request.param)
     root = tmp_path / "root"
     options = getattr(miniatures, request.param)(root)

@@ -6,7 +6,9 @@ import miniatures
 import pandas as pd
 import pytest
 
-from ostinato import tables
+from ostinato.cache.store import Store
+from ostinato.core.params import Compute, Dataset, Features, Ingest, Splitting, Train, Validate
+from ostinato.core.paths import Paths
 from ostinato.datasets import (
     artist_metadata,
     ballroom,
@@ -21,10 +23,8 @@ from ostinato.datasets import (
     union,
 )
 from ostinato.errors import DataError, ParamsError
-from ostinato.params import Compute, Dataset, Features, Ingest, Splitting, Train, Validate
-from ostinato.paths import Paths
+from ostinato.io import tables
 from ostinato.stages import featurize, ingest, split, validate
-from ostinato.store import Store
 from ostinato.training.network import build
 from ostinato.training.settings import Settings
 
@@ -67,7 +67,7 @@ def test_a_broken_jazz_54_goes_to_quarantine_and_the_official_split_is_used(tmp_
 
 
 def test_the_real_lists_part_930_clips_and_no_artist_stands_on_two_sides(shared_data):
-    published = gtzan._published(shared_data / "splits", "filtered")
+    published = gtzan._read_lists(shared_data / "splits", "filtered")
     assert pd.Series(published).value_counts().to_dict() == {"train": 443, "test": 290, "validation": 197}
     options = gtzan.Options(
         lists="filtered",
@@ -78,7 +78,7 @@ def test_the_real_lists_part_930_clips_and_no_artist_stands_on_two_sides(shared_
     assert (len(frame), frame["genre"].nunique()) == (100, 10)
     kept = frame[frame["split"].notna()]
     assert (kept.groupby("artist")["split"].nunique() == 1).all()
-    stratified = gtzan._published(shared_data / "splits", "stratified")
+    stratified = gtzan._read_lists(shared_data / "splits", "stratified")
     assert pd.Series(stratified).value_counts().to_dict() == {"train": 500, "validation": 250, "test": 250}
 
 
@@ -238,7 +238,7 @@ def test_a_dataset_without_audio_goes_through_the_pipeline_up_to_features(tmp_pa
     ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
     validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
     split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
-    kinds = SimpleNamespace(kinds={"mel": {}}, sample_rate=22_050, shard_tracks=8)
+    kinds = Features(sample_rate=22_050, shard_tracks=8, kinds={"mel": {}})
     featurize.run(paths, SimpleNamespace(compute=Compute(workers=1), dataset=dataset, features=kinds))
     assert len(tables.read(paths.quarantine)) == 0
     assert len(tables.read(paths.splits)) == 61

@@ -8,9 +8,9 @@ from pydantic import ValidationError
 from scipy.stats import spearmanr
 
 from ostinato.datasets import synthetic
+from ostinato.datasets._synthesis.faults import KINDS
+from ostinato.datasets._synthesis.lyrics import proper_name
 from ostinato.datasets.synthetic import Options
-from ostinato.synthesis.faults import KINDS
-from ostinato.synthesis.words import proper_name
 
 TINY = {"n_artists": 3, "tracks_per_artist": 2, "n_genres": 3, "seconds": 1.0}
 

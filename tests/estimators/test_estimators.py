@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import optuna
 import pytest
+from score_laws import CASES, N_TRAIN, check_scores, draw_tracks
 
-from ostinato import registry
-from ostinato.contract.summary import summary
+from ostinato.core import registry
+from ostinato.core.summary import summary
 from ostinato.errors import OstinatoError
 from ostinato.training import estimator
-from score_laws import CASES, N_TRAIN, check_scores, draw_tracks
 
 NAMES = registry.names("ostinato.estimators")
 WIDTH = 8
@@ -159,7 +159,7 @@ QUICK = {"hist_gradient_boosting": {"learning_rate": 0.3, "max_iter": 30}}
 
 @pytest.fixture(scope="module")
 def make_scores():
-    """Give the scores of test tracks by an estimator fitted on the others; each is fitted once."""
+    """Return the scores of test tracks by an estimator fitted on the others; each is fitted once."""
 
     @cache
     def make(name, n_classes, kind, absent=None):

@@ -12,11 +12,11 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 import tiny_project
-from ostinato import registry
-from ostinato.contract.stack import Stack, pool
-from ostinato.contract.task import Task
+from ostinato.core import registry
+from ostinato.core.task import Task
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks
+from ostinato.layers.stack import Stack, pool
 from ostinato.training import estimator
 
 SHAPE = (1, 12, 9)

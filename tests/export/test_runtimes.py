@@ -10,7 +10,7 @@ import torch
 
 from export.test_networks_and_estimators import SHAPE, small, stack
 from export.test_tagger import RATE, given, music, network
-from ostinato import registry
+from ostinato.core import registry
 from ostinato.export import estimators, graphs, networks, tagger
 from ostinato.training import estimator
 

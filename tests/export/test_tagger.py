@@ -7,12 +7,13 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from ostinato import audio, features, registry
+from ostinato import audio, features
+from ostinato.core import registry
 from ostinato.export import estimators, graphs, tagger
 from ostinato.export._build import Builder
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
-from ostinato.runtime.session import Released
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import write_json
 from ostinato.training import estimator
 
 CLASSES = ("blues", "jazz", "rock")
@@ -48,7 +49,9 @@ def network(inputs: dict, seed: int = 0, *, tracks: bool = False, scale: float =
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def put(folder, model: onnx.ModelProto, inputs: dict, kind: str = "single", level: str = "chunk", **more) -> Released:
+def put(
+    folder, model: onnx.ModelProto, inputs: dict, kind: str = "single", level: str = "chunk", **more
+) -> ReleasedModel:
     """Write both files as the stage does and open the folder."""
     about = {
         "name": "x", "task": "genre" if kind == "single" else "tags", "kind": kind, "level": level,
@@ -59,13 +62,13 @@ def put(folder, model: onnx.ModelProto, inputs: dict, kind: str = "single", leve
     (folder / "network.onnx").write_bytes(graphs.annotate(model, about))
     content = graphs.annotate(tagger.convert(model, about), tagger.describe(about))
     (folder / "tagger.onnx").write_bytes(content)
-    return Released(folder, threads=1)
+    return ReleasedModel(folder, threads=1)
 
 
-def difference(folder, released: Released, y: np.ndarray) -> float:
+def difference(folder, released: ReleasedModel, y: np.ndarray) -> float:
     """Compare scores and embedding of a waveform."""
     scores, embedding = graphs.session((folder / "tagger.onnx").read_bytes()).run(None, {"waveform": y})
-    heard = released.hear(AudioContext(y, RATE))
+    heard = released.predict(AudioContext(y, RATE))
     assert scores.shape == heard.scores.shape
     np.testing.assert_allclose(embedding, heard.embedding, rtol=1e-3, atol=1e-3)
     return float(np.abs(scores - heard.scores).max())

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from ostinato import features, registry
+from ostinato import features
+from ostinato.core import registry
 from ostinato.export import graphs
 from ostinato.export._build import Builder
 from ostinato.features._shared import AudioContext

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ostinato import materials
+from ostinato.curation import side_inputs
+from ostinato.datasets._synthesis.covers import png
 from ostinato.errors import DataError
 from ostinato.features import cover, lyrics, place, year
-from ostinato.synthesis.covers import png
 
 SUNG = "[Verse 1]\nDon’t stop the music {x3} x2, oh 2X\nCHORUS: \nÀ bientôt, my love!\n[Outro]"
 
@@ -64,19 +64,19 @@ def test_numbers_are_those_of_the_row():
 def test_what_is_found_is_hashed_by_content(tmp_path):
     (tmp_path / "a.txt").write_text("one")
     (tmp_path / "b.txt").write_text("one")
-    found = [materials.find("lyrics", tmp_path, {"lyrics": name}) for name in ("a.txt", "b.txt", None, float("nan"))]
+    found = [side_inputs.find("lyrics", tmp_path, {"lyrics": name}) for name in ("a.txt", "b.txt", None, float("nan"))]
     assert found[0].content_hash == found[1].content_hash != found[2].content_hash == found[3].content_hash
-    assert [materials.read(f) for f in found] == ["one", "one", None, None]
-    here, there = (materials.find("table", tmp_path, {"year": y}) for y in (1987, 1988))
+    assert [side_inputs.read(f) for f in found] == ["one", "one", None, None]
+    here, there = (side_inputs.find("table", tmp_path, {"year": y}) for y in (1987, 1988))
     assert here.content_hash != there.content_hash
-    assert materials.read(here)["year"] == 1987.0
-    assert np.isnan(materials.read(here)["latitude"])
+    assert side_inputs.read(here)["year"] == 1987.0
+    assert np.isnan(side_inputs.read(here)["latitude"])
 
 
 def test_a_cover_is_decoded_to_its_pixels(tmp_path, rng):
     pixels = rng.integers(0, 256, (6, 5, 3), np.uint8)
     (tmp_path / "c.png").write_bytes(png(pixels))
-    np.testing.assert_array_equal(materials.read(materials.find("cover", tmp_path, {"cover": "c.png"})), pixels)
+    np.testing.assert_array_equal(side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "c.png"})), pixels)
 
 
 @pytest.mark.parametrize(
@@ -92,23 +92,23 @@ def test_what_is_no_cover_is_refused_by_name(tmp_path, content, message):
     if content is not None:
         (tmp_path / "c.png").write_bytes(content)
     with pytest.raises(DataError, match=rf"c\.png: .*{message}"):
-        materials.read(materials.find("cover", tmp_path, {"cover": "c.png"}))
+        side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "c.png"}))
 
 
 def test_a_novel_is_no_lyrics(tmp_path):
-    (tmp_path / "novel.txt").write_bytes(b"a" * (materials.MAX_LYRICS_BYTES + 1))
+    (tmp_path / "novel.txt").write_bytes(b"a" * (side_inputs.MAX_LYRICS_BYTES + 1))
     with pytest.raises(DataError, match=r"novel.txt: has more than 1048576 bytes"):
-        materials.read(materials.find("lyrics", tmp_path, {"lyrics": "novel.txt"}))
+        side_inputs.read(side_inputs.find("lyrics", tmp_path, {"lyrics": "novel.txt"}))
 
 
 def test_a_bare_picture_is_read_out_of_a_larger_file(tmp_path, rng):
     """Two bytes of something else, then red, green and blue planes of four rows and five columns."""
     pixels = rng.integers(0, 256, (4, 5, 3), np.uint8)
     (tmp_path / "many.bin").write_bytes(b"xy" + pixels.transpose(2, 0, 1).tobytes() + b"z" * 60)
-    here, next_ = (materials.find("cover", tmp_path, {"cover": f"many.bin#{n}:3x4x5"}) for n in (2, 62))
-    np.testing.assert_array_equal(materials.read(here), pixels)
+    here, next_ = (side_inputs.find("cover", tmp_path, {"cover": f"many.bin#{n}:3x4x5"}) for n in (2, 62))
+    np.testing.assert_array_equal(side_inputs.read(here), pixels)
     assert here.content_hash != next_.content_hash
     with pytest.raises(DataError, match=r"many\.bin#63:3x4x5: lies beyond the end of the file"):
-        materials.read(materials.find("cover", tmp_path, {"cover": "many.bin#63:3x4x5"}))
+        side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "many.bin#63:3x4x5"}))
     with pytest.raises(DataError, match=r"none\.bin: cannot be read"):
-        materials.read(materials.find("cover", tmp_path, {"cover": "none.bin#0:3x4x5"}))
+        side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "none.bin#0:3x4x5"}))

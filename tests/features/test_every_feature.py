@@ -6,10 +6,13 @@ import re
 import numpy as np
 import pytest
 
-from ostinato import features, materials, registry, tables
+from ostinato import features
+from ostinato.core import registry
+from ostinato.core.params import SAMPLES
+from ostinato.curation import side_inputs
 from ostinato.datasets import spotify_attributes
 from ostinato.features._shared import AudioContext
-from ostinato.params import SAMPLES
+from ostinato.io import tables
 
 ALL = registry.names("ostinato.features")
 KINDS = [k for k in ALL if registry.load("ostinato.features", k).SOURCE == "audio" and k != SAMPLES]
@@ -30,7 +33,7 @@ def computed(kind: str, y: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def music() -> np.ndarray:
-    """Give six seconds of chords with a beat, over faint noise."""
+    """Return six seconds of chords with a beat, over faint noise."""
     rng = np.random.default_rng(7)
     time = np.arange(6 * RATE) / RATE
     chords = sum(
@@ -46,7 +49,7 @@ def test_has_a_source_that_exists(kind):
     assert module.SOURCE in {"audio", "lyrics", "cover", "table", "attributes"}
     listed = spotify_attributes.ATTRIBUTES if module.SOURCE == "attributes" else tables.LISTED
     if module.SOURCE != "audio":
-        assert set(module.COLUMNS) <= set(materials.columns(module.SOURCE)) <= set(listed)
+        assert set(module.COLUMNS) <= set(side_inputs.columns(module.SOURCE)) <= set(listed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

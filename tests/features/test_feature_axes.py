@@ -6,9 +6,10 @@ import librosa
 import numpy as np
 import pytest
 
-from ostinato import code_hash, features
+from ostinato import features
+from ostinato.core import code_hash
+from ostinato.core.registry import load, names
 from ostinato.features._shared import AudioContext
-from ostinato.registry import load, names
 
 RATE = 22050
 NAMED = {"stft", "stft_halved", "mel", "mel40", "mel96", "cqt", "chroma"}

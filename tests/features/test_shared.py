@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import scipy.fft
 
-from ostinato import code_hash, features, registry
+from ostinato import features
+from ostinato.core import code_hash, registry
 from ostinato.errors import DataError, OstinatoError
 from ostinato.features import _shared
 from ostinato.features._shared import AudioContext

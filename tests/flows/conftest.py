@@ -8,7 +8,7 @@ import pytest
 import yaml
 from toy_commands import shell
 
-from ostinato import graph
+from ostinato.pipeline import graph
 
 # what the project's own package lacks is found in the real one
 BESIDE = "import pkgutil\n__path__ = pkgutil.extend_path(__path__, __name__)\n"
@@ -158,13 +158,13 @@ def once_ran(never_ran: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def toy(never_ran: Path, tmp_path: Path) -> Path:
-    """Give a project that never ran."""
+    """Return a project that never ran."""
     return Path(shutil.copytree(never_ran, tmp_path / "toy"))
 
 
 @pytest.fixture
 def ran(once_ran: Path, tmp_path: Path) -> Path:
-    """Give a project whose graph is up to date."""
+    """Return a project whose graph is up to date."""
     return Path(shutil.copytree(once_ran, tmp_path / "toy"))
 
 

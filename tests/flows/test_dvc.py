@@ -11,13 +11,13 @@ from prefect.logging import disable_run_logger
 
 from _dvc import Outcome, Slots, _Run, stream
 from _results import leaderboard, verdict
-from ostinato.files import write_json
-from ostinato.params import Params
-from ostinato.paths import Paths
+from ostinato.core.params import Params
+from ostinato.core.paths import Paths
+from ostinato.io.files import write_json
 
 
 def params(**sections: object) -> Params:
-    """Give settings with two candidates."""
+    """Return settings with two candidates."""
     candidates = {name: {"architecture": "time", "feature": "mel", "task": "genre"} for name in ("x", "y")}
     return Params.model_validate(
         {"dataset": {"name": "folder"}, "features": {"kinds": {}}, "candidates": candidates, **sections}

@@ -11,8 +11,8 @@ from ruamel.yaml import YAMLError
 from toy_commands import shell
 
 import _lock as lock
-from ostinato import graph
 from ostinato.errors import OstinatoError
+from ostinato.pipeline import graph
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = lock.__file__

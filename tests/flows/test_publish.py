@@ -7,13 +7,13 @@ from prefect.logging import disable_run_logger
 from toy_commands import shell, turn
 
 from _publish import push_branch, push_data
-from ostinato import graph
 from ostinato.errors import OstinatoError
+from ostinato.pipeline import graph
 
 
 @pytest.fixture
 def shared(ran: Path, tmp_path: Path) -> Path:
-    """Give a toy project that ran, with a folder as DVC remote and a bare repository as origin."""
+    """Return a toy project that ran, with a folder as DVC remote and a bare repository as origin."""
     shell(ran, "git", "init", "--quiet", "--bare", "--initial-branch=main", str(tmp_path / "origin.git"))
     shell(ran, "git", "remote", "add", "origin", str(tmp_path / "origin.git"))
     shell(ran, "git", "push", "--quiet", "origin", "main")

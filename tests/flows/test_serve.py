@@ -24,10 +24,10 @@ from toy_commands import turn
 
 from _recovery import recover
 from _server import describe, read_auth, server
-from ostinato import graph
+from ostinato.core.params import Flows
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.params import Flows
-from ostinato.paths import Paths
+from ostinato.pipeline import graph
 from serve import deployments
 
 SERVE = Path(__file__).parents[2] / "flows" / "serve.py"

@@ -8,7 +8,7 @@ import yaml
 from prefect import Flow
 from prefect.states import State
 
-from ostinato import graph
+from ostinato.pipeline import graph
 
 
 def shell(project: Path, *command: str) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ostinato.errors import CatalogError
-from ostinato.files import read_json, write_json
+from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 
@@ -14,7 +14,7 @@ VERSION = "a" * 64
 
 
 def made(n: int = 60, d: int = 8, seed: int = 0, **options) -> Catalog:
-    """Give a catalog of random directions; names are those of their rows."""
+    """Return a catalog of random directions; names are those of their rows."""
     vectors = np.random.default_rng(seed).normal(size=(n, d))
     known = [{"artist": f"artist {i // 3}", "album": f"album {i // 2}", "year": 1990 + i} for i in range(n)]
     return Catalog([f"t{i}" for i in range(n)], vectors, known, version=VERSION, **options)

@@ -14,18 +14,18 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
-from judging.test_predict import put
+from inference.test_predict import put
 from ostinato import audio
+from ostinato.core.params import Dataset, Serve
+from ostinato.core.paths import Paths
 from ostinato.datasets import folder as files_of_audio
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
-from ostinato.params import Dataset, Serve
-from ostinato.paths import Paths
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import write_json
 from ostinato.recommendation import folder
 from ostinato.recommendation.catalog import Catalog, find_root
-from ostinato.recommendation.command import Asked, beside, run
-from ostinato.runtime.session import Released
+from ostinato.recommendation.command import Request, beside, run
 from ostinato.serving import run as serving
 from ostinato.serving.app import application as serve_application
 
@@ -80,7 +80,7 @@ def contents(out: Path) -> dict[str, bytes]:
 def test_tracks_stand_where_the_network_places_them(model, music, tmp_path):
     summary, told = build(model, music, tmp_path / "out")
     assert (summary.n_tracks, summary.n_read, summary.n_removed, summary.unreadable, told) == (4, 4, 0, {}, "")
-    catalog, network = Catalog.load(tmp_path / "out"), Released(model)
+    catalog, network = Catalog.load(tmp_path / "out"), ReleasedModel(model)
     assert catalog.ids == list(PITCHES)
     assert catalog.version == hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
     embeddings = np.stack(
@@ -185,7 +185,7 @@ def test_a_run_that_breaks_off_goes_on_where_it_stopped(model, music, tmp_path, 
     with monkeypatch.context() as patched:
         embed = folder._embed
 
-        def break_off(network: Released, path: Path) -> folder.File:
+        def break_off(network: ReleasedModel, path: Path) -> folder.File:
             if path.name == "c.wav":
                 raise KeyboardInterrupt
             return embed(network, path)
@@ -222,7 +222,7 @@ def test_folder_and_catalog_move_together(model, music, tmp_path):
     assert find_root(tmp_path / "moved" / "out") == tmp_path / "moved" / "music"
     assert str(tmp_path) not in (tmp_path / "moved" / "out" / "source.json").read_text()
     out = io.StringIO()
-    run(["ada/one/a.wav"], tmp_path / "moved" / "out", Asked(k=2), as_json=True, out=out)
+    run(["ada/one/a.wav"], tmp_path / "moved" / "out", Request(k=2), as_json=True, out=out)
     assert len(json.loads(out.getvalue())["track_ids"]) == 2
 
 

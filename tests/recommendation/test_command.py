@@ -12,17 +12,16 @@ import numpy as np
 import pytest
 import soundfile
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "judging"))
-from judging.judging_project import description, write_network
+from finished_project import description, write_network
 from ostinato import audio
 from ostinato.errors import CatalogError
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
-from ostinato.files import write_json
+from ostinato.inference.answers import answers, sound_reasons
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.command import Asked, beside, run
-from ostinato.runtime.answers import answers, sound_reasons
-from ostinato.runtime.session import Released
+from ostinato.recommendation.command import Request, beside, run
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
 TONES = {"low": 220.0, "middle": 900.0, "high": 3000.0}
@@ -36,12 +35,12 @@ def play(path: Path, frequency: float) -> Path:
 
 def placed(folder: Path, file: Path) -> np.ndarray:
     rows = np.asarray(mel.compute(AudioContext(*audio.load(file)), **PARAMETERS), np.float16)
-    return Released(folder).embedding({"mel": rows.astype(np.float32)})
+    return ReleasedModel(folder).embedding({"mel": rows.astype(np.float32)})
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a catalog of three tones."""
+    """Return a catalog of three tones."""
     (tmp_path / "catalog").mkdir()
     write_network(tmp_path / "catalog", ["a", "b"], 1.0)
     about = description("tiny", "genre", ["a", "b"], "folder")
@@ -58,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
 def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, err=None, **options) -> str:
     out = io.StringIO()
     where = {"playlist": playlist, "root": folder, "out": out, "err": err}
-    run(seeds, folder / "catalog", Asked(**options), as_json=as_json, **where)
+    run(seeds, folder / "catalog", Request(**options), as_json=as_json, **where)
     return out.getvalue()
 
 
@@ -93,7 +92,7 @@ def test_a_file_that_no_network_can_place_well_is_said_to_be_so(folder):
     err = io.StringIO()
     for file, words in ((silent, "silent: "), (opposite, "channels in opposite phase: "), (cut, "is cut off: ")):
         answer = json.loads(asked(folder, str(file), k=2, err=err))
-        (expected,) = answers(file, [Released(folder / "catalog")])
+        (expected,) = answers(file, [ReleasedModel(folder / "catalog")])
         assert answer["reasons"] == {str(file): sound_reasons(expected)}
         assert answer["reasons"][str(file)][0].startswith(words)
         assert f"{file}: do not rely on what is near to it: {words}" in err.getvalue()
@@ -169,9 +168,13 @@ def test_a_track_may_be_called_by_its_name(folder):
 def test_a_name_of_several_tracks_names_them():
     known = [{"title": "Intro", "artist": "a"}, {"title": "intro", "artist": "b"}, {"title": "Outro"}]
     catalog = Catalog(["x", "y", "z"], np.eye(3), known, version="v")
-    assert (catalog.called("a - intro"), catalog.called("outro"), catalog.called("none")) == ("x", "z", None)
+    assert (catalog.find_by_title("a - intro"), catalog.find_by_title("outro"), catalog.find_by_title("none")) == (
+        "x",
+        "z",
+        None,
+    )
     with pytest.raises(CatalogError, match=r"'intro' are 2 tracks: x a - Intro; y b - intro; name one by its id"):
-        catalog.called("intro")
+        catalog.find_by_title("intro")
 
 
 def test_a_playlist_of_artists_is_refused(folder):

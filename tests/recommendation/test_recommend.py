@@ -5,9 +5,9 @@ import pytest
 
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.playlist import chained, m3u, path
+from ostinato.recommendation.filters import Filter
+from ostinato.recommendation.playlist import m3u, order_greedily, path
 from ostinato.recommendation.recommend import find_recordings, recommend
-from ostinato.recommendation.wishes import Wish
 
 VERSION = "v"
 DEGREES = {"a": (0, 1, 2, 4, 8), "b": (90, 91, 92, 94, 98)}
@@ -15,7 +15,7 @@ DEGREES = {"a": (0, 1, 2, 4, 8), "b": (90, 91, 92, 94, 98)}
 
 
 def circle() -> Catalog:
-    """Give ten tracks, five a cluster, called after cluster and degree."""
+    """Return ten tracks, five a cluster, called after cluster and degree."""
     places = [(c, d) for c, degrees in DEGREES.items() for d in degrees]
     angle = np.radians([d for _, d in places])
     known = [
@@ -37,7 +37,7 @@ def circle() -> Catalog:
 
 
 def random_catalog(n: int = 80) -> Catalog:
-    """Give tracks in random directions, four of each artist."""
+    """Return tracks in random directions, four of each artist."""
     vectors = np.random.default_rng(3).normal(size=(n, 6))
     known = [{"artist": f"artist {i // 4}", "genre": "ab"[i % 2]} for i in range(n)]
     return Catalog([f"t{i}" for i in range(n)], vectors, known, version=VERSION)
@@ -149,12 +149,12 @@ def test_at_most_so_many_of_an_artist():
 
 
 WISHES = {
-    "years": (Wish(years=(1991, 1994)), ["a1", "a2", "a4"]),
-    "a place": (Wish(near=(0, 91, 120)), ["b90", "b91", "b92"]),
-    "all tags": (Wish(tags=frozenset({"calm", "loud"})), ["a1", "b91"]),
-    "a genre": (Wish(genres=frozenset({"b"})), ["b90", "b91", "b92", "b94", "b98"]),
-    "two wishes": (Wish(genres=frozenset({"b"}), tags=frozenset({"loud"})), ["b91"]),
-    "what nobody keeps": (Wish(tags=frozenset({"new"})), []),
+    "years": (Filter(years=(1991, 1994)), ["a1", "a2", "a4"]),
+    "a place": (Filter(near=(0, 91, 120)), ["b90", "b91", "b92"]),
+    "all tags": (Filter(tags=frozenset({"calm", "loud"})), ["a1", "b91"]),
+    "a genre": (Filter(genres=frozenset({"b"})), ["b90", "b91", "b92", "b94", "b98"]),
+    "two wishes": (Filter(genres=frozenset({"b"}), tags=frozenset({"loud"})), ["b91"]),
+    "what nobody keeps": (Filter(tags=frozenset({"new"})), []),
 }
 
 
@@ -186,7 +186,7 @@ def test_a_smooth_path_goes_through_the_middle():
 
 
 def test_a_chain_goes_to_the_nearest_that_is_left():
-    assert chained(circle(), ["a4", "b90", "a8", "a0", "a1"]) == ["a4", "a1", "a0", "a8", "b90"]
+    assert order_greedily(circle(), ["a4", "b90", "a8", "a0", "a1"]) == ["a4", "a1", "a0", "a8", "b90"]
 
 
 def test_a_playlist_as_a_file():
@@ -223,7 +223,7 @@ def test_what_is_refused(fault):
 @pytest.mark.parametrize("wish", [{"years": (2000, 1990)}, {"near": (91, 0, 5)}, {"near": (0, 0, 0)}])
 def test_wishes_that_cannot_be(wish):
     with pytest.raises(CatalogError, match=r"years|near"):
-        Wish(**wish)
+        Filter(**wish)
 
 
 @pytest.mark.parametrize(("start", "end", "n"), [("a0", "a0", 3), ("a0", "a8", 1), ("a0", "a8", 11)])

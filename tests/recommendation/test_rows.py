@@ -11,28 +11,28 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
-from ostinato import registry
-from ostinato.attributes import NAMES, NUMBERS, encode
-from ostinato.contract.summary import choose_metric
+from ostinato.core import registry
+from ostinato.core.summary import choose_metric
+from ostinato.curation.attributes import NAMES, NUMBERS, encode
 from ostinato.errors import CatalogError, DataError, OstinatoError
 from ostinato.export import estimators, graphs
-from ostinato.files import write_json
+from ostinato.inference.formats import Json
+from ostinato.inference.predict import run
+from ostinato.inference.tabular import row
+from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.command import Asked, beside
+from ostinato.recommendation.command import Request, beside
 from ostinato.recommendation.command import run as recommend
 from ostinato.recommendation.playlist import path
 from ostinato.recommendation.recommend import recommend as similar
 from ostinato.recommendation.recommend import taste
-from ostinato.runtime.formats import Json
-from ostinato.runtime.predict import run
-from ostinato.runtime.rows import row
 from ostinato.training import estimator
 
 GENRES = ("calm", "loud")
 
 
 def table(rng: np.random.Generator, n: int) -> pd.DataFrame:
-    """Give rows of two genres that energy parts."""
+    """Return rows of two genres that energy parts."""
     numbers = {name: rng.random(n) for name in NUMBERS}
     rows = pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in NAMES.items()})
     energy, milliseconds = np.arange(n) % 2 * 0.8 + rng.random(n) * 0.1, rng.integers(100_000, 300_000, n)
@@ -41,7 +41,7 @@ def table(rng: np.random.Generator, n: int) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a released forest, a catalog of its space, and a table."""
+    """Return a released forest, a catalog of its space, and a table."""
     root, rows = tmp_path_factory.mktemp("rows"), table(np.random.default_rng(5), 60)
     x, target = encode(rows), np.eye(2, dtype=np.float32)[np.arange(60) % 2]
     fitted = estimator.fit(registry.load("ostinato.estimators", "random_forest"), x, target, 0, {"n_estimators": 20})
@@ -152,7 +152,7 @@ def test_a_table_that_cannot_be_read_is_an_error_of_its_own(folder, tmp_path, co
 def test_a_row_and_a_name_are_seeds(folder):
     def answered(seed: str) -> list[str]:
         out = io.StringIO()
-        recommend([seed], folder / "catalog", Asked(k=4), as_json=True, out=out)
+        recommend([seed], folder / "catalog", Request(k=4), as_json=True, out=out)
         return json.loads(out.getvalue())["track_ids"]
 
     assert answered(f"{folder / 'tracks.csv'}#8") == answered("Song 7")
@@ -161,9 +161,9 @@ def test_a_row_and_a_name_are_seeds(folder):
 
 
 def test_a_model_of_sound_says_what_the_table_lacks(folder, monkeypatch):
-    from ostinato.runtime.session import Released
+    from ostinato.inference.model import ReleasedModel
 
-    model = Released(folder / "released" / "genre")
+    model = ReleasedModel(folder / "released" / "genre")
     object.__setattr__(model.inputs["attributes"], "feature", "mel")
     with pytest.raises(OstinatoError, match="reads mel, which the table does not hold"):
         model.told({"tempo": 1.0})

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ostinato.evaluation.candidate.questions import questions
-from ostinato.evaluation.maps import components, neighbourhood
-from ostinato.evaluation.neighbours import judged, table
-from ostinato.files import write_json
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
+from ostinato.errors import ReadError
+from ostinato.evaluation.similarity.leaderboard import evaluate_spaces, table
+from ostinato.evaluation.similarity.projection import components, neighbourhood
+from ostinato.evaluation.similarity.queries import questions
+from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.report.listening import excerpt, spread
 from ostinato.report.material import Material
@@ -34,7 +35,7 @@ def material(tmp_path, rng) -> Material:
     asked = list(questions(tracks, None, cold=split == "test", known=split == "train", seed=0))
     sure = {"k": 4, "confidence": 0.9, "seed": 0}
     spaces = {"net": vectors, "mel": rng.normal(size=(12, 5))}
-    found = judged(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
+    found = evaluate_spaces(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
     paths.rankings.parent.mkdir(parents=True)
     table(found).to_parquet(paths.rankings)
     said = {"k": 4, "baseline": "mel", "question": "genre_cold", "skipped": {}}
@@ -115,7 +116,10 @@ def test_an_excerpt_of_a_short_track_is_all_of_it_and_the_same_each_time(tmp_pat
     y, rate = soundfile.read(io.BytesIO(base64.b64decode(first.partition(",")[2])))
     assert len(y) / rate == pytest.approx(1, abs=0.1)
     assert excerpt(tmp_path / "short.wav") == first
-    assert excerpt(tmp_path / "absent.wav") is None
+    (tmp_path / "words.wav").write_text("no sound")
+    assert excerpt(tmp_path / "words.wav") is None
+    with pytest.raises(ReadError, match=r"absent\.wav"):
+        excerpt(tmp_path / "absent.wav")
 
 
 def test_nothing_ranked_nothing_shown(material, tmp_path):

@@ -12,8 +12,8 @@ import soundfile
 import uvicorn
 from fastapi import FastAPI
 
-from judging.judging_project import description, write_network
-from ostinato.files import write_json
+from finished_project import description, write_network
+from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.serving.app import Limits, application
 from ostinato.serving.protocol import make_config
@@ -77,7 +77,7 @@ class Served:
         for i in range(n):
             path = play(self.sounds / f"tone {i}.wav", frequency=200.0 * 2 ** (i / 2))
             ids.append(f"tone{i}")
-            vectors.append(model.released.hear(AudioContext(*audio.load(path))).embedding)
+            vectors.append(model.released.predict(AudioContext(*audio.load(path))).embedding)
             known.append(
                 {"title": f"Tone {i}", "artist": f"Artist {i // 2}", "genre": GENRES[i % 3], "path": path.name}
             )

@@ -18,8 +18,8 @@ import pytest
 from fastapi.testclient import TestClient
 
 from ostinato import audio
+from ostinato.inference import streaming
 from ostinato.recommendation.catalog import Catalog
-from ostinato.runtime import long
 from ostinato.serving import protocol, upload, work
 from ostinato.serving.app import Limits
 from serving.served_project import Served, listening, play
@@ -62,7 +62,7 @@ def connect(address):
 
 
 def answer(connection):
-    """Give what comes until the other end closes; one that does not is a TimeoutError."""
+    """Return what comes until the other end closes; one that does not is a TimeoutError."""
     parts = []
     try:
         while part := connection.recv(2**16):
@@ -207,7 +207,7 @@ def test_work_ends_when_its_sender_has_gone(served, address, tmp_path, monkeypat
     body, n_workers = path.read_bytes(), Limits().workers
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with monkeypatch.context() as broken:
-        broken.setattr(audio, "capped", endless)
+        broken.setattr(audio, "limit_blocks", endless)
         senders = [connect(address) for _ in range(n_workers + 3)]
         for sender in senders:
             sender.sendall(head + body)
@@ -244,16 +244,16 @@ def test_a_file_that_takes_too_much_of_the_processor_is_refused(tmp_path):
 
 
 def test_many_samples_are_no_more_held_than_many_seconds(tmp_path, monkeypatch):
-    monkeypatch.setattr(long, "LONG_SAMPLES", 50_000)
+    monkeypatch.setattr(streaming, "LONG_SAMPLES", 50_000)
     path = play(tmp_path / "a.wav", 10.0)
-    context, _ = long.listen(path, {8000})
-    assert isinstance(context, long.LongContext)
+    context, _ = streaming.listen(path, {8000})
+    assert isinstance(context, streaming.LongContext)
 
 
 def test_memory_goes_back_once_nobody_asks(tmp_path, monkeypatch):
     monkeypatch.setattr(work, "IDLE_SECONDS", 0.1)
     shrunk, returned = [], threading.Event()
-    monkeypatch.setattr("ostinato.runtime.session.Released.shrink", lambda self: shrunk.append(self.task))
+    monkeypatch.setattr("ostinato.inference.model.ReleasedModel.shrink", lambda self: shrunk.append(self.task))
     monkeypatch.setattr("ostinato.serving.app.return_freed", returned.set)
     served = Served(tmp_path)
     with TestClient(served.app) as client:

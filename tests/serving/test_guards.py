@@ -10,10 +10,10 @@ from types import SimpleNamespace
 import pytest
 from fastapi.testclient import TestClient
 
+from ostinato.core.params import Dataset, Serve
+from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
-from ostinato.params import Dataset, Serve
-from ostinato.paths import Paths
 from ostinato.serving import run
 from ostinato.serving.app import application
 from serving.served_project import KEY, Served
@@ -106,7 +106,7 @@ class Stop(Exception):
 
 
 def start(root, monkeypatch, *, params=None, **options):
-    """Give what the application is made with."""
+    """Return what the application is made with."""
     made = []
 
     def stop(*arguments):

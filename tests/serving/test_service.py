@@ -13,12 +13,13 @@ import pytest
 import soundfile
 from fastapi.testclient import TestClient
 
-from ostinato import audio, versions
+from ostinato import audio
 from ostinato.features._shared import AudioContext
-from ostinato.files import read_json, write_json
+from ostinato.inference.answers import sound_reasons
+from ostinato.inference.model import REFERENCE, ReleasedModel
+from ostinato.io import versions
+from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import SKIPPED, Catalog
-from ostinato.runtime.answers import sound_reasons
-from ostinato.runtime.session import REFERENCE, Released
 from ostinato.serving import shelf as shelves
 from ostinato.serving.app import Limits
 from serving.served_project import GENRES, KEY, Served, play, release
@@ -42,7 +43,7 @@ def upload(client, path, **query):
 
 def test_a_file_gets_the_scores_that_predict_gives(served, client, tmp_path):
     path = play(tmp_path / "a.wav")
-    heard = Released(served.genre).hear(AudioContext(*audio.load(path)))
+    heard = ReleasedModel(served.genre).predict(AudioContext(*audio.load(path)))
     answer = upload(client, path, over_time=True).json()
     assert answer["name"] == "a.wav"
     assert [p["task"] for p in answer["predictions"]] == ["genre", "tags"]
@@ -400,7 +401,7 @@ def test_every_route_that_works_needs_a_place(tmp_path, monkeypatch):
     entered, go = threading.Event(), threading.Event()
     routes = ["/v1/models", "/v1/tracks", "/v1/map", "/v1/audio?track=tone1"]
     with TestClient(served.app) as client, ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(shelves.Shelf, "models", lambda _: (entered.set(), go.wait(10), {})[2])
+        monkeypatch.setattr(shelves.ModelStore, "models", lambda _: (entered.set(), go.wait(10), {})[2])
         held = pool.submit(client.get, routes[0])
         assert entered.wait(10)
         assert [client.get(route).status_code for route in routes] == [503] * 4

@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 
 import tiny_project
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
 from ostinato.stages import train, tune
 from ostinato.training.module import Module
 

@@ -17,20 +17,23 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
-from ostinato import audio, features, files, materials, registry, store
+from ostinato import audio, features
+from ostinato.cache import shards, store
+from ostinato.cache.build import Summary
+from ostinato.cache.store import Store
+from ostinato.core import registry
+from ostinato.core.paths import Paths
+from ostinato.curation import side_inputs
+from ostinato.datasets._synthesis.covers import png
 from ostinato.errors import DataError, OstinatoError, ReadError
 from ostinato.features._shared import AudioContext
-from ostinato.filling import book
-from ostinato.filling.fill import Summary
-from ostinato.paths import Paths
+from ostinato.io import files
 from ostinato.stages import featurize
-from ostinato.store import Store
-from ostinato.synthesis.covers import png
 
 RATE = 22050
 ALL = registry.names("ostinato.features")
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
-EVERY_CHANGE = [(0, n) for n in range(1, 10)] + [(book.PERIOD, n) for n in range(1, 8)]
+EVERY_CHANGE = [(0, n) for n in range(1, 10)] + [(shards.PERIOD, n) for n in range(1, 8)]
 """Seconds between writings of the index, and each change to the disk of a first run of `tiny`."""
 N_LATER_CHANGES = 6
 N_GROWTH_CHANGES = 2
@@ -340,7 +343,7 @@ def test_another_file_than_the_measured_one_is_not_filed_under_its_hash(project)
 
 
 def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(rich, monkeypatch):
-    read = materials.read
+    read = side_inputs.read
 
     def changed(material):
         if material.source == "cover" and material.value and material.value.name == "2.png":
@@ -348,7 +351,7 @@ def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(r
         return read(material)
 
     with monkeypatch.context() as patch:
-        patch.setattr(materials, "read", changed)
+        patch.setattr(side_inputs, "read", changed)
         with pytest.raises(ReadError, match=r"2\.png: changed while the stage ran"):
             rich.run()
     rich.run()
@@ -463,7 +466,7 @@ def tiny(root: Path) -> Project:
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """Give the bytes of a cache that was left alone, before and after a file changed."""
+    """Return the bytes of a cache that was left alone, before and after a file changed."""
     project = tiny(tmp_path_factory.mktemp("finished"))
     project.run()
     first = project.bytes()
@@ -476,7 +479,7 @@ def finished(tmp_path_factory):
 @pytest.mark.parametrize(("period", "n"), EVERY_CHANGE)
 def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch, finished, period, n):
     """Every change to the disk of a first run, and of a run that finds one file changed."""
-    monkeypatch.setattr(book, "PERIOD", period)
+    monkeypatch.setattr(shards, "PERIOD", period)
     project = tiny(tmp_path)
     assert killed_before(project, monkeypatch, n)
     project.run()
@@ -488,7 +491,7 @@ def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch
 
 
 def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded):
-    monkeypatch.setattr(book, "PERIOD", 0)
+    monkeypatch.setattr(shards, "PERIOD", 0)
     project = tiny(tmp_path)
     assert killed_before(project, monkeypatch, FIRST_SHARD + 1)
     project.run()
@@ -581,7 +584,7 @@ def test_killing_a_run_over_processes_leaves_no_worker_and_a_cache_to_complete(t
     script = tmp_path / "script.py"
     script.write_text(
         "from pathlib import Path\nfrom types import SimpleNamespace as N\n"
-        "from ostinato.paths import Paths\nfrom ostinato.stages import featurize\n"
+        "from ostinato.core.paths import Paths\nfrom ostinato.stages import featurize\n"
         "if __name__ == '__main__':\n"
         "    kinds = {'mel': {'n_mels': 16}, 'chroma': {}}\n"
         "    params = N(compute=N(workers=2, dask=None), dataset=N(name='folder', path=None),\n"
@@ -684,10 +687,14 @@ def test_a_kind_that_no_track_has_says_so(rich):
     rich.kinds["mel+lyrics"] = {}
     rich.run()
     reason = "no track of the dataset has a lyrics"
-    assert [store.lacking(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [reason, reason, None]
+    assert [store.find_obstacle(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [
+        reason,
+        reason,
+        None,
+    ]
     add_what_is_beside(rich, 1, "words at last", None, 1991.0)
     rich.run()
-    assert [store.lacking(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics")] == [None, None]
+    assert [store.find_obstacle(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics")] == [None, None]
     assert bytes(rich.store("lyrics").read("t1")) == b"words at last\n"
 
 

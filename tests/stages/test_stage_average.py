@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 import tiny_project
-from ostinato.contract.scores import scores
-from ostinato.files import read_json
+from ostinato.core.scores import scores
+from ostinato.io.files import read_json
 from ostinato.stages import infer, member, train, tune
 
 MEMBERS = ("tiny_mel", "other_mel")
@@ -39,6 +39,6 @@ def test_scores_are_the_mean_of_the_members(averaged):
 
 
 def test_it_is_not_searched(averaged):
-    tuned = read_json(averaged.tuned("both"))
+    tuned = read_json(averaged.tuning("both"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
     assert tuned["reason"] == "timefreq_avg has nothing to search"

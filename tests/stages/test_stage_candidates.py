@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 import tiny_project
-from ostinato import store
-from ostinato.contract.task import Task
+from ostinato.cache import store
+from ostinato.core.paths import Paths
+from ostinato.core.task import Task
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.export import graphs
-from ostinato.files import read_json, write_json
-from ostinato.paths import Paths
+from ostinato.io.files import read_json, write_json
 from ostinato.stages import budget, infer, member, train, tune
 from ostinato.training import artefact as artefacts
 from ostinato.training.settings import resolve
@@ -62,7 +62,7 @@ def test_chunks_of_test_tracks_make_the_tracks_and_only_networks_of_chunks_have_
     file = paths.predictions(name) / "chunks.parquet"
     assert file.exists() == (name in params.candidates)
     if file.exists():
-        task = artefacts.load(paths.checkpoints(name)).labelling
+        task = artefacts.load(paths.checkpoints(name)).task_with_classes
         tested = predictions(paths, name).query("split == 'test'").set_index("track_id")["logits"]
         chunks = pd.read_parquet(file).groupby("track_id")["logits"]
         assert set(chunks.groups) == set(tested.index)
@@ -149,7 +149,7 @@ def test_a_holdout_is_searched(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     for name in ("tiny_mel", "svm_mel"):
         tune.run(paths, params, name)
-        tuned = read_json(paths.tuned(name))
+        tuned = read_json(paths.tuning(name))
         assert set(tuned) == STUDY
         assert tuned["n_trials"] == len(tuned["trials"]) == 2
 
@@ -158,7 +158,7 @@ def test_folds_are_not_searched(tmp_path):
     """A fold's validation tracks are other folds' test tracks: a search would see what it is judged on."""
     paths, params = tiny_project.make(tmp_path / "project", folds=3), tiny_project.settings()
     tune.run(paths, params, "tiny_mel")
-    tuned = read_json(paths.tuned("tiny_mel"))
+    tuned = read_json(paths.tuning("tiny_mel"))
     assert (tuned["n_trials"], tuned["trials"]) == (0, [])
     assert tuned["reason"] == "with several folds a validation track is another fold's test track"
 
@@ -171,7 +171,7 @@ def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(estimators={"none": {"estimator": "majority", "feature": "mel", "task": "genre"}})
     tune.run(paths, params, "none")
-    tuned = read_json(paths.tuned("none"))
+    tuned = read_json(paths.tuning("none"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
     assert tuned["reason"] == "majority has nothing to search"
 
@@ -188,7 +188,7 @@ def test_a_choice_that_does_not_gain_on_other_tracks_is_not_taken(tmp_path, monk
     module = resolve(tiny_project.settings(), "tiny_mel").load()
     monkeypatch.setattr(module, "search_space", _harmful)
     tune.run(paths, tiny_project.settings(), "tiny_mel")
-    tuned = read_json(paths.tuned("tiny_mel"))
+    tuned = read_json(paths.tuning("tiny_mel"))
     assert tuned["choice"]["train"]["lr"] < 1e-7
     assert tuned["gain"]["mean"] < 0
     assert (tuned["network"], tuned["train"]) == ({}, {})
@@ -201,7 +201,7 @@ def test_a_choice_that_gains_on_other_tracks_is_taken_with_its_interval(tmp_path
         train={"lr": 1e-7, "max_epochs": 12, "patience": 12}, tune={"n_trials": 6, "max_epochs": None}
     )
     tune.run(paths, params, "tiny_mel")
-    tuned = read_json(paths.tuned("tiny_mel"))
+    tuned = read_json(paths.tuning("tiny_mel"))
     assert tuned["gain"]["low"] > 0
     assert (tuned["gain"]["n_tracks"], tuned["gain"]["n_groups"]) == (18, 6)
     assert {"network": tuned["network"], "train": tuned["train"]} == tuned["choice"] != {"network": {}, "train": {}}
@@ -246,9 +246,9 @@ def test_the_budget_is_parted_by_the_number_of_settings(tmp_path):
         "both": {"trials": 0},
     }
     tune.run(paths, params, "svm_mel")
-    assert read_json(paths.tuned("svm_mel"))["n_trials"] == 7
+    assert read_json(paths.tuning("svm_mel"))["n_trials"] == 7
     tune.run(paths, params, "none")
-    assert read_json(paths.tuned("none"))["n_trials"] == 0
+    assert read_json(paths.tuning("none"))["n_trials"] == 0
 
 
 def test_minutes_end_a_study(tmp_path):
@@ -256,7 +256,7 @@ def test_minutes_end_a_study(tmp_path):
     params = tiny_project.settings(tune={"n_trials": None, "budget": {"minutes": 0.02}})
     write_json(paths.budget("svm_mel"), {"minutes": 0.02})
     tune.run(paths, params, "svm_mel")
-    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 1
+    assert read_json(paths.tuning("svm_mel"))["n_trials"] >= 1
 
 
 def _harmful(trial):
@@ -321,7 +321,7 @@ def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     store.write_meta(paths.feature("cqt"), {"kind": "cqt", "lacking": "the dataset has no audio"})
     chain(paths, params, "tiny_cqt")
-    files = [paths.tuned("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
+    files = [paths.tuning("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
     files.append(paths.predictions("tiny_cqt") / "skipped.json")
     assert [read_json(f) for f in files] == [{"skipped": "the dataset has no audio"}] * 3
     assert [len(list(f.parent.iterdir())) for f in files[1:]] == [1, 1]
@@ -345,7 +345,7 @@ def test_a_task_without_two_classes_is_skipped(tmp_path, classes):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": classes}))
     chain(paths, params, "tiny_tags")
-    reason = read_json(paths.tuned("tiny_tags"))["skipped"]
+    reason = read_json(paths.tuning("tiny_tags"))["skipped"]
     assert reason == f"the dataset has {len(classes)} classes of the task tags; at least 2 are needed"
 
 
@@ -374,7 +374,7 @@ def test_several_workers_share_a_study_and_draw_different_points(tmp_path):
     """Two processes start from the same empty study at once."""
     paths = tiny_project.make(tmp_path / "project")
     tune.run(paths, tiny_project.settings(tune={"n_trials": 8, "workers": 2}), "svm_mel")
-    tuned = read_json(paths.tuned("svm_mel"))
+    tuned = read_json(paths.tuning("svm_mel"))
     assert tuned["n_trials"] >= 8
     points = [json.dumps(trial["params"]) for trial in tuned["trials"]]
     assert len(set(points)) == len(points)
@@ -386,12 +386,12 @@ def test_several_workers_share_a_postgresql_database(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     tuned = {"n_trials": 4, "workers": 2, "storage": os.environ["OSTINATO_POSTGRES"]}
     tune.run(paths, tiny_project.settings(tune=tuned), "svm_mel")
-    assert read_json(paths.tuned("svm_mel"))["n_trials"] >= 4
+    assert read_json(paths.tuning("svm_mel"))["n_trials"] >= 4
 
 
 def _untuned(paths: Paths, name: str) -> str:
-    paths.tuned(name).parent.mkdir(parents=True, exist_ok=True)
-    paths.tuned(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
+    paths.tuning(name).parent.mkdir(parents=True, exist_ok=True)
+    paths.tuning(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
     return name
 
 
@@ -430,7 +430,7 @@ SUNG = {"blues": "woke up this morning", "jazz": "fly me there", "rock": "we wil
 
 @pytest.fixture
 def rich(tmp_path):
-    """Give a project with lyrics, covers and years beside one kind of audio at two hops."""
+    """Return a project with lyrics, covers and years beside one kind of audio at two hops."""
     paths = tiny_project.make(tmp_path / "project")
     ids = [f"track{i:03d}" for i in range(36)]
     numbers = [i % 3 for i in range(36)]
@@ -551,7 +551,7 @@ def test_tuning_beats_defaults_that_do_not_learn_and_never_loses_surely(tmp_path
     params = tiny_project.settings(candidates=candidates, train=train_, tune={"n_trials": 8, "max_epochs": None})
     for name in candidates:
         tune.run(paths, params, name)
-        tuned = read_json(paths.tuned(name))
+        tuned = read_json(paths.tuning(name))
         gains[name] = tuned["gain"]
         assert bool(tuned["train"]) == (tuned["gain"]["mean"] > 0)
     assert sum(gain["low"] > 0 for gain in gains.values()) >= 3, gains

@@ -10,13 +10,13 @@ import pytest
 import torch
 
 import ostinato.datasets
-from ostinato import registry
-from ostinato.code_hash import hash_modules
+from ostinato.core import registry
+from ostinato.core.code_hash import hash_modules
+from ostinato.core.params import Export
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs
-from ostinato.files import read_json, write_json
-from ostinato.params import Export
-from ostinato.paths import Paths
+from ostinato.io.files import read_json, write_json
 from ostinato.stages import export as stage
 from ostinato.training import artefact as artefacts
 from ostinato.training import estimator
@@ -45,7 +45,7 @@ def params():
 
 
 def judge(paths, name, accepted=True, reasons=()):
-    write_json(paths.gated(name), {"accepted": accepted, "reasons": list(reasons)})
+    write_json(paths.gate_result(name), {"accepted": accepted, "reasons": list(reasons)})
     write_json(paths.metrics(name), {"test": {"f1_micro": {"value": 0.7, "low": 0.6, "high": 0.8}}})
 
 
@@ -231,6 +231,6 @@ def test_the_code_of_a_candidate_is_all_that_makes_its_numbers(paths):
 
 
 def test_the_hash_of_code_depends_on_each_module():
-    modules = ["ostinato.contract.task", "ostinato.contract.chunks"]
+    modules = ["ostinato.core.task", "ostinato.core.chunks"]
     assert hash_modules(modules) == hash_modules(reversed(modules))
     assert hash_modules(modules) != hash_modules(modules[:1])

@@ -8,17 +8,18 @@ import pytest
 import torch
 
 import tiny_project
-from ostinato import cli, store
-from ostinato.contract.scores import scores
-from ostinato.contract.stack import pool
+from ostinato.cli import stages as commands
+from ostinato.cache import store
+from ostinato.core.candidates import get_candidates
+from ostinato.core.params import write
+from ostinato.core.scores import scores
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.evaluation.roster import roster
 from ostinato.export import graphs
-from ostinato.files import read_json, write_json
-from ostinato.params import write
+from ostinato.io.files import read_json, write_json
+from ostinato.layers.stack import pool
 from ostinato.stages import evaluate, export, infer, member, number, train, tune
 from ostinato.training import artefact as artefacts
-from ostinato.training.logits import read_member
+from ostinato.training.data.member_logits import read_member
 
 IDS = [f"track{i:03d}" for i in range(36)]
 YEARS = {track: 1950.0 + 20 * (i % 3) + i / 36 for i, track in enumerate(IDS)}
@@ -38,7 +39,7 @@ NUMBERS = {f"both.{kind}": {"of": "both", "feature": kind} for kind in ("place",
 
 
 def make(root, folds=0):
-    """Give the tiny project years that tell the genre, and places that tell nothing."""
+    """Return the tiny project years that tell the genre, and places that tell nothing."""
     paths = tiny_project.make(root, folds=folds)
     tiny_project.write_cache(paths.feature("year"), IDS, [np.array([[YEARS[i]]]) for i in IDS], source="table")
     places = np.random.default_rng(0).uniform(-60, 60, (36, 1, 2))
@@ -81,7 +82,7 @@ def done(tmp_path_factory):
     members(paths, params)
     fit(paths, params)
     evaluate.run(paths, params, "both")
-    write_json(paths.gated("both"), {"accepted": True, "reasons": []})
+    write_json(paths.gate_result("both"), {"accepted": True, "reasons": []})
     export.run(paths, params, "both")
     return paths, params
 
@@ -230,15 +231,15 @@ def test_the_command_runs_the_stage_and_names_what_is_misspelt(tmp_path):
     given = settings().model_dump(by_alias=True, exclude_unset=True)
     kinds = {"kinds": {kind: {} for kind in ("mel", "cqt", "place", "year")}}
     write(paths.params, given | {"features": kinds, "stacked": {"both": {**STACK, "architecture": "timefreq"}}})
-    cli.run_stage("number", "both.year", paths.root)
+    commands.run_stage("number", "both.year", paths.root)
     assert (paths.members("both") / "year.parquet").exists()
     with pytest.raises(ParamsError, match=r"numbers have no 'both\.yaer'; did you mean both\.year"):
-        cli.run_stage("number", "both.yaer", paths.root)
+        commands.run_stage("number", "both.yaer", paths.root)
 
 
 def test_the_roster_tells_what_a_stack_reads():
-    assert roster(settings())["both"].feature == "mel+place+year"
-    assert roster(settings(numbers={}))["both"].feature == "mel"
+    assert get_candidates(settings())["both"].feature == "mel+place+year"
+    assert get_candidates(settings(numbers={}))["both"].feature == "mel"
 
 
 @pytest.mark.parametrize(

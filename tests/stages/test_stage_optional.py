@@ -6,12 +6,12 @@ import pytest
 from test_stage_numbers import STACK, make
 
 import tiny_project
+from ostinato.core.params import load, write
 from ostinato.errors import ParamsError
 from ostinato.export import graphs
-from ostinato.files import read_json, write_json
-from ostinato.params import load, write
+from ostinato.io.files import read_json, write_json
 from ostinato.stages import evaluate, export, infer, member, train, tune
-from ostinato.training.logits import read_member, write_logits
+from ostinato.training.data.member_logits import read_member, write_logits
 
 ALBUMS = {
     **STACK,
@@ -47,7 +47,7 @@ def change(paths, name, alter):
 def fit(paths, params):
     for stage in (tune, train, infer, evaluate):
         stage.run(paths, params, "both")
-    write_json(paths.gated("both"), {"accepted": True, "reasons": []})
+    write_json(paths.gate_result("both"), {"accepted": True, "reasons": []})
     export.run(paths, params, "both")
     found = pd.read_parquet(paths.predictions("both") / "predictions.parquet")
     return found["track_id"].tolist(), np.stack(found["logits"])

@@ -7,14 +7,14 @@ import pandas as pd
 import pytest
 
 import tiny_project
-from ostinato import artists as graphs
-from ostinato import store
+from ostinato.cache import store
+from ostinato.core.params import only
+from ostinato.core.paths import Paths
+from ostinato.curation import artist_graph as graphs
 from ostinato.datasets import synthetic
 from ostinato.errors import CatalogError, GraphError, ParamsError
-from ostinato.evaluation.candidate.score_table import parse_scores
-from ostinato.files import read_json, write_json
-from ostinato.params import only
-from ostinato.paths import Paths
+from ostinato.evaluation.score_table import parse_scores
+from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.stages import artists, catalog, evaluate, export, gate, infer, member, rank, train, tune
@@ -51,7 +51,7 @@ DIRECTIONS = ("tiny_artists", "other_artists", "joint")
 
 
 def made(root, folds: int = 0) -> Paths:
-    """Give the tiny project artists of the made-up world."""
+    """Return the tiny project artists of the made-up world."""
     paths = tiny_project.make(root, folds=folds)
     people = synthetic.artists(root, synthetic.Options(n_artists=N_ARTISTS), seed=3)["artist"].tolist()
     tracks = pd.read_parquet(paths.tracks)
@@ -296,7 +296,7 @@ def test_weights_of_classes_make_no_sense_for_directions(done):
     from ostinato.training.network import fit_network
 
     paths, params = done
-    chosen = resolve(params, "tiny_artists").having({"train": {"class_weights": "balanced"}})
+    chosen = resolve(params, "tiny_artists").with_overrides({"train": {"class_weights": "balanced"}})
     opened = _candidate.open_candidate(paths, chosen)
     with pytest.raises(ParamsError, match="tiny_artists: train: artist_embedding has no classes"):
         fit_network(chosen, opened.labelled, opened.sources[0], np.arange(9), None, label="x", epochs=1)

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 import tiny_project
-from ostinato import params
-from ostinato.cli import run_stage
+from ostinato.cli.stages import run_stage
+from ostinato.core import params
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.files import alone
-from ostinato.paths import Paths
+from ostinato.io.locks import exclusive
 from ostinato.stages import train, tune
 
 SCRIPT = Path(__file__).with_name("killed_run.py")
@@ -36,8 +36,8 @@ def killed(tmp_path_factory):
     runs = {}
     for stage in KILLED_AT:
         made = tiny_project.make(root / stage, folds=3 if stage == "train" else 0)
-        made.tuned("tiny_mel").parent.mkdir(parents=True)
-        made.tuned("tiny_mel").write_text(DEFAULTS)
+        made.tuning("tiny_mel").parent.mkdir(parents=True)
+        made.tuning("tiny_mel").write_text(DEFAULTS)
         for copy in ("alone", stage):
             shutil.copytree(made.root, root / f"{stage}-{copy}")
         command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(KILLED_AT[stage])]
@@ -66,21 +66,21 @@ def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
 
 @pytest.fixture
 def spread(tmp_path):
-    """Give a project whose only candidate trains on two devices, as the command reads it."""
+    """Return a project whose only candidate trains on two devices, as the command reads it."""
     paths = tiny_project.make(tmp_path / "project")
     candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [8]}}
     several = {**tiny_project.PARAMS["train"], "devices": 2, "strategy": "ddp"}
     sections = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "train": several}
     params.write(paths.params, {k: v for k, v in sections.items() if k not in ("estimators", "stacked", "members")})
-    paths.tuned("a").parent.mkdir(parents=True)
-    paths.tuned("a").write_text(DEFAULTS)
+    paths.tuning("a").parent.mkdir(parents=True)
+    paths.tuning("a").write_text(DEFAULTS)
     return paths
 
 
 def test_only_the_first_of_several_devices_asks_for_the_lock(spread, monkeypatch):
     done = []
     monkeypatch.setattr(train, "run", lambda paths, given, name: done.append(name))
-    with alone(spread.lock("train", "a")):
+    with exclusive(spread.lock("train", "a")):
         with pytest.raises(OstinatoError, match="train@a: another run is at the same work"):
             run_stage("train", "a", spread.root)
         monkeypatch.setenv("LOCAL_RANK", "1")

@@ -8,8 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ostinato.core.params import Train
 from ostinato.errors import ParamsError
-from ostinato.params import Train
 from ostinato.training import augment
 from ostinato.training.settings import _train
 
@@ -148,5 +148,5 @@ def test_params_know_the_augmentations():
 
 
 def test_an_unknown_augmentation_is_refused_with_the_known_ones():
-    with pytest.raises(ParamsError, match=r"a: train: augment\.0: .*'speed', 'pitch', 'bandwidth', 'level' or 'noise'"):
+    with pytest.raises(ParamsError, match=r"a: train\.augment\.0: .*'speed', 'pitch', 'bandwidth', 'level' or 'noise'"):
         _train("a", {}, {"augment": ["reverb"]})

@@ -10,9 +10,9 @@ from test_training_network import Cut, same
 from torch import nn
 
 import tiny_project
-from ostinato import registry
 from ostinato.architectures.choi import Network as Choi
-from ostinato.training import making
+from ostinato.core import registry
+from ostinato.training import factory
 from ostinato.training.batch_norm import MAX_BATCHES, BatchNormStatistics, find_layers, update_statistics
 from ostinato.training.network import fit_network
 
@@ -29,7 +29,7 @@ SHAPES = {
 
 
 def batches(shapes, generator, n, size):
-    """Give batches of noise with a mark of the class, which no network can learn by heart."""
+    """Return batches of noise with a mark of the class, which no network can learn by heart."""
     made = []
     for _ in range(n):
         label = torch.randint(N_CLASSES, (size,), generator=generator)
@@ -108,7 +108,7 @@ def test_every_network_with_running_statistics_is_among_them():
     for name in set(registry.names("ostinato.architectures")) - heads - {"tiny", "several"}:
         given = shapes.get(name, {"x": (1, 256, 240)})
         with torch.device("meta"):
-            network = making.make(name, given, N_CLASSES, {}, "single")
+            network = factory.make(name, given, N_CLASSES, {}, "single")
         if find_layers(network.train()):
             having.add(name)
     assert having == set(SHAPES)
@@ -151,7 +151,13 @@ def fitted(opened, *, validated=True, callbacks=(), state=None, **train):
     settings, inputs = opened
     parts = inputs.labelled.folds[0]
     held = parts["validation"] if validated else None
-    given = settings.having({"train": {"lr": 0.002, **train}}), inputs.labelled, inputs.sources[0], parts["train"], held
+    given = (
+        settings.with_overrides({"train": {"lr": 0.002, **train}}),
+        inputs.labelled,
+        inputs.sources[0],
+        parts["train"],
+        held,
+    )
     return fit_network(*given, label="fold 0", state=state, callbacks=callbacks)
 
 

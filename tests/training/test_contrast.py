@@ -7,11 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ostinato.contract.task import Task
+from ostinato.core.params import Train
+from ostinato.core.task import Task
 from ostinato.errors import ParamsError
-from ostinato.params import Train
 from ostinato.training import losses
-from ostinato.training.data import Training, companions
+from ostinato.training.data.batches import Training, companions
 from ostinato.training.module import Module, found_nearest
 
 GENRES = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
@@ -69,7 +69,7 @@ def test_a_head_has_no_say_in_what_it_reads(loss):
     torch.manual_seed(0)
     network, x = Plain(5, 3), torch.randn(6, 5)
     made = module(Task("genre", ("a", "b", "c")), network, loss=loss)
-    made.contrasted((x,), GENRES).backward()
+    made.contrastive_loss((x,), GENRES).backward()
     found, of_head = network.layers.weight.grad.clone(), network.head.weight.grad.clone()
     network.zero_grad()
     made.contrast(network.embed(x), GENRES).backward()
@@ -89,7 +89,7 @@ def test_tracks_of_an_artist_come_together(loss):
     optimizer = made.configure_optimizers()
     for _ in range(150):
         optimizer.zero_grad()
-        made.contrasted((x,), artists).backward()
+        made.contrastive_loss((x,), artists).backward()
         optimizer.step()
     assert found_nearest(network(x), artists).item() == 1
     assert made.contrast(network(x), artists).item() < 0.05

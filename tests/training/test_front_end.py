@@ -8,18 +8,20 @@ import torch
 from test_training_network import Cut, same
 
 import tiny_project
-from ostinato import audio, features, registry, store
+from ostinato import audio, features
+from ostinato.cache import store
+from ostinato.core import registry
+from ostinato.core.params import Train
 from ostinato.errors import ParamsError
 from ostinato.features._shared import AudioContext
-from ostinato.params import Train
 from ostinato.stages import _candidate, infer, train, tune
 from ostinato.training import artefact as artefacts
+from ostinato.training.data.build import open_source
+from ostinato.training.data.sources import Features
+from ostinato.training.data.waveforms import Waveforms
 from ostinato.training.front_end import RECIPES, FrontEnd
-from ostinato.training.inputs import open_source
 from ostinato.training.network import fit_network
 from ostinato.training.settings import resolve
-from ostinato.training.sources import Features
-from ostinato.training.waveforms import Waveforms
 
 RATE, CHUNK = 22050, 60
 LENGTHS = (6 * RATE, 4 * RATE + 77, RATE, 90)
@@ -50,7 +52,7 @@ def parameters(kind, rate=RATE):
 
 def waveforms(kind, how, clips, *augmentations):
     rows = [computed(kind, y) for y in clips]
-    cached = Features(kind, rows, CHUNK, how).fitted(np.arange(len(rows)))
+    cached = Features(kind, rows, CHUNK, how).fit(np.arange(len(rows)))
     samples = [computed("waveform", y) for y in clips]
     return Waveforms(cached, samples, kind, parameters(kind), augmentations)
 
@@ -143,7 +145,7 @@ def project_settings(**changes):
 
 def fit(paths, *, callbacks=(), state=None, label="fold 0", **train_keys):
     torch.set_num_threads(1)
-    settings = resolve(project_settings(), "sound").having({"train": train_keys})
+    settings = resolve(project_settings(), "sound").with_overrides({"train": train_keys})
     opened = _candidate.open_candidate(paths, settings)
     parts = opened.labelled.folds[0]
     return fit_network(

@@ -4,18 +4,18 @@ from functools import cache
 
 import numpy as np
 import pytest
+from score_laws import CASES, N_TEST, N_TRAIN, WIDTH, check_scores, draw_tracks
 
-from ostinato.contract.task import Task
-from ostinato.evaluation.candidate.calibration import calibrate, cooled
-from ostinato.evaluation.candidate.judged import Judged
-from ostinato.params import Train
+from ostinato.core.params import Train
+from ostinato.core.task import Task
+from ostinato.evaluation.calibration import apply_temperature, calibrate
+from ostinato.evaluation.predictions import ScoredTracks
+from ostinato.training.data.labels import LabelledTracks
+from ostinato.training.data.sources import Features, Logits
 from ostinato.training.network import build, fit_network
+from ostinato.training.out_of_fold import out_of_fold
 from ostinato.training.predict import run_network
 from ostinato.training.settings import Settings
-from ostinato.training.sources import Features, Logits
-from ostinato.training.stack import out_of_fold
-from ostinato.training.tables import Labelled
-from score_laws import CASES, N_TEST, N_TRAIN, WIDTH, check_scores, draw_tracks
 
 N_VALIDATION, N_FRAMES, EPOCHS = 500, 2, 8
 TASKS = {"single": "genre", "multi": "tags"}
@@ -32,7 +32,7 @@ def label_tracks(target, kind):
     }
     names = np.arange(len(target)).astype(str).astype(object)
     task = Task(TASKS[kind], tuple(map(str, range(target.shape[1]))))
-    return Labelled(task, names, target, names, {0: parts})
+    return LabelledTracks(task, names, target, names, {0: parts})
 
 
 def make_settings(fitter, plugin, kind, network, **train):
@@ -49,17 +49,17 @@ def fit_and_run(settings, labelled, source, tracks):
 
 
 def calibrated_scores(labelled, logits):
-    """Give the scores of the test tracks, the temperature chosen on validation, of the logits of all tracks."""
+    """Return the scores of the test tracks, the temperature chosen on validation, of the logits of all tracks."""
     parts, kind = labelled.folds[0], labelled.task.kind
     names, fold = labelled.track_ids, np.zeros(len(logits), np.int64)
-    rows = Judged(names, labelled.task.scores(logits), labelled.target, names, names, fold)
+    rows = ScoredTracks(names, labelled.task.scores(logits), labelled.target, names, names, fold)
     validation, test = rows.of(parts["validation"]), rows.of(parts["test"])
-    return cooled(test, calibrate(validation, test, kind)["temperature"], kind).scores
+    return apply_temperature(test, calibrate(validation, test, kind)["temperature"], kind).scores
 
 
 @pytest.fixture(scope="module")
 def make_members():
-    """Give labelled tracks, and of each member the logits of all of them; those of training tracks are out of fold."""
+    """Return labelled tracks, and the logits of all of them of each member, those of training tracks out of fold."""
 
     @cache
     def make(n_classes, kind, absent=None):

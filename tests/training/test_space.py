@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.artists import of_pairs
+from ostinato.core.params import Phase
+from ostinato.curation.artist_graph import of_pairs
 from ostinato.errors import GraphError
-from ostinato.evaluation.spaces import links_found, neighbourhoods
-from ostinato.params import Phase
-from ostinato.training.space import Pairs, Table, fit_space
+from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.training.artist_space import Pairs, Table, fit_space
 
 N_CLIQUES, SIZE = 6, 5
 PHASES = [Phase(lr=0.02, batch_size=8, patience=3), Phase(lr=0.005, batch_size=4, patience=2)]
 
 
 def cliques() -> object:
-    """Give six groups of five artists, all related within and none across."""
+    """Return six groups of five artists, all related within and none across."""
     pairs = [[SIZE * c + i, SIZE * c + j] for c in range(N_CLIQUES) for i in range(SIZE) for j in range(i + 1, SIZE)]
     return of_pairs(tuple(f"a{i}" for i in range(N_CLIQUES * SIZE)), np.array(pairs))
 

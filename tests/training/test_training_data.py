@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ostinato.training.data import Data, Order, Training, uniform
-from ostinato.training.sources import Features
+from ostinato.training.data.batches import Data, Order, Training, uniform
+from ostinato.training.data.sources import Features
 
 IDS = np.array([f"t{i:02d}" for i in range(11)], object)
 ROWS = {t: np.arange(20 * i, 20 * i + 20, dtype=np.float16)[:, None].repeat(2, axis=1) for i, t in enumerate(IDS)}
@@ -18,7 +18,7 @@ def training(ids=IDS, seed=1, chunks_per_track=1):
 
 
 def drawn(epoch=0, **options):
-    """Give what an epoch shows: (label, first frame) in order."""
+    """Return what an epoch shows: (label, first frame) in order."""
     made = training(**options)
     batches = [made[epoch, i] for i in range(made.n_batches)]
     return [

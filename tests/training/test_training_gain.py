@@ -82,7 +82,7 @@ def test_track_losses_are_what_training_monitors():
     settings = resolve(tiny_project.settings(), "tiny_mel")
     cross = gain.track_losses(logits, target, settings, "single")
     np.testing.assert_allclose(cross, [np.log1p(np.exp(-2.0)), np.log1p(np.exp(1.0))])
-    by_score = settings.having({"train": {"monitor": "val_score"}})
+    by_score = settings.with_overrides({"train": {"monitor": "val_score"}})
     assert gain.track_losses(logits, target, by_score, "single").tolist() == [0.0, 1.0]
     tags = gain.track_losses(logits, target, settings, "multi")
     np.testing.assert_allclose(tags[1], (np.log(2.0) + np.log1p(np.exp(1.0))) / 2)

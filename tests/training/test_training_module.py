@@ -5,10 +5,10 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ostinato.contract.task import Task
+from ostinato.core.params import Train
+from ostinato.core.task import Task
 from ostinato.errors import ParamsError
-from ostinato.params import Train
-from ostinato.training.module import OPTIMIZERS, SPARSE, Module, balanced, masked, mixed
+from ostinato.training.module import OPTIMIZERS, SPARSE, Module, compute_class_weights, mixup, spec_augment
 
 TASKS = {"single": Task("genre", ("a", "b", "c")), "multi": Task("tags", ("x", "y", "z"))}
 
@@ -69,14 +69,14 @@ def test_a_networks_penalty_is_part_of_what_training_lowers():
 
 def test_seldom_classes_weigh_more():
     target = np.float32([[1, 0, 0]] * 6 + [[0, 1, 0]] * 3 + [[0, 0, 1]])
-    np.testing.assert_allclose(balanced(target, "single"), [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
-    np.testing.assert_allclose(balanced(target, "multi"), [4 / 6, 7 / 3, 9], rtol=1e-6)
+    np.testing.assert_allclose(compute_class_weights(target, "single"), [10 / 18, 10 / 9, 10 / 3], rtol=1e-6)
+    np.testing.assert_allclose(compute_class_weights(target, "multi"), [4 / 6, 7 / 3, 9], rtol=1e-6)
 
 
 def test_mixup_blends_inputs_and_labels_by_one_share():
     torch.manual_seed(1)
     x = torch.eye(6)
-    (blended,), target = mixed((x,), x.clone(), alpha=1.0)
+    (blended,), target = mixup((x,), x.clone(), alpha=1.0)
     torch.testing.assert_close(blended, target)
     torch.testing.assert_close(blended.sum(1), torch.ones(6))
     assert ((blended > 0.01).sum(1) == 2).any()
@@ -84,7 +84,7 @@ def test_mixup_blends_inputs_and_labels_by_one_share():
 
 def test_masks_blank_stripes_of_bounded_width():
     torch.manual_seed(0)
-    blank = masked(torch.ones(64, 1, 32, 80)) == 0
+    blank = spec_augment(torch.ones(64, 1, 32, 80)) == 0
     bins, frames = blank.all(-1)[:, 0].sum(-1), blank.all(-2)[:, 0].sum(-1)
     assert 0 < bins.max() <= 4
     assert 0 < frames.max() <= 10

@@ -11,16 +11,16 @@ import pytorch_lightning as L
 import torch
 
 import tiny_project
+from ostinato.core.params import Train
 from ostinato.errors import OstinatoError
-from ostinato.params import Train
 from ostinato.training import artefact as artefacts
-from ostinato.training.callbacks import Keeper
-from ostinato.training.data import Data
+from ostinato.training.callbacks import ResumableCheckpoint
+from ostinato.training.data.batches import Data
+from ostinato.training.data.sources import Logits
 from ostinato.training.fit import fit
 from ostinato.training.module import Module
 from ostinato.training.network import build, fit_network, make_trainer, quiet
 from ostinato.training.predict import run_network
-from ostinato.training.sources import Logits
 
 
 @pytest.fixture
@@ -30,7 +30,9 @@ def opened(tmp_path):
 
 def fitted(opened, *, callbacks=(), state=None, epochs=None, label="fold 0", seed=None, **train):
     settings, inputs = opened
-    settings = dataclasses.replace(settings.having({"train": train}), seed=settings.seed if seed is None else seed)
+    settings = dataclasses.replace(
+        settings.with_overrides({"train": train}), seed=settings.seed if seed is None else seed
+    )
     parts = inputs.labelled.folds[0]
     return fit_network(
         settings,
@@ -147,7 +149,7 @@ def test_a_point_to_go_on_from_holds_no_objects(opened, tmp_path):
     fitted(opened, state=tmp_path / "state")
     assert os.listdir(tmp_path / "state") == ["last.ckpt"]
     content = torch.load(tmp_path / "state" / "last.ckpt", weights_only=True)
-    (kept,) = (v for k, v in content["callbacks"].items() if k.startswith(Keeper.__name__))
+    (kept,) = (v for k, v in content["callbacks"].items() if k.startswith(ResumableCheckpoint.__name__))
     assert kept["epochs"] >= 1
 
 
@@ -175,7 +177,7 @@ def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed
 def test_an_unknown_argument_of_a_network_names_the_known_ones(opened):
     settings, inputs = opened
     with pytest.raises(OstinatoError, match=r"tiny_mel: network: tiny has no 'widht'; it has width, dropout"):
-        build(settings.having({"network": {"widht": 3}}), inputs.sources[0].inputs, 3)
+        build(settings.with_overrides({"network": {"widht": 3}}), inputs.sources[0].inputs, 3)
 
 
 def test_chunks_in_batches_give_what_they_give_alone(opened):
@@ -234,7 +236,7 @@ def test_the_task_says_what_logits_mean(opened, task, kind):
     settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, task=task)
     assert build(settings, {"a": 3, "b": 3}, 3).kind == kind
     with pytest.raises(OstinatoError, match="timefreq_avg has no 'kind'"):
-        build(settings.having({"network": {"kind": "multi"}}), {"a": 3, "b": 3}, 3)
+        build(settings.with_overrides({"network": {"kind": "multi"}}), {"a": 3, "b": 3}, 3)
 
 
 def test_advice_of_lightning_stays_off_the_screen(caplog):

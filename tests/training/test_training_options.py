@@ -13,15 +13,15 @@ from pytorch_lightning.trainer.states import TrainerFn
 from test_training_network import Cut, fitted, opened, same  # noqa: F401
 
 import tiny_project
-from ostinato.contract.task import Task
+from ostinato.core.params import Train
+from ostinato.core.task import Task
 from ostinato.errors import ParamsError
-from ostinato.params import Train
 from ostinato.stages import evaluate, infer, train, tune
 from ostinato.training import artefact as artefacts
 from ostinato.training import losses
-from ostinato.training.callbacks import Keeper, Patience
+from ostinato.training.callbacks import EarlyStop, ResumableCheckpoint
 from ostinato.training.fit import explain_chance, fit
-from ostinato.training.module import Module, is_map, masked, mixed
+from ostinato.training.module import Module, is_map, mixup, spec_augment
 from ostinato.training.schedule import Schedule
 
 
@@ -30,7 +30,7 @@ def driven(options, values, epochs=20):
     torch.manual_seed(0)
     network = torch.nn.Linear(1, 1)
     optimizer = torch.optim.Adam(network.parameters())
-    keeper, best = Keeper(None, validated=True), float("inf")
+    keeper, best = ResumableCheckpoint(None, validated=True), float("inf")
     schedule = Schedule(Train(**options), keeper, epochs)
     trainer = SimpleNamespace(optimizers=[optimizer], current_epoch=0, callback_metrics={}, should_stop=False)
     rates, module = [], SimpleNamespace(network=network)
@@ -125,14 +125,16 @@ def test_words_are_neither_masked_nor_blended():
         False, False, False, True,
     ]  # fmt: skip
     with pytest.raises(ParamsError, match="mixup cannot blend words"):
-        mixed((words,), torch.eye(2), 0.4)
+        mixup((words,), torch.eye(2), 0.4)
 
 
 @pytest.mark.parametrize("share", [0.05, 0.125, 0.4])
 @pytest.mark.parametrize("bins", [12, 13, 40, 96, 256])
 def test_a_mask_covers_half_its_share_on_average_however_few_bins(bins, share):
     torch.manual_seed(1)
-    widths = torch.cat([bins - masked(torch.ones(40, 1, bins, 40), share)[:, 0].sum(1).amax(1) for _ in range(60)])
+    widths = torch.cat(
+        [bins - spec_augment(torch.ones(40, 1, bins, 40), share)[:, 0].sum(1).amax(1) for _ in range(60)]
+    )
     assert widths.max() == int(np.ceil(bins * share))
     deviation = np.hypot(float(widths.double().std()) / np.sqrt(len(widths)), 0.25 / np.sqrt(60))
     assert float(widths.double().mean()) == pytest.approx(bins * share / 2, abs=4 * deviation)
@@ -141,7 +143,7 @@ def test_a_mask_covers_half_its_share_on_average_however_few_bins(bins, share):
 def test_more_and_wider_masks_blank_more():
     def blanked(**options):
         torch.manual_seed(0)
-        return float((masked(torch.ones(64, 1, 32, 80), **options) == 0).float().mean())
+        return float((spec_augment(torch.ones(64, 1, 32, 80), **options) == 0).float().mean())
 
     assert blanked() < blanked(n_masks=3) < blanked(n_masks=3, share=0.4)
 
@@ -200,7 +202,7 @@ def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated):
 
 def test_patience_counts_epochs_and_steps_from_where_validation_left_chance():
     def stopped(losses, **given):
-        patience = Patience(**{"epochs": 2, "steps": 0, "steps_per_epoch": 4, "limit": 2.0, **given})
+        patience = EarlyStop(**{"epochs": 2, "steps": 0, "steps_per_epoch": 4, "limit": 2.0, **given})
         strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
         trainer = SimpleNamespace(
             should_stop=False, strategy=strategy, fast_dev_run=False, current_epoch=0, sanity_checking=False,
@@ -241,7 +243,7 @@ def test_validation_at_chance_is_told_with_what_to_try():
 
 def test_a_network_that_learns_noise_is_warned_of(opened, caplog, tmp_path):  # noqa: F811
     settings, inputs = opened
-    settings = settings.having({"train": {"max_epochs": 12, "patience": 12}})
+    settings = settings.with_overrides({"train": {"max_epochs": 12, "patience": 12}})
     labelled = inputs.labelled
     shuffled = np.random.default_rng(0).permutation(len(labelled.target))
     noise = dataclasses.replace(labelled, target=labelled.target[shuffled])

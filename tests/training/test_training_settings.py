@@ -15,7 +15,7 @@ def resolved(**entry):
 def test_the_candidate_departs_from_the_common_section_and_the_study_from_both():
     settings = resolved(normalise="track", train={"lr": 0.5}, network={"width": 3})
     assert (settings.train.normalise, settings.train.lr, settings.train.batch_size) == ("track", 0.5, 8)
-    chosen = settings.having({"network": {"dropout": 0.1}, "train": {"lr": 0.25}})
+    chosen = settings.with_overrides({"network": {"dropout": 0.1}, "train": {"lr": 0.25}})
     assert (chosen.train.normalise, chosen.train.lr) == ("track", 0.25)
     assert chosen.network == {"width": 3, "dropout": 0.1}
 
@@ -69,4 +69,4 @@ def test_a_key_that_the_loss_does_not_use_is_refused_with_what_would():
         resolved(train={"loss": "triplet", "apart": 0.9})
     assert resolved(train={"loss": "triplet", "margin": 0.9}).train.margin == 0.9
     with pytest.raises(ParamsError, match=r"tiny_mel: train: clip has no effect with loss: plain"):
-        resolved().having({"train": {"clip": 0.1}})
+        resolved().with_overrides({"train": {"clip": 0.1}})

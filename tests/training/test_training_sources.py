@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from ostinato.contract import chunks
+from ostinato.core import chunks
 from ostinato.errors import DataError
-from ostinato.training.sources import Evaluation, Features, Joined, Logits
+from ostinato.training.data.sources import Evaluation, Features, Joined, Logits
 
 
 @pytest.fixture
@@ -46,11 +46,11 @@ def test_a_short_track_is_repeated(rows):
 
 
 def test_statistics_are_those_of_the_training_tracks(rows):
-    source = Features("mel", rows, 8, "train").fitted(np.array([0, 2]))
+    source = Features("mel", rows, 8, "train").fit(np.array([0, 2]))
     frames = np.concatenate([rows[0], rows[2]]).astype(np.float64)
     np.testing.assert_allclose(source.statistics["mel"]["mean"], frames.mean(axis=0), rtol=1e-5)
     np.testing.assert_allclose(source.statistics["mel"]["std"], frames.std(axis=0), rtol=1e-5)
-    again = Features("mel", rows, 8, "train").restored(source.statistics)
+    again = Features("mel", rows, 8, "train").restore(source.statistics)
     np.testing.assert_array_equal(again.chunks(1)[0], source.chunks(1)[0])
 
 
@@ -110,8 +110,8 @@ def test_of_kinds_read_together_the_one_that_needs_most_chunks_decides():
 
 def test_each_kind_is_fitted_for_itself(rows):
     joined = Joined((Features("a", rows, 8, "train"), Features("b", [r * 2 for r in rows], 8, "train")))
-    fitted = joined.fitted(np.array([0]))
+    fitted = joined.fit(np.array([0]))
     np.testing.assert_allclose(fitted.statistics["b"]["mean"], np.multiply(fitted.statistics["a"]["mean"], 2))
-    again = joined.restored(fitted.statistics)
+    again = joined.restore(fitted.statistics)
     for mine, theirs in zip(again.chunks(1), fitted.chunks(1), strict=True):
         np.testing.assert_array_equal(mine, theirs)

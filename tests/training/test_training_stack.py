@@ -6,8 +6,8 @@ import pytest
 
 import tiny_project
 from ostinato.errors import DataError
-from ostinato.training import stack
-from ostinato.training.logits import member_sources, ordered, read_member, write_logits
+from ostinato.training import out_of_fold
+from ostinato.training.data.member_logits import align, member_sources, read_member, write_logits
 from ostinato.training.network import fit_network as real_fit
 from ostinato.training.predict import run_network as real_run
 
@@ -31,9 +31,9 @@ def recorded(opened, monkeypatch):
         judged.append(tracks)
         return real_run(network, source, tracks, task)
 
-    monkeypatch.setattr(stack, "fit_network", fit)
-    monkeypatch.setattr(stack, "run_network", run)
-    logits = stack.out_of_fold(settings, inputs.labelled, inputs.sources[0], 0, epochs=1, parts=3)
+    monkeypatch.setattr(out_of_fold, "fit_network", fit)
+    monkeypatch.setattr(out_of_fold, "run_network", run)
+    logits = out_of_fold.out_of_fold(settings, inputs.labelled, inputs.sources[0], 0, epochs=1, parts=3)
     return inputs.labelled, logits, taught, judged
 
 
@@ -57,9 +57,9 @@ def test_few_groups_make_few_parts_and_one_group_is_an_error(opened):
     _, inputs = opened
     labelled = inputs.labelled
     train = np.flatnonzero(np.isin(labelled.groups, ["artist02", "artist03"]))
-    assert len(stack.inner_parts(labelled, train, 5, seed=0)) == 2
+    assert len(out_of_fold.inner_parts(labelled, train, 5, seed=0)) == 2
     with pytest.raises(DataError, match=r"are one group; set stacking.in_sample"):
-        stack.inner_parts(labelled, train[:3], 5, seed=0)
+        out_of_fold.inner_parts(labelled, train[:3], 5, seed=0)
 
 
 def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened):
@@ -108,10 +108,10 @@ def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(opened):
 
 def test_a_track_without_logits_is_an_error_and_not_zeros():
     table = pd.DataFrame({"track_id": ["a", "b"], "logits": [[1.0], [2.0]]})
-    np.testing.assert_array_equal(ordered(table, ["b", "a"]), [[2], [1]])
+    np.testing.assert_array_equal(align(table, ["b", "a"]), [[2], [1]])
     with pytest.raises(DataError, match=r"the logits of 1 tracks are absent, such as 'c'; run infer again"):
-        ordered(table, ["a", "c"])
-    np.testing.assert_array_equal(ordered(table, ["c", "a"], 1), [[np.nan], [1]])
+        align(table, ["a", "c"])
+    np.testing.assert_array_equal(align(table, ["c", "a"], 1), [[np.nan], [1]])
 
 
 def test_a_table_of_logits_is_read_as_it_was_written(tmp_path):

@@ -19,7 +19,7 @@ from ostinato.training.transfer import calibrate, load
 
 @pytest.fixture
 def opened(tmp_path):
-    """Give settings of a small choi network on the tiny project, and its inputs."""
+    """Return settings of a small choi network on the tiny project, and its inputs."""
     settings, inputs = tiny_project.opened(tmp_path / "project")
     return dataclasses.replace(settings, plugin="choi", network={"pools": [[2, 2], [2, 2], [2, 2]]}), inputs
 
@@ -28,7 +28,7 @@ def fitted(opened, **train):
     settings, inputs = opened
     parts = inputs.labelled.folds[0]
     return fit_network(
-        settings.having({"train": {"max_epochs": 2, **train}}),
+        settings.with_overrides({"train": {"max_epochs": 2, **train}}),
         inputs.labelled,
         inputs.sources[0],
         parts["train"],
@@ -39,7 +39,7 @@ def fitted(opened, **train):
 
 @pytest.fixture
 def file(opened, tmp_path):
-    """Give the weights of another training."""
+    """Return the weights of another training."""
     found = fitted(opened, lr=0.05)
     save_weights(tmp_path / "before.safetensors", found.weights)
     return tmp_path / "before.safetensors", found.weights
@@ -132,7 +132,7 @@ def test_freezing_what_was_drawn_by_chance_is_refused(opened):
 def test_other_weights_are_another_point_to_go_on_from(opened, tmp_path):
     settings, _ = opened
     path = tmp_path / "w.safetensors"
-    settings = settings.having({"train": {"weights": str(path)}})
+    settings = settings.with_overrides({"train": {"weights": str(path)}})
     found = []
     for value in (0.0, 1.0):
         save_file({"x": torch.full((1,), value)}, path)

@@ -16,8 +16,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Conv, Convolutional, Pair, Shape, needs, normalisation, sees, single
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Conv, Convolutional, Pair, Shape, needs, normalisation, sees, single
+from ostinato.layers.search_space import suggest
 
 BLOCKS = (
     (1, 16, 1, 1),
@@ -54,15 +54,15 @@ class Inverted(nn.Module):
         self.adds = stride == 1 and channels == filters
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (batch, filters, rows, columns), both divided by the stride."""
+        """Return (batch, filters, rows, columns), both divided by the stride."""
         return x + self.layers(x) if self.adds else self.layers(x)
 
     def needs(self, size: int, axis: int) -> int:
-        """Give the least input for an output of `size`."""
+        """Return the least input for an output of `size`."""
         return needs(self.layers, size, axis)
 
     def sees(self, size: int, axis: int) -> int:
-        """Give how much of the input `size` numbers of the output are made of."""
+        """Return how much of the input `size` numbers of the output are made of."""
         return sees(self.layers, size, axis)
 
 
@@ -99,5 +99,5 @@ class Network(Convolutional):
         super().__init__("albums", shape, nn.Sequential(*layers), filters[1], n_classes)
 
 
-search_space = drawn(lr=(1e-4, 1e-2))
+search_space = suggest(lr=(1e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

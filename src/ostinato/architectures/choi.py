@@ -22,9 +22,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Conv, Convolutional, MaxPool, Pair, Shape, normalisation, single, word
-from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
+from ostinato.layers import Conv, Convolutional, MaxPool, Pair, Shape, normalisation, single, word
+from ostinato.layers.search_space import suggest
 
 POOLS = ((2, 4), (3, 4), (2, 5), (2, 4), (4, 4))
 NORMS = ("running", "track", "batch")
@@ -44,7 +44,7 @@ class Last(nn.Linear):
     """A dense layer over the last numbers of a longer vector."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (batch, out) of (batch, in or more)."""
+        """Return (batch, out) of (batch, in or more)."""
         return super().forward(x[..., -self.in_features :])
 
 
@@ -98,7 +98,7 @@ class Network(Convolutional):
             self.space_width = BLOCK * features
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the means of all blocks' maps, (batch, 32 * blocks), of (batch, channels, bins, frames)."""
+        """Return the means of all blocks' maps, (batch, 32 * blocks), of (batch, channels, bins, frames)."""
         x = x.clone(memory_format=torch.channels_last)
         means = []
         for layer in self.layers:
@@ -107,5 +107,5 @@ class Network(Convolutional):
         return torch.cat(means, -1)
 
 
-search_space = drawn(lr=(3e-4, 1e-2))
+search_space = suggest(lr=(3e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

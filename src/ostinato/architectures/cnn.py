@@ -15,20 +15,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import (
-    Conv,
-    MaxPool,
-    Pair,
-    Reader,
-    Shape,
-    initialise,
-    needs,
-    normalisation,
-    single,
-    word,
-)
-from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
+from ostinato.layers import Conv, MaxPool, Pair, Reader, Shape, initialise, needs, normalisation, single, word
+from ostinato.layers.search_space import suggest
 
 FORMS = ("paper", "repository")
 KERNELS = (3, 3, 2)
@@ -102,9 +91,9 @@ class Network(Reader):
         return size
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the dense layer, (batch, units), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, units), of (batch, channels, bins, frames)."""
         return self.dense(self.layers(x.transpose(-2, -1)).flatten(1))
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

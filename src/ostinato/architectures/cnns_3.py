@@ -14,20 +14,9 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import (
-    INITIAL,
-    Conv,
-    Initial,
-    MaxPool,
-    Reader,
-    Shape,
-    initialise,
-    needs,
-    single,
-    word,
-)
-from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
+from ostinato.layers import INITIAL, Conv, Initial, MaxPool, Reader, Shape, initialise, needs, single, word
+from ostinato.layers.search_space import suggest
 
 
 class Network(Reader):
@@ -86,9 +75,9 @@ class Network(Reader):
         initialise(self, cast(Initial, word("cnns_3", "initial", initial, INITIAL)))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the dense layer, (batch, dense), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, dense), of (batch, channels, bins, frames)."""
         return self.dense(self.layers(x).flatten(1))
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

@@ -14,19 +14,8 @@ from typing import Literal
 
 from torch import nn
 
-from ostinato.architectures._blocks import (
-    Branches,
-    Convolutional,
-    MaxPool,
-    Padding,
-    Shape,
-    across,
-    block,
-    fits,
-    separable,
-    single,
-)
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Branches, Convolutional, MaxPool, Padding, Shape, across, block, fits, separable, single
+from ostinato.layers.search_space import suggest
 
 IMAGE_CHANNELS = 3
 SHORT_BINS = 24
@@ -102,5 +91,5 @@ class Network(Convolutional):
         super().__init__("freq", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 
-search_space = drawn(lr=(3e-4, 1e-2))
+search_space = suggest(lr=(3e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

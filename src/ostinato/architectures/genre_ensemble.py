@@ -10,8 +10,8 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 
 from collections.abc import Mapping
 
-from ostinato.architectures._blocks.dense import DenseOverLogits
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers.logit_heads import DenseOverLogits
+from ostinato.layers.search_space import suggest
 
 MEMBERS = {
     "time_stft_halved": ("time", "stft_halved"),
@@ -44,5 +44,5 @@ class Network(DenseOverLogits):
         super().__init__("genre_ensemble", inputs, n_classes, hidden=hidden, dropout=dropout, l2=l2)
 
 
-search_space = drawn(lr=(3e-5, 3e-3), dropout=(0.2, 0.6))
+search_space = suggest(lr=(3e-5, 3e-3), dropout=(0.2, 0.6))
 """Ask for dropout, the learning rate (0.0001 is published) and the tracks a batch; the widths are the paper's."""

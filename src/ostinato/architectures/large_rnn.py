@@ -13,9 +13,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
-from ostinato.architectures._blocks.recurrent import LAYOUTS, LSTMs, steps
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Reader, Shape, initialise, single, word
+from ostinato.layers.recurrent import LAYOUTS, LSTMs, steps
+from ostinato.layers.search_space import suggest
 
 
 class Network(Reader):
@@ -47,9 +47,9 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the last state, (batch, units), of (batch, channels, bins, frames)."""
+        """Return the last state, (batch, units), of (batch, channels, bins, frames)."""
         return self.recurrent(steps(x, self.layout))
 
 
-search_space = drawn(lr=(1e-4, 1e-2))
+search_space = suggest(lr=(1e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Shape, initialise
-from ostinato.architectures._blocks.recurrent import LSTMs
-from ostinato.architectures._blocks.spaces import drawn
-from ostinato.architectures._blocks.words import WordReader
+from ostinato.layers import Shape, initialise
+from ostinato.layers.recurrent import LSTMs
+from ostinato.layers.search_space import suggest
+from ostinato.layers.text import WordReader
 
 
 class Network(WordReader):
@@ -48,9 +48,9 @@ class Network(WordReader):
         nn.init.uniform_(self.words.weight, -0.05, 0.05)
 
     def read(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """Give the last state, (batch, units), of words' vectors, (batch, words, width)."""
+        """Return the last state, (batch, units), of words' vectors, (batch, words, width)."""
         return self.recurrent(vectors)
 
 
-search_space = drawn(lr=(1e-4, 1e-2))
+search_space = suggest(lr=(1e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -17,15 +17,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Shape, initialise
-from ostinato.architectures._blocks.words import WordReader
 from ostinato.errors import OstinatoError
+from ostinato.layers import Shape, initialise
+from ostinato.layers.text import WordReader
 
 LONGEST_WAVE = 10_000.0
 
 
 def positions(n: int, width: int, like: Tensor) -> Tensor:
-    """Give sines and cosines of each place, (n, width), beside what they are added to."""
+    """Return sines and cosines of each place, (n, width), beside what they are added to."""
     rates = torch.exp(torch.arange(0, width, 2, device=like.device) * (-log(LONGEST_WAVE) / width))
     angles = torch.arange(n, device=like.device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], -1).to(like.dtype)
@@ -49,7 +49,7 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        """Give (batch, places, width); `there`, (batch, places), says which places have a word."""
+        """Return (batch, places, width); `there`, (batch, places), says which places have a word."""
         parts = self.read(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
         mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=there[:, None, None, :])
@@ -97,7 +97,7 @@ class Network(WordReader):
         nn.init.normal_(self.words.weight, std=width**-0.5)
 
     def read(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """Give the first place, (batch, width), of words' vectors, (batch, words, width)."""
+        """Return the first place, (batch, width), of words' vectors, (batch, words, width)."""
         batch, n, width = vectors.shape
         there = F.pad(there, (1, 0), value=True)
         states = torch.cat([self.first.expand(batch, 1, -1), vectors + positions(n, width, vectors)], 1)

@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Shape, word
-from ostinato.architectures._blocks.channels import Concatenated, MultiChannel
+from ostinato.layers import Shape, word
+from ostinato.layers.multichannel import Concatenated, MultiChannel
 
 FUSIONS = ("concat", "gated", "attention", "bilinear")
 
@@ -47,7 +47,7 @@ class Fusion(nn.Module):
         self.weigh = nn.Linear(*shapes[how], bias=how != "attention")
 
     def forward(self, parts: list[Tensor]) -> Tensor:
-        """Give (chunks, width) of the channels' vectors."""
+        """Return (chunks, width) of the channels' vectors."""
         parts = [self.dropout(part) for part in parts]
         vectors = [torch.tanh(layer(part)) for layer, part in zip(self.same, parts, strict=True)]
         if self.how == "bilinear":

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Reader, Shape, initialise, single, word
-from ostinato.architectures._blocks.dense import Dense, squares
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Reader, Shape, initialise, single, word
+from ostinato.layers.logit_heads import Dense, squares
+from ostinato.layers.search_space import suggest
 
 FORMS = {"paper": (512, 256, 128), "repository": (512, 256, 64)}
 
@@ -60,13 +60,13 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the last hidden layer, (batch, width), of (batch, channels, bins, frames)."""
+        """Return the last hidden layer, (batch, width), of (batch, channels, bins, frames)."""
         return self.dense(x.transpose(-2, -1).flatten(1))
 
     def penalty(self) -> Tensor:
-        """Give what the loss adds for large kernels: `l2` times the sum of their squares."""
+        """Return what the loss adds for large kernels: `l2` times the sum of their squares."""
         return self.l2 * squares(self.dense.layers)
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.0, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.0, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

@@ -11,9 +11,9 @@ LSTM", ISMIR 2017, section 3.2.1.
 
 from collections.abc import Mapping
 
-from ostinato.architectures._blocks import Shape
-from ostinato.architectures._blocks.channels import MultiChannel
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Shape
+from ostinato.layers.multichannel import MultiChannel
+from ostinato.layers.search_space import suggest
 
 
 class Network(MultiChannel):
@@ -34,5 +34,5 @@ class Network(MultiChannel):
         super().__init__("r1", inputs, n_classes, units=units, dropout=dropout, initial=initial)
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

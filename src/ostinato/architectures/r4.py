@@ -8,9 +8,9 @@ LSTM", ISMIR 2017, section 3.
 
 from collections.abc import Mapping
 
-from ostinato.architectures._blocks import Shape
-from ostinato.architectures._blocks.channels import MultiChannel
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Shape
+from ostinato.layers.multichannel import MultiChannel
+from ostinato.layers.search_space import suggest
 
 
 class Network(MultiChannel):
@@ -41,5 +41,5 @@ class Network(MultiChannel):
         )
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

@@ -17,10 +17,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import initialise
-from ostinato.architectures._blocks.dense import Dense, OverLogits
-from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
+from ostinato.layers import initialise
+from ostinato.layers.logit_heads import Dense, OverLogits
+from ostinato.layers.search_space import suggest
 
 WIDTH = 512
 PARTS: Mapping[str, tuple[str, ...]] = {
@@ -46,7 +46,7 @@ class Place(nn.Module):
         self.each = nn.ModuleList(Dense((1, 128), 0.0) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Give (batch, 256) of (batch, 2)."""
+        """Return (batch, 256) of (batch, 2)."""
         return torch.cat([layer(column) for layer, column in zip(self.each, x.split(1, -1), strict=True)], -1)
 
 
@@ -75,7 +75,7 @@ class Part(nn.Module):
         self.absent = nn.Parameter(torch.zeros(WIDTH)) if absent else None
 
     def forward(self, given: list[Tensor]) -> Tensor:
-        """Give (batch, 512) of each input's (batch, width); NaN is what a track lacks."""
+        """Return (batch, 512) of each input's (batch, width); NaN is what a track lacks."""
         lacks = torch.stack([x.isnan().any(-1) for x in given]).any(0)[:, None]
         known = [torch.where(lacks, 0.0, x) for x in given]
         known = [F.normalize(x) for x in known] if self.vectors else known
@@ -118,7 +118,7 @@ class Network(OverLogits):
     ) -> None:
         super().__init__("recommendation", inputs)
         named = {(roles or {}).get(name, name): width for name, width in inputs.items()}
-        used = _used(named)
+        used = _list_parts(named)
         for part in absent:
             if part not in used or part in SOUND:
                 raise OstinatoError(
@@ -135,14 +135,14 @@ class Network(OverLogits):
         initialise(self)
 
     def encode(self, logits: Tensor) -> Tensor:
-        """Give the last hidden layer, (batch, width), of all inputs side by side."""
+        """Return the last hidden layer, (batch, width), of all inputs side by side."""
         given = dict(zip(self.widths, logits.split(list(self.widths.values()), -1), strict=True))
         read = [layer([given[name] for name in self.read[part]]) for part, layer in self.parts.items()]
         return self.dense(torch.cat(read, -1))
 
 
-def _used(named: Mapping[str, int]) -> list[str]:
-    """Say which parts there are, in the published order."""
+def _list_parts(named: Mapping[str, int]) -> list[str]:
+    """Return which parts there are, in the published order."""
     known = {name for names in PARTS.values() for name in names}
     if unknown := [name for name in named if name not in known]:
         raise OstinatoError(
@@ -155,5 +155,5 @@ def _used(named: Mapping[str, int]) -> list[str]:
     return [part for part, names in PARTS.items() if named.keys() & set(names)]
 
 
-search_space = drawn(lr=(3e-6, 1e-3))
+search_space = suggest(lr=(3e-6, 1e-3))
 """Ask for the learning rate, about the published 0.00001, and the tracks a batch; the layers are the paper's."""

@@ -14,9 +14,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Reader, Shape, initialise, single
-from ostinato.architectures._blocks.recurrent import LSTMs, steps
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Reader, Shape, initialise, single
+from ostinato.layers.recurrent import LSTMs, steps
+from ostinato.layers.search_space import suggest
 
 
 class Network(Reader):
@@ -51,9 +51,9 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Give the dense layer, (batch, hidden), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, hidden), of (batch, channels, bins, frames)."""
         return self.dense(self.recurrent(steps(x)))
 
 
-search_space = drawn(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
+search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""

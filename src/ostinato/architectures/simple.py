@@ -13,8 +13,8 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from ostinato.architectures._blocks import Conv, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers import Conv, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.layers.search_space import suggest
 
 IMAGE_CHANNELS = 3
 LONG_BINS = 512
@@ -78,5 +78,5 @@ class Network(Convolutional):
         super().__init__("simple", shape, nn.Sequential(*layers), channels, n_classes)
 
 
-search_space = drawn(lr=(3e-4, 1e-2))
+search_space = suggest(lr=(3e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch; the layers are the paper's."""

@@ -10,8 +10,8 @@ R. Whitell, "Content-based music recommendation using deep learning", Regis Univ
 
 from collections.abc import Mapping
 
-from ostinato.architectures._blocks.dense import DenseOverLogits
-from ostinato.architectures._blocks.spaces import drawn
+from ostinato.layers.logit_heads import DenseOverLogits
+from ostinato.layers.search_space import suggest
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
 """As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
@@ -35,5 +35,5 @@ class Network(DenseOverLogits):
         super().__init__("timefreq", inputs, n_classes, hidden=hidden, dropout=dropout, l2=l2)
 
 
-search_space = drawn(lr=(3e-4, 1e-2), dropout=(0.2, 0.6))
+search_space = suggest(lr=(3e-4, 1e-2), dropout=(0.2, 0.6))
 """Ask for dropout, the learning rate and the tracks a batch; the widths are the paper's."""

@@ -15,9 +15,9 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import word
-from ostinato.architectures._blocks.dense import OverLogits
 from ostinato.errors import OstinatoError
+from ostinato.layers import word
+from ostinato.layers.logit_heads import OverLogits
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
 """As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""

@@ -15,9 +15,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from ostinato.architectures._blocks import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
-from ostinato.architectures._blocks.spaces import drawn
 from ostinato.errors import OstinatoError
+from ostinato.layers import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
+from ostinato.layers.search_space import suggest
 
 DIVISORS = (4, 8, 16, 32, 64, 96)
 BRANCH_FILTERS = 2
@@ -79,7 +79,7 @@ class Network(nn.Module):
         }
 
     def embed(self, long: Tensor, short: Tensor) -> Tensor:
-        """Give the means of both sides' maps, (batch, width), of two (batch, channels, bins, frames)."""
+        """Return the means of both sides' maps, (batch, width), of two (batch, channels, bins, frames)."""
         if not torch.onnx.is_in_onnx_export():
             for x, (name, shape) in zip((long, short), self.shapes.items(), strict=True):
                 if x.ndim != 4 or tuple(x.shape[1:3]) != tuple(shape[:2]) or x.shape[3] < 1:
@@ -91,9 +91,9 @@ class Network(nn.Module):
         return torch.cat([x.mean((-2, -1)) for x in maps], -1)
 
     def forward(self, long: Tensor, short: Tensor) -> Tensor:
-        """Give logits, (batch, n_classes), of two (batch, channels, bins, frames)."""
+        """Return logits, (batch, n_classes), of two (batch, channels, bins, frames)."""
         return self.head(self.embed(long, short))
 
 
-search_space = drawn(lr=(3e-4, 1e-2))
+search_space = suggest(lr=(3e-4, 1e-2))
 """Ask for the learning rate and the tracks a batch."""

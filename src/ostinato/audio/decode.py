@@ -124,7 +124,7 @@ def load(
         If it cannot be read, which says nothing of what it holds.
     """
     with open_snapshot(path, content_hash) as snapshot, open_stream(snapshot.path) as stream:
-        y = np.concatenate([mono(block) for block in capped(stream, snapshot.path, max_seconds, max_samples)])
+        y = np.concatenate([mono(block) for block in limit_blocks(stream, snapshot.path, max_seconds, max_samples)])
     if sample_rate is None or sample_rate == stream.sample_rate:
         return y, stream.sample_rate
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
@@ -184,7 +184,7 @@ def mono(block: np.ndarray) -> np.ndarray:
     return np.nan_to_num(block, nan=0, posinf=0, neginf=0).mean(axis=1, dtype=np.float32)
 
 
-def capped(stream: Stream, path: Path, max_seconds: float, max_samples: int = MAX_SAMPLES) -> Blocks:
+def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: int = MAX_SAMPLES) -> Blocks:
     """Pass blocks on until there are too many; refuse a file without samples.
 
     Parameters
@@ -332,7 +332,9 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
             yield planes.T[n_delay:]
             n_delay = max(n_delay - planes.shape[1], 0)
 
-    return Stream(sample_rate, channels, _promised(container, source), _regular(samples()), source.codec_context.name)
+    return Stream(
+        sample_rate, channels, _read_length(container, source), _regular(samples()), source.codec_context.name
+    )
 
 
 def _delay(path: Path, container: Any, source: Any) -> int:
@@ -344,7 +346,7 @@ def _delay(path: Path, container: Any, source: Any) -> int:
 
 
 def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Give each frame's own rate, which need not be the header's, and its samples (channels, n)."""
+    """Return each frame's own rate, which need not be the header's, and its samples (channels, n)."""
     resampler, end = av.AudioResampler(format="fltp"), None
     is_exact = "mov" in container.format.name  # the last packet says how much of its frame is sound
     try:
@@ -362,7 +364,7 @@ def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[in
         raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
 
 
-def _promised(container: Any, source: Any) -> int | None:
+def _read_length(container: Any, source: Any) -> int | None:
     """Read the number of samples in the header, less what FFmpeg may rightly drop at the ends."""
     if container.format.name in ESTIMATED:
         return None
@@ -393,6 +395,6 @@ def _regular(blocks: Blocks) -> Blocks:
 
 
 def _reason(error: object) -> str:
-    """Say what a decoder said, without the path it may have put in."""
+    """Return what a decoder said, without the path it may have put in."""
     text = getattr(error, "strerror", None) or str(error)
     return text.strip().rstrip(".").lower() or "no reason given"

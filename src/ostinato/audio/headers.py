@@ -62,7 +62,7 @@ def _hidden_in_chunks(file: BinaryIO, head: bytes, n_bytes: int) -> float:
             per_second = struct.unpack("<I", _bytes(file, start + 8, 4))[0]
         elif name == b"COMM":
             channels, _, bits = struct.unpack(">hIh", _bytes(file, start, 8))
-            per_second = channels * (-(-bits // 8)) * _extended(_bytes(file, start + 8, 10))
+            per_second = channels * (-(-bits // 8)) * _parse_extended(_bytes(file, start + 8, 10))
         if name in (b"data", b"SSND"):
             if is_placeholder(size) and not size_64:
                 return 0.0
@@ -95,7 +95,7 @@ def _bytes(file: BinaryIO, at: int, n: int) -> bytes:
     return file.read(n).ljust(n, b"\0")
 
 
-def _extended(ten: bytes) -> float:
+def _parse_extended(ten: bytes) -> float:
     """Read AIFF's sample rate, a float of 80 bits."""
     exponent, mantissa = struct.unpack(">HQ", ten)
     return float(mantissa) * 2.0 ** ((exponent & 0x7FFF) - 16_446)

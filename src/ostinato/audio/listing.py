@@ -86,7 +86,7 @@ def find_audio(root: Path, refuse: Callable[[OSError], None] | None = None, *, o
         links, walk.links = sorted(walk.links, key=walk.rank), []
         for link in links:
             walk.follow(link)
-    return walk.listing()
+    return walk.summarise()
 
 
 class _Walk:
@@ -124,7 +124,7 @@ class _Walk:
         """Put links to deep folders first: they name a genre, and those above them all that lies there."""
         return -len(Path(os.path.realpath(self.root / link)).parts), str(link)
 
-    def listing(self) -> Listing:
+    def summarise(self) -> Listing:
         """Sort what was found, and count what was not."""
         counts = Counter(reason for reason, _ in self._skipped)
         first: dict[str, str] = {}

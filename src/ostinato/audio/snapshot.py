@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from ostinato.errors import ChangedError, DataError, ReadError
-from ostinato.files import retry_reading
+from ostinato.io.files import retry_reading
 
 MAX_BYTES = 4 * 2**30
 MEMORY_BYTES = 256 * 2**20

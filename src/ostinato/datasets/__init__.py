@@ -34,10 +34,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ostinato import params, registry
+from ostinato.core import params, registry
+from ostinato.core.paths import Paths
+from ostinato.core.registry import instead
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.paths import Paths
-from ostinato.registry import instead
 
 ENVIRONMENT = "OSTINATO_DATASET_PATH"
 
@@ -101,7 +101,7 @@ def load(dataset: Any) -> tuple[Any, Any]:
 
 
 def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str:
-    """Say what is wrong with the keys of a dataset: those that all datasets have, and its own."""
+    """Return what is wrong with the keys of a dataset: those that all datasets have, and its own."""
     known = [*params.Dataset.model_fields, *options.model_fields]
     problems = []
     for problem in error.errors():
@@ -140,7 +140,7 @@ def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def index(name: str) -> Any:
-    """Say where the index of a dataset's files is.
+    """Return where the index of a dataset's files is.
 
     Parameters
     ----------
@@ -154,7 +154,7 @@ def index(name: str) -> Any:
 
 
 def about(name: str) -> str:
-    """Say what a dataset is, where it comes from, and how to cite it.
+    """Return what a dataset is, where it comes from, and how to cite it.
 
     Parameters
     ----------

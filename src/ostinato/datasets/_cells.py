@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.delimited import list_examples
 from ostinato.errors import DataError
+from ostinato.io.delimited import list_examples
 
 UNKNOWN = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown", "0000-00-00"})
 """Words for a number that is not known."""
@@ -65,7 +65,7 @@ class Problems:
 
 
 def parse_text(cell: object) -> str | None:
-    """Give a cell as text; a whole number that a table keeps as a fraction (7.0) has no fraction.
+    """Return a cell as text; a whole number that a table keeps as a fraction (7.0) has no fraction.
 
     Examples
     --------

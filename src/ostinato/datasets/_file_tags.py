@@ -19,7 +19,7 @@ from mutagen.id3 import ID3, TCON
 from mutagen.mp4 import MP4Tags
 
 from ostinato import audio
-from ostinato.names import identity
+from ostinato.core.names import identity
 
 FileTags: TypeAlias = dict[str, list[str]]
 """A name of `NAMES` to its values."""
@@ -140,7 +140,7 @@ def choose_artists(tags: Mapping[str, Any]) -> list[str]:
 
 
 def is_disc(name: str) -> bool:
-    """Say whether a folder is one disc of an album.
+    """Return whether a folder is one disc of an album.
 
     Examples
     --------
@@ -181,7 +181,7 @@ def _loose(path: Path) -> Any:
 
 
 def _canonical(tags: Any) -> FileTags:
-    """Give the values by our names, those of the first name that a file has."""
+    """Return the values by our names, those of the first name that a file has."""
     if isinstance(tags, mutagen.id3.ID3Tags):
         values_of = {name: _first(_frames(tags, frame) for frame in frames) for name, frames in ID3_FRAMES.items()}
         if tags.version[:2] <= SLASHED:  # type: ignore[attr-defined]
@@ -205,7 +205,7 @@ def _frames(tags: Any, frame: str) -> list[str]:
 
 
 def _texts(values: Any) -> list[str]:
-    """Give values as text, each once; bytes are UTF-8."""
+    """Return values as text, each once; bytes are UTF-8."""
     if values is None or isinstance(values, (str, bytes)):
         values = [] if values is None else [values]
     texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values)

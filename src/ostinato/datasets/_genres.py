@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
+from ostinato.core.names import identity
+from ostinato.curation.remarks import Remark, make_remark
 from ostinato.datasets._file_tags import VARIOUS, FileTags, is_disc, strip_disc
-from ostinato.names import identity
-from ostinato.remarks import Remark, make_remark
 
 MOST = 0.5
 """Folders are those of artists or albums if they are so for more than this share of the files."""
@@ -43,7 +43,7 @@ def read_folder_genre(path: str, depth: int) -> str | None:
 
 
 def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
-    """Say whether folders are called after artists or albums, by what the files' own tags say.
+    """Return whether folders are called after artists or albums, by what the files' own tags say.
 
     Parameters
     ----------
@@ -102,17 +102,17 @@ def compare_sources(source: str, genres_of: Mapping[str, Genres], paths: Sequenc
     for other in (name for name in genres_of if name != source and _is_comparable(name, genres_of, source)):
         both = [(p, a, b) for p, a, b in zip(paths, genres_of[source], genres_of[other], strict=True) if a and b]
         differing = [(p, a, b) for p, a, b in both if not _identities(a) & _identities(b)]
-        such = (f"{p}: {source} {_joined(a)}, {other} {_joined(b)}" for p, a, b in differing)
+        such = (f"{p}: {source} {_join(a)}, {other} {_join(b)}" for p, a, b in differing)
         what = f"files whose {other} and {source} tell different genres ({source} counts)"
         remarks.append(make_remark(what, len(differing), len(both), such))
     several = [(p, genres) for p, genres in zip(paths, genres_of[source], strict=True) if len(genres) > 1]
     what = "files of several genres, of which the first is the class"
-    remarks.append(make_remark(what, len(several), len(paths), (f"{p}: {_joined(g)}" for p, g in several)))
+    remarks.append(make_remark(what, len(several), len(paths), (f"{p}: {_join(g)}" for p, g in several)))
     return remarks
 
 
 def _is_comparable(other: str, genres_of: Mapping[str, Genres], source: str) -> bool:
-    """Say whether another source tells genres at all, or folders that are called otherwise."""
+    """Return whether another source tells genres at all, or folders that are called otherwise."""
     if "folder" not in (other, source):
         return True
     folders = {same for genres in genres_of["folder"] for same in _identities(genres)}
@@ -129,5 +129,5 @@ def _identities(genres: Sequence[str]) -> set[str | None]:
     return {identity(genre) for genre in genres}
 
 
-def _joined(genres: Sequence[str]) -> str:
+def _join(genres: Sequence[str]) -> str:
     return " + ".join(genres)

@@ -16,7 +16,7 @@ from ostinato.errors import DataError
 
 
 @dataclass(frozen=True)
-class Compared:
+class IndexComparison:
     """What an index says of a folder.
 
     Parameters
@@ -32,7 +32,7 @@ class Compared:
     altered: tuple[str, ...]
 
 
-def compare(root: Path, index: Path) -> Compared:
+def compare(root: Path, index: Path) -> IndexComparison:
     """Hold the sound files below a folder against an index.
 
     Parameters
@@ -59,7 +59,7 @@ def compare(root: Path, index: Path) -> Compared:
     missing = [path for place, (path, _) in known.items() if place not in there]
     found = [(there[place], path, md5) for place, (path, md5) in known.items() if place in there]
     altered = [path for file, path, md5 in tqdm(found, desc="compare", unit=" files") if _md5(file) != md5]
-    return Compared(len(known), tuple(missing), tuple(altered))
+    return IndexComparison(len(known), tuple(missing), tuple(altered))
 
 
 def _place(path: str) -> tuple[str, ...]:

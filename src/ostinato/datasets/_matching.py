@@ -64,7 +64,7 @@ def match_rows(names: Sequence[object], paths: Sequence[str], root: Path, table:
     """
     reader = _Reader(paths, root, table)
     rows = {number: reader.split(name) for number, name in enumerate(names) if parse_text(name) is not None}
-    search = _Search(rows, {number: _folded(PurePosixPath(path).parts) for number, path in enumerate(paths)})
+    search = _Search(rows, {number: _fold_case(PurePosixPath(path).parts) for number, path in enumerate(paths)})
     search.exact(paths)
     search.by(lambda parts: parts)
     search.by(_without_suffix)
@@ -75,7 +75,7 @@ def match_rows(names: Sequence[object], paths: Sequence[str], root: Path, table:
 
 
 def closest(name: object, paths: Sequence[str]) -> str:
-    """Give the path that looks most like a name, to be shown beside it."""
+    """Return the path that looks most like a name, to be shown beside it."""
     wanted = PurePosixPath(str(name).replace("\\", "/").casefold()).name
     names = {PurePosixPath(path).name.casefold(): path for path in reversed(paths[:LOOKED_AT])}
     return names[difflib.get_close_matches(wanted, list(names), n=1, cutoff=0)[0]]
@@ -85,13 +85,13 @@ class _Search:
     """Rows and files that are not matched yet."""
 
     def __init__(self, rows: dict[int, Parts], files: dict[int, Parts]) -> None:
-        self.plain, self.rows = dict(rows), {number: _folded(parts) for number, parts in rows.items()}
+        self.plain, self.rows = dict(rows), {number: _fold_case(parts) for number, parts in rows.items()}
         self.files = dict(files)
         self.matches = Matches()
 
     def exact(self, paths: Sequence[str]) -> None:
         """Match what is the same to the letter, but for the form of Unicode."""
-        files = {number: tuple(_composed(p) for p in PurePosixPath(path).parts) for number, path in enumerate(paths)}
+        files = {number: tuple(_compose(p) for p in PurePosixPath(path).parts) for number, path in enumerate(paths)}
         self._match({number: self.plain[number] for number in self.rows}, files)
 
     def by(self, key: Callable[[Parts], Hashable]) -> None:
@@ -157,29 +157,29 @@ class _Reader:
     def __init__(self, paths: Sequence[str], root: Path, table: Path) -> None:
         self.roots = {root.as_posix() + "/", root.resolve().as_posix() + "/"}
         self.beside = os.path.relpath(table.parent.resolve(), root.resolve()).replace(os.sep, "/")
-        self.known = {_without_suffix(_folded(PurePosixPath(path).parts)) for path in paths}
+        self.known = {_without_suffix(_fold_case(PurePosixPath(path).parts)) for path in paths}
 
     def split(self, name: object) -> Parts:
-        """Give the parts of a name."""
+        """Return the parts of a name."""
         text = (parse_text(name) or "").strip()
         text = (unquote(URL.sub("", text)) if URL.match(text) else text).replace("\\", "/")
         text = next((text[len(root) :] for root in self.roots if text.startswith(root)), text)
         parts = _parts(DRIVE.sub("", text))
-        if self.beside == "." or text.startswith("/") or _without_suffix(_folded(parts)) in self.known:
+        if self.beside == "." or text.startswith("/") or _without_suffix(_fold_case(parts)) in self.known:
             return parts
         beside = _parts(os.path.normpath(f"{self.beside}/{text}"))
-        return beside if _without_suffix(_folded(beside)) in self.known else parts
+        return beside if _without_suffix(_fold_case(beside)) in self.known else parts
 
 
 def _parts(text: str) -> Parts:
-    return tuple(_composed(part) for part in text.split("/") if part not in ("", "."))
+    return tuple(_compose(part) for part in text.split("/") if part not in ("", "."))
 
 
-def _composed(text: str) -> str:
+def _compose(text: str) -> str:
     return unicodedata.normalize("NFC", text)
 
 
-def _folded(parts: Iterable[str]) -> Parts:
+def _fold_case(parts: Iterable[str]) -> Parts:
     return tuple(unicodedata.normalize("NFKC", part).casefold().strip() for part in parts)
 
 

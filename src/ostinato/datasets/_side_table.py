@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from ostinato.core.registry import instead
+from ostinato.curation.remarks import Remark, make_remark
 from ostinato.datasets._cells import (
     Problems,
     choose_list_separator,
@@ -22,10 +24,8 @@ from ostinato.datasets._cells import (
 )
 from ostinato.datasets._matching import Matches, closest, match_rows
 from ostinato.datasets._tables import is_text, read_table
-from ostinato.delimited import list_examples, read_rows
 from ostinato.errors import DataError
-from ostinato.registry import instead
-from ostinato.remarks import Remark, make_remark
+from ostinato.io.delimited import list_examples, read_rows
 
 YEAR, PLACE = "year", ("latitude", "longitude")
 TEXTS = ("artist", "album", "album_artist", "title", "lyrics", "cover", "split")
@@ -205,10 +205,12 @@ def _find_column(given: str | int, table: pd.DataFrame, where: Path) -> str:
     """Find a column by its name, or by its position, from 1 on."""
     if isinstance(given, str):
         if given not in table:
-            raise DataError(f"{where}: has no column {given!r}; it has {_listed(table.columns)}")
+            raise DataError(f"{where}: has no column {given!r}; it has {_list_columns(table.columns)}")
         return given
     if not 1 <= given <= table.shape[1]:
-        raise DataError(f"{where}: has no column number {given}; it has {table.shape[1]}: {_listed(table.columns)}")
+        raise DataError(
+            f"{where}: has no column number {given}; it has {table.shape[1]}: {_list_columns(table.columns)}"
+        )
     return str(table.columns[given - 1])
 
 
@@ -284,7 +286,7 @@ def join(
 
 
 def _rename(table: pd.DataFrame, columns: Mapping[str, str | int], where: Path) -> pd.DataFrame:
-    """Give the columns our names, whatever their case, and drop the rest."""
+    """Rename the columns to ours, whatever their case, and drop the rest."""
     for ours in columns:
         if ours not in COLUMNS:
             raise DataError(f"dataset.columns: {ours!r} is no column of ours; {instead(ours, COLUMNS)}")
@@ -294,7 +296,7 @@ def _rename(table: pd.DataFrame, columns: Mapping[str, str | int], where: Path) 
     return pd.DataFrame({ours: table[theirs] for ours, theirs in taken.items() if theirs is not None})
 
 
-def _listed(columns: pd.Index) -> str:
+def _list_columns(columns: pd.Index) -> str:
     return ", ".join(map(str, columns))
 
 
@@ -314,7 +316,7 @@ def _choose_separator(cells: pd.Series, where: Path) -> str:
 
 
 def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Sequence[str]) -> list[str]:
-    """Say which rows name several files, if any do."""
+    """Return which rows name several files, if any do."""
     if not matches.ambiguous:
         return []
     row, files = next(iter(matches.ambiguous.items()))
@@ -327,7 +329,7 @@ def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Seque
 
 
 def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]:
-    """Say which rows tell different things of one file, if any do."""
+    """Return which rows tell different things of one file, if any do."""
     rows_of: dict[int, list[int]] = {}
     for row, file in sorted(matches.file_of_row.items()):
         rows_of.setdefault(file, []).append(row)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from ostinato import delimited
 from ostinato.audio import SUFFIXES, find_audio
 from ostinato.errors import DataError
+from ostinato.io import delimited
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     Parameters
     ----------
     path : Path
-        A text table (see `ostinato.delimited`), or Parquet, whose cells keep their types.
+        A text table (see `ostinato.io.delimited`), or Parquet, whose cells keep their types.
     header : bool
         Whether a text table begins with the names of its columns; else these are "1", "2" ...
 
@@ -76,7 +76,7 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
         raise DataError(f"{path}: cannot be read as a table of Parquet ({str(error).strip()}); mend it") from error
 
 
-def required(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
+def require(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
     """Refuse a table that lacks a column.
 
     Parameters
@@ -95,8 +95,8 @@ def required(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
             raise DataError(f"{where}: has no column {name!r}; it has {', '.join(map(str, table.columns))}")
 
 
-def found(root: Path, *names: str) -> Path:
-    """Give the first of several files or folders that is there.
+def find(root: Path, *names: str) -> Path:
+    """Return the first of several files or folders that is there.
 
     Parameters
     ----------

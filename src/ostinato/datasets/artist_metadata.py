@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato.datasets._tables import found, required
+from ostinato.datasets._tables import find, require
 from ostinato.errors import DataError
 
 LICENSE = "as the owner of the collection holds it"
@@ -63,7 +63,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     listed = _read(root, "tracks.parquet", ("track_id", "artist_id", "title"), ("album_id", "genres", "path", "split"))
     people = _artists(root)
-    _known(listed["artist_id"], people.index, root / "tracks.parquet", "artist")
+    _require_known(listed["artist_id"], people.index, root / "tracks.parquet", "artist")
     by_artist = people.reindex(listed["artist_id"]).reset_index(drop=True)
     listed["artist"] = by_artist["name"]
     listed["latitude"], listed["longitude"] = by_artist["latitude"], by_artist["longitude"]
@@ -112,25 +112,25 @@ def _albums(root: Path, album_id: pd.Series) -> pd.DataFrame:
     if (root / "albums.parquet").exists():
         table = _read(root, "albums.parquet", ("album_id", "title"), ("year", "cover"))
     table = table.set_index("album_id")
-    _known(album_id.dropna(), table.index, root / "tracks.parquet", "album")
+    _require_known(album_id.dropna(), table.index, root / "tracks.parquet", "album")
     _orphans(set(table.index) - set(album_id), "albums")
     return table.reindex(album_id).reset_index(drop=True).rename(columns={"title": "album"})[["album", "year", "cover"]]
 
 
 def _read(root: Path, name: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
-    path = found(root, name)
+    path = find(root, name)
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: is no Parquet table; write it anew") from error
-    required(table, needed, path)
+    require(table, needed, path)
     key = table[needed[0]]
     if key.duplicated().any():
         raise DataError(f"{path}: {needed[0]} {key[key.duplicated()].iloc[0]!r} stands twice; keep one")
     return table.reindex(columns=[*needed, *optional])
 
 
-def _known(ids: pd.Series, there: pd.Index, path: Path, what: str) -> None:
+def _require_known(ids: pd.Series, there: pd.Index, path: Path, what: str) -> None:
     strange = ids[~ids.isin(there)]
     if len(strange):
         raise DataError(f"{path}: row {strange.index[0] + 1}: {what} {strange.iloc[0]!r} is in no table; add it")

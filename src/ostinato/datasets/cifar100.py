@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from ostinato.datasets._remote import Remote
-from ostinato.datasets._tables import found
+from ostinato.datasets._tables import find
 from ostinato.errors import DataError
 
 LICENSE = "none stated; cite the report"
@@ -72,16 +72,16 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
         If a file is absent or cut off, or names a class that the lists lack.
     """
     below = f"{FOLDER}/" if (root / FOLDER).is_dir() else ""
-    names = [found(root / below, f"{level}_label_names.txt").read_text().split() for level in ("coarse", "fine")]
-    learnt, tested = (_listed(root, below, part, names) for part in ("train", "test"))
+    names = [find(root / below, f"{level}_label_names.txt").read_text().split() for level in ("coarse", "fine")]
+    learnt, tested = (_list_records(root, below, part, names) for part in ("train", "test"))
     turn = learnt.groupby("genre").cumcount() % FIFTH
     learnt["split"] = np.where(turn == FIFTH - 1, "validation", "train")
     return pd.concat([learnt, tested.assign(split="test")], ignore_index=True)
 
 
-def _listed(root: Path, below: str, part: str, names: list[list[str]]) -> pd.DataFrame:
+def _list_records(root: Path, below: str, part: str, names: list[list[str]]) -> pd.DataFrame:
     """List the records of one file."""
-    path = found(root / below, f"{part}.bin")
+    path = find(root / below, f"{part}.bin")
     content = np.fromfile(path, np.uint8)
     if not len(content) or len(content) % RECORD:
         raise DataError(f"{path}: {len(content)} bytes are no records of {RECORD}; fetch cifar-100-binary.tar.gz again")

@@ -21,7 +21,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from ostinato.datasets._remote import Remote
-from ostinato.datasets._tables import found, required
+from ostinato.datasets._tables import find, require
 from ostinato.errors import DataError
 
 LICENSE = "metadata CC BY 4.0; audio under each artist's Creative Commons licence"
@@ -107,7 +107,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If the metadata are not there, lack a column, or name no track.
     """
-    where = found(root, "fma_metadata/tracks.csv", "tracks.csv")
+    where = find(root, "fma_metadata/tracks.csv", "tracks.csv")
     table = _read(where)
     if options.subset in SUBSETS:
         table = table[table["subset"].isin(SUBSETS[options.subset])].reset_index(drop=True)
@@ -117,7 +117,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     number = table.pop("number")
     table.insert(0, "track_id", number.map("{:06d}".format))
     table.insert(1, "path", [f"fma_{options.subset}/{i[:3]}/{i}.mp3" for i in table["track_id"]])
-    table["tags"] = [_named(cell, names, where, row) for cell, row in zip(table["tags"], number, strict=True)]
+    table["tags"] = [_parse_genres(cell, names, where, row) for cell, row in zip(table["tags"], number, strict=True)]
     table["year"] = pd.to_numeric(table["year"].str[:4], errors="coerce")
     for column in ("latitude", "longitude"):
         table[column] = pd.to_numeric(table[column], errors="coerce")
@@ -146,7 +146,7 @@ def genres(path: Path) -> pd.DataFrame:
     if not path.exists():
         raise DataError(f"{path}: is not there; unpack fma_metadata.zip whole")
     table = pd.read_csv(path)
-    required(table, ("genre_id", "parent", "title", "top_level"), path)
+    require(table, ("genre_id", "parent", "title", "top_level"), path)
     tree = table.set_index("genre_id")
     lost = tree[~tree["parent"].isin([0, *tree.index])]
     if len(lost):
@@ -171,7 +171,7 @@ def _read(path: Path) -> pd.DataFrame:
     return table.sort_values("number", ignore_index=True)
 
 
-def _named(cell: object, names: pd.Series, where: Path, row: int) -> list[str]:
+def _parse_genres(cell: object, names: pd.Series, where: Path, row: int) -> list[str]:
     """Turn a cell such as ``[21, 10]`` into names."""
     try:
         return sorted({str(names[number]) for number in ast.literal_eval(str(cell))}) if isinstance(cell, str) else []

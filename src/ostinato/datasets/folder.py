@@ -18,6 +18,8 @@ import pandas as pd
 from pydantic import BaseModel, Field, field_validator
 from tqdm import tqdm
 
+from ostinato.core.names import identity
+from ostinato.curation.remarks import Remark, add_remarks, make_remark
 from ostinato.datasets._cells import choose_list_separator, parse_list, parse_year
 from ostinato.datasets._file_tags import (
     GENRE_SEPARATORS,
@@ -29,10 +31,8 @@ from ostinato.datasets._file_tags import (
 )
 from ostinato.datasets._genres import Genres, are_people, choose_source, compare_sources, read_folder_genre
 from ostinato.datasets._side_table import join, locate, read_side_table
-from ostinato.datasets._tables import audio_files, read_table, required
+from ostinato.datasets._tables import audio_files, read_table, require
 from ostinato.errors import DataError
-from ostinato.names import identity
-from ostinato.remarks import Remark, add_remarks, make_remark
 
 LICENSE = "as the owner of the folder holds it"
 CITATION = ""
@@ -107,7 +107,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     -------
     DataFrame
         `track_id` and `path` (the same), `genre`, and what the table and the tags tell;
-        sorted by path. With remarks: see `ostinato.remarks`.
+        sorted by path. With remarks: see `ostinato.curation.remarks`.
 
     Raises
     ------
@@ -275,7 +275,7 @@ def _remark_unread_tags(root: Path, files: pd.DataFrame, folders: Genres, option
 def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str | None) -> pd.DataFrame:
     """Add to each track the tags of its artist."""
     table = read_table(where)
-    required(table, ("artist", "tags"), where)
+    require(table, ("artist", "tags"), where)
     if "artist" not in files:
         raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
     separator = separator or choose_list_separator(table["tags"], where, "tags")

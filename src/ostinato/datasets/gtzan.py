@@ -24,7 +24,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from ostinato.datasets._remote import Remote
-from ostinato.datasets._tables import audio_files, found, read_table, required
+from ostinato.datasets._tables import audio_files, find, read_table, require
 from ostinato.errors import DataError
 
 LICENSE = "none stated; for research by custom"
@@ -105,20 +105,20 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     listed["genre"] = listed["track_id"].str.split(".").str[0]
     if options.artists:
         table = read_table(root / options.artists)
-        required(table, ("track_id", "artist_group"), root / options.artists)
+        require(table, ("track_id", "artist_group"), root / options.artists)
         listed["artist"] = listed["track_id"].map(table.set_index("track_id")["artist_group"])
     if options.lists:
-        listed["split"] = listed["track_id"].map(_published(root / (options.lists_path or "."), options.lists))
+        listed["split"] = listed["track_id"].map(_read_lists(root / (options.lists_path or "."), options.lists))
         if listed["split"].isna().all():
             raise DataError(f"{root}: no clip here stands in the {options.lists} lists; look whether they are GTZAN's")
     return listed
 
 
-def _published(folder: Path, kind: str) -> dict[str, str]:
+def _read_lists(folder: Path, kind: str) -> dict[str, str]:
     """Read the three lists: a clip a line, as ``jazz/jazz.00054.wav``."""
     split: dict[str, str] = {}
     for ours, theirs in LISTS.items():
-        path = found(folder, f"{theirs}_{kind}.txt", f"gtzan_{theirs}_{kind}.txt")
+        path = find(folder, f"{theirs}_{kind}.txt", f"gtzan_{theirs}_{kind}.txt")
         for number, line in enumerate(path.read_text().split(), start=1):
             track_id = PurePosixPath(line).stem
             if split.setdefault(track_id, ours) != ours:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from ostinato.datasets._tables import found, read_table, required
+from ostinato.datasets._tables import find, read_table, require
 
 LICENSE = "CC BY-NC-SA 3.0"
 CITATION = """@inproceedings{law2009evaluation,
@@ -64,8 +64,8 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If a table is not there or lacks a column.
     """
-    notes = _read(found(root, "annotations_final.csv"), ("clip_id", "mp3_path"))
-    about = _read(found(root, "clip_info_final.csv"), ("clip_id", "artist", "album", "title"))
+    notes = _read(find(root, "annotations_final.csv"), ("clip_id", "mp3_path"))
+    about = _read(find(root, "clip_info_final.csv"), ("clip_id", "artist", "album", "title"))
     flags = notes.drop(columns=["clip_id", "mp3_path"]) == "1"
     most = flags.sum().sort_values(ascending=False, kind="stable").index[: options.n_tags]
     listed = pd.DataFrame({"track_id": notes["clip_id"], "path": notes["mp3_path"]})
@@ -79,5 +79,5 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     table = read_table(path)
-    required(table, columns, path)
+    require(table, columns, path)
     return table

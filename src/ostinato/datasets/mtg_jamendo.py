@@ -16,7 +16,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import BaseModel, Field
 
-from ostinato.datasets._tables import found
+from ostinato.datasets._tables import find
 from ostinato.errors import DataError
 
 LICENSE = "audio under each track's Creative Commons licence; metadata CC BY-NC-SA 4.0"
@@ -71,8 +71,8 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
         If a list is not there or a line of it is too short.
     """
     name = "autotagging" + ("" if options.subset == "all" else f"_{options.subset}")
-    folder = found(root, f"data/splits/split-{options.number}", f"splits/split-{options.number}")
-    rows = [row for part in PARTS for row in _rows(found(folder, f"{name}-{part}.tsv"), part, options.low)]
+    folder = find(root, f"data/splits/split-{options.number}", f"splits/split-{options.number}")
+    rows = [row for part in PARTS for row in _rows(find(folder, f"{name}-{part}.tsv"), part, options.low)]
     return pd.DataFrame(rows, columns=["track_id", "artist", "album", "path", "tags", "split"])
 
 

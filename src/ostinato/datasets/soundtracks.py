@@ -16,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato.datasets._tables import found, read_table, required
+from ostinato.datasets._tables import find, read_table, require
 from ostinato.errors import DataError
 
 LICENSE = "none stated; for research"
@@ -55,14 +55,14 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If no sheet is there, or one lacks a column or holds what is no number.
     """
-    found(root, *SETS.values())
+    find(root, *SETS.values())
     return pd.concat([_set(root, *item) for item in SETS.items() if (root / item[1]).exists()], ignore_index=True)
 
 
 def _set(root: Path, folder: str, sheet: str) -> pd.DataFrame:
     table = read_table(root / sheet)
     table.columns = table.columns.str.lower()
-    required(table, ("number", *CLASSES["genre"]), root / sheet)
+    require(table, ("number", *CLASSES["genre"]), root / sheet)
     try:
         ratings = table[list(CLASSES["genre"])].astype("float64")
         number = table["number"].astype("float64").astype(int)

@@ -22,9 +22,9 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from ostinato import delimited
 from ostinato.datasets._cells import parse_number, parse_year
 from ostinato.errors import DataError
+from ostinato.io import delimited
 
 LICENSE = "none stated; Spotify's terms"
 CITATION = """@techreport{asthana2024music,
@@ -143,7 +143,7 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataF
         If the file is no such table.
     """
     rows = _rows(path)
-    table = _named(rows, columns or {}, path)
+    table = _rename_columns(rows, columns or {}, path)
     separator = rows.attrs["separator"]
     numbers = {name: _numbers(name, table[name], separator) for name in ATTRIBUTES if name in table}
     listed = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
@@ -156,7 +156,7 @@ def _rows(path: Path) -> pd.DataFrame:
     header, separator = table.header, table.separator
     if not table.rows:
         raise DataError(f"{path}: holds no rows; name another dataset.table")
-    mended = [_mended(row, header, separator) for row in table.rows]
+    mended = [_mend(row, header, separator) for row in table.rows]
     kept = [row for row in mended if row is not None]
     if len(kept) < len(mended):
         which = 2 + mended.index(None)
@@ -168,7 +168,7 @@ def _rows(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _mended(row: list[str], header: list[str], separator: str) -> list[str] | None:
+def _mend(row: list[str], header: list[str], separator: str) -> list[str] | None:
     """Bring a row to the header's length, or give None."""
     if len(row) == 1:
         row = next(csv.reader(row, delimiter=separator))
@@ -205,8 +205,8 @@ def _plain(name: str) -> str:
 _TEXT = {name for ours in ("artist", "title", "track_id", "genre") for name in NAMES[ours]}
 
 
-def _named(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
-    """Give the columns our names and drop the rest."""
+def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
+    """Rename the columns to ours and drop the rest."""
     theirs = {_plain(name): name for name in table.columns}
     taken = {}
     for ours in ("track_id", "artist", "title", "genre", "year", *ATTRIBUTES):

@@ -1,7 +1,7 @@
 """Made-up music by made-up artists, rendered on this machine.
 
 Size: as asked; by default 10 genres, 80 artists, 240 tracks of 12 s (48 minutes).
-Origin: `ostinato.synthesis`; nothing is downloaded and no recording is used.
+Origin: `ostinato.datasets._synthesis`; nothing is downloaded and no recording is used.
 Licence: that of this project. Paper: none.
 
 Genres differ by what their layers do over time and overlap in tempo, metre, mode,
@@ -24,21 +24,21 @@ import soundfile
 from pydantic import BaseModel, Field
 from tqdm import tqdm
 
-from ostinato.code_hash import hash_modules, list_modules
-from ostinato.files import replacing
-from ostinato.synthesis.covers import cover, write_png
-from ostinato.synthesis.faults import KINDS, plant
-from ostinato.synthesis.idioms import GENRES
-from ostinato.synthesis.piece import TAGS, Piece, compose, play, tags
-from ostinato.synthesis.voices import SAMPLE_RATE
-from ostinato.synthesis.words import lyrics, title, vocabulary
-from ostinato.synthesis.world import Artist, artist, generator, related
+from ostinato.core.code_hash import hash_modules, list_modules
+from ostinato.datasets._synthesis.covers import cover, write_png
+from ostinato.datasets._synthesis.faults import KINDS, plant
+from ostinato.datasets._synthesis.genres import GENRES
+from ostinato.datasets._synthesis.lyrics import lyrics, title, vocabulary
+from ostinato.datasets._synthesis.piece import TAGS, Piece, compose, play, tags
+from ostinato.datasets._synthesis.voices import SAMPLE_RATE
+from ostinato.datasets._synthesis.world import Artist, artist, generator, relate
+from ostinato.io.files import atomic_write
 
 LICENSE = "MIT"
 CITATION = "Rendered by ostinato itself; there is nothing to cite."
 SOURCE = "rendered on demand"
 EMBEDDED = True
-SYNTHESISER = "ostinato.synthesis"
+SYNTHESISER = "ostinato.datasets._synthesis"
 PROMISED = ("artist",)
 CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
 
@@ -118,7 +118,7 @@ def artists(root: Path, options: Options, *, seed: int) -> pd.DataFrame:
     """
     people = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
     names = np.array([p.name for p in people])
-    links = related(np.stack([p.style for p in people]))
+    links = relate(np.stack([p.style for p in people]))
     columns = ("genre", "latitude", "longitude", "year")
     return pd.DataFrame(
         {"artist": p.name, "related": sorted(names[near]), **{c: getattr(p, c) for c in columns}}
@@ -171,7 +171,7 @@ def render(folder: Path, options: Options, seed: int, place: tuple[int, int]) ->
     who = artist(seed, index, options.n_genres)
     piece = _piece(options, seed, who, track, options.seconds)
     sound = play(seed, who, track, piece, options.seconds)
-    with replacing(folder / "audio" / f"{track_id(index, track)}.flac") as path:
+    with atomic_write(folder / "audio" / f"{track_id(index, track)}.flac") as path:
         soundfile.write(path, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
@@ -213,7 +213,9 @@ def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artis
                 "year": float(year),
                 "latitude": who.latitude,
                 "longitude": who.longitude,
-                "lyrics": _sung(root, folder, generator(seed, "lyrics", who.index, track), who, track, own, shared),
+                "lyrics": _write_lyrics(
+                    root, folder, generator(seed, "lyrics", who.index, track), who, track, own, shared
+                ),
                 "cover": art,
                 "split": None,
             }
@@ -221,14 +223,14 @@ def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artis
     return rows
 
 
-def _sung(
+def _write_lyrics(
     root: Path, folder: str, rng: np.random.Generator, who: Artist, track: int, own: list[str], shared: list[str]
 ) -> str | None:
     if rng.random() < 0.2:
         return None
     path = f"{folder}/lyrics/{track_id(who.index, track)}.txt"
     if not (root / path).exists():
-        with replacing(root / path) as whole:
+        with atomic_write(root / path) as whole:
             whole.write_text(lyrics(rng, own, shared))
     return path
 
@@ -245,6 +247,6 @@ def _planted_rows(root: Path, folder: str, options: Options, rows: list[dict]) -
         planted.append({**source, "track_id": name, "path": path})
         record.append(f"{name},{kind},{source['track_id']}\n")
     if planted:
-        with replacing(root / folder / "planted.csv") as whole:
+        with atomic_write(root / folder / "planted.csv") as whole:
             whole.write_text("track_id,kind,source\n" + "".join(record))
     return planted

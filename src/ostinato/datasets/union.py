@@ -23,9 +23,9 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, Field
 
+from ostinato.curation.remarks import add_remarks, get_remarks
 from ostinato.datasets import load
 from ostinato.errors import ParamsError
-from ostinato.remarks import add_remarks, get_remarks
 
 LICENSE = "as its parts"
 CITATION = ""

@@ -7,6 +7,6 @@ A file holds ``pipeline(seed, *, ...)``, which gives an unfitted classifier with
 "train": {}}`` with departures from that signature. ``LEAST`` is the number of
 examples that the classifier needs of each class.
 
-A track is what `ostinato.contract.summary` makes of its rows, so that whoever
+A track is what `ostinato.core.summary` makes of its rows, so that whoever
 uses a fitted estimator needs NumPy alone.
 """

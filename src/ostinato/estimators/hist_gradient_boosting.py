@@ -9,7 +9,7 @@ from typing import Any
 
 from sklearn.ensemble import HistGradientBoostingClassifier
 
-from ostinato.contract.calibrated import Calibrated
+from ostinato.core.calibrated import Calibrated
 
 LEAST = 1
 

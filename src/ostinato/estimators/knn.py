@@ -16,7 +16,7 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from ostinato.contract.calibrated import Calibrated, scaled
+from ostinato.core.calibrated import Calibrated, add_scaling
 
 LEAST = 1
 PRIOR = 5
@@ -43,7 +43,7 @@ def pipeline(
     shares = DecisionTreeClassifier(min_impurity_decrease=1.0)  # a root without branches
     voters, weights = [("knn", knn), ("shares", shares)], np.array([n_neighbors, PRIOR])
     vote = VotingClassifier(voters, voting="soft", weights=weights, flatten_transform=False)
-    return Calibrated(scaled(vote, None), seed)
+    return Calibrated(add_scaling(vote, None), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sklearn.svm import LinearSVC
 
-from ostinato.contract.calibrated import Calibrated, scaled
+from ostinato.core.calibrated import Calibrated, add_scaling
 
 LEAST = 1
 
@@ -40,7 +40,7 @@ def pipeline(
     Calibrated
     """
     machines = LinearSVC(C=C, class_weight=class_weight, max_iter=10_000, random_state=seed)
-    return Calibrated(scaled(machines, row_norm), seed)
+    return Calibrated(add_scaling(machines, row_norm), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

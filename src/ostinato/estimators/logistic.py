@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from sklearn.linear_model import LogisticRegression
 
-from ostinato.contract.calibrated import Calibrated, scaled
+from ostinato.core.calibrated import Calibrated, add_scaling
 
 LEAST = 1
 
@@ -38,7 +38,7 @@ def pipeline(
     -------
     Calibrated
     """
-    return Calibrated(scaled(LogisticRegression(C=C, class_weight=class_weight, max_iter=1000), row_norm), seed)
+    return Calibrated(add_scaling(LogisticRegression(C=C, class_weight=class_weight, max_iter=1000), row_norm), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -17,7 +17,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from ostinato.contract.calibrated import Calibrated
+from ostinato.core.calibrated import Calibrated
 
 LEAST = 1
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from sklearn.ensemble import RandomForestClassifier
 
-from ostinato.contract.calibrated import Calibrated
+from ostinato.core.calibrated import Calibrated
 
 LEAST = 1
 

@@ -9,9 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ostinato.contract.task import COLUMNS
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.candidate.score_table import parse_scores
+from ostinato.core.task import COLUMNS
+from ostinato.evaluation.classification import family
 from ostinato.evaluation.evidence import (
     Evidence,
     Pair,
@@ -23,6 +22,7 @@ from ostinato.evaluation.evidence import (
     share_alpha,
 )
 from ostinato.evaluation.revision import Revision
+from ostinato.evaluation.score_table import parse_scores
 
 TRIVIAL = ("majority",)
 """Estimators that learn nothing of the sound: what they lose, nobody misses."""
@@ -63,7 +63,7 @@ def merge_settings(given: Any, base: Revision) -> Settings:
     Parameters
     ----------
     given : object
-        The params here, with the sections ``seed``, ``evaluate``, ``compare`` and ``gate``.
+        The params here, with the sections ``seed``, ``evaluate``, ``paired`` and ``gate``.
     base : Revision
     """
     known, rules = base.params.get("compare") or {}, base.params.get("gate")
@@ -103,7 +103,7 @@ class Row:
     bound: str = ""
 
     def is_worse(self, level: float) -> bool:
-        """Tell whether it fell beyond the floor and chance."""
+        """Return whether it fell beyond the floor and chance."""
         e = self.evidence
         return e is not None and e.gain < -self.floor - 1e-9 and e.p <= level
 

@@ -22,12 +22,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from ostinato.contract.scores import Kind
-from ostinato.evaluation import contest
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.candidate.judged import Judged
-from ostinato.evaluation.candidate.rankings import difference
-from ostinato.evaluation.candidate.score_table import ScoreTable
+from ostinato.core.scores import Kind
+from ostinato.evaluation import paired
+from ostinato.evaluation.classification import family
+from ostinato.evaluation.predictions import ScoredTracks
+from ostinato.evaluation.score_table import ScoreTable
+from ostinato.evaluation.similarity.ranking import difference
 from ostinato.metrics import _resampled
 
 EXACT_GROUPS = 11
@@ -79,8 +79,8 @@ class Pair:
         From which score on a tag is given.
     """
 
-    new: Judged
-    old: Judged
+    new: ScoredTracks
+    old: ScoredTracks
     kind: Kind
     classes: tuple[str, ...]
     threshold: float
@@ -91,10 +91,10 @@ class Pair:
         return f"{len(self.new)} {'artists' if self.kind == 'embedding' else 'test tracks'}"
 
     def has(self, metric: str) -> bool:
-        """Tell whether the scores give a metric; of an embedding task only some are kept."""
+        """Return whether the scores give a metric; of an embedding task only some are kept."""
         return self.kind != "embedding" or metric in self.classes
 
-    def prepare(self, rows: Judged, metric: str) -> np.ndarray:
+    def prepare(self, rows: ScoredTracks, metric: str) -> np.ndarray:
         """Return what a metric reads of scores, (n_tracks, n_columns)."""
         if self.kind == "embedding":
             return rows.scores[:, [self.classes.index(metric)]]
@@ -156,7 +156,7 @@ def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) 
     Pair or None
         None if they share no track.
     """
-    mine, theirs = contest.shared(new.rows, contest.kept(old.rows))
+    mine, theirs = paired.find_shared(new.rows, paired.make_record(old.rows))
     if not len(mine) or set(new.classes) != set(old.classes):
         return None
     order = [old.classes.index(name) for name in new.classes]
@@ -167,7 +167,7 @@ def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) 
 def is_table_of(
     table: ScoreTable, metrics: Mapping[str, Any], kind: Kind, names: Sequence[str], threshold: float
 ) -> bool:
-    """Tell whether scores give the metrics beside them; a sample of the tracks is believed.
+    """Return whether scores give the metrics beside them; a sample of the tracks is believed.
 
     Parameters
     ----------
@@ -317,7 +317,7 @@ def _interval(pair: Pair, metric: str, confidence: float) -> tuple[float, float]
         ends = difference(new, old, pair.new.group, confidence)
         low, high = ends["low"], ends["high"]
         return (np.nan, np.nan) if low is None or high is None else (low, high)
-    found = contest.paired(
-        pair.new, contest.kept(pair.old), pair.kind, metric, threshold=pair.threshold, confidence=confidence
+    found = paired.compare(
+        pair.new, paired.make_record(pair.old), pair.kind, metric, threshold=pair.threshold, confidence=confidence
     )
     return (found.low, found.high) if found else (float("nan"), float("nan"))

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from ostinato import compute, copies, inventory, tables
-from ostinato.files import read_json
-from ostinato.paths import Paths
-from ostinato.runtime.session import Released
+from ostinato.core import parallel
+from ostinato.core.paths import Paths
+from ostinato.curation import duplicates, inventory
+from ostinato.inference.model import ReleasedModel
+from ostinato.io import tables
+from ostinato.io.files import read_json
 
 SEEN = ("train", "validation")
 """The splits that a model learns from: weights from the first, when to stop and how sure to be from the second."""
@@ -33,7 +35,7 @@ class TrainingFiles:
     note: str | None = None
 
 
-def read_training_files(paths: Paths, model: Released) -> TrainingFiles:
+def read_training_files(paths: Paths, model: ReleasedModel) -> TrainingFiles:
     """Read what the project measured of the tracks that its released model was trained on.
 
     Parameters
@@ -67,7 +69,7 @@ def read_training_files(paths: Paths, model: Released) -> TrainingFiles:
 
 
 def find_training_copies(
-    root: Path, names: Iterable[str], training: pd.DataFrame, cache: Path, settings: compute.Settings
+    root: Path, names: Iterable[str], training: pd.DataFrame, cache: Path, settings: parallel.Settings
 ) -> dict[str, str]:
     """Find the files that are a recording of the training tracks, by the hash of their samples or by fingerprint.
 
@@ -79,7 +81,7 @@ def find_training_copies(
     training : DataFrame
         track_id, audio_hash and fingerprint.
     cache : Path
-        Of measurements; see `inventory.measured`.
+        Of measurements; see `inventory.measure_files`.
     settings : compute.Settings
         Processes or cluster.
 
@@ -90,9 +92,9 @@ def find_training_copies(
     """
     here = pd.DataFrame({"path": list(names)})
     here["track_id"] = "here/" + here["path"]
-    measured = inventory.measured(root, here, cache, settings)[COLUMNS]
+    measured = inventory.measure_files(root, here, cache, settings)[COLUMNS]
     known = training[COLUMNS].assign(track_id="known/" + training["track_id"])
-    found = copies.find(pd.concat([known, measured], ignore_index=True))
+    found = duplicates.find(pd.concat([known, measured], ignore_index=True))
     both = found[found["track_id"].str.startswith("here/") & found["copy_of"].str.startswith("known/")]
     paths = both["track_id"].str.removeprefix("here/")
     return dict(zip(paths, both["copy_of"].str.removeprefix("known/"), strict=True))

@@ -5,18 +5,18 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.perturb import PERTURBATIONS, perturb
 from ostinato.errors import DataError
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.candidate.judged import Judged
+from ostinato.evaluation.classification import family
+from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.features._shared import AudioContext
+from ostinato.inference.model import ReleasedModel
 from ostinato.metrics.jackknife import jackknife
-from ostinato.perturbations import PERTURBATIONS, perturbed
-from ostinato.runtime.session import Released
 
 CLEAN = "clean"
 
 
-def heard(model: Released, clip: tuple[np.ndarray, int], seed: int) -> dict[str, np.ndarray]:
+def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) -> dict[str, np.ndarray]:
     """Ask a model about a clip as it is, and perturbed.
 
     Parameters
@@ -34,12 +34,12 @@ def heard(model: Released, clip: tuple[np.ndarray, int], seed: int) -> dict[str,
     y, sample_rate = clip
     found = {CLEAN: model.scores(AudioContext(y, sample_rate))}
     for name in PERTURBATIONS:
-        found[name] = model.scores(AudioContext(perturbed(name, y, sample_rate, seed), sample_rate))
+        found[name] = model.scores(AudioContext(perturb(name, y, sample_rate, seed), sample_rate))
     return found
 
 
 def judge(
-    rows: Judged, scores: Mapping[str, np.ndarray], model: Released, metric: str, confidence: float
+    rows: ScoredTracks, scores: Mapping[str, np.ndarray], model: ReleasedModel, metric: str, confidence: float
 ) -> dict[str, Any]:
     """Compute the drop under each perturbation.
 
@@ -100,7 +100,7 @@ def markdown(found: Mapping[str, Any]) -> str:
 
 
 def all_heard(
-    model: Released, rows: Judged, load: Callable[[str], tuple[np.ndarray, int]], seed: int
+    model: ReleasedModel, rows: ScoredTracks, load: Callable[[str], tuple[np.ndarray, int]], seed: int
 ) -> dict[str, np.ndarray]:
     """Ask about every clip, decoding each once.
 
@@ -116,5 +116,5 @@ def all_heard(
     -------
     dict of str to np.ndarray [shape=(n_clips, n_classes)]
     """
-    clips = [heard(model, load(str(track_id)), seed + i) for i, track_id in enumerate(rows.track_id)]
+    clips = [score_clip(model, load(str(track_id)), seed + i) for i, track_id in enumerate(rows.track_id)]
     return {name: np.stack([clip[name] for clip in clips]) for name in (CLEAN, *PERTURBATIONS)}

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato import params as params_yaml
+from ostinato.core import params as params_yaml
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.files import read_json
-from ostinato.paths import Paths
+from ostinato.io.files import read_json
 
 GROUPS = ("candidates", "estimators", "stacked")
 
@@ -45,7 +45,7 @@ class Revision:
         return tuple(name for group in GROUPS for name in self.params.get(group) or {})
 
     def is_accepted(self, name: str) -> bool:
-        """Tell whether the gate accepted a candidate."""
+        """Return whether the gate accepted a candidate."""
         return bool(self.gate.get(name, {}).get("accepted"))
 
 

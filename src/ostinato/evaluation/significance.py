@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from ostinato.contract.scores import Kind, labels
-from ostinato.evaluation import contest
-from ostinato.evaluation.candidate.judged import Judged
-from ostinato.evaluation.contest import Difference
+from ostinato.core.scores import Kind, labels
+from ostinato.evaluation import paired
+from ostinato.evaluation.paired import Difference
+from ostinato.evaluation.predictions import ScoredTracks
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Contrast:
 
 
 def contrast(
-    new: Judged,
+    new: ScoredTracks,
     old: pd.DataFrame,
     kind: Kind,
     metric: str,
@@ -74,7 +74,7 @@ def contrast(
     new : Judged
         Its test tracks.
     old : DataFrame
-        The other's, by `contest.kept`.
+        The other's, by `paired.make_record`.
     kind : {"single", "multi"}
     metric : str
     against : str
@@ -87,10 +87,10 @@ def contrast(
     Contrast or None
         None if they share no track.
     """
-    difference = contest.paired(new, old, kind, metric, threshold=threshold, confidence=confidence)
+    difference = paired.compare(new, old, kind, metric, threshold=threshold, confidence=confidence)
     if difference is None:
         return None
-    mine, theirs = contest.shared(new, old)
+    mine, theirs = paired.find_shared(new, old)
     scores = (new.scores[mine], np.stack(old["scores"].to_list())[theirs].astype(np.float64))
     wrong = [(labels(s, kind, threshold) != (new.target[mine] > 0)).sum(axis=1) for s in scores]
     won, lost = int((wrong[0] < wrong[1]).sum()), int((wrong[0] > wrong[1]).sum())
@@ -98,7 +98,7 @@ def contrast(
 
 
 def mcnemar(won: int, lost: int) -> float:
-    """Give the chance of a split as uneven as this, if either is as likely to win a track.
+    """Return the chance of a split as uneven as this, if either is as likely to win a track.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def holm(p: Sequence[float]) -> list[float]:
     return found
 
 
-def adjusted(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
+def adjust(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
     """Adjust the p-values of candidates that were all compared with the same one, by Holm."""
     p = holm([c.p for c in contrasts.values()])
     return {name: replace(c, p=value) for (name, c), value in zip(contrasts.items(), p, strict=True)}

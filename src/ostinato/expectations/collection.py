@@ -7,7 +7,7 @@ from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 
-def prepared(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
+def prepare(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
     """Say of each track whether it is sound, and what it is labelled if so.
 
     Parameters

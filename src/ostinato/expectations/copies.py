@@ -7,7 +7,7 @@ from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
 
-def prepared(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
+def prepare(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
     """Say of each track whether it repeats one before it.
 
     Parameters

@@ -6,10 +6,10 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.limits import LIMITS, WARNINGS, Limit
+from ostinato.audio.limits import LIMITS, WARNINGS, Limit
 
 
-def prepared(files: pd.DataFrame) -> pd.DataFrame:
+def prepare(files: pd.DataFrame) -> pd.DataFrame:
     """Let what was not measured be unknown instead of 0.
 
     Parameters

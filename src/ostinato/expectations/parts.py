@@ -7,12 +7,12 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.strata import STRATA, UNKNOWN
+from ostinato.curation.strata import STRATA, UNKNOWN
 
 DEVIATION = "{}_deviation"
 
 
-def prepared(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] = ()) -> pd.DataFrame:
+def prepare(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] = ()) -> pd.DataFrame:
     """Measure each part of each fold.
 
     Parameters
@@ -49,7 +49,7 @@ def prepared(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] 
 
 
 def _deviation(part: pd.Series, whole: pd.Series) -> float | None:
-    """Give half the summed differences of the shares; None where nothing is known."""
+    """Return half the summed differences of the shares; None where nothing is known."""
     shares = whole.value_counts(normalize=True)
     there = part.value_counts(normalize=True).reindex(shares.index, fill_value=0)
     return (there - shares).abs().sum() / 2 if len(shares) and len(part) else None

@@ -11,7 +11,7 @@ Groups: TypeAlias = Mapping[str, Sequence[Mapping[str, int]]]
 WHAT = {"genre": "genres", "tags": "tags", "artist": "artists"}
 
 
-def prepared(groups: Groups) -> pd.DataFrame:
+def prepare(groups: Groups) -> pd.DataFrame:
     """Lay out near spellings, a row for each group.
 
     Parameters

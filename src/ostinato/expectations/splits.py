@@ -6,12 +6,12 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.albums import Compilations, identify_albums, identify_artists
+from ostinato.curation.albums import Compilations, identify_albums, identify_artists
 
 WHAT = {"artist": "an artist", "album": "an album", "copy": "a copy"}
 
 
-def prepared(
+def prepare(
     tracks: pd.DataFrame,
     splits: pd.DataFrame,
     compilations: Compilations = "together",
@@ -23,7 +23,7 @@ def prepared(
     ----------
     tracks : DataFrame
         track_id, genre, artist, copy (what all copies of a recording share), and what tells its
-        album: see `ostinato.albums`. However names are spelled, the same ones are one.
+        album: see `ostinato.curation.albums`. However names are spelled, the same ones are one.
     splits : DataFrame
         track_id, fold, split.
     compilations : {"together", "apart"}

@@ -8,7 +8,7 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.names import are_same
+from ostinato.core.names import are_same
 
 Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 YEARS = (1000, 2100)
@@ -17,7 +17,7 @@ YEARS = (1000, 2100)
 BESIDE = ("lyrics", "cover")
 
 
-def prepared(
+def prepare(
     tracks: pd.DataFrame, broken: pd.Series, root: Path | None = None, classes: Classes | None = None
 ) -> pd.DataFrame:
     """Add to each track the number of sound tracks of its genre, and what is wrong with what belongs to it.
@@ -43,7 +43,7 @@ def prepared(
     n = tracks.loc[~broken, "genre"].value_counts()
     told = tracks.assign(tracks_of_genre=tracks["genre"].map(n).where(~broken))
     told["undeclared"] = pd.Series(
-        [_undeclared(row, classes or {}) for row in tracks.to_dict("records")], dtype=object, index=tracks.index
+        [_find_undeclared(row, classes or {}) for row in tracks.to_dict("records")], dtype=object, index=tracks.index
     )
     for what in BESIDE:
         named = tracks[what] if what in tracks and root is not None else pd.Series(None, tracks.index, dtype=object)
@@ -55,7 +55,7 @@ def prepared(
     return told
 
 
-def _undeclared(row: dict[Any, Any], classes: Classes) -> str | None:
+def _find_undeclared(row: dict[Any, Any], classes: Classes) -> str | None:
     """Name the first label of a track that is none of the declared ones."""
     genre, tags = row.get("genre"), row.get("tags")
     if "genre" in classes and isinstance(genre, str) and not _is_in(genre, classes["genre"]):

@@ -14,7 +14,7 @@ from ostinato.audio import SUFFIXES
 NAMING = ("path", "lyrics", "cover")
 
 
-def prepared(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
+def prepare(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
     """List the files that no track names, in the folders where named ones of their kind lie.
 
     Parameters
@@ -66,7 +66,7 @@ def _kind(path: Path) -> str:
 
 
 def _files(root: Path, folder: Path, kinds: set[tuple[Path, str]]) -> Iterator[str]:
-    """Give the files of a folder that are of a kind that tracks have there, hidden ones aside."""
+    """Return the files of a folder that are of a kind that tracks have there, hidden ones aside."""
     if (root / folder).is_dir():
         for file in (root / folder).iterdir():
             if (folder, _kind(file)) in kinds and not file.name.startswith(".") and file.is_file():

@@ -34,7 +34,9 @@ class Builder:
 
         def add(*inputs: Value, **attributes: Any) -> str:
             name = f"{operator}_{len(self.nodes)}"
-            self.nodes.append(helper.make_node(operator, [self._named(i) for i in inputs], [name], name, **attributes))
+            self.nodes.append(
+                helper.make_node(operator, [self._name_of(i) for i in inputs], [name], name, **attributes)
+            )
             return name
 
         return add
@@ -44,10 +46,10 @@ class Builder:
         return str(self.Cast(value, to=to))
 
     def length(self, value: str, axis: int = 0) -> str:
-        """Give the length of an axis as a whole number without axes."""
+        """Return the length of an axis as a whole number without axes."""
         return str(self.Gather(self.Shape(value), np.int64(axis)))
 
-    def counted(self, stop: Value) -> str:
+    def count(self, stop: Value) -> str:
         """Count from 0 up to a whole number, exclusive."""
         return str(self.Range(np.int64(0), stop, np.int64(1)))
 
@@ -74,8 +76,8 @@ class Builder:
         self.weights += graph.initializer
         return {old.name: new.name for old, new in zip(model.graph.output, graph.output, strict=True)}
 
-    def _named(self, value: Value) -> str:
-        """Give the name of a value; the same constant is kept once."""
+    def _name_of(self, value: Value) -> str:
+        """Return the name of a value; the same constant is kept once."""
         if isinstance(value, str):
             return value
         array = np.asarray(value)

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from ostinato.contract.scores import EPSILON, Kind
-from ostinato.contract.task import Task
+from ostinato.core.scores import EPSILON, Kind
+from ostinato.core.task import Task
 from ostinato.errors import OstinatoError
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, run, session, set_versions
 

@@ -104,7 +104,7 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
 def largest_difference(
     content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, np.ndarray]]
 ) -> float:
-    """Give the largest difference, as a share of the largest number where that is over 1; infinite for NaN.
+    """Return the largest difference, as a share of the largest number where that is over 1; infinite for NaN.
 
     Parameters
     ----------

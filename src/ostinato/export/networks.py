@@ -12,10 +12,10 @@ import onnx
 import torch
 from torch import Tensor, nn
 
-from ostinato.contract.stack import Stack
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs
 from ostinato.export.graphs import KEY, OUTPUTS, Arrays, Shape, largest_difference
+from ostinato.layers.stack import Stack
 
 BATCHES = (2, 5)
 LONGER = 10
@@ -53,7 +53,7 @@ class Reading:
         return 1 if self.words else 3
 
     def sizes(self, batch: int, frames: int) -> tuple[int, ...]:
-        """Give the shape of a batch."""
+        """Return the shape of a batch."""
         return (batch, frames) if self.words else (batch, *self.shape[:2], frames)
 
     @property
@@ -81,7 +81,7 @@ class _Both(nn.Module):
 
 
 def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> dict[str, Reading]:
-    """Say how a network reads its inputs.
+    """Return how a network reads its inputs.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """tagger.onnx: from a waveform of any length to a track's scores, in one graph around a network's own.
 
-What comes before the network repeats `ostinato.features` and `ostinato.contract.chunks`,
-what comes after it `ostinato.contract.scores`; the network's nodes are those of network.onnx.
+What comes before the network repeats `ostinato.features` and `ostinato.core.chunks`,
+what comes after it `ostinato.core.scores`; the network's nodes are those of network.onnx.
 """
 
 import json
@@ -12,13 +12,14 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from ostinato import features, registry
-from ostinato.contract.chunks import EPSILON as LEAST_SPREAD
-from ostinato.contract.scores import EPSILON, Kind
+from ostinato import features
+from ostinato.core import registry
+from ostinato.core.chunks import EPSILON as LEAST_SPREAD
+from ostinato.core.scores import EPSILON, Kind
 from ostinato.export._build import DOUBLE, FLOAT, HALF, WHOLE, Builder
 from ostinato.export.graphs import KEY, opset, session, set_versions
 from ostinato.features._shared import AudioContext
-from ostinato.runtime.session import Released
+from ostinato.inference.model import ReleasedModel
 
 TWINS = "ostinato.export.twins"
 OPSET = 18
@@ -28,7 +29,7 @@ SECONDS = (0.02, 1.3, 5.0, 11.7)
 
 
 def obstacle(about: Mapping[str, Any], version: int) -> str | None:
-    """Say why a network cannot become a tagger, if it cannot.
+    """Return why a network cannot become a tagger, if it cannot.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def obstacle(about: Mapping[str, Any], version: int) -> str | None:
 
 
 def describe(about: Mapping[str, Any]) -> dict[str, Any]:
-    """Say what the file's metadata hold: model.json, and what the waveform is."""
+    """Return what the file's metadata hold: model.json, and what the waveform is."""
     (rate,) = _rates(about)
     return {**about, "waveform": {"sample_rate": rate, "channels": 1, "dtype": "float32"}}
 
@@ -85,7 +86,7 @@ def convert(network: onnx.ModelProto, about: Mapping[str, Any]) -> onnx.ModelPro
     return made
 
 
-def parity(content: bytes, released: Released) -> float:
+def parity(content: bytes, released: ReleasedModel) -> float:
     """Compare a tagger with the way from file to scores that `ostinato predict` goes.
 
     Parameters
@@ -160,12 +161,12 @@ def _batch(op: Builder, rows: str, given: Mapping[str, Any], n_chunks: str) -> s
         mean, std = (np.asarray(given[k], np.float32) for k in ("mean", "std"))
         rows = op.Div(op.Sub(rows, mean), np.where(std < LEAST_SPREAD, np.float32(1), std))
     elif given["normalise"] != "none":
-        rows = _standardised(op, rows, {"frame": [1], "track": [0, 1]}[given["normalise"]])
+        rows = _standardise(op, rows, {"frame": [1], "track": [0, 1]}[given["normalise"]])
     return _chunks(op, rows, given["chunk_frames"], n_chunks)
 
 
-def _standardised(op: Builder, rows: str, axes: list[int]) -> str:
-    """Give mean 0 and deviation 1; what does not vary becomes 0."""
+def _standardise(op: Builder, rows: str, axes: list[int]) -> str:
+    """Scale to mean 0 and deviation 1; what does not vary becomes 0."""
     centred = op.Sub(rows, op.ReduceMean(rows, np.array(axes)))
     spread = op.Sqrt(op.ReduceMean(op.Mul(centred, centred), np.array(axes)))
     return str(op.Div(centred, op.Where(op.Less(spread, np.float32(LEAST_SPREAD)), np.float32(1), spread)))
@@ -176,15 +177,15 @@ def _chunks(op: Builder, rows: str, length: int, n_chunks: str) -> str:
     n_frames = op.length(rows)
     last = op.cast(op.Max(op.Sub(n_frames, np.int64(length)), np.int64(0)), DOUBLE)
     step = op.Div(last, op.cast(op.Max(op.Sub(n_chunks, np.int64(1)), np.int64(1)), DOUBLE))
-    starts = op.cast(op.Round(op.Mul(op.cast(op.counted(n_chunks), DOUBLE), step)), WHOLE)
+    starts = op.cast(op.Round(op.Mul(op.cast(op.count(n_chunks), DOUBLE), step)), WHOLE)
     places = op.Mod(op.Add(op.Unsqueeze(starts, np.array([1])), np.arange(length)[np.newaxis]), n_frames)
     return str(op.Unsqueeze(op.Transpose(op.Gather(rows, places), perm=[0, 2, 1]), np.array([1])))
 
 
 def _summary(op: Builder, rows: str) -> str:
-    """Sum up the frames as `ostinato.contract.summary.summary`."""
+    """Sum up the frames as `ostinato.core.summary.summary`."""
     wide = op.cast(rows, DOUBLE)
-    pairs = op.counted(op.Sub(op.Max(op.length(rows), np.int64(2)), np.int64(1)))
+    pairs = op.count(op.Sub(op.Max(op.length(rows), np.int64(2)), np.int64(1)))
     after = op.Min(op.Add(pairs, np.int64(1)), op.Sub(op.length(rows), np.int64(1)))
     changes = op.Sub(op.Gather(wide, after), op.Gather(wide, pairs))
     parts = []
@@ -196,15 +197,15 @@ def _summary(op: Builder, rows: str) -> str:
 
 
 def _scores(op: Builder, logits: str, about: Mapping[str, Any]) -> str:
-    """Pool chunks to the mean of their scores and calibrate that; see `ostinato.contract.scores`."""
+    """Pool chunks to the mean of their scores and calibrate that; see `ostinato.core.scores`."""
     kind: Kind = about["kind"]
-    mean = op.ReduceMean(_activated(op, op.cast(logits, DOUBLE), kind), np.array([0]), keepdims=0)
+    mean = op.ReduceMean(_activate(op, op.cast(logits, DOUBLE), kind), np.array([0]), keepdims=0)
     sure = op.Min(op.Max(mean, np.float64(EPSILON)), np.float64(1 - EPSILON))
     pooled = op.Log(sure)
     if kind == "multi":
         pooled = op.Sub(pooled, op.Log(op.Sub(np.float64(1), sure)))
-    return _activated(op, op.Div(pooled, np.float64(about.get("temperature", 1.0))), kind)
+    return _activate(op, op.Div(pooled, np.float64(about.get("temperature", 1.0))), kind)
 
 
-def _activated(op: Builder, logits: str, kind: Kind) -> str:
+def _activate(op: Builder, logits: str, kind: Kind) -> str:
     return str(op.Softmax(logits, axis=-1) if kind == "single" else op.Sigmoid(logits))

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from ostinato import code_hash, registry
+from ostinato.core import code_hash, registry
 from ostinato.errors import ParamsError
 from ostinato.features._axes import Axis
 
@@ -77,7 +77,7 @@ def module(kind: str, departures: Mapping[str, Any]) -> str:
 
 
 def axis(module: str, parameters: Mapping[str, Any]) -> Axis:
-    """Say what to write beside the bins of a kind.
+    """Return what to write beside the bins of a kind.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def fingerprint(module: str) -> str:
 
 
 def _is_shared(name: str) -> bool:
-    """Say whether a name is of a module whose code features share."""
+    """Return whether a name is of a module whose code features share."""
     if not name.startswith((f"{__name__}._", DECODING)) or name == Axis.__module__:
         return False
     with suppress(ModuleNotFoundError):

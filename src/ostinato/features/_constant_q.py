@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext, decibels, framed
+from ostinato.features._shared import AudioContext, decibels, frame
 
 TAPS = 47
 BETA = 8.0
@@ -22,7 +22,7 @@ BLOCK = 32
 def constant_q(
     context: AudioContext, *, hop_length: int, f_min: float, n_bins: int, bins_per_octave: int
 ) -> np.ndarray:
-    """Give the magnitude of the constant-Q transform.
+    """Return the magnitude of the constant-Q transform.
 
     Parameters
     ----------
@@ -54,12 +54,12 @@ def constant_q(
     for stop in range(n_bins, 0, -bins_per_octave):
         octave = slice(max(stop - bins_per_octave, 0), stop)
         kernel = _kernel(rate, float(frequencies[octave.start]), stop - octave.start, bins_per_octave)
-        part = np.ascontiguousarray(framed(y, len(kernel), hop)[:n_frames]) @ kernel
+        part = np.ascontiguousarray(frame(y, len(kernel), hop)[:n_frames]) @ kernel
         np.square(part, out=part)
         both = part[:, : stop - octave.start] + part[:, stop - octave.start :]
         magnitude[:, octave] = np.sqrt(both) * np.float32(np.sqrt(context.sample_rate / rate))
         if hop % 2 == 0:
-            y, rate, hop = decimated(y), rate / 2, hop // 2
+            y, rate, hop = decimate(y), rate / 2, hop // 2
     return magnitude
 
 
@@ -69,7 +69,7 @@ def constant_q_power(context: AudioContext, **parameters: float) -> np.ndarray:
 
 
 def constant_q_decibels(context: AudioContext, **parameters: float) -> np.ndarray:
-    """Give `constant_q_power` in decibels, at most 80 below the clip's loudest value."""
+    """Return `constant_q_power` in decibels, at most 80 below the clip's loudest value."""
     return decibels(constant_q_power(context, **parameters))
 
 
@@ -104,7 +104,7 @@ def _quality(bins_per_octave: int) -> float:
 
 @lru_cache(maxsize=64)
 def _kernel(rate: float, lowest: float, n_bins: int, bins_per_octave: int) -> np.ndarray:
-    """Give an octave's windowed cosines and sines, shape (length, 2 * n_bins), by librosa's rounding of lengths."""
+    """Return an octave's windowed cosines and sines, shape (length, 2 * n_bins), by librosa's rounding of lengths."""
     frequencies = lowest * 2 ** (np.arange(n_bins) / bins_per_octave)
     lengths = _quality(bins_per_octave) * rate / frequencies
     ahead, behind = np.floor(lengths / 2), np.ceil(lengths / 2)
@@ -117,7 +117,7 @@ def _kernel(rate: float, lowest: float, n_bins: int, bins_per_octave: int) -> np
 
 
 def half_band() -> np.ndarray:
-    """Give the low-pass filter that goes before every halving of the rate.
+    """Return the low-pass filter that goes before every halving of the rate.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def _filters() -> np.ndarray:
     return matrix
 
 
-def decimated(y: np.ndarray) -> np.ndarray:
+def decimate(y: np.ndarray) -> np.ndarray:
     """Halve a signal's rate; it is silent beyond its ends.
 
     Parameters

@@ -27,7 +27,7 @@ GROUP = 16
 def mel_decibels(
     context: AudioContext, *, n_fft: int, hop_length: int, n_mels: int, f_min: float, f_max: float | None
 ) -> np.ndarray:
-    """Give the power in mel bands on Slaney's scale in decibels.
+    """Return the power in mel bands on Slaney's scale in decibels.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ def mel_power(
 
 @lru_cache(maxsize=8)
 def cosines(n_mels: int) -> np.ndarray:
-    """Give the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
+    """Return the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
     angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mels))
     matrix = np.cos(angle) * np.sqrt(2 / n_mels)
     matrix[:, 0] /= np.sqrt(2)
@@ -144,12 +144,12 @@ def mel_bank(
 def centres(
     sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, scale: Scale = "slaney"
 ) -> np.ndarray:
-    """Give the centre of each band of `mel_bank` in Hz, shape (n_mels,)."""
+    """Return the centre of each band of `mel_bank` in Hz, shape (n_mels,)."""
     return _edges(f_min, sample_rate / 2 if f_max is None else f_max, n_mels, scale)[1:-1]
 
 
 def _edges(f_min: float, f_max: float, n_mels: int, scale: Scale) -> np.ndarray:
-    """Give the corners of the bands in Hz, shape (n_mels + 2,)."""
+    """Return the corners of the bands in Hz, shape (n_mels + 2,)."""
     if scale == "slaney":
         return _hz(np.linspace(_mel(f_min), _mel(f_max), n_mels + 2))
     low, high = (HTK_FACTOR * np.log10(1 + f / HTK_HZ) for f in (f_min, f_max))

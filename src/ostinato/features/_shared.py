@@ -52,7 +52,7 @@ class AudioContext:
             raise DataError("audio has samples that are NaN or infinite; repair or leave out the file")
 
     def at(self, sample_rate: int | None) -> "AudioContext":
-        """Give the clip at another rate, resampled once.
+        """Return the clip at another rate, resampled once.
 
         Parameters
         ----------
@@ -61,7 +61,7 @@ class AudioContext:
         """
         if sample_rate in (None, self.sample_rate):
             return self
-        return self.once(_resampled, sample_rate=sample_rate)
+        return self.once(_resample, sample_rate=sample_rate)
 
     def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
         """Call ``function(self, **parameters)``, or recall what it returned.
@@ -80,18 +80,18 @@ class AudioContext:
 
 @lru_cache(maxsize=64)
 def _defaults(function: Callable[..., Any]) -> dict[str, Hashable]:
-    """Give the keyword defaults of a function."""
+    """Return the keyword defaults of a function."""
     given = inspect.signature(function).parameters.values()
     return {p.name: p.default for p in given if p.default is not p.empty}
 
 
-def _resampled(context: AudioContext, *, sample_rate: int) -> AudioContext:
+def _resample(context: AudioContext, *, sample_rate: int) -> AudioContext:
     """Resample a clip, one sample at least."""
     y = soxr.resample(context.y, context.sample_rate, sample_rate)
     return AudioContext(y if y.size else context.y[:1], sample_rate)
 
 
-def framed(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> np.ndarray:
+def frame(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> np.ndarray:
     """Cut a signal into frames centred at multiples of the hop.
 
     Parameters
@@ -121,7 +121,7 @@ def framed(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") ->
 
 @lru_cache(maxsize=16)
 def hann(length: int) -> np.ndarray:
-    """Give a periodic Hann window.
+    """Return a periodic Hann window.
 
     Parameters
     ----------
@@ -136,7 +136,7 @@ def hann(length: int) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def blackman_harris(length: int) -> np.ndarray:
-    """Give a periodic Blackman-Harris window of three terms, scaled so that a sine's peak is its amplitude.
+    """Return a periodic Blackman-Harris window of three terms, scaled so that a sine's peak is its amplitude.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def power_spectrogram(
     -------
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
     """
-    frames, shape = framed(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
+    frames, shape = frame(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
     power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
     for start in range(0, len(frames), BLOCK):
         windowed = frames[start : start + BLOCK] * shape
@@ -208,7 +208,7 @@ def decibels(power: np.ndarray) -> np.ndarray:
 
 
 def stft_decibels(context: AudioContext, *, n_fft: int, hop_length: int) -> np.ndarray:
-    """Give the spectrogram in decibels.
+    """Return the spectrogram in decibels.
 
     Parameters
     ----------

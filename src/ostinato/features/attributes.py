@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ostinato.attributes import NAMES, NUMBERS, row
+from ostinato.curation.attributes import NAMES, NUMBERS, row
 
 SOURCE = "attributes"
 COLUMNS = (*NUMBERS, *NAMES)
@@ -25,7 +25,7 @@ def compute(told: Mapping[str, float]) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(1, 30), dtype=float64]
-        In the order of `ostinato.attributes.COLUMNS`; nothing is scaled.
+        In the order of `ostinato.curation.attributes.COLUMNS`; nothing is scaled.
 
     Raises
     ------

@@ -59,7 +59,7 @@ def compute(
 
 @lru_cache(maxsize=8)
 def _folding(f_min: float, n_bins: int, bins_per_octave: int, n_chroma: int) -> np.ndarray:
-    """Say which class each bin belongs to, shape (n_bins, n_chroma); a class is centred on its pitch."""
+    """Return which class each bin belongs to, shape (n_bins, n_chroma); a class is centred on its pitch."""
     merged, odd = divmod(bins_per_octave, n_chroma)
     if odd:
         raise ParamsError(f"features.kinds.chroma: bins_per_octave must be a multiple of {n_chroma}")
@@ -69,5 +69,5 @@ def _folding(f_min: float, n_bins: int, bins_per_octave: int, n_chroma: int) -> 
 
 
 def axis(*, n_chroma: int = 12, **_: object) -> Axis:
-    """Say which classes of notes the bins are."""
+    """Return which classes of notes the bins are."""
     return classes(n_chroma)

@@ -36,5 +36,5 @@ def compute(
 
 
 def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:
-    """Say which frequencies the bins are."""
+    """Return which frequencies the bins are."""
     return hertz(np.fft.rfftfreq(n_fft, 1 / sample_rate))

@@ -101,7 +101,7 @@ def calibration_error(*, preds: np.ndarray, target: np.ndarray) -> float:
     >>> round(calibration_error(preds=np.array([[0.8], [0.8]]), target=np.array([[1], [0]])), 3)
     0.3
     """
-    return float(_error(*_binned(preds, target, np.arange(len(target)), len(target)), np.ones((1, len(target))))[0])
+    return float(_error(*_bin(preds, target, np.arange(len(target)), len(target)), np.ones((1, len(target))))[0])
 
 
 def top_calibration_error(*, preds: np.ndarray, target: np.ndarray) -> float:
@@ -137,7 +137,7 @@ def reliability(preds: np.ndarray, target: np.ndarray, *, top: bool) -> list[dic
     """
     if top:
         preds, target = _top(preds, preds), _top(preds, target)
-    n, scores, positives = (x[:, 0] for x in _binned(preds, target, np.zeros(len(target), np.int64), 1))
+    n, scores, positives = (x[:, 0] for x in _bin(preds, target, np.zeros(len(target), np.int64), 1))
     return [
         {"score": round(float(s / c), 6), "share": round(float(p / c), 6), "n": int(c)}
         for c, s, p in zip(n, scores, positives, strict=True)
@@ -164,7 +164,7 @@ def _top(preds: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.take_along_axis(values, preds.argmax(axis=1)[:, np.newaxis], axis=1) if len(preds) else values[:, :1]
 
 
-def _binned(
+def _bin(
     preds: np.ndarray, target: np.ndarray, group: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Add up number, scores and positives by bin and group, each (BINS, n_groups)."""
@@ -196,7 +196,7 @@ def _resampled_top_3(preds: np.ndarray, target: np.ndarray, group: np.ndarray, c
 
 
 def _resampled_error(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return _error(*_binned(preds, target, group, counts.shape[1]), np.asarray(counts, np.float64))
+    return _error(*_bin(preds, target, group, counts.shape[1]), np.asarray(counts, np.float64))
 
 
 def _resampled_top_error(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:

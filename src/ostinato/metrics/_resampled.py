@@ -15,7 +15,7 @@ from scipy.sparse import coo_array
 from scipy.stats import rankdata
 
 
-def summed(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
+def sum_by_group(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
     """Add the rows of each group.
 
     Parameters
@@ -47,7 +47,9 @@ def mean_of(values: np.ndarray, weight: np.ndarray, group: np.ndarray, counts: n
         A track of weight 0 is left out.
     """
     n_groups = counts.shape[1]
-    return ratio(counts @ summed(values * weight, group, n_groups), counts @ summed(weight, group, n_groups))
+    return ratio(
+        counts @ sum_by_group(values * weight, group, n_groups), counts @ sum_by_group(weight, group, n_groups)
+    )
 
 
 def accuracy(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -71,7 +73,7 @@ def _hits(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.n
     """Count hits, named and true labels; each (n_replicates, n_classes)."""
     hits = (preds > 0) & (target > 0)
     named, true = preds > 0, target > 0
-    return tuple(counts @ summed(x, group, counts.shape[1]) for x in (hits, named, true))
+    return tuple(counts @ sum_by_group(x, group, counts.shape[1]) for x in (hits, named, true))
 
 
 def f1_micro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from sklearn import metrics as sk
 
-from ostinato.contract.scores import Kind, labels
+from ostinato.core.scores import Kind, labels
 from ostinato.metrics import _resampled
 
 Resampled: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
@@ -38,7 +38,7 @@ class Metric:
     most: float = 1.0
 
     def prepare(self, scores: np.ndarray, kind: Kind, threshold: float | np.ndarray) -> np.ndarray:
-        """Give the `preds` that `function` takes, of scores."""
+        """Return the `preds` that `function` takes, of scores."""
         return labels(scores, kind, threshold).astype(np.int8) if self.needs == "labels" else scores
 
     def over(self, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:

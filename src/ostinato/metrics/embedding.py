@@ -28,7 +28,7 @@ def cosine(*, preds: np.ndarray, target: np.ndarray) -> float:
 
 
 def cosines(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Give each track's cosine, NaN where a vector is 0."""
+    """Return each track's cosine, NaN where a vector is 0."""
     lengths = np.linalg.norm(preds, axis=1) * np.linalg.norm(target, axis=1)
     return (preds * target).sum(axis=1) / np.where(lengths > 0, lengths, np.nan)
 

@@ -3,13 +3,13 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from ostinato.contract.scores import EPSILON
+from ostinato.core.scores import EPSILON
 from ostinato.metrics import _probabilities, _resampled, _shared
 from ostinato.metrics._shared import Metric
 
 
 def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Give each track's mean binary cross-entropy over the classes, in nats."""
+    """Return each track's mean binary cross-entropy over the classes, in nats."""
     right = np.clip(np.where(target > 0, preds, 1 - preds), EPSILON, 1)
     return -np.log(right).mean(axis=1)
 

@@ -54,7 +54,7 @@ def precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> precision(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]]))
     array([0.5])
     """
-    return _defined(_hits(preds, target).mean(axis=1), target)
+    return _mask_undefined(_hits(preds, target).mean(axis=1), target)
 
 
 def recall(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -65,7 +65,7 @@ def recall(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> recall(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]]))
     array([0.5])
     """
-    return _defined(_hits(preds, target).sum(axis=1) / _n_relevant(target), target)
+    return _mask_undefined(_hits(preds, target).sum(axis=1) / _n_relevant(target), target)
 
 
 def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -78,7 +78,7 @@ def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     hits = _hits(preds, target)
     at = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    return _defined((hits * at).sum(axis=1) / np.minimum(_n_relevant(target), hits.shape[1]), target)
+    return _mask_undefined((hits * at).sum(axis=1) / np.minimum(_n_relevant(target), hits.shape[1]), target)
 
 
 def ndcg(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ def ndcg(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     n = min(found.shape[1], target.shape[1])
     best[:, :n] = -np.sort(-target.astype(np.float64), axis=1)[:, :n]
     discount = 1 / np.log2(np.arange(2, found.shape[1] + 2))
-    return _defined(found @ discount / np.maximum(best @ discount, np.finfo(float).tiny), target)
+    return _mask_undefined(found @ discount / np.maximum(best @ discount, np.finfo(float).tiny), target)
 
 
 def r_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ def r_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     """
     n = _n_relevant(target)
     within = np.arange(preds.shape[1]) < n[:, np.newaxis]
-    return _defined((_hits(preds, target) & within).sum(axis=1) / n, target)
+    return _mask_undefined((_hits(preds, target) & within).sum(axis=1) / n, target)
 
 
 def reciprocal_rank(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -124,7 +124,7 @@ def reciprocal_rank(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     array([0.5])
     """
     hits = _hits(preds, target)
-    return _defined(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0), target)
+    return _mask_undefined(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0), target)
 
 
 def hit_rate(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -135,7 +135,7 @@ def hit_rate(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> hit_rate(preds=np.array([[1, 2]]), target=np.array([[1, 0, 0]]))
     array([0.])
     """
-    return _defined(_hits(preds, target).any(axis=1).astype(float), target)
+    return _mask_undefined(_hits(preds, target).any(axis=1).astype(float), target)
 
 
 def jaccard(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -147,7 +147,7 @@ def jaccard(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     array([0.3333])
     """
     both = _hits(preds, target).sum(axis=1)
-    return _defined(both / ((preds >= 0).sum(axis=1) + _n_relevant(target) - both), target)
+    return _mask_undefined(both / ((preds >= 0).sum(axis=1) + _n_relevant(target) - both), target)
 
 
 def coverage(preds: np.ndarray, n_items: int) -> float:
@@ -269,5 +269,5 @@ def _n_relevant(target: np.ndarray) -> np.ndarray:
     return np.maximum((target > 0).sum(axis=1), 1)
 
 
-def _defined(values: np.ndarray, target: np.ndarray) -> np.ndarray:
+def _mask_undefined(values: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.where((target > 0).any(axis=1), values, np.nan)

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from ostinato.contract.scores import EPSILON
+from ostinato.core.scores import EPSILON
 from ostinato.metrics import _probabilities, _resampled, _shared
 from ostinato.metrics._shared import Metric
 
 
 def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Give each track's negative log score of its class, in nats."""
+    """Return each track's negative log score of its class, in nats."""
     return -np.log(np.clip((preds * target).sum(axis=1), EPSILON, 1))
 
 

@@ -17,7 +17,7 @@ SEPARATOR = "---"
 
 
 def lineage(classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Say which nodes of the tree a class stands for: itself and all above it.
+    """Return which nodes of the tree a class stands for: itself and all above it.
 
     Parameters
     ----------
@@ -62,10 +62,10 @@ def hierarchical_f1(*, preds: np.ndarray, target: np.ndarray, ancestors: np.ndar
     0.5
     """
     group, once = np.zeros(len(target), np.int64), np.ones((1, 1), np.int64)
-    return float(resampled(preds, target, group, once, ancestors)[0])
+    return float(resample(preds, target, group, once, ancestors)[0])
 
 
-def resampled(
+def resample(
     preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray, ancestors: np.ndarray
 ) -> np.ndarray:
     """Compute `hierarchical_f1` for many resamples at once; see `ostinato.metrics._resampled`."""

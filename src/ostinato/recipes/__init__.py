@@ -11,9 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ostinato import params
+from ostinato.core import params
+from ostinato.core.params import Section
 from ostinato.errors import ParamsError
-from ostinato.params import Section
 
 WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
 """What an overlay replaces as a whole; of other sections it replaces single keys."""
@@ -228,8 +228,8 @@ def load(folder: Path, name: str) -> Recipe:
         raise ParamsError(f"{path}: {params.readable(error, Recipe)}") from error
 
 
-def reduced(recipe: Recipe, name: str) -> Recipe:
-    """Give a recipe at its small size.
+def reduce(recipe: Recipe, name: str) -> Recipe:
+    """Return a recipe at its small size.
 
     Parameters
     ----------
@@ -249,10 +249,10 @@ def reduced(recipe: Recipe, name: str) -> Recipe:
     if recipe.small is None:
         raise ParamsError(f"{name}: has no small size; leave --small out")
     size = f"{recipe.size.strip()} {recipe.small.size.strip()}"
-    return recipe.model_copy(update={"size": size, "params": departing(recipe.params, recipe.small.params)})
+    return recipe.model_copy(update={"size": size, "params": merge(recipe.params, recipe.small.params)})
 
 
-def departing(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     """Put values over values at any depth.
 
     Examples
@@ -260,7 +260,7 @@ def departing(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any
     >>> departing({"train": {"lr": 1}, "candidates": {"a": {"task": "x"}}}, {"candidates": {"a": {"train": {"lr": 2}}}})
     {'train': {'lr': 1}, 'candidates': {'a': {'task': 'x', 'train': {'lr': 2}}}}
     """
-    mixed = {k: departing(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
+    mixed = {k: merge(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
     return {**base, **mixed}
 
 
@@ -292,8 +292,8 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged | {section: over.get(section, {}) for section in WHOLE[1:6]}
 
 
-def printed(recipe: Recipe) -> dict[str, dict[str, float]]:
-    """Give the paper's figures by candidate and metric; of two rows that share one, the first.
+def read_figures(recipe: Recipe) -> dict[str, dict[str, float]]:
+    """Return the paper's figures by candidate and metric; of two rows that share one, the first.
 
     Parameters
     ----------

@@ -5,11 +5,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import params
+from ostinato.core import params
+from ostinato.core.paths import Paths
 from ostinato.errors import ParamsError
-from ostinato.evaluation.candidate.questions import questions
-from ostinato.evaluation.neighbours import LEADING, judged
-from ostinato.paths import Paths
+from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces
+from ostinato.evaluation.similarity.queries import questions
 from ostinato.recipes import Catalogs
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.folder import build
@@ -69,7 +69,7 @@ def _judge(catalogs: dict[str, Catalog], ids: list[str], asked: Catalogs, made: 
     if not found:
         raise ParamsError(f"{asked.of}: no two tracks by different artists share a {asked.by}; add them, or a table")
     spaces = {name: c.vectors[[c.row(i) for i in ids]].astype(np.float64) for name, c in catalogs.items()}
-    figures = judged(
+    figures = evaluate_spaces(
         spaces,
         found,
         popularity=np.ones(len(ids)),

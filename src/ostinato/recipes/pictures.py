@@ -9,8 +9,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from ostinato.files import read_json, replacing
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
+from ostinato.io.files import atomic_write, read_json
 from ostinato.recipes import Recipe
 from ostinato.report import plots
 from ostinato.report.pictures import confusion
@@ -35,13 +35,13 @@ def draw(inside: Paths, recipe: Recipe, text: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     pictures = dict(_pictures(inside, metrics))
     for name, picture in pictures.items():
-        with replacing(folder / name) as partial:
+        with atomic_write(folder / name) as partial:
             partial.write_text(picture, encoding="utf-8")
     environment = Environment(
         loader=PackageLoader("ostinato", "recipes"), undefined=StrictUndefined, autoescape=select_autoescape()
     )
     inline = {name: Markup(picture[picture.index("<svg") :]) for name, picture in pictures.items()}
-    with replacing(folder / PAGE) as partial:
+    with atomic_write(folder / PAGE) as partial:
         page = environment.get_template("report.html.j2").render(
             title=recipe.title, blocks=parse_blocks(text), curves=inline.pop(CURVES, None), matrices=inline
         )

@@ -6,17 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ostinato import datasets, graph, params
-from ostinato.contract.task import COLUMNS
+from ostinato import datasets
+from ostinato.core import params
+from ostinato.core.candidates import get_candidates
+from ostinato.core.params import Params
+from ostinato.core.paths import Paths
+from ostinato.core.registry import instead
+from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.neighbours import LEADING
-from ostinato.evaluation.roster import roster
-from ostinato.params import Params
-from ostinato.paths import Paths
-from ostinato.recipes import SMALL, Recipe, load, overlay, printed, reduced
+from ostinato.evaluation.classification import family
+from ostinato.evaluation.similarity.leaderboard import LEADING
+from ostinato.pipeline import graph
+from ostinato.recipes import SMALL, Recipe, load, overlay, read_figures, reduce
 from ostinato.recipes.table import report
-from ostinato.registry import instead
 
 TARGET, SPACES = "gate", "rank"
 """What every recipe runs, and what one runs as well that compares spaces with statistics."""
@@ -49,7 +51,7 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
         If data are absent (the message says what to fetch and where to put it), or a stage fails.
     """
     recipe = load(paths.recipes, name)
-    recipe = reduced(recipe, name) if small else recipe
+    recipe = reduce(recipe, name) if small else recipe
     inside = prepare(paths, recipe, name + SMALL * small)
     environment = graph.environment() | _with_data(paths, inside, recipe, name)
     if _run(inside.root, _targets(recipe, params.load(inside.params)), environment):
@@ -101,7 +103,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         if not link.is_symlink():
             (paths.root / folder).mkdir(parents=True, exist_ok=True)
             link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
-    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": printed(recipe)}))
+    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
     _refuse_unknown(recipe, params.load(inside.params), inside.params)
     if not (inside.root / ".dvc").is_dir():
         _dvc(inside.root, "init", "--no-scm", "--quiet")
@@ -111,7 +113,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
 
 def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
     """Refuse figures that nothing will give, before anything runs."""
-    entries = roster(made)
+    entries = get_candidates(made)
     leaky = recipe.leaky.figures if recipe.leaky else []
     asked = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
     statistics = (made.recommend.baseline, LEADING)
@@ -155,7 +157,7 @@ def _run(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) ->
 
 
 def _with_data(paths: Paths, inside: Paths, recipe: Recipe, name: str) -> dict[str, str]:
-    """Give the variable that says where the audio lies; complain if something is absent."""
+    """Return the variable that says where the audio lies; complain if something is absent."""
     dataset = params.load(inside.params).dataset
     elsewhere = os.environ.get(datasets.ENVIRONMENT)
     root = datasets.dataset_root(paths, dataset)

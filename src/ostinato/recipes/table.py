@@ -6,16 +6,16 @@ from typing import Any, TypeAlias
 
 import pandas as pd
 
-from ostinato import params
-from ostinato.contract.task import COLUMNS, Task
-from ostinato.evaluation import contest
-from ostinato.evaluation.candidate import embedded
-from ostinato.evaluation.candidate.judged import KEYS, judged
-from ostinato.evaluation.neighbours import LEADING
-from ostinato.evaluation.roster import roster
-from ostinato.files import read_json, read_parquet
+from ostinato.core import params
+from ostinato.core.candidates import get_candidates
+from ostinato.core.paths import Paths
+from ostinato.core.task import COLUMNS, Task
+from ostinato.evaluation import paired
+from ostinato.evaluation.predictions import KEYS, join_labels
+from ostinato.evaluation.similarity import artist_embedding
+from ostinato.evaluation.similarity.leaderboard import LEADING
+from ostinato.io.files import read_json, read_parquet
 from ostinato.metrics.ranking import METRICS
-from ostinato.paths import Paths
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
 
 Gain: TypeAlias = Mapping[str, Any]
@@ -40,7 +40,7 @@ def report(inside: Paths, recipe: Recipe) -> str:
     """
     lines = [f"# {recipe.title}", "", recipe.source, "", recipe.size.strip(), ""]
     if recipe.tracks is not None:
-        lines += [_counted(inside, recipe.tracks), ""]
+        lines += [_count_tracks(inside, recipe.tracks), ""]
     lines += _figures(inside, recipe.figures)
     if recipe.leaky:
         lines += ["", *_leaky(inside, recipe.leaky)]
@@ -49,8 +49,8 @@ def report(inside: Paths, recipe: Recipe) -> str:
     return "\n".join(lines)
 
 
-def _counted(inside: Paths, wanted: int) -> str:
-    """Say how many tracks decoding left, beside how many the paper had left."""
+def _count_tracks(inside: Paths, wanted: int) -> str:
+    """Return how many tracks decoding left, beside how many the paper had left."""
     every = set(read_parquet(inside.tracks, columns=["track_id"])["track_id"])
     broken = every & set(read_parquet(inside.quarantine, columns=["track_id"])["track_id"])
     left = len(every) - len(broken)
@@ -124,18 +124,18 @@ def _write_gain(gain: Gain) -> str:
 
 
 def _verdict(found: Gain) -> str:
-    """Say whether the interval of a difference lies on one side of none."""
+    """Return whether the interval of a difference lies on one side of none."""
     if found["low"] is None or isnan(found["low"]):
         return "undecided"
     return "better" if found["low"] > 0 else "worse" if found["high"] < 0 else "undecided"
 
 
 def _gain(inside: Paths, pair: Pair) -> Gain | str:
-    """Give how much better one candidate is on the same tracks, or say why that is not known."""
+    """Return how much better one candidate is on the same tracks, or say why that is not known."""
     made = params.load(inside.params)
     if pair.over == made.recommend.baseline:
         return _gain_in_space(inside, pair)
-    task, tracks = _labels(inside, roster(made)[pair.candidate].task)
+    task, tracks = _labels(inside, get_candidates(made)[pair.candidate].task)
     splits, rows = read_parquet(inside.splits), []
     for name in (pair.candidate, pair.over):
         file = inside.predictions(name) / "predictions.parquet"
@@ -146,10 +146,10 @@ def _gain(inside: Paths, pair: Pair) -> Gain | str:
     if task.kind == "embedding" and pair.metric in METRICS:
         artists = read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
         mine, theirs = _alike(rows, tracks)
-        return embedded.gain(mine, theirs, artists, pair.metric, confidence, made.seed)
-    new, old = (judged(table, splits, tracks, task, "test") for table in rows)
-    found = contest.paired(
-        new, contest.kept(old), task.kind, pair.metric, threshold=made.evaluate.threshold, confidence=confidence
+        return artist_embedding.gain(mine, theirs, artists, pair.metric, confidence, made.seed)
+    new, old = (join_labels(table, splits, tracks, task, "test") for table in rows)
+    found = paired.compare(
+        new, paired.make_record(old), task.kind, pair.metric, threshold=made.evaluate.threshold, confidence=confidence
     )
     return {"value": found.value, "low": found.low, "high": found.high} if found else "no track in common"
 
@@ -172,7 +172,7 @@ def _alike(rows: list[pd.DataFrame], tracks: pd.DataFrame) -> list[pd.DataFrame]
 
 
 def _labels(inside: Paths, name: str) -> tuple[Task, pd.DataFrame]:
-    """Give a task and the tracks with what it asks for: a class, tags, or the direction of the artist."""
+    """Return a task and the tracks with what it asks for: a class, tags, or the direction of the artist."""
     tracks = read_parquet(inside.tracks)
     if COLUMNS[name] != "embedding":
         return Task(name, tuple(read_json(inside.classes)[name])), tracks
@@ -190,7 +190,7 @@ def _paper(figure: Figure) -> str:
 
 
 def _ours(inside: Paths, candidate: str, metric: str) -> tuple[str, str]:
-    """Give our figure with its interval, and mean and deviation over folds."""
+    """Return our figure with its interval, and mean and deviation over folds."""
     metrics = read_json(inside.metrics(candidate))
     if "skipped" in metrics:
         return f"skipped: {metrics['skipped']}", ""

@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.contract.summary import Metric
+from ostinato.core.names import identity, unify
+from ostinato.core.paths import Paths
+from ostinato.core.summary import Metric
 from ostinato.errors import CatalogError
-from ostinato.files import read_json, replacing, write_json
-from ostinato.names import identity, unify
-from ostinato.paths import Paths
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.io.versions import CATALOG, NETWORK, check_digests, compute_digests
 from ostinato.recommendation.index import Graph, top
-from ostinato.versions import CATALOG, NETWORK, check_digests, compute_digests
 
 EXACT_UP_TO = 100_000
 N_COMPARED, MAX_COMPARED = 2_000, 200
@@ -209,7 +209,7 @@ class Catalog:
         self._number()
 
     def row(self, track_id: str) -> int:
-        """Give the position of a track.
+        """Return the position of a track.
 
         Raises
         ------
@@ -237,7 +237,7 @@ class Catalog:
             alike += get_close_matches(wanted, beside, n=SHOWN)
         return list(dict.fromkeys(alike))[:SHOWN]
 
-    def called(self, name: str) -> str | None:
+    def find_by_title(self, name: str) -> str | None:
         """Find the track of a title, or of ``artist - title``, in any spelling that is the same name.
 
         Returns
@@ -261,12 +261,12 @@ class Catalog:
         return found[0] if found else None
 
     def name(self, track_id: str) -> str:
-        """Give artist and title of a track, as far as they are known."""
+        """Return artist and title of a track, as far as they are known."""
         known = self.metadata[self.row(track_id)]
         return " - ".join(str(known[k]) for k in ("artist", "title") if known.get(k))
 
     def line(self, track_id: str) -> str:
-        """Give a track's id and name."""
+        """Return a track's id and name."""
         return f"{track_id} {self.name(track_id)}".rstrip()
 
     def units(self, vectors: np.ndarray, *, version: str) -> np.ndarray:
@@ -300,7 +300,7 @@ class Catalog:
         return (vectors / scale).astype(np.float32)
 
     def likeness(self, vector: np.ndarray, rows: np.ndarray | list[int] | None = None) -> np.ndarray:
-        """Say how like a vector tracks are.
+        """Return how like a vector tracks are.
 
         Parameters
         ----------
@@ -356,7 +356,7 @@ class Catalog:
         return (rows[0], scores[0]) if np.ndim(queries) == 1 else (rows, scores)
 
     def column(self, key: str) -> list[Any]:
-        """Give what is known of each track under a key; None where nothing is."""
+        """Return what is known of each track under a key; None where nothing is."""
         return [known.get(key) for known in self.metadata]
 
     def names(self, level: str) -> list[str | None]:
@@ -412,13 +412,13 @@ class Catalog:
         about = {"version": self.version, "exact_up_to": self.exact_up_to, "next": self._next}
         about |= {"offset": self.offset.tolist(), "metric": self.metric}
         about |= {"ids": self.ids, "metadata": self.metadata, "labels": self._labels.tolist()}
-        with replacing(folder / VECTORS) as partial, open(partial, "wb") as file:
+        with atomic_write(folder / VECTORS) as partial, open(partial, "wb") as file:
             np.save(file, self.vectors, allow_pickle=False)
         names = [VECTORS]
         if len(self) > self.exact_up_to:
             names.append(GRAPH)
-            with replacing(folder / GRAPH) as partial:
-                self._standing().save(partial)
+            with atomic_write(folder / GRAPH) as partial:
+                self._open_graph().save(partial)
         write_json(folder / ABOUT, about | {"files": compute_digests(folder, names)})
 
     @classmethod
@@ -471,7 +471,7 @@ class Catalog:
         asked = min(len(self), int(2 * k / share) + k)
         if allowed is not None and asked > self.exact_up_to:
             return self._exact(queries, k, allowed)
-        found = np.searchsorted(self._labels, self._standing().search(queries, k if allowed is None else asked))
+        found = np.searchsorted(self._labels, self._open_graph().search(queries, k if allowed is None else asked))
         if allowed is None:
             return found
         kept = [rows[allowed[rows]][:k] for rows in found]
@@ -479,8 +479,8 @@ class Catalog:
             return self._exact(queries, k, allowed)
         return np.stack(kept)
 
-    def _standing(self) -> Graph:
-        """Give the graph; build it if there is none yet."""
+    def _open_graph(self) -> Graph:
+        """Return the graph; build it if there is none yet."""
         if self._graph is None:
             self._graph = Graph(self.dimension, metric=self.metric)
             self._graph.add(self._labels, self.vectors)
@@ -506,7 +506,7 @@ def open_whole(folder: Path) -> Catalog:
 
 
 def _explain_absence(skipped: Mapping[str, str]) -> str:
-    """Say why the pipeline made no catalog, naming the first spaces that were refused, and the mend."""
+    """Return why the pipeline made no catalog, naming the first spaces that were refused, and the mend."""
     reasons = skipped["skipped"].split("; ")
     more = [f"{len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
     return f"no space serves recommendations: {'; '.join([*reasons[:SHOWN], *more])}; {skipped.get('mend', MEND)}"

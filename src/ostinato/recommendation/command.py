@@ -10,19 +10,19 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from ostinato.core.names import are_same
 from ostinato.errors import CatalogError
-from ostinato.escapes import escape_line
-from ostinato.files import replacing
-from ostinato.names import are_same
+from ostinato.inference import tabular
+from ostinato.inference.tabular import Near, Row
+from ostinato.io.escapes import escape_line
+from ostinato.io.files import atomic_write
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.playlist import chained, m3u, path
+from ostinato.recommendation.playlist import m3u, order_greedily, path
 from ostinato.recommendation.recommend import Level, Seed, recommend
-from ostinato.runtime import rows
-from ostinato.runtime.rows import Near, Row
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """What a person asked for.
 
     Parameters
@@ -49,7 +49,7 @@ class Asked:
 def run(
     seeds: Sequence[str],
     folder: Path,
-    asked: Asked,
+    asked: Request,
     *,
     as_json: bool = False,
     playlist: Path | None = None,
@@ -82,7 +82,7 @@ def run(
     out, err = out or sys.stdout, err or sys.stderr
     catalog = Catalog.load(folder)
     network = Network(folder, catalog)
-    ids, scores = _answered(catalog, network, seeds, asked)
+    ids, scores = _answer(catalog, network, seeds, asked)
     if network.embedded:
         print(f"{network.name}: learned from the embedded corpus; its likeness means nothing for real music", file=err)
     for seed, reasons in network.reasons.items():
@@ -90,7 +90,7 @@ def run(
     if playlist is not None:
         if asked.level != "track":
             raise CatalogError(f"a playlist is of tracks, not of {asked.level}s; leave --of out")
-        with replacing(playlist) as partial:
+        with atomic_write(playlist) as partial:
             partial.write_text(m3u(catalog, ids, root))
     if as_json:
         rounded = [round(float(s), 6) for s in scores]
@@ -112,7 +112,7 @@ class Network:
     """
 
     def __init__(self, folder: Path, catalog: Catalog) -> None:
-        from ostinato.files import read_json
+        from ostinato.io.files import read_json
 
         about = read_json(folder / "model.json")
         self.folder, self.catalog = folder, catalog
@@ -134,10 +134,10 @@ class Network:
         CatalogError
             If the network is not the one that placed the catalog.
         """
-        from ostinato.runtime.long import listen
-        from ostinato.runtime.reference import explain_sound
+        from ostinato.inference.reference import explain_sound
+        from ostinato.inference.streaming import listen
 
-        model = self._opened()
+        model = self._open()
         context, measurement = listen(file, model.rates)
         rows = model.rows(context)
         if reasons := explain_sound(model, measurement, rows):
@@ -148,7 +148,7 @@ class Network:
 
     def place_row(self, told: Row) -> np.ndarray:
         """Embed a row of a table; see `place`."""
-        vector = self._opened().told(told).embedding
+        vector = self._open().told(told).embedding
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 
@@ -164,19 +164,19 @@ class Network:
             return given
         if (called := next((name for name in names if are_same(name, given)), None)) is not None:
             return called
-        if rows.is_table(Path(given.rpartition(rows.MARK)[0])):
-            return self.place_row(rows.row(given))
+        if tabular.is_table(Path(given.rpartition(tabular.MARK)[0])):
+            return self.place_row(tabular.row(given))
         if Path(given).is_file():
             return self.place(Path(given))
         if Path(given).is_dir():
             raise CatalogError(f"{given}: is a folder; name files in it")
-        found = self.catalog.called(given)
+        found = self.catalog.find_by_title(given)
         if found is None and _like_a_file(given):
             raise CatalogError(f"{given}: there is no such file, and no track of the catalog is called so")
         return found or given
 
     def near(self, file: str, told: Row | None, k: int) -> list[dict[str, Any]]:
-        """Give the neighbours of a file or of a row of a table; the same recording is none.
+        """Return the neighbours of a file or of a row of a table; the same recording is none.
 
         Parameters
         ----------
@@ -196,10 +196,10 @@ class Network:
         found = zip(ids.tolist(), scores, named, strict=True)
         return [{"track_id": i, "score": round(float(s), 6), **n} for i, s, n in found]
 
-    def _opened(self) -> Any:
-        from ostinato.runtime.session import Released
+    def _open(self) -> Any:
+        from ostinato.inference.model import ReleasedModel
 
-        self._model = self._model or Released(self.folder)
+        self._model = self._model or ReleasedModel(self.folder)
         return self._model
 
     def _version(self) -> str:
@@ -231,8 +231,8 @@ def _like_a_file(given: str) -> bool:
     return "/" in given or Path(given).suffix.lower() in SUFFIXES
 
 
-def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Asked) -> tuple[list[str], np.ndarray]:
-    """Give ids and their cosines to the taste, or along a path to its start."""
+def _answer(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Request) -> tuple[list[str], np.ndarray]:
+    """Return ids and their cosines to the taste, or along a path to its start."""
     names = frozenset(filter(None, catalog.names(asked.level))) if asked.level != "track" else frozenset()
     liked = [network.seed(s, names) for s in seeds]
     match liked:
@@ -254,7 +254,7 @@ def _answered(catalog: Catalog, network: Network, seeds: Sequence[str], asked: A
     if not asked.smooth or asked.level != "track":
         return ids, scores
     score = dict(zip(ids, scores, strict=True))
-    ids = chained(catalog, ids)
+    ids = order_greedily(catalog, ids)
     return ids, np.array([score[i] for i in ids])
 
 

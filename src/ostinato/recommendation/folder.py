@@ -22,19 +22,20 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from ostinato.core.names import unify
+from ostinato.curation.remarks import format_count
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
-from ostinato.escapes import escape_line
-from ostinato.files import alone, read_json, replacing, write_json
-from ostinato.names import unify
+from ostinato.inference.model import REFERENCE, ReleasedModel
+from ostinato.inference.predict import choose_models
+from ostinato.inference.reference import explain_sound
+from ostinato.inference.streaming import listen
+from ostinato.inference.threads import map_threads
+from ostinato.io.escapes import escape_line
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.io.locks import exclusive
+from ostinato.io.versions import find_models
 from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_track
-from ostinato.remarks import format_count
-from ostinato.runtime.long import listen
-from ostinato.runtime.parallel import map_threads
-from ostinato.runtime.predict import chosen
-from ostinato.runtime.reference import explain_sound
-from ostinato.runtime.session import REFERENCE, Released
-from ostinato.versions import find_models
 
 CACHE = "files.npz"
 SAVE_EVERY = 500
@@ -122,7 +123,7 @@ def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
         if not model.exists() or read_json(model)["task"] != SPACE:
             raise CatalogError(f"{catalog}: holds no network of {SPACE}; {MEND}; or name another task")
         return catalog
-    return chosen(releases, task)[0]
+    return choose_models(releases, task)[0]
 
 
 def build(
@@ -157,11 +158,11 @@ def build(
     """
     err, where = err or sys.stderr, os.path.relpath(root.resolve(), out.resolve())
     _refuse_other(out, where)
-    network = Released(model, threads=1 if workers > 1 else 0)
+    network = ReleasedModel(model, threads=1 if workers > 1 else 0)
     version = hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
     paths = folder.audio_files(root)
     tracks = folder.describe_files(root, paths, [{} for _ in paths], folder.Options(table=table, genre_from="folder"))
-    with alone(out / ".catalog.lock"):
+    with exclusive(out / ".catalog.lock"):
         write_json(out / SOURCE, {"folder": where, "unreadable": {}})
         before = _load_files(out / CACHE, version)
         known = {p: f for p in tracks["path"] if (f := before.get(p)) and _stat(root / p) == (f.n_bytes, f.mtime_ns)}
@@ -183,7 +184,7 @@ def build(
         about = [describe_track(row) for row in tracks.to_dict("records")]
         catalog = Catalog(tracks["track_id"].tolist(), embeddings, about, version=version, offset=offset)
         for name in (name for name in ("network.onnx", "model.json", REFERENCE) if (model / name).exists()):
-            with replacing(out / name) as partial:
+            with atomic_write(out / name) as partial:
                 shutil.copyfile(model / name, partial)
         catalog.save(out)
         doubtful = {path: known[path].reasons for path in readable if known[path].reasons}
@@ -204,7 +205,13 @@ def _refuse_other(out: Path, where: str) -> None:
 
 
 def _read(
-    network: Released, root: Path, paths: list[str], known: dict[str, File], cache: Path, version: str, workers: int
+    network: ReleasedModel,
+    root: Path,
+    paths: list[str],
+    known: dict[str, File],
+    cache: Path,
+    version: str,
+    workers: int,
 ) -> dict[str, str]:
     """Read files into `known`, save them every now and then, and give the reasons of those that cannot be read."""
     unreadable: dict[str, str] = {}
@@ -232,7 +239,7 @@ def _read(
     return unreadable
 
 
-def _embed(network: Released, path: Path) -> File:
+def _embed(network: ReleasedModel, path: Path) -> File:
     n_bytes, mtime_ns = _stat(path)
     context, measurement = listen(path, network.rates)
     rows = network.rows(context)
@@ -244,7 +251,7 @@ def _embed(network: Released, path: Path) -> File:
 
 
 def _offset(embeddings: np.ndarray) -> np.ndarray | None:
-    """Give the mean of embeddings; None if it would leave one of them without a direction, as a single track."""
+    """Return the mean of embeddings; None if it would leave one of them without a direction, as a single track."""
     mean: np.ndarray = embeddings.mean(axis=0)
     least = np.linalg.norm(embeddings - mean, axis=1).min()
     return mean if least > 1e-6 * np.linalg.norm(embeddings, axis=1).max() else None
@@ -267,7 +274,7 @@ def _save_files(cache: Path, files: Mapping[str, File], version: str) -> None:
     columns["embedding"] = np.array([row["embedding"] for row in rows], np.float32)
     told = {name: [row[name] for row in rows] for name in ("tags", "reasons")}
     text = json.dumps({"version": version, "paths": sorted(files), **told})
-    with replacing(cache) as partial, open(partial, "wb") as file:
+    with atomic_write(cache) as partial, open(partial, "wb") as file:
         np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **columns)
 
 

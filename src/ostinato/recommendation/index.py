@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ostinato.contract.summary import Metric
+from ostinato.core.summary import Metric
 
 LINKS = 16
 """Neighbours of a vector in the graph (M)."""
@@ -21,7 +21,7 @@ CARE_ASKING = 100
 
 
 def top(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Give the positions of the k highest values, best first; of equals the first.
+    """Return the positions of the k highest values, best first; of equals the first.
 
     Parameters
     ----------

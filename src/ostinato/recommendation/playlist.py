@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.errors import CatalogError
-from ostinato.escapes import escape_line
+from ostinato.io.escapes import escape_line
 from ostinato.recommendation.catalog import Catalog
 
 
-def chained(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
+def order_greedily(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
     """Order tracks so that each is followed by the one most like it of those left.
 
     Parameters

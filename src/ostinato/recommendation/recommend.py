@@ -7,10 +7,10 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from ostinato.core.names import identity
 from ostinato.errors import CatalogError
-from ostinato.names import identity
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.wishes import Wish
+from ostinato.recommendation.filters import Filter
 
 Seed: TypeAlias = str | np.ndarray
 Level: TypeAlias = Literal["track", "album", "artist"]
@@ -59,7 +59,7 @@ def recommend(
     exclude: Iterable[str] = (),
     diversity: float = 0.0,
     per_artist: int | None = None,
-    wish: Wish | None = None,
+    wish: Filter | None = None,
     level: Level = "track",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Recommend what is nearest to some seeds.
@@ -112,7 +112,7 @@ def recommend(
     liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, others=answers)
     allowed = np.ones(len(answers), bool) if wish is None else wish.mask(answers)
     allowed[[answers.row(s) for s in out if s in answers]] = False
-    rows, scores = varied(answers, liked, k, allowed, variety)
+    rows, scores = mmr_rerank(answers, liked, k, allowed, variety)
     return np.array(answers.ids, object)[rows], scores
 
 
@@ -181,7 +181,7 @@ def taste(
     return (wanted / length).astype(np.float32)
 
 
-def varied(
+def mmr_rerank(
     catalog: Catalog, liked: np.ndarray, k: int, allowed: np.ndarray, variety: Variety
 ) -> tuple[np.ndarray, np.ndarray]:
     """Choose among the nearest by maximal marginal relevance, at most so many of an artist.
@@ -204,14 +204,14 @@ def varied(
     size, left = POOL * k, int(allowed.sum())
     while True:
         rows, scores = catalog.search(liked, size, allowed)
-        chosen = _chosen(catalog, rows, scores, k, variety)
+        chosen = _choose(catalog, rows, scores, k, variety)
         if len(chosen) == k or size >= left:
             return rows[chosen], scores[chosen]
         size *= POOL
 
 
-def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, variety: Variety) -> list[int]:
-    """Give positions within the pool, in the order they are taken."""
+def _choose(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, variety: Variety) -> list[int]:
+    """Return positions within the pool, in the order they are taken."""
     vectors, chosen = catalog.vectors[rows], list[int]()
     worth = (1 - variety.diversity) * scores.astype(np.float64)
     nearest = np.full(len(rows), -np.inf)
@@ -231,7 +231,7 @@ def _chosen(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
 
 
 def _vectors(catalog: Catalog, seeds: Sequence[Seed], others: Catalog | None) -> np.ndarray:
-    """Give the unit vectors of seeds."""
+    """Return the unit vectors of seeds."""
     return np.stack([_vector(catalog, seed, others) for seed in seeds])
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ostinato.contract.task import COLUMNS
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.roster import Entry
+from ostinato.core.candidates import Entry
+from ostinato.core.task import COLUMNS
+from ostinato.evaluation.classification import family
 from ostinato.evaluation.significance import Contrast
 from ostinato.report.material import Material
 
@@ -18,7 +18,7 @@ COLUMNS_SHOWN = {
 """What fits beside the leading metric; all metrics stand in a table of their own."""
 
 
-def ranked(material: Material, task: str) -> list[Entry]:
+def rank(material: Material, task: str) -> list[Entry]:
     """Order a task's judged candidates, the best first and those without the figure last.
 
     Parameters
@@ -52,7 +52,7 @@ def board(material: Material, task: str) -> dict[str, Any]:
     leading = material.leads(task)
     entries = [e for e in material.roster.values() if e.task == task]
     skipped = [(e, material.metrics[e.name]["skipped"]) for e in entries if "skipped" in material.metrics[e.name]]
-    judged = ranked(material, task)
+    judged = rank(material, task)
     first = material.metrics[judged[0].name] if judged else None
     contrasts = [material.contrasts.get(e.name, {}) for e in judged]
     baselines = [] if first is None else [(n, BASELINES[n], test) for n, test in first["baseline"].items()]
@@ -81,7 +81,7 @@ def board(material: Material, task: str) -> dict[str, Any]:
 
 
 def same(found: Contrast | None) -> bool:
-    """Say whether two candidates answer every track alike."""
+    """Return whether two candidates answer every track alike."""
     return found is not None and (found.won, found.lost, found.difference.value) == (0, 0, 0)
 
 

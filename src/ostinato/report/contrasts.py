@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from ostinato.contract.task import COLUMNS, Task
-from ostinato.evaluation import contest
-from ostinato.evaluation.candidate.judged import KEYS, Judged, judged
-from ostinato.evaluation.significance import Contrast, adjusted, contrast
-from ostinato.files import read_json, read_parquet
-from ostinato.report.boards import ranked
+from ostinato.core.task import COLUMNS, Task
+from ostinato.evaluation import paired
+from ostinato.evaluation.predictions import KEYS, ScoredTracks, join_labels
+from ostinato.evaluation.significance import Contrast, adjust, contrast
+from ostinato.io.files import read_json, read_parquet
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 LEADER, RELEASED = "leader", "released"
@@ -34,7 +34,7 @@ def contrasts(material: Material, threshold: float, confidence: float) -> dict[s
     """
     found: dict[str, dict[str, Contrast]] = {}
     for task in material.tasks:
-        rows = {e.name: _rows(material, e.name, task) for e in ranked(material, task)}
+        rows = {e.name: _rows(material, e.name, task) for e in rank(material, task)}
         for what, old, called in _others(material, task, rows):
             compared = {
                 name: contrast(
@@ -43,21 +43,21 @@ def contrasts(material: Material, threshold: float, confidence: float) -> dict[s
                 )
                 for name, new in rows.items() if (what, name) != (LEADER, called)
             }  # fmt: skip
-            for name, answer in adjusted({n: c for n, c in compared.items() if c is not None}).items():
+            for name, answer in adjust({n: c for n, c in compared.items() if c is not None}).items():
                 found.setdefault(name, {})[what] = answer
     return found
 
 
-def _rows(material: Material, name: str, task: str) -> Judged:
+def _rows(material: Material, name: str, task: str) -> ScoredTracks:
     predictions = read_parquet(material.paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     about = Task(task, tuple(material.classes[task]))
-    return judged(predictions, material.splits, material.tracks, about, "test")
+    return join_labels(predictions, material.splits, material.tracks, about, "test")
 
 
-def _others(material: Material, task: str, rows: dict[str, Judged]) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Give what candidates are compared with: the first of the leaderboard, and what is in service."""
+def _others(material: Material, task: str, rows: dict[str, ScoredTracks]) -> Iterator[tuple[str, pd.DataFrame, str]]:
+    """Return what candidates are compared with: the first of the leaderboard, and what is in service."""
     for leader in list(rows)[:1]:
-        yield LEADER, contest.kept(rows[leader]), leader
+        yield LEADER, paired.make_record(rows[leader]), leader
     folder = material.paths.released(task)
     if not (folder / "test.parquet").exists():
         return

@@ -3,7 +3,7 @@
 from ostinato.evaluation.significance import Contrast
 from ostinato.report.boards import board
 from ostinato.report.material import Material
-from ostinato.report.page import shown
+from ostinato.report.page import format_number
 
 NOTE = (
     "Differences are on the same tracks, turned so that more is better, with the paired interval over "
@@ -37,13 +37,17 @@ def markdown(material: Material) -> str:
         for row in found["rows"]:
             test, of = row["metrics"]["test"], row["contrasts"]
             best, error = test[leading], test.get("calibration_error", {}).get("value")
-            cells = [row["entry"].name, shown(best["value"], 4), f"{shown(best['low'], 4)} to {shown(best['high'], 4)}"]
-            cells += [shown(row["paper"], 4)] * len(paper) + [_against(of.get("leader"))]
-            cells += [_against(of.get("released"))] * len(released) + [shown(error, 4)]
+            cells = [
+                row["entry"].name,
+                format_number(best["value"], 4),
+                f"{format_number(best['low'], 4)} to {format_number(best['high'], 4)}",
+            ]
+            cells += [format_number(row["paper"], 4)] * len(paper) + [_against(of.get("leader"))]
+            cells += [_against(of.get("released"))] * len(released) + [format_number(error, 4)]
             cells += ["–" if row["n_parameters"] is None else f"{row['n_parameters']:,}"]
             lines.append(_line([*cells, "accepted" if row["verdict"]["accepted"] else "not accepted"]))
         for name, _, test in found["baselines"]:
-            lines.append(_line([f"*{name}*", shown(test[leading]["value"], 4), *[""] * (len(heads) - 2)]))
+            lines.append(_line([f"*{name}*", format_number(test[leading]["value"], 4), *[""] * (len(heads) - 2)]))
         lines += [f"\n{entry.name} was skipped: {reason}" for entry, reason in found["skipped"]]
         lines += ["", NOTE, ""] if found["rows"] else [""]
     return "\n".join(lines)

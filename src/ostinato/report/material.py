@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato.contract.task import COLUMNS
-from ostinato.evaluation.candidate.figures import family
-from ostinato.evaluation.roster import Entry
+from ostinato.core.candidates import Entry
+from ostinato.core.paths import Paths
+from ostinato.core.task import COLUMNS
+from ostinato.evaluation.classification import family
 from ostinato.evaluation.significance import Contrast
-from ostinato.paths import Paths
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Material:
     roster: Mapping[str, Entry]
     metrics: Mapping[str, Mapping[str, Any]]
     gate: Mapping[str, Mapping[str, Any]]
-    tuned: Mapping[str, Mapping[str, Any]]
+    tuning: Mapping[str, Mapping[str, Any]]
     leading: Mapping[str, str]
     curves: Mapping[str, pd.DataFrame]
     contrasts: Mapping[str, Mapping[str, Contrast]]

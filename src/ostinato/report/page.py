@@ -6,7 +6,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup, escape
 
-from ostinato import registry
+from ostinato.core import registry
 from ostinato.report import plots
 from ostinato.report.material import Material
 
@@ -61,7 +61,7 @@ def write_difference(value: float | None, digits: int = 3) -> str:
     return "–" if value is None or isnan(value) else f"{value:+.{digits}f}"
 
 
-def shown(value: float | None, digits: int = 3) -> str:
+def format_number(value: float | None, digits: int = 3) -> str:
     """Write a figure; a dash where it is undefined.
 
     Examples
@@ -80,7 +80,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["figure"] = shown
+    environment.filters["figure"] = format_number
     environment.filters["difference"] = write_difference
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"

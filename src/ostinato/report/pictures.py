@@ -48,7 +48,7 @@ def raster(
         axes = figure.subplots()
         axes.grid(visible=False)
         extent = (0.0, seconds, -0.5, rows.shape[1] - 0.5)
-        image = thinned(thinned(rows).T, MOST_BINS)
+        image = thin(thin(rows).T, MOST_BINS)
         axes.imshow(image, aspect="auto", origin="lower", extent=extent, cmap="magma", interpolation="none")
         axes.set_ylabel(label)
         axes.set_xlabel("s")
@@ -58,7 +58,7 @@ def raster(
     return svg(draw, 4.4, height)
 
 
-def thinned(rows: np.ndarray, most: int = MOST_FRAMES) -> np.ndarray:
+def thin(rows: np.ndarray, most: int = MOST_FRAMES) -> np.ndarray:
     """Average neighbouring frames until no more than so many are left.
 
     Parameters
@@ -82,7 +82,7 @@ def thinned(rows: np.ndarray, most: int = MOST_FRAMES) -> np.ndarray:
 
 
 def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
-    """Give the level of a recording over time and frequency.
+    """Return the level of a recording over time and frequency.
 
     Parameters
     ----------

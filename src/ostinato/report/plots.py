@@ -1,6 +1,6 @@
 """Pictures as SVG text: the same bytes for the same figures, and colours that a page may replace.
 
-Lines are drawn in the colours of `SERIES`; `themed` turns them into CSS
+Lines are drawn in the colours of `SERIES`; `apply_theme` turns them into CSS
 variables, so that one picture serves a light and a dark page.
 """
 
@@ -43,7 +43,7 @@ STYLE: dict[Any, Any] = {
 
 
 def style(position: int) -> tuple[str, int]:
-    """Give the colour and the number of the dash pattern of a series.
+    """Return the colour and the number of the dash pattern of a series.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def histogram(values: np.ndarray, label: str) -> str:
     return svg(draw, 5.0, 2.4)
 
 
-def themed(svg: str) -> str:
+def apply_theme(svg: str) -> str:
     """Make a picture part of a page: no XML prologue, and colours by CSS variables.
 
     Examples

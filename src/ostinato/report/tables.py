@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from ostinato.contract.task import COLUMNS
+from ostinato.core.task import COLUMNS
 from ostinato.report import plots
-from ostinato.report.boards import ranked
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 
@@ -57,7 +57,7 @@ def picture(material: Material) -> str | None:
     """
     means = plots.mean_curves(material.curves)
     tasks = dict.fromkeys(e.task for e in material.roster.values())
-    order = {task: [e.name for e in ranked(material, task) if e.name in means] for task in tasks}
+    order = {task: [e.name for e in rank(material, task) if e.name in means] for task in tasks}
     best = [name for names in order.values() for name in plots.best(names, means)]
     return plots.curves(means, best, legend=True) if best else None
 

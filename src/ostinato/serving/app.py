@@ -17,12 +17,12 @@ from fastapi.staticfiles import StaticFiles
 from pydantic import ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+from ostinato.core.malloc import return_freed
+from ostinato.core.params import simplify_message
 from ostinato.errors import OstinatoError
-from ostinato.memory import return_freed
-from ostinato.params import simplify_message
-from ostinato.runtime.answers import answer
-from ostinato.runtime.long import listen
-from ostinato.runtime.reference import explain_sound
+from ostinato.inference.answers import answer
+from ostinato.inference.reference import explain_sound
+from ostinato.inference.streaming import listen
 from ostinato.serving import catalogue
 from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
@@ -35,20 +35,20 @@ from ostinato.serving.schemas import (
     Prediction,
     Predictions,
     Problem,
+    RecommendationRequest,
     Recommendations,
     Tracks,
-    Wanted,
 )
 from ostinato.serving.shelf import Model as Opened
-from ostinato.serving.shelf import Shelf
-from ostinato.serving.upload import Room, received, sweep, whole
-from ostinato.serving.work import Budget, Busy, SenderGone, Work
+from ostinato.serving.shelf import ModelStore
+from ostinato.serving.upload import Room, receive, sweep, whole
+from ostinato.serving.work import Budget, Limiter, Overloaded, SenderGone
 
 Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-WANTED_BODY = {"content": {"application/json": {"schema": Wanted.model_json_schema()}}, "required": True}
+WANTED_BODY = {"content": {"application/json": {"schema": RecommendationRequest.model_json_schema()}}, "required": True}
 MAX_WANTED_BYTES = 4 * 2**20
 MAX_REASONS, MAX_REASON = 10, 300
 PROBLEMS: dict[int | str, dict[str, Any]] = {
@@ -141,14 +141,14 @@ def application(
         If the key is empty or cannot be sent in a header.
     """
     limits, api_key = limits or Limits(), check_api_key(api_key)
-    shelf = Shelf(releases, catalog)
-    work = Work(limits.workers, limits.waiting, lambda: _return_memory(shelf))
+    shelf = ModelStore(releases, catalog)
+    work = Limiter(limits.workers, limits.waiting, lambda: _return_memory(shelf))
     room = Room(limits.max_upload_bytes)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         sweep()
-        shelf.models(), shelf.catalog(), shelf.placing()
+        shelf.models(), shelf.catalog(), shelf.placement_model()
         yield
         work.close()
         room.close()
@@ -163,12 +163,12 @@ def application(
     )
     metrics = Metrics(work, shelf)
     _open_routes(app, shelf, metrics)
-    _keyed_routes(app, _Desk(shelf, work, limits, sounds, room), api_key)
+    _keyed_routes(app, _Handlers(shelf, work, limits, sounds, room), api_key)
     app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
-    app.add_exception_handler(Busy, _busy)
+    app.add_exception_handler(Overloaded, _busy)
     app.add_exception_handler(SenderGone, _unheard)
     app.add_exception_handler(OstinatoError, _unusable)
-    app.add_exception_handler(RequestValidationError, _refused)
+    app.add_exception_handler(RequestValidationError, _refuse)
     app.add_middleware(BoundedHead)
     app.add_middleware(SameOrigin)  # each is passed before the one above it
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
@@ -178,17 +178,17 @@ def application(
 
 
 @dataclass(frozen=True)
-class _Desk:
+class _Handlers:
     """What the routes work with."""
 
-    shelf: Shelf
-    work: Work
+    shelf: ModelStore
+    work: Limiter
     limits: Limits
     sounds: Path
     room: Room
 
     async def models(self, task: str) -> dict[str, Opened]:
-        """Give the models asked for; a release is opened off the event loop."""
+        """Return the models asked for; a release is opened off the event loop."""
         there = await self.work.run(self.shelf.models)
         if not there:
             raise HTTPException(503, "no model is released; run `dvc repro` and `ostinato release`")
@@ -206,11 +206,11 @@ class _Desk:
                 raise HTTPException(503, await self.work.run(self.shelf.explain_no_catalog))
             return await self.work.run(function, there, *arguments)
 
-    async def wanted(self, request: Request) -> Wanted:
+    async def wanted(self, request: Request) -> RecommendationRequest:
         """Read what to recommend from, after the key was looked at."""
         body = await whole(request, MAX_WANTED_BYTES, self.limits.upload_seconds)
         try:
-            return Wanted.model_validate_json(body)
+            return RecommendationRequest.model_validate_json(body)
         except ValidationError as error:
             problems = error.errors(include_input=False)
             raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in problems]) from None
@@ -219,9 +219,9 @@ class _Desk:
         """Receive a file and score it; its place is taken once it has come."""
         self.work.check()
         most = self.limits
-        async with received(request, name, most.max_bytes, most.upload_seconds, self.room) as path, self.work.place():
+        async with receive(request, name, most.max_bytes, most.upload_seconds, self.room) as path, self.work.place():
             models, budget = await self.models(task), Budget(most.work_seconds)
-            placing = await self.work.run(self.shelf.placing) if embedding else None
+            placing = await self.work.run(self.shelf.placement_model) if embedding else None
             arguments = path, models, placing, over_time, budget
             said = await self.work.run_for(request, budget, self._ask, *arguments)
         return Predictions(name=name, **said)
@@ -257,46 +257,46 @@ class _Desk:
         said["reasons"] = explain_sound(placing.released, measurement, rows)
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
         catalog = self.shelf.catalog()
-        return said | {"place": catalogue.placed(catalog, vector, placing.version)} if catalog else said
+        return said | {"place": catalogue.place(catalog, vector, placing.version)} if catalog else said
 
 
-def _return_memory(shelf: Shelf) -> None:
-    """Give what requests needed back to the system."""
-    placing = shelf.placing()
+def _return_memory(shelf: ModelStore) -> None:
+    """Return the memory of requests to the system."""
+    placing = shelf.placement_model()
     for model in (*shelf.models().values(), *([placing] if placing else [])):
         model.released.shrink()
     return_freed()
 
 
 def _refusal(path: Path, error: OstinatoError) -> str:
-    """Say what is wrong with a file to who sent it, who has no collection to mend."""
+    """Return what is wrong with a file to who sent it, who has no collection to mend."""
     return re.sub(r"; (replace|delete) [^;]*$", "; send another file", str(error).removeprefix(f"{path}: "))
 
 
-def _open_routes(app: FastAPI, shelf: Shelf, metrics: Metrics) -> None:
+def _open_routes(app: FastAPI, shelf: ModelStore, metrics: Metrics) -> None:
     """Add what needs no key."""
 
     @app.get("/healthz", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
-        """Say whether a model is in service."""
+        """Return whether a model is in service."""
         models, catalog = len(shelf.models()), shelf.catalog()
         response.status_code = 200 if models else 503
         return Health(status="ok" if models else "no model is released", models=models, catalog=len(catalog or ()))
 
     @app.get("/metrics", include_in_schema=False)
-    def counted() -> Response:
-        """Give the counters to Prometheus."""
+    def metrics_page() -> Response:
+        """Return the counters for Prometheus."""
         return metrics.response()
 
 
-def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
+def _keyed_routes(app: FastAPI, desk: _Handlers, api_key: str | None) -> None:
     """Add what the key guards."""
 
-    async def keyed(x_api_key: Annotated[str | None, Header()] = None) -> None:
+    async def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
         if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
             raise HTTPException(401, "send the API key in the header X-API-Key")
 
-    guarded: dict[str, Any] = {"dependencies": [Depends(keyed)]}
+    guarded: dict[str, Any] = {"dependencies": [Depends(check_key)]}
 
     def with_problems(*codes: int) -> dict[str, Any]:
         return {**guarded, "responses": {c: PROBLEMS[c] for c in (401, 403, 414, 431, *codes)}}
@@ -314,7 +314,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         over_time: Annotated[bool, Query(description="scores of each stretch, too")] = False,
         embedding: Annotated[bool, Query(description="the vector for /v1/recommend, too")] = False,
     ) -> Predictions:
-        """Say what the released models hear in an audio file, which is the body as it is."""
+        """Return what the released models hear in an audio file, which is the body as it is."""
         return await desk.predict(request, name, task, over_time, embedding)
 
     @app.post("/v1/recommend", **with_problems(400, 408, 413, 422, 503), openapi_extra={"requestBody": WANTED_BODY})
@@ -327,7 +327,7 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         """List what is in service."""
         async with desk.work.place():
             there = await desk.work.run(desk.shelf.models)
-        return Models(models=[_described(m) for m in there.values()], errors=desk.shelf.errors())
+        return Models(models=[_describe(m) for m in there.values()], errors=desk.shelf.errors())
 
     @app.get("/v1/tracks", **with_problems(422, 503), response_model_exclude_none=True)
     async def tracks(
@@ -336,20 +336,20 @@ def _keyed_routes(app: FastAPI, desk: _Desk, api_key: str | None) -> None:
         n: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Tracks:
         """List the catalog."""
-        return await desk.of_catalog(catalogue.listed, search, start, n)
+        return await desk.of_catalog(catalogue.list_tracks, search, start, n)
 
     @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
-    async def mapped() -> Map:
+    async def map_page() -> Map:
         """Lay out the catalog in the two directions in which its tracks differ most."""
-        return await desk.of_catalog(catalogue.mapped)
+        return await desk.of_catalog(catalogue.make_map)
 
     @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
-    async def heard(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
-        """Give the sound of a track; parts of it by the header Range."""
+    async def audio_page(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
+        """Return the sound of a track; parts of it by the header Range."""
         return FileResponse(await desk.of_catalog(catalogue.sound, track, desk.sounds))
 
 
-def _described(model: Opened) -> Model:
+def _describe(model: Opened) -> Model:
     about = model.released.about
     return Model(
         task=model.released.task,
@@ -371,7 +371,7 @@ async def _unheard(_: Request, __: Exception) -> Response:
     return Response(status_code=499)  # as nginx counts a request whose sender has gone
 
 
-async def _refused(_: Request, error: Exception) -> JSONResponse:
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
     """Name what is wrong with a request, without giving back what it held."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
     said = [f"{'.'.join(map(str, p['loc']))}: {simplify_message(p)}"[:MAX_REASON] for p in problems[:MAX_REASONS]]

@@ -9,13 +9,22 @@ from urllib.parse import quote
 import numpy as np
 from fastapi import HTTPException
 
+from ostinato.core.names import are_same, identity
 from ostinato.errors import CatalogError
-from ostinato.names import are_same, identity
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.serving.chart import SHOWN as ON_MAP
 from ostinato.serving.chart import chart, rows
-from ostinato.serving.schemas import Map, Place, Point, Recommendations, Recommended, Track, Tracks, Wanted
+from ostinato.serving.schemas import (
+    Map,
+    Place,
+    Point,
+    Recommendation,
+    RecommendationRequest,
+    Recommendations,
+    Track,
+    Tracks,
+)
 
 SHOWN = ("title", "artist", "genre", "year")
 SHARED = ("artist", "album", "genre")
@@ -25,7 +34,7 @@ ANOTHER = (
 )
 
 
-def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
+def list_tracks(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
     """List tracks whose id, title, artist or genre holds a text.
 
     Parameters
@@ -43,7 +52,7 @@ def listed(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
     )
 
 
-def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
+def near(catalog: Catalog, wanted: RecommendationRequest) -> Recommendations:
     """Recommend.
 
     Raises
@@ -71,23 +80,23 @@ def near(catalog: Catalog, wanted: Wanted) -> Recommendations:
         raise HTTPException(422, str(error)) from error
     known = [catalog.metadata[catalog.row(t)] for t in wanted.tracks]
     heard = frozenset(wanted.heard)
-    found = [_recommended(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
+    found = [_describe(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
     return Recommendations(version=catalog.version, reasons=wanted.reasons, recommendations=found)
 
 
-def mapped(catalog: Catalog) -> Map:
+def make_map(catalog: Catalog) -> Map:
     """Lay out the catalog in two dimensions, thinned if it is large."""
     shown, seen = rows(len(catalog), ON_MAP), chart(catalog)
     known = [{k: v for k, v in _fields(catalog, row).items() if k in Point.model_fields} for row in shown]
     places = seen.place(catalog.vectors[shown])
-    points = [Point(**about, place=_rounded(place)) for about, place in zip(known, places, strict=True)]
+    points = [Point(**about, place=_round(place)) for about, place in zip(known, places, strict=True)]
     return Map(version=catalog.version, n_tracks=len(catalog), share=round(seen.share, 4), points=points)
 
 
-def placed(catalog: Catalog, vector: np.ndarray, version: str) -> Place | None:
+def place(catalog: Catalog, vector: np.ndarray, version: str) -> Place | None:
     """Place a track that is not in the catalog; None if another network made its vector, or it has no direction."""
     try:
-        return _rounded(chart(catalog).place(catalog.units(vector[np.newaxis], version=version))[0])
+        return _round(chart(catalog).place(catalog.units(vector[np.newaxis], version=version))[0])
     except CatalogError:
         return None
 
@@ -133,7 +142,7 @@ def _fields(catalog: Catalog, row: int) -> dict[str, Any]:
     return {"id": catalog.ids[row], "audio": f"v1/audio?track={quote(catalog.ids[row], safe='')}", **known}
 
 
-def _rounded(place: np.ndarray) -> Place:
+def _round(place: np.ndarray) -> Place:
     x, y = np.round(place.astype(np.float64), 4).tolist()
     return x, y
 
@@ -142,14 +151,14 @@ def _track(catalog: Catalog, row: int) -> Track:
     return Track(**_fields(catalog, row))
 
 
-def _recommended(
+def _describe(
     catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]], heard: frozenset[str]
-) -> Recommended:
-    """Say what a track shares with the seeds, beside its sound, and with labels that were heard in one."""
+) -> Recommendation:
+    """Return what a track shares with the seeds, beside its sound, and with labels that were heard in one."""
     known = catalog.metadata[row]
     shared = [f"the same {k}" for k in SHARED if any(are_same(s.get(k), known.get(k)) for s in seeds)]
     tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
     labels = [label for label in (known.get("genre"), *(known.get("tags") or ())) if label in heard]
     alike = [f"as heard: {', '.join(labels[:3])}"] if labels else []
     because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *alike]
-    return Recommended(**_fields(catalog, row), score=round(score, 6), because=because)
+    return Recommendation(**_fields(catalog, row), score=round(score, 6), because=because)

@@ -7,8 +7,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ostinato.serving.shelf import Shelf
-from ostinato.serving.work import Work
+from ostinato.serving.shelf import ModelStore
+from ostinato.serving.work import Limiter
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
@@ -23,7 +23,7 @@ class Metrics:
     shelf : Shelf
     """
 
-    def __init__(self, work: Work, shelf: Shelf) -> None:
+    def __init__(self, work: Limiter, shelf: ModelStore) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route")
         self.requests = Counter("ostinato_requests", "Requests answered", (*labels, "status"), registry=self.registry)
@@ -45,7 +45,7 @@ class Metrics:
         self.seconds.labels(method, route).observe(seconds)
 
     def response(self) -> Response:
-        """Give all of it in Prometheus' text."""
+        """Return all of it in Prometheus' text."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -70,13 +70,13 @@ class Watch:
             return
         begin, status = time.perf_counter(), 500
 
-        async def seen(message: Message) -> None:
+        async def observe(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._app(scope, receive, seen)
+            await self._app(scope, receive, observe)
         finally:
             self._metrics.count(scope, status, time.perf_counter() - begin)

@@ -10,14 +10,14 @@ from typing import Any
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
-from ostinato.paths import Paths
+from ostinato.io.versions import CATALOG, find_models
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
 from ostinato.serving.protocol import make_config
-from ostinato.versions import CATALOG, find_models
 
 SECTIONS = ("dataset", "serve")
 OPEN_FILES = 4_096

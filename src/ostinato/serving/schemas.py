@@ -8,13 +8,13 @@ Place = tuple[float, float]
 Id = Annotated[str, StringConstraints(max_length=1000)]
 
 
-class Answered(BaseModel):
+class Response(BaseModel):
     """Part of a response."""
 
     model_config = ConfigDict(protected_namespaces=())
 
 
-class OverTime(Answered):
+class OverTime(Response):
     """Scores of the stretches of a track."""
 
     starts: list[float] = Field(description="when each stretch begins, in seconds")
@@ -22,7 +22,7 @@ class OverTime(Answered):
     scores: dict[str, list[float]] = Field(description="a score a stretch, by class")
 
 
-class Prediction(Answered):
+class Prediction(Response):
     """What one model says of one file."""
 
     task: str
@@ -39,7 +39,7 @@ class Prediction(Answered):
     over_time: OverTime | None = None
 
 
-class Predictions(Answered):
+class Predictions(Response):
     """What the released models say of one file."""
 
     name: str
@@ -50,7 +50,7 @@ class Predictions(Answered):
     reasons: list[str] = Field([], description="why what is near to where it lies is not to be relied on")
 
 
-class Model(Answered):
+class Model(Response):
     """A released model."""
 
     task: str
@@ -62,14 +62,14 @@ class Model(Answered):
     metrics: dict[str, Any] = Field(description="on its test set, with intervals")
 
 
-class Models(Answered):
+class Models(Response):
     """What is in service."""
 
     models: list[Model]
     errors: list[str] = Field(description="releases that are there and cannot be opened")
 
 
-class Track(Answered):
+class Track(Response):
     """A track of the catalog."""
 
     id: str
@@ -80,7 +80,7 @@ class Track(Answered):
     audio: str = Field(description="where to hear it")
 
 
-class Tracks(Answered):
+class Tracks(Response):
     """A page of the catalog."""
 
     version: str
@@ -88,7 +88,7 @@ class Tracks(Answered):
     tracks: list[Track]
 
 
-class Point(Answered):
+class Point(Response):
     """A track of the catalog on the map."""
 
     id: str
@@ -99,7 +99,7 @@ class Point(Answered):
     place: Place
 
 
-class Map(Answered):
+class Map(Response):
     """The catalog in the two directions in which its tracks differ most."""
 
     version: str
@@ -108,22 +108,22 @@ class Map(Answered):
     points: list[Point]
 
 
-class Recommended(Track):
+class Recommendation(Track):
     """A track and why it is recommended."""
 
     score: float = Field(description="cosine to the mean of the seeds")
     because: list[str] = Field(description="what it shares with the seeds, or with what was heard in them")
 
 
-class Recommendations(Answered):
+class Recommendations(Response):
     """Best first."""
 
     version: str
     reasons: list[str] = Field([], description="why they are not to be relied on: what was given with the embedding")
-    recommendations: list[Recommended]
+    recommendations: list[Recommendation]
 
 
-class Wanted(BaseModel):
+class RecommendationRequest(BaseModel):
     """What to recommend from: tracks of the catalog, an embedding, or both."""
 
     model_config = ConfigDict(extra="forbid")
@@ -143,7 +143,7 @@ class Wanted(BaseModel):
     per_artist: int | None = Field(None, ge=1, description="at most so many of one artist")
 
 
-class Health(Answered):
+class Health(Response):
     """Whether requests can be answered."""
 
     status: str
@@ -151,7 +151,7 @@ class Health(Answered):
     catalog: int = Field(description="tracks that may be recommended")
 
 
-class Problem(Answered):
+class Problem(Response):
     """Why a request was not answered."""
 
     detail: str

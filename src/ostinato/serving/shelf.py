@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from ostinato.errors import OstinatoError
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.versions import CATALOG, find_current
 from ostinato.recommendation.catalog import MEND, Catalog, open_whole
-from ostinato.runtime.session import Released
-from ostinato.versions import CATALOG, find_current
 
 Opened = TypeVar("Opened")
 LOOK_SECONDS = 1.0
@@ -20,7 +20,7 @@ MODEL_FILES = ("model.json", "network.onnx")
 CATALOG_FILES = ("catalog.json", "vectors.npy")
 
 
-class Kept(Generic[Opened]):
+class Handle(Generic[Opened]):
     """Something opened from a folder; who holds it keeps it, who asks later gets the newer one.
 
     Parameters
@@ -41,7 +41,7 @@ class Kept(Generic[Opened]):
         self._lock = threading.Lock()
 
     def now(self) -> Opened | None:
-        """Give what the folder holds now; what it held before, if the present files cannot be opened."""
+        """Return what the folder holds now; what it held before, if the present files cannot be opened."""
         if self._due() and self._lock.acquire(blocking=self.value is None):
             try:
                 if self._due():
@@ -90,14 +90,14 @@ class Kept(Generic[Opened]):
 class Model:
     """A released network and the hash that its embeddings are known by."""
 
-    released: Released
+    released: ReleasedModel
     version: str
 
 
 def open_model(folder: Path) -> Model:
     """Open a folder of models/released; each request runs on one thread, requests run beside each other."""
     version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
-    return Model(Released(folder, threads=1), version)
+    return Model(ReleasedModel(folder, threads=1), version)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Space:
     """A catalog and the network that places new tracks in it, None if the folder holds none."""
 
     catalog: Catalog
-    placing: Model | None
+    placement_model: Model | None
 
 
 def open_space(folder: Path) -> Space:
@@ -115,7 +115,7 @@ def open_space(folder: Path) -> Space:
 
 
 def _reason_not_to_open(folder: Path) -> str:
-    """Say why a folder cannot be opened as a catalog."""
+    """Return why a folder cannot be opened as a catalog."""
     try:
         catalog = open_whole(find_current(folder))
     except (OstinatoError, OSError) as error:
@@ -123,7 +123,7 @@ def _reason_not_to_open(folder: Path) -> str:
     return "the catalog is opened at this moment; ask again" if len(catalog) else f"the catalog is empty; {MEND}"
 
 
-class Shelf:
+class ModelStore:
     """All that is released.
 
     Parameters
@@ -136,35 +136,35 @@ class Shelf:
 
     def __init__(self, releases: Path, catalog: Path) -> None:
         self.releases = releases
-        self._models: dict[str, Kept[Model]] = {}
-        self._space = Kept(catalog, CATALOG_FILES, open_space)
+        self._models: dict[str, Handle[Model]] = {}
+        self._space = Handle(catalog, CATALOG_FILES, open_space)
 
     def models(self) -> dict[str, Model]:
-        """Give the models by task, genre first."""
+        """Return the models by task, genre first."""
         found = self.releases.glob("[!.]*") if self.releases.is_dir() else ()
         there = [path for path in found if path.is_dir() and path.name != CATALOG]
         for folder in there:
-            self._models.setdefault(folder.name, Kept(folder, MODEL_FILES, open_model))
+            self._models.setdefault(folder.name, Handle(folder, MODEL_FILES, open_model))
         opened = {task: kept.now() for task, kept in sorted(self._models.items(), key=lambda i: (i[0] != "genre", i))}
         return {task: m for task, m in opened.items() if m is not None and m.released.kind != "embedding"}
 
     def catalog(self) -> Catalog | None:
-        """Give the catalog, None if there is none."""
+        """Return the catalog, None if there is none."""
         space = self._space.now()
         return space.catalog if space else None
 
     def explain_no_catalog(self) -> str:
-        """Say why there is no catalog to answer from, and the mend, without the folder's name."""
+        """Return why there is no catalog to answer from, and the mend, without the folder's name."""
         folder = find_current(self._space.folder)
         reason = self._space.error or _reason_not_to_open(folder)
         return reason.removeprefix(f"{folder}: ")
 
-    def placing(self) -> Model | None:
-        """Give the network that places new tracks in the catalog, None if there is none."""
+    def placement_model(self) -> Model | None:
+        """Return the network that places new tracks in the catalog, None if there is none."""
         space = self._space.now()
-        return space.placing if space else None
+        return space.placement_model if space else None
 
     def errors(self) -> list[str]:
-        """Say what could not be opened, though it is there."""
+        """Return what could not be opened, though it is there."""
         found = [*(kept.error for kept in self._models.values()), self._space.error]
         return [error for error in found if error]

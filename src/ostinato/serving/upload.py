@@ -49,7 +49,7 @@ class Room:
             shutil.rmtree(self.__dict__.pop("folder"), ignore_errors=True)
 
     @contextmanager
-    def counted(self) -> Iterator[Callable[[int], None]]:
+    def count(self) -> Iterator[Callable[[int], None]]:
         """Count one upload until the block ends; the function it gives takes the bytes of each part."""
         n_bytes = 0
 
@@ -66,7 +66,7 @@ class Room:
 
 
 @asynccontextmanager
-async def received(request: Request, name: str, max_bytes: int, seconds: float, room: Room) -> AsyncIterator[Path]:
+async def receive(request: Request, name: str, max_bytes: int, seconds: float, room: Room) -> AsyncIterator[Path]:
     """Receive a body into a temporary file that goes when the block ends.
 
     Parameters
@@ -93,7 +93,7 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float, 
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, FORM)
     suffix = PurePosixPath(name.replace("\\", "/")).suffix.lower()
-    with tempfile.TemporaryDirectory(dir=room.folder) as folder, room.counted() as add:
+    with tempfile.TemporaryDirectory(dir=room.folder) as folder, room.count() as add:
         path = Path(folder) / f"upload{suffix if suffix in SUFFIXES else ''}"
         try:
             with open(path, "wb") as file:
@@ -108,7 +108,7 @@ async def received(request: Request, name: str, max_bytes: int, seconds: float, 
 
 
 async def whole(request: Request, max_bytes: int, seconds: float) -> bytes:
-    """Receive a small body into memory; see `received`."""
+    """Receive a small body into memory; see `receive`."""
     return b"".join([part async for part in _parts(request, max_bytes, seconds)])
 
 
@@ -131,7 +131,7 @@ def _is_left(folder: Path) -> bool:
 
 
 async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """Give a body as it comes, within limits of size and time."""
+    """Return a body as it comes, within limits of size and time."""
     announced = request.headers.get("content-length", "0")
     n_bytes = int(announced) if announced.isdecimal() else 0
     if n_bytes > max_bytes:

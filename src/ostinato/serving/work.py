@@ -17,7 +17,7 @@ IDLE_SECONDS = 1.0
 """Without a request for so long, memory goes back to the system."""
 
 
-class Busy(Exception):
+class Overloaded(Exception):
     """Every place is taken."""
 
 
@@ -65,7 +65,7 @@ class Budget:
             )
 
 
-class Work:
+class Limiter:
     """A pool of threads with a limit on what waits for it.
 
     Parameters
@@ -94,7 +94,7 @@ class Work:
             If there is no place.
         """
         if self.pending >= self.limit:
-            raise Busy
+            raise Overloaded
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
@@ -147,7 +147,7 @@ class Work:
 
         task = self._pool.submit(work)
         future = asyncio.wrap_future(task)
-        gone = asyncio.ensure_future(_disconnected(request))
+        gone = asyncio.ensure_future(_wait_for_disconnect(request))
         try:
             await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
             if future.done():
@@ -180,7 +180,7 @@ class Work:
         self._pool.shutdown(wait=True)
 
 
-async def _disconnected(request: Request) -> None:
+async def _wait_for_disconnect(request: Request) -> None:
     """Wait until the sender of a request has gone."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

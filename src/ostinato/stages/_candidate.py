@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.contract.task import COLUMNS, Task
+from ostinato.cache.store import Store, find_obstacle
+from ostinato.core.params import parts
+from ostinato.core.paths import Paths
+from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, ParamsError
-from ostinato.files import read_json, read_parquet
-from ostinato.params import parts
-from ostinato.paths import Paths
-from ostinato.store import Store, lacking
+from ostinato.io.files import read_json, read_parquet
 from ostinato.training.artefact import Fold, Input
-from ostinato.training.inputs import described, open_source, opened
-from ostinato.training.logits import member_sources, read_member
+from ostinato.training.data.build import describe_inputs, open_inputs, open_source
+from ostinato.training.data.labels import LabelledTracks, join_labels
+from ostinato.training.data.member_logits import member_sources, read_member
+from ostinato.training.data.sources import Joined, Kind, Source
 from ostinato.training.settings import Settings, fingerprint
-from ostinato.training.sources import Joined, Kind, Source
-from ostinato.training.tables import Labelled, labelled
 
 META, LEAST = "meta.json", 2
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Opened:
+class CandidateData:
     """A candidate's tracks and inputs.
 
     Parameters
@@ -41,14 +41,14 @@ class Opened:
         What the inputs were read from, for the name of a folder to go on from.
     """
 
-    labelled: Labelled
+    labelled: LabelledTracks
     sources: Mapping[Fold, Source]
     inputs: Mapping[str, Input]
     files: tuple[Any, ...]
 
 
 def lacks(paths: Paths, settings: Settings) -> str | None:
-    """Say what the dataset lacks for a candidate, if it lacks anything.
+    """Return what the dataset lacks for a candidate, if it lacks anything.
 
     Raises
     ------
@@ -68,7 +68,7 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
         folder = paths.feature(settings.feature)
         if not (folder / META).exists():
             raise DataError(f"{folder}: is not there; run `dvc repro featurize`")
-        if reason := lacking(folder):
+        if reason := find_obstacle(folder):
             return reason
     for name in (*settings.members, *settings.numbers):
         _, about = read_member(paths.members(settings.name) / f"{name}.parquet")
@@ -78,7 +78,7 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
     return None
 
 
-def open_candidate(paths: Paths, settings: Settings) -> Opened:
+def open_candidate(paths: Paths, settings: Settings) -> CandidateData:
     """Read a candidate's labels, splits and inputs.
 
     Tracks that were never cached, since they could not be decoded, are passed over.
@@ -90,15 +90,15 @@ def open_candidate(paths: Paths, settings: Settings) -> Opened:
     """
     task = Task(settings.task, tuple(_classes(paths, settings.task)))
     splits = read_parquet(paths.splits)
-    kept = splits[present(splits["track_id"], *_held(paths, settings))]
-    joined = labelled(task, tracks_of(paths, settings.task), kept)
+    kept = splits[present(splits["track_id"], *_open_sources(paths, settings))]
+    joined = join_labels(task, tracks_of(paths, settings.task), kept)
     tables = {"target": joined.target.tolist(), "ids": list(joined.track_ids)}
     placed = {fold: {k: v.tolist() for k, v in p.items()} for fold, p in joined.folds.items()}
     if settings.members:
-        sources, inputs, files = _stacked(paths, settings, joined)
+        sources, inputs, files = _stack(paths, settings, joined)
     else:
         sources, inputs, files = _plain(paths, settings, joined)
-    return Opened(joined, sources, inputs, (tables, placed, *files))
+    return CandidateData(joined, sources, inputs, (tables, placed, *files))
 
 
 def tracks_of(paths: Paths, task: str) -> pd.DataFrame:
@@ -120,7 +120,7 @@ def _classes(paths: Paths, task: str) -> list[str]:
 
 
 def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
-    """Say which tracks all of these hold; name those that are passed over.
+    """Return which tracks all of these hold; name those that are passed over.
 
     Parameters
     ----------
@@ -141,12 +141,12 @@ def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
 
 def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> Kind | Joined:
     """Open the cache as an artefact's inputs describe it."""
-    return opened({kind: Store(paths.feature(kind)) for kind in inputs}, inputs, track_ids)
+    return open_inputs({kind: Store(paths.feature(kind)) for kind in inputs}, inputs, track_ids)
 
 
 def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
-    """Give each track's vector for an estimator, (n_tracks, width)."""
-    from ostinato.contract.summary import AUDIO, vector
+    """Return each track's vector for an estimator, (n_tracks, width)."""
+    from ostinato.core.summary import AUDIO, vector
 
     store = Store(paths.feature(kind))
     source = str(store.meta.get("source", AUDIO))
@@ -166,7 +166,7 @@ def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tup
     return folder, done
 
 
-def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
+def _open_sources(paths: Paths, settings: Settings) -> list[Container[str]]:
     """Open what a candidate reads, to ask which tracks it holds."""
     if settings.feature is not None:
         return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
@@ -175,7 +175,7 @@ def _held(paths: Paths, settings: Settings) -> list[Container[str]]:
 
 
 def _plain(
-    paths: Paths, settings: Settings, joined: Labelled
+    paths: Paths, settings: Settings, joined: LabelledTracks
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
     kinds = parts(settings.feature or "")
     stores = {kind: Store(paths.feature(kind)) for kind in kinds}
@@ -188,7 +188,7 @@ def _plain(
             )
         made = {k: store.meta.get(v, w) for k, v, w in (("feature", "module", kind), ("source", "source", "audio"))}
         return {}, {kind: Input(**made, parameters=store.meta["parameters"], bins=store.tail[0], summary=True)}, files
-    inputs = described(stores, settings.train)
+    inputs = describe_inputs(stores, settings.train)
     try:
         source = open_source(stores, inputs, list(joined.track_ids), settings.train)
     except ParamsError as error:
@@ -197,8 +197,8 @@ def _plain(
     return everywhere, inputs, files
 
 
-def _stacked(
-    paths: Paths, settings: Settings, joined: Labelled
+def _stack(
+    paths: Paths, settings: Settings, joined: LabelledTracks
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
     files = tuple(paths.members(settings.name) / f"{name}.parquet" for name in (*settings.members, *settings.numbers))
     read = {file.stem: read_member(file) for file in files}

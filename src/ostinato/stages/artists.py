@@ -10,14 +10,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato import datasets, names
-from ostinato.artists import Relations, relations
-from ostinato.contract.task import COLUMNS
+from ostinato import datasets
+from ostinato.core import names
+from ostinato.core.paths import Paths
+from ostinato.core.task import COLUMNS
+from ostinato.curation.artist_graph import Relations, relations
 from ostinato.errors import DataError
-from ostinato.evaluation.candidate.rankings import summarised
-from ostinato.evaluation.spaces import links_found, neighbourhoods
-from ostinato.files import read_parquet, replacing, write_json
-from ostinato.paths import Paths
+from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.ranking import summarise
+from ostinato.io.files import atomic_write, read_parquet, write_json
 from ostinato.training.artefact import empty
 
 SECTIONS = ("seed", "compute", "dataset", "artists", "evaluate")
@@ -43,20 +44,20 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     graph = relations(listed["artist"].tolist(), _pairs(listed))
     tested = splits.loc[splits["split"] == "test", "track_id"]
     cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(tested), "artist"].dropna().to_numpy(str))
-    vectors, quality = _fitted(graph.among(~cold), params)
+    vectors, quality = _fit(graph.among(~cold), params)
     table = pd.DataFrame(
         {
             "artist": graph.names,
             "cold": cold,
-            "related": [[graph.names[j] for j in graph.related(i)] for i in range(len(graph))],
-            "vector": _placed(vectors, graph, cold),
+            "related": [[graph.names[j] for j in graph.neighbours(i)] for i in range(len(graph))],
+            "vector": _place(vectors, graph, cold),
         }
     )
-    with replacing(paths.target(TASK) / "artists.parquet") as partial:
+    with atomic_write(paths.target(TASK) / "artists.parquet") as partial:
         table.to_parquet(partial, index=False, write_page_checksum=True)
     write_json(paths.target(TASK) / "about.json", {"kind": COLUMNS[TASK], "dimension": params.artists.dimension})
     counts = {"n_artists": len(graph), "n_cold": int(cold.sum()), "n_relations": len(graph.pairs)}
-    write_json(paths.artists, {**counts, "n_isolated": len(graph.isolated), **quality})
+    write_json(paths.artists, {**counts, "n_isolated": len(graph.isolated_artists), **quality})
 
 
 def _lacks(plugin: Any, splits: pd.DataFrame) -> str | None:
@@ -82,11 +83,11 @@ def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
     return [(a, b) for a, related in zip(listed["artist"], listed["related"], strict=True) for b in related]
 
 
-def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
+def _fit(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
     """Fit the space, and another on fewer relations to see whether the rest are found again."""
     import torch
 
-    from ostinato.training.space import fit_space
+    from ostinato.training.artist_space import fit_space
 
     torch.set_num_threads(params.compute.threads)
     settings, confidence = params.artists, params.evaluate.confidence
@@ -102,7 +103,7 @@ def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
         )
 
     def sure(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
-        return summarised(values, groups, confidence, (0, 1))
+        return summarise(values, groups, confidence, (0, 1))
 
     vectors, curve = fit(known, "artists")
     found = {
@@ -119,14 +120,14 @@ def _fitted(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
     return vectors, quality
 
 
-def _placed(vectors: np.ndarray, graph: Relations, cold: np.ndarray) -> list[np.ndarray | None]:
-    """Give each artist its direction; None to one without relations to known artists."""
+def _place(vectors: np.ndarray, graph: Relations, cold: np.ndarray) -> list[np.ndarray | None]:
+    """Return each artist's direction; None to one without relations to known artists."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(units).all():
         raise DataError("artists: the space did not stay finite; lower the lr of artists.phases")
     placed: list[np.ndarray | None] = []
     for i in range(len(graph)):
-        near = [j for j in graph.related(i) if not cold[j]]
+        near = [j for j in graph.neighbours(i) if not cold[j]]
         mean = units[near].mean(axis=0) if cold[i] and near else units[i]
         placed.append((mean / np.linalg.norm(mean)).astype(np.float32) if near else None)
     return placed

@@ -3,9 +3,9 @@
 import shutil
 from typing import Any
 
-from ostinato.files import write_json
-from ostinato.leftovers import set_aside
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
+from ostinato.io.files import write_json
+from ostinato.pipeline.leftovers import set_aside
 
 SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
 

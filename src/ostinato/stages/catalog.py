@@ -13,15 +13,15 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ostinato import limits
-from ostinato.contract.summary import choose_metric
-from ostinato.evaluation.roster import roster
-from ostinato.files import read_json, read_parquet, write_json
-from ostinato.paths import Paths
+from ostinato.audio import limits
+from ostinato.cache.store import Store, read_by
+from ostinato.core.candidates import get_candidates
+from ostinato.core.paths import Paths
+from ostinato.core.summary import choose_metric
+from ostinato.inference import reference
+from ostinato.inference.model import REFERENCE, ReleasedModel
+from ostinato.io.files import read_json, read_parquet, write_json
 from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
-from ostinato.runtime import reference
-from ostinato.runtime.session import REFERENCE, Released
-from ostinato.store import Store, read_by
 
 SECTIONS = ("compute", "validate", "candidates", "estimators", "stacked")
 
@@ -32,14 +32,14 @@ MOST = 500
 def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """Write the catalog, or why there is none."""
     shutil.rmtree(paths.catalog, ignore_errors=True)
-    chosen, reasons = _chosen(paths, list(roster(params)))
+    chosen, reasons = _choose(paths, list(get_candidates(params)))
     if chosen is None:
         write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
         return
     paths.catalog.mkdir(parents=True, exist_ok=True)
     for file in ("network.onnx", "model.json"):
         shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
-    network = Released(paths.catalog, threads=params.compute.threads)
+    network = ReleasedModel(paths.catalog, threads=params.compute.threads)
     places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
@@ -59,7 +59,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def _describe_training(
-    paths: Paths, network: Released, stores: dict[str, Store], tracks: pd.DataFrame, bounds: Any
+    paths: Paths, network: ReleasedModel, stores: dict[str, Store], tracks: pd.DataFrame, bounds: Any
 ) -> dict[str, Any]:
     """Describe what the training tracks sound like, so that a file unlike them is told when it is placed."""
     train = tracks["track_id"][tracks["split"] == "train"]
@@ -71,7 +71,7 @@ def _describe_training(
     return reference.describe_training(network.inputs, figures, means, limits.read_bounds(bounds))
 
 
-def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
+def _choose(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
     """Take the best of the spaces that passed the gate and were exported, and say what speaks against the others."""
     ranking, reasons, best = read_json(paths.ranking), list[str](), list[tuple[float, str]]()
     if "spaces" not in ranking:
@@ -91,7 +91,7 @@ def _chosen(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
 
 
 def _mend(paths: Paths) -> str:
-    """Say what would let a space serve."""
+    """Return what would let a space serve."""
     verdicts = read_json(paths.ranking).get("gate", {}).values()
     if any(not rule["kept"] for verdict in verdicts for rule in verdict.get("rules", ())):
         return "gate.space in params.yaml withholds them: lower its bounds or add artists, then run `dvc repro catalog`"

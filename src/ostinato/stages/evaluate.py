@@ -5,15 +5,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.contract.task import COLUMNS, Task
+from ostinato.core.params import JOIN
+from ostinato.core.paths import Paths
+from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, OstinatoError
-from ostinato.evaluation.candidate import calibration, embedded, figures, slices
-from ostinato.evaluation.candidate.judged import KEYS, Judged, by_chunk, class_shares, judged
-from ostinato.evaluation.candidate.score_table import write_scores
-from ostinato.files import read_json, read_parquet, write_json
+from ostinato.evaluation import calibration, classification, slices
+from ostinato.evaluation.predictions import KEYS, ScoredTracks, by_chunk, class_shares, join_labels
+from ostinato.evaluation.score_table import write_scores
+from ostinato.evaluation.similarity import artist_embedding
+from ostinato.io.files import read_json, read_parquet, write_json
 from ostinato.metrics import multi
-from ostinato.params import JOIN
-from ostinato.paths import Paths
 
 SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")
@@ -39,7 +40,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         )
     tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
     predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
-    validation, test = (judged(predictions, splits, tracks, task, s) for s in ("validation", "test"))
+    validation, test = (join_labels(predictions, splits, tracks, task, s) for s in ("validation", "test"))
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
     if artefact["fitter"] == "sklearn":  # it has learnt from the validation tracks too
@@ -51,12 +52,12 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
     found["baseline"] = {
         baseline: _intervals(rows, task, params)
-        for baseline, rows in figures.baselines(test, class_shares(splits, tracks, task), task.kind).items()
+        for baseline, rows in classification.baselines(test, class_shares(splits, tracks, task), task.kind).items()
     }
     found["slices"] = _slices(paths, test, (splits, tracks, task), params)
     found["split"] = {"name": classes["name"], "hash": classes["hash"], **_sizes(splits, tracks, task, test)}
     if task.kind == "single" and found["split"]["ceiling"] < 1:
-        found["test_all"] = _scaled(found["test"], found["split"]["ceiling"])
+        found["test_all"] = _scale(found["test"], found["split"]["ceiling"])
     write_scores(paths.test_scores(name), test, task.classes, task.kind, params.evaluate.threshold)
     write_json(paths.metrics(name), _about(artefact) | found)
 
@@ -67,9 +68,9 @@ def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[st
     predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     rows = predictions.merge(read_parquet(paths.tracks, columns=columns), on="track_id").sort_values("track_id")
     rows, artists = rows.reset_index(drop=True), read_parquet(paths.target(task) / "artists.parquet")
-    ranks = embedded.rank_artists(rows, artists, params.seed)
+    ranks = artist_embedding.rank_artists(rows, artists, params.seed)
     _write_artist_scores(paths, name, *ranks)
-    found = embedded.figures(
+    found = artist_embedding.figures(
         rows,
         artists,
         params.evaluate.confidence,
@@ -83,26 +84,26 @@ def _write_artist_scores(paths: Paths, name: str, ranks: dict[str, np.ndarray], 
     """Write the metrics of each cold artist where other tasks have the scores of each track."""
     values = np.stack(list(ranks.values()), axis=1) if ranks else np.zeros((len(artists), 0))
     no_label, no_content = np.zeros(values.shape, np.float32), np.full(len(artists), "", object)
-    rows = Judged(artists, values, no_label, artists, no_content, np.zeros(len(artists), np.int64))
+    rows = ScoredTracks(artists, values, no_label, artists, no_content, np.zeros(len(artists), np.int64))
     write_scores(paths.test_scores(name), rows, tuple(ranks), "embedding", 0.5)
 
 
-def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[str, Any]:
+def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: Any) -> dict[str, Any]:
     """Compute what rests on the candidate's own scores."""
     threshold = params.evaluate.threshold
     found = {
         "test": _intervals(test, task, params),
-        "validation": figures.points(validation, task.kind, threshold) if len(validation) else {},
-        "per_class": figures.per_class(test, task.classes, task.kind, threshold),
-        "confusion": figures.confusion(test, task.kind, threshold),
-        "undefined": figures.undefined(test, task.classes, task.kind),
+        "validation": classification.points(validation, task.kind, threshold) if len(validation) else {},
+        "per_class": classification.per_class(test, task.classes, task.kind, threshold),
+        "confusion": classification.confusion(test, task.kind, threshold),
+        "undefined": classification.summarise_undefined(test, task.classes, task.kind),
     }
-    if tree := figures.hierarchy(test, task.classes, task.kind, threshold, params.evaluate.confidence):
+    if tree := classification.hierarchy(test, task.classes, task.kind, threshold, params.evaluate.confidence):
         found["hierarchy"] = tree
     if task.kind == "multi" and len(validation):
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
-        found["test_tuned"] = figures.points(test, task.kind, tuned)
+        found["test_tuned"] = classification.points(test, task.kind, tuned)
     if calibrated := calibration.calibrate(validation, test, task.kind):
         found["calibration"] = calibrated
     if task.kind == "single":
@@ -110,44 +111,45 @@ def _figures(validation: Judged, test: Judged, task: Task, params: Any) -> dict[
     return found
 
 
-def _promise(validation: Judged, test: Judged, calibrated: dict[str, Any] | None) -> dict[str, Any]:
+def _promise(validation: ScoredTracks, test: ScoredTracks, calibrated: dict[str, Any] | None) -> dict[str, Any]:
     """Find the score that labels are sure from, on tracks of validation or, if it learned those, of test."""
     if calibrated is None:
         return calibration.promise(test) | {"of": "test"}
-    return calibration.promise(calibration.cooled(validation, calibrated["temperature"], "single")) | {
+    return calibration.promise(calibration.apply_temperature(validation, calibrated["temperature"], "single")) | {
         "of": "validation"
     }
 
 
-def _spread(paths: Paths, name: str, test: Judged, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
-    """Say how figures differ from fold to fold and from run to run, where there are several."""
+def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
+    """Return how figures differ from fold to fold and from run to run, where there are several."""
     splits, tracks, task = about
     found = {}
     if len(numbers := sorted(set(test.fold.tolist()))) > 1:
-        found["folds"] = [figures.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
+        found["folds"] = [classification.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
     file = paths.predictions(name) / "runs.parquet"
     if file.exists():
         runs = read_parquet(file).groupby("run")
         found["runs"] = [
-            figures.points(judged(run, splits, tracks, task, "test"), task.kind, threshold) for _, run in runs
+            classification.points(join_labels(run, splits, tracks, task, "test"), task.kind, threshold)
+            for _, run in runs
         ]
-    return {what: figures.mean_and_deviation(points) for what, points in found.items()}
+    return {what: classification.mean_and_deviation(points) for what, points in found.items()}
 
 
-def _slices(paths: Paths, test: Judged, about: tuple[Any, ...], params: Any) -> dict[str, Any]:
+def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: Any) -> dict[str, Any]:
     """Judge the test tracks of each genre, length, loudness, year and place by themselves."""
     splits, tracks, task = about
     files = read_parquet(paths.files, columns=["track_id", "rms_db"])
-    ways = slices.described(tracks, files, splits, test)
+    ways = slices.describe(tracks, files, splits, test)
     return slices.slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
-def _intervals(rows: Judged, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
-    return figures.with_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
+def _intervals(rows: ScoredTracks, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
+    return classification.with_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:
-    """Say what was judged; a stack names the features of all its members, and its numbers."""
+    """Return what was judged; a stack names the features of all its members, and its numbers."""
     inputs = artefact["inputs"]
     numbers = {name for name, _ in artefact.get("numbers", ())}
     of_members = JOIN.join(sorted({given["feature"] for given in inputs.values()} | numbers))
@@ -159,7 +161,7 @@ def _about(artefact: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged) -> dict[str, Any]:
+def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: ScoredTracks) -> dict[str, Any]:
     """Count tracks; `ceiling` is the accuracy of a perfect candidate if tracks that cannot be judged count as wrong.
 
     `n_absent` counts test tracks that could not be decoded, so that nothing scored them.
@@ -181,7 +183,7 @@ def _sizes(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: Judged)
     }
 
 
-def _scaled(test: dict[str, dict[str, float | None]], ceiling: float) -> dict[str, dict[str, float | None]]:
+def _scale(test: dict[str, dict[str, float | None]], ceiling: float) -> dict[str, dict[str, float | None]]:
     """Count the tracks that cannot be judged as wrong."""
     return {
         name: {k: None if v is None else round(v * ceiling, 6) for k, v in test[name].items()} for name in COUNTED_WRONG

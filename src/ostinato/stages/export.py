@@ -7,30 +7,29 @@ from typing import Any, TypeAlias
 import numpy as np
 import onnx
 
-from ostinato import registry
-from ostinato.code_hash import hash_modules, list_modules, parse
-from ostinato.contract.scores import Kind, logits, scores
-from ostinato.contract.stack import Stack
-from ostinato.contract.summary import AUDIO
+from ostinato.core import registry
+from ostinato.core.code_hash import hash_modules, list_modules, parse
+from ostinato.core.paths import Paths
+from ostinato.core.scores import Kind, logits, scores
+from ostinato.core.summary import AUDIO
 from ostinato.errors import OstinatoError
 from ostinato.export import cost, estimators, graphs, networks, tagger
-from ostinato.files import read_json, replacing, write_json
-from ostinato.paths import Paths
-from ostinato.runtime.session import Released
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.layers.stack import Stack
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
 
 SECTIONS = ("export", "dataset")
 PACKAGE = {"sklearn": "ostinato.estimators", "lightning": "ostinato.architectures", "stacked": "ostinato.architectures"}
 CONTRACT = (
-    "ostinato.contract.calibrated",
-    "ostinato.contract.chunks",
-    "ostinato.contract.scores",
-    "ostinato.contract.stack",
-    "ostinato.contract.summary",
-    "ostinato.contract.task",
+    "ostinato.core.calibrated",
+    "ostinato.core.chunks",
+    "ostinato.core.scores",
+    "ostinato.core.summary",
+    "ostinato.core.task",
 )
-BLOCKS = "ostinato.architectures._blocks"
+BLOCKS = "ostinato.layers"
 SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
 """What makes a candidate's numbers beside its own file, its features and the contract."""
 Made: TypeAlias = tuple[bytes, dict[str, float], int]
@@ -43,13 +42,13 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         raise OstinatoError("export: name a candidate of params.yaml")
     folder, checkpoints = paths.onnx(name), paths.checkpoints(name)
     artefacts.empty(folder)
-    reason = artefacts.skipped(checkpoints)
+    reason = artefacts.read_skip(checkpoints)
     if reason is not None:
         write_json(folder / "export.json", {"skipped": reason})
         return
-    if not paths.gated(name).exists():
+    if not paths.gate_result(name).exists():
         raise OstinatoError(f"{paths.gate}: says nothing of {name}; run `dvc repro gate`")
-    decision = read_json(paths.gated(name))
+    decision = read_json(paths.gate_result(name))
     artefact = artefacts.load(checkpoints)
     result = dict(decision)
     if artefact.fitter != "sklearn":  # numbers of an estimator are not counted, which is not 0 of them
@@ -70,14 +69,14 @@ def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
     if reasons := _departures(differences, params.export.parity):
         return result | {"accepted": False, "reasons": reasons}
     folder = paths.onnx(artefact.name)
-    with replacing(folder / "network.onnx") as partial:
+    with atomic_write(folder / "network.onnx") as partial:
         partial.write_bytes(content)
     write_json(folder / "model.json", metadata)
     return result | {"tagger": _tagger(folder, params.export, content, metadata)}
 
 
 def _departures(differences: Mapping[str, float], parity: float) -> list[str]:
-    """Say what of a file departs from the original by more than it may; NaN does."""
+    """Return what of a file departs from the original by more than it may; NaN does."""
     reasons = []
     if not differences["parity"] <= parity:
         far = differences["parity"]
@@ -94,10 +93,10 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
     if reason := tagger.obstacle(metadata, graphs.opset(model)):
         return {"skipped": reason}
     content = graphs.annotate(tagger.convert(model, metadata), tagger.describe(metadata))
-    parity = tagger.parity(content, Released(folder, threads=1))
+    parity = tagger.parity(content, ReleasedModel(folder, threads=1))
     if not parity <= rules.parity:
         return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
-    with replacing(folder / "tagger.onnx") as partial:
+    with atomic_write(folder / "tagger.onnx") as partial:
         partial.write_bytes(content)
     return {"parity": parity, "bytes": len(content)}
 
@@ -105,11 +104,11 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
 def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
-    words = [name for name in _heard(artefact) if artefact.inputs[name].source == "lyrics"]
+    words = [name for name in _list_audio_inputs(artefact) if artefact.inputs[name].source == "lyrics"]
     if artefact.fitter == "stacked":
-        members = {m: artefacts.load(paths.checkpoints(m)) for m in _heard(artefact)}
+        members = {m: artefacts.load(paths.checkpoints(m)) for m in _list_audio_inputs(artefact)}
         inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(inside, network, artefact.labelling.kind, artefact.shapes).eval()
+        network = Stack(inside, network, artefact.task_with_classes.kind, artefact.shapes).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
     model = networks.convert(network, shapes, opset=opset, words=words)
     content = graphs.annotate(model, metadata)
@@ -117,7 +116,7 @@ def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, A
     return content, {"parity": parity}, cost.multiply_adds(model, shapes, words)
 
 
-def _heard(artefact: Artefact) -> list[str]:
+def _list_audio_inputs(artefact: Artefact) -> list[str]:
     """Name the inputs of the file: all, but of a stack no optional member that reads anything but sound."""
     given = artefact.inputs
     names = [m for m in artefact.members if m in given] if artefact.fitter == "stacked" else list(given)
@@ -126,12 +125,16 @@ def _heard(artefact: Artefact) -> list[str]:
 
 def _unknown(artefact: Artefact) -> list[str]:
     """Name what a stack reads and no file of audio tells."""
-    return [name for name in artefact.shapes if name not in _heard(artefact)] if artefact.fitter == "stacked" else []
+    return (
+        [name for name in artefact.shapes if name not in _list_audio_inputs(artefact)]
+        if artefact.fitter == "stacked"
+        else []
+    )
 
 
 def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
-    task, feature = artefact.labelling, next(iter(artefact.inputs))
+    task, feature = artefact.task_with_classes, next(iter(artefact.inputs))
     model = estimators.convert(fitted, task.kind, feature, opset=opset)
     content = graphs.annotate(model, metadata)
     x, scores = artefacts.reference(paths.checkpoints(artefact.name))
@@ -154,7 +157,7 @@ def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
 
 
 def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
-    """Say what a released network must know of itself.
+    """Return what a released network must know of itself.
 
     Parameters
     ----------
@@ -173,7 +176,7 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
     return {
         "name": artefact.name,
         "task": artefact.task,
-        "kind": artefact.labelling.kind,
+        "kind": artefact.task_with_classes.kind,
         "classes": list(artefact.classes),
         "architecture": artefact.architecture,
         "level": "chunk" if artefact.fitter == "lightning" else "track",
@@ -187,14 +190,14 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
             "n_tracks": classes["n_tracks"],
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
-        **_calibration(metrics, artefact.labelling.kind),
+        **_calibration(metrics, artefact.task_with_classes.kind),
         "hashes": {"data": classes["hash"], "code": hash_modules(_modules(paths, artefact))},
         "metrics": metrics["test"],
     }
 
 
 def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Give the temperature chosen on validation, and thresholds of the scores that it makes."""
+    """Return the temperature chosen on validation, and thresholds of the scores that it makes."""
     calibrated = metrics.get("calibration", {})
     temperature = calibrated.get("temperature", 1.0)
     thresholds = metrics.get("thresholds")
@@ -208,7 +211,7 @@ def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
     """Describe the inputs, with what was fitted to the training set."""
-    inputs = {name: artefact.inputs[name].model_dump(mode="json") for name in _heard(artefact)}
+    inputs = {name: artefact.inputs[name].model_dump(mode="json") for name in _list_audio_inputs(artefact)}
     for name, given in inputs.items():
         if artefact.fitter == "stacked":
             of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})

@@ -6,14 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import materials, registry
+from ostinato.cache.build import Summary, fill
+from ostinato.cache.spec import Kind, Track, describe
+from ostinato.core import registry
+from ostinato.core.params import parts
+from ostinato.core.paths import Paths
+from ostinato.curation import side_inputs
 from ostinato.datasets import dataset_root
 from ostinato.errors import DataError, OstinatoError
-from ostinato.files import read_parquet, write_json
-from ostinato.filling.asked import Kind, Track, describe
-from ostinato.filling.fill import Summary, fill
-from ostinato.params import parts
-from ostinato.paths import Paths
+from ostinato.io.files import read_parquet, write_json
 
 SECTIONS = ("compute", "dataset", "features")
 
@@ -57,7 +58,7 @@ def update(paths: Paths, params: Any) -> Summary:
     table, root = _table(paths, {kind.source for kind in kinds}), dataset_root(paths, params.dataset)
     absent = {kind.name: reason for kind in kinds if (reason := lacks(table, kind))}
     kinds = [kind for kind in kinds if kind.name not in absent]
-    tracks = kept(table, read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
+    tracks = list_tracks(table, read_parquet(paths.quarantine), root, {kind.source for kind in kinds})
     joints = [k for k in wanted.kinds if k not in plain]
     return fill(paths.features, root, tracks, kinds, params.compute, absent=absent, joints=joints, **shape)
 
@@ -72,7 +73,7 @@ def _table(paths: Paths, sources: set[str]) -> pd.DataFrame:
 
 
 def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
-    """Say why no track has a kind, if none has.
+    """Return why no track has a kind, if none has.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def lacks(tracks: pd.DataFrame, kind: Kind) -> str | None:
     return f"no track of the dataset has a {absent[0]}" if absent else None
 
 
-def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: Iterable[str]) -> list[Track]:
+def list_tracks(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: Iterable[str]) -> list[Track]:
     """List the tracks that are not in quarantine.
 
     Parameters
@@ -113,6 +114,6 @@ def kept(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: It
         sound = sound[sound["path"].notna()]
     sound = sound.assign(path=sound["path"].astype(object).where(sound["path"].notna(), None))
     beside = sorted(set(sources) - {"audio"})
-    others = [{s: materials.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
+    others = [{s: side_inputs.find(s, root, row) for s in beside} for row in sound.to_dict("records")]
     named = (sound[column] for column in ("ordinal", "track_id", "content_hash", "path"))
     return [Track(*row) for row in zip(*named, others, strict=True)]

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
-from ostinato.files import read_parquet, write_json
-from ostinato.paths import Paths
-from ostinato.store import Store
+from ostinato.cache.store import Store
+from ostinato.core.paths import Paths
+from ostinato.io.files import read_parquet, write_json
 from ostinato.training import artefact as artefacts
 
 SECTIONS = ("compute",)
@@ -31,17 +31,17 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     import torch
 
-    from ostinato.training.logits import write_logits
+    from ostinato.training.data.member_logits import write_logits
 
     folder = paths.checkpoints(str(name))
     out = paths.predictions(str(name))
-    if reason := artefacts.skipped(folder):
+    if reason := artefacts.read_skip(folder):
         artefacts.empty(out)
         write_json(out / artefacts.SKIPPED, {"skipped": reason})
         return
     torch.set_num_threads(params.compute.threads)
     artefact = artefacts.load(folder)
-    splits = _seen(paths, artefact)
+    splits = _select_rows(paths, artefact)
     table = _table(paths, params, artefact, splits)
     runs = [
         _table(paths, params, artefact, splits, run).drop(columns=["embedding", "chunks"]).assign(run=run)
@@ -49,7 +49,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     ]
     artefacts.empty(out)
     write_logits(out / "predictions.parquet", table.drop(columns="chunks"))
-    if artefact.labelling.kind != "embedding" and len(chunks := _tested(table)):
+    if artefact.task_with_classes.kind != "embedding" and len(chunks := _select_test(table)):
         write_logits(out / "chunks.parquet", chunks)
     if runs:
         write_logits(out / "runs.parquet", pd.concat(runs, ignore_index=True))
@@ -70,8 +70,8 @@ def _table(
     return splits.assign(**found)
 
 
-def _tested(table: pd.DataFrame) -> pd.DataFrame:
-    """Give each chunk of the test tracks a row, if any track has several."""
+def _select_test(table: pd.DataFrame) -> pd.DataFrame:
+    """List each chunk of the test tracks in a row of its own, if any track has several."""
     tested = table[(table["split"] == "test") & table["chunks"].notna()]
     n_chunks = tested["chunks"].map(len)
     tested = tested.loc[tested.index.repeat(n_chunks if (n_chunks > 1).any() else 0)]
@@ -80,10 +80,10 @@ def _tested(table: pd.DataFrame) -> pd.DataFrame:
     return tested[["track_id", "fold", "split"]].assign(logits=logits).reset_index(drop=True)
 
 
-def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
+def _select_rows(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
     """List the rows of the splits whose tracks the candidate can be shown."""
     from ostinato.stages import _candidate
-    from ostinato.training.logits import read_member
+    from ostinato.training.data.member_logits import read_member
 
     splits = read_parquet(paths.splits)[["track_id", "fold", "split"]]
     held: list[Container[str]]
@@ -98,13 +98,13 @@ def _seen(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
 def _predict(
     paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
 ) -> tuple[Any, Any, Any]:
-    """Give logits and embedding of each track, and the logits of its chunks where there are such."""
+    """Return logits and embedding of each track, and the logits of its chunks where there are such."""
     from ostinato.stages import _candidate
-    from ostinato.training.logits import ordered, read_member
-    from ostinato.training.predict import pooled, run_chunks, run_estimator
-    from ostinato.training.sources import Logits, Source
+    from ostinato.training.data.member_logits import align, read_member
+    from ostinato.training.data.sources import Logits, Source
+    from ostinato.training.predict import pool_chunks, run_chunks, run_estimator
 
-    folder, task = paths.checkpoints(artefact.name), artefact.labelling
+    folder, task = paths.checkpoints(artefact.name), artefact.task_with_classes
     if artefact.fitter == "sklearn":
         (kind,) = artefact.inputs
         x = _candidate.summaries(paths, kind, track_ids)
@@ -113,10 +113,10 @@ def _predict(
     if artefact.fitter == "stacked":
         read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
         width = {member: artefact.shapes[member] for member in artefact.optional}
-        source = Logits({m: ordered(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in read.items()})
+        source = Logits({m: align(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in read.items()})
     else:
         opened = _candidate.features(paths, artefact.inputs, list(track_ids))
-        source = opened.restored(artefact.statistics.get(str(fold), {}))
+        source = opened.restore(artefact.statistics.get(str(fold), {}))
     network = artefacts.network(folder, artefact, fold, run)
     heard = run_chunks(network, source, np.arange(len(track_ids)))
-    return *pooled(heard, task), [chunks for chunks, _ in heard]
+    return *pool_chunks(heard, task), [chunks for chunks, _ in heard]

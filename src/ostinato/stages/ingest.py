@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import audio, datasets, inventory, remarks, tables
-from ostinato.files import read_json, write_json
-from ostinato.paths import Paths
+from ostinato import audio, datasets
+from ostinato.core.paths import Paths
+from ostinato.curation import inventory, remarks
+from ostinato.io import tables
+from ostinato.io.files import read_json, write_json
 
 SECTIONS = ("seed", "compute", "dataset", "ingest")
 FIRST_FREE = "first_free_ordinal"
@@ -44,17 +46,17 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     )
     if is_same:
         inventory.refuse_vanished(known["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
-    tracks = inventory.chosen(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
+    tracks = inventory.filter_genres(inventory.complete(listing, params.dataset.rename), params.dataset.classes)
     unknown = [] if embedded else remarks.list_unknown_artists(tracks)
     remarks.add_remarks(listing, [*remarks.list_unlabelled(tracks), *unknown])
     for remark in remarks.get_remarks(listing):
         log.warning("%s", remarks.format_remark(remark))
     heard = tracks[tracks["path"].notna()]
-    files = inventory.measured(root, heard, paths.state / inventory.cache_name(root), params.compute)
+    files = inventory.measure_files(root, heard, paths.state / inventory.cache_name(root), params.compute)
     inventory.refuse_unread(files, known)
     known = inventory.remember(known, before.get("gone", {}))
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
-    ordinals, first_free = inventory.numbered(tracks["track_id"], known, first_free)
+    ordinals, first_free = inventory.assign_ordinals(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
     measured = inventory.beside(tracks, files, listing)
     tracks = pd.concat([tracks.assign(ordinal=ordinals), measured], axis=1).iloc[order]

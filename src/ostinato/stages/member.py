@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.core.paths import Paths
 from ostinato.errors import ParamsError
-from ostinato.files import read_json, read_parquet
-from ostinato.paths import Paths
+from ostinato.io.files import read_json, read_parquet
 from ostinato.training import artefact as artefacts
 from ostinato.training.settings import resolve
 
@@ -27,14 +27,14 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     name : str
         ``<stacked>.<member>``.
     """
-    from ostinato.training.logits import about, write_logits
+    from ostinato.training.data.member_logits import about, write_logits
 
     if name not in params.members:
         raise ParamsError(f"{name!r} is no edge of params.yaml; there are {', '.join(params.members) or 'none'}")
     edge = params.members[name]
     out = paths.members(edge.of) / f"{edge.member}.parquet"
     columns = ["track_id", "fold", "split", "logits"]
-    if reason := artefacts.skipped(paths.checkpoints(edge.member)):
+    if reason := artefacts.read_skip(paths.checkpoints(edge.member)):
         write_logits(out, pd.DataFrame({c: [] for c in columns}), {"skipped": reason})
         return
     artefact = artefacts.load(paths.checkpoints(edge.member))
@@ -48,7 +48,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def _in_sample(params: Any, stacked: str) -> bool:
-    """Say whether a stack reads what members say of tracks they learned from."""
+    """Return whether a stack reads what members say of tracks they learned from."""
     wanted = params.stacking.in_sample
     return wanted if isinstance(wanted, bool) else params.stacked[stacked].architecture in wanted
 
@@ -60,10 +60,10 @@ def _out_of_fold(
     import torch
 
     from ostinato.stages import _candidate
-    from ostinato.training.stack import out_of_fold
+    from ostinato.training.out_of_fold import out_of_fold
 
     torch.set_num_threads(params.compute.threads)
-    settings = resolve(params, member).having(read_json(paths.tuned(member)))
+    settings = resolve(params, member).with_overrides(read_json(paths.tuning(member)))
     opened = _candidate.open_candidate(paths, settings)
     state, done = _candidate.resumable(
         paths, "member", settings, params.compute.threads, params.stacking.model_dump(), artefact.epochs, *opened.files

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.cache.store import Store, find_obstacle
+from ostinato.core.paths import Paths
 from ostinato.errors import DataError, ParamsError
-from ostinato.files import read_parquet
-from ostinato.paths import Paths
-from ostinato.store import Store, lacking
+from ostinato.io.files import read_parquet
 
 SECTIONS = ("numbers",)
 
@@ -31,7 +31,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     DataError
         If the feature was not computed.
     """
-    from ostinato.training.logits import write_logits
+    from ostinato.training.data.member_logits import write_logits
 
     if name not in params.numbers:
         raise ParamsError(
@@ -42,11 +42,11 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     if not (folder / "meta.json").exists():
         raise DataError(f"{edge.of}: reads {edge.feature}; {folder} is not there; run `dvc repro featurize`")
     columns = ["track_id", "fold", "split"]
-    if reason := lacking(folder):
+    if reason := find_obstacle(folder):
         write_logits(out, pd.DataFrame({c: [] for c in (*columns, "logits")}), {"skipped": reason})
         return
     splits = read_parquet(paths.splits)[columns]
-    values, scale = _known(Store(folder), splits["track_id"]), {}
+    values, scale = _select_known(Store(folder), splits["track_id"]), {}
     for fold in sorted(set(splits["fold"].tolist())):
         mine = (splits["fold"] == fold).to_numpy()
         least, greatest = bounds(values[mine & (splits["split"] == "train").to_numpy()])
@@ -56,7 +56,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def bounds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give the least and the greatest of what is known.
+    """Return the least and the greatest of what is known.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def bounds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def shares(values: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> np.ndarray:
-    """Say how far numbers lie from the least to the greatest.
+    """Return how far numbers lie from the least to the greatest.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def shares(values: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> np.nd
     return (values - least) / np.where(span > 0, span, 1.0)
 
 
-def _known(store: Store, track_ids: pd.Series) -> np.ndarray:
+def _select_known(store: Store, track_ids: pd.Series) -> np.ndarray:
     """Read the tracks' numbers, (n_tracks, n), NaN where they are not known."""
     unknown = np.full((1, *store.tail), np.nan)
     rows = [store.read(i) if i in store else unknown for i in track_ids]

@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.contract.summary import AUDIO, choose_metric, is_indicator, vector
-from ostinato.contract.task import COLUMNS
+from ostinato.cache.store import Store, find_obstacle
+from ostinato.core.candidates import Entry, get_candidates
+from ostinato.core.paths import Paths
+from ostinato.core.summary import AUDIO, choose_metric, is_indicator, vector
+from ostinato.core.task import COLUMNS
 from ostinato.errors import ParamsError
-from ostinato.evaluation import clusters
-from ostinato.evaluation.candidate.questions import questions
-from ostinato.evaluation.gate import judge
-from ostinato.evaluation.neighbours import LEADING, judged, table
-from ostinato.evaluation.roster import Entry, roster
-from ostinato.files import read_json, read_parquet, replacing, write_json
-from ostinato.paths import Paths
-from ostinato.store import Store, lacking
+from ostinato.evaluation.similarity import clusters
+from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces, table
+from ostinato.evaluation.similarity.queries import questions
+from ostinato.io.files import atomic_write, read_json, read_parquet, write_json
+from ostinato.release.gate import judge
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
 TASK, SPACE, META = "artist_embedding", "space", "meta.json"
@@ -40,10 +40,10 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     columns = ["track_id", "artist", "genre", "tags", "content_hash"]
     tracks = read_parquet(paths.tracks, columns=columns).sort_values("track_id")
     kind = params.recommend.baseline
-    if kind in roster(params):
+    if kind in get_candidates(params):
         raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
     folder = paths.feature(kind)
-    if reason := lacking(folder) if (folder / META).exists() else f"the dataset has no feature {kind}":
+    if reason := find_obstacle(folder) if (folder / META).exists() else f"the dataset has no feature {kind}":
         write_json(paths.ranking, {"skipped": f"{reason}; let recommend.baseline name another feature than {kind}"})
         _write(paths, {})
         return
@@ -51,14 +51,14 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     held = [splits.index, store, *(vectors.index for vectors in read.values())]
     tracks = tracks[[all(i in holder for holder in held) for i in tracks["track_id"]]].reset_index(drop=True)
     split = splits.reindex(tracks["track_id"]).to_numpy()
-    related = _related(paths)
+    related = _read_related(paths)
     spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in read.items()}
-    for name, entry in roster(params).items():
+    for name, entry in get_candidates(params).items():
         if name in spaces and COLUMNS[entry.task] != "embedding":
             spaces[name] -= spaces[name][split == "train"].mean(axis=0)
     spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
     asked = questions(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
-    found = judged(
+    found = evaluate_spaces(
         spaces,
         list(asked),
         popularity=_popularity(tracks, related, split == "test"),
@@ -69,7 +69,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         by_distance=_by_distance(paths, params, list(spaces)),
     )
     _write(paths, found)
-    question, kept = _leading(found), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
+    question, kept = _choose_query(found), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
     counts = {n: f.get(question, {}) for n, f in found.items()}
     said = {
         "k": params.recommend.k,
@@ -77,26 +77,28 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         "question": question,
         "spaces": {n: {m: figures[m] for m in kept if m in figures} for n, figures in counts.items()},
         "skipped": skipped,
-        "gate": _gate(counts, [n for n in roster(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate),
+        "gate": _gate(
+            counts, [n for n in get_candidates(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate
+        ),
     }
     if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MOST:
         genre = tracks["genre"].fillna("unknown")
-        said["clusters"] = clusters.found(spaces[kind][split == "train"], genre[split == "train"], params.seed)
+        said["clusters"] = clusters.cluster_tracks(spaces[kind][split == "train"], genre[split == "train"], params.seed)
     write_json(paths.ranking, said)
 
 
 def _write(paths: Paths, found: dict[str, Any]) -> None:
-    with replacing(paths.rankings) as partial:
+    with atomic_write(paths.rankings) as partial:
         table(found).to_parquet(partial, index=False, write_page_checksum=True)
 
 
-def _leading(found: dict[str, Any]) -> str:
+def _choose_query(found: dict[str, Any]) -> str:
     """Choose what decides: related artists of cold ones, or tracks of the same genre where none are known."""
     asked = next(iter(found.values()))
     return "related_cold" if "related_cold" in asked else "genre_cold"
 
 
-def _related(paths: Paths) -> dict[str, set[str]] | None:
+def _read_related(paths: Paths) -> dict[str, set[str]] | None:
     file = paths.target(TASK) / "artists.parquet"
     if not file.exists():
         return None
@@ -123,7 +125,7 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
     it was trained to give.
     """
     found, skipped = {}, {}
-    for name, entry in roster(params).items():
+    for name, entry in get_candidates(params).items():
         if entry.architecture == CONSTANT:
             skipped[name] = "it looks at nothing, so that it has no space"
             continue
@@ -138,7 +140,7 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
 
 
 def _by_distance(paths: Paths, params: Any, names: list[str]) -> set[str]:
-    """Give the spaces whose vectors are columns of a table: the baseline's, and those of estimators that read one."""
+    """Return the spaces whose vectors are columns of a table: the baseline's, and those of estimators that read one."""
     features = {params.recommend.baseline: params.recommend.baseline}
     features |= {name: entry.feature for name, entry in params.estimators.items()}
     metas = {n: read_json(paths.feature(str(features[n])) / META) for n in names if n in features}

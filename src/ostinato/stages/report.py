@@ -10,14 +10,14 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato.contract.task import Task
+from ostinato.core.candidates import first_metric, get_candidates
+from ostinato.core.paths import Paths
+from ostinato.core.task import Task
 from ostinato.datasets import dataset_root
-from ostinato.escapes import escape_cell
-from ostinato.evaluation import suspects
-from ostinato.evaluation.candidate.judged import KEYS
-from ostinato.evaluation.roster import leading, roster
-from ostinato.files import read_json, read_parquet, replacing
-from ostinato.paths import Paths
+from ostinato.evaluation import label_errors
+from ostinato.evaluation.predictions import KEYS
+from ostinato.io.escapes import escape_cell
+from ostinato.io.files import atomic_write, read_json, read_parquet
 from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
@@ -45,32 +45,32 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     material = _material(paths, params)
     shutil.rmtree(paths.report, ignore_errors=True)
     for file, table in tables(material).items():
-        with replacing(paths.report / "plots" / file) as partial:
+        with atomic_write(paths.report / "plots" / file) as partial:
             table.map(escape_cell).to_csv(partial, index=False, float_format="%.6g", lineterminator="\n")
     if drawn := picture(material):
-        with replacing(paths.report / "plots" / "curves.svg") as partial:
+        with atomic_write(paths.report / "plots" / "curves.svg") as partial:
             partial.write_text(drawn, encoding="utf-8")
-    with replacing(paths.report / "report.md") as partial:
+    with atomic_write(paths.report / "report.md") as partial:
         partial.write_text(markdown(material), encoding="utf-8")
-    with replacing(paths.report / "index.html") as partial:
+    with atomic_write(paths.report / "index.html") as partial:
         partial.write_text(page(material), encoding="utf-8")
 
 
 def _material(paths: Paths, params: Any) -> Material:
-    entries, gate = roster(params), read_json(paths.gate)
+    entries, gate = get_candidates(params), read_json(paths.gate)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}
     tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
     accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
     unbiased = [n for n in accepted if n not in params.estimators]  # estimators learn from validation tracks too
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
-    tuned = {n: p for n in entries if (p := paths.tuned(n)).exists()}
+    tuned = {n: p for n in entries if (p := paths.tuning(n)).exists()}
     material = Material(
         paths=paths,
         roster=entries,
         metrics=metrics,
         gate=gate,
-        tuned={n: read_json(p) for n, p in tuned.items()},
-        leading={task: leading(bounds, task) for task, bounds in params.gate.items()},
+        tuning={n: read_json(p) for n, p in tuned.items()},
+        leading={task: first_metric(bounds, task) for task, bounds in params.gate.items()},
         curves={n: pd.read_csv(p) for n, p in curves.items()},
         contrasts={},
         paper=params.paper,
@@ -89,4 +89,4 @@ def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: p
     """Rank held-out tracks by what all accepted networks say of their genre."""
     task = Task(GENRE, tuple(read_json(paths.classes)[GENRE]))
     files = [paths.predictions(name) / "predictions.parquet" for name in accepted]
-    return suspects.of_all((read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)
+    return label_errors.of_all((read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)

@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import splits, tables
+from ostinato.core.paths import Paths
+from ostinato.curation import splits
 from ostinato.errors import DataError, ParamsError
 from ostinato.expectations import _session, parts
 from ostinato.expectations import splits as sides
-from ostinato.files import write_json
-from ostinato.paths import Paths
+from ostinato.io import tables
+from ostinato.io.files import write_json
 
 SECTIONS = ("seed", "split")
 PLAN = "plan"
@@ -46,7 +47,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         raise DataError("no track has a genre or tags; put them in directories or give dataset.table")
     tracks["copy"] = _recordings(tracks, tables.read(paths.copies))
     settings = params.split
-    plan = splits.Plan(
+    plan = splits.SplitPlan(
         settings.folds,
         settings.group_by,
         settings.validation,
@@ -87,7 +88,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 def _describe(
     rows: pd.DataFrame, tracks: pd.DataFrame, classes: dict[str, Any], n_tracks: int, lost: dict[str, int]
 ) -> list[str]:
-    """Say how large the parts are, which tracks are in none, and which genres are not judged."""
+    """Return how large the parts are, which tracks are in none, and which genres are not judged."""
     sizes = {name: rows["fold"][rows["split"] == name].value_counts() for name in splits.NAMES}
     ranges = {name: (counts.min(), counts.max()) for name, counts in sizes.items()}
     parts = ", ".join(f"{name} {low}" + (f" to {high}" if low < high else "") for name, (low, high) in ranges.items())
@@ -110,9 +111,9 @@ def _check(paths: Paths, tracks: pd.DataFrame, rows: pd.DataFrame, settings: Any
     """Refuse a split that leaks or is lopsided; write receipts and Data Docs first."""
     session = _session.Session(paths.split_docs)
     of_rows, leaks = session.check(
-        "splits", sides.prepared(tracks, rows, settings.compilations, settings.guests), sides.suite(apart)
+        "splits", sides.prepare(tracks, rows, settings.compilations, settings.guests), sides.suite(apart)
     )
-    measured = parts.prepared(tracks, rows, settings.balance)
+    measured = parts.prepare(tracks, rows, settings.balance)
     of_parts, _ = session.check("parts", measured, parts.suite(settings))
     of_parts["measured"] = measured.round(6).astype(object).where(measured.notna(), None).to_dict("records")
     for receipt in (of_rows, of_parts):

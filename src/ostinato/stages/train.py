@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ostinato.files import read_json, write_json
-from ostinato.paths import Paths
+from ostinato.core.paths import Paths
+from ostinato.io.files import read_json, write_json
 from ostinato.training.artefact import SKIPPED, empty
 from ostinato.training.settings import resolve
 
@@ -26,7 +26,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
     settings = resolve(params, str(name))
     out = paths.checkpoints(settings.name)
-    tuned = read_json(paths.tuned(settings.name))
+    tuned = read_json(paths.tuning(settings.name))
     if reason := tuned.get("skipped") or _candidate.lacks(paths, settings):
         empty(out)
         write_json(out / SKIPPED, {"skipped": reason})
@@ -36,7 +36,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     from ostinato.training import fit
 
     torch.set_num_threads(params.compute.threads)
-    settings = settings.having(tuned)
+    settings = settings.with_overrides(tuned)
     opened = _candidate.open_candidate(paths, settings)
     if settings.fitter == "sklearn":
         x = _candidate.summaries(paths, str(settings.feature), opened.labelled.track_ids)
@@ -50,7 +50,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def can_log(root: Path) -> bool:
-    """Say whether DVCLive can: it makes a DVC project where there is none, and fails before the first commit."""
+    """Return whether DVCLive can: it makes a DVC project where there is none, and fails before the first commit."""
     if not (root / ".dvc").is_dir():
         return False
     asked = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, capture_output=True)

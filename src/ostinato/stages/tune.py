@@ -15,10 +15,10 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, TypeAlias
 
-from ostinato.compute import visible_gpus
+from ostinato.core.parallel import visible_gpus
+from ostinato.core.paths import Paths
 from ostinato.errors import DataError, OstinatoError
-from ostinato.files import read_json, read_parquet, write_json
-from ostinato.paths import Paths
+from ostinato.io.files import read_json, read_parquet, write_json
 from ostinato.training.budget import own_trials
 from ostinato.training.settings import Settings, resolve
 
@@ -40,7 +40,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         The candidate.
     """
     settings = resolve(params, str(name))
-    write_json(paths.tuned(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name)))
+    write_json(paths.tuning(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name)))
 
 
 def _share(paths: Paths, params: Any, name: str) -> Share:
@@ -110,7 +110,7 @@ class _Study:
         n_workers = self.params.tune.workers or max(1, len(devices))
         if n_workers > 1 and self.share.get("trials") != 1:
             _spawn(self.settings.name, n_workers, devices, (self.paths, self.params, self.settings, self.share))
-        with _seeing(devices[0] if devices else None):
+        with _one_gpu(devices[0] if devices else None):
             outcome = self._judge(self.work(0))
         self.done()
         return outcome
@@ -136,7 +136,7 @@ class _Study:
         return tune.best(study)
 
     def _judge(self, study: dict[str, Any]) -> dict[str, Any]:
-        """Say what the choice gains, and keep the defaults where that is nothing."""
+        """Return what the choice gains, and keep the defaults where that is nothing."""
         from ostinato.training import tune
         from ostinato.training.gain import compute_gain
 
@@ -159,7 +159,7 @@ def _spawn(name: str, n_workers: int, devices: Sequence[str], arguments: tuple[A
     context = multiprocessing.get_context("spawn")
     processes = []
     for worker in range(1, n_workers + 1):
-        with _seeing(devices[(worker - 1) % len(devices)] if devices else None):
+        with _one_gpu(devices[(worker - 1) % len(devices)] if devices else None):
             processes.append(context.Process(target=work, args=(*arguments, worker)))
             processes[-1].start()
     while any(p.is_alive() for p in processes):
@@ -175,7 +175,7 @@ def _spawn(name: str, n_workers: int, devices: Sequence[str], arguments: tuple[A
 
 
 @contextmanager
-def _seeing(device: str | None) -> Iterator[None]:
+def _one_gpu(device: str | None) -> Iterator[None]:
     """Let this process, and those it starts, see one GPU only."""
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     if device is not None:

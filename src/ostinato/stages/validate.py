@@ -5,12 +5,15 @@ from typing import Any
 
 import pandas as pd
 
-from ostinato import copies, datasets, names, remarks, tables
+from ostinato import datasets
+from ostinato.core import names
+from ostinato.core.paths import Paths
+from ostinato.curation import duplicates, remarks
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, spellings, tracks, unnamed
 from ostinato.expectations import copies as repeats
-from ostinato.files import write_json
-from ostinato.paths import Paths
+from ostinato.io import tables
+from ostinato.io.files import write_json
 
 SECTIONS = ("dataset", "validate")
 RECEIPTS = ("files", "copies", "tracks", "spellings", "collection", "warnings")
@@ -41,23 +44,25 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
     measured = tables.read(paths.files)
-    of_files, faults = session.check("files", files.prepared(measured), files.suite(bounds))
+    of_files, faults = session.check("files", files.prepare(measured), files.suite(bounds))
     broken = all_tracks["track_id"].isin(faults["track_id"])
-    found = copies.find(measured[~measured["track_id"].isin(faults["track_id"])])
+    found = duplicates.find(measured[~measured["track_id"].isin(faults["track_id"])])
     tables.write(paths.copies, found, tables.COPIES)
-    of_copies, more = session.check("copies", repeats.prepared(all_tracks, found), repeats.suite(bounds))
+    of_copies, more = session.check("copies", repeats.prepare(all_tracks, found), repeats.suite(bounds))
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
-    of_tracks, more = session.check("tracks", _told(paths, params, all_tracks, broken), tracks.suite(bounds, promised))
+    of_tracks, more = session.check(
+        "tracks", _describe_tracks(paths, params, all_tracks, broken), tracks.suite(bounds, promised)
+    )
     _look_around(session, of_tracks, paths, params, all_tracks)
     of_names = _check_spellings(session, all_tracks)
     faults = pd.concat([faults, more], ignore_index=True)
     broken = all_tracks["track_id"].isin(faults["track_id"])
-    of_all, _ = session.check("collection", collection.prepared(all_tracks, broken), collection.suite(bounds))
+    of_all, _ = session.check("collection", collection.prepare(all_tracks, broken), collection.suite(bounds))
     quarantine = _with_paths(faults, all_tracks)
     tables.write(paths.quarantine, quarantine, tables.QUARANTINE)
     kept = measured[~measured["track_id"].isin(faults["track_id"])]
-    of_kept, doubts = session.check("warnings", files.prepared(kept), files.warnings(bounds))
+    of_kept, doubts = session.check("warnings", files.prepare(kept), files.warnings(bounds))
     warnings = _with_paths(doubts, all_tracks)
     tables.write(paths.warnings, warnings, tables.QUARANTINE)
     _tell_reasons(quarantine, "left out", len(all_tracks))
@@ -86,12 +91,12 @@ def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
     return named.sort_values(["track_id", "reason", "evidence"])
 
 
-def _told(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
+def _describe_tracks(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
     """Put beside each track what its dataset declares and holds."""
     plugin, root = datasets.load(params.dataset)[0], datasets.dataset_root(paths, params.dataset)
     declared = getattr(plugin, "CLASSES", {})
     renamed = {task: (*classes, *params.dataset.rename.values()) for task, classes in declared.items()}
-    return tracks.prepared(all_tracks, broken, root, renamed)
+    return tracks.prepare(all_tracks, broken, root, renamed)
 
 
 def _look_around(
@@ -104,7 +109,7 @@ def _look_around(
     """
     if params.dataset.classes is not None or getattr(datasets.load(params.dataset)[0], "EMBEDDED", False):
         return
-    found = unnamed.prepared(all_tracks, datasets.dataset_root(paths, params.dataset))
+    found = unnamed.prepare(all_tracks, datasets.dataset_root(paths, params.dataset))
     of_files, _ = session.check("unnamed", found, unnamed.suite(params.validate))
     receipt["expectations"] += of_files["expectations"]
     receipt["success"] &= of_files["success"]
@@ -115,14 +120,14 @@ def _look_around(
 def _check_spellings(session: _session.Session, all_tracks: pd.DataFrame) -> dict[str, Any]:
     """Name the genres, tags and artists that may be one; nothing is left out for it."""
     groups = names.list_near_spellings(all_tracks)
-    receipt, _ = session.check("spellings", spellings.prepared(groups), spellings.suite())
+    receipt, _ = session.check("spellings", spellings.prepare(groups), spellings.suite())
     for line in names.describe_near_spellings(groups):
         log.warning("%s", line)
     return {**receipt, "groups": groups}
 
 
 def refusal(receipt: dict[str, Any], quarantine: pd.DataFrame, tracks: pd.DataFrame, dataset: Any = None) -> str:
-    """Say why the pipeline stops, with the table of reasons.
+    """Return why the pipeline stops, with the table of reasons.
 
     Parameters
     ----------

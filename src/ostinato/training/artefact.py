@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from ostinato.contract.task import Task
+from ostinato.core.task import Task
 from ostinato.errors import DataError, OstinatoError
-from ostinato.files import read_json, replacing, write_json
-from ostinato.training import making
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.training import factory
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -95,7 +95,7 @@ class Artefact(Frozen):
     runs: int = 1
 
     @property
-    def labelling(self) -> Task:
+    def task_with_classes(self) -> Task:
         """The task with its classes."""
         return Task(self.task, self.classes)
 
@@ -136,8 +136,8 @@ def load(folder: Path) -> Artefact:
         ) from error
 
 
-def skipped(folder: Path) -> str | None:
-    """Say why the candidate of this folder was skipped, if it was."""
+def read_skip(folder: Path) -> str | None:
+    """Return why the candidate of this folder was skipped, if it was."""
     file = folder / SKIPPED
     return str(read_json(file)["skipped"]) if file.exists() else None
 
@@ -166,7 +166,7 @@ def save_reference(folder: Path, x: np.ndarray, scores: Callable[[np.ndarray], n
     """
     places = np.unique(np.linspace(0, len(x) - 1, N_REFERENCES).astype(int))
     rows = np.asarray(x[places], np.float32)
-    with replacing(folder / REFERENCE) as partial, open(partial, "wb") as file:
+    with atomic_write(folder / REFERENCE) as partial, open(partial, "wb") as file:
         np.savez(file, x=rows, scores=np.asarray(scores(rows), np.float64))
 
 
@@ -194,7 +194,7 @@ def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:
     """Write weights as safetensors."""
     from safetensors.torch import save_file
 
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         save_file({k: v.contiguous() for k, v in sorted(weights.items())}, partial)
 
 
@@ -223,8 +223,8 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | N
     from safetensors.torch import load_file
 
     file = weights_file(folder, fold, run)
-    built: nn.Module = making.make(
-        artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.labelling.kind
+    built: nn.Module = factory.make(
+        artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.task_with_classes.kind
     )
     if not file.exists():
         raise DataError(f"{file}: is not there; run `dvc repro train@{artefact.name}`")

@@ -155,7 +155,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def reach(names: Sequence[str]) -> float:
-    """Say how many times as long as what comes out a waveform must be that goes in."""
+    """Return how many times as long as what comes out a waveform must be that goes in."""
     return float(max(SPEEDS)) if "speed" in names else 1.0
 
 

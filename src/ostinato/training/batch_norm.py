@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ostinato.training.data import Data, Order
+from ostinato.training.data.batches import Data, Order
 
 MAX_BATCHES = 200
 

@@ -14,7 +14,7 @@ from tqdm import tqdm
 COLUMNS = ("train_loss", "val_loss", "val_score")
 
 
-class Keeper(Checkpoint):
+class ResumableCheckpoint(Checkpoint):
     """Best weights, the curve, and all that a resumed run needs, in one file that is replaced after each epoch.
 
     Parameters
@@ -68,7 +68,7 @@ class Keeper(Checkpoint):
                 os.replace(partial, self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what the file keeps beside weights and optimiser."""
+        """Return what the file keeps beside weights and optimiser."""
         return {k: getattr(self, k) for k in ("epochs", "value", "stopped", "weights", "curve")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -76,7 +76,7 @@ class Keeper(Checkpoint):
         vars(self).update(state_dict)
 
 
-class Patience(EarlyStopping):
+class EarlyStop(EarlyStopping):
     """Stop where validation no longer improves, once it has been better than chance.
 
     A network that has learned nothing yet is given all its epochs: between one guess
@@ -137,7 +137,7 @@ class Progress(Callback):
             self.bar.close()
 
 
-class Live(Checkpoint):
+class LiveLogger(Checkpoint):
     """Log each epoch by DVCLive, for those who watch; what counts is the curve beside the weights.
 
     DVCLive's own logger for Lightning deletes checkpoints and walks the stack at
@@ -151,7 +151,7 @@ class Live(Checkpoint):
         Stands before this one, and notes the epochs.
     """
 
-    def __init__(self, folder: Path, keeper: "Keeper") -> None:
+    def __init__(self, folder: Path, keeper: "ResumableCheckpoint") -> None:
         self.folder, self.keeper = folder, keeper
         self.live: Any = None
 
@@ -182,7 +182,7 @@ class Live(Checkpoint):
         self.live.next_step()
 
 
-class Report(Callback):
+class PruningReport(Callback):
     """Report the loss of the best epoch so far to a trial, and end it where the study's pruner says so.
 
     The best weights are what a training keeps, so one bad epoch at a rung does not
@@ -209,5 +209,5 @@ class Report(Callback):
 
 
 def finite(values: dict[str, Tensor]) -> bool:
-    """Say whether all weights are numbers."""
+    """Return whether all weights are numbers."""
     return all(bool(torch.isfinite(v).all()) for v in values.values())

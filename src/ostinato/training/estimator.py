@@ -22,10 +22,10 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from ostinato.contract.calibrated import EPSILON as LEAST_SCORE
-from ostinato.contract.calibrated import Calibrated
-from ostinato.contract.scores import EPSILON, Kind
-from ostinato.contract.summary import is_indicator
+from ostinato.core.calibrated import EPSILON as LEAST_SCORE
+from ostinato.core.calibrated import Calibrated
+from ostinato.core.scores import EPSILON, Kind
+from ostinato.core.summary import is_indicator
 from ostinato.errors import OstinatoError
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
@@ -76,7 +76,7 @@ class Fitted:
         return (x - self.mean) / self.deviation
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Give scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
+        """Return scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
         scores = np.tile(self.constant, (len(x), 1))
         for part in self.parts:
             scores += (part.classifier.predict_proba(x) @ part.placement).astype(np.float32)
@@ -155,7 +155,7 @@ def fit(
 
 
 def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
-    """Give the mean negative logarithm of the scores of what is true; less is better.
+    """Return the mean negative logarithm of the scores of what is true; less is better.
 
     Parameters
     ----------
@@ -209,7 +209,7 @@ def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> byte
                 np.float32
             )
         else:
-            models.append(_converted(part.classifier, n_features))
+            models.append(_convert(part.classifier, n_features))
             placements.append(part.placement)
     model = _sum(models, placements, constant, fitted)
     onnx.checker.check_model(model, full_check=True)
@@ -226,7 +226,7 @@ def _classifier(module: ModuleType, seed: int, options: Mapping[str, Any]) -> Cl
 
 
 def _enough(y: np.ndarray, least: int) -> np.ndarray:
-    """Give all rows, and those of classes with fewer than `least` again until they have as many."""
+    """Return all rows, and those of classes with fewer than `least` again until they have as many."""
     rows = [np.arange(len(y))]
     for label in np.unique(y):
         mine = np.flatnonzero(y == label)
@@ -235,7 +235,7 @@ def _enough(y: np.ndarray, least: int) -> np.ndarray:
     return np.concatenate(rows)
 
 
-def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
+def _convert(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
     """Convert one classifier to a graph of `features` whose last output is its scores."""
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
@@ -259,7 +259,7 @@ def _converted(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
         )
     if calibrated is not None:
         _calibrate(model.graph, calibrated)
-    return _renumbered(model) if any(node.op_type == "Scan" for node in model.graph.node) else model
+    return _renumber(model) if any(node.op_type == "Scan" for node in model.graph.node) else model
 
 
 @contextmanager
@@ -280,8 +280,8 @@ def _plain_numbers() -> Iterator[None]:
         yield
 
 
-def _renumbered(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Give names numbers from 0: skl2onnx counts all that a process converts, so that no two files are alike."""
+def _renumber(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Renumber names from 0: skl2onnx counts all that a process converts, so that no two files are alike."""
     numbers: dict[str, int] = {}
     text = re.sub(
         r"\b(UU|cdistdf?_)(\d+)",

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning.utilities import rank_zero_only
 
-from ostinato.files import replacing
+from ostinato.io.files import atomic_write
 from ostinato.training.artefact import (
     Artefact,
     Fold,
@@ -21,10 +21,10 @@ from ostinato.training.artefact import (
     save_weights,
     weights_file,
 )
+from ostinato.training.data.labels import LabelledTracks
+from ostinato.training.data.sources import Source
 from ostinato.training.network import Fitted, build, fit_network
 from ostinato.training.settings import Settings, derive
-from ostinato.training.sources import Source
-from ostinato.training.tables import Labelled
 
 FALL = 0.1
 """A training loss has fallen that is by this share of its first epoch's lower."""
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 def fit(
     settings: Settings,
-    labelled: Labelled,
+    labelled: LabelledTracks,
     sources: Mapping[Fold, Source],
     inputs: Mapping[str, Input],
     folder: Path,
@@ -122,12 +122,12 @@ def explain_chance(fitted: Fitted) -> str | None:
 
 
 def is_first() -> bool:
-    """Say whether this process is the one that writes, where several devices train together."""
+    """Return whether this process is the one that writes, where several devices train together."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def _fit_all(
-    settings: Settings, labelled: Labelled, sources: Mapping[Fold, Source], state: Path | None, log: Path | None
+    settings: Settings, labelled: LabelledTracks, sources: Mapping[Fold, Source], state: Path | None, log: Path | None
 ) -> dict[Fold, list[Fitted]]:
     def one(
         fold: Fold, run: int, train: np.ndarray, validation: np.ndarray | None, epochs: int | None = None
@@ -163,7 +163,7 @@ def _best(runs: Sequence[Fitted]) -> Fitted:
 
 
 def fit_estimator(
-    settings: Settings, labelled: Labelled, x: np.ndarray, inputs: Mapping[str, Input], folder: Path
+    settings: Settings, labelled: LabelledTracks, x: np.ndarray, inputs: Mapping[str, Input], folder: Path
 ) -> Artefact:
     """Fit a scikit-learn pipeline on every fold, then on all tracks, and write all of it.
 
@@ -205,7 +205,7 @@ def fit_estimator(
                 labelled.groups[rows],
             )
             made[rows.tobytes()] = fitted
-        with replacing(onnx_file(folder, fold)) as partial:
+        with atomic_write(onnx_file(folder, fold)) as partial:
             partial.write_bytes(estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes)))
         if fold == "final":
             save_reference(folder, x[rows], fitted.scores)
@@ -214,8 +214,8 @@ def fit_estimator(
     return artefact
 
 
-def describe(settings: Settings, labelled: Labelled, inputs: Mapping[str, Input], **more: Any) -> Artefact:
-    """Say what was fitted, and how."""
+def describe(settings: Settings, labelled: LabelledTracks, inputs: Mapping[str, Input], **more: Any) -> Artefact:
+    """Return what was fitted, and how."""
     return Artefact(
         name=settings.name,
         fitter=settings.fitter,
@@ -239,5 +239,5 @@ def _write_curves(file: Path, fits: Mapping[Fold, Fitted]) -> None:
         for row in fitted.curve
     ]
     table = pd.DataFrame(rows, columns=["fold", "epoch", "train_loss", "val_loss", "val_score"])
-    with replacing(file) as partial:
+    with atomic_write(file) as partial:
         table.to_csv(partial, index=False, float_format="%.6f")

@@ -12,7 +12,7 @@ import torchaudio.functional as F
 from torch import Tensor, nn
 from torchaudio import transforms
 
-from ostinato.contract.chunks import EPSILON
+from ostinato.core.chunks import EPSILON
 from ostinato.errors import ParamsError
 from ostinato.training.augment import augment
 
@@ -160,7 +160,7 @@ class FrontEnd(nn.Module):
         return rows if self.cosines is None else self.cosines @ rows
 
     def _standardise(self, rows: Tensor, levels: Tensor) -> Tensor:
-        """Do what `ostinato.contract.chunks.normalise` does."""
+        """Do what `ostinato.core.chunks.normalise` does."""
         if self.how == "none":
             return rows
         if self.how == "frame":

@@ -16,10 +16,10 @@ from scipy.stats import t
 
 from ostinato.training import losses
 from ostinato.training.artefact import Fold
+from ostinato.training.data.labels import LabelledTracks
+from ostinato.training.data.sources import Source
+from ostinato.training.out_of_fold import inner_parts
 from ostinato.training.settings import ALONE, Settings, derive
-from ostinato.training.sources import Source
-from ostinato.training.stack import inner_parts
-from ostinato.training.tables import Labelled
 
 LEVEL = 0.95
 LABEL = "judge"
@@ -48,7 +48,7 @@ class Gain:
 def compute_gain(
     settings: Settings,
     choice: Mapping[str, Any],
-    labelled: Labelled,
+    labelled: LabelledTracks,
     sources: Mapping[Fold, Source],
     x: np.ndarray | None,
     *,
@@ -91,7 +91,7 @@ def compute_gain(
                 label=label,
                 state=None if state is None else state / f"{name}{number}",
             )
-            for name, chosen in (("defaults", settings), ("choice", settings.having(choice)))
+            for name, chosen in (("defaults", settings), ("choice", settings.with_overrides(choice)))
         )
         differences[held] = before - after
     return estimate_gain(differences, labelled.groups[train])
@@ -99,7 +99,7 @@ def compute_gain(
 
 def compute_losses(
     settings: Settings,
-    labelled: Labelled,
+    labelled: LabelledTracks,
     source: Source | None,
     x: np.ndarray | None,
     train: np.ndarray,
@@ -187,7 +187,7 @@ def track_losses(logits: np.ndarray, target: np.ndarray, settings: Settings, kin
 
 def _network_losses(
     settings: Settings,
-    labelled: Labelled,
+    labelled: LabelledTracks,
     source: Source,
     train: np.ndarray,
     validation: np.ndarray,
@@ -198,7 +198,7 @@ def _network_losses(
     from ostinato.training.network import build, fit_network
     from ostinato.training.predict import run_network
 
-    alone = settings.having(ALONE)
+    alone = settings.with_overrides(ALONE)
     fitted = fit_network(alone, labelled, source, train, validation, label=label, state=state)
     network = build(alone, fitted.source.inputs, len(labelled.task.classes))
     network.load_state_dict(dict(fitted.weights))
@@ -207,7 +207,7 @@ def _network_losses(
 
 
 def _estimator_losses(
-    settings: Settings, labelled: Labelled, x: np.ndarray, train: np.ndarray, held: np.ndarray, label: str
+    settings: Settings, labelled: LabelledTracks, x: np.ndarray, train: np.ndarray, held: np.ndarray, label: str
 ) -> np.ndarray:
     from ostinato.training import estimator
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ostinato.contract.scores import Kind
+from ostinato.core.scores import Kind
 
 LEAST = 1e-8
 CONTRASTS = ("infonce", "triplet")
@@ -143,7 +143,7 @@ def asymmetric(logits: Tensor, target: Tensor, *, gamma: float, clip: float, wei
 
 
 def alike(target: Tensor, kind: str) -> Tensor:
-    """Say which tracks of a batch belong together: same class, a common tag, or the same artist's direction.
+    """Return which tracks of a batch belong together: same class, a common tag, or the same artist's direction.
 
     Parameters
     ----------

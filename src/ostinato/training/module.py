@@ -8,10 +8,10 @@ import torch
 import torchmetrics.functional.classification as tm
 from torch import Tensor, nn
 
-from ostinato.contract.scores import Kind
-from ostinato.contract.task import Task
+from ostinato.core.params import Train
+from ostinato.core.scores import Kind
+from ostinato.core.task import Task
 from ostinato.errors import ParamsError
-from ostinato.params import Train
 from ostinato.training import losses
 from ostinato.training.settings import derive
 
@@ -81,7 +81,7 @@ class Module(L.LightningModule):
         self.network, self.task, self.options, self.seed = network, task, options, seed
         self.front_end = front_end
         self.target = torch.from_numpy(target)
-        weights = balanced(target[train], task.kind) if options.class_weights == "balanced" else None
+        weights = compute_class_weights(target[train], task.kind) if options.class_weights == "balanced" else None
         self.register_buffer("class_weights", weights, persistent=False)
         self._sum, self._n_batches = torch.zeros(()), 0
         self._collected: list[tuple[Tensor, Tensor]] = []
@@ -100,17 +100,17 @@ class Module(L.LightningModule):
         self._sum, self._n_batches = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], number: int) -> Tensor:
-        """Give the loss of a batch, with the network's own penalty."""
+        """Return the loss of a batch, with the network's own penalty."""
         inputs, target = batch
         if self.front_end is not None:
             seed = derive(self.seed, "augment", self.current_epoch, self.global_rank, number)
             inputs = (self.front_end(*inputs, torch.Generator().manual_seed(seed)),)
         if self.options.spec_augment:
             share, n_masks = self.options.mask_share, self.options.n_masks
-            inputs = tuple(masked(x, share, n_masks) if is_map(x) else x for x in inputs)
+            inputs = tuple(spec_augment(x, share, n_masks) if is_map(x) else x for x in inputs)
         if self.options.mixup > 0:
-            inputs, target = mixed(inputs, target, self.options.mixup)
-        loss = self.contrasted(inputs, target) if self.contrastive else self.loss(self.network(*inputs), target)
+            inputs, target = mixup(inputs, target, self.options.mixup)
+        loss = self.contrastive_loss(inputs, target) if self.contrastive else self.loss(self.network(*inputs), target)
         self._sum += loss.detach()
         self._n_batches += 1
         penalty: Any = getattr(self.network, "penalty", None)
@@ -121,8 +121,8 @@ class Module(L.LightningModule):
         """Whether tracks are compared with each other."""
         return self.options.loss in losses.CONTRASTS
 
-    def contrasted(self, inputs: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Give the loss of comparing a batch's tracks.
+    def contrastive_loss(self, inputs: tuple[Tensor, ...], target: Tensor) -> Tensor:
+        """Return the loss of comparing a batch's tracks.
 
         Of an embedding its directions are compared. Else the last hidden layer is,
         and the head learns the classes from what it finds there, without a say in it.
@@ -133,14 +133,14 @@ class Module(L.LightningModule):
         return self.contrast(wide, target) + self.loss(self.network.head(wide.detach()), target)  # type: ignore[operator]
 
     def contrast(self, vectors: Tensor, target: Tensor) -> Tensor:
-        """Give the chosen loss of vectors that belong together as their targets do."""
+        """Return the chosen loss of vectors that belong together as their targets do."""
         together = losses.alike(target, self.task.kind)
         if self.options.loss == "triplet":
             return losses.triplet(vectors.float(), together, margin=self.options.margin)
         return losses.infonce(vectors.float(), together, temperature=self.options.temperature)
 
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Give the mean loss of the task's kind."""
+        """Return the mean loss of the task's kind."""
         smoothing, kind = self.options.label_smoothing, self.task.kind
         target = target * (1 - smoothing) + smoothing / (target.shape[1] if kind == "single" else 2)
         logits, weights = logits.float(), self.class_weights
@@ -185,7 +185,7 @@ class Module(L.LightningModule):
         self.log_dict(found, sync_dist=True)
 
 
-def balanced(target: np.ndarray, kind: str) -> Tensor:
+def compute_class_weights(target: np.ndarray, kind: str) -> Tensor:
     """Weigh classes by how seldom they are.
 
     Parameters
@@ -210,7 +210,7 @@ def balanced(target: np.ndarray, kind: str) -> Tensor:
     return torch.from_numpy(weights.astype(np.float32))
 
 
-def mixed(inputs: tuple[Tensor, ...], target: Tensor, alpha: float) -> tuple[tuple[Tensor, ...], Tensor]:
+def mixup(inputs: tuple[Tensor, ...], target: Tensor, alpha: float) -> tuple[tuple[Tensor, ...], Tensor]:
     """Blend each example with another one, by a share drawn from Beta(alpha, alpha).
 
     Raises
@@ -230,11 +230,11 @@ def mixed(inputs: tuple[Tensor, ...], target: Tensor, alpha: float) -> tuple[tup
 
 
 def is_map(x: Tensor) -> bool:
-    """Say whether an input is a feature of audio: one channel of bins and several frames."""
+    """Return whether an input is a feature of audio: one channel of bins and several frames."""
     return x.ndim == 4 and x.shape[1] == 1 and x.shape[3] > 1 and x.is_floating_point()
 
 
-def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
+def spec_augment(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     """Blank stripes of bins and of frames of each example, (batch, channels, bins, frames).
 
     Parameters
@@ -260,7 +260,7 @@ def masked(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
 
 
 def found_nearest(vectors: Tensor, target: Tensor) -> Tensor:
-    """Give the share of tracks whose nearest other one, by cosine, is of the same artist.
+    """Return the share of tracks whose nearest other one, by cosine, is of the same artist.
 
     Parameters
     ----------
@@ -280,7 +280,7 @@ def found_nearest(vectors: Tensor, target: Tensor) -> Tensor:
 
 
 def _score(logits: Tensor, target: Tensor, kind: Kind) -> Tensor:
-    """Give the share of right tracks, for tags the mean average precision of those that occur, or the cosine."""
+    """Return the share of right tracks, for tags the mean average precision of those that occur, or the cosine."""
     if kind == "embedding":
         return -losses.loss(kind)(logits, target.double())
     if kind == "single":

@@ -14,20 +14,20 @@ import pytorch_lightning as L
 import torch
 from torch import Tensor, nn
 
-from ostinato.contract.task import Task
+from ostinato.core.malloc import keep_freed
+from ostinato.core.params import Train
+from ostinato.core.task import Task
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.memory import keep_freed
-from ostinato.params import Train
-from ostinato.training import making
+from ostinato.training import factory
 from ostinato.training.batch_norm import BatchNormStatistics
-from ostinato.training.callbacks import COLUMNS, Keeper, Live, Patience, Progress, finite
-from ostinato.training.data import Data
+from ostinato.training.callbacks import COLUMNS, EarlyStop, LiveLogger, Progress, ResumableCheckpoint, finite
+from ostinato.training.data.batches import Data
+from ostinato.training.data.labels import LabelledTracks
+from ostinato.training.data.sources import Source
 from ostinato.training.losses import CONTRASTS, compute_chance
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
-from ostinato.training.sources import Source
-from ostinato.training.tables import Labelled
 from ostinato.training.transfer import begin
 
 BETTER = 0.02
@@ -86,7 +86,7 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
         If the network cannot take the inputs, or has no such argument; the
         message names the candidate, what it was given and what it needs.
     """
-    known = making.options(settings.load())
+    known = factory.options(settings.load())
     for key in settings.network:
         if key not in known:
             raise ParamsError(
@@ -94,7 +94,7 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
             )
     given, kind = ", ".join(f"{name} {shape}" for name, shape in inputs.items()), Task(settings.task, ()).kind
     try:
-        network: nn.Module = making.make(settings.plugin, inputs, n_classes, settings.network, kind)
+        network: nn.Module = factory.make(settings.plugin, inputs, n_classes, settings.network, kind)
     except (OstinatoError, TypeError, ValueError) as error:
         raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
     return network
@@ -102,7 +102,7 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
 
 def fit_network(
     settings: Settings,
-    labelled: Labelled,
+    labelled: LabelledTracks,
     source: Source,
     train: np.ndarray,
     validation: np.ndarray | None,
@@ -146,7 +146,7 @@ def fit_network(
     """
     keep_freed()
     options, seed = settings.train, derive(settings.seed, label)
-    source = source.fitted(train)
+    source = source.fit(train)
     module = _module(settings, labelled, source, train, seed)
     held = train[:0] if validation is None else validation
     data = Data(
@@ -161,7 +161,7 @@ def fit_network(
         paired=options.loss in CONTRASTS,
     )
     if not any(p.requires_grad for p in module.network.parameters()):
-        return _untrained(settings, module, data, source, len(held) > 0)
+        return _evaluate_only(settings, module, data, source, len(held) > 0)
     limit = _find_limit(labelled, train, held, options)
     keeper = _run(settings, module, data, label, state, log, epochs, callbacks, limit)
     if not keeper.weights or not finite(keeper.weights):
@@ -176,7 +176,7 @@ def _count_chunks(settings: Settings, n_tracks: int) -> int:
     return settings.train.count_chunks(n_tracks)
 
 
-def _find_limit(labelled: Labelled, train: np.ndarray, validation: np.ndarray, options: Train) -> float:
+def _find_limit(labelled: LabelledTracks, train: np.ndarray, validation: np.ndarray, options: Train) -> float:
     """Find the validation loss that a network must be below to have learned anything."""
     kind = labelled.task.kind
     if not len(validation) or (kind == "embedding" and options.loss in CONTRASTS):
@@ -186,7 +186,7 @@ def _find_limit(labelled: Labelled, train: np.ndarray, validation: np.ndarray, o
     return chance - BETTER * abs(chance)
 
 
-def _module(settings: Settings, labelled: Labelled, source: Source, train: np.ndarray, seed: int) -> Module:
+def _module(settings: Settings, labelled: LabelledTracks, source: Source, train: np.ndarray, seed: int) -> Module:
     """Make the network with its first weights, ready for training."""
     torch.manual_seed(seed)
     network = build(settings, source.inputs, len(labelled.task.classes))
@@ -227,12 +227,12 @@ def _run(
     epochs: int | None,
     callbacks: Sequence[L.Callback],
     limit: float,
-) -> Keeper:
+) -> ResumableCheckpoint:
     """Train until the epochs are over or nothing improves, and give what was kept."""
     options, validated = settings.train, len(data.evaluation) > 0
     last = state / "last.ckpt" if state is not None else None
-    keeper = Keeper(last, validated=validated)
-    early = Patience(
+    keeper = ResumableCheckpoint(last, validated=validated)
+    early = EarlyStop(
         epochs=options.patience, steps=options.patience_steps, steps_per_epoch=data.training.n_batches, limit=limit
     )
     used = [
@@ -242,7 +242,7 @@ def _run(
         Schedule(options, keeper, epochs or options.max_epochs),
         Progress(f"{settings.name} {label}"),
         keeper,
-        *([Live(log, keeper)] if log is not None else []),
+        *([LiveLogger(log, keeper)] if log is not None else []),
     ]
     with quiet():
         trainer = make_trainer(options, used, epochs, validated)
@@ -251,7 +251,7 @@ def _run(
     return keeper
 
 
-def _untrained(settings: Settings, module: Module, data: Data, source: Source, validated: bool) -> Fitted:
+def _evaluate_only(settings: Settings, module: Module, data: Data, source: Source, validated: bool) -> Fitted:
     """Judge a network that has nothing to learn."""
     judged: Mapping[str, float] = {}
     if validated:

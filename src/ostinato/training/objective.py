@@ -8,16 +8,16 @@ import numpy as np
 
 from ostinato.errors import DataError
 from ostinato.training.artefact import Fold
+from ostinato.training.data.labels import LabelledTracks
+from ostinato.training.data.sources import Source
 from ostinato.training.settings import ALONE, Settings, derive
-from ostinato.training.sources import Source
-from ostinato.training.tables import Labelled
 
 LABEL = "tune"
 
 
 def objective(
     settings: Settings,
-    labelled: Labelled,
+    labelled: LabelledTracks,
     sources: Mapping[Fold, Source],
     x: np.ndarray | None,
     max_epochs: int | None,
@@ -52,13 +52,20 @@ def objective(
         )
 
     def of_network(choice: Mapping[str, Any], trial: Any) -> float:
-        from ostinato.training.callbacks import Report
+        from ostinato.training.callbacks import PruningReport
         from ostinato.training.network import fit_network
 
-        chosen = settings.having(choice).having(ALONE)
+        chosen = settings.with_overrides(choice).with_overrides(ALONE)
         epochs = trial_epochs(settings, max_epochs)
         fitted = fit_network(
-            chosen, labelled, sources[fold], train, validation, label=LABEL, epochs=epochs, callbacks=[Report(trial)]
+            chosen,
+            labelled,
+            sources[fold],
+            train,
+            validation,
+            label=LABEL,
+            epochs=epochs,
+            callbacks=[PruningReport(trial)],
         )
         return fitted.value
 

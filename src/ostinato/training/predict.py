@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from ostinato.contract.task import Task
-from ostinato.memory import keep_freed
-from ostinato.training.sources import Evaluation, Source
+from ostinato.core.malloc import keep_freed
+from ostinato.core.task import Task
+from ostinato.training.data.sources import Evaluation, Source
 
 TRACKS_PER_BATCH = 16
 ROWS = 1024
@@ -47,7 +47,7 @@ def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[t
     return found
 
 
-def pooled(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple[np.ndarray, np.ndarray]:
+def pool_chunks(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple[np.ndarray, np.ndarray]:
     """Make tracks of chunks.
 
     Parameters
@@ -68,8 +68,8 @@ def pooled(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple[np.n
 
 
 def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Give the logits and the embedding of each track; see `run_chunks` and `pooled`."""
-    return pooled(run_chunks(network, source, tracks), task)
+    """Return the logits and the embedding of each track; see `run_chunks` and `pool_chunks`."""
+    return pool_chunks(run_chunks(network, source, tracks), task)
 
 
 def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[np.ndarray, np.ndarray]:

@@ -6,8 +6,8 @@ from typing import Any
 import pytorch_lightning as L
 from pytorch_lightning.callbacks import Callback
 
-from ostinato.params import Train
-from ostinato.training.callbacks import Keeper
+from ostinato.core.params import Train
+from ostinato.training.callbacks import ResumableCheckpoint
 
 STATE = ("phase", "waited", "best", "share")
 
@@ -29,12 +29,12 @@ class Schedule(Callback):
         The most there can be.
     """
 
-    def __init__(self, options: Train, keeper: Keeper, epochs: int) -> None:
+    def __init__(self, options: Train, keeper: ResumableCheckpoint, epochs: int) -> None:
         self.options, self.keeper, self.epochs = options, keeper, epochs
         self.phase, self.waited, self.best, self.share = 0, 0, inf, 1.0
 
     def rate(self, epoch: int) -> float:
-        """Give the learning rate of an epoch."""
+        """Return the learning rate of an epoch."""
         if self.options.phases:
             return self.options.phases[self.phase].lr
         if self.options.schedule == "cosine":
@@ -73,7 +73,7 @@ class Schedule(Callback):
             optimizer.state.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Give what a resumed run needs."""
+        """Return what a resumed run needs."""
         return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic import ValidationError
 
-from ostinato import registry
-from ostinato.code_hash import hash_modules, list_modules
+from ostinato.core import registry
+from ostinato.core.code_hash import hash_modules, list_modules
+from ostinato.core.params import Train, find_unused, readable
 from ostinato.errors import DataError, OstinatoError, ParamsError
-from ostinato.params import Train, readable, unused
 
 Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
 PACKAGES = {
@@ -23,14 +23,13 @@ PACKAGES = {
 }
 CODE = (
     "ostinato.training",
-    "ostinato.architectures._blocks",
-    "ostinato.contract.calibrated",
-    "ostinato.contract.chunks",
-    "ostinato.contract.scores",
-    "ostinato.contract.stack",
-    "ostinato.contract.summary",
-    "ostinato.contract.task",
-    "ostinato.store",
+    "ostinato.layers",
+    "ostinato.core.calibrated",
+    "ostinato.core.chunks",
+    "ostinato.core.scores",
+    "ostinato.core.summary",
+    "ostinato.core.task",
+    "ostinato.cache.store",
 )
 ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
 """One device: what trials and inner fits take."""
@@ -88,7 +87,7 @@ class Settings:
         except OstinatoError as error:
             raise ParamsError(f"{self.name}: {error}") from error
 
-    def having(self, choice: Mapping[str, Any]) -> "Settings":
+    def with_overrides(self, choice: Mapping[str, Any]) -> "Settings":
         """Put a choice of ``network`` and ``train`` values over these."""
         train = _train(self.name, self.train.model_dump(), choice.get("train", {}))
         return replace(self, train=train, network={**self.network, **choice.get("network", {})})
@@ -185,6 +184,6 @@ def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) 
         train = Train.model_validate({**common, **departures})
     except ValidationError as error:
         raise ParamsError(f"{name}: {readable(error, Train, ('train',))}") from error
-    if conflict := unused(departures, train.model_dump()):
+    if conflict := find_unused(departures, train.model_dump()):
         raise ParamsError(f"{name}: train: {conflict}")
     return train

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ostinato.core.params import Train
 from ostinato.errors import DataError, ParamsError
-from ostinato.params import Train
+from ostinato.training.data.sources import Evaluation, Source
 from ostinato.training.predict import TRACKS_PER_BATCH
-from ostinato.training.sources import Evaluation, Source
 
 HEAD = "head."
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
@@ -70,7 +70,7 @@ def load(network: nn.Module, file: Path, name: str) -> bool:
     ----------
     network : nn.Module
     file : Path
-        As training or `ostinato.weights` writes it.
+        As training or `ostinato.training.import_keras` writes it.
     name : str
         Of the candidate, for messages.
 
@@ -103,7 +103,7 @@ def load(network: nn.Module, file: Path, name: str) -> bool:
 
 
 def _differences(given: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:
-    """Say what of a file has no place in a network."""
+    """Return what of a file has no place in a network."""
     said = []
     for key, weight in given.items():
         if key not in own:

@@ -64,8 +64,8 @@ class Limit:
     seconds: float | None = None
     epochs: int = 1
 
-    def reached(self, trials: Iterable[FrozenTrial]) -> bool:
-        """Say whether trials have spent all of it; one that runs counts as a whole one."""
+    def is_spent(self, trials: Iterable[FrozenTrial]) -> bool:
+        """Return whether trials have spent all of it; one that runs counts as a whole one."""
         costs = [self._cost(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING)]
         bounds = ((self.trials, float(len(costs))), (self.trainings, sum(costs)))
         return any(bound is not None and spent >= bound for bound, spent in bounds)
@@ -132,7 +132,7 @@ class Sampler(BaseSampler):
 
 
 def is_first(study: optuna.Study, number: int) -> bool:
-    """Say whether a trial is the one of the defaults: none before it is, or may become it."""
+    """Return whether a trial is the one of the defaults: none before it is, or may become it."""
     lower = [t for t in study.get_trials(deepcopy=False) if t.number < number]
     return not any(t.state != TrialState.FAIL and t.user_attrs.get(CHOICE, DEFAULTS) == DEFAULTS for t in lower)
 
@@ -237,9 +237,9 @@ def search(
     while time.monotonic() < end:
         fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
-        if limit.reached(t for t in trials if t.state in FINISHED):
+        if limit.is_spent(t for t in trials if t.state in FINISHED):
             return
-        if limit.reached(trials):
+        if limit.is_spent(trials):
             time.sleep(PATIENCE_SECONDS)
             continue
         study.optimize(_objective(objective, space, sampler), n_trials=1)

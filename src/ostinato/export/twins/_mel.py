@@ -26,5 +26,5 @@ def mel_power(
 
 
 def mel_decibels(op: Builder, y: str, **parameters: Any) -> str:
-    """Give `mel_power` in decibels."""
+    """Return `mel_power` in decibels."""
     return decibels(op, mel_power(op, y, **parameters))

@@ -6,7 +6,7 @@ from ostinato.export._build import Builder
 from ostinato.features._shared import AMIN, TOP_DB, WINDOWS, Pad, Window
 
 
-def reflected(op: Builder, y: str, width: int) -> str:
+def reflect(op: Builder, y: str, width: int) -> str:
     """Mirror a signal beyond its ends, however short it is.
 
     Parameters
@@ -36,7 +36,7 @@ def power_spectrogram(
 ) -> str:
     """Square the magnitude of the short-time Fourier transform, (n_frames, 1 + n_fft // 2)."""
     silence = np.zeros(n_fft // 2, np.float32)
-    wider = reflected(op, y, n_fft // 2) if pad == "reflect" else op.Concat(silence, y, silence, axis=0)
+    wider = reflect(op, y, n_fft // 2) if pad == "reflect" else op.Concat(silence, y, silence, axis=0)
     signal = op.Unsqueeze(wider, np.array([0, 2]))
     spectrum = op.STFT(signal, np.int64(hop_length), WINDOWS[window](n_fft), np.int64(n_fft), onesided=1)
     return str(op.ReduceSum(op.Mul(spectrum, spectrum), np.array([0, 3]), keepdims=0))

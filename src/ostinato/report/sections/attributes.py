@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ostinato import tables
+from ostinato.io import tables
 from ostinato.report import pictures, plots
 from ostinato.report.material import Material
 
@@ -35,7 +35,7 @@ def section(material: Material) -> dict[str, Any] | None:
     return {
         "n_tracks": len(told),
         "missing": [(c, int(n), float(n / len(told))) for c, n in missing.items() if n],
-        "pictures": {name: Markup(plots.themed(p)) for name, p in drawn.items()},
+        "pictures": {name: Markup(plots.apply_theme(p)) for name, p in drawn.items()},
     }
 
 

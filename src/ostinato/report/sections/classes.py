@@ -5,15 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.contract.task import COLUMNS
-from ostinato.report.boards import ranked
+from ostinato.core.task import COLUMNS
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 TITLE = "Class by class"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Give each judged candidate a card, in the order of the leaderboard."""
+    """Make a card of each evaluated candidate, in the order of the leaderboard."""
     tasks = [{"name": task, "rows": _rows(material, task)} for task in material.tasks]
     tasks = [task for task in tasks if task["rows"]]
     return {"tasks": tasks} if tasks else None
@@ -21,12 +21,12 @@ def section(material: Material) -> dict[str, Any] | None:
 
 def _rows(material: Material, task: str) -> list[dict[str, Any]]:
     single = COLUMNS[task] == "single"
-    judged = [(entry, material.metrics[entry.name]) for entry in ranked(material, task)]
+    judged = [(entry, material.metrics[entry.name]) for entry in rank(material, task)]
     return [{"entry": e, "metrics": m, "confusion": _confusion(m) if single else None} for e, m in judged]
 
 
 def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Give a confusion matrix with each row's shares."""
+    """Return a confusion matrix with each row's shares."""
     counts = np.asarray(metrics["confusion"], dtype=np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = zip(metrics["per_class"], counts.tolist(), shares.tolist(), strict=True)

@@ -2,23 +2,23 @@
 
 from typing import Any
 
-from ostinato.evaluation.roster import Entry
-from ostinato.files import read_json
-from ostinato.report.boards import ranked
+from ostinato.core.candidates import Entry
+from ostinato.io.files import read_json
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 TITLE = "Cost"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Give the figures of every exported candidate beside how good it is."""
+    """Return the figures of every exported candidate beside how good it is."""
     tasks = [{"name": task, "leading": material.leads(task), "rows": _rows(material, task)} for task in material.tasks]
     tasks = [task for task in tasks if task["rows"]]
     return {"tasks": tasks} if tasks else None
 
 
 def _rows(material: Material, task: str) -> list[dict[str, Any]]:
-    rows = [_row(material, entry, material.leads(task)) for entry in ranked(material, task)]
+    rows = [_row(material, entry, material.leads(task)) for entry in rank(material, task)]
     largest = max((row["multiply_adds"] or 0 for row in rows), default=0)
     return [row | {"share": 100 * (row["multiply_adds"] or 0) / max(largest, 1)} for row in rows]
 

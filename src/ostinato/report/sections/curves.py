@@ -6,7 +6,7 @@ import pandas as pd
 from markupsafe import Markup
 
 from ostinato.report import plots
-from ostinato.report.boards import ranked
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 TITLE = "Validation curves"
@@ -21,14 +21,14 @@ def section(material: Material) -> dict[str, Any] | None:
 
 
 def _task(material: Material, task: str, means: dict[str, pd.DataFrame]) -> dict[str, Any] | None:
-    order = [e.name for e in ranked(material, task) if e.name in means]
+    order = [e.name for e in rank(material, task) if e.name in means]
     if not order:
         return None
     best = plots.best(order, means)
     return {
         "name": task,
         "pictures": [
-            Markup(plots.themed(plots.curves({name: means[name] for name in order}, best, of=[what])))
+            Markup(plots.apply_theme(plots.curves({name: means[name] for name in order}, best, of=[what])))
             for what in ("score", "loss")
         ],
         "legend": [(name, i % len(plots.SERIES), plots.style(i)[1]) for i, name in enumerate(best)],

@@ -8,8 +8,9 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from ostinato import remarks, tables
-from ostinato.files import read_json
+from ostinato.curation import remarks
+from ostinato.io import tables
+from ostinato.io.files import read_json
 from ostinato.report import plots
 from ostinato.report.material import Material
 
@@ -36,7 +37,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "parts": _parts(material.paths.receipt("parts")),
         "remarks": [remarks.format_remark(r) for r in remarks.read_remarks(tables.notes(material.paths.tracks))],
         "left_out": _left_out(material),
-        "durations": Markup(plots.themed(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
+        "durations": Markup(plots.apply_theme(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
     }
 
 
@@ -71,7 +72,7 @@ def _broken_expectations(receipt: Path) -> list[tuple[str, int, str]]:
 
 
 def _parts(receipt: Path) -> dict[str, Any] | None:
-    """Give each part's share, and in per cent how far its classes and strata are from the whole's."""
+    """Return each part's share, and in per cent how far its classes and strata are from the whole's."""
     if not receipt.exists():
         return None
     measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split").set_index("track_id")
@@ -87,7 +88,7 @@ def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bars(table: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Give each class's tracks per split, and their share of the largest class."""
+    """Return each class's tracks per split, and their share of the largest class."""
     table = table.reindex(list(classes), fill_value=0).reindex(columns=["train", "validation", "test"], fill_value=0)
     largest = max(int(table.sum(axis=1).max()), 1) if len(table) else 1
     return [

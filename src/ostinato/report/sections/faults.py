@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ostinato import audio, tables
+from ostinato import audio
 from ostinato.errors import DataError, ReadError
+from ostinato.io import tables
 from ostinato.report import pictures, plots
 from ostinato.report.material import Material
 
@@ -27,7 +28,7 @@ def section(material: Material) -> dict[str, Any] | None:
         return None
     first = material.quarantine.drop_duplicates("reason").sort_values("reason").head(MOST)
     return {
-        "faults": [row | {"picture": _drawn(material.root, row["path"])} for row in first.to_dict("records")],
+        "faults": [row | {"picture": _draw(material.root, row["path"])} for row in first.to_dict("records")],
         "n_faults": material.quarantine["track_id"].nunique(),
         "everything": [
             *({"fate": "left out", **row} for row in material.quarantine.head(MOST_NAMED).to_dict("records")),
@@ -39,7 +40,7 @@ def section(material: Material) -> dict[str, Any] | None:
     }
 
 
-def _drawn(root: Path, path: Any) -> Markup | None:
+def _draw(root: Path, path: Any) -> Markup | None:
     """Draw the spectrogram of what can be decoded of a file."""
     y, rate = np.zeros(0, np.float32), 1
     try:
@@ -53,8 +54,10 @@ def _drawn(root: Path, path: Any) -> Markup | None:
         return None
     rows, seconds = pictures.spectrogram(y, rate)
     ticks = {0.0: "0", float(rows.shape[1] - 1): f"{rate / 2000:g}"}
-    return Markup(plots.themed(pictures.raster(rows[:, ::2], seconds, label="kHz", ticks=_halved(ticks), height=1.3)))
+    return Markup(
+        plots.apply_theme(pictures.raster(rows[:, ::2], seconds, label="kHz", ticks=_halve(ticks), height=1.3))
+    )
 
 
-def _halved(ticks: dict[float, str]) -> dict[float, str]:
+def _halve(ticks: dict[float, str]) -> dict[float, str]:
     return {place / 2: name for place, name in ticks.items()}

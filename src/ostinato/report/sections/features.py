@@ -7,9 +7,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from ostinato import features
+from ostinato.cache.store import Store
 from ostinato.report import pictures, plots
 from ostinato.report.material import Material
-from ostinato.store import Store
 
 TITLE = "One clip, as networks read it"
 KINDS = ("stft", "mel", "cqt", "mfcc", "chroma", "mfcc13")
@@ -36,4 +36,4 @@ def _card(kind: str, store: Store, track: str, seconds: float) -> dict[str, Any]
     rows = np.asarray(store.read(track), np.float32)
     axis = features.axis(str(store.meta.get("module", kind)), store.meta["parameters"])
     drawn = pictures.raster(rows, seconds, label=axis.label, ticks=axis.ticks)
-    return {"name": kind, "picture": Markup(plots.themed(drawn))}
+    return {"name": kind, "picture": Markup(plots.apply_theme(drawn))}

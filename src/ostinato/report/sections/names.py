@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from ostinato.files import read_json
-from ostinato.names import COLUMNS, format_near_spellings
+from ostinato.core.names import COLUMNS, format_near_spellings
+from ostinato.io.files import read_json
 from ostinato.report.material import Material
 
 TITLE = "Names in several spellings"

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import CatalogError
-from ostinato.evaluation.maps import components, neighbourhood
-from ostinato.files import read_json, read_parquet
+from ostinato.evaluation.similarity.projection import components, neighbourhood
+from ostinato.io.files import read_json, read_parquet
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.report.listening import excerpt, spread
@@ -44,9 +44,9 @@ def section(material: Material) -> dict[str, Any] | None:
         "network": read_json(paths.catalog / "model.json")["name"] if catalog else None,
         "clusters": ranking.get("clusters"),
         "spaces": spaces(read_parquet(paths.rankings), ranking),
-        "examples": [] if catalog is None else examples(catalog, _cold(material), _related(material)),
+        "examples": [] if catalog is None else examples(catalog, _find_cold(material), _read_related(material)),
         "width": WIDTH,
-        "map": None if catalog is None or len(catalog) < 3 else heard(plane(catalog), material),
+        "map": None if catalog is None or len(catalog) < 3 else place_clip(plane(catalog), material),
     }
 
 
@@ -82,7 +82,7 @@ def spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> list[dict[str, Any]]:
-    """Give the neighbours of some artists that training never saw.
+    """Return the neighbours of some artists that training never saw.
 
     Parameters
     ----------
@@ -113,7 +113,7 @@ def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> 
 
 
 def about(catalog: Catalog, artist: str) -> dict[str, Any]:
-    """Say what is known of an artist: genres of its tracks, where it comes from, when it recorded."""
+    """Return what is known of an artist: genres of its tracks, where it comes from, when it recorded."""
     known = [m for m in catalog.metadata if m.get("artist") == artist]
     genres = [g for g, _ in Counter(str(m["genre"]) for m in known if m.get("genre")).most_common(2)]
     years = sorted(int(m["year"]) for m in known if m.get("year") is not None)
@@ -149,7 +149,7 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     """
     rows = np.unique(np.linspace(0, len(catalog) - 1, min(POINTS, len(catalog))).astype(int))
     drawn = catalog.vectors[rows]
-    planes = {"tsne": scaled(neighbourhood(drawn, 0)), "pca": scaled(components(drawn))}
+    planes = {"tsne": scale(neighbourhood(drawn, 0)), "pca": scale(components(drawn))}
     known = [catalog.metadata[row] for row in rows]
     aspects = {name: [_aspect(m, name) for m in known] for name in ("genre", "era", "origin", "artist")}
     legends = {name: commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
@@ -168,8 +168,8 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     return {"points": points, "legends": legends, "aspects": list(legends)}
 
 
-def heard(drawn: Mapping[str, Any], material: Material) -> dict[str, Any]:
-    """Give some points that lie far apart a number and a stretch of sound.
+def place_clip(drawn: Mapping[str, Any], material: Material) -> dict[str, Any]:
+    """Mark some points that lie far apart with a number and a stretch of sound.
 
     Parameters
     ----------
@@ -208,7 +208,7 @@ def commonest(values: Sequence[str]) -> list[str]:
     return sorted(v for v, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:COLOURS])
 
 
-def scaled(xy: np.ndarray) -> np.ndarray:
+def scale(xy: np.ndarray) -> np.ndarray:
     """Stretch a plane to 0 to 100 on either axis; a single axis lies in the middle.
 
     Examples
@@ -232,7 +232,7 @@ def _aspect(known: dict[str, Any], name: str) -> str:
 
 
 def _third(degrees: float, ends: str) -> str:
-    """Give a band of 30 degrees.
+    """Return a band of 30 degrees.
 
     Examples
     --------
@@ -249,12 +249,12 @@ def _figure(figures: pd.DataFrame, key: tuple[str, str, str]) -> dict[str, Any]:
     return {str(name): value for name, value in figures.xs(key).items()}
 
 
-def _cold(material: Material) -> set[str]:
+def _find_cold(material: Material) -> set[str]:
     tested = material.splits.loc[material.splits["split"] == "test", "track_id"]
     return set(material.tracks.loc[material.tracks["track_id"].isin(tested), "artist"].dropna())
 
 
-def _related(material: Material) -> dict[str, set[str]]:
+def _read_related(material: Material) -> dict[str, set[str]]:
     file = material.paths.target(TASK) / "artists.parquet"
     if not file.exists():
         return {}

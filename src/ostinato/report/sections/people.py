@@ -27,5 +27,5 @@ def section(material: Material) -> dict[str, Any] | None:
         known = tracks[["longitude", "latitude"]].dropna().to_numpy(float)
         if len(known):
             drawn["places"] = (f"{len(known):,} tracks have a place", pictures.places(*known.T))
-    cards = [{"name": k, "about": about, "picture": Markup(plots.themed(p))} for k, (about, p) in drawn.items()]
+    cards = [{"name": k, "about": about, "picture": Markup(plots.apply_theme(p))} for k, (about, p) in drawn.items()]
     return {"cards": cards} if cards else None

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ostinato.report.boards import ranked
+from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 TITLE = "Slices"
@@ -23,14 +23,14 @@ def section(material: Material) -> dict[str, Any] | None:
 
 
 def _task(material: Material, task: str) -> dict[str, Any]:
-    best = [e.name for e in ranked(material, task) if "slices" in material.metrics[e.name]][:SHOWN]
+    best = [e.name for e in rank(material, task) if "slices" in material.metrics[e.name]][:SHOWN]
     found = {name: material.metrics[name]["slices"] for name in best}
     ways = [_way(found, way) for way in (found[best[0]]["by"] if best else ())]
     return {"name": task, "candidates": best, "figure": found[best[0]]["figure"] if best else None, "ways": ways}
 
 
 def _way(found: dict[str, Any], way: str) -> dict[str, Any]:
-    """Give the rows of one way to slice: each slice with every candidate's figure."""
+    """Return the rows of one way to slice: each slice with every candidate's figure."""
     names = [s["slice"] for s in next(iter(found.values()))["by"][way]]
     figures = {c: {s["slice"]: s for s in of["by"].get(way, [])} for c, of in found.items()}
     first = next(iter(figures.values()))

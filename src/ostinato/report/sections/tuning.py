@@ -13,7 +13,7 @@ BAR, LONGEST = 14, 50
 
 def section(material: Material) -> dict[str, Any] | None:
     """List each study that ran, with the history of its trials."""
-    rows = [study(name, tuned) for name, tuned in material.tuned.items() if tuned.get("n_trials")]
+    rows = [study(name, tuned) for name, tuned in material.tuning.items() if tuned.get("n_trials")]
     return {"rows": rows, "size": (WIDTH, HEIGHT)} if rows else None
 
 
@@ -37,11 +37,11 @@ def study(name: str, tuned: Mapping[str, Any]) -> dict[str, Any]:
         "name": name,
         "n_trials": tuned["n_trials"],
         "value": tuned["value"],
-        "choice": spelt(settings),
+        "choice": format_choice(settings),
         "importance": bars(tuned.get("importance", {})),
         "gain": gain,
         "used": "the choice" if settings and (not gain or gain["mean"] > 0) else "the defaults",
-        "trials": [{**trial, "settings": spelt(trial["params"])} for trial in trials],
+        "trials": [{**trial, "settings": format_choice(trial["params"])} for trial in trials],
         "history": history([trial["value"] for trial in trials]),
     }
 
@@ -61,7 +61,7 @@ def bars(importance: Mapping[str, float]) -> list[dict[str, Any]]:
     ]
 
 
-def spelt(params: Mapping[str, Any]) -> str:
+def format_choice(params: Mapping[str, Any]) -> str:
     """Write settings for people.
 
     Examples

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ostinato.evaluation.roster import Entry
-from ostinato.files import read_json
-from ostinato.paths import Paths
-from ostinato.report.boards import board, ranked, same
+from ostinato.core.candidates import Entry
+from ostinato.core.paths import Paths
+from ostinato.io.files import read_json
+from ostinato.report.boards import board, rank, same
 from ostinato.report.material import Material
 
 TITLE = "In short"
@@ -20,7 +20,7 @@ def section(material: Material) -> dict[str, Any] | None:
 
 
 def _task(material: Material, task: str) -> dict[str, Any]:
-    found, judged = board(material, task), ranked(material, task)
+    found, judged = board(material, task), rank(material, task)
     accepted = [e for e in judged if material.gate[e.name]["accepted"]]
     best = (accepted or judged)[0]
     figure = material.metrics[best.name]["test"][found["leading"]]
@@ -32,14 +32,14 @@ def _task(material: Material, task: str) -> dict[str, Any]:
         "service": _service(material, best),
         "beats": beats(figure, found["chance"], found["higher"]),
         "rivals": _rivals(material, best, judged),
-        "rejected": rejected({e.name: material.gate[e.name] for e in judged}),
+        "rejected": group_rejected({e.name: material.gate[e.name] for e in judged}),
         "n_rejected": len(judged) - len(accepted),
         "n_judged": len(judged),
     }
 
 
 def beats(figure: Mapping[str, float | None], chance: float | None, higher: bool) -> bool | None:
-    """Say whether the whole interval is better than a baseline; None where either is undefined.
+    """Return whether the whole interval is better than a baseline; None where either is undefined.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def beats(figure: Mapping[str, float | None], chance: float | None, higher: bool
     return None if end is None or chance is None else end > chance if higher else end < chance
 
 
-def rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+def group_rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
     """Gather candidates by the threshold they break.
 
     Examples
@@ -82,7 +82,7 @@ def _rivals(material: Material, best: Entry, judged: Sequence[Entry]) -> list[st
 
 
 def _space(paths: Paths) -> dict[str, Any] | None:
-    """Say which space serves recommendations."""
+    """Return which space serves recommendations."""
     if not paths.ranking.exists():
         return None
     ranking = read_json(paths.ranking)

@@ -1,0 +1,95 @@
+"""What the bounds under ``validate`` in params.yaml say of one file: for a collection as for a single file later."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+
+class Limit(NamedTuple):
+    """A bound on one figure of a file.
+
+    Parameters
+    ----------
+    figure : str
+        An attribute of `ostinato.audio.measurement.Measurement`.
+    bound : str
+        The key under ``validate``: ``min_...`` or ``max_...``; ``warn_...`` is a least value, too.
+    reason : str
+        What a figure beyond the bound means, in plain words.
+    """
+
+    figure: str
+    bound: str
+    reason: str
+
+    @property
+    def is_lower(self) -> bool:
+        """Whether the figure must be at least, not at most, the bound."""
+        return not self.bound.startswith("max_")
+
+
+LIMITS = (
+    Limit("duration", "min_seconds", "too short"),
+    Limit("duration", "max_seconds", "too long"),
+    Limit("unheard_seconds", "max_unheard_seconds", "goes on beyond the end that its header names"),
+    Limit("sample_rate", "min_sample_rate", "sample rate too low"),
+    Limit("n_nonfinite", "max_nonfinite", "samples that are no numbers"),
+    Limit("silence_share", "max_silence_share", "silent"),
+    Limit("hole_seconds", "max_hole_seconds", "a hole of silence"),
+    Limit("peak", "max_peak", "far beyond full scale"),
+    Limit("dc", "max_dc", "not centred on zero"),
+    Limit("clipped_share", "max_clipped_share", "clipped"),
+    Limit("imbalance_db", "max_imbalance_db", "a dead channel"),
+    Limit("mono_loss_db", "max_mono_loss_db", "channels in opposite phase"),
+    Limit("bandwidth_share", "min_bandwidth_share", "far less bandwidth than its sample rate promises"),
+    Limit("noise_likeness", "max_noise_likeness", "steady noise or hum"),
+)
+"""What sends a file of a collection to quarantine, and makes an answer about a single file unsure."""
+WARNINGS = (Limit("bandwidth_share", "warn_bandwidth_share", "less bandwidth than its sample rate promises"),)
+"""What is counted and told of a file that is kept: it was stored at a higher rate than its sound needs."""
+UNITS = {"duration": " s", "sample_rate": " Hz", "seconds": " s", "db": " dB"}
+
+
+def read_bounds(section: Any) -> dict[str, float]:
+    """Read the bounds of `LIMITS` from the section ``validate``.
+
+    Parameters
+    ----------
+    section : params.Validate
+
+    Returns
+    -------
+    dict of str to float
+    """
+    return {limit.bound: getattr(section, limit.bound) for limit in LIMITS}
+
+
+def find_faults(measurement: Any, bounds: Mapping[str, float]) -> list[str]:
+    """Return which bounds a file breaks.
+
+    Parameters
+    ----------
+    measurement : Measurement
+        A figure that is NaN is unknown and breaks no bound.
+    bounds : mapping of str to float
+        By the keys of ``validate``; a limit whose key is absent is not held.
+
+    Returns
+    -------
+    list of str
+        Such as ``"silent: silence share 1, at most 0.5"``.
+    """
+    faults = []
+    for limit in (limit for limit in LIMITS if limit.bound in bounds):
+        value, bound = getattr(measurement, limit.figure), bounds[limit.bound]
+        if (value < bound) if limit.is_lower else (value > bound):
+            faults.append(f"{limit.reason}: {_words(limit, value, bound)}")
+    return faults
+
+
+def _words(limit: Limit, value: float, bound: float) -> str:
+    """Write a figure and its bound with their unit."""
+    name, _, suffix = limit.figure.rpartition("_")
+    unit = UNITS.get(limit.figure, UNITS.get(suffix, ""))
+    stem = name if unit and name and limit.figure not in UNITS else limit.figure.removeprefix("n_")
+    most = "at least" if limit.is_lower else "at most"
+    return f"{stem.replace('_', ' ')} {value:.4g}{unit}, {most} {bound:.4g}{unit}"

@@ -1,0 +1,249 @@
+"""Commands that ask a released model or a catalog."""
+
+import sys
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.root import ASK, Json, app, echo, read_project, require_candidate
+
+
+@app.command(rich_help_panel=ASK)
+def predict(
+    targets: Annotated[
+        list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
+    ],
+    json: Annotated[bool, typer.Option("--json", help="print a JSON object a line, with every score")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="print a table")] = False,
+    over_time: Annotated[
+        bool, typer.Option("--over-time", help="say of each stretch of a track, too, what it is")
+    ] = False,
+    task: Annotated[str | None, typer.Option(help="ask for genre, tags or all; default: genre if released")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="how many files are under way at once")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="add the answers to this file, passing over what it answers already")
+    ] = None,
+    review: Annotated[
+        Path | None,
+        typer.Option(help="write all files, the most doubtful first, as a table to correct and read back as labels"),
+    ] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="say what of the catalog is near, too")] = False,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="how many of these; default: 5")] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="with --recommend: take this catalog, as `ostinato catalog --of` writes it",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
+    from ostinato.core.paths import Paths
+    from ostinato.inference import formats, predict
+    from ostinato.recommendation.catalog import find_served
+    from ostinato.recommendation.command import beside
+
+    if json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    if out is not None and not (json or csv):
+        raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
+    if recommend and csv:
+        raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
+    if k is not None and not recommend:
+        raise typer.BadParameter("-k goes with --recommend: it says how many tracks of the catalog to name")
+    if catalog is not None and not recommend:
+        raise typer.BadParameter("--catalog goes with --recommend: it says whose tracks to name")
+    form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
+    status = predict.run(
+        targets,
+        models or Paths(Path.cwd()).releases,
+        task=task,
+        form=form,
+        over_time=over_time,
+        workers=workers,
+        out=out,
+        review=review,
+        near=beside(catalog or find_served(Paths(Path.cwd())), k or 5) if recommend else None,
+    )
+    raise typer.Exit(status)
+
+
+@app.command(rich_help_panel=ASK)
+def explain(
+    target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file", exists=True, dir_okay=False)],
+    candidate: Annotated[
+        str | None,
+        typer.Option(
+            help="a network of params.yaml; default: the released one of genre, of a stack its strongest member"
+        ),
+    ] = None,
+    label: Annotated[
+        str | None, typer.Option("--class", help="explain this class; default: the one with the highest score")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="write the picture and the numbers into this folder")] = Path("explained"),
+    json: Json = False,
+) -> None:
+    """Draw what of a file speaks for a class: integrated gradients on the spectrogram."""
+    if candidate is not None:
+        require_candidate(candidate)
+    from ostinato.core.candidates import first_metric
+    from ostinato.explain import explain as explaining
+    from ostinato.io.versions import find_training
+
+    paths, given = read_project("seed", "gate")
+    task = "genre"
+    stack, name = (
+        (None, candidate) if candidate else explaining.find_released(paths, task, first_metric(given.gate[task], task))
+    )
+    in_service = find_training(paths.releases, stack or name, paths.onnx(stack or name))
+    found = {"member_of": stack, "in_service": in_service} | explaining.command(
+        paths, name, target, out, label, given.seed
+    )
+    echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
+
+
+@app.command(rich_help_panel=ASK)
+def serve(
+    host: Annotated[str | None, typer.Option(help="listen on this address; default: serve.host of params.yaml")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65535, help="listen on this port, 0 for any that is free; default: serve.port of params.yaml"
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="recommend from this catalog, as `ostinato catalog --of` writes it; default: serve.catalog",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME", help="answer to this name, too, such as music.example.org; repeatable; serve.allowed_hosts"
+        ),
+    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="let other machines ask without a key; serve.allow_anonymous")
+    ] = False,
+) -> None:
+    """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
+    from ostinato.serving import run
+
+    run.serve(
+        *read_project(*run.SECTIONS),
+        host=host,
+        port=port,
+        models=models,
+        catalog=catalog,
+        allowed_hosts=allowed_host or (),
+        allow_anonymous=allow_anonymous,
+    )
+
+
+@app.command(rich_help_panel=ASK)
+def recommend(
+    seeds: Annotated[
+        list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
+    ],
+    k: Annotated[int, typer.Option("-k", min=1, help="recommend so many")] = 10,
+    json: Json = False,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist, too")] = None,
+    of: Annotated[str, typer.Option(help="recommend a track, album or artist")] = "track",
+    diversity: Annotated[float, typer.Option(help="from 0, the nearest, to 1, as unlike each other as can be")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="take at most so many of an artist")] = None,
+    dislike: Annotated[list[str] | None, typer.Option(help="keep away from this track or file; repeatable")] = None,
+    smooth: Annotated[
+        bool,
+        typer.Option(
+            "--smooth", help="order them so that each is like the last; of two seeds, make a path between them"
+        ),
+    ] = False,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            help="recommend from this catalog, as `ostinato catalog --of` writes it", exists=True, file_okay=False
+        ),
+    ] = None,
+) -> None:
+    """Recommend what is near to tracks or audio files; a file's own recording is never among the answers."""
+    from ostinato.recommendation import command
+
+    asked = command.Request(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
+    where, root = _catalog(catalog)
+    command.run(seeds, where, asked, as_json=json, playlist=m3u, root=root)
+
+
+def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
+    """Return the folder of a catalog and the folder of its audio: the project's, unless another is named."""
+    from ostinato.recommendation.catalog import find_root, find_served
+
+    if of_folder is not None and (root := find_root(of_folder)) is not None:
+        return of_folder, root
+    from ostinato.datasets import dataset_root
+
+    paths, given = read_project("dataset")
+    return of_folder or find_served(paths), dataset_root(paths, given.dataset)
+
+
+@app.command(rich_help_panel=ASK)
+def drift(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
+    task: Annotated[str, typer.Option(help="compare with the released model of this task")] = "genre",
+    level: Annotated[float, typer.Option(min=0, max=1, help="accept this chance of a false alarm")] = 0.01,
+    json: Json = False,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Check whether new audio is like what the released model was made of; exit status 1 if not."""
+    from ostinato.core.paths import Paths
+    from ostinato.inference import drift_profile
+    from ostinato.io.versions import find_current
+
+    found = drift_profile.compare(find_current((models or Paths(Path.cwd()).releases) / task), targets, level=level)
+    echo(drift_profile.json(found) if json else drift_profile.text(found))
+    raise typer.Exit(int(any(change.drifted for change in found)))
+
+
+@app.command(rich_help_panel=ASK)
+def excerpts(
+    targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="whole tracks, and folders of them")],
+    task: Annotated[str, typer.Option(help="ask the released model of this task")] = "genre",
+    seconds: Annotated[float, typer.Option(min=1, help="length of an excerpt")] = 30.0,
+    json: Json = False,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Check whether the first or the middle seconds of tracks stand for all of them; status 1 if any is left out."""
+    from ostinato.core.paths import Paths
+    from ostinato.inference import excerpts as comparing
+    from ostinato.inference.model import ReleasedModel
+    from ostinato.inference.predict import warn
+    from ostinato.io.escapes import escape_line
+    from ostinato.io.versions import find_current
+
+    model = ReleasedModel(find_current((models or Paths(Path.cwd()).releases) / task))
+    warn([model], False, sys.stderr)
+    found = list(comparing.compare(model, targets, seconds))
+    tracks = [track for track in found if isinstance(track, comparing.ExcerptComparison)]
+    for path, why in (left for left in found if not isinstance(left, comparing.ExcerptComparison)):
+        typer.echo(escape_line(f"{path}: {why}"), err=True)
+    if json:
+        told = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}
+        echo(dumps(told, indent=2, ensure_ascii=False))
+    elif tracks:
+        echo(comparing.text(tracks))
+    raise typer.Exit(int(len(tracks) < len(found)))

@@ -1,0 +1,127 @@
+"""Commands on networks, weights and datasets."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.root import LOOK, Json, app, echo
+
+
+@app.command(rich_help_panel=LOOK)
+def architectures(json: Json = False) -> None:
+    """List the networks there are, the papers they come from and the features they take."""
+    from ostinato.training.describe import list_architectures
+
+    rows = list_architectures()
+    if json:
+        echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
+        echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+
+
+@app.command(rich_help_panel=LOOK)
+def describe(
+    architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
+    feature: Annotated[
+        list[str], typer.Option(help="what it reads, such as mel, or with its shape cover:3x32x32; repeatable")
+    ],
+    classes: Annotated[int, typer.Option(min=1, help="how many classes it tells apart")],
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="how many frames a chunk has; default: what the papers read")
+    ] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="set an option of the network, such as fusion=gated; repeatable")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    from ostinato.core import registry
+
+    registry.check("ostinato.architectures", architecture)  # before torch is imported
+    from ostinato.training import describe as describing
+
+    inputs = describing.read(architecture, feature, classes, frames)
+    found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
+    echo(dumps(found.table, indent=2) if json else found.text)
+
+
+@app.command("import-weights", rich_help_panel=LOOK)
+def import_weights(
+    source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
+    target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
+) -> None:
+    """Make published weights of the network `choi` a file that training can begin with."""
+    from hashlib import sha256
+
+    from ostinato.training.import_keras import import_keras
+
+    for name, shape in import_keras(source, target).items():
+        echo(f"{name:24} {' x '.join(map(str, shape))}")
+    echo(f"weights: {target}\nweights_sha256: {sha256(target.read_bytes()).hexdigest()}")
+
+
+@app.command(rich_help_panel=LOOK)
+def datasets(
+    name: Annotated[str | None, typer.Argument(help="a dataset; without one all are listed")] = None,
+    cite: Annotated[bool, typer.Option("--cite", help="print only how to cite it")] = False,
+    license_: Annotated[bool, typer.Option("--license", help="print only its licence")] = False,
+) -> None:
+    """List the datasets, or say all about one."""
+    from ostinato.core import registry
+    from ostinato.datasets import about
+
+    if name is None:
+        names = registry.names("ostinato.datasets")
+        plugins = {n: registry.load("ostinato.datasets", n) for n in names}
+        for n, plugin in plugins.items():
+            echo(f"{n:20} {(plugin.__doc__ or '').splitlines()[0]}")
+        return
+    plugin = registry.load("ostinato.datasets", name)
+    only = [text for text, wanted in ((plugin.CITATION, cite), (plugin.LICENSE, license_)) if wanted]
+    echo("\n".join(only) if cite or license_ else about(name))
+
+
+@app.command(rich_help_panel=LOOK)
+def download(
+    name: Annotated[str, typer.Argument(help="a dataset")],
+    to: Annotated[Path | None, typer.Option(help="put it into this folder; default: data/raw/NAME")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="hold the files that are there against its index alone")
+    ] = False,
+) -> None:
+    """Fetch a dataset, check it and unpack it; what broke off goes on."""
+    from ostinato.core.paths import Paths
+    from ostinato.datasets import index, remotes
+    from ostinato.datasets._index import compare
+    from ostinato.errors import ParamsError
+    from ostinato.io.download import download
+    from ostinato.io.locks import exclusive
+
+    if wrong := [pair for pair in set_ or [] if "=" not in pair]:
+        raise ParamsError(f"--set {wrong[0]}: must be key=value")
+    options = dict(pair.split("=", 1) for pair in set_ or [])
+    paths = Paths(Path.cwd())
+    root, indexed = to or paths.raw(name), index(name)
+    if check and indexed is None:
+        raise ParamsError(f"--check: no index of {name} is known; leave it out")
+    with exclusive(paths.lock("download", name)):
+        if not check:
+            fetched = download(remotes(name, options), root)
+            echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
+        if indexed is None:
+            return
+        download((indexed,), root)
+        found = compare(root, root / indexed.name)
+    for word, files in (("missing", found.missing), ("altered", found.altered)):
+        echo("".join(f"{word}: {path}\n" for path in files), nl=False)
+    n_same = found.n_files - len(found.missing) - len(found.altered)
+    echo(f"{name}: {n_same:,} of {found.n_files:,} files are as published")
+    if n_same < found.n_files:
+        raise typer.Exit(1)

@@ -1,0 +1,105 @@
+"""The root of the commands: their order, their panels, and what several of them need."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+
+class _Plain:
+    """Help in which a flag is shown without a type."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Return the parameters."""
+        params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
+        for param in params:
+            if getattr(param, "is_flag", False):
+                param.metavar = ""
+        return params
+
+
+class Command(_Plain, TyperCommand):
+    """One command."""
+
+
+class Group(_Plain, TyperGroup):
+    """All of them, in the order of `ORDER`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Put the stages in the order of the pipeline."""
+        place = {name: i for i, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(ORDER)))
+
+
+class App(typer.Typer):
+    """Commands with plain help."""
+
+    def command(self, *given: Any, **options: Any) -> Any:
+        """Add a command."""
+        return super().command(*given, cls=Command, **options)
+
+
+app = App(
+    cls=Group,
+    name="ostinato",
+    help="Music understanding as one pipeline: validated data, cached features, judged networks, gated releases.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
+
+
+STAGE = "Stages, in the order in which `dvc repro` runs them"
+
+
+RUN, ASK, LOOK = "Runs and releases", "Asking the released model", "Networks, papers and datasets"
+
+
+ORDER = (
+    *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
+    *("predict", "recommend", "explain", "serve", "drift", "excerpts"),
+    *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
+    *(
+        "ingest",
+        "validate",
+        "split",
+        "artists",
+        "featurize",
+        "budget",
+        "tune",
+        "train",
+        "member",
+        "number",
+        "infer",
+        "evaluate",
+    ),
+    *("gate", "export", "rank", "catalog", "report"),
+)
+
+
+def echo(text: object, nl: bool = True) -> None:
+    """Print text without the control characters that names of files may hold."""
+    from ostinato.io.escapes import escape_lines
+
+    typer.echo(escape_lines(str(text)), nl=nl)
+
+
+def read_project(*sections: str) -> tuple[Any, Any]:
+    """Return the paths and some sections of the project that holds the working folder."""
+    from ostinato.core import params
+    from ostinato.core.paths import Paths
+
+    paths = Paths(Path.cwd())
+    return paths, params.only(params.load(paths.params), sections)
+
+
+def require_candidate(name: str) -> None:
+    """Refuse a name that params.yaml lacks, before anything heavy is imported."""
+    from ostinato.core import params
+    from ostinato.core.paths import Paths
+
+    params.entry(params.load(Paths(Path.cwd()).params), "candidates", name)

@@ -1,0 +1,220 @@
+"""Commands on the pipeline as a whole: what it costs, where it stands, what is released."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ostinato.cli.root import LOOK, RUN, Json, app, echo, read_project, require_candidate
+
+
+@app.command(rich_help_panel=RUN)
+def plan() -> None:
+    """Show what a run will cost in time and disk; refuse one that cannot fit."""
+    from ostinato.pipeline import plan
+
+    plan.command(*read_project(*plan.SECTIONS))
+
+
+@app.command(rich_help_panel=RUN)
+def status(
+    every: Annotated[bool, typer.Option("--all", help="print a line for every stage, done ones too")] = False,
+) -> None:
+    """Show which stages are done, running and left, and why; it may be asked while they run."""
+    from ostinato.core.paths import Paths
+    from ostinato.pipeline.status import status, summarise
+
+    pipeline = status(Paths(Path.cwd()))
+    first, *groups = summarise(pipeline.stages)
+    echo(first)
+    for fault in pipeline.faults:
+        echo(f"! {fault}")
+    for line in groups if not every else ():
+        echo(line)
+    for stage in pipeline.stages if every else ():
+        echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
+
+
+@app.command(rich_help_panel=RUN)
+def clean(
+    yes: Annotated[bool, typer.Option("--yes", "--force", help="remove it; without, it is only listed")] = False,
+) -> None:
+    """List what is left of removed candidates and of work that was cut off; with --yes, remove it."""
+    from ostinato.errors import OstinatoError
+    from ostinato.pipeline.leftovers import find_leftovers, remove
+    from ostinato.pipeline.status import find_running
+
+    paths, given = read_project("candidates", "estimators", "stacked", "members", "numbers", "features")
+    if at_work := sorted(find_running(paths)):
+        raise OstinatoError(f"{', '.join(at_work)}: runs now and may need what lies there; wait for it")
+    leftovers = find_leftovers(paths, given)
+    n_bytes, n_tracked = sum(x.n_bytes for x in leftovers), sum(x.is_tracked for x in leftovers)
+    mend = "" if yes or not leftovers else "; --yes removes them"
+    echo(f"{len(leftovers)} leftovers, {n_bytes / 1e6:.1f} MB{mend}")
+    for leftover in leftovers:
+        note = ", tracked by git" if leftover.is_tracked else ""
+        name = leftover.path.relative_to(paths.root)
+        echo(f"{leftover.n_bytes / 1e6:9.1f} MB  {name}  ({leftover.reason}{note})")
+    if yes:
+        remove(leftovers)
+    if n_tracked:
+        mend = "commit their removal" if yes else "after --yes their removal is to be committed"
+        echo(f"git tracks {n_tracked} of them: {mend}")
+
+
+@app.command(rich_help_panel=RUN)
+def candidates(
+    latency: Annotated[
+        bool, typer.Option("--latency", help="time the exported ones here: ONNX Runtime, one chunk, one thread")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """List the candidates of params.yaml, whether the gate accepted them or why not, and which are in service."""
+    from ostinato.core.candidates import list_candidates
+    from ostinato.io.files import read_json
+    from ostinato.io.versions import find_training
+
+    paths, given = read_project("candidates", "estimators", "stacked", "members", "numbers", "gate")
+    gate = read_json(paths.gate) if paths.gate.exists() else {}
+    rows = [
+        row
+        | {"reasons": gate.get(row["name"], {}).get("reasons", [])}
+        | {"in_service": find_training(paths.releases, row["name"], paths.onnx(row["name"]))}
+        for row in list_candidates(given, gate)
+    ]
+    _tell_service(paths, {row["name"] for row in rows})
+    if latency:
+        rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
+    if json:
+        echo(dumps(rows, indent=2))
+        return
+    columns = ("name", "architecture", "feature", "task")
+    serves = {None: "", "present": ", in service", "earlier": ", an earlier training is in service"}
+    widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
+    for row in rows:
+        answer = _answer(gate.get(row["name"])) + serves[row["in_service"]]
+        taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
+        figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
+        echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
+
+
+def _tell_service(paths: Any, known: set[str]) -> None:
+    """Say on standard error what of the models in service cannot be seen among the candidates."""
+    from ostinato.io.escapes import escape_line
+    from ostinato.io.files import read_json
+    from ostinato.io.versions import find_models
+    from ostinato.release.checks import find_damage
+
+    for task, folder in find_models(paths.releases).items():
+        if damage := find_damage(folder):
+            typer.echo(escape_line(f"{task}: what is in service is damaged: {damage}"), err=True)
+        elif (name := str(read_json(folder / "model.json")["name"])) not in known:
+            text = f"{task}: {name} is in service and no longer in params.yaml; put it back, or release another"
+            typer.echo(escape_line(text), err=True)
+
+
+def _figure(metrics: Path, bounds: Any, task: str) -> str:
+    """Return the figure of the test tracks that leads the task's leaderboard, if there is one."""
+    from ostinato.core.candidates import first_metric
+    from ostinato.io.files import read_json
+
+    name = first_metric(bounds, task)
+    value = read_json(metrics).get("test", {}).get(name, {}).get("value") if metrics.exists() else None
+    return "" if value is None else f"{name} {value:.3f}"
+
+
+def _latency(folder: Path) -> float | None:
+    """Time an exported network; None if none was exported."""
+    from ostinato.inference.model import latency_ms
+
+    return round(latency_ms(folder), 2) if (folder / "network.onnx").exists() else None
+
+
+def _answer(decision: dict[str, Any] | None) -> str:
+    """Put what the gate says of a candidate in a few words: of one that it rejects, the rules that are broken."""
+    if decision is None:
+        return "not judged yet"
+    if decision["accepted"]:
+        return "accepted"
+    kept = {rule["reason"] for rule in decision["rules"] if rule["kept"]}
+    return f"not accepted: {'; '.join(reason for reason in decision['reasons'] if reason not in kept)}"
+
+
+@app.command(rich_help_panel=RUN)
+def robustness(
+    name: Annotated[str, typer.Argument(help="an exported candidate of params.yaml")],
+    clips: Annotated[int, typer.Option(min=1, help="how many test clips at most, drawn with the seed")] = 64,
+    json: Json = False,
+) -> None:
+    """Measure how much worse a model is on worse sound: noise, MP3, other speed and pitch."""
+    require_candidate(name)
+    from ostinato.evaluation import robustness
+    from ostinato.evaluation.perturbed import markdown
+
+    found = robustness.robustness(*read_project(*robustness.SECTIONS), name, clips)
+    echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
+
+
+@app.command(rich_help_panel=RUN)
+def release(
+    rollback: Annotated[
+        bool, typer.Option("--rollback", help="go back to the version before the one in service, and hold it")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="decide again for tasks that a rollback holds")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="replace a model that cannot be compared, such as one with other classes")
+    ] = False,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", help="release or roll back this one alone: genre, tags or catalog; repeatable"),
+    ] = None,
+) -> None:
+    """Put the best accepted candidate of each task, and the catalog, in service; exit status 3 if one is refused."""
+    from ostinato.io.locks import exclusive
+    from ostinato.release import release as releasing
+
+    if rollback and (resume or replace):
+        raise typer.BadParameter("--rollback goes with neither --resume nor --replace")
+    paths, given = read_project(*releasing.SECTIONS)
+    with exclusive(paths.lock("release")):
+        if rollback:
+            verdicts = releasing.rollback(paths, task)
+        else:
+            verdicts = releasing.release(paths, given, tasks=task, replace=replace, resume=resume)
+    echo(releasing.summary(verdicts))
+    raise typer.Exit(releasing.exit_code(verdicts))
+
+
+@app.command(rich_help_panel=RUN)
+def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
+    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and chance."""
+    from ostinato.evaluation.compare import compare, merge_settings
+    from ostinato.evaluation.revision import read_folder, read_revision
+
+    paths, given = read_project("seed", "evaluate", "gate", "compare")
+    there = read_revision(paths, rev)
+    comparison = compare(read_folder(paths), there, merge_settings(given, there))
+    echo(comparison.markdown)
+    raise typer.Exit(comparison.exit_code)
+
+
+@app.command(rich_help_panel=LOOK)
+def reproduce(
+    recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the recipes and run none")] = False,
+    small: Annotated[bool, typer.Option("--small", help="run at a size that two cores bear")] = False,
+) -> None:
+    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    from ostinato import recipes
+    from ostinato.core.paths import Paths
+
+    paths = Paths(Path.cwd())
+    if list_ or recipe is None:
+        for name in recipes.names(paths.recipes):
+            found = recipes.load(paths.recipes, name)
+            echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
+        return
+    from ostinato.recipes.run import reproduce
+
+    echo(reproduce(paths, recipe, small=small))

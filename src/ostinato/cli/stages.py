@@ -1,0 +1,184 @@
+"""One command for each stage of the pipeline."""
+
+import importlib
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import nullcontext
+from json import dumps
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ostinato.cli.root import STAGE, Json, app, echo, read_project
+
+STAGES = {
+    "ingest": "Find the dataset's tracks and measure each new file.",
+    "validate": "Check tracks and files; quarantine what is broken.",
+    "split": "Part the tracks by artist, album and copy.",
+    "artists": "Learn a space of artists from whom the dataset relates.",
+    "featurize": "Compute the features of new tracks into the cache.",
+    "budget": "Part tune.budget among the candidates that are searched.",
+    "gate": "Say which candidates pass the thresholds of params.yaml.",
+    "rank": "Judge every candidate's embeddings as a similarity space.",
+    "report": "Write models/report/index.html.",
+}
+
+
+STAGES_OF_A_CANDIDATE = {
+    "tune": "Search a candidate's settings with Optuna.",
+    "train": "Fit a candidate on every fold.",
+    "member": "Give one member's out-of-fold logits to a stack.",
+    "number": "Give one feature of numbers to a stack, beside its members.",
+    "infer": "Compute logits and embeddings of every track.",
+    "export": "Write a candidate's ONNX file if the gate accepted it.",
+}
+
+
+EDGES: Mapping[str, Literal["members", "numbers"]] = {"member": "members", "number": "numbers"}
+"""Stages that have one entry per edge to a stack."""
+
+
+def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> None:
+    """Run one stage in the project that holds the working folder.
+
+    Parameters
+    ----------
+    stage : str
+        A module of `ostinato.stages`.
+    name : str, optional
+        The candidate, where the stage has one per candidate.
+    root : Path, optional
+        The folder of params.yaml; default: the working folder.
+    """
+    from ostinato.core import params, parent
+    from ostinato.core.paths import Paths
+    from ostinato.io.locks import exclusive
+
+    parent.die_with_caller()
+    paths = Paths(root or Path.cwd())
+    whole = params.load(paths.params)
+    if name is not None:
+        params.entry(whole, EDGES.get(stage, "candidates"), name)
+    module = importlib.import_module(f"ostinato.stages.{stage}")
+    given = params.only(whole, module.SECTIONS)
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
+    with exclusive(paths.lock(stage, name)) if is_first else nullcontext():
+        module.run(paths, given, name)
+
+
+def _add(stage: str, text: str, of_a_candidate: bool) -> None:
+    def whole() -> None:
+        run_stage(stage)
+
+    def single(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
+        run_stage(stage, name)
+
+    app.command(stage, help=text, rich_help_panel=STAGE)(single if of_a_candidate else whole)
+
+
+@app.command(rich_help_panel=STAGE)
+def evaluate(
+    name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(help="judge the released model on this labelled folder", exists=True, file_okay=False),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(help="labels of that folder: a CSV, TSV or Parquet in it; default: the names of its folders"),
+    ] = None,
+    rename: Annotated[
+        list[str] | None,
+        typer.Option(help="call a class of that folder as the model does, such as hip-hop=hiphop; repeatable"),
+    ] = None,
+    task: Annotated[str, typer.Option(help="which released model is judged there: genre or tags")] = "genre",
+    json: Json = False,
+) -> None:
+    """Judge a candidate with intervals; with --on, the released model on a folder, less copies of training tracks."""
+    if (name is None) == (on is None):
+        raise typer.BadParameter("name a candidate, or give --on PATH")
+    if on is None:
+        if table or rename or json:
+            raise typer.BadParameter("--table, --rename and --json go with --on")
+        run_stage("evaluate", name)
+        return
+    from functools import partial
+
+    from ostinato.curation import inventory
+    from ostinato.evaluation import external, overlap
+    from ostinato.inference.model import ReleasedModel
+    from ostinato.inference.predict import warn
+
+    paths, given = read_project("seed", "compute", "evaluate")
+    model = ReleasedModel(paths.released(task))
+    training, cache = overlap.read_training_files(paths, model), paths.state / inventory.cache_name(on)
+    find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=given.compute)
+    warn([model], False, sys.stderr)
+    judged = external.judge(
+        model,
+        on,
+        table=table,
+        renamed=external.mapping(rename or ()),
+        confidence=given.evaluate.confidence,
+        workers=given.compute.workers or 1,
+        find_copies=find if len(training.files) else None,
+        note=training.note,
+    )
+    echo(dumps(judged, indent=2, ensure_ascii=False) if json else external.markdown(judged))
+    raise typer.Exit(int(bool(judged["unreadable"])))
+
+
+@app.command(rich_help_panel=STAGE)
+def catalog(
+    of: Annotated[
+        Path | None,
+        typer.Option(
+            help="make a catalog of this folder of audio by the released network", exists=True, file_okay=False
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="write it into this folder; a catalog that stands there is brought up to date")
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="place by the network of genre, tags or artist_embedding; default: genre if released"),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option(
+            help="artists, albums and more: a CSV, TSV or Parquet in that folder; default: the files' own tags"
+        ),
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="how many files are under way at once; default: one per core")
+    ] = None,
+    models: Annotated[
+        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+    ] = None,
+) -> None:
+    """Place every track by the network whose space serves best; with --of, the files of another folder."""
+    if of is None:
+        if any(given is not None for given in (out, task, table, workers, models)):
+            raise typer.BadParameter("--out, --task, --table, --workers and --models go with --of")
+        run_stage("catalog")
+        return
+    if out is None:
+        raise typer.BadParameter("--of needs --out: the folder of the catalog")
+    from ostinato.core.parallel import cores
+    from ostinato.core.paths import Paths
+    from ostinato.recommendation import folder
+    from ostinato.recommendation.catalog import find_served
+
+    paths = Paths(Path.cwd())
+    network = folder.find_network(models or paths.releases, find_served(paths), task)
+    summary = folder.build(network, of, out, table=table, workers=workers or cores())
+    echo(f"{out}: {summary}")
+    raise typer.Exit(int(bool(summary.unreadable)))
+
+
+for _stage, _text in STAGES.items():
+    _add(_stage, _text, of_a_candidate=False)
+for _stage, _text in STAGES_OF_A_CANDIDATE.items():
+    _add(_stage, _text, of_a_candidate=True)

@@ -1,1 +1,0 @@
-"""What training, judgement, export and service must agree on: tasks, scores, chunks, stacks."""

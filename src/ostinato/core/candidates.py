@@ -1,0 +1,91 @@
+"""Every candidate that params.yaml names, in its order: networks, estimators, stacks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.errors import ParamsError
+
+AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
+"""Rules of gate.<task> in params.yaml that need the file or what is in service; `ostinato release` applies them."""
+CALIBRATION = "calibration"
+"""The rule of gate.<task> that bounds the calibration error of the scores that are served."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A candidate as params.yaml describes it.
+
+    Parameters
+    ----------
+    name : str
+    architecture : str
+        A file of architectures/ or estimators/.
+    feature : str
+        The kind it reads; a stack reads those of its members and its numbers, joined by ``+``.
+    task : str
+    """
+
+    name: str
+    architecture: str
+    feature: str
+    task: str
+
+
+def get_candidates(params: Any) -> dict[str, Entry]:
+    """List the candidates.
+
+    Parameters
+    ----------
+    params : object
+        With the sections ``candidates``, ``estimators`` and ``stacked``, and
+        ``members`` and ``numbers`` if the features of stacks matter.
+
+    Returns
+    -------
+    dict of str to Entry
+    """
+    found = {n: Entry(n, c.architecture, c.feature, c.task) for n, c in params.candidates.items()}
+    found |= {n: Entry(n, e.estimator, e.feature, e.task) for n, e in params.estimators.items()}
+    edges: Mapping[str, Any] = getattr(params, "members", {})
+    numbers: Mapping[str, Any] = getattr(params, "numbers", {})
+    for name, stack in params.stacked.items():
+        kinds = {found[m.member].feature for m in edges.values() if m.of == name and m.member in found}
+        kinds |= {n.feature for n in numbers.values() if n.of == name}
+        found[name] = Entry(name, stack.architecture, "+".join(sorted(kinds)), stack.task)
+    return found
+
+
+def list_candidates(params: Any, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """List the candidates and whether the gate accepted them.
+
+    Parameters
+    ----------
+    params : object
+        As for `get_candidates`.
+    gate : mapping
+        models/gate.json; empty if it is not there yet.
+
+    Returns
+    -------
+    list of dict
+        name, architecture, feature, task, accepted (None: not judged yet).
+    """
+    return [
+        {
+            "name": e.name,
+            "architecture": e.architecture,
+            "feature": e.feature,
+            "task": e.task,
+            "accepted": gate[e.name]["accepted"] if e.name in gate else None,
+        }
+        for e in get_candidates(params).values()
+    ]
+
+
+def first_metric(bounds: Mapping[str, Any], task: str) -> str:
+    """Name the metric that ranks a task's candidates: the first of its thresholds."""
+    metrics = [name for name in bounds if name not in (*AT_RELEASE, CALIBRATION)]
+    if not metrics:
+        raise ParamsError(f"params.yaml: gate.{task} names no metric; its first one ranks the candidates")
+    return metrics[0]

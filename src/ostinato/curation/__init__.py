@@ -1,0 +1,1 @@
+"""From a listing to numbered, measured and split tracks."""

@@ -1,0 +1,169 @@
+"""Tracks that are the same recording: bit for bit, or by their fingerprints.
+
+Equal sub-fingerprints, found by sorting, propose pairs of tracks and how far one
+starts into the other; the share of differing bits over what they have in common
+decides. Two recordings differ in about half of their bits, copies through another
+level, format, sample rate or start in less than a sixth. Work grows with the
+number of tracks and of proposals, not with the number of pairs.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from ostinato.audio import fingerprint
+
+MAX_RUN = 64  # what more recordings share says nothing
+MIN_VOTES = 2
+MIN_FRAMES = 60
+MAX_DIFFERENT = 0.2
+COLUMNS = ("track_id", "copy_of", "kind", "evidence")
+
+
+class Match(NamedTuple):
+    """Two tracks that are one recording.
+
+    Parameters
+    ----------
+    first, second : int
+        Their places; ``first < second``.
+    shift : int
+        Frames from the start of `first` to that of `second`.
+    different : float
+        Share of bits that differ.
+    """
+
+    first: int
+    second: int
+    shift: int
+    different: float
+
+
+def find(files: pd.DataFrame) -> pd.DataFrame:
+    """List the tracks that repeat one before them.
+
+    Parameters
+    ----------
+    files : DataFrame
+        With track_id, audio_hash and fingerprint, in the order of first
+        occurrence; what could not be decoded repeats nothing.
+
+    Returns
+    -------
+    DataFrame
+        track_id, copy_of (the first track of the recording), kind ("exact" or
+        "near") and evidence, in the order of `files`.
+    """
+    files = files[files["fingerprint"].notna()].reset_index(drop=True)
+    ids = files["track_id"].tolist()
+    original = files.groupby("audio_hash", sort=False)["track_id"].transform(lambda same: same.index[0])
+    leaders = np.flatnonzero(original.to_numpy() == np.arange(len(files)))
+    prints = [np.frombuffer(files["fingerprint"].iloc[i], "<u4") for i in leaders]
+    near = [(leaders[m.first], leaders[m.second], m) for m in matches(prints)]
+    evidence: dict[int, str] = {}
+    for a, b, match in near:
+        evidence.setdefault(b, _evidence(ids[a], match))
+    exact = {i: f"the samples of {ids[o]}" for i, o in enumerate(original) if i != o}
+    first = _firsts_of([(a, b) for a, b, _ in near] + [(original[i], i) for i in exact], len(ids))
+    why = evidence | exact
+    rows = [(ids[i], ids[first[i]], "exact" if i in exact else "near", why[i]) for i in sorted(why)]
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _firsts_of(edges: list[tuple[int, int]], n: int) -> np.ndarray:
+    """Give each track the first of those it is tied to."""
+    ends = np.array(edges, np.int64).reshape(-1, 2).T
+    _, group = connected_components(coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n, n)), directed=False)
+    _, first = np.unique(group, return_index=True)
+    return first[group]
+
+
+def _evidence(track_id: str, match: Match) -> str:
+    seconds = match.shift * fingerprint.SECONDS
+    return f"starts {seconds:+.1f} s into {track_id}; {match.different:.1%} of the bits differ"
+
+
+def matches(prints: list[np.ndarray]) -> list[Match]:
+    """Find the pairs of fingerprints that are one recording.
+
+    Parameters
+    ----------
+    prints : list of np.ndarray [shape=(n_frames,), dtype=uint32]
+
+    Returns
+    -------
+    list of Match
+        By `first`, then `second`.
+    """
+    found = []
+    for a, b, shift in _proposals(*_index(prints)):
+        different = min(_different(prints[a], prints[b], near) for near in (shift - 1, shift, shift + 1))
+        if different <= MAX_DIFFERENT:
+            found.append(Match(a, b, shift, different))
+    return sorted(found)
+
+
+def _index(prints: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sort all sub-fingerprints by value: value, track and frame, each value once a track."""
+    owner = np.repeat(np.arange(len(prints), dtype=np.int32), [len(p) for p in prints])
+    frame = np.concatenate([np.zeros(0, np.int32), *(np.arange(len(p), dtype=np.int32) for p in prints)])
+    value = np.concatenate([np.zeros(0, np.uint32), *prints])
+    heard = value != 0
+    value, owner, frame = value[heard], owner[heard], frame[heard]
+    order = np.argsort(value, kind="stable")
+    value, owner, frame = value[order], owner[order], frame[order]
+    new = np.ones(len(value), bool)
+    new[1:] = (value[1:] != value[:-1]) | (owner[1:] != owner[:-1])
+    return value[new], owner[new], frame[new]
+
+
+def _proposals(value: np.ndarray, owner: np.ndarray, frame: np.ndarray) -> Iterator[tuple[int, int, int]]:
+    """Pair tracks that share sub-fingerprints at one shift: first, second, shift."""
+    starts = np.flatnonzero(np.concatenate([[True], value[1:] != value[:-1]])) if len(value) else np.zeros(0, int)
+    length = np.diff(starts, append=len(value))
+    kept = np.repeat((length > 1) & (length <= MAX_RUN), length)
+    value, owner, frame = value[kept], owner[kept], frame[kept]
+    pairs, shifts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    n = int(owner.max(initial=0)) + 1
+    for apart in range(1, MAX_RUN):
+        same = np.flatnonzero(value[apart:] == value[:-apart])
+        if not len(same):
+            break
+        pairs.append(owner[same].astype(np.int64) * n + owner[same + apart])
+        shifts.append(frame[same].astype(np.int64) - frame[same + apart])
+    yield from _count_votes(np.concatenate(pairs), np.concatenate(shifts), n)
+
+
+def _count_votes(pair: np.ndarray, shift: np.ndarray, n: int) -> Iterator[tuple[int, int, int]]:
+    """Count the votes of each pair for a shift and its neighbour; give the best where there are enough."""
+    wide = 1 << 32
+    keys, votes = np.unique(pair * wide + (shift + (wide >> 1)), return_counts=True)
+    if not len(keys):
+        return
+    beside = np.append(np.where(np.diff(keys) == 1, votes[1:], 0), 0)
+    total = votes + beside
+    enough = total >= MIN_VOTES
+    keys, votes, total = keys[enough], votes[enough], total[enough]
+    for best in np.lexsort((-votes, -total, keys // wide))[_firsts(np.sort(keys // wide))]:
+        both, at = divmod(int(keys[best]), wide)
+        yield both // n, both % n, at - (wide >> 1)
+
+
+def _firsts(ordered: np.ndarray) -> np.ndarray:
+    """Tell where each value of a sorted array begins."""
+    return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.zeros(0, int)
+
+
+def _different(a: np.ndarray, b: np.ndarray, shift: int) -> float:
+    """Return the share of bits in which two fingerprints differ at a shift; 1 where they share too little."""
+    a, b = a[max(shift, 0) :], b[max(-shift, 0) :]
+    n = min(len(a), len(b))
+    a, b = a[:n], b[:n]
+    heard = (a != 0) & (b != 0)
+    if np.count_nonzero(heard) < MIN_FRAMES:
+        return 1.0
+    return float(np.bitwise_count(a[heard] ^ b[heard]).mean() / 32)

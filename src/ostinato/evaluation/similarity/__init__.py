@@ -1,0 +1,1 @@
+"""Similarity spaces: queries, rankings, neighbourhoods and clusters."""

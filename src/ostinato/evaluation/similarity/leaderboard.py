@@ -1,0 +1,137 @@
+"""One table of similarity spaces: what stands near what, beside chance, popularity and MFCC statistics."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato.core.summary import Metric
+from ostinato.evaluation.similarity.queries import Query, unit
+from ostinato.evaluation.similarity.ranking import difference, per_seed, summarise
+from ostinato.metrics.ranking import coverage, far_off, intra_list_diversity, novelty, strata
+
+N_STRATA = 4
+LEADING = "map"
+
+
+def evaluate_spaces(
+    spaces: Mapping[str, np.ndarray],
+    asked: Sequence[Query],
+    *,
+    popularity: np.ndarray,
+    baseline: str,
+    k: int,
+    confidence: float,
+    seed: int,
+    by_distance: Collection[str] = (),
+) -> dict[str, Any]:
+    """Judge every space by every question.
+
+    Parameters
+    ----------
+    spaces : mapping of str to np.ndarray [shape=(n_tracks, d)]
+        Vectors of the tracks.
+    asked : sequence of Question
+    popularity : np.ndarray [shape=(n_tracks,)]
+        Of each track, above 0; an artist has the mean of its tracks.
+    baseline : str
+        The space that others are compared with, by paired differences, and by
+        whose vectors lists are called diverse.
+    k : int
+    confidence : float
+        Of the intervals.
+    seed : int
+        Draws the random space.
+    by_distance : collection of str
+        Spaces whose vectors are compared by Euclidean distance instead of their cosine.
+
+    Returns
+    -------
+    dict
+        ``{space: {"<question>_<split>": figures}}``; ``random`` and ``popular`` are
+        among the spaces.
+    """
+    found: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
+    for question in asked:
+        apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
+        of_seed: dict[str, np.ndarray] = {}
+        for name in found:
+            metric: Metric = "euclidean" if name in by_distance else "cosine"
+            likeness = _likeness(name, spaces, question, liked, seed, metric)
+            preds = question.rank(likeness, k)
+            values = per_seed(preds, question.target)
+            of_seed[name] = values[LEADING]
+            lists = _of_lists(preds, likeness, question, apart, liked)
+            figures: dict[str, Any] = summarise(values | lists, question.groups, confidence)
+            figures |= {"coverage": round(coverage(preds, question.target.shape[1]), 6)}
+            figures |= {"strata": _shares(preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
+            found[name][f"{question.name}_{question.split}"] = figures
+        for name in set(found) - {baseline}:
+            gain = difference(of_seed[name], of_seed[baseline], question.groups, confidence)
+            found[name][f"{question.name}_{question.split}"][f"{LEADING}_above_{baseline}"] = gain
+    return found
+
+
+def table(found: Mapping[str, Any]) -> pd.DataFrame:
+    """Put figures in rows.
+
+    Parameters
+    ----------
+    found : mapping
+        As `evaluate_spaces` gives them.
+
+    Returns
+    -------
+    DataFrame
+        space, question, artists (cold or known), metric, value, low, high, n_seeds;
+        a stratum of popularity is a metric too.
+    """
+    rows = []
+    for space, of_space in found.items():
+        for asked, figures in of_space.items():
+            question, _, artists = asked.rpartition("_")
+            about = {"space": space, "question": question, "artists": artists, "n_seeds": figures["n_seeds"]}
+            shares = {f"{who}_{i + 1}": s for who, many in figures["strata"].items() for i, s in enumerate(many)}
+            plain = {k: {"value": v} for k, v in {**shares, "coverage": figures["coverage"]}.items()}
+            told = {k: v for k, v in figures.items() if isinstance(v, dict) and "value" in v} | plain
+            rows += [{**about, "metric": metric, **value} for metric, value in told.items()]
+    columns = ["space", "question", "artists", "metric", "value", "low", "high", "n_seeds"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
+
+
+def _likeness(
+    name: str, spaces: Mapping[str, np.ndarray], question: Query, liked: np.ndarray, seed: int, metric: Metric
+) -> np.ndarray:
+    """Return a space's likeness of every item to every seed."""
+    if name in spaces:
+        return question.likeness(spaces[name], metric)
+    shape = question.target.shape
+    return np.random.default_rng(seed).random(shape) if name == "random" else np.broadcast_to(liked, shape)
+
+
+def _by_item(popularity: np.ndarray, question: Query) -> np.ndarray:
+    n_items = question.target.shape[1]
+    return np.bincount(question.owner, popularity, n_items) / np.bincount(question.owner, minlength=n_items)
+
+
+def _of_lists(
+    preds: np.ndarray, likeness: np.ndarray, question: Query, apart: np.ndarray, popularity: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return what lists are like that have no right answer."""
+    near = np.where(preds >= 0, np.take_along_axis(likeness, np.maximum(preds, 0), axis=1), np.nan)
+    chance = float(likeness[~question.banned].mean())
+    return {
+        "intra_list_diversity": intra_list_diversity(preds, unit(apart)),
+        "novelty": novelty(preds, popularity),
+        "far_off": far_off(near, chance),
+    }
+
+
+def _shares(preds: np.ndarray, stratum: np.ndarray) -> dict[str, list[float]]:
+    """Compare what is recommended with what there is, by stratum of popularity, the most popular first."""
+    listed = stratum[preds[preds >= 0]]
+    return {
+        "recommended": (np.bincount(listed, minlength=N_STRATA) / max(len(listed), 1)).round(6).tolist(),
+        "items": (np.bincount(stratum, minlength=N_STRATA) / len(stratum)).round(6).tolist(),
+    }

@@ -1,0 +1,109 @@
+"""How like new audio is to what a released model was made of: its features and embeddings against a kept profile."""
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ostinato import audio
+from ostinato.errors import DataError, OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.inference import drift
+from ostinato.inference.model import ReleasedModel
+from ostinato.inference.predict import list_files
+from ostinato.io.files import read_parquet
+
+PROFILE = "profile.parquet"
+NUMBERS = ("audio", "attributes")
+MOST = 500
+
+Rows = Mapping[str, np.ndarray]
+
+
+def groups(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray]:
+    """Describe tracks by numbers: mean and spread of what the model reads, and where it places them.
+
+    Parameters
+    ----------
+    model : Released
+    tracks : iterable of mapping of str to np.ndarray [shape=(n_frames, n_bins)]
+        What each of the model's inputs is of a track.
+
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(n_tracks, n_numbers), dtype=float64]
+        ``mel mean``, ``mel spread``, ``embedding``. Words and covers stand in the embedding alone.
+    """
+    lists: dict[str, list[np.ndarray]] = {}
+    for rows in tracks:
+        for name, given in model.inputs.items():
+            if given.source in NUMBERS:
+                for what, values in drift.moments(rows[name]).items():
+                    lists.setdefault(f"{name} {what}", []).append(values)
+        lists.setdefault("embedding", []).append(np.asarray(model.embedding(rows), np.float64))
+    return {name: np.stack(values) for name, values in lists.items()}
+
+
+def iterate_rows(model: ReleasedModel, targets: Sequence[Path]) -> Iterator[Rows]:
+    """Return what a model reads of each audio file that can be decoded."""
+    for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
+        if error is not None and path in targets:
+            raise OstinatoError(f"{path}: {error}")
+        try:
+            if error is not None:
+                raise DataError(f"{path}: {error}")
+            yield model.rows(AudioContext(*audio.load(path)))
+        except DataError as error:
+            tqdm.write(f"left out: {error}", file=sys.stderr)
+
+
+def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drift.Change]:
+    """Compare audio files with the profile of a released model.
+
+    Parameters
+    ----------
+    folder : Path
+        Of models/released/.
+    targets : sequence of Path
+        Files, and folders that are searched for audio.
+    level : float
+        The chance of a false alarm, at most.
+
+    Returns
+    -------
+    list of drift.Change
+
+    Raises
+    ------
+    OstinatoError
+        If the model has no profile, or too few files can be read.
+    """
+    if not (folder / "model.json").exists():
+        raise OstinatoError(f"{folder}: nothing is released there; run `dvc repro` and `ostinato release`")
+    if not (folder / PROFILE).exists():
+        raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
+    model = ReleasedModel(folder)
+    described = groups(model, iterate_rows(model, targets))
+    if not described:
+        raise OstinatoError("drift: no file can be read; name others")
+    return drift.changes(read_parquet(folder / PROFILE), described, level=level)
+
+
+def text(changes: Sequence[drift.Change]) -> str:
+    """Lay changes out for people."""
+    lines = [f"{'group':20} {'numbers':>7} {'stability index':>15} {'p':>9}"]
+    lines += [
+        f"{c.group:20} {c.n_numbers:7} {c.stability:15.3f} {c.p:9.2g}  {'has drifted' if c.drifted else 'as before'}"
+        for c in changes
+    ]
+    return "\n".join(lines)
+
+
+def json(changes: Sequence[drift.Change]) -> str:
+    """Lay changes out for programs."""
+    listed: list[dict[str, Any]] = [c._asdict() for c in changes]
+    return dumps(listed, indent=2)

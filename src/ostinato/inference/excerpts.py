@@ -1,0 +1,144 @@
+"""Whether an excerpt stands for a track: what a released model says of its beginning, of its middle and of all of it.
+
+Networks are trained on excerpts, and tracks are compared by them, most often by the first
+thirty seconds, which an introduction may fill: H. Singh, "Using deep learning to recommend
+Punjabi music", University of Victoria, 2018, blames them for bad recommendations of songs
+that sound otherwise later.
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from tqdm import tqdm
+
+from ostinato import audio
+from ostinato.errors import DataError, OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.inference.answers import DIGITS, encode_path
+from ostinato.inference.model import Prediction, ReleasedModel
+from ostinato.inference.predict import list_files
+
+EXCERPTS = ("first", "middle")
+
+
+class ExcerptComparison(NamedTuple):
+    """What a model says of a track and of its excerpts.
+
+    Parameters
+    ----------
+    path : str
+    seconds : float
+        The whole track's.
+    labels : dict of str to str or list of str
+        Of ``first``, ``middle`` and ``whole``.
+    differences : dict of str to float
+        The largest difference of a score between an excerpt and the whole.
+    likeness : dict of str to float
+        Cosine between the embeddings of an excerpt and of the whole.
+    """
+
+    path: str
+    seconds: float
+    labels: dict[str, str | list[str]]
+    differences: dict[str, float]
+    likeness: dict[str, float]
+
+
+def compare(
+    model: ReleasedModel, targets: Sequence[Path], seconds: float
+) -> Iterator[ExcerptComparison | tuple[str, str]]:
+    """Ask a model about tracks and about excerpts of them, decoding each once.
+
+    Parameters
+    ----------
+    model : Released
+    targets : sequence of Path
+        Files, and folders that are searched for audio.
+    seconds : float
+        Length of an excerpt.
+
+    Yields
+    ------
+    Compared, or tuple of str and str
+        A path and why there is nothing to compare: it cannot be read, or is no longer than an excerpt.
+    """
+    for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
+        try:
+            if error is not None:
+                raise DataError(error)
+            y, rate = audio.load(path)
+            if len(y) <= seconds * rate:
+                raise DataError(f"is {len(y) / rate:.1f} s long: no longer than an excerpt")
+            heard = {
+                name: model.predict(AudioContext(cut, rate))
+                for name, cut in _cut_excerpts(y, int(seconds * rate)).items()
+            }
+        except OstinatoError as failure:
+            yield encode_path(path), str(failure).removeprefix(f"{path}: ")
+            continue
+        yield _compare(encode_path(path), len(y) / rate, model, heard)
+
+
+def _cut_excerpts(y: np.ndarray, n: int) -> dict[str, np.ndarray]:
+    """Take the beginning, the middle and all of a track."""
+    start = (len(y) - n) // 2
+    return {"first": y[:n], "middle": y[start : start + n], "whole": y}
+
+
+def _compare(path: str, seconds: float, model: ReleasedModel, heard: dict[str, Prediction]) -> ExcerptComparison:
+    whole = heard["whole"]
+    return ExcerptComparison(
+        path,
+        round(seconds, 3),
+        {name: model.label(one.scores) for name, one in heard.items()},
+        {name: round(float(np.abs(heard[name].scores - whole.scores).max()), DIGITS) for name in EXCERPTS},
+        {name: round(_cosine(heard[name].embedding, whole.embedding), DIGITS) for name in EXCERPTS},
+    )
+
+
+def _cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = a.astype(np.float64), b.astype(np.float64)
+    return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
+
+
+def summary(tracks: Sequence[ExcerptComparison]) -> dict[str, Any]:
+    """Sum up how well excerpts stand for tracks.
+
+    Parameters
+    ----------
+    tracks : sequence of Compared
+        At least one.
+
+    Returns
+    -------
+    dict
+        ``n_tracks``, and of each excerpt the share of tracks with the ``same_label`` as
+        the whole, the median ``difference`` and the median ``likeness``.
+    """
+    told: dict[str, Any] = {"n_tracks": len(tracks)}
+    for name in EXCERPTS:
+        same = [track.labels[name] == track.labels["whole"] for track in tracks]
+        told[name] = {
+            "same_label": round(float(np.mean(same)), DIGITS),
+            "difference": round(float(np.median([track.differences[name] for track in tracks])), DIGITS),
+            "likeness": round(float(np.median([track.likeness[name] for track in tracks])), DIGITS),
+        }
+    return told
+
+
+def text(tracks: Sequence[ExcerptComparison]) -> str:
+    """Lay tracks and their summary out for people."""
+    lines = []
+    for track in tracks:
+        said = {name: label if isinstance(label, str) else ", ".join(label) for name, label in track.labels.items()}
+        lines.append(f"{track.path}  {track.seconds:.0f} s  " + "  ".join(f"{n}: {s or '-'}" for n, s in said.items()))
+    told = summary(tracks)
+    for name in EXCERPTS:
+        one = told[name]
+        lines.append(
+            f"{name}: the label of the whole in {one['same_label']:.0%} of {told['n_tracks']}, a score differs by "
+            f"{one['difference']:.3f}, embeddings are alike by {one['likeness']:.3f} (medians)"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""Answers as lines: text for a person, JSON for a program, a table for a spreadsheet."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from ostinato.inference.answers import Answer
+from ostinato.inference.model import NO_PROMISE
+from ostinato.io.escapes import escape_cell, escape_line, unescape_cell
+
+HASHES = ("model_hash", "content_hash")
+COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsure", "reasons", "error", *HASHES)
+
+
+class AnswerKey(NamedTuple):
+    """What a line answers: which task of a path (None: a failure), of what stretches, by which model of which bytes."""
+
+    path: str
+    task: str | None
+    over_time: bool
+    model_hash: str | None = None
+    content_hash: str | None = None
+    has_neighbours: bool = False
+
+
+class Format(Protocol):
+    """How answers become lines, and what a line that stands in a file already answers."""
+
+    @property
+    def header(self) -> str | None:
+        """What a file begins with."""
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Return the lines of an answer, without their ends."""
+
+    def read(self, line: str) -> AnswerKey | None:
+        """Return what a line answers; None if it is no answer."""
+
+
+class Text:
+    """One line with the label and the three best scores; stretches indented below it."""
+
+    header: str | None = None
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Return the lines of an answer."""
+        return map(escape_line, self._lines(answer))
+
+    def _lines(self, answer: Answer) -> Iterator[str]:
+        if "error" in answer:
+            yield f"{answer['path']}: {answer['error']}"
+            return
+        best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
+        why = "; ".join(reason for reason in answer.get("reasons", ()) if NO_PROMISE not in reason)
+        doubt = f" (unsure: {why})" if why else " (unsure)" if answer["unsure"] else ""
+        name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
+        yield f"{name}: {_join(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+        for near in answer.get("neighbours", ()):
+            yield f"    {near['score']:.3f} {near['track_id']}" + (f" {near['name']}" if "name" in near else "")
+        for start, label, score in _stretches(answer):
+            yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
+
+    def read(self, line: str) -> AnswerKey | None:
+        """Text is for people: no file of it is gone on with."""
+        return None
+
+
+class Json:
+    """One object a line."""
+
+    header: str | None = None
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Return the line of an answer."""
+        yield escape_line(json.dumps(answer, ensure_ascii=False))
+
+    def read(self, line: str) -> AnswerKey | None:
+        """Read an object."""
+        try:
+            said: Mapping[str, Any] = json.loads(line)
+            return AnswerKey(
+                said["path"],
+                None if "error" in said else said["task"],
+                "over_time" in said,
+                said.get("model_hash"),
+                said.get("content_hash"),
+                "neighbours" in said,
+            )
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+class Csv:
+    """A row an answer with its best score, or a row a stretch."""
+
+    header: str | None = ",".join(COLUMNS)
+
+    def lines(self, answer: Answer) -> Iterator[str]:
+        """Return the rows of an answer."""
+        if "error" in answer:
+            yield _row({"path": answer["path"], "error": answer["error"]})
+            return
+        about = {k: answer[k] for k in ("path", "task", "model", "unsure", *HASHES) if k in answer}
+        about["reasons"] = "; ".join(answer.get("reasons", ()))
+        if "over_time" not in answer:
+            score = max(answer["scores"].values())
+            yield _row(about | {"label": _join(answer["label"]), "score": score})
+            return
+        seconds = answer["over_time"]["seconds"]
+        for start, label, score in _stretches(answer):
+            yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
+
+    def read(self, line: str) -> AnswerKey | None:
+        """Read a row."""
+        row = [unescape_cell(cell) for cell in next(csv.reader([line]), [])]
+        if len(row) != len(COLUMNS):
+            return None
+        values = dict(zip(COLUMNS, row, strict=True))
+        task = None if values["error"] else values["task"]
+        model, content = (values[name] or None for name in HASHES)
+        return AnswerKey(values["path"], task, bool(values["start"]), model, content)
+
+
+def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:
+    """Return start, best class and its score of each stretch."""
+    over_time = answer.get("over_time", {"starts": [], "scores": {}})
+    for i, start in enumerate(over_time["starts"]):
+        label, score = max(((c, s[i]) for c, s in over_time["scores"].items()), key=lambda pair: pair[1])
+        yield start, label, score
+
+
+def _join(label: str | list[str]) -> str:
+    return label if isinstance(label, str) else "; ".join(label) or "-"
+
+
+def _row(values: Mapping[str, Any]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="").writerow([escape_cell(values.get(c, "")) for c in COLUMNS])
+    return out.getvalue().replace("\r", " ").replace("\n", " ")

@@ -1,0 +1,207 @@
+"""Text tables as people save them: CSV and its kin, whatever their separator, encoding or spreadsheet.
+
+The one reader of such files. It takes commas, semicolons, tabs or bars; a first
+line ``sep=;``; UTF-8 with and without a byte order mark, UTF-16 and, where a file
+is neither, Windows-1252. What it cannot read it lists at once, with counts and the
+first rows.
+"""
+
+import csv
+import io
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from ostinato.errors import DataError
+from ostinato.io.escapes import unescape_cell
+
+SEPARATORS = (",", ";", "\t", "|")
+BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
+"""What files of Excel begin with."""
+LOOKED_AT = 200
+EXAMPLES = 3
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """The cells of a text table.
+
+    Parameters
+    ----------
+    header : list of str
+        Without spaces around names.
+    rows : list of list of str
+        As they are: a row may be shorter or longer than the header. Empty lines are left out.
+    separator, encoding : str
+        What was recognised.
+    """
+
+    header: list[str]
+    rows: list[list[str]]
+    separator: str
+    encoding: str
+
+
+def read_rows(path: Path, header: bool = True) -> TextTable:
+    """Read the cells of a text table.
+
+    Parameters
+    ----------
+    path : Path
+    header : bool
+        Whether the first row names the columns; else their names are their positions: "1", "2" ...
+
+    Returns
+    -------
+    TextTable
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, is empty, or has a column twice.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path or what it allows") from error
+    text, encoding = _decode(content, path)
+    separator, text = _take_hint(text.replace("\r\n", "\n").replace("\r", "\n"))
+    try:
+        separator = separator or choose_separator(text, path.suffix.lower())
+        rows = [row for row in _parse(text, separator) if any(cell.strip() for cell in row)]
+    except csv.Error as error:
+        raise DataError(f"{path}: cannot be read as a table ({error}); save it as CSV again") from error
+    if not rows:
+        raise DataError(f"{path}: cannot be read as a table: it is empty; name another file")
+    if rows[-1][-1].count("\n") > EXAMPLES and not text.rstrip().endswith('"'):
+        raise DataError(f"{path}: row {len(rows)}: a quotation mark is opened and not closed; mend the cell")
+    if not header:
+        return TextTable([str(number) for number in range(1, len(rows[0]) + 1)], rows, separator, encoding)
+    names = [name.strip() for name in rows[0]]
+    doubled = sorted({name for name in names if name and names.count(name) > 1})
+    if doubled:
+        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
+    return TextTable(names, rows[1:], separator, encoding)
+
+
+def read_table(path: Path, header: bool = True) -> pd.DataFrame:
+    """Read a text table with every cell as text; an empty cell is None.
+
+    Parameters
+    ----------
+    path : Path
+    header : bool
+        As of `read_rows`.
+
+    Returns
+    -------
+    DataFrame
+        `attrs` has its ``separator`` and ``encoding``. Rows that lack cells at their end are
+        filled up, surplus cells without text are dropped.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read, or rows have more cells than the header.
+    """
+    table = read_rows(path, header)
+    width = len(table.header)
+    rows = [row[:width] + [cell for cell in row[width:] if cell.strip()] for row in table.rows]
+    long = [(number, row) for number, row in enumerate(rows, start=1 + header) if len(row) > width]
+    if long:
+        such = list_examples(f"row {number}: {table.separator.join(row)!r}" for number, row in long)
+        raise DataError(
+            f"{path}: cannot be read as a table: {len(long)} of {len(rows)} rows have more cells than the header's "
+            f"{width}, such as {such}; put cells that hold {table.separator!r} in quotation marks"
+        )
+    cells = [[unescape_cell(cell.strip()) or None for cell in row] + [None] * (width - len(row)) for row in rows]
+    frame = pd.DataFrame(cells, columns=table.header, dtype=object)
+    frame.attrs = {"separator": table.separator, "encoding": table.encoding}
+    return frame
+
+
+def choose_separator(text: str, suffix: str = "") -> str:
+    r"""Choose what parts the cells of a text: what gives the header and most rows the same number of cells.
+
+    Parameters
+    ----------
+    text : str
+    suffix : str
+        Of the file; between equals that of a ``.tsv`` is parted by tabs.
+
+    Returns
+    -------
+    str
+        One of `SEPARATORS`; a comma where there is one column.
+
+    Examples
+    --------
+    >>> choose_separator("path;tags\na.wav;'slow', 'loud'\n"), choose_separator("path,tags\na.wav,slow; loud\n")
+    (';', ',')
+    """
+
+    def fitness(separator: str) -> tuple[bool, float, bool, int]:
+        rows = [row for row in islice(_parse(text, separator), LOOKED_AT) if row]
+        width = len(rows[0]) if rows else 0
+        same = sum(len(row) == width for row in rows) / max(len(rows), 1)
+        return width > 1, same, suffix == ".tsv" and separator == "\t", width
+
+    return max(SEPARATORS, key=fitness)
+
+
+def list_examples(examples: Iterable[str], n: int = EXAMPLES) -> str:
+    """Join the first few of some examples, each cut to a readable length.
+
+    Examples
+    --------
+    >>> list_examples(["a", "b", "c", "d"])
+    'a, b, c'
+    """
+    return ", ".join(text if len(text) <= 100 else f"{text[:97]}..." for text in islice(examples, n))
+
+
+def _parse(text: str, separator: str) -> Iterable[list[str]]:
+    return csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+
+
+def _take_hint(text: str) -> tuple[str | None, str]:
+    """Take a first line such as ``sep=;``, which spreadsheets write, off a text."""
+    first, _, rest = text.partition("\n")
+    hint = first.strip('" \t') if first.lower().strip('" ').startswith("sep=") else ""
+    if len(hint) == len("sep=?"):
+        return hint[-1], rest
+    return ("\t", rest) if hint == "sep=" and "\t" in first else (None, text)
+
+
+def _decode(content: bytes, path: Path) -> tuple[str, str]:
+    """Turn bytes into text and name their encoding."""
+    if content.startswith(WORKBOOKS):
+        raise DataError(f"{path}: cannot be read as a table: it is a workbook of a spreadsheet; save it as CSV")
+    bom = next((name for start, name in BOMS.items() if content.startswith(start)), None)
+    guesses: Sequence[str] = [bom] if bom else [*_wide(content), "utf-8", "cp1252", "latin-1"]
+    for encoding in guesses:
+        try:
+            text = content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if encoding in ("cp1252", "latin-1"):
+            line = next(line for line in text.splitlines() if not line.isascii())
+            log.warning("%s: is no UTF-8, read as Windows-1252, such as %s", path, list_examples([line]))
+        return text, encoding
+    raise DataError(f"{path}: cannot be read as a table in {bom}; save it in UTF-8")
+
+
+def _wide(content: bytes) -> list[str]:
+    """Tell UTF-16 without a byte order mark by the zeros beside its letters."""
+    start = content[:2000]
+    zeros = start[::2].count(0), start[1::2].count(0)
+    if max(zeros) * 4 < len(start) // 2:
+        return []
+    return ["utf-16-be" if zeros[0] > zeros[1] else "utf-16-le"]

@@ -1,0 +1,192 @@
+"""Writing that either happens whole or not at all."""
+
+import errno
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ostinato.errors import OstinatoError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MENDS = {
+    errno.EACCES: "let this user in",
+    errno.EPERM: "let this user in",
+    errno.EROFS: "make the disk writable",
+    errno.ENOSPC: "free some disk",
+    errno.EDQUOT: "free some of the quota",
+    errno.EIO: "see whether the disk is sound",
+    errno.ESTALE: "see whether the share is there",
+    errno.ENOTDIR: "make it a folder",
+    errno.EISDIR: "remove the folder",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the limit of open files",
+    errno.ENAMETOOLONG: "shorten the name",
+    errno.ELOOP: "mend the link",
+}
+"""What to do where the system refuses a file, by the number of its error."""
+Value = TypeVar("Value")
+PAUSES = (0.2, 1.0)
+"""Seconds before a file is tried again."""
+MAX_PATIENCE = 20
+
+
+def explain_refusal(error: OSError) -> str:
+    """Put in words why the system refused a file, and what to do.
+
+    Examples
+    --------
+    >>> explain_refusal(OSError(errno.EROFS, "Read-only file system"))
+    'Read-only file system; make the disk writable and run again'
+    """
+    return f"{error.strerror or error}; {MENDS.get(error.errno or 0, 'mend that')} and run again"
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Yield a partial path to write to, and rename it to `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        What shall stand at the end; its folder is made if need be.
+
+    Yields
+    ------
+    Path
+        A file name beside `path`, ending in ``.partial``.
+
+    Raises
+    ------
+    OstinatoError
+        If the disk refuses the write; what stood at `path` still stands.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield partial
+        with open(partial, "rb") as written:
+            os.fsync(written.fileno())
+        os.replace(partial, path)
+    except OSError as error:
+        raise OstinatoError(f"{path}: cannot be written: {explain_refusal(error)}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON with sorted keys, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    value : object
+        What `json.dumps` takes; NaN is refused, since it is no JSON.
+    """
+    with atomic_write(path) as partial:
+        partial.write_text(json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """Read one JSON file.
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
+    except ValueError as error:
+        raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
+
+
+def write_parquet(path: Path, table: "pa.Table") -> None:
+    """Write a table as Parquet with a checksum of every page, whole or not at all.
+
+    Parameters
+    ----------
+    path : Path
+    table : pyarrow.Table
+    """
+    import pyarrow.parquet as pq
+
+    with atomic_write(path) as partial:
+        pq.write_table(table, partial, write_page_checksum=True)
+
+
+def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
+    """Read a table, comparing the checksum of every page that is read.
+
+    Parameters
+    ----------
+    path : Path
+    columns : list of str, optional
+        Default: all.
+
+    Returns
+    -------
+    DataFrame
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent, is no Parquet or is damaged.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
+    except (OSError, ValueError, pa.ArrowException) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise OstinatoError(f"{path}: is no Parquet or is damaged ({reason}); delete it and run `dvc repro`") from error
+
+
+class _Patience:
+    """How many files in a row could not be read."""
+
+    n_failed = 0
+
+
+def retry_reading(read: Callable[[], Value]) -> Value:
+    """Read a file, again after a pause where the system refuses, since a share may be away for a moment.
+
+    Parameters
+    ----------
+    read : callable
+
+    Returns
+    -------
+    object
+        What `read` gives.
+
+    Raises
+    ------
+    OSError
+        The last one. After `MAX_PATIENCE` files in a row that cannot be read, the next ones are tried once.
+    """
+    pauses = iter(PAUSES if _Patience.n_failed < MAX_PATIENCE else ())
+    while True:
+        try:
+            value = read()
+        except OSError:
+            pause = next(pauses, None)
+            if pause is None:
+                _Patience.n_failed += 1
+                raise
+            time.sleep(pause)
+        else:
+            _Patience.n_failed = 0
+            return value

@@ -1,0 +1,33 @@
+"""What most search spaces are: the learning rate, tracks a batch, and dropout where there is some."""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+Bounds: TypeAlias = tuple[float, float]
+Space: TypeAlias = Callable[[Any], dict[str, dict[str, Any]]]
+
+
+BATCH_SIZES = (8, 32)
+"""Tracks a batch; the shipped 16 lies in the middle."""
+
+
+def suggest(lr: Bounds, dropout: Bounds | None = None) -> Space:
+    """Make the search space of a network whose layers are the paper's.
+
+    Parameters
+    ----------
+    lr, dropout : tuple of float
+        Least and greatest; the learning rate is drawn by its logarithm.
+
+    Returns
+    -------
+    callable
+        As `ostinato.architectures` describes ``search_space``.
+    """
+
+    def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+        network = {} if dropout is None else {"dropout": trial.suggest_float("dropout", *dropout)}
+        batch_size = trial.suggest_int("batch_size", *BATCH_SIZES, log=True)
+        return {"network": network, "train": {"lr": trial.suggest_float("lr", *lr, log=True), "batch_size": batch_size}}
+
+    return search_space

@@ -1,0 +1,348 @@
+"""What dvc.yaml, dvc.lock and the files themselves say of the pipeline, read without DVC and so without its locks.
+
+DVC holds a lock on all that a stage reads and writes while the stage runs, and lets
+nobody look meanwhile. Its files are public: dvc.yaml names the stages, dvc.lock the
+MD5 of all that each read and wrote.
+"""
+
+import hashlib
+import json
+import os
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from fnmatch import fnmatch
+from functools import partial
+from graphlib import TopologicalSorter
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from ostinato.errors import OstinatoError
+from ostinato.io.files import write_json
+
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+OUTS = ("outs", "metrics", "plots")
+ALWAYS = ["always changed"]
+THREADS = 8
+MEND_LOCK = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which takes the outputs that are there"
+_TEMPLATE = re.compile(r"\$\{([^}]+)\}")
+_IGNORED = ("__pycache__", "*.partial")
+"""Beside what .dvcignore names: what is under way is not yet there."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage after ``foreach``.
+
+    Parameters
+    ----------
+    command : str
+    deps, outs : tuple of str
+        Paths below the project.
+    cached : frozenset of str
+        Those of `outs` that DVC's cache holds.
+    params : tuple of str
+        Keys of params.yaml.
+    is_always_changed : bool
+        It looks again in every run.
+    """
+
+    command: str
+    deps: tuple[str, ...] = ()
+    outs: tuple[str, ...] = ()
+    cached: frozenset[str] = frozenset()
+    params: tuple[str, ...] = ()
+    is_always_changed: bool = False
+
+
+def read_yaml(path: Path, mend: str) -> dict[str, Any]:
+    """Read a mapping.
+
+    Parameters
+    ----------
+    path : Path
+    mend : str
+        What helps where the file cannot be used.
+
+    Returns
+    -------
+    dict
+
+    Raises
+    ------
+    OstinatoError
+        If the file is absent or is no YAML mapping.
+    """
+    try:
+        content = yaml.load(path.read_bytes(), Loader)
+    except FileNotFoundError as error:
+        raise OstinatoError(f"{path}: is not there; {mend}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        where = getattr(error, "problem_mark", None)
+        line = f" in line {where.line + 1}" if where else ""
+        raise OstinatoError(f"{path}: is cut off or damaged{line}; {mend}") from error
+    if not isinstance(content, dict):
+        raise OstinatoError(f"{path}: is cut off or damaged; {mend}")
+    return content
+
+
+def read_stages(project: Path) -> dict[str, Stage]:
+    """Read the stages of dvc.yaml.
+
+    Parameters
+    ----------
+    project : Path
+        The folder of dvc.yaml.
+
+    Returns
+    -------
+    dict of str to Stage
+        In the order of the file; an entry of a ``foreach`` group is called ``group@entry``.
+
+    Raises
+    ------
+    OstinatoError
+        If dvc.yaml or params.yaml is absent or is no YAML, or a template has no value.
+    """
+    given = read_yaml(project / "dvc.yaml", "run this in the folder of a project")
+    params = read_yaml(project / "params.yaml", "run this in the folder of a project")
+    stages: dict[str, Stage] = {}
+    for name, stage in (given.get("stages") or {}).items():
+        if "foreach" not in stage:
+            stages[name] = _resolve(stage, params)
+            continue
+        items = stage["foreach"]
+        if isinstance(items, str):
+            items = _look_up(items.strip()[2:-1], params)
+        if isinstance(items, Mapping):
+            entries = [(str(key), {"key": key, "item": item}) for key, item in items.items()]
+        else:
+            entries = [(str(item), {"item": item}) for item in items or ()]
+        for key, names in entries:
+            stages[f"{name}@{key}"] = _resolve(stage["do"], {**params, **names})
+    return stages
+
+
+def _look_up(name: str, context: Mapping[str, Any]) -> Any:
+    """Find the value of a dotted name; a key may itself hold dots."""
+    if name in context:
+        return context[name]
+    for key in context:
+        if name.startswith(f"{key}.") and isinstance(context[key], Mapping):
+            return _look_up(name[len(key) + 1 :], context[key])
+    raise OstinatoError(f"dvc.yaml: ${{{name}}}: params.yaml has no such key; add it or mend dvc.yaml")
+
+
+def _resolve(stage: Mapping[str, Any], context: Mapping[str, Any]) -> Stage:
+    """Fill the templates of a stage."""
+
+    def fill(text: Any) -> str:
+        return _TEMPLATE.sub(lambda found: str(_look_up(found[1].strip(), context)), str(text))
+
+    def split(entry: Any) -> tuple[str, Mapping[str, Any]]:
+        path, options = next(iter(entry.items())) if isinstance(entry, Mapping) else (entry, None)
+        return PurePosixPath(fill(path)).as_posix(), options or {}
+
+    command = stage["cmd"]
+    outs = [split(entry) for section in OUTS for entry in stage.get(section, ())]
+    return Stage(
+        command="\n".join(map(fill, command)) if isinstance(command, list) else fill(command),
+        deps=tuple(split(entry)[0] for entry in stage.get("deps", ())),
+        outs=tuple(path for path, _ in outs),
+        cached=frozenset(path for path, options in outs if options.get("cache", True)),
+        params=tuple(fill(key) for key in stage.get("params", ()) if isinstance(key, str)),
+        is_always_changed=bool(stage.get("always_changed")),
+    )
+
+
+def read_lock(project: Path) -> dict[str, Any]:
+    """Read what each stage read and wrote in its last run.
+
+    Parameters
+    ----------
+    project : Path
+
+    Returns
+    -------
+    dict of str to dict
+        Empty if nothing ran.
+
+    Raises
+    ------
+    OstinatoError
+        If dvc.lock is cut off.
+    """
+    path = project / "dvc.lock"
+    if not path.exists():
+        return {}
+    stages = read_yaml(path, MEND_LOCK).get("stages")
+    if stages is not None and not isinstance(stages, dict):
+        raise OstinatoError(f"{path}: is cut off or damaged; {MEND_LOCK}")
+    return stages or {}
+
+
+def find_upstream(stages: Mapping[str, Stage]) -> dict[str, frozenset[str]]:
+    """Find which stages each stage reads from.
+
+    Parameters
+    ----------
+    stages : mapping of str to Stage
+
+    Returns
+    -------
+    dict of str to frozenset of str
+        In an order in which they can run.
+    """
+    writer = {out: name for name, stage in stages.items() for out in stage.outs}
+    inside: dict[str, set[str]] = defaultdict(set)
+    for out, name in writer.items():
+        for parent in PurePosixPath(out).parents:
+            inside[str(parent)].add(name)
+    before = {}
+    for name, stage in stages.items():
+        names: set[str] = set()
+        for dep in stage.deps:
+            names |= inside.get(dep, set())
+            names |= {writer[path] for path in (dep, *map(str, PurePosixPath(dep).parents)) if path in writer}
+        before[name] = frozenset(names - {name})
+    return {name: before[name] for name in TopologicalSorter(before).static_order()}
+
+
+@dataclass
+class Hashes:
+    """MD5 of files and folders as DVC has them, remembered by inode, size and time.
+
+    Parameters
+    ----------
+    project : Path
+    kept : Path
+        Where they are remembered; safe to delete.
+    """
+
+    project: Path
+    kept: Path
+    _known: dict[str, list[Any]] = field(default_factory=dict)
+    _ignored: tuple[str, ...] = _IGNORED
+    _is_changed: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            self._known = dict(json.loads(self.kept.read_text(encoding="utf-8"))["md5"])
+        except (OSError, ValueError, LookupError, TypeError):
+            self._known = {}
+        ignore = self.project / ".dvcignore"
+        lines = ignore.read_text(encoding="utf-8").split() if ignore.is_file() else []
+        self._ignored = (*_IGNORED, *(line.strip("/") for line in lines if not line.startswith(("#", "!"))))
+
+    def compute(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """Compute the MD5 of paths below the project; None of one that is not there."""
+        with ThreadPoolExecutor(THREADS) as pool:  # hashing frees the interpreter
+            paths = sorted(set(paths))
+            return dict(zip(paths, pool.map(self._of, paths), strict=True))
+
+    def save(self) -> None:
+        """Remember what was computed."""
+        if self._is_changed:
+            write_json(self.kept, {"md5": self._known})
+
+    def _of(self, path: str) -> str | None:
+        place = self.project / path
+        if not place.is_dir():
+            return self._of_file(path)
+        digests = {below: self._of_file(f"{path}/{below}") for below in sorted(self._below(place))}
+        listed = [{"md5": digest, "relpath": below} for below, digest in digests.items() if digest is not None]
+        return hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
+
+    def _of_file(self, path: str) -> str | None:
+        try:
+            status = (self.project / path).stat()
+            known, mark = self._known.get(path), [status.st_ino, status.st_size, status.st_mtime_ns]
+            if known is None or known[:3] != mark:
+                with open(self.project / path, "rb") as file:
+                    digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
+                self._known[path] = known = [*mark, digest]
+                self._is_changed = True
+            return str(known[3])
+        except OSError:
+            return None
+
+    def _below(self, folder: Path) -> Iterator[str]:
+        """List the files of a folder, less those that are ignored."""
+        for place, inner, names in os.walk(folder):
+            inner[:] = [name for name in inner if not self._is_ignored(name)]
+            below = Path(place).relative_to(folder)
+            yield from ((below / name).as_posix() for name in names if not self._is_ignored(name))
+
+    def _is_ignored(self, name: str) -> bool:
+        return any(fnmatch(name, pattern) for pattern in self._ignored)
+
+
+def find_changes(stages: Mapping[str, Stage], lock: Mapping[str, Any], hashes: Hashes) -> dict[str, list[Any]]:
+    """Find what differs from the last run.
+
+    Parameters
+    ----------
+    stages : mapping of str to Stage
+    lock : mapping
+        As `read_lock` gives it.
+    hashes : Hashes
+
+    Returns
+    -------
+    dict of str to list
+        Each stage that differs, with how, in the words of ``dvc status --json``.
+    """
+    known = {name: stage for name, stage in stages.items() if name in lock}
+    digests = hashes.compute(path for stage in known.values() for path in (*stage.deps, *stage.outs))
+    params = read_yaml(hashes.project / "params.yaml", "run this in the folder of a project")
+    changes: dict[str, list[Any]] = {}
+    for name, stage in stages.items():
+        found = _compare(stage, lock[name], digests, params) if name in lock else ["never ran"]
+        if stage.is_always_changed:
+            found = [*found, *ALWAYS]
+        if found:
+            changes[name] = found
+    return changes
+
+
+def _compare(
+    stage: Stage, last: Mapping[str, Any], digests: Mapping[str, str | None], params: Mapping[str, Any]
+) -> list[Any]:
+    """Return how a stage differs from its last run."""
+    found: list[Any] = []
+    deps = _compare_paths(stage.deps, last.get("deps"), digests)
+    said = (last.get("params") or {}).get("params.yaml") or {}
+    keys: dict[str, str] = {}
+    for key in stage.params:
+        try:
+            value = _look_up(key, params)
+        except OstinatoError:
+            keys[key] = "deleted"
+            continue
+        if key not in said:
+            keys[key] = "new"
+        elif said[key] != value:
+            keys[key] = "modified"
+    if deps or keys:
+        found.append({"changed deps": deps | ({"params.yaml": keys} if keys else {})})
+    if outs := _compare_paths(stage.outs, last.get("outs"), digests):
+        found.append({"changed outs": outs})
+    if last.get("cmd") != stage.command:
+        found.append("changed command")
+    return found
+
+
+def _compare_paths(paths: Iterable[str], last: Any, digests: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return how paths differ from those of the last run."""
+    said = {entry["path"]: entry.get("md5") for entry in last or ()}
+    found = {}
+    for path in paths:
+        if digests[path] is None:
+            found[path] = "deleted"
+        elif said.get(path) != digests[path]:
+            found[path] = "modified"
+    return found

@@ -1,0 +1,176 @@
+"""What is left of candidates that params.yaml no longer names, and of work that was cut off.
+
+Some stages read whole folders, such as ``models/metrics``, so a file that is left there
+changes their hash: what one machine has and another has not makes them run again. So
+the stage ``budget``, which runs when candidates come or go, sets such files aside.
+"""
+
+import logging
+import re
+import shutil
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ostinato.core.paths import Paths
+
+REMOVED = "no candidate of params.yaml"
+NO_EDGE = "no member or number of params.yaml"
+NO_KIND = "no kind of features.kinds"
+CUT_OFF = "cut off while it was written"
+ASIDE = "set aside when its candidate was removed"
+RESUMED = ("train", "tune", "member")
+_RESUME_POINT = re.compile(r"(?P<name>.+)-[0-9a-f]{16}")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A file or folder that nothing will read.
+
+    Parameters
+    ----------
+    path : Path
+    reason : str
+    n_bytes : int
+    is_tracked : bool
+        By git.
+    """
+
+    path: Path
+    reason: str
+    n_bytes: int
+    is_tracked: bool
+
+
+def find_leftovers(paths: Paths, params: Any) -> list[Leftover]:
+    """Find what is left of removed candidates and kinds, and of work that was cut off.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : object
+        With the sections ``candidates``, ``estimators``, ``stacked``, ``members``, ``numbers`` and ``features``.
+
+    Returns
+    -------
+    list of Leftover
+        By path; never below ``data/raw`` or ``models/released``.
+    """
+    found = {**dict(_find_outputs(paths, params)), **dict(_find_state(paths, params))}
+    kinds = set(params.features.kinds)
+    found |= {path: NO_KIND for path in _children(paths.features) if path.is_dir() and path.name not in kinds}
+    found |= {path: CUT_OFF for path in _find_partials(paths) if not any(above in found for above in path.parents)}
+    tracked = _find_tracked(paths.root, found)
+    return [Leftover(path, found[path], _measure(path), path in tracked) for path in sorted(found)]
+
+
+def remove(leftovers: Iterable[Leftover]) -> None:
+    """Remove files and folders."""
+    for leftover in leftovers:
+        if leftover.path.is_dir() and not leftover.path.is_symlink():
+            shutil.rmtree(leftover.path)
+        else:
+            leftover.path.unlink(missing_ok=True)
+
+
+def set_aside(paths: Paths, params: Any) -> list[Path]:
+    """Move the outputs of removed candidates where no stage reads and `ostinato clean` finds them.
+
+    Parameters
+    ----------
+    paths : Paths
+    params : object
+        With the sections ``candidates``, ``estimators``, ``stacked``, ``members`` and ``numbers``.
+
+    Returns
+    -------
+    list of Path
+        Where they were.
+    """
+    moved = [path for path, _ in _find_outputs(paths, params)]
+    for path in moved:
+        place = paths.aside / path.relative_to(paths.root)
+        if place.is_dir():
+            shutil.rmtree(place)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, place)
+    if moved:
+        shown = ", ".join(str(path.relative_to(paths.root)) for path in moved[:3])
+        log.warning(
+            "%d outputs of candidates that params.yaml no longer names, such as %s, were moved to %s; commit what git "
+            "misses, and remove the rest by `ostinato clean --yes`",
+            len(moved),
+            shown,
+            paths.aside.relative_to(paths.root),
+        )
+    return moved
+
+
+def _find_outputs(paths: Paths, params: Any) -> Iterator[tuple[Path, str]]:
+    """Find outputs of candidates, stacks and edges that are gone."""
+    names = {*params.candidates, *params.estimators, *params.stacked}
+    files = (paths.tuning, paths.metrics, paths.test_scores, paths.gate_result, paths.budget, paths.robustness)
+    folders = (paths.checkpoints, paths.predictions, paths.onnx)
+    for place in files:
+        example = place("x")
+        for path in _children(example.parent):
+            if path.suffix == example.suffix and not path.name.startswith(".") and path.stem not in names:
+                yield path, REMOVED
+    for place in folders:
+        for path in _children(place("x").parent):
+            if path.is_dir() and path.name not in names:
+                yield path, REMOVED
+    edges = {*params.members, *params.numbers}
+    for stack in _children(paths.members("x").parent):
+        if stack.is_dir() and stack.name not in params.stacked:
+            yield stack, REMOVED
+        elif stack.is_dir():
+            parquet = (path for path in _children(stack) if path.suffix == ".parquet")
+            yield from ((path, NO_EDGE) for path in parquet if f"{stack.name}.{path.stem}" not in edges)
+
+
+def _find_state(paths: Paths, params: Any) -> Iterator[tuple[Path, str]]:
+    """Find resume points and logs of candidates that are gone, and what was set aside."""
+    names = {*params.candidates, *params.estimators, *params.stacked}
+    for stage in RESUMED:
+        for path in _children(paths.state / stage):
+            if (point := _RESUME_POINT.fullmatch(path.name)) and point["name"] not in names:
+                yield path, REMOVED
+    yield from ((path, REMOVED) for path in _children(paths.state / "dvclive") if path.name not in names)
+    yield from ((path, ASIDE) for path in [paths.aside] if path.is_dir())
+
+
+def _find_partials(paths: Paths) -> Iterator[Path]:
+    """Find what a process was writing when it was killed."""
+    kept = (paths.raw("x").parent, paths.releases)
+    for top in (paths.root / "data", paths.root / "models", paths.state):
+        for path in top.rglob("*.partial"):
+            if not any(path.is_relative_to(folder) for folder in kept):
+                yield path
+
+
+def _children(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
+
+
+def _measure(path: Path) -> int:
+    files = path.rglob("*") if path.is_dir() else (path,)
+    return sum(file.lstat().st_size for file in files if not file.is_dir())
+
+
+def _find_tracked(project: Path, paths: Iterable[Path]) -> set[Path]:
+    """Find those of some paths that git tracks, or of which it tracks a part."""
+    names = {str(path.relative_to(project)): path for path in paths}
+    if not names:
+        return set()
+    command = ["git", "ls-files", "-z", "--", *names]
+    try:
+        listed = subprocess.run(command, cwd=project, capture_output=True, text=True)
+    except OSError:
+        return set()
+    files = [Path(name) for name in listed.stdout.split("\0") if name]
+    return {names[str(above)] for file in files for above in (file, *file.parents) if str(above) in names}

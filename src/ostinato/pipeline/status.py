@@ -1,0 +1,186 @@
+"""What of the pipeline is done, what runs, and what is left.
+
+What is done and left is read from DVC's files, without its locks: it waits for nothing and
+nothing waits for it. What runs holds its own lock for as long as it lives.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ostinato.core.paths import Paths
+from ostinato.io.locks import is_locked
+from ostinato.pipeline import dvc_files, graph, recovery
+
+SOURCES = "src/"
+STATES = ("done", "running", "left")
+SHOWN = 3
+"""Entries and changes of a group that are named."""
+
+
+@dataclass(frozen=True)
+class StageStatus:
+    """Where one stage stands.
+
+    Parameters
+    ----------
+    stage : str
+        Its name in dvc.yaml, such as ``train@time_mel``.
+    state : str
+        ``done``, ``running`` or ``left``.
+    reason : str
+        Why it is left; empty otherwise.
+    """
+
+    stage: str
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Status:
+    """Where the pipeline stands.
+
+    Parameters
+    ----------
+    stages : list of StageStatus
+        In an order in which they can run.
+    faults : list of str
+        What hinders a run, a line each with the mend.
+    """
+
+    stages: list[StageStatus]
+    faults: list[str]
+
+
+def status(paths: Paths) -> Status:
+    """Say of every stage where it stands, without any of DVC's locks.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    Status
+
+    Raises
+    ------
+    OstinatoError
+        If dvc.yaml, dvc.lock or params.yaml is absent, cut off or no YAML.
+    """
+    stages, lock = dvc_files.read_stages(paths.root), dvc_files.read_lock(paths.root)
+    upstream, changed = graph.read_cached(paths.root, paths.graph_cache, stages, lock)
+    behind, now = set(graph.stale(upstream, changed)), find_running(paths)
+    entries = []
+    for stage in upstream:
+        if _command(stage) in now:
+            entries.append(StageStatus(stage, "running"))
+        elif stage in behind:
+            waits = [name for name in sorted(upstream[stage]) if name in behind]
+            entries.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
+        else:
+            entries.append(StageStatus(stage, "done"))
+    return Status(entries, recovery.find_faults(paths, stages, lock))
+
+
+def summarise(stages: Sequence[StageStatus]) -> list[str]:
+    """Put in a few lines where the pipeline stands.
+
+    Parameters
+    ----------
+    stages : sequence of StageStatus
+
+    Returns
+    -------
+    list of str
+        How many are done, running and left, then a line for each group of stages.
+
+    Examples
+    --------
+    >>> waits = [StageStatus(f"train@{name}", "left", "follows split") for name in "ab"]
+    >>> for line in summarise([StageStatus("ingest", "done"), *waits]):
+    ...     print(line)
+    1 done, 0 running, 2 left
+    ingest             done
+    train              2 left: 2 that follow
+    """
+    groups: dict[str, list[StageStatus]] = {}
+    for stage in stages:
+        groups.setdefault(stage.stage.partition("@")[0], []).append(stage)
+    counts = Counter(stage.state for stage in stages)
+    lines = [f"{name:18} {_describe(group)}" for name, group in groups.items()]
+    return [", ".join(f"{counts[state]} {state}" for state in STATES), *lines]
+
+
+def _describe(group: Sequence[StageStatus]) -> str:
+    """Put a group of stages in one line: what runs, and what changed in how many of them."""
+    counts = Counter(stage.state for stage in group)
+    is_single = len(group) == 1 and "@" not in group[0].stage
+    states = group[0].state if is_single else ", ".join(f"{counts[s]} {s}" for s in STATES if counts[s])
+    running = [name for s in group if s.state == "running" and (name := s.stage.partition("@")[2])]
+    left = [_find_own(stage) for stage in group if stage.state == "left"]
+    changes = Counter(change for own in left for change in own)
+    causes = [change if n == len(left) else f"{change} ({n})" for change, n in changes.most_common()]
+    n_following = sum(not own for own in left)
+    causes += [("follows" if is_single else f"{n_following} that follow")] if n_following else []
+    named = [", ".join(_shorten(names)) for names in (running, causes) if names]
+    return f"{states}: {'; '.join(named)}" if named else states
+
+
+def _find_own(stage: StageStatus) -> list[str]:
+    """List what changed of a stage itself."""
+    changes = stage.reason.split("; ") if stage.reason else []
+    return [change for change in changes if not change.startswith("follows ") and change not in graph.ALWAYS]
+
+
+def _shorten(names: list[str]) -> list[str]:
+    return names if len(names) <= SHOWN + 1 else [*names[:SHOWN], f"{len(names) - SHOWN} more"]
+
+
+def find_running(paths: Paths) -> set[str]:
+    """List the stages that run at this moment, as ``stage`` or ``stage@name``.
+
+    Parameters
+    ----------
+    paths : Paths
+
+    Returns
+    -------
+    set of str
+    """
+    return {lock.name.removesuffix(".lock") for lock in paths.locks.glob("*.lock") if is_locked(lock)}
+
+
+def _command(stage: str) -> str:
+    """Return the module and entry that a stage of dvc.yaml runs.
+
+    >>> _command("train_stacked@timefreq_mel")
+    'train@timefreq_mel'
+    """
+    group, at, name = stage.partition("@")
+    return group.split("_")[0] + at + name
+
+
+def _reason(changes: list[Any], waits: list[str]) -> str:
+    """Put what DVC says of a stage in one line.
+
+    >>> _reason([{"changed deps": {"data/x": "modified", "params.yaml": {"seed": "new"}}}], ["split"])
+    'modified data/x; new seed; follows split'
+    """
+    said: list[str] = []
+    n_sources = 0
+    for change in changes:
+        if isinstance(change, str):
+            said.append(change)
+            continue
+        for files in change.values():
+            for path, how in files.items():
+                if how == "deleted" and path.startswith(SOURCES):
+                    n_sources += 1
+                    continue
+                said += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
+    if n_sources:
+        said.append(f"{n_sources} of its files below {SOURCES} are not here: work in a clone, or copy {SOURCES}")
+    return "; ".join(said + ([f"follows {', '.join(waits)}"] if waits else []))

@@ -1,0 +1,331 @@
+"""What training will cost: a step of each network is timed, and steps are counted as stages will take them.
+
+Times are upper bounds on this machine: early stopping and pruning end sooner. Estimators are not timed.
+"""
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import ceil
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ostinato import datasets, features
+from ostinato.core import registry
+from ostinato.core.params import JOIN, network_kinds, parts
+from ostinato.curation import side_inputs
+
+ROW_BYTES = 2
+
+Times = dict[str, float]
+Reasons = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a second of audio costs, measured on some clips.
+
+    Parameters
+    ----------
+    n_clips : int
+        Clips that were measured.
+    seconds : float
+        Of audio in them.
+    measure, decode : float
+        Seconds to hash and measure a second of audio, and to decode it.
+    compute : dict
+        Per kind, seconds to compute it for a second of audio.
+    rows : dict
+        Per kind, frames for a second of audio.
+    bins : dict
+        Per kind, its bins.
+    """
+
+    n_clips: int
+    seconds: float
+    measure: float
+    decode: float
+    compute: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, float] = field(default_factory=dict)
+    bins: dict[str, int] = field(default_factory=dict)
+
+    def bytes(self, kind: str) -> float:
+        """Bytes of cache for a second of audio."""
+        return self.rows[kind] * self.bins[kind] * ROW_BYTES
+
+
+SILENT = Cost(0, 0.0, 0.0, 0.0)
+"""Of a dataset without audio."""
+
+
+def time_training(
+    tracks: pd.DataFrame, params: Any, cost: Cost, behind: Collection[str] | None
+) -> tuple[Times, Reasons]:
+    """Time what networks would search and learn, members for stacks once more, and say why others are not timed.
+
+    Parameters
+    ----------
+    tracks : DataFrame
+        With `genre` and `tags`.
+    params : SimpleNamespace
+    cost : Cost
+    behind : collection of str or None
+        Stages of dvc.yaml that would run; None: all.
+
+    Returns
+    -------
+    stages : dict of str to float
+        Seconds by stage and candidate.
+    untold : dict of str to str
+        Reason by candidate.
+    """
+    n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
+    n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
+    work = _Work(len(tracks), n_classes, params, cost, behind)
+    stages, untold = work.time_candidates()
+    members, alone = work.time_members()
+    stacks, unstacked = work.time_stacks()
+    return stages | members | stacks, untold | alone | unstacked
+
+
+@dataclass
+class _Work:
+    """What is to be trained, on how much."""
+
+    n_tracks: int
+    n_classes: Mapping[str, int]
+    params: Any
+    cost: Cost
+    behind: Collection[str] | None
+    step_of: Times = field(default_factory=dict)
+
+    @cached_property
+    def shares(self) -> dict[str, dict[str, float]]:
+        """Parts of `tune.budget` by candidate."""
+        from ostinato.training.budget import compute_shares
+
+        return compute_shares(self.params)
+
+    def runs(self, stage: str) -> bool:
+        """Return whether a stage would run."""
+        return self.behind is None or stage in self.behind
+
+    def count_steps(self, batch_size: int) -> int:
+        """Count the steps of an epoch."""
+        return -(-self.n_tracks * self.params.train.count_chunks(self.n_tracks) // batch_size)
+
+    def time_step(self, name: str) -> float:
+        """Time a step of a candidate, once."""
+        if name not in self.step_of:
+            candidate = self.get(name)
+            n_classes, train = self.n_classes[candidate.task], self.params.train
+            self.step_of[name] = step_seconds(candidate, self.cost, n_classes, train, self.params.compute.threads)
+        return self.step_of[name]
+
+    def get(self, name: str) -> Any:
+        """Return a candidate as its network sees it: without the waveform, which only training reads."""
+        candidate = self.params.candidates[name]
+        read = network_kinds(candidate.feature, self.params.features.kinds)
+        return candidate.model_copy(update={"feature": JOIN.join(read)})
+
+    def time_candidates(self) -> tuple[Times, Reasons]:
+        """Time the studies and the training of candidates."""
+        stages, untold = Times(), Reasons()
+        for name in self.params.candidates:
+            wanted = [stage for stage in ("tune", "train") if self.runs(f"{stage}@{name}")]
+            if wanted and (reason := find_obstacle(self.get(name), self.cost, self.n_classes)):
+                untold[name] = reason
+            elif wanted:
+                stages |= self._time(name, self.get(name), wanted, self.time_step(name))
+        return stages, untold
+
+    def time_members(self) -> tuple[Times, Reasons]:
+        """Time members of stacks once more: networks of inner folds, none where a stack reads logits in sample."""
+        stages, untold = Times(), Reasons()
+        stacking, outer = self.params.stacking, max(self.params.split.folds, 1)
+        for edge, member in self.params.members.items():
+            inside = stacking.in_sample
+            if not isinstance(inside, bool):
+                inside = self.params.stacked[member.of].architecture in inside
+            if not self.runs(f"member@{edge}") or inside:
+                continue
+            candidate = self.get(member.member)
+            if reason := find_obstacle(candidate, self.cost, self.n_classes):
+                untold[edge] = reason
+                continue
+            n_epochs = candidate.train.get("max_epochs", self.params.train.max_epochs)
+            n_steps = self.count_steps(candidate.train.get("batch_size", self.params.train.batch_size))
+            # each of the inner networks learns from all parts but one
+            n_times = outer * (stacking.folds - 1)
+            stages[f"member {edge}"] = n_times * n_epochs * n_steps * self.time_step(member.member)
+        return stages, untold
+
+    def time_stacks(self) -> tuple[Times, Reasons]:
+        """Time the studies and the training of heads over logits."""
+        stages, untold = Times(), Reasons()
+        for name, stack in self.params.stacked.items():
+            wanted = [stage for stage in ("tune", "train") if self.runs(f"{stage}_stacked@{name}")]
+            if wanted and not self.n_classes[stack.task]:
+                untold[name] = f"the dataset has no {stack.task}"
+            elif wanted:
+                step = time_head(stack, self._widths(name, stack), self.n_classes[stack.task], self.params)
+                stages |= self._time(name, stack, wanted, step)
+        return stages, untold
+
+    def _widths(self, name: str, stack: Any) -> dict[str, int]:
+        """Return how many numbers of each input a stack reads."""
+        logits = {m.member: self.n_classes[stack.task] for m in self.params.members.values() if m.of == name}
+        beside = [n.feature for n in self.params.numbers.values() if n.of == name]
+        return logits | {kind: count_numbers(kind, self.params.features.kinds) for kind in beside}
+
+    def _time(self, name: str, candidate: Any, wanted: list[str], step: float) -> Times:
+        share = self.shares[name]
+        n_steps = self.count_steps(candidate.train.get("batch_size", self.params.train.batch_size))
+        n_epochs = dict(zip(("tune", "train"), epochs(candidate, share, self.params), strict=True))
+        extra = {"tune": 60 * share.get("minutes", 0)}
+        return {f"{s} {name}": n_epochs[s] * n_steps * step + extra.get(s, 0) for s in wanted}
+
+
+def count_numbers(kind: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> int:
+    """Count the numbers of a feature that is made of numbers, such as 2 of a place.
+
+    Parameters
+    ----------
+    kind : str
+    kinds : mapping
+        Section `features.kinds`.
+
+    Returns
+    -------
+    int
+    """
+    module = registry.load("ostinato.features", features.module(kind, kinds.get(kind) or {}))
+    return int(np.asarray(module.compute(dict.fromkeys(side_inputs.columns(module.SOURCE), 0.0))).shape[-1])
+
+
+def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Any) -> float:
+    """Time one step of training a network over others' logits.
+
+    Parameters
+    ----------
+    stack : params.Stacked
+    widths : mapping of str to int
+        Numbers of each input.
+    n_classes : int
+    params : SimpleNamespace
+
+    Returns
+    -------
+    float
+        In seconds, forward and backward; 0 for one that has nothing to learn, such as a mean.
+    """
+    import torch
+
+    from ostinato.core.task import Task
+    from ostinato.training import factory
+
+    torch.set_num_threads(params.compute.threads)
+    kind = Task(stack.task, ()).kind
+    network = factory.make(stack.architecture, widths, n_classes, stack.network, kind)
+    if not any(p.requires_grad for p in network.parameters()):
+        return 0.0
+    batch = torch.zeros(stack.train.get("batch_size", params.train.batch_size), sum(widths.values()))
+
+    def step() -> None:
+        network(batch).square().mean().backward()
+
+    step()
+    return time_call(step)[1]
+
+
+def find_obstacle(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> str | None:
+    """Return why a candidate has no place in the plan, if it has none.
+
+    Parameters
+    ----------
+    candidate : params.Candidate
+    cost : Cost
+    n_classes : mapping of str to int
+        By task.
+
+    Returns
+    -------
+    str or None
+    """
+    if not n_classes[candidate.task]:
+        return f"the dataset has no {candidate.task}"
+    others = [kind for kind in parts(candidate.feature) if kind not in cost.bins]
+    if not others:
+        return None
+    return f"{others[0]} is not made of audio" if cost.n_clips else "the dataset has no audio"
+
+
+def epochs(candidate: Any, share: Mapping[str, float], params: Any) -> tuple[int, int]:
+    """Count the epochs of a candidate's study and of its training, all folds and the last fit included.
+
+    Parameters
+    ----------
+    candidate : params.Candidate
+    share : mapping
+        Of `tune.budget`, or its own number of trials; see `training.budget.compute_shares`.
+    params : SimpleNamespace
+
+    Returns
+    -------
+    tuning, training : int
+        What a study chose is compared with the defaults on as many parts as `tune.folds`.
+    """
+    n_epochs = candidate.train.get("max_epochs", params.train.max_epochs)
+    n_fits = params.split.folds + 1 if params.split.folds else 1
+    if params.split.folds > 1 or not any(share.values()):
+        return 0, n_fits * n_epochs
+    whole = min(params.tune.max_epochs or n_epochs, n_epochs)
+    trials = ceil(share.get("trials", share.get("trainings", 0)) * whole)
+    return trials + 2 * (params.tune.folds - 1) * n_epochs, n_fits * n_epochs
+
+
+def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads: int) -> float:
+    """Time one step of training.
+
+    Parameters
+    ----------
+    candidate : params.Candidate
+    cost : Cost
+        Knows the bins and frames of its features.
+    n_classes : int
+    train : params.Train
+    threads : int
+
+    Returns
+    -------
+    float
+        In seconds, forward and backward; with the feature of the batch, where training computes it.
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    frames = candidate.chunk_frames or train.chunk_frames
+    architecture = registry.load("ostinato.architectures", candidate.architecture)
+    kinds = parts(candidate.feature)
+    shapes = {k: (1, cost.bins[k], max(1, round(frames * cost.rows[k] / cost.rows[kinds[0]]))) for k in kinds}
+    network = architecture.Network(shapes, n_classes, **candidate.network)
+    n_tracks = candidate.train.get("batch_size", train.batch_size)
+    batches = [torch.zeros(n_tracks, *shape) for shape in shapes.values()]
+
+    def step() -> None:
+        network(*batches).square().mean().backward()
+
+    step()
+    spent = time_call(step)[1]
+    if candidate.train.get("front_end", train.front_end) == "waveform":
+        spent += n_tracks * frames / cost.rows[kinds[0]] * cost.compute[kinds[0]]
+    return spent
+
+
+def time_call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
+    """Call a function and say how many seconds it took."""
+    start = time.perf_counter()
+    return function(*arguments), time.perf_counter() - start

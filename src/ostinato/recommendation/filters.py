@@ -1,0 +1,101 @@
+"""What a listener may ask for beside likeness: a time, a place, tags, genres."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ostinato.core.names import identity
+from ostinato.errors import CatalogError
+from ostinato.recommendation.catalog import Catalog
+
+EARTH_KM = 6371.0088
+"""Mean radius (IUGG)."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What a recommendation must keep; a track of which the thing is unknown does not keep it.
+
+    Parameters
+    ----------
+    years : tuple of int, optional
+        First and last, both included.
+    near : tuple of float, optional
+        Latitude and longitude in degrees, and the greatest distance in kilometres.
+    tags : frozenset of str
+        All of them.
+    genres : frozenset of str
+        Any of them; empty: all.
+
+    Raises
+    ------
+    CatalogError
+        If a range is empty or a place is not on Earth.
+    """
+
+    years: tuple[int, int] | None = None
+    near: tuple[float, float, float] | None = None
+    tags: frozenset[str] = frozenset()
+    genres: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.years is not None and self.years[0] > self.years[1]:
+            raise CatalogError(f"years {self.years[0]} to {self.years[1]}: the first must not be after the last")
+        if self.near is not None and not (abs(self.near[0]) <= 90 and abs(self.near[1]) <= 180 and self.near[2] > 0):
+            raise CatalogError(f"near {self.near}: give latitude (-90 to 90), longitude (-180 to 180) and kilometres")
+
+    def mask(self, catalog: Catalog) -> np.ndarray:
+        """Return which tracks keep it.
+
+        Parameters
+        ----------
+        catalog : Catalog
+
+        Returns
+        -------
+        np.ndarray [shape=(n_tracks,), dtype=bool]
+        """
+        kept = np.ones(len(catalog), bool)
+        if self.years is not None:
+            year = _numbers(catalog, "year")
+            kept &= (year >= self.years[0]) & (year <= self.years[1])
+        if self.near is not None:
+            latitude, longitude, kilometres = self.near
+            here = _numbers(catalog, "latitude"), _numbers(catalog, "longitude")
+            kept &= distance(latitude, longitude, *here) <= kilometres
+        if self.tags:
+            wanted = {identity(tag) for tag in self.tags}
+            kept &= np.array([wanted <= {*map(identity, tags or ())} for tags in catalog.column("tags")], bool)
+        if self.genres:
+            wanted = {identity(genre) for genre in self.genres}
+            kept &= np.array([identity(genre) in wanted for genre in catalog.column("genre")], bool)
+        return kept
+
+
+def distance(latitude: float, longitude: float, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
+    """Measure great circles by the haversine formula.
+
+    Parameters
+    ----------
+    latitude, longitude : float
+        Degrees.
+    latitudes, longitudes : np.ndarray [shape=(n,)]
+        Degrees.
+
+    Returns
+    -------
+    np.ndarray [shape=(n,)]
+        Kilometres; NaN for an unknown place.
+
+    Examples
+    --------
+    >>> distance(0.0, 0.0, np.array([0.0, 90.0]), np.array([0.0, 0.0])).round(1)
+    array([    0. , 10007.6])
+    """
+    a, b = np.radians(latitude), np.radians(latitudes)
+    half = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(longitudes - longitude) / 2) ** 2
+    return 2 * EARTH_KM * np.arcsin(np.sqrt(np.clip(half, 0, 1)))
+
+
+def _numbers(catalog: Catalog, key: str) -> np.ndarray:
+    return np.array([np.nan if value is None else float(value) for value in catalog.column(key)])

@@ -1,0 +1,1 @@
+"""Judge candidates and change what is in service."""

@@ -1,0 +1,1 @@
+"""What a training reads: sources, texts, images, numbers, labels and batches."""

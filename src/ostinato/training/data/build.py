@@ -1,0 +1,110 @@
+"""From kinds of the cache to a network's inputs: how each is cut, and the arrays behind it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ostinato.cache.store import Store
+from ostinato.core.chunks import alike
+from ostinato.core.params import SAMPLES, Train
+from ostinato.errors import DataError
+from ostinato.training.artefact import Input
+from ostinato.training.data.sources import Features, Joined, Kind, Source
+from ostinato.training.data.text import Images, Scalars, Text
+
+AUDIO = "audio"
+BESIDE: Mapping[str, Any] = {"lyrics": Text, "cover": Images, "table": Scalars, "attributes": Scalars}
+
+
+def describe_inputs(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:
+    """Return how each input is made of a track.
+
+    Parameters
+    ----------
+    stores : mapping of str to Store
+        By kind, in the order the network reads them; it does not read the waveform.
+    train : Train
+        `chunk_frames` counts frames of the first kind of audio; a chunk of the others
+        lasts as long.
+
+    Returns
+    -------
+    dict of str to Input
+    """
+    stores = {kind: store for kind, store in stores.items() if store.meta.get("module", kind) != SAMPLES}
+    audio = [store.meta["parameters"] for store in stores.values() if _source(store) == AUDIO]
+    found = {}
+    for kind, store in stores.items():
+        source, tail, parameters = _source(store), store.tail, store.meta["parameters"]
+        about: dict[str, Any] = {"feature": store.meta.get("module", kind), "source": source, "parameters": parameters}
+        if source == AUDIO:
+            first = parameters is audio[0]
+            length = train.chunk_frames if first else alike(train.chunk_frames, audio[0], parameters)
+            about |= {"bins": tail[0], "normalise": train.normalise, "chunk_frames": length}
+        else:
+            about |= BESIDE[source].describe(tail, train)
+        found[kind] = Input(**about)
+    return found
+
+
+def open_inputs(
+    stores: Mapping[str, Store],
+    inputs: Mapping[str, Input],
+    track_ids: Sequence[str],
+    subsample_threshold: float | None = None,
+) -> Kind | Joined:
+    """Open the cache as an artefact's inputs describe it.
+
+    Parameters
+    ----------
+    stores : mapping of str to Store
+    inputs : mapping of str to Input
+        By kind, in the order the network reads them.
+    track_ids : sequence of str
+    subsample_threshold : float, optional
+        How common words of lyrics are thinned out while training.
+
+    Returns
+    -------
+    Kind or Joined
+
+    Raises
+    ------
+    DataError
+        If a track is not in the cache.
+    """
+    kinds: list[Kind] = []
+    for kind, given in inputs.items():
+        store, length = stores[kind], given.chunk_frames or 1
+        if given.source == AUDIO:
+            kinds.append(Features.of(kind, store, track_ids, length, given.normalise))
+            continue
+        rows = _rows(kind, store, track_ids)
+        kinds.append(BESIDE[given.source].of(kind, rows, given, subsample_threshold))
+    return kinds[0] if len(kinds) == 1 else Joined(tuple(kinds))
+
+
+def open_source(
+    stores: Mapping[str, Store], inputs: Mapping[str, Input], track_ids: Sequence[str], train: Train
+) -> Source:
+    """Open what a network is trained on: the cache, or the waveform beside it where training has that front end."""
+    source = open_inputs(stores, inputs, track_ids, train.subsample_threshold)
+    if train.front_end == "waveform":
+        from ostinato.training.data.waveforms import open_waveforms
+
+        return open_waveforms(source, stores, train, track_ids)
+    return source
+
+
+def _source(store: Store) -> str:
+    return str(store.meta.get("source", AUDIO))
+
+
+def _rows(kind: str, store: Store, track_ids: Sequence[str]) -> list[np.ndarray]:
+    missing = [i for i in track_ids if i not in store]
+    if missing:
+        raise DataError(
+            f"data/features/{kind}: {len(missing)} tracks are absent, such as {missing[0]!r}; run featurize"
+        )
+    return [store.read(i) for i in track_ids]

@@ -1,0 +1,404 @@
+"""What an architecture is: its layers, its numbers, what it costs and how far it sees, without computing any of it."""
+
+import inspect
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ostinato import features
+from ostinato.architectures import count
+from ostinato.core import registry
+from ostinato.core.params import SAMPLES
+from ostinato.errors import OstinatoError
+from ostinato.features._shared import AudioContext
+from ostinato.layers.logit_heads import OverLogits
+from ostinato.layers.stack import Stack
+from ostinato.layers.text import WordReader
+
+PACKAGE = "ostinato.architectures"
+REFERENCES = "\n\nReferences\n----------\n"
+REFERENCE = re.compile(r"(?<=\.)\n")
+"""What parts one reference from the next."""
+FRAMES = {"mfcc13": 130, "mel40": 80, "mel96": 1360}
+CLIP_FRAMES = 643
+"""What the papers read of a kind at once; of all other kinds 29.9 s."""
+BESIDE = {"cover": (3, 640, 640), "lyrics": (1, 497_948, 643)}
+SAMPLE_RATE = 22050
+WORDS = "lyrics"
+LONG = 1360
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer as a clip passes through it.
+
+    Parameters
+    ----------
+    name : str
+        Where it stands in the network.
+    kind : str
+    shape : tuple of int
+        Of what it gives for one clip, without the batch.
+    trainable, total : int
+        Numbers a gradient moves; those and running statistics.
+    multiply_adds : int
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+    trainable: int
+    total: int
+    multiply_adds: int
+
+
+@dataclass(frozen=True)
+class Description:
+    """A network for inputs of given shapes.
+
+    Parameters
+    ----------
+    architecture : str
+    inputs : mapping of str to tuple of int
+    n_classes : int
+    layers : tuple of Layer
+        In the order a clip passes them.
+    trainable, total : int
+        As the papers count: the total has running statistics, and members of a stack.
+    multiply_adds : int
+        For one clip: of convolutions, matrix products and recurrent layers.
+    receptive_field : mapping of str to tuple of int
+        Bins and frames of each input that one number of the last map is made of.
+    """
+
+    architecture: str
+    inputs: Mapping[str, tuple[int, ...]]
+    n_classes: int
+    layers: tuple[Layer, ...]
+    trainable: int
+    total: int
+    multiply_adds: int
+    receptive_field: Mapping[str, tuple[int, int]]
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Everything as plain values."""
+        return asdict(self)
+
+    @property
+    def text(self) -> str:
+        """Everything for people."""
+        head = ("layer", "kind", "gives", "trainable", "total", "multiply-adds")
+        rows = [
+            (x.name, x.kind, _by(x.shape), *_join_numbers(x.trainable, x.total, x.multiply_adds)) for x in self.layers
+        ]
+        rows.append(("", "", "", *_join_numbers(self.trainable, self.total, self.multiply_adds)))
+        widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        lines = [f"{self.architecture}: {self.n_classes} classes of " + self._reads]
+        for row in (head, *rows):
+            cells = [f"{cell:{'<' if i < 3 else '>'}{widths[i]}}" for i, cell in enumerate(row)]
+            lines.append("  ".join(cells).rstrip())
+        for name, seen in self.receptive_field.items():
+            lines.append(f"receptive field in {name}: {seen[0]} bins x {seen[1]} frames")
+        return "\n".join(lines)
+
+    @property
+    def _reads(self) -> str:
+        return ", ".join(f"{name} {_by(shape)}" for name, shape in self.inputs.items())
+
+
+def _by(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
+
+
+def _join_numbers(*numbers: int) -> tuple[str, ...]:
+    return tuple(f"{number:,}" for number in numbers)
+
+
+def describe(
+    name: str, inputs: Mapping[str, Any], n_classes: int, options: Mapping[str, Any] | None = None
+) -> Description:
+    """Describe a network; its numbers are neither drawn nor stored.
+
+    Parameters
+    ----------
+    name : str
+        A file of `ostinato.architectures`.
+    inputs : mapping of str to (channels, bins, frames)
+        In the order the network takes them. For a network over members' logits that
+        has published members (`MEMBERS` in its file), what they read by feature, or
+        the one input that all of them read; for another one the width of each member.
+    n_classes : int
+    options : mapping, optional
+        Departures from the network's signature.
+
+    Returns
+    -------
+    Description
+
+    Raises
+    ------
+    OstinatoError
+        If there is no such architecture, or it cannot take the inputs or options.
+    """
+    with torch.device("meta"), torch.no_grad():
+        network, shapes = _build(name, inputs, n_classes, options or {})
+        layers = tuple(_layers(network.eval(), [_example(network, i, s) for i, s in shapes.items()]))
+    counted = count(network)
+    return Description(
+        name,
+        shapes,
+        n_classes,
+        layers,
+        counted["trainable"],
+        counted["total"],
+        sum(layer.multiply_adds for layer in layers),
+        _receptive(network, shapes),
+    )
+
+
+def _build(
+    name: str, inputs: Mapping[str, Any], n_classes: int, options: Mapping[str, Any]
+) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
+    """Make the network, with its published members around it if it has any, and say the shape of each input."""
+    plugin = registry.load(PACKAGE, name)
+    known = [p.name for p in inspect.signature(plugin.Network).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if unknown := [key for key in options if key not in known]:
+        raise OstinatoError(f"{name}: has no {unknown[0]!r}; it has {', '.join(known) or 'no keys'}")
+    published: Mapping[str, tuple[str, str | None]] | None = getattr(plugin, "MEMBERS", None)
+    if published is None or any(isinstance(shape, int) for shape in inputs.values()):
+        return plugin.Network(inputs, n_classes, **options), {
+            key: tuple(shape) if not isinstance(shape, int) else (shape,) for key, shape in inputs.items()
+        }
+    shapes, members = {}, {}
+    for member, (architecture, feature) in published.items():
+        shapes[member] = _read_by(member, feature, inputs)
+        members[member] = registry.load(PACKAGE, architecture).Network({member: shapes[member]}, n_classes)
+    head = plugin.Network(dict.fromkeys(members, n_classes), n_classes, **options)
+    return Stack(members, head, "single"), shapes
+
+
+def _read_by(member: str, feature: str | None, inputs: Mapping[str, Any]) -> tuple[int, ...]:
+    """Find what a published member reads."""
+    if feature is None and len(inputs) == 1:
+        return tuple(next(iter(inputs.values())))
+    if feature is None or feature not in inputs:
+        asked = "exactly one feature" if feature is None else f"the feature {feature}"
+        raise OstinatoError(f"its member {member} reads {asked}; given were {', '.join(inputs) or 'none'}")
+    return tuple(inputs[feature])
+
+
+def _example(network: nn.Module, name: str, shape: tuple[int, ...]) -> Tensor:
+    """Make one clip without numbers."""
+    reader = network.members[name] if isinstance(network, Stack) else network
+    if isinstance(reader, WordReader):
+        return torch.empty(1, shape[2], dtype=torch.int64)
+    return torch.empty(1, *shape)
+
+
+def _layers(network: nn.Module, clip: Sequence[Tensor]) -> Iterator[Layer]:
+    """Pass a clip through a network and note what each layer gives."""
+    seen: list[Layer] = []
+    names = {module: name for name, module in network.named_modules()}
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], made: Any) -> None:
+        out = made[0] if isinstance(made, tuple) else made
+        counted = count(module) if not list(module.children()) else {"trainable": 0, "total": 0}
+        shape = tuple(out.shape[1:])
+        seen.append(
+            Layer(names[module], type(module).__name__, shape, **counted, multiply_adds=_products(module, given, out))
+        )
+
+    wanted = [m for m in network.modules() if not list(m.children()) or hasattr(m, "products")]
+    with _hooks(wanted, note):
+        if isinstance(network, OverLogits):
+            clip = [torch.cat(list(clip), -1)]
+        network(*clip)
+    yield from seen
+
+
+@contextmanager
+def _hooks(modules: Sequence[nn.Module], note: Any) -> Iterator[None]:
+    handles = [module.register_forward_hook(note) for module in modules]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _products(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> int:
+    """Count a layer's multiplications."""
+    own: Any = getattr(module, "products", None)
+    if own is not None:
+        return int(own(*given[:1]))
+    if isinstance(module, nn.Conv2d):
+        return out.numel() * prod(module.weight.shape[1:])
+    if isinstance(module, nn.Linear):
+        return out.numel() * module.in_features
+    if isinstance(module, nn.RNNBase):
+        steps = prod(given[0].shape[:2])
+        return steps * sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
+    return 0
+
+
+def _receptive(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
+    """Ask those who know; any other network sees all of an input."""
+    found = {}
+    for name, shape in shapes.items():
+        reader: Any = network.members[name] if isinstance(network, Stack) else network
+        if len(shape) == 3:
+            seen = getattr(reader, "receptive_field", shape[1:])
+            found[name] = seen[name] if isinstance(seen, Mapping) else tuple(seen)
+    return found
+
+
+def shape_of(kind: str, frames: int | None = None) -> tuple[int, int, int] | None:
+    """Return the shape of a kind of feature, as the papers read it.
+
+    Parameters
+    ----------
+    kind : str
+        A file of `ostinato.features`; its bins come from a second of noise.
+    frames : int, optional
+        If it is computed from audio; default: as many as the papers read.
+
+    Returns
+    -------
+    tuple of (channels, bins, frames) or None
+        None of a kind that is neither made of audio, nor of words or a picture, and of samples.
+    """
+    plugin = registry.load("ostinato.features", kind)
+    if plugin.SOURCE != "audio" or kind == SAMPLES:
+        return BESIDE.get(kind)
+    noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32)
+    rows = plugin.compute(AudioContext(noise, SAMPLE_RATE), **features.parameters(kind, {}, SAMPLE_RATE))
+    return 1, rows.shape[1], frames or FRAMES.get(kind, CLIP_FRAMES)
+
+
+def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) -> dict[str, Any]:
+    """Make inputs of what a command was asked for.
+
+    Parameters
+    ----------
+    name : str
+        Of the architecture.
+    asked : sequence of str
+        Kinds of features such as ``"mel"``, also several with commas between; another
+        shape stands behind a colon, ``"cover:3x32x32"``, and so does the width of a
+        member, ``"time_mel:16"``, which is otherwise that of the classes.
+    n_classes : int
+    frames : int, optional
+
+    Returns
+    -------
+    dict
+        As `describe` takes them.
+
+    Raises
+    ------
+    OstinatoError
+        If a kind is not known or no such network reads it, or a shape is none.
+    """
+    plugin = registry.load(PACKAGE, name)
+    over = issubclass(plugin.Network, OverLogits)
+    widths: Mapping[str, int] = getattr(plugin, "SCALARS", {})
+    known = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES]
+    inputs: dict[str, Any] = {}
+    for text in (part for entry in asked for part in entry.split(",")):
+        kind, colon, shape = text.partition(":")
+        if colon:
+            inputs[kind] = _shape(text, shape, widths=over)
+        elif over and not hasattr(plugin, "MEMBERS"):
+            inputs[kind] = widths.get(kind, n_classes)
+        else:
+            shape_of_kind = shape_of(kind, frames) if kind in known else None
+            if shape_of_kind is None:
+                raise OstinatoError(
+                    f"there is no feature {kind!r}; there are {', '.join(known)}; or give {kind}:1x96x643"
+                )
+            if issubclass(plugin.Network, WordReader) != (kind == WORDS):
+                takes = f"reads words alone: give --feature {WORDS}" if kind != WORDS else "does not read words"
+                raise OstinatoError(f"{name}: {takes}")
+            inputs[kind] = shape_of_kind
+    return inputs
+
+
+def departures(asked: Sequence[str]) -> dict[str, Any]:
+    """Take ``key=value`` apart; a value is JSON, or else a word.
+
+    Examples
+    --------
+    >>> departures(["fusion=gated", "dense=50", "pools=[[2, 2]]"])
+    {'fusion': 'gated', 'dense': 50, 'pools': [[2, 2]]}
+    """
+    found = {}
+    for text in asked:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise OstinatoError(f"{text}: write KEY=VALUE, such as fusion=gated")
+        try:
+            found[key] = json.loads(value)
+        except ValueError:
+            found[key] = value
+    return found
+
+
+def _shape(text: str, shape: str, *, widths: bool) -> int | tuple[int, ...]:
+    try:
+        sizes = tuple(int(size) for size in shape.split("x"))
+    except ValueError:
+        sizes = ()
+    if len(sizes) not in ((1, 3) if widths else (3,)) or min(sizes) < 1:
+        other = ", or a width such as 16" if widths else ""
+        raise OstinatoError(f"{text}: a shape is CHANNELSxBINSxFRAMES such as 1x96x643{other}")
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def list_architectures() -> list[dict[str, Any]]:
+    """List the architectures with their papers and what they accept.
+
+    Returns
+    -------
+    list of dict
+        name, summary, paper, features: the kinds a network can be made for as it
+        stands; None if it reads other networks' logits.
+    """
+    known = ((kind, shape_of(kind)) for kind in registry.names("ostinato.features"))
+    shapes = {kind: shape for kind, shape in known if shape is not None}
+    return [_describe_one(name, shapes) for name in registry.names(PACKAGE)]
+
+
+def _describe_one(name: str, shapes: Mapping[str, tuple[int, int, int]]) -> dict[str, Any]:
+    plugin = registry.load(PACKAGE, name)
+    text, _, references = (plugin.__doc__ or "").partition(REFERENCES)
+    over = issubclass(plugin.Network, OverLogits)
+    return {
+        "name": name,
+        "summary": text.partition("\n")[0],
+        "paper": "; ".join(r.rstrip(".") for r in REFERENCE.split(references.strip())).replace("\n", " "),
+        "features": None if over else [kind for kind, shape in shapes.items() if _accepts(plugin, kind, shape)],
+    }
+
+
+def _accepts(plugin: Any, kind: str, shape: tuple[int, int, int]) -> bool:
+    """Return whether a network reads a kind, once or twice, if it is long enough; words are for text networks."""
+    if issubclass(plugin.Network, WordReader) != (kind == WORDS):
+        return False
+    long = (*shape[:2], max(shape[2], LONG))
+    for inputs in ({kind: long}, {kind: long, f"another {kind}": long}):
+        try:
+            with torch.device("meta"):
+                plugin.Network(inputs, 2)
+        except OstinatoError:
+            continue
+        return True
+    return False

@@ -1,0 +1,87 @@
+"""Copies: found through what a copy may have gone through, and only they."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ostinato.audio.fingerprint import HOP, SAMPLE_RATE, SECONDS, Fingerprinter
+from ostinato.curation import duplicates
+
+
+def tune(seed, seconds=12.0, start=0.0):
+    """Play notes that come every quarter of a second, from a second of the tune on."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(int((start + seconds) * SAMPLE_RATE)) / SAMPLE_RATE
+    y = np.zeros(len(t))
+    for onset in np.arange(0, start + seconds, 0.25):
+        live = np.exp(-4 * np.clip(t - onset, 0, None)) * (t >= onset)
+        y += live * np.sin(2 * np.pi * rng.uniform(300, 1_900) * t) * rng.uniform(0.3, 1)
+    return (0.2 * y[int(start * SAMPLE_RATE) :]).astype(np.float32)
+
+
+def printed(y, block=7_000):
+    prints = Fingerprinter()
+    for at in range(0, len(y), block):
+        prints.add(y[at : at + block])
+    return prints.value()
+
+
+def table(**sounds):
+    rows = [(name, hashlib.sha256(y.tobytes()).hexdigest(), printed(y).tobytes()) for name, y in sounds.items()]
+    return pd.DataFrame(rows, columns=["track_id", "audio_hash", "fingerprint"])
+
+
+def test_a_fingerprint_does_not_depend_on_blocks_or_level():
+    y = tune(1)
+    np.testing.assert_array_equal(printed(y), printed(y, block=311))
+    np.testing.assert_array_equal(printed(y), printed(y / 8))
+    assert len(printed(y)) == (len(y) - 2_048) // HOP + 1
+
+
+def test_silence_and_less_than_a_frame_say_nothing():
+    assert not printed(np.zeros(9_000, np.float32)).any()
+    assert len(printed(tune(1)[:2_000])) == 0
+
+
+def test_two_recordings_differ_in_half_of_their_bits():
+    a, b = printed(tune(1)), printed(tune(2))
+    assert np.bitwise_count(a ^ b).mean() / 32 == pytest.approx(0.5, abs=0.1)
+
+
+@pytest.mark.parametrize("start", [0.5, 1.2345, 3.0, 5.0])
+def test_a_copy_that_starts_later_is_found_with_its_shift(start):
+    (match,) = duplicates.matches([printed(tune(3)), printed(tune(4)), printed(tune(4, 12.0, start))])
+    assert (match.first, match.second) == (1, 2)
+    assert match.shift * SECONDS == pytest.approx(start, abs=2 * SECONDS)
+
+
+def test_exact_and_near_copies_point_to_the_first_of_their_recording(rng):
+    a, noise = tune(5), rng.normal(0, 2e-3, len(tune(5))).astype(np.float32)
+    files = table(a=a, b=tune(6), c=a.copy(), d=a + noise, e=0.3 * a[5_000:])
+    files.loc[len(files)] = ["broken", None, None]
+    found = duplicates.find(files).set_index("track_id")
+    assert found["copy_of"].to_dict() == {"c": "a", "d": "a", "e": "a"}
+    assert found["kind"].to_dict() == {"c": "exact", "d": "near", "e": "near"}
+    assert found.loc["c", "evidence"] == "the samples of a"
+    assert found.loc["e", "evidence"].startswith("starts +1.0 s into a;")
+
+
+def test_a_recording_known_only_through_a_copy_of_its_copy_is_one_group():
+    files = table(a=tune(7, 8.0), b=tune(7, 10.0, 4.0), c=tune(7, 8.0, 8.0))
+    assert duplicates.find(files)["copy_of"].tolist() == ["a", "a"]
+
+
+def test_no_track_and_no_copy_give_an_empty_table():
+    assert duplicates.find(table(a=tune(8), b=tune(9))).empty
+    assert duplicates.find(table(a=tune(8)).iloc[:0]).empty
+    assert duplicates.matches([np.zeros(0, np.uint32), np.zeros(400, np.uint32)]) == []
+
+
+def test_what_many_recordings_share_is_no_evidence(rng):
+    common = rng.integers(1, 2**32, 20, dtype=np.uint32)
+    prints = [
+        np.concatenate([common, rng.integers(1, 2**32, 200, dtype=np.uint32)]) for _ in range(duplicates.MAX_RUN + 1)
+    ]
+    assert duplicates.matches(prints) == []
