@@ -224,8 +224,8 @@ def test_an_unjudged_one_is_refused(paths, params):
 def test_the_code_of_a_candidate_is_all_that_makes_its_numbers(paths):
     leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP})
     found = stage._modules(paths, artefacts.load(paths.checkpoints("freq_mfcc")))
-    parts = {"architectures.freq", "architectures._blocks", "architectures._blocks.dense", "contract.chunks"}
-    parts |= {"contract.scores", "features.mfcc", "features._mel", "features._shared"}
+    parts = {"architectures.freq", "layers", "layers.logit_heads", "core.chunks"}
+    parts |= {"core.scores", "features.mfcc", "features._mel", "features._shared"}
     assert found >= {f"ostinato.{part}" for part in parts}
     assert not {name for name in found if name.endswith((".time", ".chroma", "._constant_q"))}
 
