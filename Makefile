@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help environment pipeline test test-slow lint bench report clean
+.PHONY: help environment pipeline test test-slow lint bench structure report clean
 
 PYTHON ?= python3.11
 VENV ?= .venv
@@ -57,6 +57,9 @@ test-slow: environment ## the slow tests
 
 bench: environment ## the figures of bench/
 	@for bench in store features inference service training front_end repro corpus faults; do echo "== $$bench"; python -m "bench.$$bench"; done
+
+structure: environment ## how many modules, names and arrows the package has
+	@python -m tools.structure
 
 report: environment ## the page: models/report/index.html
 	@dvc repro report
