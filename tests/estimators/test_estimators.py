@@ -6,12 +6,12 @@ import numpy as np
 import onnxruntime
 import optuna
 import pytest
-from score_laws import CASES, N_TRAIN, check_scores, draw_tracks
 
 from ostinato.core import registry
 from ostinato.core.summary import summary
 from ostinato.errors import OstinatoError
 from ostinato.training import estimator
+from score_laws import CASES, N_TRAIN, check_scores, draw_tracks
 
 NAMES = registry.names("ostinato.estimators")
 WIDTH = 8

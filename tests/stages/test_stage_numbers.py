@@ -8,8 +8,8 @@ import pytest
 import torch
 
 import tiny_project
-from ostinato.cli import stages as commands
 from ostinato.cache import store
+from ostinato.cli import stages as commands
 from ostinato.core.candidates import get_candidates
 from ostinato.core.params import write
 from ostinato.core.scores import scores

@@ -4,7 +4,6 @@ from functools import cache
 
 import numpy as np
 import pytest
-from score_laws import CASES, N_TEST, N_TRAIN, WIDTH, check_scores, draw_tracks
 
 from ostinato.core.params import Train
 from ostinato.core.task import Task
@@ -16,6 +15,7 @@ from ostinato.training.network import build, fit_network
 from ostinato.training.out_of_fold import out_of_fold
 from ostinato.training.predict import run_network
 from ostinato.training.settings import Settings
+from score_laws import CASES, N_TEST, N_TRAIN, WIDTH, check_scores, draw_tracks
 
 N_VALIDATION, N_FRAMES, EPOCHS = 500, 2, 8
 TASKS = {"single": "genre", "multi": "tags"}

@@ -131,7 +131,7 @@ def load(
 
 
 def resampler(sample_rate: int, wanted: int, quality: str = "LQ") -> soxr.ResampleStream:
-    """Make what resamples one channel block by block, by default quickly rather than finely.
+    """Create a streaming resampler of one channel, fast by default.
 
     Parameters
     ----------
@@ -346,7 +346,7 @@ def _delay(path: Path, container: Any, source: Any) -> int:
 
 
 def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Return each frame's own rate, which need not be the header's, and its samples (channels, n)."""
+    """Yield each frame's own rate, which need not be the header's, and its samples (channels, n)."""
     resampler, end = av.AudioResampler(format="fltp"), None
     is_exact = "mov" in container.format.name  # the last packet says how much of its frame is sound
     try:

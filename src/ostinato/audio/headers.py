@@ -25,7 +25,7 @@ def is_placeholder(size: int) -> bool:
 
 
 def hidden_seconds(path: Path) -> float:
-    """Measure what a WAV, AIFF or AU file holds beyond the end of its samples that is no chunk of its format.
+    """Estimate the seconds of sound that a WAV, AIFF or AU file holds behind the declared end of its samples.
 
     Covers, tags and padding are chunks; a second recording joined to the first,
     or samples beyond what the header counts, are not.

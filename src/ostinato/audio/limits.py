@@ -1,4 +1,4 @@
-"""What the bounds under ``validate`` in params.yaml say of one file: for a collection as for a single file later."""
+"""Check measurements of a file against the bounds of ``validate`` in params.yaml."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple

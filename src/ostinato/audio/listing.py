@@ -51,7 +51,7 @@ class Listing:
     skipped: list[Skipped] = field(default_factory=list)
 
     def explain(self) -> str:
-        """Say in one line what was passed over; empty if nothing was."""
+        """Describe in one line what was passed over; empty if nothing was."""
         return "; ".join(f"{s.n} {s.reason}, such as {s.example}" for s in self.skipped)
 
 

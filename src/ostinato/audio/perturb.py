@@ -1,4 +1,4 @@
-"""What happens to music on its way to a listener, each as a function of a waveform; the noise is seeded."""
+"""Degradations of sound for robustness tests, such as noise, MP3 and speed; all are seeded."""
 
 import io
 from collections.abc import Callable

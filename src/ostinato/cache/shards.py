@@ -1,4 +1,4 @@
-"""The books of a kind's folder: what its index says, and how shards come and go."""
+"""Index and shards of one kind of the cache."""
 
 import logging
 import shutil
@@ -32,7 +32,7 @@ class ShardIndex:
         self._open()
 
     def wanted(self, shard: int, tracks: Sequence[Track]) -> ShardTask | None:
-        """Return what a shard has of what it shall hold; None if it holds just that.
+        """Return the task that updates a shard; None if it is up to date.
 
         Rows are added to a file only where no other name leads to it, as from a
         DVC cache that is linked.

@@ -204,7 +204,7 @@ def _seal(rows: bytes, head: bytes) -> str:
 
 
 def is_whole(path: Path, digest: str | None) -> bool:
-    """Return whether a shard is what was written; in one process a file is read once for it while it stays the same.
+    """Return whether a shard matches its digest; the answer is kept while the file stays the same.
 
     Parameters
     ----------
@@ -241,7 +241,7 @@ def find_obstacle(folder: Path) -> str | None:
 
 
 def read_by(cache: Path, name: str, feature: str, parameters: Mapping[str, Any]) -> Path | None:
-    """Find the kind that an input of a network reads: of its own name, or, where it is a member's, of its feature.
+    """Find the kind of the cache that an input of a network reads; a member's is that of its feature.
 
     Parameters
     ----------

@@ -78,7 +78,7 @@ def make(job: Job) -> ShardResult:
 
     Returns
     -------
-    Made
+    ShardResult
         A track of which something cannot be decoded or read has a reason; the kinds that
         are made of something else hold it all the same.
     """

@@ -1,4 +1,4 @@
-r"""Scores that mean what they say: a classifier's decisions, calibrated on tracks that it was not fitted on.
+r"""Classifiers whose scores are calibrated on tracks that they were not fitted on.
 
 With decisions :math:`d` of tracks of groups held out, scores are
 

@@ -1,4 +1,4 @@
-"""What is freed: kept for the next batch or track, or given back to the system.
+"""Control whether freed memory is kept for the next batch or given back to the system.
 
 By default the C library gives large blocks back to the system at once, and each
 batch asks for them again, page by page; fresh pages can cost as much as the

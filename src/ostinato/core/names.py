@@ -35,7 +35,7 @@ WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
 
 
 def identity(name: object) -> str | None:
-    """Return what all spellings of a name share.
+    """Return the normal form of a name, which is equal for all its spellings.
 
     Parameters
     ----------

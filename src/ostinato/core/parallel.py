@@ -1,4 +1,4 @@
-"""The one `map`: the same function over items in this process, over the cores, or over a Dask cluster."""
+"""Map a function over items in this process, over the cores, or on a Dask cluster."""
 
 import importlib.util
 import multiprocessing

@@ -630,7 +630,7 @@ def _refuse_exponents(document: yaml.Node | None, origin: str) -> None:
 
 
 def _walk_scalars(node: yaml.Node | None, *keys: str) -> Iterator[tuple[tuple[str, ...], yaml.ScalarNode]]:
-    """Return every value of a YAML document that is no mapping or list, with the keys that lead to it."""
+    """Yield every value of a YAML document that is no mapping or list, with the keys that lead to it."""
     if isinstance(node, yaml.ScalarNode):
         yield keys, node
     elif isinstance(node, yaml.MappingNode):
@@ -926,7 +926,7 @@ def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[
 
 
 def entry(params: Any, what: Literal["candidates", "members", "numbers"], name: str) -> None:
-    """Refuse a name that params.yaml does not have, and say which it may have been.
+    """Raise ParamsError if params.yaml does not have a name, suggesting close matches.
 
     Parameters
     ----------
@@ -978,7 +978,7 @@ def find_unused(keys: Iterable[str], train: Mapping[str, Any]) -> str | None:
 
     Examples
     --------
-    >>> unused(["margin"], {"loss": "focal"})
+    >>> find_unused(["margin"], {"loss": "focal"})
     'margin has no effect with loss: focal; delete it or set loss: triplet'
     """
     for key in keys:

@@ -1,4 +1,4 @@
-"""End a process with the one that it works for, however that one ends."""
+"""Terminate a process when its parent exits, however that ends."""
 
 import os
 import select

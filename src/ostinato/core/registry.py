@@ -1,6 +1,6 @@
 """Plugins are modules: the file name is the plugin's name.
 
->>> "registry" in names("ostinato")
+>>> "registry" in names("ostinato.core")
 True
 """
 
@@ -79,7 +79,7 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def instead(name: str, known: Iterable[str]) -> str:
-    """Return what names there are, and which of them one that is not known may have meant.
+    """Return an error hint: the names there are, and those closest to one that is unknown.
 
     Parameters
     ----------

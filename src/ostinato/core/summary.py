@@ -26,7 +26,7 @@ def choose_metric(source: str) -> Metric:
 
 
 def is_indicator(x: np.ndarray) -> np.ndarray:
-    """Tell columns of nothing but 0 and 1, which say of a track whether it has a property.
+    """Return a mask of the columns that hold nothing but 0 and 1: whether a track has a property.
 
     Parameters
     ----------

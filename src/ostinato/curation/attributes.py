@@ -128,7 +128,7 @@ def encode(table: "pd.DataFrame") -> np.ndarray:
 
 
 def same(table: "pd.DataFrame") -> np.ndarray:
-    """Tell recordings apart: rows whose attributes are all alike are one.
+    """Assign recordings a number: rows whose attributes are all equal are one.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Tracks that are the same recording: bit for bit, or by their fingerprints.
+"""Find tracks that are one recording: bit for bit, or by their fingerprints.
 
 Equal sub-fingerprints, found by sorting, propose pairs of tracks and how far one
 starts into the other; the share of differing bits over what they have in common
@@ -75,7 +75,7 @@ def find(files: pd.DataFrame) -> pd.DataFrame:
 
 
 def _firsts_of(edges: list[tuple[int, int]], n: int) -> np.ndarray:
-    """Give each track the first of those it is tied to."""
+    """Return for each track the first of those it is tied to."""
     ends = np.array(edges, np.int64).reshape(-1, 2).T
     _, group = connected_components(coo_array((np.ones(ends.shape[1]), tuple(ends)), shape=(n, n)), directed=False)
     _, first = np.unique(group, return_index=True)
@@ -154,7 +154,7 @@ def _count_votes(pair: np.ndarray, shift: np.ndarray, n: int) -> Iterator[tuple[
 
 
 def _firsts(ordered: np.ndarray) -> np.ndarray:
-    """Tell where each value of a sorted array begins."""
+    """Return where each value of a sorted array begins."""
     return np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(ordered) else np.zeros(0, int)
 
 

@@ -31,7 +31,7 @@ CACHE = reduce(pa.Schema.append, (pa.field(name, pa.int64()) for name in IDENTIT
 
 
 def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Give a plugin's listing all columns, with "unknown" where it says nothing, and each name one spelling.
+    """Fill a plugin's listing up to all columns, with "unknown" where it says nothing, and one spelling a name.
 
     Parameters
     ----------
@@ -115,7 +115,7 @@ def assign_ordinals(track_ids: pd.Series, known: pd.DataFrame, first_free: int) 
     Examples
     --------
     >>> known = pd.DataFrame({"track_id": ["a", "b"], "ordinal": [0, 1]})
-    >>> numbered(pd.Series(["b", "c"]), known, 2)
+    >>> assign_ordinals(pd.Series(["b", "c"]), known, 2)
     ([1, 2], 3)
     """
     ordinals = dict(zip(known["track_id"], known["ordinal"].astype(int), strict=True))
@@ -125,7 +125,7 @@ def assign_ordinals(track_ids: pd.Series, known: pd.DataFrame, first_free: int) 
 
 
 def remember(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
-    """Add the tracks that there once were to those of the last time, so that one that is back has its ordinal again.
+    """Merge tracks of earlier runs into the last table, so that one that returns keeps its ordinal.
 
     Parameters
     ----------
@@ -270,7 +270,7 @@ def find_unmeasured(root: Path, tracks: pd.DataFrame, cache: Path) -> list[str]:
 
 
 def beside(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each track what was measured of its file, or nothing where it has none.
+    """Join the measurements of files to tracks.
 
     Parameters
     ----------

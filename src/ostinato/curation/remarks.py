@@ -1,4 +1,4 @@
-"""What a listing has to say beside its tracks: what was left out, chosen or told twice, with counts and examples."""
+"""Remarks on a listing: what was left out, chosen or found twice, with counts and examples."""
 
 import json
 from collections.abc import Iterable, Mapping

@@ -76,7 +76,7 @@ def find(source: str, root: Path, row: Row) -> SideInput:
 
     Returns
     -------
-    Material
+    SideInput
     """
     if source not in FILES:
         numbers = {c: float(v) if (v := row.get(c)) is not None else float("nan") for c in columns(source)}
@@ -103,7 +103,7 @@ def read(material: SideInput) -> Any:
 
     Parameters
     ----------
-    material : Material
+    material : SideInput
 
     Returns
     -------

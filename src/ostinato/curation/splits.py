@@ -1,4 +1,4 @@
-"""Parting tracks so that no artist, album or copy stands on both sides.
+"""Split tracks so that no artist, album or copy stands on both sides.
 
 Tracks that share an artist, an album or a recording are one *group* (a
 connected component; `ostinato.curation.albums` says what an album is), and a
@@ -126,20 +126,20 @@ class Split:
 
 
 def draw(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | None = None) -> Split:
-    """Part tracks, keeping what was given out before.
+    """Draw a split, keeping where earlier tracks stand.
 
     Parameters
     ----------
     tracks : DataFrame
         ordinal, track_id, genre, tags, artist, album, album_artist, path, content_hash, and `copy`
         where known: what all copies of a recording share.
-    plan : Plan
+    plan : SplitPlan
     old : DataFrame, optional
         The splits so far, drawn by the same plan.
 
     Returns
     -------
-    Drawn
+    Split
         Rows sorted by ordinal, then fold.
 
     Raises
@@ -167,7 +167,7 @@ def official(tracks: pd.DataFrame, plan: SplitPlan) -> tuple[pd.DataFrame, int]:
     ----------
     tracks : DataFrame
         With `split`; tracks without one are left out, as their authors left them out.
-    plan : Plan
+    plan : SplitPlan
         What makes a group.
 
     Returns
@@ -234,7 +234,7 @@ def name(plan: SplitPlan, tracks: pd.DataFrame) -> str:
 
     Examples
     --------
-    >>> name(Plan(folds=5, group_by="track"), pd.DataFrame({"artist": ["a"]}))
+    >>> name(SplitPlan(folds=5, group_by="track"), pd.DataFrame({"artist": ["a"]}))
     '5 folds by track (artists leak)'
     """
     how = f"{plan.folds} folds" if plan.folds else "holdout"
@@ -265,7 +265,7 @@ def check_folds(tracks: pd.DataFrame, plan: SplitPlan) -> None:
     ----------
     tracks : DataFrame
         As of `draw`; those without a genre and tags do not count.
-    plan : Plan
+    plan : SplitPlan
 
     Raises
     ------
@@ -443,7 +443,7 @@ def _long(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, plan: Spl
 
 
 def _evaluable(rows: pd.DataFrame) -> np.ndarray:
-    """Tell the tracks whose genre is tested, and each time by folds that train it."""
+    """Return a mask of the tracks whose genre is tested, and each time by folds that train it."""
     tests = rows[(rows["split"] == "test") & rows["genre"].notna()]
     missed = set(tests["genre"][~_find_in_training(rows, tests)])
     fair = set(tests["genre"]) - missed
@@ -451,6 +451,6 @@ def _evaluable(rows: pd.DataFrame) -> np.ndarray:
 
 
 def _find_in_training(rows: pd.DataFrame, tests: pd.DataFrame) -> np.ndarray:
-    """Tell the tests whose genre stands in the training of the same fold."""
+    """Return a mask of the tests whose genre is in the training of the same fold."""
     train = rows[rows["split"] == "train"]
     return pd.MultiIndex.from_frame(tests[["fold", "genre"]]).isin(pd.MultiIndex.from_frame(train[["fold", "genre"]]))

@@ -1,4 +1,4 @@
-"""What tracks may be parted evenly over, and judged by: their decade and their place on the map."""
+"""Strata for balanced splits and sliced metrics: decade and cell of the map."""
 
 from collections.abc import Callable
 

@@ -8,7 +8,7 @@ A plugin is a module with
   keys of the section ``dataset`` in params.yaml;
 - ``tracks(root, options, *, seed, workers) -> DataFrame``: one row per track,
   with `track_id` (unique) and `path` (below `root`, POSIX) at least, and of
-  `ostinato.tracks.COLUMNS` what it knows; missing columns are filled with
+  `ostinato.io.tables.TRACKS` what it knows; missing columns are filled with
   "unknown". What stands below `root` is read, never written over; a plugin
   that makes or fetches its audio adds what is absent.
 
@@ -61,7 +61,7 @@ def dataset_root(paths: Paths, dataset: Any) -> Path:
 
 
 def identify(dataset: Any) -> str:
-    """Tell a dataset in its place from others, without naming the place.
+    """Return what identifies a dataset in its place, without naming the place.
 
     Parameters
     ----------

@@ -43,7 +43,7 @@ def compare(root: Path, index: Path) -> IndexComparison:
 
     Returns
     -------
-    Compared
+    IndexComparison
 
     Raises
     ------

@@ -136,7 +136,7 @@ class _Search:
         self._give(rows, named)
 
     def _give(self, rows: dict[int, Any], named: dict[Any, list[int]]) -> None:
-        """Give each row the one file of its key; several are ambiguous."""
+        """Assign each row the one file of its key; several are ambiguous."""
         for row, key in rows.items():
             candidates = named.get(key, [])
             if len(candidates) == 1:

@@ -107,7 +107,7 @@ def _artists(root: Path) -> pd.DataFrame:
 
 
 def _albums(root: Path, album_id: pd.Series) -> pd.DataFrame:
-    """Give each track its album's title, year and cover."""
+    """Assign each track its album's title, year and cover."""
     table = pd.DataFrame(columns=["album_id", "title", "year", "cover"], dtype=object)
     if (root / "albums.parquet").exists():
         table = _read(root, "albums.parquet", ("album_id", "title"), ("year", "cover"))

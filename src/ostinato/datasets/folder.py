@@ -231,7 +231,7 @@ def _with_genres(
     options: Options,
     root: Path,
 ) -> pd.DataFrame:
-    """Give each track the first genre of the one source that counts, and remark what others tell."""
+    """Assign each track the first genre of the source that counts, and remark what others tell."""
     separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
     if tags:
         genres_of = {**genres_of, "tags": [split_genres(t.get("genre", []), separators) for t in tags]}

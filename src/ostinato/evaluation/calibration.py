@@ -36,7 +36,7 @@ def calibrate(validation: ScoredTracks, test: ScoredTracks, kind: Kind) -> dict[
 
     Parameters
     ----------
-    validation, test : Judged
+    validation, test : ScoredTracks
     kind : {"single", "multi"}
 
     Returns
@@ -63,7 +63,7 @@ def temperature(rows: ScoredTracks, kind: Kind) -> float:
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
     kind : {"single", "multi"}
 
     Returns
@@ -101,7 +101,7 @@ def promise(rows: ScoredTracks) -> dict[str, Any]:
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
         Calibrated scores of tracks that the candidate was not trained on.
 
     Returns

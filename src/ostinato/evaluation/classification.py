@@ -27,7 +27,7 @@ def points(rows: ScoredTracks, kind: Kind, threshold: float | np.ndarray) -> dic
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
     kind : {"single", "multi"}
     threshold : float or np.ndarray [shape=(n_classes,)]
         From which score on a tag is given.
@@ -104,14 +104,14 @@ def baselines(rows: ScoredTracks, shares: Mapping[int, np.ndarray], kind: Kind) 
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
     shares : mapping of int to np.ndarray [shape=(n_classes,)]
         Share of each class among a fold's training tracks.
     kind : {"single", "multi"}
 
     Returns
     -------
-    dict of str to Judged
+    dict of str to ScoredTracks
         ``majority``: the shares themselves, so that the label is the commonest
         class or the tags that most tracks carry; ``all_negative`` (several
         labels only): no tag at all.

@@ -71,7 +71,7 @@ class Pair:
 
     Parameters
     ----------
-    new, old : Judged
+    new, old : ScoredTracks
         Row by row the same tracks; labels and groups are those of `new`.
     kind : {"single", "multi", "embedding"}
     classes : tuple of str

@@ -1,4 +1,4 @@
-"""A released model on another collection: trained on one folder, judged on the next."""
+"""Evaluate a released model on a collection that it was not trained on."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -35,7 +35,7 @@ def judge(
 
     Parameters
     ----------
-    model : Released
+    model : ReleasedModel
     root : Path
         A directory per genre, or audio with a `table`; see `ostinato.datasets.folder`.
     table : str, optional

@@ -1,4 +1,4 @@
-"""Labels that are perhaps wrong, by confident learning: tracks that the scores of others surely place elsewhere.
+"""Rank labels that may be wrong by confident learning: the scores of others place the track elsewhere.
 
 Of each class, the mean score that its own tracks have for it says how sure scores are
 when they are right. A track with another class beyond that class's mean is a suspect.
@@ -44,7 +44,7 @@ def rank_label_errors(
     Examples
     --------
     >>> scores = np.array([[0.9, 0.1], [0.8, 0.2], [0.9, 0.1], [0.2, 0.8]])
-    >>> found = ranked(list("abcd"), scores, np.array([0, 0, 1, 1]), ["jazz", "rock"])
+    >>> found = rank_label_errors(list("abcd"), scores, np.array([0, 0, 1, 1]), ["jazz", "rock"])
     >>> found.loc[found["suspect"], ["track_id", "label", "suggested"]].values.tolist()
     [['c', 'rock', 'jazz']]
     """

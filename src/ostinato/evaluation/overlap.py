@@ -41,7 +41,7 @@ def read_training_files(paths: Paths, model: ReleasedModel) -> TrainingFiles:
     Parameters
     ----------
     paths : Paths
-    model : Released
+    model : ReleasedModel
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Two models on the same tracks: the difference of a metric, with its interval."""
+"""Compare two models on the same tracks: the difference of a metric, with its interval."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ def make_record(rows: ScoredTracks) -> pd.DataFrame:
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
         Its test tracks.
 
     Returns
@@ -60,7 +60,7 @@ def find_shared(new: ScoredTracks, old: pd.DataFrame) -> tuple[np.ndarray, np.nd
 
     Parameters
     ----------
-    new : Judged
+    new : ScoredTracks
     old : DataFrame
         What `make_record` made of another's test tracks.
 
@@ -88,7 +88,7 @@ def compare(
 
     Parameters
     ----------
-    new : Judged
+    new : ScoredTracks
         Test tracks of the new one, with today's labels and groups.
     old : DataFrame
         What `make_record` made of the released one's test tracks.

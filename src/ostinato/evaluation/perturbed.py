@@ -21,7 +21,7 @@ def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) ->
 
     Parameters
     ----------
-    model : Released
+    model : ReleasedModel
     clip : tuple of np.ndarray [shape=(n_samples,)] and int
         Waveform and its rate in Hz.
     seed : int
@@ -45,11 +45,11 @@ def judge(
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
         The clips; their own scores are not looked at.
     scores : mapping of str to np.ndarray [shape=(n_clips, n_classes)]
         By perturbation, and `CLEAN`.
-    model : Released
+    model : ReleasedModel
     metric : str
         Of the model's task.
     confidence : float
@@ -106,8 +106,8 @@ def all_heard(
 
     Parameters
     ----------
-    model : Released
-    rows : Judged
+    model : ReleasedModel
+    rows : ScoredTracks
     load : callable
         Decodes a track by its id.
     seed : int

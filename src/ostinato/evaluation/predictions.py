@@ -63,7 +63,7 @@ def join_labels(
 
     Returns
     -------
-    Judged
+    ScoredTracks
         Sorted by track and fold; a track without a prediction could not be
         decoded and is left out.
 
@@ -102,7 +102,7 @@ def by_chunk(test: ScoredTracks, chunks: pd.DataFrame, task: Task) -> ScoredTrac
 
     Parameters
     ----------
-    test : Judged
+    test : ScoredTracks
         Tracks, each once.
     chunks : DataFrame
         track_id and logits, a row a chunk.
@@ -110,7 +110,7 @@ def by_chunk(test: ScoredTracks, chunks: pd.DataFrame, task: Task) -> ScoredTrac
 
     Returns
     -------
-    Judged
+    ScoredTracks
         In the order of `chunks`; those of other tracks are left out.
     """
     position = pd.Series(np.arange(len(test)), index=test.track_id)

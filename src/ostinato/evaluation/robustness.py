@@ -1,4 +1,4 @@
-"""How an exported candidate bears worse sound, measured on request: `ostinato release` reads what stands here."""
+"""Measure how much an exported candidate loses on degraded sound, for `ostinato release` to read."""
 
 import hashlib
 from typing import Any

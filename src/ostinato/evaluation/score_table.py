@@ -43,7 +43,7 @@ class ScoreTable:
     ----------
     classes : tuple of str
         What the columns of the scores mean; of an embedding task metrics, such as ``map``.
-    rows : Judged
+    rows : ScoredTracks
         The fold of each row is 0.
     """
 
@@ -62,7 +62,7 @@ def format_scores(rows: ScoredTracks, classes: tuple[str, ...], kind: Kind, thre
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
         Test tracks. Of an embedding task cold artists, with a metric per column.
     classes : tuple of str
     kind : {"single", "multi", "embedding"}

@@ -1,4 +1,4 @@
-"""Is one candidate really better than another: the same tracks, the same labels, two answers.
+"""Test whether one candidate is better than another on the same tracks.
 
 The interval is of the paired jackknife, which leaves out artists and so knows that
 their tracks are alike. The p-value is of McNemar's exact test, which takes tracks for
@@ -53,7 +53,7 @@ class Contrast:
 
     @property
     def answer(self) -> str:
-        """Say in a word what the interval allows to say: better, worse, or as good."""
+        """Return in a word what the interval allows: better, worse, or as good."""
         return "better" if self.difference.low > 0 else "worse" if self.difference.high < 0 else "as good"
 
 
@@ -71,7 +71,7 @@ def contrast(
 
     Parameters
     ----------
-    new : Judged
+    new : ScoredTracks
         Its test tracks.
     old : DataFrame
         The other's, by `paired.make_record`.

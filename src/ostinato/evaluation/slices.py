@@ -32,7 +32,7 @@ def describe(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, ro
         track_id, rms_db.
     splits : DataFrame
         track_id, fold, split.
-    rows : Judged
+    rows : ScoredTracks
 
     Returns
     -------
@@ -60,7 +60,7 @@ def slices(rows: ScoredTracks, ways: pd.DataFrame, kind: Kind, threshold: float,
 
     Parameters
     ----------
-    rows : Judged
+    rows : ScoredTracks
         Test tracks.
     ways : DataFrame
         By `describe`.
@@ -88,7 +88,7 @@ def slices(rows: ScoredTracks, ways: pd.DataFrame, kind: Kind, threshold: float,
 
 
 def _order(column: pd.Series) -> Iterator[str]:
-    """Return the names of the slices, the unknown last; thirds as they grow."""
+    """Yield the names of the slices, the unknown last; thirds as they grow."""
     yield from sorted(column.unique(), key=lambda name: (name == UNKNOWN, _part(name), name))
 
 
@@ -98,7 +98,7 @@ def _part(name: str) -> int:
 
 
 def _acquaintance(known: pd.DataFrame, tracks: pd.DataFrame, splits: pd.DataFrame) -> list[str]:
-    """Say of each track whether the network that scored it was trained on its artist."""
+    """Return for each track whether the network that scored it was trained on its artist."""
     if "artist" not in known:
         return [UNKNOWN] * len(known)
     trained = splits[splits["split"] == "train"].merge(tracks[["track_id", "artist"]], on="track_id").dropna()

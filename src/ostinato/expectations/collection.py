@@ -8,7 +8,7 @@ from great_expectations.expectations.expectation import Expectation
 
 
 def prepare(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
-    """Say of each track whether it is sound, and what it is labelled if so.
+    """Return for each track whether it is sound, and what it is labelled if so.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from great_expectations.expectations.expectation import Expectation
 
 
 def prepare(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
-    """Say of each track whether it repeats one before it.
+    """Return for each track whether it repeats one before it.
 
     Parameters
     ----------

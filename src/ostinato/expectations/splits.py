@@ -17,7 +17,7 @@ def prepare(
     compilations: Compilations = "together",
     guests: Literal["together", "apart"] = "together",
 ) -> pd.DataFrame:
-    """Say of each track and fold in how many splits that fold has its artist, album and recording.
+    """Count for each track and fold the splits that hold its artist, album and recording.
 
     Parameters
     ----------

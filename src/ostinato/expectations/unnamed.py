@@ -66,7 +66,7 @@ def _kind(path: Path) -> str:
 
 
 def _files(root: Path, folder: Path, kinds: set[tuple[Path, str]]) -> Iterator[str]:
-    """Return the files of a folder that are of a kind that tracks have there, hidden ones aside."""
+    """Yield the files of a folder that are of a kind that tracks have there, hidden ones aside."""
     if (root / folder).is_dir():
         for file in (root / folder).iterdir():
             if (folder, _kind(file)) in kinds and not file.name.startswith(".") and file.is_file():

@@ -117,7 +117,7 @@ def explain(
 
 
 def find_temperature(paths: Paths, name: str) -> float | None:
-    """Find what divides a candidate's logits so that its scores mean something.
+    """Return the temperature of a candidate's calibration.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def find_temperature(paths: Paths, name: str) -> float | None:
 
 
 def find_released(paths: Paths, task: str, metric: str) -> tuple[str | None, str]:
-    """Name what to explain of what is in service: itself, or of a stack its strongest member that hears.
+    """Return the released model, or the strongest member of a released stack that hears.
 
     Parameters
     ----------

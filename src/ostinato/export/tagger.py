@@ -93,7 +93,7 @@ def parity(content: bytes, released: ReleasedModel) -> float:
     ----------
     content : bytes
         tagger.onnx.
-    released : Released
+    released : ReleasedModel
         The same network with its model.json.
 
     Returns

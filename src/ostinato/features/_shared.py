@@ -110,7 +110,7 @@ def frame(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> 
 
     Examples
     --------
-    >>> framed(np.arange(5), 4, 2)
+    >>> frame(np.arange(5), 4, 2)
     array([[2, 1, 0, 1],
            [0, 1, 2, 3],
            [2, 3, 4, 3]])

@@ -1,1 +1,1 @@
-"""From a file to what a released model says of it: NumPy, decoders and ONNX Runtime; neither torch nor pandas."""
+"""Apply released models to files: NumPy, decoders and ONNX Runtime; neither torch nor pandas."""

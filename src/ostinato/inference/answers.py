@@ -24,7 +24,7 @@ def answers(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = Fa
     Parameters
     ----------
     path : Path
-    models : sequence of Released
+    models : sequence of ReleasedModel
     over_time : bool
         Say what each stretch of the track scores, too.
     **limits
@@ -109,7 +109,7 @@ def encode_path(path: Path) -> str:
 
     Examples
     --------
-    >>> named(Path("caf\udce9.wav"))
+    >>> encode_path(Path("caf\udce9.wav"))
     'caf\\xe9.wav'
     """
     return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

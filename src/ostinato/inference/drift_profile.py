@@ -1,4 +1,4 @@
-"""How like new audio is to what a released model was made of: its features and embeddings against a kept profile."""
+"""Compare new audio with the profile that was kept beside a released model."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -29,7 +29,7 @@ def groups(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray
 
     Parameters
     ----------
-    model : Released
+    model : ReleasedModel
     tracks : iterable of mapping of str to np.ndarray [shape=(n_frames, n_bins)]
         What each of the model's inputs is of a track.
 
@@ -49,7 +49,7 @@ def groups(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray
 
 
 def iterate_rows(model: ReleasedModel, targets: Sequence[Path]) -> Iterator[Rows]:
-    """Return what a model reads of each audio file that can be decoded."""
+    """Yield what a model reads of each audio file that can be decoded."""
     for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
         if error is not None and path in targets:
             raise OstinatoError(f"{path}: {error}")

@@ -53,7 +53,7 @@ def compare(
 
     Parameters
     ----------
-    model : Released
+    model : ReleasedModel
     targets : sequence of Path
         Files, and folders that are searched for audio.
     seconds : float
@@ -61,7 +61,7 @@ def compare(
 
     Yields
     ------
-    Compared, or tuple of str and str
+    ExcerptComparison, or tuple of str and str
         A path and why there is nothing to compare: it cannot be read, or is no longer than an excerpt.
     """
     for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
@@ -108,7 +108,7 @@ def summary(tracks: Sequence[ExcerptComparison]) -> dict[str, Any]:
 
     Parameters
     ----------
-    tracks : sequence of Compared
+    tracks : sequence of ExcerptComparison
         At least one.
 
     Returns

@@ -33,7 +33,7 @@ class Format(Protocol):
         """What a file begins with."""
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """Return the lines of an answer, without their ends."""
+        """Yield the lines of an answer, without their ends."""
 
     def read(self, line: str) -> AnswerKey | None:
         """Return what a line answers; None if it is no answer."""
@@ -45,7 +45,7 @@ class Text:
     header: str | None = None
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """Return the lines of an answer."""
+        """Yield the lines of an answer."""
         return map(escape_line, self._lines(answer))
 
     def _lines(self, answer: Answer) -> Iterator[str]:
@@ -73,7 +73,7 @@ class Json:
     header: str | None = None
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """Return the line of an answer."""
+        """Yield the line of an answer."""
         yield escape_line(json.dumps(answer, ensure_ascii=False))
 
     def read(self, line: str) -> AnswerKey | None:
@@ -98,7 +98,7 @@ class Csv:
     header: str | None = ",".join(COLUMNS)
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """Return the rows of an answer."""
+        """Yield the rows of an answer."""
         if "error" in answer:
             yield _row({"path": answer["path"], "error": answer["error"]})
             return
@@ -124,7 +124,7 @@ class Csv:
 
 
 def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:
-    """Return start, best class and its score of each stretch."""
+    """Yield start, best class and its score of each segment."""
     over_time = answer.get("over_time", {"starts": [], "scores": {}})
     for i, start in enumerate(over_time["starts"]):
         label, score = max(((c, s[i]) for c, s in over_time["scores"].items()), key=lambda pair: pair[1])

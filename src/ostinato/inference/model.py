@@ -331,7 +331,7 @@ class ReleasedModel:
 
         Returns
         -------
-        Heard
+        Prediction
         """
         rows = self.rows(context)
         means = {n: rows[n].mean(axis=0) for n, given in self.inputs.items() if given.source == "audio"}
@@ -368,7 +368,7 @@ class ReleasedModel:
 
         Returns
         -------
-        Heard
+        Prediction
         """
         return self._heard({name: i.told(row) for name, i in self.inputs.items()})
 

@@ -38,7 +38,7 @@ def predict(
     ----------
     targets : sequence of Path
         Files, and folders that are searched for audio.
-    models : sequence of Released
+    models : sequence of ReleasedModel
     over_time : bool
         Say what each stretch of a track scores, too.
     workers : int
@@ -228,7 +228,7 @@ def _sum_up(before: resume.Progress, form: Format, n_read: int, n_failed: int) -
 
 
 def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
-    """Return what folders hold that is not asked about.
+    """Warn of what folders hold that is passed over.
 
     Parameters
     ----------
@@ -251,11 +251,11 @@ def _is_sound(path: Path) -> bool:
 
 
 def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
-    """Return what models cannot tell.
+    """Warn of what models cannot tell.
 
     Parameters
     ----------
-    models : sequence of Released
+    models : sequence of ReleasedModel
     over_time : bool
         Whether stretches of tracks are asked for.
     err : file

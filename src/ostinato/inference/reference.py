@@ -175,7 +175,7 @@ def explain_sound(model: "ReleasedModel", measurement: Any, rows: Mapping[str, n
 
     Parameters
     ----------
-    model : Released
+    model : ReleasedModel
     measurement : Measurement
         Of the file.
     rows : mapping of str to np.ndarray [shape=(n_frames, n_bins)]

@@ -55,7 +55,7 @@ def resume(
     form : Format
     asked : mapping of str to Path
         Files by the text that stands for them in answers.
-    models : sequence of Released
+    models : sequence of ReleasedModel
     over_time : bool
         An answer counts only if it speaks of stretches, where the model can.
     neighbours : bool

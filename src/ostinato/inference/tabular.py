@@ -73,7 +73,7 @@ def answers(
     Parameters
     ----------
     path : Path
-    models : sequence of Released
+    models : sequence of ReleasedModel
     passed : frozenset of str
         Rows that are passed over.
     near : callable, optional

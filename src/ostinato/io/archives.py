@@ -1,4 +1,4 @@
-"""Unpacking archives that are not trusted: no path outside the folder, no link, no bomb.
+"""Unpack archives that are not trusted: no path outside the folder, no link, no bomb.
 
 An archive is read twice: all names, kinds and sizes are judged before the first byte
 is written, and what comes out is counted against them. It is unpacked beside its
@@ -107,7 +107,7 @@ def _check_members(archive: Path, source: Source, max_bytes: int, max_files: int
 
 
 def _entries(archive: Path, source: Source) -> Iterator[Member]:
-    """Return the files of an archive; folders are passed over, all else is refused."""
+    """Yield the files of an archive; folders are passed over, all else is refused."""
     if isinstance(source, zipfile.ZipFile):
         for info in source.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)

@@ -1,4 +1,4 @@
-"""Text tables as people save them: CSV and its kin, whatever their separator, encoding or spreadsheet.
+"""Read text tables as people save them: CSV and its kin, whatever separator, encoding or spreadsheet.
 
 The one reader of such files. It takes commas, semicolons, tabs or bars; a first
 line ``sep=;``; UTF-8 with and without a byte order mark, UTF-16 and, where a file
@@ -199,7 +199,7 @@ def _decode(content: bytes, path: Path) -> tuple[str, str]:
 
 
 def _wide(content: bytes) -> list[str]:
-    """Tell UTF-16 without a byte order mark by the zeros beside its letters."""
+    """Detect UTF-16 without a byte order mark by the zeros beside its letters."""
     start = content[:2000]
     zeros = start[::2].count(0), start[1::2].count(0)
     if max(zeros) * 4 < len(start) // 2:

@@ -1,4 +1,4 @@
-r"""What others wrote, made harmless where it is shown: names of files, labels and tags in terminals and tables.
+r"""Escape names of files, labels and tags for terminals and spreadsheets.
 
 A terminal obeys control characters, a spreadsheet computes a cell that begins like
 a formula. Both are written so that they are text, and a table can be read back.

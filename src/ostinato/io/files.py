@@ -1,4 +1,4 @@
-"""Writing that either happens whole or not at all."""
+"""Write files atomically: whole or not at all."""
 
 import errno
 import json

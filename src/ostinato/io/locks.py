@@ -91,7 +91,7 @@ class Holder:
 
     @property
     def is_orphan(self) -> bool:
-        """Whether who started it is gone."""
+        """Return whether the process that started the holder has exited."""
         return self.parent is not None and not self.parent.is_alive()
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""The tables of data/interim: their columns, and one door to Parquet that writes the same bytes for the same rows."""
+"""Schemas of the tables of data/interim, and Parquet with the same bytes for the same rows."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path

@@ -119,7 +119,7 @@ class Conv(nn.Conv2d):
         return 1 + (size - 1) * self.stride[axis] if self.same else self.sees(size, axis)
 
     def sees(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` numbers of the output are made of."""
+        """Return how much of the input `size` outputs along an axis see: their receptive field."""
         return (size - 1) * self.stride[axis] + self.kernel_size[axis]
 
 
@@ -172,7 +172,7 @@ class MaxPool(nn.Module):
         return 1 + (size - 1) * self.stride[axis] if self.same else self.sees(size, axis)
 
     def sees(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` numbers of the output are made of."""
+        """Return how much of the input `size` outputs along an axis see: their receptive field."""
         return (size - 1) * self.stride[axis] + self.kernel[axis]
 
 
@@ -240,7 +240,7 @@ class Branches(nn.Module):
         return (size - 1) * (self.stride if axis == -2 else 1) + 1
 
     def sees(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` numbers of the output are made of."""
+        """Return how much of the input `size` outputs along an axis see: their receptive field."""
         return self.needs(size, axis) + (max(self.kernels) - 1 if axis == -2 else 0)
 
 
@@ -336,7 +336,7 @@ def single(inputs: Mapping[str, Shape], name: str) -> Shape:
 
 
 def word(name: str, key: str, given: str, known: Iterable[str]) -> str:
-    """Take a word that is known; refuse any other.
+    """Return a word if it is known, else raise OstinatoError.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What the networks over other networks' logits share, and dense layers with a penalty on their kernels."""
+"""Heads of stacks: networks on the logits of other networks."""
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""What most search spaces are: the learning rate, tracks a batch, and dropout where there is some."""
+"""The usual search space: learning rate, batch size, and dropout where there is some."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias

@@ -149,7 +149,7 @@ def hamming_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
 
 
 def jaccard(*, preds: np.ndarray, target: np.ndarray) -> float:
-    """Mean over tracks of right labels by named or right labels; 1 where there are neither.
+    """Compute the Jaccard index of each track's labels, and its mean; 1 for a track without any.
 
     Parameters
     ----------

@@ -231,7 +231,7 @@ def strata(popularity: np.ndarray, n_strata: int) -> np.ndarray:
 
 
 def far_off(similarity: np.ndarray, chance: float) -> np.ndarray:
-    """Share of each list no more like its seed than two items drawn at random.
+    """Compute the share of each list that is no closer to its seed than two items drawn at random.
 
     Parameters
     ----------

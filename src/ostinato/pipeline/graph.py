@@ -34,7 +34,7 @@ _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
 
 
 def dvc(*arguments: str) -> list[str]:
-    """Spell a DVC command of this very Python, patient where another process holds the repository."""
+    """Build a DVC command for this Python that waits for the repository's lock."""
     return [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
 
 

@@ -1,4 +1,4 @@
-"""What a killed run or a lost file left in DVC's own files, each in one line with the mend."""
+"""Detect what a killed run or a lost file left in DVC's files, each in one line with the mend."""
 
 import configparser
 import json
@@ -17,7 +17,7 @@ FEW = 2
 
 
 def find_faults(paths: Paths, stages: Mapping[str, Stage], lock: Mapping[str, Any]) -> list[str]:
-    """Find what hinders the next run or would make it do again what is done.
+    """List what hinders the next run, or would make it repeat what is done.
 
     Parameters
     ----------

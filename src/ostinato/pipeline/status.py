@@ -55,7 +55,7 @@ class Status:
 
 
 def status(paths: Paths) -> Status:
-    """Say of every stage where it stands, without any of DVC's locks.
+    """Return where every stage stands, without any of DVC's locks.
 
     Parameters
     ----------

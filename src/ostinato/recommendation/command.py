@@ -65,7 +65,7 @@ def run(
         Tracks of the catalog by id or name, else audio files, or rows of a table as ``tracks.csv#12``.
     folder : Path
         models/catalog.
-    asked : Asked
+    asked : Request
     as_json : bool
     playlist : Path, optional
         Where an extended M3U file shall stand.

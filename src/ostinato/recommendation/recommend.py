@@ -81,7 +81,7 @@ def recommend(
         every track of the same recording: its cosine is above `SAME`.
     diversity, per_artist
         See `Variety`.
-    wish : Wish, optional
+    wish : Filter, optional
     level : {"track", "album", "artist"}
         What is answered; at another level than tracks, the albums or artists of
         the seeds are left out.

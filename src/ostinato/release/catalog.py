@@ -21,7 +21,7 @@ from ostinato.release.rules import RuleResult, to_records
 
 
 def find_other_training(catalog: Path, model: Path) -> str | None:
-    """Say that a catalog was placed by another training of the very candidate that is in service.
+    """Return a remark if a catalog was placed by another training of the candidate in service.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
     -------
     answer : {"released", "unchanged", "skipped", "rejected"}
     reasons : list of str
-    answers : list of Answer
+    answers : list of RuleResult
         Of the rules ``catalog``, ``tracks``, ``network`` and ``vanished``.
     """
     if (paths.catalog / SKIPPED).exists():

@@ -31,11 +31,11 @@ def of_file(paths: Paths, name: str, bounds: Mapping[str, float]) -> list[RuleRe
     name : str
         The candidate.
     bounds : mapping of str to float
-        By `evaluation.rules.release_bounds`.
+        By `release.rules.release_bounds`.
 
     Returns
     -------
-    list of Answer
+    list of RuleResult
     """
     folder = paths.onnx(name)
     answers = file_rules(read_json(folder / "export.json"), (folder / NETWORK).stat().st_size, bounds)
@@ -69,18 +69,18 @@ def of_incumbent(
     ----------
     folder, onnx : Path
         Of the released model and of the new one.
-    rows : Judged
+    rows : ScoredTracks
         Test tracks of the new one.
     params : object
         With seed and evaluate.
     metric : str
         The one that leads the task.
     bounds : mapping of str to float
-        By `evaluation.rules.release_bounds`.
+        By `release.rules.release_bounds`.
 
     Returns
     -------
-    str or None, list of Answer
+    str or None, list of RuleResult
     """
     if damage := find_damage(folder):
         return damage, []
@@ -122,7 +122,7 @@ def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]
 
     Returns
     -------
-    list of Answer
+    list of RuleResult
     """
     return [
         at_most("parity", export["parity"], bounds["parity"], f"parity {export['parity']:.2g} is"),
@@ -146,7 +146,7 @@ def robustness_rule(measured: Mapping[str, Any] | None, name: str, network: str,
 
     Returns
     -------
-    Answer
+    RuleResult
         Not kept if it was not measured, or of another file.
     """
     if measured is None or measured["network"] != network:
@@ -170,7 +170,7 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> RuleResul
 
     Returns
     -------
-    Answer
+    RuleResult
         Not kept where there is no interval. Where the figure itself is within the margin, the reason says of how
         many groups an interval would be narrow enough, as it narrows with their square root.
     """

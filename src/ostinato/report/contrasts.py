@@ -55,7 +55,7 @@ def _rows(material: Material, name: str, task: str) -> ScoredTracks:
 
 
 def _others(material: Material, task: str, rows: dict[str, ScoredTracks]) -> Iterator[tuple[str, pd.DataFrame, str]]:
-    """Return what candidates are compared with: the first of the leaderboard, and what is in service."""
+    """Yield what candidates are compared with: the first of the leaderboard, and what is in service."""
     for leader in list(rows)[:1]:
         yield LEADER, paired.make_record(rows[leader]), leader
     folder = material.paths.released(task)

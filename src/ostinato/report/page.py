@@ -66,7 +66,7 @@ def format_number(value: float | None, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> shown(0.12345), shown(None)
+    >>> format_number(0.12345), format_number(None)
     ('0.123', '–')
     """
     return "–" if value is None else f"{value:.{digits}f}"
@@ -106,7 +106,7 @@ def _section(environment: Environment, material: Material, name: str) -> dict[st
 
 
 def _facts(material: Material) -> list[tuple[str, str]]:
-    """Say in numbers what was judged."""
+    """List in numbers what was evaluated."""
     first = material.splits.drop_duplicates("track_id")
     n_kept = int(material.tracks["track_id"].isin(first["track_id"]).sum())
     counts = [

@@ -72,7 +72,7 @@ def thin(rows: np.ndarray, most: int = MOST_FRAMES) -> np.ndarray:
 
     Examples
     --------
-    >>> thinned(np.array([[1.0], [3.0], [5.0]]), 2).tolist()
+    >>> thin(np.array([[1.0], [3.0], [5.0]]), 2).tolist()
     [[2.0], [5.0]]
     """
     step = max(-(-len(rows) // most), 1)
@@ -105,7 +105,7 @@ def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
 
 
 def tail(counts: np.ndarray, label: str) -> str:
-    """Draw how many tracks the first, second, ... has: a straight line falls where few have most.
+    """Plot the tracks of artists by rank, both axes logarithmic: a straight line is a power law.
 
     Parameters
     ----------

@@ -193,7 +193,7 @@ def apply_theme(svg: str) -> str:
 
     Examples
     --------
-    >>> themed('<?xml version="1.0"?><svg><path style="stroke: #0072b2"/></svg>')
+    >>> apply_theme('<?xml version="1.0"?><svg><path style="stroke: #0072b2"/></svg>')
     '<svg><path style="stroke: var(--series-0)"/></svg>'
     """
     svg = svg[svg.index("<svg") :]

@@ -19,8 +19,8 @@ class Metrics:
 
     Parameters
     ----------
-    work : Work
-    shelf : Shelf
+    work : Limiter
+    shelf : ModelStore
     """
 
     def __init__(self, work: Limiter, shelf: ModelStore) -> None:

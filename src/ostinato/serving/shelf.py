@@ -41,7 +41,7 @@ class Handle(Generic[Opened]):
         self._lock = threading.Lock()
 
     def now(self) -> Opened | None:
-        """Return what the folder holds now; what it held before, if the present files cannot be opened."""
+        """Return what the folder holds, opened anew where it changed; the last good one if that fails."""
         if self._due() and self._lock.acquire(blocking=self.value is None):
             try:
                 if self._due():
@@ -77,7 +77,7 @@ class Handle(Generic[Opened]):
         self._looked = time.monotonic()
 
     def _present(self) -> tuple[tuple[int, int, int], ...] | None:
-        """Tell this state of the files from any other; None if one is absent."""
+        """Return what identifies this state of the files; None if one is absent."""
         try:
             folder = find_current(self.folder)
             found = [(folder / name).stat() for name in self.files]

@@ -131,7 +131,7 @@ def _is_left(folder: Path) -> bool:
 
 
 async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """Return a body as it comes, within limits of size and time."""
+    """Yield a body as it comes, within limits of size and time."""
     announced = request.headers.get("content-length", "0")
     n_bytes = int(announced) if announced.isdecimal() else 0
     if n_bytes > max_bytes:

@@ -90,7 +90,7 @@ class Limiter:
 
         Raises
         ------
-        Busy
+        Overloaded
             If there is no place.
         """
         if self.pending >= self.limit:
@@ -102,7 +102,7 @@ class Limiter:
 
         Raises
         ------
-        Busy
+        Overloaded
             If there is none.
         """
         self.check()

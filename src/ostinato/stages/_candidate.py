@@ -34,7 +34,7 @@ class CandidateData:
 
     Parameters
     ----------
-    labelled : Labelled
+    labelled : LabelledTracks
     sources : mapping of fold to Source
     inputs : mapping of str to Input
     files : tuple of path or value

@@ -79,7 +79,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def _tell_reasons(faults: pd.DataFrame, where: str, n_tracks: int) -> None:
-    """Say of each reason how many tracks have it, with an example."""
+    """Print for each reason how many tracks have it, with an example."""
     for reason, rows in faults.groupby("reason"):
         such = f"such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
         log.warning("%s %d of %d tracks: %s, %s", where, rows["track_id"].nunique(), n_tracks, reason, such)

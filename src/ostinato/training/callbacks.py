@@ -147,7 +147,7 @@ class LiveLogger(Checkpoint):
     ----------
     folder : Path
         Emptied; a resumed run writes the epochs that are done again.
-    keeper : Keeper
+    keeper : ResumableCheckpoint
         Stands before this one, and notes the epochs.
     """
 

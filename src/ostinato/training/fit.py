@@ -50,7 +50,7 @@ def fit(
     Parameters
     ----------
     settings : Settings
-    labelled : Labelled
+    labelled : LabelledTracks
     sources : mapping of fold to Source
         Inputs of the tracks, per fold and for the last fit on all tracks; only
         those of a stack differ.
@@ -97,7 +97,7 @@ def fit(
 
 
 def explain_chance(fitted: Fitted) -> str | None:
-    """Say of a network whose validation never left chance which of two reasons it has, and what to try.
+    """Explain why the validation of a network never left chance: which of two reasons, and what to try.
 
     Parameters
     ----------
@@ -173,7 +173,7 @@ def fit_estimator(
     Parameters
     ----------
     settings : Settings
-    labelled : Labelled
+    labelled : LabelledTracks
     x : np.ndarray [shape=(n_tracks, width), dtype=float32]
         Summaries of the tracks.
     inputs : mapping of str to Input

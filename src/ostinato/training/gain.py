@@ -62,7 +62,7 @@ def compute_gain(
     settings : Settings
     choice : mapping
         ``network`` and ``train``.
-    labelled : Labelled
+    labelled : LabelledTracks
     sources : mapping of fold to Source
     x : np.ndarray [shape=(n_tracks, width)], optional
         Summaries of the tracks, for an estimator.
@@ -113,7 +113,7 @@ def compute_losses(
     Parameters
     ----------
     settings : Settings
-    labelled : Labelled
+    labelled : LabelledTracks
     source : Source, optional
         Inputs of the tracks, for a network.
     x : np.ndarray [shape=(n_tracks, width)], optional

@@ -98,7 +98,7 @@ def convert(arrays: Mapping[str, np.ndarray], source: Path) -> dict[str, np.ndar
 
 
 def _statistics(known: Mapping[str, np.ndarray], block: int, source: Path) -> Iterator[tuple[str, np.ndarray]]:
-    """Return a block's running statistics if they are any."""
+    """Yield a block's running statistics if they are any."""
     names = {f"{BLOCKS}/{theirs.format(block + 1)}": rest for theirs, rest in STATISTICS.items()}
     given = [
         (mine, _find_weight(known, name, source, 1), idle) for name, (mine, idle) in names.items() if name in known

@@ -1,4 +1,4 @@
-"""What training lessens, by kind of task; a network gives logits and knows none of it."""
+"""Loss functions by kind of task."""
 
 from collections.abc import Callable
 

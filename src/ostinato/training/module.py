@@ -201,7 +201,7 @@ def compute_class_weights(target: np.ndarray, kind: str) -> Tensor:
 
     Examples
     --------
-    >>> balanced(np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), "single")
+    >>> compute_class_weights(np.array([[1, 0], [1, 0], [1, 0], [0, 1]]), "single")
     tensor([0.6667, 2.0000])
     """
     with_it = np.maximum(target.sum(axis=0), 1)

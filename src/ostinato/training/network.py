@@ -118,7 +118,7 @@ def fit_network(
     Parameters
     ----------
     settings : Settings
-    labelled : Labelled
+    labelled : LabelledTracks
     source : Source
         Inputs of the tracks of `labelled`.
     train : np.ndarray

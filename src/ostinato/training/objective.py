@@ -27,7 +27,7 @@ def objective(
     Parameters
     ----------
     settings : Settings
-    labelled : Labelled
+    labelled : LabelledTracks
     sources : mapping of fold to Source
     x : np.ndarray [shape=(n_tracks, width)], optional
         Summaries of the tracks, for an estimator.

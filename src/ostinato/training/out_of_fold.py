@@ -32,7 +32,7 @@ def out_of_fold(
     ----------
     settings : Settings
         Of the member.
-    labelled : Labelled
+    labelled : LabelledTracks
     source : Source
     fold : int
         The outer fold.
@@ -64,7 +64,7 @@ def inner_parts(labelled: LabelledTracks, train: np.ndarray, parts: int, seed: i
 
     Parameters
     ----------
-    labelled : Labelled
+    labelled : LabelledTracks
     train : np.ndarray
         Positions of the tracks.
     parts : int

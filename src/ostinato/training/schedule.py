@@ -23,7 +23,7 @@ class Schedule(Callback):
     Parameters
     ----------
     options : Train
-    keeper : Keeper
+    keeper : ResumableCheckpoint
         Knows the best weights; it notes an epoch after this callback.
     epochs : int
         The most there can be.

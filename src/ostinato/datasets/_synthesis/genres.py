@@ -77,13 +77,13 @@ def mix(own: GenreProfile, other: GenreProfile, borrowed: np.ndarray) -> GenrePr
 
     Parameters
     ----------
-    own, other : Idiom
+    own, other : GenreProfile
     borrowed : np.ndarray [shape=(9,), dtype=bool]
         Which of `TRAITS` come from `other`.
 
     Returns
     -------
-    Idiom
+    GenreProfile
         With the tempo of `own`.
     """
     chosen = {t: getattr(other if b else own, t) for t, b in zip(TRAITS, borrowed, strict=True)}

@@ -23,7 +23,7 @@ class Piece:
 
     Parameters
     ----------
-    idiom : Idiom
+    idiom : GenreProfile
         The habits it follows, some of them perhaps borrowed.
     tempo : float
         Beats a minute.
@@ -51,7 +51,7 @@ def habits(artist: Artist, n_genres: int, difficulty: float, rng: np.random.Gene
 
     Returns
     -------
-    Idiom
+    GenreProfile
     """
     others = [g for g in list(GENRES)[:n_genres] if g != artist.genre]
     point = artist.style[:HABIT_DIMENSIONS]

@@ -69,7 +69,7 @@ def genre_centre(idiom: GenreProfile) -> np.ndarray:
 
     Parameters
     ----------
-    idiom : Idiom
+    idiom : GenreProfile
 
     Returns
     -------
@@ -122,7 +122,7 @@ def relate(styles: np.ndarray, k: int = N_RELATED) -> np.ndarray:
 
     Examples
     --------
-    >>> related(np.array([[0.0], [1.0], [5.0]]), k=1).astype(int)
+    >>> relate(np.array([[0.0], [1.0], [5.0]]), k=1).astype(int)
     array([[0, 1, 0],
            [1, 0, 1],
            [0, 1, 0]])

@@ -85,7 +85,7 @@ def links_found(vectors: np.ndarray, left: Relations, taken: np.ndarray) -> np.n
 
 
 def _likeness(vectors: np.ndarray, rows: np.ndarray, by: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Return blocks of likeness to all artists, the higher the nearer, with where each block starts."""
+    """Yield blocks of similarity to all artists, the higher the nearer, with where each block starts."""
     x = np.asarray(vectors, np.float32)
     if by == "cosine":
         x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)

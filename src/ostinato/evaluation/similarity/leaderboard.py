@@ -32,7 +32,7 @@ def evaluate_spaces(
     ----------
     spaces : mapping of str to np.ndarray [shape=(n_tracks, d)]
         Vectors of the tracks.
-    asked : sequence of Question
+    asked : sequence of Query
     popularity : np.ndarray [shape=(n_tracks,)]
         Of each track, above 0; an artist has the mean of its tracks.
     baseline : str

@@ -122,7 +122,7 @@ def questions(
 
     Yields
     ------
-    Question
+    Query
         Only with seeds to which something is relevant.
     """
     for split, there in (("cold", cold), ("known", known)):

@@ -1,4 +1,4 @@
-"""Kinds of feature as parts of a graph: a module each, called after the kind in `ostinato.features`.
+"""Features as ONNX nodes.
 
 A module has ``graph(op, y, *, sample_rate, ...)``, which adds nodes to a `Builder`
 and returns the name of the rows, (n_frames, n_bins); `y` names the mono waveform,

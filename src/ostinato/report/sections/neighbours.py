@@ -213,7 +213,7 @@ def scale(xy: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> scaled(np.array([[1.0, 5], [3, 5]])).tolist()
+    >>> scale(np.array([[1.0, 5], [3, 5]])).tolist()
     [[0.0, 50.0], [100.0, 50.0]]
     """
     xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1])))

@@ -18,7 +18,7 @@ def section(material: Material) -> dict[str, Any] | None:
 
 
 def study(name: str, tuned: Mapping[str, Any]) -> dict[str, Any]:
-    """Say of a study what the template shows.
+    """Return what the template shows of a study.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def format_choice(params: Mapping[str, Any]) -> str:
 
     Examples
     --------
-    >>> spelt({"lr": 0.0012345678, "hidden": 3}), spelt({})
+    >>> format_choice({"lr": 0.0012345678, "hidden": 3}), format_choice({})
     ('hidden 3, lr 0.001235', 'the defaults')
     """
     said = [f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in params.items()]

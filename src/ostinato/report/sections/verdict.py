@@ -56,7 +56,7 @@ def group_rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[
     Examples
     --------
     >>> broken = {"rule": "f1", "kept": False, "figure": 0.1, "bound": 0.4}
-    >>> rejected({"a": {"rules": [broken]}, "b": {"rules": []}, "c": {"rules": [broken]}})
+    >>> group_rejected({"a": {"rules": [broken]}, "b": {"rules": []}, "c": {"rules": [broken]}})
     {'f1 below 0.4': ['a', 'c']}
     """
     found: dict[str, list[str]] = {}

@@ -55,7 +55,7 @@ class Order(Sampler[tuple[int, int]]):
         self.n_batches, self.rank, self.devices, self.epoch = n_batches, rank, devices, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Return which epoch is next; Lightning does."""
+        """Set the next epoch; Lightning calls it."""
         self.epoch = epoch
 
     def __len__(self) -> int:

@@ -46,7 +46,7 @@ def join_labels(task: Task, tracks: pd.DataFrame, splits: pd.DataFrame) -> Label
 
     Returns
     -------
-    Labelled
+    LabelledTracks
         Tracks without a label are left out, but those of tags: they have none of them.
 
     Raises

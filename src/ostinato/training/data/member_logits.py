@@ -54,7 +54,7 @@ def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def about(artefact: Artefact) -> dict[str, Any]:
-    """Say of a member what its stack must know."""
+    """Return what a stack must know of a member."""
     return artefact.model_dump(mode="json", include={"task", "classes", "inputs"})
 
 
@@ -100,7 +100,7 @@ def member_sources(
     ----------
     members : mapping of str to DataFrame
         With `track_id`, `fold`, `split`, `logits`, in the order of the head's inputs.
-    labelled : Labelled
+    labelled : LabelledTracks
     absent : mapping of str to float, optional
         Those of them that a track may lack, each with how often it is left out while learning.
     numbers : collection of str
