@@ -23,7 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from ostinato.core.registry import load
-from ostinato.curation.attributes import NUMBERS, complete, encode, same
+from ostinato.curation.attributes import NUMBERS, complete, encode, number_recordings
 from ostinato.datasets.spotify_attributes import read
 from ostinato.evaluation.similarity.clusters import curves, elbow, prevalence
 from ostinato.evaluation.similarity.ranking import summarise
@@ -82,7 +82,7 @@ def main() -> None:
     given = len(table)
     if args.rows and args.rows < len(table):
         table = table.sample(args.rows, random_state=SEED).reset_index(drop=True)
-    x, genre, groups = encode(table), table["genre"].to_numpy(str), same(table)
+    x, genre, groups = encode(table), table["genre"].to_numpy(str), number_recordings(table)
     print(f"{len(kept)} rows, {given} complete, {len(table)} used, {len(set(groups))} recordings")
     seeds = np.random.default_rng(SEED).choice(len(x), min(SEEDS, len(x)), replace=False)
 

@@ -18,7 +18,7 @@ import numpy as np
 from sklearn.neighbors import NearestNeighbors
 
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.index import CARE_ASKING, CARE_BUILDING, LINKS, Graph, top
+from ostinato.recommendation.index import EF_CONSTRUCTION, EF_SEARCH, Graph, M, top
 
 DIMENSION, CLUSTERS, QUERIES, K = 160, 500, 200, 10
 EXACT = 100_000
@@ -89,8 +89,8 @@ def of_faiss(x: np.ndarray):
     import faiss
 
     faiss.omp_set_num_threads(1)
-    index = faiss.IndexHNSWFlat(DIMENSION, LINKS, faiss.METRIC_INNER_PRODUCT)
-    index.hnsw.efConstruction, index.hnsw.efSearch = CARE_BUILDING, CARE_ASKING
+    index = faiss.IndexHNSWFlat(DIMENSION, M, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = EF_CONSTRUCTION, EF_SEARCH
     index.add(x)
     return lambda q: index.search(q[None], K)[1][0]
 
@@ -99,8 +99,8 @@ def of_usearch(x: np.ndarray):
     """Build the graph of usearch; give what asks it."""
     from usearch.index import Index
 
-    cares = {"expansion_add": CARE_BUILDING, "expansion_search": CARE_ASKING}
-    index = Index(ndim=DIMENSION, metric="ip", dtype="f32", connectivity=LINKS, **cares)
+    cares = {"expansion_add": EF_CONSTRUCTION, "expansion_search": EF_SEARCH}
+    index = Index(ndim=DIMENSION, metric="ip", dtype="f32", connectivity=M, **cares)
     index.add(np.arange(len(x)), x, threads=1)
     return lambda q: index.search(q, K, threads=1).keys
 

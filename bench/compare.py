@@ -20,7 +20,7 @@ import numpy as np
 
 from ostinato.core.scores import Kind, labels
 from ostinato.core.task import COLUMNS, Task
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.compare import Settings, compare
 from ostinato.evaluation.evidence import Evidence, Pair, compare_pair, draw_swaps, pair_tables, share_alpha
 from ostinato.evaluation.revision import Revision
@@ -92,7 +92,7 @@ def find_kind(table: ScoreTable) -> Kind:
 
 
 def compute(table: ScoreTable, kind: Kind, metric: str) -> float:
-    measure = family(kind)[metric]
+    measure = get_metrics(kind)[metric]
     return measure.function(preds=measure.prepare(table.rows.scores, kind, 0.5), target=table.rows.target)
 
 

@@ -48,7 +48,7 @@ def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
                     "copy": [f"{k // 3}" for k in range(120)],
                 }
             )
-            rows_of = splits.draw(tracks, splits.SplitPlan(seed=i)).splits
+            rows_of = splits.assign_splits(tracks, splits.SplitPlan(seed=i)).splits
             at = int(rng.integers(len(rows_of)))
             rows_of.loc[at, "split"] = {"train": "test", "test": "validation", "validation": "train"}[
                 rows_of.loc[at, "split"]

@@ -34,7 +34,7 @@ from torch import Tensor, nn
 from ostinato.cache import store
 from ostinato.core import registry
 from ostinato.core.malloc import keep_freed
-from ostinato.training.data.batches import Data
+from ostinato.training.data.batches import TrackDataModule
 from ostinato.training.data.sources import Features
 from ostinato.training.describe import Description, describe, shape_of
 
@@ -200,7 +200,7 @@ def loaded(case: Case, folder: Path, least: float) -> float:
     ids = np.array([f"t{i}" for i in range(TRACKS)], object)
     source = Features.of(kind, store.Store(cache), list(ids), shape[2], "frame")
     target, all_ = np.zeros((TRACKS, case.n_classes), np.float32), np.arange(TRACKS)
-    data = Data(source, target, ids, all_, all_[:0], batch_size=case.batch, chunks_per_track=1, seed=0)
+    data = TrackDataModule(source, target, ids, all_, all_[:0], batch_size=case.batch, chunks_per_track=1, seed=0)
     return TRACKS / seconds(lambda: [None for _ in data.train_dataloader()], "cpu", least)
 
 

@@ -24,7 +24,7 @@ from ostinato.features._shared import AudioContext
 from ostinato.inference.formats import Json
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import run
-from ostinato.inference.streaming import listen
+from ostinato.inference.streaming import decode_and_measure
 from ostinato.io import tables
 from ostinato.stages import featurize, ingest, validate
 from serving.served_project import GENRES, Served
@@ -108,7 +108,7 @@ def test_five_readers_agree(zoo, name):
     measured = measurement.measure(zoo.root / name)
     assert measured.error is None
     assert (measured.sample_rate, measured.n_samples) == (rate, len(y))
-    context, again = listen(zoo.root / name, {None})
+    context, again = decode_and_measure(zoo.root / name, {None})
     assert (context.y == y).all()
     assert again.n_samples == len(y)
     scores = zoo.released.predict(AudioContext(y, rate)).scores

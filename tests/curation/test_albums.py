@@ -111,7 +111,7 @@ def sides_of(tracks: pd.DataFrame, drawn: pd.DataFrame) -> pd.Series:
 @pytest.mark.parametrize("seed", range(5))
 def test_an_album_by_several_artists_stands_in_one_split(seed: int) -> None:
     tracks = library()
-    drawn = splits.draw(tracks, splits.SplitPlan(seed=seed)).splits
+    drawn = splits.assign_splits(tracks, splits.SplitPlan(seed=seed)).splits
     assert sides_of(tracks, drawn).tolist() == [1, 1, 1]
     assert drawn["group"].nunique() == 24 - 3 * 2
     assert drawn["split"].nunique() == 3
@@ -152,12 +152,12 @@ def test_a_collection_tied_into_one_group_is_refused_with_the_way_out(tmp_path) 
 def test_a_compilation_that_ties_two_splits_later_is_left_out_and_named(tmp_path) -> None:
     before = library(n_compilations=0)
     plan = splits.SplitPlan()
-    old = splits.draw(before, plan).splits
+    old = splits.assign_splits(before, plan).splits
     side = old.merge(before, on="track_id").drop_duplicates("artist").set_index("artist")["split"]
     here, there = side[side == "train"].index[0], side[side == "test"].index[0]
     new = library(n_compilations=1, guests=2).tail(2).assign(artist=[here, there])
     grown = pd.concat([before, new], ignore_index=True).assign(ordinal=range(len(before) + 2))
-    drawn = splits.draw(grown, plan, old)
+    drawn = splits.assign_splits(grown, plan, old)
     assert sides_of(grown, drawn.splits).tolist() == [1]
     (reason,) = drawn.excluded.values()
     assert "its album" in reason
@@ -218,7 +218,7 @@ def test_no_artist_and_no_album_is_parted_in_any_spelling_however_a_collection_g
         tracks = tracks.assign(path=tracks["folder"] + "/" + tracks["track_id"], ordinal=range(len(tracks)))
         tracks["tags"] = [[] for _ in so_far]
         with patch.object(splits, "_check_ties"):
-            drawn = splits.draw(tracks, splits.SplitPlan(folds=folds), old)
+            drawn = splits.assign_splits(tracks, splits.SplitPlan(folds=folds), old)
         side = drawn.splits.pivot(index="track_id", columns="fold", values="split")
         homes, rows = find_homes(tracks), [t for t in tracks.itertuples() if t.track_id in side.index]
         for a, b in combinations(rows, 2):

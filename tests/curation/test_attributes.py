@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
-from ostinato.curation.attributes import COLUMNS, NAMES, NUMBERS, complete, encode, same
+from ostinato.curation.attributes import COLUMNS, NAMES, NUMBERS, complete, encode, number_recordings
 from ostinato.errors import DataError
 from ostinato.evaluation.similarity.clusters import cluster_tracks, curves, elbow, prevalence
 from ostinato.features import attributes as feature
@@ -80,7 +80,7 @@ def test_a_table_without_a_column_is_refused(rng):
 
 def test_rows_with_the_same_attributes_are_one_recording(rng):
     rows = table(rng, 4)
-    assert same(pd.concat([rows, rows.iloc[[2]]], ignore_index=True)).tolist() == [0, 1, 2, 3, 2]
+    assert number_recordings(pd.concat([rows, rows.iloc[[2]]], ignore_index=True)).tolist() == [0, 1, 2, 3, 2]
 
 
 def test_the_elbow_of_three_heaps_is_three(rng):

@@ -59,7 +59,7 @@ def test_nothing_leaks_and_nothing_moves_however_a_collection_grows(steps, plan)
     for step in steps:
         so_far += step
         tracks = collection(so_far)
-        drawn = splits.draw(tracks, plan, old)
+        drawn = splits.assign_splits(tracks, plan, old)
         assert leaks(tracks, drawn.splits) == 0
         assert set(drawn.splits["track_id"]) | set(drawn.excluded) == set(tracks["track_id"])
         assert not set(drawn.splits["track_id"]) & set(drawn.excluded)
@@ -80,14 +80,16 @@ def test_nothing_leaks_and_nothing_moves_however_a_collection_grows(steps, plan)
 def test_the_order_of_rows_does_not_matter(rows, plan, random):
     tracks = collection(rows)
     shuffled = tracks.iloc[random.sample(range(len(tracks)), len(tracks))]
-    pd.testing.assert_frame_equal(splits.draw(tracks, plan).splits, splits.draw(shuffled, plan).splits)
+    pd.testing.assert_frame_equal(
+        splits.assign_splits(tracks, plan).splits, splits.assign_splits(shuffled, plan).splits
+    )
 
 
 @given(st.lists(row, min_size=1, max_size=40), plans)
 @settings(max_examples=25, deadline=None)
 def test_an_evaluable_genre_is_trained_wherever_it_is_tested(rows, plan):
     tracks = collection(rows)
-    drawn = splits.draw(tracks, plan).splits.merge(tracks[["track_id", "genre"]], on="track_id")
+    drawn = splits.assign_splits(tracks, plan).splits.merge(tracks[["track_id", "genre"]], on="track_id")
     for genre, mine in drawn.groupby("genre"):
         tested = set(mine["fold"][mine["split"] == "test"])
         trained = set(mine["fold"][mine["split"] == "train"])
@@ -97,7 +99,7 @@ def test_an_evaluable_genre_is_trained_wherever_it_is_tested(rows, plan):
 
 def test_test_parts_tile_the_set_with_equal_shares():
     tracks = plain()
-    drawn = splits.draw(tracks, SplitPlan(folds=3)).splits
+    drawn = splits.assign_splits(tracks, SplitPlan(folds=3)).splits
     shares = drawn.merge(tracks[["track_id", "genre"]]).groupby(["fold", "split", "genre"]).size()
     assert (shares == 9).all()
     assert len(shares) == 3 * 3 * 4
@@ -106,7 +108,9 @@ def test_test_parts_tile_the_set_with_equal_shares():
 
 def test_a_holdout_keeps_its_shares_in_every_genre():
     tracks = plain(artists=20, each=2)
-    drawn = splits.draw(tracks, SplitPlan(validation=0.1, test=0.25)).splits.merge(tracks[["track_id", "genre"]])
+    drawn = splits.assign_splits(tracks, SplitPlan(validation=0.1, test=0.25)).splits.merge(
+        tracks[["track_id", "genre"]]
+    )
     counts = pd.crosstab(drawn["genre"], drawn["split"])
     assert (counts["validation"] == 4).all()
     assert (counts["test"] == 10).all()
@@ -114,7 +118,7 @@ def test_a_holdout_keeps_its_shares_in_every_genre():
 
 @pytest.mark.parametrize("folds", [0, 3])
 def test_three_artists_of_equal_size_are_enough_to_judge_a_genre(folds):
-    drawn = splits.draw(plain(n_genres=2, artists=3, each=10), SplitPlan(folds=folds)).splits
+    drawn = splits.assign_splits(plain(n_genres=2, artists=3, each=10), SplitPlan(folds=folds)).splits
     assert set(drawn["split"]) == {"train", "validation", "test"}
     assert (drawn.groupby(["fold", "split"]).size() == 20).all()
     assert drawn["evaluable"].all()
@@ -123,7 +127,7 @@ def test_three_artists_of_equal_size_are_enough_to_judge_a_genre(folds):
 def test_greedy_beats_chance_on_artists_of_unequal_size(rng):
     sizes = rng.geometric(0.2, size=60)
     tracks = collection([(f"g{a % 5}", f"artist {a}", None, None) for a, n in enumerate(sizes) for _ in range(n)])
-    drawn = splits.draw(tracks, SplitPlan(folds=5)).splits
+    drawn = splits.assign_splits(tracks, SplitPlan(folds=5)).splits
     rows = drawn[drawn["split"] == "test"].merge(tracks[["track_id", "genre"]])
     ours = np.abs(pd.crosstab(rows["genre"], rows["fold"], normalize="index").to_numpy() - 0.2).mean()
     by_chance = []
@@ -150,7 +154,7 @@ def test_decades_and_places_are_evened_out_beside_genres(rng, folds):
     for _ in range(5):
         tracks = scattered(rng)
         for balance, found in worst.items():
-            drawn = splits.draw(tracks, SplitPlan(folds=folds, balance=balance)).splits
+            drawn = splits.assign_splits(tracks, SplitPlan(folds=folds, balance=balance)).splits
             assert leaks(tracks, drawn) == 0
             measured = parts.prepare(tracks, drawn, ("decade", "place"))
             small = measured[measured["split"] != "train"]
@@ -163,12 +167,12 @@ def test_decades_and_places_are_evened_out_beside_genres(rng, folds):
 
 def test_what_is_unknown_is_no_stratum():
     tracks = plain().assign(year=np.nan)
-    evenly = splits.draw(tracks, SplitPlan(balance=("decade", "place"))).splits
-    pd.testing.assert_frame_equal(evenly, splits.draw(tracks, SplitPlan()).splits)
+    evenly = splits.assign_splits(tracks, SplitPlan(balance=("decade", "place"))).splits
+    pd.testing.assert_frame_equal(evenly, splits.assign_splits(tracks, SplitPlan()).splits)
 
 
 def test_another_seed_is_another_split_and_the_same_the_same():
-    one, same, other = (splits.draw(plain(), SplitPlan(seed=s)).splits for s in (1, 1, 2))
+    one, same, other = (splits.assign_splits(plain(), SplitPlan(seed=s)).splits for s in (1, 1, 2))
     pd.testing.assert_frame_equal(one, same)
     assert (one["split"] != other["split"]).any()
 
@@ -177,7 +181,7 @@ def test_another_seed_is_another_split_and_the_same_the_same():
 def test_a_genre_of_two_artists_stays_in_training(folds):
     scarce = [("rare", f"rare {a}", None, None) for a in range(2) for _ in range(5)]
     tracks = collection([*scarce, *plain()[["genre", "artist", "album", "content_hash"]].itertuples(index=False)])
-    drawn = splits.draw(tracks, SplitPlan(folds=folds)).splits.merge(tracks[["track_id", "genre"]])
+    drawn = splits.assign_splits(tracks, SplitPlan(folds=folds)).splits.merge(tracks[["track_id", "genre"]])
     rare = drawn[drawn["genre"] == "rare"]
     assert set(rare["split"]) == {"train"}
     assert not rare["evaluable"].any()
@@ -189,7 +193,7 @@ def test_a_scarce_genre_may_be_tested_below_a_ceiling():
     rows = [*single, *plain(n_genres=2, artists=6, each=1)[["genre", "artist", "album", "content_hash"]].to_numpy()]
     tracks = collection(rows)
     plan = SplitPlan(folds=3, scarce="test")
-    drawn = splits.draw(tracks, plan).splits
+    drawn = splits.assign_splits(tracks, plan).splits
     tested = drawn[drawn["split"] == "test"]
     assert len(tested) == 16
     said = splits.describe(tracks, drawn, splits.name(plan, tracks), 1)
@@ -200,7 +204,7 @@ def test_a_scarce_genre_may_be_tested_below_a_ceiling():
 
 def test_by_track_only_copies_are_kept_together():
     tracks = collection([("a", "same", "same", f"copy{i // 2}") for i in range(40)])
-    drawn = splits.draw(tracks, SplitPlan(group_by="track")).splits
+    drawn = splits.assign_splits(tracks, SplitPlan(group_by="track")).splits
     assert set(drawn["split"]) == {"train", "validation", "test"}
     rows = drawn.merge(tracks[["track_id", "content_hash"]])
     assert (rows.groupby("content_hash")["split"].nunique() == 1).all()
@@ -215,12 +219,12 @@ def test_names_say_when_artists_are_unknown():
 
 def test_a_newcomer_that_ties_two_parts_is_left_out_and_named():
     tracks = plain(n_genres=1, artists=3, each=1)
-    old = splits.draw(tracks, SplitPlan()).splits
+    old = splits.assign_splits(tracks, SplitPlan()).splits
     assert old["split"].nunique() == 3
     bridge = tracks.iloc[[0]].assign(ordinal=9, track_id="bridge", artist="g0 artist 1")
     follower = tracks.iloc[[2]].assign(ordinal=10, track_id="follower", content_hash="new")
     grown = pd.concat([tracks, bridge, follower])
-    drawn = splits.draw(grown, SplitPlan(), old)
+    drawn = splits.assign_splits(grown, SplitPlan(), old)
     assert list(drawn.excluded) == ["bridge"]
     assert "different parts" in drawn.excluded["bridge"]
     assert leaks(grown, drawn.splits) == 0
@@ -229,9 +233,9 @@ def test_a_newcomer_that_ties_two_parts_is_left_out_and_named():
 
 def test_an_artist_corrected_later_cannot_leak_either():
     tracks = plain(n_genres=1, artists=3, each=2).assign(artist=None)
-    old = splits.draw(tracks, SplitPlan()).splits
+    old = splits.assign_splits(tracks, SplitPlan()).splits
     known = plain(n_genres=1, artists=3, each=2).assign(artist=["one"] * 6)
-    drawn = splits.draw(known, SplitPlan(), old)
+    drawn = splits.assign_splits(known, SplitPlan(), old)
     assert leaks(known, drawn.splits) == 0
     assert drawn.splits["split"].nunique() == 1
     assert drawn.excluded
@@ -241,9 +245,9 @@ def test_a_genre_that_grows_becomes_evaluable():
     two = collection(
         [("rare", f"rare {a}", None, None) for a in range(2)] + [("b", f"b{a}", None, None) for a in range(6)]
     )
-    old = splits.draw(two, SplitPlan(folds=3)).splits
+    old = splits.assign_splits(two, SplitPlan(folds=3)).splits
     more = pd.concat([two, two.iloc[[0]].assign(ordinal=99, track_id="t99", artist="rare 9", content_hash="own99")])
-    drawn = splits.draw(more, SplitPlan(folds=3), old).splits.set_index("track_id")
+    drawn = splits.assign_splits(more, SplitPlan(folds=3), old).splits.set_index("track_id")
     assert not old.set_index("track_id").loc["t0", "evaluable"].any()
     assert set(drawn.loc["t0", "split"]) == {"train"}
     assert set(drawn.loc["t99", "split"]) == {"train", "validation", "test"}
@@ -253,7 +257,7 @@ def test_a_genre_that_grows_becomes_evaluable():
 def test_tags_are_stratified_where_there_is_no_genre():
     tracks = plain(n_genres=1, artists=40, each=1).assign(genre=None)
     tracks["tags"] = [["loud", "fast"] if i % 4 == 0 else ["slow"] for i in range(40)]
-    drawn = splits.draw(tracks, SplitPlan(folds=5)).splits
+    drawn = splits.assign_splits(tracks, SplitPlan(folds=5)).splits
     tested = drawn[drawn["split"] == "test"].merge(tracks[["track_id", "tags"]]).explode("tags")
     assert (pd.crosstab(tested["tags"], tested["fold"]).loc[["loud", "fast"]] == 2).all(axis=None)
     assert drawn["evaluable"].all()
@@ -263,7 +267,7 @@ def test_tags_are_stratified_where_there_is_no_genre():
 
 def test_the_hash_follows_the_split_alone():
     tracks = plain()
-    drawn = splits.draw(tracks, SplitPlan()).splits
+    drawn = splits.assign_splits(tracks, SplitPlan()).splits
     one = splits.describe(tracks, drawn, "x", 1)["hash"]
     assert splits.describe(tracks.assign(genre="other"), drawn, "y", 2)["hash"] == one
     moved = drawn.assign(split=["train" if i == 0 else s for i, s in enumerate(drawn["split"])])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ostinato.core.scores import scores
-from ostinato.evaluation.calibration import apply_temperature, calibrate, promise, temperature
+from ostinato.evaluation.calibration import apply_temperature, calibrate, find_confidence_threshold, temperature
 from ostinato.evaluation.predictions import ScoredTracks
 
 
@@ -58,7 +58,7 @@ def accuracy_above(track_scores: np.ndarray, threshold: float) -> float:
 @pytest.mark.parametrize("n", [45, 200])
 def test_a_promise_of_a_calibrated_model_is_seldom_broken(n, rng):
     every = rows(rng, "single", 1.0, n=100_000)
-    promises = [promise(rows(rng, "single", 1.0, n=n))["unsure_below"] for _ in range(300)]
+    promises = [find_confidence_threshold(rows(rng, "single", 1.0, n=n))["unsure_below"] for _ in range(300)]
     broken = [p is not None and accuracy_above(every.scores, p) < 0.8 for p in promises]
     assert np.mean(broken) <= 0.1 + 2 * np.sqrt(0.09 / 300)
     assert np.mean([p is not None for p in promises]) > 0.03
@@ -72,23 +72,27 @@ def test_a_promise_counts_tracks_of_an_artist_that_agree_as_fewer(rng):
         target = np.column_stack([right, ~right]).astype(float)
         artist = np.repeat(np.arange(15), 8).astype(str).astype(object)
         track_scores = np.tile([0.9, 0.1], (120, 1))
-        made.append(promise(ScoredTracks(artist, track_scores, target, artist, artist, np.zeros(120, np.int64))))
+        made.append(
+            find_confidence_threshold(
+                ScoredTracks(artist, track_scores, target, artist, artist, np.zeros(120, np.int64))
+            )
+        )
     assert np.mean([p["unsure_below"] is not None for p in made]) <= 0.13
 
 
 def test_many_tracks_allow_what_few_do_not(rng):
     many, few = rows(rng, "single", 1.0, n=4000), rows(rng, "single", 1.0, n=10)
-    assert promise(few) == {"accuracy": 0.8, "confidence": 0.9, "n_tracks": 10, "unsure_below": None}
-    assert promise(many)["n_tracks"] == 4000
-    below = promise(many)["unsure_below"]
+    assert find_confidence_threshold(few) == {"accuracy": 0.8, "confidence": 0.9, "n_tracks": 10, "unsure_below": None}
+    assert find_confidence_threshold(many)["n_tracks"] == 4000
+    below = find_confidence_threshold(many)["unsure_below"]
     assert accuracy_above(many.scores, below) == pytest.approx(0.8, abs=0.07)
 
 
 def test_what_is_wrong_promises_nothing(rng):
     given = rows(rng, "single", 1.0, n=500)
-    assert promise(replace(given, target=np.roll(given.target, 1, axis=1)))["unsure_below"] is None
+    assert find_confidence_threshold(replace(given, target=np.roll(given.target, 1, axis=1)))["unsure_below"] is None
     nothing = given.of(np.zeros(0, np.int64))
-    assert promise(nothing)["unsure_below"] is None
+    assert find_confidence_threshold(nothing)["unsure_below"] is None
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])

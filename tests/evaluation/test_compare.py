@@ -12,7 +12,7 @@ import yaml
 from ostinato.core.scores import labels
 from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation import score_table
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.compare import Settings, compare, merge_settings
 from ostinato.evaluation.evidence import compare_intervals, draw_swaps, share_alpha
 from ostinato.evaluation.predictions import ScoredTracks
@@ -87,7 +87,7 @@ def score(group, truth, named):
 
 
 def compute_metrics(rows):
-    measures = {m: family("single")[m] for m in ("f1_micro", "log_loss")}
+    measures = {m: get_metrics("single")[m] for m in ("f1_micro", "log_loss")}
     return {m: x.function(preds=x.prepare(rows.scores, "single", 0.5), target=rows.target) for m, x in measures.items()}
 
 

@@ -54,7 +54,7 @@ def collection(n_artists: int = 12) -> pd.DataFrame:
 
 def test_an_artist_stands_in_one_split_however_it_is_spelled() -> None:
     tracks = collection()
-    drawn = splits.draw(tracks, splits.SplitPlan()).splits
+    drawn = splits.assign_splits(tracks, splits.SplitPlan()).splits
     owner = drawn["track_id"].str.partition("/")[0]
     assert drawn.groupby(owner)["split"].nunique().tolist() == [1] * 12
     assert drawn["split"].nunique() == 3
@@ -222,8 +222,8 @@ def test_listed_artists_are_written_as_the_tracks_write_them() -> None:
 
 def test_a_split_is_kept_where_only_spellings_change() -> None:
     tracks, plan = collection(), splits.SplitPlan()
-    old = splits.draw(tracks, plan).splits
-    again = splits.draw(tracks.assign(artist=tracks["artist"].str.upper()), plan, old)
+    old = splits.assign_splits(tracks, plan).splits
+    again = splits.assign_splits(tracks.assign(artist=tracks["artist"].str.upper()), plan, old)
     assert json.loads(again.splits["split"].to_json()) == json.loads(old["split"].to_json())
     assert again.excluded == {}
 

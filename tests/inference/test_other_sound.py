@@ -17,7 +17,7 @@ from ostinato.core.params import Validate
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
-from ostinato.inference.answers import doubt, sound_reasons
+from ostinato.inference.answers import audio_warnings, doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
 from ostinato.inference.model import REFERENCE, Input, ReleasedModel
 from ostinato.inference.predict import run
@@ -86,7 +86,7 @@ def test_the_release_keeps_bounds_and_the_sound_of_its_training_tracks(trained):
 def test_clean_files_of_the_same_kind_are_not_marked(trained, tmp_path):
     rng = np.random.default_rng(1)
     answers = ask(trained, *(write(tmp_path / f"{i}.wav", clip(rng)) for i in range(100)))
-    marked = [reasons for a in answers if (reasons := sound_reasons(a))]
+    marked = [reasons for a in answers if (reasons := audio_warnings(a))]
     assert len(marked) <= 2, marked
     assert list(answers[0]) == ["path", "task", "model", "label", "unsure", "reasons", "scores", *HASHES]
 
@@ -174,7 +174,7 @@ def test_a_model_released_without_a_reference_loads_and_says_nothing(trained, tm
     kept.unlink()
     try:
         (answer,) = ask(trained, write(tmp_path / "silence.wav", np.zeros(4 * RATE, np.float32)))
-        assert sound_reasons(answer) == []
+        assert audio_warnings(answer) == []
         verdict = release.release(trained.paths, trained.params)["genre"]
         assert verdict["answer"] == "unchanged"
         assert "its reference.json was written anew" in verdict["reasons"][-1]

@@ -45,9 +45,9 @@ def track(tmp_path, rng):
 )
 def test_features_of_a_long_track_are_those_of_the_whole(track, monkeypatch, kind, parameters, frames):
     monkeypatch.setattr(streaming, "FRAMES", frames)
-    whole, measured = streaming.listen(track, {parameters.get("sample_rate")})
+    whole, measured = streaming.decode_and_measure(track, {parameters.get("sample_rate")})
     monkeypatch.setattr(streaming, "LONG_SECONDS", 5.0)
-    spooled, again = streaming.listen(track, {parameters.get("sample_rate")})
+    spooled, again = streaming.decode_and_measure(track, {parameters.get("sample_rate")})
     assert type(whole) is AudioContext
     assert isinstance(spooled, streaming.LongContext)
     assert measured == again
@@ -76,7 +76,7 @@ def test_a_long_track_is_never_whole_in_memory(track, tmp_path, monkeypatch):
     longest = []
     read = streaming.Spool.read
     monkeypatch.setattr(streaming.Spool, "read", lambda self, a, b: (longest.append(b - a), read(self, a, b))[1])
-    context, _ = streaming.listen(track, {RATE})
+    context, _ = streaming.decode_and_measure(track, {RATE})
     for kind in (mel, stft, mfcc):
         kind.compute(context, sample_rate=RATE)
     assert len(longest) > 5

@@ -19,7 +19,7 @@ from ostinato.core.chunks import alike
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.features._shared import AudioContext
 from ostinato.io.files import read_json, write_json
 from ostinato.pipeline import graph
@@ -51,9 +51,9 @@ def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid)
     entries = {**made.candidates, **made.estimators, **made.stacked}
     for figure in recipe.figures:
         if figure.candidate is not None:
-            assert figure.metric in family(COLUMNS[entries[figure.candidate].task])
+            assert figure.metric in get_metrics(COLUMNS[entries[figure.candidate].task])
     for pair in recipe.pairs:
-        assert pair.metric in family(COLUMNS[entries[pair.candidate].task])
+        assert pair.metric in get_metrics(COLUMNS[entries[pair.candidate].task])
         assert pair.over in entries or (pair.over, pair.metric) == (made.recommend.baseline, "map")
         printed = {f.candidate: f.value for f in recipe.figures if f.metric == pair.metric}
         if pair.value is None:

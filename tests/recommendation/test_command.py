@@ -17,11 +17,11 @@ from ostinato import audio
 from ostinato.errors import CatalogError
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
-from ostinato.inference.answers import answers, sound_reasons
+from ostinato.inference.answers import answers, audio_warnings
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.command import Request, beside, run
+from ostinato.recommendation.command import Request, make_neighbour_lookup, run
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
 TONES = {"low": 220.0, "middle": 900.0, "high": 3000.0}
@@ -93,7 +93,7 @@ def test_a_file_that_no_network_can_place_well_is_said_to_be_so(folder):
     for file, words in ((silent, "silent: "), (opposite, "channels in opposite phase: "), (cut, "is cut off: ")):
         answer = json.loads(asked(folder, str(file), k=2, err=err))
         (expected,) = answers(file, [ReleasedModel(folder / "catalog")])
-        assert answer["reasons"] == {str(file): sound_reasons(expected)}
+        assert answer["reasons"] == {str(file): audio_warnings(expected)}
         assert answer["reasons"][str(file)][0].startswith(words)
         assert f"{file}: do not rely on what is near to it: {words}" in err.getvalue()
 
@@ -107,7 +107,7 @@ def test_a_file_of_the_catalog_is_answered_as_its_track_is(folder):
         assert by_file["track_ids"] == by_id["track_ids"]
         np.testing.assert_allclose(by_file["scores"], by_id["scores"], atol=1e-5)
         assert len(by_file["track_ids"]) == 2
-    near = beside(folder / "catalog", 3)(str(copy), None)
+    near = make_neighbour_lookup(folder / "catalog", 3)(str(copy), None)
     assert [n["track_id"] for n in near] == json.loads(asked(folder, str(copy), k=3))["track_ids"]
 
 

@@ -21,7 +21,7 @@ from ostinato.inference.predict import run
 from ostinato.inference.tabular import row
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.recommendation.command import Request, beside
+from ostinato.recommendation.command import Request, make_neighbour_lookup
 from ostinato.recommendation.command import run as recommend
 from ostinato.recommendation.playlist import path
 from ostinato.recommendation.recommend import recommend as similar
@@ -82,7 +82,7 @@ def said(folder: Path, file: str, **options: object) -> list[dict]:
 
 
 def test_each_row_has_its_genre_and_its_neighbours(folder):
-    answers = said(folder, "tracks.csv", near=beside(folder / "catalog", 3))
+    answers = said(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 3))
     assert [a["label"] for a in answers] == [GENRES[i % 2] for i in range(60)]
     assert answers[4]["path"] == f"{folder / 'tracks.csv'}#5"
     assert answers[4]["title"] == "song 4"
@@ -100,7 +100,7 @@ def test_neighbours_are_those_of_the_papers_code(folder):
     frame[list(NUMBERS)] = StandardScaler().fit_transform(frame[list(NUMBERS)])
     distances, order = NearestNeighbors(n_neighbors=5).fit(frame.to_numpy()).kneighbors(frame.to_numpy())
     for answer, near, away in zip(
-        said(folder, "tracks.csv", near=beside(folder / "catalog", 4)), order, distances, strict=True
+        said(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 4)), order, distances, strict=True
     ):
         assert [n["track_id"] for n in answer["neighbours"]] == [f"t{i}" for i in near[1:]]
         assert [n["score"] for n in answer["neighbours"]] == pytest.approx(list(1 / (1 + away[1:])), abs=2e-5)
@@ -166,12 +166,12 @@ def test_a_model_of_sound_says_what_the_table_lacks(folder, monkeypatch):
     model = ReleasedModel(folder / "released" / "genre")
     object.__setattr__(model.inputs["attributes"], "feature", "mel")
     with pytest.raises(OstinatoError, match="reads mel, which the table does not hold"):
-        model.told({"tempo": 1.0})
+        model.predict_row({"tempo": 1.0})
 
 
 def test_no_catalog_no_neighbours(folder, tmp_path):
     with pytest.raises(CatalogError, match="holds no catalog"):
-        beside(tmp_path, 3)
+        make_neighbour_lookup(tmp_path, 3)
 
 
 @pytest.mark.parametrize(("suffix", "separator", "encoding"), [(".csv", ";", "utf-8-sig"), (".tsv", "\t", "utf-16")])

@@ -246,7 +246,7 @@ def test_a_file_that_takes_too_much_of_the_processor_is_refused(tmp_path):
 def test_many_samples_are_no_more_held_than_many_seconds(tmp_path, monkeypatch):
     monkeypatch.setattr(streaming, "LONG_SAMPLES", 50_000)
     path = play(tmp_path / "a.wav", 10.0)
-    context, _ = streaming.listen(path, {8000})
+    context, _ = streaming.decode_and_measure(path, {8000})
     assert isinstance(context, streaming.LongContext)
 
 

@@ -15,7 +15,7 @@ from fastapi.testclient import TestClient
 
 from ostinato import audio
 from ostinato.features._shared import AudioContext
-from ostinato.inference.answers import sound_reasons
+from ostinato.inference.answers import audio_warnings
 from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
@@ -75,14 +75,14 @@ def test_a_file_unlike_those_of_training_is_unsure_with_the_reason(tmp_path):
         for y, rate, reasons in cases.values():
             soundfile.write(path, y, rate)
             genre, tags = upload(client, path).json()["predictions"]
-            assert sound_reasons(genre) == reasons
-            assert sound_reasons(tags) == [], "a model without a reference says nothing"
+            assert audio_warnings(genre) == reasons
+            assert audio_warnings(tags) == [], "a model without a reference says nothing"
             for answer in (genre, tags):
                 assert answer["unsure"] == bool(answer["reasons"]), "what is unsure says why"
         soundfile.write(path, np.stack([y, -y], axis=1), 8_000)
         (opposite,) = upload(client, path, task="genre").json()["predictions"]
         assert opposite["unsure"]
-        assert sound_reasons(opposite)[-1].startswith("channels in opposite phase: mono loss ")
+        assert audio_warnings(opposite)[-1].startswith("channels in opposite phase: mono loss ")
         path.write_bytes(play(tmp_path / "whole.wav").read_bytes()[:30_000])
         for cut in upload(client, path).json()["predictions"]:
             assert cut["unsure"], "whatever is known of the training tracks"

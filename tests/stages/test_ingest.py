@@ -188,7 +188,7 @@ def test_what_another_way_to_measure_left_is_deleted(paths, monkeypatch):
     (first,) = paths.state.glob("files-*.parquet")
     elsewhere = paths.state / "files-0123-4567.parquet"
     elsewhere.touch()
-    monkeypatch.setattr(inventory, "WAY", ("ostinato.io.files",))
+    monkeypatch.setattr(inventory, "MEASURING_MODULES", ("ostinato.io.files",))
     run(paths)
     assert not first.exists()
     assert elsewhere.exists()

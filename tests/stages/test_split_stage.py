@@ -181,7 +181,7 @@ def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column,
     if column is None:
         copied(paths, **{frame["track_id"].iloc[1]: frame["track_id"].iloc[0]})
     run(paths)
-    draw = splits.draw
+    draw = splits.assign_splits
 
     def leaky(*args):
         drawn = draw(*args)
@@ -191,7 +191,7 @@ def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column,
         ]
         return drawn
 
-    monkeypatch.setattr(splits, "draw", leaky)
+    monkeypatch.setattr(splits, "assign_splits", leaky)
     with pytest.raises(DataError, match=f"{what} stands in two splits, such as x/0/[01]"):
         run(paths)
     assert not json.loads(paths.receipt("splits").read_text())["success"]

@@ -11,7 +11,7 @@ from ostinato.core.params import Train
 from ostinato.core.task import Task
 from ostinato.errors import ParamsError
 from ostinato.training import losses
-from ostinato.training.data.batches import Training, companions
+from ostinato.training.data.batches import TrainingBatches, companions
 from ostinato.training.module import Module, found_nearest
 
 GENRES = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
@@ -119,7 +119,7 @@ def test_batches_hold_pairs(rng, directions):
     label = np.arange(24) % 6
     target = (rng.normal(size=(6, 4)) if directions else np.eye(6))[label].astype(np.float32)
     ids = np.array([f"t{i}" for i in range(24)], object)
-    made = Training(Source(), target, ids, np.arange(24), batch_size=8, chunks_per_track=1, seed=3, paired=True)
+    made = TrainingBatches(Source(), target, ids, np.arange(24), batch_size=8, chunks_per_track=1, seed=3, paired=True)
     epochs = [[made[epoch, n][0][0][:, 0].long().numpy() for n in range(made.n_batches)] for epoch in (0, 1)]
     for batches in epochs:
         assert sorted(np.concatenate(batches).tolist()) == list(range(24))
@@ -137,7 +137,7 @@ def test_a_track_without_tags_is_paired_with_nobody():
     target = np.zeros((8, 2), np.float32)
     target[:2, 0] = 1
     ids = np.array([f"t{i}" for i in range(8)], object)
-    made = Training(Source(), target, ids, np.arange(8), batch_size=8, chunks_per_track=1, seed=0, paired=True)
+    made = TrainingBatches(Source(), target, ids, np.arange(8), batch_size=8, chunks_per_track=1, seed=0, paired=True)
     labels = made._labels(epoch=0)
     assert labels[0] == labels[1]
     assert len(set(labels)) == 7

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ostinato.training.data.batches import Data, Order, Training, uniform
+from ostinato.training.data.batches import BatchOrder, TrackDataModule, TrainingBatches, uniform
 from ostinato.training.data.sources import Features
 
 IDS = np.array([f"t{i:02d}" for i in range(11)], object)
@@ -14,7 +14,7 @@ def training(ids=IDS, seed=1, chunks_per_track=1):
     source = Features("mel", [ROWS[i] for i in ids], 4, "none")
     target = np.array([[float(i[1:])] for i in ids], np.float32)
     tracks = np.arange(len(ids))
-    return Training(source, target, ids, tracks, batch_size=4, chunks_per_track=chunks_per_track, seed=seed)
+    return TrainingBatches(source, target, ids, tracks, batch_size=4, chunks_per_track=chunks_per_track, seed=seed)
 
 
 def drawn(epoch=0, **options):
@@ -62,7 +62,7 @@ def test_batches_are_nearly_of_one_size():
 
 
 def test_devices_share_the_batches():
-    orders = [Order(5, rank, 2) for rank in range(2)]
+    orders = [BatchOrder(5, rank, 2) for rank in range(2)]
     assert [len(o) for o in orders] == [3, 3]
     assert {number for o in orders for _, number in o} == set(range(5))
 
@@ -76,7 +76,7 @@ def test_uniform_is_uniform_and_counts_every_bit_of_context():
 
 
 def test_validation_covers_the_validation_tracks_only():
-    data = Data(
+    data = TrackDataModule(
         training().source,
         training().target,
         IDS,

@@ -15,7 +15,7 @@ from ostinato.core.params import Train
 from ostinato.errors import OstinatoError
 from ostinato.training import artefact as artefacts
 from ostinato.training.callbacks import ResumableCheckpoint
-from ostinato.training.data.batches import Data
+from ostinato.training.data.batches import TrackDataModule
 from ostinato.training.data.sources import Logits
 from ostinato.training.fit import fit
 from ostinato.training.module import Module
@@ -68,7 +68,7 @@ def test_one_batch_passes(opened):
     module = Module(
         build(settings, source.inputs, 3), labelled.task, settings.train, labelled.target, parts["train"], 0
     )
-    data = Data(
+    data = TrackDataModule(
         source,
         labelled.target,
         labelled.track_ids,

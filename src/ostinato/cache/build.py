@@ -114,7 +114,7 @@ def _jobs(root: Path, shards: Mapping[int, Sequence[Track]], books: Sequence[Sha
     """List the shards that do not hold what they shall."""
     jobs = []
     for shard in sorted(shards):
-        wanted = tuple(w for book in books if (w := book.wanted(shard, shards[shard])) is not None)
+        wanted = tuple(w for book in books if (w := book.plan_update(shard, shards[shard])) is not None)
         if wanted:
             jobs.append(Job(root, shard, tuple(shards[shard]), wanted))
     return jobs

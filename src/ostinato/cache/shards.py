@@ -31,7 +31,7 @@ class ShardIndex:
         self._saved, self._is_saved = time.monotonic(), True
         self._open()
 
-    def wanted(self, shard: int, tracks: Sequence[Track]) -> ShardTask | None:
+    def plan_update(self, shard: int, tracks: Sequence[Track]) -> ShardTask | None:
         """Return the task that updates a shard; None if it is up to date.
 
         Rows are added to a file only where no other name leads to it, as from a

@@ -47,7 +47,7 @@ def predict(
     from ostinato.core.paths import Paths
     from ostinato.inference import formats, predict
     from ostinato.recommendation.catalog import find_served
-    from ostinato.recommendation.command import beside
+    from ostinato.recommendation.command import make_neighbour_lookup
 
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
@@ -69,7 +69,7 @@ def predict(
         workers=workers,
         out=out,
         review=review,
-        near=beside(catalog or find_served(Paths(Path.cwd())), k or 5) if recommend else None,
+        near=make_neighbour_lookup(catalog or find_served(Paths(Path.cwd())), k or 5) if recommend else None,
     )
     raise typer.Exit(status)
 

@@ -127,7 +127,7 @@ def encode(table: "pd.DataFrame") -> np.ndarray:
     return np.concatenate(parts, axis=1).astype(np.float32)
 
 
-def same(table: "pd.DataFrame") -> np.ndarray:
+def number_recordings(table: "pd.DataFrame") -> np.ndarray:
     """Assign recordings a number: rows whose attributes are all equal are one.
 
     Parameters

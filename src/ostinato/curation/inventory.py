@@ -21,7 +21,7 @@ from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.io import tables
 
 BATCH = 1_000
-WAY = ("ostinato.audio", "ostinato.audio.measurement", "ostinato.audio.fingerprint")
+MEASURING_MODULES = ("ostinato.audio", "ostinato.audio.measurement", "ostinato.audio.fingerprint")
 """The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
 LEAST = 16
@@ -269,7 +269,7 @@ def find_unmeasured(root: Path, tracks: pd.DataFrame, cache: Path) -> list[str]:
     return _find_new(root, tracks["path"].dropna(), _read_cache(cache))
 
 
-def beside(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
+def join_measurements(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.DataFrame) -> pd.DataFrame:
     """Join the measurements of files to tracks.
 
     Parameters
@@ -371,7 +371,7 @@ def cache_name(root: Path) -> str:
     -------
     str
     """
-    modules = sorted({name for package in WAY for name in list_modules(package)})
+    modules = sorted({name for package in MEASURING_MODULES for name in list_modules(package)})
     folder = hashlib.sha256(bytes(root.resolve())).hexdigest()[:16]
     return f"files-{folder}-{hash_modules(modules)[:16]}.parquet"
 

@@ -125,7 +125,7 @@ class Split:
     excluded: dict[str, str]
 
 
-def draw(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | None = None) -> Split:
+def assign_splits(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | None = None) -> Split:
     """Draw a split, keeping where earlier tracks stand.
 
     Parameters
@@ -156,8 +156,8 @@ def draw(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | None = None)
     tracks, given = tracks[stays].reset_index(drop=True), given[stays]
     groups = components([k for k, kept in zip(keys, stays, strict=True) if kept])
     names = _names(tracks, groups)
-    parts = _give_out(groups, names, _labels(tracks), _strata(tracks, plan.balance), given, plan)
-    return Split(_long(tracks, names[groups], parts, plan), excluded)
+    parts = _assign_groups(groups, names, _labels(tracks), _strata(tracks, plan.balance), given, plan)
+    return Split(_to_fold_rows(tracks, names[groups], parts, plan), excluded)
 
 
 def official(tracks: pd.DataFrame, plan: SplitPlan) -> tuple[pd.DataFrame, int]:
@@ -192,7 +192,7 @@ def official(tracks: pd.DataFrame, plan: SplitPlan) -> tuple[pd.DataFrame, int]:
     names = _names(tracks, groups)
     parts = tracks["split"].map(NAMES.index).to_numpy()
     n_leaks = int((pd.Series(parts).groupby(groups).nunique() > 1).sum())
-    return _long(tracks, names[groups], parts, SplitPlan()), n_leaks
+    return _to_fold_rows(tracks, names[groups], parts, SplitPlan()), n_leaks
 
 
 def describe(tracks: pd.DataFrame, splits: pd.DataFrame, name: str, min_tag_tracks: int) -> dict[str, Any]:
@@ -264,7 +264,7 @@ def check_folds(tracks: pd.DataFrame, plan: SplitPlan) -> None:
     Parameters
     ----------
     tracks : DataFrame
-        As of `draw`; those without a genre and tags do not count.
+        As of `assign_splits`; those without a genre and tags do not count.
     plan : SplitPlan
 
     Raises
@@ -389,7 +389,7 @@ def _strata(tracks: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
     return np.hstack([np.empty((len(tracks), 0)), *known])
 
 
-def _give_out(
+def _assign_groups(
     groups: np.ndarray, names: np.ndarray, labels: np.ndarray, strata: np.ndarray, given: np.ndarray, plan: SplitPlan
 ) -> np.ndarray:
     """Find a part for every group that has none.
@@ -426,7 +426,7 @@ def _lot(seed: int, group: Any) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{group}".encode()).digest()[:8], "big")
 
 
-def _long(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, plan: SplitPlan) -> pd.DataFrame:
+def _to_fold_rows(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, plan: SplitPlan) -> pd.DataFrame:
     """Write one row per track and fold."""
     splits = [plan.splits(int(p)) for p in parts]
     n_folds = max(plan.folds, 1)

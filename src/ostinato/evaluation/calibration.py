@@ -14,7 +14,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import betaincinv
 
 from ostinato.core.scores import Kind, logits, scores
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.metrics import _probabilities
 
@@ -50,7 +50,9 @@ def calibrate(validation: ScoredTracks, test: ScoredTracks, kind: Kind) -> dict[
     found: dict[str, Any] = {"temperature": round(temperature(validation, kind), DIGITS)}
     warm = [apply_temperature(rows, found["temperature"], kind) for rows in (validation, test)]
     found["test"] = {
-        name: {when: round(family(kind)[name].function(preds=r.scores, target=r.target), DIGITS) for when, r in both}
+        name: {
+            when: round(get_metrics(kind)[name].function(preds=r.scores, target=r.target), DIGITS) for when, r in both
+        }
         for name in FIGURES
         for both in [(("before", test), ("after", warm[1]))]
     }
@@ -71,7 +73,7 @@ def temperature(rows: ScoredTracks, kind: Kind) -> float:
     float
         From 0.05 to 20.
     """
-    loss, given = family(kind)["log_loss"].function, logits(rows.scores, kind)
+    loss, given = get_metrics(kind)["log_loss"].function, logits(rows.scores, kind)
 
     def at(exponent: float) -> float:
         return float(loss(preds=scores(given / np.exp(exponent), kind), target=rows.target))
@@ -84,7 +86,7 @@ def apply_temperature(rows: ScoredTracks, divisor: float, kind: Kind) -> ScoredT
     return replace(rows, scores=scores(logits(rows.scores, kind) / divisor, kind))
 
 
-def promise(rows: ScoredTracks) -> dict[str, Any]:
+def find_confidence_threshold(rows: ScoredTracks) -> dict[str, Any]:
     """Find the score from which on single labels are right as often as promised.
 
     Thresholds of a grid are tested from high to low, as long as the lower bound of the

@@ -17,12 +17,12 @@ from ostinato.metrics.jackknife import jackknife
 FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
 
-def family(kind: Kind) -> dict[str, _shared.Metric]:
+def get_metrics(kind: Kind) -> dict[str, _shared.Metric]:
     """Return the metrics of a kind of task."""
     return FAMILIES[kind].METRICS
 
 
-def points(rows: ScoredTracks, kind: Kind, threshold: float | np.ndarray) -> dict[str, float | None]:
+def compute_metrics(rows: ScoredTracks, kind: Kind, threshold: float | np.ndarray) -> dict[str, float | None]:
     """Compute every metric.
 
     Parameters
@@ -41,7 +41,7 @@ def points(rows: ScoredTracks, kind: Kind, threshold: float | np.ndarray) -> dic
         return {}
     return {
         name: _number(metric.function(preds=metric.prepare(rows.scores, kind, threshold), target=rows.target))
-        for name, metric in family(kind).items()
+        for name, metric in get_metrics(kind).items()
     }
 
 
@@ -53,7 +53,7 @@ def with_intervals(
     Parameters
     ----------
     rows, kind, threshold
-        As for `points`.
+        As for `compute_metrics`.
     confidence : float
 
     Returns
@@ -63,8 +63,8 @@ def with_intervals(
     """
     found: dict[str, dict[str, float | None]] = {}
     replicates = jackknife(rows.group, confidence)
-    for name, value in points(rows, kind, threshold).items():
-        metric = family(kind)[name]
+    for name, value in compute_metrics(rows, kind, threshold).items():
+        metric = get_metrics(kind)[name]
         preds = metric.prepare(rows.scores, kind, threshold)
         values = metric.over(preds, rows.target, replicates.group, replicates.counts)
         found[name] = replicates.estimate(values, 0, metric.most).to_dict() | {"value": value}
@@ -77,7 +77,7 @@ def mean_and_deviation(points: Sequence[Mapping[str, float | None]]) -> dict[str
     Parameters
     ----------
     points : sequence of mapping
-        Each as `points` gives it.
+        Each as `compute_metrics` gives it.
 
     Returns
     -------

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ostinato.core.task import COLUMNS
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.evidence import (
     Evidence,
     Pair,
@@ -209,7 +209,7 @@ def _find_obstacle(here: Revision, there: Revision, name: str) -> str:
 
 def list_decisive(gate: Mapping[str, Mapping[str, Any]], task: str) -> list[str]:
     """Return the metrics that decide for a task: those that the gate bounds."""
-    return [metric for metric in gate.get(task) or {} if metric in family(COLUMNS[task])]
+    return [metric for metric in gate.get(task) or {} if metric in get_metrics(COLUMNS[task])]
 
 
 def _compare_candidate(
@@ -240,7 +240,7 @@ def _compare_candidate(
         if None not in values and pair is not None and pair.has(metric):
             evidence = compare_pair(pair, metric, confidence=settings.confidence, seed=settings.seed)
         elif None not in values:
-            better = family(COLUMNS[task])[metric].higher_is_better
+            better = get_metrics(COLUMNS[task])[metric].higher_is_better
             evidence = compare_intervals(figures[0], figures[1], better, settings.confidence)
         bound = _find_broken_bound(values[0], values[1], (settings.gate[task] or {})[metric])
         rows.append(Row(name, metric, values[1], values[0], evidence, _compute_floor(old, metric, settings), bound))
@@ -287,7 +287,7 @@ def _compare_together(pairs: Mapping[str, Sequence[Pair]], settings: Settings) -
 def _compute_floor(old: Mapping[str, Any], metric: str, settings: Settings) -> float:
     """Compute what a metric may fall by: a share of the way from the majority baseline to a perfect score."""
     baseline = old.get("baseline", {}).get("majority", {}).get(metric, {}).get("value")
-    best = float(family(COLUMNS[old["task"]])[metric].higher_is_better)
+    best = float(get_metrics(COLUMNS[old["task"]])[metric].higher_is_better)
     way = 1.0 if baseline is None else abs(best - baseline)
     return max(settings.tolerance, MIN_TRACKS / max(old["split"]["n_test"], 1)) * way
 
@@ -369,7 +369,7 @@ def _format_details(here: Revision, there: Revision, names: Sequence[str]) -> li
     lines = []
     for name in names:
         new, old = here.metrics[name]["test"], there.metrics[name]["test"]
-        for metric in family(COLUMNS[here.metrics[name]["task"]]):
+        for metric in get_metrics(COLUMNS[here.metrics[name]["task"]]):
             a, b = (side.get(metric, {}).get("value") for side in (new, old))
             if a != b:
                 gap = "" if a is None or b is None else f"{a - b:+.4f}"

@@ -24,7 +24,7 @@ from scipy.stats import norm
 
 from ostinato.core.scores import Kind
 from ostinato.evaluation import paired
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.evaluation.score_table import ScoreTable
 from ostinato.evaluation.similarity.ranking import difference
@@ -98,7 +98,7 @@ class Pair:
         """Return what a metric reads of scores, (n_tracks, n_columns)."""
         if self.kind == "embedding":
             return rows.scores[:, [self.classes.index(metric)]]
-        return family(self.kind)[metric].prepare(rows.scores, self.kind, self.threshold)
+        return get_metrics(self.kind)[metric].prepare(rows.scores, self.kind, self.threshold)
 
     def find_differing_groups(self, metric: str) -> np.ndarray:
         """Return the sorted names of the groups in which what the metric reads differs."""
@@ -131,7 +131,7 @@ class Pair:
         group = np.concatenate([group, group + len(names)])
         sides = [np.hstack([1 - is_swapped, is_swapped]), np.hstack([is_swapped, 1 - is_swapped])]
         new, old = (self._over(metric, preds, target, group, counts) for counts in sides)
-        return (new - old) * (1 if family(self.kind)[metric].higher_is_better else -1)
+        return (new - old) * (1 if get_metrics(self.kind)[metric].higher_is_better else -1)
 
     def compute_value(self, metric: str) -> float:
         """Compute a metric of the scores here."""
@@ -145,7 +145,7 @@ class Pair:
         if self.kind == "embedding":
             known = (~np.isnan(preds[:, 0])).astype(float)
             return _resampled.mean_of(np.nan_to_num(preds[:, 0]), known, group, counts)
-        return family(self.kind)[metric].over(preds, target, group, counts)
+        return get_metrics(self.kind)[metric].over(preds, target, group, counts)
 
 
 def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) -> Pair | None:

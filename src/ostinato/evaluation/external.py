@@ -15,7 +15,7 @@ from ostinato.datasets import folder
 from ostinato.errors import DataError
 from ostinato.evaluation.classification import summarise_undefined, with_intervals
 from ostinato.evaluation.predictions import ScoredTracks
-from ostinato.inference.answers import Answer, sound_faults, sound_reasons
+from ostinato.inference.answers import Answer, audio_warnings, sound_faults
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import predict
 
@@ -98,7 +98,9 @@ def judge(
         "copies_note": note,
         "unreadable": unreadable,
         "unusable": unusable,
-        "reasons": {a["path"]: reasons for a in answers if a["path"] not in unusable and (reasons := sound_reasons(a))},
+        "reasons": {
+            a["path"]: reasons for a in answers if a["path"] not in unusable and (reasons := audio_warnings(a))
+        },
         "figures": figures,
         "undefined": summarise_undefined(rows, task.classes, task.kind),
     }

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.core.scores import Kind
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.metrics.jackknife import jackknife
 
@@ -105,7 +105,7 @@ def compare(
     mine, theirs = find_shared(new, old)
     if not len(mine):
         return None
-    replicates, measure = jackknife(new.group[mine], confidence), family(kind)[metric]
+    replicates, measure = jackknife(new.group[mine], confidence), get_metrics(kind)[metric]
     both = (new.scores[mine], np.stack(old["scores"].to_list())[theirs].astype(np.float64))
     figures = [
         measure.over(measure.prepare(s, kind, threshold), new.target[mine], replicates.group, replicates.counts)

@@ -7,7 +7,7 @@ import numpy as np
 
 from ostinato.audio.perturb import PERTURBATIONS, perturb
 from ostinato.errors import DataError
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
@@ -67,7 +67,7 @@ def judge(
     DataError
         If the metric is undefined on these clips.
     """
-    measure = family(model.kind)[metric]
+    measure = get_metrics(model.kind)[metric]
     replicates = jackknife(rows.group, confidence)
     drawn = {
         name: measure.over(
@@ -99,7 +99,7 @@ def markdown(found: Mapping[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def all_heard(
+def score_all_clips(
     model: ReleasedModel, rows: ScoredTracks, load: Callable[[str], tuple[np.ndarray, int]], seed: int
 ) -> dict[str, np.ndarray]:
     """Ask about every clip, decoding each once.

@@ -58,9 +58,9 @@ def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, 
             f"{name}: reads {', '.join(deaf)}, which worse sound leaves as it is; name another candidate"
         )
     tracks = read_parquet(paths.tracks)
-    rows = _some(_test(paths, tracks, name, model), n_clips, params.seed)
+    rows = _subsample(_test(paths, tracks, name, model), n_clips, params.seed)
     root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))
-    scores = perturbed.all_heard(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
+    scores = perturbed.score_all_clips(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
     metric = first_metric(params.gate.get(model.task, {}), model.task)
     found = perturbed.judge(rows, scores, model, metric, params.evaluate.confidence)
     digest = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
@@ -77,7 +77,7 @@ def _test(paths: Paths, tracks: pd.DataFrame, name: str, model: ReleasedModel) -
     return join_labels(predictions, read_parquet(paths.splits), tracks, task, "test")
 
 
-def _some(rows: ScoredTracks, n: int, seed: int) -> ScoredTracks:
+def _subsample(rows: ScoredTracks, n: int, seed: int) -> ScoredTracks:
     if len(rows) <= n:
         return rows
     return rows.of(np.sort(np.random.default_rng(seed).choice(len(rows), n, replace=False)))

@@ -13,7 +13,7 @@ import pandas as pd
 
 from ostinato.core.scores import Kind
 from ostinato.curation.strata import UNKNOWN, decades, places
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.metrics.jackknife import jackknife
 
@@ -46,7 +46,7 @@ def describe(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, ro
     empty = pd.Series(np.nan, known.index)
     found = pd.DataFrame(index=known.index)
     found["genre"] = known.get("genre", empty).astype(object).where(known.get("genre", empty).notna(), UNKNOWN)
-    found["artist"] = _acquaintance(known, tracks, splits)
+    found["artist"] = _artist_in_training(known, tracks, splits)
     found["duration"] = _thirds(known.get("duration", empty), "{:.0f} s")
     found["loudness"] = _thirds(known.get("rms_db", empty), "{:.0f} dB")
     found["year"] = decades(known)
@@ -74,7 +74,7 @@ def slices(rows: ScoredTracks, ways: pd.DataFrame, kind: Kind, threshold: float,
         ``figure``, its name; ``by``, for each way a list of slices with ``slice``,
         ``value``, ``low``, ``high``, ``n_tracks``, ``n_groups``.
     """
-    metric = family(kind)[FIGURE[kind]]
+    metric = get_metrics(kind)[FIGURE[kind]]
     preds = metric.prepare(rows.scores, kind, threshold)
 
     def figure(name: str, chosen: np.ndarray) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def _part(name: str) -> int:
     return PARTS.index(first) if first in PARTS else 0
 
 
-def _acquaintance(known: pd.DataFrame, tracks: pd.DataFrame, splits: pd.DataFrame) -> list[str]:
+def _artist_in_training(known: pd.DataFrame, tracks: pd.DataFrame, splits: pd.DataFrame) -> list[str]:
     """Return for each track whether the network that scored it was trained on its artist."""
     if "artist" not in known:
         return [UNKNOWN] * len(known)

@@ -20,7 +20,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.scores import pool, scores
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.features._axes import Axis
 from ostinato.features._shared import AudioContext
 from ostinato.inference.model import Input
@@ -158,7 +158,7 @@ def find_released(paths: Paths, task: str, metric: str) -> tuple[str | None, str
     artefact = artefacts.load(paths.checkpoints(name))
     if artefact.fitter != "stacked":
         return None, name
-    sign = 1 if family(COLUMNS[task])[metric].higher_is_better else -1
+    sign = 1 if get_metrics(COLUMNS[task])[metric].higher_is_better else -1
     heard = {}
     for member in artefact.members:
         with suppress(OstinatoError):

@@ -10,7 +10,7 @@ from ostinato.audio.measurement import Measurement
 from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.model import Prediction, ReleasedModel
-from ostinato.inference.streaming import listen
+from ostinato.inference.streaming import decode_and_measure
 
 Answer: TypeAlias = dict[str, Any]
 DIGITS = 6
@@ -42,7 +42,7 @@ def answers(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = Fa
     DataError
         If the file cannot be decoded or is beyond a limit.
     """
-    context, measurement = listen(path, set().union(*(model.rates for model in models)), **limits)
+    context, measurement = decode_and_measure(path, set().union(*(model.rates for model in models)), **limits)
     return [answer(path, model, context, measurement, over_time=over_time) for model in models]
 
 
@@ -56,10 +56,10 @@ def doubt(answer: Answer) -> float:
     >>> round(doubt({"label": "jazz", "scores": {"jazz": 0.7, "rock": 0.3}}), 6)
     0.6
     """
-    return 1.0 if sound_reasons(answer) else score_doubt(answer)
+    return 1.0 if audio_warnings(answer) else score_doubt(answer)
 
 
-def sound_reasons(answer: Answer) -> list[str]:
+def audio_warnings(answer: Answer) -> list[str]:
     """Return the reasons that speak of the sound of a file, not of the scores.
 
     Examples
@@ -78,7 +78,7 @@ def sound_faults(answer: Answer) -> list[str]:
     >>> sound_faults({"reasons": ["silent: silence share 1, at most 0.5", "level -70.0 dB, trained on -20.0 dB"]})
     ['silent: silence share 1, at most 0.5']
     """
-    return [reason for reason in sound_reasons(answer) if not reference.is_comparison(reason)]
+    return [reason for reason in audio_warnings(answer) if not reference.is_comparison(reason)]
 
 
 def score_doubt(answer: Answer) -> float:

@@ -89,7 +89,7 @@ def profile(groups: Mapping[str, np.ndarray]) -> pd.DataFrame:
     """
     rows = []
     for group, values in groups.items():
-        _enough(values)
+        _require_min_tracks(values)
         edges = np.quantile(values, np.arange(1, BINS) / BINS, axis=0).T
         rows += [(group, i, list(e), _counts(values[:, i], e).tolist()) for i, e in enumerate(edges)]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -122,10 +122,10 @@ def changes(before: pd.DataFrame, groups: Mapping[str, np.ndarray], *, level: fl
         values = groups.get(str(group))
         if values is None or values.shape[1] != len(rows):
             raise DataError(f"drift: the profile has {len(rows)} numbers of {group}; these tracks have others")
-        _enough(values)
+        _require_min_tracks(values)
         old = np.stack(rows["counts"].to_list()).astype(np.float64)
         new = np.stack([_counts(values[:, i], np.asarray(e)) for i, e in enumerate(rows["edges"])]).astype(np.float64)
-        p = unlikeness(old, new)
+        p = chi_square_p_values(old, new)
         worst = int(p.argmin())
         together = min(float(p[worst]) * len(p), 1.0)
         index = float(np.median(stability(old, new)) - (BINS - 1) * (1 / old[0].sum() + 1 / len(values)))
@@ -156,7 +156,7 @@ def stability(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     return np.asarray(((b - a) * np.log(b / a)).sum(axis=1))
 
 
-def unlikeness(old: np.ndarray, new: np.ndarray) -> np.ndarray:
+def chi_square_p_values(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     """Test whether counts are of one distribution, by chi-square; bins that both leave empty say nothing.
 
     Parameters
@@ -187,6 +187,6 @@ def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     return np.bincount(np.searchsorted(edges, values, side="right"), minlength=BINS)
 
 
-def _enough(values: np.ndarray) -> None:
+def _require_min_tracks(values: np.ndarray) -> None:
     if len(values) < LEAST:
         raise DataError(f"drift: {len(values)} tracks say too little; give at least {LEAST}")

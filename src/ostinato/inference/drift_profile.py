@@ -24,7 +24,7 @@ MOST = 500
 Rows = Mapping[str, np.ndarray]
 
 
-def groups(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray]:
+def collect_features(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray]:
     """Describe tracks by numbers: mean and spread of what the model reads, and where it places them.
 
     Parameters
@@ -87,7 +87,7 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     if not (folder / PROFILE).exists():
         raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
     model = ReleasedModel(folder)
-    described = groups(model, iterate_rows(model, targets))
+    described = collect_features(model, iterate_rows(model, targets))
     if not described:
         raise OstinatoError("drift: no file can be read; name others")
     return drift.changes(read_parquet(folder / PROFILE), described, level=level)

@@ -100,7 +100,7 @@ class Input:
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
-    def told(self, row: Mapping[str, float]) -> np.ndarray:
+    def compute_row(self, row: Mapping[str, float]) -> np.ndarray:
         """Compute the feature of a row of a table.
 
         Raises
@@ -306,7 +306,7 @@ class ReleasedModel:
         -------
         np.ndarray [shape=(d,), dtype=float64]
         """
-        heard = self._heard(rows)
+        heard = self._predict_features(rows)
         return heard.scores if self.kind == "embedding" else heard.embedding
 
     def scores(self, context: Any) -> np.ndarray:
@@ -335,7 +335,7 @@ class ReleasedModel:
         """
         rows = self.rows(context)
         means = {n: rows[n].mean(axis=0) for n, given in self.inputs.items() if given.source == "audio"}
-        heard = replace(self._heard(rows), profiles=means)
+        heard = replace(self._predict_features(rows), profiles=means)
         if over_time and heard.chunk_scores is None and self.has_stretches:
             return replace(heard, **self._stretches(rows))
         return heard
@@ -359,7 +359,7 @@ class ReleasedModel:
             return [f"scores of {self.name}: {NO_PROMISE}"]
         return [f"score {best:.3f}, sure from {self.unsure_below:.3f} on"] if best < self.unsure_below else []
 
-    def told(self, row: Mapping[str, float]) -> Prediction:
+    def predict_row(self, row: Mapping[str, float]) -> Prediction:
         """Score a row of a table and say where it lies among others.
 
         Parameters
@@ -370,9 +370,9 @@ class ReleasedModel:
         -------
         Prediction
         """
-        return self._heard({name: i.told(row) for name, i in self.inputs.items()})
+        return self._predict_features({name: i.compute_row(row) for name, i in self.inputs.items()})
 
-    def _heard(self, rows: Mapping[str, np.ndarray]) -> Prediction:
+    def _predict_features(self, rows: Mapping[str, np.ndarray]) -> Prediction:
         """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})

@@ -55,7 +55,7 @@ PIECEWISE: dict[Callable[..., np.ndarray], Piecewise] = {
 """What is computed a stretch at a time, whatever asks for it."""
 
 
-def listen(
+def decode_and_measure(
     path: Path, rates: Iterable[int | None], *, check: Callable[[], None] | None = None, **limits: Any
 ) -> tuple[AudioContext, Measurement]:
     """Decode and measure a file, into memory or, if it is long, into files at the rates that are asked for.
@@ -163,7 +163,7 @@ class Spool:
     sample_rate, target_rate : int
         Of the track and of the file, in Hz.
     check : callable, optional
-        See `listen`.
+        See `decode_and_measure`.
     """
 
     def __init__(self, sample_rate: int, target_rate: int, check: Callable[[], None] | None = None) -> None:

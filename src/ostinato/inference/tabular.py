@@ -99,7 +99,7 @@ def answers(
             continue
         more: dict[str, Any] = {} if title is None else {"title": title}
         try:
-            found = [to_answer(place, model, model.told(told)) for model in models]
+            found = [to_answer(place, model, model.predict_row(told)) for model in models]
             more |= {} if near is None else {"neighbours": near(place, told)}
             yield from (answer | more for answer in found)
         except OstinatoError as failure:

@@ -14,7 +14,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.registry import instead
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.similarity.leaderboard import LEADING
 from ostinato.pipeline import graph
 from ostinato.recipes import SMALL, Recipe, load, overlay, read_figures, reduce
@@ -122,7 +122,7 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
     for candidate, metric in asked + [(str(figure.candidate), figure.metric) for figure in leaky]:
         if candidate not in entries:
             raise ParamsError(f"{path}: has no candidate {candidate!r} of the recipe; {instead(candidate, entries)}")
-        known = family(COLUMNS[entries[candidate].task])
+        known = get_metrics(COLUMNS[entries[candidate].task])
         if metric not in known:
             raise ParamsError(f"{path}: {candidate} has no figure {metric!r}; {instead(metric, known)}")
     for name in recipe.catalogs.candidates if recipe.catalogs else []:

@@ -81,7 +81,7 @@ def run(
     """
     out, err = out or sys.stdout, err or sys.stderr
     catalog = Catalog.load(folder)
-    network = Network(folder, catalog)
+    network = SeedEmbedder(folder, catalog)
     ids, scores = _answer(catalog, network, seeds, asked)
     if network.embedded:
         print(f"{network.name}: learned from the embedded corpus; its likeness means nothing for real music", file=err)
@@ -102,7 +102,7 @@ def run(
         print(escape_line(_line(catalog, answered, float(score))), file=out)
 
 
-class Network:
+class SeedEmbedder:
     """The network beside a catalog; opened when a file must be placed.
 
     Parameters
@@ -135,10 +135,10 @@ class Network:
             If the network is not the one that placed the catalog.
         """
         from ostinato.inference.reference import explain_sound
-        from ostinato.inference.streaming import listen
+        from ostinato.inference.streaming import decode_and_measure
 
         model = self._open()
-        context, measurement = listen(file, model.rates)
+        context, measurement = decode_and_measure(file, model.rates)
         rows = model.rows(context)
         if reasons := explain_sound(model, measurement, rows):
             self.reasons[str(file)] = reasons
@@ -148,7 +148,7 @@ class Network:
 
     def place_row(self, told: Row) -> np.ndarray:
         """Embed a row of a table; see `place`."""
-        vector = self._open().told(told).embedding
+        vector = self._open().predict_row(told).embedding
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 
@@ -206,7 +206,7 @@ class Network:
         return hashlib.sha256((self.folder / "network.onnx").read_bytes()).hexdigest()
 
 
-def beside(folder: Path, k: int) -> Near:
+def make_neighbour_lookup(folder: Path, k: int) -> Near:
     """Open a catalog to give the neighbours of files and rows.
 
     Parameters
@@ -221,7 +221,7 @@ def beside(folder: Path, k: int) -> Near:
     callable
         Of a path, and of the row of a table that is told, if one is.
     """
-    network = Network(folder, Catalog.load(folder))
+    network = SeedEmbedder(folder, Catalog.load(folder))
     return lambda file, told: network.near(file, told, k)
 
 
@@ -231,7 +231,9 @@ def _like_a_file(given: str) -> bool:
     return "/" in given or Path(given).suffix.lower() in SUFFIXES
 
 
-def _answer(catalog: Catalog, network: Network, seeds: Sequence[str], asked: Request) -> tuple[list[str], np.ndarray]:
+def _answer(
+    catalog: Catalog, network: SeedEmbedder, seeds: Sequence[str], asked: Request
+) -> tuple[list[str], np.ndarray]:
     """Return ids and their cosines to the taste, or along a path to its start."""
     names = frozenset(filter(None, catalog.names(asked.level))) if asked.level != "track" else frozenset()
     liked = [network.seed(s, names) for s in seeds]

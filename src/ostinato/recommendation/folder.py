@@ -29,7 +29,7 @@ from ostinato.errors import CatalogError, OstinatoError
 from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.inference.predict import choose_models
 from ostinato.inference.reference import explain_sound
-from ostinato.inference.streaming import listen
+from ostinato.inference.streaming import decode_and_measure
 from ostinato.inference.threads import map_threads
 from ostinato.io.escapes import escape_line
 from ostinato.io.files import atomic_write, read_json, write_json
@@ -241,7 +241,7 @@ def _read(
 
 def _embed(network: ReleasedModel, path: Path) -> File:
     n_bytes, mtime_ns = _stat(path)
-    context, measurement = listen(path, network.rates)
+    context, measurement = decode_and_measure(path, network.rates)
     rows = network.rows(context)
     embedding = np.asarray(network.embedding(rows), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():

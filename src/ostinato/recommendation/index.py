@@ -12,11 +12,11 @@ import numpy as np
 
 from ostinato.core.summary import Metric
 
-LINKS = 16
+M = 16
 """Neighbours of a vector in the graph (M)."""
-CARE_BUILDING = 200
+EF_CONSTRUCTION = 200
 """Candidates looked at for each vector that is added (ef_construction)."""
-CARE_ASKING = 100
+EF_SEARCH = 100
 """Least number of candidates looked at for a query (ef)."""
 
 
@@ -63,8 +63,8 @@ class Graph:
         self._index = voyager.Index(
             voyager.Space.InnerProduct if metric == "cosine" else voyager.Space.Euclidean,
             num_dimensions=dimension,
-            M=LINKS,
-            ef_construction=CARE_BUILDING,
+            M=M,
+            ef_construction=EF_CONSTRUCTION,
             random_seed=seed + 1,
         )
 
@@ -112,5 +112,5 @@ class Graph:
         np.ndarray [shape=(n, k), dtype=int64]
             Labels, best first.
         """
-        labels, _ = self._index.query(queries, k=k, num_threads=1, query_ef=max(CARE_ASKING, 2 * k))
+        labels, _ = self._index.query(queries, k=k, num_threads=1, query_ef=max(EF_SEARCH, 2 * k))
         return np.atleast_2d(np.asarray(labels)).astype(np.int64)

@@ -14,7 +14,7 @@ from ostinato.recommendation.filters import Filter
 
 Seed: TypeAlias = str | np.ndarray
 Level: TypeAlias = Literal["track", "album", "artist"]
-AWAY = 0.25
+DISLIKE_WEIGHT = 0.25
 """What dislikes weigh, all together, against the lightest seed; at 1 nothing would be left of what they share."""
 POOL = 10
 """Candidates looked at for each answer, before re-ranking."""
@@ -75,7 +75,7 @@ def recommend(
     weights : sequence of float, optional
         Of the seeds; default: all alike.
     dislikes : sequence of str or np.ndarray
-        Taken from the mean of the seeds, all together a quarter (`AWAY`) of the lightest seed.
+        Taken from the mean of the seeds, all together a quarter (`DISLIKE_WEIGHT`) of the lightest seed.
     exclude : iterable of str
         What is never answered, beside seeds and dislikes themselves. Of a vector that is
         every track of the same recording: its cosine is above `SAME`.
@@ -171,7 +171,7 @@ def taste(
     if both := {s for s in seeds if isinstance(s, str)} & {s for s in dislikes if isinstance(s, str)}:
         raise CatalogError(f"{min(both)!r} is a seed and a dislike; the two cancel each other out, leave out one")
     if len(dislikes):
-        weight, disliked = AWAY * share.min() / share.sum(), _vectors(catalog, dislikes, others).mean(axis=0)
+        weight, disliked = DISLIKE_WEIGHT * share.min() / share.sum(), _vectors(catalog, dislikes, others).mean(axis=0)
         wanted = wanted - weight * (disliked if catalog.metric == "cosine" else disliked - wanted)
     if catalog.metric != "cosine":
         return wanted.astype(np.float32)

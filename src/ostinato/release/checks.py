@@ -22,7 +22,7 @@ TOO_FEW = f"the tracks that both were tested on are of fewer than {MIN_GROUPS} a
 NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
 
 
-def of_file(paths: Paths, name: str, bounds: Mapping[str, float]) -> list[RuleResult]:
+def check_exported_file(paths: Paths, name: str, bounds: Mapping[str, float]) -> list[RuleResult]:
     """Judge a candidate's exported file: parity, size, and latency and robustness where they are bounded.
 
     Parameters
@@ -60,7 +60,7 @@ def find_damage(folder: Path) -> str | None:
     return None
 
 
-def of_incumbent(
+def compare_with_released(
     folder: Path, onnx: Path, rows: ScoredTracks, params: Any, metric: str, bounds: Mapping[str, float]
 ) -> tuple[str | None, list[RuleResult]]:
     """Compare with what is released: what forbids comparing, or the rules that compare.

@@ -35,27 +35,27 @@ def judge(
     OstinatoError
         If every candidate was skipped, or a threshold names an unknown metric.
     """
-    verdicts = {e.name: _one(e, metrics[e.name], bounds.get(e.task)) for e in roster}
+    verdicts = {e.name: _judge_candidate(e, metrics[e.name], bounds.get(e.task)) for e in roster}
     if verdicts and all("skipped" in metrics[name] for name in verdicts):
         reasons = sorted({str(metrics[name]["skipped"]) for name in verdicts})
         raise OstinatoError(f"no candidate applies to this dataset: {'; '.join(reasons)}; add one to params.yaml")
     return verdicts
 
 
-def _one(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Verdict:
+def _judge_candidate(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[str, Any] | None) -> Verdict:
     if "skipped" in metrics:
         return {"accepted": False, "reasons": [f"skipped: {metrics['skipped']}"], "rules": []}
     if not bounds:
         reason = f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"
         return {"accepted": False, "reasons": [reason], "rules": []}
     answers = [
-        a for name, bound in bounds.items() if name not in AT_RELEASE for a in _answers(entry, name, bound, metrics)
+        a for name, bound in bounds.items() if name not in AT_RELEASE for a in _check_bound(entry, name, bound, metrics)
     ]
     reasons = [a.reason for a in answers]
     return {"accepted": all(a.kept for a in answers), "reasons": reasons, "rules": to_records(answers)}
 
 
-def _answers(entry: Entry, name: str, bound: Any, metrics: Mapping[str, Any]) -> list[RuleResult]:
+def _check_bound(entry: Entry, name: str, bound: Any, metrics: Mapping[str, Any]) -> list[RuleResult]:
     """Compare one figure with its bounds; an undefined figure keeps none."""
     if bound.min is None and bound.max is None:
         raise ParamsError(f"params.yaml: gate.{entry.task}.{name} bounds nothing; give it a min or a max")

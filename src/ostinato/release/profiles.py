@@ -31,7 +31,7 @@ def write_profile(paths: Paths, folder: Path) -> None:
     ids = _sample(i for i in read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids)
     if len(ids) >= drift.LEAST:
-        drift.profile(drift_profile.groups(model, tracks)).to_parquet(
+        drift.profile(drift_profile.collect_features(model, tracks)).to_parquet(
             folder / drift_profile.PROFILE, index=False, write_page_checksum=True
         )
 

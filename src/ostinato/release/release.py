@@ -17,7 +17,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import paired
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import KEYS, ScoredTracks, join_labels
 from ostinato.inference.drift_profile import PROFILE
 from ostinato.inference.model import REFERENCE
@@ -199,14 +199,14 @@ def _judge(
     """Apply what needs the file, then what needs the model in service; put it there if all is kept."""
     onnx, folder = paths.onnx(best.name), paths.released(best.task)
     bounds = release_bounds(params.gate[best.task], params.release)
-    answers = checks.of_file(paths, best.name, bounds)
+    answers = checks.check_exported_file(paths, best.name, bounds)
     rows = _rows(paths, best.name, best.task)
     as_told = []
     if all(a.kept for a in answers) and folder.is_dir():
         if (damage := checks.find_damage(folder)) and not replace:
             mend = "or replace it (`ostinato release --replace`)"
             return "damaged", [*reasons, f"what is in service is damaged: {damage}, {mend}"], answers
-        obstacle, more = checks.of_incumbent(folder, onnx, rows, params, metric, bounds)
+        obstacle, more = checks.compare_with_released(folder, onnx, rows, params, metric, bounds)
         answers += more
         if obstacle and not replace:
             known = [*reasons, *(a.reason for a in answers)]
@@ -221,7 +221,7 @@ def _judge(
 
 def _best(accepted: list[Entry], metrics: dict[str, Any], metric: str, task: str) -> Entry:
     """Take the candidate with the best figure; of equals the first in params.yaml."""
-    sign = 1 if family(COLUMNS[task])[metric].higher_is_better else -1
+    sign = 1 if get_metrics(COLUMNS[task])[metric].higher_is_better else -1
     return max(accepted, key=lambda e: sign * metrics[e.name]["test"][metric]["value"])
 
 

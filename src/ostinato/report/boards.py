@@ -5,7 +5,7 @@ from typing import Any
 
 from ostinato.core.candidates import Entry
 from ostinato.core.task import COLUMNS
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.significance import Contrast
 from ostinato.report.material import Material
 
@@ -31,7 +31,7 @@ def rank(material: Material, task: str) -> list[Entry]:
     list of Entry
     """
     leading = material.leads(task)
-    sign = -1 if family(COLUMNS[task])[leading].higher_is_better else 1
+    sign = -1 if get_metrics(COLUMNS[task])[leading].higher_is_better else 1
     return sorted(material.judged(task), key=lambda e: _rank(material.metrics[e.name]["test"][leading]["value"], sign))
 
 
@@ -48,7 +48,7 @@ def board(material: Material, task: str) -> dict[str, Any]:
     dict
         What a leaderboard shows of a task.
     """
-    metrics = family(COLUMNS[task])
+    metrics = get_metrics(COLUMNS[task])
     leading = material.leads(task)
     entries = [e for e in material.roster.values() if e.task == task]
     skipped = [(e, material.metrics[e.name]["skipped"]) for e in entries if "skipped" in material.metrics[e.name]]

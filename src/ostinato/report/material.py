@@ -10,7 +10,7 @@ import pandas as pd
 from ostinato.core.candidates import Entry
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
-from ostinato.evaluation.classification import family
+from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.significance import Contrast
 
 
@@ -69,7 +69,7 @@ class Material:
 
     def leads(self, task: str) -> str:
         """Name the metric that ranks a task: the first that the gate bounds, else the first of its family."""
-        return self.leading.get(task, next(iter(family(COLUMNS[task]))))
+        return self.leading.get(task, next(iter(get_metrics(COLUMNS[task]))))
 
     def judged(self, task: str) -> list[Entry]:
         """List the candidates of a task that have figures, as params.yaml orders them."""

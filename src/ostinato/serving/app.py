@@ -22,7 +22,7 @@ from ostinato.core.params import simplify_message
 from ostinato.errors import OstinatoError
 from ostinato.inference.answers import answer
 from ostinato.inference.reference import explain_sound
-from ostinato.inference.streaming import listen
+from ostinato.inference.streaming import decode_and_measure
 from ostinato.serving import catalogue
 from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
@@ -234,7 +234,7 @@ class _Handlers:
         try:
             asked = [m.released for m in (*models.values(), *([placing] if placing else []))]
             rates = {rate for released in asked for rate in released.rates}
-            context, measurement = listen(
+            context, measurement = decode_and_measure(
                 path, rates, check=budget.check, max_seconds=most.max_seconds, max_samples=most.max_samples
             )
             for model in models.values():

@@ -20,7 +20,7 @@ from ostinato.training.artefact import Fold, Input
 from ostinato.training.data.build import describe_inputs, open_inputs, open_source
 from ostinato.training.data.labels import LabelledTracks, join_labels
 from ostinato.training.data.member_logits import member_sources, read_member
-from ostinato.training.data.sources import Joined, Kind, Source
+from ostinato.training.data.sources import FeatureSource, Joined, Source
 from ostinato.training.settings import Settings, fingerprint
 
 META, LEAST = "meta.json", 2
@@ -139,7 +139,7 @@ def present(track_ids: pd.Series, *held: Container[str]) -> pd.Series:
     return here
 
 
-def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> Kind | Joined:
+def features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence[str]) -> FeatureSource | Joined:
     """Open the cache as an artefact's inputs describe it."""
     return open_inputs({kind: Store(paths.feature(kind)) for kind in inputs}, inputs, track_ids)
 

@@ -93,7 +93,7 @@ def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: A
     threshold = params.evaluate.threshold
     found = {
         "test": _intervals(test, task, params),
-        "validation": classification.points(validation, task.kind, threshold) if len(validation) else {},
+        "validation": classification.compute_metrics(validation, task.kind, threshold) if len(validation) else {},
         "per_class": classification.per_class(test, task.classes, task.kind, threshold),
         "confusion": classification.confusion(test, task.kind, threshold),
         "undefined": classification.summarise_undefined(test, task.classes, task.kind),
@@ -103,7 +103,7 @@ def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: A
     if task.kind == "multi" and len(validation):
         tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
-        found["test_tuned"] = classification.points(test, task.kind, tuned)
+        found["test_tuned"] = classification.compute_metrics(test, task.kind, tuned)
     if calibrated := calibration.calibrate(validation, test, task.kind):
         found["calibration"] = calibrated
     if task.kind == "single":
@@ -114,10 +114,10 @@ def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: A
 def _promise(validation: ScoredTracks, test: ScoredTracks, calibrated: dict[str, Any] | None) -> dict[str, Any]:
     """Find the score that labels are sure from, on tracks of validation or, if it learned those, of test."""
     if calibrated is None:
-        return calibration.promise(test) | {"of": "test"}
-    return calibration.promise(calibration.apply_temperature(validation, calibrated["temperature"], "single")) | {
-        "of": "validation"
-    }
+        return calibration.find_confidence_threshold(test) | {"of": "test"}
+    return calibration.find_confidence_threshold(
+        calibration.apply_temperature(validation, calibrated["temperature"], "single")
+    ) | {"of": "validation"}
 
 
 def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...], threshold: float) -> dict[str, Any]:
@@ -125,12 +125,14 @@ def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...],
     splits, tracks, task = about
     found = {}
     if len(numbers := sorted(set(test.fold.tolist()))) > 1:
-        found["folds"] = [classification.points(test.of(test.fold == n), task.kind, threshold) for n in numbers]
+        found["folds"] = [
+            classification.compute_metrics(test.of(test.fold == n), task.kind, threshold) for n in numbers
+        ]
     file = paths.predictions(name) / "runs.parquet"
     if file.exists():
         runs = read_parquet(file).groupby("run")
         found["runs"] = [
-            classification.points(join_labels(run, splits, tracks, task, "test"), task.kind, threshold)
+            classification.compute_metrics(join_labels(run, splits, tracks, task, "test"), task.kind, threshold)
             for _, run in runs
         ]
     return {what: classification.mean_and_deviation(points) for what, points in found.items()}

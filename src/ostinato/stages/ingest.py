@@ -58,7 +58,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.assign_ordinals(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
-    measured = inventory.beside(tracks, files, listing)
+    measured = inventory.join_measurements(tracks, files, listing)
     tracks = pd.concat([tracks.assign(ordinal=ordinals), measured], axis=1).iloc[order]
     notes = {FIRST_FREE: str(first_free), remarks.KEY: json.dumps(remarks.get_remarks(listing), ensure_ascii=False)}
     tables.write(paths.tracks, tracks, tables.TRACKS, notes)

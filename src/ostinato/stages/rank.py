@@ -81,7 +81,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
             counts, [n for n in get_candidates(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate
         ),
     }
-    if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MOST:
+    if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MAX_CLUSTERS:
         genre = tracks["genre"].fillna("unknown")
         said["clusters"] = clusters.cluster_tracks(spaces[kind][split == "train"], genre[split == "train"], params.seed)
     write_json(paths.ranking, said)

@@ -71,7 +71,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         kept = paths.splits.exists() and tables.notes(paths.splits).get(PLAN) == signature
         if not kept:
             splits.check_folds(tracks, plan)
-        drawn = splits.draw(tracks, plan, tables.read(paths.splits) if kept else None)
+        drawn = splits.assign_splits(tracks, plan, tables.read(paths.splits) if kept else None)
         rows, excluded, title = drawn.splits, drawn.excluded, splits.name(plan, tracks)
         apart = settings.group_by
     for track, reason in excluded.items():

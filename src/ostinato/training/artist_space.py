@@ -31,7 +31,7 @@ from ostinato.core.params import Phase, Train
 from ostinato.core.task import Task
 from ostinato.errors import GraphError
 from ostinato.training.callbacks import Progress, ResumableCheckpoint
-from ostinato.training.data.batches import Order
+from ostinato.training.data.batches import BatchOrder
 from ostinato.training.module import Module
 from ostinato.training.network import make_trainer, quiet
 from ostinato.training.settings import derive
@@ -168,5 +168,5 @@ def _fit_phase(
     stop = EarlyStopping("monitor", patience=phase.patience, check_finite=True, check_on_train_epoch_end=True)
     with quiet():
         trainer = make_trainer(options, [stop, Progress(label), keeper], None, validated=False)
-        trainer.fit(module, train_dataloaders=DataLoader(data, batch_size=None, sampler=Order(data.n_batches)))
+        trainer.fit(module, train_dataloaders=DataLoader(data, batch_size=None, sampler=BatchOrder(data.n_batches)))
     return keeper

@@ -16,7 +16,7 @@ from pytorch_lightning.callbacks import Callback
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ostinato.training.data.batches import Data, Order
+from ostinato.training.data.batches import BatchOrder, TrackDataModule
 
 MAX_BATCHES = 200
 
@@ -90,11 +90,11 @@ class BatchNormStatistics(Callback):
 
     @staticmethod
     def _batches(trainer: L.Trainer) -> Iterable[tuple[Tensor, ...]]:
-        data: Data = trainer.datamodule  # type: ignore[attr-defined]
+        data: TrackDataModule = trainer.datamodule  # type: ignore[attr-defined]
         training = copy(data.training)
         training.source = getattr(training.source, "features", training.source)  # of waveforms the cached feature
         n_batches = min(training.n_batches, MAX_BATCHES)
-        order = Order(n_batches, trainer.global_rank, trainer.world_size)
+        order = BatchOrder(n_batches, trainer.global_rank, trainer.world_size)
         order.set_epoch(trainer.current_epoch)
         for where in order:
             inputs, _ = trainer.strategy.batch_to_device(training[where])

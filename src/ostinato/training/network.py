@@ -21,14 +21,14 @@ from ostinato.errors import OstinatoError, ParamsError
 from ostinato.training import factory
 from ostinato.training.batch_norm import BatchNormStatistics
 from ostinato.training.callbacks import COLUMNS, EarlyStop, LiveLogger, Progress, ResumableCheckpoint, finite
-from ostinato.training.data.batches import Data
+from ostinato.training.data.batches import TrackDataModule
 from ostinato.training.data.labels import LabelledTracks
 from ostinato.training.data.sources import Source
 from ostinato.training.losses import CONTRASTS, compute_chance
 from ostinato.training.module import Module
 from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
-from ostinato.training.transfer import begin
+from ostinato.training.transfer import load_pretrained
 
 BETTER = 0.02
 """By how much of it a loss must be below that of chance to be better."""
@@ -149,7 +149,7 @@ def fit_network(
     source = source.fit(train)
     module = _module(settings, labelled, source, train, seed)
     held = train[:0] if validation is None else validation
-    data = Data(
+    data = TrackDataModule(
         source,
         labelled.target,
         labelled.track_ids,
@@ -191,8 +191,8 @@ def _module(settings: Settings, labelled: LabelledTracks, source: Source, train:
     torch.manual_seed(seed)
     network = build(settings, source.inputs, len(labelled.task.classes))
     if settings.uncertain:
-        _bear_unknown(settings, network, source)
-    begin(network, settings.train, source, train, settings.name)
+        _check_missing_inputs(settings, network, source)
+    load_pretrained(network, settings.train, source, train, settings.name)
     try:
         front_end = source.make_front_end() if hasattr(source, "make_front_end") else None
         module = Module(network, labelled.task, settings.train, labelled.target, train, seed, front_end)
@@ -203,7 +203,7 @@ def _module(settings: Settings, labelled: LabelledTracks, source: Source, train:
     return module
 
 
-def _bear_unknown(settings: Settings, network: nn.Module, source: Source) -> None:
+def _check_missing_inputs(settings: Settings, network: nn.Module, source: Source) -> None:
     """Refuse a head that gives no logits where numbers or optional members say nothing, as of an audio file."""
     row = [torch.full((1, n), torch.nan if name in settings.uncertain else 0.0) for name, n in source.inputs.items()]
     with torch.inference_mode():
@@ -220,7 +220,7 @@ def _bear_unknown(settings: Settings, network: nn.Module, source: Source) -> Non
 def _run(
     settings: Settings,
     module: Module,
-    data: Data,
+    data: TrackDataModule,
     label: str,
     state: Path | None,
     log: Path | None,
@@ -251,7 +251,9 @@ def _run(
     return keeper
 
 
-def _evaluate_only(settings: Settings, module: Module, data: Data, source: Source, validated: bool) -> Fitted:
+def _evaluate_only(
+    settings: Settings, module: Module, data: TrackDataModule, source: Source, validated: bool
+) -> Fitted:
     """Judge a network that has nothing to learn."""
     judged: Mapping[str, float] = {}
     if validated:

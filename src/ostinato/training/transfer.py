@@ -17,7 +17,7 @@ HEAD = "head."
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
-def begin(network: nn.Module, options: Train, source: Source, train: np.ndarray, name: str) -> None:
+def load_pretrained(network: nn.Module, options: Train, source: Source, train: np.ndarray, name: str) -> None:
     """Load and freeze what a candidate asks for; nothing happens if it asks for nothing.
 
     Parameters

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.cluster import KMeans
 from sklearn.metrics import silhouette_score
 
-DRAWN, MOST, LEAST = 5000, 12, 0.05
+MAX_TRACKS, MAX_CLUSTERS, MIN_SHARE = 5000, 12, 0.05
 LOOKED_AT = 2000
 """Tracks drawn for the silhouette, whose cost grows with their square."""
 
@@ -29,8 +29,8 @@ def cluster_tracks(x: np.ndarray, genres: pd.Series, seed: int) -> dict[str, Any
         ``{"curve": [{n_clusters, inertia, silhouette}], "elbow", "prevalence":
         [{genre: share}]}``, rounded; genres below a share of 0.05 are left out.
     """
-    rows = np.random.default_rng(seed).permutation(len(x))[:DRAWN]
-    curve = curves(x[rows], range(2, min(MOST, len(rows) - 1) + 1), seed)
+    rows = np.random.default_rng(seed).permutation(len(x))[:MAX_TRACKS]
+    curve = curves(x[rows], range(2, min(MAX_CLUSTERS, len(rows) - 1) + 1), seed)
     chosen = elbow(curve)
     labels = KMeans(chosen, n_init=4, random_state=seed).fit_predict(x[rows])
     shares = prevalence(labels, genres.iloc[rows])
@@ -38,7 +38,7 @@ def cluster_tracks(x: np.ndarray, genres: pd.Series, seed: int) -> dict[str, Any
         "curve": curve.round(4).to_dict("records"),
         "elbow": chosen,
         "prevalence": [
-            {g: round(float(s), 4) for g, s in row.sort_values(ascending=False).items() if s >= LEAST}
+            {g: round(float(s), 4) for g, s in row.sort_values(ascending=False).items() if s >= MIN_SHARE}
             for _, row in shares.iterrows()
         ],
     }

@@ -41,7 +41,7 @@ def uniform(keys: np.ndarray, *context: Any) -> np.ndarray:
     return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) / 2.0**53
 
 
-class Order(Sampler[tuple[int, int]]):
+class BatchOrder(Sampler[tuple[int, int]]):
     """Name the batches of an epoch as (epoch, number); each device has its share.
 
     Parameters
@@ -66,7 +66,7 @@ class Order(Sampler[tuple[int, int]]):
             yield self.epoch, (i * self.devices + self.rank) % self.n_batches
 
 
-class Training(Dataset[tuple[Any, ...]]):
+class TrainingBatches(Dataset[tuple[Any, ...]]):
     """Whole batches of randomly placed chunks.
 
     Parameters
@@ -162,7 +162,7 @@ def companions(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
     return [np.array(pair) for pair in pairs]
 
 
-class Data(L.LightningDataModule):
+class TrackDataModule(L.LightningDataModule):
     """Training and validation batches of one fold.
 
     Parameters
@@ -175,7 +175,7 @@ class Data(L.LightningDataModule):
         Positions of the tracks.
     batch_size, chunks_per_track, seed : int
     paired : bool
-        See `Training`.
+        See `TrainingBatches`.
     """
 
     def __init__(
@@ -193,13 +193,13 @@ class Data(L.LightningDataModule):
     ) -> None:
         super().__init__()
         sizes = {"batch_size": batch_size, "chunks_per_track": chunks_per_track, "seed": seed}
-        self.training = Training(source, target, track_ids, train, **sizes, paired=paired)
+        self.training = TrainingBatches(source, target, track_ids, train, **sizes, paired=paired)
         self.evaluation = Evaluation(source, validation, batch_size)
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Return batches of random chunks, this device's share of them."""
         rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return DataLoader(self.training, batch_size=None, sampler=Order(self.training.n_batches, rank, devices))
+        return DataLoader(self.training, batch_size=None, sampler=BatchOrder(self.training.n_batches, rank, devices))
 
     def val_dataloader(self) -> DataLoader[Any]:
         """Return all chunks of the validation tracks, the same on every device."""

@@ -10,7 +10,7 @@ from ostinato.core.chunks import alike
 from ostinato.core.params import SAMPLES, Train
 from ostinato.errors import DataError
 from ostinato.training.artefact import Input
-from ostinato.training.data.sources import Features, Joined, Kind, Source
+from ostinato.training.data.sources import Features, FeatureSource, Joined, Source
 from ostinato.training.data.text import Images, Scalars, Text
 
 AUDIO = "audio"
@@ -53,7 +53,7 @@ def open_inputs(
     inputs: Mapping[str, Input],
     track_ids: Sequence[str],
     subsample_threshold: float | None = None,
-) -> Kind | Joined:
+) -> FeatureSource | Joined:
     """Open the cache as an artefact's inputs describe it.
 
     Parameters
@@ -74,7 +74,7 @@ def open_inputs(
     DataError
         If a track is not in the cache.
     """
-    kinds: list[Kind] = []
+    kinds: list[FeatureSource] = []
     for kind, given in inputs.items():
         store, length = stores[kind], given.chunk_frames or 1
         if given.source == AUDIO:

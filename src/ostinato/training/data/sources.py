@@ -36,10 +36,10 @@ class Source(Protocol):
         """Return all chunks that cover a track."""
 
 
-class Kind(Source, Protocol):
+class FeatureSource(Source, Protocol):
     """One kind of the cache as an input."""
 
-    def restore(self, statistics: Statistics) -> "Kind":
+    def restore(self, statistics: Statistics) -> "FeatureSource":
         """Take what was fitted before."""
 
     def n_chunks(self, track: int) -> int:
@@ -159,7 +159,7 @@ class Joined:
         In the order the network reads them.
     """
 
-    kinds: tuple[Kind, ...]
+    kinds: tuple[FeatureSource, ...]
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class Joined:
 
     def fit(self, train: np.ndarray) -> "Joined":
         """Fit each kind on these tracks."""
-        return Joined(tuple(cast(Kind, kind.fit(train)) for kind in self.kinds))
+        return Joined(tuple(cast(FeatureSource, kind.fit(train)) for kind in self.kinds))
 
     def restore(self, statistics: Statistics) -> "Joined":
         """Take what was fitted for each kind before."""
