@@ -59,8 +59,10 @@ def music(tmp_path) -> Path:
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
     """Count the files that are opened to be read."""
-    names, listen, read_tags = list[str](), folder.listen, files_of_audio.read_file_tags
-    monkeypatch.setattr(folder, "listen", lambda path, rates: names.append(path.name) or listen(path, rates))
+    names, decode, read_tags = list[str](), folder.decode_and_measure, files_of_audio.read_file_tags
+    monkeypatch.setattr(
+        folder, "decode_and_measure", lambda path, rates: names.append(path.name) or decode(path, rates)
+    )
     monkeypatch.setattr(
         files_of_audio, "read_file_tags", lambda path: names.append(f"tags of {path.name}") or read_tags(path)
     )

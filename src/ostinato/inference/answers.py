@@ -64,7 +64,7 @@ def audio_warnings(answer: Answer) -> list[str]:
 
     Examples
     --------
-    >>> sound_reasons({"reasons": ["silent: silence share 1, at most 0.5", "score 0.311, sure from 0.620 on"]})
+    >>> audio_warnings({"reasons": ["silent: silence share 1, at most 0.5", "score 0.311, sure from 0.620 on"]})
     ['silent: silence share 1, at most 0.5']
     """
     return [reason for reason in answer.get("reasons", ()) if not reason.startswith(OF_SCORES)]

@@ -171,7 +171,7 @@ def chi_square_p_values(old: np.ndarray, new: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> unlikeness(np.array([[10.0, 20, 0]]), np.array([[20.0, 10, 0]])).round(4).tolist()
+    >>> chi_square_p_values(np.array([[10.0, 20, 0]]), np.array([[20.0, 10, 0]])).round(4).tolist()
     [0.0098]
     """
     both = old + new
