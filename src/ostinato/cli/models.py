@@ -15,35 +15,33 @@ def predict(
     targets: Annotated[
         list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
     ],
-    json: Annotated[bool, typer.Option("--json", help="print a JSON object a line, with every score")] = False,
+    json: Annotated[bool, typer.Option("--json", help="print one JSON object per line, with every score")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="print a table")] = False,
-    over_time: Annotated[
-        bool, typer.Option("--over-time", help="say of each stretch of a track, too, what it is")
-    ] = False,
-    task: Annotated[str | None, typer.Option(help="ask for genre, tags or all; default: genre if released")] = None,
-    workers: Annotated[int, typer.Option(min=1, help="how many files are under way at once")] = 1,
+    over_time: Annotated[bool, typer.Option("--over-time", help="also predict each segment of a track")] = False,
+    task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="number of files processed in parallel")] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="add the answers to this file, passing over what it answers already")
+        Path | None, typer.Option(help="append the answers to this file, skipping those already there")
     ] = None,
     review: Annotated[
         Path | None,
-        typer.Option(help="write all files, the most doubtful first, as a table to correct and read back as labels"),
+        typer.Option(help="write a CSV, the least certain file first, to correct and read back as labels"),
     ] = None,
-    recommend: Annotated[bool, typer.Option("--recommend", help="say what of the catalog is near, too")] = False,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="how many of these; default: 5")] = None,
+    recommend: Annotated[bool, typer.Option("--recommend", help="also list similar tracks of the catalog")] = False,
+    k: Annotated[int | None, typer.Option("-k", min=1, help="number of similar tracks; default: 5")] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
-            help="with --recommend: take this catalog, as `ostinato catalog --of` writes it",
+            help="with --recommend: use this catalog, written by `ostinato catalog --of`",
             exists=True,
             file_okay=False,
         ),
     ] = None,
     models: Annotated[
-        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+        Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
 ) -> None:
-    """Ask the released model about audio files, or rows of a CSV table; exit status 1 if any could not be read."""
+    """Classify audio files, or rows of a CSV table, with the released model; exit status 1 if any could not be read."""
     from ostinato.core.paths import Paths
     from ostinato.inference import formats, predict
     from ostinato.recommendation.catalog import find_served
@@ -89,7 +87,7 @@ def explain(
     out: Annotated[Path, typer.Option(help="write the picture and the numbers into this folder")] = Path("explained"),
     json: Json = False,
 ) -> None:
-    """Draw what of a file speaks for a class: integrated gradients on the spectrogram."""
+    """Plot which parts of a file support a predicted class: integrated gradients on the spectrogram."""
     if candidate is not None:
         require_candidate(candidate)
     from ostinato.core.candidates import first_metric
@@ -118,12 +116,12 @@ def serve(
         ),
     ] = None,
     models: Annotated[
-        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+        Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
-            help="recommend from this catalog, as `ostinato catalog --of` writes it; default: serve.catalog",
+            help="use this catalog, written by `ostinato catalog --of`; default: serve.catalog",
             exists=True,
             file_okay=False,
         ),
@@ -131,14 +129,15 @@ def serve(
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="answer to this name, too, such as music.example.org; repeatable; serve.allowed_hosts"
+            metavar="NAME",
+            help="also answer to this host name, such as music.example.org; repeatable; serve.allowed_hosts",
         ),
     ] = None,
     allow_anonymous: Annotated[
-        bool, typer.Option("--allow-anonymous", help="let other machines ask without a key; serve.allow_anonymous")
+        bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
     ] = False,
 ) -> None:
-    """Answer over HTTP, with a page to use it by; OSTINATO_API_KEY sets the key that /v1 asks for."""
+    """Serve an HTTP API and a web page; OSTINATO_API_KEY sets the key that /v1 requires."""
     from ostinato.serving import run
 
     run.serve(
@@ -157,27 +156,25 @@ def recommend(
     seeds: Annotated[
         list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
     ],
-    k: Annotated[int, typer.Option("-k", min=1, help="recommend so many")] = 10,
+    k: Annotated[int, typer.Option("-k", min=1, help="number of recommendations")] = 10,
     json: Json = False,
-    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="write a playlist, too")] = None,
+    m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="also write a playlist")] = None,
     of: Annotated[str, typer.Option(help="recommend a track, album or artist")] = "track",
-    diversity: Annotated[float, typer.Option(help="from 0, the nearest, to 1, as unlike each other as can be")] = 0.0,
-    per_artist: Annotated[int | None, typer.Option(help="take at most so many of an artist")] = None,
-    dislike: Annotated[list[str] | None, typer.Option(help="keep away from this track or file; repeatable")] = None,
+    diversity: Annotated[float, typer.Option(help="0: most similar, 1: most diverse")] = 0.0,
+    per_artist: Annotated[int | None, typer.Option(help="maximum number of tracks per artist")] = None,
+    dislike: Annotated[
+        list[str] | None, typer.Option(help="avoid tracks similar to this track or file; repeatable")
+    ] = None,
     smooth: Annotated[
         bool,
-        typer.Option(
-            "--smooth", help="order them so that each is like the last; of two seeds, make a path between them"
-        ),
+        typer.Option("--smooth", help="order for smooth transitions; with two seeds, build a path between them"),
     ] = False,
     catalog: Annotated[
         Path | None,
-        typer.Option(
-            help="recommend from this catalog, as `ostinato catalog --of` writes it", exists=True, file_okay=False
-        ),
+        typer.Option(help="use this catalog, written by `ostinato catalog --of`", exists=True, file_okay=False),
     ] = None,
 ) -> None:
-    """Recommend what is near to tracks or audio files; a file's own recording is never among the answers."""
+    """Recommend tracks similar to tracks or audio files; the recording of a seed is left out."""
     from ostinato.recommendation import command
 
     asked = command.Request(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
@@ -201,13 +198,13 @@ def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
 def drift(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
     task: Annotated[str, typer.Option(help="compare with the released model of this task")] = "genre",
-    level: Annotated[float, typer.Option(min=0, max=1, help="accept this chance of a false alarm")] = 0.01,
+    level: Annotated[float, typer.Option(min=0, max=1, help="accepted probability of a false alarm")] = 0.01,
     json: Json = False,
     models: Annotated[
-        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+        Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
 ) -> None:
-    """Check whether new audio is like what the released model was made of; exit status 1 if not."""
+    """Check new audio for drift from the training data of the released model; exit status 1 if there is any."""
     from ostinato.core.paths import Paths
     from ostinato.inference import drift_profile
     from ostinato.io.versions import find_current
@@ -220,14 +217,14 @@ def drift(
 @app.command(rich_help_panel=ASK)
 def excerpts(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="whole tracks, and folders of them")],
-    task: Annotated[str, typer.Option(help="ask the released model of this task")] = "genre",
+    task: Annotated[str, typer.Option(help="use the released model of this task")] = "genre",
     seconds: Annotated[float, typer.Option(min=1, help="length of an excerpt")] = 30.0,
     json: Json = False,
     models: Annotated[
-        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+        Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
 ) -> None:
-    """Check whether the first or the middle seconds of tracks stand for all of them; status 1 if any is left out."""
+    """Compare predictions on excerpts with those on whole tracks; exit status 1 if any file was skipped."""
     from ostinato.core.paths import Paths
     from ostinato.inference import excerpts as comparing
     from ostinato.inference.model import ReleasedModel

@@ -11,7 +11,7 @@ from ostinato.cli.root import LOOK, Json, app, echo
 
 @app.command(rich_help_panel=LOOK)
 def architectures(json: Json = False) -> None:
-    """List the networks there are, the papers they come from and the features they take."""
+    """List the available networks, their papers and the features they take."""
     from ostinato.training.describe import list_architectures
 
     rows = list_architectures()
@@ -27,18 +27,16 @@ def architectures(json: Json = False) -> None:
 def describe(
     architecture: Annotated[str, typer.Argument(help="one of `ostinato architectures`")],
     feature: Annotated[
-        list[str], typer.Option(help="what it reads, such as mel, or with its shape cover:3x32x32; repeatable")
+        list[str], typer.Option(help="the feature it reads, such as mel, or with its shape cover:3x32x32; repeatable")
     ],
-    classes: Annotated[int, typer.Option(min=1, help="how many classes it tells apart")],
-    frames: Annotated[
-        int | None, typer.Option(min=1, help="how many frames a chunk has; default: what the papers read")
-    ] = None,
+    classes: Annotated[int, typer.Option(min=1, help="number of classes")],
+    frames: Annotated[int | None, typer.Option(min=1, help="frames per chunk; default: those of the papers")] = None,
     network: Annotated[
         list[str] | None, typer.Option(help="set an option of the network, such as fusion=gated; repeatable")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print a network's layers, numbers, multiply-adds of a clip and receptive field."""
+    """Print a network's layers, parameters, multiply-adds per clip and receptive field."""
     from ostinato.core import registry
 
     registry.check("ostinato.architectures", architecture)  # before torch is imported
@@ -54,7 +52,7 @@ def import_weights(
     source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
     target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
 ) -> None:
-    """Make published weights of the network `choi` a file that training can begin with."""
+    """Convert published weights of the network `choi` for use as train.weights."""
     from hashlib import sha256
 
     from ostinato.training.import_keras import import_keras
@@ -70,7 +68,7 @@ def datasets(
     cite: Annotated[bool, typer.Option("--cite", help="print only how to cite it")] = False,
     license_: Annotated[bool, typer.Option("--license", help="print only its licence")] = False,
 ) -> None:
-    """List the datasets, or say all about one."""
+    """List the datasets, or show one in detail."""
     from ostinato.core import registry
     from ostinato.datasets import about
 
@@ -88,15 +86,13 @@ def datasets(
 @app.command(rich_help_panel=LOOK)
 def download(
     name: Annotated[str, typer.Argument(help="a dataset")],
-    to: Annotated[Path | None, typer.Option(help="put it into this folder; default: data/raw/NAME")] = None,
+    to: Annotated[Path | None, typer.Option(help="target folder; default: data/raw/NAME")] = None,
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="hold the files that are there against its index alone")
-    ] = False,
+    check: Annotated[bool, typer.Option("--check", help="only compare the files there are with its index")] = False,
 ) -> None:
-    """Fetch a dataset, check it and unpack it; what broke off goes on."""
+    """Download a dataset, check it and unpack it; an interrupted download resumes."""
     from ostinato.core.paths import Paths
     from ostinato.datasets import index, remotes
     from ostinato.datasets._index import compare

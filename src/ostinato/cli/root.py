@@ -43,7 +43,7 @@ class App(typer.Typer):
 app = App(
     cls=Group,
     name="ostinato",
-    help="Music understanding as one pipeline: validated data, cached features, judged networks, gated releases.",
+    help="Music classification and recommendation as one pipeline, from a folder of audio to a released model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -56,7 +56,7 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")
 STAGE = "Stages, in the order in which `dvc repro` runs them"
 
 
-RUN, ASK, LOOK = "Runs and releases", "Asking the released model", "Networks, papers and datasets"
+RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, papers and datasets"
 
 
 ORDER = (

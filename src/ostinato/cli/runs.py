@@ -19,9 +19,9 @@ def plan() -> None:
 
 @app.command(rich_help_panel=RUN)
 def status(
-    every: Annotated[bool, typer.Option("--all", help="print a line for every stage, done ones too")] = False,
+    every: Annotated[bool, typer.Option("--all", help="also list finished stages")] = False,
 ) -> None:
-    """Show which stages are done, running and left, and why; it may be asked while they run."""
+    """Show finished, running and pending stages, and why; safe to use during a run."""
     from ostinato.core.paths import Paths
     from ostinato.pipeline.status import status, summarise
 
@@ -38,9 +38,9 @@ def status(
 
 @app.command(rich_help_panel=RUN)
 def clean(
-    yes: Annotated[bool, typer.Option("--yes", "--force", help="remove it; without, it is only listed")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "--force", help="remove them; without it they are only listed")] = False,
 ) -> None:
-    """List what is left of removed candidates and of work that was cut off; with --yes, remove it."""
+    """List leftovers of removed candidates and interrupted runs; with --yes, delete them."""
     from ostinato.errors import OstinatoError
     from ostinato.pipeline.leftovers import find_leftovers, remove
     from ostinato.pipeline.status import find_running
@@ -70,7 +70,7 @@ def candidates(
     ] = False,
     json: Json = False,
 ) -> None:
-    """List the candidates of params.yaml, whether the gate accepted them or why not, and which are in service."""
+    """List the candidates of params.yaml with their gate result, the reason, and which are in service."""
     from ostinato.core.candidates import list_candidates
     from ostinato.io.files import read_json
     from ostinato.io.versions import find_training
@@ -147,7 +147,7 @@ def robustness(
     clips: Annotated[int, typer.Option(min=1, help="how many test clips at most, drawn with the seed")] = 64,
     json: Json = False,
 ) -> None:
-    """Measure how much worse a model is on worse sound: noise, MP3, other speed and pitch."""
+    """Measure the drop of the metric on degraded sound: noise, MP3, other speed and pitch."""
     require_candidate(name)
     from ostinato.evaluation import robustness
     from ostinato.evaluation.perturbed import markdown
@@ -159,18 +159,18 @@ def robustness(
 @app.command(rich_help_panel=RUN)
 def release(
     rollback: Annotated[
-        bool, typer.Option("--rollback", help="go back to the version before the one in service, and hold it")
+        bool, typer.Option("--rollback", help="go back to the version before the one in service, and pin it")
     ] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="decide again for tasks that a rollback holds")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="unpin tasks after a rollback")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="replace a model that cannot be compared, such as one with other classes")
     ] = False,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", help="release or roll back this one alone: genre, tags or catalog; repeatable"),
+        typer.Option("--task", help="only this task: genre, tags or catalog; repeatable"),
     ] = None,
 ) -> None:
-    """Put the best accepted candidate of each task, and the catalog, in service; exit status 3 if one is refused."""
+    """Release the best accepted candidate of each task, and the catalog; exit status 3 if one is refused."""
     from ostinato.io.locks import exclusive
     from ostinato.release import release as releasing
 
@@ -188,7 +188,7 @@ def release(
 
 @app.command(rich_help_panel=RUN)
 def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of git")]) -> None:
-    """Print the metrics against a revision as Markdown; exit status 1 if one fell beyond tolerance and chance."""
+    """Compare the metrics with a revision, as Markdown; exit status 1 if one dropped significantly."""
     from ostinato.evaluation.compare import compare, merge_settings
     from ostinato.evaluation.revision import read_folder, read_revision
 
@@ -203,9 +203,9 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
     list_: Annotated[bool, typer.Option("--list", help="list the recipes and run none")] = False,
-    small: Annotated[bool, typer.Option("--small", help="run at a size that two cores bear")] = False,
+    small: Annotated[bool, typer.Option("--small", help="run at a size that two cores can handle")] = False,
 ) -> None:
-    """Run a paper's table in runs/RECIPE and print its figures beside ours."""
+    """Reproduce a paper's table in runs/RECIPE, and print published and reproduced results."""
     from ostinato import recipes
     from ostinato.core.paths import Paths
 

@@ -16,12 +16,12 @@ from ostinato.cli.root import STAGE, Json, app, echo, read_project
 STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
     "validate": "Check tracks and files; quarantine what is broken.",
-    "split": "Part the tracks by artist, album and copy.",
-    "artists": "Learn a space of artists from whom the dataset relates.",
+    "split": "Split the tracks by artist, album and copy.",
+    "artists": "Learn artist embeddings from the dataset's relations of artists.",
     "featurize": "Compute the features of new tracks into the cache.",
-    "budget": "Part tune.budget among the candidates that are searched.",
-    "gate": "Say which candidates pass the thresholds of params.yaml.",
-    "rank": "Judge every candidate's embeddings as a similarity space.",
+    "budget": "Divide tune.budget among the candidates that are tuned.",
+    "gate": "Check which candidates pass the thresholds of params.yaml.",
+    "rank": "Evaluate every candidate's embeddings for similarity search.",
     "report": "Write models/report/index.html.",
 }
 
@@ -29,8 +29,8 @@ STAGES = {
 STAGES_OF_A_CANDIDATE = {
     "tune": "Search a candidate's settings with Optuna.",
     "train": "Fit a candidate on every fold.",
-    "member": "Give one member's out-of-fold logits to a stack.",
-    "number": "Give one feature of numbers to a stack, beside its members.",
+    "member": "Compute a member's out-of-fold logits for a stack.",
+    "number": "Add a numeric feature to a stack.",
     "infer": "Compute logits and embeddings of every track.",
     "export": "Write a candidate's ONNX file if the gate accepted it.",
 }
@@ -83,20 +83,20 @@ def evaluate(
     name: Annotated[str | None, typer.Argument(help="a candidate of params.yaml")] = None,
     on: Annotated[
         Path | None,
-        typer.Option(help="judge the released model on this labelled folder", exists=True, file_okay=False),
+        typer.Option(help="evaluate the released model on this labelled folder", exists=True, file_okay=False),
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option(help="labels of that folder: a CSV, TSV or Parquet in it; default: the names of its folders"),
+        typer.Option(help="labels of that folder: a CSV, TSV or Parquet file in it; default: the names of its folders"),
     ] = None,
     rename: Annotated[
         list[str] | None,
-        typer.Option(help="call a class of that folder as the model does, such as hip-hop=hiphop; repeatable"),
+        typer.Option(help="map a class of that folder to one of the model, such as hip-hop=hiphop; repeatable"),
     ] = None,
-    task: Annotated[str, typer.Option(help="which released model is judged there: genre or tags")] = "genre",
+    task: Annotated[str, typer.Option(help="task of the released model: genre or tags")] = "genre",
     json: Json = False,
 ) -> None:
-    """Judge a candidate with intervals; with --on, the released model on a folder, less copies of training tracks."""
+    """Evaluate a candidate with confidence intervals; with --on, the released model on another folder."""
     if (name is None) == (on is None):
         raise typer.BadParameter("name a candidate, or give --on PATH")
     if on is None:
@@ -135,15 +135,15 @@ def catalog(
     of: Annotated[
         Path | None,
         typer.Option(
-            help="make a catalog of this folder of audio by the released network", exists=True, file_okay=False
+            help="make a catalog of this folder of audio with the released network", exists=True, file_okay=False
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="write it into this folder; a catalog that stands there is brought up to date")
+        Path | None, typer.Option(help="write it into this folder; a catalog already there is updated")
     ] = None,
     task: Annotated[
         str | None,
-        typer.Option(help="place by the network of genre, tags or artist_embedding; default: genre if released"),
+        typer.Option(help="use the network of genre, tags or artist_embedding; default: genre if released"),
     ] = None,
     table: Annotated[
         str | None,
@@ -152,13 +152,13 @@ def catalog(
         ),
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="how many files are under way at once; default: one per core")
+        int | None, typer.Option(min=1, help="number of files processed in parallel; default: one per core")
     ] = None,
     models: Annotated[
-        Path | None, typer.Option(help="take the models from this folder instead of models/released")
+        Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
 ) -> None:
-    """Place every track by the network whose space serves best; with --of, the files of another folder."""
+    """Embed every track with the best-ranked network; with --of, the files of another folder."""
     if of is None:
         if any(given is not None for given in (out, task, table, workers, models)):
             raise typer.BadParameter("--out, --task, --table, --workers and --models go with --of")
