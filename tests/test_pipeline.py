@@ -152,7 +152,16 @@ def test_release_predict_and_roll_back(project):
     said = command(project, "ostinato", "predict", "--json", str(clip), str(bad))
     assert said.returncode == 1
     good, wrong = (json.loads(line) for line in said.stdout.splitlines())
-    assert set(good) - {"reasons"} == {"path", "task", "model", "label", "scores", "unsure"}
+    assert set(good) - {"reasons"} == {
+        "path",
+        "task",
+        "model",
+        "model_hash",
+        "content_hash",
+        "label",
+        "scores",
+        "unsure",
+    }
     assert good["unsure"] or not good.get("reasons")
     assert good["label"] == max(good["scores"], key=good["scores"].get)
     assert abs(sum(good["scores"].values()) - 1) < 1e-4

@@ -85,7 +85,7 @@ def release(*chosen):
     released.parent.mkdir(parents=True, exist_ok=True)
     released.write_text(after)
 
-from ostinato import parent
+from ostinato.core import parent
 
 parent.die_with_caller()
 globals()[sys.argv[1]](*sys.argv[2:])

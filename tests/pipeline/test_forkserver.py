@@ -104,8 +104,9 @@ def test_a_request_that_is_cut_off_leaves_no_process_behind(variables, n_bytes):
 
 def test_the_folder_of_a_flow_that_was_killed_goes_with_it(tmp_path):
     code = (
-        "import sys, time\nfrom ostinato import warm\nwarm.LIBRARIES = ()\nwith warm.process() as found:\n"
-        " print(found[warm.VARIABLE], flush=True)\n time.sleep(600)"
+        "import sys, time\nfrom ostinato.pipeline import forkserver\n"
+        "forkserver.LIBRARIES = ()\nwith forkserver.process() as found:\n"
+        " print(found[forkserver.VARIABLE], flush=True)\n time.sleep(600)"
     )
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     flow = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)

@@ -132,7 +132,7 @@ def test_what_cannot_be_heard_is_refused_in_words(client, tmp_path):
 def test_a_file_that_breaks_the_decoder_is_refused_and_the_next_is_answered(client, tmp_path, monkeypatch):
     path = play(tmp_path / "a.wav")
     with monkeypatch.context() as broken:
-        broken.setattr("ostinato.serving.app.listen", lambda *_, **__: bytearray(-1))
+        broken.setattr("ostinato.serving.app.decode_and_measure", lambda *_, **__: bytearray(-1))
         answer = upload(client, path)
     assert answer.status_code == 422
     assert answer.json()["detail"] == "cannot be answered (ValueError); send another file"

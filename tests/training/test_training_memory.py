@@ -11,7 +11,7 @@ PAGES = 16_384
 COUNTED = """
 import resource, sys
 import numpy as np
-from ostinato.memory import keep_freed
+from ostinato.core.malloc import keep_freed
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
