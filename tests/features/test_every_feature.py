@@ -14,7 +14,7 @@ from ostinato.datasets import spotify_attributes
 from ostinato.features._shared import AudioContext
 from ostinato.io import tables
 
-ALL = registry.names("ostinato.features")
+ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
 KINDS = [k for k in ALL if registry.load("ostinato.features", k).SOURCE == "audio" and k != SAMPLES]
 RATE = 22050
 N_BINS = {"stft": 2049, "stft_halved": 1024, "mel": 256, "cqt": 168, "mfcc": 12, "chroma": 12}

@@ -85,7 +85,7 @@ def test_unknown_parameters_and_kinds_are_named():
     ("edited", "changed"),
     [
         ("mel", {"mel"}),
-        ("_mel", {"mel", "mfcc", "mfcc13", "mel40", "mel96"}),
+        ("_mel", {"mel", "mfcc", "mfcc13", "mel40", "mel96", "encoder"}),
         ("_constant_q", {"cqt", "chroma"}),
         ("_shared", set(KINDS)),
     ],

@@ -31,7 +31,7 @@ from ostinato.io import files
 from ostinato.stages import featurize
 
 RATE = 22050
-ALL = registry.names("ostinato.features")
+ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
 EVERY_CHANGE = [(0, n) for n in range(1, 10)] + [(shards.PERIOD, n) for n in range(1, 8)]
 """Seconds between writings of the index, and each change to the disk of a first run of `tiny`."""

@@ -87,5 +87,6 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
     source = registry.load("ostinato.features", module).SOURCE
     door = DOORS.get(source, "ostinato.curation.side_inputs")
     code = [features.fingerprint(f"ostinato.features.{module}"), features.fingerprint(door)]
-    described = json.dumps([name, parameters, code, shard_tracks], sort_keys=True)
+    features.check(name, module, parameters)
+    described = json.dumps([name, features.identify(module, parameters), code, shard_tracks], sort_keys=True)
     return Kind(name, parameters, hashlib.sha256(described.encode()).hexdigest(), module, source)

@@ -49,12 +49,27 @@ def describe(
 
 @app.command("import-weights", rich_help_panel=LOOK)
 def import_weights(
-    source: Annotated[Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5")],
-    target: Annotated[Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}")],
+    source: Annotated[
+        Path, typer.Argument(help="HDF5 of Keras 1, such as weights_layer4_theano.hdf5; or the wheel of musicnn 0.1.0")
+    ],
+    target: Annotated[
+        Path, typer.Argument(help="a .safetensors file, for train: {weights: ...}; or an .onnx file, an encoder")
+    ],
+    model: Annotated[
+        str, typer.Option(help="of the wheel: MSD_musicnn, MTT_musicnn, MSD_vgg or MTT_vgg")
+    ] = "MSD_musicnn",
 ) -> None:
-    """Convert published weights of the network `choi` for use as train.weights."""
+    """Convert published weights: of the network `choi` for use as train.weights, of musicnn for use as an encoder."""
     from hashlib import sha256
 
+    if source.suffix == ".whl":
+        from ostinato.pretrained import wheel
+
+        network = wheel.find_network(model)
+        digest = wheel.import_network(source, network, target)
+        echo(f"{target}: {network.model} of {wheel.SOURCE}, trained on {network.trained_on}; licence {wheel.LICENSE}")
+        echo(f"features: {{kinds: {{{target.stem}: {{kind: encoder, model: {target}, sha256: {digest}}}}}}}")
+        return
     from ostinato.training.import_keras import import_keras
 
     for name, shape in import_keras(source, target).items():

@@ -8,6 +8,11 @@ values; params.yaml lists departures. It may have ``axis(**parameters)``, which 
 what pictures write beside its bins. Modules whose name starts with an
 underscore are shared between kinds; their intermediate results are shared too,
 through the context.
+
+A kind made of a file of the user's may have ``complete(departures, defaults, kind)``,
+which fills in what else says how it is computed; ``check(parameters, kind)``, which
+refuses what cannot be used before any track is read; ``seconds_per_row(parameters)``;
+and `DESCRIPTIVE`, the parameters that no row depends on.
 """
 
 import importlib.util
@@ -52,14 +57,15 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     >>> parameters("mel", {"n_mels": 96}, 12000)["n_mels"]
     96
     """
-    signature = inspect.signature(registry.load(__name__, module(kind, departures)).compute)
+    plugin = registry.load(__name__, module(kind, departures))
+    signature = inspect.signature(plugin.compute)
     departures = {k: v for k, v in departures.items() if k != MODULE}
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     if unknown := sorted(set(departures) - set(defaults)):
         raise ParamsError(
             f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is no parameter; there are {', '.join(defaults)}"
         )
-    complete = defaults | dict(departures)
+    complete = plugin.complete(departures, defaults, kind) if hasattr(plugin, "complete") else defaults | departures
     if "sample_rate" in complete:
         complete["sample_rate"] = complete["sample_rate"] or sample_rate
     return complete
@@ -74,6 +80,80 @@ def module(kind: str, departures: Mapping[str, Any]) -> str:
     ('mel', 'mel')
     """
     return str(departures.get(MODULE, kind))
+
+
+def check(kind: str, module: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse parameters that fit no file, before any track is read.
+
+    Parameters
+    ----------
+    kind : str
+        What the cache calls it.
+    module : str
+        That computes it.
+    parameters : mapping
+        As `parameters` completes them.
+
+    Raises
+    ------
+    OstinatoError
+        As the module's ``check`` says; most have none.
+    """
+    if hasattr(plugin := registry.load(__name__, module), "check"):
+        plugin.check(parameters, kind)
+
+
+def needs_file(module: str) -> bool:
+    """Return whether a module reads a file of the user's, so that its defaults alone compute nothing.
+
+    Examples
+    --------
+    >>> needs_file("mel"), needs_file("encoder")
+    (False, True)
+    """
+    return hasattr(registry.load(__name__, module), "check")
+
+
+def seconds_per_row(module: str, parameters: Mapping[str, Any]) -> float | None:
+    """Return the time from one row of a kind to the next, in seconds.
+
+    Parameters
+    ----------
+    module : str
+        That computes it.
+    parameters : mapping
+        As `parameters` completes them, or those of them that depart from the defaults.
+
+    Returns
+    -------
+    float or None
+        None if its rows are no frames in time.
+    """
+    if "sample_rate" not in parameters:
+        return None
+    plugin = registry.load(__name__, module)
+    given = _complete(module, parameters, parameters["sample_rate"])
+    if hasattr(plugin, "seconds_per_row"):
+        seconds: float | None = plugin.seconds_per_row(given)
+        return seconds
+    return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
+
+
+def identify(module: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that rows depend on.
+
+    Parameters
+    ----------
+    module : str
+    parameters : mapping
+
+    Returns
+    -------
+    dict
+        Without those that only describe, such as where a file lies.
+    """
+    omitted = getattr(registry.load(__name__, module), "DESCRIPTIVE", ())
+    return {name: value for name, value in parameters.items() if name not in omitted}
 
 
 def axis(module: str, parameters: Mapping[str, Any]) -> Axis:
@@ -98,6 +178,9 @@ def axis(module: str, parameters: Mapping[str, Any]) -> Axis:
     """
     named = getattr(registry.load(__name__, module), "axis", None)
     return named(**parameters) if named else Axis("bin", {})
+
+
+_complete = parameters
 
 
 def fingerprint(module: str) -> str:

@@ -74,10 +74,7 @@ class Input:
     @property
     def frame_seconds(self) -> float | None:
         """Time from one frame to the next; None if the feature has no frames in time."""
-        if "sample_rate" not in self.parameters:
-            return None
-        given = features.parameters(self.feature, self.parameters, self.parameters["sample_rate"])
-        return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
+        return features.seconds_per_row(self.feature, self.parameters)
 
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.

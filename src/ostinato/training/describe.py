@@ -274,10 +274,10 @@ def shape_of(kind: str, frames: int | None = None) -> tuple[int, int, int] | Non
     Returns
     -------
     tuple of (channels, bins, frames) or None
-        None of a kind that is neither made of audio, nor of words or a picture, and of samples.
+        None of a kind that is neither made of audio, nor of words or a picture, of samples, and of an encoder.
     """
     plugin = registry.load("ostinato.features", kind)
-    if plugin.SOURCE != "audio" or kind == SAMPLES:
+    if plugin.SOURCE != "audio" or kind == SAMPLES or features.needs_file(kind):
         return BESIDE.get(kind)
     noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32)
     rows = plugin.compute(AudioContext(noise, SAMPLE_RATE), **features.parameters(kind, {}, SAMPLE_RATE))
@@ -311,7 +311,7 @@ def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) ->
     plugin = registry.load(PACKAGE, name)
     over = issubclass(plugin.Network, OverLogits)
     widths: Mapping[str, int] = getattr(plugin, "SCALARS", {})
-    known = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES]
+    known = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES and not features.needs_file(kind)]
     inputs: dict[str, Any] = {}
     for text in (part for entry in asked for part in entry.split(",")):
         kind, colon, shape = text.partition(":")

@@ -1,0 +1,205 @@
+"""What encoders are fed with: samples, or mel bands as each was trained on them, cut into patches.
+
+Transforms are described by librosa's names (McFee et al., "librosa: Audio and music signal analysis in Python", 2015);
+what other libraries do otherwise has a key of its own: where frames begin, in which scale triangles are straight, how
+bands are normalised and compressed.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Literal, NamedTuple, TypeAlias
+
+import numpy as np
+import scipy.fft
+
+from ostinato.errors import DataError, ParamsError
+from ostinato.features._mel import HTK_FACTOR, HTK_HZ, Scale, centres
+from ostinato.features._shared import AudioContext, Pad, hann
+
+Norm: TypeAlias = Literal["area", "sum", "l2", "none"]
+Compression: TypeAlias = Literal["log10", "ln", "decibels", "none"]
+Triangles: TypeAlias = Literal["hertz", "mel"]
+Hann: TypeAlias = Literal["hann", "hann_symmetric"]
+WaveformNorm: TypeAlias = Literal["none", "peak", "standard"]
+
+BLOCK = 256
+"""Frames transformed at once."""
+
+
+class Bands(NamedTuple):
+    """How a mel spectrogram is computed; see `ostinato.features.encoder.compute`."""
+
+    n_fft: int
+    win_length: int | None
+    frame_length: int | None
+    hop_length: int
+    window: Hann
+    center: bool
+    pad: Pad
+    n_mels: int
+    f_min: float
+    f_max: float | None
+    mel_scale: Scale
+    triangles: Triangles
+    norm: Norm
+    power: float
+
+
+class Curve(NamedTuple):
+    """How bands are compressed and scaled; see `ostinato.features.encoder.compute`."""
+
+    compression: Compression
+    gain: float
+    floor: float
+    top_db: float | None
+    scale: float
+    offset: float
+
+
+def read_samples(context: AudioContext, *, waveform_norm: WaveformNorm = "none") -> np.ndarray:
+    """Return a track's samples, scaled to a peak of 1, or to mean 0 and deviation 1, where that is asked for."""
+    y = context.y
+    if waveform_norm == "standard":
+        return (y - y.mean()) / np.sqrt(y.var() + np.float32(1e-7))
+    peak = float(np.abs(y).max()) if waveform_norm == "peak" else 0.0
+    return y / np.float32(peak) if peak > 0 else y
+
+
+def compute_bands(context: AudioContext, *, bands: Bands, waveform_norm: WaveformNorm = "none") -> np.ndarray:
+    """Compute a mel spectrogram before compression.
+
+    Parameters
+    ----------
+    context : AudioContext
+    bands : Bands
+    waveform_norm : {"none", "peak", "standard"}
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+    """
+    length = bands.frame_length or bands.n_fft
+    y = read_samples(context, waveform_norm=waveform_norm)
+    if bands.center:
+        y = np.pad(y, length // 2, mode=bands.pad)
+    if len(y) < length:
+        return np.zeros((0, bands.n_mels), np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
+    window = _build_window(bands.window, length, bands.win_length or length)
+    bank = build_bank(context.sample_rate, bands).T
+    mel = np.empty((len(frames), bands.n_mels), np.float32)
+    for start in range(0, len(frames), BLOCK):
+        spectrum = scipy.fft.rfft(frames[start : start + BLOCK] * window, bands.n_fft, axis=-1)
+        energy = np.square(spectrum.real) + np.square(spectrum.imag)
+        mel[start : start + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
+    return mel
+
+
+def compress(mel: np.ndarray, curve: Curve, power: float) -> np.ndarray:
+    """Compress bands and scale them.
+
+    Parameters
+    ----------
+    mel : np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+    curve : Curve
+    power : float
+        Of the magnitude that the bands are sums of: decibels of magnitudes count twice.
+
+    Returns
+    -------
+    np.ndarray [shape=(n_frames, n_mels), dtype=float32]
+
+    Examples
+    --------
+    >>> compress(np.float32([[0, 0.0999]]), Curve("log10", 1e4, 0.0, None, 1.0, 0.0), 2.0)
+    array([[0., 3.]], dtype=float32)
+    """
+    if curve.compression == "log10":
+        mel = np.log10(1 + np.float32(curve.gain) * mel)
+    elif curve.compression == "ln":
+        mel = np.log(np.float32(curve.gain) * mel + np.float32(curve.floor))
+    elif curve.compression == "decibels":
+        mel = np.float32(20 / power) * np.log10(np.maximum(mel, np.float32(curve.floor)))
+        mel = mel if curve.top_db is None or not mel.size else np.maximum(mel, mel.max() - np.float32(curve.top_db))
+    return mel * np.float32(curve.scale) + np.float32(curve.offset)
+
+
+@lru_cache(maxsize=8)
+def build_bank(sample_rate: int, bands: Bands) -> np.ndarray:
+    """Weigh the bins of a spectrum into triangular bands.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    bands : Bands
+
+    Returns
+    -------
+    np.ndarray [shape=(n_mels, 1 + n_fft // 2), dtype=float32]
+
+    Raises
+    ------
+    ParamsError
+        If the bands do not fit below half the sample rate.
+    """
+    f_min, f_max = bands.f_min, sample_rate / 2 if bands.f_max is None else bands.f_max
+    if not 0 <= f_min < f_max <= sample_rate / 2:
+        raise ParamsError(
+            f"mel bands from {f_min} to {f_max} Hz do not fit below half of {sample_rate} Hz; lower f_max or f_min"
+        )
+    edges = np.array([f_min, *centres(sample_rate, bands.n_mels, f_min, f_max, bands.mel_scale), f_max])
+    hertz, bins = edges, np.fft.rfftfreq(bands.n_fft, 1 / sample_rate)
+    if bands.triangles == "mel":
+        edges, bins = _htk(edges), _htk(bins)
+    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    bank = np.clip(np.minimum(rising, falling), 0, None)
+    if bands.triangles == "mel":
+        bank[:, 0] = 0  # as in TensorFlow's and AudioSet's code: the constant part belongs to no band
+    if bands.norm != "none":
+        sizes = {"sum": bank.sum(axis=1), "area": (hertz[2:] - hertz[:-2]) / 2, "l2": np.linalg.norm(bank, axis=1)}
+        size = sizes[bands.norm]
+        bank /= np.where(size > 0, size, 1)[:, None]
+    return np.ascontiguousarray(bank, np.float32)
+
+
+def cut(rows: np.ndarray, length: int, hop: int) -> Sequence[np.ndarray]:
+    """Cut whole patches out of a track; what is left at its end makes none.
+
+    Parameters
+    ----------
+    rows : np.ndarray [shape=(n, ...)]
+        Frames, or samples.
+    length, hop : int
+        Of a patch, and from one to the next.
+
+    Returns
+    -------
+    sequence of np.ndarray [shape=(length, ...)]
+
+    Raises
+    ------
+    DataError
+        If the track is shorter than a patch.
+
+    Examples
+    --------
+    >>> [patch.tolist() for patch in cut(np.arange(6), 3, 2)]
+    [[0, 1, 2], [2, 3, 4]]
+    """
+    if len(rows) < length:
+        raise DataError(f"is too short for the encoder: it needs {length} frames, the track has {len(rows)}")
+    return [rows[start : start + length] for start in range(0, len(rows) - length + 1, hop)]
+
+
+@lru_cache(maxsize=8)
+def _build_window(name: Hann, length: int, win_length: int) -> np.ndarray:
+    """Return a Hann window in the middle of a frame."""
+    window = hann(win_length) if name == "hann" else np.hanning(win_length).astype(np.float32)
+    before = (length - win_length) // 2
+    return np.pad(window, (before, length - win_length - before))
+
+
+def _htk(hertz: np.ndarray) -> np.ndarray:
+    return HTK_FACTOR * np.log10(1 + hertz / HTK_HZ)

@@ -1,0 +1,213 @@
+"""Read checkpoints of TensorFlow 1 without TensorFlow: arrays by name, and the operators of the graph beside them.
+
+``.index`` is a sorted table in blocks whose keys share prefixes (the table format of LevelDB), one entry an array;
+``.data-00000-of-00001`` holds their bytes, little-endian; ``.meta`` is a protocol buffer of the graph. Nothing is
+unpickled or executed.
+
+References
+----------
+TensorFlow, ``core/util/tensor_bundle/tensor_bundle.h``, ``core/protobuf/tensor_bundle.proto``,
+``core/protobuf/meta_graph.proto``, ``core/framework/node_def.proto``.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from ostinato.errors import DataError
+
+MAGIC = 0xDB4775248B80FB57
+FOOTER = 48
+TRAILER = 5
+"""Bytes after a block: its compression and a checksum."""
+DTYPES: dict[int, np.dtype[Any]] = {
+    number: np.dtype(name) for number, name in ((1, "<f4"), (2, "<f8"), (3, "<i4"), (9, "<i8"), (10, "?"))
+}
+"""By number of TensorFlow's types; other arrays are left out."""
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+DAMAGE = (struct.error, IndexError, KeyError, ValueError, UnicodeDecodeError)
+
+Field: TypeAlias = "int | bytes"
+
+
+class Node(NamedTuple):
+    """An operator of a graph: its name and type, what it reads, and its attributes, undecoded."""
+
+    name: str
+    type: str
+    inputs: tuple[str, ...]
+    attributes: dict[str, bytes]
+
+    def integers(self, attribute: str) -> tuple[int, ...]:
+        """Return an attribute that is a list of whole numbers."""
+        values = dict(_fields(self.attributes[attribute])).get(1, b"")
+        packed = b"".join(v for n, v in _fields(_bytes(values)) if n == 3 and isinstance(v, bytes))
+        loose = tuple(v for n, v in _fields(_bytes(values)) if n == 3 and isinstance(v, int))
+        return loose or tuple(_varints(packed))
+
+
+def read_arrays(index: bytes, data: bytes, source: str) -> dict[str, np.ndarray]:
+    """Read the arrays of a checkpoint.
+
+    Parameters
+    ----------
+    index, data : bytes
+        Contents of ``.index`` and ``.data-00000-of-00001``.
+    source : str
+        Where they come from, for messages.
+
+    Returns
+    -------
+    dict of str to np.ndarray
+
+    Raises
+    ------
+    DataError
+        If they are no checkpoint, or are damaged.
+    """
+    try:
+        return dict(_read_arrays(index, data))
+    except DAMAGE as error:
+        raise DataError(
+            f"{source}: is no checkpoint of TensorFlow that can be read ({error}); fetch it again"
+        ) from error
+
+
+def read_nodes(meta: bytes, source: str) -> list[Node]:
+    """Read the operators of a graph.
+
+    Parameters
+    ----------
+    meta : bytes
+        Contents of ``.meta``.
+    source : str
+        Where it comes from, for messages.
+
+    Returns
+    -------
+    list of Node
+        In the order of the file.
+
+    Raises
+    ------
+    DataError
+        If it is no graph, or is damaged.
+    """
+    try:
+        graphs = [_bytes(value) for number, value in _fields(meta) if number == 2]
+        return [_read_node(_bytes(value)) for graph in graphs for number, value in _fields(graph) if number == 1]
+    except DAMAGE as error:
+        raise DataError(f"{source}: is no graph of TensorFlow that can be read ({error}); fetch it again") from error
+
+
+def _read_arrays(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield names and arrays."""
+    if len(index) < FOOTER or struct.unpack("<Q", index[-8:])[0] != MAGIC:
+        raise ValueError("its index does not end as one does")
+    _, place = _handle(index[-FOOTER:], 0)  # the table of the table's own metadata comes first
+    handle, _ = _handle(index[-FOOTER:], place)
+    for _, value in _entries(_block(index, *handle)):
+        for name, entry in _entries(_block(index, *_handle(value, 0)[0])):
+            fields = dict(_fields(entry))
+            dtype = DTYPES.get(_integer(fields.get(1, 0)))
+            if not name or dtype is None:  # the empty name is the header
+                continue
+            sizes = [dict(_fields(_bytes(v))) for n, v in _fields(_bytes(fields.get(2, b""))) if n == 2]
+            shape = [_integer(size.get(1, 0)) for size in sizes]
+            start, n_bytes = _integer(fields.get(4, 0)), _integer(fields.get(5, 0))
+            if start + n_bytes > len(data):
+                raise ValueError(f"{name.decode()} lies beyond the end of its data")
+            yield name.decode(), np.frombuffer(data[start : start + n_bytes], dtype).reshape(shape)
+
+
+def _block(table: bytes, start: int, size: int) -> bytes:
+    """Return a block of a table."""
+    if start + size + TRAILER > len(table):
+        raise ValueError("a block lies beyond its end")
+    if table[start + size]:
+        raise ValueError("a block is compressed")
+    return table[start : start + size]
+
+
+def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield keys and values of a block; a key begins with some bytes of the one before it."""
+    (n_restarts,) = struct.unpack("<I", block[-4:])
+    end, place, key = len(block) - 4 * (n_restarts + 1), 0, b""
+    while place < end:
+        shared, place = _varint(block, place)
+        rest, place = _varint(block, place)
+        size, place = _varint(block, place)
+        key = key[:shared] + block[place : place + rest]
+        yield key, block[place + rest : place + rest + size]
+        place += rest + size
+
+
+def _handle(content: bytes, place: int) -> tuple[tuple[int, int], int]:
+    """Read where a block lies, and where the next handle begins."""
+    start, place = _varint(content, place)
+    size, place = _varint(content, place)
+    return (start, size), place
+
+
+def _read_node(content: bytes) -> Node:
+    """Read an operator."""
+    fields = list(_fields(content))
+    named = {number: _bytes(value).decode() for number, value in fields if number in (1, 2)}
+    inputs = tuple(_bytes(value).decode() for number, value in fields if number == 3)
+    pairs = (dict(_fields(_bytes(value))) for number, value in fields if number == 5)
+    attributes = {_bytes(pair[1]).decode(): _bytes(pair.get(2, b"")) for pair in pairs}
+    return Node(named.get(1, ""), named.get(2, ""), inputs, attributes)
+
+
+def _fields(content: bytes) -> Iterator[tuple[int, Field]]:
+    """Yield numbers and values of a protocol buffer's fields."""
+    place = 0
+    while place < len(content):
+        tag, place = _varint(content, place)
+        number, wire = tag >> 3, tag & 7
+        if wire == VARINT:
+            value, place = _varint(content, place)
+            yield number, value
+            continue
+        if wire not in (FIXED64, BYTES, FIXED32):
+            raise ValueError(f"a field of wire type {wire}")
+        size, place = _varint(content, place) if wire == BYTES else ({FIXED64: 8, FIXED32: 4}[wire], place)
+        if place + size > len(content):
+            raise ValueError("a field lies beyond its end")
+        yield number, content[place : place + size]
+        place += size
+
+
+def _varint(content: bytes, place: int) -> tuple[int, int]:
+    """Read a whole number of seven bits a byte, and where the next one begins."""
+    value, shift = 0, 0
+    while True:
+        byte = content[place]
+        value |= (byte & 0x7F) << shift
+        place, shift = place + 1, shift + 7
+        if byte < 0x80:
+            return value, place
+
+
+def _varints(content: bytes) -> Iterator[int]:
+    """Yield all whole numbers of a packed list."""
+    place = 0
+    while place < len(content):
+        value, place = _varint(content, place)
+        yield value
+
+
+def _integer(field: Field) -> int:
+    """Return a field that is a whole number."""
+    if not isinstance(field, int):
+        raise ValueError("bytes where a number belongs")
+    return field
+
+
+def _bytes(field: Field) -> bytes:
+    """Return a field that is bytes."""
+    if not isinstance(field, bytes):
+        raise ValueError("a number where bytes belong")
+    return field

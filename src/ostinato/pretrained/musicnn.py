@@ -1,0 +1,181 @@
+"""The four taggers of the package `musicnn` as ONNX: a log-mel patch to fifty tags and an embedding.
+
+The layers are those of the graph that was trained (``.meta``), its pools among them: the package's own code builds
+other pools for MSD_vgg, into which the same weights fit. Batch normalisation is folded into scales and offsets, and a
+maximum over a map is taken before them: where a scale is negative the convolution's sign is turned, so that the
+maximum stays one.
+
+References
+----------
+J. Pons, X. Serra, "musicnn: Pre-trained convolutional neural networks for music audio tagging", 2019,
+arXiv:1909.06654; the package `musicnn` 0.1.0 on PyPI, under the ISC licence.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+from onnx import helper
+
+from ostinato.errors import DataError
+from ostinato.export._build import FLOAT, Builder
+from ostinato.export.graphs import set_versions
+from ostinato.pretrained.checkpoint import Node
+
+OPSET = 18
+FRAMES, MELS = 187, 96
+INPUT, EMBEDDING, TAGS = "mel", "embedding", "tags"
+EPSILON = 0.0010000000474974513
+"""Of batch normalisation, as the graphs have it."""
+TIMBRAL, TEMPORAL, MIDEND = (0, 1), (2, 3, 4), (5, 6, 7)
+"""Which convolutions are which, by number."""
+BLOCKS = 5
+"""Of a VGG."""
+BLOCK = 8
+"""ONNX Runtime computes so many channels at once, and pools them as they lie only where their number is a multiple."""
+
+
+class Affine(NamedTuple):
+    """A scale and an offset a channel: batch normalisation of a network that no longer learns."""
+
+    scale: np.ndarray
+    offset: np.ndarray
+
+
+def convert(model: str, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> onnx.ModelProto:
+    """Build a network from its checkpoint.
+
+    Parameters
+    ----------
+    model : str
+        Such as ``"MSD_musicnn"`` or ``"MTT_vgg"``.
+    arrays : mapping of str to np.ndarray
+        As `ostinato.pretrained.checkpoint.read_arrays` reads them.
+    nodes : sequence of Node
+        As `ostinato.pretrained.checkpoint.read_nodes` reads them.
+
+    Returns
+    -------
+    onnx.ModelProto
+        ``mel``, (batch, 187, 96), to ``embedding``, (batch, 200) or (batch, 256), and ``tags``, (batch, 50), from 0
+        to 1.
+
+    Raises
+    ------
+    DataError
+        If the checkpoint lacks an array or a pool.
+    """
+    op = Builder()
+    try:
+        embed = _embed_vgg if model.endswith("vgg") else _embed_musicnn
+        embedding, dense = embed(op, arrays, nodes)
+        op.nodes.append(helper.make_node("Identity", [embedding], [EMBEDDING]))
+        logits = op.Gemm(EMBEDDING, arrays[f"{dense}/kernel"], arrays[f"{dense}/bias"])
+        n_tags = len(arrays[f"{dense}/bias"])
+    except (KeyError, ValueError) as error:
+        raise DataError(f"{model}: its checkpoint lacks {error}; take musicnn 0.1.0 as PyPI has it") from error
+    op.nodes.append(helper.make_node("Sigmoid", [logits], [TAGS]))
+    widths = {EMBEDDING: arrays[f"{dense}/kernel"].shape[0], TAGS: n_tags}
+    values = [helper.make_tensor_value_info(name, FLOAT, ["batch", width]) for name, width in widths.items()]
+    mel = helper.make_tensor_value_info(INPUT, FLOAT, ["batch", FRAMES, MELS])
+    graph = helper.make_graph(op.nodes, model, [mel], values, [*op.constants.values()])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ostinato")
+    set_versions(made, OPSET)
+    onnx.checker.check_model(made, full_check=True)
+    return made
+
+
+def _embed_musicnn(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> tuple[str, str]:
+    """Add all but the last layer of a MusiCNN; return the embedding and what the last layer's arrays are called."""
+    mel = _normalise_input(op, arrays)
+    parts = [_pool_frequencies(op, mel, arrays, number, (3, 3)) for number in TIMBRAL]
+    for number in TEMPORAL:  # as TensorFlow pads to the same length: of an even kernel more behind than before
+        length = arrays[_name("conv2d", number) + "/kernel"].shape[0]
+        parts.append(_pool_frequencies(op, mel, arrays, number, ((length - 1) // 2, length // 2)))
+    layers = [op.Concat(*parts, axis=1)]
+    for number in MIDEND:
+        name = _name("conv2d", number)
+        kernel = arrays[f"{name}/kernel"][:, :, 0].transpose(2, 1, 0)  # (out, in, time)
+        convolved = op.Relu(op.Conv(layers[-1], np.ascontiguousarray(kernel), arrays[f"{name}/bias"], pads=[3, 3]))
+        affine = _affine(arrays, number + 1)
+        scaled = op.Add(op.Mul(convolved, affine.scale[:, None]), affine.offset[:, None])
+        layers.append(op.Add(scaled, layers[-1]) if number != MIDEND[0] else scaled)
+    maps = op.Concat(*layers, axis=1)
+    pools = op.ReduceMax(maps, np.array([2]), keepdims=0), op.ReduceMean(maps, np.array([2]), keepdims=0)
+    affine, kernel = _affine(arrays, 9), arrays["dense/kernel"].astype(np.float64)
+    bias = (arrays["dense/bias"] + affine.offset.astype(np.float64) @ kernel).astype(np.float32)
+    kernel = (kernel * affine.scale.astype(np.float64)[:, None]).astype(np.float32)
+    kernel = np.concatenate([kernel[0::2], kernel[1::2]])  # there maximum and mean of a channel stand side by side
+    dense, affine = op.Relu(op.Gemm(op.Concat(*pools, axis=1), kernel, bias)), _affine(arrays, 10)
+    return op.Add(op.Mul(dense, affine.scale), affine.offset), "dense_1"
+
+
+def _embed_vgg(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> tuple[str, str]:
+    """Add all but the last layer of a VGG; return the embedding and what the last layer's arrays are called."""
+    pools = {node.name: node for node in nodes if node.type == "MaxPool"}
+    maps = _normalise_input(op, arrays)
+    for number in range(BLOCKS):
+        pool = pools[_name("model/max_pooling2d", number) + "/MaxPool"]
+        kernel, bias = arrays[f"{number + 1}CNN/kernel"], arrays[f"{number + 1}CNN/bias"]
+        affine = _affine(arrays, number + 1)
+        sides = {"kernel_shape": pool.integers("ksize")[1:3], "strides": pool.integers("strides")[1:3]}
+        maps = _pool(op, maps, kernel, bias, affine, pads=[1, 1, 1, 1], **sides)
+    return op.Flatten(op.Transpose(maps, perm=[0, 2, 3, 1])), "dense"
+
+
+def _normalise_input(op: Builder, arrays: Mapping[str, np.ndarray]) -> str:
+    """Normalise a patch, and give it a channel: (batch, 1, time, mel)."""
+    affine = _affine(arrays, 0)
+    return str(op.Unsqueeze(op.Add(op.Mul(INPUT, affine.scale), affine.offset), np.array([1])))
+
+
+def _pool_frequencies(
+    op: Builder, mel: str, arrays: Mapping[str, np.ndarray], number: int, pads: tuple[int, int]
+) -> str:
+    """Convolve a patch and take the maximum over its frequencies: (batch, channels, time)."""
+    name = _name("conv2d", number)
+    kernel = arrays[f"{name}/kernel"]
+    sides = [1, MELS - kernel.shape[1] + 1]
+    around = [pads[0], 0, pads[1], 0]
+    affine = _affine(arrays, number + 1)
+    pooled = _pool(op, mel, kernel, arrays[f"{name}/bias"], affine, pads=around, kernel_shape=sides, strides=sides)
+    return str(op.Squeeze(pooled, np.array([3])))
+
+
+def _pool(
+    op: Builder,
+    x: str,
+    kernel: np.ndarray,
+    bias: np.ndarray,
+    affine: Affine,
+    *,
+    pads: Sequence[int],
+    kernel_shape: Sequence[int],
+    strides: Sequence[int],
+) -> str:
+    """Convolve, rectify, scale and take maxima, the maxima first."""
+    sign, n_channels = np.where(affine.scale < 0, np.float32(-1), np.float32(1)), len(bias)
+    more = -n_channels % BLOCK
+    turned = np.pad(kernel.transpose(3, 2, 0, 1) * sign[:, None, None, None], [(0, more), (0, 0), (0, 0), (0, 0)])
+    convolved = op.Conv(x, np.ascontiguousarray(turned), np.pad(bias * sign, (0, more)), pads=pads)
+    highest = op.MaxPool(convolved, kernel_shape=kernel_shape, strides=strides)
+    if more:
+        highest = op.Slice(highest, np.array([0]), np.array([n_channels]), np.array([1]))
+    rectified = op.Relu(op.Mul(highest, sign[:, None, None]) if (sign < 0).any() else highest)
+    return str(op.Add(op.Mul(rectified, affine.scale[:, None, None]), affine.offset[:, None, None]))
+
+
+def _affine(arrays: Mapping[str, np.ndarray], number: int) -> Affine:
+    """Return a batch normalisation as a scale and an offset."""
+    name = _name("batch_normalization", number)
+    gamma, beta, mean, variance = (
+        arrays[f"{name}/{part}"].astype(np.float64) for part in ("gamma", "beta", "moving_mean", "moving_variance")
+    )
+    scale = gamma / np.sqrt(variance + EPSILON)
+    return Affine(scale.astype(np.float32), (beta - mean * scale).astype(np.float32))
+
+
+def _name(layer: str, number: int) -> str:
+    """Name a layer as TensorFlow numbers them: the first bears no number."""
+    return f"{layer}_{number}" if number else layer
