@@ -56,10 +56,14 @@ Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")
 STAGE = "Stages, in the order in which `dvc repro` runs them"
 
 
+LABELS = "From labels to a model"
+
+
 RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, papers and datasets"
 
 
 ORDER = (
+    "learn",
     *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "excerpts"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),

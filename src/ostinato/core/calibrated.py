@@ -17,6 +17,7 @@ regularized likelihood methods", Advances in Large Margin Classifiers, 1999.
 C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural networks", ICML 2017.
 """
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -160,6 +161,9 @@ def _folds(positions: np.ndarray, groups: np.ndarray | None, seed: int) -> Itera
     if n_folds < 2:
         return
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    for train, held_out in folds.split(positions, positions, groups):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The least populated class")  # it is then in the folds that it reaches
+        parts = list(folds.split(positions, positions, groups))
+    for train, held_out in parts:
         if len(np.unique(positions[train])) > 1:
             yield train, held_out

@@ -239,23 +239,7 @@ def join(
     DataError
         If no row names a file, a row names several, several rows name one and differ, or too little fits.
     """
-    if not set(KEYS) & set(table):
-        there = ", ".join(table.attrs["columns"])
-        hint = _suggest(table, paths, root, where)
-        raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns; it has {there}{hint}")
-    matches_by = {name: match_rows(table[name].tolist(), paths, root, where) for name in KEYS if name in table}
-    by = max(matches_by, key=lambda name: len(matches_by[name].file_of_row))
-    matches = matches_by[by]
-    faults = [*_list_ambiguous(matches, table, by, paths), *_list_differing(matches, table, by)]
-    if faults:
-        raise DataError(f"{where}: " + f"\n{where}: ".join(faults))
-    if not matches.file_of_row:
-        name = next((n for n in table[by] if n is not None), None)
-        near, hint = closest(name, paths), _suggest(table, paths, root, where)
-        raise DataError(
-            f"{where}: no row names a file here\n  row:  {by} {name!r}\n  file: {near!r}\n"
-            f"  let dataset.columns name the column with the paths or names of the files, or mend dataset.path{hint}"
-        )
+    by, matches = _match(table, paths, root, where)
     row_of_file = {file: row for row, file in matches.file_of_row.items()}
     extra = table.drop(columns=["row", *KEYS], errors="ignore")
     beside = extra.reindex([row_of_file.get(i, -1) for i in range(len(paths))]).reset_index(drop=True)
@@ -283,6 +267,50 @@ def join(
             f"let dataset.max_unmatched_share be {ceil(100 * worst) / 100:.2f} or more"
         )
     return SideTable(beside, remarks)
+
+
+def list_matched(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> list[str]:
+    """List the files that a table speaks of.
+
+    Parameters
+    ----------
+    table, paths, root, where
+        As of `join`.
+
+    Returns
+    -------
+    list of str
+        In the order of `paths`.
+
+    Raises
+    ------
+    DataError
+        As of `join`, save for what does not fit.
+    """
+    _, matches = _match(table, paths, root, where)
+    return [paths[file] for file in sorted(set(matches.file_of_row.values()))]
+
+
+def _match(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> tuple[str, Matches]:
+    """Find the file of each row by the column that names more of them; refuse rows that name several, or differ."""
+    if not set(KEYS) & set(table):
+        there = ", ".join(table.attrs["columns"])
+        hint = _suggest(table, paths, root, where)
+        raise DataError(f"{where}: has neither path nor track_id; name one in dataset.columns; it has {there}{hint}")
+    matches_by = {name: match_rows(table[name].tolist(), paths, root, where) for name in KEYS if name in table}
+    by = max(matches_by, key=lambda name: len(matches_by[name].file_of_row))
+    matches = matches_by[by]
+    faults = [*_list_ambiguous(matches, table, by, paths), *_list_differing(matches, table, by)]
+    if faults:
+        raise DataError(f"{where}: " + f"\n{where}: ".join(faults))
+    if not matches.file_of_row:
+        name = next((n for n in table[by] if n is not None), None)
+        near, hint = closest(name, paths), _suggest(table, paths, root, where)
+        raise DataError(
+            f"{where}: no row names a file here\n  row:  {by} {name!r}\n  file: {near!r}\n"
+            f"  let dataset.columns name the column with the paths or names of the files, or mend dataset.path{hint}"
+        )
+    return by, matches
 
 
 def _rename(table: pd.DataFrame, columns: Mapping[str, str | int], where: Path) -> pd.DataFrame:

@@ -30,7 +30,7 @@ from ostinato.datasets._file_tags import (
     strip_disc,
 )
 from ostinato.datasets._genres import Genres, are_people, choose_source, compare_sources, read_folder_genre
-from ostinato.datasets._side_table import join, locate, read_side_table
+from ostinato.datasets._side_table import join, list_matched, locate, read_side_table
 from ostinato.datasets._tables import audio_files, read_table, require
 from ostinato.errors import DataError
 
@@ -70,6 +70,8 @@ class Options(BaseModel, frozen=True, extra="forbid"):
         Whether all genres of a track are tags too, for candidates that learn several at once.
     artist_tags : str, optional
         A table with `artist` and `tags`, found as `table` is: every track has its artist's tags too.
+    only_listed : bool
+        Leave out the files that have no row in the table.
     """
 
     table: str | None = None
@@ -82,6 +84,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     genre_separators: list[str] | None = None
     genre_tags: bool = False
     artist_tags: str | None = None
+    only_listed: bool = False
 
     @field_validator("genre_depth")
     @classmethod
@@ -114,12 +117,23 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     DataError
         If there is no audio, or the table cannot be read or joined.
     """
-    paths, tags = audio_files(root), list[FileTags]()
+    paths, tags = _list_files(root, options), list[FileTags]()
     if options.read_tags or options.genre_from == "tags":
         with ThreadPoolExecutor(max(workers, 1)) as pool:  # a share over the network answers several at once
             read = pool.map(read_file_tags, [root / path for path in paths])
             tags = list(tqdm(read, "reading tags", len(paths), unit="file", disable=None, leave=False))
     return describe_files(root, paths, tags, options)
+
+
+def _list_files(root: Path, options: Options) -> list[str]:
+    """List the audio files, or those of them that have a row in the table."""
+    paths = audio_files(root)
+    if not options.only_listed:
+        return paths
+    if options.table is None:
+        raise DataError("dataset.only_listed: there is no table that lists files; give dataset.table")
+    where = locate(root, options.table)
+    return list_matched(read_side_table(where, options.columns, paths=paths, root=root), paths, root, where)
 
 
 def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], options: Options) -> pd.DataFrame:

@@ -54,7 +54,7 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
     recipe = reduce(recipe, name) if small else recipe
     inside = prepare(paths, recipe, name + SMALL * small)
     environment = graph.environment() | _with_data(paths, inside, recipe, name)
-    if _run(inside.root, _targets(recipe, params.load(inside.params)), environment):
+    if run_stages(inside.root, _targets(recipe, params.load(inside.params)), environment):
         raise OstinatoError(f"{name}: a stage failed, see above; mend it and run `ostinato reproduce {name}` again")
     if recipe.leaky:
         from ostinato.recipes import leaky
@@ -93,22 +93,57 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         If the overlay is no sound params.yaml, a figure is of a candidate or metric
         that there is not, or DVC refuses the folder.
     """
-    inside = Paths(paths.root / "runs" / name)
+    inside = link_project(paths, paths.root / "runs" / name)
+    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
+    _refuse_unknown(recipe, params.load(inside.params), inside.params)
+    init_dvc(paths, inside)
+    return inside
+
+
+def link_project(paths: Paths, folder: Path) -> Paths:
+    """Make a folder that has the graph, the code and the raw data of a project, and results of its own.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the user's project.
+    folder : Path
+
+    Returns
+    -------
+    Paths
+    """
+    inside = Paths(folder)
     inside.root.mkdir(parents=True, exist_ok=True)
     for file in COPIED:
         shutil.copyfile(paths.root / file, inside.root / file)
-    for folder in LINKED:
-        link = inside.root / folder
+    for target in LINKED:
+        link = inside.root / target
         link.parent.mkdir(parents=True, exist_ok=True)
         if not link.is_symlink():
-            (paths.root / folder).mkdir(parents=True, exist_ok=True)
-            link.symlink_to(os.path.relpath(paths.root / folder, link.parent), target_is_directory=True)
-    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
-    _refuse_unknown(recipe, params.load(inside.params), inside.params)
+            (paths.root / target).mkdir(parents=True, exist_ok=True)
+            link.symlink_to(os.path.relpath(paths.root / target, link.parent.resolve()), target_is_directory=True)
+    return inside
+
+
+def init_dvc(paths: Paths, inside: Paths) -> None:
+    """Let DVC run the graph of a linked folder, with the cache of the project.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the user's project.
+    inside : Paths
+        By `link_project`, with params.yaml.
+
+    Raises
+    ------
+    OstinatoError
+        If DVC refuses the folder.
+    """
     if not (inside.root / ".dvc").is_dir():
         _dvc(inside.root, "init", "--no-scm", "--quiet")
     _dvc(inside.root, "cache", "dir", "--local", _dvc(paths.root, "cache", "dir").strip())
-    return inside
 
 
 def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
@@ -142,8 +177,21 @@ def _targets(recipe: Recipe, made: Params) -> tuple[str, ...]:
     return (TARGET, *([SPACES] if spaces else []), *exports)
 
 
-def _run(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:
-    """Run the stages, number each that DVC tells of, and give the exit status."""
+def run_stages(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Run stages and what they follow from, and number each that DVC tells of.
+
+    Parameters
+    ----------
+    folder : Path
+        Of dvc.yaml.
+    targets : tuple of str
+    environment : dict
+
+    Returns
+    -------
+    int
+        The exit status of DVC.
+    """
     width = len(str(total := len({stage for target in targets for stage in graph.upstream(folder, target)})))
     n_told = 0
     with subprocess.Popen(

@@ -294,12 +294,13 @@ def _renumber(model: onnx.ModelProto) -> onnx.ModelProto:
 def _calibrate(graph: onnx.GraphProto, calibrated: Calibrated) -> None:
     """Put the calibration behind a graph that gives decisions, or scores whose logarithms are decisions."""
     given = graph.output[-1].name
-    numbers = {"slope": calibrated.slope_, "offset": calibrated.offset_, "least_score": LEAST_SCORE}
-    graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in numbers.items())
+    numbers: dict[str, Any] = {"slope": calibrated.slope_, "offset": calibrated.offset_}
     if not hasattr(calibrated.classifier_, "decision_function"):
+        numbers["least_score"] = LEAST_SCORE
         graph.node.append(helper.make_node("Max", [given, "least_score"], ["positive_scores"]))
         graph.node.append(helper.make_node("Log", ["positive_scores"], ["decisions"]))
         given = "decisions"
+    graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in numbers.items())
     graph.node.append(helper.make_node("Mul", [given, "slope"], ["sloped"]))
     graph.node.append(helper.make_node("Add", ["sloped", "offset"], ["logits_of_part"]))
     graph.node.append(helper.make_node("Softmax", ["logits_of_part"], ["calibrated"], axis=-1))

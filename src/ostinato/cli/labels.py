@@ -1,0 +1,50 @@
+"""Commands that begin with a person's labels."""
+
+from json import dumps
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.root import LABELS, Json, app, echo
+
+Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of audio", exists=True, file_okay=False)]
+
+
+@app.command(rich_help_panel=LABELS)
+def learn(
+    folder: Folder,
+    labels: Annotated[
+        Path, typer.Option(help="a CSV, TSV or Parquet file with columns path and genre; a row may lack its genre")
+    ],
+    feature: Annotated[str, typer.Option(help="the feature that the model reads, such as mfcc or mel")] = "mfcc",
+    out: Annotated[
+        Path | None, typer.Option(help="write models and tables into this folder; default: runs/learn_FOLDER")
+    ] = None,
+    column: Annotated[str | None, typer.Option(help="column of the table with the labels; default: genre")] = None,
+    group_by: Annotated[
+        str, typer.Option(help="keep the tracks of an artist on one side of each split, or only copies (track)")
+    ] = "artist",
+    pool: Annotated[
+        int, typer.Option(min=0, help="number of unlabelled files from which the next ones to label are chosen")
+    ] = 200,
+    json: Json = False,
+) -> None:
+    """Train and release a model from a table of labels, and list the tracks to label next."""
+    from ostinato.core.paths import Paths
+    from ostinato.io.locks import exclusive
+    from ostinato.recipes import learn as learning
+    from ostinato.release.release import exit_code
+
+    if group_by not in ("artist", "track"):
+        raise typer.BadParameter("--group-by is artist or track")
+    paths = Paths(Path.cwd())
+    where = out or paths.root / "runs" / f"learn_{folder.resolve().name}"
+    request = learning.Request(folder, labels, where, feature, {}, column, group_by, pool)  # type: ignore[arg-type]
+    with exclusive(Paths(where).lock("learn")):
+        outcome = learning.learn(paths, request)
+    if json:
+        echo(dumps(learning.to_record(outcome), indent=2, ensure_ascii=False))
+    else:
+        echo(learning.describe_outcome(outcome, where))
+    raise typer.Exit(exit_code({"genre": outcome.verdict}))

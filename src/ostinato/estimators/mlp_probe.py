@@ -1,0 +1,73 @@
+"""MLP probe: a network of one hidden layer on frozen embeddings, beside the linear probe of `logistic`.
+
+References
+----------
+R. Yuan et al., "MARBLE: music audio representation benchmark for universal evaluation",
+NeurIPS 2023 (datasets and benchmarks): a probe is one hidden layer of 512 units with ReLU.
+"""
+
+from typing import Any, Literal
+
+from sklearn.neural_network import MLPClassifier
+
+from ostinato.core.calibrated import Calibrated, add_scaling
+
+LEAST = 1
+BATCH = 32
+TOLERANCE, PATIENCE = 1e-2, 5
+"""Training ends once the loss of the training tracks has not fallen by so much for so many epochs."""
+
+
+def pipeline(
+    seed: int,
+    *,
+    hidden: int = 512,
+    alpha: float = 1.0,
+    lr: float = 1e-3,
+    max_iter: int = 200,
+    row_norm: Literal["l1", "l2", "max"] | None = None,
+) -> Calibrated:
+    """Make the classifier; it stops by the loss of its training tracks and keeps none back to validate on.
+
+    Parameters
+    ----------
+    seed : int
+        Draws the folds of the calibration, the weights and the batches.
+    hidden : int
+        Units of the hidden layer.
+    alpha : float
+        Strength of the penalty on squared weights.
+    lr : float
+        Of Adam.
+    max_iter : int
+        Epochs at most.
+    row_norm : {"l1", "l2", "max"}, optional
+        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+
+    Returns
+    -------
+    Calibrated
+    """
+    network = MLPClassifier(
+        (hidden,),
+        alpha=alpha,
+        batch_size=BATCH,
+        learning_rate_init=lr,
+        max_iter=max_iter,
+        tol=TOLERANCE,
+        n_iter_no_change=PATIENCE,
+        random_state=seed,
+    )
+    return Calibrated(add_scaling(network, row_norm), seed)
+
+
+def search_space(trial: Any) -> dict[str, dict[str, Any]]:
+    """Ask for the units, the penalty and the learning rate."""
+    return {
+        "network": {
+            "hidden": trial.suggest_categorical("hidden", [128, 512]),
+            "alpha": trial.suggest_float("alpha", 1e-3, 10.0, log=True),
+            "lr": trial.suggest_float("lr", 1e-4, 1e-2, log=True),
+        },
+        "train": {},
+    }

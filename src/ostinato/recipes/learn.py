@@ -1,0 +1,355 @@
+"""From a person's labels to a released model: the pipeline on one folder, in a folder of its own.
+
+Beside the model stand the learning curve (what more labels would bring) and the tracks whose labels
+would help most, as a table to fill in.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from ostinato.cache.store import Store
+from ostinato.core import params, registry
+from ostinato.core.calibrated import Calibrated
+from ostinato.core.params import Params
+from ostinato.core.paths import Paths
+from ostinato.core.summary import AUDIO, vector
+from ostinato.core.task import Task
+from ostinato.curation import splits
+from ostinato.curation.remarks import format_remark
+from ostinato.errors import DataError, OstinatoError
+from ostinato.inference.resume import PREDICTED
+from ostinato.io import tables
+from ostinato.io.escapes import escape_cell
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.labelling.learning_curve import Gain, LearningCurve, compute_learning_curve, estimate_gain
+from ostinato.labelling.selection import compute_uncertainty, select_tracks
+from ostinato.labelling.table import LABEL, Labels, check_labels, read_labels, write_tracks
+from ostinato.pipeline import forkserver, graph
+from ostinato.recipes import overlay
+from ostinato.recipes.run import init_dvc, link_project, run_stages
+from ostinato.release import release as releasing
+
+TABLE, CURVE, NEXT, SUMMARY = "labels.csv", "learning_curve.csv", "next.csv", "learn.json"
+METRIC = "accuracy"
+BASELINE, MAJORITY = "mfcc", "majority"
+N_FOLDS, LEAST_FOLDS = 5, 3
+N_NEXT, N_MORE = 20, 50
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be learned.
+
+    Parameters
+    ----------
+    folder : Path
+        Of audio.
+    table : Path
+        With a label of some of the files.
+    out : Path
+        The folder to write.
+    kind : str
+        The feature that heads read, as ``features.kinds`` names it.
+    departures : mapping
+        Its entry there.
+    column : str, optional
+        Of the table, where the label stands; default: ``genre``.
+    group_by : {"artist", "track"}
+        What stands on one side of a split.
+    n_pool : int
+        Files without a label that are looked at for the next labels.
+    """
+
+    folder: Path
+    table: Path
+    out: Path
+    kind: str
+    departures: Mapping[str, Any]
+    column: str | None = None
+    group_by: Literal["artist", "track"] = "artist"
+    n_pool: int = 200
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What was learned.
+
+    Parameters
+    ----------
+    verdict : dict
+        Of the release; see `ostinato.release.release.release`.
+    figures : dict of str to dict
+        Each candidate's accuracy with its interval.
+    gain : Gain
+        What the next `N_MORE` labels would bring.
+    curve : LearningCurve
+    next_tracks : DataFrame
+        What to label next, the least certain first.
+    remarks : list of str
+    """
+
+    verdict: dict[str, Any]
+    figures: dict[str, dict[str, float]]
+    gain: Gain
+    curve: LearningCurve
+    next_tracks: pd.DataFrame
+    remarks: list[str]
+
+
+def learn(paths: Paths, request: Request) -> Outcome:
+    """Train, judge and release a model of labels.
+
+    Parameters
+    ----------
+    paths : Paths
+        Of the user's project, whose code, graph and params.yaml are used; nothing of it is written to.
+    request : Request
+
+    Returns
+    -------
+    Outcome
+        It also stands in ``learn.json``, ``learning_curve.csv`` and ``next.csv`` of the folder.
+
+    Raises
+    ------
+    OstinatoError
+        If labels cannot be learned from, or a stage fails.
+    """
+    labels = read_labels(request.folder, request.table, request.column)
+    check_labels(labels, request.table, request.folder)
+    if request.out.resolve().is_relative_to(request.folder.resolve()):
+        raise OstinatoError(
+            f"{request.out}: lies in {request.folder}, which is only read; let --out name another folder"
+        )
+    inside = link_project(paths, request.out)
+    tracks = choose_tracks(labels, request.n_pool, params.load(paths.params).seed)
+    write_tracks(inside.root / TABLE, tracks)
+    _write_params(paths, inside, request, N_FOLDS, 0.0)
+    init_dvc(paths, inside)
+    with forkserver.process() as warm:
+        environment = graph.environment() | warm
+        _run(inside, ("validate",), environment)
+        _write_params(paths, inside, request, *_choose_bounds(inside, request))
+        _run(inside, ("gate", "export_estimator"), environment)
+    settings = params.load(inside.params)
+    verdict = releasing.release(inside, params.only(settings, releasing.SECTIONS), tasks=[LABEL], replace=True)[LABEL]
+    outcome = _describe(inside, settings, verdict, [format_remark(remark) for remark in labels.remarks])
+    _write(inside, outcome)
+    return outcome
+
+
+def choose_tracks(labels: Labels, n_pool: int, seed: int) -> pd.DataFrame:
+    """Take the labelled files, and some of the others by chance.
+
+    Parameters
+    ----------
+    labels : Labels
+    n_pool : int
+        Of the files without a label.
+    seed : int
+        Draws them; a file that was drawn stays drawn until it has a label.
+
+    Returns
+    -------
+    DataFrame
+        Sorted as `labels`.
+    """
+    rest = labels.unlabelled
+    order = rest["path"].map(lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest()).sort_values()
+    return labels.tracks.loc[sorted([*labels.labelled.index, *order.index[:n_pool]])]
+
+
+def describe_outcome(outcome: Outcome, out: Path) -> str:
+    """Write what was learned as text.
+
+    Parameters
+    ----------
+    outcome : Outcome
+    out : Path
+        The folder.
+
+    Returns
+    -------
+    str
+    """
+    lines = [*outcome.remarks, "", "accuracy on tracks that were held out, by artist where artists are known:"]
+    width = max(map(len, outcome.figures))
+    lines += [f"  {n:{width}}  {_interval(**f)}" for n, f in outcome.figures.items()]
+    lines += ["", releasing.summary({LABEL: outcome.verdict})]
+    lines += ["", "accuracy by number of labels:"]
+    lines += [f"  {n:5d}  {a:.3f}" for n, a in zip(outcome.curve.sizes, outcome.curve.accuracy, strict=True)]
+    gain = outcome.gain
+    rise = f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+    lines += [f"  the next {gain.n_more} labels would change it by about {rise}"]
+    if len(outcome.next_tracks):
+        lines += ["", f"label these next ({out / NEXT}):"]
+        lines += [f"  {t.path}  {getattr(t, PREDICTED + LABEL)}?" for t in outcome.next_tracks.itertuples()]
+    if outcome.verdict["released"]:
+        lines += ["", f"ask it by `ostinato predict FILE --models {out / 'models' / 'released'}`"]
+    return "\n".join(lines).strip()
+
+
+def to_record(outcome: Outcome) -> dict[str, Any]:
+    """Return what was learned as values that JSON can hold."""
+    gain = {key: round(value, 6) for key, value in asdict(outcome.gain).items()}
+    about = {"verdict": outcome.verdict, METRIC: outcome.figures, "gain": gain, "remarks": outcome.remarks}
+    return about | {"next": outcome.next_tracks["path"].tolist()}
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    return f"{value:.3f} ({low:.3f} to {high:.3f})"
+
+
+def _run(inside: Paths, targets: tuple[str, ...], environment: dict[str, str]) -> None:
+    if run_stages(inside.root, targets, environment):
+        raise OstinatoError(f"{inside.root}: a stage failed, see above; mend it and run the same command again")
+
+
+def _write_params(paths: Paths, inside: Paths, request: Request, n_folds: int, least: float) -> None:
+    """Write params.yaml: the project's, with one dataset, one feature and heads on it."""
+    folder = Path(os.path.relpath(request.folder.resolve(), inside.root.resolve()))
+    table = os.path.relpath((inside.root / TABLE).resolve(), request.folder.resolve())
+    dataset = {"name": "folder", "path": str(folder), "table": table, "genre_from": "table"}
+    kinds = {request.kind: dict(request.departures)} | {BASELINE: {}}
+    heads = choose_heads(request.kind)
+    values = {
+        "dataset": dataset | {"read_tags": True, "only_listed": True},
+        "split": {"folds": n_folds, "group_by": request.group_by, "scarce": "test"},
+        "features": {"kinds": kinds},
+        "tune": {"n_trials": 0, "budget": None},
+        "estimators": {name: {**head, "task": LABEL} for name, head in heads.items()},
+        "gate": {LABEL: {METRIC: {"min": least}}},
+    }
+    params.write(inside.params, overlay(params.read(paths.params), values))
+
+
+def choose_heads(kind: str) -> dict[str, dict[str, Any]]:
+    """Choose the estimators that are compared: linear ones on the feature, one on MFCC, and the majority.
+
+    Parameters
+    ----------
+    kind : str
+
+    Returns
+    -------
+    dict of str to dict
+        Entries of ``estimators`` without their task.
+    """
+    return {
+        f"{kind}_logistic": {"estimator": "logistic", "feature": kind, "options": {"C": 0.1}},
+        f"{kind}_linear_svm": {"estimator": "linear_svm", "feature": kind, "options": {"C": 0.01, "row_norm": "l2"}},
+        f"{BASELINE}_logistic": {"estimator": "logistic", "feature": BASELINE, "options": {"C": 1.0}},
+        MAJORITY: {"estimator": MAJORITY, "feature": BASELINE},
+    }
+
+
+def _choose_bounds(inside: Paths, request: Request) -> tuple[int, float]:
+    """Choose the number of folds, and the accuracy from which on a model beats the commonest label by a track."""
+    tracks = tables.read(inside.tracks)
+    sound = ~tracks["track_id"].isin(tables.read(inside.quarantine)["track_id"])
+    tracks = tracks[sound & tracks[LABEL].notna()]
+    counts = tracks[LABEL].value_counts()
+    if len(counts) < 2:
+        raise DataError(f"{request.table}: of the files that can be used only {len(tracks)} have a label, all the same")
+    least = (int(counts.iloc[0]) + 1) / len(tracks)
+    for n_folds in range(N_FOLDS, LEAST_FOLDS - 1, -1):
+        try:
+            splits.check_folds(tracks.assign(copy=tracks["track_id"]), splits.SplitPlan(n_folds, request.group_by))
+        except DataError:
+            continue
+        return n_folds, least
+    raise DataError(
+        f"{request.table}: the labelled files are by fewer than {LEAST_FOLDS} artists; label files by others, or give "
+        "--group-by track, whose figures are of artists that the model knows"
+    )
+
+
+def _describe(inside: Paths, settings: Params, verdict: dict[str, Any], remarks: list[str]) -> Outcome:
+    """Compute the learning curve and the next tracks of the model in service, or of the best candidate."""
+    metrics = {name: read_json(inside.metrics(name))["test"][METRIC] for name in settings.estimators}
+    figures = {n: {k: m[k] for k in ("value", "low", "high")} for n, m in metrics.items()}
+    name = verdict["released"] or max(figures, key=lambda n: figures[n]["value"])
+    entry = settings.estimators[name]
+    rows = tables.read(inside.splits)
+    labelled = _read_labelled(inside, rows)
+    store = Store(inside.feature(entry.feature))
+    labelled = labelled[[i in store for i in labelled["track_id"]]].reset_index(drop=True)
+    x, y = _read_vectors(store, labelled["track_id"]), labelled[LABEL].astype("category").cat.codes.to_numpy()
+    plugin = registry.load("ostinato.estimators", entry.estimator)
+
+    def make() -> Any:
+        classifier = plugin.pipeline(0, **entry.options)
+        return classifier.classifier if isinstance(classifier, Calibrated) else classifier
+
+    curve = compute_learning_curve(
+        make, x, y, labelled["group"].to_numpy(), _list_folds(rows, labelled["track_id"]), seed=settings.seed
+    )
+    gain = estimate_gain(curve, len(labelled), N_MORE, seed=settings.seed)
+    tracks = tables.read(inside.tracks)
+    pool = tracks[tracks[LABEL].isna() & tracks["track_id"].map(store.__contains__)]
+    untested = read_json(inside.classes)["not_evaluable"]
+    if untested:
+        remarks = [*remarks, f"labels of too few artists to be tested: {', '.join(untested)}"]
+    return Outcome(verdict, figures, gain, curve, _choose_next(inside, name, store, pool, settings.seed), remarks)
+
+
+def _read_labelled(inside: Paths, rows: pd.DataFrame) -> pd.DataFrame:
+    """List the tracks of the splits with their labels and groups."""
+    tracks = tables.read(inside.tracks)[["track_id", LABEL]]
+    return rows.drop_duplicates("track_id")[["track_id", "group"]].merge(tracks, on="track_id")
+
+
+def _list_folds(rows: pd.DataFrame, track_ids: pd.Series) -> list[tuple[np.ndarray, np.ndarray]]:
+    """List where in `track_ids` each fold's training and test tracks stand; what tells nothing is not tested."""
+    place = {track_id: i for i, track_id in enumerate(track_ids)}
+    rows = rows[rows["track_id"].isin(place)]
+    folds = []
+    for _, fold in rows.groupby("fold"):
+        tests = (fold["split"] == "test") & fold["evaluable"]
+        train, test = (fold["track_id"][mask].map(place).to_numpy() for mask in (fold["split"] != "test", tests))
+        if len(test):
+            folds.append((train, test))
+    return folds
+
+
+def _read_vectors(store: Store, track_ids: pd.Series) -> np.ndarray:
+    source = str(store.meta.get("source", AUDIO))
+    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
+
+
+def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """Choose the tracks whose labels would help most, and say what the model takes them for."""
+    from ostinato.training.artefact import onnx_file
+    from ostinato.training.predict import run_estimator
+
+    columns = ["path", "doubt", PREDICTED + LABEL, LABEL]
+    if pool.empty:
+        return pd.DataFrame(columns=columns)
+    task = Task(LABEL, tuple(read_json(inside.classes)[LABEL]))
+    file = onnx_file(inside.checkpoints(name), "final")
+    logits, embeddings = run_estimator(file, _read_vectors(store, pool["track_id"]), task, 1)
+    scores = task.scores(logits)
+    rows = select_tracks(scores, embeddings, N_NEXT, seed=seed)
+    values = (
+        pool["path"].to_numpy()[rows],
+        compute_uncertainty(scores)[rows].round(4),
+        np.array(task.classes)[scores[rows].argmax(axis=1)],
+        None,
+    )
+    return pd.DataFrame(dict(zip(columns, values, strict=True)))
+
+
+def _write(inside: Paths, outcome: Outcome) -> None:
+    curve = pd.DataFrame({"labels": outcome.curve.sizes, METRIC: outcome.curve.accuracy.round(6)})
+    escaped = outcome.next_tracks.map(escape_cell)
+    for file, table in ((CURVE, curve), (NEXT, escaped)):
+        with atomic_write(inside.root / file) as partial:
+            table.to_csv(partial, index=False)
+    write_json(inside.root / SUMMARY, to_record(outcome))
