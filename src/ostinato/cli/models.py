@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.root import ASK, Json, app, echo, read_project, require_candidate
+from ostinato.cli.root import ASK, Json, Pretrained, Weights, app, echo, find_releases, read_project, require_candidate
 
 
 @app.command(rich_help_panel=ASK)
@@ -40,6 +40,8 @@ def predict(
     models: Annotated[
         Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
+    model: Pretrained = None,
+    weights: Weights = None,
 ) -> None:
     """Classify audio files, or rows of a CSV table, with the released model; exit status 1 if any could not be read."""
     from ostinato.core.paths import Paths
@@ -60,7 +62,7 @@ def predict(
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
-        models or Paths(Path.cwd()).releases,
+        find_releases(models, model, weights) or Paths(Path.cwd()).releases,
         task=task,
         form=form,
         over_time=over_time,
@@ -136,6 +138,8 @@ def serve(
     allow_anonymous: Annotated[
         bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
     ] = False,
+    model: Pretrained = None,
+    weights: Weights = None,
 ) -> None:
     """Serve an HTTP API and a web page; OSTINATO_API_KEY sets the key that /v1 requires."""
     from ostinato.serving import run
@@ -144,7 +148,7 @@ def serve(
         *read_project(*run.SECTIONS),
         host=host,
         port=port,
-        models=models,
+        models=find_releases(models, model, weights),
         catalog=catalog,
         allowed_hosts=allowed_host or (),
         allow_anonymous=allow_anonymous,

@@ -53,6 +53,24 @@ app = App(
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 
+Pretrained = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="use a published tagger, trained on real music, instead of a released model: musicnn, musicnn-mtt, vgg or "
+        "vgg-mtt; its weights are fetched once",
+    ),
+]
+
+
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="with a published tagger or encoder: its weights, instead of fetching them", exists=True, dir_okay=False
+    ),
+]
+
+
 STAGE = "Stages, in the order in which `dvc repro` runs them"
 
 
@@ -107,3 +125,16 @@ def require_candidate(name: str) -> None:
     from ostinato.core.paths import Paths
 
     params.entry(params.load(Paths(Path.cwd()).params), "candidates", name)
+
+
+def find_releases(models: Path | None, name: str | None, weights: Path | None) -> Path | None:
+    """Return the folder of the models that are asked: one that was named, or that of a published tagger."""
+    if name is None:
+        if weights is not None:
+            raise typer.BadParameter("--weights goes with the name of a published tagger or encoder")
+        return models
+    if models is not None:
+        raise typer.BadParameter("choose one of --models and a published tagger")
+    from ostinato.pretrained.folder import prepare
+
+    return prepare(name, weights)

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ostinato.cli.root import STAGE, Json, app, echo, read_project
+from ostinato.cli.root import STAGE, Json, Pretrained, Weights, app, echo, find_releases, read_project
 
 STAGES = {
     "ingest": "Find the dataset's tracks and measure each new file.",
@@ -157,11 +157,13 @@ def catalog(
     models: Annotated[
         Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
+    encoder: Pretrained = None,
+    weights: Weights = None,
 ) -> None:
     """Embed every track with the best-ranked network; with --of, the files of another folder."""
     if of is None:
-        if any(given is not None for given in (out, task, table, workers, models)):
-            raise typer.BadParameter("--out, --task, --table, --workers and --models go with --of")
+        if any(given is not None for given in (out, task, table, workers, models, encoder, weights)):
+            raise typer.BadParameter("--out, --task, --table, --workers, --models and --encoder go with --of")
         run_stage("catalog")
         return
     if out is None:
@@ -172,7 +174,8 @@ def catalog(
     from ostinato.recommendation.catalog import find_served
 
     paths = Paths(Path.cwd())
-    network = folder.find_network(models or paths.releases, find_served(paths), task)
+    releases = find_releases(models, encoder, weights) or paths.releases
+    network = folder.find_network(releases, find_served(paths), task)
     summary = folder.build(network, of, out, table=table, workers=workers or cores())
     echo(f"{out}: {summary}")
     raise typer.Exit(int(bool(summary.unreadable)))

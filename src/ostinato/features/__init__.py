@@ -19,6 +19,7 @@ import importlib.util
 import inspect
 from collections.abc import Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from ostinato.core import code_hash, registry
@@ -26,6 +27,8 @@ from ostinato.errors import ParamsError
 from ostinato.features._axes import Axis
 
 MODULE = "kind"
+FILE = "model"
+"""The parameter that is the path of a file."""
 DECODING = "ostinato.audio."
 """Where sound comes from: its code is part of what a feature depends on."""
 
@@ -112,6 +115,25 @@ def needs_file(module: str) -> bool:
     (False, True)
     """
     return hasattr(registry.load(__name__, module), "check")
+
+
+def locate(parameters: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+    """Say where the file of the user's lies that a kind reads, once it was copied beside a model.
+
+    Parameters
+    ----------
+    parameters : mapping
+        Those of a kind; only `FILE` among them is a path.
+    folder : Path
+        Of the model.
+
+    Returns
+    -------
+    mapping
+        As they are where the kind reads no file, or it does not lie there.
+    """
+    name = parameters.get(FILE)
+    return {**parameters, FILE: str(folder / name)} if name and (folder / name).is_file() else parameters
 
 
 def seconds_per_row(module: str, parameters: Mapping[str, Any]) -> float | None:

@@ -63,13 +63,14 @@ class Input:
     source: str = "audio"
 
     @classmethod
-    def of(cls, description: Mapping[str, Any]) -> "Input":
-        """Read an entry of model.json."""
+    def of(cls, description: Mapping[str, Any], folder: Path | None = None) -> "Input":
+        """Read an entry of model.json; files that its feature reads stand beside that, in `folder`."""
         fitted: dict[str, Any] = {
             k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
         }
         plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
-        return cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+        given = cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
+        return given if folder is None else replace(given, parameters=features.locate(given.parameters, folder))
 
     @property
     def frame_seconds(self) -> float | None:
@@ -250,7 +251,7 @@ class ReleasedModel:
             self.kind: Kind = about["kind"]
             self.classes: tuple[str, ...] = tuple(about["classes"])
             self.embedded = bool(about["dataset"]["embedded"])
-            self.inputs = {name: Input.of(description) for name, description in about["inputs"].items()}
+            self.inputs = {name: Input.of(description, folder) for name, description in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
             self.temperature = float(about.get("temperature", 1.0))
             self.unsure_below = _threshold(about.get("unsure_below", UNSURE_BELOW))

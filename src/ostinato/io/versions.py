@@ -16,6 +16,8 @@ from ostinato.errors import OstinatoError
 from ostinato.io.files import read_json, write_json
 
 CURRENT, RELEASE, MODEL, NETWORK = "current.json", "release.json", "model.json", "network.onnx"
+ENCODERS = "encoder*.onnx"
+"""Files of weights that others trained, beside the network that reads what they give."""
 CATALOG = "catalog"
 """The folder beside those of the tasks that holds the versions of the catalog."""
 
@@ -118,6 +120,11 @@ def list_versions(folder: Path) -> list[int]:
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and (path / RELEASE).is_file())
+
+
+def list_model_files(folder: Path) -> list[str]:
+    """List the files of a folder that a model needs: network.onnx, model.json and the encoders that it reads."""
+    return [n for n in (NETWORK, MODEL, *sorted(p.name for p in folder.glob(ENCODERS))) if (folder / n).is_file()]
 
 
 def compute_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:

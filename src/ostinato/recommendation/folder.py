@@ -34,7 +34,7 @@ from ostinato.inference.threads import map_threads
 from ostinato.io.escapes import escape_line
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.io.locks import exclusive
-from ostinato.io.versions import find_models
+from ostinato.io.versions import find_models, list_model_files
 from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_track
 
 CACHE = "files.npz"
@@ -183,7 +183,7 @@ def build(
         offset = None if network.kind == "embedding" else _offset(embeddings)
         about = [describe_track(row) for row in tracks.to_dict("records")]
         catalog = Catalog(tracks["track_id"].tolist(), embeddings, about, version=version, offset=offset)
-        for name in (name for name in ("network.onnx", "model.json", REFERENCE) if (model / name).exists()):
+        for name in [*list_model_files(model), *([REFERENCE] if (model / REFERENCE).exists() else [])]:
             with atomic_write(out / name) as partial:
                 shutil.copyfile(model / name, partial)
         catalog.save(out)

@@ -245,14 +245,15 @@ def _install(
     from ostinato.inference import model
 
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)
-    for name in (NETWORK, TAGGER, MODEL):
+    files = versions.list_model_files(onnx)
+    for name in (*files, TAGGER):
         if (onnx / name).exists():
             shutil.copyfile(onnx / name, incoming / name)
     paired.make_record(rows).to_parquet(incoming / TEST, index=False, write_page_checksum=True)
     profiles.write_profile(paths, incoming)
     profiles.write_reference(paths, params.validate, incoming)
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
-    digests = versions.compute_digests(incoming, (NETWORK, TAGGER, MODEL, TEST, PROFILE, CARD))
+    digests = versions.compute_digests(incoming, (*files, TAGGER, TEST, PROFILE, CARD))
     taken = round(model.latency_ms(onnx), 3)
     about = {"version": version, "network": digests[NETWORK], "latency_ms": taken, "files": digests}
     write_json(incoming / RELEASE, about | {"reasons": reasons, "rules": to_records(answers)})

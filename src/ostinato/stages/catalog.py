@@ -21,6 +21,7 @@ from ostinato.core.summary import choose_metric
 from ostinato.inference import reference
 from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io.files import read_json, read_parquet, write_json
+from ostinato.io.versions import list_model_files
 from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
 
 SECTIONS = ("compute", "validate", "candidates", "estimators", "stacked")
@@ -37,7 +38,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
         return
     paths.catalog.mkdir(parents=True, exist_ok=True)
-    for file in ("network.onnx", "model.json"):
+    for file in list_model_files(paths.onnx(chosen)):
         shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
     network = ReleasedModel(paths.catalog, threads=params.compute.threads)
     places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}

