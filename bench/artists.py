@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from ostinato.core.params import Artists, Phase
+from ostinato.core.params.schema import Artists, Phase
 from ostinato.curation.artist_graph import Relations, of_pairs, relations
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
 from ostinato.evaluation.similarity.ranking import summarise

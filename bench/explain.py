@@ -22,7 +22,7 @@ from torch import nn
 
 from ostinato.cache.store import Store
 from ostinato.core.paths import Paths
-from ostinato.explain.attribution import class_logit, integrated_gradients, likeness, shuffle_weights
+from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
 from ostinato.inference.model import Input
 from ostinato.training import artefact as artefacts
 
@@ -39,7 +39,7 @@ def disturbed(network: nn.Module, share: float) -> nn.Module:
     return made
 
 
-def likenesses(paths: Paths, name: str, clips: list[str], steps: int) -> dict[str, list[float]]:
+def similarityes(paths: Paths, name: str, clips: list[str], steps: int) -> dict[str, list[float]]:
     """Compare the map of each clip with those of other weights."""
     folder = paths.checkpoints(name)
     artefact = artefacts.load(folder)
@@ -59,7 +59,7 @@ def likenesses(paths: Paths, name: str, clips: list[str], steps: int) -> dict[st
         own = integrated_gradients(class_logit(network, position), feeds, floors, steps)
         for other, made in others.items():
             parts = integrated_gradients(class_logit(made, position), feeds, floors, steps)
-            found[other].append(likeness(own, parts, feeds, floors))
+            found[other].append(similarity(own, parts, feeds, floors))
     return found
 
 
@@ -77,7 +77,7 @@ def main() -> None:
     clips = tested.sort_values("track_id").drop_duplicates("genre")["track_id"].tolist()
     print(f"{len(clips)} clips, {given.steps} steps")
     for name in given.names:
-        for other, values in likenesses(paths, name, clips, given.steps).items():
+        for other, values in similarityes(paths, name, clips, given.steps).items():
             low, middle, high = np.quantile(values, [0, 0.5, 1])
             print(f"{name}, {other}: {low:.2f}, {middle:.2f}, {high:.2f}", flush=True)
 

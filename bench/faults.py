@@ -20,7 +20,7 @@ import soundfile
 import soxr
 from tests.planting import KINDS, found, judged, planted
 
-from ostinato.core.params import Compute
+from ostinato.core.params.schema import Compute
 from ostinato.curation import duplicates, inventory, splits
 from ostinato.datasets import synthetic
 from ostinato.expectations import _session

@@ -22,7 +22,7 @@ from ostinato import features
 from ostinato.audio import SUFFIXES, limits
 from ostinato.audio import measurement as measuring
 from ostinato.core import registry
-from ostinato.core.params import Validate
+from ostinato.core.params.schema import Validate
 from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.model import Input

@@ -70,13 +70,13 @@ def judged(x: np.ndarray, genre: np.ndarray, artist: np.ndarray | None) -> dict[
     """Rank all other clips of each clip, and those by other artists."""
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    likeness = x @ x.T
+    similarity = x @ x.T
     ways = {"": np.eye(len(x), dtype=bool)}
     if artist is not None:
         ways["other artists: "] = artist[:, None] == artist
     found = {}
     for way, barred in ways.items():
-        order = np.argsort(np.where(barred, -np.inf, likeness) * -1, axis=1, kind="stable")
+        order = np.argsort(np.where(barred, -np.inf, similarity) * -1, axis=1, kind="stable")
         ranked = np.where(np.take_along_axis(barred, order, axis=1), -1, order)
         target = ((genre[:, None] == genre) & ~barred).astype(float)
         found[f"{way}MAP"] = average_precision(preds=ranked, target=target)

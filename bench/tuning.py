@@ -24,7 +24,7 @@ import torch
 
 from ostinato.cache import store
 from ostinato.core import params as parameters
-from ostinato.core.params import Budget, Params, Tune
+from ostinato.core.params.schema import Budget, Params, Tune
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json, write_json
 from ostinato.stages import _candidate, tune

@@ -28,7 +28,7 @@ from prefect.states import Completed, Failed, State
 
 from _server import server
 from ostinato.core import parallel, parent
-from ostinato.core.params import Params
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import dvc_files, forkserver, graph, recovery

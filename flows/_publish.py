@@ -13,7 +13,7 @@ from prefect import Task, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
 
 from _dvc import stream
-from ostinato.core.params import Dataset, Flows
+from ostinato.core.params.schema import Dataset, Flows
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import graph
@@ -28,10 +28,10 @@ _ELSEWHERE = [f":(exclude){path}" for path in WRITTEN]
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def track(project: Path, dataset: Dataset) -> None:
-    """Let DVC keep what no stage writes: what is in service and, by ``dataset.track``, the audio."""
+    """Let DVC keep what no stage writes: what is in service and, by ``dataset.track_audio``, the audio."""
     paths = Paths(project)
     audio = Path(dataset.path) if dataset.path else paths.raw(dataset.name)
-    found = [folder for folder in (paths.releases, *[audio] * dataset.track) if folder.is_dir()]
+    found = [folder for folder in (paths.releases, *[audio] * dataset.track_audio) if folder.is_dir()]
     if not found:
         return
     status, tail = stream(graph.dvc("add", "--quiet", *map(str, found)), project)

@@ -5,7 +5,8 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from ostinato.core.params import Params
+from ostinato.core.candidates import get_sections
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json
 
@@ -26,7 +27,7 @@ def leaderboard(project: Path, params: Params) -> list[dict[str, Any]]:
         figure with its interval; a candidate that the dataset cannot serve has
         the reason instead.
     """
-    names = sorted([*params.candidates, *params.estimators, *params.stacked])
+    names = sorted(get_sections(params))
     return [_row(name, read_json(Paths(project).metrics(name))) for name in names]
 
 

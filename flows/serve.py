@@ -22,7 +22,7 @@ from _recovery import recover
 from _server import server
 from ingest import ingest
 from ostinato.core import params
-from ostinato.core.params import Flows
+from ostinato.core.params.schema import Flows
 from ostinato.core.paths import Paths
 from ostinato.io.locks import exclusive
 from recommend import recommend

@@ -10,7 +10,7 @@ import onnx
 import pandas as pd
 from onnx import TensorProto, helper, numpy_helper
 
-from ostinato.core.params import Validate
+from ostinato.core.params.schema import Validate
 from ostinato.core.paths import Paths
 from ostinato.core.task import Task
 from ostinato.io.files import write_json
@@ -31,13 +31,13 @@ class Project:
         self.params = section(
             seed=3,
             dataset=section(name="folder", path=None),
-            validate=Validate(),
+            validate_=Validate(),
             evaluate=section(confidence=0.95, threshold=0.5),
             gate={
                 "genre": {"f1_micro": section(**BOUND | {"min": 0.4})},
                 "tags": {"map_macro": section(**BOUND | {"min": 0.3}), "hamming_loss": section(**BOUND | {"max": 0.3})},
             },
-            report=section(excerpts=0),
+            report=section(clips=0),
             release=section(max_drop=0.05, keep=5, max_bytes=10_000, max_latency_ratio=None, parity=1e-4),
             candidates={
                 "good": section(architecture="time", feature="mel", task="genre"),

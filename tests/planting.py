@@ -12,7 +12,7 @@ import pandas as pd
 import soundfile
 import soxr
 
-from ostinato.core.params import Compute, Dataset, Ingest, Validate
+from ostinato.core.params.schema import Compute, Dataset, Ingest, Validate
 from ostinato.core.paths import Paths
 from ostinato.errors import DataError
 from ostinato.io import tables
@@ -137,7 +137,7 @@ def partly_silent(path: Path, y: Sound, severity: float, rng: np.random.Generato
     return written(path, y)
 
 
-def hole(path: Path, y: Sound, severity: float, rng: np.random.Generator) -> Path:
+def gap(path: Path, y: Sound, severity: float, rng: np.random.Generator) -> Path:
     y, n = y.copy(), int(severity * RATE)
     at = int(rng.integers(RATE, len(y) - n - RATE))
     y[at : at + n] = 0
@@ -231,7 +231,7 @@ def everything(path: Path, y: Sound, severity: float, rng: np.random.Generator) 
 
 UNREADABLE = ("unreadable",)
 BAND = ("less bandwidth than its sample rate promises", "far less bandwidth than its sample rate promises")
-SILENT = ("silent", "a hole of silence")
+SILENT = ("silent", "a gap of silence")
 NOISE = ("steady noise or hum",)
 COPY = ()
 KINDS: dict[str, Kind] = {
@@ -248,7 +248,7 @@ KINDS: dict[str, Kind] = {
     "beyond full scale": Kind(("far beyond full scale",), 5, 32_768, "times", beyond_full_scale),
     "silence": Kind(SILENT, 70, 120, "dB below full scale", silence),
     "partly silent": Kind(SILENT, 0.55, 0.95, "share", partly_silent),
-    "hole": Kind(SILENT, 2.2, 6, "s", hole),
+    "gap": Kind(SILENT, 2.2, 6, "s", gap),
     "noise": Kind(NOISE, 0, 1, "slope", noise),
     "buried in noise": Kind(NOISE, 10, 40, "dB", buried),
     "clipping": Kind(("clipped",), 0.01, 0.3, "share of samples", clipped),
@@ -297,7 +297,7 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
         ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), ingest=Ingest(), dataset=dataset))
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
         with suppress(DataError):  # what was found is written all the same
-            validate.run(paths, SimpleNamespace(dataset=dataset, validate=bounds))
+            validate.run(paths, SimpleNamespace(dataset=dataset, validate_=bounds))
         alarms = pd.concat([tables.read(paths.quarantine), tables.read(paths.warnings)], ignore_index=True)
         return alarms, tables.read(paths.copies)
 

@@ -10,7 +10,7 @@ import torch
 
 import ostinato.architectures
 from ostinato.cache import store
-from ostinato.core import params
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import write_json
 
@@ -134,12 +134,12 @@ def change(folder: Path, rows: dict[str, np.ndarray | None]) -> None:
     write_cache(folder, ids, new, source=before.meta["source"])
 
 
-def settings(**changes: object) -> params.Params:
+def settings(**changes: object) -> Params:
     """Return the parameters; a section that is named is merged."""
     merged = {**PARAMS}
     for key, value in changes.items():
         merged[key] = {**merged.get(key, {}), **value} if isinstance(value, dict) else value
-    return params.Params.model_validate(merged)
+    return Params.model_validate(merged)
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

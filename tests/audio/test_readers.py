@@ -17,7 +17,7 @@ from audio.zoo import RATE, SECONDS, ZOO, make_music, offset_seconds
 from ostinato import audio
 from ostinato.audio import limits, measurement
 from ostinato.cache import store
-from ostinato.core.params import Compute, Dataset, Features, Ingest, Validate
+from ostinato.core.params.schema import Compute, Dataset, Features, Ingest, Validate
 from ostinato.core.paths import Paths
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
@@ -65,7 +65,7 @@ def zoo(tmp_path_factory):
         compute=Compute(workers=1),
         ingest=Ingest(),
         dataset=Dataset(name="folder"),
-        validate=Validate(max_broken_share=1, min_tracks_per_class=1),
+        validate_=Validate(max_broken_share=1, min_tracks_per_class=1),
         features=Features(kinds={"mel": MEL}),
     )
     ingest.run(paths, params)

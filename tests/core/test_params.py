@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 from ostinato.core import params
+from ostinato.core.params.kinds import network_kinds
+from ostinato.core.params.schema import TaskName
 from ostinato.core.task import COLUMNS
 from ostinato.errors import ParamsError
 from ostinato.training.budget import compute_shares, distributions
@@ -182,7 +184,7 @@ def test_a_mistake_is_named(tmp_path, sections, message):
 
 
 def test_the_tasks_of_params_are_those_that_a_logit_has_a_meaning_for():
-    assert get_args(params.TaskName) == tuple(COLUMNS)
+    assert get_args(TaskName) == tuple(COLUMNS)
 
 
 @pytest.mark.parametrize(
@@ -221,7 +223,7 @@ def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
 
 def test_a_stage_sees_only_what_it_declares(tmp_path):
     given = params.only(params.load(write(tmp_path)), ("seed", "validate"))
-    assert given.validate.min_seconds == 1.0
+    assert given.validate_.min_seconds == 1.0
     with pytest.raises(AttributeError):
         _ = given.train
 
@@ -267,7 +269,7 @@ def on_waveform(feature: str, train: dict, **sections: dict) -> dict:
 def test_a_candidate_of_one_feature_and_its_waveform_is_sound_alone_and_in_a_stack(tmp_path, feature):
     stack = {"stacked": {"s": STACK}, "members": EDGE}
     given = params.load(write(tmp_path, **on_waveform(feature, FRONT_END, **stack)))
-    assert params.network_kinds(given.candidates["a"].feature, given.features.kinds) == ("mel",)
+    assert network_kinds(given.candidates["a"].feature, given.features.kinds) == ("mel",)
 
 
 @pytest.mark.parametrize(

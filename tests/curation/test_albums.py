@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ostinato.core import names
-from ostinato.core.params import Splitting
+from ostinato.core.params.schema import Splitting
 from ostinato.core.paths import Paths
 from ostinato.curation import splits
 from ostinato.curation.albums import identify_albums

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from ostinato import datasets
 from ostinato.core import registry
-from ostinato.core.params import Compute, Dataset, Ingest
+from ostinato.core.params.schema import Compute, Dataset, Ingest
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory
 from ostinato.datasets._remote import Remote

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from ostinato.cache.store import Store
-from ostinato.core.params import Compute, Dataset, Features, Ingest, Splitting, Train, Validate
+from ostinato.core.params.schema import Compute, Dataset, Features, Ingest, Splitting, Validate
+from ostinato.core.params.training import Train
 from ostinato.core.paths import Paths
 from ostinato.datasets import (
     artist_metadata,
@@ -59,7 +60,7 @@ def test_a_broken_jazz_54_goes_to_quarantine_and_the_official_split_is_used(tmp_
     given = miniatures.gtzan(tmp_path / "root")
     paths, dataset = Paths(tmp_path), Dataset(name="gtzan", path="root", **given)
     ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
-    validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate(min_seconds=0.5)))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate_=Validate(min_seconds=0.5)))
     (row,) = tables.read(paths.quarantine).to_dict("records")
     assert (row["track_id"], row["reason"]) == ("jazz.00054", "unreadable")
     split.run(paths, SimpleNamespace(seed=1, split=Splitting(official=True)))
@@ -236,7 +237,7 @@ def test_a_dataset_without_audio_goes_through_the_pipeline_up_to_features(tmp_pa
     (root / "tracks.csv").write_text("\n".join(["genre,artist,energy,tempo", *rows, "a,Other,0.5,120"]))
     paths, dataset = Paths(tmp_path), Dataset(name="spotify_attributes", path="root")
     ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
-    validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate_=Validate()))
     split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
     kinds = Features(sample_rate=22_050, shard_tracks=8, kinds={"mel": {}})
     featurize.run(paths, SimpleNamespace(compute=Compute(workers=1), dataset=dataset, features=kinds))
@@ -328,7 +329,7 @@ def test_cifar_pictures_reach_the_networks_as_they_stand_in_the_archive(tmp_path
     root, paths = tmp_path / "root", Paths(tmp_path)
     miniatures.cifar100(root)
     given = SimpleNamespace(seed=1, compute=Compute(workers=1), dataset=Dataset(name="cifar100", path="root"))
-    given.split, given.validate = Splitting(official=True), Validate()
+    given.split, given.validate_ = Splitting(official=True), Validate()
     given.features = Features(kinds={"image": {"kind": "cover", "size": 32}})
     for stage in (ingest, validate, split, featurize):
         stage.run(paths, given)

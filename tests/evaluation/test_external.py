@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 from inference.test_predict import play, put
 from ostinato import audio
 from ostinato.cli import app
-from ostinato.core import params
-from ostinato.core.params import Compute
+from ostinato.core.params import yaml_io
+from ostinato.core.params.schema import Compute
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory
 from ostinato.errors import DataError
@@ -85,7 +85,7 @@ def test_files_that_cannot_be_used_are_in_no_figure(model, music):
 def test_a_folder_with_an_unreadable_file_ends_in_exit_status_1(model, music, tmp_path, monkeypatch):
     (tmp_path / "models").mkdir()
     (tmp_path / "released").rename(tmp_path / "models" / "released")
-    params.write(tmp_path / "params.yaml", {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}})
+    yaml_io.write(tmp_path / "params.yaml", {"dataset": {"name": "folder"}, "features": {"kinds": {"mel": {}}}})
     monkeypatch.chdir(tmp_path)
     assert CliRunner().invoke(app, ["evaluate", "--on", "music"]).exit_code == 0
     next(music.rglob("1.wav")).with_name("none.wav").write_text("no sound")

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from ostinato.core.params import Compute, Dataset, Ingest, Validate
+from ostinato.core.params.schema import Compute, Dataset, Ingest, Validate
 from ostinato.core.paths import Paths
 from ostinato.curation import splits
 from ostinato.datasets import folder
@@ -232,8 +232,8 @@ def test_near_spellings_are_named_by_validate_and_nothing_is_left_out_for_them(t
     genres = ["hip hop", "Hip-Hop", "Hip-Hop", "HipHop", "hiphop", "R and B", "R&B", "Jazz"]
     tracks = run_ingest(tmp_path, genres)
     paths = Paths(tmp_path)
-    bounds = Validate(min_seconds=0.1, max_noise_likeness=1.0, copies="group", min_tracks_per_class=1)
-    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
+    bounds = Validate(min_seconds=0.1, max_temporal_flatness=1.0, copies="group", min_tracks_per_class=1)
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate_=bounds))
     receipt = json.loads(paths.receipt("spellings").read_text())
     assert receipt["groups"] == {"genre": [{"Hip-Hop": 2, "HipHop": 2, "hip hop": 1}, {"R and B": 1, "R&B": 1}]}
     broken = {e["column"]: (e["reason"], e["n_broken"]) for e in receipt["expectations"]}
@@ -246,7 +246,7 @@ def test_near_spellings_are_named_by_validate_and_nothing_is_left_out_for_them(t
     assert tables.read(paths.quarantine).empty
     renaming = {"HipHop": "Hip-Hop", "hip hop": "Hip-Hop", "R&B": "R and B"}
     assert set(run_ingest(tmp_path, genres, rename=renaming)["genre"]) == {"Hip-Hop", "R and B", "Jazz"}
-    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate_=bounds))
     assert json.loads(paths.receipt("spellings").read_text())["success"]
     assert len(tracks) == 8
 

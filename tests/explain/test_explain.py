@@ -11,7 +11,7 @@ import tiny_project
 from inference.test_predict import play
 from ostinato.errors import OstinatoError
 from ostinato.explain import explain
-from ostinato.explain.attribution import class_logit, integrated_gradients, likeness, shuffle_weights
+from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
 from ostinato.io.files import write_json
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact, Input
@@ -71,13 +71,13 @@ def test_random_weights_are_other_weights_and_the_network_stays():
     assert (shuffle_weights(network, 0).weight == other.weight).all()
 
 
-def test_likeness_is_of_gradients_and_not_of_the_input_that_both_share():
+def test_similarity_is_of_gradients_and_not_of_the_input_that_both_share():
     rng = np.random.default_rng(0)
     x, floor = rng.random((1, 1, 8, 50)) ** 8, np.zeros((1, 1, 8, 50))
     one, other = rng.normal(size=(2, *x.shape))
-    assert likeness([one * x], [5 * one * x], [x], [floor]) == pytest.approx(1.0)
-    assert abs(likeness([one * x], [other * x], [x], [floor])) < 0.2
-    assert likeness([one * x], [np.zeros(x.shape)], [x], [floor]) == 0.0
+    assert similarity([one * x], [5 * one * x], [x], [floor]) == pytest.approx(1.0)
+    assert abs(similarity([one * x], [other * x], [x], [floor])) < 0.2
+    assert similarity([one * x], [np.zeros(x.shape)], [x], [floor]) == 0.0
 
 
 def test_a_high_tone_speaks_for_high_in_the_high_bins(trained, tmp_path):
@@ -95,7 +95,7 @@ def test_random_weights_give_another_map(trained, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
     found, _ = explain.explain(trained, "ear", file, seed=2)  # ten weights: some draws are alike by chance
     assert found["sound"]
-    assert abs(found["likeness"]) < explain.ALIKE
+    assert abs(found["similarity"]) < explain.ALIKE
 
 
 def test_a_map_that_weights_do_not_change_is_not_believed(trained, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 
 from ostinato import features
 from ostinato.core import registry
-from ostinato.core.params import SAMPLES
+from ostinato.core.params.kinds import SAMPLES
 from ostinato.curation import side_inputs
 from ostinato.datasets import spotify_attributes
 from ostinato.features._shared import AudioContext

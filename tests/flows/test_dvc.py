@@ -11,7 +11,7 @@ from prefect.logging import disable_run_logger
 
 from _dvc import Outcome, Slots, _Run, stream
 from _results import leaderboard, verdict
-from ostinato.core.params import Params
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import write_json
 

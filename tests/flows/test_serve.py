@@ -24,7 +24,7 @@ from toy_commands import turn
 
 from _recovery import recover
 from _server import describe, read_auth, server
-from ostinato.core.params import Flows
+from ostinato.core.params.schema import Flows
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import graph

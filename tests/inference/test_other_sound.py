@@ -13,7 +13,7 @@ import soundfile
 from finished_project import Project
 from ostinato.audio import limits
 from ostinato.audio import measurement as measuring
-from ostinato.core.params import Validate
+from ostinato.core.params.schema import Validate
 from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
@@ -26,7 +26,7 @@ from ostinato.release import release
 from tiny_project import write_cache
 
 RATE = 8_000
-BOUNDS = Validate(min_seconds=1.0, max_noise_likeness=1.0)  # the clips hold noise
+BOUNDS = Validate(min_seconds=1.0, max_temporal_flatness=1.0)  # the clips hold noise
 
 
 def clip(rng: np.random.Generator, seconds: float = 4.0, rate: int = RATE, level: float = 0.05) -> np.ndarray:
@@ -62,7 +62,7 @@ def trained(tmp_path_factory) -> Project:
     meta["parameters"] = {"sample_rate": RATE, "n_mels": 8}
     (project.paths.feature("mel") / "meta.json").write_text(json.dumps(meta))
     pd.DataFrame(measured).to_parquet(project.paths.files, index=False)
-    project.params.validate = BOUNDS
+    project.params.validate_ = BOUNDS
     assert release.release(project.paths, project.params)["genre"]["answer"] == "released"
     return project
 
@@ -124,7 +124,7 @@ def cases() -> dict[str, tuple[np.ndarray, str]]:
         "antiphase": (np.stack([y, -y], axis=1), "channels in opposite phase: mono loss "),
         "silence": (np.zeros_like(y), "silent: silence share 1, at most 0.5"),
         "not a number": (broken, "samples that are no numbers: nonfinite 1, at most 0"),
-        "dropout": (held, "a hole of silence: hole 2.464 s, at most 2 s"),
+        "dropout": (held, "a gap of silence: gap 2.464 s, at most 2 s"),
         "dead channel": (np.stack([y, 0 * y], axis=1), "a dead channel: imbalance "),
         "clipped": (np.clip(30 * y, -1, 1), "clipped: clipped share "),
         "short": (y[:4_000], "too short: duration 0.5 s, at least 1 s"),
@@ -187,12 +187,12 @@ def test_a_model_released_without_a_reference_loads_and_says_nothing(trained, tm
 def test_other_bounds_reach_the_model_in_service(trained, tmp_path):
     path = write(tmp_path / "short.wav", clip(np.random.default_rng(8), seconds=2.5))
     assert not ask(trained, path)[0]["reasons"]
-    before, trained.params.validate = trained.params.validate, BOUNDS.model_copy(update={"min_seconds": 3.0})
+    before, trained.params.validate_ = trained.params.validate_, BOUNDS.model_copy(update={"min_seconds": 3.0})
     try:
         assert release.release(trained.paths, trained.params)["genre"]["answer"] == "unchanged"
         assert ask(trained, path)[0]["reasons"] == ["too short: duration 2.5 s, at least 3 s"]
     finally:
-        trained.params.validate = before
+        trained.params.validate_ = before
         release.release(trained.paths, trained.params)
 
 

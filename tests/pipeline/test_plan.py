@@ -9,7 +9,7 @@ import pytest
 import soundfile
 import torch
 
-from ostinato.core.params import (
+from ostinato.core.params.schema import (
     Artists,
     Candidate,
     Compute,
@@ -21,9 +21,9 @@ from ostinato.core.params import (
     Splitting,
     Stacked,
     Stacking,
-    Train,
     Tune,
 )
+from ostinato.core.params.training import Train
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.errors import DataError, OstinatoError

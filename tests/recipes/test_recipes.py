@@ -16,6 +16,7 @@ from ostinato.architectures import count
 from ostinato.architectures.recommendation import SCALARS
 from ostinato.core import params, registry
 from ostinato.core.chunks import alike
+from ostinato.core.params import yaml_io
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
@@ -35,7 +36,7 @@ NAMES = recipes.names(ROOT / "recipes")
 
 def written(file, recipe):
     """Write the params that a recipe makes and read them again."""
-    params.write(file, recipes.overlay(params.read(ROOT / "params.yaml"), recipe.params))
+    yaml_io.write(file, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), recipe.params))
     return params.load(file)
 
 
@@ -266,11 +267,11 @@ def project(tmp_path):
     (root / "src" / "toy.py").write_text(TOY)
     stage = {"cmd": f"{sys.executable} src/toy.py", "deps": ["src/toy.py"], "params": ["train.lr"]}
     stage["outs"] = ["models/metrics", "models/checkpoints", "models/where.txt"]
-    params.write(root / "dvc.yaml", {"stages": {"gate": stage}})
+    yaml_io.write(root / "dvc.yaml", {"stages": {"gate": stage}})
     (root / ".dvcignore").write_text("runs/\n")
-    params.write(root / "params.yaml", params.read(ROOT / "params.yaml"))
+    yaml_io.write(root / "params.yaml", yaml_io.read(ROOT / "params.yaml"))
     (root / "recipes").mkdir()
-    params.write(root / "recipes" / "toy.yaml", RECIPE)
+    yaml_io.write(root / "recipes" / "toy.yaml", RECIPE)
     subprocess.run(graph.dvc("init", "--no-scm", "--quiet"), cwd=root, env=graph.environment(), check=True)
     return Paths(root)
 
@@ -332,13 +333,13 @@ def test_curves_and_confusion_matrices_are_drawn_beside_the_table(project, monke
 )
 def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
     figure = {"row": "A", "candidate": "a", "metric": "accuracy", "value": 0.75, "source": source}
-    params.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [figure]})
+    yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [figure]})
     with pytest.raises(ParamsError, match=rf"odd\.yaml: figures\.0: .*{said}"):
         recipes.load(tmp_path, "odd")
-    params.write(tmp_path / "odd.yaml", {**RECIPE, "leaky": {"figures": [figure]}})
+    yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "leaky": {"figures": [figure]}})
     with pytest.raises(ParamsError, match=rf"odd\.yaml: leaky\.figures\.0: .*{said}"):
         recipes.load(tmp_path, "odd")
-    params.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [{**figure, "value": None, "source": "table 1"}]})
+    yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [{**figure, "value": None, "source": "table 1"}]})
     with pytest.raises(ParamsError, match=r"A: has a source but no value; give the value, or leave the source out"):
         recipes.load(tmp_path, "odd")
 
@@ -346,7 +347,7 @@ def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
 def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
     small = {"size": "Tinier.", "params": {"train": {"lr": 0.5}}}
-    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "small": small})
+    yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "small": small})
     text = reproduce(project, "toy", small=True)
     assert "Tiny. Tinier." in text
     assert "[1/1] Running stage 'gate'" in capfd.readouterr().err
@@ -354,7 +355,7 @@ def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, 
     assert not (project.root / "runs" / "toy").exists()
     reproduce(project, "toy", small=True)
     assert "[1/1] Stage 'gate' didn't change, skipping" in capfd.readouterr().err
-    params.write(project.root / "recipes" / "toy.yaml", RECIPE)
+    yaml_io.write(project.root / "recipes" / "toy.yaml", RECIPE)
     with pytest.raises(ParamsError, match=r"toy: has no small size; leave --small out"):
         reproduce(project, "toy", small=True)
 
@@ -368,7 +369,7 @@ def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, m
 def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
     with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are .*ballroom_002, .*gtzan_001"):
         recipes.load(ROOT / "recipes", "gtzan")
-    params.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
+    yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
     with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
         recipes.load(tmp_path, "odd")
 
@@ -395,7 +396,7 @@ def test_tracks_left_once_broken_ones_are_out_are_held_against_the_papers(tmp_pa
 )
 def test_a_figure_that_nothing_will_give_is_refused_before_anything_runs(project, monkeypatch, wrong, said):
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
-    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, **wrong})
+    yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, **wrong})
     with pytest.raises(ParamsError, match=said):
         reproduce(project, "toy")
     assert not (project.root / "runs" / "toy" / "models").exists()
@@ -405,7 +406,7 @@ def test_a_gain_is_that_of_the_same_tracks(tmp_path):
     """Of twelve tracks one network names nine and the other three, all of them among the nine."""
     inside = Paths(tmp_path)
     over = {"candidates": {name: RECIPE["params"]["candidates"]["a"] for name in "ab"}}
-    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    yaml_io.write(inside.params, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
     write_json(inside.classes, {"genre": ["x", "y"]})
     ids = [f"t{i}" for i in range(12)]
     pd.DataFrame({"track_id": ids, "content_hash": ids, "genre": "x"}).to_parquet(inside.tracks)
@@ -447,7 +448,7 @@ def test_a_leaky_figure_rewards_knowing_the_track(tmp_path, capsys):
     candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [64]}}
     made = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "stacked": {}, "members": {}}
     made["train"] = {"max_epochs": 60, "patience": 60, "batch_size": 8, "lr": 0.005, "chunk_frames": 16}
-    params.write(inside.params, made)
+    yaml_io.write(inside.params, made)
     protocol = recipes.Leaky(
         figures=[recipes.Figure(row="A", candidate="a", metric="accuracy", value=0.6, source="table 1")]
     )
@@ -471,7 +472,7 @@ def test_a_gain_of_directions_is_that_of_cosines(tmp_path):
     inside = Paths(tmp_path)
     candidate = {**RECIPE["params"]["candidates"]["a"], "task": "artist_embedding"}
     over = {"candidates": {name: candidate for name in "ab"}}
-    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    yaml_io.write(inside.params, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
     write_json(inside.classes, {})
     target = inside.target("artist_embedding")
     write_json(target / "about.json", {"dimension": 2})
@@ -494,7 +495,7 @@ def test_a_gain_in_ranking_is_over_all_artists_by_the_same_cold_ones(tmp_path):
     """Twelve artists on a circle, each related to its neighbours: one network knows the circle, the other nothing."""
     inside, made = Paths(tmp_path), {**RECIPE["params"]["candidates"]["a"], "task": "artist_embedding"}
     over = {"candidates": {name: made for name in "ab"}, "recommend": {"baseline": "mfcc"}}
-    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    yaml_io.write(inside.params, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
     write_json(inside.classes, {})
     target, ids = inside.target("artist_embedding"), [f"t{i:02}" for i in range(12)]
     angle = np.arange(12) * np.pi / 6
@@ -513,7 +514,7 @@ def test_a_gain_in_ranking_is_over_all_artists_by_the_same_cold_ones(tmp_path):
         predicted = pd.DataFrame({"track_id": ids, "fold": 0, "split": split, "logits": logits})
         predicted.to_parquet(inside.predictions(name) / "predictions.parquet")
     found = table._gain(inside, recipes.Pair(candidate="a", over="b", metric="map"))
-    # without likeness artists come in their own order, so that the two neighbours of the i-th stand at i and i + 1
+    # without similarity artists come in their own order, so that the two neighbours of the i-th stand at i and i + 1
     blind = [(1 / i + 2 / (i + 1)) / 2 for i in (1, 3, 5, 7, 9)] + [(1 + 2 / 11) / 2]
     assert found["value"] == pytest.approx(1 - np.mean(blind), abs=1e-6)
     assert 0 < found["low"] < found["value"] < found["high"]
@@ -539,7 +540,7 @@ def test_neighbours_in_another_folder_are_those_of_its_catalogs(tmp_path):
     paths, inside = Paths(tmp_path), Paths(tmp_path / "runs" / "toy")
     over = {"candidates": {name: RECIPE["params"]["candidates"]["a"] for name in "abc"}, "recommend": {"k": 2}}
     inside.root.mkdir(parents=True)
-    params.write(inside.params, recipes.overlay(params.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
+    yaml_io.write(inside.params, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), {**RECIPE["params"], **over}))
     for i, pitch in enumerate((200, 230, 260, 2900, 3300, 3700)):
         play(tmp_path / "songs" / ("low" if i < 3 else "high") / f"{i}.wav", frequency=pitch)
     for name, weight in (("a", 0.05), ("b", 0.05)):
@@ -565,13 +566,13 @@ def test_a_recipe_with_catalogs_exports_their_networks_and_needs_the_folder(proj
     made = params.load(ROOT / "params.yaml")
     assert run._targets(load_toy(catalogs=catalogs), made) == ("gate", "export@a")
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
-    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": catalogs})
+    yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": catalogs})
     with pytest.raises(OstinatoError, match=r"toy: songs: not there or empty\. Fetch toys"):
         reproduce(project, "toy")
-    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "candidates": ["b"]}})
+    yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "candidates": ["b"]}})
     with pytest.raises(ParamsError, match=r"catalogs: has no network 'b'"):
         reproduce(project, "toy")
-    params.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "source": "somewhere"}})
+    yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "source": "somewhere"}})
     with pytest.raises(ParamsError, match=r"'somewhere' names no place; name the paper's section"):
         recipes.load(project.recipes, "toy")
 

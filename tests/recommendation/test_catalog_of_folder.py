@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from inference.test_predict import put
 from ostinato import audio
-from ostinato.core.params import Dataset, Serve
+from ostinato.core.params.schema import Dataset, Serve
 from ostinato.core.paths import Paths
 from ostinato.datasets import folder as files_of_audio
 from ostinato.errors import CatalogError, OstinatoError

@@ -132,12 +132,12 @@ def test_diversity_changes_what_follows_not_what_leads():
 def test_more_diversity_makes_lists_more_unlike():
     catalog = random_catalog()
 
-    def likeness(diversity: float) -> float:
+    def similarity(diversity: float) -> float:
         ids, _ = recommend(catalog, ["t1"], k=8, diversity=diversity)
         vectors = catalog.vectors[[catalog.row(i) for i in ids]]
         return float((vectors @ vectors.T)[np.triu_indices(8, 1)].mean())
 
-    assert likeness(0.0) > likeness(0.5) > likeness(0.9)
+    assert similarity(0.0) > similarity(0.5) > similarity(0.9)
 
 
 def test_at_most_so_many_of_an_artist():

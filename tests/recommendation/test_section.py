@@ -16,7 +16,7 @@ from ostinato.evaluation.similarity.projection import components, neighbourhood
 from ostinato.evaluation.similarity.queries import questions
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.report.listening import excerpt, spread
+from ostinato.report.listening import clip, spread
 from ostinato.report.material import Material
 from ostinato.report.page import _environment, _section
 from ostinato.report.sections import neighbours
@@ -49,7 +49,7 @@ def material(tmp_path, rng) -> Material:
     write_json(paths.catalog / "model.json", {"name": "net"})
     splits = pd.DataFrame({"track_id": tracks["track_id"], "split": split, "fold": 0})
     rest: dict = {field.name: {} for field in fields(Material)}
-    given = {"paths": paths, "tracks": tracks, "splits": splits, "quarantine": tracks.head(0), "excerpts": 0}
+    given = {"paths": paths, "tracks": tracks, "splits": splits, "quarantine": tracks.head(0), "clips": 0}
     return Material(**rest | given)
 
 
@@ -87,7 +87,7 @@ def test_tracks_far_apart_are_heard_and_those_that_cannot_be_decoded_stay_mute(m
         soundfile.write(tmp_path / f"{i}.wav", tone, 8000)
     (tmp_path / "3.wav").write_text("no sound")
     tracks = material.tracks.assign(path=[f"{i}.wav" for i in range(12)])
-    able = replace(material, tracks=tracks, root=tmp_path, excerpts=12)
+    able = replace(material, tracks=tracks, root=tmp_path, clips=12)
     shown = neighbours.section(able)["map"]
     assert sorted(player["number"] for player in shown["heard"]) == list(range(1, 12))
     mute = [point["track_id"] for point in shown["points"] if point["number"] is None]
@@ -110,16 +110,16 @@ def test_points_are_chosen_far_from_each_other_and_never_twice():
     assert spread(heaps, 0) == spread(heaps[:0], 4) == []
 
 
-def test_an_excerpt_of_a_short_track_is_all_of_it_and_the_same_each_time(tmp_path, rng):
+def test_a_clip_of_a_short_track_is_all_of_it_and_the_same_each_time(tmp_path, rng):
     soundfile.write(tmp_path / "short.wav", rng.uniform(-0.5, 0.5, 22050), 22050)
-    first = excerpt(tmp_path / "short.wav")
+    first = clip(tmp_path / "short.wav")
     y, rate = soundfile.read(io.BytesIO(base64.b64decode(first.partition(",")[2])))
     assert len(y) / rate == pytest.approx(1, abs=0.1)
-    assert excerpt(tmp_path / "short.wav") == first
+    assert clip(tmp_path / "short.wav") == first
     (tmp_path / "words.wav").write_text("no sound")
-    assert excerpt(tmp_path / "words.wav") is None
+    assert clip(tmp_path / "words.wav") is None
     with pytest.raises(ReadError, match=r"absent\.wav"):
-        excerpt(tmp_path / "absent.wav")
+        clip(tmp_path / "absent.wav")
 
 
 def test_nothing_ranked_nothing_shown(material, tmp_path):

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 import pytest
 from fastapi.testclient import TestClient
 
-from ostinato.core.params import Dataset, Serve
+from ostinato.core.params.schema import Dataset, Serve
 from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError

@@ -18,7 +18,7 @@ import soundfile
 
 from ostinato import datasets
 from ostinato.audio import measurement, snapshot
-from ostinato.core.params import Compute, Dataset, Ingest
+from ostinato.core.params.schema import Compute, Dataset, Ingest
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from ostinato.core.params import Compute, Dataset, Ingest, Splitting, Validate
+from ostinato.core.params.schema import Compute, Dataset, Ingest, Splitting, Validate
 from ostinato.core.paths import Paths
 from ostinato.curation import splits
 from ostinato.errors import DataError, ParamsError
@@ -246,7 +246,7 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     }
     dataset = Dataset(name="folder", path=str(shared_data / "gtzan_mini"), **table)
     ingest.run(paths, SimpleNamespace(seed=7, compute=Compute(), ingest=Ingest(), dataset=dataset))
-    validate.run(paths, SimpleNamespace(dataset=dataset, validate=Validate()))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate_=Validate()))
     assert len(tables.read(paths.quarantine)) == 0
     rows, classes = run(paths, seed=7, folds=5)
     assert len(classes["genre"]) == 10
@@ -255,7 +255,7 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
     assert (rows["split"] == "test").sum() == 60
     artists = tables.read(paths.tracks)[["track_id", "artist"]]
     assert (rows.merge(artists).groupby(["fold", "artist"])["split"].nunique() == 1).all()
-    rows, classes = run(paths, seed=7, folds=5, scarce="test")
+    rows, classes = run(paths, seed=7, folds=5, scarce_genres="test")
     assert (rows["split"] == "test").sum() == 100
     assert classes["ceiling"] == 0.6
     rows, classes = run(paths, seed=7, folds=5, group_by="track")

@@ -12,7 +12,7 @@ import torch
 import ostinato.datasets
 from ostinato.core import registry
 from ostinato.core.code_hash import hash_modules
-from ostinato.core.params import Export
+from ostinato.core.params.schema import Export
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs

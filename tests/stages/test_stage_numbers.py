@@ -11,7 +11,7 @@ import tiny_project
 from ostinato.cache import store
 from ostinato.cli import stages as commands
 from ostinato.core.candidates import get_candidates
-from ostinato.core.params import write
+from ostinato.core.params.yaml_io import write
 from ostinato.core.scores import scores
 from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.export import graphs

@@ -6,7 +6,8 @@ import pytest
 from test_stage_numbers import STACK, make
 
 import tiny_project
-from ostinato.core.params import load, write
+from ostinato.core.params import load
+from ostinato.core.params.yaml_io import write
 from ostinato.errors import ParamsError
 from ostinato.export import graphs
 from ostinato.io.files import read_json, write_json

@@ -12,7 +12,7 @@ import torch
 
 import tiny_project
 from ostinato.cli.stages import run_stage
-from ostinato.core import params
+from ostinato.core.params import yaml_io
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.io.locks import exclusive
@@ -71,7 +71,7 @@ def spread(tmp_path):
     candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [8]}}
     several = {**tiny_project.PARAMS["train"], "devices": 2, "strategy": "ddp"}
     sections = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "train": several}
-    params.write(paths.params, {k: v for k, v in sections.items() if k not in ("estimators", "stacked", "members")})
+    yaml_io.write(paths.params, {k: v for k, v in sections.items() if k not in ("estimators", "stacked", "members")})
     paths.tuning("a").parent.mkdir(parents=True)
     paths.tuning("a").write_text(DEFAULTS)
     return paths

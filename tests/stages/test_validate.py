@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import soxr
 
-from ostinato.core.params import Compute, Dataset, Ingest, Splitting, Validate
+from ostinato.core.params.schema import Compute, Dataset, Ingest, Splitting, Validate
 from ostinato.core.paths import Paths
 from ostinato.errors import DataError
 from ostinato.expectations import _session, collection, files, tracks, unnamed
@@ -19,7 +19,7 @@ from ostinato.io import tables
 from ostinato.stages import ingest, split, validate
 
 RATE = 8_000
-BOUNDS = Validate(min_seconds=0.3, max_seconds=2.0, max_broken_share=0.5, max_noise_likeness=1.0)
+BOUNDS = Validate(min_seconds=0.3, max_seconds=2.0, max_broken_share=0.5, max_temporal_flatness=1.0)
 
 
 def noise(path, rng, seconds=0.5, rate=RATE, **kwargs):
@@ -71,7 +71,7 @@ def ingested(paths, **limits):
 
 
 def validated(paths, bounds=BOUNDS):
-    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate=bounds))
+    validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate_=bounds))
     return tables.read(paths.quarantine)
 
 
@@ -118,7 +118,7 @@ def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
     given = SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset)
     ingest.run(paths, given)
     with pytest.raises(DataError, match=r"12  neither a genre nor tags, such as jazz/0\.wav") as raised:
-        validate.run(paths, SimpleNamespace(dataset=dataset, validate=BOUNDS))
+        validate.run(paths, SimpleNamespace(dataset=dataset, validate_=BOUNDS))
     assert "dataset.genre_from: tags finds no genre for them; name a source" in str(raised.value)
     assert "mend or remove these files" not in str(raised.value)
 
@@ -333,7 +333,7 @@ def test_too_many_broken_tracks_stop_what_follows_with_the_table_of_reasons(path
 def test_one_class_only_or_no_track_left_stops_what_follows(paths):
     ingested(paths)
     with pytest.raises(DataError, match=r"no track is left; more than 99%.*; fewer than two classes"):
-        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_noise_likeness=1.0))
+        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_temporal_flatness=1.0))
     for path in (paths.raw("folder") / "rock").iterdir():
         path.unlink()
     ingested(paths, max_vanished_share=0.5)
@@ -383,7 +383,7 @@ def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
     table.write_text("\n".join(["path,artist", *rows, "gone.wav,y", ""]))
     dataset = Dataset(name="folder", table=str(table))
     ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))
-    validate.run(paths, SimpleNamespace(dataset=dataset, validate=BOUNDS))
+    validate.run(paths, SimpleNamespace(dataset=dataset, validate_=BOUNDS))
     told = json.loads(paths.receipt("tracks").read_text())["remarks"]
     assert [(r["n"], r["of"], r["what"]) for r in told] == [
         (1, 11, "rows of t.csv whose file is not there"),

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.errors import ParamsError
 from ostinato.training import augment
 from ostinato.training.settings import _train

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.errors import ParamsError
 from ostinato.training import losses

@@ -11,7 +11,7 @@ import tiny_project
 from ostinato import audio, features
 from ostinato.cache import store
 from ostinato.core import registry
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.errors import ParamsError
 from ostinato.features._shared import AudioContext
 from ostinato.stages import _candidate, infer, train, tune

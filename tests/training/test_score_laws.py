@@ -5,7 +5,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.evaluation.calibration import apply_temperature, calibrate
 from ostinato.evaluation.predictions import ScoredTracks

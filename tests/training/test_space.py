@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ostinato.core.params import Phase
+from ostinato.core.params.schema import Phase
 from ostinato.curation.artist_graph import of_pairs
 from ostinato.errors import GraphError
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods

@@ -11,7 +11,7 @@ import pytorch_lightning as L
 import torch
 
 import tiny_project
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.errors import OstinatoError
 from ostinato.training import artefact as artefacts
 from ostinato.training.callbacks import ResumableCheckpoint

@@ -13,7 +13,7 @@ from pytorch_lightning.trainer.states import TrainerFn
 from test_training_network import Cut, fitted, opened, same  # noqa: F401
 
 import tiny_project
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.errors import ParamsError
 from ostinato.stages import evaluate, infer, train, tune

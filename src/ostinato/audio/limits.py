@@ -34,14 +34,14 @@ LIMITS = (
     Limit("sample_rate", "min_sample_rate", "sample rate too low"),
     Limit("n_nonfinite", "max_nonfinite", "samples that are no numbers"),
     Limit("silence_share", "max_silence_share", "silent"),
-    Limit("hole_seconds", "max_hole_seconds", "a hole of silence"),
+    Limit("gap_seconds", "max_gap_seconds", "a gap of silence"),
     Limit("peak", "max_peak", "far beyond full scale"),
     Limit("dc", "max_dc", "not centred on zero"),
     Limit("clipped_share", "max_clipped_share", "clipped"),
     Limit("imbalance_db", "max_imbalance_db", "a dead channel"),
     Limit("mono_loss_db", "max_mono_loss_db", "channels in opposite phase"),
     Limit("bandwidth_share", "min_bandwidth_share", "far less bandwidth than its sample rate promises"),
-    Limit("noise_likeness", "max_noise_likeness", "steady noise or hum"),
+    Limit("temporal_flatness", "max_temporal_flatness", "steady noise or hum"),
 )
 """What sends a file of a collection to quarantine, and makes an answer about a single file unsure."""
 WARNINGS = (Limit("bandwidth_share", "warn_bandwidth_share", "less bandwidth than its sample rate promises"),)

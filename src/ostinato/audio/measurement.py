@@ -1,4 +1,4 @@
-"""What decoding a file to its last sample shows: lengths, levels, holes, bandwidth, and what identifies the sound.
+"""What decoding a file to its last sample shows: lengths, levels, gaps, bandwidth, and what identifies the sound.
 
 Every figure is gathered block by block, so memory does not grow with the file.
 Which figures are faults is said by the bounds under ``validate`` in params.yaml.
@@ -57,7 +57,7 @@ class Measurement:
         Largest magnitude of a channel's mean.
     silence_share : float
         Share of frames of 2048 samples whose RMS lies below -60 dB.
-    hole_seconds : float
+    gap_seconds : float
         The longest stretch below -80 dB between two sounds.
     clipped_share : float
         Share of samples within 0.1 % of the peak: a plateau has many, music few.
@@ -67,7 +67,7 @@ class Measurement:
         What averaging the channels takes away; large where they are in opposite phase.
     bandwidth_share : float
         Where the spectrum falls off a cliff, as a share of half the sample rate; 1 without a cliff.
-    noise_likeness : float
+    temporal_flatness : float
         exp of the mean of log power less log of its mean over time: 0.56 for steady noise
         of any colour, less for music, whose notes come and go, 1 for a steady hum. The
         lesser of two: over all that is audible, and over the loudest 20 dB.
@@ -90,12 +90,12 @@ class Measurement:
     rms_db: float = float("nan")
     dc: float = float("nan")
     silence_share: float = float("nan")
-    hole_seconds: float = float("nan")
+    gap_seconds: float = float("nan")
     clipped_share: float = float("nan")
     imbalance_db: float = float("nan")
     mono_loss_db: float = float("nan")
     bandwidth_share: float = float("nan")
-    noise_likeness: float = float("nan")
+    temporal_flatness: float = float("nan")
     n_nonfinite: int = 0
     audio_hash: str | None = None
     fingerprint: bytes | None = None
@@ -258,7 +258,7 @@ class _Levels:
     n_clipped: int = 0
     peak: float = 0.0
     last_sound: int | None = None
-    hole: int = 0
+    gap: int = 0
     n_steps: int = 0
     mono_energy: float = 0.0
     energy: np.ndarray = field(default_factory=lambda: np.zeros(0))
@@ -294,7 +294,7 @@ class _Levels:
         self.energy += power.sum(axis=1, dtype=np.float64)
 
     def _count(self, steps: np.ndarray) -> None:
-        """Follow the peak and the longest hole over steps [shape=(channels, n_steps, n)]."""
+        """Follow the peak and the longest gap over steps [shape=(channels, n_steps, n)]."""
         peaks = np.maximum(steps.max(axis=-1), -steps.min(axis=-1))
         highest = float(peaks.max())
         if highest * CLIPPED > self.peak:
@@ -306,7 +306,7 @@ class _Levels:
         sounds = np.flatnonzero(peaks.max(axis=0) >= HOLE) + self.n_steps
         if len(sounds):
             before = sounds[:1] if self.last_sound is None else [self.last_sound]
-            self.hole = max(self.hole, int(np.diff(np.concatenate([before, sounds])).max()) - 1)
+            self.gap = max(self.gap, int(np.diff(np.concatenate([before, sounds])).max()) - 1)
             self.last_sound = int(sounds[-1])
         self.n_steps += steps.shape[1]
 
@@ -321,7 +321,7 @@ class _Levels:
             "rms_db": overall,
             "dc": float(np.abs(self.total / self.n_samples).max()),
             "silence_share": self.n_silent / self.n_frames,
-            "hole_seconds": max(self.hole, 0) * STEP / sample_rate,
+            "gap_seconds": max(self.gap, 0) * STEP / sample_rate,
             "clipped_share": self.n_clipped / (self.n_samples * self.channels),
             "imbalance_db": float(db.max() - db.min()),
             "mono_loss_db": float(overall - mono),
@@ -373,12 +373,12 @@ class _Spectra:
     def figures(self, sample_rate: int) -> dict[str, float]:
         """Name what was found; NaN where too little sounds."""
         if self._n < MIN_SPECTRA:
-            return {"bandwidth_share": float("nan"), "noise_likeness": float("nan")}
+            return {"bandwidth_share": float("nan"), "temporal_flatness": float("nan")}
         mean = self._power / self._n
         logs = self._log / self._n - np.log(mean)
         ranges = [mean >= mean[1:].max() / 10 ** (db / 10) for db in (LOUD_DB, AUDIBLE_DB)]
-        likeness = min(float(np.exp(logs[heard].mean())) for heard in ranges)
-        return {"bandwidth_share": bandwidth_share(10 * np.log10(mean), sample_rate), "noise_likeness": likeness}
+        flatness = min(float(np.exp(logs[heard].mean())) for heard in ranges)
+        return {"bandwidth_share": bandwidth_share(10 * np.log10(mean), sample_rate), "temporal_flatness": flatness}
 
 
 def bandwidth_share(spectrum_db: np.ndarray, sample_rate: int) -> float:

@@ -16,7 +16,7 @@ from ostinato.cache.shards import ShardIndex, leave_only
 from ostinato.cache.spec import Kind, Track
 from ostinato.cache.worker import Job, ShardResult, make
 from ostinato.core import parallel
-from ostinato.core.params import parts
+from ostinato.core.params.kinds import parts
 from ostinato.errors import OstinatoError, ReadError
 
 log = logging.getLogger(__name__)

@@ -219,18 +219,18 @@ def drift(
 
 
 @app.command(rich_help_panel=ASK)
-def excerpts(
+def clips(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="whole tracks, and folders of them")],
     task: Annotated[str, typer.Option(help="use the released model of this task")] = "genre",
-    seconds: Annotated[float, typer.Option(min=1, help="length of an excerpt")] = 30.0,
+    seconds: Annotated[float, typer.Option(min=1, help="length of a clip")] = 30.0,
     json: Json = False,
     models: Annotated[
         Path | None, typer.Option(help="use the models in this folder instead of models/released")
     ] = None,
 ) -> None:
-    """Compare predictions on excerpts with those on whole tracks; exit status 1 if any file was skipped."""
+    """Compare predictions on clips with those on whole tracks; exit status 1 if any file was skipped."""
     from ostinato.core.paths import Paths
-    from ostinato.inference import excerpts as comparing
+    from ostinato.inference import clips as comparing
     from ostinato.inference.model import ReleasedModel
     from ostinato.inference.predict import warn
     from ostinato.io.escapes import escape_line
@@ -239,8 +239,8 @@ def excerpts(
     model = ReleasedModel(find_current((models or Paths(Path.cwd()).releases) / task))
     warn([model], False, sys.stderr)
     found = list(comparing.compare(model, targets, seconds))
-    tracks = [track for track in found if isinstance(track, comparing.ExcerptComparison)]
-    for path, why in (left for left in found if not isinstance(left, comparing.ExcerptComparison)):
+    tracks = [track for track in found if isinstance(track, comparing.ClipComparison)]
+    for path, why in (left for left in found if not isinstance(left, comparing.ClipComparison)):
         typer.echo(escape_line(f"{path}: {why}"), err=True)
     if json:
         told = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
 from ostinato.errors import ParamsError
 
 AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
@@ -32,12 +33,17 @@ class Entry:
     task: str
 
 
-def get_candidates(params: Any) -> dict[str, Entry]:
+def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:
+    """Return the section of params.yaml that each candidate has."""
+    return {**params.candidates, **params.estimators, **params.stacked}
+
+
+def get_candidates(params: Params) -> dict[str, Entry]:
     """List the candidates.
 
     Parameters
     ----------
-    params : object
+    params : Params
         With the sections ``candidates``, ``estimators`` and ``stacked``, and
         ``members`` and ``numbers`` if the features of stacks matter.
 
@@ -56,12 +62,12 @@ def get_candidates(params: Any) -> dict[str, Entry]:
     return found
 
 
-def list_candidates(params: Any, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+def list_candidates(params: Params, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
     """List the candidates and whether the gate accepted them.
 
     Parameters
     ----------
-    params : object
+    params : Params
         As for `get_candidates`.
     gate : mapping
         models/gate.json; empty if it is not there yet.

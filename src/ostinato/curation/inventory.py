@@ -17,6 +17,7 @@ from ostinato.audio import ABSENT, Identity, open_snapshot
 from ostinato.core import names, parallel
 from ostinato.core.code_hash import hash_modules, list_modules
 from ostinato.core.malloc import keep_freed
+from ostinato.core.params.schema import Params
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.io import tables
 
@@ -146,7 +147,7 @@ def remember(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
     )
 
 
-def list_tracks(plugin: Any, root: Path, options: Any, params: Any, known: pd.Series) -> pd.DataFrame:
+def list_tracks(plugin: Any, root: Path, options: Any, params: Params, known: pd.Series) -> pd.DataFrame:
     """List the tracks of a dataset.
 
     Parameters

@@ -14,8 +14,8 @@ in which its artist, album or copy stands; one that ties together two parts is
 left out and named, so that the law holds without moving anything.
 
 A genre needs a group to train on, one to validate on and one to test on. One
-with fewer groups is *scarce*: it stays in training (`scarce: train`), or is
-tested all the same (`scarce: test`), and either way is not evaluable unless
+with fewer groups is *scarce*: it stays in training (`scarce_genres: train`), or is
+tested all the same (`scarce_genres: test`), and either way is not evaluable unless
 each of its tests finds it in training.
 """
 

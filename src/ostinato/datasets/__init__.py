@@ -34,7 +34,9 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from ostinato.core import params, registry
+from ostinato.core import registry
+from ostinato.core.params.messages import describe_problem
+from ostinato.core.params.schema import Dataset
 from ostinato.core.paths import Paths
 from ostinato.core.registry import instead
 from ostinato.errors import OstinatoError, ParamsError
@@ -48,7 +50,7 @@ def dataset_root(paths: Paths, dataset: Any) -> Path:
     Parameters
     ----------
     paths : Paths
-    dataset : params.Dataset
+    dataset : Dataset
         `path` may be absolute or relative to the project's root; without it
         the environment's OSTINATO_DATASET_PATH counts, else data/raw/<name>.
 
@@ -65,7 +67,7 @@ def identify(dataset: Any) -> str:
 
     Parameters
     ----------
-    dataset : params.Dataset
+    dataset : Dataset
 
     Returns
     -------
@@ -81,7 +83,7 @@ def load(dataset: Any) -> tuple[Any, Any]:
 
     Parameters
     ----------
-    dataset : params.Dataset
+    dataset : Dataset
 
     Returns
     -------
@@ -102,14 +104,14 @@ def load(dataset: Any) -> tuple[Any, Any]:
 
 def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str:
     """Return what is wrong with the keys of a dataset: those that all datasets have, and its own."""
-    known = [*params.Dataset.model_fields, *options.model_fields]
+    known = [*Dataset.model_fields, *options.model_fields]
     problems = []
     for problem in error.errors():
         key = str(problem["loc"][-1])
         if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
             text = f"is no key of dataset: {name}; {instead(key, known)}"
         else:
-            text = params.describe_problem(problem, options)
+            text = describe_problem(problem, options)
         problems.append(f"dataset.{'.'.join(map(str, problem['loc']))}: {text}")
     return "; ".join(problems)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ostinato.core import params as params_yaml
+from ostinato.core.params import yaml_io
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.io.files import read_json
@@ -51,7 +51,7 @@ class Revision:
 
 def read_folder(paths: Paths) -> Revision:
     """Read the working folder."""
-    params = params_yaml.read(paths.params)
+    params = yaml_io.read(paths.params)
     names = [name for group in GROUPS for name in params.get(group) or {}]
     scores = {n: paths.test_scores(n) for n in names}
     return Revision(
@@ -87,7 +87,7 @@ def read_revision(paths: Paths, rev: str) -> Revision:
         )
     scores = {Path(p).stem: text for p, text in _read_files(root, rev, paths.test_scores("any")).items()}
     gate, text = (_read_file(root, rev, path) for path in (paths.gate, paths.params))
-    params = {} if text is None else params_yaml.parse(text, f"{rev}: params.yaml")
+    params = {} if text is None else yaml_io.parse(text, f"{rev}: params.yaml")
     return Revision(rev, metrics, scores, json.loads(gate or "{}"), params)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 
 from ostinato import audio
 from ostinato.core.candidates import first_metric
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import Task
 from ostinato.datasets import dataset_root
@@ -20,7 +21,7 @@ from ostinato.io.files import read_json, read_parquet, write_json
 SECTIONS = ("seed", "dataset", "evaluate", "gate")
 
 
-def robustness(paths: Paths, params: Any, name: str, n_clips: int) -> dict[str, Any]:
+def robustness(paths: Paths, params: Params, name: str, n_clips: int) -> dict[str, Any]:
     """Judge a candidate's network.onnx on test clips and on what perturbations leave of them.
 
     Parameters

@@ -74,7 +74,7 @@ def shuffle_weights(network: nn.Module, seed: int) -> nn.Module:
     return made.eval()
 
 
-def likeness(
+def similarity(
     one: Sequence[np.ndarray],
     other: Sequence[np.ndarray],
     inputs: Sequence[np.ndarray],

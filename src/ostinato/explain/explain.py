@@ -30,7 +30,7 @@ from ostinato.training.artefact import Artefact
 
 DIGITS = 6
 ALIKE = 0.5
-"""Likeness to the map of random weights from which on a map is not to be believed; see docs/judging.md."""
+"""Similarity to the map of random weights from which on a map is not to be believed; see docs/judging.md."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def explain(
     answer : dict
         ``model``, ``class``, ``score`` of the track, which is that of `ostinato predict` if it is ``calibrated``,
         ``rise`` of its logit over the baseline, ``incomplete`` (how far the parts fall short of that rise,
-        relative to it), ``likeness`` to the map of random weights and whether it is ``sound``, and per input
+        relative to it), ``similarity`` to the map of random weights and whether it is ``sound``, and per input
         the sums by frame and by bin.
     maps : dict of str to Map
         By input.
@@ -87,7 +87,7 @@ def explain(
         If the candidate is a stack, an estimator, reads something else than audio, or
         has no classes or no such class.
     """
-    from ostinato.explain.attribution import class_logit, integrated_gradients, likeness, shuffle_weights
+    from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
 
     artefact = artefacts.load(paths.checkpoints(name))
     inputs = _inputs(artefact)
@@ -102,7 +102,7 @@ def explain(
     networks = tqdm((answer, class_logit(shuffle_weights(network, seed), position)), desc="explain", unit="network")
     parts, random = (integrated_gradients(one, feeds, floors) for one in networks)
     rise = float(_logits(network, feeds)[:, position].mean() - _logits(network, floors)[:, position].mean())
-    alike = likeness(parts, random, feeds, floors)
+    alike = similarity(parts, random, feeds, floors)
     maps = {n: _assemble(inputs[n], rows[n], part) for n, part in zip(inputs, parts, strict=True)}
     missing = abs(sum(float(p.sum()) for p in parts) - rise)
     found = {
@@ -110,7 +110,7 @@ def explain(
         "score": round(float(said[position]), DIGITS), "calibrated": temperature is not None,
         "rise": round(rise, DIGITS),
         "incomplete": round(missing / max(abs(rise), 1e-9), DIGITS),
-        "likeness": round(alike, DIGITS), "sound": bool(abs(alike) < ALIKE),
+        "similarity": round(alike, DIGITS), "sound": bool(abs(alike) < ALIKE),
         "inputs": {n: _sums(m) for n, m in maps.items()},
     }  # fmt: skip
     return found, maps
@@ -197,7 +197,7 @@ def words(found: dict[str, Any]) -> str:
             *([f"{stack} is a stack; {found['model']} is its strongest member that reads sound"] if stack else []),
             f"{found['model']}: {found['class']} {found['score']:.4f}",
             *notes,
-            f"random weights give {sound} (rank correlation {found['likeness']:.2f})",
+            f"random weights give {sound} (rank correlation {found['similarity']:.2f})",
             f"parts add up to the answer but for {100 * found['incomplete']:.1f} %",
             *found["written"],
         ]

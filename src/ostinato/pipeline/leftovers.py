@@ -12,8 +12,9 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from ostinato.core.candidates import get_sections
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 
 REMOVED = "no candidate of params.yaml"
@@ -46,7 +47,7 @@ class Leftover:
     is_tracked: bool
 
 
-def find_leftovers(paths: Paths, params: Any) -> list[Leftover]:
+def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
     """Find what is left of removed candidates and kinds, and of work that was cut off.
 
     Parameters
@@ -77,7 +78,7 @@ def remove(leftovers: Iterable[Leftover]) -> None:
             leftover.path.unlink(missing_ok=True)
 
 
-def set_aside(paths: Paths, params: Any) -> list[Path]:
+def set_aside(paths: Paths, params: Params) -> list[Path]:
     """Move the outputs of removed candidates where no stage reads and `ostinato clean` finds them.
 
     Parameters
@@ -110,9 +111,9 @@ def set_aside(paths: Paths, params: Any) -> list[Path]:
     return moved
 
 
-def _find_outputs(paths: Paths, params: Any) -> Iterator[tuple[Path, str]]:
+def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
     """Find outputs of candidates, stacks and edges that are gone."""
-    names = {*params.candidates, *params.estimators, *params.stacked}
+    names = set(get_sections(params))
     files = (paths.tuning, paths.metrics, paths.test_scores, paths.gate_result, paths.budget, paths.robustness)
     folders = (paths.checkpoints, paths.predictions, paths.onnx)
     for place in files:
@@ -133,9 +134,9 @@ def _find_outputs(paths: Paths, params: Any) -> Iterator[tuple[Path, str]]:
             yield from ((path, NO_EDGE) for path in parquet if f"{stack.name}.{path.stem}" not in edges)
 
 
-def _find_state(paths: Paths, params: Any) -> Iterator[tuple[Path, str]]:
+def _find_state(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
     """Find resume points and logs of candidates that are gone, and what was set aside."""
-    names = {*params.candidates, *params.estimators, *params.stacked}
+    names = set(get_sections(params))
     for stage in RESUMED:
         for path in _children(paths.state / stage):
             if (point := _RESUME_POINT.fullmatch(path.name)) and point["name"] not in names:

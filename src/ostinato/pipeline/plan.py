@@ -16,7 +16,8 @@ import pandas as pd
 
 from ostinato import audio, datasets, features
 from ostinato.core import parallel, registry
-from ostinato.core.params import parts
+from ostinato.core.params.kinds import parts
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory, splits
 from ostinato.errors import DataError, OstinatoError
@@ -106,7 +107,7 @@ class Estimate:
             )
 
 
-def command(paths: Paths, params: Any) -> None:
+def command(paths: Paths, params: Params) -> None:
     """Print the collection as it lies there now and what the pipeline will cost; refuse a run that cannot fit.
 
     Parameters
@@ -137,7 +138,7 @@ def command(paths: Paths, params: Any) -> None:
 
 
 def estimate(
-    paths: Paths, params: Any, behind: Collection[str] | None = None, collection: Survey | None = None
+    paths: Paths, params: Params, behind: Collection[str] | None = None, collection: Survey | None = None
 ) -> Estimate:
     """Estimate a run from a sample of its clips.
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from ostinato import datasets
 from ostinato.core import names
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory, remarks
 from ostinato.io import tables
@@ -97,7 +98,7 @@ def count_classes(task: str, labels: Iterable[Any]) -> str:
     return f"{task}: {remarks.format_count(len(ordered), 'class')}: {classes}{more}"
 
 
-def survey_collection(paths: Paths, params: Any) -> Survey:
+def survey_collection(paths: Paths, params: Params) -> Survey:
     """Look at the collection.
 
     Parameters
@@ -174,14 +175,14 @@ def _cell(cell: Any) -> Any:
     return None if cell is None or cell is pd.NA or cell != cell else cell
 
 
-def _refuse_vanished(paths: Paths, params: Any, old: pd.DataFrame, listing: pd.DataFrame) -> None:
+def _refuse_vanished(paths: Paths, params: Params, old: pd.DataFrame, listing: pd.DataFrame) -> None:
     """Refuse what ingest would refuse: a collection of which much is away."""
     if _is_same(paths, params):
         root = datasets.dataset_root(paths, params.dataset)
         inventory.refuse_vanished(old["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
 
 
-def _is_same(paths: Paths, params: Any) -> bool:
+def _is_same(paths: Paths, params: Params) -> bool:
     """Return whether the last run was of the same dataset in the same place."""
     receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
     return bool(receipt.get("dataset") == datasets.identify(params.dataset))

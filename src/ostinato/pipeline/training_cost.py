@@ -15,7 +15,8 @@ import pandas as pd
 
 from ostinato import datasets, features
 from ostinato.core import registry
-from ostinato.core.params import JOIN, network_kinds, parts
+from ostinato.core.params.kinds import JOIN, network_kinds, parts
+from ostinato.core.params.schema import Params
 from ostinato.curation import side_inputs
 
 ROW_BYTES = 2
@@ -62,7 +63,7 @@ SILENT = Cost(0, 0.0, 0.0, 0.0)
 
 
 def time_training(
-    tracks: pd.DataFrame, params: Any, cost: Cost, behind: Collection[str] | None
+    tracks: pd.DataFrame, params: Params, cost: Cost, behind: Collection[str] | None
 ) -> tuple[Times, Reasons]:
     """Time what networks would search and learn, members for stacks once more, and say why others are not timed.
 
@@ -97,7 +98,7 @@ class _Work:
 
     n_tracks: int
     n_classes: Mapping[str, int]
-    params: Any
+    params: Params
     cost: Cost
     behind: Collection[str] | None
     step_of: Times = field(default_factory=dict)
@@ -206,7 +207,7 @@ def count_numbers(kind: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> i
     return int(np.asarray(module.compute(dict.fromkeys(side_inputs.columns(module.SOURCE), 0.0))).shape[-1])
 
 
-def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Any) -> float:
+def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Params) -> float:
     """Time one step of training a network over others' logits.
 
     Parameters
@@ -263,7 +264,7 @@ def find_obstacle(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> s
     return f"{others[0]} is not made of audio" if cost.n_clips else "the dataset has no audio"
 
 
-def epochs(candidate: Any, share: Mapping[str, float], params: Any) -> tuple[int, int]:
+def epochs(candidate: Any, share: Mapping[str, float], params: Params) -> tuple[int, int]:
     """Count the epochs of a candidate's study and of its training, all folds and the last fit included.
 
     Parameters

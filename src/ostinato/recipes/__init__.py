@@ -11,8 +11,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from ostinato.core import params
-from ostinato.core.params import Section
+from ostinato.core.params import yaml_io
+from ostinato.core.params.messages import readable
+from ostinato.core.params.section import Section
 from ostinato.errors import ParamsError
 
 WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
@@ -223,9 +224,9 @@ def load(folder: Path, name: str) -> Recipe:
         raise ParamsError(f"{folder}: there is no recipe {name!r}; there are {', '.join(names(folder)) or 'none'}")
     path = folder / f"{name}.yaml"
     try:
-        return Recipe.model_validate(params.read(path))
+        return Recipe.model_validate(yaml_io.read(path))
     except ValidationError as error:
-        raise ParamsError(f"{path}: {params.readable(error, Recipe)}") from error
+        raise ParamsError(f"{path}: {readable(error, Recipe)}") from error
 
 
 def reduce(recipe: Recipe, name: str) -> Recipe:

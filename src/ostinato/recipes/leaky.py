@@ -14,7 +14,7 @@ import torch
 from ostinato.cache.store import Store
 from ostinato.core import params
 from ostinato.core.chunks import starts
-from ostinato.core.params import Params
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import Task
 from ostinato.evaluation import classification

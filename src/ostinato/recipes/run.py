@@ -9,7 +9,9 @@ from pathlib import Path
 from ostinato import datasets
 from ostinato.core import params
 from ostinato.core.candidates import get_candidates
-from ostinato.core.params import Params
+from ostinato.core.params import yaml_io
+from ostinato.core.params.kinds import parts
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.registry import instead
 from ostinato.core.task import COLUMNS
@@ -94,7 +96,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         that there is not, or DVC refuses the folder.
     """
     inside = link_project(paths, paths.root / "runs" / name)
-    params.write(inside.params, overlay(params.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
+    yaml_io.write(inside.params, overlay(yaml_io.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
     _refuse_unknown(recipe, params.load(inside.params), inside.params)
     init_dvc(paths, inside)
     return inside
@@ -164,10 +166,7 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
         if name not in made.candidates:
             raise ParamsError(f"{path}: catalogs: has no network {name!r}; {instead(name, made.candidates)}")
     for figure in leaky:
-        if (
-            str(figure.candidate) not in made.candidates
-            or len(params.parts(entries[str(figure.candidate)].feature)) > 1
-        ):
+        if str(figure.candidate) not in made.candidates or len(parts(entries[str(figure.candidate)].feature)) > 1:
             raise ParamsError(f"{path}: {figure.candidate}: leaky figures are of networks that read one feature")
 
 

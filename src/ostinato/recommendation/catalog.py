@@ -299,7 +299,7 @@ class Catalog:
         scale = length[:, np.newaxis] if self.metric == "cosine" else 1.0
         return (vectors / scale).astype(np.float32)
 
-    def likeness(self, vector: np.ndarray, rows: np.ndarray | list[int] | None = None) -> np.ndarray:
+    def similarity(self, vector: np.ndarray, rows: np.ndarray | list[int] | None = None) -> np.ndarray:
         """Return how like a vector tracks are.
 
         Parameters
@@ -337,7 +337,7 @@ class Catalog:
         rows : np.ndarray [shape=(k,) or (n, k), dtype=int64]
             Positions, best first.
         scores : np.ndarray [dtype=float32]
-            By `likeness`, in the same shape.
+            By `similarity`, in the same shape.
 
         Raises
         ------
@@ -352,7 +352,7 @@ class Catalog:
         k = min(k, len(self) if allowed is None else int(allowed.sum()))
         find = self._exact if len(self) <= self.exact_up_to else self._approximate
         rows = find(many, k, allowed) if k else np.zeros((len(many), 0), np.int64)
-        scores = np.stack([self.likeness(q, r) for r, q in zip(rows, many, strict=True)])
+        scores = np.stack([self.similarity(q, r) for r, q in zip(rows, many, strict=True)])
         return (rows[0], scores[0]) if np.ndim(queries) == 1 else (rows, scores)
 
     def column(self, key: str) -> list[Any]:
@@ -463,7 +463,9 @@ class Catalog:
 
     def _exact(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         open_rows = np.arange(len(self)) if allowed is None else np.flatnonzero(allowed)
-        return np.stack([open_rows[top(self.likeness(q, None if allowed is None else open_rows), k)] for q in queries])
+        return np.stack(
+            [open_rows[top(self.similarity(q, None if allowed is None else open_rows), k)] for q in queries]
+        )
 
     def _approximate(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         """Ask the graph for more than k where some are not allowed; compare all where too few of them are left."""

@@ -84,7 +84,9 @@ def run(
     network = SeedEmbedder(folder, catalog)
     ids, scores = _answer(catalog, network, seeds, asked)
     if network.embedded:
-        print(f"{network.name}: learned from the embedded corpus; its likeness means nothing for real music", file=err)
+        print(
+            f"{network.name}: learned from the embedded corpus; its similarity means nothing for real music", file=err
+        )
     for seed, reasons in network.reasons.items():
         print(escape_line(f"{seed}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
     if playlist is not None:
@@ -242,7 +244,7 @@ def _answer(
             asked.smooth and asked.level == "track" and first in catalog and last in catalog
         ):
             ids = path(catalog, first, last, asked.k)
-            return ids, catalog.likeness(catalog.vectors[catalog.row(ids[0])], [catalog.row(i) for i in ids])
+            return ids, catalog.similarity(catalog.vectors[catalog.row(ids[0])], [catalog.row(i) for i in ids])
     found, scores = recommend(
         catalog,
         liked,

@@ -1,4 +1,4 @@
-"""What a listener may ask for beside likeness: a time, a place, tags, genres."""
+"""What a listener may ask for beside similarity: a time, a place, tags, genres."""
 
 from dataclasses import dataclass
 

@@ -27,8 +27,8 @@ def order_greedily(catalog: Catalog, track_ids: Sequence[str]) -> list[str]:
     ordered = left[:1]
     left = left[1:]
     while left:
-        likeness = catalog.likeness(catalog.vectors[catalog.row(ordered[-1])], [catalog.row(i) for i in left])
-        ordered.append(left.pop(int(likeness.argmax())))
+        similarity = catalog.similarity(catalog.vectors[catalog.row(ordered[-1])], [catalog.row(i) for i in left])
+        ordered.append(left.pop(int(similarity.argmax())))
     return ordered
 
 

@@ -91,7 +91,7 @@ def recommend(
     ids : np.ndarray [shape=(<= k,), dtype=object]
         Best first; with diversity, in the order they were chosen.
     scores : np.ndarray [shape=(<= k,), dtype=float32]
-        Likeness to the taste (`Catalog.likeness`): its cosine, or by distance d 1 / (1 + d).
+        Similarity to the taste (`Catalog.similarity`): its cosine, or by distance d 1 / (1 + d).
 
     Raises
     ------
@@ -226,7 +226,7 @@ def _choose(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
                 continue
             taken[artist] += 1
         chosen.append(best)
-        nearest = np.maximum(nearest, catalog.likeness(vectors[best], rows))
+        nearest = np.maximum(nearest, catalog.similarity(vectors[best], rows))
     return chosen
 
 

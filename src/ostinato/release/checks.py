@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.evaluation import paired
@@ -61,7 +62,7 @@ def find_damage(folder: Path) -> str | None:
 
 
 def compare_with_released(
-    folder: Path, onnx: Path, rows: ScoredTracks, params: Any, metric: str, bounds: Mapping[str, float]
+    folder: Path, onnx: Path, rows: ScoredTracks, params: Params, metric: str, bounds: Mapping[str, float]
 ) -> tuple[str | None, list[RuleResult]]:
     """Compare with what is released: what forbids comparing, or the rules that compare.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ostinato.core.candidates import Entry, first_metric, get_candidates
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import OstinatoError
@@ -39,7 +40,7 @@ Decision = Callable[[], tuple[str, list[str], list[RuleResult]]]
 
 
 def release(
-    paths: Paths, params: Any, *, tasks: Sequence[str] | None = None, replace: bool = False, resume: bool = False
+    paths: Paths, params: Params, *, tasks: Sequence[str] | None = None, replace: bool = False, resume: bool = False
 ) -> dict[str, dict[str, Any]]:
     """Decide for each task that params.yaml gates, and then for the catalog, and carry it out.
 
@@ -163,7 +164,7 @@ def summary(verdicts: dict[str, dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _decide(paths: Paths, params: Any, task: str, replace: bool) -> tuple[str, list[str], list[RuleResult]]:
+def _decide(paths: Paths, params: Params, task: str, replace: bool) -> tuple[str, list[str], list[RuleResult]]:
     """Find the best candidate of a task and apply the rules in turn."""
     gate = read_json(paths.gate)
     entries = [e for e in get_candidates(params).values() if e.task == task]
@@ -187,14 +188,14 @@ def _decide(paths: Paths, params: Any, task: str, replace: bool) -> tuple[str, l
         return "rejected", [*reasons, *export["reasons"]], []
     whole = folder.is_dir() and not checks.find_damage(folder)
     if whole and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
-        renewed = profiles.write_reference(paths, params.validate, folder)
+        renewed = profiles.write_reference(paths, params.validate_, folder)
         more = [f"its {REFERENCE} was written anew: bounds or training tracks are others"] if renewed else []
         return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released", *more], []
     return _judge(paths, params, best, metric, reasons, replace)
 
 
 def _judge(
-    paths: Paths, params: Any, best: Entry, metric: str, reasons: list[str], replace: bool
+    paths: Paths, params: Params, best: Entry, metric: str, reasons: list[str], replace: bool
 ) -> tuple[str, list[str], list[RuleResult]]:
     """Apply what needs the file, then what needs the model in service; put it there if all is kept."""
     onnx, folder = paths.onnx(best.name), paths.released(best.task)
@@ -234,7 +235,7 @@ def _rows(paths: Paths, name: str, task: str) -> ScoredTracks:
 
 def _install(
     paths: Paths,
-    params: Any,
+    params: Params,
     onnx: Path,
     folder: Path,
     rows: ScoredTracks,
@@ -251,7 +252,7 @@ def _install(
             shutil.copyfile(onnx / name, incoming / name)
     paired.make_record(rows).to_parquet(incoming / TEST, index=False, write_page_checksum=True)
     profiles.write_profile(paths, incoming)
-    profiles.write_reference(paths, params.validate, incoming)
+    profiles.write_reference(paths, params.validate_, incoming)
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     digests = versions.compute_digests(incoming, (*files, TAGGER, TEST, PROFILE, CARD))
     taken = round(model.latency_ms(onnx), 3)

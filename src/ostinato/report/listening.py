@@ -16,7 +16,7 @@ SMALLER = 0.9
 """How much the encoder gives away for size, from 0 to 1; 30 kbit/s or so."""
 
 
-def excerpt(path: Path) -> str | None:
+def clip(path: Path) -> str | None:
     """Encode the middle of a track.
 
     Parameters

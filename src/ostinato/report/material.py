@@ -39,7 +39,7 @@ class Material:
     tracks, splits, quarantine : DataFrame
     root : Path
         The folder of the dataset's audio.
-    excerpts : int
+    clips : int
         How many tracks the page can play.
     suspects : DataFrame, optional
         Tracks by how likely their genre is wrong; None if no candidate can tell.
@@ -59,7 +59,7 @@ class Material:
     splits: pd.DataFrame
     quarantine: pd.DataFrame
     root: Path
-    excerpts: int
+    clips: int
     suspects: pd.DataFrame | None
 
     @property

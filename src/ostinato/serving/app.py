@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.core.malloc import return_freed
-from ostinato.core.params import simplify_message
+from ostinato.core.params.messages import simplify_message
 from ostinato.errors import OstinatoError
 from ostinato.inference.answers import answer
 from ostinato.inference.reference import explain_sound

@@ -5,11 +5,11 @@ import resource
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
 from ostinato.errors import OstinatoError
@@ -26,7 +26,7 @@ OPEN_FILES = 4_096
 
 def serve(
     paths: Paths,
-    params: Any,
+    params: Params,
     *,
     host: str | None = None,
     port: int | None = None,

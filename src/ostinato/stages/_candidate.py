@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.cache.store import Store, find_obstacle
-from ostinato.core.params import parts
+from ostinato.core.params.kinds import parts
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, ParamsError

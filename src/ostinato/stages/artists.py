@@ -12,6 +12,7 @@ import pandas as pd
 
 from ostinato import datasets
 from ostinato.core import names
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.curation.artist_graph import Relations, relations
@@ -25,7 +26,7 @@ SECTIONS = ("seed", "compute", "dataset", "artists", "evaluate")
 TASK = "artist_embedding"
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``data/interim/targets`` and ``models/artists.json``."""
     empty(paths.targets)
     for task, kind in COLUMNS.items():
@@ -83,7 +84,7 @@ def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
     return [(a, b) for a, related in zip(listed["artist"], listed["related"], strict=True) for b in related]
 
 
-def _fit(known: Relations, params: Any) -> tuple[np.ndarray, dict[str, Any]]:
+def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     """Fit the space, and another on fewer relations to see whether the rest are found again."""
     import torch
 

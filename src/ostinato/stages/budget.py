@@ -1,8 +1,8 @@
 """Part `tune.budget` among the candidates before any of them is searched."""
 
 import shutil
-from typing import Any
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import write_json
 from ostinato.pipeline.leftovers import set_aside
@@ -10,7 +10,7 @@ from ostinato.pipeline.leftovers import set_aside
 SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own part changed.
 
     Outputs of candidates that are gone are set aside, so that no stage that reads a folder sees them.

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ostinato.audio import limits
 from ostinato.cache.store import Store, read_by
 from ostinato.core.candidates import get_candidates
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.summary import choose_metric
 from ostinato.inference import reference
@@ -30,7 +31,7 @@ MOST = 500
 """Training tracks that are looked at to describe their sound."""
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write the catalog, or why there is none."""
     shutil.rmtree(paths.catalog, ignore_errors=True)
     chosen, reasons = _choose(paths, list(get_candidates(params)))
@@ -44,7 +45,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
-    write_json(paths.catalog / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate))
+    write_json(paths.catalog / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate_))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")

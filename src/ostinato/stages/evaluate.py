@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ostinato.core.params import JOIN
+from ostinato.core.params.kinds import JOIN
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, OstinatoError
@@ -20,7 +21,7 @@ SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Judge one candidate."""
     if name is None:
         raise OstinatoError("evaluate: name a candidate of params.yaml")
@@ -62,7 +63,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     write_json(paths.metrics(name), _about(artefact) | found)
 
 
-def _embedding(paths: Paths, params: Any, name: str, task: str, classes: dict[str, Any]) -> dict[str, Any]:
+def _embedding(paths: Paths, params: Params, name: str, task: str, classes: dict[str, Any]) -> dict[str, Any]:
     """Judge predicted directions: by those of the artists, and by whom they bring near."""
     columns = ["track_id", "artist", "genre", "tags"]
     predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
@@ -88,7 +89,7 @@ def _write_artist_scores(paths: Paths, name: str, ranks: dict[str, np.ndarray], 
     write_scores(paths.test_scores(name), rows, tuple(ranks), "embedding", 0.5)
 
 
-def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: Any) -> dict[str, Any]:
+def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: Params) -> dict[str, Any]:
     """Compute what rests on the candidate's own scores."""
     threshold = params.evaluate.threshold
     found = {
@@ -138,7 +139,7 @@ def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...],
     return {what: classification.mean_and_deviation(points) for what, points in found.items()}
 
 
-def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: Any) -> dict[str, Any]:
+def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: Params) -> dict[str, Any]:
     """Judge the test tracks of each genre, length, loudness, year and place by themselves."""
     splits, tracks, task = about
     files = read_parquet(paths.files, columns=["track_id", "rms_db"])
@@ -146,7 +147,7 @@ def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: An
     return slices.slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
-def _intervals(rows: ScoredTracks, task: Task, params: Any) -> dict[str, dict[str, float | None]]:
+def _intervals(rows: ScoredTracks, task: Task, params: Params) -> dict[str, dict[str, float | None]]:
     return classification.with_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 

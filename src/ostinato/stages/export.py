@@ -9,6 +9,7 @@ import onnx
 
 from ostinato.core import registry
 from ostinato.core.code_hash import hash_modules, list_modules, parse
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.scores import Kind, logits, scores
 from ostinato.core.summary import AUDIO
@@ -36,7 +37,7 @@ Made: TypeAlias = tuple[bytes, dict[str, float], int]
 """A file, how far it departs from the original, and the multiplications of a chunk."""
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Export one candidate."""
     if name is None:
         raise OstinatoError("export: name a candidate of params.yaml")
@@ -58,7 +59,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     write_json(folder / "export.json", result)
 
 
-def _write(paths: Paths, params: Any, artefact: Artefact) -> dict[str, Any]:
+def _write(paths: Paths, params: Params, artefact: Artefact) -> dict[str, Any]:
     """Write network.onnx and model.json if the file agrees with the original, and say what it is and costs."""
     metadata = describe(paths, params.dataset.name, artefact)
     make = _estimator if artefact.fitter == "sklearn" else _network

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from ostinato.cache.build import Summary, fill
 from ostinato.cache.spec import Kind, Track, describe
 from ostinato.core import registry
-from ostinato.core.params import parts
+from ostinato.core.params.kinds import parts
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import side_inputs
 from ostinato.datasets import dataset_root
@@ -19,7 +19,7 @@ from ostinato.io.files import read_parquet, write_json
 SECTIONS = ("compute", "dataset", "features")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Bring ``data/features`` up to date with tracks, quarantine and params; list what cannot be decoded.
 
     Parameters
@@ -48,7 +48,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         )
 
 
-def update(paths: Paths, params: Any) -> Summary:
+def update(paths: Paths, params: Params) -> Summary:
     """Do what `run` does and say what was done."""
     wanted, shape = params.features, {"shard_tracks": params.features.shard_tracks}
     if not wanted.kinds:

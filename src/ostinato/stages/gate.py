@@ -1,9 +1,9 @@
 """gate: every candidate's figures against the thresholds -> models/gate.json, and models/gated one by one."""
 
 import shutil
-from typing import Any
 
 from ostinato.core.candidates import get_candidates
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json, write_json
 from ostinato.release.gate import judge
@@ -11,7 +11,7 @@ from ostinato.release.gate import judge
 SECTIONS = ("gate", "candidates", "estimators", "stacked")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Judge all candidates that params.yaml names; files of removed ones are not looked at."""
     entries = get_candidates(params)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}

@@ -8,6 +8,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ostinato.cache.store import Store
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_parquet, write_json
 from ostinato.training import artefact as artefacts
@@ -15,7 +16,7 @@ from ostinato.training import artefact as artefacts
 SECTIONS = ("compute",)
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
 
     Where a fold was fitted several times, ``runs.parquet`` has the logits of each; where a
@@ -56,7 +57,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
 
 
 def _table(
-    paths: Paths, params: Any, artefact: artefacts.Artefact, splits: pd.DataFrame, run: int | None = None
+    paths: Paths, params: Params, artefact: artefacts.Artefact, splits: pd.DataFrame, run: int | None = None
 ) -> pd.DataFrame:
     """Put what each fold's network, or one of its runs, makes of the tracks beside the splits."""
     found: dict[str, list[Any]] = {name: [None] * len(splits) for name in ("logits", "embedding", "chunks")}
@@ -96,7 +97,7 @@ def _select_rows(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
 
 
 def _predict(
-    paths: Paths, params: Any, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
+    paths: Paths, params: Params, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
 ) -> tuple[Any, Any, Any]:
     """Return logits and embedding of each track, and the logits of its chunks where there are such."""
     from ostinato.stages import _candidate

@@ -2,11 +2,11 @@
 
 import json
 import logging
-from typing import Any
 
 import pandas as pd
 
 from ostinato import audio, datasets
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory, remarks
 from ostinato.io import tables
@@ -18,7 +18,7 @@ FIRST_FREE = "first_free_ordinal"
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write tracks.parquet, files.parquet, attributes.parquet and what was passed over; old tracks keep their ordinals.
 
     Parameters

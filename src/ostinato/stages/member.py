@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import ParamsError
 from ostinato.io.files import read_json, read_parquet
@@ -14,7 +15,7 @@ from ostinato.training.settings import resolve
 SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "stacked", "members")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``models/members/<stacked>/<member>.parquet``.
 
     Training tracks get the logits of inner networks, unless ``stacking.in_sample``
@@ -47,14 +48,14 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     done()
 
 
-def _in_sample(params: Any, stacked: str) -> bool:
+def _in_sample(params: Params, stacked: str) -> bool:
     """Return whether a stack reads what members say of tracks they learned from."""
     wanted = params.stacking.in_sample
     return wanted if isinstance(wanted, bool) else params.stacked[stacked].architecture in wanted
 
 
 def _out_of_fold(
-    paths: Paths, params: Any, member: str, artefact: artefacts.Artefact, table: pd.DataFrame
+    paths: Paths, params: Params, member: str, artefact: artefacts.Artefact, table: pd.DataFrame
 ) -> tuple[pd.DataFrame, Any]:
     """Put out-of-fold logits where the member had seen the track."""
     import torch

@@ -1,11 +1,10 @@
 """Numbers of the tracks that a stack reads beside its members, such as the year, in the form of a member's logits."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
 from ostinato.cache.store import Store, find_obstacle
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import DataError, ParamsError
 from ostinato.io.files import read_parquet
@@ -13,7 +12,7 @@ from ostinato.io.files import read_parquet
 SECTIONS = ("numbers",)
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``models/members/<stacked>/<feature>.parquet``, a row for each row of the splits.
 
     Of each fold the numbers are shares between the least and the greatest of its

@@ -11,6 +11,7 @@ import pandas as pd
 
 from ostinato.cache.store import Store, find_obstacle
 from ostinato.core.candidates import Entry, get_candidates
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.summary import AUDIO, choose_metric, is_indicator, vector
 from ostinato.core.task import COLUMNS
@@ -29,7 +30,7 @@ SURE_GAIN = "sure_gain"
 """The lower end of the interval of the leading figure above the baseline's; gate.space may bound it like a figure."""
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Judge all spaces that params.yaml names.
 
     The first fold's embeddings are judged, since they are of one network, on the
@@ -118,7 +119,7 @@ def _popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold:
     return 1.0 + tracks["artist"].map(counts).fillna(0).to_numpy(float)
 
 
-def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, str]]:
+def _read(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], dict[str, str]]:
     """Read the vectors of every candidate, by track.
 
     They are its embeddings, whose common mean is taken off later, or the directions
@@ -139,7 +140,7 @@ def _read(paths: Paths, params: Any) -> tuple[dict[str, pd.Series], dict[str, st
     return found, skipped
 
 
-def _by_distance(paths: Paths, params: Any, names: list[str]) -> set[str]:
+def _by_distance(paths: Paths, params: Params, names: list[str]) -> set[str]:
     """Return the spaces whose vectors are columns of a table: the baseline's, and those of estimators that read one."""
     features = {params.recommend.baseline: params.recommend.baseline}
     features |= {name: entry.feature for name, entry in params.estimators.items()}

@@ -6,11 +6,11 @@ compares with it by name and version, as it stood when the page was written.
 
 import shutil
 from dataclasses import replace
-from typing import Any
 
 import pandas as pd
 
 from ostinato.core.candidates import first_metric, get_candidates
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import Task
 from ostinato.datasets import dataset_root
@@ -40,7 +40,7 @@ SECTIONS = (
 GENRE = "genre"
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write the report of all candidates that params.yaml names."""
     material = _material(paths, params)
     shutil.rmtree(paths.report, ignore_errors=True)
@@ -56,7 +56,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         partial.write_text(page(material), encoding="utf-8")
 
 
-def _material(paths: Paths, params: Any) -> Material:
+def _material(paths: Paths, params: Params) -> Material:
     entries, gate = get_candidates(params), read_json(paths.gate)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}
     tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
@@ -79,7 +79,7 @@ def _material(paths: Paths, params: Any) -> Material:
         splits=splits,
         quarantine=read_parquet(paths.quarantine),
         root=dataset_root(paths, params.dataset),
-        excerpts=params.report.excerpts,
+        clips=params.report.clips,
         suspects=_suspects(paths, unbiased, splits, tracks),
     )
     return replace(material, contrasts=contrasts(material, params.evaluate.threshold, params.evaluate.confidence))

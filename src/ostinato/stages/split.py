@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import splits
 from ostinato.errors import DataError, ParamsError
@@ -21,7 +22,7 @@ RECEIPTS = ("splits", "parts")
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write splits.parquet, classes.json and receipts of what was checked.
 
     Parameters
@@ -52,7 +53,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
         settings.group_by,
         settings.validation,
         settings.test,
-        settings.scarce,
+        settings.scarce_genres,
         params.seed,
         tuple(settings.balance),
         settings.compilations,

@@ -2,8 +2,8 @@
 
 import subprocess
 from pathlib import Path
-from typing import Any
 
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json, write_json
 from ostinato.training.artefact import SKIPPED, empty
@@ -12,7 +12,7 @@ from ostinato.training.settings import resolve
 SECTIONS = ("seed", "compute", "train", "candidates", "estimators", "stacked", "members", "numbers")
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``models/checkpoints/<name>``: weights per fold, curves and artefact.json.
 
     Parameters

@@ -16,6 +16,7 @@ from dataclasses import asdict
 from typing import Any, TypeAlias
 
 from ostinato.core.parallel import visible_gpus
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import DataError, OstinatoError
 from ostinato.io.files import read_json, read_parquet, write_json
@@ -29,7 +30,7 @@ LEAST_GROUPS = 2
 Share: TypeAlias = Mapping[str, float | None]
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write ``models/tuned/<name>.json``: the departures that training takes, and the study they come from.
 
     Parameters
@@ -43,7 +44,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     write_json(paths.tuning(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name)))
 
 
-def _share(paths: Paths, params: Any, name: str) -> Share:
+def _share(paths: Paths, params: Params, name: str) -> Share:
     """Return what a candidate's study may spend: its own number of trials, else its part of the budget."""
     number = own_trials(params, name)
     if number is not None or params.tune.budget is None:
@@ -53,7 +54,7 @@ def _share(paths: Paths, params: Any, name: str) -> Share:
     return read_json(paths.budget(name))
 
 
-def _outcome(paths: Paths, params: Any, settings: Settings, share: Share) -> dict[str, Any]:
+def _outcome(paths: Paths, params: Params, settings: Settings, share: Share) -> dict[str, Any]:
     """Return the content of the file."""
     if not any(share.values()):
         return {**DEFAULTS, "reason": "no trials were asked for, or there is nothing to search"}
@@ -81,7 +82,7 @@ class _Study:
         ``trials`` that it may begin, ``trainings`` whose epochs it may run, or ``minutes`` it may take.
     """
 
-    def __init__(self, paths: Paths, params: Any, settings: Settings, share: Share) -> None:
+    def __init__(self, paths: Paths, params: Params, settings: Settings, share: Share) -> None:
         import torch
 
         from ostinato.stages import _candidate
@@ -149,7 +150,7 @@ class _Study:
         return {**(choice if better else tune.DEFAULTS), **study, "gain": None if gain is None else asdict(gain)}
 
 
-def work(paths: Paths, params: Any, settings: Settings, share: Share, worker: int) -> None:
+def work(paths: Paths, params: Params, settings: Settings, share: Share, worker: int) -> None:
     """Take part in a candidate's study until it is complete: what a process of its own does."""
     _Study(paths, params, settings, share).work(worker)
 

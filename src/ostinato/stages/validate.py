@@ -7,6 +7,7 @@ import pandas as pd
 
 from ostinato import datasets
 from ostinato.core import names
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import duplicates, remarks
 from ostinato.errors import DataError
@@ -21,7 +22,7 @@ RECEIPTS = ("files", "copies", "tracks", "spellings", "collection", "warnings")
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Any, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str | None = None) -> None:
     """Write quarantine.parquet, warnings.parquet, copies.parquet, a receipt per table and the Data Docs.
 
     Parameters
@@ -40,7 +41,7 @@ def run(paths: Paths, params: Any, name: str | None = None) -> None:
     """
     for table in RECEIPTS:
         paths.receipt(table).unlink(missing_ok=True)  # none of an earlier run stands beside what this one leaves
-    bounds, promised = params.validate, getattr(datasets.load(params.dataset)[0], "PROMISED", ())
+    bounds, promised = params.validate_, getattr(datasets.load(params.dataset)[0], "PROMISED", ())
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
     measured = tables.read(paths.files)
@@ -91,7 +92,7 @@ def _with_paths(faults: pd.DataFrame, all_tracks: pd.DataFrame) -> pd.DataFrame:
     return named.sort_values(["track_id", "reason", "evidence"])
 
 
-def _describe_tracks(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
+def _describe_tracks(paths: Paths, params: Params, all_tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
     """Put beside each track what its dataset declares and holds."""
     plugin, root = datasets.load(params.dataset)[0], datasets.dataset_root(paths, params.dataset)
     declared = getattr(plugin, "CLASSES", {})
@@ -100,7 +101,7 @@ def _describe_tracks(paths: Paths, params: Any, all_tracks: pd.DataFrame, broken
 
 
 def _look_around(
-    session: _session.Session, receipt: dict[str, Any], paths: Paths, params: Any, all_tracks: pd.DataFrame
+    session: _session.Session, receipt: dict[str, Any], paths: Paths, params: Params, all_tracks: pd.DataFrame
 ) -> None:
     """Add to the receipt of tracks how many files lie beside theirs that no track names.
 
@@ -110,7 +111,7 @@ def _look_around(
     if params.dataset.classes is not None or getattr(datasets.load(params.dataset)[0], "EMBEDDED", False):
         return
     found = unnamed.prepare(all_tracks, datasets.dataset_root(paths, params.dataset))
-    of_files, _ = session.check("unnamed", found, unnamed.suite(params.validate))
+    of_files, _ = session.check("unnamed", found, unnamed.suite(params.validate_))
     receipt["expectations"] += of_files["expectations"]
     receipt["success"] &= of_files["success"]
     if len(found):

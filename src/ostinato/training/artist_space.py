@@ -27,7 +27,8 @@ from scipy.sparse import csr_array
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
-from ostinato.core.params import Phase, Train
+from ostinato.core.params.schema import Phase
+from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.errors import GraphError
 from ostinato.training.callbacks import Progress, ResumableCheckpoint

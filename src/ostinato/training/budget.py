@@ -14,6 +14,8 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
+from ostinato.core.candidates import get_sections
+from ostinato.core.params.schema import Params
 from ostinato.training.settings import resolve
 
 
@@ -36,14 +38,13 @@ def distributions(space: Callable[[Trial], Any]) -> dict[str, BaseDistribution]:
     return dict(trial.distributions)
 
 
-def own_trials(params: Any, name: str) -> int | None:
+def own_trials(params: Params, name: str) -> int | None:
     """Return the number of trials that params.yaml gives a candidate, its own or the common one; None if none."""
-    entry = {**params.candidates, **params.estimators, **params.stacked}[name]
-    number: int | None = params.tune.n_trials if entry.n_trials is None else entry.n_trials
-    return number
+    own = get_sections(params)[name].n_trials
+    return params.tune.n_trials if own is None else own
 
 
-def compute_shares(params: Any) -> dict[str, dict[str, float]]:
+def compute_shares(params: Params) -> dict[str, dict[str, float]]:
     """Part the budget among the candidates.
 
     Parameters
@@ -57,12 +58,12 @@ def compute_shares(params: Any) -> dict[str, dict[str, float]]:
         Per candidate ``trials``, if it has a number of them, else its part of the budget: ``trainings`` or
         ``minutes``; 0 if there is nothing to search, or no budget.
     """
-    own = {name: own_trials(params, name) for name in (*params.candidates, *params.estimators, *params.stacked)}
+    own = {name: own_trials(params, name) for name in get_sections(params)}
     budget, sharing = params.tune.budget, [name for name, number in own.items() if number is None]
     if budget is None:
         return {name: {"trials": number or 0} for name, number in own.items()}
     sizes = {name: len(distributions(resolve(params, name).load().search_space)) for name in sharing}
-    kind, amount = ("trainings", budget.trials) if budget.trials else ("minutes", budget.minutes)
+    kind, amount = ("trainings", budget.trials) if budget.trials else ("minutes", budget.minutes or 0.0)
     total = max(1, sum(sizes.values()))
     parts = {name: {kind: round(amount * size / total, 3)} for name, size in sizes.items()}
     return {name: parts.get(name, {"trials": number or 0}) for name, number in own.items()}

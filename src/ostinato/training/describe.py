@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from ostinato import features
 from ostinato.architectures import count
 from ostinato.core import registry
-from ostinato.core.params import SAMPLES
+from ostinato.core.params.kinds import SAMPLES
 from ostinato.errors import OstinatoError
 from ostinato.features._shared import AudioContext
 from ostinato.layers.logit_heads import OverLogits

@@ -198,8 +198,8 @@ def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:
     """
     units = F.normalize(vectors, dim=1)
     itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
-    likeness = (units @ units.T / temperature).masked_fill(itself, float("-inf"))
-    missed = (likeness.logsumexp(dim=1, keepdim=True) - likeness).masked_fill(~together, 0.0)
+    similarity = (units @ units.T / temperature).masked_fill(itself, float("-inf"))
+    missed = (similarity.logsumexp(dim=1, keepdim=True) - similarity).masked_fill(~together, 0.0)
     has = together.any(dim=1)
     return ((missed.sum(dim=1) / together.sum(dim=1).clamp(min=1)) * has).sum() / has.sum().clamp(min=1)
 

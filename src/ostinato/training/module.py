@@ -8,7 +8,7 @@ import torch
 import torchmetrics.functional.classification as tm
 from torch import Tensor, nn
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.core.scores import Kind
 from ostinato.core.task import Task
 from ostinato.errors import ParamsError

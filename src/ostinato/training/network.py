@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.core.malloc import keep_freed
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.training import factory

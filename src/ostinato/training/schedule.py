@@ -6,7 +6,7 @@ from typing import Any
 import pytorch_lightning as L
 from pytorch_lightning.callbacks import Callback
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.training.callbacks import ResumableCheckpoint
 
 STATE = ("phase", "waited", "best", "share")

@@ -11,8 +11,11 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from ostinato.core import registry
+from ostinato.core.candidates import get_sections
 from ostinato.core.code_hash import hash_modules, list_modules
-from ostinato.core.params import Train, find_unused, readable
+from ostinato.core.params.messages import readable
+from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
+from ostinato.core.params.training import Train, find_unused
 from ostinato.errors import DataError, OstinatoError, ParamsError
 
 Fitter: TypeAlias = Literal["lightning", "sklearn", "stacked"]
@@ -93,12 +96,12 @@ class Settings:
         return replace(self, train=train, network={**self.network, **choice.get("network", {})})
 
 
-def resolve(params: Any, name: str) -> Settings:
+def resolve(params: Params, name: str) -> Settings:
     """Look a candidate up.
 
     Parameters
     ----------
-    params : namespace
+    params : Params
         With `seed`, `train`, `candidates`, `estimators`, `stacked`, `members` and `numbers`.
     name : str
         A key of `candidates`, `estimators` or `stacked`.
@@ -112,27 +115,31 @@ def resolve(params: Any, name: str) -> Settings:
     ParamsError
         If there is no such candidate, or it departs from a key that `train` does not have.
     """
-    if name in params.candidates:
-        entry = params.candidates[name]
-        own = {k: v for k in ("normalise", "chunk_frames") if (v := getattr(entry, k)) is not None}
-        train = _train(name, params.train.model_dump(), {**own, **entry.train})
-        return Settings(
-            name, "lightning", entry.architecture, entry.task, params.seed, train, entry.feature, network=entry.network
-        )
-    if name in params.estimators:
-        entry = params.estimators[name]
-        options = entry.options
-        return Settings(
-            name, "sklearn", entry.estimator, entry.task, params.seed, params.train, entry.feature, network=options
-        )
-    if name in params.stacked:
-        entry = params.stacked[name]
-        members = tuple(m.member for m in params.members.values() if m.of == name)
-        numbers = tuple(n.feature for n in params.numbers.values() if n.of == name)
-        train = _train(name, params.train.model_dump(), entry.train)
-        settings = Settings(name, "stacked", entry.architecture, entry.task, params.seed, train, network=entry.network)
-        return replace(settings, members=members, numbers=numbers, optional=tuple(entry.optional))
-    known = sorted({*params.candidates, *params.estimators, *params.stacked})
+    sections = get_sections(params)
+    match entry := sections.get(name):
+        case Candidate():
+            own = {k: v for k in ("normalise", "chunk_frames") if (v := getattr(entry, k)) is not None}
+            train = _train(name, params.train.model_dump(), {**own, **entry.train})
+            given = (entry.architecture, entry.task, params.seed, train, entry.feature)
+            return Settings(name, "lightning", *given, network=entry.network)
+        case Estimator():
+            given = (entry.estimator, entry.task, params.seed, params.train, entry.feature)
+            return Settings(name, "sklearn", *given, network=entry.options)
+        case Stacked():
+            train = _train(name, params.train.model_dump(), entry.train)
+            return Settings(
+                name,
+                "stacked",
+                entry.architecture,
+                entry.task,
+                params.seed,
+                train,
+                network=entry.network,
+                members=tuple(m.member for m in params.members.values() if m.of == name),
+                numbers=tuple(n.feature for n in params.numbers.values() if n.of == name),
+                optional=tuple(entry.optional),
+            )
+    known = sorted(sections)
     raise ParamsError(f"{name!r} is no candidate of params.yaml; there are {', '.join(known) or 'none'}")
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.errors import DataError, ParamsError
 from ostinato.training.data.sources import Evaluation, Source
 from ostinato.training.predict import TRACKS_PER_BATCH

@@ -40,10 +40,10 @@ def neighbourhoods(
     """
     judged = np.flatnonzero(relations.degree) if among is None else among
     found = np.zeros(len(judged))
-    for start, likeness in _likeness(vectors, judged, by):
-        rows = judged[start : start + len(likeness)]
-        likeness[np.arange(len(rows)), rows] = np.inf if with_self else -np.inf
-        for i, (row, values) in enumerate(zip(rows, likeness, strict=True)):
+    for start, similarity in _similarity(vectors, judged, by):
+        rows = judged[start : start + len(similarity)]
+        similarity[np.arange(len(rows)), rows] = np.inf if with_self else -np.inf
+        for i, (row, values) in enumerate(zip(rows, similarity, strict=True)):
             related = relations.neighbours(row)
             nearest = np.argpartition(-values, len(related) - 1)[: len(related)]
             both = len(np.intersect1d(nearest, related))
@@ -72,8 +72,8 @@ def links_found(vectors: np.ndarray, left: Relations, taken: np.ndarray) -> np.n
     ends = np.concatenate([taken, taken[:, ::-1]])
     order = np.argsort(ends[:, 0], kind="stable")
     found = np.zeros(len(ends))
-    for start, likeness in _likeness(vectors, ends[order, 0], "cosine"):
-        for i, values in enumerate(likeness):
+    for start, similarity in _similarity(vectors, ends[order, 0], "cosine"):
+        for i, values in enumerate(similarity):
             here, other = ends[order[start + i]]
             partners = ends[ends[:, 0] == here, 1]
             values[np.concatenate([[here], left.neighbours(here), partners[partners != other]])] = np.nan
@@ -84,7 +84,7 @@ def links_found(vectors: np.ndarray, left: Relations, taken: np.ndarray) -> np.n
     return found
 
 
-def _likeness(vectors: np.ndarray, rows: np.ndarray, by: str) -> Iterator[tuple[int, np.ndarray]]:
+def _similarity(vectors: np.ndarray, rows: np.ndarray, by: str) -> Iterator[tuple[int, np.ndarray]]:
     """Yield blocks of similarity to all artists, the higher the nearer, with where each block starts."""
     x = np.asarray(vectors, np.float32)
     if by == "cosine":

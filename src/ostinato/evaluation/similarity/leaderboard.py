@@ -58,11 +58,11 @@ def evaluate_spaces(
         of_seed: dict[str, np.ndarray] = {}
         for name in found:
             metric: Metric = "euclidean" if name in by_distance else "cosine"
-            likeness = _likeness(name, spaces, question, liked, seed, metric)
-            preds = question.rank(likeness, k)
+            similarity = _similarity(name, spaces, question, liked, seed, metric)
+            preds = question.rank(similarity, k)
             values = per_seed(preds, question.target)
             of_seed[name] = values[LEADING]
-            lists = _of_lists(preds, likeness, question, apart, liked)
+            lists = _of_lists(preds, similarity, question, apart, liked)
             figures: dict[str, Any] = summarise(values | lists, question.groups, confidence)
             figures |= {"coverage": round(coverage(preds, question.target.shape[1]), 6)}
             figures |= {"strata": _shares(preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
@@ -100,12 +100,12 @@ def table(found: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
 
 
-def _likeness(
+def _similarity(
     name: str, spaces: Mapping[str, np.ndarray], question: Query, liked: np.ndarray, seed: int, metric: Metric
 ) -> np.ndarray:
-    """Return a space's likeness of every item to every seed."""
+    """Return a space's similarity of every item to every seed."""
     if name in spaces:
-        return question.likeness(spaces[name], metric)
+        return question.similarity(spaces[name], metric)
     shape = question.target.shape
     return np.random.default_rng(seed).random(shape) if name == "random" else np.broadcast_to(liked, shape)
 
@@ -116,11 +116,11 @@ def _by_item(popularity: np.ndarray, question: Query) -> np.ndarray:
 
 
 def _of_lists(
-    preds: np.ndarray, likeness: np.ndarray, question: Query, apart: np.ndarray, popularity: np.ndarray
+    preds: np.ndarray, similarity: np.ndarray, question: Query, apart: np.ndarray, popularity: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return what lists are like that have no right answer."""
-    near = np.where(preds >= 0, np.take_along_axis(likeness, np.maximum(preds, 0), axis=1), np.nan)
-    chance = float(likeness[~question.banned].mean())
+    near = np.where(preds >= 0, np.take_along_axis(similarity, np.maximum(preds, 0), axis=1), np.nan)
+    chance = float(similarity[~question.banned].mean())
     return {
         "intra_list_diversity": intra_list_diversity(preds, unit(apart)),
         "novelty": novelty(preds, popularity),

@@ -67,7 +67,7 @@ class Query:
             return unit(total)
         return total / np.bincount(self.owner, minlength=len(total))[:, np.newaxis]
 
-    def likeness(self, vectors: np.ndarray, metric: Metric = "cosine") -> np.ndarray:
+    def similarity(self, vectors: np.ndarray, metric: Metric = "cosine") -> np.ndarray:
         """Return how like every item is to every seed.
 
         Parameters
@@ -85,12 +85,12 @@ class Query:
         found: np.ndarray = seeds @ items.T if metric == "cosine" else 1 / (1 + cdist(seeds, items))
         return found
 
-    def rank(self, likeness: np.ndarray, k: int) -> np.ndarray:
+    def rank(self, similarity: np.ndarray, k: int) -> np.ndarray:
         """Rank the items for each seed.
 
         Parameters
         ----------
-        likeness : np.ndarray [shape=(n_seeds, n_items)]
+        similarity : np.ndarray [shape=(n_seeds, n_items)]
         k : int
 
         Returns
@@ -98,7 +98,7 @@ class Query:
         np.ndarray [shape=(n_seeds, k), dtype=int64]
             -1 where no item is left.
         """
-        open_ = np.where(self.banned, -np.inf, likeness)
+        open_ = np.where(self.banned, -np.inf, similarity)
         order = np.argsort(-open_, axis=1, kind="stable")[:, :k]
         order = np.where(np.isneginf(np.take_along_axis(open_, order, axis=1)), -1, order)
         return np.pad(order, ((0, 0), (0, k - order.shape[1])), constant_values=-1)

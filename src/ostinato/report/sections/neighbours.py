@@ -12,7 +12,7 @@ from ostinato.evaluation.similarity.projection import components, neighbourhood
 from ostinato.io.files import read_json, read_parquet
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
-from ostinato.report.listening import excerpt, spread
+from ostinato.report.listening import clip, spread
 from ostinato.report.material import Material
 
 TITLE = "Neighbours"
@@ -186,9 +186,9 @@ def place_clip(drawn: Mapping[str, Any], material: Material) -> dict[str, Any]:
     """
     points, paths = drawn["points"], material.tracks.set_index("track_id")
     players: list[dict[str, Any]] = []
-    for row in spread(np.array([point["tsne"] for point in points]), material.excerpts):
+    for row in spread(np.array([point["tsne"] for point in points]), material.clips):
         path = paths["path"].get(points[row]["track_id"]) if "path" in paths else None
-        sound = excerpt(material.root / path) if isinstance(path, str) else None
+        sound = clip(material.root / path) if isinstance(path, str) else None
         if sound is not None:
             players.append({"row": row, "number": len(players) + 1, "name": points[row]["name"], "sound": sound})
     numbers = {player["row"]: player["number"] for player in players}

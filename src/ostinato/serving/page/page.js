@@ -200,7 +200,7 @@ async function recommend(turn = state.turn) {
   $("near-reasons").replaceChildren(...why(reasons, "Do not rely on what is near to this file:"));
   map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
   $("recommended").replaceChildren(...recommendations.map((track) => {
-    const because = [`likeness ${track.score.toFixed(2)}`, ...track.because].join("; ");
+    const because = [`similarity ${track.score.toFixed(2)}`, ...track.because].join("; ");
     const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, because)));
     const name = track.title ?? track.id;
     row.append(make("div", { className: "buttons" },

@@ -7,7 +7,8 @@ import numpy as np
 
 from ostinato.cache.store import Store
 from ostinato.core.chunks import alike
-from ostinato.core.params import SAMPLES, Train
+from ostinato.core.params.kinds import SAMPLES
+from ostinato.core.params.training import Train
 from ostinato.errors import DataError
 from ostinato.training.artefact import Input
 from ostinato.training.data.sources import Features, FeatureSource, Joined, Source

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ostinato.cache.store import Store
-from ostinato.core.params import Train
+from ostinato.core.params.training import Train
 from ostinato.errors import ParamsError
 from ostinato.training.augment import reach
 from ostinato.training.data.sources import Arrays, Features, Source, Statistics

@@ -1,4 +1,4 @@
-"""Excerpts held against whole tracks: a model that hears how much of a clip is loud has known answers."""
+"""Clips held against whole tracks: a model that hears how much of a clip is loud has known answers."""
 
 import json
 
@@ -8,7 +8,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from ostinato.cli import app
-from ostinato.inference import excerpts
+from ostinato.inference import clips
 from ostinato.inference.model import Prediction
 
 RATE = 8_000
@@ -43,19 +43,19 @@ def folder(tmp_path):
     return music
 
 
-def test_an_excerpt_that_differs_from_the_whole_is_told(folder):
-    slow, loud, short, broken = excerpts.compare(Loudness(), [folder], 2.0)
+def test_a_clip_that_differs_from_the_whole_is_told(folder):
+    slow, loud, short, broken = clips.compare(Loudness(), [folder], 2.0)
     assert slow.labels == {"first": "quiet", "middle": "loud", "whole": "loud"}
     assert slow.differences == pytest.approx({"first": 0.6, "middle": 0.4})
-    assert slow.likeness["first"] == pytest.approx(0.4 / np.hypot(0.4, 0.6), abs=1e-5)
+    assert slow.similarity["first"] == pytest.approx(0.4 / np.hypot(0.4, 0.6), abs=1e-5)
     assert loud.labels["first"] == "loud"
-    assert loud.likeness == {"first": 1.0, "middle": 1.0}
-    assert short == (str(folder / "c short.wav"), "is 2.0 s long: no longer than an excerpt")
+    assert loud.similarity == {"first": 1.0, "middle": 1.0}
+    assert short == (str(folder / "c short.wav"), "is 2.0 s long: no longer than a clip")
     assert broken[0] == str(folder / "d broken.wav")
 
 
-def test_the_summary_counts_tracks_whose_excerpt_says_the_same(folder):
-    told = excerpts.summary(list(excerpts.compare(Loudness(), [folder], 2.0))[:2])
+def test_the_summary_counts_tracks_whose_clip_says_the_same(folder):
+    told = clips.summary(list(clips.compare(Loudness(), [folder], 2.0))[:2])
     assert told["n_tracks"] == 2
     assert (told["first"]["same_label"], told["middle"]["same_label"]) == (0.5, 1.0)
     assert told["first"]["difference"] == pytest.approx(0.3)
@@ -66,10 +66,10 @@ def test_the_command_compares_what_it_can_and_names_what_it_cannot(prepared, fol
     from ostinato.release import release
 
     assert release.release(project.paths, project.params)["genre"]["answer"] == "released"
-    words = ["excerpts", str(folder), "--seconds", "4", "--models", str(project.paths.releases)]
+    words = ["clips", str(folder), "--seconds", "4", "--models", str(project.paths.releases)]
     as_text, as_json = (CliRunner().invoke(app, [*words, *more]) for more in ([], ["--json"]))
     assert as_text.exit_code == as_json.exit_code == 1
-    assert "no longer than an excerpt" in as_text.stderr
+    assert "no longer than a clip" in as_text.stderr
     found = json.loads(as_json.stdout)
     assert [t["path"].rpartition("/")[2] for t in found["tracks"]] == ["a slow start.wav", "b loud.wav"]
     assert found["summary"]["n_tracks"] == 2

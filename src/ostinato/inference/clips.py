@@ -1,6 +1,6 @@
-"""Whether an excerpt stands for a track: what a released model says of its beginning, of its middle and of all of it.
+"""Whether a clip stands for a track: what a released model says of its beginning, of its middle and of all of it.
 
-Networks are trained on excerpts, and tracks are compared by them, most often by the first
+Networks are trained on clips, and tracks are compared by them, most often by the first
 thirty seconds, which an introduction may fill: H. Singh, "Using deep learning to recommend
 Punjabi music", University of Victoria, 2018, blames them for bad recommendations of songs
 that sound otherwise later.
@@ -23,8 +23,8 @@ from ostinato.inference.predict import list_files
 EXCERPTS = ("first", "middle")
 
 
-class ExcerptComparison(NamedTuple):
-    """What a model says of a track and of its excerpts.
+class ClipComparison(NamedTuple):
+    """What a model says of a track and of its clips.
 
     Parameters
     ----------
@@ -34,22 +34,22 @@ class ExcerptComparison(NamedTuple):
     labels : dict of str to str or list of str
         Of ``first``, ``middle`` and ``whole``.
     differences : dict of str to float
-        The largest difference of a score between an excerpt and the whole.
-    likeness : dict of str to float
-        Cosine between the embeddings of an excerpt and of the whole.
+        The largest difference of a score between a clip and the whole.
+    similarity : dict of str to float
+        Cosine between the embeddings of a clip and of the whole.
     """
 
     path: str
     seconds: float
     labels: dict[str, str | list[str]]
     differences: dict[str, float]
-    likeness: dict[str, float]
+    similarity: dict[str, float]
 
 
 def compare(
     model: ReleasedModel, targets: Sequence[Path], seconds: float
-) -> Iterator[ExcerptComparison | tuple[str, str]]:
-    """Ask a model about tracks and about excerpts of them, decoding each once.
+) -> Iterator[ClipComparison | tuple[str, str]]:
+    """Ask a model about tracks and about clips of them, decoding each once.
 
     Parameters
     ----------
@@ -57,12 +57,12 @@ def compare(
     targets : sequence of Path
         Files, and folders that are searched for audio.
     seconds : float
-        Length of an excerpt.
+        Length of a clip.
 
     Yields
     ------
-    ExcerptComparison, or tuple of str and str
-        A path and why there is nothing to compare: it cannot be read, or is no longer than an excerpt.
+    ClipComparison, or tuple of str and str
+        A path and why there is nothing to compare: it cannot be read, or is no longer than a clip.
     """
     for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
         try:
@@ -70,10 +70,9 @@ def compare(
                 raise DataError(error)
             y, rate = audio.load(path)
             if len(y) <= seconds * rate:
-                raise DataError(f"is {len(y) / rate:.1f} s long: no longer than an excerpt")
+                raise DataError(f"is {len(y) / rate:.1f} s long: no longer than a clip")
             heard = {
-                name: model.predict(AudioContext(cut, rate))
-                for name, cut in _cut_excerpts(y, int(seconds * rate)).items()
+                name: model.predict(AudioContext(cut, rate)) for name, cut in _cut_clips(y, int(seconds * rate)).items()
             }
         except OstinatoError as failure:
             yield encode_path(path), str(failure).removeprefix(f"{path}: ")
@@ -81,15 +80,15 @@ def compare(
         yield _compare(encode_path(path), len(y) / rate, model, heard)
 
 
-def _cut_excerpts(y: np.ndarray, n: int) -> dict[str, np.ndarray]:
+def _cut_clips(y: np.ndarray, n: int) -> dict[str, np.ndarray]:
     """Take the beginning, the middle and all of a track."""
     start = (len(y) - n) // 2
     return {"first": y[:n], "middle": y[start : start + n], "whole": y}
 
 
-def _compare(path: str, seconds: float, model: ReleasedModel, heard: dict[str, Prediction]) -> ExcerptComparison:
+def _compare(path: str, seconds: float, model: ReleasedModel, heard: dict[str, Prediction]) -> ClipComparison:
     whole = heard["whole"]
-    return ExcerptComparison(
+    return ClipComparison(
         path,
         round(seconds, 3),
         {name: model.label(one.scores) for name, one in heard.items()},
@@ -103,19 +102,19 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
     return float(a @ b / max(np.linalg.norm(a) * np.linalg.norm(b), 1e-12))
 
 
-def summary(tracks: Sequence[ExcerptComparison]) -> dict[str, Any]:
-    """Sum up how well excerpts stand for tracks.
+def summary(tracks: Sequence[ClipComparison]) -> dict[str, Any]:
+    """Sum up how well clips stand for tracks.
 
     Parameters
     ----------
-    tracks : sequence of ExcerptComparison
+    tracks : sequence of ClipComparison
         At least one.
 
     Returns
     -------
     dict
-        ``n_tracks``, and of each excerpt the share of tracks with the ``same_label`` as
-        the whole, the median ``difference`` and the median ``likeness``.
+        ``n_tracks``, and of each clip the share of tracks with the ``same_label`` as
+        the whole, the median ``difference`` and the median ``similarity``.
     """
     told: dict[str, Any] = {"n_tracks": len(tracks)}
     for name in EXCERPTS:
@@ -123,12 +122,12 @@ def summary(tracks: Sequence[ExcerptComparison]) -> dict[str, Any]:
         told[name] = {
             "same_label": round(float(np.mean(same)), DIGITS),
             "difference": round(float(np.median([track.differences[name] for track in tracks])), DIGITS),
-            "likeness": round(float(np.median([track.likeness[name] for track in tracks])), DIGITS),
+            "similarity": round(float(np.median([track.similarity[name] for track in tracks])), DIGITS),
         }
     return told
 
 
-def text(tracks: Sequence[ExcerptComparison]) -> str:
+def text(tracks: Sequence[ClipComparison]) -> str:
     """Lay tracks and their summary out for people."""
     lines = []
     for track in tracks:
@@ -139,6 +138,6 @@ def text(tracks: Sequence[ExcerptComparison]) -> str:
         one = told[name]
         lines.append(
             f"{name}: the label of the whole in {one['same_label']:.0%} of {told['n_tracks']}, a score differs by "
-            f"{one['difference']:.3f}, embeddings are alike by {one['likeness']:.3f} (medians)"
+            f"{one['difference']:.3f}, embeddings are alike by {one['similarity']:.3f} (medians)"
         )
     return "\n".join(lines)

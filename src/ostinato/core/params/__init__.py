@@ -1,0 +1,82 @@
+"""params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
+
+import difflib
+from collections.abc import Iterable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Literal, cast
+
+from pydantic import ValidationError
+
+from ostinato.core.params.checks import check
+from ostinato.core.params.messages import readable
+from ostinato.core.params.schema import Params
+from ostinato.core.params.yaml_io import read
+from ostinato.errors import ParamsError
+
+
+def load(path: Path) -> Params:
+    """Read and check params.yaml.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    Params
+
+    Raises
+    ------
+    ParamsError
+        If the file is absent, is no YAML, or has an unknown key or a value of
+        the wrong type; the message names each key.
+    """
+    text = read(path)
+    try:
+        params = Params.model_validate(text)
+    except ValidationError as error:
+        raise ParamsError(f"{path}: {readable(error)}") from error
+    check(params, path)
+    return params
+
+
+def only(params: Params, sections: Iterable[str]) -> Params:
+    """Keep the named sections, so that nothing reads what its stage does not declare.
+
+    Parameters
+    ----------
+    params : Params
+    sections : iterable of str
+        Top-level keys of params.yaml.
+
+    Returns
+    -------
+    Params
+        With these sections alone: any other raises `AttributeError`.
+    """
+    names = {field.alias or name: name for name, field in Params.model_fields.items()}
+    return cast(Params, SimpleNamespace(**{names[s]: getattr(params, names[s]) for s in sections}))
+
+
+def entry(params: Params, what: Literal["candidates", "members", "numbers"], name: str) -> None:
+    """Raise ParamsError if params.yaml does not have a name, suggesting close matches.
+
+    Parameters
+    ----------
+    params : Params
+    what : {"candidates", "members", "numbers"}
+        Candidates are networks, estimators and stacks.
+    name : str
+
+    Raises
+    ------
+    ParamsError
+        If there is none of that name.
+    """
+    sections = ("candidates", "estimators", "stacked") if what == "candidates" else (what,)
+    known = [n for section in sections for n in getattr(params, section)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+        raise ParamsError(f"params.yaml: {what} have no {name!r}; {advice}")

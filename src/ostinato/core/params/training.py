@@ -1,0 +1,152 @@
+"""Section `train`: how networks are trained."""
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from ostinato.core.params.section import Section
+
+CHUNKS_PER_EPOCH = 128
+"""Of small sets: eight steps at the usual batch size, so that validation costs less than what lies between."""
+USED_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "temperature": ("loss", ("infonce",)),
+    "margin": ("loss", ("triplet",)),
+    "gamma": ("loss", ("focal", "asymmetric")),
+    "clip": ("loss", ("asymmetric",)),
+    "mask_share": ("spec_augment", (True,)),
+    "n_masks": ("spec_augment", (True,)),
+    "lr_factor": ("schedule", ("plateau",)),
+    "lr_patience": ("schedule", ("plateau",)),
+}
+"""Keys of `train` that have an effect only where another key has one of these values."""
+
+
+class RatePhase(Section):
+    """A part of training with a learning rate and a patience of its own."""
+
+    lr: float = Field(gt=0)
+    patience: int = Field(ge=1)
+
+
+class Train(Section):
+    """Training of every candidate; a candidate's own `train` overrides single keys.
+
+    Augmentation, losses beside the plain one, schedules and repeats are off by default.
+    """
+
+    FORMER: ClassVar[Mapping[str, str]] = {
+        "apart": "is called margin",
+        "focus": "is called gamma",
+        "subsample": "is called subsample_threshold",
+        "vocabulary": "is called max_vocabulary",
+        "tokens": "is called sequence_length",
+        "absent_share": "is called modality_dropout",
+        "batch_norm_momentum": "has no effect: running statistics are those of the training chunks; delete it",
+    }
+
+    max_epochs: int = Field(30, ge=1)
+    patience: int = Field(8, ge=1, description="epochs without improvement, once validation has left chance")
+    patience_steps: int = Field(50, ge=0, description="steps of the optimiser without improvement, as well")
+    batch_size: int = Field(16, ge=1)
+    optimizer: str = "adam"
+    lr: float = Field(1e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    chunk_frames: int = Field(129, ge=1)
+    chunks_per_track: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
+        "auto", description="in an epoch; auto: as many as make about 128 chunks of all training tracks, at least 1"
+    )
+    normalise: Literal["frame", "track", "train", "none"] = "frame"
+    max_vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
+    sequence_length: int = Field(256, ge=1, description="words of a chunk of lyrics")
+    subsample_threshold: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
+    monitor: str = "val_loss"
+    label_smoothing: float = Field(0.0, ge=0, lt=1)
+    mixup: float = Field(0.0, ge=0)
+    spec_augment: bool = False
+    mask_share: float = Field(
+        0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most, rounded up"
+    )
+    n_masks: int = Field(1, ge=1, description="along either axis")
+    front_end: Literal["cache", "waveform"] = Field(
+        "cache", description="whence training takes the feature; the waveform must stand in it, as in mel+waveform"
+    )
+    augment: list[Literal["speed", "pitch", "bandwidth", "level", "noise"]] = Field(
+        [], description="of the waveform while training, in this order"
+    )
+    loss: Literal["plain", "focal", "asymmetric", "infonce", "triplet"] = Field(
+        "plain", description="the last two bring tracks of one artist, genre or tag together"
+    )
+    temperature: float = Field(0.1, gt=0, description="of infonce")
+    margin: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
+    gamma: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
+    clip: float = Field(0.05, ge=0, lt=1, description="of an asymmetric loss: score up to which an absent tag is free")
+    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
+    lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
+    phases: list[RatePhase] = []
+    runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
+    compile: bool = False
+    class_weights: Literal["balanced"] | None = None
+    clip_norm: float | None = Field(None, gt=0)
+    weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
+    weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
+    freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "auto"
+    devices: int | str = "auto"
+    strategy: str = "auto"
+    modality_dropout: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="how often a stack learns from a track without one of its `numbers` or `optional` members",
+    )
+
+    def count_chunks(self, n_tracks: int) -> int:
+        """Count the chunks of each track in an epoch.
+
+        Parameters
+        ----------
+        n_tracks : int
+            To learn from.
+
+        Returns
+        -------
+        int
+
+        Examples
+        --------
+        >>> [Train().count_chunks(n) for n in (16, 64, 128, 5000)], Train(chunks_per_track=3).count_chunks(16)
+        ([8, 2, 1, 1], 3)
+        """
+        if self.chunks_per_track != "auto":
+            return self.chunks_per_track
+        return max(1, round(CHUNKS_PER_EPOCH / max(n_tracks, 1)))
+
+
+def find_unused(keys: Iterable[str], train: Mapping[str, Any]) -> str | None:
+    """Return which key of `train` has no effect beside the others, and what would give it one.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Those that were written.
+    train : mapping
+        What holds for the candidate, defaults included.
+
+    Returns
+    -------
+    str, optional
+        None if all have an effect.
+
+    Examples
+    --------
+    >>> find_unused(["margin"], {"loss": "focal"})
+    'margin has no effect with loss: focal; delete it or set loss: triplet'
+    """
+    for key in keys:
+        other, values = USED_WITH.get(key, ("", ()))
+        if other and train[other] not in values:
+            mend = " or ".join(str(value).lower() for value in values)
+            return f"{key} has no effect with {other}: {str(train[other]).lower()}; delete it or set {other}: {mend}"
+    return None
