@@ -5,10 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from ostinato import layers
 from ostinato.architectures import freq, large_rnn, recommendation, rnn, simple, time, timefreq, timefreq_avg
 from ostinato.core.scores import scores
 from ostinato.errors import OstinatoError
+from ostinato.layers.branches import Branches
+from ostinato.layers.conv import Across, MaxPool, compute_same_padding
 from ostinato.layers.recurrent import steps
 
 
@@ -30,18 +31,18 @@ from ostinato.layers.recurrent import steps
     ],
 )
 def test_same_padding_is_tensorflows(size, kernel, stride, margins):
-    assert layers.same(size, kernel, stride) == margins
+    assert compute_same_padding(size, kernel, stride) == margins
 
 
 @pytest.mark.parametrize("size", [4, 5, 6, 9])
 def test_pooling_pads_like_same(size):
     x = -1 - torch.rand(1, 1, size, size + 1)
-    before, after = layers.same(size, 3, 2)
-    left, right = layers.same(size + 1, 3, 2)
+    before, after = compute_same_padding(size, 3, 2)
+    left, right = compute_same_padding(size + 1, 3, 2)
     padded = nn.functional.pad(x, (left, right, before, after), value=-torch.inf)
     expected = nn.functional.max_pool2d(padded, 3, 2)
     assert expected.shape == (1, 1, -(-size // 2), -(-(size + 1) // 2))
-    assert torch.equal(layers.MaxPool((3, 3), (2, 2))(x), expected)
+    assert torch.equal(MaxPool((3, 3), (2, 2))(x), expected)
 
 
 @pytest.mark.parametrize(
@@ -49,7 +50,7 @@ def test_pooling_pads_like_same(size):
 )
 def test_branches_at_once_are_the_branches_one_by_one(channels, size, stride):
     torch.manual_seed(0)
-    branches = layers.Branches(channels, (32, 7, 5, 3, 2, 1), stride, 2).double()
+    branches = Branches(channels, (32, 7, 5, 3, 2, 1), stride, 2).double()
     x = torch.randn(3, channels, size, 10, dtype=torch.float64)
     at_once = branches(x)
     (gradient,) = torch.autograd.grad(at_once[0].square().sum(), branches.convs[1].weight)
@@ -62,7 +63,7 @@ def test_branches_at_once_are_the_branches_one_by_one(channels, size, stride):
 
 def test_the_sum_across_is_the_convolution():
     torch.manual_seed(0)
-    across = layers.Across(4, 7).double()
+    across = Across(4, 7).double()
     x = torch.randn(2, 4, 5, 7, dtype=torch.float64)
     with torch.no_grad():
         expected = across(x)

@@ -16,7 +16,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.layers import Conv, Convolutional, Pair, Shape, needs, normalisation, sees, single
+from ostinato.layers.base import Convolutional
+from ostinato.layers.checks import Shape, get_single_input
+from ostinato.layers.conv import Conv, Pair, min_input, normalisation, receptive_field
 from ostinato.layers.search_space import suggest
 
 BLOCKS = (
@@ -57,13 +59,13 @@ class Inverted(nn.Module):
         """Return (batch, filters, rows, columns), both divided by the stride."""
         return x + self.layers(x) if self.adds else self.layers(x)
 
-    def needs(self, size: int, axis: int) -> int:
+    def min_input(self, size: int, axis: int) -> int:
         """Return the least input for an output of `size`."""
-        return needs(self.layers, size, axis)
+        return min_input(self.layers, size, axis)
 
-    def sees(self, size: int, axis: int) -> int:
+    def receptive_field(self, size: int, axis: int) -> int:
         """Return how much of the input `size` numbers of the output are made of."""
-        return sees(self.layers, size, axis)
+        return receptive_field(self.layers, size, axis)
 
 
 class Network(Convolutional):
@@ -88,7 +90,7 @@ class Network(Convolutional):
         filters: Pair = (32, 1280),
         blocks: tuple[tuple[int, int, int, int], ...] = BLOCKS,
     ) -> None:
-        shape = single(inputs, "albums")
+        shape = get_single_input(inputs, "albums")
         layers: list[nn.Module] = [unit(shape[0], filters[0], 3, 2)]
         channels = filters[0]
         for widening, narrow, number, first in blocks:

@@ -23,7 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import Conv, Convolutional, MaxPool, Pair, Shape, normalisation, single, word
+from ostinato.layers.base import Convolutional
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.conv import Conv, MaxPool, Pair, normalisation
 from ostinato.layers.search_space import suggest
 
 POOLS = ((2, 4), (3, 4), (2, 5), (2, 4), (4, 4))
@@ -83,8 +85,8 @@ class Network(Convolutional):
         batch_norm: str = "running",
         features: int | None = None,
     ) -> None:
-        shape = single(inputs, "choi")
-        how = word("choi", "batch_norm", batch_norm, NORMS)
+        shape = get_single_input(inputs, "choi")
+        how = check_choice("choi", "batch_norm", batch_norm, NORMS)
         features = len(pools) if features is None else features
         if not 1 <= features <= len(pools):
             raise OstinatoError(f"choi: features must lie between 1 and the {len(pools)} blocks; it is {features}")

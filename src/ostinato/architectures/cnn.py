@@ -16,7 +16,10 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import Conv, MaxPool, Pair, Reader, Shape, initialise, needs, normalisation, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.conv import Conv, MaxPool, Pair, min_input, normalisation
+from ostinato.layers.init import initialise
 from ostinato.layers.search_space import suggest
 
 FORMS = ("paper", "repository")
@@ -64,15 +67,15 @@ class Network(Reader):
         units: int = 64,
         dropout: float = 0.3,
     ) -> None:
-        super().__init__("cnn", single(inputs, "cnn"))
-        form = word("cnn", "form", form, FORMS)
+        super().__init__("cnn", get_single_input(inputs, "cnn"))
+        form = check_choice("cnn", "form", form, FORMS)
         channels, bins, frames = self.shape
         pools = ((3, 3),) * 3 if form == "paper" else ((3, 2), (3, 2), (2, 2))
         units_in = (channels, filters, filters)
         self.layers = nn.Sequential(
             *(unit(a, filters, k, pool, form) for a, k, pool in zip(units_in, KERNELS, pools, strict=True))
         )
-        least = needs(self.layers, 1, -1)
+        least = min_input(self.layers, 1, -1)
         if min(bins, frames) < least:
             raise OstinatoError(
                 f"cnn: needs at least {least} bins and {least} frames, {bins} and {frames} were given; "

@@ -15,7 +15,10 @@ from typing import cast
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import INITIAL, Conv, Initial, MaxPool, Reader, Shape, initialise, needs, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.conv import Conv, MaxPool, min_input
+from ostinato.layers.init import INITIAL, Initial, initialise
 from ostinato.layers.search_space import suggest
 
 
@@ -52,7 +55,7 @@ class Network(Reader):
         dropout: float = 0.5,
         initial: str = "glorot",
     ) -> None:
-        super().__init__("cnns_3", single(inputs, "cnns_3"))
+        super().__init__("cnns_3", get_single_input(inputs, "cnns_3"))
         channels, bins, frames = self.shape
         layers: list[nn.Module] = []
         rows, columns = bins, frames
@@ -64,7 +67,7 @@ class Network(Reader):
             ]
             rows, columns, channels = (rows - kernel + 1) // 2, (columns - kernel + 1) // 2, filters
         self.layers = nn.Sequential(*layers)
-        least = needs(self.layers, 1, -1)
+        least = min_input(self.layers, 1, -1)
         if min(bins, frames) < least:
             raise OstinatoError(
                 f"cnns_3: needs at least {least} bins and {least} frames, {bins} and {frames} were given"
@@ -72,7 +75,7 @@ class Network(Reader):
         wide = filters * rows * columns
         self.dense = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, dense), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Linear(dense, n_classes)
-        initialise(self, cast(Initial, word("cnns_3", "initial", initial, INITIAL)))
+        initialise(self, cast(Initial, check_choice("cnns_3", "initial", initial, INITIAL)))
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the dense layer, (batch, dense), of (batch, channels, bins, frames)."""

@@ -14,7 +14,10 @@ from typing import Literal
 
 from torch import nn
 
-from ostinato.layers import Branches, Convolutional, MaxPool, Padding, Shape, across, block, fits, separable, single
+from ostinato.layers.base import Convolutional
+from ostinato.layers.branches import Branches
+from ostinato.layers.checks import Padding, Shape, get_single_input, resolve_padding
+from ostinato.layers.conv import MaxPool, conv_block, separable_across, separable_conv
 from ostinato.layers.search_space import suggest
 
 IMAGE_CHANNELS = 3
@@ -75,9 +78,9 @@ class Network(Convolutional):
         width: int | None = None,
         padding: Padding | None = None,
     ) -> None:
-        shape = channels, bins, frames = single(inputs, "freq")
+        shape = channels, bins, frames = get_single_input(inputs, "freq")
         image, short = channels == IMAGE_CHANNELS, bins < SHORT_BINS
-        padding = fits(padding, "valid" if bins >= VALID_BINS and not image else "same", "freq")
+        padding = resolve_padding(padding, "valid" if bins >= VALID_BINS and not image else "same", "freq")
         kernels = kernels or _kernels(channels, bins)
         layers: list[nn.Module] = [Branches(channels, kernels, stride or (1 if image or short else 2), branch_filters)]
         channels = branch_filters * len(kernels)
@@ -85,9 +88,10 @@ class Network(Convolutional):
             last = i == len(filters) - 2
             frames = frames if last else -(-frames // 2)
             pooling = None if last else MaxPool((1, 2), (1, 2))
-            layers.append(block(separable(channels, n, (width or (3 if short else 9), 1), padding), n, pooling))
+            conv = separable_conv(channels, n, (width or (3 if short else 9), 1), padding)
+            layers.append(conv_block(conv, n, pooling))
             channels = n
-        layers.append(block(across(channels, filters[-1], frames), filters[-1]))
+        layers.append(conv_block(separable_across(channels, filters[-1], frames), filters[-1]))
         super().__init__("freq", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 

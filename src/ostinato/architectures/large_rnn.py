@@ -13,7 +13,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ostinato.layers import Reader, Shape, initialise, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.init import initialise
 from ostinato.layers.recurrent import LAYOUTS, LSTMs, steps
 from ostinato.layers.search_space import suggest
 
@@ -40,8 +42,8 @@ class Network(Reader):
         units: tuple[int, ...] = (256, 512, 1024),
         layout: Literal["transpose", "reshape"] = "transpose",
     ) -> None:
-        super().__init__("large_rnn", single(inputs, "large_rnn"))
-        self.layout = word("large_rnn", "layout", layout, LAYOUTS)
+        super().__init__("large_rnn", get_single_input(inputs, "large_rnn"))
+        self.layout = check_choice("large_rnn", "layout", layout, LAYOUTS)
         self.recurrent = LSTMs(self.shape[0] * self.shape[1], units)
         self.head = nn.Linear(units[-1], n_classes)
         initialise(self)

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.layers import Shape, initialise
+from ostinato.layers.checks import Shape
+from ostinato.layers.init import initialise
 from ostinato.layers.recurrent import LSTMs
 from ostinato.layers.search_space import suggest
 from ostinato.layers.text import WordReader

@@ -18,7 +18,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import Shape, initialise
+from ostinato.layers.checks import Shape
+from ostinato.layers.init import initialise
 from ostinato.layers.text import WordReader
 
 LONGEST_WAVE = 10_000.0

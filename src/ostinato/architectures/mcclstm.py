@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ostinato.layers import Shape, word
+from ostinato.layers.checks import Shape, check_choice
 from ostinato.layers.multichannel import Concatenated, MultiChannel
 
 FUSIONS = ("concat", "gated", "attention", "bilinear")
@@ -89,7 +89,7 @@ class Network(MultiChannel):
         dropout: float = 0.5,
         initial: str = "glorot",
     ) -> None:
-        fusion = word("mcclstm", "fusion", fusion, FUSIONS)
+        fusion = check_choice("mcclstm", "fusion", fusion, FUSIONS)
         concat = partial(Concatenated, dense=dense, dropout=dropout)
         super().__init__(
             "mcclstm",

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.layers import Reader, Shape, initialise, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.init import initialise
 from ostinato.layers.logit_heads import Dense, squares
 from ostinato.layers.search_space import suggest
 
@@ -52,9 +54,9 @@ class Network(Reader):
         dropout: float = 0.0,
         l2: float = 0.0,
     ) -> None:
-        super().__init__("mlp", single(inputs, "mlp"))
+        super().__init__("mlp", get_single_input(inputs, "mlp"))
         channels, bins, frames = self.shape
-        widths = (channels * bins * frames, *(hidden or FORMS[word("mlp", "form", form, FORMS)]))
+        widths = (channels * bins * frames, *(hidden or FORMS[check_choice("mlp", "form", form, FORMS)]))
         self.dense, self.l2 = Dense(widths, dropout), l2
         self.head = nn.Linear(widths[-1], n_classes)
         initialise(self)

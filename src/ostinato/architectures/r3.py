@@ -10,7 +10,7 @@ LSTM", ISMIR 2017, section 3.
 
 from collections.abc import Mapping
 
-from ostinato.layers import Shape
+from ostinato.layers.checks import Shape
 from ostinato.layers.multichannel import MultiChannel
 from ostinato.layers.search_space import suggest
 

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import initialise
+from ostinato.layers.init import initialise
 from ostinato.layers.logit_heads import Dense, OverLogits
 from ostinato.layers.search_space import suggest
 

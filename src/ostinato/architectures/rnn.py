@@ -14,7 +14,9 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from ostinato.layers import Reader, Shape, initialise, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.init import initialise
 from ostinato.layers.recurrent import GRU, LAYOUTS, steps
 from ostinato.layers.search_space import suggest
 
@@ -43,8 +45,8 @@ class Network(Reader):
         n_layers: int = 3,
         layout: Literal["transpose", "reshape"] = "transpose",
     ) -> None:
-        super().__init__("rnn", single(inputs, "rnn"))
-        self.layout = word("rnn", "layout", layout, LAYOUTS)
+        super().__init__("rnn", get_single_input(inputs, "rnn"))
+        self.layout = check_choice("rnn", "layout", layout, LAYOUTS)
         self.recurrent = GRU(self.shape[0] * self.shape[1], units, n_layers)
         self.head = nn.Linear(units, n_classes)
         initialise(self)

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from ostinato.layers import Reader, Shape, initialise, single
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, get_single_input
+from ostinato.layers.init import initialise
 from ostinato.layers.recurrent import LSTMs, steps
 from ostinato.layers.search_space import suggest
 
@@ -44,7 +46,7 @@ class Network(Reader):
         hidden: int = 64,
         dropout: float = 0.3,
     ) -> None:
-        super().__init__("rnn_lstm", single(inputs, "rnn_lstm"))
+        super().__init__("rnn_lstm", get_single_input(inputs, "rnn_lstm"))
         self.recurrent = LSTMs(self.shape[0] * self.shape[1], units)
         self.dense = nn.Sequential(nn.Linear(units[-1], hidden), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Linear(hidden, n_classes)

@@ -13,7 +13,9 @@ from collections.abc import Mapping
 
 from torch import nn
 
-from ostinato.layers import Conv, Convolutional, MaxPool, Padding, Shape, block, fits, separable, single
+from ostinato.layers.base import Convolutional
+from ostinato.layers.checks import Padding, Shape, get_single_input, resolve_padding
+from ostinato.layers.conv import Conv, MaxPool, conv_block, separable_conv
 from ostinato.layers.search_space import suggest
 
 IMAGE_CHANNELS = 3
@@ -61,19 +63,19 @@ class Network(Convolutional):
         padding: Padding | None = None,
         pool: tuple[bool, bool, bool, bool] | None = None,
     ) -> None:
-        shape = single(inputs, "simple")
+        shape = get_single_input(inputs, "simple")
         image = shape[0] == IMAGE_CHANNELS
-        padding = fits(padding, "valid" if shape[1] >= VALID_BINS and not image else "same", "simple")
+        padding = resolve_padding(padding, "valid" if shape[1] >= VALID_BINS and not image else "same", "simple")
         halved = (False, *(pool or ((False, True) * 2 if image else (True,) * 4)), False)
         layers: list[nn.Module] = []
         channels = shape[0]
         for width, stride in zip(filters[:2], strides or _strides(shape), strict=True):
             conv = Conv(channels, width, (3, 3), (stride, stride), "same" if stride > 1 or not layers else "valid")
-            layers.append(block(conv, width))
+            layers.append(conv_block(conv, width))
             channels = width
         for width, halve in zip(filters[2:], halved, strict=True):
             pooling = MaxPool((3, 3), (2, 2)) if halve else None
-            layers.append(block(separable(channels, width, (3, 3), padding), width, pooling))
+            layers.append(conv_block(separable_conv(channels, width, (3, 3), padding), width, pooling))
             channels = width
         super().__init__("simple", shape, nn.Sequential(*layers), channels, n_classes)
 

@@ -14,7 +14,10 @@ from typing import Literal
 
 from torch import nn
 
-from ostinato.layers import Branches, Convolutional, MaxPool, Padding, Shape, across, block, fits, separable, single
+from ostinato.layers.base import Convolutional
+from ostinato.layers.branches import Branches
+from ostinato.layers.checks import Padding, Shape, get_single_input, resolve_padding
+from ostinato.layers.conv import MaxPool, conv_block, separable_across, separable_conv
 from ostinato.layers.search_space import suggest
 
 IMAGE_CHANNELS = 3
@@ -65,9 +68,9 @@ class Network(Convolutional):
         padding: Padding | None = None,
         pool: Literal["bins", "frames"] | None = None,
     ) -> None:
-        shape = channels, bins, frames = single(inputs, "time")
+        shape = channels, bins, frames = get_single_input(inputs, "time")
         image = channels == IMAGE_CHANNELS
-        padding = fits(padding, "same" if image else "valid", "time")
+        padding = resolve_padding(padding, "same" if image else "valid", "time")
         kernels = kernels or tuple(max(1, frames // d) for d in (IMAGE_DIVISORS if image else DIVISORS))
         window = (2, 1) if (pool or ("frames" if bins < SHORT_BINS else "bins")) == "frames" else (1, 2)
         layers: list[nn.Module] = [Branches(channels, kernels, stride or (1 if image else 2), branch_filters)]
@@ -75,11 +78,10 @@ class Network(Convolutional):
         for i, n in enumerate(filters[:-1]):
             last = i == len(filters) - 2
             bins = bins if last else -(-bins // window[1])
-            layers.append(
-                block(separable(channels, n, (width, 1), padding), n, None if last else MaxPool(window, window))
-            )
+            conv = separable_conv(channels, n, (width, 1), padding)
+            layers.append(conv_block(conv, n, None if last else MaxPool(window, window)))
             channels = n
-        layers.append(block(across(channels, filters[-1], bins), filters[-1]))
+        layers.append(conv_block(separable_across(channels, filters[-1], bins), filters[-1]))
         super().__init__("time", shape, nn.Sequential(*layers), filters[-1], n_classes)
 
 

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import word
+from ostinato.layers.checks import check_choice
 from ostinato.layers.logit_heads import OverLogits
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
@@ -43,7 +43,7 @@ class Network(OverLogits):
 
     def __init__(self, inputs: Mapping[str, int], n_classes: int, *, kind: str = "single") -> None:
         super().__init__("timefreq_avg", inputs)
-        self.kind = word("timefreq_avg", "kind", kind, KINDS)
+        self.kind = check_choice("timefreq_avg", "kind", kind, KINDS)
         for member, width in inputs.items():
             if width != n_classes:
                 raise OstinatoError(f"timefreq_avg: needs {n_classes} logits of each member; {member} gives {width}")

@@ -16,7 +16,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import Branches, MaxPool, Pair, Shape, block, initialise, sees, separable
+from ostinato.layers.branches import Branches
+from ostinato.layers.checks import Shape
+from ostinato.layers.conv import MaxPool, Pair, conv_block, receptive_field, separable_conv
+from ostinato.layers.init import initialise
 from ostinato.layers.search_space import suggest
 
 DIVISORS = (4, 8, 16, 32, 64, 96)
@@ -29,9 +32,15 @@ def side(channels: int, size: int, filters: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = [Branches(channels, tuple(max(1, size // d) for d in DIVISORS), 2, BRANCH_FILTERS)]
     channels = BRANCH_FILTERS * len(DIVISORS)
     for n in filters:
-        layers.append(block(separable(channels, n, (WIDTH, 1), "same"), n, MaxPool((1, 2), (1, 2))))
+        layers.append(conv_block(separable_conv(channels, n, (WIDTH, 1), "same"), n, MaxPool((1, 2), (1, 2))))
         channels = n
     return nn.Sequential(*layers)
+
+
+def _bounded_field(layer: nn.Module, shape: Shape, axes: Pair) -> Pair:
+    """Return how many bins and frames a number of the last map is made of, at most all of them."""
+    bins, frames = (receptive_field(layer, 1, axis) for axis in axes)
+    return min(bins, shape[1]), min(frames, shape[2])
 
 
 class Network(nn.Module):
@@ -74,8 +83,8 @@ class Network(nn.Module):
         """Bins and frames of each input that one number of its last map is made of, at most all of them."""
         (long, pitches), (short, beats) = self.shapes.items()
         return {
-            long: (min(sees(self.pitch, 1, -2), pitches[1]), min(sees(self.pitch, 1, -1), pitches[2])),
-            short: (min(sees(self.beat, 1, -1), beats[1]), min(sees(self.beat, 1, -2), beats[2])),
+            long: _bounded_field(self.pitch, pitches, (-2, -1)),
+            short: _bounded_field(self.beat, beats, (-1, -2)),
         }
 
     def embed(self, long: Tensor, short: Tensor) -> Tensor:

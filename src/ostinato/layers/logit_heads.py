@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import initialise
+from ostinato.layers.init import initialise
 
 
 def squares(layers: Iterable[nn.Module]) -> Tensor:

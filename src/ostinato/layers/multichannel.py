@@ -18,7 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import INITIAL, Conv, Initial, MaxPool, Reader, Shape, initialise, single, word
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, check_choice, get_single_input
+from ostinato.layers.conv import Conv, MaxPool
+from ostinato.layers.init import INITIAL, Initial, initialise
 from ostinato.layers.recurrent import LSTM
 
 CHUNK = 80
@@ -132,7 +135,7 @@ class MultiChannel(Reader):
         initial: str = "glorot",
         fusion: Any = None,
     ) -> None:
-        super().__init__(name, single(inputs, name))
+        super().__init__(name, get_single_input(inputs, name))
         planes, bins, frames = self.shape
         self.chunk = CHUNK if units else frames
         self.length = "free" if units else "fixed"
@@ -143,7 +146,7 @@ class MultiChannel(Reader):
         self.recurrent = LSTM(self.fuse.width, units) if units else None
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(units or self.fuse.width, n_classes)
-        initialise(self, cast(Initial, word(name, "initial", initial, INITIAL)))
+        initialise(self, cast(Initial, check_choice(name, "initial", initial, INITIAL)))
 
     @property
     def min_frames(self) -> int:

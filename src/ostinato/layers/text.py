@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from torch import Tensor, nn
 
 from ostinato.errors import OstinatoError
-from ostinato.layers import Reader, Shape, single
+from ostinato.layers.base import Reader
+from ostinato.layers.checks import Shape, get_single_input
 
 
 class WordReader(Reader):
@@ -27,7 +28,7 @@ class WordReader(Reader):
     """
 
     def __init__(self, name: str, inputs: Mapping[str, Shape], width: int) -> None:
-        super().__init__(name, single(inputs, name))
+        super().__init__(name, get_single_input(inputs, name))
         channels, numbers, _ = self.shape
         if channels != 1 or numbers < 2:
             raise OstinatoError(f"{name}: needs words, shape (1, 2 numbers or more, words); it was given {self.shape}")
