@@ -3,7 +3,7 @@
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
-from ostinato.metrics._probabilities import calibration_error, top_calibration_error
+from ostinato.metrics.probabilities import calibration_error, top_calibration_error
 
 N_TRAIN, N_TEST = 700, 3000
 WIDTH = 10

@@ -31,6 +31,7 @@ PLUMBING = (
     "core.code_hash",
     "core.malloc",
     "core.params",
+    *(f"core.params.{name}" for name in ("checks", "kinds", "messages", "schema", "section", "training", "yaml_io")),
     "core.paths",
     "io.locks",
     "core.registry",

@@ -10,7 +10,7 @@ import pytest
 
 from ostinato.errors import DataError
 from ostinato.evaluation.score_table import parse_scores
-from ostinato.metrics._shared import map_macro
+from ostinato.metrics.probabilities import map_macro
 
 
 def test_perfect_predictions_score_one_in_every_figure(project):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn import metrics as sk
 
-from ostinato.metrics import _shared, multi, single, tree
+from ostinato.metrics import multi, probabilities, single, tree
 from ostinato.metrics.jackknife import MAX_GROUPS, MIN_GROUPS, jackknife
 
 FAMILIES = {"single": single, "multi": multi}
@@ -132,7 +133,7 @@ def test_a_class_without_positives_is_left_out_not_counted_as_zero():
     scores, target = np.array([[0.9, 0.8, 0.0], [0.8, 0.1, 0.0]]), np.array([[1, 0, 0], [1, 0, 0]])
     assert value("multi", "map_macro", scores, target) == 1.0
     assert value("multi", "f1_macro", scores, target) == 1.0
-    assert np.isnan(_shared.average_precision(preds=scores, target=target)).tolist() == [False, True, True]
+    assert np.isnan(probabilities.average_precision(preds=scores, target=target)).tolist() == [False, True, True]
 
 
 @pytest.mark.parametrize("name", ["map_macro", "map_samples", "f1_macro", "f1_micro", "f1_weighted"])
@@ -140,9 +141,56 @@ def test_nothing_to_judge_is_nan(name):
     assert math.isnan(value("multi", name, np.zeros((3, 2)), np.zeros((3, 2), int)))
 
 
+def from_scikit_learn(kind: str, name: str, scores: np.ndarray, target: np.ndarray) -> float:
+    """Compute a metric with scikit-learn, which orders ties in its own way."""
+    named = np.eye(target.shape[1])[scores.argmax(1)] if kind == "single" else (scores >= 0.5).astype(int)
+    labelled, has_both = target.any(axis=1), target.any(axis=0) & (target == 0).any(axis=0)
+    present = target.any(axis=0)
+    by_name = {
+        "f1_micro": lambda: sk.f1_score(target, named, average="micro", zero_division=np.nan),
+        "f1_macro": lambda: np.mean(sk.f1_score(target, named, average=None, zero_division=0.0)[present]),
+        "f1_weighted": lambda: sk.f1_score(target, named, average="weighted", zero_division=0.0),
+        "accuracy": lambda: sk.accuracy_score(target, named),
+        "hamming_loss": lambda: sk.hamming_loss(target, named),
+        "jaccard": lambda: sk.jaccard_score(target, named, average="samples", zero_division=1.0),
+        "map_macro": lambda: np.mean(
+            [sk.average_precision_score(t, p) for t, p in zip(target.T[present], scores.T[present], strict=True)]
+        ),
+        "map_samples": lambda: sk.label_ranking_average_precision_score(target[labelled], scores[labelled]),
+        "roc_auc_macro": lambda: np.mean(
+            [sk.roc_auc_score(t, p) for t, p in zip(target.T[has_both], scores.T[has_both], strict=True)]
+        ),
+        "mse": lambda: sk.mean_squared_error(target, scores),
+    }
+    return float(by_name[name]())
+
+
+SCIKIT_LEARN = {
+    "f1_micro",
+    "f1_macro",
+    "f1_weighted",
+    "accuracy",
+    "hamming_loss",
+    "jaccard",
+    "map_macro",
+    "map_samples",
+    "roc_auc_macro",
+    "mse",
+}
+
+
+@pytest.mark.parametrize("coarse", [False, True])
+@pytest.mark.parametrize(("kind", "name"), [case for case in EVERY if case[1] in SCIKIT_LEARN])
+def test_agrees_with_scikit_learn_with_ties_and_empty_rows(kind, name, coarse, rng):
+    scores, target, groups = problem(rng, kind, coarse=coarse)
+    if kind == "multi":
+        target[groups == "artist 3"], target[:, 2] = 0, 0
+    assert value(kind, name, scores, target) == pytest.approx(from_scikit_learn(kind, name, scores, target), abs=1e-9)
+
+
 @pytest.mark.parametrize("coarse", [False, True])
 @pytest.mark.parametrize(("kind", "name"), EVERY)
-def test_resampled_equals_the_metric_on_repeated_rows(kind, name, coarse, rng):
+def test_a_replicate_has_the_figure_of_its_repeated_rows(kind, name, coarse, rng):
     scores, target, groups = problem(rng, kind, coarse=coarse)
     if kind == "multi":  # a group without any tag, nor any that is named
         target[groups == "artist 3"] = 0
@@ -152,10 +200,10 @@ def test_resampled_equals_the_metric_on_repeated_rows(kind, name, coarse, rng):
     replicates = jackknife(groups, 0.95)
     n_groups = replicates.n_groups
     counts = np.vstack([replicates.counts, rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=20)])
-    slow = _shared.Metric(metric.function, metric.needs, metric.higher_is_better)
-    values = [m.over(preds, target, replicates.group, counts) for m in (metric, slow)]
-    np.testing.assert_allclose(*values, atol=1e-9)
-    np.testing.assert_allclose(values[0][0], metric.function(preds=preds, target=target), atol=1e-9)
+    repeats = (np.repeat(np.arange(len(groups)), times) for times in counts[:, replicates.group].astype(np.int64))
+    expected = [metric.function(preds=preds[rows], target=target[rows]) for rows in repeats]
+    np.testing.assert_allclose(metric.over(preds, target, replicates.group, counts), expected, atol=1e-9)
+    assert expected[0] == pytest.approx(metric.function(preds=preds, target=target), abs=1e-9)
 
 
 def test_resampling_rare_classes_is_nan_where_a_draw_misses_them():

@@ -16,7 +16,7 @@ from scipy.special import betaincinv
 from ostinato.core.scores import Kind, logits, scores
 from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
-from ostinato.metrics import _probabilities
+from ostinato.metrics import probabilities
 
 WIDEST = 3.0
 ACCURACY, CONFIDENCE = 0.8, 0.9
@@ -56,7 +56,7 @@ def calibrate(validation: ScoredTracks, test: ScoredTracks, kind: Kind) -> dict[
         for name in FIGURES
         for both in [(("before", test), ("after", warm[1]))]
     }
-    found["reliability"] = _probabilities.reliability(warm[1].scores, warm[1].target, top=kind == "single")
+    found["reliability"] = probabilities.reliability(warm[1].scores, warm[1].target, top=kind == "single")
     return found
 
 

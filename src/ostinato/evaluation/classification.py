@@ -10,14 +10,15 @@ from sklearn.metrics import multilabel_confusion_matrix
 from ostinato.core.scores import Kind, labels
 from ostinato.errors import DataError
 from ostinato.evaluation.predictions import ScoredTracks
-from ostinato.metrics import _probabilities, _shared, embedding, multi, single, tree
-from ostinato.metrics._probabilities import K
+from ostinato.metrics import embedding, multi, probabilities, single, tree
 from ostinato.metrics.jackknife import jackknife
+from ostinato.metrics.probabilities import K
+from ostinato.metrics.replicates import Metric
 
 FAMILIES: dict[str, ModuleType] = {"single": single, "multi": multi, "embedding": embedding}
 
 
-def get_metrics(kind: Kind) -> dict[str, _shared.Metric]:
+def get_metrics(kind: Kind) -> dict[str, Metric]:
     """Return the metrics of a kind of task."""
     return FAMILIES[kind].METRICS
 
@@ -146,15 +147,15 @@ def per_class(
     precision = np.divide(hits, n_named, out=np.full(len(classes), np.nan), where=n_named > 0)
     recall = np.divide(hits, n_true, out=np.full(len(classes), np.nan), where=present)
     f1 = np.divide(2 * hits, n_named + n_true, out=np.full(len(classes), np.nan), where=present)
-    ap = _shared.average_precision(preds=rows.scores, target=rows.target)
+    ap = probabilities.average_precision(preds=rows.scores, target=rows.target)
     return {
         c: {
             "precision": _number(precision[i]),
             "recall": _number(recall[i]),
             "f1": _number(f1[i]),
             "ap": _number(ap[i]),
-            "roc_auc": _number(_of_column(_probabilities.roc_auc_macro, rows, i)),
-            "calibration_error": _number(_of_column(_probabilities.calibration_error, rows, i)),
+            "roc_auc": _number(_of_column(probabilities.roc_auc_macro, rows, i)),
+            "calibration_error": _number(_of_column(probabilities.calibration_error, rows, i)),
             "support": int(n_true[i]),
         }
         for i, c in enumerate(classes)
@@ -230,7 +231,9 @@ def hierarchy(
     ancestors, nodes = tree.lineage(classes)
     replicates = jackknife(rows.group, confidence)
     named = labels(rows.scores, kind, threshold)
-    values = tree.resample(named, rows.target, replicates.group, replicates.counts, ancestors)
+    values = tree.hierarchical_f1(
+        preds=named, target=rows.target, ancestors=ancestors, group=replicates.group, counts=replicates.counts
+    )
     return {**replicates.estimate(values, 0, 1).to_dict(), "n_nodes": len(nodes)}
 
 

@@ -28,7 +28,7 @@ from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.evaluation.score_table import ScoreTable
 from ostinato.evaluation.similarity.ranking import difference
-from ostinato.metrics import _resampled
+from ostinato.metrics.replicates import nanmean_of
 
 EXACT_GROUPS = 11
 """Up to so many differing artists all swaps are made: 2 ** 11 at most."""
@@ -143,8 +143,7 @@ class Pair:
         self, metric: str, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray
     ) -> np.ndarray:
         if self.kind == "embedding":
-            known = (~np.isnan(preds[:, 0])).astype(float)
-            return _resampled.mean_of(np.nan_to_num(preds[:, 0]), known, group, counts)
+            return nanmean_of(preds[:, 0], group, counts)
         return get_metrics(self.kind)[metric].over(preds, target, group, counts)
 
 

@@ -5,14 +5,16 @@
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
 from ostinato.metrics import ranking
-from ostinato.metrics._shared import Metric
+from ostinato.metrics.replicates import Metric, metric_of, nanmean_of
 
 
-def cosine(*, preds: np.ndarray, target: np.ndarray) -> float:
+@metric_of
+def cosine(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean cosine over tracks; a track without a target, a vector of 0, is left out.
 
     Parameters
@@ -24,7 +26,7 @@ def cosine(*, preds: np.ndarray, target: np.ndarray) -> float:
     >>> cosine(preds=np.array([[2.0, 0.0], [0.0, 1.0]]), target=np.array([[1.0, 0.0], [0.0, 0.0]]))
     1.0
     """
-    return _mean(cosines(preds, target))
+    return nanmean_of(cosines(preds, target), group, counts)
 
 
 def cosines(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -33,12 +35,10 @@ def cosines(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     return (preds * target).sum(axis=1) / np.where(lengths > 0, lengths, np.nan)
 
 
-def _mean(values: np.ndarray) -> float:
-    return float(np.nanmean(values)) if (~np.isnan(values)).any() else float("nan")
-
-
-def _over_seeds(of_seed: Callable[..., np.ndarray]) -> Callable[..., float]:
-    return lambda *, preds, target: _mean(of_seed(preds=preds, target=target))
+def _over_seeds(of_seed: Callable[..., np.ndarray]) -> Callable[..., Any]:
+    return metric_of(
+        lambda preds, target, group, counts: nanmean_of(of_seed(preds=preds, target=target), group, counts)
+    )
 
 
 METRICS: dict[str, Metric] = {

@@ -4,17 +4,12 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve
 
 from ostinato.core.scores import EPSILON
-from ostinato.metrics import _probabilities, _resampled, _shared
-from ostinato.metrics._shared import Metric
+from ostinato.metrics import labels, probabilities
+from ostinato.metrics.replicates import Metric, mean_of, metric_of
 
 
-def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return each track's mean binary cross-entropy over the classes, in nats."""
-    right = np.clip(np.where(target > 0, preds, 1 - preds), EPSILON, 1)
-    return -np.log(right).mean(axis=1)
-
-
-def log_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
+@metric_of
+def log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean binary cross-entropy over tracks and classes, in nats; scores are kept 1e-12 from 0 and 1.
 
     Parameters
@@ -27,11 +22,8 @@ def log_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
     >>> round(log_loss(preds=np.array([[0.5, 0.5]]), target=np.array([[1, 0]])), 3)
     0.693
     """
-    return float(_losses(preds, target).mean()) if len(target) else float("nan")
-
-
-def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return _resampled.mean_of(_losses(preds, target), np.ones(len(group)), group, counts)
+    right = np.clip(np.where(target > 0, preds, 1 - preds), EPSILON, 1)
+    return mean_of(-np.log(right).mean(axis=1), np.ones(len(group)), group, counts)
 
 
 def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.ndarray:
@@ -67,7 +59,7 @@ def thresholds(*, preds: np.ndarray, target: np.ndarray, default: float) -> np.n
 
 
 METRICS: dict[str, Metric] = {
-    **_shared.METRICS,
-    **_probabilities.MULTI,
-    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss, most=np.inf),
+    **labels.METRICS,
+    **probabilities.MULTI,
+    "log_loss": Metric(log_loss, "scores", False, most=np.inf),
 }

@@ -3,16 +3,12 @@
 import numpy as np
 
 from ostinato.core.scores import EPSILON
-from ostinato.metrics import _probabilities, _resampled, _shared
-from ostinato.metrics._shared import Metric
+from ostinato.metrics import labels, probabilities
+from ostinato.metrics.replicates import Metric, mean_of, metric_of
 
 
-def _losses(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return each track's negative log score of its class, in nats."""
-    return -np.log(np.clip((preds * target).sum(axis=1), EPSILON, 1))
-
-
-def log_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
+@metric_of
+def log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Mean negative log score of the right class, in nats; scores below 1e-12 count as 1e-12.
 
     Parameters
@@ -27,15 +23,12 @@ def log_loss(*, preds: np.ndarray, target: np.ndarray) -> float:
     >>> round(log_loss(preds=np.array([[0.5, 0.5]]), target=np.array([[1, 0]])), 3)
     0.693
     """
-    return float(_losses(preds, target).mean()) if len(target) else float("nan")
-
-
-def _resampled_log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return _resampled.mean_of(_losses(preds, target), np.ones(len(group)), group, counts)
+    losses = -np.log(np.clip((preds * target).sum(axis=1), EPSILON, 1))
+    return mean_of(losses, np.ones(len(group)), group, counts)
 
 
 METRICS: dict[str, Metric] = {
-    **_shared.METRICS,
-    **_probabilities.SINGLE,
-    "log_loss": Metric(log_loss, "scores", False, _resampled_log_loss, most=np.inf),
+    **labels.METRICS,
+    **probabilities.SINGLE,
+    "log_loss": Metric(log_loss, "scores", False, most=np.inf),
 }

@@ -8,10 +8,11 @@ D. Bogdanov et al., "The AcousticBrainz genre dataset", ISMIR 2019: the way path
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ostinato.metrics import _resampled
+from ostinato.metrics.labels import f1_micro
 
 SEPARATOR = "---"
 
@@ -40,7 +41,14 @@ def lineage(classes: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.array([[node in own for node in nodes] for own in above], bool).reshape(len(classes), len(nodes)), nodes
 
 
-def hierarchical_f1(*, preds: np.ndarray, target: np.ndarray, ancestors: np.ndarray) -> float:
+def hierarchical_f1(
+    *,
+    preds: np.ndarray,
+    target: np.ndarray,
+    ancestors: np.ndarray,
+    group: np.ndarray | None = None,
+    counts: np.ndarray | None = None,
+) -> Any:
     """F1 over all nodes that the named and the right classes stand for, all tracks together.
 
     Parameters
@@ -49,10 +57,12 @@ def hierarchical_f1(*, preds: np.ndarray, target: np.ndarray, ancestors: np.ndar
         Label indicators.
     ancestors : np.ndarray [shape=(n_classes, n_nodes), dtype=bool]
         By `lineage`.
+    group, counts
+        As for any metric; without them all tracks count once.
 
     Returns
     -------
-    float
+    float or np.ndarray [shape=(n_replicates,)]
         NaN if nothing is named and nothing is right.
 
     Examples
@@ -61,13 +71,5 @@ def hierarchical_f1(*, preds: np.ndarray, target: np.ndarray, ancestors: np.ndar
     >>> hierarchical_f1(preds=np.array([[1, 0, 0]]), target=np.array([[0, 1, 0]]), ancestors=ancestors)
     0.5
     """
-    group, once = np.zeros(len(target), np.int64), np.ones((1, 1), np.int64)
-    return float(resample(preds, target, group, once, ancestors)[0])
-
-
-def resample(
-    preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray, ancestors: np.ndarray
-) -> np.ndarray:
-    """Compute `hierarchical_f1` for many resamples at once; see `ostinato.metrics._resampled`."""
     named, true = ((np.asarray(x) > 0) @ ancestors for x in (preds, target))
-    return _resampled.f1_micro(named, true, group, counts)
+    return f1_micro(preds=named, target=true, group=group, counts=counts)

@@ -5,9 +5,9 @@ from math import inf
 
 import numpy as np
 
-from ostinato.metrics import _resampled
 from ostinato.metrics.jackknife import jackknife
 from ostinato.metrics.ranking import METRICS
+from ostinato.metrics.replicates import nanmean_of
 
 
 def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
@@ -51,8 +51,7 @@ def summarise(
     replicates = jackknife(groups, confidence)
 
     def means(of_seed: np.ndarray) -> np.ndarray:
-        defined = (~np.isnan(of_seed)).astype(float)
-        return _resampled.mean_of(np.nan_to_num(of_seed), defined, replicates.group, replicates.counts)
+        return nanmean_of(of_seed, replicates.group, replicates.counts)
 
     bounds = {name: (0.0, 1.0) if name in METRICS else limits for name in values}
     return {name: replicates.estimate(means(of_seed), *bounds[name]).to_dict() for name, of_seed in values.items()}
