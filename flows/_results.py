@@ -5,7 +5,7 @@ from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from ostinato.core.candidates import get_sections
+from ostinato.core.params import get_sections
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json

@@ -248,8 +248,8 @@ def test_a_misspelt_candidate_gets_the_names_it_may_have_been(what, name, advice
         members={"both.time_mel": 0, "both.freq_mel": 0}, numbers={"both.year": 0},
     )  # fmt: skip
     with pytest.raises(ParamsError, match=advice):
-        params.entry(given, what, name)
-    params.entry(given, what, {"candidates": "both", "members": "both.time_mel", "numbers": "both.year"}[what])
+        params.check_entry(given, what, name)
+    params.check_entry(given, what, {"candidates": "both", "members": "both.time_mel", "numbers": "both.year"}[what])
 
 
 WAVEFORMS = {"mel": {}, "cqt": {}, "waveform": {}, "wave16": {"kind": "waveform", "sample_rate": 16000}}

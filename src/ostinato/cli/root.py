@@ -124,7 +124,7 @@ def require_candidate(name: str) -> None:
     from ostinato.core import params
     from ostinato.core.paths import Paths
 
-    params.entry(params.load(Paths(Path.cwd()).params), "candidates", name)
+    params.check_entry(params.load(Paths(Path.cwd()).params), "candidates", name)
 
 
 def find_releases(models: Path | None, name: str | None, weights: Path | None) -> Path | None:

@@ -1,43 +1,18 @@
 """One command for each stage of the pipeline."""
 
-import importlib
+import ast
 import os
 import sys
-from collections.abc import Mapping
 from contextlib import nullcontext
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from ostinato import stages
 from ostinato.cli.root import STAGE, Json, Pretrained, Weights, app, echo, find_releases, read_project
-
-STAGES = {
-    "ingest": "Find the dataset's tracks and measure each new file.",
-    "validate": "Check tracks and files; quarantine what is broken.",
-    "split": "Split the tracks by artist, album and copy.",
-    "artists": "Learn artist embeddings from the dataset's relations of artists.",
-    "featurize": "Compute the features of new tracks into the cache.",
-    "budget": "Divide tune.budget among the candidates that are tuned.",
-    "gate": "Check which candidates pass the thresholds of params.yaml.",
-    "rank": "Evaluate every candidate's embeddings for similarity search.",
-    "report": "Write models/report/index.html.",
-}
-
-
-STAGES_OF_A_CANDIDATE = {
-    "tune": "Search a candidate's settings with Optuna.",
-    "train": "Fit a candidate on every fold.",
-    "member": "Compute a member's out-of-fold logits for a stack.",
-    "number": "Add a numeric feature to a stack.",
-    "infer": "Compute logits and embeddings of every track.",
-    "export": "Write a candidate's ONNX file if the gate accepted it.",
-}
-
-
-EDGES: Mapping[str, Literal["members", "numbers"]] = {"member": "members", "number": "numbers"}
-"""Stages that have one entry per edge to a stack."""
+from ostinato.core.registry import names
 
 
 def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> None:
@@ -52,30 +27,20 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     root : Path, optional
         The folder of params.yaml; default: the working folder.
     """
-    from ostinato.core import params, parent
+    from ostinato.core import params, parent, registry
     from ostinato.core.paths import Paths
     from ostinato.io.locks import exclusive
 
     parent.die_with_caller()
     paths = Paths(root or Path.cwd())
     whole = params.load(paths.params)
+    module = registry.load("ostinato.stages", stage)
     if name is not None:
-        params.entry(whole, EDGES.get(stage, "candidates"), name)
-    module = importlib.import_module(f"ostinato.stages.{stage}")
+        params.check_entry(whole, getattr(module, "ENTRIES", "candidates"), name)
     given = params.only(whole, module.SECTIONS)
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
     with exclusive(paths.lock(stage, name)) if is_first else nullcontext():
-        module.run(paths, given, name)
-
-
-def _add(stage: str, text: str, of_a_candidate: bool) -> None:
-    def whole() -> None:
-        run_stage(stage)
-
-    def single(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
-        run_stage(stage, name)
-
-    app.command(stage, help=text, rich_help_panel=STAGE)(single if of_a_candidate else whole)
+        module.run(paths, given, *filter(None, [name]))
 
 
 @app.command(rich_help_panel=STAGE)
@@ -181,7 +146,21 @@ def catalog(
     raise typer.Exit(int(bool(summary.unreadable)))
 
 
-for _stage, _text in STAGES.items():
-    _add(_stage, _text, of_a_candidate=False)
-for _stage, _text in STAGES_OF_A_CANDIDATE.items():
-    _add(_stage, _text, of_a_candidate=True)
+def _add(stage: str) -> None:
+    """Add the command of a stage; its help is the first line of the module's docstring."""
+    module = ast.parse((Path(stages.__path__[0]) / f"{stage}.py").read_text(encoding="utf-8"))
+    run = next(node for node in module.body if isinstance(node, ast.FunctionDef) and node.name == "run")
+
+    def whole() -> None:
+        run_stage(stage)
+
+    def single(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
+        run_stage(stage, name)
+
+    text = (ast.get_docstring(module) or "").partition("\n")[0]
+    app.command(stage, help=text, rich_help_panel=STAGE)(single if len(run.args.args) > 2 else whole)
+
+
+for _stage in names("ostinato.stages"):
+    if _stage not in ("evaluate", "catalog"):
+        _add(_stage)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
+from ostinato.core.params.schema import Params
 from ostinato.errors import ParamsError
 
 AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
@@ -31,11 +31,6 @@ class Entry:
     architecture: str
     feature: str
     task: str
-
-
-def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:
-    """Return the section of params.yaml that each candidate has."""
-    return {**params.candidates, **params.estimators, **params.stacked}
 
 
 def get_candidates(params: Params) -> dict[str, Entry]:

@@ -156,7 +156,7 @@ def list_tracks(plugin: Any, root: Path, options: Any, params: Params, known: pd
         Of `ostinato.datasets`.
     root : Path
     options : plugin.Options
-    params : SimpleNamespace
+    params : Params
         Sections `seed` and `compute`.
     known : Series of str
         Ids of its tracks in the last run.

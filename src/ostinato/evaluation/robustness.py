@@ -27,7 +27,7 @@ def robustness(paths: Paths, params: Params, name: str, n_clips: int) -> dict[st
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         With `SECTIONS`.
     name : str
         An exported candidate of labelled audio.

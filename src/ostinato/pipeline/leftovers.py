@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ostinato.core.candidates import get_sections
+from ostinato.core.params import get_sections
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 
@@ -53,7 +53,7 @@ def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         With the sections ``candidates``, ``estimators``, ``stacked``, ``members``, ``numbers`` and ``features``.
 
     Returns
@@ -84,7 +84,7 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         With the sections ``candidates``, ``estimators``, ``stacked``, ``members`` and ``numbers``.
 
     Returns

@@ -113,7 +113,7 @@ def command(paths: Paths, params: Params) -> None:
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `SECTIONS`.
 
     Raises
@@ -145,7 +145,7 @@ def estimate(
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `SECTIONS`.
     behind : collection of str, optional
         Names of dvc.yaml's stages that would run; default: all.

@@ -104,7 +104,7 @@ def survey_collection(paths: Paths, params: Params) -> Survey:
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `seed`, `compute`, `dataset` and `ingest`.
 
     Returns

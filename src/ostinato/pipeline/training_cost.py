@@ -71,7 +71,7 @@ def time_training(
     ----------
     tracks : DataFrame
         With `genre` and `tags`.
-    params : SimpleNamespace
+    params : Params
     cost : Cost
     behind : collection of str or None
         Stages of dvc.yaml that would run; None: all.
@@ -216,7 +216,7 @@ def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Par
     widths : mapping of str to int
         Numbers of each input.
     n_classes : int
-    params : SimpleNamespace
+    params : Params
 
     Returns
     -------
@@ -272,7 +272,7 @@ def epochs(candidate: Any, share: Mapping[str, float], params: Params) -> tuple[
     candidate : params.Candidate
     share : mapping
         Of `tune.budget`, or its own number of trials; see `training.budget.compute_shares`.
-    params : SimpleNamespace
+    params : Params
 
     Returns
     -------

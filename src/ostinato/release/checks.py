@@ -72,7 +72,7 @@ def compare_with_released(
         Of the released model and of the new one.
     rows : ScoredTracks
         Test tracks of the new one.
-    params : object
+    params : Params
         With seed and evaluate.
     metric : str
         The one that leads the task.

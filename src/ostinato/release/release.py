@@ -47,7 +47,7 @@ def release(
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         With `SECTIONS`.
     tasks : sequence of str, optional
         Decide for these alone; `CATALOG` stands for the catalog.

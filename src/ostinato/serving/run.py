@@ -40,7 +40,7 @@ def serve(
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         With `SECTIONS`.
     host, port : str, int, optional
         Default: as in params.yaml.

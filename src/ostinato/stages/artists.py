@@ -1,4 +1,4 @@
-"""artists: whom the dataset relates -> the artist space that candidates may learn, and how good it is.
+"""Learn artist embeddings from the dataset's relations of artists.
 
 Relations of cold artists, those of test tracks, are never trained on: such an
 artist is put at the mean direction of the known artists it is related to, for
@@ -26,7 +26,7 @@ SECTIONS = ("seed", "compute", "dataset", "artists", "evaluate")
 TASK = "artist_embedding"
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write ``data/interim/targets`` and ``models/artists.json``."""
     empty(paths.targets)
     for task, kind in COLUMNS.items():

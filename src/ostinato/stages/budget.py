@@ -1,4 +1,4 @@
-"""Part `tune.budget` among the candidates before any of them is searched."""
+"""Divide tune.budget among the candidates that are tuned."""
 
 import shutil
 
@@ -10,7 +10,7 @@ from ostinato.pipeline.leftovers import set_aside
 SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own part changed.
 
     Outputs of candidates that are gone are set aside, so that no stage that reads a folder sees them.
@@ -18,9 +18,7 @@ def run(paths: Paths, params: Params, name: str | None = None) -> None:
     Parameters
     ----------
     paths : Paths
-    params : namespace
-    name : str, optional
-        Not used.
+    params : Params
     """
     from ostinato.training.budget import compute_shares
 

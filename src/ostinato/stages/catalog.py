@@ -1,4 +1,4 @@
-"""catalog: every track, placed by the exported network whose space ranks best -> models/catalog.
+"""Embed every track with the best-ranked network.
 
 Vectors are made by the ONNX file itself, so that an audio file that is embedded
 later lies in the same space; the file's hash is the catalog's version. The mean
@@ -31,7 +31,7 @@ MOST = 500
 """Training tracks that are looked at to describe their sound."""
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write the catalog, or why there is none."""
     shutil.rmtree(paths.catalog, ignore_errors=True)
     chosen, reasons = _choose(paths, list(get_candidates(params)))

@@ -1,4 +1,7 @@
-"""evaluate: a candidate's predictions -> models/metrics/<candidate>.json and models/test_scores/<candidate>.csv."""
+"""Evaluate a candidate with confidence intervals.
+
+It writes models/metrics/<candidate>.json and models/test_scores/<candidate>.csv.
+"""
 
 from typing import Any
 
@@ -9,7 +12,7 @@ from ostinato.core.params.kinds import JOIN
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
-from ostinato.errors import DataError, OstinatoError
+from ostinato.errors import DataError
 from ostinato.evaluation import calibration, classification, slices
 from ostinato.evaluation.predictions import KEYS, ScoredTracks, by_chunk, class_shares, join_labels
 from ostinato.evaluation.score_table import write_scores
@@ -21,10 +24,8 @@ SECTIONS = ("seed", "evaluate")
 COUNTED_WRONG = ("accuracy", "f1_micro")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Judge one candidate."""
-    if name is None:
-        raise OstinatoError("evaluate: name a candidate of params.yaml")
     skipped = paths.predictions(name) / "skipped.json"
     if skipped.exists():
         write_json(paths.metrics(name), {"skipped": read_json(skipped)["skipped"]})

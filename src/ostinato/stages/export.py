@@ -1,4 +1,4 @@
-"""export: a candidate's final weights -> models/onnx/<candidate>, the files themselves only if the gate accepted it."""
+"""Write a candidate's ONNX file if the gate accepted it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -37,10 +37,8 @@ Made: TypeAlias = tuple[bytes, dict[str, float], int]
 """A file, how far it departs from the original, and the multiplications of a chunk."""
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Export one candidate."""
-    if name is None:
-        raise OstinatoError("export: name a candidate of params.yaml")
     folder, checkpoints = paths.onnx(name), paths.checkpoints(name)
     artefacts.empty(folder)
     reason = artefacts.read_skip(checkpoints)

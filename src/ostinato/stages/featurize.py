@@ -1,4 +1,4 @@
-"""Compute every kind of feature of the tracks that are new into the cache."""
+"""Compute the features of new tracks into the cache."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -19,16 +19,14 @@ from ostinato.io.files import read_parquet, write_json
 SECTIONS = ("compute", "dataset", "features")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Bring ``data/features`` up to date with tracks, quarantine and params; list what cannot be decoded.
 
     Parameters
     ----------
     paths : Paths
-    params : object
+    params : Params
         Sections ``compute``, ``dataset`` and ``features``.
-    name : str, optional
-        Not used: one stage serves all kinds.
 
     Raises
     ------

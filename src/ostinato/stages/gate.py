@@ -1,4 +1,7 @@
-"""gate: every candidate's figures against the thresholds -> models/gate.json, and models/gated one by one."""
+"""Check which candidates pass the thresholds of params.yaml.
+
+It writes models/gate.json, and models/gated one by one.
+"""
 
 import shutil
 
@@ -11,7 +14,7 @@ from ostinato.release.gate import judge
 SECTIONS = ("gate", "candidates", "estimators", "stacked")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Judge all candidates that params.yaml names; files of removed ones are not looked at."""
     entries = get_candidates(params)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}

@@ -1,4 +1,7 @@
-"""Logits and embeddings of every track of every fold, so that a new metric needs no new inference."""
+"""Compute logits and embeddings of every track.
+
+Of every fold, so that a new metric needs no new inference.
+"""
 
 from collections.abc import Container
 from typing import Any
@@ -16,7 +19,7 @@ from ostinato.training import artefact as artefacts
 SECTIONS = ("compute",)
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
 
     Where a fold was fitted several times, ``runs.parquet`` has the logits of each; where a
@@ -26,7 +29,7 @@ def run(paths: Paths, params: Params, name: str | None = None) -> None:
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     name : str
         The candidate.
     """
@@ -34,8 +37,8 @@ def run(paths: Paths, params: Params, name: str | None = None) -> None:
 
     from ostinato.training.data.member_logits import write_logits
 
-    folder = paths.checkpoints(str(name))
-    out = paths.predictions(str(name))
+    folder = paths.checkpoints(name)
+    out = paths.predictions(name)
     if reason := artefacts.read_skip(folder):
         artefacts.empty(out)
         write_json(out / artefacts.SKIPPED, {"skipped": reason})

@@ -1,4 +1,4 @@
-"""Stage ingest: find the dataset's tracks, measure each new file, number each new track."""
+"""Find the dataset's tracks and measure each new file."""
 
 import json
 import logging
@@ -18,16 +18,14 @@ FIRST_FREE = "first_free_ordinal"
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write tracks.parquet, files.parquet, attributes.parquet and what was passed over; old tracks keep their ordinals.
 
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `SECTIONS`.
-    name : str, optional
-        Not used.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""Logits of one member of a stack, by networks that never saw the track."""
+"""Compute a member's out-of-fold logits for a stack.
+
+The networks that give them never saw the track.
+"""
 
 from typing import Any
 
@@ -12,10 +15,12 @@ from ostinato.io.files import read_json, read_parquet
 from ostinato.training import artefact as artefacts
 from ostinato.training.settings import resolve
 
+ENTRIES = "members"
+"""The section of params.yaml that names its runs."""
 SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "stacked", "members")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/members/<stacked>/<member>.parquet``.
 
     Training tracks get the logits of inner networks, unless ``stacking.in_sample``
@@ -24,7 +29,7 @@ def run(paths: Paths, params: Params, name: str | None = None) -> None:
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     name : str
         ``<stacked>.<member>``.
     """

@@ -1,4 +1,7 @@
-"""Numbers of the tracks that a stack reads beside its members, such as the year, in the form of a member's logits."""
+"""Add a numeric feature to a stack.
+
+Such as the year; it has the form of a member's logits.
+"""
 
 import numpy as np
 import pandas as pd
@@ -9,10 +12,12 @@ from ostinato.core.paths import Paths
 from ostinato.errors import DataError, ParamsError
 from ostinato.io.files import read_parquet
 
+ENTRIES = "numbers"
+"""The section of params.yaml that names its runs."""
 SECTIONS = ("numbers",)
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/members/<stacked>/<feature>.parquet``, a row for each row of the splits.
 
     Of each fold the numbers are shares between the least and the greatest of its
@@ -21,7 +26,7 @@ def run(paths: Paths, params: Params, name: str | None = None) -> None:
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     name : str
         ``<stacked>.<feature>``.
 

@@ -1,4 +1,4 @@
-"""rank: every candidate's embeddings as a similarity space, judged in one table.
+"""Evaluate every candidate's embeddings for similarity search.
 
 models/ranking.json holds what decides, the leading figures of the question that
 counts; models/ranking.parquet all figures of all questions.
@@ -30,7 +30,7 @@ SURE_GAIN = "sure_gain"
 """The lower end of the interval of the leading figure above the baseline's; gate.space may bound it like a figure."""
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Judge all spaces that params.yaml names.
 
     The first fold's embeddings are judged, since they are of one network, on the

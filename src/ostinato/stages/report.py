@@ -1,7 +1,6 @@
-"""report: figures, curves and the data -> models/report/index.html, and tables for `dvc plots` beside it.
+"""Write models/report/index.html.
 
-What is in service is state and no dependency: where a model is released, the page
-compares with it by name and version, as it stood when the page was written.
+Tables for `dvc plots` lie beside it.
 """
 
 import shutil
@@ -40,7 +39,7 @@ SECTIONS = (
 GENRE = "genre"
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write the report of all candidates that params.yaml names."""
     material = _material(paths, params)
     shutil.rmtree(paths.report, ignore_errors=True)

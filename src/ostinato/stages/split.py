@@ -1,4 +1,7 @@
-"""Stage split: part the sound, labelled tracks; what was given out before stays."""
+"""Split the tracks by artist, album and copy.
+
+What was given out before stays.
+"""
 
 import json
 import logging
@@ -22,16 +25,14 @@ RECEIPTS = ("splits", "parts")
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write splits.parquet, classes.json and receipts of what was checked.
 
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `SECTIONS`.
-    name : str, optional
-        Not used.
 
     Raises
     ------

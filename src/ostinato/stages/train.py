@@ -1,4 +1,7 @@
-"""Fit a candidate on every fold, and once more for export."""
+"""Fit a candidate on every fold.
+
+Then fit it once more, on all folds, for export.
+"""
 
 import subprocess
 from pathlib import Path
@@ -12,19 +15,19 @@ from ostinato.training.settings import resolve
 SECTIONS = ("seed", "compute", "train", "candidates", "estimators", "stacked", "members", "numbers")
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/checkpoints/<name>``: weights per fold, curves and artefact.json.
 
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     name : str
         The candidate.
     """
     from ostinato.stages import _candidate
 
-    settings = resolve(params, str(name))
+    settings = resolve(params, name)
     out = paths.checkpoints(settings.name)
     tuned = read_json(paths.tuning(settings.name))
     if reason := tuned.get("skipped") or _candidate.lacks(paths, settings):

@@ -1,4 +1,4 @@
-"""Search a candidate's settings, on training and validation tracks of a holdout alone.
+"""Search a candidate's settings with Optuna.
 
 The validation tracks choose; the training tracks then judge, each by fits that did
 not learn from it (`ostinato.training.gain`). Where the choice gains nothing there, the
@@ -30,17 +30,17 @@ LEAST_GROUPS = 2
 Share: TypeAlias = Mapping[str, float | None]
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/tuned/<name>.json``: the departures that training takes, and the study they come from.
 
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     name : str
         The candidate.
     """
-    settings = resolve(params, str(name))
+    settings = resolve(params, name)
     write_json(paths.tuning(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name)))
 
 
@@ -76,7 +76,7 @@ class _Study:
     Parameters
     ----------
     paths : Paths
-    params : namespace
+    params : Params
     settings : Settings
     share : mapping
         ``trials`` that it may begin, ``trainings`` whose epochs it may run, or ``minutes`` it may take.

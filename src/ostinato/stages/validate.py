@@ -1,4 +1,4 @@
-"""Stage validate: quarantine the broken tracks; stop where too little is left."""
+"""Check tracks and files, and quarantine what is broken; stop where too little is left."""
 
 import logging
 from typing import Any
@@ -22,16 +22,14 @@ RECEIPTS = ("files", "copies", "tracks", "spellings", "collection", "warnings")
 log = logging.getLogger(__name__)
 
 
-def run(paths: Paths, params: Params, name: str | None = None) -> None:
+def run(paths: Paths, params: Params) -> None:
     """Write quarantine.parquet, warnings.parquet, copies.parquet, a receipt per table and the Data Docs.
 
     Parameters
     ----------
     paths : Paths
-    params : SimpleNamespace
+    params : Params
         Sections `SECTIONS`.
-    name : str, optional
-        Not used.
 
     Raises
     ------

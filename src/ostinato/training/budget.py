@@ -14,7 +14,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import Trial
 
-from ostinato.core.candidates import get_sections
+from ostinato.core.params import get_sections
 from ostinato.core.params.schema import Params
 from ostinato.training.settings import resolve
 
@@ -49,7 +49,7 @@ def compute_shares(params: Params) -> dict[str, dict[str, float]]:
 
     Parameters
     ----------
-    params : namespace
+    params : Params
         With `seed`, `train`, `tune`, `candidates`, `estimators`, `stacked`, `members` and `numbers`.
 
     Returns

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ValidationError
 
 from ostinato.core import registry
-from ostinato.core.candidates import get_sections
 from ostinato.core.code_hash import hash_modules, list_modules
+from ostinato.core.params import get_sections
 from ostinato.core.params.messages import readable
 from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
 from ostinato.core.params.training import Train, find_unused

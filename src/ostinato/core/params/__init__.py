@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ostinato.core.params.checks import check
 from ostinato.core.params.messages import readable
-from ostinato.core.params.schema import Params
+from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
 from ostinato.core.params.yaml_io import read
 from ostinato.errors import ParamsError
 
@@ -59,7 +59,12 @@ def only(params: Params, sections: Iterable[str]) -> Params:
     return cast(Params, SimpleNamespace(**{names[s]: getattr(params, names[s]) for s in sections}))
 
 
-def entry(params: Params, what: Literal["candidates", "members", "numbers"], name: str) -> None:
+def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:
+    """Return the section of params.yaml that each candidate has: networks, estimators, stacks, in this order."""
+    return {**params.candidates, **params.estimators, **params.stacked}
+
+
+def check_entry(params: Params, what: Literal["candidates", "members", "numbers"], name: str) -> None:
     """Raise ParamsError if params.yaml does not have a name, suggesting close matches.
 
     Parameters
@@ -74,8 +79,7 @@ def entry(params: Params, what: Literal["candidates", "members", "numbers"], nam
     ParamsError
         If there is none of that name.
     """
-    sections = ("candidates", "estimators", "stacked") if what == "candidates" else (what,)
-    known = [n for section in sections for n in getattr(params, section)]
+    known = list(get_sections(params) if what == "candidates" else getattr(params, what))
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
