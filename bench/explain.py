@@ -13,6 +13,7 @@ A limit is sound if weights drawn anew stay below it and the same network stays 
 
 import argparse
 import copy
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from torch import nn
 from ostinato.cache.store import Store
 from ostinato.core.paths import Paths
 from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
-from ostinato.inference.model import Input
+from ostinato.inference.model import FittedInput
 from ostinato.training import artefact as artefacts
 
 NOISE = (0.01, 0.1)
@@ -51,7 +52,7 @@ def similarityes(paths: Paths, name: str, clips: list[str], steps: int) -> dict[
     for clip in clips:
         feeds = []
         for kind, given in artefact.inputs.items():
-            described = Input.of(given.model_dump(mode="json") | fitted.get(kind, {}))
+            described = FittedInput.from_dict(asdict(given) | fitted.get(kind, {}))
             feeds.append(described.batch(np.asarray(Store(paths.feature(kind)).read(clip), np.float32)))
         floors = [np.full_like(x, x.min()) for x in feeds]
         with torch.no_grad():

@@ -25,7 +25,7 @@ from ostinato.core import registry
 from ostinato.core.params.schema import Validate
 from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
-from ostinato.inference.model import Input
+from ostinato.inference.model import FittedInput
 
 TRAINING_SHARE = 0.6
 RATE = 22_050
@@ -48,13 +48,13 @@ class Clip(NamedTuple):
     profile: np.ndarray
 
 
-def measure(path: Path, given: Input) -> Clip:
+def measure(path: Path, given: FittedInput) -> Clip:
     """Measure a file and compute the mean over time of its mel spectrogram."""
     y, measurement = measuring.load(path)
     return Clip(measurement, given.rows(AudioContext(y, measurement.sample_rate)).mean(axis=0))
 
 
-def measure_variants(path: Path, given: Input, folder: Path) -> dict[str, Clip]:
+def measure_variants(path: Path, given: FittedInput, folder: Path) -> dict[str, Clip]:
     """Measure a file as it is and each of its variants, written into a folder."""
     y, measurement = measuring.load(path)
     clips = {AS_IT_IS: measure(path, given)}
@@ -65,7 +65,7 @@ def measure_variants(path: Path, given: Input, folder: Path) -> dict[str, Clip]:
     return clips
 
 
-def describe(clips: list[Clip], given: Input) -> dict[str, Any]:
+def describe(clips: list[Clip], given: FittedInput) -> dict[str, Any]:
     """Describe training clips as a release does."""
     figures = {n: np.array([getattr(c.measurement, n) for c in clips], float) for n in reference.FIGURES}
     return {
@@ -84,7 +84,7 @@ def main() -> None:
     parameters = features.parameters("mel", {}, RATE)
     noise = AudioContext(np.ones(RATE, np.float32), RATE)
     bins = registry.load("ostinato.features", "mel").compute(noise, **parameters).shape[1]
-    given = Input("mel", parameters, bins=bins, normalise=asked.normalise)
+    given = FittedInput(feature="mel", parameters=parameters, bins=bins, normalise=asked.normalise)
     paths = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     with tempfile.TemporaryDirectory() as folder:
         clips = [measure_variants(path, given, Path(folder)) for path in paths]

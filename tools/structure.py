@@ -24,9 +24,6 @@ WORDS = {"embed", "embedding", "fold", "folding", "mapping", "markdown", "need",
 FEATURES = str(PACKAGE / "features")
 LONG_FILE, LONG_FUNCTION = 250, 40
 TIES = {
-    "src/ostinato/audio/_quiet.py": "replaces glibc's stderr while decoders written in C print",
-    "src/ostinato/core/malloc.py": "calls glibc's mallopt and malloc_trim",
-    "src/ostinato/pipeline/forkserver.py": "calls atexit._run_exitfuncs in a forked child",
     "src/ostinato/training/callbacks.py": "sets where Lightning's loops go on",
     "src/ostinato/training/estimator.py": "patches skl2onnx's tree converter and renumbers its names",
     "src/ostinato/expectations/_offline.py": "rewrites the HTML of Great Expectations",

@@ -9,12 +9,13 @@ from torch import nn
 
 import tiny_project
 from inference.test_predict import play
+from ostinato.core.inputs import Input
 from ostinato.errors import OstinatoError
 from ostinato.explain import explain
 from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
 from ostinato.io.files import write_json
 from ostinato.training import artefact as artefacts
-from ostinato.training.artefact import Artefact, Input
+from ostinato.training.artefact import Artefact
 
 SEEN = {"sample_rate": 8000, "n_mels": 8, "hop_length": 200, "n_fft": 400}
 

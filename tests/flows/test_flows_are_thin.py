@@ -15,6 +15,7 @@ MAY_IMPORT = {
     "ostinato.core.parallel",
     "ostinato.core.parent",
     "ostinato.core.params",
+    "ostinato.core.params.schema",
     "ostinato.core.paths",
     "ostinato.errors",
     "ostinato.io.files",

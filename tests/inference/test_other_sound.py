@@ -19,7 +19,7 @@ from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.answers import audio_warnings, doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
-from ostinato.inference.model import REFERENCE, Input, ReleasedModel
+from ostinato.inference.model import REFERENCE, FittedInput, ReleasedModel
 from ostinato.inference.predict import run
 from ostinato.io.files import read_json
 from ostinato.release import release
@@ -108,7 +108,7 @@ def test_a_higher_sample_rate_is_heard_up_to_what_the_features_hear(trained, tmp
 
 
 def test_a_wider_band_than_that_of_training_is_marked():
-    heard = {"mel": Input("mel", {"sample_rate": 22_050}, bins=8)}
+    heard = {"mel": FittedInput(feature="mel", parameters={"sample_rate": 22_050}, bins=8)}
     measurement = measuring.Measurement(sample_rate=22_050, bandwidth_share=1.0)
     learned = {"sound": {"bandwidth": [7000.0, 8000.0]}}
     (reason,) = reference.find_reasons(learned, measurement, heard, {})
@@ -211,7 +211,7 @@ def test_the_level_is_no_part_of_a_profile_where_each_frame_is_standardised():
     profiles = rng.normal(-40, 3, (50, 16))
     softer = profiles[0] - 30
     for how, marked in (("frame", False), ("track", False), ("train", True), ("none", True)):
-        given = {"mel": Input("mel", {}, bins=16, normalise=how)}
+        given = {"mel": FittedInput(feature="mel", parameters={}, bins=16, normalise=how)}
         learned = {"profiles": {"mel": reference.describe_profiles(profiles, how)}}
         reasons = reference.find_reasons(learned, measuring.Measurement(), given, {"mel": softer})
         assert bool(reasons) == marked, how

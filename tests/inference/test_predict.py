@@ -25,7 +25,7 @@ from ostinato.features import mel
 from ostinato.features._shared import AudioContext
 from ostinato.inference.answers import score_doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
-from ostinato.inference.model import Input, ReleasedModel, latency_ratio
+from ostinato.inference.model import FittedInput, ReleasedModel, latency_ratio
 from ostinato.inference.predict import choose_models, list_files, run, warn
 from ostinato.io.files import write_json
 
@@ -85,7 +85,8 @@ def test_the_embedding_is_the_mean_over_chunks(tmp_path, monkeypatch):
 def test_inputs_are_standardised_as_in_training(how, rng):
     rows = rng.normal(3, 2, (40, 8)).astype(np.float32)
     mean, std = (rows.mean(axis=0), rows.std(axis=0)) if how == "train" else (None, None)
-    made = Input("mel", {}, bins=8, chunk_frames=16, normalise=how, mean=mean, std=std).batch(rows)
+    given = FittedInput(feature="mel", parameters={}, bins=8, chunk_frames=16, normalise=how, mean=mean, std=std)
+    made = given.batch(rows)
     assert made.shape == (3, 1, 8, 16)
     assert made.dtype == np.float32
     first = rows[:16]

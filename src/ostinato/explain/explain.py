@@ -7,7 +7,7 @@ the two are stands with every answer.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from ostinato.errors import OstinatoError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.features._axes import Axis
 from ostinato.features._shared import AudioContext
-from ostinato.inference.model import Input
+from ostinato.inference.model import FittedInput
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
@@ -239,7 +239,7 @@ def draw(path: Path, found: dict[str, Any], maps: dict[str, Map]) -> None:
     figure.savefig(path, format="png", dpi=120, metadata={"Software": None})
 
 
-def _inputs(artefact: Artefact) -> dict[str, Input]:
+def _inputs(artefact: Artefact) -> dict[str, FittedInput]:
     """Describe what the network reads, with what was fitted to its training set."""
     if artefact.fitter == "stacked":
         raise OstinatoError(
@@ -250,13 +250,13 @@ def _inputs(artefact: Artefact) -> dict[str, Input]:
     if artefact.fitter == "sklearn":
         raise OstinatoError(f"{artefact.name}: is no network and has no gradients; name a network of params.yaml")
     fitted = artefact.statistics.get("final", {})
-    found = {n: Input.of(i.model_dump(mode="json") | fitted.get(n, {})) for n, i in artefact.inputs.items()}
+    found = {n: FittedInput.from_dict(asdict(i) | fitted.get(n, {})) for n, i in artefact.inputs.items()}
     if deaf := [n for n, i in found.items() if i.source != "audio"]:
         raise OstinatoError(f"{artefact.name}: reads {', '.join(deaf)}, which a file of audio does not hold")
     return found
 
 
-def _feeds(inputs: dict[str, Input], file: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
+def _feeds(inputs: dict[str, FittedInput], file: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """Compute each input of a file, whole and cut into chunks."""
     context = AudioContext(*audio.load(file))
     rows = {name: given.rows(context) for name, given in inputs.items()}
@@ -279,7 +279,7 @@ def _position(artefact: Artefact, said: np.ndarray, label: str | None) -> int:
     return artefact.classes.index(label)
 
 
-def _assemble(given: Input, rows: np.ndarray, parts: np.ndarray) -> Map:
+def _assemble(given: FittedInput, rows: np.ndarray, parts: np.ndarray) -> Map:
     """Put the chunks' parts where the chunks were cut, so that their sum stays."""
     length = given.chunk_frames or len(rows)
     whole = np.zeros(rows.shape)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from ostinato import features
 from ostinato.core import registry
 from ostinato.core.chunks import normalise, starts, take
+from ostinato.core.inputs import Input
 from ostinato.core.scores import Kind, pool, scores
 from ostinato.errors import OstinatoError
 from ostinato.io.files import read_json
@@ -30,47 +31,30 @@ HASH_LENGTH = 16
 NO_PROMISE = "how often its labels are right cannot be promised: its test tracks are too few or too poorly named"
 
 
-@dataclass(frozen=True)
-class Input:
-    """What one input of a network is made of.
+@dataclass(frozen=True, kw_only=True)
+class FittedInput(Input):
+    """An input that can be computed: with what was fitted on the training tracks.
 
     Parameters
     ----------
-    feature : str
-        A file of features/.
-    parameters : mapping
-        Keyword arguments of its `compute`.
-    bins, channels : int
-    chunk_frames : int or None
-    normalise : {"frame", "track", "train", "none"}
     mean, std : np.ndarray [shape=(n_bins,)], optional
-        Of the training set.
-    summary : bool
-        Statistics over the track instead of chunks.
-    source : str
-        What of a track it is computed from.
+        Of the training tracks.
     """
 
-    feature: str
-    parameters: Mapping[str, Any]
-    bins: int
-    channels: int = 1
-    chunk_frames: int | None = None
-    normalise: str = "none"
     mean: np.ndarray | None = None
     std: np.ndarray | None = None
-    summary: bool = False
-    source: str = "audio"
 
     @classmethod
-    def of(cls, description: Mapping[str, Any], folder: Path | None = None) -> "Input":
+    def from_dict(cls, description: Mapping[str, Any], folder: Path | None = None) -> "FittedInput":
         """Read an entry of model.json; files that its feature reads stand beside that, in `folder`."""
-        fitted: dict[str, Any] = {
-            k: np.asarray(description[k], np.float32) for k in ("mean", "std") if description.get(k) is not None
+        named: dict[str, Any] = {
+            f.name: description[f.name] for f in fields(cls) if description.get(f.name) is not None
         }
-        plain = ("feature", "parameters", "bins", "channels", "chunk_frames", "normalise", "summary", "source")
-        given = cls(**{k: description[k] for k in plain if description.get(k) is not None}, **fitted)
-        return given if folder is None else replace(given, parameters=features.locate(given.parameters, folder))
+        for name in {"mean", "std"} & named.keys():
+            named[name] = np.asarray(named[name], np.float32)
+        if folder is not None:
+            named["parameters"] = features.locate(named["parameters"], folder)
+        return cls(**named)
 
     @property
     def frame_seconds(self) -> float | None:
@@ -251,7 +235,7 @@ class ReleasedModel:
             self.kind: Kind = about["kind"]
             self.classes: tuple[str, ...] = tuple(about["classes"])
             self.embedded = bool(about["dataset"]["embedded"])
-            self.inputs = {name: Input.of(description, folder) for name, description in about["inputs"].items()}
+            self.inputs = {name: FittedInput.from_dict(given, folder) for name, given in about["inputs"].items()}
             self.thresholds = self._thresholds(about.get("thresholds"))
             self.temperature = float(about.get("temperature", 1.0))
             self.unsure_below = _threshold(about.get("unsure_below", UNSURE_BELOW))
@@ -423,7 +407,7 @@ class ReleasedModel:
         rng = np.random.default_rng(0)
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
 
-        def draw(name: str, given: Input) -> np.ndarray:
+        def draw(name: str, given: FittedInput) -> np.ndarray:
             if given.source == "lyrics":
                 return rng.integers(0, given.bins, (1, given.chunk_frames or 1))
             chunk = (1, given.channels, given.bins, given.chunk_frames or 128)

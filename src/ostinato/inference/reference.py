@@ -19,7 +19,7 @@ import numpy as np
 from ostinato.audio import limits
 
 if TYPE_CHECKING:
-    from ostinato.inference.model import Input, ReleasedModel
+    from ostinato.inference.model import FittedInput, ReleasedModel
 
 MIN_TRACKS = 20
 FIGURES = ("bandwidth_share", "sample_rate", "rms_db", "duration")
@@ -48,14 +48,14 @@ EPSILON = 1e-6
 DIGITS = 6
 
 
-def describe_sound(figures: Mapping[str, np.ndarray], inputs: Iterable["Input"]) -> dict[str, list[float]]:
+def describe_sound(figures: Mapping[str, np.ndarray], inputs: Iterable["FittedInput"]) -> dict[str, list[float]]:
     """Describe the sound of training tracks.
 
     Parameters
     ----------
     figures : mapping of str to np.ndarray [shape=(n_tracks,)]
         By `FIGURES`; NaN where unknown. A dataset that lacks one is described by nothing.
-    inputs : iterable of Input
+    inputs : iterable of FittedInput
         Of the model.
 
     Returns
@@ -103,7 +103,7 @@ def describe_profiles(profiles: np.ndarray, normalise: str) -> dict[str, Any]:
 
 
 def describe_training(
-    inputs: Mapping[str, "Input"],
+    inputs: Mapping[str, "FittedInput"],
     figures: Mapping[str, np.ndarray],
     means: Mapping[str, np.ndarray],
     bounds: Mapping[str, float],
@@ -112,7 +112,7 @@ def describe_training(
 
     Parameters
     ----------
-    inputs : mapping of str to Input
+    inputs : mapping of str to FittedInput
         Of the model.
     figures : mapping of str to np.ndarray [shape=(n_tracks,)]
         As of `describe_sound`.
@@ -136,7 +136,7 @@ def describe_training(
 def find_reasons(
     reference: Mapping[str, Any],
     measurement: Any,
-    inputs: Mapping[str, "Input"],
+    inputs: Mapping[str, "FittedInput"],
     profiles: Mapping[str, np.ndarray],
 ) -> list[str]:
     """Return why an answer about a file is not to be relied on, whatever its scores.
@@ -147,7 +147,7 @@ def find_reasons(
         What reference.json holds; empty: nothing is known of training, and only that a file is cut off is said.
     measurement : Measurement
         Of the file.
-    inputs : mapping of str to Input
+    inputs : mapping of str to FittedInput
         Of the model.
     profiles : mapping of str to np.ndarray [shape=(n_bins,)]
         Mean over time of each input that is computed from sound.
@@ -194,7 +194,9 @@ def is_comparison(reason: str) -> bool:
     return reason.startswith(COMPARED)
 
 
-def _compare_sound(sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["Input"]) -> list[str | None]:
+def _compare_sound(
+    sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["FittedInput"]
+) -> list[str | None]:
     """Hold bandwidth, level and duration against those of training."""
     values = {
         "bandwidth": _bandwidth(measurement, sound, inputs),
@@ -212,7 +214,7 @@ def _compare_sound(sound: Mapping[str, list[float]], measurement: Any, inputs: I
     return reasons
 
 
-def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Iterable["Input"]) -> float:
+def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Iterable["FittedInput"]) -> float:
     """Return what of a file's band the model hears, in Hz; NaN of a file too short to tell.
 
     Even of such a file no more than half its rate can be heard, which is said where that is too little.
@@ -223,7 +225,7 @@ def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Itera
     return float(min(measurement.bandwidth_share * nyquist, top))
 
 
-def _compare_profile(known: Mapping[str, Any], given: "Input", profile: np.ndarray) -> str | None:
+def _compare_profile(known: Mapping[str, Any], given: "FittedInput", profile: np.ndarray) -> str | None:
     """Hold the mean over time of a feature against those of training."""
     median, spread = np.asarray(known["median"]), np.asarray(known["spread"])
     shape = _shape(profile[np.newaxis], given.normalise)
@@ -247,7 +249,7 @@ def _distance(shapes: np.ndarray, median: np.ndarray, spread: np.ndarray) -> np.
     return np.asarray(np.sqrt(np.mean(((shapes - median) / spread) ** 2, axis=1)))
 
 
-def _highest_frequency(inputs: Iterable["Input"]) -> float:
+def _highest_frequency(inputs: Iterable["FittedInput"]) -> float:
     """Return half the highest sample rate of the features, in Hz; infinite where one takes files as they are."""
     rates = [given.parameters.get("sample_rate") for given in inputs if given.source == "audio"]
     return max((np.inf if rate is None else rate / 2 for rate in rates), default=np.inf)

@@ -93,13 +93,18 @@ def ask(address: str, arguments: Sequence[str]) -> int | None:
     return _STATUS.unpack(answer)[0] if answer else KILLED
 
 
-def serve(address: str) -> None:
+def serve(address: str) -> int:
     """Import the libraries, then fork a child for each command until standard input ends.
 
     Parameters
     ----------
     address : str
         Where to make the socket.
+
+    Returns
+    -------
+    int
+        The exit status: of the server, and in each child of its command.
     """
     for library in LIBRARIES:
         with suppress(ImportError):
@@ -111,31 +116,57 @@ def serve(address: str) -> None:
         os.rename(f"{address}.making", address)
         while listener in select.select([listener, sys.stdin], [], [])[0]:
             connection, _ = listener.accept()
-            with connection:
-                if os.fork() == 0:
-                    listener.close()
-                    _child(connection)
+            if os.fork() == 0:
+                return _Child(connection).run()
+            connection.close()
     with suppress(OSError):  # a flow that was killed removes nothing
         os.unlink(address)
         os.rmdir(Path(address).parent)
+    return 0
 
 
-def _child(connection: socket.socket) -> None:
-    """Become the command, tell its exit status, and end."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    try:
-        told = _read_request(connection)
-    except (EOFError, OSError, ValueError, struct.error):  # who asked has gone before all was said
-        os._exit(KILLED)
-    os.environ.clear()
-    os.environ.update(told["environment"])
-    os.chdir(told["folder"])
-    sys.argv = ["ostinato", *told["arguments"]]
-    threading.Thread(target=_end_with, args=(connection,), daemon=True).start()
-    status = _status()
-    with suppress(OSError):
-        connection.sendall(_STATUS.pack(status))
-    os._exit(status)
+class _Child:
+    """A forked process that becomes a command, and tells its exit status once all that it left to do is done.
+
+    Parameters
+    ----------
+    connection : socket
+        To who asked.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.status, self.has_told = KILLED, False
+
+    def run(self) -> int:
+        """Run the command; return its exit status."""
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        try:
+            request = _read_request(self.connection)
+        except (EOFError, OSError, ValueError, struct.error):  # who asked has gone before all was said
+            return KILLED
+        os.environ.clear()
+        os.environ.update(request["environment"])
+        os.chdir(request["folder"])
+        sys.argv = ["ostinato", *request["arguments"]]
+        atexit.register(self._tell)  # before the command: what it registers runs first
+        threading.Thread(target=self._end_with_asker, daemon=True).start()
+        self.status = _run_command()
+        return self.status
+
+    def _tell(self) -> None:
+        """Send the exit status."""
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):
+                stream.flush()
+        self.has_told = True
+        with suppress(OSError):
+            self.connection.sendall(_STATUS.pack(self.status))
+
+    def _end_with_asker(self) -> None:
+        """End at once when who asked is gone before it was told."""
+        if not self.connection.recv(1) and not self.has_told:
+            os._exit(KILLED)
 
 
 def _read_request(connection: socket.socket) -> dict[str, Any]:
@@ -151,18 +182,12 @@ def _read_request(connection: socket.socket) -> dict[str, Any]:
         if not part:
             raise EOFError("who asked is gone")
         read += part
-    told: dict[str, Any] = json.loads(read)
-    return told
+    request: dict[str, Any] = json.loads(read)
+    return request
 
 
-def _end_with(connection: socket.socket) -> None:
-    """End at once when who asked is gone."""
-    if not connection.recv(1):
-        os._exit(KILLED)
-
-
-def _status() -> int:
-    """Run the command and what it left to do at its exit."""
+def _run_command() -> int:
+    """Run the command; return its exit status."""
     import ostinato.__main__ as command
 
     sys.modules["__main__"] = command  # what libraries that start this program again go by
@@ -177,12 +202,8 @@ def _status() -> int:
     if isinstance(status, str):
         print(status, file=sys.stderr)
         status = 1
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError):
-            stream.flush()
     return int(status or 0)
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1])
+    sys.exit(serve(sys.argv[1]))

@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from ostinato.cache.store import Store, find_obstacle
+from ostinato.core.inputs import Input
 from ostinato.core.params.kinds import parts
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, ParamsError
 from ostinato.io.files import read_json, read_parquet
-from ostinato.training.artefact import Fold, Input
+from ostinato.training.artefact import Fold
 from ostinato.training.data.build import describe_inputs, open_inputs, open_source
 from ostinato.training.data.labels import LabelledTracks, join_labels
 from ostinato.training.data.member_logits import member_sources, read_member
@@ -208,7 +209,7 @@ def _stack(
             raise DataError(
                 f"{settings.name}: its member {member} was trained for other classes; run `dvc repro train@{member}`"
             )
-    inputs = {member: Input.model_validate(*about["inputs"].values()) for member, about in abouts.items()}
+    inputs = {member: Input(**next(iter(about["inputs"].values()))) for member, about in abouts.items()}
     absent = dict.fromkeys(settings.uncertain, settings.train.modality_dropout)
     tables = {name: table for name, (table, _) in read.items()}
     sources: dict[Fold, Source] = dict(member_sources(tables, joined, absent, settings.numbers))

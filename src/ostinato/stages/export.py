@@ -1,6 +1,7 @@
 """Write a candidate's ONNX file if the gate accepted it."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -210,7 +211,7 @@ def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
 
 def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
     """Describe the inputs, with what was fitted to the training set."""
-    inputs = {name: artefact.inputs[name].model_dump(mode="json") for name in _list_audio_inputs(artefact)}
+    inputs = {name: asdict(artefact.inputs[name]) for name in _list_audio_inputs(artefact)}
     for name, given in inputs.items():
         if artefact.fitter == "stacked":
             of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})

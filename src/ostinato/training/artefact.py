@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from ostinato.core.inputs import Input
 from ostinato.core.task import Task
 from ostinato.errors import DataError, OstinatoError
 from ostinato.io.files import atomic_write, read_json, write_json
@@ -27,19 +28,6 @@ class Frozen(BaseModel):
     """A value that does not change, with no other keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Input(Frozen):
-    """How one input is made of a track: `feature` is the module that computes it from `source`."""
-
-    feature: str
-    source: str = "audio"
-    parameters: dict[str, Any]
-    normalise: str = "none"
-    chunk_frames: int | None = None
-    bins: int
-    channels: int = 1
-    summary: bool = False
 
 
 class Artefact(Frozen):

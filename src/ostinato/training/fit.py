@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning.utilities import rank_zero_only
 
+from ostinato.core.inputs import Input
 from ostinato.io.files import atomic_write
 from ostinato.training.artefact import (
     Artefact,
     Fold,
-    Input,
     empty,
     onnx_file,
     save,

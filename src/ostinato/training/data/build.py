@@ -7,10 +7,10 @@ import numpy as np
 
 from ostinato.cache.store import Store
 from ostinato.core.chunks import alike
+from ostinato.core.inputs import Input
 from ostinato.core.params.kinds import SAMPLES
 from ostinato.core.params.training import Train
 from ostinato.errors import DataError
-from ostinato.training.artefact import Input
 from ostinato.training.data.sources import Features, FeatureSource, Joined, Source
 from ostinato.training.data.text import Images, Scalars, Text
 

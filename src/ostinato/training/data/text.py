@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from ostinato.core.chunks import starts
+from ostinato.core.inputs import Input
 from ostinato.core.params.training import Train
 from ostinato.errors import DataError
-from ostinato.training.artefact import Input
 from ostinato.training.data.sources import Arrays, Statistics
 
 PADDING = 0

@@ -1,0 +1,37 @@
+"""Inputs of networks: what of a track each is made of, and how it is cut."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, kw_only=True)
+class Input:
+    """How one input of a network is made of a track.
+
+    Parameters
+    ----------
+    feature : str
+        The module of features/ that computes it.
+    source : str
+        What of a track it is computed from.
+    parameters : mapping
+        Keyword arguments of the module's `compute`.
+    normalise : {"none", "frame", "track", "train"}
+    chunk_frames : int, optional
+        Frames that the network reads at once; None: all of the track.
+    bins, channels : int
+    summary : bool
+        Statistics over the track instead of chunks.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    feature: str
+    source: str = "audio"
+    parameters: Mapping[str, Any]
+    normalise: str = "none"
+    chunk_frames: int | None = None
+    bins: int
+    channels: int = 1
+    summary: bool = False
