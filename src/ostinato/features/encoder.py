@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ostinato.core.params import parse
+from ostinato.core.params.yaml_io import parse
 from ostinato.errors import DataError, ParamsError
 from ostinato.features._front_end import (
     Bands,

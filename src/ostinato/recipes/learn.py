@@ -17,7 +17,8 @@ import pandas as pd
 from ostinato.cache.store import Store
 from ostinato.core import params, registry
 from ostinato.core.calibrated import Calibrated
-from ostinato.core.params import Params
+from ostinato.core.params import yaml_io
+from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.summary import AUDIO, vector
 from ostinato.core.task import Task
@@ -227,7 +228,7 @@ def _write_params(paths: Paths, inside: Paths, request: Request, n_folds: int, l
         "estimators": {name: {**head, "task": LABEL} for name, head in heads.items()},
         "gate": {LABEL: {METRIC: {"min": least}}},
     }
-    params.write(inside.params, overlay(params.read(paths.params), values))
+    yaml_io.write(inside.params, overlay(yaml_io.read(paths.params), values))
 
 
 def choose_heads(kind: str) -> dict[str, dict[str, Any]]:
