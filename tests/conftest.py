@@ -27,6 +27,19 @@ def shared_data() -> Path:
     return SHARED
 
 
+@pytest.fixture(scope="session")
+def musicnn_wheel(tmp_path_factory) -> Path:
+    """Return the wheel of musicnn, fetched once from the package index; skip where that cannot be reached."""
+    from ostinato.errors import DataError
+    from ostinato.pretrained import wheel
+
+    folder = tmp_path_factory.getbasetemp().parent / "ostinato-wheels"
+    try:
+        return wheel.download(folder)
+    except DataError as error:
+        pytest.skip(f"PyPI cannot be reached ({error}): put {wheel.FILE} into {folder}")
+
+
 @pytest.fixture
 def project(tmp_path) -> Project:
     """Return a project with tables and no predictions yet."""

@@ -38,7 +38,9 @@ class Project:
                 "tags": {"map_macro": section(**BOUND | {"min": 0.3}), "hamming_loss": section(**BOUND | {"max": 0.3})},
             },
             report=section(clips=0),
-            release=section(max_drop=0.05, keep=5, max_bytes=10_000, max_latency_ratio=None, parity=1e-4),
+            release=section(
+                max_drop=0.05, keep=5, max_bytes=10_000, max_latency_ratio=None, parity=1e-4, use="research"
+            ),
             candidates={
                 "good": section(architecture="time", feature="mel", task="genre"),
                 "poor": section(architecture="freq", feature="mel", task="genre"),

@@ -11,7 +11,7 @@ from ostinato.export._build import Builder
 from ostinato.features._shared import AudioContext
 
 RATE = 22050
-TWINS = registry.names("ostinato.export.twins")
+TWINS = [kind for kind in registry.names("ostinato.export.twins") if not features.needs_file(kind)]
 DECIBELS = 0.01
 """What rounding may do to what lies 80 dB below the loudest."""
 

@@ -12,7 +12,7 @@ from kills import kill_at_every_step
 from ostinato.cli.runs import _latency
 from ostinato.errors import OstinatoError
 from ostinato.inference.model import ReleasedModel
-from ostinato.io.files import write_json
+from ostinato.io.files import read_json, write_json
 from ostinato.io.versions import find_current, list_versions, read_pointer
 from ostinato.release.release import exit_code, release, rollback, summary
 
@@ -183,6 +183,36 @@ def test_rules_of_the_file(project, rule, bound, reason):
     assert not project.paths.released("genre").exists()
     setattr(project.params.release, rule, kept)
     assert genre(project)["answer"] == "released"
+
+
+def test_an_encoder_whose_licence_forbids_the_declared_use_is_refused(project):
+    project.judged(good=0.6)
+    model = project.paths.onnx("good") / "model.json"
+    write_json(
+        model, read_json(model) | {"encoders": {"effnet": {"license": "CC BY-NC-SA 4.0", "trained_on": "Discogs"}}}
+    )
+    project.params.release.use = "commercial"
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert "the licence of effnet, CC BY-NC-SA 4.0, forbids commercial use" in verdict["reasons"]
+    assert not project.paths.released("genre").exists()
+    project.params.release.use = "research"
+    assert genre(project)["answer"] == "released"
+    assert "licence CC BY-NC-SA 4.0" in (find_current(project.paths.released("genre")) / "card.md").read_text()
+
+
+def test_encoders_count_among_the_bytes_and_go_where_the_network_goes(project):
+    project.judged(good=0.6)
+    (project.paths.onnx("good") / "encoder-0123456789ab.onnx").write_bytes(bytes(20_000))
+    verdict = genre(project)
+    assert verdict["answer"] == "rejected"
+    assert any("bytes are above 10,000" in reason for reason in verdict["reasons"])
+    project.params.release.max_bytes = 100_000
+    assert genre(project)["answer"] == "released"
+    served = find_current(project.paths.released("genre"))
+    assert (served / "encoder-0123456789ab.onnx").stat().st_size == 20_000
+    (served / "encoder-0123456789ab.onnx").write_bytes(b"another")
+    assert genre(project)["answer"] == "damaged"
 
 
 @pytest.mark.parametrize(

@@ -128,7 +128,7 @@ def catalog(
     """Embed every track with the best-ranked network; with --of, the files of another folder."""
     if of is None:
         if any(given is not None for given in (out, task, table, workers, models, encoder, weights)):
-            raise typer.BadParameter("--out, --task, --table, --workers, --models and --encoder go with --of")
+            raise typer.BadParameter("these go with --of: --out, --task, --table, --workers, --models, --encoder")
         run_stage("catalog")
         return
     if out is None:

@@ -53,7 +53,7 @@ class Builder:
         """Count from 0 up to a whole number, exclusive."""
         return str(self.Range(np.int64(0), stop, np.int64(1)))
 
-    def include(self, model: onnx.ModelProto, inputs: dict[str, str]) -> dict[str, str]:
+    def include(self, model: onnx.ModelProto, inputs: dict[str, str], prefix: str = "network/") -> dict[str, str]:
         """Put another graph into this one.
 
         Parameters
@@ -61,13 +61,15 @@ class Builder:
         model : onnx.ModelProto
         inputs : dict of str to str
             What each of its inputs is fed with.
+        prefix : str
+            Of its names here.
 
         Returns
         -------
         dict of str to str
             What its outputs are called here.
         """
-        graph = compose.add_prefix_graph(model.graph, "network/")
+        graph = compose.add_prefix_graph(model.graph, prefix)
         self.nodes += [
             helper.make_node("Identity", [inputs[old.name]], [new.name])
             for old, new in zip(model.graph.input, graph.input, strict=True)

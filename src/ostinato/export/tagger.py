@@ -101,10 +101,10 @@ def parity(content: bytes, released: ReleasedModel) -> float:
     float
         The largest difference of a score on made-up music of several lengths; infinite for NaN.
     """
-    opened = session(content)
+    opened, least = session(content), max(i.min_seconds for i in released.inputs.values())
     rate = json.loads(opened.get_modelmeta().custom_metadata_map[KEY])["waveform"]["sample_rate"]
     differences = []
-    for y in _music(rate):
+    for y in _music(rate, least):
         (mine,) = opened.run(["scores"], {WAVEFORM: y})
         differences.append(np.abs(mine - released.scores(AudioContext(y, rate))).max())
     return float(np.nan_to_num(np.max(differences), nan=np.inf))
@@ -114,11 +114,11 @@ def _rates(about: Mapping[str, Any]) -> set[int]:
     return {i["parameters"]["sample_rate"] for i in about["inputs"].values()}
 
 
-def _music(rate: int) -> Iterator[np.ndarray]:
-    """Make chords and noise of several lengths."""
+def _music(rate: int, least: float) -> Iterator[np.ndarray]:
+    """Make chords and noise of several lengths, in seconds, `least` or more."""
     for number, seconds in enumerate(SECONDS):
         rng = np.random.default_rng(number)
-        time = np.arange(int(seconds * rate)) / rate
+        time = np.arange(int((least + seconds) * rate)) / rate
         chord = sum(np.sin(2 * np.pi * f * time) for f in 55 * 2 ** (rng.integers(0, 60, 4) / 12))
         yield (0.1 * chord * (1 + np.sin(5 * time)) + 0.01 * rng.standard_normal(len(time))).astype(np.float32)
 

@@ -161,6 +161,20 @@ def seconds_per_row(module: str, parameters: Mapping[str, Any]) -> float | None:
     return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
 
 
+def min_seconds(module: str, parameters: Mapping[str, Any]) -> float:
+    """Return the length in seconds of the shortest track that a kind can be computed of; 0 for most.
+
+    Parameters
+    ----------
+    module : str
+        That computes it.
+    parameters : mapping
+        As `parameters` completes them.
+    """
+    plugin = registry.load(__name__, module)
+    return float(plugin.min_seconds(parameters)) if hasattr(plugin, "min_seconds") else 0.0
+
+
 def identify(module: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that rows depend on.
 

@@ -85,7 +85,7 @@ def compute_bands(context: AudioContext, *, bands: Bands, waveform_norm: Wavefor
     if len(y) < length:
         return np.zeros((0, bands.n_mels), np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
-    window = _build_window(bands.window, length, bands.win_length or length)
+    window = build_window(bands.window, length, bands.win_length or length)
     bank = build_bank(context.sample_rate, bands).T
     mel = np.empty((len(frames), bands.n_mels), np.float32)
     for start in range(0, len(frames), BLOCK):
@@ -194,7 +194,7 @@ def cut(rows: np.ndarray, length: int, hop: int) -> Sequence[np.ndarray]:
 
 
 @lru_cache(maxsize=8)
-def _build_window(name: Hann, length: int, win_length: int) -> np.ndarray:
+def build_window(name: Hann, length: int, win_length: int) -> np.ndarray:
     """Return a Hann window in the middle of a frame."""
     window = hann(win_length) if name == "hann" else np.hanning(win_length).astype(np.float32)
     before = (length - win_length) // 2

@@ -172,6 +172,11 @@ def read_description(model: str) -> dict[str, Any]:
     return description
 
 
+def expose(model: str, sha256: str | None, output: str) -> bytes:
+    """Return a file among whose outputs a tensor is; see `Encoder`."""
+    return _add_output(model, read(model, sha256), output)
+
+
 def match_output(model: str, name: str, width: int | None) -> str | None:
     """Find the tensor that a description calls by the name it had before it became ONNX.
 

@@ -244,6 +244,15 @@ def seconds_per_row(parameters: Mapping[str, Any]) -> float | None:
     return hop * unit / parameters["sample_rate"] if hop else None
 
 
+def min_seconds(parameters: Mapping[str, Any]) -> float:
+    """Return how long a patch is, in seconds."""
+    opened = load(parameters["model"], parameters["sha256"], parameters["output"])
+    shape = find_shape(opened, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
+    is_waveform = "samples" in shape.axes
+    length = shape.size("samples" if is_waveform else "time") or parameters["patch_length"]
+    return float(length * (1 if is_waveform else parameters["hop_length"]) / parameters["sample_rate"])
+
+
 @cache
 def load_presets() -> dict[str, dict[str, Any]]:
     """Read the published front ends by name."""

@@ -61,6 +61,11 @@ class FittedInput(Input):
         """Time from one frame to the next; None if the feature has no frames in time."""
         return features.seconds_per_row(self.feature, self.parameters)
 
+    @property
+    def min_seconds(self) -> float:
+        """The shortest track that it can be computed of; 0: of any."""
+        return features.min_seconds(self.feature, self.parameters)
+
     def rows(self, context: Any) -> np.ndarray:
         """Compute the feature of a track at the precision of the cache that the network was trained on.
 

@@ -29,6 +29,7 @@ def card(about: Mapping[str, Any], version: int) -> str:
         _what(about),
         "## Data",
         _data(about["dataset"]),
+        _encoders(about.get("encoders", {})),
         "## Figures",
         "On test tracks that the judged networks were not trained on, with intervals over groups:",
         _figures(about.get("metrics", {})),
@@ -60,6 +61,15 @@ def _data(dataset: Mapping[str, Any]) -> str:
     if dataset.get("citation"):
         lines.append(f"- to be cited: {dataset['citation'].strip()}")
     return "\n".join(lines)
+
+
+def _encoders(encoders: Mapping[str, Mapping[str, str | None]]) -> str:
+    """Say whose weights it reads, under which licence, and what they were trained on."""
+    return "\n".join(
+        f"- pretrained encoder {name}: licence {about.get('license') or 'not known'}, trained on "
+        f"{about.get('trained_on') or 'data that are not known'}: a figure on tracks that it may know is an upper bound"
+        for name, about in encoders.items()
+    )
 
 
 def _figures(metrics: Mapping[str, Mapping[str, float | None]]) -> str:

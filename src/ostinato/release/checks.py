@@ -1,6 +1,7 @@
 """What a release requires beyond the gate: rules that need the exported file, or the model that it would replace."""
 
 import hashlib
+import re
 from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
@@ -15,16 +16,20 @@ from ostinato.evaluation import paired
 from ostinato.evaluation.paired import Difference
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.io.files import read_json, read_parquet
-from ostinato.io.versions import check_digests
+from ostinato.io.versions import check_digests, list_model_files
 from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.release.rules import RuleResult, at_most
 
 TOO_FEW = f"the tracks that both were tested on are of fewer than {MIN_GROUPS} artists; add tracks of others"
 NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
+NON_COMMERCIAL = re.compile(r"\bNC\b|non-?\s?commercial|research[- ]only|academic", re.IGNORECASE)
+"""What licences say that forbid commercial use."""
 
 
-def check_exported_file(paths: Paths, name: str, bounds: Mapping[str, float]) -> list[RuleResult]:
-    """Judge a candidate's exported file: parity, size, and latency and robustness where they are bounded.
+def check_exported_file(
+    paths: Paths, name: str, bounds: Mapping[str, float], use: str = "research"
+) -> list[RuleResult]:
+    """Judge a candidate's exported file: parity, size, licences, and latency and robustness where they are bounded.
 
     Parameters
     ----------
@@ -33,13 +38,17 @@ def check_exported_file(paths: Paths, name: str, bounds: Mapping[str, float]) ->
         The candidate.
     bounds : mapping of str to float
         By `release.rules.release_bounds`.
+    use : {"research", "commercial"}
+        What the release is for.
 
     Returns
     -------
     list of RuleResult
     """
     folder = paths.onnx(name)
-    answers = file_rules(read_json(folder / "export.json"), (folder / NETWORK).stat().st_size, bounds)
+    n_bytes = sum((folder / file).stat().st_size for file in list_model_files(folder) if file != MODEL)
+    answers = file_rules(read_json(folder / "export.json"), n_bytes, bounds)
+    answers += license_rules(read_json(folder / MODEL), use)
     if "latency_ms" in bounds:
         from ostinato.inference import model
 
@@ -117,7 +126,7 @@ def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]
     export : dict
         models/onnx/<name>/export.json.
     n_bytes : int
-        Size of network.onnx.
+        Size of network.onnx and of the encoders beside it.
     bounds : mapping of str to float
         By `rules.release_bounds`.
 
@@ -129,6 +138,37 @@ def file_rules(export: dict[str, Any], n_bytes: int, bounds: Mapping[str, float]
         at_most("parity", export["parity"], bounds["parity"], f"parity {export['parity']:.2g} is"),
         at_most("bytes", n_bytes, bounds["bytes"], f"{n_bytes:,} bytes are"),
     ]
+
+
+def license_rules(about: Mapping[str, Any], use: str) -> list[RuleResult]:
+    """Ask whether the licences of the encoders that a model reads allow what it is released for.
+
+    Parameters
+    ----------
+    about : mapping
+        model.json.
+    use : {"research", "commercial"}
+
+    Returns
+    -------
+    list of RuleResult
+        One an encoder; none for research.
+
+    Examples
+    --------
+    >>> license_rules({"encoders": {"effnet": {"license": "CC BY-NC-SA 4.0"}}}, "commercial")[0].reason
+    'the licence of effnet, CC BY-NC-SA 4.0, forbids commercial use'
+    """
+    if use != "commercial":
+        return []
+    answers = []
+    for name, encoder in about.get("encoders", {}).items():
+        text = encoder.get("license")
+        kept = bool(text) and not NON_COMMERCIAL.search(text)
+        verdict = f"{'allows' if kept else 'forbids'} commercial use"
+        reason = f"the licence of {name}, {text}, {verdict}" if text else f"the licence of {name} is not known"
+        answers.append(RuleResult("license", kept, None, None, reason))
+    return answers
 
 
 def robustness_rule(measured: Mapping[str, Any] | None, name: str, network: str, bound: float) -> RuleResult:

@@ -200,7 +200,7 @@ def _judge(
     """Apply what needs the file, then what needs the model in service; put it there if all is kept."""
     onnx, folder = paths.onnx(best.name), paths.released(best.task)
     bounds = release_bounds(params.gate[best.task], params.release)
-    answers = checks.check_exported_file(paths, best.name, bounds)
+    answers = checks.check_exported_file(paths, best.name, bounds, params.release.use)
     rows = _rows(paths, best.name, best.task)
     as_told = []
     if all(a.kept for a in answers) and folder.is_dir():

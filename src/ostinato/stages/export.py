@@ -15,7 +15,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.scores import Kind, logits, scores
 from ostinato.core.summary import AUDIO
 from ostinato.errors import OstinatoError
-from ostinato.export import cost, estimators, graphs, networks, tagger
+from ostinato.export import cost, encoders, estimators, graphs, networks, tagger
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.layers.stack import Stack
@@ -60,7 +60,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
 def _write(paths: Paths, params: Params, artefact: Artefact) -> dict[str, Any]:
     """Write network.onnx and model.json if the file agrees with the original, and say what it is and costs."""
-    metadata = describe(paths, params.dataset.name, artefact)
+    metadata, files = encoders.gather(describe(paths, params.dataset.name, artefact))
     make = _estimator if artefact.fitter == "sklearn" else _network
     content, differences, multiply_adds = make(paths, params.export.opset, artefact, metadata)
     model = onnx.load_from_string(content)
@@ -71,7 +71,11 @@ def _write(paths: Paths, params: Params, artefact: Artefact) -> dict[str, Any]:
     folder = paths.onnx(artefact.name)
     with atomic_write(folder / "network.onnx") as partial:
         partial.write_bytes(content)
+    for name, encoder in files.items():
+        with atomic_write(folder / name) as partial:
+            partial.write_bytes(encoder)
     write_json(folder / "model.json", metadata)
+    result |= {"encoder_bytes": sum(map(len, files.values()))} if files else {}
     return result | {"tagger": _tagger(folder, params.export, content, metadata)}
 
 
@@ -92,7 +96,11 @@ def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) 
     model = onnx.load_from_string(network)
     if reason := tagger.obstacle(metadata, graphs.opset(model)):
         return {"skipped": reason}
-    content = graphs.annotate(tagger.convert(model, metadata), tagger.describe(metadata))
+    try:
+        converted = tagger.convert(model, encoders.locate(metadata, folder))
+    except OstinatoError as error:  # an encoder that no graph can hold
+        return {"skipped": str(error).replace(f"{folder}/", "")}
+    content = graphs.annotate(converted, tagger.describe(metadata))
     parity = tagger.parity(content, ReleasedModel(folder, threads=1))
     if not parity <= rules.parity:
         return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}

@@ -280,6 +280,9 @@ class Release(Section):
     max_bytes: int = 50_000_000
     max_latency_ratio: float | None = None
     parity: float = 1e-4
+    use: Literal["research", "commercial"] = Field(
+        "research", description="commercial: refuse encoders whose licence forbids that, or is not known"
+    )
 
 
 class Compare(Section):
