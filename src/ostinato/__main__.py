@@ -20,9 +20,10 @@ def main() -> None:
     except OstinatoError as error:
         sys.exit(_refuse(error))
     except OSError as error:
-        if error.errno not in MENDS or error.filename is None:
+        if error.errno not in MENDS:
             raise
-        sys.exit(_refuse(OstinatoError(f"{error.filename}: {explain_refusal(error)}")))
+        place = error.filename or f"a file below {os.getcwd()}"  # a write that fails names none
+        sys.exit(_refuse(OstinatoError(f"{place}: {explain_refusal(error)}")))
 
 
 def _refuse(error: Exception) -> int:

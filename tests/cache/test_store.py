@@ -1,15 +1,21 @@
+import builtins
+import errno
+import io
 import pickle
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ostinato.cache import store
+from ostinato.cache.shards import ShardIndex
+from ostinato.cache.spec import Kind
 from ostinato.cache.store import Entry, Store
-from ostinato.errors import OstinatoError
-from tiny_project import write_rows
+from ostinato.errors import OstinatoError, ReadError
+from tiny_project import bytes_of, write_rows
 
 DTYPES = st.sampled_from([np.float16, np.uint8, np.int32])
 
@@ -160,3 +166,29 @@ def test_the_digest_made_while_writing_is_that_of_the_file(tmp_path):
         done.put()
         assert done.digest == store.compute_digest(path)
     assert store.open_rows(path).sum() == 16
+
+
+@pytest.mark.parametrize("name", ["meta.json", "index.parquet", "shard-00000.npy"])
+def test_a_disk_that_is_away_says_nothing_of_the_cache(tmp_path, monkeypatch, name):
+    """Neither reading it nor filling it takes a file that cannot be read for one that is broken."""
+    folder = tmp_path / "mel"
+    written(folder, [np.ones((300, 20), np.float16)])
+    store.write_meta(folder, {"key": "k"})
+    before = bytes_of(folder)
+
+    def refusing(call):
+        def refuse(path, *others, **options):
+            if str(path).endswith(name):
+                raise OSError(errno.EIO, "Input/output error", str(path))
+            return call(path, *others, **options)
+
+        return refuse
+
+    with monkeypatch.context() as patch:
+        for module, door in ((builtins, "open"), (io, "open"), (pq, "read_table"), (pq, "read_schema")):
+            patch.setattr(module, door, refusing(getattr(module, door)))
+        with pytest.raises(ReadError, match=f"{name}: cannot be read: Input/output error; see whether the disk"):
+            Store(folder).read("t0")
+        with pytest.raises(ReadError, match=name):
+            ShardIndex(tmp_path, Kind("mel", {}, "k", "mel", "audio"))
+    assert bytes_of(folder) == before

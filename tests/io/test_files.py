@@ -8,12 +8,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 import ostinato
+from ostinato import cli
+from ostinato.__main__ import main
 from ostinato.core.paths import Paths
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 from ostinato.io import files, locks
 from release.test_catalog_release import write_catalog
 
@@ -47,6 +50,34 @@ def test_reading_names_the_mend(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(OstinatoError, match=r"bad\.json: is no JSON"):
         files.read_json(tmp_path / "bad.json")
+
+
+@pytest.mark.parametrize("read", [files.read_json, files.read_parquet])
+def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch, read):
+    def refuse(*_, **__):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    monkeypatch.setattr(pd, "read_parquet", refuse)
+    with pytest.raises(
+        ReadError, match=r"a: cannot be read: Input/output error; see whether the disk is sound and run"
+    ):
+        read(tmp_path / "a")
+
+
+def test_a_library_that_finds_no_space_ends_in_one_line(tmp_path, monkeypatch, capsys):
+    """The system names no file where a write fails."""
+
+    def refuse(**_):
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli, "app", refuse)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    mend = "raise the limit on the size of files (ulimit -f) and run again"
+    assert capsys.readouterr().err == f"ostinato: a file below {tmp_path}: File too large; {mend}\n"
 
 
 def test_the_same_work_is_done_by_one_process_at_a_time(tmp_path):

@@ -210,7 +210,8 @@ def test_a_network_and_a_catalog_of_different_versions_are_never_served_together
     assert shelf.placement_model().version == shelf.catalog().version != first
 
 
-def test_a_kill_at_any_step_leaves_a_whole_catalog_and_the_next_run_completes(paths, tmp_path_factory):
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_kill_at_any_step_leaves_a_whole_catalog_and_the_next_run_completes(paths, tmp_path_factory, with_power):
     for n in (11, 12):
         write_catalog(paths, n)
         release_catalog(paths)
@@ -228,11 +229,12 @@ def test_a_kill_at_any_step_leaves_a_whole_catalog_and_the_next_run_completes(pa
         assert versions.list_versions(paths.releases / "catalog")[-3:] == [2, 3, 4]  # one more may wait to be removed
         assert not list((paths.releases / "catalog").glob(".*"))
 
-    assert kill_at_every_step(models, start, lambda: release_catalog(paths), check) > 15
+    assert kill_at_every_step(models, start, lambda: release_catalog(paths), check, with_power=with_power) > 15
     assert seen == {12, 13}
 
 
-def test_a_kill_in_a_rollback_loses_neither_catalog(paths, tmp_path_factory):
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_kill_in_a_rollback_loses_neither_catalog(paths, tmp_path_factory, with_power):
     write_catalog(paths, 11)
     release_catalog(paths)
     models, start = paths.root / "models", tmp_path_factory.mktemp("start") / "models"
@@ -244,7 +246,7 @@ def test_a_kill_in_a_rollback_loses_neither_catalog(paths, tmp_path_factory):
         for version in versions.list_versions(paths.releases / "catalog"):
             versions.check_digests(paths.releases / "catalog" / str(version))
 
-    assert kill_at_every_step(models, start, lambda: rollback(paths, ["catalog"]), check) > 3
+    assert kill_at_every_step(models, start, lambda: rollback(paths, ["catalog"]), check, with_power=with_power) > 3
     assert (seen[0], seen[-1]) == (11, 10)
 
 

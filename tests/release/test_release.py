@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from finished_project import section
-from kills import kill_at_every_step
+from kills import Disk, identify, kill_at_every_step
 from ostinato.cli.runs import _latency
 from ostinato.errors import OstinatoError
 from ostinato.inference.model import ReleasedModel
@@ -456,7 +456,8 @@ def test_a_missing_export_changes_nothing(incumbent):
     assert digest(project.paths.released("genre")) == before
 
 
-def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory):
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory, with_power):
     project, _ = incumbent
     project.params.release.keep = 2
     project.judged(poor=0.8)
@@ -478,12 +479,15 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incu
         assert (verdict["released"], verdict["previous"]) == ("poor", "poor")
         assert digest(project.paths.releases / "genre" / "2") == middle
 
-    steps = kill_at_every_step(models, start, lambda: release(project.paths, project.params), check)
+    steps = kill_at_every_step(
+        models, start, lambda: release(project.paths, project.params), check, with_power=with_power
+    )
     assert steps > 15
     assert seen == {middle["network.onnx"], new}
 
 
-def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory):
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory, with_power):
     project, old = incumbent
     project.judged(poor=0.95)
     genre(project)
@@ -496,13 +500,14 @@ def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory):
         seen.append(digest(project.paths.released("genre")))
         assert [digest(project.paths.releases / "genre" / version) for version in "12"] == [old, new]
 
-    assert kill_at_every_step(models, start, lambda: rollback(project.paths), check) > 3
+    assert kill_at_every_step(models, start, lambda: rollback(project.paths), check, with_power=with_power) > 3
     assert seen[0] == new
     assert seen[-1] == old
     assert all(state in (old, new) for state in seen)
 
 
-def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, tmp_path_factory):
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, tmp_path_factory, with_power):
     project, before = incumbent
     folder = project.paths.releases / "genre"
     for file in (folder / "1").iterdir():
@@ -518,7 +523,54 @@ def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, 
         assert {path.name for path in folder.iterdir()} == {"1", "current.json"}
         assert digest(project.paths.released("genre")) == before
 
-    assert kill_at_every_step(models, start, lambda: release(project.paths, project.params), check) > 10
+    assert (
+        kill_at_every_step(models, start, lambda: release(project.paths, project.params), check, with_power=with_power)
+        > 10
+    )
+
+
+@pytest.mark.parametrize("with_power", [True, False])
+def test_a_first_release_that_was_killed_is_completed_by_the_next(project, tmp_path_factory, with_power):
+    project.judged(good=0.6)
+    models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
+    shutil.copytree(models, start)
+
+    def check():
+        assert genre(project)["released"] == "good"
+        assert ReleasedModel(project.paths.released("genre")).name == "good"
+        assert {path.name for path in (project.paths.releases / "genre").iterdir()} == {"1", "current.json"}
+
+    steps = kill_at_every_step(
+        models, start, lambda: release(project.paths, project.params), check, with_power=with_power
+    )
+    assert steps > 30
+
+
+def test_a_release_that_ended_is_on_the_disk(project):
+    """The power may go at once: every name and every byte of what is in service was forced to the disk."""
+    project.judged(good=0.6)
+    with pytest.MonkeyPatch.context() as patch:
+        disk = Disk(project.paths.root, patch.setattr)
+        release(project.paths, project.params)
+    releases = project.paths.releases
+    names = [path for path in disk.unsynced_folders if path == releases.parent or path.is_relative_to(releases)]
+    assert names == [project.paths.verdict.parent]
+    assert not {identify(path) for path in releases.rglob("*") if path.is_file()} & disk.unsynced
+
+
+@pytest.mark.parametrize(
+    "content",
+    ['{"version": 1, "newest', '{"version": 1, "newer": 1, "hold": false}', '{"version": "1", "newest": 1}', "[]"],
+)
+def test_a_damaged_pointer_is_refused_with_the_mend_which_helps(incumbent, content):
+    project, before = incumbent
+    pointer = project.paths.releases / "genre" / "current.json"
+    pointer.write_text(content)
+    with pytest.raises(OstinatoError, match=r"current\.json: is damaged; delete it and run `ostinato release`"):
+        genre(project)
+    pointer.unlink()
+    assert genre(project)["answer"] == "unchanged"
+    assert digest(project.paths.released("genre")) == before
 
 
 def test_verdicts_of_other_tasks_stand(incumbent):

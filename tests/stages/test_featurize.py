@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,6 +18,7 @@ import pytest
 import soundfile
 from threadpoolctl import threadpool_limits
 
+from kills import kill_at_every_step
 from ostinato import audio, features
 from ostinato.cache import shards, store
 from ostinato.cache.build import Summary
@@ -33,10 +35,6 @@ from ostinato.stages import featurize
 RATE = 22050
 ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
-EVERY_CHANGE = [(0, n) for n in range(1, 10)] + [(shards.PERIOD, n) for n in range(1, 8)]
-"""Seconds between writings of the index, and each change to the disk of a first run of `tiny`."""
-N_LATER_CHANGES = 6
-N_GROWTH_CHANGES = 2
 FIRST_SHARD = 6  # changes up to the index that names it
 FORKED = multiprocessing.get_context("fork")
 
@@ -464,30 +462,59 @@ def tiny(root: Path) -> Project:
     return project
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """Return the bytes of a cache that was left alone, before and after a file changed."""
-    project = tiny(tmp_path_factory.mktemp("finished"))
+def change_nothing(project: Project) -> None:
+    """Leave a first run to be killed."""
+
+
+def change_file(project: Project) -> None:
     project.run()
-    first = project.bytes()
     project.render(1, seed=50)
+    project.tables()
+
+
+def grow(project: Project) -> None:
     project.run()
-    assert project.bytes() != first
-    return first, project.bytes()
+    project.grow(1)
+    project.tables()
 
 
-@pytest.mark.parametrize(("period", "n"), EVERY_CHANGE)
-def test_a_kill_at_any_moment_is_completed_by_the_next_run(tmp_path, monkeypatch, finished, period, n):
-    """Every change to the disk of a first run, and of a run that finds one file changed."""
+def read_rows(project: Project) -> set[tuple[str, bytes]]:
+    """Read what the cache gives out of each track; what it refuses is left out."""
+    rows = set()
+    with suppress(OstinatoError):
+        cache = project.store("mfcc")
+        for row in project.rows:
+            with suppress(OstinatoError):
+                rows.add((row["track_id"], cache.read(row["track_id"]).tobytes()))
+    return rows
+
+
+@pytest.mark.parametrize("with_power", [True, False])
+@pytest.mark.parametrize("period", [0, shards.PERIOD])
+@pytest.mark.parametrize("change", [change_nothing, change_file, grow])
+def test_a_kill_at_any_write_is_completed_by_the_next_run(
+    tmp_path, tmp_path_factory, monkeypatch, change, period, with_power
+):
+    """Of a first run, of one that finds a file changed, and of one that adds rows to a shard in its place."""
     monkeypatch.setattr(shards, "PERIOD", period)
-    project = tiny(tmp_path)
-    assert killed_before(project, monkeypatch, n)
-    project.run()
-    assert project.bytes() == finished[0]
-    project.render(1, seed=50)
-    assert killed_before(project, monkeypatch, n) == (n <= N_LATER_CHANGES)
-    project.run()
-    assert project.bytes() == finished[1]
+    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
+    for each in (reference, project):
+        change(each)
+    reference.run()
+    project.paths.features.mkdir(exist_ok=True)
+    start = tmp_path_factory.mktemp("start") / "features"
+    shutil.copytree(project.paths.features, start)
+    expected = reference.bytes()
+
+    known = read_rows(project) | read_rows(reference)
+
+    def check():
+        assert read_rows(project) <= known
+        project.run()
+        assert project.bytes() == expected
+
+    n_calls = kill_at_every_step(project.paths.features, start, project.run, check, with_power=with_power)
+    assert n_calls > 10
 
 
 def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded):
@@ -514,18 +541,6 @@ def test_an_error_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
     decoded.clear()
     project.run()
     assert decoded == ["song 2 🎵.wav"]
-
-
-@pytest.mark.parametrize("n", range(1, N_GROWTH_CHANGES + 2))
-def test_a_kill_while_a_shard_grows_is_completed_by_the_next_run(tmp_path, monkeypatch, n):
-    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
-    reference.grow(1)
-    reference.run()
-    project.run()
-    project.grow(1)
-    assert killed_before(project, monkeypatch, n) == (n <= N_GROWTH_CHANGES)
-    project.run()
-    assert project.bytes() == reference.bytes()
 
 
 def test_rows_added_without_their_head_are_written_over(project):

@@ -11,7 +11,7 @@ from ostinato.cache import store
 from ostinato.cache.spec import Kind, Track
 from ostinato.cache.worker import ShardTask
 from ostinato.core import parallel
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 from ostinato.io.files import read_json
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ class ShardIndex:
             current = read_json(self.folder / "meta.json")["key"] == self.kind.key
             entries = store.read_index(self.folder) if current else []
             self._digests = store.read_digests(self.folder) if current else {}
+        except ReadError:
+            raise
         except (OstinatoError, KeyError):
             current, entries = False, []
             if self.folder.exists():
@@ -121,6 +123,8 @@ class ShardIndex:
         path = store.shard_file(self.folder, shard)
         try:
             n_rows = len(store.open_rows(path))
+        except ReadError:
+            raise
         except OstinatoError:
             return False
         return n_rows == sum(e.n_rows for e in self.shards[shard]) and store.is_whole(path, self._digests.get(shard))

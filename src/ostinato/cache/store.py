@@ -24,8 +24,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ostinato.errors import OstinatoError
-from ostinato.io.files import read_json, write_json, write_parquet
+from ostinato.errors import OstinatoError, ReadError
+from ostinato.io.files import raise_refusal, read_json, write_json, write_parquet
 
 BLOCK = 1 << 15
 PIECE = 1 << 20
@@ -166,6 +166,7 @@ def open_rows(path: Path) -> np.ndarray:
     try:
         return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
+        raise_refusal(path, error)
         raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error
 
 
@@ -196,6 +197,7 @@ def compute_digest(path: Path) -> str:
             file.seek(0)
             return _seal(rows.digest(), file.read(n_head))
     except (OSError, ValueError) as error:
+        raise_refusal(path, error)
         raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error
 
 
@@ -215,6 +217,11 @@ def is_whole(path: Path, digest: str | None) -> bool:
     Returns
     -------
     bool
+
+    Raises
+    ------
+    ReadError
+        If the file cannot be read at this moment.
     """
     try:
         status = path.stat()
@@ -223,6 +230,8 @@ def is_whole(path: Path, digest: str | None) -> bool:
             if digest is None or compute_digest(path) != digest:
                 return False
             _WHOLE.add(known)
+    except ReadError:
+        raise
     except (OSError, OstinatoError):
         return False
     return True
@@ -288,6 +297,7 @@ def read_index(folder: Path) -> list[Entry]:
     try:
         table = pq.read_table(path, schema=SCHEMA, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
+        raise_refusal(path, error)
         raise OstinatoError(f"{path}: cannot be read ({error}); delete {folder} and run `dvc repro`") from error
     return [Entry(*row) for row in zip(*(column.to_pylist() for column in table.columns), strict=True)]
 
@@ -301,6 +311,7 @@ def read_digests(folder: Path) -> dict[int, str]:
         digests = json.loads((pq.read_schema(path).metadata or {}).get(DIGESTS, b"{}"))
         return {int(shard): str(digest) for shard, digest in digests.items()}
     except (OSError, ValueError, AttributeError, pa.ArrowException) as error:
+        raise_refusal(path, error)
         raise OstinatoError(f"{path}: cannot be read ({error}); delete {folder} and run `dvc repro`") from error
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ MENDS = {
     errno.EPERM: "let this user in",
     errno.EROFS: "make the disk writable",
     errno.ENOSPC: "free some disk",
+    errno.EFBIG: "raise the limit on the size of files (ulimit -f)",
     errno.EDQUOT: "free some of the quota",
     errno.EIO: "see whether the disk is sound",
     errno.ESTALE: "see whether the share is there",
@@ -46,6 +47,19 @@ def explain_refusal(error: OSError) -> str:
     'Read-only file system; make the disk writable and run again'
     """
     return f"{error.strerror or error}; {MENDS.get(error.errno or 0, 'mend that')} and run again"
+
+
+def raise_refusal(path: Path, error: Exception) -> None:
+    """Raise a ReadError if the system refused a file, which says nothing of what the file holds.
+
+    Parameters
+    ----------
+    path : Path
+    error : Exception
+        Of a reader; nothing is done if it speaks of the content, or if the file is absent.
+    """
+    if isinstance(error, OSError) and error.errno in MENDS:
+        raise ReadError(f"{path}: cannot be read: {explain_refusal(error)}") from error
 
 
 @contextmanager
@@ -100,13 +114,14 @@ def read_json(path: Path) -> Any:
     Raises
     ------
     OstinatoError
-        If the file is absent or is no JSON.
+        If the file is absent, cannot be read or is no JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
+        raise_refusal(path, error)
         raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
 
 
@@ -140,7 +155,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     Raises
     ------
     OstinatoError
-        If the file is absent, is no Parquet or is damaged.
+        If the file is absent, cannot be read, is no Parquet or is damaged.
     """
     import pandas as pd
     import pyarrow as pa
@@ -150,6 +165,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     except FileNotFoundError as error:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
     except (OSError, ValueError, pa.ArrowException) as error:
+        raise_refusal(path, error)
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise OstinatoError(f"{path}: is no Parquet or is damaged ({reason}); delete it and run `dvc repro`") from error
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 from ostinato.io.files import read_json, write_json
 
 CURRENT, RELEASE, MODEL, NETWORK = "current.json", "release.json", "model.json", "network.onnx"
@@ -51,9 +51,26 @@ def read_pointer(folder: Path) -> Pointer | None:
     -------
     Pointer or None
         None if nothing was released.
+
+    Raises
+    ------
+    OstinatoError
+        If the file is damaged.
     """
     file = folder / CURRENT
-    return Pointer(**read_json(file)) if file.is_file() else None
+    if not file.is_file():
+        return None
+    try:
+        content = read_json(file)
+        pointer = Pointer(**content)
+        is_sound = [type(value) for value in pointer] == [int, int, bool] and pointer.version <= pointer.newest
+    except ReadError:
+        raise
+    except (OstinatoError, TypeError):
+        is_sound = False
+    if not is_sound:
+        raise OstinatoError(f"{file}: is damaged; delete it and run `ostinato release`: the newest version serves then")
+    return pointer
 
 
 def find_current(folder: Path) -> Path:
@@ -180,6 +197,8 @@ def add_version(folder: Path, incoming: Path, version: int, keep: int) -> None:
     _sync(incoming)
     os.replace(incoming, folder / str(version))
     _sync(folder)
+    for above in (folder.parent, folder.parent.parent):  # the first release made them
+        _sync_path(above)
     set_pointer(folder, Pointer(version, version))
     for old in list_versions(folder)[:-keep]:
         _remove(folder / str(old))
@@ -208,11 +227,17 @@ def settle(folder: Path) -> None:
         models/released/<task>.
     """
     _migrate(folder)
-    if pointer := read_pointer(folder):
-        for version in (v for v in list_versions(folder) if v > pointer.newest):
+    pointer, present = read_pointer(folder), list_versions(folder)
+    if pointer is None and present:  # the first release was interrupted before it was in service
+        pointer = Pointer(present[-1], present[-1])
+        set_pointer(folder, pointer)
+    if pointer:
+        for version in (v for v in present if v > pointer.newest):
             _remove(folder / str(version))
-        for leftover in [*folder.glob(".*.leaving"), *folder.glob(".incoming")]:
-            shutil.rmtree(leftover)
+    for leftover in [*folder.glob(".*.leaving"), *folder.glob(".incoming")]:
+        shutil.rmtree(leftover)
+    if folder.is_dir() and not any(folder.iterdir()):
+        folder.rmdir()
 
 
 def _migrate(folder: Path) -> None:
@@ -248,8 +273,12 @@ def _remove(folder: Path) -> None:
 def _sync(folder: Path) -> None:
     """Have the disk hold a folder's files and names, not its cache alone."""
     for path in [*(p for p in folder.iterdir() if p.is_file()), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        _sync_path(path)
+
+
+def _sync_path(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ostinato.core.paths import Paths
 from ostinato.curation.remarks import format_count
-from ostinato.errors import OstinatoError
+from ostinato.errors import OstinatoError, ReadError
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
 from ostinato.io.versions import CATALOG, MODEL, NETWORK, RELEASE
@@ -103,6 +103,8 @@ def _vanished_rule(catalog: Catalog, served: Path, bounds: Any) -> list[RuleResu
     """Bound the share of tracks in service that are gone; nothing is asked of the first catalog."""
     try:
         before = Catalog.load(served)
+    except ReadError:
+        raise
     except OstinatoError:
         return []
     gone, bound = [track for track in before.ids if track not in catalog], bounds.max_vanished_share
