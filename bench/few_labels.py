@@ -19,7 +19,7 @@ from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from ostinato.cache.store import Store
-from ostinato.core.calibrated import Calibrated
+from ostinato.core.calibrated import Calibrated, find_means
 from ostinato.core.paths import Paths
 from ostinato.core.summary import AUDIO, vector
 from ostinato.estimators import logistic
@@ -95,12 +95,14 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--feature", default="mfcc")
     parser.add_argument("--draws", type=int, default=40)
+    parser.add_argument("--mean", action="store_true", help="read the means of the bins alone, as of an encoder")
     args = parser.parse_args()
     warnings.simplefilter("ignore", UserWarning)
     paths = Paths(args.folder)
     store, tracks = Store(paths.feature(args.feature)), pd.read_parquet(paths.tracks)
     tracks = tracks[tracks["genre"].notna() & tracks["track_id"].map(store.__contains__)]
     x = np.stack([vector(store.read(i), store.meta.get("source", AUDIO)) for i in tracks["track_id"]])
+    x = x[:, find_means(x)] if args.mean else x
     y = tracks["genre"].astype("category").cat.codes.to_numpy()
     table = measure_choice(x, y, args.draws)
     print(f"{len(y)} tracks, {args.feature}, {len(table)} draws: accuracy after {START} labels, and after {MORE} more")

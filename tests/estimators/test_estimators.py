@@ -209,3 +209,21 @@ def test_rows_of_a_length_are_alike_if_asked(x, genre):
     assert np.abs(plain.scores(given) - plain.scores(7 * given)).max() > 0.01
     content = estimator.to_onnx(scaled, WIDTH, "single", 5)
     np.testing.assert_allclose(scores_of(content, given), scaled.scores(given), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["logistic", "linear_svm", "mlp_probe"])
+def test_a_head_may_read_the_means_alone(name, x, genre):
+    fitted = estimator.fit(load(name), x, genre, 3, {"statistics": "mean"}, "single")
+    rest = x.copy()
+    rest[:, WIDTH // 4 :] += 100
+    np.testing.assert_array_equal(fitted.scores(rest), fitted.scores(x))
+    content = estimator.to_onnx(fitted, WIDTH, "single", genre.shape[1])
+    np.testing.assert_allclose(scores_of(content, x), fitted.scores(x), atol=1e-5)
+
+
+def test_a_probe_learns_what_no_line_parts(rng):
+    x = rng.uniform(-1, 1, (200, 4)).astype(np.float32)
+    target = np.eye(2, dtype=np.float32)[((x[:, 0] > 0) ^ (x[:, 1] > 0)).astype(int)]
+    probe, line = (estimator.fit(load(n), x[:150], target[:150], 0, {}) for n in ("mlp_probe", "logistic"))
+    right, lined = ((e.scores(x[150:]).argmax(1) == target[150:].argmax(1)).mean() for e in (probe, line))
+    assert right > lined + 0.2

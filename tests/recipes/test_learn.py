@@ -1,5 +1,6 @@
 """From labels to a released model: what it is asked, what it refuses, and the whole way once."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -66,8 +67,8 @@ def test_the_pool_is_drawn_the_same_again_and_a_label_moves_no_other_file():
 def test_the_params_are_sound(kind, folder, table, tmp_path):
     inside = Paths(tmp_path / "out")
     inside.root.mkdir()
-    request = learn.Request(folder, table, inside.root, kind, {})
-    learn._write_params(Paths(ROOT), inside, request, 4, 0.3)
+    request = learn.Request(folder, table, inside.root, kind)
+    learn._write_params(Paths(ROOT), inside, request, {}, 4, 0.3)
     made = params.load(inside.params)
     assert made.split.folds == 4
     assert made.gate["genre"]["accuracy"].min == 0.3
@@ -78,10 +79,31 @@ def test_the_params_are_sound(kind, folder, table, tmp_path):
 
 
 def test_a_folder_within_the_music_is_refused(folder, table):
-    request = learn.Request(folder, table, folder / "out", "mfcc", {}, "sound")
+    request = learn.Request(folder, table, folder / "out", "mfcc", column="sound")
     with pytest.raises(OstinatoError, match="only read; let --out name another folder"):
         learn.learn(Paths(ROOT), request)
     assert not (folder / "out").exists()
+
+
+def test_an_encoder_lies_in_the_folder_and_its_heads_read_means(folder, table, tmp_path):
+    inside, file = Paths(tmp_path / "out"), tmp_path / "some.onnx"
+    inside.root.mkdir()
+    file.write_bytes(b"weights")
+    request = learn.Request(folder, table, inside.root, "some", file)
+    kind = learn._copy_encoder(inside, request)
+    learn._write_params(Paths(ROOT), inside, request, kind, 5, 0.3)
+    made = params.load(inside.params)
+    assert (inside.root / made.features.kinds["some"]["model"]).read_bytes() == b"weights"
+    assert made.features.kinds["some"]["sha256"] == hashlib.sha256(b"weights").hexdigest()
+    read = {name: e.options.get("statistics") for name, e in made.estimators.items() if e.feature == "some"}
+    assert read == {"some_logistic": "mean", "some_linear_svm": "mean"}
+
+
+def test_an_encoder_that_is_not_there_is_named():
+    with pytest.raises(OstinatoError, match=r"--encoder no\.onnx: is not there; name an ONNX file"):
+        learn.find_encoder("no.onnx")
+    with pytest.raises(OstinatoError, match=r"there is no encoder 'nonesuch'.*there are musicnn"):
+        learn.find_encoder("nonesuch")
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.root import LABELS, Json, app, echo
+from ostinato.cli.root import LABELS, Json, Weights, app, echo
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of audio", exists=True, file_okay=False)]
 
@@ -17,7 +17,17 @@ def learn(
     labels: Annotated[
         Path, typer.Option(help="a CSV, TSV or Parquet file with columns path and genre; a row may lack its genre")
     ],
-    feature: Annotated[str, typer.Option(help="the feature that the model reads, such as mfcc or mel")] = "mfcc",
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="read the embeddings of a published encoder: musicnn, musicnn-mtt, vgg or vgg-mtt, or an ONNX file",
+        ),
+    ] = None,
+    weights: Weights = None,
+    feature: Annotated[
+        str | None, typer.Option(help="read this feature instead, such as mfcc, the default, or mel")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="write models and tables into this folder; default: runs/learn_FOLDER")
     ] = None,
@@ -38,9 +48,15 @@ def learn(
 
     if group_by not in ("artist", "track"):
         raise typer.BadParameter("--group-by is artist or track")
+    if encoder and feature:
+        raise typer.BadParameter("choose one of --encoder and --feature")
+    if weights is not None and encoder is None:
+        raise typer.BadParameter("--weights goes with --encoder")
     paths = Paths(Path.cwd())
     where = out or paths.root / "runs" / f"learn_{folder.resolve().name}"
-    request = learning.Request(folder, labels, where, feature, {}, column, group_by, pool)  # type: ignore[arg-type]
+    file = learning.find_encoder(encoder, weights) if encoder else None
+    kind = Path(encoder).stem if encoder else feature or learning.BASELINE
+    request = learning.Request(folder, labels, where, kind, file, column, group_by, pool)  # type: ignore[arg-type]
     with exclusive(Paths(where).lock("learn")):
         outcome = learning.learn(paths, request)
     if json:

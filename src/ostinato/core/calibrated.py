@@ -19,14 +19,18 @@ C. Guo, G. Pleiss, Y. Sun, K. Q. Weinberger, "On calibration of modern neural ne
 
 import warnings
 from collections.abc import Iterator
+from typing import Literal
 
 import numpy as np
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.compose import ColumnTransformer
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
+
+from ostinato.core.summary import N_STATISTICS
 
 FOLDS = 5
 EPSILON = 1e-6
@@ -93,10 +97,36 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         return np.asarray(self.classes_[self.predict_proba(x).argmax(axis=1)])
 
 
-def add_scaling(classifier: ClassifierMixin, row_norm: str | None) -> Pipeline:
-    """Put the scaling of rows, if any, and of columns before a classifier."""
+def add_scaling(
+    classifier: ClassifierMixin, row_norm: str | None, statistics: Literal["all", "mean"] = "all"
+) -> Pipeline:
+    """Put the choice of columns, the scaling of rows, if any, and that of columns before a classifier.
+
+    Parameters
+    ----------
+    classifier : ClassifierMixin
+    row_norm : {"l1", "l2", "max"}, optional
+    statistics : {"all", "mean"}
+        Of a summary (see `ostinato.core.summary`) all columns, or only the means of the bins.
+
+    Returns
+    -------
+    Pipeline
+    """
+    columns = [("columns", ColumnTransformer([("mean", "passthrough", find_means)]))] if statistics == "mean" else []
     rows = [("rows", Normalizer(row_norm))] if row_norm else []
-    return Pipeline([*rows, ("scale", StandardScaler()), ("classify", classifier)])
+    return Pipeline([*columns, *rows, ("scale", StandardScaler()), ("classify", classifier)])
+
+
+def find_means(x: np.ndarray) -> slice:
+    """Find the columns of a summary that hold the means of the bins.
+
+    Examples
+    --------
+    >>> find_means(np.zeros((3, 8)))
+    slice(0, 2, None)
+    """
+    return slice(0, x.shape[1] // N_STATISTICS)
 
 
 def decide(classifier: ClassifierMixin, x: np.ndarray) -> np.ndarray:

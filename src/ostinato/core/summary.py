@@ -5,6 +5,8 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 AUDIO = "audio"
+N_STATISTICS = 4
+"""Of each bin in a summary; the means of all bins come first."""
 Metric: TypeAlias = Literal["cosine", "euclidean"]
 
 

@@ -21,6 +21,7 @@ def pipeline(
     C: float = 0.1,
     class_weight: Literal["balanced"] | None = "balanced",
     row_norm: Literal["l1", "l2", "max"] | None = None,
+    statistics: Literal["all", "mean"] = "all",
 ) -> Calibrated:
     """Make the classifier.
 
@@ -34,13 +35,15 @@ def pipeline(
         Weigh classes by the inverse of their share.
     row_norm : {"l1", "l2", "max"}, optional
         Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+    statistics : {"all", "mean"}
+        Of a summary all columns, or only the means, which suffice of an encoder.
 
     Returns
     -------
     Calibrated
     """
     machines = LinearSVC(C=C, class_weight=class_weight, max_iter=10_000, random_state=seed)
-    return Calibrated(add_scaling(machines, row_norm), seed)
+    return Calibrated(add_scaling(machines, row_norm, statistics), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -26,6 +26,7 @@ def pipeline(
     lr: float = 1e-3,
     max_iter: int = 200,
     row_norm: Literal["l1", "l2", "max"] | None = None,
+    statistics: Literal["all", "mean"] = "all",
 ) -> Calibrated:
     """Make the classifier; it stops by the loss of its training tracks and keeps none back to validate on.
 
@@ -43,6 +44,8 @@ def pipeline(
         Epochs at most.
     row_norm : {"l1", "l2", "max"}, optional
         Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+    statistics : {"all", "mean"}
+        Of a summary all columns, or only the means, which suffice of an encoder.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def pipeline(
         n_iter_no_change=PATIENCE,
         random_state=seed,
     )
-    return Calibrated(add_scaling(network, row_norm), seed)
+    return Calibrated(add_scaling(network, row_norm, statistics), seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
+from ostinato import features
 from ostinato.cache.store import Store
 from ostinato.core import params, registry
 from ostinato.core.calibrated import Calibrated
@@ -58,8 +59,8 @@ class Request:
         The folder to write.
     kind : str
         The feature that heads read, as ``features.kinds`` names it.
-    departures : mapping
-        Its entry there.
+    encoder : Path, optional
+        The ONNX file, where the feature is an encoder's embedding.
     column : str, optional
         Of the table, where the label stands; default: ``genre``.
     group_by : {"artist", "track"}
@@ -72,7 +73,7 @@ class Request:
     table: Path
     out: Path
     kind: str
-    departures: Mapping[str, Any]
+    encoder: Path | None = None
     column: str | None = None
     group_by: Literal["artist", "track"] = "artist"
     n_pool: int = 200
@@ -104,6 +105,36 @@ class Outcome:
     remarks: list[str]
 
 
+def find_encoder(name: str, weights: Path | None = None) -> Path:
+    """Find the file of an encoder.
+
+    Parameters
+    ----------
+    name : str
+        Of a published one, which is fetched once, or the path of an ONNX file.
+    weights : Path, optional
+        Of the published one, instead of fetching them.
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    OstinatoError
+        If there is no such encoder or file.
+    """
+    from ostinato.pretrained import folder
+
+    if Path(name).suffix != ".onnx":
+        return Path(folder.find_encoder(name, weights)["model"])
+    if not Path(name).is_file():
+        raise OstinatoError(
+            f"--encoder {name}: is not there; name an ONNX file, or a published encoder such as musicnn"
+        )
+    return Path(name)
+
+
 def learn(paths: Paths, request: Request) -> Outcome:
     """Train, judge and release a model of labels.
 
@@ -132,16 +163,20 @@ def learn(paths: Paths, request: Request) -> Outcome:
     inside = link_project(paths, request.out)
     tracks = choose_tracks(labels, request.n_pool, params.load(paths.params).seed)
     write_tracks(inside.root / TABLE, tracks)
-    _write_params(paths, inside, request, N_FOLDS, 0.0)
+    kind = _copy_encoder(inside, request)
+    _write_params(paths, inside, request, kind, N_FOLDS, 0.0)
     init_dvc(paths, inside)
     with forkserver.process() as warm:
         environment = graph.environment() | warm
         _run(inside, ("validate",), environment)
-        _write_params(paths, inside, request, *_choose_bounds(inside, request))
+        _write_params(paths, inside, request, kind, *_choose_bounds(inside, request))
         _run(inside, ("gate", "export_estimator"), environment)
     settings = params.load(inside.params)
     verdict = releasing.release(inside, params.only(settings, releasing.SECTIONS), tasks=[LABEL], replace=True)[LABEL]
-    outcome = _describe(inside, settings, verdict, [format_remark(remark) for remark in labels.remarks])
+    remarks = [format_remark(remark) for remark in labels.remarks]
+    if request.encoder is not None:
+        remarks.append(_remark_training_data(request, kind, settings.features.sample_rate))
+    outcome = _describe(inside, settings, verdict, remarks)
     _write(inside, outcome)
     return outcome
 
@@ -213,16 +248,38 @@ def _run(inside: Paths, targets: tuple[str, ...], environment: dict[str, str]) -
         raise OstinatoError(f"{inside.root}: a stage failed, see above; mend it and run the same command again")
 
 
-def _write_params(paths: Paths, inside: Paths, request: Request, n_folds: int, least: float) -> None:
+def _copy_encoder(inside: Paths, request: Request) -> dict[str, Any]:
+    """Copy an encoder's file, and the description beside it, into the folder; return its entry of `features.kinds`."""
+    if request.encoder is None:
+        return {}
+    file = f"{request.kind}.onnx"
+    content = request.encoder.read_bytes()
+    for source, target in ((request.encoder, file), (request.encoder.with_suffix(".json"), f"{request.kind}.json")):
+        if source.is_file():
+            with atomic_write(inside.root / target) as partial:
+                partial.write_bytes(source.read_bytes())
+    return {"kind": "encoder", "model": file, "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _remark_training_data(request: Request, kind: Mapping[str, Any], sample_rate: int) -> str:
+    """Say what an encoder learned from: figures of tracks that it knows flatter it."""
+    complete = features.parameters(request.kind, {**kind, "model": str(request.encoder)}, sample_rate)
+    known = complete.get("trained_on") or "data that its file does not name"
+    return f"the encoder may know these tracks: it learned from {known}; figures of tracks among them flatter it"
+
+
+def _write_params(
+    paths: Paths, inside: Paths, request: Request, kind: Mapping[str, Any], n_folds: int, least: float
+) -> None:
     """Write params.yaml: the project's, with one dataset, one feature and heads on it."""
     folder = Path(os.path.relpath(request.folder.resolve(), inside.root.resolve()))
     table = os.path.relpath((inside.root / TABLE).resolve(), request.folder.resolve())
     dataset = {"name": "folder", "path": str(folder), "table": table, "genre_from": "table"}
-    kinds = {request.kind: dict(request.departures)} | {BASELINE: {}}
-    heads = choose_heads(request.kind)
+    kinds = {request.kind: dict(kind), BASELINE: {}}
+    heads = choose_heads(request.kind, is_encoder=request.encoder is not None)
     values = {
         "dataset": dataset | {"read_tags": True, "only_listed": True},
-        "split": {"folds": n_folds, "group_by": request.group_by, "scarce": "test"},
+        "split": {"folds": n_folds, "group_by": request.group_by, "scarce_genres": "test"},
         "features": {"kinds": kinds},
         "tune": {"n_trials": 0, "budget": None},
         "estimators": {name: {**head, "task": LABEL} for name, head in heads.items()},
@@ -231,21 +288,27 @@ def _write_params(paths: Paths, inside: Paths, request: Request, n_folds: int, l
     yaml_io.write(inside.params, overlay(yaml_io.read(paths.params), values))
 
 
-def choose_heads(kind: str) -> dict[str, dict[str, Any]]:
+def choose_heads(kind: str, *, is_encoder: bool) -> dict[str, dict[str, Any]]:
     """Choose the estimators that are compared: linear ones on the feature, one on MFCC, and the majority.
 
     Parameters
     ----------
     kind : str
+    is_encoder : bool
+        Whether its rows are embeddings, of which the mean over patches suffices.
 
     Returns
     -------
     dict of str to dict
         Entries of ``estimators`` without their task.
     """
+    mean = {"statistics": "mean"} if is_encoder else {}
+    heads = {
+        "logistic": {"estimator": "logistic", "options": {"C": 0.1, **mean}},
+        "linear_svm": {"estimator": "linear_svm", "options": {"C": 0.01, "row_norm": "l2", **mean}},
+    }
     return {
-        f"{kind}_logistic": {"estimator": "logistic", "feature": kind, "options": {"C": 0.1}},
-        f"{kind}_linear_svm": {"estimator": "linear_svm", "feature": kind, "options": {"C": 0.01, "row_norm": "l2"}},
+        **{f"{kind}_{name}": {**head, "feature": kind} for name, head in heads.items()},
         f"{BASELINE}_logistic": {"estimator": "logistic", "feature": BASELINE, "options": {"C": 1.0}},
         MAJORITY: {"estimator": MAJORITY, "feature": BASELINE},
     }
