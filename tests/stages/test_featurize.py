@@ -27,10 +27,11 @@ from ostinato.core import registry
 from ostinato.core.paths import Paths
 from ostinato.curation import side_inputs
 from ostinato.datasets._synthesis.covers import png
-from ostinato.errors import DataError, OstinatoError, ReadError
+from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.features._shared import AudioContext
 from ostinato.io import files
 from ostinato.stages import featurize
+from toy_encoder import MELS, PATCH, WIDTH, say, write_model
 
 RATE = 22050
 ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
@@ -743,3 +744,29 @@ def test_a_kind_stands_twice_under_two_names(project):
     assert (meta["kind"], meta["module"], meta["parameters"]["n_fft"]) == ("short", "mel", 512)
     assert project.store("short").tail == (8,)
     assert project.store("short").n_rows("t0") == 1 + RATE // 256
+
+
+def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(project, tmp_path, decoded):
+    model = write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS))
+    project.kinds = {"mel": {"n_mels": 16}, "toy": say(model)}
+    project.write(3, np.zeros(RATE // 8))
+    project.most = 0.5
+    summary = project.run()
+    assert list(summary.failed) == ["some artist/song 3 🎵.wav"]
+    assert "needs 0.3 s of sound, the track has 0.1 s" in summary.failed["some artist/song 3 🎵.wav"]
+    cache = project.store("toy")
+    assert cache.tail == (WIDTH,)
+    assert (cache.n_rows("t0"), len(cache)) == ((1 + 16000 // 256) // PATCH, 9)
+    decoded.clear()
+    moved = model.rename(tmp_path / "moved.onnx")
+    project.kinds["toy"] = say(moved)
+    project.run()
+    assert decoded == ["song 3 🎵.wav"], "only the track that could not be embedded is tried again"
+    before = project.store("toy").read("t0").copy()
+    write_model(moved, ("batch", PATCH, MELS), seed=1)
+    with pytest.raises(ParamsError, match="is not the file that was meant"):
+        project.run()
+    np.testing.assert_array_equal(project.store("toy").read("t0"), before)
+    project.kinds["toy"] = say(moved)
+    project.run()
+    assert not np.array_equal(project.store("toy").read("t0"), before)

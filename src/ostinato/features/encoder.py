@@ -30,7 +30,7 @@ from ostinato.features._front_end import (
     read_samples,
 )
 from ostinato.features._mel import Scale
-from ostinato.features._onnx import Pooling, find_shape, load, match_output, read_description
+from ostinato.features._onnx import Pooling, find_shape, load, match_output, read, read_description
 from ostinato.features._shared import AudioContext, Pad
 
 SOURCE = "audio"
@@ -231,6 +231,7 @@ def check(parameters: Mapping[str, Any], kind: str) -> None:
             raise ParamsError(
                 f"{parameters['model']}: its licence is not known; set license, such as license: CC BY-NC-SA 4.0"
             )
+        read(parameters["model"], parameters["sha256"])  # the file as it is now, not as this process opened it
         encoder = load(parameters["model"], parameters["sha256"], parameters["output"])
         find_shape(encoder, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
     except ParamsError as error:
