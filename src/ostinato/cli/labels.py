@@ -64,3 +64,49 @@ def learn(
     else:
         echo(learning.describe_outcome(outcome, where))
     raise typer.Exit(exit_code({"genre": outcome.verdict}))
+
+
+@app.command(rich_help_panel=LABELS)
+def label(
+    folder: Folder,
+    labels: Annotated[
+        Path, typer.Option(help="the table that answers are written to: a CSV file; made if it is not there")
+    ],
+    classes: Annotated[
+        str, typer.Option(help="labels to choose from, separated by commas, beside those of the table")
+    ] = "",
+    learned: Annotated[
+        Path | None,
+        typer.Option(
+            help="a folder that `ostinato learn` wrote: its next files come first, its model suggests; "
+            "default: runs/learn_FOLDER",
+            file_okay=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(help="listen on this address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="listen on this port, 0 for any that is free")] = 8001,
+    allowed_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="also answer to this host name; repeatable")
+    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="let other machines connect without a key")
+    ] = False,
+) -> None:
+    """Serve a page to label files by ear; OSTINATO_API_KEY sets the key that it asks for."""
+    import os
+    from hashlib import sha256
+
+    from ostinato.core.paths import Paths
+    from ostinato.io.locks import exclusive
+    from ostinato.labelling.answers import Answers
+    from ostinato.serving import labelling
+    from ostinato.serving.guards import KEY, check_exposure, list_names
+
+    key = os.environ.get(KEY)
+    check_exposure(host, key, allow_anonymous=allow_anonymous)
+    names = list_names(host, allowed_host or ())
+    where = learned or Path.cwd() / "runs" / f"learn_{folder.resolve().name}"
+    order, model = labelling.read_learned(where) if learned or where.is_dir() else ([], None)
+    with exclusive(Paths(Path.cwd()).lock("label", sha256(bytes(labels.resolve())).hexdigest()[:16])):
+        answers = Answers(folder, labels, classes.split(","))
+        labelling.serve(labelling.application(answers, order, model, key, names), host, port)

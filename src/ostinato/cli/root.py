@@ -81,7 +81,7 @@ RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, pap
 
 
 ORDER = (
-    "learn",
+    *("learn", "label"),
     *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "clips"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),

@@ -19,6 +19,8 @@ from ostinato.io.escapes import escape_cell
 from ostinato.io.files import atomic_write
 
 LABEL = "genre"
+NEXT = "next.csv"
+"""Files to label next, beside a model that was learned from labels."""
 MIN_LABELS = 20
 COPIED = ("artist", "album", "album_artist", "title", "year")
 """Columns beside the label that are passed on where the table has them."""

@@ -32,13 +32,13 @@ from ostinato.io.escapes import escape_cell
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.labelling.learning_curve import Gain, LearningCurve, compute_learning_curve, estimate_gain
 from ostinato.labelling.selection import compute_uncertainty, select_tracks
-from ostinato.labelling.table import LABEL, Labels, check_labels, read_labels, write_tracks
+from ostinato.labelling.table import LABEL, NEXT, Labels, check_labels, read_labels, write_tracks
 from ostinato.pipeline import forkserver, graph
 from ostinato.recipes import overlay
 from ostinato.recipes.run import init_dvc, link_project, run_stages
 from ostinato.release import release as releasing
 
-TABLE, CURVE, NEXT, SUMMARY = "labels.csv", "learning_curve.csv", "next.csv", "learn.json"
+TABLE, CURVE, SUMMARY = "labels.csv", "learning_curve.csv", "learn.json"
 METRIC = "accuracy"
 BASELINE, MAJORITY = "mfcc", "majority"
 N_FOLDS, LEAST_FOLDS = 5, 3

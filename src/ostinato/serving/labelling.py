@@ -1,0 +1,228 @@
+"""A page to label a folder of audio by ear, behind the guards of the service."""
+
+import hmac
+import sys
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+import uvicorn
+from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import FileResponse, JSONResponse
+from fastapi.staticfiles import StaticFiles
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from ostinato.errors import DataError, OstinatoError
+from ostinato.inference.answers import answers as ask_models
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.delimited import read_table
+from ostinato.io.versions import find_current
+from ostinato.labelling.answers import Answers, check_person
+from ostinato.labelling.table import LABEL, NEXT
+from ostinato.serving.app import PAGE
+from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
+from ostinato.serving.protocol import BoundedHead, make_config
+from ostinato.serving.upload import whole
+
+LABEL_PAGE = Path(__file__).with_name("label_page")
+MAX_BODY, BODY_SECONDS = 10_000, 10.0
+MAX_SECONDS = 900.0
+N_SUGGESTIONS = 1000
+Person = Annotated[str, Query(max_length=30)]
+
+
+class Change(BaseModel):
+    """A person's label of a file; None takes it back."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    person: str
+    path: str
+    label: str | None
+
+
+def application(
+    answers: Answers,
+    order: Sequence[str] = (),
+    model: ReleasedModel | None = None,
+    api_key: str | None = None,
+    allowed_hosts: Sequence[str] = LOCAL_NAMES,
+) -> FastAPI:
+    """Make the application.
+
+    Parameters
+    ----------
+    answers : Answers
+    order : sequence of str
+        Files to label first.
+    model : ReleasedModel, optional
+        Whose answer is suggested.
+    api_key : str, optional
+        What /v1 asks for in the header X-API-Key.
+    allowed_hosts : sequence of str
+        Names that the header Host may give; others are refused.
+
+    Returns
+    -------
+    FastAPI
+
+    Raises
+    ------
+    OstinatoError
+        If the key is empty or cannot be sent in a header.
+    """
+    app = FastAPI(title="ostinato label", version="1", docs_url=None, redoc_url=None)
+    _add_routes(app, answers, _sort(answers, order), _make_suggestion(answers.folder, model), check_api_key(api_key))
+    app.mount("/shared", StaticFiles(directory=PAGE))
+    app.router.default = StaticFiles(directory=LABEL_PAGE, html=True)
+    app.add_exception_handler(OstinatoError, _refuse)
+    app.add_exception_handler(RequestValidationError, _refuse)
+    app.add_middleware(BoundedHead)
+    app.add_middleware(SameOrigin)
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
+    app.add_middleware(SecureHeaders)
+    return app
+
+
+def serve(app: FastAPI, host: str, port: int) -> None:
+    """Serve until interrupted.
+
+    Parameters
+    ----------
+    app : FastAPI
+    host : str
+    port : int
+        0: any that is free.
+
+    Raises
+    ------
+    OstinatoError
+        If the address cannot be listened on.
+    """
+    config = make_config(app, host, port)
+    server = uvicorn.Server(config)
+    try:
+        socket = config.bind_socket()
+        socket.listen(config.backlog)
+    except SystemExit as error:
+        raise OstinatoError(f"{host}:{port}: cannot be listened on; choose another with --port") from error
+    address = f"[{host}]" if ":" in host else host
+    print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    server.run([socket])
+
+
+def read_learned(folder: Path) -> tuple[list[str], ReleasedModel | None]:
+    """Read what `ostinato learn` wrote: the files to label next, and the model in service.
+
+    Parameters
+    ----------
+    folder : Path
+
+    Returns
+    -------
+    list of str
+    ReleasedModel or None
+        None if none was released.
+
+    Raises
+    ------
+    DataError
+        If the folder is none of `ostinato learn`.
+    """
+    file = folder / NEXT
+    if not file.is_file():
+        raise DataError(f"{file}: is not there; let --learned name a folder that `ostinato learn` wrote")
+    table = read_table(file)
+    released = find_current(folder / "models" / "released" / LABEL)
+    return table["path"].dropna().tolist(), ReleasedModel(released) if released.is_dir() else None
+
+
+def _sort(answers: Answers, first: Sequence[str]) -> list[str]:
+    """Put some files first, then those that nobody has labelled, then the others."""
+    there = set(answers.paths)
+    rest = sorted(answers.paths, key=lambda path: bool(answers.get(path)))
+    return list(dict.fromkeys([*(path for path in first if path in there), *rest]))
+
+
+def _make_suggestion(folder: Path, model: ReleasedModel | None) -> Callable[[str], dict[str, Any] | None]:
+    """Make the function that says what a model takes a file for; None without a model, or of what it cannot read."""
+
+    @lru_cache(N_SUGGESTIONS)
+    def suggest(path: str) -> dict[str, Any] | None:
+        if model is None:
+            return None
+        try:
+            (answer,) = ask_models(folder / path, [model], max_seconds=MAX_SECONDS)
+        except OstinatoError:
+            return None
+        label = answer["label"]
+        return {"label": label, "score": answer["scores"][label]} if isinstance(label, str) else None
+
+    return suggest
+
+
+def _add_routes(
+    app: FastAPI,
+    answers: Answers,
+    order: Sequence[str],
+    suggest: Callable[[str], dict[str, Any] | None],
+    api_key: str | None,
+) -> None:
+    async def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
+        if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
+            raise HTTPException(401, "send the API key in the header X-API-Key")
+
+    guards = [Depends(check_key)]
+
+    def check_path(path: Annotated[str, Query(max_length=1000)]) -> str:
+        if path not in answers.paths:
+            raise HTTPException(404, "there is no such file in the folder")
+        return path
+
+    File = Annotated[str, Depends(check_path)]
+
+    @app.get("/v1/state", dependencies=guards)
+    def state(person: Person) -> dict[str, Any]:
+        """List the files with what a person said of each, in the order to label them, and how far people agree."""
+        check_person(person)
+        tracks = [{"path": path, "label": answers.get(path).get(person)} for path in order]
+        return _count(answers) | {"tracks": tracks}
+
+    @app.get("/v1/audio", dependencies=guards, response_class=FileResponse)
+    def audio(path: File) -> FileResponse:
+        """Return the sound of a file; parts of it by the header Range."""
+        return FileResponse(answers.folder / path)
+
+    @app.get("/v1/suggestion", dependencies=guards)
+    def suggestion(path: File) -> dict[str, Any] | None:
+        """Return what the model takes a file for."""
+        return suggest(path)
+
+    @app.put("/v1/answer", dependencies=guards)
+    async def answer(request: Request) -> dict[str, Any]:
+        """Take a person's label of a file."""
+        try:
+            change = Change.model_validate_json(await whole(request, MAX_BODY, BODY_SECONDS))
+        except ValidationError as error:
+            raise HTTPException(422, "send JSON with person, path and label") from error
+        answers.set(change.person, change.path, change.label)
+        return _count(answers)
+
+    @app.post("/v1/undo", dependencies=guards)
+    def undo(person: Person) -> dict[str, Any]:
+        """Take a person's last label back."""
+        check_person(person)
+        path = answers.undo(person)
+        return _count(answers) | {"path": path, "label": None if path is None else answers.get(path).get(person)}
+
+
+def _count(answers: Answers) -> dict[str, Any]:
+    return {"classes": answers.classes, "people": answers.people, "summary": answers.summarise()}
+
+
+async def _refuse(_: Request, error: Exception) -> JSONResponse:
+    text = str(error) if isinstance(error, OstinatoError) else "the request cannot be used"
+    return JSONResponse({"detail": text}, 422)
