@@ -279,6 +279,22 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert near["version"] == catalog.version == said["version"]
 
 
+@pytest.mark.parametrize("task", ["genre", "catalog"])
+def test_what_is_in_service_stays_while_the_pointer_to_it_is_damaged(served, client, tmp_path, task):
+    served.catalog()
+    path, wish = play(tmp_path / "a.wav"), {"tracks": ["tone1"]}
+    before = upload(client, path).json()
+    near = client.post("/v1/recommend", json=wish).json()
+    assert near["recommendations"]
+    pointer = (served.releases / "genre" if task == "genre" else served.root / "catalog") / "current.json"
+    pointer.write_text('{"version": 1, "new')
+    for _ in range(3):
+        assert upload(client, path).json() == before
+        assert client.post("/v1/recommend", json=wish).json() == near
+    (error,) = client.get("/v1/models").json()["errors"]
+    assert "current.json: is damaged" in error
+
+
 def test_without_a_catalog_the_true_reason_and_its_mend_are_given(served, client):
     folder = served.root / "catalog"
 

@@ -3,13 +3,21 @@
 import pytest
 
 import tiny_project
+from ostinato.core.params import only
 from ostinato.errors import ParamsError
+from ostinato.stages import member, train, tune
 from ostinato.training.settings import derive, fingerprint, resolve
 
 
 def resolved(**entry):
     candidates = {"tiny_mel": {"architecture": "tiny", "feature": "mel", "task": "genre", **entry}}
     return resolve(tiny_project.settings(candidates=candidates), "tiny_mel")
+
+
+@pytest.mark.parametrize("stage", [member, train, tune])
+def test_a_stage_resolves_a_candidate_from_the_sections_that_it_declares(stage):
+    params = tiny_project.settings()
+    assert resolve(only(params, stage.SECTIONS), "tiny_mel") == resolve(params, "tiny_mel")
 
 
 def test_the_candidate_departs_from_the_common_section_and_the_study_from_both():

@@ -60,7 +60,11 @@ class Handle(Generic[Opened]):
         that was in service a moment ago may have been removed since.
         """
         for _ in range(TRIES):
-            mark = self._present()
+            try:
+                mark = self._present()
+            except OstinatoError as failure:  # what says which version serves is damaged
+                self.error = str(failure)
+                break
             if mark is None and self._mark is None:
                 self.value, self.error = None, None
             if mark is None or mark == self._mark:
@@ -77,7 +81,7 @@ class Handle(Generic[Opened]):
         self._looked = time.monotonic()
 
     def _present(self) -> tuple[tuple[int, int, int], ...] | None:
-        """Return what identifies this state of the files; None if one is absent."""
+        """Return what identifies this state of the files; None if one is absent, OstinatoError if that is unknown."""
         try:
             folder = find_current(self.folder)
             found = [(folder / name).stat() for name in self.files]
@@ -155,9 +159,12 @@ class ModelStore:
 
     def explain_no_catalog(self) -> str:
         """Return why there is no catalog to answer from, and the mend, without the folder's name."""
-        folder = find_current(self._space.folder)
-        reason = self._space.error or _reason_not_to_open(folder)
-        return reason.removeprefix(f"{folder}: ")
+        reason = self._space.error or _reason_not_to_open(self._space.folder)
+        try:
+            folder = find_current(self._space.folder)
+        except OstinatoError:
+            folder = self._space.folder
+        return reason.removeprefix(f"{folder}: ").removeprefix(f"{folder}/")
 
     def placement_model(self) -> Model | None:
         """Return the network that places new tracks in the catalog, None if there is none."""

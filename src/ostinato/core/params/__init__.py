@@ -60,8 +60,9 @@ def only(params: Params, sections: Iterable[str]) -> Params:
 
 
 def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:
-    """Return the section of params.yaml that each candidate has: networks, estimators, stacks, in this order."""
-    return {**params.candidates, **params.estimators, **params.stacked}
+    """Return what params.yaml says of each candidate: networks, estimators, stacks, as far as `only` kept these."""
+    kept = (getattr(params, section, {}) for section in ("candidates", "estimators", "stacked"))
+    return {name: entry for section in kept for name, entry in section.items()}
 
 
 def check_entry(params: Params, what: Literal["candidates", "members", "numbers"], name: str) -> None:
