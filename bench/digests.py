@@ -27,10 +27,10 @@ import soundfile
 
 from ostinato import audio
 from ostinato.audio import decode as decode_module
+from ostinato.audio.context import AudioContext
 from ostinato.cache import store
 from ostinato.core import registry
 from ostinato.features import parameters
-from ostinato.features._shared import AudioContext
 from ostinato.io import files
 
 RATE, SECONDS = 22_050, 30

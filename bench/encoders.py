@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from ostinato import audio, features
 from ostinato.audio import perturb
+from ostinato.audio.context import AudioContext
 from ostinato.core.summary import summary
 from ostinato.features import encoder, mfcc
-from ostinato.features._shared import AudioContext
 from ostinato.inference import predict
 from ostinato.inference.formats import Json
 from ostinato.inference.streaming import decode_and_measure

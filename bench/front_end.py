@@ -24,8 +24,8 @@ import torch
 from bench.training import Case, clips, seconds
 
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
-from ostinato.features._shared import AudioContext
 from ostinato.training.augment import AUGMENTATIONS, augment
 from ostinato.training.data.sources import Features
 from ostinato.training.data.waveforms import Waveforms

@@ -31,10 +31,10 @@ import torch
 from bench.features import RATE, rendered
 
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.errors import OstinatoError
 from ostinato.export import graphs, networks, tagger
-from ostinato.features._shared import AudioContext
 from ostinato.inference import predict
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json

@@ -37,7 +37,7 @@ from bench.features import RATE, rendered
 from bench.inference import BINS, FRAMES, network
 from threadpoolctl import threadpool_limits
 
-from ostinato.inference.answers import answers
+from ostinato.inference.answers import answer_file
 from ostinato.inference.model import ReleasedModel
 
 SECONDS = 30
@@ -136,7 +136,7 @@ def bare(paths: list[Path], models: list[ReleasedModel], workers: int, for_secon
     def work() -> int:
         n = 0
         while time.monotonic() < begin + for_seconds:
-            answers(next(turn), models)
+            answer_file(next(turn), models)
             n += 1
         return n
 

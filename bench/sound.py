@@ -21,9 +21,9 @@ import soxr
 from ostinato import features
 from ostinato.audio import SUFFIXES, limits
 from ostinato.audio import measurement as measuring
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.core.params.schema import Validate
-from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.model import FittedInput
 

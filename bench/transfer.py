@@ -21,11 +21,11 @@ from safetensors.torch import load_file
 
 from ostinato import audio
 from ostinato.architectures.choi import Network
+from ostinato.audio.context import AudioContext
 from ostinato.core.summary import summary
 from ostinato.evaluation.similarity.projection import neighbourhood
 from ostinato.evaluation.similarity.ranking import difference, summarise
 from ostinato.features import mel96, mfcc
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.metrics.ranking import average_precision, precision
 from ostinato.training.import_keras import import_keras

@@ -24,8 +24,8 @@ import onnxruntime
 from bench.service import spent
 
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.core.scores import pool, scores
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import read_json
 

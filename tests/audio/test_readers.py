@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 from audio.zoo import RATE, SECONDS, ZOO, make_music, offset_seconds
 from ostinato import audio
 from ostinato.audio import limits, measurement
+from ostinato.audio.context import AudioContext
 from ostinato.cache import store
 from ostinato.core.params.schema import Compute, Dataset, Features, Ingest, Validate
 from ostinato.core.paths import Paths
 from ostinato.features import mel
-from ostinato.features._shared import AudioContext
 from ostinato.inference.formats import Json
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import run

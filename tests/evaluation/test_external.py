@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from inference.test_predict import play, put
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.cli import app
 from ostinato.core.params import yaml_io
 from ostinato.core.params.schema import Compute
@@ -19,7 +20,6 @@ from ostinato.core.paths import Paths
 from ostinato.curation import inventory
 from ostinato.errors import DataError
 from ostinato.evaluation import external, overlap
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.io import tables
 from ostinato.io.files import write_json

@@ -8,12 +8,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.errors import DataError, OstinatoError
 from ostinato.export import encoders, graphs, tagger
 from ostinato.export._build import Builder
 from ostinato.export.twins import encoder as twin
 from ostinato.features import encoder
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.io.versions import list_model_files

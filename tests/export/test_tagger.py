@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.export import estimators, graphs, tagger
 from ostinato.export._build import Builder
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.training import estimator

@@ -5,10 +5,10 @@ import pytest
 from onnx import TensorProto, helper
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.export import graphs
 from ostinato.export._build import Builder
-from ostinato.features._shared import AudioContext
 
 RATE = 22050
 TWINS = [kind for kind in registry.names("ostinato.export.twins") if not features.needs_file(kind)]

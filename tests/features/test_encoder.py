@@ -13,12 +13,12 @@ import yaml
 from onnx import numpy_helper
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.cache.spec import describe
 from ostinato.errors import DataError, ParamsError
 from ostinato.features import encoder
 from ostinato.features._front_end import Bands, Curve, build_bank, compress, compute_bands
 from ostinato.features._onnx import find_shape, load
-from ostinato.features._shared import AudioContext
 from toy_encoder import MELS, PATCH, WIDTH, say, write_model
 
 RATE = 16000

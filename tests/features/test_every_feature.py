@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.core.params.kinds import SAMPLES
 from ostinato.curation import side_inputs
 from ostinato.datasets import spotify_attributes
-from ostinato.features._shared import AudioContext
 from ostinato.io import tables
 
 ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
@@ -87,7 +87,7 @@ def test_a_hop_later_is_a_frame_later(kind, music):
 def test_takes_its_own_sample_rate(kind, music):
     module = registry.load("ostinato.features", kind)
     wanted = 16000
-    n_samples = AudioContext(music, RATE).at(wanted).y.size
+    n_samples = AudioContext(music, RATE).resample(wanted).y.size
     assert len(module.compute(AudioContext(music, RATE), sample_rate=wanted)) == (
         1 + n_samples // parameter(kind, "hop_length")
     )

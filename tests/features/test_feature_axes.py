@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.core import code_hash
 from ostinato.core.registry import load, names
-from ostinato.features._shared import AudioContext
 
 RATE = 22050
 NAMED = {"stft", "stft_halved", "mel", "mel40", "mel96", "cqt", "chroma"}

@@ -15,11 +15,12 @@ import pytest
 import scipy.signal
 import soundfile
 
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.errors import OstinatoError
 from ostinato.features._constant_q import decimate, half_band
 from ostinato.features._mel import mel_bank
-from ostinato.features._shared import AudioContext, power_spectrogram
+from ostinato.features._spectrum import power_spectrogram
 
 SHARED = {"n_fft": 4096, "hop_length": 1024, "pad_mode": "reflect"}
 CQT = {"hop_length": 1024, "fmin": 32.70319566257483, "bins_per_octave": 24}

@@ -7,12 +7,12 @@ import pytest
 import soundfile
 from typer.testing import CliRunner
 
+from ostinato.audio.context import AudioContext
 from ostinato.cache.store import read_by
 from ostinato.cli import app
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.features import mel
-from ostinato.features._shared import AudioContext
 from ostinato.inference import drift_profile
 from ostinato.io.files import write_json
 from ostinato.release import release

@@ -13,9 +13,9 @@ import soundfile
 from finished_project import Project
 from ostinato.audio import limits
 from ostinato.audio import measurement as measuring
+from ostinato.audio.context import AudioContext
 from ostinato.core.params.schema import Validate
 from ostinato.features import mel
-from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.answers import audio_warnings, doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text

@@ -16,13 +16,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from finished_project import description, write_network
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.core.chunks import starts, take
 from ostinato.core.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.external import judge
 from ostinato.features import mel
-from ostinato.features._shared import AudioContext
 from ostinato.inference.answers import score_doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
 from ostinato.inference.model import FittedInput, ReleasedModel, latency_ratio

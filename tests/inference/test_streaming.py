@@ -9,8 +9,8 @@ import soundfile
 
 from inference.test_predict import GENRES, put
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.features import chroma, cqt, mel, mel40, mel96, mfcc, stft
-from ostinato.features._shared import AudioContext
 from ostinato.inference import streaming
 from ostinato.inference.formats import Json
 from ostinato.inference.predict import run

@@ -10,11 +10,11 @@ from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.cli import app
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.features import encoder
-from ostinato.features._shared import AudioContext
 from ostinato.pretrained import folder, wheel
 from ostinato.serving.app import application
 

@@ -12,10 +12,10 @@ import pytest
 from typer.testing import CliRunner
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.cli import app
 from ostinato.errors import DataError, ParamsError
 from ostinato.features import encoder
-from ostinato.features._shared import AudioContext
 from ostinato.pretrained import checkpoint, wheel
 
 NUMBERS = 6

@@ -14,6 +14,7 @@ from inference.test_predict import play, put
 from ostinato import features, recipes
 from ostinato.architectures import count
 from ostinato.architectures.recommendation import SCALARS
+from ostinato.audio.context import AudioContext
 from ostinato.core import params, registry
 from ostinato.core.chunks import alike
 from ostinato.core.params import yaml_io
@@ -21,7 +22,6 @@ from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.classification import get_metrics
-from ostinato.features._shared import AudioContext
 from ostinato.io.files import read_json, write_json
 from ostinato.pipeline import graph
 from ostinato.recipes import leaky, neighbours, run, table

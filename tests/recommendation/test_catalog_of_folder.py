@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 
 from inference.test_predict import put
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.core.params.schema import Dataset, Serve
 from ostinato.core.paths import Paths
 from ostinato.datasets import folder as files_of_audio
 from ostinato.errors import CatalogError, OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.recommendation import folder

@@ -14,10 +14,10 @@ import soundfile
 
 from finished_project import description, write_network
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.errors import CatalogError
 from ostinato.features import mel
-from ostinato.features._shared import AudioContext
-from ostinato.inference.answers import answers, audio_warnings
+from ostinato.inference.answers import answer_file, audio_warnings
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
@@ -92,7 +92,7 @@ def test_a_file_that_no_network_can_place_well_is_said_to_be_so(folder):
     err = io.StringIO()
     for file, words in ((silent, "silent: "), (opposite, "channels in opposite phase: "), (cut, "is cut off: ")):
         answer = json.loads(asked(folder, str(file), k=2, err=err))
-        (expected,) = answers(file, [ReleasedModel(folder / "catalog")])
+        (expected,) = answer_file(file, [ReleasedModel(folder / "catalog")])
         assert answer["reasons"] == {str(file): audio_warnings(expected)}
         assert answer["reasons"][str(file)][0].startswith(words)
         assert f"{file}: do not rely on what is near to it: {words}" in err.getvalue()

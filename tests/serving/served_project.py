@@ -71,7 +71,7 @@ class Served:
     def catalog(self, n: int = 6) -> Catalog:
         """Write tones and a catalog of what the model makes of them."""
         from ostinato import audio
-        from ostinato.features._shared import AudioContext
+        from ostinato.audio.context import AudioContext
 
         model, ids, vectors, known = open_model(self.genre), [], [], []
         for i in range(n):

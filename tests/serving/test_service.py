@@ -14,7 +14,7 @@ import soundfile
 from fastapi.testclient import TestClient
 
 from ostinato import audio
-from ostinato.features._shared import AudioContext
+from ostinato.audio.context import AudioContext
 from ostinato.inference.answers import audio_warnings
 from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io import versions

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from kills import kill_at_every_step
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.cache import shards, store
 from ostinato.cache.build import Summary
 from ostinato.cache.store import Store
@@ -28,7 +29,6 @@ from ostinato.core.paths import Paths
 from ostinato.curation import side_inputs
 from ostinato.datasets._synthesis.covers import png
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
-from ostinato.features._shared import AudioContext
 from ostinato.io import files
 from ostinato.stages import featurize
 from toy_encoder import MELS, PATCH, WIDTH, say, write_model

@@ -225,7 +225,7 @@ def test_the_code_of_a_candidate_is_all_that_makes_its_numbers(paths):
     leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP})
     found = stage._modules(paths, artefacts.load(paths.checkpoints("freq_mfcc")))
     parts = {"architectures.freq", "layers", "layers.logit_heads", "core.chunks"}
-    parts |= {"core.scores", "features.mfcc", "features._mel", "features._shared"}
+    parts |= {"core.scores", "features.mfcc", "features._mel", "features._spectrum"}
     assert found >= {f"ostinato.{part}" for part in parts}
     assert not {name for name in found if name.endswith((".time", ".chroma", "._constant_q"))}
 

@@ -9,11 +9,11 @@ from test_training_network import Cut, same
 
 import tiny_project
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.cache import store
 from ostinato.core import registry
 from ostinato.core.params.training import Train
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext
 from ostinato.stages import _candidate, infer, train, tune
 from ostinato.training import artefact as artefacts
 from ostinato.training.data.build import open_source

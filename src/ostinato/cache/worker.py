@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.cache import store
 from ostinato.cache.spec import Kind, Track
 from ostinato.core import registry
 from ostinato.core.malloc import keep_freed
 from ostinato.curation import side_inputs
 from ostinato.errors import DataError, ReadError
-from ostinato.features._shared import AudioContext
 
 
 class ShardTask(NamedTuple):

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.audio.perturb import PERTURBATIONS, perturb
 from ostinato.errors import DataError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 from ostinato.metrics.jackknife import jackknife
 

@@ -15,6 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ostinato import audio, features
+from ostinato.audio.context import AudioContext
 from ostinato.core.chunks import starts
 from ostinato.core.paths import Paths
 from ostinato.core.scores import pool, scores
@@ -22,7 +23,6 @@ from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.features._axes import Axis
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import FittedInput
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.training import artefact as artefacts

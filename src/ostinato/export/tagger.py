@@ -13,12 +13,12 @@ import onnx
 from onnx import helper
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.core.chunks import EPSILON as LEAST_SPREAD
 from ostinato.core.scores import EPSILON, Kind
 from ostinato.export._build import DOUBLE, FLOAT, HALF, WHOLE, Builder
 from ostinato.export.graphs import KEY, opset, session, set_versions
-from ostinato.features._shared import AudioContext
 from ostinato.inference.model import ReleasedModel
 
 TWINS = "ostinato.export.twins"

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext, decibels, frame
+from ostinato.features._spectrum import decibels, frame
 
 TAPS = 47
 BETA = 8.0
@@ -65,7 +66,7 @@ def constant_q(
 
 def constant_q_power(context: AudioContext, **parameters: float) -> np.ndarray:
     """Square the magnitude of `constant_q`, which takes the same parameters."""
-    return np.square(context.once(constant_q, **parameters))
+    return np.square(context.cached(constant_q, **parameters))
 
 
 def constant_q_decibels(context: AudioContext, **parameters: float) -> np.ndarray:

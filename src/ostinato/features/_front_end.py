@@ -12,9 +12,10 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 import scipy.fft
 
+from ostinato.audio.context import AudioContext
 from ostinato.errors import DataError, ParamsError
 from ostinato.features._mel import HTK_FACTOR, HTK_HZ, Scale, centres
-from ostinato.features._shared import AudioContext, Pad, hann
+from ostinato.features._spectrum import Pad, hann
 
 Norm: TypeAlias = Literal["area", "sum", "l2", "none"]
 Compression: TypeAlias = Literal["log10", "ln", "decibels", "none"]

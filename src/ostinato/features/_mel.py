@@ -10,8 +10,9 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.errors import ParamsError
-from ostinato.features._shared import AudioContext, Pad, Window, decibels, power_spectrogram
+from ostinato.features._spectrum import Pad, Window, decibels, power_spectrogram
 
 Scale: TypeAlias = Literal["slaney", "htk"]
 
@@ -82,7 +83,7 @@ def mel_power(
     OstinatoError
         If the bands do not fit below half the sample rate.
     """
-    power = context.once(power_spectrogram, n_fft=n_fft, hop_length=hop_length, window=window, pad=pad)
+    power = context.cached(power_spectrogram, n_fft=n_fft, hop_length=hop_length, window=window, pad=pad)
     mel = np.empty((len(power), n_mels), np.float32)
     for bands, bins, weights in _groups(context.sample_rate, n_fft, n_mels, f_min, f_max, scale):
         mel[:, bands] = power[:, bins] @ weights

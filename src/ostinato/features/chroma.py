@@ -4,10 +4,10 @@ from functools import lru_cache
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.errors import ParamsError
 from ostinato.features._axes import C0, Axis, classes
 from ostinato.features._constant_q import constant_q
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -49,7 +49,7 @@ def compute(
         If `bins_per_octave` is not a multiple of `n_chroma`.
     """
     n_bins = n_octaves * bins_per_octave
-    magnitude = context.at(sample_rate).once(
+    magnitude = context.resample(sample_rate).cached(
         constant_q, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
     chroma = magnitude @ _folding(f_min, n_bins, bins_per_octave, n_chroma)

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import C0, Axis, octaves
 from ostinato.features._constant_q import constant_q_decibels
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -36,7 +36,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_bins), dtype=float32]
         In dB, at most 80 below the clip's loudest value.
     """
-    decibels: np.ndarray = context.at(sample_rate).once(
+    decibels: np.ndarray = context.resample(sample_rate).cached(
         constant_q_decibels, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
     return decibels

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.core.params.yaml_io import parse
 from ostinato.errors import DataError, ParamsError
 from ostinato.features._front_end import (
@@ -31,7 +32,7 @@ from ostinato.features._front_end import (
 )
 from ostinato.features._mel import Scale
 from ostinato.features._onnx import Pooling, find_shape, load, match_output, read, read_description
-from ostinato.features._shared import AudioContext, Pad
+from ostinato.features._spectrum import Pad
 
 SOURCE = "audio"
 DESCRIPTIVE = ("model", "preset", "license", "trained_on")
@@ -153,7 +154,7 @@ def compute(
         raise ParamsError("encoder: model is not set; name an ONNX file, such as one of `ostinato import-weights`")
     encoder = load(model, sha256, output)
     shape = find_shape(encoder, axes, n_mels, patch_length, batch)
-    clip = context.at(sample_rate)
+    clip = context.resample(sample_rate)
     if "samples" in shape.axes:
         length, rows, unit = shape.size("samples") or patch_length, read_samples(clip, waveform_norm=waveform_norm), 1
     else:
@@ -173,7 +174,7 @@ def compute(
             norm,
             power,
         )
-        mel = clip.once(compute_bands, bands=bands, waveform_norm=waveform_norm)
+        mel = clip.cached(compute_bands, bands=bands, waveform_norm=waveform_norm)
         rows = compress(mel, Curve(compression, gain, floor, top_db, scale, offset), power)
         length, unit = shape.size("time") or patch_length, hop_length
     if length is None:

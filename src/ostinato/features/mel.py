@@ -8,9 +8,9 @@ section "Spectral features".
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import Axis, hertz
 from ostinato.features._mel import centres, mel_decibels
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -43,7 +43,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         In dB of full scale, at most 80 below the clip's loudest value.
     """
-    return context.at(sample_rate).once(
+    return context.resample(sample_rate).cached(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
 

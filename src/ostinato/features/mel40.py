@@ -13,9 +13,9 @@ on the scale of Hz.
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import Axis, hertz
 from ostinato.features._mel import centres, mel_power
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -52,7 +52,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         From 0 to about 4, since a sine at full scale has power 1 in its bin.
     """
-    mel = context.at(sample_rate).once(
+    mel = context.resample(sample_rate).cached(
         mel_power,
         n_fft=n_fft,
         hop_length=hop_length,

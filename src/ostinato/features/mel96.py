@@ -10,9 +10,10 @@ the neighbours; here it is the track's.
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import Axis, hertz
 from ostinato.features._mel import centres, mel_power
-from ostinato.features._shared import AudioContext, decibels
+from ostinato.features._spectrum import decibels
 
 SOURCE = "audio"
 
@@ -45,7 +46,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         In dB, from -80 to 0.
     """
-    mel = context.at(sample_rate).once(
+    mel = context.resample(sample_rate).cached(
         mel_power, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max, pad="constant"
     )
     db = decibels(mel)

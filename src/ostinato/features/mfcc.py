@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._mel import cosines, mel_decibels
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -41,7 +41,7 @@ def compute(
     -------
     np.ndarray [shape=(n_frames, n_mfcc - n_dropped), dtype=float32]
     """
-    mel = context.at(sample_rate).once(
+    mel = context.resample(sample_rate).cached(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
     return mel @ cosines(n_mels)[:, n_dropped:n_mfcc]

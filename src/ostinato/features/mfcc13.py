@@ -9,8 +9,8 @@ librosa's defaults: 128 mel bands, decibels of full scale, orthonormal DCT-II.
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._mel import cosines, mel_decibels
-from ostinato.features._shared import AudioContext
 
 SOURCE = "audio"
 
@@ -44,7 +44,7 @@ def compute(
     -------
     np.ndarray [shape=(n_frames, n_mfcc), dtype=float32]
     """
-    mel = context.at(sample_rate).once(
+    mel = context.resample(sample_rate).cached(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
     return mel @ cosines(n_mels)[:, :n_mfcc]

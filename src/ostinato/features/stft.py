@@ -8,8 +8,9 @@ section "Spectral features".
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import Axis, hertz
-from ostinato.features._shared import AudioContext, stft_decibels
+from ostinato.features._spectrum import stft_decibels
 
 SOURCE = "audio"
 
@@ -32,7 +33,7 @@ def compute(
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
         In dB of full scale, at most 80 below the clip's loudest value.
     """
-    return context.at(sample_rate).once(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+    return context.resample(sample_rate).cached(stft_decibels, n_fft=n_fft, hop_length=hop_length)
 
 
 def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:

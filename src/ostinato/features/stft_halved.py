@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.features._axes import Axis, hertz
-from ostinato.features._shared import AudioContext, stft_decibels
+from ostinato.features._spectrum import stft_decibels
 
 SOURCE = "audio"
 
@@ -34,7 +35,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_fft // 4), dtype=float32]
         In dB of full scale, at most 80 below the loudest value of all bins.
     """
-    db = context.at(sample_rate).once(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+    db = context.resample(sample_rate).cached(stft_decibels, n_fft=n_fft, hop_length=hop_length)
     lower = db[:, : n_fft // 4]
     if not standardised:
         return lower

@@ -8,7 +8,7 @@ kinds are kept in, errs several times as much in quiet bands.
 
 import numpy as np
 
-from ostinato.features._shared import AudioContext
+from ostinato.audio.context import AudioContext
 
 SOURCE = "audio"
 BITS = 15
@@ -33,7 +33,7 @@ def compute(context: AudioContext, *, sample_rate: int | None = None) -> np.ndar
     >>> compute(AudioContext(np.array([0.25, -0.5, 1.5]), 8000))
     array([     1,   4096,  -8192,  24576], dtype=int16)
     """
-    y = context.at(sample_rate).y
+    y = context.resample(sample_rate).y
     peak = max(float(y.max()) * 2**BITS / (2**BITS - 1), -float(y.min()))
     k = int(np.ceil(np.log2(peak))) if peak > 0 else 0
     rows = np.empty(1 + len(y), np.int16)

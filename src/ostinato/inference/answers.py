@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ostinato.audio.context import AudioContext
 from ostinato.audio.measurement import Measurement
-from ostinato.features._shared import AudioContext
 from ostinato.inference import reference
 from ostinato.inference.model import Prediction, ReleasedModel
 from ostinato.inference.streaming import decode_and_measure
@@ -18,7 +18,7 @@ OF_SCORES = "score"
 """What the reasons begin with that speak of a model's scores, not of the sound of a file."""
 
 
-def answers(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = False, **limits: Any) -> list[Answer]:
+def answer_file(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = False, **limits: Any) -> list[Answer]:
     """Ask models about a file, decoding and measuring it once.
 
     Parameters
@@ -43,7 +43,7 @@ def answers(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = Fa
         If the file cannot be decoded or is beyond a limit.
     """
     context, measurement = decode_and_measure(path, set().union(*(model.rates for model in models)), **limits)
-    return [answer(path, model, context, measurement, over_time=over_time) for model in models]
+    return [answer_track(path, model, context, measurement, over_time=over_time) for model in models]
 
 
 def doubt(answer: Answer) -> float:
@@ -95,10 +95,10 @@ def score_doubt(answer: Answer) -> float:
     return float(1 - 2 * np.mean(np.abs(np.array(scores) - 0.5)))
 
 
-def answer(
+def answer_track(
     path: Path, model: ReleasedModel, context: AudioContext, measurement: Measurement, *, over_time: bool = False
 ) -> Answer:
-    """Ask one model about a decoded file and hold its sound against that of training; see `answers`."""
+    """Ask one model about a decoded file and hold its sound against that of training; see `answer_file`."""
     heard = model.predict(context, over_time=over_time)
     reasons = reference.find_reasons(model.reference, measurement, model.inputs, heard.profiles)
     return to_answer(encode_path(path), model, heard, reasons, over_time=over_time)
@@ -118,7 +118,7 @@ def encode_path(path: Path) -> str:
 def to_answer(
     path: str, model: ReleasedModel, heard: Prediction, reasons: Sequence[str] = (), *, over_time: bool = False
 ) -> Answer:
-    """Put what a model heard in plain values; see `answers`."""
+    """Put what a model heard in plain values; see `answer_file`."""
     everything = [*reasons, *model.explain_doubt(heard.scores)]
     told: Answer = {
         "path": path,

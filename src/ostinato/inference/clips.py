@@ -14,8 +14,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.errors import DataError, OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.inference.answers import DIGITS, encode_path
 from ostinato.inference.model import Prediction, ReleasedModel
 from ostinato.inference.predict import list_files

@@ -10,8 +10,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ostinato import audio
+from ostinato.audio.context import AudioContext
 from ostinato.errors import DataError, OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.inference import drift
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import list_files

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ostinato.errors import OstinatoError
 from ostinato.inference import resume, tabular
-from ostinato.inference.answers import Answer, answers, encode_path
+from ostinato.inference.answers import Answer, answer_file, encode_path
 from ostinato.inference.formats import Format, Text
 from ostinato.inference.model import NO_PROMISE, ReleasedModel
 from ostinato.inference.tabular import Near
@@ -51,13 +51,13 @@ def predict(
     Yields
     ------
     dict
-        As `ostinato.inference.answers.answers`, or ``{"path", "error"}``: a file
+        As `ostinato.inference.answers.answer_file`, or ``{"path", "error"}``: a file
         that cannot be read does not end the run.
     """
     everything = [(path, error) for path, error in list_files(targets) if encode_path(path) not in passed]
 
     def ask(item: tuple[Path, str | None]) -> list[Answer]:
-        return _answers(*item, models, over_time, passed, near)
+        return _answer_target(*item, models, over_time, passed, near)
 
     for batch in map_threads(ask, tqdm(everything, unit="file", disable=None, leave=False), workers):
         yield from batch
@@ -269,7 +269,7 @@ def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
             print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
 
 
-def _answers(
+def _answer_target(
     path: Path,
     error: str | None,
     models: Sequence[ReleasedModel],
@@ -284,10 +284,10 @@ def _answers(
     hashes = {model.task: {"model_hash": model.hash, "content_hash": content} for model in models}
     try:
         if tabular.is_table(path):
-            each = list(tabular.answers(path, models, passed, near))
+            each = list(tabular.answer_rows(path, models, passed, near))
             return [answer if "error" in answer else answer | hashes[answer["task"]] for answer in each]
         more = {} if near is None else {"neighbours": near(str(path), None)}
-        return [answer | hashes[answer["task"]] | more for answer in answers(path, models, over_time=over_time)]
+        return [answer | hashes[answer["task"]] | more for answer in answer_file(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": encode_path(path), "error": str(failure).removeprefix(f"{path}: ")}]
     except Exception as failure:  # no file, whatever is in it, ends the run over the others

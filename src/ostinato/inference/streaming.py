@@ -10,10 +10,11 @@ import numpy as np
 
 from ostinato import audio
 from ostinato.audio import measurement as measuring
+from ostinato.audio.context import AudioContext
 from ostinato.audio.measurement import Measurement
 from ostinato.features._constant_q import constant_q, constant_q_decibels, constant_q_power, count_reach
 from ostinato.features._mel import mel_decibels, mel_power
-from ostinato.features._shared import AMIN, TOP_DB, AudioContext, power_spectrogram, stft_decibels
+from ostinato.features._spectrum import AMIN, TOP_DB, power_spectrogram, stft_decibels
 
 LONG_SECONDS, LONG_SAMPLES = 600.0, 2**24
 """A track of more than either is not held in memory."""
@@ -113,15 +114,15 @@ class LongContext(AudioContext):
         """Return the track at another rate, one of those that were asked for."""
         if sample_rate in (None, self.sample_rate):
             return self
-        return self.once(_at, sample_rate=sample_rate)
+        return self.cached(_at, sample_rate=sample_rate)
 
-    def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+    def cached(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
         """Call ``function(self, **parameters)`` once, or give what it would return from one stretch after another.
 
         Of the latter only the last is remembered, since each is large.
         """
         if function not in PIECEWISE:
-            return super().once(function, **parameters)
+            return super().cached(function, **parameters)
         key = (function, *sorted(parameters.items()))
         if key not in self._known:
             self._known = {k: v for k, v in self._known.items() if k[0] not in PIECEWISE}  # type: ignore[index]

@@ -65,7 +65,7 @@ def row(place: str) -> Row:
     return found
 
 
-def answers(
+def answer_rows(
     path: Path, models: "Sequence[ReleasedModel]", passed: frozenset[str] = frozenset(), near: Near | None = None
 ) -> Iterator[dict[str, Any]]:
     """Ask models about each row; a row that cannot be answered does not end the table, lacking columns do.

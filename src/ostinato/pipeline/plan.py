@@ -15,13 +15,13 @@ import numpy as np
 import pandas as pd
 
 from ostinato import audio, datasets, features
+from ostinato.audio.context import AudioContext
 from ostinato.core import parallel, registry
 from ostinato.core.params.kinds import parts
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory, splits
 from ostinato.errors import DataError, OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.pipeline import graph
 from ostinato.pipeline.survey import Survey, survey_collection
 from ostinato.pipeline.training_cost import SILENT, Cost, time_call, time_training

@@ -20,7 +20,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from ostinato.core.malloc import return_freed
 from ostinato.core.params.messages import simplify_message
 from ostinato.errors import OstinatoError
-from ostinato.inference.answers import answer
+from ostinato.inference.answers import answer_track
 from ostinato.inference.reference import explain_sound
 from ostinato.inference.streaming import decode_and_measure
 from ostinato.serving import catalogue
@@ -239,7 +239,7 @@ class _Handlers:
             )
             for model in models.values():
                 budget.check()
-                found.append(answer(path, model.released, context, measurement, over_time=over_time))
+                found.append(answer_track(path, model.released, context, measurement, over_time=over_time))
             budget.check()
         except SenderGone:
             raise

@@ -244,7 +244,7 @@ def _of_feature(name: str) -> set[str]:
     """Name the module of a feature and those that it shares with others."""
     feature = f"ostinato.features.{name}"
     shared = parse(feature).imports
-    return {feature, "ostinato.features._shared", *(m for m in list_modules("ostinato.features") if m in shared)}
+    return {feature, "ostinato.features._spectrum", *(m for m in list_modules("ostinato.features") if m in shared)}
 
 
 def _only(values: dict[str, Any]) -> Any:

@@ -15,10 +15,10 @@ from torch import Tensor, nn
 
 from ostinato import features
 from ostinato.architectures import count
+from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.core.params.kinds import SAMPLES
 from ostinato.errors import OstinatoError
-from ostinato.features._shared import AudioContext
 from ostinato.layers.logit_heads import OverLogits
 from ostinato.layers.stack import Stack
 from ostinato.layers.text import WordReader

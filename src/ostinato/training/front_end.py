@@ -183,7 +183,7 @@ def _power_db(x: Tensor) -> Tensor:
 
 
 def _blackman_harris(length: int) -> Tensor:
-    """Make the window of `ostinato.features._shared.blackman_harris`."""
+    """Make the window of `ostinato.features._spectrum.blackman_harris`."""
     window = torch.signal.windows.general_cosine(length, a=BLACKMAN_HARRIS, sym=False)
     return window * 2 / window.sum()
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ostinato.export._build import Builder
-from ostinato.export.twins._shared import reflect
+from ostinato.export.twins._spectrum import reflect
 from ostinato.features._constant_q import TAPS, _kernel, half_band
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 from ostinato.export._build import Builder
-from ostinato.export.twins._shared import decibels, power_spectrogram
+from ostinato.export.twins._spectrum import decibels, power_spectrogram
 from ostinato.features._mel import Scale, mel_bank
 
 

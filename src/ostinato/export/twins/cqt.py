@@ -2,7 +2,7 @@
 
 from ostinato.export._build import Builder
 from ostinato.export.twins._constant_q import constant_q
-from ostinato.export.twins._shared import decibels
+from ostinato.export.twins._spectrum import decibels
 
 
 def graph(

@@ -9,7 +9,7 @@ import onnx
 from ostinato.errors import OstinatoError
 from ostinato.export._build import Builder
 from ostinato.export.graphs import set_versions
-from ostinato.export.twins._shared import reflect
+from ostinato.export.twins._spectrum import reflect
 from ostinato.features import _front_end as front_end
 from ostinato.features._onnx import Shape, expose, find_shape, load
 

@@ -1,7 +1,7 @@
 """The spectrogram in decibels."""
 
 from ostinato.export._build import Builder
-from ostinato.export.twins._shared import decibels, power_spectrogram
+from ostinato.export.twins._spectrum import decibels, power_spectrogram
 
 
 def graph(op: Builder, y: str, *, sample_rate: int, n_fft: int, hop_length: int) -> str:

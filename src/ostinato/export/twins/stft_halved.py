@@ -3,7 +3,7 @@
 import numpy as np
 
 from ostinato.export._build import Builder
-from ostinato.export.twins._shared import decibels, power_spectrogram
+from ostinato.export.twins._spectrum import decibels, power_spectrogram
 
 
 def graph(op: Builder, y: str, *, sample_rate: int, n_fft: int, hop_length: int, standardised: bool) -> str:

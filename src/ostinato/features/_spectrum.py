@@ -1,20 +1,18 @@
-"""What kinds of audio share: one decode, one STFT, the decibel scale.
+"""Spectrograms: the short-time Fourier transform and the decibel scale that kinds of audio share.
 
 The recipe is librosa's (McFee et al., "librosa: Audio and music signal analysis
 in Python", 2015) with centred frames and, where a kind says nothing else, reflected
 ends and a Hann window; in single precision throughout.
 """
 
-import inspect
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy.fft
-import soxr
 
-from ostinato.errors import DataError
+from ostinato.audio.context import AudioContext
 
 Window: TypeAlias = Literal["hann", "blackmanharris62"]
 Pad: TypeAlias = Literal["reflect", "constant"]
@@ -24,71 +22,6 @@ BLACKMAN_HARRIS = (0.44959, -0.49364, 0.05677)
 """Three terms, side lobes at -62 dB (F. J. Harris, "On the use of windows for harmonic analysis", 1978)."""
 AMIN = 1e-10
 TOP_DB = 80.0
-
-
-class AudioContext:
-    """One decoded clip and all that was computed from it.
-
-    Parameters
-    ----------
-    y : np.ndarray [shape=(n_samples,)]
-        Mono.
-    sample_rate : int
-        In Hz.
-
-    Raises
-    ------
-    DataError
-        If there is no sample, or one is NaN or infinite.
-    """
-
-    def __init__(self, y: np.ndarray, sample_rate: int) -> None:
-        self.y = np.ascontiguousarray(y, np.float32)
-        self.sample_rate = sample_rate
-        self._known: dict[Hashable, Any] = {}
-        if self.y.ndim != 1 or not self.y.size:
-            raise DataError(f"audio of shape {self.y.shape}: needs one channel and at least one sample")
-        if not np.isfinite(self.y).all():
-            raise DataError("audio has samples that are NaN or infinite; repair or leave out the file")
-
-    def at(self, sample_rate: int | None) -> "AudioContext":
-        """Return the clip at another rate, resampled once.
-
-        Parameters
-        ----------
-        sample_rate : int or None
-            In Hz; None: as it is.
-        """
-        if sample_rate in (None, self.sample_rate):
-            return self
-        return self.once(_resample, sample_rate=sample_rate)
-
-    def once(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
-        """Call ``function(self, **parameters)``, or recall what it returned.
-
-        Parameters
-        ----------
-        function : callable
-        **parameters
-            Its keyword arguments; those left out count as its defaults.
-        """
-        key = (function, *sorted((_defaults(function) | parameters).items()))
-        if key not in self._known:
-            self._known[key] = function(self, **parameters)
-        return self._known[key]
-
-
-@lru_cache(maxsize=64)
-def _defaults(function: Callable[..., Any]) -> dict[str, Hashable]:
-    """Return the keyword defaults of a function."""
-    given = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in given if p.default is not p.empty}
-
-
-def _resample(context: AudioContext, *, sample_rate: int) -> AudioContext:
-    """Resample a clip, one sample at least."""
-    y = soxr.resample(context.y, context.sample_rate, sample_rate)
-    return AudioContext(y if y.size else context.y[:1], sample_rate)
 
 
 def frame(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> np.ndarray:
@@ -220,4 +153,4 @@ def stft_decibels(context: AudioContext, *, n_fft: int, hop_length: int) -> np.n
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
         In dB.
     """
-    return decibels(context.once(power_spectrogram, n_fft=n_fft, hop_length=hop_length))
+    return decibels(context.cached(power_spectrogram, n_fft=n_fft, hop_length=hop_length))

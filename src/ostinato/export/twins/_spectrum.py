@@ -3,7 +3,7 @@
 import numpy as np
 
 from ostinato.export._build import Builder
-from ostinato.features._shared import AMIN, TOP_DB, WINDOWS, Pad, Window
+from ostinato.features._spectrum import AMIN, TOP_DB, WINDOWS, Pad, Window
 
 
 def reflect(op: Builder, y: str, width: int) -> str:

@@ -3,10 +3,10 @@ import pytest
 import scipy.fft
 
 from ostinato import features
+from ostinato.audio.context import AudioContext
 from ostinato.core import code_hash, registry
 from ostinato.errors import DataError, OstinatoError
-from ostinato.features import _shared
-from ostinato.features._shared import AudioContext
+from ostinato.features import _spectrum
 
 ALL = registry.names("ostinato.features")
 KINDS = [kind for kind in ALL if registry.load("ostinato.features", kind).SOURCE == "audio"]
@@ -20,7 +20,7 @@ def test_one_transform_serves_all_kinds_of_one_window(monkeypatch):
         frames.append(len(x))
         return rfft(x, **keywords)
 
-    monkeypatch.setattr(_shared.scipy.fft, "rfft", counted)
+    monkeypatch.setattr(_spectrum.scipy.fft, "rfft", counted)
     context = AudioContext(Y, 22050)
     for kind in ("stft", "stft_halved", "mel", "mfcc", "cqt", "chroma"):
         registry.load("ostinato.features", kind).compute(context)
@@ -29,9 +29,9 @@ def test_one_transform_serves_all_kinds_of_one_window(monkeypatch):
 
 def test_what_is_left_out_counts_as_the_default():
     context = AudioContext(Y, 22050)
-    first = context.once(_shared.power_spectrogram, n_fft=512, hop_length=256)
-    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, window="hann", pad="reflect") is first
-    assert context.once(_shared.power_spectrogram, n_fft=512, hop_length=256, pad="constant") is not first
+    first = context.cached(_spectrum.power_spectrogram, n_fft=512, hop_length=256)
+    assert context.cached(_spectrum.power_spectrogram, n_fft=512, hop_length=256, window="hann", pad="reflect") is first
+    assert context.cached(_spectrum.power_spectrogram, n_fft=512, hop_length=256, pad="constant") is not first
 
 
 def test_what_differs_in_parameters_is_not_shared():
@@ -44,10 +44,10 @@ def test_what_differs_in_parameters_is_not_shared():
 
 def test_a_clip_is_resampled_once():
     context = AudioContext(Y, 44100)
-    assert context.at(22050) is context.at(22050)
-    assert context.at(22050).y.size == 15000
-    assert context.at(44100) is context
-    assert context.at(None) is context
+    assert context.resample(22050) is context.resample(22050)
+    assert context.resample(22050).y.size == 15000
+    assert context.resample(44100) is context
+    assert context.resample(None) is context
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_unknown_parameters_and_kinds_are_named():
         ("mel", {"mel"}),
         ("_mel", {"mel", "mfcc", "mfcc13", "mel40", "mel96", "encoder"}),
         ("_constant_q", {"cqt", "chroma"}),
-        ("_shared", set(KINDS)),
+        ("_spectrum", set(KINDS)),
     ],
 )
 def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch, edited, changed):

@@ -1,0 +1,76 @@
+"""One decoded clip, and what was computed from it, once for all kinds of feature."""
+
+import inspect
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import soxr
+
+from ostinato.errors import DataError
+
+
+class AudioContext:
+    """One decoded clip and all that was computed from it.
+
+    Parameters
+    ----------
+    y : np.ndarray [shape=(n_samples,)]
+        Mono.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    DataError
+        If there is no sample, or one is NaN or infinite.
+    """
+
+    def __init__(self, y: np.ndarray, sample_rate: int) -> None:
+        self.y = np.ascontiguousarray(y, np.float32)
+        self.sample_rate = sample_rate
+        self._known: dict[Hashable, Any] = {}
+        if self.y.ndim != 1 or not self.y.size:
+            raise DataError(f"audio of shape {self.y.shape}: needs one channel and at least one sample")
+        if not np.isfinite(self.y).all():
+            raise DataError("audio has samples that are NaN or infinite; repair or leave out the file")
+
+    def resample(self, sample_rate: int | None) -> "AudioContext":
+        """Return the clip at another rate, resampled once.
+
+        Parameters
+        ----------
+        sample_rate : int or None
+            In Hz; None: as it is.
+        """
+        if sample_rate in (None, self.sample_rate):
+            return self
+        return self.cached(_resample, sample_rate=sample_rate)
+
+    def cached(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+        """Call ``function(self, **parameters)``, or recall what it returned.
+
+        Parameters
+        ----------
+        function : callable
+        **parameters
+            Its keyword arguments; those left out count as its defaults.
+        """
+        key = (function, *sorted((_defaults(function) | parameters).items()))
+        if key not in self._known:
+            self._known[key] = function(self, **parameters)
+        return self._known[key]
+
+
+@lru_cache(maxsize=64)
+def _defaults(function: Callable[..., Any]) -> dict[str, Hashable]:
+    """Return the keyword defaults of a function."""
+    given = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in given if p.default is not p.empty}
+
+
+def _resample(context: AudioContext, *, sample_rate: int) -> AudioContext:
+    """Resample a clip, one sample at least."""
+    y = soxr.resample(context.y, context.sample_rate, sample_rate)
+    return AudioContext(y if y.size else context.y[:1], sample_rate)
