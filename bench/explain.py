@@ -24,7 +24,7 @@ from torch import nn
 from ostinato.cache.store import Store
 from ostinato.core.paths import Paths
 from ostinato.explain.attribution import class_logit, integrated_gradients, shuffle_weights, similarity
-from ostinato.inference.model import FittedInput
+from ostinato.inference.inputs import FittedInput
 from ostinato.training import artefact as artefacts
 
 NOISE = (0.01, 0.1)

@@ -115,7 +115,7 @@ def folders(paths: list[Path], made: torch.nn.Module, releases: Path) -> None:
         predict.run([paths[0].parent], releases, workers=workers, out=io.StringIO(), err=io.StringIO())
 
     decoding = seconds(lambda: [audio.load(p) for p in paths])
-    both = seconds(lambda: [given.rows(AudioContext(*audio.load(p))) for p in paths])
+    both = seconds(lambda: [given.compute(AudioContext(*audio.load(p))) for p in paths])
     alone, several = seconds(lambda: ask(1)), seconds(lambda: ask(WORKERS))
     theirs = seconds(lambda: usual(paths, made))
     print(f"a clip: {1000 * decoding / len(paths):.0f} ms to decode, {1000 * (both - decoding) / len(paths):.0f} ms of")

@@ -25,7 +25,7 @@ from ostinato.audio.context import AudioContext
 from ostinato.core import registry
 from ostinato.core.params.schema import Validate
 from ostinato.inference import reference
-from ostinato.inference.model import FittedInput
+from ostinato.inference.inputs import FittedInput
 
 TRAINING_SHARE = 0.6
 RATE = 22_050
@@ -51,7 +51,7 @@ class Clip(NamedTuple):
 def measure(path: Path, given: FittedInput) -> Clip:
     """Measure a file and compute the mean over time of its mel spectrogram."""
     y, measurement = measuring.load(path)
-    return Clip(measurement, given.rows(AudioContext(y, measurement.sample_rate)).mean(axis=0))
+    return Clip(measurement, given.compute(AudioContext(y, measurement.sample_rate)).mean(axis=0))
 
 
 def measure_variants(path: Path, given: FittedInput, folder: Path) -> dict[str, Clip]:

@@ -58,7 +58,7 @@ def spaces(files: list[Path], weights: Path, folders: list[Path]) -> dict[str, n
             found.setdefault("transfer, 5 layers", []).append(network.encode(torch.from_numpy(rows))[0].numpy())
         found.setdefault("MFCC statistics", []).append(summary(mfcc.compute(context)))
         for name, model in ours.items():
-            found.setdefault(name, []).append(model.embedding(model.rows(context)))
+            found.setdefault(name, []).append(model.embedding(model.compute_inputs(context)))
     every = {name: np.stack(vectors) for name, vectors in found.items()}
     for n_layers in range(1, 5):  # experiment 7 of paper 003, section 4.10
         every[f"transfer, layers 1 to {n_layers}"] = every["transfer, 5 layers"][:, : 32 * n_layers]

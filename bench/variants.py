@@ -94,8 +94,8 @@ def heard(session: onnxruntime.InferenceSession, released: ReleasedModel, batche
 def compare(folder: Path, contexts: list[AudioContext]) -> None:
     """Print a line per variant of a network."""
     released = ReleasedModel(folder, threads=1)
-    rows = [released.rows(c) for c in contexts]
-    most = [max(i.n_chunks(r[n]) for n, i in released.inputs.items()) for r in rows]
+    rows = [released.compute_inputs(c) for c in contexts]
+    most = [max(i.count_chunks(r[n]) for n, i in released.inputs.items()) for r in rows]
     batches = [
         {n: i.batch(r[n], None if released.level == "track" else m) for n, i in released.inputs.items()}
         for r, m in zip(rows, most, strict=True)

@@ -19,7 +19,8 @@ from ostinato.features import mel
 from ostinato.inference import reference
 from ostinato.inference.answers import audio_warnings, doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
-from ostinato.inference.model import REFERENCE, FittedInput, ReleasedModel
+from ostinato.inference.inputs import FittedInput
+from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.inference.predict import run
 from ostinato.io.files import read_json
 from ostinato.release import release

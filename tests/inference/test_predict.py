@@ -25,7 +25,9 @@ from ostinato.evaluation.external import judge
 from ostinato.features import mel
 from ostinato.inference.answers import score_doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
-from ostinato.inference.model import FittedInput, ReleasedModel, latency_ratio
+from ostinato.inference.inputs import FittedInput
+from ostinato.inference.latency import compute_latency_ratio
+from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import choose_models, list_files, run, warn
 from ostinato.io.files import write_json
 
@@ -119,8 +121,8 @@ def test_a_track_level_network_sees_all_chunks_at_once(tmp_path, monkeypatch):
     )
 
 
-def test_a_network_of_tracks_is_asked_about_each_stretch(tmp_path):
-    """A stretch scores what it would score as a track of its own."""
+def test_a_network_of_tracks_is_asked_about_each_chunk(tmp_path):
+    """A chunk scores what it would score as a track of its own."""
     folder = put(tmp_path / "genre", weight=0.5)
     about = json.loads((folder / "model.json").read_text())
     file = play(tmp_path / "a.wav")
@@ -129,18 +131,18 @@ def test_a_network_of_tracks_is_asked_about_each_stretch(tmp_path):
     _, [of_tracks], err = ask([file], tmp_path, over_time=True)
     assert of_tracks["over_time"] == of_chunks["over_time"]  # this network hears a chunk the same either way
     assert len(of_tracks["over_time"]["starts"]) > 3
-    assert "stretches" not in err
+    assert "chunks" not in err
     _, [plain], _ = ask([file], tmp_path)
     assert "over_time" not in plain
 
 
-def test_what_sums_a_track_up_says_that_it_has_no_stretches(tmp_path):
+def test_what_sums_a_track_up_says_that_it_has_no_chunks(tmp_path):
     folder = put(tmp_path / "genre", summary=True, chunk_frames=None)
     about = json.loads((folder / "model.json").read_text())
     write_json(folder / "model.json", about | {"level": "track"})
-    assert not ReleasedModel(folder).has_stretches
+    assert not ReleasedModel(folder).can_score_chunks
     _, _, err = ask([tmp_path / "absent.wav"], tmp_path, over_time=True)
-    assert "tiny: judges a track by its whole and has nothing to say of its stretches" in err
+    assert "tiny: judges a track by its whole and has nothing to say of its chunks" in err
 
 
 def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
@@ -409,7 +411,7 @@ def test_names_that_are_no_text_and_hidden_files_stop_nothing(tmp_path):
         assert [a["path"] for a in answers] == [f"{music}/caf\\xe9.wav", f"{music}/plain.wav"]
 
 
-def test_a_table_has_a_row_a_stretch(tmp_path):
+def test_a_table_has_a_row_a_chunk(tmp_path):
     put(tmp_path / "genre")
     out = io.StringIO()
     run([play(tmp_path / "a, b.wav")], tmp_path, form=Csv(), over_time=True, out=out)
@@ -439,11 +441,11 @@ def test_without_a_promise_every_label_is_unsure_and_the_model_is_named_once(tmp
     about = json.loads((folder / "model.json").read_text())
     write_json(folder / "model.json", about | {"unsure_below": None})
     model, err = ReleasedModel(folder), io.StringIO()
-    assert model.unsure(np.array([1.0, 0.0]))
+    assert model.is_unsure(np.array([1.0, 0.0]))
     warn([model], False, err)
     assert err.getvalue().count("cannot be promised") == 1
     write_json(folder / "model.json", about | {"unsure_below": 0.4})
-    assert not ReleasedModel(folder).unsure(np.array([0.45, 0.2]))
+    assert not ReleasedModel(folder).is_unsure(np.array([0.45, 0.2]))
 
 
 def test_a_review_list_is_a_table_that_ingest_reads(tmp_path):
@@ -569,7 +571,7 @@ def test_a_review_lists_what_was_answered_before_too_and_overwrites_nothing(tmp_
 
 
 @pytest.mark.parametrize("form", [Json(), Csv()], ids=["json", "csv"])
-def test_answers_without_stretches_are_asked_again_where_stretches_are_wanted(tmp_path, form):
+def test_answers_without_chunks_are_asked_again_where_chunks_are_wanted(tmp_path, form):
     put(tmp_path / "released" / "genre")
     file, out = play(tmp_path / "a.wav"), tmp_path / "out"
     for over_time, known in ((False, 0), (False, 1), (True, 0), (True, 1), (False, 1)):
@@ -631,7 +633,7 @@ def test_a_released_folder_that_does_not_fit_is_refused(tmp_path):
 def test_latency_is_timed_on_the_networks_own_inputs(tmp_path):
     pair = put(tmp_path / "a"), put(tmp_path / "b", chunk_frames=32)
     assert ReleasedModel(pair[1]).example()["mel"].shape == (1, 1, 8, 32)
-    assert latency_ratio(*pair) > 0
+    assert compute_latency_ratio(*pair) > 0
 
 
 def test_predict_needs_neither_network_libraries_nor_tables(tmp_path):

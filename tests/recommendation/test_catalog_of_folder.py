@@ -86,7 +86,7 @@ def test_tracks_stand_where_the_network_places_them(model, music, tmp_path):
     assert catalog.ids == list(PITCHES)
     assert catalog.version == hashlib.sha256((model / "network.onnx").read_bytes()).hexdigest()
     embeddings = np.stack(
-        [network.embedding(network.rows(AudioContext(*audio.load(music / name)))) for name in PITCHES]
+        [network.embedding(network.compute_inputs(AudioContext(*audio.load(music / name)))) for name in PITCHES]
     )
     centred = embeddings - embeddings.mean(axis=0)
     np.testing.assert_allclose(catalog.vectors, centred / np.linalg.norm(centred, axis=1, keepdims=True), atol=1e-5)

@@ -271,12 +271,12 @@ def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch)
     project, before = incumbent
     project.judged(poor=0.95)
     project.params.release.max_latency_ratio = 1.5
-    monkeypatch.setattr("ostinato.inference.model.latency_ratio", lambda new, old: 1.6)
+    monkeypatch.setattr("ostinato.inference.latency.compute_latency_ratio", lambda new, old: 1.6)
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
     assert "1.60 times as long as before, above 1.5" in verdict["reasons"][-1]
     assert digest(project.paths.released("genre")) == before
-    monkeypatch.setattr("ostinato.inference.model.latency_ratio", lambda new, old: 1.4)
+    monkeypatch.setattr("ostinato.inference.latency.compute_latency_ratio", lambda new, old: 1.4)
     assert genre(project)["answer"] == "released"
 
 

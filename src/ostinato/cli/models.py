@@ -17,7 +17,7 @@ def predict(
     ],
     json: Annotated[bool, typer.Option("--json", help="print one JSON object per line, with every score")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="print a table")] = False,
-    over_time: Annotated[bool, typer.Option("--over-time", help="also predict each segment of a track")] = False,
+    over_time: Annotated[bool, typer.Option("--over-time", help="also predict each chunk of a track")] = False,
     task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
     workers: Annotated[int, typer.Option(min=1, help="number of files processed in parallel")] = 1,
     out: Annotated[

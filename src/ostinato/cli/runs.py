@@ -126,9 +126,9 @@ def _figure(metrics: Path, bounds: Any, task: str) -> str:
 
 def _latency(folder: Path) -> float | None:
     """Time an exported network; None if none was exported."""
-    from ostinato.inference.model import latency_ms
+    from ostinato.inference.latency import compute_latency_ms
 
-    return round(latency_ms(folder), 2) if (folder / "network.onnx").exists() else None
+    return round(compute_latency_ms(folder), 2) if (folder / "network.onnx").exists() else None
 
 
 def _answer(decision: dict[str, Any] | None) -> str:

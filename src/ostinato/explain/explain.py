@@ -23,7 +23,7 @@ from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.features._axes import Axis
-from ostinato.inference.model import FittedInput
+from ostinato.inference.inputs import FittedInput
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.training import artefact as artefacts
 from ostinato.training.artefact import Artefact
@@ -259,8 +259,8 @@ def _inputs(artefact: Artefact) -> dict[str, FittedInput]:
 def _feeds(inputs: dict[str, FittedInput], file: Path) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:
     """Compute each input of a file, whole and cut into chunks."""
     context = AudioContext(*audio.load(file))
-    rows = {name: given.rows(context) for name, given in inputs.items()}
-    most = max(given.n_chunks(rows[name]) for name, given in inputs.items())
+    rows = {name: given.compute(context) for name, given in inputs.items()}
+    most = max(given.count_chunks(rows[name]) for name, given in inputs.items())
     return rows, [given.batch(rows[name], most) for name, given in inputs.items()]
 
 

@@ -26,7 +26,7 @@ def answer_file(path: Path, models: Sequence[ReleasedModel], *, over_time: bool 
     path : Path
     models : sequence of ReleasedModel
     over_time : bool
-        Say what each stretch of the track scores, too.
+        Say what each chunk of the track scores, too.
     **limits
         As of `ostinato.audio.measurement.load`.
 

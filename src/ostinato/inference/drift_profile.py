@@ -56,7 +56,7 @@ def iterate_rows(model: ReleasedModel, targets: Sequence[Path]) -> Iterator[Rows
         try:
             if error is not None:
                 raise DataError(f"{path}: {error}")
-            yield model.rows(AudioContext(*audio.load(path)))
+            yield model.compute_inputs(AudioContext(*audio.load(path)))
         except DataError as error:
             tqdm.write(f"left out: {error}", file=sys.stderr)
 

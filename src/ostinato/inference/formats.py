@@ -15,7 +15,7 @@ COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsur
 
 
 class AnswerKey(NamedTuple):
-    """What a line answers: which task of a path (None: a failure), of what stretches, by which model of which bytes."""
+    """What a line answers: which task of a path (None: a failure), of what chunks, by which model of which bytes."""
 
     path: str
     task: str | None
@@ -40,7 +40,7 @@ class Format(Protocol):
 
 
 class Text:
-    """One line with the label and the three best scores; stretches indented below it."""
+    """One line with the label and the three best scores; chunks indented below it."""
 
     header: str | None = None
 
@@ -59,7 +59,7 @@ class Text:
         yield f"{name}: {_join(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
         for near in answer.get("neighbours", ()):
             yield f"    {near['score']:.3f} {near['track_id']}" + (f" {near['name']}" if "name" in near else "")
-        for start, label, score in _stretches(answer):
+        for start, label, score in _iterate_chunks(answer):
             yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
 
     def read(self, line: str) -> AnswerKey | None:
@@ -93,7 +93,7 @@ class Json:
 
 
 class Csv:
-    """A row an answer with its best score, or a row a stretch."""
+    """A row an answer with its best score, or a row a chunk."""
 
     header: str | None = ",".join(COLUMNS)
 
@@ -109,7 +109,7 @@ class Csv:
             yield _row(about | {"label": _join(answer["label"]), "score": score})
             return
         seconds = answer["over_time"]["seconds"]
-        for start, label, score in _stretches(answer):
+        for start, label, score in _iterate_chunks(answer):
             yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
 
     def read(self, line: str) -> AnswerKey | None:
@@ -123,7 +123,7 @@ class Csv:
         return AnswerKey(values["path"], task, bool(values["start"]), model, content)
 
 
-def _stretches(answer: Answer) -> Iterator[tuple[float, str, float]]:
+def _iterate_chunks(answer: Answer) -> Iterator[tuple[float, str, float]]:
     """Yield start, best class and its score of each segment."""
     over_time = answer.get("over_time", {"starts": [], "scores": {}})
     for i, start in enumerate(over_time["starts"]):

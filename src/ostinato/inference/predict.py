@@ -40,7 +40,7 @@ def predict(
         Files, and folders that are searched for audio.
     models : sequence of ReleasedModel
     over_time : bool
-        Say what each stretch of a track scores, too.
+        Say what each chunk of a track scores, too.
     workers : int
         Files under way at once.
     passed : frozenset of str
@@ -257,7 +257,7 @@ def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
     ----------
     models : sequence of ReleasedModel
     over_time : bool
-        Whether stretches of tracks are asked for.
+        Whether chunks of tracks are asked for.
     err : file
     """
     for model in models:
@@ -265,8 +265,8 @@ def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
             print(f"{model.name}: trained on the embedded corpus; its labels mean nothing on real music", file=err)
         if model.unsure_below == float("inf"):
             print(f"{model.name}: {NO_PROMISE}; all its labels are marked unsure", file=err)
-        if over_time and not model.has_stretches:
-            print(f"{model.name}: judges a track by its whole and has nothing to say of its stretches", file=err)
+        if over_time and not model.can_score_chunks:
+            print(f"{model.name}: judges a track by its whole and has nothing to say of its chunks", file=err)
 
 
 def _answer_target(

@@ -19,7 +19,8 @@ import numpy as np
 from ostinato.audio import limits
 
 if TYPE_CHECKING:
-    from ostinato.inference.model import FittedInput, ReleasedModel
+    from ostinato.inference.inputs import FittedInput
+    from ostinato.inference.model import ReleasedModel
 
 MIN_TRACKS = 20
 FIGURES = ("bandwidth_share", "sample_rate", "rms_db", "duration")
@@ -179,7 +180,7 @@ def explain_sound(model: "ReleasedModel", measurement: Any, rows: Mapping[str, n
     measurement : Measurement
         Of the file.
     rows : mapping of str to np.ndarray [shape=(n_frames, n_bins)]
-        Feature of each input, as `Released.rows` gives them.
+        Feature of each input, as `ReleasedModel.compute_inputs` gives them.
 
     Returns
     -------

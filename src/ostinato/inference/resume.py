@@ -57,7 +57,7 @@ def resume(
         Files by the text that stands for them in answers.
     models : sequence of ReleasedModel
     over_time : bool
-        An answer counts only if it speaks of stretches, where the model can.
+        An answer counts only if it speaks of chunks, where the model can.
     neighbours : bool
         An answer counts only if it names neighbours.
 
@@ -74,7 +74,7 @@ def resume(
         return Progress()
     written = _read_answers(out, form)
     hashes = {m.task: m.hash for m in models}
-    stretched = {m.task for m in models if over_time and m.has_stretches}
+    with_chunks = {m.task for m in models if over_time and m.can_score_chunks}
     contents: dict[str, str | None] = {}
 
     def find_place(said: AnswerKey) -> str | None:
@@ -89,7 +89,7 @@ def resume(
         return said.content_hash is not None and said.content_hash == contents[place]
 
     def is_complete(said: AnswerKey) -> bool:
-        return (said.over_time or said.task not in stretched) and (said.has_neighbours or not neighbours)
+        return (said.over_time or said.task not in with_chunks) and (said.has_neighbours or not neighbours)
 
     concerned = [(line, said) for line, said in written if find_place(said) and said.task in hashes]
     current = [(line, said) for line, said in concerned if is_current(said)]

@@ -93,7 +93,7 @@ def answer_rows(
 
     listed = list(rows(path))
     for given in (i for model in models for i in model.inputs.values()):
-        given.check(listed[0][2] if listed else ())
+        given.check_columns(listed[0][2] if listed else ())
     for place, title, told in listed:
         if place in passed:
             continue

@@ -141,7 +141,7 @@ class SeedEmbedder:
 
         model = self._open()
         context, measurement = decode_and_measure(file, model.rates)
-        rows = model.rows(context)
+        rows = model.compute_inputs(context)
         if reasons := explain_sound(model, measurement, rows):
             self.reasons[str(file)] = reasons
         vector: np.ndarray = model.embedding(rows)

@@ -242,7 +242,7 @@ def _read(
 def _embed(network: ReleasedModel, path: Path) -> File:
     n_bytes, mtime_ns = _stat(path)
     context, measurement = decode_and_measure(path, network.rates)
-    rows = network.rows(context)
+    rows = network.compute_inputs(context)
     embedding = np.asarray(network.embedding(rows), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():
         raise CatalogError("the network gives it no direction; listen whether it holds sound")

@@ -50,9 +50,9 @@ def check_exported_file(
     answers = file_rules(read_json(folder / "export.json"), n_bytes, bounds)
     answers += license_rules(read_json(folder / MODEL), use)
     if "latency_ms" in bounds:
-        from ostinato.inference import model
+        from ostinato.inference import latency
 
-        taken = model.latency_ms(folder)
+        taken = latency.compute_latency_ms(folder)
         answers.append(at_most("latency_ms", taken, bounds["latency_ms"], f"one chunk takes {taken:.2f} ms,"))
     if "robustness" in bounds:
         path, digest = paths.robustness(name), hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
@@ -110,9 +110,9 @@ def compare_with_released(
         return "no track was a test track of both", []
     answers = [drop_rule(difference, metric, bounds["drop"])]
     if "latency_ratio" in bounds:
-        from ostinato.inference import model
+        from ostinato.inference import latency
 
-        ratio = model.latency_ratio(onnx, folder)
+        ratio = latency.compute_latency_ratio(onnx, folder)
         shown = f"one chunk takes {ratio:.2f} times as long as before,"
         answers.append(at_most("latency_ratio", ratio, bounds["latency_ratio"], shown))
     return None, answers

@@ -243,8 +243,6 @@ def _install(
     answers: list[RuleResult],
 ) -> None:
     """Make a version of an exported network, and put it in service."""
-    from ostinato.inference import model
-
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)
     files = versions.list_model_files(onnx)
     for name in (*files, TAGGER):
@@ -255,7 +253,9 @@ def _install(
     profiles.write_reference(paths, params.validate_, incoming)
     (incoming / CARD).write_text(card(read_json(incoming / MODEL), version), encoding="utf-8")
     digests = versions.compute_digests(incoming, (*files, TAGGER, TEST, PROFILE, CARD))
-    taken = round(model.latency_ms(onnx), 3)
+    from ostinato.inference import latency
+
+    taken = round(latency.compute_latency_ms(onnx), 3)
     about = {"version": version, "network": digests[NETWORK], "latency_ms": taken, "files": digests}
     write_json(incoming / RELEASE, about | {"reasons": reasons, "rules": to_records(answers)})
     versions.add_version(folder, incoming, version, params.release.keep)

@@ -252,7 +252,7 @@ class _Handlers:
         said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
         if placing is None:
             return said
-        rows = placing.released.rows(context)
+        rows = placing.released.compute_inputs(context)
         vector = placing.released.embedding(rows)
         said["reasons"] = explain_sound(placing.released, measurement, rows)
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
@@ -311,7 +311,7 @@ def _keyed_routes(app: FastAPI, desk: _Handlers, api_key: str | None) -> None:
         request: Request,
         name: Annotated[str, Query(max_length=255, description="the file's name; its suffix helps to decode")] = "",
         task: Annotated[str, Query(description="genre, tags, or all that is released")] = "all",
-        over_time: Annotated[bool, Query(description="scores of each stretch, too")] = False,
+        over_time: Annotated[bool, Query(description="scores of each chunk, too")] = False,
         embedding: Annotated[bool, Query(description="the vector for /v1/recommend, too")] = False,
     ) -> Predictions:
         """Return what the released models hear in an audio file, which is the body as it is."""

@@ -15,11 +15,11 @@ class Response(BaseModel):
 
 
 class OverTime(Response):
-    """Scores of the stretches of a track."""
+    """Scores of the chunks of a track."""
 
-    starts: list[float] = Field(description="when each stretch begins, in seconds")
-    seconds: float = Field(description="how long a stretch is")
-    scores: dict[str, list[float]] = Field(description="a score a stretch, by class")
+    starts: list[float] = Field(description="when each chunk begins, in seconds")
+    seconds: float = Field(description="how long a chunk is")
+    scores: dict[str, list[float]] = Field(description="a score a chunk, by class")
 
 
 class Prediction(Response):
