@@ -1,4 +1,4 @@
-"""What identifies a recording, whatever its level, format, sample rate and start.
+"""Fingerprints: numbers that identify a recording, whatever its level, format, sample rate and start.
 
 A sub-fingerprint of 32 bits every 51 ms says, for each two neighbouring ones of
 33 bands between 300 and 2000 Hz, whether their difference in energy grew since the

@@ -1,4 +1,4 @@
-"""What the headers of WAV, AIFF, AU, Ogg and MP3 files say about their length, and what lies behind it."""
+"""Headers of WAV, AIFF, AU, Ogg and MP3 files: the length that they state, and where their sound ends."""
 
 import struct
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What decoding a file to its last sample shows: lengths, levels, gaps, bandwidth, and what identifies the sound.
+"""Measurements of a file, decoded to its last sample: lengths, levels, gaps, bandwidth, and its fingerprint.
 
 Every figure is gathered block by block, so memory does not grow with the file.
 Which figures are faults is said by the bounds under ``validate`` in params.yaml.

@@ -1,4 +1,4 @@
-"""What the cache shall hold: tracks, and kinds with all that their rows depend on."""
+"""Specification of the cache: its tracks, and its kinds with all that their rows depend on."""
 
 import hashlib
 import json

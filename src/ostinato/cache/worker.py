@@ -1,4 +1,4 @@
-"""What a worker does: it writes a shard beside the one that stands there."""
+"""Worker of the cache: it writes a shard beside the one that stands there."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack

@@ -1,1 +1,1 @@
-"""What everything else stands on: plugins, params.yaml, paths, tasks, scores and chunks."""
+"""Foundations: plugins, params.yaml, paths, tasks, scores and chunks."""

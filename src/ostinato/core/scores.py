@@ -1,4 +1,4 @@
-"""What a logit means: the arithmetic that training, judging and service share.
+"""Scores: what a logit means in training, evaluation and service.
 
 Pure NumPy, so that serving a model needs no tables and no network library.
 """

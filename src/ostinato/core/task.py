@@ -1,4 +1,4 @@
-"""What data and network agree on: the classes, what a logit means, how chunks make a track.
+"""Tasks: classes, the meaning of a logit, and how the chunks of a track are pooled.
 
 A task is *single* label (one genre a track, softmax), *multi* label (tags,
 sigmoid) or an *embedding* (the direction of a track's artist in a space of artists,

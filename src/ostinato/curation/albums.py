@@ -1,4 +1,4 @@
-"""Which tracks are of one album: a title alone does not say, since many albums are called "Greatest Hits".
+"""Albums: tracks that belong together; a title alone does not say, since many are called "Greatest Hits".
 
 Two tracks of one title are of one album if they have an artist or an album artist
 in common, or lie in a folder that is an album's: one below the root of whose tracks

@@ -1,4 +1,4 @@
-"""Who is related to whom: a symmetric graph of artists.
+"""Relations of artists as a symmetric graph.
 
 A relation holds both ways, whoever named it. A relation of an artist to itself is
 dropped, one named twice counts once, one to an artist that is not listed is an

@@ -1,4 +1,4 @@
-"""What a track has beside audio: lyrics, a cover, numbers of the tracks table, attributes.
+"""Inputs beside audio: lyrics, a cover, numbers of the tracks table, attributes.
 
 As with audio nothing a file says about itself is trusted: caps on bytes and pixels
 stop what is no lyrics or no cover. What a track lacks is None or NaN, and no error.

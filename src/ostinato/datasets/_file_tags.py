@@ -1,4 +1,4 @@
-"""What audio files say of themselves: artists, album, title, date and genres, several values of each kept apart.
+"""Tags of audio files: artists, album, title, date and genres, several values of each kept apart.
 
 mutagen reads ID3 (MP3, AIFF, WAV, AAC), MP4, Vorbis comments (FLAC, Ogg, Opus),
 APEv2 and ASF; FFmpeg what it does not know: RIFF INFO and Matroska. Artists are

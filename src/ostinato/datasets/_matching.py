@@ -1,4 +1,4 @@
-"""Which row of a table speaks of which file, however the table writes names and whatever system wrote it.
+"""Matching of table rows to files, however the table writes names and whatever system wrote it.
 
 A row names a file by a path (below the root, beside the table, absolute, of
 Windows, a ``file://`` URL) or by an id (the file's name, with or without its suffix

@@ -1,4 +1,4 @@
-"""What several datasets share: listing audio, reading tables, and saying what is amiss."""
+"""Tables of datasets: listing audio, reading tables, and naming faults in them."""
 
 import logging
 from collections.abc import Iterable

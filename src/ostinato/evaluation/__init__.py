@@ -1,1 +1,1 @@
-"""How good candidates are: metrics, intervals, comparisons."""
+"""Evaluation of candidates: metrics, intervals, comparisons."""

@@ -1,4 +1,4 @@
-"""How much worse a model is on worse sound: its figure on clips as they are and as each perturbation leaves them."""
+"""Robustness to worse sound: the metric on clips as they are and after each perturbation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

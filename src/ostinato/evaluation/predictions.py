@@ -1,4 +1,4 @@
-"""What is judged: one row a track, its scores, its labels and the group it must be left out with."""
+"""Scored tracks: one row a track, with scores, labels and the group that it must be left out with."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""What a project holds in its working folder or in a git revision: metrics, scores of test tracks, gate and params."""
+"""Results in the working folder or in a git revision: metrics, scores of test tracks, gate and params."""
 
 import json
 import subprocess

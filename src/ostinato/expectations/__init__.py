@@ -1,4 +1,4 @@
-"""What must hold of the tables, one file per table: the only door to Great Expectations.
+"""Expectations of the tables, one file per table: the only door to Great Expectations.
 
 Each module has ``suite(bounds) -> list of Expectation``, where `bounds` is the
 section ``validate`` of params.yaml. An expectation carries its `reason` in its

@@ -1,4 +1,4 @@
-"""What must hold of the collection once its broken tracks are out: enough is left, of at least two classes."""
+"""Expectations of the collection once its broken tracks are out: enough is left, of at least two classes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What must hold of copies: nothing where they are kept together in a split, else that no track is one."""
+"""Expectations of copies: none where they are kept together in a split, else that no track is one."""
 
 from typing import Any
 

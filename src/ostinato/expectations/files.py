@@ -1,4 +1,4 @@
-"""What must hold of each file: it decodes to its end, and there is music in it."""
+"""Expectations of each file: it decodes to its end, and there is music in it."""
 
 from typing import Any
 

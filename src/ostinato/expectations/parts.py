@@ -1,4 +1,4 @@
-"""What must hold of the parts of a split: each has its share of the tracks, and classes much as the whole."""
+"""Expectations of the parts of a split: each has its share of the tracks, and classes much as the whole."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What must hold of genres, tags and artists: no two differ only in punctuation, spaces, accents, or "&" for "and"."""
+"""Expectations of genres, tags and artists: no two differ only in punctuation, spaces, accents or "&"."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias

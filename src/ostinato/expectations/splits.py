@@ -1,4 +1,4 @@
-"""What must hold of each row of a split: its artist, album and recording stand on no other side."""
+"""Expectations of each row of a split: its artist, album and recording stand on no other side."""
 
 from typing import Literal
 

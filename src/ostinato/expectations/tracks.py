@@ -1,4 +1,4 @@
-"""What must hold of each track: its class is large enough to learn, its place and year are possible."""
+"""Expectations of each track: its class is large enough to learn, its place and year are possible."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path

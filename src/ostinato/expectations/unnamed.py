@@ -1,4 +1,4 @@
-"""What must hold of the folders that hold the tracks: no file lies there that no track names."""
+"""Expectations of the folders of the tracks: no file lies there that no track names."""
 
 import os
 from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""Why a candidate says what it says of a file."""
+"""Explanations of predictions."""

@@ -1,4 +1,4 @@
-"""Which parts of its input a network's answer rests on: integrated gradients, and the same of random weights.
+"""Attribution: the parts of an input that a prediction rests on, by integrated gradients.
 
 References
 ----------

@@ -1,4 +1,4 @@
-"""Why a candidate says what it says of a file: integrated gradients on the spectrogram, as a picture and as numbers.
+"""Explanation of a file's prediction: integrated gradients on the spectrogram, as a picture and as numbers.
 
 Red parts speak for the class and blue ones against it, as against a spectrogram
 that is everywhere as quiet as its quietest part. The same with random weights must

@@ -1,4 +1,4 @@
-"""What a file costs to run: multiplications, counted over its graph."""
+"""Cost of a file: its multiplications, counted over the graph."""
 
 from collections.abc import Collection, Mapping
 from math import prod

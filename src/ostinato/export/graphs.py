@@ -1,4 +1,4 @@
-"""What all exported files share: their names, their metadata, running and comparing them."""
+"""Graphs of exported files: names, metadata, running and comparing them."""
 
 import json
 from collections.abc import Callable, Mapping

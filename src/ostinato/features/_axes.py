@@ -1,4 +1,4 @@
-"""What a picture writes beside the bins of a feature: a label, and the places that have a name."""
+"""Axes: the label of a feature's bins, and the places that have a name."""
 
 from collections.abc import Mapping
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""What encoders are fed with: samples, or mel bands as each was trained on them, cut into patches.
+"""Front ends of encoders: samples, or mel bands as each was trained on them, cut into patches.
 
 Transforms are described by librosa's names (McFee et al., "librosa: Audio and music signal analysis in Python", 2015);
 what other libraries do otherwise has a key of its own: where frames begin, in which scale triangles are straight, how

@@ -1,4 +1,4 @@
-"""What streaming services say of a recording: ten numbers, and a column for each key, mode and time signature.
+"""Attributes as streaming services give them: ten numbers, and a column for each key, mode and time signature.
 
 A track that lacks one of them has no row and is passed over: a number put in its
 place would be none of the track's.

@@ -1,4 +1,4 @@
-"""What models say of one file, as plain values that become JSON or a row of a table."""
+"""Answers of models about one file, as plain values that become JSON or a row of a table."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Whether a clip stands for a track: what a released model says of its beginning, of its middle and of all of it.
+"""Comparison of clips with whole tracks: predictions of the beginning, of the middle and of all of a track.
 
 Networks are trained on clips, and tracks are compared by them, most often by the first
 thirty seconds, which an introduction may fill: H. Singh, "Using deep learning to recommend

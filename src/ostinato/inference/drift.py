@@ -1,4 +1,4 @@
-"""Whether new tracks are like those that a released model was made of: a profile to keep, and two measures against it.
+"""Drift of new tracks from those of a released model: a profile to keep, and two measures against it.
 
 A track is a row of numbers: mean and spread over time of each bin of a feature, or its
 embedding. Of each number the profile keeps where its tenths begin and how many tracks

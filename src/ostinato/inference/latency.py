@@ -1,4 +1,4 @@
-"""How long released networks take for one chunk."""
+"""Latency of released networks on one chunk."""
 
 import time
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What the released models say of files and folders: in parallel, resumable, one bad file passed over."""
+"""Predictions of files and folders: in parallel, resumable, one bad file passed over."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What a released model learned from, and whether a new file sounds like it: the reasons, in plain words.
+"""Reference: the sound that a released model was trained on, and in what a new file departs from it.
 
 `ostinato release` writes ``reference.json`` beside model.json. It holds the bounds of
 ``validate`` and, from 20 training tracks on, the 1 % and 99 % quantiles of their

@@ -1,4 +1,4 @@
-"""What models say of the rows of a table: the attributes of tracks, without their sound."""
+"""Predictions of the rows of a table: the attributes of tracks, without their sound."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path

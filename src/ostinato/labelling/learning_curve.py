@@ -1,4 +1,4 @@
-r"""How accuracy grows with the number of labels, and what the next ones would bring.
+r"""Learning curve: accuracy by number of labels, and what the next ones would bring.
 
 A head is fitted on random subsets of each fold's training tracks and asked of the fold's test
 tracks, the same for every size. Its error is taken for

@@ -1,4 +1,4 @@
-r"""Which tracks to label next: those that the model is unsure of, and that are not all alike.
+"""Selection of tracks to label next: those that the model is unsure of, and that are not all alike.
 
 Of the tracks with the least margin between the two highest scores so many times the number that is
 wanted are kept, clustered by their embeddings, each weighed by how unsure it is, and of every cluster

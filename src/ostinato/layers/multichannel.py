@@ -1,4 +1,4 @@
-"""What the multi-channel networks share: convolutions for tempo, pitch and bass side by side, and LSTM over chunks.
+"""Layers of the multi-channel networks: convolutions for tempo, pitch and bass, and LSTM over chunks.
 
 A chunk is 80 frames of 40 mel bands as published; other sizes are taken as far as
 the kernels fit. A channel's kernel is long in time (tempo), in frequency (pitch)

@@ -1,4 +1,4 @@
-"""What the recurrent networks share: what a step is, and layers of several widths."""
+"""Recurrent layers: what a step is, and layers of several widths."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar

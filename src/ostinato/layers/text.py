@@ -1,4 +1,4 @@
-"""What the networks over words share: an input of numbers of words, and a vector for each."""
+"""Networks over words: an input of numbers of words, and a vector for each."""
 
 from collections.abc import Mapping
 

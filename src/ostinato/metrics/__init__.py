@@ -1,4 +1,4 @@
-"""How good predictions are: functions of (preds, target), a file per kind of task.
+"""Metrics: functions of (preds, target), a file per kind of task.
 
 Every function takes keyword arguments only. `target` is (n_tracks, n_classes),
 0 or 1, one-hot where a track has a single label; `preds` has the same shape and

@@ -1,4 +1,4 @@
-"""What dvc.yaml, dvc.lock and the files themselves say of the pipeline, read without DVC and so without its locks.
+"""State of the pipeline from dvc.yaml, dvc.lock and the files themselves, read without DVC's locks.
 
 DVC holds a lock on all that a stage reads and writes while the stage runs, and lets
 nobody look meanwhile. Its files are public: dvc.yaml names the stages, dvc.lock the

@@ -1,4 +1,4 @@
-"""What DVC says of the pipeline: which stage follows from which, and what has changed.
+"""Graph of the stages as DVC gives it: which follows from which, and what has changed.
 
 Before a run DVC is asked through its command line, so that nothing here depends on its
 Python interface; who only looks reads its files (see `read_cached`).

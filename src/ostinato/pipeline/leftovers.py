@@ -1,4 +1,4 @@
-"""What is left of candidates that params.yaml no longer names, and of work that was cut off.
+"""Leftovers of candidates that params.yaml no longer names, and of work that was cut off.
 
 Some stages read whole folders, such as ``models/metrics``, so a file that is left there
 changes their hash: what one machine has and another has not makes them run again. So

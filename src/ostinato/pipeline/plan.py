@@ -1,4 +1,4 @@
-"""What a run will cost, told from a few clips: time per stage, bytes of cache, and whether the disk holds them.
+"""Forecast of a run from a few clips: time per stage, bytes of cache, and whether the disk holds them.
 
 Only stages that would run are counted, as DVC tells; all of them in a folder without dvc.yaml.
 Times are upper bounds on this machine: early stopping and pruning end sooner.

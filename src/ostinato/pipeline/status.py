@@ -1,4 +1,4 @@
-"""What of the pipeline is done, what runs, and what is left.
+"""Status: stages that are done, that run, and that are left.
 
 What is done and left is read from DVC's files, without its locks: it waits for nothing and
 nothing waits for it. What runs holds its own lock for as long as it lives.

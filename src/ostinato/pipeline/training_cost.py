@@ -1,4 +1,4 @@
-"""What training will cost: a step of each network is timed, and steps are counted as stages will take them.
+"""Cost of training: a step of each network is timed, and steps are counted as stages will take them.
 
 Times are upper bounds on this machine: early stopping and pruning end sooner. Estimators are not timed.
 """

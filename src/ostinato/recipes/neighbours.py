@@ -1,4 +1,4 @@
-"""What stands near what in another folder, placed by a run's networks: catalogs as `ostinato catalog` makes them."""
+"""Neighbours in another folder, placed by a run's networks: catalogs as `ostinato catalog` makes them."""
 
 from typing import Any
 

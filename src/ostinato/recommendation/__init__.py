@@ -1,4 +1,4 @@
-"""What to play next: a catalog of vectors, the tracks nearest to some seeds, and their order.
+"""Recommendation: a catalog of vectors, the tracks nearest to some seeds, and their order.
 
 Similarity is the cosine; tracks that a table describes are compared by Euclidean
 distance. Every ranking is a pair ``(ids, scores)`` of arrays, best first. Neither

@@ -1,4 +1,4 @@
-"""What a listener may ask for beside similarity: a time, a place, tags, genres."""
+"""Filters of recommendations: a time, a place, tags, genres."""
 
 from dataclasses import dataclass
 

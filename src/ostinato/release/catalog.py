@@ -1,4 +1,4 @@
-"""Which catalog is in service: versions of what the stage makes, as models have them.
+"""Releases of the catalog: versions of what the stage makes, as models have them.
 
 The stage writes models/catalog, which nobody is answered from. A release copies it, with the
 network of its space, into models/released/catalog/<n>/ if the rules here are kept; so answers

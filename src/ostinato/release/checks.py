@@ -1,4 +1,4 @@
-"""What a release requires beyond the gate: rules that need the exported file, or the model that it would replace."""
+"""Checks of a release beyond the gate: rules that need the exported file, or the model that it would replace."""
 
 import hashlib
 import re

@@ -1,4 +1,4 @@
-"""What is written beside a released model so that new sound can be compared with that of its tracks."""
+"""Profiles beside a released model, so that new sound can be compared with that of its tracks."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What is in service: state that a person or a flow changes, and so no stage of the pipeline.
+"""Releases: state that a person or a flow changes, and so no stage of the pipeline.
 
 `release` takes the best accepted candidate of each task and puts it in service as a
 new version if nothing speaks against it; `rollback` goes back a version, and stays

@@ -1,4 +1,4 @@
-"""What the report is made of."""
+"""Material of the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

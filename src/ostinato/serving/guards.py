@@ -1,4 +1,4 @@
-"""Who may ask the service: its key, the names it goes by, and the pages that may call it.
+"""Guards of the service: its key, the names it goes by, and the pages that may call it.
 
 A browser sends requests for whatever page asks it to. Two checks keep foreign pages
 out: the header Host must be a name of the service, so that no other name can be

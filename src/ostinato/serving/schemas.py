@@ -1,4 +1,4 @@
-"""What goes in and comes out, as it stands in the OpenAPI description."""
+"""Schemas of requests and responses, as they stand in the OpenAPI description."""
 
 from typing import Annotated, Any
 

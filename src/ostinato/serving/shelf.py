@@ -1,4 +1,4 @@
-"""What is released at the moment: models and catalog, opened once and again only when their files change."""
+"""Models and catalog in service, opened once and again only when their files change."""
 
 import hashlib
 import threading

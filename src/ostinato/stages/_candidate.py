@@ -1,4 +1,4 @@
-"""What tune, train, member and infer share: opening a candidate's inputs, or saying why it has none."""
+"""Inputs of a candidate for tune, train, member and infer, or the reason why it has none."""
 
 import logging
 import shutil

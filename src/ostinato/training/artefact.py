@@ -1,4 +1,4 @@
-"""What train leaves of a candidate: weights as safetensors or ONNX, and artefact.json that says how to use them."""
+"""Artefacts of training: weights as safetensors or ONNX, and artefact.json that says how to use them."""
 
 import shutil
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""How much of `tune.budget` each candidate's study may spend.
+"""Budget of each candidate's study.
 
 Studies run as stages of their own, in any order and on any machine, so that none can
 wait for what another one finds. The budget is therefore parted beforehand, in

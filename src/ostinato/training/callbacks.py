@@ -1,4 +1,4 @@
-"""What happens between epochs: keep the best weights and the point to go on from, show progress, report to a study."""
+"""Callbacks: keep the best weights and the point to go on from, show progress, report to a study."""
 
 import os
 from math import ceil, isfinite

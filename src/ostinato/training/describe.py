@@ -1,4 +1,4 @@
-"""What an architecture is: its layers, its numbers, what it costs and how far it sees, without computing any of it."""
+"""Description of an architecture: its layers, numbers, cost and receptive field, without computing any of it."""
 
 import inspect
 import json

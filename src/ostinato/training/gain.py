@@ -1,4 +1,4 @@
-"""What a study's choice gains over the defaults, on tracks by which the study did not choose.
+"""Gain of a study's choice over the defaults, on tracks by which the study did not choose.
 
 A study chooses by the validation tracks. Here the training tracks are parted by group;
 the defaults and the choice both learn from all parts but one, stop by the validation

@@ -1,4 +1,4 @@
-"""What a trial is worth: a fit on the first fold's training tracks, judged on its validation tracks."""
+"""Objective of a trial: a fit on the first fold's training tracks, scored on its validation tracks."""
 
 import inspect
 from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""What the head of a stack learns from: logits of members that never saw the track."""
+"""Out-of-fold logits: what the head of a stack learns from, of members that never saw the track."""
 
 from pathlib import Path
 

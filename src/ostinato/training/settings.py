@@ -1,4 +1,4 @@
-"""What one candidate is trained with: its entry of params.yaml over the common section, the study's choice on top."""
+"""Settings of one candidate: its entry of params.yaml over the common section, the study's choice on top."""
 
 import hashlib
 import json

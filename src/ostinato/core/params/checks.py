@@ -1,4 +1,4 @@
-"""What must hold between the sections of params.yaml."""
+"""Checks between the sections of params.yaml."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is wrong with a section, in words a person can act on."""
+"""Messages: errors of validation in words that a person can act on."""
 
 import re
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""What makes a genre: a habit for each layer, its metre, its feel and its chords.
+"""Genres of the corpus: a habit for each layer, a metre, a feel and chords.
 
 The twelve genres are three families of four. Members of a family play the same
 kinds of figures and differ in their course: up or down, swelling or fading, before

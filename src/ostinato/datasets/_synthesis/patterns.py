@@ -1,4 +1,4 @@
-"""What a layer plays in one bar under its habit, in beats and MIDI numbers."""
+"""Patterns: the notes of a layer in one bar, in beats and MIDI numbers."""
 
 from typing import NamedTuple
 

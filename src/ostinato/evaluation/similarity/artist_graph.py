@@ -1,4 +1,4 @@
-"""How well a space agrees with a graph of artists: Jaccard of neighbourhoods, and relations found again."""
+"""Agreement of a space with a graph of artists: Jaccard of neighbourhoods, and link prediction."""
 
 from collections.abc import Iterator
 from typing import Literal

@@ -1,4 +1,4 @@
-"""What similarity spaces are asked: which items should stand near which seeds.
+"""Queries to similarity spaces: seeds, and the items that are relevant to each.
 
 Three questions: artists *related* to an artist, tracks of the same *genre*, tracks
 that share *tags* (graded by how many). Seeds are *cold*, of the test split, or

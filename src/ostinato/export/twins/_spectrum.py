@@ -1,4 +1,4 @@
-"""What twins share: reflection, the power spectrogram, the decibel scale."""
+"""Spectrograms in ONNX: reflection, the power spectrogram, the decibel scale."""
 
 import numpy as np
 

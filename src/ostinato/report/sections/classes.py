@@ -1,4 +1,4 @@
-"""What each candidate takes for what: confusion, calibration and figures class by class."""
+"""Classes of each candidate: confusion, calibration and metrics."""
 
 from collections.abc import Mapping
 from typing import Any

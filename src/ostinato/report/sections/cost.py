@@ -1,4 +1,4 @@
-"""What each candidate costs: parameters, epochs, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
+"""Cost of each candidate: parameters, epochs, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
 
 from typing import Any
 

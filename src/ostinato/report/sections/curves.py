@@ -1,4 +1,4 @@
-"""How the networks learnt."""
+"""Learning curves of the networks."""
 
 from typing import Any
 

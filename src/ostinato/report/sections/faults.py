@@ -1,4 +1,4 @@
-"""What validation found: broken tracks with their spectrograms, all that is left out, and what repeats others."""
+"""Faults that validation found: broken tracks with their spectrograms, all that is left out, and copies."""
 
 from pathlib import Path
 from typing import Any

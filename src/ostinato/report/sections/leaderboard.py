@@ -1,4 +1,4 @@
-"""Which candidate is best, per task."""
+"""Leaderboard of each task."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What stands near what: every similarity space, the neighbours of some cold artists, maps of the catalog."""
+"""Neighbours: every similarity space, the neighbours of some cold artists, maps of the catalog."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Who made the tracks, when and where: the long tail of artists, years and places."""
+"""Origins of the tracks: the long tail of artists, years and places."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What the studies tried, and what they chose."""
+"""Studies: the settings that were tried, and those that were chosen."""
 
 from collections.abc import Mapping, Sequence
 from itertools import accumulate

@@ -1,1 +1,1 @@
-"""What a training reads: sources, texts, images, numbers, labels and batches."""
+"""Data of a training: sources, texts, images, numbers, labels and batches."""
