@@ -17,8 +17,8 @@ from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import Catalog, find_served
 from ostinato.release.release import exit_code, release, rollback
-from ostinato.serving import shelf as shelves
-from ostinato.serving.shelf import ModelStore
+from ostinato.serving import models as serving_models
+from ostinato.serving.models import ModelStore
 from ostinato.stages import catalog as stage
 
 PARAMS = SimpleNamespace(gate={}, release=SimpleNamespace(keep=3, max_vanished_share=0.2))
@@ -67,20 +67,20 @@ def test_what_is_released_is_what_the_stage_made(paths):
 
 def test_recommendations_go_on_while_the_stage_runs_and_after_it_failed(paths, monkeypatch):
     before = digest(paths.released("catalog"))
-    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0)
-    shelf = ModelStore(paths.releases, paths.releases / "catalog")
-    assert len(shelf.catalog()) == 10
+    monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0)
+    store = ModelStore(paths.releases, paths.releases / "catalog")
+    assert len(store.catalog()) == 10
     seen = []
 
     def fail(*_):
-        seen.append((paths.catalog.exists(), len(shelf.catalog()), len(Catalog.load(find_served(paths)))))
+        seen.append((paths.catalog.exists(), len(store.catalog()), len(Catalog.load(find_served(paths)))))
         raise OSError("the disk is full")
 
     monkeypatch.setattr(stage, "_choose", fail)
     with pytest.raises(OSError, match="full"):
         stage.run(paths, SimpleNamespace(candidates={}, estimators={}, stacked={}))
     assert seen == [(False, 10, 10)]
-    assert len(shelf.catalog()) == len(Catalog.load(find_served(paths))) == 10
+    assert len(store.catalog()) == len(Catalog.load(find_served(paths))) == 10
     assert digest(paths.released("catalog")) == before
 
 
@@ -149,9 +149,9 @@ def test_a_flipped_byte_in_service_is_told_and_can_be_mended(paths, name):
     file.write_bytes(content)
     with pytest.raises(OstinatoError, match=f"{name}: is not the file that was released"):
         Catalog.load(find_served(paths))
-    shelf = ModelStore(paths.releases, paths.releases / "catalog")
-    assert shelf.catalog() is None
-    assert "is not the file that was released" in shelf.explain_no_catalog()
+    store = ModelStore(paths.releases, paths.releases / "catalog")
+    assert store.catalog() is None
+    assert "is not the file that was released" in store.explain_no_catalog()
     assert release_catalog(paths)["answer"] == "released"
     assert len(Catalog.load(find_served(paths))) == 10
 
@@ -190,24 +190,26 @@ def test_a_model_that_steps_back_leaves_the_catalog_with_its_own_network(paths):
     assert "placed by another training of space than the one in service for genre" in reasons[-1]
     assert "`ostinato release --rollback --task catalog`" in reasons[-1]
     assert digest(paths.released("catalog")) == before
-    shelf = ModelStore(paths.releases, paths.releases / "catalog")
-    assert shelf.placement_model().version == shelf.catalog().version != shelf.models()["genre"].version
+    store = ModelStore(paths.releases, paths.releases / "catalog")
+    assert store.placement_model().version == store.catalog().version != store.models()["genre"].version
     write_catalog(paths, 11, weight=2.0)
     refused = release_catalog(paths)
     assert refused["answer"] == "rejected"
     assert "placed by another training of space" in refused["reasons"][1]
     assert len(rollback(paths, ["catalog"])["catalog"]["reasons"]) == 1
-    assert shelves.open_space(paths.released("catalog")).placement_model.version == shelf.models()["genre"].version
+    assert (
+        serving_models.open_space(paths.released("catalog")).placement_model.version == store.models()["genre"].version
+    )
 
 
 def test_a_network_and_a_catalog_of_different_versions_are_never_served_together(paths, monkeypatch):
-    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0)
-    shelf = ModelStore(paths.releases, paths.releases / "catalog")
-    first = shelf.catalog().version
-    assert shelf.placement_model().version == first
+    monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0)
+    store = ModelStore(paths.releases, paths.releases / "catalog")
+    first = store.catalog().version
+    assert store.placement_model().version == first
     write_catalog(paths, weight=3.0)
     release_catalog(paths)
-    assert shelf.placement_model().version == shelf.catalog().version != first
+    assert store.placement_model().version == store.catalog().version != first
 
 
 @pytest.mark.parametrize("with_power", [True, False])
@@ -223,7 +225,7 @@ def test_a_kill_at_any_step_leaves_a_whole_catalog_and_the_next_run_completes(pa
     def check():
         served = find_served(paths)
         versions.check_digests(served)
-        seen.add(len(shelves.open_space(served).catalog))
+        seen.add(len(serving_models.open_space(served).catalog))
         assert release_catalog(paths)["answer"] in ("released", "unchanged")
         assert len(Catalog.load(find_served(paths))) == 13
         assert versions.list_versions(paths.releases / "catalog")[-3:] == [2, 3, 4]  # one more may wait to be removed

@@ -16,8 +16,8 @@ from finished_project import description, write_network
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.serving.app import Limits, application
+from ostinato.serving.models import open_model
 from ostinato.serving.protocol import make_config
-from ostinato.serving.shelf import open_model
 
 GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}

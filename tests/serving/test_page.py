@@ -1,4 +1,4 @@
-"""The page in a real browser: by mouse, by keyboard, on a desk and on a phone."""
+"""The page in a real browser: by mouse, by keyboard, on a handlers and on a phone."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ COLOURS = """id => {
     const canvas = document.getElementById(id), pen = canvas.getContext("2d");
     return new Set(pen.getImageData(0, 0, canvas.width, canvas.height).data).size;
 }"""
-SIZES = {"desk": (1280, 900), "phone": (390, 844)}
+SIZES = {"handlers": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")

@@ -20,14 +20,14 @@ from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import SKIPPED, Catalog
-from ostinato.serving import shelf as shelves
+from ostinato.serving import models as serving_models
 from ostinato.serving.app import Limits
 from serving.served_project import GENRES, KEY, Served, play, release
 
 
 @pytest.fixture
 def served(tmp_path, monkeypatch):
-    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0.0)
     return Served(tmp_path)
 
 
@@ -203,7 +203,7 @@ def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
 
 
 def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path, monkeypatch):
-    monkeypatch.setattr(shelves, "LOOK_SECONDS", 0.2)
+    monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0.2)
     path = play(tmp_path / "a.wav")
     release(served.genre / "2", weight=-0.05, name="newer")
     names, done = [], threading.Event()
@@ -417,7 +417,7 @@ def test_every_route_that_works_needs_a_place(tmp_path, monkeypatch):
     entered, go = threading.Event(), threading.Event()
     routes = ["/v1/models", "/v1/tracks", "/v1/map", "/v1/audio?track=tone1"]
     with TestClient(served.app) as client, ThreadPoolExecutor(1) as pool:
-        monkeypatch.setattr(shelves.ModelStore, "models", lambda _: (entered.set(), go.wait(10), {})[2])
+        monkeypatch.setattr(serving_models.ModelStore, "models", lambda _: (entered.set(), go.wait(10), {})[2])
         held = pool.submit(client.get, routes[0])
         assert entered.wait(10)
         assert [client.get(route).status_code for route in routes] == [503] * 4

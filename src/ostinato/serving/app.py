@@ -23,9 +23,11 @@ from ostinato.errors import OstinatoError
 from ostinato.inference.answers import answer_track
 from ostinato.inference.reference import explain_sound
 from ostinato.inference.streaming import decode_and_measure
-from ostinato.serving import catalogue
+from ostinato.serving import library
 from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
 from ostinato.serving.metrics import Metrics, Watch
+from ostinato.serving.models import Model as Opened
+from ostinato.serving.models import ModelStore
 from ostinato.serving.protocol import BoundedHead
 from ostinato.serving.schemas import (
     Health,
@@ -39,8 +41,6 @@ from ostinato.serving.schemas import (
     Recommendations,
     Tracks,
 )
-from ostinato.serving.shelf import Model as Opened
-from ostinato.serving.shelf import ModelStore
 from ostinato.serving.upload import Room, receive, sweep, whole
 from ostinato.serving.work import Budget, Limiter, Overloaded, SenderGone
 
@@ -141,14 +141,14 @@ def application(
         If the key is empty or cannot be sent in a header.
     """
     limits, api_key = limits or Limits(), check_api_key(api_key)
-    shelf = ModelStore(releases, catalog)
-    work = Limiter(limits.workers, limits.waiting, lambda: _return_memory(shelf))
+    store = ModelStore(releases, catalog)
+    work = Limiter(limits.workers, limits.waiting, lambda: _return_memory(store))
     room = Room(limits.max_upload_bytes)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         sweep()
-        shelf.models(), shelf.catalog(), shelf.placement_model()
+        store.models(), store.catalog(), store.placement_model()
         yield
         work.close()
         room.close()
@@ -161,9 +161,9 @@ def application(
         docs_url=None,
         redoc_url=None,
     )
-    metrics = Metrics(work, shelf)
-    _open_routes(app, shelf, metrics)
-    _keyed_routes(app, _Handlers(shelf, work, limits, sounds, room), api_key)
+    metrics = Metrics(work, store)
+    _open_routes(app, store, metrics)
+    _keyed_routes(app, _Handlers(store, work, limits, sounds, room), api_key)
     app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
     app.add_exception_handler(Overloaded, _busy)
     app.add_exception_handler(SenderGone, _unheard)
@@ -181,7 +181,7 @@ def application(
 class _Handlers:
     """What the routes work with."""
 
-    shelf: ModelStore
+    store: ModelStore
     work: Limiter
     limits: Limits
     sounds: Path
@@ -189,7 +189,7 @@ class _Handlers:
 
     async def models(self, task: str) -> dict[str, Opened]:
         """Return the models asked for; a release is opened off the event loop."""
-        there = await self.work.run(self.shelf.models)
+        there = await self.work.run(self.store.models)
         if not there:
             raise HTTPException(503, "no model is released; run `dvc repro` and `ostinato release`")
         if task == "all":
@@ -201,12 +201,12 @@ class _Handlers:
     async def of_catalog(self, function: Callable[..., Result], *arguments: Any) -> Result:
         """Ask the catalog something."""
         async with self.work.place():
-            there = await self.work.run(self.shelf.catalog)
+            there = await self.work.run(self.store.catalog)
             if there is None or not len(there):
-                raise HTTPException(503, await self.work.run(self.shelf.explain_no_catalog))
+                raise HTTPException(503, await self.work.run(self.store.explain_no_catalog))
             return await self.work.run(function, there, *arguments)
 
-    async def wanted(self, request: Request) -> RecommendationRequest:
+    async def parse_request(self, request: Request) -> RecommendationRequest:
         """Read what to recommend from, after the key was looked at."""
         body = await whole(request, MAX_WANTED_BYTES, self.limits.upload_seconds)
         try:
@@ -221,7 +221,7 @@ class _Handlers:
         most = self.limits
         async with receive(request, name, most.max_bytes, most.upload_seconds, self.room) as path, self.work.place():
             models, budget = await self.models(task), Budget(most.work_seconds)
-            placing = await self.work.run(self.shelf.placement_model) if embedding else None
+            placing = await self.work.run(self.store.placement_model) if embedding else None
             arguments = path, models, placing, over_time, budget
             said = await self.work.run_for(request, budget, self._ask, *arguments)
         return Predictions(name=name, **said)
@@ -256,14 +256,14 @@ class _Handlers:
         vector = placing.released.embedding(rows)
         said["reasons"] = explain_sound(placing.released, measurement, rows)
         said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
-        catalog = self.shelf.catalog()
-        return said | {"place": catalogue.place(catalog, vector, placing.version)} if catalog else said
+        catalog = self.store.catalog()
+        return said | {"place": library.place(catalog, vector, placing.version)} if catalog else said
 
 
-def _return_memory(shelf: ModelStore) -> None:
+def _return_memory(store: ModelStore) -> None:
     """Return the memory of requests to the system."""
-    placing = shelf.placement_model()
-    for model in (*shelf.models().values(), *([placing] if placing else [])):
+    placing = store.placement_model()
+    for model in (*store.models().values(), *([placing] if placing else [])):
         model.released.shrink()
     return_freed()
 
@@ -273,13 +273,13 @@ def _refusal(path: Path, error: OstinatoError) -> str:
     return re.sub(r"; (replace|delete) [^;]*$", "; send another file", str(error).removeprefix(f"{path}: "))
 
 
-def _open_routes(app: FastAPI, shelf: ModelStore, metrics: Metrics) -> None:
+def _open_routes(app: FastAPI, store: ModelStore, metrics: Metrics) -> None:
     """Add what needs no key."""
 
     @app.get("/healthz", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
         """Return whether a model is in service."""
-        models, catalog = len(shelf.models()), shelf.catalog()
+        models, catalog = len(store.models()), store.catalog()
         response.status_code = 200 if models else 503
         return Health(status="ok" if models else "no model is released", models=models, catalog=len(catalog or ()))
 
@@ -289,7 +289,7 @@ def _open_routes(app: FastAPI, shelf: ModelStore, metrics: Metrics) -> None:
         return metrics.response()
 
 
-def _keyed_routes(app: FastAPI, desk: _Handlers, api_key: str | None) -> None:
+def _keyed_routes(app: FastAPI, handlers: _Handlers, api_key: str | None) -> None:
     """Add what the key guards."""
 
     async def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
@@ -315,19 +315,19 @@ def _keyed_routes(app: FastAPI, desk: _Handlers, api_key: str | None) -> None:
         embedding: Annotated[bool, Query(description="the vector for /v1/recommend, too")] = False,
     ) -> Predictions:
         """Return what the released models hear in an audio file, which is the body as it is."""
-        return await desk.predict(request, name, task, over_time, embedding)
+        return await handlers.predict(request, name, task, over_time, embedding)
 
     @app.post("/v1/recommend", **with_problems(400, 408, 413, 422, 503), openapi_extra={"requestBody": WANTED_BODY})
     async def recommend(request: Request) -> Recommendations:
         """Recommend tracks of the catalog."""
-        return await desk.of_catalog(catalogue.near, await desk.wanted(request))
+        return await handlers.of_catalog(library.near, await handlers.parse_request(request))
 
     @app.get("/v1/models", **with_problems(503))
     async def models() -> Models:
         """List what is in service."""
-        async with desk.work.place():
-            there = await desk.work.run(desk.shelf.models)
-        return Models(models=[_describe(m) for m in there.values()], errors=desk.shelf.errors())
+        async with handlers.work.place():
+            there = await handlers.work.run(handlers.store.models)
+        return Models(models=[_describe(m) for m in there.values()], errors=handlers.store.errors())
 
     @app.get("/v1/tracks", **with_problems(422, 503), response_model_exclude_none=True)
     async def tracks(
@@ -336,17 +336,17 @@ def _keyed_routes(app: FastAPI, desk: _Handlers, api_key: str | None) -> None:
         n: Annotated[int, Query(ge=1, le=500)] = 50,
     ) -> Tracks:
         """List the catalog."""
-        return await desk.of_catalog(catalogue.list_tracks, search, start, n)
+        return await handlers.of_catalog(library.list_tracks, search, start, n)
 
     @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
     async def map_page() -> Map:
         """Lay out the catalog in the two directions in which its tracks differ most."""
-        return await desk.of_catalog(catalogue.make_map)
+        return await handlers.of_catalog(library.make_map)
 
     @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
     async def audio_page(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
         """Return the sound of a track; parts of it by the header Range."""
-        return FileResponse(await desk.of_catalog(catalogue.sound, track, desk.sounds))
+        return FileResponse(await handlers.of_catalog(library.sound, track, handlers.sounds))
 
 
 def _describe(model: Opened) -> Model:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ostinato.serving.shelf import ModelStore
+from ostinato.serving.models import ModelStore
 from ostinato.serving.work import Limiter
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -20,10 +20,10 @@ class Metrics:
     Parameters
     ----------
     work : Limiter
-    shelf : ModelStore
+    store : ModelStore
     """
 
-    def __init__(self, work: Limiter, shelf: ModelStore) -> None:
+    def __init__(self, work: Limiter, store: ModelStore) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route")
         self.requests = Counter("ostinato_requests", "Requests answered", (*labels, "status"), registry=self.registry)
@@ -33,9 +33,9 @@ class Metrics:
         pending = Gauge("ostinato_pending", "Requests worked on or waiting", registry=self.registry)
         pending.set_function(lambda: work.pending)
         models = Gauge("ostinato_models", "Models in service", registry=self.registry)
-        models.set_function(lambda: len(shelf.models()))
+        models.set_function(lambda: len(store.models()))
         failed = Gauge("ostinato_release_errors", "Releases that cannot be opened", registry=self.registry)
-        failed.set_function(lambda: len(shelf.errors()))
+        failed.set_function(lambda: len(store.errors()))
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request that was answered; those for no route are counted together."""
