@@ -20,6 +20,7 @@ from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import SKIPPED, Catalog
+from ostinato.serving import app
 from ostinato.serving import models as serving_models
 from ostinato.serving.app import Limits
 from serving.served_project import GENRES, KEY, Served, play, release
@@ -189,8 +190,8 @@ def test_nothing_released_is_said(tmp_path):
 def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
     served = Served(tmp_path, Limits(workers=1, waiting=1))
     path, go = play(tmp_path / "a.wav"), threading.Event()
-    load = audio.load
-    monkeypatch.setattr(audio, "load", lambda *a, **k: (go.wait(120), load(*a, **k))[1])
+    decode = app.decode_and_measure
+    monkeypatch.setattr(app, "decode_and_measure", lambda *a, **k: (go.wait(120), decode(*a, **k))[1])
     with TestClient(served.app) as client, ThreadPoolExecutor(3) as pool:
         running = [pool.submit(upload, client, path) for _ in range(3)]
         while not any(r.done() for r in running):

@@ -110,7 +110,7 @@ class LongContext(AudioContext):
         spool = self.spools[self.sample_rate]
         return spool.read(0, spool.n_samples)
 
-    def at(self, sample_rate: int | None) -> AudioContext:
+    def resample(self, sample_rate: int | None) -> AudioContext:
         """Return the track at another rate, one of those that were asked for."""
         if sample_rate in (None, self.sample_rate):
             return self
