@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import DataError, OstinatoError
-from ostinato.inference.answers import answers as ask_models
+from ostinato.inference.answers import answer_file as ask_models
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.delimited import read_table
 from ostinato.io.versions import find_current
