@@ -9,6 +9,7 @@ import librosa
 import numpy as np
 import onnx
 import pytest
+import soundfile
 import yaml
 from onnx import numpy_helper
 
@@ -277,3 +278,43 @@ def test_every_preset_has_a_source_and_known_parameters():
     for preset in presets.values():
         assert set(preset) == {"parameters", "source", "tested"}
         assert set(preset["parameters"]) <= known
+
+
+@pytest.mark.parametrize("center", [True, False])
+@pytest.mark.parametrize("pad", ["reflect", "constant"])
+def test_frames_of_a_part_are_those_of_the_whole(noise, center, pad):
+    bands = Bands(1024, 800, None, 200, "hann", center, pad, 16, 0.0, None, "slaney", "hertz", "area", 2.0)
+    for y in (noise[:9001], noise[:300] if center else noise[:1100]):
+        context = AudioContext(y, RATE)
+        whole = compute_bands(context, bands=bands)
+        padded = np.pad(y, 512, mode=pad) if center else y
+        assert len(whole) == 1 + (len(padded) - 1024) // 200
+        for part in (slice(0, 1), slice(0, 4), slice(2, 30), slice(-3, None), slice(5, 5)):
+            np.testing.assert_allclose(
+                compute_bands(context, bands=bands, frames=part), whole[part], rtol=1e-4, atol=1e-7
+            )
+
+
+def test_a_long_track_is_read_in_parts_and_gives_the_same_rows(tmp_path, noise, monkeypatch):
+    from ostinato.inference import streaming
+
+    monkeypatch.setattr(streaming, "LONG_SECONDS", 1.0)
+    monkeypatch.setattr(encoder, "GROUP", 2)
+    soundfile.write(tmp_path / "long.wav", noise, RATE)
+    context, _ = streaming.decode_and_measure(tmp_path / "long.wav", {RATE})
+    assert isinstance(context, streaming.LongContext)
+    longest = []
+    read = streaming.Spool.read
+    monkeypatch.setattr(streaming.Spool, "read", lambda s, a, b: longest.append(b - a) or read(s, a, b))
+    mel = say(write_model(tmp_path / "mel.onnx", ("batch", PATCH, MELS)))
+    samples = say(write_model(tmp_path / "samples.onnx", ("batch", 4000)), patch_length=4000, patch_hop=1500)
+    for said in (mel, mel | {"center": False, "patch_hop": 7}, samples):
+        parameters = features.parameters("toy", said | {"output": "hidden"}, RATE)
+        rows = encoder.compute(context, **parameters)
+        monkeypatch.setattr(encoder, "GROUP", 10_000)
+        expected = encoder.compute(
+            AudioContext(soundfile.read(tmp_path / "long.wav", dtype="float32")[0], RATE), **parameters
+        )
+        monkeypatch.setattr(encoder, "GROUP", 2)
+        np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
+    assert max(longest) < len(noise) / 2

@@ -1,11 +1,10 @@
-"""Front ends of encoders: samples, or mel bands as each was trained on them, cut into patches.
+"""Front ends of encoders: samples, or mel bands as each was trained on them.
 
 Transforms are described by librosa's names (McFee et al., "librosa: Audio and music signal analysis in Python", 2015);
 what other libraries do otherwise has a key of its own: where frames begin, in which scale triangles are straight, how
 bands are normalised and compressed.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -13,7 +12,7 @@ import numpy as np
 import scipy.fft
 
 from ostinato.audio.context import AudioContext
-from ostinato.errors import DataError, ParamsError
+from ostinato.errors import ParamsError
 from ostinato.features._mel import HTK_FACTOR, HTK_HZ, Scale, centres
 from ostinato.features._spectrum import Pad, hann
 
@@ -66,34 +65,72 @@ def read_samples(context: AudioContext, *, waveform_norm: WaveformNorm = "none")
     return y / np.float32(peak) if peak > 0 else y
 
 
-def compute_bands(context: AudioContext, *, bands: Bands, waveform_norm: WaveformNorm = "none") -> np.ndarray:
-    """Compute a mel spectrogram before compression.
+def compute_bands(
+    context: AudioContext, *, bands: Bands, waveform_norm: WaveformNorm = "none", frames: slice = slice(None)
+) -> np.ndarray:
+    """Compute a mel spectrogram before compression, or some frames of it.
 
     Parameters
     ----------
     context : AudioContext
     bands : Bands
     waveform_norm : {"none", "peak", "standard"}
+    frames : slice
+        Without a step; only the samples that these frames need are read of a track that is not held in memory.
 
     Returns
     -------
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
     """
-    length = bands.frame_length or bands.n_fft
-    y = read_samples(context, waveform_norm=waveform_norm)
-    if bands.center:
-        y = np.pad(y, length // 2, mode=bands.pad)
-    if len(y) < length:
+    start, stop, _ = frames.indices(count_frames(context, bands))
+    if stop <= start:
         return np.zeros((0, bands.n_mels), np.float32)
-    frames = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
+    length = bands.frame_length or bands.n_fft
+    before = length // 2 if bands.center else 0
+    begin = start * bands.hop_length - before
+    y = read_stretch(context, begin, begin + (stop - start - 1) * bands.hop_length + length, bands.pad, waveform_norm)
+    framed = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
     window = build_window(bands.window, length, bands.win_length or length)
     bank = build_bank(context.sample_rate, bands).T
-    mel = np.empty((len(frames), bands.n_mels), np.float32)
-    for start in range(0, len(frames), BLOCK):
-        spectrum = scipy.fft.rfft(frames[start : start + BLOCK] * window, bands.n_fft, axis=-1)
+    mel = np.empty((len(framed), bands.n_mels), np.float32)
+    for at in range(0, len(framed), BLOCK):
+        spectrum = scipy.fft.rfft(framed[at : at + BLOCK] * window, bands.n_fft, axis=-1)
         energy = np.square(spectrum.real) + np.square(spectrum.imag)
-        mel[start : start + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
+        mel[at : at + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
     return mel
+
+
+def count_samples(context: AudioContext) -> int:
+    """Count a track's samples, without reading them where it is not held in memory."""
+    return int(context.n_samples) if hasattr(context, "n_samples") else len(context.y)
+
+
+def count_frames(context: AudioContext, bands: Bands) -> int:
+    """Count the frames of a track."""
+    n_samples, length = count_samples(context), bands.frame_length or bands.n_fft
+    return 1 + (n_samples if bands.center else n_samples - length) // bands.hop_length
+
+
+def read_stretch(
+    context: AudioContext, start: int, stop: int, pad: Pad = "constant", waveform_norm: WaveformNorm = "none"
+) -> np.ndarray:
+    """Read samples from one place to another, either of which may lie beyond the track's ends.
+
+    Only these are read of a track that is not held in memory, unless the whole decides how they are scaled.
+    """
+    n_samples = count_samples(context)
+    before, after = max(0, -start), max(0, stop - n_samples)
+    first, last = (
+        max(0, min(start, n_samples - 1 - after)),
+        min(n_samples, max(stop, before + 1)),
+    )  # with what is mirrored
+    if waveform_norm == "none" and hasattr(context, "read"):
+        y: np.ndarray = context.read(first, last)
+    else:
+        y = context.cached(read_samples, waveform_norm=waveform_norm)[first:last]
+    if before or after:
+        y = np.pad(y, (before, after), mode=pad)
+    return y[start - first + before :][: stop - start]
 
 
 def compress(mel: np.ndarray, curve: Curve, power: float) -> np.ndarray:
@@ -163,35 +200,6 @@ def build_bank(sample_rate: int, bands: Bands) -> np.ndarray:
         size = sizes[bands.norm]
         bank /= np.where(size > 0, size, 1)[:, None]
     return np.ascontiguousarray(bank, np.float32)
-
-
-def cut(rows: np.ndarray, length: int, hop: int) -> Sequence[np.ndarray]:
-    """Cut whole patches out of a track; what is left at its end makes none.
-
-    Parameters
-    ----------
-    rows : np.ndarray [shape=(n, ...)]
-        Frames, or samples.
-    length, hop : int
-        Of a patch, and from one to the next.
-
-    Returns
-    -------
-    sequence of np.ndarray [shape=(length, ...)]
-
-    Raises
-    ------
-    DataError
-        If the track is shorter than a patch.
-
-    Examples
-    --------
-    >>> [patch.tolist() for patch in cut(np.arange(6), 3, 2)]
-    [[0, 1, 2], [2, 3, 4]]
-    """
-    if len(rows) < length:
-        raise DataError(f"is too short for the encoder: it needs {length} frames, the track has {len(rows)}")
-    return [rows[start : start + length] for start in range(0, len(rows) - length + 1, hop)]
 
 
 @lru_cache(maxsize=8)

@@ -71,7 +71,7 @@ class Encoder:
         self.input, self.sizes = inputs[0].name, tuple(inputs[0].shape)
         self.output = output or self._only_output()
 
-    def embed(self, patches: Sequence[np.ndarray], shape: Shape, pooling: Pooling) -> np.ndarray:
+    def embed(self, patches: Sequence[np.ndarray], shape: Shape, pooling: Pooling, *, first: int = 0) -> np.ndarray:
         """Run patches.
 
         Parameters
@@ -80,6 +80,8 @@ class Encoder:
         shape : Shape
         pooling : {"mean", "max", "flatten"}
             What becomes of axes between the batch and the last.
+        first : int
+            Which patch of the track the first one is, for messages.
 
         Returns
         -------
@@ -97,7 +99,7 @@ class Encoder:
         for fault, wrong in faults.items():
             if wrong.any():
                 raise DataError(
-                    f"{self.model}: {self.output} of patch {int(np.argwhere(wrong)[0][0])} is {fault}; "
+                    f"{self.model}: {self.output} of patch {first + int(np.argwhere(wrong)[0][0])} is {fault}; "
                     "see whether the front end is that of its training, or name another output"
                 )
         return embedding

@@ -27,14 +27,17 @@ from ostinato.features._front_end import (
     WaveformNorm,
     compress,
     compute_bands,
-    cut,
-    read_samples,
+    count_frames,
+    count_samples,
+    read_stretch,
 )
 from ostinato.features._mel import Scale
-from ostinato.features._onnx import Pooling, find_shape, load, match_output, read, read_description
+from ostinato.features._onnx import Pooling, Shape, find_shape, load, match_output, read, read_description
 from ostinato.features._spectrum import Pad
 
 SOURCE = "audio"
+GROUP = 32
+"""Patches whose rows are held at once: a track of hours takes no more memory than one of minutes."""
 DESCRIPTIVE = ("model", "preset", "license", "trained_on")
 """Parameters that no row depends on."""
 PRESETS = Path(__file__).with_name("presets.yaml")
@@ -155,34 +158,46 @@ def compute(
     encoder = load(model, sha256, output)
     shape = find_shape(encoder, axes, n_mels, patch_length, batch)
     clip = context.resample(sample_rate)
-    if "samples" in shape.axes:
-        length, rows, unit = shape.size("samples") or patch_length, read_samples(clip, waveform_norm=waveform_norm), 1
-    else:
-        bands = Bands(
-            n_fft,
-            win_length,
-            frame_length,
-            hop_length,
-            window,
-            center,
-            pad,
-            n_mels,
-            f_min,
-            f_max,
-            mel_scale,
-            triangles,
-            norm,
-            power,
-        )
-        mel = clip.cached(compute_bands, bands=bands, waveform_norm=waveform_norm)
-        rows = compress(mel, Curve(compression, gain, floor, top_db, scale, offset), power)
-        length, unit = shape.size("time") or patch_length, hop_length
+    is_waveform = "samples" in shape.axes
+    length, unit = _find_length(shape, patch_length, hop_length)
     if length is None:
         raise ParamsError(f"{model}: takes patches of any length; set patch_length")
-    if len(rows) < length:
-        seconds, has = length * unit / clip.sample_rate, len(clip.y) / clip.sample_rate
+    bands = Bands(
+        n_fft,
+        win_length,
+        frame_length,
+        hop_length,
+        window,
+        center,
+        pad,
+        n_mels,
+        f_min,
+        f_max,
+        mel_scale,
+        triangles,
+        norm,
+        power,
+    )
+    n_rows = count_samples(clip) if is_waveform else count_frames(clip, bands)
+    if n_rows < length:
+        seconds, has = length * unit / clip.sample_rate, count_samples(clip) / clip.sample_rate
         raise DataError(f"the encoder {model} needs {seconds:.1f} s of sound, the track has {has:.1f} s")
-    return encoder.embed(cut(rows, length, patch_hop or length), shape, pooling)
+
+    def read_rows(start: int, stop: int) -> np.ndarray:
+        if is_waveform:
+            return read_stretch(clip, start, stop, waveform_norm=waveform_norm)
+        mel = compute_bands(clip, bands=bands, waveform_norm=waveform_norm, frames=slice(start, stop))
+        return compress(mel, Curve(compression, gain, floor, top_db, scale, offset), power)
+
+    starts = range(0, n_rows - length + 1, patch_hop or length)
+    at_once = len(starts) if compression == "decibels" and top_db is not None else GROUP  # the loudest band counts
+    embedding = []
+    for at in range(0, len(starts), at_once):
+        group = starts[at : at + at_once]
+        rows = read_rows(group[0], group[-1] + length)
+        patches = [rows[start - group[0] :][:length] for start in group]
+        embedding.append(encoder.embed(patches, shape, pooling, first=at))
+    return np.concatenate(embedding)
 
 
 def complete(departures: Mapping[str, Any], defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -250,9 +265,15 @@ def min_seconds(parameters: Mapping[str, Any]) -> float:
     """Return how long a patch is, in seconds."""
     opened = load(parameters["model"], parameters["sha256"], parameters["output"])
     shape = find_shape(opened, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
-    is_waveform = "samples" in shape.axes
-    length = shape.size("samples" if is_waveform else "time") or parameters["patch_length"]
-    return float(length * (1 if is_waveform else parameters["hop_length"]) / parameters["sample_rate"])
+    length, unit = _find_length(shape, parameters["patch_length"], parameters["hop_length"])
+    return (length or 0) * unit / float(parameters["sample_rate"])
+
+
+def _find_length(shape: Shape, patch_length: int | None, hop_length: int) -> tuple[int | None, int]:
+    """Return the length of a patch in rows, and of a row in samples."""
+    if "samples" in shape.axes:
+        return shape.size("samples") or patch_length, 1
+    return shape.size("time") or patch_length, hop_length
 
 
 @cache

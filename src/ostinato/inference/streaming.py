@@ -110,6 +110,15 @@ class LongContext(AudioContext):
         spool = self.spools[self.sample_rate]
         return spool.read(0, spool.n_samples)
 
+    @property
+    def n_samples(self) -> int:
+        """How many samples there are."""
+        return self.spools[self.sample_rate].n_samples
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Return some samples, float32."""
+        return self.spools[self.sample_rate].read(start, stop)
+
     def resample(self, sample_rate: int | None) -> AudioContext:
         """Return the track at another rate, one of those that were asked for."""
         if sample_rate in (None, self.sample_rate):
