@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ostinato.cli.root import ASK, Json, Pretrained, Weights, app, echo, find_releases, read_project, require_candidate
+from ostinato.cli.root import (
+    ASK,
+    Json,
+    Models,
+    Pretrained,
+    Weights,
+    app,
+    echo,
+    find_releases,
+    read_project,
+    require_candidate,
+)
 
 
 @app.command(rich_help_panel=ASK)
@@ -37,9 +48,7 @@ def predict(
             file_okay=False,
         ),
     ] = None,
-    models: Annotated[
-        Path | None, typer.Option(help="use the models in this folder instead of models/released")
-    ] = None,
+    models: Models = None,
     model: Pretrained = None,
     weights: Weights = None,
 ) -> None:
@@ -117,9 +126,7 @@ def serve(
             min=0, max=65535, help="listen on this port, 0 for any that is free; default: serve.port of params.yaml"
         ),
     ] = None,
-    models: Annotated[
-        Path | None, typer.Option(help="use the models in this folder instead of models/released")
-    ] = None,
+    models: Models = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
@@ -204,9 +211,7 @@ def drift(
     task: Annotated[str, typer.Option(help="compare with the released model of this task")] = "genre",
     level: Annotated[float, typer.Option(min=0, max=1, help="accepted probability of a false alarm")] = 0.01,
     json: Json = False,
-    models: Annotated[
-        Path | None, typer.Option(help="use the models in this folder instead of models/released")
-    ] = None,
+    models: Models = None,
 ) -> None:
     """Check new audio for drift from the training data of the released model; exit status 1 if there is any."""
     from ostinato.core.paths import Paths
@@ -224,9 +229,7 @@ def clips(
     task: Annotated[str, typer.Option(help="use the released model of this task")] = "genre",
     seconds: Annotated[float, typer.Option(min=1, help="length of a clip")] = 30.0,
     json: Json = False,
-    models: Annotated[
-        Path | None, typer.Option(help="use the models in this folder instead of models/released")
-    ] = None,
+    models: Models = None,
 ) -> None:
     """Compare predictions on clips with those on whole tracks; exit status 1 if any file was skipped."""
     from ostinato.core.paths import Paths

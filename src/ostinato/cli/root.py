@@ -6,9 +6,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+METAVARS = {"<int>": "N", "<int range>": "N", "<float>": "X", "<float range>": "X", "<str>": "TEXT", "<path>": "PATH"}
+METAVARS |= {"<file>": "FILE", "<dir>": "DIR", "<list[str]>": "TEXT"}
+"""What stands for a value in help, by its type."""
+
 
 class _Plain:
-    """Help in which a flag is shown without a type."""
+    """Help in which values are named as people name them, and a flag has none."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters."""
@@ -16,6 +20,8 @@ class _Plain:
         for param in params:
             if getattr(param, "is_flag", False):
                 param.metavar = ""
+            elif param.metavar is None and param.param_type_name == "option":
+                param.metavar = METAVARS.get(param.display_type(ctx))
         return params
 
 
@@ -50,6 +56,7 @@ app = App(
 )
 
 
+Models = Annotated[Path | None, typer.Option(help="use the models in this folder instead of models/released")]
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 

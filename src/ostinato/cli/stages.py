@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from ostinato import stages
-from ostinato.cli.root import STAGE, Json, Pretrained, Weights, app, echo, find_releases, read_project
+from ostinato.cli.root import STAGE, Json, Models, Pretrained, Weights, app, echo, find_releases, read_project
 from ostinato.core.registry import names
 
 
@@ -119,9 +119,7 @@ def catalog(
     workers: Annotated[
         int | None, typer.Option(min=1, help="number of files processed in parallel; default: one per core")
     ] = None,
-    models: Annotated[
-        Path | None, typer.Option(help="use the models in this folder instead of models/released")
-    ] = None,
+    models: Models = None,
     encoder: Pretrained = None,
     weights: Weights = None,
 ) -> None:

@@ -45,25 +45,27 @@ class Train(Section):
         "batch_norm_momentum": "has no effect: running statistics are those of the training chunks; delete it",
     }
 
-    max_epochs: int = Field(30, ge=1)
+    max_epochs: int = Field(30, ge=1, description="passes over the training tracks, at most")
     patience: int = Field(8, ge=1, description="epochs without improvement, once validation has left chance")
     patience_steps: int = Field(50, ge=0, description="steps of the optimiser without improvement, as well")
-    batch_size: int = Field(16, ge=1)
+    batch_size: int = Field(16, ge=1, description="chunks of a step")
     optimizer: str = "adam"
-    lr: float = Field(1e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    chunk_frames: int = Field(129, ge=1)
+    lr: float = Field(1e-3, gt=0, description="learning rate")
+    weight_decay: float = Field(0.0, ge=0, description="L2 penalty of the optimiser")
+    chunk_frames: int = Field(129, ge=1, description="frames that a network sees at once")
     chunks_per_track: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
         "auto", description="in an epoch; auto: as many as make about 128 chunks of all training tracks, at least 1"
     )
-    normalise: Literal["frame", "track", "train", "none"] = "frame"
+    normalise: Literal["frame", "track", "train", "none"] = Field(
+        "frame", description="over what features are standardised: each frame, each track, or the training set"
+    )
     max_vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
     sequence_length: int = Field(256, ge=1, description="words of a chunk of lyrics")
     subsample_threshold: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
-    monitor: str = "val_loss"
-    label_smoothing: float = Field(0.0, ge=0, lt=1)
-    mixup: float = Field(0.0, ge=0)
-    spec_augment: bool = False
+    monitor: str = Field("val_loss", description="what decides which epoch is best")
+    label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
+    mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution that mixes two tracks; 0: none")
+    spec_augment: bool = Field(False, description="mask bins and frames of each chunk")
     mask_share: float = Field(
         0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most, rounded up"
     )
@@ -81,14 +83,14 @@ class Train(Section):
     margin: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
     gamma: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
     clip: float = Field(0.05, ge=0, lt=1, description="of an asymmetric loss: score up to which an absent tag is free")
-    schedule: Literal["constant", "cosine", "plateau"] = "constant"
+    schedule: Literal["constant", "cosine", "plateau"] = Field("constant", description="of the learning rate")
     lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
     lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
-    phases: list[RatePhase] = []
+    phases: list[RatePhase] = Field([], description="learning rates one after another, instead of lr and schedule")
     runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
-    compile: bool = False
-    class_weights: Literal["balanced"] | None = None
-    clip_norm: float | None = Field(None, gt=0)
+    compile: bool = Field(False, description="compile the network by torch.compile")
+    class_weights: Literal["balanced"] | None = Field(None, description="rare classes weigh more in the loss")
+    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient; null: any")
     weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
     weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
     freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
