@@ -108,25 +108,25 @@ class Encoder:
         """Run so many patches at once, zeros standing for those that lack; one vector a patch."""
         batch = np.zeros((n, *patches[0].shape), np.float32)
         batch[: len(patches)] = patches
-        given: list[str] = [axis for axis in ("batch", "time", "mel", "samples") if axis in {*shape.axes, "batch"}]
-        ordered = [axis for axis in shape.axes if axis != "channel"]
+        present: list[str] = [axis for axis in ("batch", "time", "mel", "samples") if axis in {*shape.axes, "batch"}]
+        order = [axis for axis in shape.axes if axis != "channel"]
         batch = batch if "batch" in shape.axes else batch[0]
-        given = given if "batch" in shape.axes else given[1:]
-        batch = batch.transpose([given.index(axis) for axis in ordered])
+        present = present if "batch" in shape.axes else present[1:]
+        batch = batch.transpose([present.index(axis) for axis in order])
         for place, axis in enumerate(shape.axes):
             if axis == "channel":
                 batch = np.repeat(np.expand_dims(batch, place), shape.size("channel") or 1, place)
         (raw,) = self._session.run([self.output], {self.input: np.ascontiguousarray(batch)})
-        made = np.asarray(raw, np.float32)
-        made = made if "batch" in shape.axes else made[np.newaxis]
-        return _pool(made, pooling)[: len(patches)]
+        vectors = np.asarray(raw, np.float32)
+        vectors = vectors if "batch" in shape.axes else vectors[np.newaxis]
+        return _pool(vectors, pooling)[: len(patches)]
 
     def _only_output(self) -> str:
         outputs = self._session.get_outputs()
         if len(outputs) > 1:
-            named = ", ".join(f"{o.name} {_format(o.shape)}" for o in outputs)
+            names = ", ".join(f"{o.name} {_format(o.shape)}" for o in outputs)
             raise ParamsError(
-                f"{self.model}: has {len(outputs)} outputs; say which is the embedding by output: {named}"
+                f"{self.model}: has {len(outputs)} outputs; say which is the embedding by output: {names}"
             )
         return str(outputs[0].name)
 
@@ -167,8 +167,8 @@ def read_description(model: str) -> dict[str, Any]:
     if not Path(model).is_file():
         return {}
     try:
-        said = {prop.key: prop.value for prop in onnx.load(model, load_external_data=False).metadata_props}
-        description: dict[str, Any] = json.loads(said.get(KEY, "{}"))
+        properties = {prop.key: prop.value for prop in onnx.load(model, load_external_data=False).metadata_props}
+        description: dict[str, Any] = json.loads(properties.get(KEY, "{}"))
     except Exception as error:  # whatever the library makes of a damaged file, it is the file
         raise ParamsError(f"{model}: is no ONNX file that can be read ({str(error).splitlines()[0]})") from error
     return description
@@ -232,23 +232,23 @@ def find_shape(
         If the sizes fit no front end, or contradict what is said of them.
     """
     sizes = encoder.sizes
-    named = tuple(axes) if axes else _guess(sizes, n_mels, length)
+    names = tuple(axes) if axes else _guess(sizes, n_mels, length)
     has = f"{encoder.model}: its input {encoder.input} has the axes {_format(sizes)}"
-    if named is None:
+    if names is None:
         raise ParamsError(
             f"{has}, which fit no front end: none is n_mels ({n_mels}) beside a patch of {length or 'any'} frames, and "
             f"it is no waveform; describe them by n_mels, patch_length and axes, such as axes: [batch, time, mel]"
         )
-    if len(named) != len(sizes) or len(set(named)) < len(named) or set(named) - set(AXES):
-        raise ParamsError(f"{has}, axes says {_format(named)}; name each of them once, out of {', '.join(AXES)}")
-    shape = Shape(encoder.input, sizes, named)
-    unit = "samples" if "samples" in named else "time"
-    if not ({"samples"} <= set(named) or {"time", "mel"} <= set(named)):
-        raise ParamsError(f"{has}, axes says {_format(named)}; a patch has samples, or time and mel")
+    if len(names) != len(sizes) or len(set(names)) < len(names) or set(names) - set(AXES):
+        raise ParamsError(f"{has}, axes says {_format(names)}; name each of them once, out of {', '.join(AXES)}")
+    shape = Shape(encoder.input, sizes, names)
+    unit = "samples" if "samples" in names else "time"
+    if not ({"samples"} <= set(names) or {"time", "mel"} <= set(names)):
+        raise ParamsError(f"{has}, axes says {_format(names)}; a patch has samples, or time and mel")
     for axis, key, wanted in (("mel", "n_mels", n_mels), (unit, "patch_length", length), ("batch", "batch", batch)):
-        fixed = shape.size(axis)
-        if wanted is not None and fixed is not None and fixed != wanted:
-            raise ParamsError(f"{has}: {axis} is fixed at {fixed}, {key} says {wanted}; set {key}: {fixed}")
+        size = shape.size(axis)
+        if wanted is not None and size is not None and size != wanted:
+            raise ParamsError(f"{has}: {axis} is fixed at {size}, {key} says {wanted}; set {key}: {size}")
     return shape
 
 
@@ -273,16 +273,14 @@ def _guess(sizes: Sequence[Size], n_mels: int, length: int | None) -> tuple[str,
     return tuple(parts.get(i, "batch" if i == 0 else "channel") for i in range(len(sizes)))
 
 
-def _pool(made: np.ndarray, pooling: Pooling) -> np.ndarray:
+def _pool(raw: np.ndarray, pooling: Pooling) -> np.ndarray:
     """Make one vector a patch; the last axis is the vector's."""
     if pooling == "flatten":
-        return made.reshape(len(made), -1)
-    wide = [i for i in range(1, made.ndim) if made.shape[i] > 1]
-    made = made.reshape(len(made), *(made.shape[i] for i in wide)) if wide else made.reshape(len(made), 1)
-    between = tuple(range(1, made.ndim - 1))
-    return (
-        made.max(axis=between) if pooling == "max" else made.mean(axis=between, dtype=np.float32) if between else made
-    )
+        return raw.reshape(len(raw), -1)
+    wide = [i for i in range(1, raw.ndim) if raw.shape[i] > 1]
+    raw = raw.reshape(len(raw), *(raw.shape[i] for i in wide)) if wide else raw.reshape(len(raw), 1)
+    between = tuple(range(1, raw.ndim - 1))
+    return raw.max(axis=between) if pooling == "max" else raw.mean(axis=between, dtype=np.float32) if between else raw
 
 
 def _open(model: str, content: bytes) -> Any:
@@ -320,15 +318,15 @@ def _list_candidates(graph: Any) -> str:
     """Name the tensors that may be an embedding, those nearest to the end first, with their shapes."""
     import onnx
 
-    known = {v.name: v for v in onnx.shape_inference.infer_shapes(graph).graph.value_info}
-    known |= {v.name: v for v in graph.graph.output}
+    values = {v.name: v for v in onnx.shape_inference.infer_shapes(graph).graph.value_info}
+    values |= {v.name: v for v in graph.graph.output}
     shapes: Mapping[str, list[Size]] = {
-        name: [d.dim_value or d.dim_param or None for d in v.type.tensor_type.shape.dim] for name, v in known.items()
+        name: [d.dim_value or d.dim_param or None for d in v.type.tensor_type.shape.dim] for name, v in values.items()
     }
-    made = [name for node in graph.graph.node for name in node.output if name in shapes]
-    vectors = [name for name in reversed(made) if _width(shapes[name]) > 1]
-    listed = ", ".join(f"{name} {_format(shapes[name])}" for name in vectors[:LISTED])
-    return f"vectors of a patch are {listed}" if listed else "and no tensor of one vector a patch"
+    tensors = [name for node in graph.graph.node for name in node.output if name in shapes]
+    vectors = [name for name in reversed(tensors) if _width(shapes[name]) > 1]
+    names = ", ".join(f"{name} {_format(shapes[name])}" for name in vectors[:LISTED])
+    return f"vectors of a patch are {names}" if names else "and no tensor of one vector a patch"
 
 
 def _width(sizes: Sequence[Size]) -> int:

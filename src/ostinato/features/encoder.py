@@ -32,7 +32,7 @@ from ostinato.features._front_end import (
     read_stretch,
 )
 from ostinato.features._mel import Scale
-from ostinato.features._onnx import Pooling, Shape, find_shape, load, match_output, read, read_description
+from ostinato.features._onnx import Encoder, Pooling, Shape, find_shape, load, match_output, read, read_description
 from ostinato.features._spectrum import Pad
 
 SOURCE = "audio"
@@ -153,31 +153,20 @@ def compute(
     DataError
         If the track is shorter than a patch, or its embedding is not finite.
     """
-    if model is None:
-        raise ParamsError("encoder: model is not set; name an ONNX file, such as one of `ostinato import-weights`")
-    encoder = load(model, sha256, output)
-    shape = find_shape(encoder, axes, n_mels, patch_length, batch)
-    clip = context.resample(sample_rate)
-    is_waveform = "samples" in shape.axes
-    length, unit = _find_length(shape, patch_length, hop_length)
+    parameters = locals().copy()
+    return _embed(parameters.pop("context"), parameters)
+
+
+def _embed(context: AudioContext, parameters: Mapping[str, Any]) -> np.ndarray:
+    """Embed each patch of a track, some patches at a time."""
+    model, compression = parameters["model"], parameters["compression"]
+    encoder, shape = _open(parameters)
+    clip, is_waveform = context.resample(parameters["sample_rate"]), "samples" in shape.axes
+    length, unit = _find_length(shape, parameters["patch_length"], parameters["hop_length"])
     if length is None:
         raise ParamsError(f"{model}: takes patches of any length; set patch_length")
-    bands = Bands(
-        n_fft,
-        win_length,
-        frame_length,
-        hop_length,
-        window,
-        center,
-        pad,
-        n_mels,
-        f_min,
-        f_max,
-        mel_scale,
-        triangles,
-        norm,
-        power,
-    )
+    bands = Bands(*(parameters[name] for name in Bands._fields))
+    curve = Curve(*(parameters[name] for name in Curve._fields))
     n_rows = count_samples(clip) if is_waveform else count_frames(clip, bands)
     if n_rows < length:
         seconds, has = length * unit / clip.sample_rate, count_samples(clip) / clip.sample_rate
@@ -185,19 +174,27 @@ def compute(
 
     def read_rows(start: int, stop: int) -> np.ndarray:
         if is_waveform:
-            return read_stretch(clip, start, stop, waveform_norm=waveform_norm)
-        mel = compute_bands(clip, bands=bands, waveform_norm=waveform_norm, frames=slice(start, stop))
-        return compress(mel, Curve(compression, gain, floor, top_db, scale, offset), power)
+            return read_stretch(clip, start, stop, waveform_norm=parameters["waveform_norm"])
+        mel = compute_bands(clip, bands=bands, waveform_norm=parameters["waveform_norm"], frames=slice(start, stop))
+        return compress(mel, curve, bands.power)
 
-    starts = range(0, n_rows - length + 1, patch_hop or length)
-    at_once = len(starts) if compression == "decibels" and top_db is not None else GROUP  # the loudest band counts
-    embedding = []
+    starts = range(0, n_rows - length + 1, parameters["patch_hop"] or length)
+    at_once = len(starts) if compression == "decibels" and curve.top_db is not None else GROUP  # the loudest counts
+    vectors = []
     for at in range(0, len(starts), at_once):
         group = starts[at : at + at_once]
         rows = read_rows(group[0], group[-1] + length)
         patches = [rows[start - group[0] :][:length] for start in group]
-        embedding.append(encoder.embed(patches, shape, pooling, first=at))
-    return np.concatenate(embedding)
+        vectors.append(encoder.embed(patches, shape, parameters["pooling"], first=at))
+    return np.concatenate(vectors)
+
+
+def _open(parameters: Mapping[str, Any]) -> tuple[Encoder, Shape]:
+    """Open the file, and find out what its axes count."""
+    if parameters["model"] is None:
+        raise ParamsError("encoder: model is not set; name an ONNX file, such as one of `ostinato import-weights`")
+    encoder = load(parameters["model"], parameters["sha256"], parameters["output"])
+    return encoder, find_shape(encoder, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
 
 
 def complete(departures: Mapping[str, Any], defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:
@@ -248,8 +245,7 @@ def check(parameters: Mapping[str, Any], kind: str) -> None:
                 f"{parameters['model']}: its licence is not known; set license, such as license: CC BY-NC-SA 4.0"
             )
         read(parameters["model"], parameters["sha256"])  # the file as it is now, not as this process opened it
-        encoder = load(parameters["model"], parameters["sha256"], parameters["output"])
-        find_shape(encoder, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
+        _open(parameters)
     except ParamsError as error:
         raise ParamsError(f"params.yaml: features.kinds.{kind}: {error}") from error
 
@@ -263,8 +259,7 @@ def seconds_per_row(parameters: Mapping[str, Any]) -> float | None:
 
 def min_seconds(parameters: Mapping[str, Any]) -> float:
     """Return how long a patch is, in seconds."""
-    opened = load(parameters["model"], parameters["sha256"], parameters["output"])
-    shape = find_shape(opened, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
+    _, shape = _open(parameters)
     length, unit = _find_length(shape, parameters["patch_length"], parameters["hop_length"])
     return (length or 0) * unit / float(parameters["sample_rate"])
 
@@ -293,8 +288,8 @@ def _describe_file(model: str | None) -> dict[str, Any]:
 def _read_essentia(model: str, file: Path) -> dict[str, Any]:
     """Read Essentia's description."""
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
-        inference, outputs = said["inference"], said["schema"]["outputs"]
+        description = json.loads(file.read_text(encoding="utf-8"))
+        inference, outputs = description["inference"], description["schema"]["outputs"]
         algorithm = inference["algorithm"]
         vectors = [(str(o["name"]), *o.get("shape", ())[-1:]) for o in outputs if o["output_purpose"] == "embeddings"]
     except (ValueError, KeyError, TypeError) as error:
@@ -304,8 +299,8 @@ def _read_essentia(model: str, file: Path) -> dict[str, Any]:
             f"{file}: its front end {algorithm} is not known; there are {', '.join(ALGORITHMS)}; "
             "move the description away and set the keys of the front end"
         )
-    found: dict[str, Any] = {"preset": ALGORITHMS[algorithm], "sample_rate": int(inference["sample_rate"])}
+    parameters: dict[str, Any] = {"preset": ALGORITHMS[algorithm], "sample_rate": int(inference["sample_rate"])}
     output = match_output(model, vectors[0][0], vectors[0][-1] if len(vectors[0]) > 1 else None) if vectors else None
-    found |= {"output": output} if output else {}
-    found |= {"trained_on": said["dataset"]["name"]} if said.get("dataset", {}).get("name") else {}
-    return found | {"license": said.get("license") or ESSENTIA_LICENSE}
+    parameters |= {"output": output} if output else {}
+    parameters |= {"trained_on": description["dataset"]["name"]} if description.get("dataset", {}).get("name") else {}
+    return parameters | {"license": description.get("license") or ESSENTIA_LICENSE}

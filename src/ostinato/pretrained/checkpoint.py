@@ -154,11 +154,11 @@ def _handle(content: bytes, place: int) -> tuple[tuple[int, int], int]:
 def _read_node(content: bytes) -> Node:
     """Read an operator."""
     fields = list(_fields(content))
-    named = {number: _bytes(value).decode() for number, value in fields if number in (1, 2)}
+    texts = {number: _bytes(value).decode() for number, value in fields if number in (1, 2)}
     inputs = tuple(_bytes(value).decode() for number, value in fields if number == 3)
     pairs = (dict(_fields(_bytes(value))) for number, value in fields if number == 5)
     attributes = {_bytes(pair[1]).decode(): _bytes(pair.get(2, b"")) for pair in pairs}
-    return Node(named.get(1, ""), named.get(2, ""), inputs, attributes)
+    return Node(texts.get(1, ""), texts.get(2, ""), inputs, attributes)
 
 
 def _fields(content: bytes) -> Iterator[tuple[int, Field]]:

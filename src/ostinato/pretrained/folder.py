@@ -104,19 +104,19 @@ def _is_whole(folder: Path) -> bool:
     try:
         about = read_json(folder / MODEL)
         network = hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
-        (given,) = about["inputs"].values()
+        (entry,) = about["inputs"].values()
         encoder = hashlib.sha256((folder / ENCODER).read_bytes()).hexdigest()
     except Exception:  # whatever is wrong with it
         return False
-    return bool(encoder == given["parameters"]["sha256"] and read_json(folder / "sha256.json") == {NETWORK: network})
+    return bool(encoder == entry["parameters"]["sha256"] and read_json(folder / "sha256.json") == {NETWORK: network})
 
 
 def _write(folder: Path, name: str, content: bytes) -> None:
     """Write a model's folder, model.json last."""
     try:
         model = onnx.load_from_string(content)
-        said = {prop.key: prop.value for prop in model.metadata_props}
-        tags, about = json.loads(said["tags"]), json.loads(said[KEY])
+        properties = {prop.key: prop.value for prop in model.metadata_props}
+        tags, about = json.loads(properties["tags"]), json.loads(properties[KEY])
         kernel, bias = _find_head(model)
     except Exception as error:
         raise ParamsError(
@@ -126,7 +126,7 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         partial.write_bytes(content)
     kind = {"kind": "encoder", "model": str(folder / ENCODER), "sha256": hashlib.sha256(content).hexdigest()}
     parameters = features.parameters(name, kind, 16000) | {features.FILE: ENCODER}
-    metadata = _describe(name, tags, about, said["source"], parameters, len(kernel))
+    metadata = _describe(name, tags, about, properties["source"], parameters, len(kernel))
     head = annotate(_build_head(name, kernel, bias), metadata)
     with atomic_write(folder / NETWORK) as partial:
         partial.write_bytes(head)
@@ -138,7 +138,7 @@ def _describe(
     name: str, tags: list[str], about: dict[str, Any], source: str, parameters: dict[str, Any], width: int
 ) -> dict[str, Any]:
     """Return model.json."""
-    given = {"feature": "encoder", "source": "audio", "parameters": parameters, "bins": width, "channels": 1}
+    entry = {"feature": "encoder", "source": "audio", "parameters": parameters, "bins": width, "channels": 1}
     return {
         "name": name,
         "task": TASK,
@@ -146,7 +146,7 @@ def _describe(
         "level": "chunk",
         "architecture": source,
         "classes": tags,
-        "inputs": {name: {**given, "chunk_frames": 1, "normalise": "none", "summary": False}},
+        "inputs": {name: {**entry, "chunk_frames": 1, "normalise": "none", "summary": False}},
         "dataset": {"name": about["trained_on"], "embedded": False, "licence": "", "citation": ""},
         "encoders": {name: {"license": about["license"], "trained_on": about["trained_on"]}},
         "temperature": 1.0,
@@ -171,5 +171,5 @@ def _build_head(name: str, kernel: np.ndarray, bias: np.ndarray) -> onnx.ModelPr
     sizes = {name: [1, len(kernel), 1], "logits": [len(bias)], "embedding": [len(kernel)]}
     infos = [helper.make_tensor_value_info(n, FLOAT, ["batch", *rest]) for n, rest in sizes.items()]
     graph = helper.make_graph(op.nodes, "head", infos[:1], infos[1:], [*op.constants.values()])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", musicnn.OPSET)], producer_name="ostinato")
-    return set_versions(made, musicnn.OPSET)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", musicnn.OPSET)], producer_name="ostinato")
+    return set_versions(model, musicnn.OPSET)

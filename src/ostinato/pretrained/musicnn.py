@@ -80,10 +80,10 @@ def convert(model: str, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node])
     values = [helper.make_tensor_value_info(name, FLOAT, ["batch", width]) for name, width in widths.items()]
     mel = helper.make_tensor_value_info(INPUT, FLOAT, ["batch", FRAMES, MELS])
     graph = helper.make_graph(op.nodes, model, [mel], values, [*op.constants.values()])
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ostinato")
-    set_versions(made, OPSET)
-    onnx.checker.check_model(made, full_check=True)
-    return made
+    network = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="ostinato")
+    set_versions(network, OPSET)
+    onnx.checker.check_model(network, full_check=True)
+    return network
 
 
 def _embed_musicnn(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> tuple[str, str]:
@@ -97,9 +97,9 @@ def _embed_musicnn(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequenc
     for number in MIDEND:
         name = _name("conv2d", number)
         kernel = arrays[f"{name}/kernel"][:, :, 0].transpose(2, 1, 0)  # (out, in, time)
-        convolved = op.Relu(op.Conv(layers[-1], np.ascontiguousarray(kernel), arrays[f"{name}/bias"], pads=[3, 3]))
+        convolution = op.Relu(op.Conv(layers[-1], np.ascontiguousarray(kernel), arrays[f"{name}/bias"], pads=[3, 3]))
         affine = _affine(arrays, number + 1)
-        scaled = op.Add(op.Mul(convolved, affine.scale[:, None]), affine.offset[:, None])
+        scaled = op.Add(op.Mul(convolution, affine.scale[:, None]), affine.offset[:, None])
         layers.append(op.Add(scaled, layers[-1]) if number != MIDEND[0] else scaled)
     maps = op.Concat(*layers, axis=1)
     pools = op.ReduceMax(maps, np.array([2]), keepdims=0), op.ReduceMean(maps, np.array([2]), keepdims=0)
@@ -157,13 +157,13 @@ def _pool(
     """Convolve, rectify, scale and take maxima, the maxima first."""
     sign, n_channels = np.where(affine.scale < 0, np.float32(-1), np.float32(1)), len(bias)
     more = -n_channels % BLOCK
-    turned = np.pad(kernel.transpose(3, 2, 0, 1) * sign[:, None, None, None], [(0, more), (0, 0), (0, 0), (0, 0)])
-    convolved = op.Conv(x, np.ascontiguousarray(turned), np.pad(bias * sign, (0, more)), pads=pads)
-    highest = op.MaxPool(convolved, kernel_shape=kernel_shape, strides=strides)
+    weights = np.pad(kernel.transpose(3, 2, 0, 1) * sign[:, None, None, None], [(0, more), (0, 0), (0, 0), (0, 0)])
+    convolution = op.Conv(x, np.ascontiguousarray(weights), np.pad(bias * sign, (0, more)), pads=pads)
+    highest = op.MaxPool(convolution, kernel_shape=kernel_shape, strides=strides)
     if more:
         highest = op.Slice(highest, np.array([0]), np.array([n_channels]), np.array([1]))
-    rectified = op.Relu(op.Mul(highest, sign[:, None, None]) if (sign < 0).any() else highest)
-    return str(op.Add(op.Mul(rectified, affine.scale[:, None, None]), affine.offset[:, None, None]))
+    positive = op.Relu(op.Mul(highest, sign[:, None, None]) if (sign < 0).any() else highest)
+    return str(op.Add(op.Mul(positive, affine.scale[:, None, None]), affine.offset[:, None, None]))
 
 
 def _affine(arrays: Mapping[str, np.ndarray], number: int) -> Affine:

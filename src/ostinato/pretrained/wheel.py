@@ -70,12 +70,12 @@ def find_network(name: str) -> Network:
     ParamsError
         If there is none such.
     """
-    known = NETWORKS | {network.model: network for network in NETWORKS.values()}
-    if name not in known:
+    networks = NETWORKS | {network.model: network for network in NETWORKS.values()}
+    if name not in networks:
         raise ParamsError(
             f"there is no encoder {name!r} among those that can be fetched; there are {', '.join(NETWORKS)}"
         )
-    return known[name]
+    return networks[name]
 
 
 def download(folder: Path) -> Path:

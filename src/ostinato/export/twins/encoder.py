@@ -26,8 +26,8 @@ def graph(op: Builder, y: str, **parameters: Any) -> str:
         to the graph's opset.
     """
     model, output = parameters["model"], parameters["output"]
-    opened = load(model, parameters["sha256"], output)
-    shape = find_shape(opened, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
+    encoder = load(model, parameters["sha256"], output)
+    shape = find_shape(encoder, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
     if shape.size("batch") is not None or "batch" not in shape.axes:
         raise OstinatoError(f"{model}: takes a fixed number of patches; one graph needs a free batch")
     y = _scale_waveform(op, y, parameters["waveform_norm"])
@@ -35,10 +35,10 @@ def graph(op: Builder, y: str, **parameters: Any) -> str:
     rows = y if is_waveform else _compress(op, _add_bands(op, y, parameters), parameters)
     length = shape.size("samples" if is_waveform else "time") or parameters["patch_length"]
     patches = _cut(op, rows, length, parameters["patch_hop"] or length)
-    file = set_versions(onnx.load_from_string(expose(model, parameters["sha256"], opened.output)), OPSET)
+    file = set_versions(onnx.load_from_string(expose(model, parameters["sha256"], encoder.output)), OPSET)
     prefix = f"{parameters['sha256'][:12]}/"
-    made = op.include(file, {shape.name: _arrange(op, patches, shape)}, prefix)[opened.output]
-    return _pool(op, made, file, opened.output, parameters["pooling"])
+    vectors = op.include(file, {shape.name: _arrange(op, patches, shape)}, prefix)[encoder.output]
+    return _pool(op, vectors, file, encoder.output, parameters["pooling"])
 
 
 def _scale_waveform(op: Builder, y: str, norm: str) -> str:
@@ -52,9 +52,9 @@ def _scale_waveform(op: Builder, y: str, norm: str) -> str:
     return y
 
 
-def _add_bands(op: Builder, y: str, given: Mapping[str, Any]) -> str:
+def _add_bands(op: Builder, y: str, parameters: Mapping[str, Any]) -> str:
     """Add the mel spectrogram, (n_frames, n_mels)."""
-    bands = front_end.Bands(*(given[name] for name in front_end.Bands._fields))
+    bands = front_end.Bands(*(parameters[name] for name in front_end.Bands._fields))
     length = bands.frame_length or bands.n_fft
     if bands.center and bands.pad == "reflect":
         y = reflect(op, y, length // 2)
@@ -69,22 +69,22 @@ def _add_bands(op: Builder, y: str, given: Mapping[str, Any]) -> str:
     energy = op.ReduceSum(op.Mul(spectrum, spectrum), np.array([0, 3]), keepdims=0)
     if bands.power != 2:
         energy = op.Pow(energy, np.float32(bands.power / 2))
-    return str(op.MatMul(energy, front_end.build_bank(given["sample_rate"], bands).T.copy()))
+    return str(op.MatMul(energy, front_end.build_bank(parameters["sample_rate"], bands).T.copy()))
 
 
-def _compress(op: Builder, mel: str, given: Mapping[str, Any]) -> str:
+def _compress(op: Builder, mel: str, parameters: Mapping[str, Any]) -> str:
     """Compress bands and scale them."""
-    how, ln10 = given["compression"], np.float32(np.log(10))
+    how, ln10 = parameters["compression"], np.float32(np.log(10))
     if how == "log10":
-        mel = op.Div(op.Log(op.Add(op.Mul(mel, np.float32(given["gain"])), np.float32(1))), ln10)
+        mel = op.Div(op.Log(op.Add(op.Mul(mel, np.float32(parameters["gain"])), np.float32(1))), ln10)
     elif how == "ln":
-        mel = op.Log(op.Add(op.Mul(mel, np.float32(given["gain"])), np.float32(given["floor"])))
+        mel = op.Log(op.Add(op.Mul(mel, np.float32(parameters["gain"])), np.float32(parameters["floor"])))
     elif how == "decibels":
-        factor = np.float32(20 / given["power"] / np.log(10))
-        mel = op.Mul(op.Log(op.Max(mel, np.float32(given["floor"]))), factor)
-        if given["top_db"] is not None:
-            mel = op.Max(mel, op.Sub(op.ReduceMax(mel, keepdims=0), np.float32(given["top_db"])))
-    return str(op.Add(op.Mul(mel, np.float32(given["scale"])), np.float32(given["offset"])))
+        factor = np.float32(20 / parameters["power"] / np.log(10))
+        mel = op.Mul(op.Log(op.Max(mel, np.float32(parameters["floor"]))), factor)
+        if parameters["top_db"] is not None:
+            mel = op.Max(mel, op.Sub(op.ReduceMax(mel, keepdims=0), np.float32(parameters["top_db"])))
+    return str(op.Add(op.Mul(mel, np.float32(parameters["scale"])), np.float32(parameters["offset"])))
 
 
 def _cut(op: Builder, rows: str, length: int, hop: int) -> str:
@@ -96,24 +96,26 @@ def _cut(op: Builder, rows: str, length: int, hop: int) -> str:
 
 def _arrange(op: Builder, patches: str, shape: Shape) -> str:
     """Put the axes of patches in the order of the file's input."""
-    given = ["batch", "time", "mel"] if "mel" in shape.axes else ["batch", "samples"]
-    ordered = op.Transpose(patches, perm=[given.index(axis) for axis in shape.axes if axis != "channel"])
+    present = ["batch", "time", "mel"] if "mel" in shape.axes else ["batch", "samples"]
+    patches = op.Transpose(patches, perm=[present.index(axis) for axis in shape.axes if axis != "channel"])
     if "channel" not in shape.axes:
-        return str(ordered)
+        return str(patches)
     place = shape.axes.index("channel")
-    return str(op.Concat(*[op.Unsqueeze(ordered, np.array([place]))] * (shape.size("channel") or 1), axis=place))
+    return str(op.Concat(*[op.Unsqueeze(patches, np.array([place]))] * (shape.size("channel") or 1), axis=place))
 
 
-def _pool(op: Builder, made: str, file: onnx.ModelProto, output: str, pooling: str) -> str:
+def _pool(op: Builder, vectors: str, file: onnx.ModelProto, output: str, pooling: str) -> str:
     """Make one vector a patch."""
-    inferred = onnx.shape_inference.infer_shapes(file)
-    known = {value.name: value for value in [*inferred.graph.value_info, *inferred.graph.output]}
-    sizes = [d.dim_value for d in known[output].type.tensor_type.shape.dim] if output in known else []
+    complete = onnx.shape_inference.infer_shapes(file)
+    values = {value.name: value for value in [*complete.graph.value_info, *complete.graph.output]}
+    sizes = [d.dim_value for d in values[output].type.tensor_type.shape.dim] if output in values else []
     if pooling == "flatten":
-        return str(op.Flatten(made))
+        return str(op.Flatten(vectors))
     if len(sizes) < 2 or 0 in sizes[-1:] or (len(sizes) > 2 and sizes[-1] == 1):
         raise OstinatoError(f"{output} of the encoder has the axes {sizes}; one graph needs vectors along the last")
     between = np.arange(1, len(sizes) - 1)
     return (
-        str((op.ReduceMax if pooling == "max" else op.ReduceMean)(made, between, keepdims=0)) if len(between) else made
+        str((op.ReduceMax if pooling == "max" else op.ReduceMean)(vectors, between, keepdims=0))
+        if len(between)
+        else vectors
     )
