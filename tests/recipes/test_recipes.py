@@ -24,7 +24,7 @@ from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.io.files import read_json, write_json
 from ostinato.pipeline import graph
-from ostinato.recipes import leaky, neighbours, run, table
+from ostinato.recipes import few_labels, leaky, neighbours, run, table
 from ostinato.recipes.run import reproduce
 from ostinato.recommendation.catalog import Catalog
 from ostinato.training.network import build
@@ -585,3 +585,34 @@ def test_experiment_7_asks_the_first_layers(tmp_path):
         build(resolve(made, name), {"mel96": (1, 96, 1360)}, 10).space_width for name in recipe.catalogs.candidates
     ]
     assert widths == [32, 64, 96, 128, None]
+
+
+def test_few_labels_are_subsets_of_the_training_tracks(tmp_path):
+    made = tiny_project.make(tmp_path, folds=4)
+    sections = {
+        "estimators": {"line": {"estimator": "logistic", "feature": "mel", "task": "genre", "options": {"C": 0.1}}},
+        "features": {"kinds": {"mel": {}}},
+    }
+    params.yaml_io.write(
+        made.params, {**tiny_project.PARAMS, **sections, "candidates": {}, "stacked": {}, "members": {}}
+    )
+    few = recipes.Few(labels=[6, 12, 500], draws=3, candidates=["line"])
+    few_labels.run(made, few)
+    accuracy = read_json(made.root / "few_labels.json")["line"]
+    n_train = 36 - 9  # of four folds of three artists with three tracks each
+    assert set(accuracy) == {"6", "12", str(n_train)}
+    assert all(len(draws) == 3 for draws in accuracy.values())
+    assert len(set(accuracy[str(n_train)])) == 1, "all training tracks are the same in every draw"
+    assert np.mean(accuracy[str(n_train)]) > np.mean(accuracy["6"])
+    problem = few_labels.read_problem(made, params.load(made.params).estimators["line"])
+    assert all(not {*problem.groups[a]} & {*problem.groups[b]} for a, b in problem.folds)
+    lines = few_labels.describe(made)
+    assert lines[2] == "| candidate | 6 labels | 12 labels | 27 labels |"
+    assert lines[-1].startswith("| line | ")
+
+
+def test_few_labels_of_no_estimator_are_refused(project):
+    recipe = recipes.load(ROOT / "recipes", "few_labels")
+    wrong = recipe.model_copy(update={"few": recipe.few.model_copy(update={"candidates": ["nobody"]})})
+    with pytest.raises(ParamsError, match="few: has no estimator 'nobody'; there are majority"):
+        run.prepare(project, wrong, "few_labels")

@@ -85,6 +85,7 @@ def compute_learning_curve(
     *,
     seed: int = 0,
     n_draws: int = N_DRAWS,
+    sizes: np.ndarray | None = None,
 ) -> LearningCurve:
     """Fit a classifier on subsets of the training tracks of each fold.
 
@@ -101,13 +102,15 @@ def compute_learning_curve(
     seed : int
         Draws the subsets; that of a size holds those of the smaller sizes of its draw.
     n_draws : int
+    sizes : np.ndarray [dtype=int64], optional
+        Of the subsets, ascending; default: see `choose_sizes`, up to the smallest fold's training tracks.
 
     Returns
     -------
     LearningCurve
-        Its largest size is that of the smallest fold's training tracks.
     """
-    sizes = choose_sizes(min(len(train) for train, _ in folds), len(np.unique(y)))
+    if sizes is None:
+        sizes = choose_sizes(min(len(train) for train, _ in folds), len(np.unique(y)))
     correct = np.zeros((len(sizes), len(y)))
     for number, (train, test) in enumerate(folds):
         for draw in range(n_draws):

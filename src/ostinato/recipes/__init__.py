@@ -139,6 +139,24 @@ class Catalogs(Section):
         return source
 
 
+class Few(Section):
+    """Accuracy of estimators by number of labels, the test tracks being the same.
+
+    Parameters
+    ----------
+    labels : list of int
+        How many to learn from; where a fold has fewer training tracks, all of them.
+    draws : int
+        Of random subsets of that size.
+    candidates : list of str
+        Estimators of one label a track.
+    """
+
+    labels: list[int] = Field(min_length=1)
+    draws: int = Field(5, ge=1)
+    candidates: list[str] = Field(min_length=1)
+
+
 class Small(Section):
     """The same recipe at a size that two cores bear.
 
@@ -178,6 +196,8 @@ class Recipe(Section):
     leaky : Leaky, optional
         The published protocol where it leaks.
     catalogs : Catalogs, optional
+    few : Few, optional
+        What is learned from few labels.
     small : Small, optional
     params : dict
         The overlay.
@@ -194,6 +214,7 @@ class Recipe(Section):
     hypothesis: str = ""
     leaky: Leaky | None = None
     catalogs: Catalogs | None = None
+    few: Few | None = None
     small: Small | None = None
     params: dict[str, Any]
 

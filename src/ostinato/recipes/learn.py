@@ -16,12 +16,10 @@ import pandas as pd
 
 from ostinato import features
 from ostinato.cache.store import Store
-from ostinato.core import params, registry
-from ostinato.core.calibrated import Calibrated
+from ostinato.core import params
 from ostinato.core.params import yaml_io
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
-from ostinato.core.summary import AUDIO, vector
 from ostinato.core.task import Task
 from ostinato.curation import splits
 from ostinato.curation.remarks import format_remark
@@ -35,6 +33,7 @@ from ostinato.labelling.selection import compute_uncertainty, select_tracks
 from ostinato.labelling.table import LABEL, NEXT, Labels, check_labels, read_labels, write_tracks
 from ostinato.pipeline import forkserver, graph
 from ostinato.recipes import overlay
+from ostinato.recipes.few_labels import read_problem, read_vectors
 from ostinato.recipes.run import init_dvc, link_project, run_stages
 from ostinato.release import release as releasing
 
@@ -341,51 +340,17 @@ def _describe(inside: Paths, settings: Params, verdict: dict[str, Any], remarks:
     figures = {n: {k: m[k] for k in ("value", "low", "high")} for n, m in metrics.items()}
     name = verdict["released"] or max(figures, key=lambda n: figures[n]["value"])
     entry = settings.estimators[name]
-    rows = tables.read(inside.splits)
-    labelled = _read_labelled(inside, rows)
-    store = Store(inside.feature(entry.feature))
-    labelled = labelled[[i in store for i in labelled["track_id"]]].reset_index(drop=True)
-    x, y = _read_vectors(store, labelled["track_id"]), labelled[LABEL].astype("category").cat.codes.to_numpy()
-    plugin = registry.load("ostinato.estimators", entry.estimator)
-
-    def make() -> Any:
-        classifier = plugin.pipeline(0, **entry.options)
-        return classifier.classifier if isinstance(classifier, Calibrated) else classifier
-
+    problem, store = read_problem(inside, entry), Store(inside.feature(entry.feature))
     curve = compute_learning_curve(
-        make, x, y, labelled["group"].to_numpy(), _list_folds(rows, labelled["track_id"]), seed=settings.seed
+        problem.make, problem.x, problem.y, problem.groups, problem.folds, seed=settings.seed
     )
-    gain = estimate_gain(curve, len(labelled), N_MORE, seed=settings.seed)
+    gain = estimate_gain(curve, len(problem.y), N_MORE, seed=settings.seed)
     tracks = tables.read(inside.tracks)
     pool = tracks[tracks[LABEL].isna() & tracks["track_id"].map(store.__contains__)]
     untested = read_json(inside.classes)["not_evaluable"]
     if untested:
         remarks = [*remarks, f"labels of too few artists to be tested: {', '.join(untested)}"]
     return Outcome(verdict, figures, gain, curve, _choose_next(inside, name, store, pool, settings.seed), remarks)
-
-
-def _read_labelled(inside: Paths, rows: pd.DataFrame) -> pd.DataFrame:
-    """List the tracks of the splits with their labels and groups."""
-    tracks = tables.read(inside.tracks)[["track_id", LABEL]]
-    return rows.drop_duplicates("track_id")[["track_id", "group"]].merge(tracks, on="track_id")
-
-
-def _list_folds(rows: pd.DataFrame, track_ids: pd.Series) -> list[tuple[np.ndarray, np.ndarray]]:
-    """List where in `track_ids` each fold's training and test tracks stand; what tells nothing is not tested."""
-    place = {track_id: i for i, track_id in enumerate(track_ids)}
-    rows = rows[rows["track_id"].isin(place)]
-    folds = []
-    for _, fold in rows.groupby("fold"):
-        tests = (fold["split"] == "test") & fold["evaluable"]
-        train, test = (fold["track_id"][mask].map(place).to_numpy() for mask in (fold["split"] != "test", tests))
-        if len(test):
-            folds.append((train, test))
-    return folds
-
-
-def _read_vectors(store: Store, track_ids: pd.Series) -> np.ndarray:
-    source = str(store.meta.get("source", AUDIO))
-    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
 
 
 def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, seed: int) -> pd.DataFrame:
@@ -398,7 +363,7 @@ def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, see
         return pd.DataFrame(columns=columns)
     task = Task(LABEL, tuple(read_json(inside.classes)[LABEL]))
     file = onnx_file(inside.checkpoints(name), "final")
-    logits, embeddings = run_estimator(file, _read_vectors(store, pool["track_id"]), task, 1)
+    logits, embeddings = run_estimator(file, read_vectors(store, pool["track_id"]), task, 1)
     scores = task.scores(logits)
     rows = select_tracks(scores, embeddings, N_NEXT, seed=seed)
     values = (

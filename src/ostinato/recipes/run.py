@@ -63,6 +63,11 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
 
         leaky.run(inside, recipe.leaky)
     text = report(inside, recipe)
+    if recipe.few:
+        from ostinato.recipes import few_labels
+
+        few_labels.run(inside, recipe.few)
+        text += "\n\n" + "\n".join(few_labels.describe(inside))
     if recipe.catalogs:
         from ostinato.recipes import neighbours
 
@@ -165,6 +170,9 @@ def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
     for name in recipe.catalogs.candidates if recipe.catalogs else []:
         if name not in made.candidates:
             raise ParamsError(f"{path}: catalogs: has no network {name!r}; {instead(name, made.candidates)}")
+    for name in recipe.few.candidates if recipe.few else []:
+        if name not in made.estimators:
+            raise ParamsError(f"{path}: few: has no estimator {name!r}; {instead(name, made.estimators)}")
     for figure in leaky:
         if str(figure.candidate) not in made.candidates or len(parts(entries[str(figure.candidate)].feature)) > 1:
             raise ParamsError(f"{path}: {figure.candidate}: leaky figures are of networks that read one feature")
