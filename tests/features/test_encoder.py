@@ -318,3 +318,10 @@ def test_a_long_track_is_read_in_parts_and_gives_the_same_rows(tmp_path, noise, 
         monkeypatch.setattr(encoder, "GROUP", 2)
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-5)
     assert max(longest) < len(noise) / 2
+
+
+def test_the_time_between_rows_is_the_files_where_nothing_else_says_it(tmp_path):
+    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), patch_length=None)
+    toy = features.parameters("toy", said, RATE)
+    assert features.seconds_per_row("encoder", toy) == pytest.approx(PATCH * 256 / RATE)
+    assert features.seconds_per_row("encoder", toy | {"patch_hop": 5}) == pytest.approx(5 * 256 / RATE)

@@ -251,10 +251,13 @@ def check(parameters: Mapping[str, Any], kind: str) -> None:
 
 
 def seconds_per_row(parameters: Mapping[str, Any]) -> float | None:
-    """Return the time from one patch to the next; None if that hangs on the file alone."""
-    hop = parameters["patch_hop"] or parameters["patch_length"]
-    unit = 1 if "samples" in (parameters["axes"] or ()) else parameters["hop_length"]
-    return hop * unit / parameters["sample_rate"] if hop else None
+    """Return the time from one patch to the next."""
+    if parameters["axes"] is None or not (parameters["patch_hop"] or parameters["patch_length"]):
+        length, hop = min_seconds(parameters), parameters["patch_hop"]  # which the file decides
+        rows = _find_length(_open(parameters)[1], parameters["patch_length"], parameters["hop_length"])[0]
+        return length * hop / rows if hop and rows else length or None
+    unit = 1 if "samples" in parameters["axes"] else parameters["hop_length"]
+    return float((parameters["patch_hop"] or parameters["patch_length"]) * unit / parameters["sample_rate"])
 
 
 def min_seconds(parameters: Mapping[str, Any]) -> float:
