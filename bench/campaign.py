@@ -35,9 +35,10 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,8 @@ from ostinato.io.files import read_json
 from ostinato.training.settings import derive
 
 TRIES = 4
+EVERY = 50
+"""Faults after which progress is printed."""
 REFUSED = 2
 """Exit status of a refusal in words."""
 STATE = (".ostinato", "data/docs", "data/docs_split", "music")
@@ -466,6 +469,48 @@ def strike(undisturbed: Undisturbed, folder: Path, seed: int, n: int, is_mountin
     return kind, case, ""
 
 
+@dataclass
+class Counts:
+    """How many faults of each kind were put, refused in words on the way, and lost."""
+
+    put: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
+    lost: Counter[str] = field(default_factory=Counter)
+
+    def note(self, kind: str, case: Case, loss: str) -> None:
+        """Count a fault."""
+        self.put[kind] += 1
+        self.refused[kind] += bool(case.n_refused)
+        self.lost[kind] += bool(loss)
+
+    def __str__(self) -> str:
+        """Return a table, a line a kind."""
+        lines = [f"{'fault':16}{'put':>6}{'refused in words':>18}{'lost':>6}"]
+        lines += [f"{kind:16}{self.put[kind]:6}{self.refused[kind]:18}{self.lost[kind]:6}" for kind in FAULTS]
+        totals = (self.put.total(), self.refused.total(), self.lost.total())
+        return "\n".join([*lines, f"{'all':16}{totals[0]:6}{totals[1]:18}{totals[2]:6}"])
+
+
+def conduct(folder: Path, seed: int, numbers: Iterable[int], end: float) -> Counts:
+    """Put faults until the numbers or the time run out, or Ctrl-C is pressed."""
+    counts = Counts()
+    import_all()
+    undisturbed = Undisturbed(folder / "undisturbed")
+    undisturbed.run()
+    is_mounting = can_mount(folder / "mounted")
+    disk = "a tmpfs" if is_mounting else "ENOSPC"
+    print(f"{len(undisturbed.steps)} stages undisturbed; a full disk is {disk}", flush=True)
+    with suppress(KeyboardInterrupt):
+        for n in takewhile(lambda _: time.monotonic() < end, numbers):
+            kind, case, loss = strike(undisturbed, folder, seed, n, is_mounting)
+            counts.note(kind, case, loss)
+            if loss:
+                print(f"LOST: --seed {seed} --only {n}: {kind}: {case.about}: {loss}", flush=True)
+            if counts.put.total() % EVERY == 0:
+                print(f"{counts.put.total()} put, {counts.lost.total()} lost", flush=True)
+    return counts
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faults", type=int, help="how many; default: 110 unless --hours is given")
@@ -476,34 +521,12 @@ def main() -> None:
     given = parser.parse_args()
     end = time.monotonic() + 3600 * given.hours if given.hours else float("inf")
     most = given.faults or (110 if given.hours is None else sys.maxsize)
-    numbers = given.only or (
-        n for n in range(sys.maxsize) if not given.kinds or list(FAULTS)[n % len(FAULTS)] in given.kinds
-    )
-    struck, refused, lost = Counter[str](), Counter[str](), Counter[str]()
+    chosen = given.kinds or list(FAULTS)
+    every = (n for n in range(sys.maxsize) if list(FAULTS)[n % len(FAULTS)] in chosen)
     with tempfile.TemporaryDirectory(prefix="campaign-") as name:
-        folder = Path(name)
-        import_all()
-        undisturbed = Undisturbed(folder / "undisturbed")
-        undisturbed.run()
-        is_mounting = can_mount(folder / "mounted")
-        print(
-            f"{len(undisturbed.steps)} stages undisturbed; a full disk is {'a tmpfs' if is_mounting else 'ENOSPC'}",
-            flush=True,
-        )
-        for n in islice(numbers, most):
-            if time.monotonic() > end:
-                break
-            kind, case, loss = strike(undisturbed, folder, given.seed, n, is_mounting)
-            struck[kind] += 1
-            refused[kind] += bool(case.n_refused)
-            if loss:
-                lost[kind] += 1
-                print(f"LOST: --seed {given.seed} --only {n}: {kind}: {case.about}: {loss}", flush=True)
-    print(f"{'fault':16}{'put':>6}{'refused in words':>18}{'lost':>6}")
-    for kind in FAULTS:
-        print(f"{kind:16}{struck[kind]:6}{refused[kind]:18}{lost[kind]:6}")
-    print(f"{'all':16}{struck.total():6}{refused.total():18}{lost.total():6}")
-    sys.exit(bool(lost))
+        counts = conduct(Path(name), given.seed, given.only or islice(every, most), end)
+    print(counts)
+    sys.exit(bool(counts.lost.total()))
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ KEPT = (
     "models/members/stack/a.parquet",
     "models/members/stack/year.parquet",
     "models/tuned/.gitignore",
+    "models/metrics/.hidden.json",
     "models/released/genre/versions/1/network.onnx",
     "models/released/genre/.model.json.1.partial",
     "models/catalog/catalog.json",

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ostinato.errors import OstinatoError, ReadError
-from ostinato.io.files import raise_refusal, read_json, write_json, write_parquet
+from ostinato.io.files import check_footer, raise_refusal, read_json, write_json, write_parquet
 
 BLOCK = 1 << 15
 PIECE = 1 << 20
@@ -295,6 +295,7 @@ def read_index(folder: Path) -> list[Entry]:
     if not path.exists():
         return []
     try:
+        check_footer(path)
         table = pq.read_table(path, schema=SCHEMA, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise_refusal(path, error)

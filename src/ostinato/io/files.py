@@ -1,6 +1,7 @@
 """Write files atomically: whole or not at all."""
 
 import errno
+import hashlib
 import json
 import os
 import time
@@ -125,22 +126,61 @@ def read_json(path: Path) -> Any:
         raise OstinatoError(f"{path}: is no JSON ({error}); delete it and run `dvc repro`") from error
 
 
+FOOTER = b"footer"
+"""Metadata of a table: the digest of what else its footer says."""
+
+
+def _compute_footer_digest(schema: "pa.Schema", n_rows: int) -> bytes:
+    """Compute a digest of names and types of columns, of the metadata beside them, and of the number of rows."""
+    notes = sorted((key, value) for key, value in (schema.metadata or {}).items() if key != FOOTER)
+    columns = [(field.name, str(field.type), field.nullable) for field in schema]
+    return hashlib.sha256(repr((columns, notes, n_rows)).encode()).hexdigest().encode()
+
+
 def write_parquet(path: Path, table: "pa.Table") -> None:
-    """Write a table as Parquet with a checksum of every page, whole or not at all.
+    """Write a table as Parquet with a checksum of every page and a digest of its footer, whole or not at all.
 
     Parameters
     ----------
     path : Path
     table : pyarrow.Table
     """
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
+    empty = pa.BufferOutputStream()
+    pq.write_table(table.schema.empty_table(), empty, write_page_checksum=True)
+    digest = _compute_footer_digest(pq.read_schema(empty.getvalue()), table.num_rows)  # as it will be read
+    sealed = table.replace_schema_metadata({**(table.schema.metadata or {}), FOOTER: digest})
     with atomic_write(path) as partial:
-        pq.write_table(table, partial, write_page_checksum=True)
+        pq.write_table(sealed, partial, write_page_checksum=True)
+
+
+def check_footer(path: Path) -> None:
+    """Compare the footer of a table with the digest that it holds.
+
+    Parameters
+    ----------
+    path : Path
+        One that `write_parquet` did not write has no digest and passes.
+
+    Raises
+    ------
+    pyarrow.ArrowInvalid
+        If the footer is another one than was written.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        schema, n_rows = file.schema_arrow, file.metadata.num_rows
+    expected = (schema.metadata or {}).get(FOOTER)
+    if expected is not None and expected != _compute_footer_digest(schema, n_rows):
+        raise pa.ArrowInvalid("its footer is not the one that was written")
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame":
-    """Read a table, comparing the checksum of every page that is read.
+    """Read a table, comparing its footer and every page that is read with their checksums.
 
     Parameters
     ----------
@@ -161,6 +201,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     import pyarrow as pa
 
     try:
+        check_footer(path)
         return pd.read_parquet(path, columns=columns, page_checksum_verification=True)
     except FileNotFoundError as error:
         raise OstinatoError(f"{path}: is not there; run the stage that writes it (`dvc repro`)") from error
