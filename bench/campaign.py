@@ -359,7 +359,7 @@ def flip_silently(case: Case) -> None:
 def choose_file(case: Case, patterns: Sequence[str], suffixes: Sequence[str] = ()) -> Path:
     """Choose a file, each suffix as likely as the others."""
     paths = sorted({path for pattern in patterns for path in case.root.glob(pattern) if path.is_file()})
-    passed = [case.root / name for name in STATE if name != "music"]
+    passed = [case.root / name for name in (*STATE, VERDICT) if name != "music"]  # no stage reads or writes the verdict
     paths = [path for path in paths if path.stat().st_size and not any(map(path.is_relative_to, passed))]
     known = sorted({path.suffix for path in paths} & (set(suffixes) or {path.suffix for path in paths}))
     suffix = known[case.rng.integers(len(known))]
