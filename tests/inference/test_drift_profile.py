@@ -87,5 +87,5 @@ def test_files_that_cannot_be_read_are_named(released, tmp_path, capsys):
     told = capsys.readouterr().err
     assert "empty.mp3: is empty (0 bytes)" in told
     assert "lost.wav: a link to nowhere.wav, which is not there" in told
-    with pytest.raises(OstinatoError, match=r"gone\.wav: there is no such file"):
+    with pytest.raises(OstinatoError, match=r"gone\.wav: no such file or folder"):
         drift_profile.compare(released.paths.released("genre"), [folder / "gone.wav"], level=0.01)

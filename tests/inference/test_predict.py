@@ -425,6 +425,12 @@ def test_a_table_has_a_row_a_chunk(tmp_path):
     assert rows[0]["path"].endswith("a, b.wav")
 
 
+def test_text_names_tags_in_the_order_of_their_scores():
+    scores = {"calm": 0.3, "fast": 0.9, "loud": 0.1, "old": 0.6}
+    answer = {"path": "a.wav", "label": ["calm", "fast", "old"], "scores": scores, "unsure": False, "reasons": []}
+    assert list(Text().lines(answer)) == ["a.wav: fast; old; calm (fast 0.90, old 0.60, calm 0.30)"]
+
+
 def test_text_says_what_is_unsure(tmp_path):
     folder = put(tmp_path / "genre")
     about = json.loads((folder / "model.json").read_text())

@@ -35,7 +35,7 @@ def test_files_without_a_row_or_a_label_are_the_pool(folder, tmp_path):
 def test_another_column_may_hold_the_labels(folder, tmp_path):
     file = write(tmp_path, "s03.wav,rock", header="path,mood")
     assert read_labels(folder, file, "mood").labelled["genre"].tolist() == ["rock"]
-    with pytest.raises(DataError, match=r"labels\.csv: has no column genre; .*--column: there are mood"):
+    with pytest.raises(DataError, match=r"labels\.csv: has no column genre; .*there are mood; .*first line must name"):
         read_labels(folder, file)
 
 

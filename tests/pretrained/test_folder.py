@@ -93,10 +93,25 @@ def test_a_file_of_import_weights_serves_as_well_as_the_wheel(cache, tmp_path, s
     assert answers[0] == answers[1]
 
 
+def test_a_file_of_another_network_is_refused_by_both_names(cache, tmp_path, musicnn_wheel):
+    ask("import-weights", musicnn_wheel, target := tmp_path / "own.onnx", "--model", "MTT_vgg")
+    with pytest.raises(OstinatoError, match=r"own\.onnx: holds musicnn .*MTT_vgg, not musicnn .*MSD_musicnn"):
+        folder.prepare("musicnn", target)
+
+
+def test_a_wheel_of_any_name_becomes_an_onnx_file_and_no_other(tmp_path, musicnn_wheel):
+    renamed = tmp_path / "weights.zip"
+    renamed.write_bytes(musicnn_wheel.read_bytes())
+    refused = CliRunner().invoke(app, ["import-weights", str(renamed), str(tmp_path / "own.safetensors")])
+    assert refused.exit_code == 2
+    assert ".onnx" in refused.output
+    assert "MSD_musicnn of musicnn" in ask("import-weights", renamed, tmp_path / "own.onnx")
+
+
 def test_other_files_are_refused_and_leave_nothing(cache, tmp_path):
     for name in ("other.onnx", "other.whl"):
         (tmp_path / name).write_bytes(b"something else")
-        with pytest.raises(OstinatoError, match=r"other\.whl: is not musicnn|--weights: is neither the wheel"):
+        with pytest.raises(OstinatoError, match=rf"{name}: is (not musicnn|neither the wheel)"):
             folder.prepare("musicnn", tmp_path / name)
     assert not [file for file in cache.rglob("*") if file.is_file() and file.suffix != ".lock"]
 

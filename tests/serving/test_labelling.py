@@ -5,7 +5,9 @@ import shutil
 import pandas as pd
 import pytest
 from starlette.testclient import TestClient
+from typer.testing import CliRunner
 
+from ostinato.cli import app
 from ostinato.errors import DataError
 from ostinato.inference.model import ReleasedModel
 from ostinato.labelling.answers import Answers
@@ -168,3 +170,13 @@ def test_a_label_of_ones_own_and_the_end(page, answers):
     page.wait_for_selector("#done", state="visible")
     assert {path: answers.get(path) for path in PATHS} == {path: {"ann": "drone"} for path in PATHS}
     assert "4 of 4 files labelled" in page.text_content("#progress")
+
+
+def test_a_folder_that_a_refused_learn_left_is_no_learned_one(folder, tmp_path, monkeypatch):
+    (tmp_path / "runs" / "learn_music" / ".ostinato").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    served = []
+    monkeypatch.setattr("ostinato.serving.labelling.serve", lambda *given: served.append(given))
+    said = CliRunner().invoke(app, ["label", str(folder), "--labels", "labels.csv", "--classes", "jazz,rock"])
+    assert said.exit_code == 0, said.output
+    assert len(served) == 1

@@ -26,14 +26,14 @@ def learn(
     ] = None,
     weights: Weights = None,
     feature: Annotated[
-        str | None, typer.Option(help="read this feature instead, such as mfcc, the default, or mel")
+        str | None, typer.Option(help="without --encoder: the feature to learn from, such as mel; default: mfcc")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="write models and tables into this folder; default: runs/learn_FOLDER")
     ] = None,
     column: Annotated[str | None, typer.Option(help="column of the table with the labels; default: genre")] = None,
     group_by: Annotated[
-        str, typer.Option(help="keep the tracks of an artist on one side of each split, or only copies (track)")
+        str, typer.Option(help="artist: never split an artist; track: keep only copies together")
     ] = "artist",
     pool: Annotated[
         int, typer.Option(min=0, help="number of unlabelled files from which the next ones to label are chosen")
@@ -99,6 +99,7 @@ def label(
     from ostinato.core.paths import Paths
     from ostinato.io.locks import exclusive
     from ostinato.labelling.answers import Answers
+    from ostinato.recipes.learn import NEXT
     from ostinato.serving import labelling
     from ostinato.serving.guards import KEY, check_exposure, list_names
 
@@ -106,7 +107,8 @@ def label(
     check_exposure(host, key, allow_anonymous=allow_anonymous)
     names = list_names(host, allowed_host or ())
     where = learned or Path.cwd() / "runs" / f"learn_{folder.resolve().name}"
-    order, model = labelling.read_learned(where) if learned or where.is_dir() else ([], None)
+    has_learned = learned is not None or (where / NEXT).is_file()
+    order, model = labelling.read_learned(where) if has_learned else ([], None)
     with exclusive(Paths(Path.cwd()).lock("label", sha256(bytes(labels.resolve())).hexdigest()[:16])):
         answers = Answers(folder, labels, classes.split(","))
         labelling.serve(labelling.application(answers, order, model, key, names), host, port)

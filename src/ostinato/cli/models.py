@@ -24,22 +24,28 @@ from ostinato.cli.root import (
 @app.command(rich_help_panel=ASK)
 def predict(
     targets: Annotated[
-        list[Path], typer.Argument(metavar="PATH...", help="audio files, folders, tables of attributes")
+        list[Path],
+        typer.Argument(metavar="PATH...", help="audio files, folders, or CSV tables for models of attributes"),
     ],
     json: Annotated[bool, typer.Option("--json", help="print one JSON object per line, with every score")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="print a table")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="print CSV")] = False,
     over_time: Annotated[bool, typer.Option("--over-time", help="also predict each chunk of a track")] = False,
-    task: Annotated[str | None, typer.Option(help="genre, tags or all; default: genre if released")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="genre, tags or all; default: genre if released; a published network gives tags only"),
+    ] = None,
     workers: Annotated[int, typer.Option(min=1, help="number of files processed in parallel")] = 1,
     out: Annotated[
         Path | None, typer.Option(help="append the answers to this file, skipping those already there")
     ] = None,
     review: Annotated[
         Path | None,
-        typer.Option(help="write a CSV, the least certain file first, to correct and read back as labels"),
+        typer.Option(help="write a CSV, the least certain file first, to correct and read back by dataset.table"),
     ] = None,
     recommend: Annotated[bool, typer.Option("--recommend", help="also list similar tracks of the catalog")] = False,
-    k: Annotated[int | None, typer.Option("-k", min=1, help="number of similar tracks; default: 5")] = None,
+    k: Annotated[
+        int | None, typer.Option("-k", min=1, help="with --recommend: number of similar tracks; default: 5")
+    ] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(

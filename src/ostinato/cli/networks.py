@@ -60,10 +60,14 @@ def import_weights(
     ] = "MSD_musicnn",
 ) -> None:
     """Convert published weights: of the network `choi` for use as train.weights, of musicnn for use as an encoder."""
+    import zipfile
     from hashlib import sha256
 
-    if source.suffix == ".whl":
+    if zipfile.is_zipfile(source):
         from ostinato.pretrained import wheel
+
+        if target.suffix != ".onnx":
+            raise typer.BadParameter(f"a wheel becomes an .onnx file: name the target {target.with_suffix('.onnx')}")
 
         network = wheel.find_network(model)
         digest = wheel.import_network(source, network, target)

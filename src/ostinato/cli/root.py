@@ -64,8 +64,8 @@ Pretrained = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="use a published tagger, trained on real music, instead of a released model: musicnn, musicnn-mtt, vgg or "
-        "vgg-mtt; its weights are fetched once",
+        help="use a published network, trained on real music, instead of a released model: musicnn, musicnn-mtt, vgg "
+        "or vgg-mtt; its weights are downloaded once",
     ),
 ]
 
@@ -73,7 +73,7 @@ Pretrained = Annotated[
 Weights = Annotated[
     Path | None,
     typer.Option(
-        help="with a published tagger or encoder: its weights, instead of fetching them", exists=True, dir_okay=False
+        help="the weights of that published network, instead of downloading them", exists=True, dir_okay=False
     ),
 ]
 

@@ -52,11 +52,14 @@ class Text:
         if "error" in answer:
             yield f"{answer['path']}: {answer['error']}"
             return
-        best = sorted(answer["scores"].items(), key=lambda item: -item[1])[:3]
+        scores = answer["scores"]
+        best = sorted(scores.items(), key=lambda item: -item[1])[:3]
+        label = answer["label"]
+        label = label if isinstance(label, str) else sorted(label, key=lambda tag: -scores[tag])
         why = "; ".join(reason for reason in answer.get("reasons", ()) if NO_PROMISE not in reason)
         doubt = f" (unsure: {why})" if why else " (unsure)" if answer["unsure"] else ""
         name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
-        yield f"{name}: {_join(answer['label'])}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
+        yield f"{name}: {_join(label)}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
         for near in answer.get("neighbours", ()):
             yield f"    {near['score']:.3f} {near['track_id']}" + (f" {near['name']}" if "name" in near else "")
         for start, label, score in _iterate_chunks(answer):

@@ -103,7 +103,7 @@ def _explain_absence(path: Path) -> str | None:
     """Return why a path leads nowhere; None if something is there."""
     if path.exists():
         return None
-    return f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "there is no such file"
+    return f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "no such file or folder"
 
 
 def choose_models(released: Path, task: str | None) -> list[Path]:
@@ -128,7 +128,9 @@ def choose_models(released: Path, task: str | None) -> list[Path]:
     """
     there = find_models(released)
     if not there:
-        raise OstinatoError(f"{released}: no model is released; run `dvc repro` and `ostinato release`")
+        raise OstinatoError(
+            f"{released}: no model is released; run `dvc repro` and `ostinato release`, or try --model musicnn"
+        )
     if task == "all":
         return list(there.values())
     if task is not None:

@@ -81,7 +81,8 @@ def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
     if LABEL not in rows:
         known = [name for name in rows.attrs["columns"] if name not in ("path", "track_id")]
         raise DataError(
-            f"{where}: has no column {LABEL}; name the one with the labels by --column: {instead(LABEL, known)}"
+            f"{where}: has no column {LABEL}; name the one with the labels by --column: {instead(LABEL, known)}; "
+            "the first line must name the columns"
         )
     side = join(rows, paths, folder, where)
     _refuse_unknown_files(side, where, folder)

@@ -66,7 +66,7 @@ def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -
     folder = cache / which
     with exclusive(cache / f"{which}.lock"):
         if not _is_whole(folder / TASK):
-            _write(folder / TASK, name, _load(network, weights, cache, err))
+            _write(folder / TASK, name, _load(network, weights, cache, err), network, weights or cache / wheel.FILE)
     print(f"{name}: tags of {network.trained_on}; licence of the weights: {wheel.LICENSE}, {wheel.COPYRIGHT}", file=err)
     return folder
 
@@ -111,8 +111,8 @@ def _is_whole(folder: Path) -> bool:
     return bool(encoder == entry["parameters"]["sha256"] and read_json(folder / "sha256.json") == {NETWORK: network})
 
 
-def _write(folder: Path, name: str, content: bytes) -> None:
-    """Write a model's folder, model.json last."""
+def _write(folder: Path, name: str, content: bytes, network: wheel.Network, file: Path) -> None:
+    """Write a model's folder, model.json last, of the content of a file."""
     try:
         model = onnx.load_from_string(content)
         properties = {prop.key: prop.value for prop in model.metadata_props}
@@ -120,8 +120,11 @@ def _write(folder: Path, name: str, content: bytes) -> None:
         kernel, bias = _find_head(model)
     except Exception as error:
         raise ParamsError(
-            f"--weights: is neither the wheel of musicnn nor a file of `ostinato import-weights` (lacks {error})"
+            f"--weights {file}: is neither the wheel of musicnn nor a file of `ostinato import-weights` "
+            f"(lacks {error}); {wheel.MEND}"
         ) from error
+    if properties["source"] != (source := f"{wheel.SOURCE}, {network.model}"):
+        raise ParamsError(f"--weights {file}: holds {properties['source']}, not {source}; name that network instead")
     with atomic_write(folder / ENCODER) as partial:
         partial.write_bytes(content)
     kind = {"kind": "encoder", "model": str(folder / ENCODER), "sha256": hashlib.sha256(content).hexdigest()}

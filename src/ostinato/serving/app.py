@@ -191,7 +191,9 @@ class _Handlers:
         """Return the models asked for; a release is opened off the event loop."""
         there = await self.work.run(self.store.models)
         if not there:
-            raise HTTPException(503, "no model is released; run `dvc repro` and `ostinato release`")
+            raise HTTPException(
+                503, "no model is released; run `dvc repro` and `ostinato release`, or serve --model musicnn"
+            )
         if task == "all":
             return there
         if task not in there:
