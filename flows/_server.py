@@ -3,6 +3,7 @@
 ``python flows/_server.py PORT`` is that server; `server` starts it.
 """
 
+import logging
 import os
 import secrets
 import socket
@@ -58,12 +59,22 @@ def server(paths: Paths, *, with_schedules: bool) -> Iterator[None]:
             _await(url, process)
             threading.Thread(target=_end_with, args=(process, closing), daemon=True).start()
             with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth}):
-                yield
+                try:
+                    yield
+                finally:
+                    _flush_logs()
             if process.poll() is not None:
                 raise OstinatoError(f"{url}: Prefect's server ended by itself; start again")
         finally:
             closing.set()
             process.terminate()
+
+
+def _flush_logs() -> None:
+    """Send what is still held of the logs of runs, while there is a server to send it to."""
+    for name in ("prefect.flow_runs", "prefect.task_runs"):
+        for handler in logging.getLogger(name).handlers:
+            handler.flush()
 
 
 def describe(paths: Paths, port: int, auth: str, with_schedules: bool) -> dict[str, str]:

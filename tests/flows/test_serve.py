@@ -116,6 +116,40 @@ def status(path: str = "/flows/count", host: str | None = None, auth: str | None
         return error.code
 
 
+LOGGED = """
+import sys
+from pathlib import Path
+
+import _quiet
+from prefect import flow, get_run_logger
+
+from _server import server
+from ostinato.core.paths import Paths
+
+
+@flow
+def say():
+    get_run_logger().info("the last words")
+
+
+with server(Paths(Path(sys.argv[1])), with_schedules=False):
+    say()
+"""
+
+
+@pytest.mark.flow
+def test_the_last_words_of_a_run_reach_its_server(tmp_path: Path) -> None:
+    """What is sent only once the server has gone ends in an error on the terminal."""
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(SERVE.parent), environment.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", LOGGED, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "the last words" in done.stderr + done.stdout
+    assert "Error logging to API" not in done.stderr + done.stdout
+
+
 @pytest.mark.flow
 def test_the_server_answers_who_has_its_secret_and_calls_it_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
