@@ -158,8 +158,10 @@ def test_the_wave_is_drawn_and_the_track_plays(page):
     page.keyboard.press(" ")
     page.wait_for_function("document.getElementById('player').paused")
     box = page.locator("#wave").bounding_box()
+    before = page.evaluate("document.getElementById('player').currentTime")
     page.mouse.click(box["x"] + box["width"] * 0.9, box["y"] + 20)
     page.wait_for_function("document.getElementById('player').currentTime > 2.5")
+    assert 0.1 < before < 2.5, "the click moved it, not the time that passed"
 
 
 def test_a_label_of_ones_own_and_the_end(page, answers):
