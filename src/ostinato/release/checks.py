@@ -22,8 +22,10 @@ from ostinato.release.rules import RuleResult, at_most
 
 TOO_FEW = f"the tracks that both were tested on are of fewer than {MIN_GROUPS} artists; add tracks of others"
 NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
-NON_COMMERCIAL = re.compile(r"\bNC\b|non-?\s?commercial|research[- ]only|academic", re.IGNORECASE)
-"""What licences say that forbid commercial use."""
+NON_COMMERCIAL = re.compile(
+    r"\bNC\b|non-?\s?commercial|research[- ]only|(research|academic) (use|purposes)", re.IGNORECASE
+)
+"""What licences say that forbid commercial use; the Academic Free License does not."""
 
 
 def check_exported_file(
@@ -165,7 +167,7 @@ def license_rules(about: Mapping[str, Any], use: str) -> list[RuleResult]:
     for name, encoder in about.get("encoders", {}).items():
         text = encoder.get("license")
         kept = bool(text) and not NON_COMMERCIAL.search(text)
-        verdict = f"{'allows' if kept else 'forbids'} commercial use"
+        verdict = "says nothing against commercial use" if kept else "forbids commercial use"
         reason = f"the licence of {name}, {text}, {verdict}" if text else f"the licence of {name} is not known"
         answers.append(RuleResult("license", kept, None, None, reason))
     return answers
