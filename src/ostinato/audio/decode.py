@@ -214,7 +214,7 @@ def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: in
             raise DataError(f"{path}: has more than {max_samples:,} samples a channel; lower its sample rate")
         yield block
     if n_samples == 0:
-        raise DataError(f"{path}: holds no samples; replace or delete it")
+        raise DataError(f"{path}: holds no samples; replace it or leave it out")
 
 
 @contextmanager
@@ -241,7 +241,7 @@ def open_stream(path: Path) -> Iterator[Stream]:
     except OSError as error:
         raise ReadError(f"{path}: cannot be read ({error.strerror})") from error
     if n_bytes == 0:
-        raise DataError(f"{path}: is empty (0 bytes); replace or delete it")
+        raise DataError(f"{path}: is empty (0 bytes); replace it or leave it out")
     if n_bytes > MAX_BYTES:
         raise DataError(f"{path}: is larger than {MAX_BYTES >> 30} GiB; cut it into tracks")
     with ExitStack() as opened:
@@ -311,12 +311,12 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
     try:
         container = opened.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
         if not container.streams.audio:
-            raise DataError(f"{path}: holds no sound; delete it or name another file")
+            raise DataError(f"{path}: holds no sound; name another file or leave it out")
         source = container.streams.audio[0]
         if source.codec_context is None:
             raise DataError(f"{path}: its sound is of an unknown kind; convert it to WAV or FLAC")
     except (av.FFmpegError, ValueError) as error:
-        raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace or delete it") from error
+        raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace it or leave it out") from error
 
     blocks = _planar_blocks(path, container, source)
     first = next(blocks, None)

@@ -1,4 +1,4 @@
-"""Every file name of data/ and models/: the only place that knows them."""
+"""Where the files of data/ and models/ lie; names inside a model's folder are those of `ostinato.io.versions`."""
 
 from dataclasses import dataclass
 from pathlib import Path

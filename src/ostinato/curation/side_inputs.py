@@ -155,7 +155,7 @@ def pixels(content: bytes, path: Path) -> np.ndarray:
                 raise DataError(f"{path}: has {image.width} x {image.height} pixels; make it smaller")
             return np.asarray(image.convert("RGB"))
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: is no image that can be decoded ({error}); replace or delete it") from error
+        raise DataError(f"{path}: is no image that can be decoded ({error}); replace it or leave it out") from error
 
 
 def _planes(bare: re.Match[str], content_hash: str) -> np.ndarray:
@@ -185,7 +185,7 @@ def _bytes(path: Path, most: int, what: str, content_hash: str) -> bytes:
 
     content = _read(path, read)
     if len(content) > most:
-        raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace or delete it")
+        raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace it or leave it out")
     _compare(path, content, content_hash)
     return content
 
