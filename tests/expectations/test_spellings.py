@@ -208,7 +208,7 @@ def test_a_title_is_found_in_another_form_of_unicode(catalog: Catalog) -> None:
     assert catalog.find_by_title("dawń") == "c"
 
 
-def test_a_wish_for_a_genre_or_tag_is_kept_in_every_spelling(catalog: Catalog) -> None:
+def test_a_filter_by_genre_or_tag_takes_every_spelling(catalog: Catalog) -> None:
     assert Filter(genres=frozenset({"ROCK"})).mask(catalog).tolist() == [True, True, False, False, False]
     assert Filter(tags=frozenset({"SLOW"})).mask(catalog).tolist() == [True, True, False, False, False]
 

@@ -196,3 +196,35 @@ def test_the_command_imports_neither_torch_nor_pandas(folder):
     answer, modules = done.stdout.strip().splitlines()
     assert sorted(json.loads(answer)["track_ids"]) == ["high", "middle"]
     assert modules == "[]"
+
+
+def test_filters_weights_and_a_history_reach_the_answer(folder, monkeypatch):
+    """By the command line itself, on a catalog of three tones of one genre."""
+    from typer.testing import CliRunner
+
+    from ostinato.cli import app
+
+    def call(*options: str) -> list[str]:
+        result = CliRunner().invoke(app, ["recommend", *options, "--catalog", str(folder / "catalog"), "--json"])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout)["track_ids"]
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("ostinato.cli.models._catalog", lambda catalog: (catalog, folder))
+    (folder / "history.csv").write_text("track_id,plays\nlow,3\n")
+    assert call("low", "--genre", "tone") == call("low")
+    assert call("low", "--genre", "noise") == []
+    assert call("low", "--years", "1990-2000") == []
+    assert call("--history", str(folder / "history.csv")) == call("low")
+    assert call("low", "high", "--weight", "1", "--weight", "2") == ["middle"]
+    wrong = CliRunner().invoke(
+        app, ["recommend", "low", "--weight", "1", "--weight", "2", "--catalog", str(folder / "catalog")]
+    )
+    assert "one above 0 for each of the 1 seeds" in str(wrong.exception)
+
+
+def test_a_path_between_two_tracks_takes_no_filter(folder):
+    from ostinato.recommendation.filters import Filter
+
+    with pytest.raises(CatalogError, match="leave --smooth out"):
+        asked(folder, "low", "high", smooth=True, keep=Filter(genres=frozenset({"tone"})))

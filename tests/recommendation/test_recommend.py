@@ -148,7 +148,7 @@ def test_at_most_so_many_of_an_artist():
     assert max(map(artists.count, artists)) == 2
 
 
-WISHES = {
+FILTERS = {
     "years": (Filter(years=(1991, 1994)), ["a1", "a2", "a4"]),
     "a place": (Filter(near=(0, 91, 120)), ["b90", "b91", "b92"]),
     "all tags": (Filter(tags=frozenset({"calm", "loud"})), ["a1", "b91"]),
@@ -158,10 +158,10 @@ WISHES = {
 }
 
 
-@pytest.mark.parametrize("name", WISHES)
+@pytest.mark.parametrize("name", FILTERS)
 def test_filters_are_kept(name):
-    wish, expected = WISHES[name]
-    assert recommend(circle(), ["a0"], k=10, wish=wish)[0].tolist() == expected
+    keep, expected = FILTERS[name]
+    assert recommend(circle(), ["a0"], k=10, keep=keep)[0].tolist() == expected
 
 
 def test_artists_may_be_asked_for():

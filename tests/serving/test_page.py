@@ -1,4 +1,4 @@
-"""The page in a real browser: by mouse, by keyboard, on a handlers and on a phone."""
+"""The page in a real browser: by mouse, by keyboard, on a desktop and on a phone."""
 
 import shutil
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ COLOURS = """id => {
     const canvas = document.getElementById(id), pen = canvas.getContext("2d");
     return new Set(pen.getImageData(0, 0, canvas.width, canvas.height).data).size;
 }"""
-SIZES = {"handlers": (1280, 900), "phone": (390, 844)}
+SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
@@ -161,8 +161,53 @@ def test_more_variety_gives_another_list(page):
     page.click("#tracks li:first-child button")
     page.wait_for_selector("#recommended li")
     before = page.inner_text("#recommended")
-    page.evaluate("d => { d.value = 1; d.dispatchEvent(new Event('change')); }", page.query_selector("#diversity"))
+    turn = "d => { d.value = 1; d.dispatchEvent(new Event('change', {bubbles: true})); }"
+    page.evaluate(turn, page.query_selector("#diversity"))
     page.wait_for_function("before => document.getElementById('recommended').innerText !== before", arg=before)
     after = page.inner_text("#recommended")
     assert after
     assert after != before
+
+
+def wait_for_another_list(page, before: str) -> str:
+    page.wait_for_function("before => document.getElementById('recommended').innerText !== before", arg=before)
+    return page.inner_text("#recommended")
+
+
+def test_filters_and_dislikes_change_the_list(page):
+    page.click("#tracks li:first-child button")
+    page.wait_for_selector("#recommended li")
+    before = page.inner_text("#recommended")
+    page.select_option("#genre", "rock")
+    rock = wait_for_another_list(page, before)
+    assert rock.count("rock") == page.locator("#recommended li").count() == 2
+    page.select_option("#genre", "")
+    assert wait_for_another_list(page, rock) == before
+    first = page.inner_text("#recommended li:first-child .name")
+    page.click("#recommended li:first-child button:text('Less like this')")
+    assert first not in wait_for_another_list(page, before)
+    page.fill("#first-year", "1999")
+    page.dispatch_event("#first-year", "change")
+    page.wait_for_selector("#recommended li:text('No track of the catalog passes these filters.')")
+
+
+def test_what_was_played_and_skipped_stays_in_the_browser(page):
+    page.click("#tracks li:first-child button")
+    page.wait_for_selector("#recommended li")
+    names = page.locator("#recommended .name").all_inner_texts()
+    page.click("#recommended li:nth-child(1) button:text('Hear')")
+    page.wait_for_function("document.querySelector('#recommended li:nth-child(1) audio')?.ended", timeout=20_000)
+    page.click("#recommended li:nth-child(2) button:text('Hear')")
+    playing(page, "#recommended li:nth-child(2) audio")
+    page.click("#recommended li:nth-child(3) button:text('Hear')")
+    page.wait_for_function("document.getElementById('history-size').value == 2")
+    counts = page.evaluate("JSON.parse(localStorage.getItem('history'))")
+    ids = [name.lower().replace(" ", "") for name in names]
+    assert counts == {ids[0]: {"plays": 1, "skips": 0}, ids[1]: {"plays": 0, "skips": 1}}
+    before = page.inner_text("#recommended")
+    page.check("#use-history")
+    after = wait_for_another_list(page, before)
+    assert not {names[0], names[1]} & set(page.locator("#recommended .name").all_inner_texts())
+    page.click("#forget")
+    assert wait_for_another_list(page, after)
+    assert page.evaluate("localStorage.getItem('history')") is None

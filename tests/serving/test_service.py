@@ -280,6 +280,36 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert near["version"] == catalog.version == said["version"]
 
 
+def test_recommendations_keep_filters_and_take_dislikes_weights_and_a_history(served, client):
+    served.catalog()
+
+    def call(**request) -> list[str]:
+        answer = client.post("/v1/recommend", json={"tracks": ["tone1"], "k": 6} | request)
+        assert answer.status_code == 200, answer.text
+        return [r["id"] for r in answer.json()["recommendations"]]
+
+    assert set(call(genres=["ROCK"])) == {"tone2", "tone5"}
+    assert call(years=[1990, 2000]) == []
+    assert call(tracks=[], history=[{"track": "tone1", "plays": 2}]) == call()
+    assert "tone3" not in call(history=[{"track": "tone3", "plays": 0, "skips": 1}])
+    assert "tone3" not in call(dislikes=["tone3"])
+    assert call(tracks=["tone0", "tone5"], weights=[99, 1], k=1) == call(tracks=["tone0"], exclude=["tone5"], k=1)
+    for wrong in (
+        {"years": [2000, 1990]},
+        {"near": [99, 0, 1]},
+        {"weights": [1, 2]},
+        {"history": [{"track": "a", "plays": -1}]},
+    ):
+        assert client.post("/v1/recommend", json={"tracks": ["tone1"]} | wrong).status_code == 422
+
+
+def test_every_reference_of_the_description_leads_somewhere(client):
+    """A schema of a body in the description has no place for definitions of its own."""
+    text = client.get("/openapi.json").text
+    assert "#/$defs/" not in text
+    assert '"plays"' in text
+
+
 @pytest.mark.parametrize("task", ["genre", "catalog"])
 def test_what_is_in_service_stays_while_the_pointer_to_it_is_damaged(served, client, tmp_path, task):
     served.catalog()

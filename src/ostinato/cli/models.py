@@ -171,17 +171,33 @@ def serve(
 @app.command(rich_help_panel=ASK)
 def recommend(
     seeds: Annotated[
-        list[str], typer.Argument(metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="SEED...", help="tracks by id or name, audio files, TABLE.csv#ROW; none are needed with --history"
+        ),
+    ] = None,
     k: Annotated[int, typer.Option("-k", min=1, help="number of recommendations")] = 10,
     json: Json = False,
     m3u: Annotated[Path | None, typer.Option(metavar="FILE", help="also write a playlist")] = None,
     of: Annotated[str, typer.Option(help="recommend a track, album or artist")] = "track",
     diversity: Annotated[float, typer.Option(help="0: most similar, 1: most diverse")] = 0.0,
     per_artist: Annotated[int | None, typer.Option(help="maximum number of tracks per artist")] = None,
+    weight: Annotated[
+        list[float] | None, typer.Option(help="weight of a seed, in the order of the seeds; one for each")
+    ] = None,
     dislike: Annotated[
         list[str] | None, typer.Option(help="avoid tracks similar to this track or file; repeatable")
     ] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help="a CSV table of track_id, plays and skips: a taste, and tracks to leave out", dir_okay=False),
+    ] = None,
+    years: Annotated[str | None, typer.Option(help="only these years, such as 1970 or 1970-1989")] = None,
+    near: Annotated[
+        str | None, typer.Option(metavar="LAT,LON,KM", help="only artists within so many kilometres of a place")
+    ] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="only tracks with this tag; repeatable: with all")] = None,
+    genre: Annotated[list[str] | None, typer.Option(help="only this genre; repeatable: any of them")] = None,
     smooth: Annotated[
         bool,
         typer.Option("--smooth", help="order for smooth transitions; with two seeds, build a path between them"),
@@ -193,10 +209,22 @@ def recommend(
 ) -> None:
     """Recommend tracks similar to tracks or audio files; the recording of a seed is left out."""
     from ostinato.recommendation import command
+    from ostinato.recommendation.filters import Filter
+    from ostinato.recommendation.history import read_history
 
-    asked = command.Request(k, diversity, per_artist, tuple(dislike or ()), of, smooth)  # type: ignore[arg-type]
+    request = command.Request(
+        k=k,
+        diversity=diversity,
+        per_artist=per_artist,
+        weights=tuple(weight or ()),
+        dislikes=tuple(dislike or ()),
+        history=tuple(read_history(history)) if history is not None else (),
+        keep=Filter.parse(years, near, tag or (), genre or ()),
+        level=of,  # type: ignore[arg-type]
+        smooth=smooth,
+    )
     where, root = _catalog(catalog)
-    command.run(seeds, where, asked, as_json=json, playlist=m3u, root=root)
+    command.run(seeds or (), where, request, as_json=json, playlist=m3u, root=root)
 
 
 def _catalog(of_folder: Path | None) -> tuple[Path, Path]:

@@ -17,6 +17,8 @@ from ostinato.inference.tabular import Near, Row
 from ostinato.io.escapes import escape_line
 from ostinato.io.files import atomic_write
 from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.filters import Filter
+from ostinato.recommendation.history import Listen
 from ostinato.recommendation.playlist import m3u, order_greedily, path
 from ostinato.recommendation.recommend import Level, Seed, recommend
 
@@ -30,8 +32,13 @@ class Request:
     k : int
     diversity : float
     per_artist : int, optional
+    weights : tuple of float
+        Of the seeds; empty: all alike.
     dislikes : tuple of str
         Tracks or files.
+    history : tuple of Listen
+    keep : Filter, optional
+        What the answers must have.
     level : {"track", "album", "artist"}
     smooth : bool
         Order the answers so that each is like the one before; with two tracks of
@@ -41,7 +48,10 @@ class Request:
     k: int = 10
     diversity: float = 0.0
     per_artist: int | None = None
+    weights: tuple[float, ...] = ()
     dislikes: tuple[str, ...] = ()
+    history: tuple[Listen, ...] = ()
+    keep: Filter | None = None
     level: Level = "track"
     smooth: bool = False
 
@@ -49,7 +59,7 @@ class Request:
 def run(
     seeds: Sequence[str],
     folder: Path,
-    asked: Request,
+    request: Request,
     *,
     as_json: bool = False,
     playlist: Path | None = None,
@@ -65,7 +75,7 @@ def run(
         Tracks of the catalog by id or name, else audio files, or rows of a table as ``tracks.csv#12``.
     folder : Path
         models/catalog.
-    asked : Request
+    request : Request
     as_json : bool
     playlist : Path, optional
         Where an extended M3U file shall stand.
@@ -82,7 +92,7 @@ def run(
     out, err = out or sys.stdout, err or sys.stderr
     catalog = Catalog.load(folder)
     network = SeedEmbedder(folder, catalog)
-    ids, scores = _answer(catalog, network, seeds, asked)
+    ids, scores = _answer(catalog, network, seeds, request)
     if network.embedded:
         print(
             f"{network.name}: learned from the embedded corpus; its similarity means nothing for real music", file=err
@@ -90,8 +100,8 @@ def run(
     for seed, reasons in network.reasons.items():
         print(escape_line(f"{seed}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
     if playlist is not None:
-        if asked.level != "track":
-            raise CatalogError(f"a playlist is of tracks, not of {asked.level}s; leave --of out")
+        if request.level != "track":
+            raise CatalogError(f"a playlist is of tracks, not of {request.level}s; leave --of out")
         with atomic_write(playlist) as partial:
             partial.write_text(m3u(catalog, ids, root))
     if as_json:
@@ -234,28 +244,35 @@ def _like_a_file(given: str) -> bool:
 
 
 def _answer(
-    catalog: Catalog, network: SeedEmbedder, seeds: Sequence[str], asked: Request
+    catalog: Catalog, network: SeedEmbedder, seeds: Sequence[str], request: Request
 ) -> tuple[list[str], np.ndarray]:
     """Return ids and their cosines to the taste, or along a path to its start."""
-    names = frozenset(filter(None, catalog.names(asked.level))) if asked.level != "track" else frozenset()
+    names = frozenset(filter(None, catalog.names(request.level))) if request.level != "track" else frozenset()
     liked = [network.seed(s, names) for s in seeds]
     match liked:
         case [str(first), str(last)] if (
-            asked.smooth and asked.level == "track" and first in catalog and last in catalog
+            request.smooth and request.level == "track" and first in catalog and last in catalog
         ):
-            ids = path(catalog, first, last, asked.k)
+            if request.keep or request.weights or request.dislikes or request.history:
+                raise CatalogError(
+                    "a path between two tracks takes no filter, weight, dislike or history; leave --smooth out"
+                )
+            ids = path(catalog, first, last, request.k)
             return ids, catalog.similarity(catalog.vectors[catalog.row(ids[0])], [catalog.row(i) for i in ids])
     found, scores = recommend(
         catalog,
         liked,
-        k=asked.k,
-        dislikes=[network.seed(s, names) for s in asked.dislikes],
-        diversity=asked.diversity,
-        per_artist=asked.per_artist,
-        level=asked.level,
+        k=request.k,
+        weights=request.weights or None,
+        dislikes=[network.seed(s, names) for s in request.dislikes],
+        history=request.history,
+        keep=request.keep,
+        diversity=request.diversity,
+        per_artist=request.per_artist,
+        level=request.level,
     )
     ids = found.tolist()
-    if not asked.smooth or asked.level != "track":
+    if not request.smooth or request.level != "track":
         return ids, scores
     score = dict(zip(ids, scores, strict=True))
     ids = order_greedily(catalog, ids)

@@ -1,5 +1,7 @@
 """Filters of recommendations: a time, a place, tags, genres."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +12,7 @@ from ostinato.recommendation.catalog import Catalog
 
 EARTH_KM = 6371.0088
 """Mean radius (IUGG)."""
+YEARS = re.compile(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?")
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,52 @@ class Filter:
             raise CatalogError(f"years {self.years[0]} to {self.years[1]}: the first must not be after the last")
         if self.near is not None and not (abs(self.near[0]) <= 90 and abs(self.near[1]) <= 180 and self.near[2] > 0):
             raise CatalogError(f"near {self.near}: give latitude (-90 to 90), longitude (-180 to 180) and kilometres")
+
+    @classmethod
+    def parse(
+        cls,
+        years: str | None = None,
+        near: str | None = None,
+        tags: Iterable[str] = (),
+        genres: Iterable[str] = (),
+    ) -> "Filter | None":
+        """Parse what a person writes.
+
+        Parameters
+        ----------
+        years : str, optional
+            ``1970`` or ``1970-1989``.
+        near : str, optional
+            ``latitude,longitude,kilometres``.
+        tags, genres : iterable of str
+
+        Returns
+        -------
+        Filter or None
+            None if nothing is asked for.
+
+        Raises
+        ------
+        CatalogError
+            If a text is not of that form.
+
+        Examples
+        --------
+        >>> Filter.parse("1970-1989", near="48.2, 16.4, 50").years
+        (1970, 1989)
+        """
+        match = YEARS.fullmatch(years) if years is not None else None
+        if years is not None and match is None:
+            raise CatalogError(f"years {years!r}: give one year or a range, such as 1970 or 1970-1989")
+        bounds = (int(match[1]), int(match[2] or match[1])) if match else None
+        try:
+            place = None if near is None else tuple(float(number) for number in near.split(","))
+        except ValueError:
+            place = ()
+        if place is not None and len(place) != 3:
+            raise CatalogError(f"near {near!r}: give latitude,longitude,kilometres, such as 48.2,16.4,50")
+        keep = cls(bounds, place, frozenset(tags), frozenset(genres))
+        return None if keep == cls() else keep
 
     def mask(self, catalog: Catalog) -> np.ndarray:
         """Return which tracks keep it.

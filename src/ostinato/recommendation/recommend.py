@@ -11,11 +11,14 @@ from ostinato.core.names import identity
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.filters import Filter
+from ostinato.recommendation.history import Listen, summarize
 
 Seed: TypeAlias = str | np.ndarray
 Level: TypeAlias = Literal["track", "album", "artist"]
 DISLIKE_WEIGHT = 0.25
 """What dislikes weigh, all together, against the lightest seed; at 1 nothing would be left of what they share."""
+HISTORY_WEIGHT = 0.5
+"""Of what was played, against all seeds together."""
 POOL = 10
 """Candidates looked at for each answer, before re-ranking."""
 SAME = 1 - 1e-5
@@ -56,10 +59,11 @@ def recommend(
     k: int = 10,
     weights: Sequence[float] | None = None,
     dislikes: Sequence[Seed] = (),
+    history: Sequence[Listen] = (),
     exclude: Iterable[str] = (),
     diversity: float = 0.0,
     per_artist: int | None = None,
-    wish: Filter | None = None,
+    keep: Filter | None = None,
     level: Level = "track",
 ) -> tuple[np.ndarray, np.ndarray]:
     """Recommend what is nearest to some seeds.
@@ -69,19 +73,23 @@ def recommend(
     catalog : Catalog
     seeds : sequence of str or np.ndarray [shape=(d,)]
         Tracks of the catalog, or vectors by its network; at another level also
-        albums or artists by name.
+        albums or artists by name. None are needed where a history has plays.
     k : int
         Fewer are answered where fewer are left.
     weights : sequence of float, optional
         Of the seeds; default: all alike.
     dislikes : sequence of str or np.ndarray
         Taken from the mean of the seeds, all together a quarter (`DISLIKE_WEIGHT`) of the lightest seed.
+    history : sequence of Listen
+        What was played counts as one more seed, half as heavy (`HISTORY_WEIGHT`) as all the others together;
+        what was skipped is a dislike. None of it is answered.
     exclude : iterable of str
         What is never answered, beside seeds and dislikes themselves. Of a vector that is
         every track of the same recording: its cosine is above `SAME`.
     diversity, per_artist
         See `Variety`.
-    wish : Filter, optional
+    keep : Filter, optional
+        What the answers must have.
     level : {"track", "album", "artist"}
         What is answered; at another level than tracks, the albums or artists of
         the seeds are left out.
@@ -101,19 +109,32 @@ def recommend(
     """
     variety = Variety(diversity, per_artist)
     answers = catalog if level == "track" else catalog.by(level)
+    profile = summarize(catalog, history)
     seeds, dislikes = list(seeds), list(dislikes)
     named = {s for s in [*seeds, *dislikes] if isinstance(s, str)}
     for vector in (s for s in [*seeds, *dislikes] if not isinstance(s, str)):
         named |= find_recordings(catalog, vector)
-    out = named | set(exclude)
+    dislikes += [track for track in profile.skipped if track not in named]
+    out = named | profile.tracks | set(exclude)
     if level != "track":
         names = catalog.names(level)
-        out |= {names[catalog.row(s)] or s for s in named if s in catalog}
-    liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, others=answers)
-    allowed = np.ones(len(answers), bool) if wish is None else wish.mask(answers)
+        out |= {names[catalog.row(s)] or s for s in named | profile.tracks if s in catalog}
+    liked = taste(catalog, seeds, weights=weights, dislikes=dislikes, liked=profile.liked, others=answers)
+    allowed = _mask(catalog, answers, keep, level)
     allowed[[answers.row(s) for s in out if s in answers]] = False
     rows, scores = mmr_rerank(answers, liked, k, allowed, variety)
     return np.array(answers.ids, object)[rows], scores
+
+
+def _mask(catalog: Catalog, answers: Catalog, keep: Filter | None, level: Level) -> np.ndarray:
+    """Return which answers have what they must; of albums and artists one track that has it is enough."""
+    if keep is None:
+        return np.ones(len(answers), bool)
+    if level == "track":
+        return keep.mask(catalog)
+    tracks, names = keep.mask(catalog), catalog.names(level)
+    passing = {names[row] for row in np.flatnonzero(tracks)}
+    return np.array([name in passing for name in answers.ids], bool)
 
 
 def find_recordings(catalog: Catalog, vector: np.ndarray) -> set[str]:
@@ -145,15 +166,18 @@ def taste(
     *,
     weights: Sequence[float] | None = None,
     dislikes: Sequence[Seed] = (),
+    liked: np.ndarray | None = None,
     others: Catalog | None = None,
 ) -> np.ndarray:
-    """Make one direction of seeds and dislikes.
+    """Make one direction of seeds, dislikes and a history.
 
     Parameters
     ----------
     catalog : Catalog
     seeds, weights, dislikes
         As for `recommend`.
+    liked : np.ndarray [shape=(d,)], optional
+        What a history says (`history.Profile`).
     others : Catalog, optional
         Its albums or artists, where no track is called as a seed is.
 
@@ -162,16 +186,22 @@ def taste(
     np.ndarray [shape=(d,), dtype=float32]
         A unit vector; a point where tracks are compared by distance.
     """
-    if not len(seeds):
-        raise CatalogError("there is no seed; name a track, a file or a vector")
+    if not len(seeds) and liked is None:
+        raise CatalogError("there is no seed; name a track, a file or a vector, or a history with plays")
     share = np.ones(len(seeds)) if weights is None else np.asarray(weights, np.float64)
     if share.shape != (len(seeds),) or not np.isfinite(share).all() or (share <= 0).any():
         raise CatalogError(f"weights {weights}: give one above 0 for each of the {len(seeds)} seeds")
-    wanted = np.average(_vectors(catalog, seeds, others), axis=0, weights=share)
+    vectors = [_vector(catalog, seed, others) for seed in seeds]
+    if liked is not None:
+        vectors, share = [*vectors, liked], np.append(share, HISTORY_WEIGHT * share.sum() if len(seeds) else 1.0)
+    wanted = np.average(np.stack(vectors), axis=0, weights=share)
     if both := {s for s in seeds if isinstance(s, str)} & {s for s in dislikes if isinstance(s, str)}:
         raise CatalogError(f"{min(both)!r} is a seed and a dislike; the two cancel each other out, leave out one")
     if len(dislikes):
-        weight, disliked = DISLIKE_WEIGHT * share.min() / share.sum(), _vectors(catalog, dislikes, others).mean(axis=0)
+        weight, disliked = (
+            DISLIKE_WEIGHT * share.min() / share.sum(),
+            np.stack([_vector(catalog, seed, others) for seed in dislikes]).mean(axis=0),
+        )
         wanted = wanted - weight * (disliked if catalog.metric == "cosine" else disliked - wanted)
     if catalog.metric != "cosine":
         return wanted.astype(np.float32)
@@ -228,11 +258,6 @@ def _choose(catalog: Catalog, rows: np.ndarray, scores: np.ndarray, k: int, vari
         chosen.append(best)
         nearest = np.maximum(nearest, catalog.similarity(vectors[best], rows))
     return chosen
-
-
-def _vectors(catalog: Catalog, seeds: Sequence[Seed], others: Catalog | None) -> np.ndarray:
-    """Return the unit vectors of seeds."""
-    return np.stack([_vector(catalog, seed, others) for seed in seeds])
 
 
 def _vector(catalog: Catalog, seed: Seed, others: Catalog | None) -> np.ndarray:

@@ -40,6 +40,7 @@ from ostinato.serving.schemas import (
     RecommendationRequest,
     Recommendations,
     Tracks,
+    describe_body,
 )
 from ostinato.serving.upload import Room, receive, sweep, whole
 from ostinato.serving.work import Budget, Limiter, Overloaded, SenderGone
@@ -48,7 +49,7 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-WANTED_BODY = {"content": {"application/json": {"schema": RecommendationRequest.model_json_schema()}}, "required": True}
+WANTED_BODY = {"content": {"application/json": {"schema": describe_body(RecommendationRequest)}}, "required": True}
 MAX_WANTED_BYTES = 4 * 2**20
 MAX_REASONS, MAX_REASON = 10, 300
 PROBLEMS: dict[int | str, dict[str, Any]] = {

@@ -12,6 +12,8 @@ from fastapi import HTTPException
 from ostinato.core.names import are_same, identity
 from ostinato.errors import CatalogError
 from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.filters import Filter
+from ostinato.recommendation.history import Listen
 from ostinato.recommendation.recommend import recommend
 from ostinato.serving.chart import SHOWN as ON_MAP
 from ostinato.serving.chart import chart, rows
@@ -34,25 +36,25 @@ ANOTHER = (
 )
 
 
-def list_tracks(catalog: Catalog, wanted: str, start: int, n: int) -> Tracks:
+def list_tracks(catalog: Catalog, text: str, start: int, n: int) -> Tracks:
     """List tracks whose id, title, artist or genre holds a text.
 
     Parameters
     ----------
     catalog : Catalog
-    wanted : str
+    text : str
         Empty: all of them.
     start, n : int
         How many to leave out, and how many to give.
     """
-    needle = identity(wanted) or ""
-    rows = [row for row, text in enumerate(_texts(catalog)) if needle in text]
+    needle = identity(text) or ""
+    rows = [row for row, name in enumerate(_texts(catalog)) if needle in name]
     return Tracks(
         version=catalog.version, n_tracks=len(rows), tracks=[_track(catalog, r) for r in rows[start : start + n]]
     )
 
 
-def near(catalog: Catalog, wanted: RecommendationRequest) -> Recommendations:
+def near(catalog: Catalog, request: RecommendationRequest) -> Recommendations:
     """Recommend.
 
     Raises
@@ -61,27 +63,31 @@ def near(catalog: Catalog, wanted: RecommendationRequest) -> Recommendations:
         422 if a seed is unknown, of another network, or missing.
     """
     try:
-        seeds: list[Any] = list(wanted.tracks)
-        if wanted.embedding is not None:
-            if wanted.version not in (None, "", catalog.version):
-                raise HTTPException(422, ANOTHER.format(wanted.version[:12], catalog.version[:12]))
-            vector = np.array(wanted.embedding, np.float64)
-            catalog.units(vector[np.newaxis], version=wanted.version or catalog.version)
+        seeds: list[Any] = list(request.tracks)
+        if request.embedding is not None:
+            if request.version not in (None, "", catalog.version):
+                raise HTTPException(422, ANOTHER.format(request.version[:12], catalog.version[:12]))
+            vector = np.array(request.embedding, np.float64)
+            catalog.units(vector[np.newaxis], version=request.version or catalog.version)
             seeds.append(vector)
         ids, scores = recommend(
             catalog,
             seeds,
-            k=wanted.k,
-            exclude=wanted.exclude,
-            diversity=wanted.diversity,
-            per_artist=wanted.per_artist,
+            k=request.k,
+            weights=request.weights,
+            dislikes=request.dislikes,
+            history=[Listen(listen.track, listen.plays, listen.skips) for listen in request.history],
+            keep=Filter(request.years, request.near, frozenset(request.tags), frozenset(request.genres)),
+            exclude=request.exclude,
+            diversity=request.diversity,
+            per_artist=request.per_artist,
         )
     except CatalogError as error:
         raise HTTPException(422, str(error)) from error
-    known = [catalog.metadata[catalog.row(t)] for t in wanted.tracks]
-    heard = frozenset(wanted.heard)
+    known = [catalog.metadata[catalog.row(t)] for t in request.tracks]
+    heard = frozenset(request.heard)
     found = [_describe(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
-    return Recommendations(version=catalog.version, reasons=wanted.reasons, recommendations=found)
+    return Recommendations(version=catalog.version, reasons=request.reasons, recommendations=found)
 
 
 def make_map(catalog: Catalog) -> Map:

@@ -123,8 +123,18 @@ class Recommendations(Response):
     recommendations: list[Recommendation]
 
 
+class Played(BaseModel):
+    """How often a listener played and skipped a track."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    track: Id
+    plays: int = Field(1, ge=0, le=10**6)
+    skips: int = Field(0, ge=0, le=10**6)
+
+
 class RecommendationRequest(BaseModel):
-    """What to recommend from: tracks of the catalog, an embedding, or both."""
+    """What to recommend from: tracks of the catalog, an embedding, a history, or several of these."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -137,6 +147,23 @@ class RecommendationRequest(BaseModel):
     reasons: list[Id] = Field(
         [], fail_fast=True, max_length=100, description="that /v1/predict gave beside the embedding"
     )
+    weights: list[float] | None = Field(
+        None, max_length=101, description="of the tracks, in their order, then of the embedding; default: all alike"
+    )
+    dislikes: list[Id] = Field([], fail_fast=True, max_length=100, description="ids whose likes are avoided")
+    history: list[Played] = Field(
+        [],
+        fail_fast=True,
+        max_length=10_000,
+        description="what was played counts as one more seed, half as heavy as the others together; what was skipped "
+        "is disliked; none of it is answered. The service does not keep it",
+    )
+    years: tuple[int, int] | None = Field(None, description="first and last year of the answers")
+    near: tuple[float, float, float] | None = Field(
+        None, description="latitude and longitude in degrees, and the greatest distance in kilometres"
+    )
+    tags: list[Id] = Field([], fail_fast=True, max_length=100, description="all of which an answer must have")
+    genres: list[Id] = Field([], fail_fast=True, max_length=100, description="one of which an answer must have")
     k: int = Field(10, ge=1, le=100)
     exclude: list[Id] = Field([], fail_fast=True, max_length=10_000, description="ids never answered")
     diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as unlike each other as can be")
@@ -155,3 +182,20 @@ class Problem(Response):
     """Why a request was not answered."""
 
     detail: str
+
+
+def describe_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the JSON schema of a model in one piece: an OpenAPI description has no place for its definitions."""
+    schema = model.model_json_schema()
+    definitions = schema.pop("$defs", {})
+
+    def inline(node: Any) -> Any:
+        if isinstance(node, list):
+            return [inline(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            return inline(definitions[node["$ref"].rpartition("/")[2]])
+        return {key: inline(value) for key, value in node.items()}
+
+    return dict(inline(schema))

@@ -1,11 +1,12 @@
 // The page: choose music, hear it, see what the models say of it, go on from there.
 
 import { TrackMap } from "./map.js";
+import { countSkip, countPlay, forget, readHistory } from "./history.js";
 import { decode, drawSpectrum, drawWave } from "./picture.js";
 
 const SHOWN = 8; // classes per task
 const $ = (id) => document.getElementById(id);
-const state = { turn: 0, track: null, embedding: null, version: null, place: null, heard: [], reasons: [], catalog: null };
+const state = { turn: 0, track: null, dislikes: [], embedding: null, version: null, place: null, heard: [], reasons: [], catalog: null };
 const map = new TrackMap($("chart"), $("legend"), $("pointed"), (track) => guarded(() => take(track)));
 
 function make(tag, properties = {}, ...children) {
@@ -69,6 +70,8 @@ async function chart() {
   const some = points.length < n_tracks ? `${points.length} of ${n_tracks} tracks, ` : "";
   $("share").textContent = `${some}two directions that hold ${Math.round(100 * share)} % of their differences`;
   map.fill(points);
+  const genres = [...new Set(points.map((p) => p.genre).filter(Boolean))].sort((a, b) => a.localeCompare(b));
+  $("genre").replaceChildren(make("option", { value: "" }, "any"), ...genres.map((g) => make("option", { value: g }, g)));
 }
 
 async function list() {
@@ -103,7 +106,7 @@ async function take(track) {
 async function open(file, track = null) {
   if (!file.size) throw new Refusal(`${file.name} is empty; choose another file.`);
   const turn = ++state.turn;
-  Object.assign(state, { track, embedding: null, place: null, heard: [], reasons: [] });
+  Object.assign(state, { track, embedding: null, place: null, heard: [], reasons: [], dislikes: [] });
   map.mark({ chosen: track?.id });
   say("");
   for (const id of ["said", "near"]) $(id).hidden = true;
@@ -189,22 +192,41 @@ function overTime(predictions) {
 
 // ------------------------------------------------------------------ what to hear next
 
+function filters() {
+  const first = Number($("first-year").value), last = Number($("last-year").value);
+  const history = Object.entries(readHistory()).map(([track, counts]) => ({ track, ...counts }));
+  return {
+    ...($("genre").value ? { genres: [$("genre").value] } : {}),
+    ...(first || last ? { years: [first || 1, last || 9999] } : {}),
+    ...($("use-history").checked ? { history: history.filter((h) => h.track !== state.track?.id) } : {}),
+    dislikes: state.dislikes,
+  };
+}
+
+function showHistory() {
+  $("history-size").value = Object.keys(readHistory()).length;
+}
+
 async function recommend(turn = state.turn) {
   const file = { embedding: state.embedding, version: state.version, heard: state.heard };
   const seeds = { ...(state.track ? { tracks: [state.track.id] } : file), reasons: state.reasons };
-  const body = JSON.stringify({ ...seeds, k: 8, diversity: Number($("diversity").value) });
+  const body = JSON.stringify({ ...seeds, ...filters(), k: 8, diversity: Number($("diversity").value) });
   const headers = { "Content-Type": "application/json" };
   const { recommendations, reasons } = await json("v1/recommend", { method: "POST", body, headers });
   if (turn !== state.turn) return;
   $("near").hidden = false;
   $("near-reasons").replaceChildren(...why(reasons, "Do not rely on what is near to this file:"));
   map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
+  if (!recommendations.length) {
+    return $("recommended").replaceChildren(make("li", { className: "by" }, "No track of the catalog passes these filters."));
+  }
   $("recommended").replaceChildren(...recommendations.map((track) => {
     const because = [`similarity ${track.score.toFixed(2)}`, ...track.because].join("; ");
     const row = make("li", {}, make("div", {}, ...title(track), make("div", { className: "by" }, because)));
     const name = track.title ?? track.id;
     row.append(make("div", { className: "buttons" },
       make("button", { type: "button", ariaLabel: `Hear ${name}`, onclick: () => guarded(() => hear(row, track)) }, "Hear"),
+      make("button", { type: "button", ariaLabel: `Less like ${name}`, onclick: () => guarded(() => dislike(track)) }, "Less like this"),
       make("button", { type: "button", ariaLabel: `Go on from ${name}`, onclick: () => guarded(() => take(track)) }, "Go on")));
     return row;
   }));
@@ -215,10 +237,22 @@ async function hear(row, track) {
   if (!player) {
     const blob = await (await ask(track.audio)).blob();
     player = make("audio", { controls: true, src: URL.createObjectURL(blob) });
+    player.addEventListener("ended", () => { countPlay(track.id); showHistory(); });
+    player.addEventListener("pause", () => {
+      if (!player.ended && player.isLeft) { countSkip(track.id, player.currentTime / player.duration); showHistory(); }
+      player.isLeft = false;
+    });
     row.append(player);
   }
-  for (const other of document.querySelectorAll("audio")) if (other !== player) other.pause();
+  for (const other of document.querySelectorAll("audio")) {
+    if (other !== player && !other.paused) { other.isLeft = true; other.pause(); }
+  }
   await (player.paused ? player.play() : player.pause());
+}
+
+async function dislike(track) {
+  state.dislikes.push(track.id);
+  await recommend();
 }
 
 // ------------------------------------------------------------------ hands on
@@ -236,7 +270,9 @@ for (const name of ["dragover", "drop", "dragleave"]) {
   });
 }
 $("search").addEventListener("input", () => list());
-$("diversity").addEventListener("change", () => guarded(() => recommend()));
+$("filters").addEventListener("change", () => guarded(() => recommend()));
+$("filters").addEventListener("submit", (event) => event.preventDefault());
+$("forget").addEventListener("click", () => { forget(); showHistory(); guarded(() => recommend()); });
 $("key").addEventListener("submit", (event) => {
   event.preventDefault();
   sessionStorage.setItem("key", $("api-key").value);
@@ -244,6 +280,8 @@ $("key").addEventListener("submit", (event) => {
   say("");
   guarded(start);
 });
+
+showHistory();
 
 const player = $("player"), picture = $("picture");
 const move = (seconds) => { if (player.duration) player.currentTime = Math.min(Math.max(seconds, 0), player.duration); };
@@ -253,6 +291,7 @@ player.addEventListener("timeupdate", () => {
   picture.setAttribute("aria-valuenow", Math.round(player.currentTime));
   picture.setAttribute("aria-valuetext", `${Math.round(player.currentTime)} of ${Math.round(player.duration || 0)} seconds`);
 });
+player.addEventListener("ended", () => { if (state.track) { countPlay(state.track.id); showHistory(); } });
 player.addEventListener("loadedmetadata", () => picture.setAttribute("aria-valuemax", Math.round(player.duration)));
 picture.addEventListener("click", (event) => {
   const box = picture.getBoundingClientRect();
