@@ -46,7 +46,7 @@ lint: environment ## ruff, mypy, import-linter
 	@ruff check
 	ruff format --check
 	mypy
-	MYPYPATH=src:flows mypy flows tools
+	MYPYPATH=src:flows:. mypy --explicit-package-bases flows tools bench
 	lint-imports
 
 test: lint ## lint, then all tests but the slow ones, with coverage

@@ -1,15 +1,16 @@
-"""What healthy clients get while releases change and others abuse the service.
+"""Measure what well-behaved clients get from the service while models are replaced and other clients abuse it.
 
-``python -m bench.abuse --seconds 60 --models models/released`` copies released models and the catalog, serves the copy
-by ``ostinato serve``, and has 64 clients post 14 kinds of files of thirty seconds, each again as soon as it is
-answered, twice:
+``python -m bench.abuse --seconds 60 --models models/released`` copies the released models and the catalog, serves the
+copy by ``ostinato serve``, and lets 64 clients post files of thirty seconds in 14 formats, one request after another.
+It does so twice:
 
-* while every two seconds another version of a model or of the catalog is released,
-* the same beside slow senders (bodies and heads of a byte a second, connections that say nothing) and
-  floods of headers that do not end.
+* while a new version of a model or of the catalog is released every two seconds,
+* the same with slow senders (bodies and headers of a byte a second, silent connections) and with floods of
+  endless headers.
 
-Printed are requests, errors, median and 99th percentile of the time to answer of both, their ratio, and resident
-memory before, at its most, and after. An error is a refused or dropped request, or an answer without a label.
+For both it prints the requests, the errors, and the median and 99th percentile of the response time; then the ratio
+of the two 99th percentiles, and the resident memory before, at the peak and after. An error is a request that is
+refused or dropped, or a response without a label.
 """
 
 import argparse
@@ -33,7 +34,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
-from bench.service import resident
+from bench.service import read_memory
 from tests.audio.zoo import ZOO, make_music
 
 from ostinato.io import versions
@@ -56,33 +57,33 @@ KINDS = (
     "opus.webm",
 )
 REPEATS = 5
-"""Six seconds of music so many times."""
-PATIENCE = 120.0
+"""How often six seconds of music are repeated in each file."""
+TIMEOUT = 120.0
 REST_SECONDS = 10.0
-"""After which memory is measured."""
+"""Pause before memory is measured."""
 RELEASE_SECONDS = 2.0
-KEPT = 3
+N_VERSIONS = 3
 SILENT, SLOW_BODIES, SLOW_HEADS, FLOODS = 60, 60, 60, 20
 
 
 @dataclass
 class Answers:
-    """Seconds to answer, and what went wrong how often."""
+    """Response times in seconds, and counts of errors."""
 
     seconds: list[float] = field(default_factory=list)
     errors: Counter[str] = field(default_factory=Counter)
 
     @property
-    def late(self) -> float:
-        """99th percentile."""
+    def p99(self) -> float:
+        """99th percentile of the response times."""
         return float(np.percentile(self.seconds, 99))
 
 
-# ------------------------------------------------------------------------------------------------ healthy clients
+# -------------------------------------------------------------------------------------------- well-behaved clients
 
 
 async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str, body: bytes) -> str | None:
-    """Post a file; return what is wrong with the answer."""
+    """Post a file; return what is wrong with the response, or None."""
     head = f"POST /v1/predict?name={name} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n"
     writer.write(head.encode() + body)
     await writer.drain()
@@ -96,40 +97,42 @@ async def post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name:
     return None if predictions and all(p["label"] or p["scores"] for p in predictions) else "no label"
 
 
-async def ask(where: tuple[str, int], bodies: Iterator[tuple[str, bytes]], end: float, answers: Answers) -> None:
-    """Post again as soon as there is an answer."""
-    reader, writer = await asyncio.open_connection(*where)
+async def keep_posting(
+    address: tuple[str, int], bodies: Iterator[tuple[str, bytes]], end: float, answers: Answers
+) -> None:
+    """Post one file after another until the end."""
+    reader, writer = await asyncio.open_connection(*address)
     while time.monotonic() < end:
         begin = time.monotonic()
         try:
-            error = await asyncio.wait_for(post(reader, writer, *next(bodies)), PATIENCE)
+            error = await asyncio.wait_for(post(reader, writer, *next(bodies)), TIMEOUT)
         except (OSError, asyncio.IncompleteReadError, TimeoutError) as failure:
             error = type(failure).__name__
             with suppress(OSError):
                 writer.close()
-                reader, writer = await asyncio.open_connection(*where)
+                reader, writer = await asyncio.open_connection(*address)
         answers.seconds.append(time.monotonic() - begin)
         if error:
             answers.errors[error] += 1
     writer.close()
 
 
-async def load(where: tuple[str, int], bodies: dict[str, bytes], n_clients: int, seconds: float) -> Answers:
-    """Ask from many clients; each begins with another kind."""
+async def load(address: tuple[str, int], bodies: dict[str, bytes], n_clients: int, seconds: float) -> Answers:
+    """Post from many clients at once; each begins with another format."""
     answers, end, items = Answers(), time.monotonic() + seconds, list(bodies.items())
     turns = [cycle(items[i % len(items) :] + items[: i % len(items)]) for i in range(n_clients)]
-    await asyncio.gather(*(ask(where, turn, end, answers) for turn in turns))
+    await asyncio.gather(*(keep_posting(address, turn, end, answers) for turn in turns))
     return answers
 
 
 # --------------------------------------------------------------------------------------------------------- abuse
 
 
-async def drip(where: tuple[str, int], head: bytes, drop: bytes) -> None:
-    """Send a head, and then a little a second, again and again."""
+async def drip(address: tuple[str, int], head: bytes, drop: bytes) -> None:
+    """Send a head and then a few bytes a second, again and again."""
     while True:
         with suppress(OSError):
-            reader, writer = await asyncio.open_connection(*where)
+            reader, writer = await asyncio.open_connection(*address)
             writer.write(head)
             while not reader.at_eof():
                 writer.write(drop)
@@ -140,11 +143,11 @@ async def drip(where: tuple[str, int], head: bytes, drop: bytes) -> None:
         await asyncio.sleep(0.1)
 
 
-async def flood(where: tuple[str, int]) -> None:
-    """Send headers that do not end as fast as they are taken, again and again."""
+async def flood(address: tuple[str, int]) -> None:
+    """Send endless headers as fast as the service reads them, again and again."""
     while True:
         with suppress(OSError):
-            reader, writer = await asyncio.open_connection(*where)
+            reader, writer = await asyncio.open_connection(*address)
             writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n")
             while not reader.at_eof():
                 writer.write(b"X-Filler: " + b"a" * 4000 + b"\r\n")
@@ -154,25 +157,25 @@ async def flood(where: tuple[str, int]) -> None:
         await asyncio.sleep(0.05)
 
 
-async def abuse(where: tuple[str, int]) -> None:
-    """Do all of it at once until the process is ended."""
+async def abuse(address: tuple[str, int]) -> None:
+    """Run all kinds of abuse at once until the process is terminated."""
     body = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
-    work: list[Coroutine[Any, Any, None]] = [drip(where, b"", b"") for _ in range(SILENT)]
-    work += [drip(where, body, b"\0") for _ in range(SLOW_BODIES)]
-    work += [drip(where, b"GET / HTTP/1.1\r\nHost: local", b"h") for _ in range(SLOW_HEADS)]
-    work += [flood(where) for _ in range(FLOODS)]
+    work: list[Coroutine[Any, Any, None]] = [drip(address, b"", b"") for _ in range(SILENT)]
+    work += [drip(address, body, b"\0") for _ in range(SLOW_BODIES)]
+    work += [drip(address, b"GET / HTTP/1.1\r\nHost: local", b"h") for _ in range(SLOW_HEADS)]
+    work += [flood(address) for _ in range(FLOODS)]
     await asyncio.gather(*work)
 
 
-def run_abuse(where: tuple[str, int]) -> None:
-    asyncio.run(abuse(where))
+def run_abuse(address: tuple[str, int]) -> None:
+    asyncio.run(abuse(address))
 
 
 # ------------------------------------------------------------------------------------------------------- service
 
 
 def release_again(folder: Path, turn: int) -> None:
-    """Put a copy of one of the versions in service as a new one, as a release does."""
+    """Release a copy of one of the present versions as a new version."""
     present = versions.list_versions(folder)
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)
     source = folder / str(present[turn % len(present)])
@@ -180,7 +183,7 @@ def release_again(folder: Path, turn: int) -> None:
         shutil.copyfile(path, incoming / path.name)
     about = read_json(incoming / versions.RELEASE)
     write_json(incoming / versions.RELEASE, about | {"version": version})
-    versions.add_version(folder, incoming, version, KEPT)
+    versions.add_version(folder, incoming, version, N_VERSIONS)
 
 
 async def change_releases(releases: Path) -> None:
@@ -193,12 +196,12 @@ async def change_releases(releases: Path) -> None:
             await asyncio.to_thread(release_again, folders[turn % len(folders)], turn // len(folders))
             turn += 1
     finally:
-        print(f"{turn} releases meanwhile")
+        print(f"{turn} releases during this run")
 
 
 @contextmanager
 def serve(project: Path) -> Iterator[tuple[tuple[str, int], int]]:
-    """Run the service in a process of its own; gives where it listens, and its number."""
+    """Run the service in a process of its own; yield its address and process id."""
     command = [sys.executable, "-m", "ostinato", "serve", "--port", "0"]
     with (project / "service.log").open("w") as log:
         process = subprocess.Popen(command, cwd=project, stderr=log)
@@ -213,13 +216,13 @@ def serve(project: Path) -> Iterator[tuple[tuple[str, int], int]]:
 
 
 async def measure(
-    where: tuple[str, int], pid: int, releases: Path, run: Callable[[], Coroutine[Any, Any, Answers]]
+    address: tuple[str, int], pid: int, releases: Path, run: Callable[[], Coroutine[Any, Any, Answers]]
 ) -> tuple[Answers, float]:
-    """Load the service while releases change; return the answers, and its memory at its most in MiB."""
+    """Load the service while releases change; return the responses and the peak memory in MiB."""
     peak = 0.0
     changing, running = asyncio.create_task(change_releases(releases)), asyncio.create_task(run())
     while not running.done():
-        peak = max(peak, resident(pid))
+        peak = max(peak, read_memory(pid))
         await asyncio.sleep(0.2)
     changing.cancel()
     with suppress(asyncio.CancelledError):
@@ -230,9 +233,7 @@ async def measure(
 def describe(name: str, answers: Answers) -> None:
     n, errors = len(answers.seconds), answers.errors
     print(f"{name}: {n} requests, {errors.total()} errors {dict(errors) or ''}")
-    print(
-        f"  half within {statistics.median(answers.seconds):.2f} s, 99 of 100 within {answers.late:.2f} s", flush=True
-    )
+    print(f"  median {statistics.median(answers.seconds):.2f} s, 99th percentile {answers.p99:.2f} s", flush=True)
 
 
 def main() -> None:
@@ -240,40 +241,40 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--models", type=Path, default=Path("models/released"))
-    given = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         project = Path(name)
         shutil.copyfile("params.yaml", project / "params.yaml")
-        shutil.copytree(given.models, project / "models" / "released")
+        shutil.copytree(args.models, project / "models" / "released")
         music, bodies = np.tile(make_music(), REPEATS), {}
         for kind in KINDS:
             ZOO[kind](project / kind, music)
             bodies[kind] = (project / kind).read_bytes()
-        with serve(project) as (where, pid):
-            first = asyncio.run(load(where, bodies, 4, 8.0))
+        with serve(project) as (address, pid):
+            first = asyncio.run(load(address, bodies, 4, 8.0))
             time.sleep(REST_SECONDS)
-            before = resident(pid)
-            describe("to warm up", first)
+            before = read_memory(pid)
+            describe("warm-up", first)
 
             def run() -> Coroutine[Any, Any, Answers]:
-                return load(where, bodies, given.clients, given.seconds)
+                return load(address, bodies, args.clients, args.seconds)
 
             releases = project / "models" / "released"
-            alone, peak = asyncio.run(measure(where, pid, releases, run))
-            describe("while releases change", alone)
-            abuser = multiprocessing.get_context("spawn").Process(target=run_abuse, args=(where,), daemon=True)
+            baseline, peak = asyncio.run(measure(address, pid, releases, run))
+            describe("while releases change", baseline)
+            abuser = multiprocessing.get_context("spawn").Process(target=run_abuse, args=(address,), daemon=True)
             abuser.start()
             time.sleep(5.0)
-            beside, peak_beside = asyncio.run(measure(where, pid, releases, run))
+            abused, abused_peak = asyncio.run(measure(address, pid, releases, run))
             abuser.terminate()
             abuser.join()
-            describe("beside abuse", beside)
-            print(f"99 of 100 take {beside.late / alone.late:.2f} times as long beside abuse (at most 3)")
+            describe("under abuse", abused)
+            print(f"the 99th percentile is {abused.p99 / baseline.p99:.2f} times as long under abuse (at most 3)")
             time.sleep(REST_SECONDS)
-            after = resident(pid)
-            print(f"memory: {before:.0f} MiB before, at most {peak:.0f} and {peak_beside:.0f}, {after:.0f} after")
+            after = read_memory(pid)
+            print(f"memory: {before:.0f} MiB before, {peak:.0f} and {abused_peak:.0f} at the peaks, {after:.0f} after")
     print(f"load of the machine in the last minute: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    sys.exit(bool(alone.errors or beside.errors))
+    sys.exit(bool(baseline.errors or abused.errors))
 
 
 if __name__ == "__main__":

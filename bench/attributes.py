@@ -1,14 +1,14 @@
-"""The tabular system on a table of attributes: as published, and with nothing of the test in the training.
+"""Measure the tabular system on a table of attributes, as published and without leaks from test to training.
 
 ``python -m bench.attributes TABLE.csv`` prints accuracy, macro-F1 and the MAP of
 same-genre neighbours, with intervals over recordings; then k-means: elbow, silhouette
-and the commonest genre of each cluster.
+and the most frequent genres of each cluster.
 
-As published (paper 000, chapter 5): rows are split 80/20 with seed 42, the scaler has
-seen all of them and scales the ten numbers, not the indicators, and the neighbours are
-asked of all rows, so that each finds itself. Ours: rows with the same attributes, one
-recording listed under several genres, stand on one side; the scaler has seen the
-training rows alone; a seed is never its own answer.
+As published (paper 000, chapter 5): rows are split 80/20 with seed 42; the scaler is
+fitted on all of them and scales the ten numbers but not the indicators; and neighbours
+are searched among all rows, so that each row finds itself. Ours: rows with the same
+attributes (one recording listed under several genres) fall on one side of the split;
+the scaler is fitted on the training rows alone; a query never counts as its own answer.
 """
 
 import argparse
@@ -33,71 +33,79 @@ SEED, K, SEEDS = 42, 10, 1000
 CLASSIFIERS = ("majority", "random_forest", "hist_gradient_boosting", "knn")
 
 
-def shown(values: dict[str, np.ndarray], groups: np.ndarray) -> str:
-    """Put means with their intervals on a line."""
-    found = summarise(values, groups, 0.95)
-    return ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in found.items())
+def format_intervals(values: dict[str, np.ndarray], groups: np.ndarray) -> str:
+    """Format means with their intervals on one line."""
+    intervals = summarise(values, groups, 0.95)
+    return ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in intervals.items())
 
 
 def standardise(x: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Standardise the numbers by some rows; indicators stay as they are."""
+    """Standardise the numeric columns by the training rows; indicators stay as they are."""
     scaled, n = x.copy(), len(NUMBERS)
     scaled[:, :n] = StandardScaler().fit(x[train, :n]).transform(x[:, :n])
     return scaled
 
 
-def neighbours(x: np.ndarray, genre: np.ndarray, rows: np.ndarray, groups: np.ndarray, with_self: bool) -> np.ndarray:
-    """Return the average precision of the neighbours of some rows among all."""
-    _, found = NearestNeighbors(n_neighbors=K + (0 if with_self else 60)).fit(x).kneighbors(x[rows])
+def compute_neighbour_precision(
+    x: np.ndarray, genre: np.ndarray, rows: np.ndarray, groups: np.ndarray, with_self: bool
+) -> np.ndarray:
+    """Compute the average precision of the neighbours of some rows among all rows."""
+    _, neighbours = NearestNeighbors(n_neighbors=K + (0 if with_self else 60)).fit(x).kneighbors(x[rows])
     values = []
-    for row, near in zip(rows, found, strict=True):
+    for row, near in zip(rows, neighbours, strict=True):
         answers = near if with_self else near[groups[near] != groups[row]][:K]
         relevant = genre == genre[row] if with_self else (genre == genre[row]) & (groups != groups[row])
         values.append(average_precision(preds=answers[None], target=relevant[None])[0])
     return np.array(values)
 
 
-def classified(
+def print_classification(
     x: np.ndarray, genre: np.ndarray, groups: np.ndarray, train: np.ndarray, test: np.ndarray, names: tuple[str, ...]
 ) -> None:
-    """Print each classifier's figures."""
+    """Print each classifier's metrics."""
     for name in names:
         fitted = load("ostinato.estimators", name).pipeline(SEED).fit(x[train], genre[train])
-        named = fitted.predict(x[test])
-        right = {"accuracy": (named == genre[test]).astype(float)}
-        macro = f1_score(genre[test], named, average="macro")
-        print(f"  {name:24} {shown(right, groups[test])}, macro-F1 {macro:.3f}", flush=True)
+        preds = fitted.predict(x[test])
+        right = {"accuracy": (preds == genre[test]).astype(float)}
+        macro = f1_score(genre[test], preds, average="macro")
+        print(f"  {name:24} {format_intervals(right, groups[test])}, macro-F1 {macro:.3f}", flush=True)
         if name == "random_forest":
-            print(classification_report(genre[test], named, digits=3, zero_division=0))
+            print(classification_report(genre[test], preds, digits=3, zero_division=0))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", type=Path)
-    parser.add_argument("--rows", type=int, help="at most so many, drawn")
+    parser.add_argument("--rows", type=int, help="use a random sample of at most this many rows")
     args = parser.parse_args()
     table = pd.concat(read(args.table), axis=1)
-    kept = complete(table) & table["genre"].notna()
-    table = table[kept].reset_index(drop=True)
-    given = len(table)
+    is_complete = complete(table) & table["genre"].notna()
+    table = table[is_complete].reset_index(drop=True)
+    n_complete = len(table)
     if args.rows and args.rows < len(table):
         table = table.sample(args.rows, random_state=SEED).reset_index(drop=True)
     x, genre, groups = encode(table), table["genre"].to_numpy(str), number_recordings(table)
-    print(f"{len(kept)} rows, {given} complete, {len(table)} used, {len(set(groups))} recordings")
+    print(f"{len(is_complete)} rows, {n_complete} complete, {len(table)} used, {len(set(groups))} recordings")
     seeds = np.random.default_rng(SEED).choice(len(x), min(SEEDS, len(x)), replace=False)
 
     print("as published:")
     train, test = train_test_split(np.arange(len(x)), test_size=0.2, random_state=SEED)
     scaled = standardise(x, np.arange(len(x)))
-    classified(scaled, genre, np.arange(len(x)), train, test, ("random_forest",))
-    print("  neighbours, itself among them: " + shown({"map": neighbours(scaled, genre, seeds, groups, True)}, seeds))
+    print_classification(scaled, genre, np.arange(len(x)), train, test, ("random_forest",))
+    print(
+        "  neighbours, including the row itself: "
+        + format_intervals({"map": compute_neighbour_precision(scaled, genre, seeds, groups, True)}, seeds)
+    )
 
     print("ours:")
     ((train, test),) = GroupShuffleSplit(1, test_size=0.2, random_state=SEED).split(x, groups=groups)
-    classified(x, genre, groups, train, test, CLASSIFIERS)
+    print_classification(x, genre, groups, train, test, CLASSIFIERS)
     scaled = standardise(x, train)
     cold = np.intersect1d(seeds, test)
-    print("  neighbours: " + shown({"map": neighbours(scaled, genre, cold, groups, False)}, groups[cold]))
+    print(
+        "  neighbours: "
+        + format_intervals({"map": compute_neighbour_precision(scaled, genre, cold, groups, False)}, groups[cold])
+    )
 
     curve = curves(scaled[train], range(2, 13), SEED)
     print(curve.round(3).to_string(index=False), f"\nelbow at {elbow(curve)}")

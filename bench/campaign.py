@@ -1,26 +1,26 @@
-"""A campaign of faults: each ends in the bytes of an undisturbed run, or in a refusal that names file and mend.
+"""Inject faults into the pipeline and check that each ends in the right bytes or in an error that says what to do.
 
-``python -m bench.campaign --hours 8 --seed 1`` (or ``--faults 500``) makes a tiny collection, runs the pipeline of
-dvc.yaml on it undisturbed, stage by stage and once more after the collection has changed, and keeps what each
-stage found and left. Then it puts one fault after another into one stage after another, each on a copy, runs the
-stage again as ``dvc repro`` would, and compares all of data/ and models/:
+``python -m bench.campaign --hours 8 --seed 1`` (or ``--faults 500``) writes a tiny collection and runs the pipeline
+of dvc.yaml on it without faults, stage by stage and once more after the collection has changed, and keeps a copy of
+the project before and after each stage. Then it injects one fault after another, each into one stage on a fresh copy,
+runs the stage again as ``dvc repro`` would, and compares all of data/ and models/ with the run without faults:
 
-* ``kill``: SIGKILL half way through a write, or before a rename, a removal ... (any step of `tests.kills`)
-* ``power``: the same, and what was not forced to the disk is cut to half
-* ``restarts``: stopped by SIGINT, SIGTERM or SIGKILL up to three times in a row
-* ``full disk``: no space from some write on, by a small tmpfs where this user may mount one, else by ENOSPC
+* ``kill``: SIGKILL in the middle of a write, or before a rename, a removal ... (any step of `tests.kills`)
+* ``power``: the same, and files that were not synced to the disk are cut to half
+* ``restarts``: SIGINT, SIGTERM or SIGKILL up to three times in a row
+* ``full disk``: no space left from some write on, by a small tmpfs where this user may mount one, else by ENOSPC
 * ``file limit``: no file may grow beyond some size (RLIMIT_FSIZE)
 * ``read error``: one of the files that the stage reads gives EIO
-* ``flipped byte``: one byte of a file of data/ or models/ is another, of each kind of file in turn; then all
+* ``flipped byte``: one byte of a file of data/ or models/ changes, of each kind of file in turn; then all
   stages that DVC would run
-* ``silent flip``: the same with size, time and inode as before, in files that hold their own checksums; then
+* ``silent flip``: the same with unchanged size, time and inode, in files that hold their own checksums; then
   the stages that read them
-* ``flipped audio``: a byte of a recording is another for one run, and right again in the next
-* ``clock``: times of half of the files lie years ahead or back, and the clock jumps in the midst of the stage
+* ``flipped audio``: a byte of a recording is wrong for one run, and right again in the next
+* ``clock``: half of the files have times years away, and the clock jumps in the middle of the stage
 * ``duplicate``: the stage is started twice at once
 
-Printed are counts by fault and every loss with what repeats it: ``--seed S --only N``. The exit status is 1 if
-anything was lost.
+It prints counts by fault, and for each loss the options that repeat it: ``--seed S --only N``. The exit status is 1
+if anything was lost.
 """
 
 import argparse
@@ -43,8 +43,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.undisturbed import RELEASE, Ending, Step, Undisturbed, find_due, import_all, read_entry, run, start
-from bench.undisturbed import wait as await_end
+from bench.reference_run import RELEASE, Ending, ReferenceRun, Step, find_due, import_all, read_entry, run, start
+from bench.reference_run import wait as await_end
 from tests.kills import GROWING, Disk, Half
 
 from ostinato.io.files import read_json
@@ -52,37 +52,37 @@ from ostinato.training.settings import derive
 
 TRIES = 4
 EVERY = 50
-"""Faults after which progress is printed."""
+"""Number of faults after which progress is printed."""
 REFUSED = 2
-"""Exit status of a refusal in words."""
+"""Exit status of a refusal with a message."""
 STATE = (".ostinato", "data/docs", "data/docs_split", "music")
-"""What is no result: resume points, pages with dates, and the collection itself."""
-NAMED = re.compile(r"(/[^\s:;'`]+|[\w@.-]+\.[a-z]{2,11})\b")
-BUSY = re.compile(r"another run is at the same work \(process \d+\); wait for it or stop it: `kill \d+`")
-MEND = re.compile(r"\b(run|free|delete|restore|bring|make|see|wait|stop|raise|let|mend|replace|lower|remove)\b", re.I)
+"""What is not compared: resume points, pages with dates, and the collection itself."""
+PATH_PATTERN = re.compile(r"(/[^\s:;'`]+|[\w@.-]+\.[a-z]{2,11})\b")
+BUSY_PATTERN = re.compile(r"another run is at the same work \(process \d+\); wait for it or stop it: `kill \d+`")
+ADVICE = re.compile(r"\b(run|free|delete|restore|bring|make|see|wait|stop|raise|let|mend|replace|lower|remove)\b", re.I)
 VERDICT = "models/verdict.json"
 YEARS = 365.25 * 86_400
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
 class LossError(Exception):
-    """A fault ended in other bytes, or in a refusal that does not name file and mend."""
+    """A fault ended in wrong bytes, or in an error that does not name the file and what to do."""
 
 
 @dataclass
 class Case:
-    """One fault: where it strikes, and what decides about it.
+    """One fault: the project that it is injected into, and its random numbers.
 
     Parameters
     ----------
-    undisturbed : Undisturbed
+    reference : ReferenceRun
     root : Path
-        Where to work; empty.
+        Empty folder to work in.
     rng : numpy.random.Generator
     can_mount : bool
     """
 
-    undisturbed: Undisturbed
+    reference: ReferenceRun
     root: Path
     rng: np.random.Generator
     can_mount: bool
@@ -90,37 +90,39 @@ class Case:
     about: str = ""
 
     def choose_step(self, *names: str) -> Step:
-        """Choose a stage, each group of dvc.yaml as likely as the others, and copy what it found."""
-        groups = sorted({step.group for step in self.undisturbed.steps if not names or step.group in names})
+        """Choose a stage, each group of dvc.yaml as likely as the others, and copy the project as it was before it."""
+        groups = sorted({step.group for step in self.reference.steps if not names or step.group in names})
         group = groups[self.rng.integers(len(groups))]
-        steps = [step for step in self.undisturbed.steps if step.group == group]
+        steps = [step for step in self.reference.steps if step.group == group]
         step = steps[self.rng.integers(len(steps))]
         self.copy(step.before)
         self.about = step.name
         return step
 
     def copy(self, source: Path) -> None:
-        """Copy a project, with its times."""
+        """Copy a project, with the times of its files."""
         shutil.copytree(source, self.root, dirs_exist_ok=True)
 
     def repeat(self, step: Step, prepare: Callable[[Path], object] | None = None) -> Ending:
         """Run a stage as `dvc repro` does."""
-        self.undisturbed.remove_outs(self.root, step.outs)
+        self.reference.remove_outs(self.root, step.outs)
         return run(self.root, step.words, prepare)
 
     def accept(self, ending: Ending) -> bool:
-        """Return whether a command succeeded; complain of a refusal without file or mend."""
+        """Return whether a command succeeded; raise LossError if it failed without a proper message."""
         if ending.status == 0:
             return True
         text = ending.text.strip()
-        is_named = BUSY.search(text) or (NAMED.search(text) and MEND.search(text))
-        if ending.status != REFUSED or "Traceback" in text or not is_named:
-            raise LossError(f"status {ending.status}, no refusal that names file and mend:\n{text[-2500:]}")
+        is_clear = BUSY_PATTERN.search(text) or (PATH_PATTERN.search(text) and ADVICE.search(text))
+        if ending.status != REFUSED or "Traceback" in text or not is_clear:
+            raise LossError(
+                f"status {ending.status}, not a refusal that names the file and what to do:\n{text[-2500:]}"
+            )
         self.n_refused += 1
         return False
 
     def finish(self, step: Step) -> None:
-        """Run a stage until it succeeds, and compare the results with those of the undisturbed run."""
+        """Run a stage until it succeeds, and compare the results with those of the reference run."""
         for _ in range(TRIES):
             ending = self.repeat(step)
             if self.accept(ending):
@@ -131,19 +133,19 @@ class Case:
     def follow(self, text: str) -> None:
         """Delete the files that a refusal names and asks to delete."""
         if "delete" in text:
-            for name in NAMED.findall(text):
+            for name in PATH_PATTERN.findall(text):
                 path = self.root / name
                 if path.is_relative_to(self.root) and path.is_file() and "params.yaml" not in name:
                     path.unlink()
 
     def repro(self, lock: dict[str, Any]) -> None:
-        """Run what differs, stage after stage, as `dvc repro` does, following what refusals say."""
-        stages, lock = self.undisturbed.stages, dict(lock)
-        for name in self.undisturbed.order:
+        """Run the stages that are out of date, as `dvc repro` does, and follow the advice of refusals."""
+        stages, lock = self.reference.stages, dict(lock)
+        for name in self.reference.order:
             for _ in range(TRIES):
                 if not find_due(self.root, {name: stages[name]}, lock):
                     break
-                self.undisturbed.remove_outs(self.root, stages[name].outs)
+                self.reference.remove_outs(self.root, stages[name].outs)
                 ending = run(self.root, stages[name].command.split()[3:])
                 if self.accept(ending):
                     lock[name] = read_entry(self.root, stages[name])
@@ -153,7 +155,7 @@ class Case:
                 raise LossError(f"{name} is refused again and again:\n{ending.text[-2500:]}")
 
     def compare(self, expected: Path) -> None:
-        """Complain of results that are not those of the undisturbed run."""
+        """Raise LossError if the results differ from those of the reference run."""
         mine, other = read_results(self.root), read_results(expected)
         differing = sorted(name for name in mine.keys() | other.keys() if mine.get(name) != other.get(name))
         if differing:
@@ -161,11 +163,11 @@ class Case:
                 f"{n} ({'differs' if n in mine and n in other else 'gone' if n in other else 'left'})"
                 for n in differing
             ]
-            raise LossError(f"{len(how)} files are not those of an undisturbed run: {', '.join(how[:8])}")
+            raise LossError(f"{len(how)} files differ from the reference run: {', '.join(how[:8])}")
 
 
 def read_results(root: Path) -> dict[str, Any]:
-    """Read all results; of a release what does not depend on how fast the machine was."""
+    """Read all results; of a release only what does not depend on the speed of the machine."""
     results: dict[str, Any] = {}
     for top in ("data", "models"):
         for path in sorted((root / top).rglob("*")):
@@ -184,8 +186,8 @@ def read_results(root: Path) -> dict[str, Any]:
 # -------------------------------------------------------------------------------------------------------- faults
 
 
-def kill(case: Case) -> None:
-    """End a stage half way through a step."""
+def kill_stage(case: Case) -> None:
+    """Kill a stage in the middle of a step."""
     step = case.choose_step()
     at = int(case.rng.integers(1, step.n_steps + 1))
     case.about += f", step {at} of {step.n_steps}"
@@ -194,7 +196,7 @@ def kill(case: Case) -> None:
 
 
 def cut_power(case: Case) -> None:
-    """End a stage, and lose what was not forced to the disk."""
+    """Kill a stage, and lose what was not synced to the disk."""
     step = case.choose_step()
     at = int(case.rng.integers(1, step.n_steps + 1))
     case.about += f", step {at} of {step.n_steps}"
@@ -203,7 +205,7 @@ def cut_power(case: Case) -> None:
 
 
 def restart(case: Case) -> None:
-    """Stop a stage a few times in a row."""
+    """Stop a stage two or three times in a row."""
     step = case.choose_step()
     for _ in range(int(case.rng.integers(2, 4))):
         at = int(case.rng.integers(1, step.n_steps + 1))
@@ -232,10 +234,10 @@ def end_at(
 
 
 def fill_disk(case: Case) -> None:
-    """Let a stage find no space from some write on."""
+    """Make writes fail for lack of space, from some write on."""
     step = case.choose_step()
     if case.can_mount:
-        with_small_disk(case, step)
+        run_on_small_disk(case, step)
     else:
         at = int(case.rng.integers(1, step.n_steps + 1))
         case.about += f", from step {at} of {step.n_steps}"
@@ -250,8 +252,8 @@ def fill_disk(case: Case) -> None:
     case.finish(step)
 
 
-def with_small_disk(case: Case, step: Step) -> None:
-    """Run a stage on a disk of its own with room for a part of what it writes, and take the files from there."""
+def run_on_small_disk(case: Case, step: Step) -> None:
+    """Run a stage on a small disk with room for only part of what it writes, and copy the files back."""
     used, needed = measure_pages(step.before), measure_pages(step.after)
     size = used + int(case.rng.random() * max(needed - used, needed // 4))
     case.about += f", {(size - used) >> 10} KiB free"
@@ -272,12 +274,12 @@ def with_small_disk(case: Case, step: Step) -> None:
 
 
 def measure_pages(folder: Path) -> int:
-    """Measure what files take of a disk with pages of 4 KiB; folders take none."""
+    """Measure the disk space of files in pages of 4 KiB; folders take none."""
     return sum(-(-path.stat().st_size // 4096) * 4096 for path in folder.rglob("*") if path.is_file())
 
 
 def limit_files(case: Case) -> None:
-    """Let no file grow beyond some size."""
+    """Limit the size that a file may grow to."""
     step = case.choose_step()
     most = max(path.stat().st_size for path in step.after.rglob("*") if path.is_file())
     size = int(most ** case.rng.random())
@@ -308,38 +310,38 @@ def fail_reading(case: Case) -> None:
 
 def flip_byte(case: Case) -> None:
     """Change a byte of a result or intermediate file, and run what DVC would run."""
-    n = int(case.rng.integers(len(case.undisturbed.finals)))
-    case.copy(case.undisturbed.finals[n])
+    n = int(case.rng.integers(len(case.reference.finals)))
+    case.copy(case.reference.finals[n])
     path = choose_file(case, ["data/**/*", "models/**/*"])
     released = case.root / "models" / "released"
     if path.is_relative_to(released):
         check_service(case, path)
         return
     flip(case, path)
-    case.repro(case.undisturbed.locks[n])
-    case.compare(case.undisturbed.finals[n])
+    case.repro(case.reference.locks[n])
+    case.compare(case.reference.finals[n])
 
 
 def check_service(case: Case, path: Path) -> None:
-    """Ask the model in service, and the release, before and after a file of it changes."""
+    """Run predict and release before and after a file of the model in service changes."""
     clip = next(path for path in sorted((case.root / "music").rglob("*.wav")))
     words = ("predict", "--json", str(clip.relative_to(case.root)))
     expected = run(case.root, words)
     flip(case, path)
     ending = run(case.root, words)
     if case.accept(ending) and ending.text != expected.text:
-        raise LossError(f"{path} changed, and another answer was given:\n{ending.text}\n{expected.text}")
+        raise LossError(f"{path} changed, and the answer changed:\n{ending.text}\n{expected.text}")
     ending = run(case.root, (RELEASE,))
-    if ending.status == 3 and str(path.name) in ending.text and MEND.search(ending.text):
+    if ending.status == 3 and str(path.name) in ending.text and ADVICE.search(ending.text):
         case.n_refused += 1
     else:
         case.accept(ending)
 
 
 def flip_silently(case: Case) -> None:
-    """Change a byte and leave size, time and inode, so that nobody who goes by these sees it; run what reads it."""
+    """Change a byte but neither size, time nor inode, so that only checksums can tell; run a stage that reads it."""
     step = case.choose_step("tune", "train", "tune_estimator", "infer", "evaluate", "rank", "split", RELEASE)
-    stage = case.undisturbed.stages.get(step.name)
+    stage = case.reference.stages.get(step.name)
     read = stage.deps if stage else ("models/predictions", "data/interim")
     path = choose_file(case, [*read, *(f"{dep}/**/*" for dep in read)], suffixes=(".npy", ".parquet"))
     status = path.stat()
@@ -378,7 +380,7 @@ def flip(case: Case, path: Path) -> None:
 
 def flip_audio(case: Case) -> None:
     """Change a byte of a recording for one run."""
-    case.copy(case.undisturbed.finals[-1])
+    case.copy(case.reference.finals[-1])
     path = choose_file(case, ["music/**/*.wav"])
     content = path.read_bytes()
     flip(case, path)
@@ -386,12 +388,12 @@ def flip_audio(case: Case) -> None:
         if not case.accept(run(case.root, (name,))):
             break
     path.write_bytes(content)
-    case.repro(case.undisturbed.locks[-1])
-    case.compare(case.undisturbed.finals[-1])
+    case.repro(case.reference.locks[-1])
+    case.compare(case.reference.finals[-1])
 
 
 def jump_clock(case: Case) -> None:
-    """Give half of the files times years away, and set the clock in the midst of a stage."""
+    """Give half of the files times years away, and set the clock in the middle of a stage."""
     step = case.choose_step()
     at = int(case.rng.integers(1, step.n_steps + 1))
     paths = sorted(path for path in case.root.rglob("*") if path.is_file())
@@ -416,7 +418,7 @@ def jump_clock(case: Case) -> None:
 def start_twice(case: Case) -> None:
     """Start a stage while it runs."""
     step = case.choose_step()
-    case.undisturbed.remove_outs(case.root, step.outs)
+    case.reference.remove_outs(case.root, step.outs)
     first = start(case.root, step.words)
     delay = float(case.rng.random() ** 2)
     case.about += f", after {delay:.2f} s"
@@ -429,7 +431,7 @@ def start_twice(case: Case) -> None:
 
 
 FAULTS: dict[str, Callable[[Case], None]] = {
-    "kill": kill,
+    "kill": kill_stage,
     "power": cut_power,
     "restarts": restart,
     "full disk": fill_disk,
@@ -449,19 +451,19 @@ FAULTS: dict[str, Callable[[Case], None]] = {
 def can_mount(folder: Path) -> bool:
     """Return whether this user may mount a tmpfs."""
     folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
-    if mounted.returncode == 0:
+    result = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)], capture_output=True)
+    if result.returncode == 0:
         subprocess.run(["umount", str(folder)], check=True)
-    return mounted.returncode == 0
+    return result.returncode == 0
 
 
-def strike(undisturbed: Undisturbed, folder: Path, seed: int, n: int, is_mounting: bool) -> tuple[str, Case, str]:
-    """Put the n-th fault into a stage; return its kind, the case and what was lost."""
+def inject_fault(reference: ReferenceRun, folder: Path, seed: int, n: int, is_mounting: bool) -> tuple[str, Case, str]:
+    """Inject the n-th fault into a stage; return its kind, the case and what was lost."""
     kinds = list(FAULTS)
     kind = kinds[n % len(kinds)]
-    root = folder / "disturbed"
+    root = folder / "faulty"
     shutil.rmtree(root, ignore_errors=True)
-    case = Case(undisturbed, root, np.random.default_rng(derive(seed, "campaign", n)), is_mounting)
+    case = Case(reference, root, np.random.default_rng(derive(seed, "campaign", n)), is_mounting)
     try:
         FAULTS[kind](case)
     except LossError as error:
@@ -471,60 +473,60 @@ def strike(undisturbed: Undisturbed, folder: Path, seed: int, n: int, is_mountin
 
 @dataclass
 class Counts:
-    """How many faults of each kind were put, refused in words on the way, and lost."""
+    """How many faults of each kind were injected, refused with a message on the way, and lost."""
 
-    put: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     lost: Counter[str] = field(default_factory=Counter)
 
     def note(self, kind: str, case: Case, loss: str) -> None:
         """Count a fault."""
-        self.put[kind] += 1
+        self.injected[kind] += 1
         self.refused[kind] += bool(case.n_refused)
         self.lost[kind] += bool(loss)
 
     def __str__(self) -> str:
-        """Return a table, a line a kind."""
-        lines = [f"{'fault':16}{'put':>6}{'refused in words':>18}{'lost':>6}"]
-        lines += [f"{kind:16}{self.put[kind]:6}{self.refused[kind]:18}{self.lost[kind]:6}" for kind in FAULTS]
-        totals = (self.put.total(), self.refused.total(), self.lost.total())
-        return "\n".join([*lines, f"{'all':16}{totals[0]:6}{totals[1]:18}{totals[2]:6}"])
+        """Return a table with a line for each kind."""
+        lines = [f"{'fault':16}{'injected':>10}{'refused':>9}{'lost':>6}"]
+        lines += [f"{kind:16}{self.injected[kind]:10}{self.refused[kind]:9}{self.lost[kind]:6}" for kind in FAULTS]
+        totals = (self.injected.total(), self.refused.total(), self.lost.total())
+        return "\n".join([*lines, f"{'all':16}{totals[0]:10}{totals[1]:9}{totals[2]:6}"])
 
 
-def conduct(folder: Path, seed: int, numbers: Iterable[int], end: float) -> Counts:
-    """Put faults until the numbers or the time run out, or Ctrl-C is pressed."""
+def run_campaign(folder: Path, seed: int, numbers: Iterable[int], end: float) -> Counts:
+    """Inject faults until the numbers or the time run out, or Ctrl-C is pressed."""
     counts = Counts()
     import_all()
-    undisturbed = Undisturbed(folder / "undisturbed")
-    undisturbed.run()
-    is_mounting = can_mount(folder / "mounted")
+    reference = ReferenceRun(folder / "reference")
+    reference.run()
+    is_mounting = can_mount(folder / "mount")
     disk = "a tmpfs" if is_mounting else "ENOSPC"
-    print(f"{len(undisturbed.steps)} stages undisturbed; a full disk is {disk}", flush=True)
+    print(f"{len(reference.steps)} stages in the reference run; a full disk is {disk}", flush=True)
     with suppress(KeyboardInterrupt):
         for n in takewhile(lambda _: time.monotonic() < end, numbers):
-            kind, case, loss = strike(undisturbed, folder, seed, n, is_mounting)
+            kind, case, loss = inject_fault(reference, folder, seed, n, is_mounting)
             counts.note(kind, case, loss)
             if loss:
                 print(f"LOST: --seed {seed} --only {n}: {kind}: {case.about}: {loss}", flush=True)
-            if counts.put.total() % EVERY == 0:
-                print(f"{counts.put.total()} put, {counts.lost.total()} lost", flush=True)
+            if counts.injected.total() % EVERY == 0:
+                print(f"{counts.injected.total()} injected, {counts.lost.total()} lost", flush=True)
     return counts
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faults", type=int, help="how many; default: 110 unless --hours is given")
-    parser.add_argument("--hours", type=float, help="how long")
+    parser.add_argument("--faults", type=int, help="number of faults; default: 110 unless --hours is given")
+    parser.add_argument("--hours", type=float, help="stop after so many hours")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, nargs="+", help="repeat these faults of the seed")
-    parser.add_argument("--kinds", nargs="+", choices=list(FAULTS), help="only faults of these kinds")
-    given = parser.parse_args()
-    end = time.monotonic() + 3600 * given.hours if given.hours else float("inf")
-    most = given.faults or (110 if given.hours is None else sys.maxsize)
-    chosen = given.kinds or list(FAULTS)
+    parser.add_argument("--kinds", nargs="+", choices=list(FAULTS), help="inject only faults of these kinds")
+    args = parser.parse_args()
+    end = time.monotonic() + 3600 * args.hours if args.hours else float("inf")
+    most = args.faults or (110 if args.hours is None else sys.maxsize)
+    chosen = args.kinds or list(FAULTS)
     every = (n for n in range(sys.maxsize) if list(FAULTS)[n % len(FAULTS)] in chosen)
     with tempfile.TemporaryDirectory(prefix="campaign-") as name:
-        counts = conduct(Path(name), given.seed, given.only or islice(every, most), end)
+        counts = run_campaign(Path(name), args.seed, args.only or islice(every, most), end)
     print(counts)
     sys.exit(bool(counts.lost.total()))
 

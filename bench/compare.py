@@ -1,13 +1,13 @@
-"""How often `ostinato compare` calls a change worse that harms nothing, and how often it sees a planted fall.
+"""Measure how often `ostinato compare` flags a harmless change, and how often it detects a planted drop.
 
 ``python -m bench.compare retrain OUT --project DIR --only NAME... --variants N`` trains
 candidates of a project again with other seeds and writes the scores of their test tracks to
-``OUT/<variant>/<name>.csv``; start it under other variables of the processor
-(``ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2``) with ``--label`` and
-``--variants 0`` to train with the same seed under these alone.
+``OUT/<variant>/<name>.csv``. To train with the same seed on another kind of processor, set
+``ATEN_CPU_CAPABILITY=avx2 ONEDNN_MAX_CPU_ISA=AVX2 OMP_NUM_THREADS=2`` or the like and pass
+``--label`` and ``--variants 0``.
 
-``python -m bench.compare table OUT`` draws changes of a project of 31 candidates from those
-trainings and prints how many are red.
+``python -m bench.compare table OUT`` simulates changes of a project of 31 candidates from
+those trainings and prints how many of them are red.
 """
 
 import argparse
@@ -32,7 +32,7 @@ GATE = {
     "tags": {"map_macro": {"min": 0.3}, "hamming_loss": {"max": 0.3}},
 }
 SETTINGS = Settings(0.02, 0.05, GATE, 0.5, 0.95, 0)
-METRIC, FALL = "f1_micro", 0.15
+METRIC, DROP = "f1_micro", 0.15
 Tables = Mapping[str, ScoreTable]
 
 
@@ -46,15 +46,15 @@ def retrain(project: Path, out: Path, names: list[str], variants: int, label: st
     from ostinato.stages import infer, train
 
     paths = Paths(project)
-    whole = params.load(paths.params)
+    every = params.load(paths.params)
     tracks, splits = pd.read_parquet(paths.tracks), pd.read_parquet(paths.splits)
-    seed = whole.seed
+    seed = every.seed
     for variant in range(variants) if variants else [label]:
         for name in names:
-            given: Any = params.only(whole, train.SECTIONS)
-            given.seed = seed + 1 + variant if isinstance(variant, int) else seed
-            train.run(paths, given, name)
-            infer.run(paths, params.only(whole, infer.SECTIONS), name)
+            settings: Any = params.only(every, train.SECTIONS)
+            settings.seed = seed + 1 + variant if isinstance(variant, int) else seed
+            train.run(paths, settings, name)
+            infer.run(paths, params.only(every, infer.SECTIONS), name)
             artefact = read_json(paths.checkpoints(name) / "artefact.json")
             task = Task(artefact["task"], tuple(artefact["classes"]))
             predictions = pd.read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
@@ -65,7 +65,7 @@ def retrain(project: Path, out: Path, names: list[str], variants: int, label: st
 
 
 def read_trainings(folder: Path) -> dict[str, list[ScoreTable]]:
-    """Read the scores of every training, by candidate; those trained once are left out."""
+    """Read the scores of every training, by candidate; candidates trained only once are left out."""
     trainings: dict[str, list[ScoreTable]] = {}
     for path in sorted(folder.glob("*/*.csv")):
         kind: Kind = "multi" if "tags" in path.stem else "single"
@@ -79,7 +79,7 @@ def to_revision(label: str, tables: Tables) -> Revision:
     for name, table in tables.items():
         kind = find_kind(table)
         task = next(t for t, k in COLUMNS.items() if k == kind)
-        test = {m: {"value": compute(table, kind, m)} for m in GATE[task]}
+        test = {m: {"value": compute_metric(table, kind, m)} for m in GATE[task]}
         split = {"hash": "same", "n_test": len(table.rows)}
         metrics[name] = {"task": task, "architecture": "any", "split": split, "test": test}
         scores[name] = format_scores(table.rows, table.classes, kind, 0.5)
@@ -87,17 +87,17 @@ def to_revision(label: str, tables: Tables) -> Revision:
 
 
 def find_kind(table: ScoreTable) -> Kind:
-    """Take a table for one of tags if any track has not exactly one label."""
+    """Return "multi" if any track has not exactly one label."""
     return "single" if (table.rows.target.sum(axis=1) == 1).all() else "multi"
 
 
-def compute(table: ScoreTable, kind: Kind, metric: str) -> float:
+def compute_metric(table: ScoreTable, kind: Kind, metric: str) -> float:
     measure = get_metrics(kind)[metric]
     return measure.function(preds=measure.prepare(table.rows.scores, kind, 0.5), target=table.rows.target)
 
 
-class Judge:
-    """Answers as `compare` does, and keeps what it computed of two trainings, since draws repeat them."""
+class Comparison:
+    """Compares as `ostinato compare` does, and caches the result of each pair of trainings, since draws repeat them."""
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[int, int], tuple[Pair, Evidence]] = {}
@@ -111,7 +111,10 @@ class Judge:
             if (old, new) not in self.pairs:
                 pair = pair_tables(here[n], there[n], find_kind(here[n]), 0.5)
                 assert pair is not None
-                self.pairs[old, new] = pair, compare_pair(pair, METRIC, **SETTINGS.bootstrap)
+                self.pairs[old, new] = (
+                    pair,
+                    compare_pair(pair, METRIC, confidence=SETTINGS.confidence, seed=SETTINGS.seed),
+                )
         evidence = [self.pairs[key][1] for key in keys]
         floors = [max(SETTINGS.tolerance, 2 / len(self.pairs[key][0].new)) for key in keys]
         if len([e for e in evidence if e.p_least < 0.5]) > 1:
@@ -126,23 +129,23 @@ class Judge:
         return red
 
     def _test_together(self, keys: list[tuple[int, int]]) -> Evidence:
-        """Swap all candidates at once; the same swaps serve all draws in which as many artists differ."""
+        """Test all candidates at once; draws in which as many artists differ share their swaps."""
         pairs = [self.pairs[key][0] for key in keys]
         groups = np.unique(np.concatenate([pair.find_differing_groups(METRIC) for pair in pairs]))
         swaps = draw_swaps(len(groups), SETTINGS.seed)
         for key, pair in zip(keys, pairs, strict=True):
             if (*key, len(groups)) not in self.gains:
                 self.gains[*key, len(groups)] = pair.compute_gains(METRIC, groups, swaps)
-        gains = np.round(np.mean([self.gains[*key, len(groups)] for key in keys], axis=0), 9)
+        gains = np.round(np.stack([self.gains[*key, len(groups)] for key in keys]).mean(axis=0), 9)
         p = float((gains < gains[0]).mean() + (gains == gains[0]).mean() / 2)
         return Evidence(float(gains[0]), np.nan, np.nan, p, 0.5 / len(swaps), "all together")
 
 
 def plant(table: ScoreTable, rng: np.random.Generator) -> ScoreTable:
-    """Make right tracks wrong, as many as make `FALL`: another class takes the place of the right one."""
+    """Make right tracks wrong, as many as make `DROP`, by swapping the score of the right class with another."""
     scores, target = table.rows.scores.copy(), table.rows.target
     right = np.flatnonzero(target[np.arange(len(target)), scores.argmax(axis=1)] > 0)
-    n = int(np.ceil(FALL * len(scores)))
+    n = int(np.ceil(DROP * len(scores)))
     for i in rng.choice(right, min(n, len(right)), replace=False):
         true = scores[i].argmax()
         other = rng.choice([j for j in range(scores.shape[1]) if j != true])
@@ -151,17 +154,17 @@ def plant(table: ScoreTable, rng: np.random.Generator) -> ScoreTable:
 
 
 def describe_noise(trainings: Mapping[str, list[ScoreTable]]) -> list[str]:
-    """Describe how trainings of each candidate differ: range of the first metric, and tracks whose labels change."""
+    """Describe how the trainings of a candidate differ: the range of the first metric and how many labels change."""
     lines = [
-        "| candidate | trainings | metric | least, median, greatest | labels that differ between two |",
+        "| candidate | trainings | metric | minimum, median, maximum | tracks whose labels differ between two |",
         "|---|---:|---|---|---:|",
     ]
     for name, tables in trainings.items():
         kind = find_kind(tables[0])
         metric = next(iter(GATE["genre" if kind == "single" else "tags"]))
-        values = [compute(t, kind, metric) for t in tables]
-        named = [labels(t.rows.scores, kind, 0.5) for t in tables]
-        pairs = [(a != b).any(axis=1).sum() for i, a in enumerate(named) for b in named[:i]]
+        values = [compute_metric(t, kind, metric) for t in tables]
+        preds = [labels(t.rows.scores, kind, 0.5) for t in tables]
+        pairs = [(a != b).any(axis=1).sum() for i, a in enumerate(preds) for b in preds[:i]]
         low, middle, high = np.quantile(values, [0, 0.5, 1])
         lines.append(
             f"| {name} | {len(tables)} | {metric} | {low:.3f}, {middle:.3f}, {high:.3f} | {np.mean(pairs):.1f} |"
@@ -173,13 +176,13 @@ Change = Callable[[np.random.Generator], tuple[Tables, Tables]]
 
 
 def list_changes(trainings: Mapping[str, list[ScoreTable]], n_candidates: int) -> dict[str, tuple[Change, int]]:
-    """Return the kinds of changes, how to draw one, and how many to draw.
+    """Return the kinds of changes, with a function that draws one and the number to draw.
 
-    Each of the simulated candidates is one of those trained, once there and once here.
+    Each simulated candidate is one of the trained ones, by one training before the change and another after it.
     """
     pool = list(trainings.values())
 
-    def again(rng: np.random.Generator) -> tuple[Tables, Tables]:
+    def retrain_all(rng: np.random.Generator) -> tuple[Tables, Tables]:
         there, here = {}, {}
         for i in range(n_candidates):
             tables = pool[rng.integers(len(pool))]
@@ -187,33 +190,33 @@ def list_changes(trainings: Mapping[str, list[ScoreTable]], n_candidates: int) -
             there[f"c{i}"], here[f"c{i}"] = tables[old], tables[new]
         return there, here
 
-    def one_again(rng: np.random.Generator) -> tuple[Tables, Tables]:
-        there, here = again(rng)
+    def retrain_one(rng: np.random.Generator) -> tuple[Tables, Tables]:
+        there, here = retrain_all(rng)
         return there, {**there, "c0": here["c0"]}
 
-    def fallen(rng: np.random.Generator) -> tuple[Tables, Tables]:
-        there, _ = again(rng)
+    def plant_in_one(rng: np.random.Generator) -> tuple[Tables, Tables]:
+        there, _ = retrain_all(rng)
         return there, {**there, "c0": plant(there["c0"], rng)}
 
-    def fallen_among_trained(rng: np.random.Generator) -> tuple[Tables, Tables]:
-        there, here = again(rng)
+    def plant_in_one_retrain_others(rng: np.random.Generator) -> tuple[Tables, Tables]:
+        there, here = retrain_all(rng)
         return there, {**here, "c0": plant(there["c0"], rng)}
 
-    def all_fallen(rng: np.random.Generator) -> tuple[Tables, Tables]:
-        there, here = again(rng)
+    def plant_in_all(rng: np.random.Generator) -> tuple[Tables, Tables]:
+        there, here = retrain_all(rng)
         return there, {n: plant(t, rng) for n, t in here.items()}
 
     return {
-        "every candidate trained again": (again, 100),
-        "one candidate trained again, the others unchanged": (one_again, 100),
-        "a fall of 0.15 in one, the others unchanged": (fallen, 100),
-        "a fall of 0.15 in one, the others trained again": (fallen_among_trained, 100),
-        "a fall of 0.15 in every one, all trained again besides": (all_fallen, 20),
+        "every candidate trained again": (retrain_all, 100),
+        "one candidate trained again, the others unchanged": (retrain_one, 100),
+        "a drop of 0.15 in one, the others unchanged": (plant_in_one, 100),
+        "a drop of 0.15 in one, the others trained again": (plant_in_one_retrain_others, 100),
+        "a drop of 0.15 in every one, and all trained again": (plant_in_all, 20),
     }
 
 
-def falls_beyond(there: Tables, here: Tables, tolerance: float = 0.02) -> bool:
-    """Answer as a tolerance alone would, of F1 alone, which is the share of right tracks."""
+def exceeds_tolerance(there: Tables, here: Tables, tolerance: float = 0.02) -> bool:
+    """Return whether F1 alone, which is the share of right tracks, drops beyond a fixed tolerance."""
     values = [[_share_right(side[n]) for side in (there, here)] for n in there if there[n] is not here[n]]
     return any(new < old - tolerance - 1e-9 for old, new in values)
 
@@ -226,11 +229,11 @@ def print_table(folder: Path, n_candidates: int) -> None:
     """Print how many changes are red."""
     trainings = read_trainings(folder)
     print("\n".join(describe_noise(trainings)), "\n")
-    print("| change | changes | red | red by F1 and a tolerance of 0.02 alone |\n|---|---:|---:|---:|")
+    print("| kind of change | changes | red | red by F1 and a tolerance of 0.02 alone |\n|---|---:|---:|---:|")
     for kind, (draw, n) in list_changes(trainings, n_candidates).items():
-        drawn, judge = [draw(np.random.default_rng(seed)) for seed in range(n)], Judge()
-        n_red = sum(judge.is_red(there, here) for there, here in drawn)
-        print(f"| {kind} | {n} | {n_red} | {sum(falls_beyond(*pair) for pair in drawn)} |", flush=True)
+        changes, comparison = [draw(np.random.default_rng(seed)) for seed in range(n)], Comparison()
+        n_red = sum(comparison.is_red(there, here) for there, here in changes)
+        print(f"| {kind} | {n} | {n_red} | {sum(exceeds_tolerance(*pair) for pair in changes)} |", flush=True)
 
 
 def main() -> None:
@@ -242,11 +245,11 @@ def main() -> None:
     parser.add_argument("--variants", type=int, default=8)
     parser.add_argument("--label", default="seed")
     parser.add_argument("--candidates", type=int, default=31)
-    given = parser.parse_args()
-    if given.what == "retrain":
-        retrain(given.project, given.out, given.only, given.variants, given.label)
+    args = parser.parse_args()
+    if args.what == "retrain":
+        retrain(args.project, args.out, args.only, args.variants, args.label)
     else:
-        print_table(given.out, given.candidates)
+        print_table(args.out, args.candidates)
 
 
 if __name__ == "__main__":

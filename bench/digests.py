@@ -1,11 +1,10 @@
-"""What it costs to know that the cache is what was written.
+"""Measure what it costs to verify that the cache holds what was written.
 
-``python -m bench.digests`` prints ratios of times taken in turn in one run: computing a
-kind of a clip into a shard with a hashed copy and a digest against without; decoding a
-clip through its hashed copy against decoding the file itself; writing a shard with its
-digest against without; comparing a whole cache with its digests against computing it
-(log-mel alone, the cheapest kind in use); reading a table with its checksums compared
-against without.
+``python -m bench.digests`` prints ratios of times, measured in turn in one run, with
+verification to without: computing a feature of a clip into a shard, with a hashed copy
+and a digest; decoding a clip through its hashed copy; writing a shard with its digest;
+verifying a whole cache, against computing it (log-mel alone, the cheapest feature in
+use); and reading a table with its checksums.
 """
 
 import argparse
@@ -15,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -37,34 +37,34 @@ RATE, SECONDS = 22_050, 30
 
 
 class NoDigest:
-    """Stands for a hash that costs nothing."""
+    """A hash that costs nothing."""
 
     def update(self, data: object) -> None:
-        """Take nothing."""
+        """Ignore the data."""
 
     def digest(self) -> bytes:
-        """Return nothing."""
+        """Return no bytes."""
         return b""
 
 
-def seconds(work: Callable[[], Any]) -> float:
+def time_call(work: Callable[[], Any]) -> float:
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def compare(name: str, first: Callable[[], Any], second: Callable[[], Any], rounds: int) -> None:
-    """Print the median of the ratios of two times, taken in turn."""
-    ratios = [seconds(first) / seconds(second) for _ in range(rounds + 1)][1:]
+    """Print the median of the ratios of two times, measured in turn."""
+    ratios = [time_call(first) / time_call(second) for _ in range(rounds + 1)][1:]
     print(f"{name}: {statistics.median(ratios):.3f}", flush=True)
 
 
-def decode(path: Path) -> None:
+def decode_file(path: Path) -> None:
     with audio.open_stream(path) as stream:
         np.concatenate([audio.mono(block) for block in audio.limit_blocks(stream, path, audio.MAX_SECONDS)])
 
 
-def write(path: Path, rows: np.ndarray, n_tracks: int) -> None:
+def write_rows(path: Path, rows: np.ndarray, n_tracks: int) -> None:
     with store.Writer(path) as writer:
         for _ in range(n_tracks):
             writer.append(rows)
@@ -75,7 +75,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=128)
     parser.add_argument("--rounds", type=int, default=7)
-    given = parser.parse_args()
+    args = parser.parse_args()
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -83,18 +83,18 @@ def main() -> None:
         for suffix in ("flac", "mp3", "wav"):
             path = folder / f"clip.{suffix}"
             soundfile.write(path, sound, RATE)
-            copied = f"decoding {suffix.upper()} through a hashed copy, against the file itself"
-            compare(copied, lambda p=path: audio.load(p), lambda p=path: decode(p), given.rounds)
+            label = f"decoding {suffix.upper()} through a hashed copy, against the file itself"
+            compare(label, partial(audio.load, path), partial(decode_file, path), args.rounds)
         module, keywords = registry.load("ostinato.features", "mel"), parameters("mel", {}, RATE)
         rows = np.asarray(module.compute(AudioContext(sound.astype(np.float32), RATE), **keywords))
         shard = folder / "shard-00000.npy"
 
-        def track() -> None:
+        def cache_track() -> None:
             with store.Writer(shard) as writer:
                 writer.append(module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords))
                 writer.finish().put()
 
-        def plainly(work: Callable[[], None]) -> None:
+        def run_without_digests(work: Callable[[], None]) -> None:
             with (
                 mock.patch.object(store.hashlib, "sha256", lambda data=b"": hashlib.md5(data) if data else NoDigest()),
                 mock.patch.object(
@@ -103,21 +103,28 @@ def main() -> None:
             ):
                 work()
 
-        everything = "computing the log-mel of a clip (FLAC) into a shard, with all of this, against without"
-        compare(everything, track, lambda: plainly(track), 5 * given.rounds)
+        label = "computing the log-mel of a clip (FLAC) into a shard, with hashed copy and digest, against without"
+        compare(label, cache_track, lambda: run_without_digests(cache_track), 5 * args.rounds)
 
-        def whole() -> None:
-            write(shard, rows, given.tracks)
+        def write_shard() -> None:
+            write_rows(shard, rows, args.tracks)
 
-        compare("writing a shard with its digest, against without", whole, lambda: plainly(whole), given.rounds)
-        whole()
-        spent = (
-            seconds(lambda: module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords)) * given.tracks
+        compare(
+            "writing a shard with its digest, against without",
+            write_shard,
+            lambda: run_without_digests(write_shard),
+            args.rounds,
         )
-        checks = [seconds(lambda: store.compute_digest(shard)) for _ in range(given.rounds)]
+        write_shard()
+        compute_seconds = (
+            time_call(lambda: module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords)) * args.tracks
+        )
+        checks = [time_call(lambda: store.compute_digest(shard)) for _ in range(args.rounds)]
         n_bytes = shard.stat().st_size
-        print(f"comparing a cache with its digests, against computing it: {statistics.median(checks) / spent:.4f}")
-        print(f"a core compares {n_bytes / statistics.median(checks) / 1e6:.0f} MB a second")
+        print(
+            f"verifying a cache by its digests, against computing it: {statistics.median(checks) / compute_seconds:.4f}"
+        )
+        print(f"a core verifies {n_bytes / statistics.median(checks) / 1e6:.0f} MB a second")
         table = folder / "table.parquet"
         n = 100_000
         columns = {
@@ -130,7 +137,7 @@ def main() -> None:
             "reading a table with its checksums, against without",
             lambda: files.read_parquet(table),
             lambda: pd.read_parquet(table),
-            given.rounds,
+            args.rounds,
         )
 
 

@@ -1,10 +1,10 @@
-"""Plant faults of every kind over a range of severities and count which are found, and what is found beside them.
+"""Plant faults of every kind in audio files and measure how many are found, and how many false alarms there are.
 
-``python -m bench.faults`` renders 1,000 clean clips, plants 20 instances of each
-kind in copies of some, runs ingest and validate on all, and writes docs/faults.md:
-the share found by kind and third of the range, the false alarms, how fast files
-are scanned and how matching grows. ``--real FOLDER`` lists every alarm among
-files of one's own.
+``python -m bench.faults`` renders 1,000 clean clips, plants 20 instances of each kind of
+fault in copies of some, runs ingest and validate on all, and writes docs/faults.md: the
+share found by kind and by third of the severity range, the false alarms, the speed of
+scanning, and how the time of matching grows. ``--real FOLDER`` lists every alarm among
+the files of a folder of your own.
 """
 
 import argparse
@@ -28,11 +28,12 @@ from ostinato.expectations import splits as sides
 
 SIDES = {"artist": "an artist stands in two splits", "album": "an album stands in two splits"}
 SIDES |= {"copy": "a copy stands in two splits"}
+OTHER_SPLIT = {"train": "test", "test": "validation", "validation": "train"}
 THIRDS = ("mild", "middle", "severe")
 
 
-def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
-    """Move one track of a group to another split and look whether it is seen, `n` times a kind."""
+def plant_leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
+    """Move one track of a group to another split and check that validation reports it, `n` times for each kind."""
     rows = []
     for what, reason in SIDES.items():
         for i in range(n):
@@ -50,9 +51,7 @@ def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
             )
             rows_of = splits.assign_splits(tracks, splits.SplitPlan(seed=i)).splits
             at = int(rng.integers(len(rows_of)))
-            rows_of.loc[at, "split"] = {"train": "test", "test": "validation", "validation": "train"}[
-                rows_of.loc[at, "split"]
-            ]
+            rows_of.loc[at, "split"] = OTHER_SPLIT[str(rows_of.loc[at, "split"])]
             alone = [other for other in SIDES if other != what]
             tracks[alone] = None
             with tempfile.TemporaryDirectory() as docs:
@@ -63,8 +62,8 @@ def leaks(n: int, rng: np.random.Generator) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "severity", "third", "found"])
 
 
-def matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
-    """Time the matching of random fingerprints of 30 s."""
+def time_matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
+    """Time how long random fingerprints of 30 s take to match."""
     lines = []
     for n in sizes:
         rng = np.random.default_rng(0)
@@ -77,8 +76,8 @@ def matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
     return lines
 
 
-def scanning(clip: Path, sizes: tuple[int, ...] = (200, 2_000)) -> list[str]:
-    """Time the scan of one clip, repeated to 30 s, many times, as FLAC and as stereo MP3; and the memory it takes."""
+def time_scanning(clip: Path, sizes: tuple[int, ...] = (200, 2_000)) -> list[str]:
+    """Time many scans of one clip of 30 s, as FLAC and as stereo MP3, and measure their memory."""
     lines = []
     y, rate = soundfile.read(clip, dtype="float32")
     y = np.resize(y, 30 * rate)
@@ -94,13 +93,13 @@ def scanning(clip: Path, sizes: tuple[int, ...] = (200, 2_000)) -> list[str]:
                     inventory.measure(root, file)
                 speed = n / (time.process_time() - start)
                 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-                told = f"{speed:.0f} clips a second and core, {peak:.0f} MiB"
-                lines.append(f"| scanning {n:,} clips of 30 s ({what}) | {told} |")
+                text = f"{speed:.0f} clips a second and core, {peak:.0f} MiB"
+                lines.append(f"| scanning {n:,} clips of 30 s ({what}) | {text} |")
     return lines
 
 
-def page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed: list[str]) -> str:
-    """Write the table."""
+def format_page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed: list[str]) -> str:
+    """Format the page."""
     lines = [
         "# Planted faults",
         "",
@@ -123,12 +122,12 @@ def page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed: list[
 
 
 def main() -> None:
-    """Render, plant, judge and write the page."""
+    """Render clips, plant faults, validate, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--clean", type=int, default=1_000)
     parser.add_argument("--instances", type=int, default=20)
     parser.add_argument("--root", type=Path, default=Path("data/raw/faults"), help="where clips are rendered")
-    parser.add_argument("--real", type=Path, help="only list the alarms among the files of a folder")
+    parser.add_argument("--real", type=Path, help="only list the alarms among the files of this folder")
     parser.add_argument("--out", type=Path, default=Path("docs/faults.md"))
     args = parser.parse_args()
     if args.real:
@@ -136,25 +135,25 @@ def main() -> None:
             print(table.to_string())
         return
     options = synthetic.Options(n_artists=-(-args.clean // 3))
-    listed = synthetic.tracks(args.root, options, seed=99, workers=Compute().workers or 2)
+    tracks = synthetic.tracks(args.root, options, seed=99, workers=Compute().workers or 2)
     rng = np.random.default_rng(99)
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
         clips = []
-        for path in listed["path"][: args.clean]:
+        for path in tracks["path"][: args.clean]:
             clips.append(root / "clean" / Path(path).name)
             clips[-1].parent.mkdir(exist_ok=True)
             clips[-1].hardlink_to(args.root / path)
         plan = planted(root, clips, args.instances, rng)
-        quarantine, repeated = judged(root)
-        plan["found"] = found(plan, quarantine, repeated)
+        quarantine, copies = judged(root)
+        plan["found"] = found(plan, quarantine, copies)
         print(plan[~plan["found"]].to_string(), file=sys.stderr)
         alarms = quarantine[quarantine["path"].str.startswith("clean/")]
-        strange = repeated[repeated["track_id"].str.startswith("clean/")].rename(columns={"track_id": "path"})
-        alarms = pd.concat([alarms, strange.assign(reason="a copy")])
-        results = pd.concat([plan, leaks(args.instances, rng)])
-        speed = scanning(clips[0]) + matching()
-    args.out.write_text(page(results, alarms, args.clean, speed))
+        false_copies = copies[copies["track_id"].str.startswith("clean/")].rename(columns={"track_id": "path"})
+        alarms = pd.concat([alarms, false_copies.assign(reason="a copy")])
+        results = pd.concat([plan, plant_leaks(args.instances, rng)])
+        speed = time_scanning(clips[0]) + time_matching()
+    args.out.write_text(format_page(results, alarms, args.clean, speed))
 
 
 if __name__ == "__main__":

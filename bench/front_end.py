@@ -1,16 +1,16 @@
-"""What the waveform front end of training costs, beside the cached feature and beside decoding in the loader.
+"""Measure the waveform front end of training against the cached feature and against decoding in the loader.
 
-``python -m bench.front_end`` counts the clips a second that come ready for the network, of the chunks that
-training takes (129 frames, 6 s), in batches of 16:
+``python -m bench.front_end`` measures how many clips a second are ready for the network, in chunks as
+training takes them (129 frames, 6 s) and in batches of 16:
 
-* from the cached feature, and from the cached waveform through the front end, which is all that a GPU waits for
-  on the processor (*loader*) and what the device then computes (*front end*),
-* from files decoded in the loader, which must be read to their last sample,
+* from the cached feature; and from the cached waveform, in two parts: what the processor does (*loader*)
+  and what the device then computes (*front end*),
+* from files decoded in the loader, which must be read to the end,
 * with each augmentation.
 
-Ratios are to a training step of ``time`` on the same device: what is below 1 would make training wait.
-On a processor one thread is timed by its own processor time (``--device cuda``: by the clock). The sound
-is noise, unless a folder is named.
+Ratios are to a training step of ``time`` on the same device: anything below 1 would make training wait.
+On a CPU one thread is timed by its processor time, on a GPU (``--device cuda``) by the clock. The input
+is noise, unless a folder is given.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import soundfile
 import torch
-from bench.training import Case, clips, seconds
+from bench.training import Case, measure_speeds, time_call
 
 from ostinato import audio, features
 from ostinato.audio.context import AudioContext
@@ -36,7 +36,7 @@ SECONDS, N_CLIPS = 30, 16
 
 
 def make_clips(folder: Path) -> list[Path]:
-    """Write noise with an envelope as FLAC, half a minute each."""
+    """Write clips of noise with an envelope as FLAC, half a minute each."""
     rng = np.random.default_rng(0)
     files = [folder / f"{i}.flac" for i in range(N_CLIPS)]
     for file in files:
@@ -46,60 +46,65 @@ def make_clips(folder: Path) -> list[Path]:
 
 
 def open_source(kind: str, files: list[Path]) -> Waveforms:
-    """Compute a kind and the waveform of some files."""
-    given = features.parameters(kind, {}, RATE) | {"sample_rate": RATE}
+    """Compute a feature and the waveform of some files."""
+    parameters = features.parameters(kind, {}, RATE) | {"sample_rate": RATE}
     contexts = [AudioContext(*audio.load(file, RATE)) for file in files]
-    wanted = ((kind, given), ("waveform", {"sample_rate": RATE}))
-    rows, samples = ([registry.load("ostinato.features", k).compute(c, **p) for c in contexts] for k, p in wanted)
+    kinds = ((kind, parameters), ("waveform", {"sample_rate": RATE}))
+    rows, samples = ([registry.load("ostinato.features", k).compute(c, **p) for c in contexts] for k, p in kinds)
     cached = Features(kind, [row.astype(np.float16) for row in rows], CHUNK, "frame")
-    return Waveforms(cached, samples, kind, given)
+    return Waveforms(cached, samples, kind, parameters)
 
 
-def count(work: Any, device: str, least: float) -> float:
-    """Count the clips a second of a piece of work on a batch."""
-    return BATCH / seconds(work, device, least)
+def measure_speed(work: Any, device: str, least: float) -> float:
+    """Measure the clips a second of a piece of work on a batch."""
+    return BATCH / time_call(work, device, least)
 
 
 def measure_kind(
     source: Waveforms, tracks: np.ndarray, where: np.ndarray, device: str, least: float
 ) -> list[tuple[str, float]]:
-    """Count the clips a second out of both caches and through the front end."""
+    """Measure the clips a second out of both caches and through the front end."""
     batch = [torch.from_numpy(x).to(device) for x in source.crops(tracks, where)]
     front_end = source.make_front_end().to(device)
     with torch.inference_mode():
         return [
-            (f"{source.feature}: loader, feature", count(lambda: source.features.crops(tracks, where), "cpu", least)),
-            (f"{source.feature}: loader, waveform", count(lambda: source.crops(tracks, where), "cpu", least)),
-            (f"{source.feature}: front end", count(lambda: front_end(*batch), device, least)),
+            (
+                f"{source.feature}: loader, feature",
+                measure_speed(lambda: source.features.crops(tracks, where), "cpu", least),
+            ),
+            (f"{source.feature}: loader, waveform", measure_speed(lambda: source.crops(tracks, where), "cpu", least)),
+            (f"{source.feature}: front end", measure_speed(lambda: front_end(*batch), device, least)),
         ]
 
 
 def measure_augmentation(name: str, device: str, least: float) -> float:
-    """Count the clips a second through one augmentation."""
+    """Measure the clips a second through one augmentation."""
     x, generator = torch.randn(BATCH, RATE * 6, device=device), torch.Generator().manual_seed(0)
-    return count(lambda: augment(x, [name], RATE, generator), device, least)
+    return measure_speed(lambda: augment(x, [name], RATE, generator), device, least)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, help="of audio; default: noise")
+    parser.add_argument("folder", nargs="?", type=Path, help="folder of audio; default: noise")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    device, least = given.device, 0.0 if given.quick else 1.0
+    device, least = args.device, 0.0 if args.quick else 1.0
     with tempfile.TemporaryDirectory() as folder:
-        files = sorted(f for f in given.folder.rglob("*") if f.suffix in audio.SUFFIXES) if given.folder else []
+        files = sorted(f for f in args.folder.rglob("*") if f.suffix in audio.SUFFIXES) if args.folder else []
         files = files[:N_CLIPS] or make_clips(Path(folder))
-        report(files, device, least)
+        print_report(files, device, least)
 
 
-def report(files: list[Path], device: str, least: float) -> None:
+def print_report(files: list[Path], device: str, least: float) -> None:
     """Print the table."""
     tracks, where = np.arange(BATCH) % len(files), np.linspace(0, 0.99, BATCH)
-    step = clips("time", Case(("mel",), BATCH, CHUNK, N_CLASSES), device, least, False)["step"]
+    step = measure_speeds("time", Case(("mel",), BATCH, CHUNK, N_CLASSES), device, least, False)["step"]
     rows = [("a training step of time on mel", step)]
-    rows.append(("decoding in the loader", count(lambda: [audio.load(files[i], RATE) for i in tracks], "cpu", least)))
+    rows.append(
+        ("decoding in the loader", measure_speed(lambda: [audio.load(files[i], RATE) for i in tracks], "cpu", least))
+    )
     for kind in RECIPES:
         rows += measure_kind(open_source(kind, files), tracks, where, device, least)
     rows += [(f"augment: {name}", measure_augmentation(name, device, least)) for name in AUGMENTATIONS]

@@ -1,8 +1,8 @@
-"""Plant wrong labels in the embedded corpus and count how many stand among the first of the ranking.
+"""Plant wrong labels in the embedded corpus and measure how many are ranked first.
 
 ``python -m bench.labels`` takes the cached MFCC of the project's tracks, changes the
-genre of a tenth of them at random, scores each track by the MFCC-SVM of folds that hold
-none of its artist, and prints the precision among the first 10, 20, ... beside chance.
+genre of a tenth of them at random, scores each track by an MFCC-SVM trained on other
+artists, and prints the precision among the first 10, 20, ... next to chance.
 """
 
 import argparse
@@ -20,7 +20,7 @@ from ostinato.evaluation import label_errors
 
 
 def main() -> None:
-    """Plant, score, rank and print."""
+    """Plant wrong labels, score, rank and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--share", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=5)
@@ -39,9 +39,9 @@ def main() -> None:
         label[wrong] = (truth[wrong] + rng.integers(1, len(classes), len(wrong))) % len(classes)
         folds = GroupKFold(5).split(x, label, tracks["artist"])
         scores = cross_val_predict(mfcc_svm.pipeline(0), x, label, cv=folds, method="predict_proba")
-        found = label_errors.rank_label_errors(tracks["track_id"].tolist(), scores, label, classes)
+        ranking = label_errors.rank_label_errors(tracks["track_id"].tolist(), scores, label, classes)
         bad = tracks["track_id"].to_numpy()[wrong]
-        rows += [(seed, n, *label_errors.precision(found, bad, n)) for n in (10, 20, len(wrong), 2 * len(wrong))]
+        rows += [(seed, n, *label_errors.precision(ranking, bad, n)) for n in (10, 20, len(wrong), 2 * len(wrong))]
     table = pd.DataFrame(rows, columns=["seed", "first", "precision", "chance"])
     print(f"{len(truth)} tracks, {len(wrong)} of them with a wrong label, {args.seeds} draws")
     print(table.groupby("first")[["precision", "chance"]].mean().round(3).to_string())

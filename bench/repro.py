@@ -1,12 +1,12 @@
-"""What `dvc repro` costs when there is nothing to do, with forty candidates.
+"""Measure what `dvc repro` costs with forty candidates when nothing has changed.
 
-Run it by `python bench/repro.py`. It builds a scratch project with forty
-candidates on a dozen short clips, runs the stages before training, puts
-placeholders where training would write, records them as they are (`dvc
-commit`), and times a repro that finds nothing to do against one start of
-Python with `import pandas`.
+``python -m bench.repro`` builds a temporary project with forty candidates on a dozen
+short clips, runs the stages before training, writes placeholders for the outputs of
+training, records them (`dvc commit`), and times `dvc repro` against one start of Python
+with `import pandas`.
 """
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -26,8 +26,8 @@ ENVIRONMENT = os.environ | {
 }
 
 
-def scratch(root: Path) -> None:
-    """Copy the project with forty candidates and a dozen clips."""
+def write_project(root: Path) -> None:
+    """Write a copy of the project with forty candidates and a dozen clips."""
     for name in ("src", "dvc.yaml", ".dvcignore", ".gitignore", "params.yaml"):
         source = PROJECT / name
         (shutil.copytree if source.is_dir() else shutil.copy)(source, root / name)
@@ -48,20 +48,20 @@ def scratch(root: Path) -> None:
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 
 
-def dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run DVC in the scratch project."""
+def run_dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run DVC in the temporary project."""
     environment = ENVIRONMENT | {"PYTHONPATH": str(root / "src")}
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "dvc", *words], cwd=root, env=environment, capture_output=True, text=True
     )
-    if done.returncode:
-        sys.exit(f"dvc {' '.join(words)}: {done.stderr}")
-    return done
+    if result.returncode:
+        sys.exit(f"dvc {' '.join(words)}: {result.stderr}")
+    return result
 
 
-def placeholders(root: Path) -> None:
-    """Write what training would, so that every stage can be recorded."""
-    for out in _outs(root):
+def write_placeholders(root: Path) -> None:
+    """Write placeholders for the outputs of training, so that every stage can be recorded."""
+    for out in _list_outs(root):
         path = root / out
         if path.exists():
             continue
@@ -73,15 +73,15 @@ def placeholders(root: Path) -> None:
             (path / "placeholder.json").write_text("{}\n")
 
 
-def _outs(root: Path) -> list[str]:
-    text = dvc(root, "dag", "--outs", "--dot").stdout
+def _list_outs(root: Path) -> list[str]:
+    text = run_dvc(root, "dag", "--outs", "--dot").stdout
     outs = {line.split('"')[1] for line in text.splitlines() if '"' in line}
     candidates = yaml.safe_load((root / "params.yaml").read_text())
     names = [name for group in ("candidates", "estimators", "stacked") for name in candidates[group]]
     return sorted(outs | {f"models/gated/{name}.json" for name in names})
 
 
-def seconds(function, *arguments) -> float:
+def time_call(function, *arguments) -> float:
     """Time one call."""
     start = time.perf_counter()
     function(*arguments)
@@ -89,19 +89,20 @@ def seconds(function, *arguments) -> float:
 
 
 def main() -> None:
-    """Print the figures."""
+    """Print the times."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        scratch(root)
-        dvc(root, "init", "-q")
-        dvc(root, "repro", "validate", "split", "featurize", "artists")
-        placeholders(root)
-        dvc(root, "commit", "--force")
-        n_stages = len(dvc(root, "stage", "list", "--all").stdout.splitlines())
-        start = seconds(subprocess.run, [sys.executable, "-c", "import pandas"])
-        took = [seconds(dvc, root, "repro") for _ in range(3)]
+        write_project(root)
+        run_dvc(root, "init", "-q")
+        run_dvc(root, "repro", "validate", "split", "featurize", "artists")
+        write_placeholders(root)
+        run_dvc(root, "commit", "--force")
+        n_stages = len(run_dvc(root, "stage", "list", "--all").stdout.splitlines())
+        start = time_call(subprocess.run, [sys.executable, "-c", "import pandas"])
+        seconds = [time_call(run_dvc, root, "repro") for _ in range(3)]
         print(f"{N_CANDIDATES} candidates, {n_stages} stages")
-        print(f"nothing to do: {min(took):.1f} s, {min(took) / start:.1f} x one `import pandas` ({start:.2f} s)")
+        print(f"nothing to do: {min(seconds):.1f} s, {min(seconds) / start:.1f} x one `import pandas` ({start:.2f} s)")
 
 
 if __name__ == "__main__":

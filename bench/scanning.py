@@ -1,8 +1,9 @@
-"""Compare how fast two versions of the code measure files: processor time, in turns, each in a process of its own.
+"""Compare the speed of two versions of the code in measuring files, by processor time, in turns.
 
-``python -m bench.scanning --old SRC`` names the folder ``src`` of the version to compare
-with, such as a worktree's. It writes a clip of 30 s in each format, or takes the files
-of ``--folder``, and prints the ratio of speeds: above 1 the present version is faster.
+``python -m bench.scanning --old SRC`` takes the folder ``src`` of the version to compare
+with, such as a worktree's; each version runs in a process of its own. It writes a clip of
+30 s in each format, or takes the files of ``--folder``, and prints the ratio of speeds:
+above 1 the present version is faster.
 """
 
 import argparse
@@ -68,13 +69,13 @@ def write_clips(root: Path) -> list[str]:
 
 
 def main() -> None:
-    """Time both versions in turns and print a line a format."""
+    """Time both versions in turns and print a line for each format."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--old", type=Path, required=True, help="folder src of the version to compare with")
     parser.add_argument("--new", type=Path, default=Path(__file__).parents[1] / "src")
-    parser.add_argument("--folder", type=Path, help="measure these files instead of clips that are made")
+    parser.add_argument("--folder", type=Path, help="measure these files instead of generated clips")
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--n", type=int, default=4, help="measurements a turn")
+    parser.add_argument("--n", type=int, default=4, help="measurements per turn")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = args.folder or Path(folder)
@@ -84,9 +85,9 @@ def main() -> None:
             seconds: dict[str, list[float]] = {which: [] for which in versions}
             for turn in range(args.rounds + 1):
                 for which in sorted(versions, reverse=bool(turn % 2)):
-                    spent = versions[which].time(root, name, args.n)
+                    processor_seconds = versions[which].time(root, name, args.n)
                     if turn:
-                        seconds[which].append(spent / args.n)
+                        seconds[which].append(processor_seconds / args.n)
             old, new = (float(np.median(seconds[which])) for which in ("old", "new"))
             ratios = np.array(seconds["old"]) / np.array(seconds["new"])
             low, high = np.quantile(ratios, [0.25, 0.75])

@@ -1,15 +1,15 @@
-"""What the service bears, and what HTTP costs.
+"""Measure the throughput of the service, and what HTTP costs.
 
-``python -m bench.service`` serves a network of the usual size with random weights
+``python -m bench.service`` serves a network of typical size with random weights
 by ``ostinato serve`` on this machine, posts MP3s of thirty seconds from many clients
 at once (``--clients``, ``--seconds``; by wrk: ``apt install wrk``), and prints
 
-* requests answered, errors, median and 99th percentile of the time to answer,
-* throughput against the same work on as many threads without HTTP, done before and
-  after (at least 0.8), by the clock, clients included, and by the service's
-  processor time, which other work on the machine sways less,
-* resident memory of the service after a fifth of the run and at its end (the same),
-* what computing the chunks of several requests at once would save of a request.
+* the requests, the errors, and the median and 99th percentile of the response time,
+* the throughput against the same work on as many threads without HTTP, measured before
+  and after (at least 0.8): by the clock, clients included, and by the processor time of
+  the service, which depends less on other work on the machine,
+* the resident memory of the service after a fifth of the run and at its end (the same),
+* how much of a request running the chunks of several requests at once would save.
 """
 
 import argparse
@@ -33,8 +33,8 @@ import httpx
 import numpy as np
 import soundfile
 import torch
-from bench.features import RATE, rendered
-from bench.inference import BINS, FRAMES, network
+from bench.features import RATE, render_music
+from bench.inference import BINS, FRAMES, release_network
 from threadpoolctl import threadpool_limits
 
 from ostinato.inference.answers import answer_file
@@ -44,7 +44,7 @@ SECONDS = 30
 CLIPS = 8
 CHUNKS = 5
 ROUNDS = 10
-PATIENCE = 120
+TIMEOUT = 120
 POST = """
 local bodies = {}
 function init()
@@ -62,9 +62,9 @@ end
 function done(summary, latency)
   local e = summary.errors
   local errors = e.connect + e.read + e.write + e.status + e.timeout
-  local said = '{"requests": %d, "seconds": %f, "errors": %d, "median": %f, "late": %f}'
-  local late = latency:percentile(99)
-  print(said:format(summary.requests, summary.duration / 1e6, errors, latency:percentile(50) / 1e6, late / 1e6))
+  local template = '{"requests": %d, "seconds": %f, "errors": %d, "median": %f, "p99": %f}'
+  local p99 = latency:percentile(99)
+  print(template:format(summary.requests, summary.duration / 1e6, errors, latency:percentile(50) / 1e6, p99 / 1e6))
 end
 """
 TICK = os.sysconf("SC_CLK_TCK")
@@ -72,19 +72,19 @@ TICK = os.sysconf("SC_CLK_TCK")
 
 @dataclass
 class Load:
-    """What came of a run: requests answered, in how many seconds, errors, seconds to answer, memory in MiB."""
+    """Result of a run: requests and errors in so many seconds, response times in seconds, memory in MiB."""
 
     requests: int
     seconds: float
     errors: int
     median: float
-    late: float
+    p99: float
     memory: list[float]
 
 
 @contextmanager
-def served(project: Path, releases: Path) -> Iterator[tuple[str, int]]:
-    """Run the service in a process of its own; gives its address and number."""
+def serve(project: Path, releases: Path) -> Iterator[tuple[str, int]]:
+    """Run the service in a process of its own; yield its address and process id."""
     command = [sys.executable, "-m", "ostinato", "serve", "--port", "0", "--models", str(releases)]
     process = subprocess.Popen(command, cwd=project, stderr=subprocess.PIPE, text=True)
     try:
@@ -95,72 +95,74 @@ def served(project: Path, releases: Path) -> Iterator[tuple[str, int]]:
         process.wait(60)
 
 
-def processor(pid: int) -> float:
+def read_processor_time(pid: int) -> float:
     """Read the processor time of a process in seconds."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICK
 
 
-def resident(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    return int(found[1]) / 1024 if found else 0.0
+def read_memory(pid: int) -> float:
+    match = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    return int(match[1]) / 1024 if match else 0.0
 
 
-def loaded(address: str, pid: int, paths: list[Path], n_clients: int, for_seconds: float) -> Load:
-    """Post from so many clients, each asking again as soon as it is answered."""
+def run_clients(address: str, pid: int, paths: list[Path], n_clients: int, duration: float) -> Load:
+    """Post from many clients, each one request after another."""
     script = paths[0].with_name("post.lua")
     script.write_text(POST.replace("PATHS", ", ".join(f"[==[{path}]==]" for path in paths)))
     command = [
         "wrk",
         "-t1",
         f"-c{n_clients}",
-        f"-d{for_seconds:.0f}s",
-        f"--timeout={PATIENCE}s",
+        f"-d{duration:.0f}s",
+        f"--timeout={TIMEOUT}s",
         f"-s{script}",
         address,
     ]
     memory = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as clients:
         while clients.poll() is None:
-            memory.append(resident(pid))
-            time.sleep(min(0.5, for_seconds / 20))
+            memory.append(read_memory(pid))
+            time.sleep(min(0.5, duration / 20))
         assert clients.stdout is not None
-        found = json.loads(clients.stdout.read().splitlines()[-1])
-    return Load(memory=memory, **found)
+        summary = json.loads(clients.stdout.read().splitlines()[-1])
+    return Load(memory=memory, **summary)
 
 
-def bare(paths: list[Path], models: list[ReleasedModel], workers: int, for_seconds: float) -> tuple[int, float, float]:
-    """Do the same without HTTP; gives how many, the seconds and the processor's seconds."""
-    begin, used, turn = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), cycle(paths)
+def run_without_http(
+    paths: list[Path], models: list[ReleasedModel], workers: int, duration: float
+) -> tuple[int, float, float]:
+    """Do the same without HTTP; return the number of files, the seconds and the processor seconds."""
+    begin, start, turn = time.monotonic(), sum(resource.getrusage(resource.RUSAGE_SELF)[:2]), cycle(paths)
 
     def work() -> int:
         n = 0
-        while time.monotonic() < begin + for_seconds:
+        while time.monotonic() < begin + duration:
             answer_file(next(turn), models)
             n += 1
         return n
 
     with ThreadPoolExecutor(workers) as pool:
         n = sum(f.result() for f in [pool.submit(work) for _ in range(workers)])
-    return n, time.monotonic() - begin, sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - used
+    return n, time.monotonic() - begin, sum(resource.getrusage(resource.RUSAGE_SELF)[:2]) - start
 
 
-def spent(work: Callable[[], object]) -> float:
-    """Take the least processor time of a few rounds."""
-    taken = []
+def time_processor(work: Callable[[], object]) -> float:
+    """Return the least processor time of a few rounds."""
+    seconds = []
     for _ in range(ROUNDS):
         begin = time.process_time()
         work()
-        taken.append(time.process_time() - begin)
-    return min(taken)
+        seconds.append(time.process_time() - begin)
+    return min(seconds)
 
 
-def batching(released: ReleasedModel, of_a_request: float) -> None:
-    """Return what one run over the chunks of many requests would save."""
+def measure_batching(released: ReleasedModel, request_seconds: float) -> None:
+    """Print how much one run over the chunks of many requests would save."""
     x = np.random.default_rng(0).standard_normal((CHUNKS * 6, 1, BINS, FRAMES), np.float32)
-    apart = spent(lambda: [released._run({"mel": x[i : i + CHUNKS]}) for i in range(0, len(x), CHUNKS)])
-    together = spent(lambda: released._run({"mel": x}))
-    share = (apart - together) / 6 / of_a_request
+    separate = time_processor(lambda: [released._run({"mel": x[i : i + CHUNKS]}) for i in range(0, len(x), CHUNKS)])
+    together = time_processor(lambda: released._run({"mel": x}))
+    share = (separate - together) / 6 / request_seconds
     print(f"six requests in one run of the network would save {share:.1%} of a request")
 
 
@@ -169,39 +171,42 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--clients", type=int, default=32)
     parser.add_argument("--clips", type=Path, help="a folder of MP3s instead of rendered ones")
-    given = parser.parse_args()
+    args = parser.parse_args()
     threadpool_limits(1)  # as the service does
     torch.set_num_threads(1)
     workers = os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as folder:
         project, releases = Path(folder), Path(folder) / "released"
         shutil.copyfile("params.yaml", project / "params.yaml")
-        network("mel", releases / "genre")
-        paths = sorted(given.clips.rglob("*.mp3")) if given.clips else [project / f"{i}.mp3" for i in range(CLIPS)]
-        for i, path in enumerate([] if given.clips else paths):
-            soundfile.write(path, rendered(i, SECONDS), RATE)
+        release_network("mel", releases / "genre")
+        paths = sorted(args.clips.rglob("*.mp3")) if args.clips else [project / f"{i}.mp3" for i in range(CLIPS)]
+        for i, path in enumerate([] if args.clips else paths):
+            soundfile.write(path, render_music(i, SECONDS), RATE)
         models = [ReleasedModel(releases / "genre", threads=1)]
-        runs = [bare(paths, models, workers, given.seconds / 4)]
-        with served(project, releases) as (address, pid):
-            httpx.post(f"{address}v1/predict", content=paths[0].read_bytes(), timeout=PATIENCE).raise_for_status()
-            used = processor(pid)
-            load = loaded(address, pid, paths, given.clients, given.seconds)
-            used = processor(pid) - used
-        runs.append(bare(paths, models, workers, given.seconds / 4))
-        n, without, processor_without = (sum(column) for column in zip(*runs, strict=True))
-        report(load, used, n / without, processor_without / n)
-        batching(models[0], processor_without / n)
+        runs = [run_without_http(paths, models, workers, args.seconds / 4)]
+        with serve(project, releases) as (address, pid):
+            httpx.post(f"{address}v1/predict", content=paths[0].read_bytes(), timeout=TIMEOUT).raise_for_status()
+            processor_seconds = read_processor_time(pid)
+            load = run_clients(address, pid, paths, args.clients, args.seconds)
+            processor_seconds = read_processor_time(pid) - processor_seconds
+        runs.append(run_without_http(paths, models, workers, args.seconds / 4))
+        n, n_seconds, processor_without = (sum(column) for column in zip(*runs, strict=True))
+        print_report(load, processor_seconds, n / n_seconds, processor_without / n)
+        measure_batching(models[0], processor_without / n)
     print(f"load of the machine in the last minute: {os.getloadavg()[0]:.1f} on {workers} cores")
 
 
-def report(load: Load, used: float, rate: float, cost: float) -> None:
-    """Print the figures of a run beside the rate and the processor's cost without HTTP."""
-    n, reached = load.requests, load.requests / load.seconds
+def print_report(load: Load, processor_seconds: float, rate: float, cost: float) -> None:
+    """Print the result of a run against the rate and the processor time without HTTP."""
+    n, throughput = load.requests, load.requests / load.seconds
     print(f"{n} requests in {load.seconds:.0f} s, {load.errors} errors")
-    print(f"half answered within {load.median:.2f} s, 99 of 100 within {load.late:.2f} s; {reached:.1f} a second")
-    print(f"without HTTP {rate:.1f} a second: the service reaches {reached / rate:.2f}")
-    print(f"of the processor a request takes {1000 * used / n:.0f} ms, {1000 * cost:.0f} ms without HTTP: ", end="")
-    print(f"{cost * n / used:.2f}")
+    print(f"median {load.median:.2f} s, 99th percentile {load.p99:.2f} s; {throughput:.1f} requests a second")
+    print(f"without HTTP {rate:.1f} a second: the service reaches {throughput / rate:.2f}")
+    print(
+        f"processor time of a request: {1000 * processor_seconds / n:.0f} ms, {1000 * cost:.0f} ms without HTTP: ",
+        end="",
+    )
+    print(f"{cost * n / processor_seconds:.2f}")
     print(f"memory: {load.memory[len(load.memory) // 5]:.0f} MiB after a fifth, {load.memory[-1]:.0f} MiB at the end")
 
 

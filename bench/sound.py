@@ -1,10 +1,10 @@
-"""How often a file is marked as unlike those of training, rightly and wrongly, from real or rendered clips.
+"""Measure how often a file is flagged as unlike the training data, for clean and for altered clips.
 
 ``python -m bench.sound FOLDER`` measures each clip as it is, at 16 kHz, at 16 kHz and back at its own
-rate, 12 and 24 dB softer, and with its channels in opposite phase; then it draws a training part of
+rate, 12 and 24 dB softer, and with its channels in opposite phase. Then it draws a training part of
 60 % of the clips ``--draws`` times, describes its sound as `ostinato release` does for a network
-that reads mel, and prints for each variant which share of the other clips is marked, and why.
-No network is asked: whether a file is marked does not depend on its scores.
+that reads mel, and prints for each variant the share of the other clips that are flagged, and why.
+No network is run: whether a file is flagged does not depend on its scores.
 """
 
 import argparse
@@ -42,68 +42,68 @@ VARIANTS: dict[str, Variant] = {
 
 
 class Clip(NamedTuple):
-    """What is measured of one variant of a clip."""
+    """The measurements of one variant of a clip."""
 
     measurement: measuring.Measurement
     profile: np.ndarray
 
 
-def measure(path: Path, given: FittedInput) -> Clip:
-    """Measure a file and compute the mean over time of its mel spectrogram."""
+def measure(path: Path, mel: FittedInput) -> Clip:
+    """Measure a file and compute the mean of its mel spectrogram over time."""
     y, measurement = measuring.load(path)
-    return Clip(measurement, given.compute(AudioContext(y, measurement.sample_rate)).mean(axis=0))
+    return Clip(measurement, mel.compute(AudioContext(y, measurement.sample_rate)).mean(axis=0))
 
 
-def measure_variants(path: Path, given: FittedInput, folder: Path) -> dict[str, Clip]:
-    """Measure a file as it is and each of its variants, written into a folder."""
+def measure_variants(path: Path, mel: FittedInput, folder: Path) -> dict[str, Clip]:
+    """Measure a file and each of its variants, which are written into a folder."""
     y, measurement = measuring.load(path)
-    clips = {AS_IT_IS: measure(path, given)}
+    clips = {AS_IT_IS: measure(path, mel)}
     for name in (name for name in VARIANTS if name != AS_IT_IS):
         varied, rate = VARIANTS[name](y, measurement.sample_rate)
         soundfile.write(folder / "clip.wav", varied, rate, subtype="FLOAT")
-        clips[name] = measure(folder / "clip.wav", given)
+        clips[name] = measure(folder / "clip.wav", mel)
     return clips
 
 
-def describe(clips: list[Clip], given: FittedInput) -> dict[str, Any]:
+def describe(clips: list[Clip], mel: FittedInput) -> dict[str, Any]:
     """Describe training clips as a release does."""
     figures = {n: np.array([getattr(c.measurement, n) for c in clips], float) for n in reference.FIGURES}
     return {
         "bounds": limits.read_bounds(Validate()),
-        "sound": reference.describe_sound(figures, [given]),
-        "profiles": {"mel": reference.describe_profiles(np.stack([c.profile for c in clips]), given.normalise)},
+        "sound": reference.describe_sound(figures, [mel]),
+        "profiles": {"mel": reference.describe_profiles(np.stack([c.profile for c in clips]), mel.normalise)},
     }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--draws", type=int, default=20, help="training parts")
+    parser.add_argument("--draws", type=int, default=20, help="number of training parts")
     parser.add_argument("--normalise", default="frame", help="how the network standardises mel")
-    asked = parser.parse_args()
+    args = parser.parse_args()
     parameters = features.parameters("mel", {}, RATE)
     noise = AudioContext(np.ones(RATE, np.float32), RATE)
     bins = registry.load("ostinato.features", "mel").compute(noise, **parameters).shape[1]
-    given = FittedInput(feature="mel", parameters=parameters, bins=bins, normalise=asked.normalise)
-    paths = sorted(p for p in asked.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
+    mel = FittedInput(feature="mel", parameters=parameters, bins=bins, normalise=args.normalise)
+    paths = sorted(p for p in args.folder.rglob("*") if p.suffix.lower() in SUFFIXES)
     with tempfile.TemporaryDirectory() as folder:
-        clips = [measure_variants(path, given, Path(folder)) for path in paths]
-    n_asked, n_marked = 0, Counter[str]()
+        clips = [measure_variants(path, mel, Path(folder)) for path in paths]
+    n_clips, n_flagged = 0, Counter[str]()
     reasons = {name: Counter[str]() for name in VARIANTS}
-    for seed in range(asked.draws):
+    for seed in range(args.draws):
         order = np.random.default_rng(seed).permutation(len(clips))
         training, others = np.split(order, [int(TRAINING_SHARE * len(order))])
-        learned = describe([clips[i][AS_IT_IS] for i in training], given)
-        n_asked += len(others)
+        model = describe([clips[i][AS_IT_IS] for i in training], mel)
+        n_clips += len(others)
         for name in VARIANTS:
             for clip in (clips[i][name] for i in others):
-                found = reference.find_reasons(learned, clip.measurement, {"mel": given}, {"mel": clip.profile})
-                n_marked[name] += bool(found)
-                reasons[name].update({reason.split(" ")[0].rstrip(":") for reason in found})
-    print(f"{len(paths)} clips, {asked.draws} training parts of {len(training)}, {n_asked} questions a variant")
+                causes = reference.find_reasons(model, clip.measurement, {"mel": mel}, {"mel": clip.profile})
+                n_flagged[name] += bool(causes)
+                reasons[name].update({reason.split(" ")[0].rstrip(":") for reason in causes})
+    print(f"{len(paths)} clips, {args.draws} training parts of {len(training)}, {n_clips} clips checked per variant")
     for name in VARIANTS:
-        why = ", ".join(f"{word} {n / n_asked:.1%}" for word, n in reasons[name].most_common())
-        print(f"{name}: marked {n_marked[name] / n_asked:.1%} ({why})", flush=True)
+        why = ", ".join(f"{word} {n / n_clips:.1%}" for word, n in reasons[name].most_common())
+        print(f"{name}: flagged {n_flagged[name] / n_clips:.1%} ({why})", flush=True)
 
 
 if __name__ == "__main__":

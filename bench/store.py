@@ -1,7 +1,7 @@
-"""What it costs to read random training chunks through the cache.
+"""Measure what it costs to read random training chunks through the cache.
 
-``python bench/store.py`` prints the speed of gathering batches of random chunks
-through `Store.read` against the same gather from one memory-mapped array that
+``python -m bench.store`` prints the speed of gathering batches of random chunks
+through `Store.read`, and its ratio to the same gather from one memory-mapped array that
 holds the same bytes; at least 0.5. Both take turns on the same chunks.
 """
 
@@ -21,7 +21,7 @@ CHUNK = 129
 BATCH = 16
 
 
-def written(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> None:
+def write_cache(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> None:
     rng = np.random.default_rng(0)
     rows = store.half(rng.standard_normal((n_frames, BINS)).astype(np.float32))
     entries = []
@@ -29,20 +29,20 @@ def written(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> No
         ordinals = range(shard * shard_tracks, min((shard + 1) * shard_tracks, n_tracks))
         places = [i * n_frames for i in range(len(ordinals))]
         entries += [store.Entry(o, f"t{o}", "", shard, p, n_frames) for o, p in zip(ordinals, places, strict=True)]
-        write(store.shard_file(folder, shard), rows, len(ordinals))
+        write_rows(store.shard_file(folder, shard), rows, len(ordinals))
     store.write_meta(folder, {"tail": [BINS]})
     store.write_index(folder, entries)
-    write(folder / "whole.npy", rows, n_tracks)
+    write_rows(folder / "whole.npy", rows, n_tracks)
 
 
-def write(path: Path, rows: np.ndarray, n_tracks: int) -> None:
+def write_rows(path: Path, rows: np.ndarray, n_tracks: int) -> None:
     with store.Writer(path) as writer:
         for _ in range(n_tracks):
             writer.append(rows)
         writer.finish().put()
 
 
-def seconds(read: Callable[[int, int], np.ndarray], chunks: np.ndarray) -> float:
+def time_gather(read: Callable[[int, int], np.ndarray], chunks: np.ndarray) -> float:
     start = time.perf_counter()
     batch = np.empty((BATCH, CHUNK, BINS), np.float16)
     for i, (track, frame) in enumerate(chunks):
@@ -54,21 +54,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, default=1000)
     parser.add_argument("--chunks", type=int, default=4000)
-    given = parser.parse_args()
+    args = parser.parse_args()
     n_frames, rng, ratios = 646, np.random.default_rng(1), []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        written(folder, given.tracks, n_frames, 128)
+        write_cache(folder, args.tracks, n_frames, 128)
         cache, whole = store.Store(folder), store.open_rows(folder / "whole.npy")
-        ids = [f"t{i}" for i in range(given.tracks)]
+        ids = [f"t{i}" for i in range(args.tracks)]
         for _ in range(7):
             chunks = np.stack(
-                [rng.integers(0, given.tracks, given.chunks), rng.integers(0, n_frames - CHUNK, given.chunks)], 1
+                [rng.integers(0, args.tracks, args.chunks), rng.integers(0, n_frames - CHUNK, args.chunks)], 1
             )
-            through = seconds(lambda t, f: cache.read(ids[t], f, f + CHUNK), chunks)
-            plain = seconds(lambda t, f: whole[t * n_frames + f : t * n_frames + f + CHUNK], chunks)
+            through = time_gather(lambda t, f: cache.read(ids[t], f, f + CHUNK), chunks)
+            plain = time_gather(lambda t, f: whole[t * n_frames + f : t * n_frames + f + CHUNK], chunks)
             ratios.append(plain / through)
-    print(f"random chunks through the cache: {given.chunks / through:.0f} a second")
+    print(f"random chunks through the cache: {args.chunks / through:.0f} a second")
     print(f"against one memory-mapped array: {statistics.median(ratios[1:]):.2f} (at least 0.5)")
 
 

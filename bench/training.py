@@ -1,20 +1,20 @@
-"""What training costs: clips a second of every architecture at the papers' size, against what the machine can do.
+"""Measure what training costs: clips a second of every architecture at the papers' size, against the machine's limit.
 
 ``python -m bench.training`` measures, in one run,
 
-* the machine: multiply-adds a second of a large matrix product, bytes a second of a large copy; anew beside
+* the machine: multiply-adds a second of a large matrix product and bytes a second of a large copy, again for
   each architecture, since other work on a shared machine changes what a core can do,
-* each architecture: clips a second forward (training mode, with what a gradient needs kept) and forward
-  and backward, and which share of the bound that is; a quarter is wanted,
-* the loader: how many times as many clips a second as the training step takes come out of the feature
-  cache; at least 3.
+* each architecture: clips a second forward (training mode, keeping what a gradient needs) and forward and
+  backward, and the share of the bound that this is; a quarter is wanted,
+* the loader: how many times as many clips a second come out of the feature cache as the training step takes;
+  at least 3.
 
-The bound takes each layer that multiplies as long as its multiply-adds or as writing its result, reading
-that again and reading its weights once a batch, whichever takes longer, and all else as free; backward costs
-twice as much. A stack is its head over logits, since its members stay as they are.
+For the bound, each layer that multiplies takes as long as its multiply-adds, or as writing its result, reading
+it again and reading its weights once a batch, whichever takes longer; all else is free; backward costs
+twice as much. A stack is measured as its head on logits, since its members are not trained.
 
-On a processor one thread is timed by its own processor time, which other work on the machine touches
-least. On a GPU (``--device cuda``) networks and matrix product are in bf16. Maps lie with channels last;
+On a CPU one thread is timed by its processor time, which depends least on other work on the machine.
+On a GPU (``--device cuda``) networks and matrix product are in bf16. Tensors are in channels-last format;
 ``--compile`` passes networks through ``torch.compile``. ``--quick`` takes each measurement once.
 """
 
@@ -52,7 +52,7 @@ TRACK_OF_CHUNKS = 640
 
 @dataclass(frozen=True)
 class Case:
-    """What an architecture reads, by the papers; kinds of features as `describe` knows them, or widths of members."""
+    """The inputs of an architecture in its paper: features as `describe` knows them, or widths of members."""
 
     reads: tuple[str, ...] | Mapping[str, int]
     batch: int
@@ -61,7 +61,7 @@ class Case:
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """Shapes, or widths of members."""
+        """Shapes by feature, or widths by member."""
         if isinstance(self.reads, Mapping):
             return dict(self.reads)
         return {kind: shape_of(kind.split("-")[0], self.frames) for kind in self.reads}
@@ -92,12 +92,12 @@ CASES = {
     "timefreq": Case({"time": N_CLASSES, "freq": N_CLASSES}, 8),
     "two_windows": Case(("mel", "mel-short"), 8),
 }
-"""Those with nothing to learn are left out."""
+"""Architectures without weights are left out."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What a device can do, and how it is timed.
+    """The measured limits of a device.
 
     Parameters
     ----------
@@ -113,8 +113,8 @@ class Machine:
     bytes: float
     width: int
 
-    def bound(self, about: Description, batch: int) -> float:
-        """Return the seconds that a clip takes at least, forward."""
+    def compute_bound(self, about: Description, batch: int) -> float:
+        """Return the least seconds that a clip can take, forward."""
         seconds = 0.0
         for layer in about.layers:
             if layer.multiply_adds:
@@ -123,8 +123,8 @@ class Machine:
         return seconds
 
 
-def seconds(work: Callable[[], Any], device: str, least: float) -> float:
-    """Time a piece of work: processor time, or time on the GPU; once as a beginning, then for a while."""
+def time_call(work: Callable[[], Any], device: str, least: float) -> float:
+    """Time a call by processor time, or by the clock on a GPU: once to warm up, then for a while."""
     clock = time.process_time if device == "cpu" else _gpu_clock
     work()
     n, begin = 0, clock()
@@ -139,20 +139,20 @@ def _gpu_clock() -> float:
     return time.perf_counter()
 
 
-def machine(device: str, least: float) -> Machine:
+def measure_machine(device: str, least: float) -> Machine:
     """Measure a large matrix product and a large copy."""
     kind = torch.float32 if device == "cpu" else torch.bfloat16
     size = MATRIX if device == "cpu" else 8 * MATRIX
     a, b = (torch.randn(size, size, device=device, dtype=kind) for _ in range(2))
-    product = min(seconds(lambda: torch.mm(a, b), device, least) for _ in range(ROUNDS))
+    product = min(time_call(lambda: torch.mm(a, b), device, least) for _ in range(ROUNDS))
     x = torch.zeros(COPY, device=device)
     y = torch.empty_like(x)
-    copy = min(seconds(lambda: y.copy_(x), device, least) for _ in range(ROUNDS))
+    copy = min(time_call(lambda: y.copy_(x), device, least) for _ in range(ROUNDS))
     return Machine(device, size**3 / product, 2 * x.nbytes / copy, kind.itemsize)
 
 
-def example(name: str, case: Case, device: str) -> tuple[Tensor, ...]:
-    """Make a batch of noise."""
+def make_batch(name: str, case: Case, device: str) -> tuple[Tensor, ...]:
+    """Make a batch of random inputs."""
     inputs = case.inputs
     if isinstance(case.reads, Mapping):
         return (torch.randn(case.batch, sum(inputs.values()), device=device),)
@@ -161,22 +161,22 @@ def example(name: str, case: Case, device: str) -> tuple[Tensor, ...]:
     return tuple(torch.randn(case.batch, *shape, device=device) for shape in inputs.values())
 
 
-def half(device: str) -> AbstractContextManager[Any]:
-    """Compute in bf16 on a GPU."""
+def use_bf16(device: str) -> AbstractContextManager[Any]:
+    """Return a context that computes in bf16 on a GPU."""
     return nullcontext() if device == "cpu" else torch.autocast(device, torch.bfloat16)
 
 
-def clips(name: str, case: Case, device: str, least: float, compiled: bool) -> dict[str, float]:
-    """Count clips a second forward, forward and backward, and with the optimiser's step."""
+def measure_speeds(name: str, case: Case, device: str, least: float, compiled: bool) -> dict[str, float]:
+    """Measure clips a second: forward, forward and backward, and with the optimiser's step."""
     network: nn.Module = registry.load("ostinato.architectures", name).Network(case.inputs, case.n_classes)
-    network = network.to(device, memory_format=torch.channels_last).train()
-    batch = example(name, case, device)
+    network = network.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    batch = make_batch(name, case, device)
     if compiled:
         network.compile()
     optimizer = torch.optim.Adam(network.parameters(), fused=True)
 
     def forward() -> Tensor:
-        with half(device):
+        with use_bf16(device):
             return network(*batch).float().square().mean()
 
     def backward() -> None:
@@ -187,24 +187,24 @@ def clips(name: str, case: Case, device: str, least: float, compiled: bool) -> d
         backward()
         optimizer.step()
 
-    works = {"forward": forward, "backward": backward, "step": step}
-    return {label: case.batch / seconds(work, device, least) for label, work in works.items()}
+    calls = {"forward": forward, "backward": backward, "step": step}
+    return {label: case.batch / time_call(work, device, least) for label, work in calls.items()}
 
 
-def loaded(case: Case, folder: Path, least: float) -> float:
-    """Count the clips a second that come out of the feature cache in batches as training takes them, of one input."""
+def measure_loader(case: Case, folder: Path, least: float) -> float:
+    """Measure the clips a second that the loader takes out of the feature cache, for one input."""
     (kind, shape), *_ = case.inputs.items()
     cache = folder / f"{kind}-{shape[2]}"
     if not cache.exists():
-        written(cache, shape)
+        write_cache(cache, shape)
     ids = np.array([f"t{i}" for i in range(TRACKS)], object)
     source = Features.of(kind, store.Store(cache), list(ids), shape[2], "frame")
     target, all_ = np.zeros((TRACKS, case.n_classes), np.float32), np.arange(TRACKS)
     data = TrackDataModule(source, target, ids, all_, all_[:0], batch_size=case.batch, chunks_per_track=1, seed=0)
-    return TRACKS / seconds(lambda: [None for _ in data.train_dataloader()], "cpu", least)
+    return TRACKS / time_call(lambda: [None for _ in data.train_dataloader()], "cpu", least)
 
 
-def written(folder: Path, shape: tuple[int, int, int]) -> None:
+def write_cache(folder: Path, shape: tuple[int, int, int]) -> None:
     """Fill a cache with tracks a little longer than a chunk."""
     rows = store.half(np.random.default_rng(0).standard_normal((shape[2] + 10, shape[1])).astype(np.float32))
     folder.mkdir()
@@ -216,25 +216,25 @@ def written(folder: Path, shape: tuple[int, int, int]) -> None:
     store.write_index(folder, [store.Entry(i, f"t{i}", "", 0, i * len(rows), len(rows)) for i in range(TRACKS)])
 
 
-def measured(name: str, given: argparse.Namespace, least: float, folder: Path) -> tuple[list[str], Machine]:
-    """Return an architecture's row of the table, and what the machine could do meanwhile."""
+def measure(name: str, args: argparse.Namespace, least: float, folder: Path) -> tuple[list[str], Machine]:
+    """Return an architecture's row of the table, and the limits of the machine at that time."""
     case = CASES[name]
     about = describe(name, case.inputs, case.n_classes)
-    before = machine(given.device, least / ROUNDS)
-    found = clips(name, case, given.device, least, given.compile)
-    here = max(before, machine(given.device, least / ROUNDS), key=lambda x: x.products)
-    bound = here.bound(about, case.batch)
+    before = measure_machine(args.device, least / ROUNDS)
+    speeds = measure_speeds(name, case, args.device, least, args.compile)
+    here = max(before, measure_machine(args.device, least / ROUNDS), key=lambda x: x.products)
+    bound = here.compute_bound(about, case.batch)
     audio = not isinstance(case.reads, Mapping) and case.reads[0] not in ("cover", "lyrics")
     shapes = [f"{kind} {'x'.join(map(str, np.atleast_1d(shape)))}" for kind, shape in case.inputs.items()]
     cells = [
         name,
         ", ".join(shapes) if len(shapes) < 3 else f"{len(shapes)} members",
         f"{about.multiply_adds / 1e6:.1f}",
-        f"{found['forward']:.1f}",
-        f"{found['forward'] * bound:.0%}",
-        f"{found['backward']:.1f}",
-        f"{found['backward'] * bound * BACKWARD:.0%}",
-        f"{loaded(case, folder, least) / found['step']:.1f}" if audio else "",
+        f"{speeds['forward']:.1f}",
+        f"{speeds['forward'] * bound:.0%}",
+        f"{speeds['backward']:.1f}",
+        f"{speeds['backward'] * bound * BACKWARD:.0%}",
+        f"{measure_loader(case, folder, least) / speeds['step']:.1f}" if audio else "",
     ]
     return cells, here
 
@@ -245,20 +245,20 @@ def main() -> None:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--quick", action="store_true")
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     keep_freed()
-    least, limits = 0.0 if given.quick else SECONDS, []
+    least, limits = 0.0 if args.quick else SECONDS, []
     print("| architecture | reads | M multiply-adds | forward/s | of bound | forward+backward/s | of bound | loader |")
     print("|---|---|--:|--:|--:|--:|--:|--:|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
-        for name in given.architectures or CASES:
-            cells, here = measured(name, given, least, Path(folder))
+        for name in args.architectures or CASES:
+            cells, here = measure(name, args, least, Path(folder))
             limits.append(here)
             print(f"| {' | '.join(cells)} |", flush=True)
     for label, speeds in (("G multiply-adds", [x.products for x in limits]), ("GB copied", [x.bytes for x in limits])):
-        print(f"\n{given.device}: {min(speeds) / 1e9:.0f} to {max(speeds) / 1e9:.0f} {label} a second")
+        print(f"\n{args.device}: {min(speeds) / 1e9:.0f} to {max(speeds) / 1e9:.0f} {label} a second")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What stands near what in real music: the transfer ConvNet, our networks and MFCC statistics, each as a space.
+"""Measure neighbours in real music in three kinds of space: the transfer ConvNet, our networks and MFCC statistics.
 
 ``python -m bench.transfer FOLDER WEIGHTS.hdf5`` reads FOLDER/<genre>/*, embeds each
-clip, and prints a line for each space: MAP of the neighbours of the same genre, and
-their share of the first ten, with 95 % intervals. ``--artists TABLE.csv`` (`track_id`,
-`artist_group`) draws artists instead of clips for the intervals, and adds the MAP with
-clips by the seed's own artist left out. ``--network FOLDER`` (models/onnx/<candidate>)
-adds a network of ours, ``--picture FILE.png`` t-SNE after 50 principal components.
+clip, and prints for each space the MAP of same-genre neighbours and their share of the
+first ten, with 95 % intervals. ``--artists TABLE.csv`` (`track_id`, `artist_group`)
+resamples artists instead of clips for the intervals, and adds the MAP among clips by
+other artists. ``--network FOLDER`` (models/onnx/<candidate>) adds one of our networks;
+``--picture FILE.png`` draws t-SNE after 50 principal components.
 
-Every space is standardised over all clips, which needs no label; nearest is by cosine.
+Every space is standardised over all clips, which needs no label; neighbours are by cosine.
 """
 
 import argparse
@@ -34,58 +34,63 @@ SEED, FRAMES, TOP = 7, 1_360, 10
 CONFIDENCE = 0.95
 
 
-def transfer(weights: Path) -> Network:
-    """Make the published network, each clip normalised by its own statistics as with one clip at a time."""
+def load_transfer_network(weights: Path) -> Network:
+    """Load the published network; each clip is normalised by its own statistics, as in batches of one."""
     network = Network({"mel96": (1, 96, FRAMES)}, 50, batch_norm="track")
     with tempfile.TemporaryDirectory() as folder:
         import_keras(weights, Path(folder) / "choi.safetensors")
-        given = load_file(Path(folder) / "choi.safetensors")
-    wanted = {name for name in network.state_dict() if name.startswith("layers.")}
-    if wanted - set(given):
-        raise SystemExit(f"{weights}: lacks {sorted(wanted - set(given))[0]}")
-    network.load_state_dict({name: given[name] for name in wanted}, strict=False)
+        weights_by_name = load_file(Path(folder) / "choi.safetensors")
+    names = {name for name in network.state_dict() if name.startswith("layers.")}
+    if names - set(weights_by_name):
+        raise SystemExit(f"{weights}: lacks {sorted(names - set(weights_by_name))[0]}")
+    network.load_state_dict({name: weights_by_name[name] for name in names}, strict=False)
     return network.eval()
 
 
-def spaces(files: list[Path], weights: Path, folders: list[Path]) -> dict[str, np.ndarray]:
+def embed_clips(files: list[Path], weights: Path, folders: list[Path]) -> dict[str, np.ndarray]:
     """Embed every clip in every space."""
-    network, ours = transfer(weights), {folder.name: ReleasedModel(folder, threads=1) for folder in folders}
-    found: dict[str, list[np.ndarray]] = {}
+    network, ours = (
+        load_transfer_network(weights),
+        {folder.name: ReleasedModel(folder, threads=1) for folder in folders},
+    )
+    vectors_by_space: dict[str, list[np.ndarray]] = {}
     for path in files:
         context = AudioContext(*audio.load(path, 22_050))
         rows = np.ascontiguousarray(mel96.compute(context)[:FRAMES].T)[None, None]
         with torch.no_grad():
-            found.setdefault("transfer, 5 layers", []).append(network.encode(torch.from_numpy(rows))[0].numpy())
-        found.setdefault("MFCC statistics", []).append(summary(mfcc.compute(context)))
+            vectors_by_space.setdefault("transfer, 5 layers", []).append(
+                network.encode(torch.from_numpy(rows))[0].numpy()
+            )
+        vectors_by_space.setdefault("MFCC statistics", []).append(summary(mfcc.compute(context)))
         for name, model in ours.items():
-            found.setdefault(name, []).append(model.embedding(model.compute_inputs(context)))
-    every = {name: np.stack(vectors) for name, vectors in found.items()}
+            vectors_by_space.setdefault(name, []).append(model.embedding(model.compute_inputs(context)))
+    every = {name: np.stack(vectors) for name, vectors in vectors_by_space.items()}
     for n_layers in range(1, 5):  # experiment 7 of paper 003, section 4.10
         every[f"transfer, layers 1 to {n_layers}"] = every["transfer, 5 layers"][:, : 32 * n_layers]
     every["transfer, last layer"] = every["transfer, 5 layers"][:, -32:]
     return every | {"chance": np.random.default_rng(SEED).standard_normal((len(files), 32))}
 
 
-def judged(x: np.ndarray, genre: np.ndarray, artist: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Rank all other clips of each clip, and those by other artists."""
+def score_neighbours(x: np.ndarray, genre: np.ndarray, artist: np.ndarray | None) -> dict[str, np.ndarray]:
+    """Rank all other clips for each clip, and those by other artists, and score the rankings."""
     x = (x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9)
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
     similarity = x @ x.T
     ways = {"": np.eye(len(x), dtype=bool)}
     if artist is not None:
         ways["other artists: "] = artist[:, None] == artist
-    found = {}
-    for way, barred in ways.items():
-        order = np.argsort(np.where(barred, -np.inf, similarity) * -1, axis=1, kind="stable")
-        ranked = np.where(np.take_along_axis(barred, order, axis=1), -1, order)
-        target = ((genre[:, None] == genre) & ~barred).astype(float)
-        found[f"{way}MAP"] = average_precision(preds=ranked, target=target)
-        found[f"{way}precision@{TOP}"] = precision(preds=ranked[:, :TOP], target=target)
-    return found
+    metrics = {}
+    for way, excluded in ways.items():
+        order = np.argsort(np.where(excluded, -np.inf, similarity) * -1, axis=1, kind="stable")
+        ranked = np.where(np.take_along_axis(excluded, order, axis=1), -1, order)
+        target = ((genre[:, None] == genre) & ~excluded).astype(float)
+        metrics[f"{way}MAP"] = average_precision(preds=ranked, target=target)
+        metrics[f"{way}precision@{TOP}"] = precision(preds=ranked[:, :TOP], target=target)
+    return metrics
 
 
-def picture(every: dict[str, np.ndarray], genre: np.ndarray, out: Path) -> None:
-    """Draw each space in a plane, coloured by genre."""
+def draw_spaces(every: dict[str, np.ndarray], genre: np.ndarray, out: Path) -> None:
+    """Plot each space in two dimensions, coloured by genre."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -116,21 +121,21 @@ def main() -> None:
     files = sorted(path for path in args.folder.rglob("*") if path.suffix.lower() in audio.SUFFIXES)
     genre, artist = np.array([path.parent.name for path in files]), None
     if args.artists:
-        known = pd.read_csv(args.artists, dtype=str).set_index("track_id")["artist_group"].dropna()
-        artist = np.array([known.get(path.stem, path.stem) for path in files], dtype=str)
-    every = spaces(files, args.weights, args.network)
+        artist_of = pd.read_csv(args.artists, dtype=str).set_index("track_id")["artist_group"].dropna()
+        artist = np.array([artist_of.get(path.stem, path.stem) for path in files], dtype=str)
+    every = embed_clips(files, args.weights, args.network)
     groups = np.arange(len(files)) if artist is None else artist
-    print(f"{len(files)} clips of {len(set(genre))} genres, {len(set(groups))} drawn for the intervals")
-    values = {name: judged(x, genre, artist) for name, x in every.items()}
-    for name, of_seed in values.items():
-        lines = summarise(of_seed, groups, CONFIDENCE).items()
-        told = ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in lines)
-        print(f"  {name:22} {told}")
-        for metric in (m for m in of_seed if m.endswith("MAP") and name != "MFCC statistics"):
-            gain = difference(of_seed[metric], values["MFCC statistics"][metric], groups, CONFIDENCE)
-            print(f"    {metric} less that of MFCC: {gain['value']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}]")
+    print(f"{len(files)} clips of {len(set(genre))} genres, {len(set(groups))} resampled for the intervals")
+    values = {name: score_neighbours(x, genre, artist) for name, x in every.items()}
+    for name, metrics in values.items():
+        lines = summarise(metrics, groups, CONFIDENCE).items()
+        text = ", ".join(f"{n} {v['value']:.3f} [{v['low']:.3f}, {v['high']:.3f}]" for n, v in lines)
+        print(f"  {name:22} {text}")
+        for metric in (m for m in metrics if m.endswith("MAP") and name != "MFCC statistics"):
+            gain = difference(metrics[metric], values["MFCC statistics"][metric], groups, CONFIDENCE)
+            print(f"    {metric} minus that of MFCC: {gain['value']:.3f} [{gain['low']:.3f}, {gain['high']:.3f}]")
     if args.picture:
-        picture(every, genre, args.picture)
+        draw_spaces(every, genre, args.picture)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What tuning gains: each candidate's study at a large budget, judged on tracks by which it did not choose.
+"""Measure what tuning gains: each candidate's study at a large budget, evaluated on tracks that it did not use.
 
-``python -m bench.tuning PROJECT NAME... --trials 40`` runs the stage `tune` of a finished project's candidates
-in a folder beside it, with as many whole trainings each as `--trials` says, and compares what the study chose
-with the defaults twice, in pairs, with an interval of 95 % over groups:
+``python -m bench.tuning PROJECT NAME... --trials 40`` runs the stage `tune` for candidates of a finished project
+in a temporary folder, with as many full trainings each as `--trials` says, and compares the choice of the study
+with the defaults, track by track, with an interval of 95 % over groups:
 
-* on the training tracks, each by fits that did not learn from it, as the stage itself does before it decides;
+* on the training tracks, each scored by fits without it, as the stage itself does before it decides;
 * on the test tracks, by fits on all training tracks that stop by the validation tracks.
 
-A gain is by how much the loss of a track falls. ``--planted`` makes the data too: noise with a mark for each
+A gain is the decrease of a track's loss. ``--planted`` generates the data too: noise with a mark for each
 genre, and defaults whose learning rate is a hundred times too small.
 """
 
@@ -43,20 +43,20 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="candidates; with --planted, architectures")
     parser.add_argument("--trials", type=int, default=40)
     parser.add_argument("--planted", action="store_true")
-    given = parser.parse_args()
+    args = parser.parse_args()
     torch.set_num_threads(1)
-    print("| candidate | trials | processor s | choice | gain, training tracks | gain, test tracks | used |")
+    print("| candidate | trials | processor time, s | choice | gain, training tracks | gain, test tracks | used |")
     print("|---|--:|--:|---|--:|--:|---|")
     with tempfile.TemporaryDirectory() as folder:
         paths = Paths(Path(folder))
-        params = plant(paths) if given.planted else borrow(paths, given.project)
-        names = given.names or list(PLANTED)
+        params = write_data(paths) if args.planted else link_project(paths, args.project)
+        names = args.names or list(PLANTED)
         for name in names:
-            print(measure(paths, budgeted(params, given.trials), name, given.trials), flush=True)
+            print(measure(paths, set_budget(params, args.trials), name, args.trials), flush=True)
 
 
-def borrow(paths: Paths, project: Path) -> Params:
-    """Link a project's data and members into a folder of its own."""
+def link_project(paths: Paths, project: Path) -> Params:
+    """Link a project's data and members into a temporary folder."""
     for part in ("data/features", "models/members"):
         (paths.root / part).parent.mkdir(parents=True, exist_ok=True)
         os.symlink((project / part).resolve(), paths.root / part)
@@ -67,8 +67,8 @@ def borrow(paths: Paths, project: Path) -> Params:
     return parameters.load(project / "params.yaml")
 
 
-def budgeted(params: Params, trials: int) -> Params:
-    """Let no candidate have a number of trials of its own."""
+def set_budget(params: Params, trials: int) -> Params:
+    """Give every candidate the same number of trials."""
     changes: dict[str, Any] = {"tune": Tune(budget=Budget(trials=trials))}
     for section in ("candidates", "estimators", "stacked"):
         entries = getattr(params, section)
@@ -77,35 +77,36 @@ def budgeted(params: Params, trials: int) -> Params:
 
 
 def measure(paths: Paths, params: Params, name: str, trials: int) -> str:
-    """Tune a candidate, and judge its choice on the test tracks."""
+    """Tune a candidate and evaluate its choice on the test tracks."""
     write_json(paths.budget(name), {"trainings": trials})
-    begun = time.process_time()
+    start = time.process_time()
     tune.run(paths, params, name)
-    seconds, study = time.process_time() - begun, read_json(paths.tuning(name))
+    seconds, study = time.process_time() - start, read_json(paths.tuning(name))
     settings = resolve(params, name)
-    opened = _candidate.open_candidate(paths, settings)
+    data = _candidate.open_candidate(paths, settings)
     x = None
     if settings.fitter == "sklearn":
-        x = _candidate.summaries(paths, str(settings.feature), opened.labelled.track_ids)
-    parts = opened.labelled.folds[0]
+        x = _candidate.summaries(paths, str(settings.feature), data.labelled.track_ids)
+    parts = data.labelled.folds[0]
     before, after = (
-        compute_losses(chosen, opened.labelled, opened.sources.get(0), x, parts["train"], parts["test"], label="bench")
+        compute_losses(chosen, data.labelled, data.sources.get(0), x, parts["train"], parts["test"], label="bench")
         for chosen in (settings, settings.with_overrides(study["choice"]))
     )
-    tested = estimate_gain(before - after, opened.labelled.groups[parts["test"]])
+    test_gain = estimate_gain(before - after, data.labelled.groups[parts["test"]])
     values = {**study["choice"]["network"], **study["choice"]["train"]}
     choice = ", ".join(f"{k} {v:.3g}" if isinstance(v, float) else f"{k} {v}" for k, v in values.items())
     used = "choice" if study["network"] or study["train"] else "defaults"
-    own = "0" if study["gain"] is None else row(Gain(**study["gain"]))
-    return f"| {name} | {study['n_trials']} | {seconds:.0f} | {choice} | {own} | {row(tested)} | {used} |"
+    train_gain = "0" if study["gain"] is None else format_gain(Gain(**study["gain"]))
+    cells = (name, study["n_trials"], f"{seconds:.0f}", choice, train_gain, format_gain(test_gain), used)
+    return f"| {' | '.join(map(str, cells))} |"
 
 
-def row(gain: Gain) -> str:
-    """Write a gain with its interval."""
+def format_gain(gain: Gain) -> str:
+    """Format a gain with its interval."""
     return f"{gain.mean:.3f} ({gain.low:.3f} to {gain.high:.3f})"
 
 
-def plant(paths: Paths) -> Params:
+def write_data(paths: Paths) -> Params:
     """Write the tables and the cache of tracks whose genres differ in one bin, four tracks a group."""
     rng, n = np.random.default_rng(0), TRACKS_PER_GENRE * len(GENRES)
     ids, genre = [f"track{i:03d}" for i in range(n)], [GENRES[i % len(GENRES)] for i in range(n)]

@@ -201,9 +201,9 @@ class Disk:
         buffer = io.BufferedRandom if "+" in mode else io.BufferedWriter if is_written else io.BufferedReader
         if "b" in mode:
             return buffer(raw)
-        wrapped = io.TextIOWrapper(buffer(raw), *text, line_buffering=buffering == 1, **options)
-        wrapped.mode = mode
-        return wrapped
+        stream: Any = io.TextIOWrapper(buffer(raw), *text, **options | {"line_buffering": buffering == 1})
+        stream.mode = mode
+        return stream
 
     def _write_parquet(self, table: Any, where: Any, *others: Any, **options: Any) -> None:
         """Write by Python's files what Arrow writes by its own."""

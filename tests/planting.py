@@ -6,13 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pandas as pd
 import soundfile
 import soxr
 
-from ostinato.core.params.schema import Compute, Dataset, Ingest, Validate
+from ostinato.core.params.schema import Compute, Dataset, Ingest, Params, Validate
 from ostinato.core.paths import Paths
 from ostinato.errors import DataError
 from ostinato.io import tables
@@ -294,10 +295,11 @@ def judged(root: Path, workers: int | None = None) -> tuple[pd.DataFrame, pd.Dat
     with tempfile.TemporaryDirectory() as project:
         paths = Paths(Path(project))
         dataset = Dataset(name="folder", path=str(root))
-        ingest.run(paths, SimpleNamespace(seed=0, compute=Compute(workers=workers), ingest=Ingest(), dataset=dataset))
+        sections = {"compute": Compute(workers=workers), "ingest": Ingest(), "dataset": dataset}
+        ingest.run(paths, cast(Params, SimpleNamespace(seed=0, **sections)))
         bounds = Validate(min_seconds=3, max_broken_share=1, min_tracks_per_class=1)
         with suppress(DataError):  # what was found is written all the same
-            validate.run(paths, SimpleNamespace(dataset=dataset, validate_=bounds))
+            validate.run(paths, cast(Params, SimpleNamespace(dataset=dataset, validate_=bounds)))
         alarms = pd.concat([tables.read(paths.quarantine), tables.read(paths.warnings)], ignore_index=True)
         return alarms, tables.read(paths.copies)
 

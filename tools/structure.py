@@ -1,4 +1,4 @@
-"""Measure the structure of the package: rooms, names, sizes, arrows, walks and ties; ``python -m tools.structure``.
+"""Measure the structure of the package: modules, names, sizes, imports and calls; ``python -m tools.structure``.
 
 With ``--file AUDIO`` in a folder with a released model, it also follows that file on its way to a label.
 """
@@ -18,9 +18,11 @@ import grimp
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ostinato"
+OTHERS = ("bench", "flows", "tests", "tools")
 ENDINGS = ("ed", "ing", "orn", "old", "aid", "eld", "ept", "ade", "een", "ound")
-WORDS = {"embed", "embedding", "fold", "folding", "mapping", "markdown", "need", "open", "ranking", "round", "seed"}
-"""Nouns and verbs that end like participles."""
+NOUNS = {"embedding", "folding", "mapping", "markdown", "ranking", "seed"}
+VERBS = {"accept", "embed", "fold", "need", "open", "round"}
+"""Words that end like participles."""
 FEATURES = str(PACKAGE / "features")
 LONG_FILE, LONG_FUNCTION = 250, 40
 TIES = {
@@ -32,12 +34,13 @@ TIES = {
 """Files that reach into the private parts of other libraries; each is held by a test of its own."""
 
 
-def find_functions() -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
-    """Yield every function of the package with its file."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield path, node
+def find_functions(*folders: Path) -> Iterator[tuple[Path, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Yield every function below some folders with its file."""
+    for folder in folders:
+        for path in sorted(folder.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                    yield path, node
 
 
 def is_participle(name: str) -> bool:
@@ -49,7 +52,14 @@ def is_participle(name: str) -> bool:
     (True, True, False, False)
     """
     word = name.strip("_")
-    return "_" not in word and word not in WORDS and word.endswith(ENDINGS)
+    return "_" not in word and word not in NOUNS | VERBS and word.endswith(ENDINGS)
+
+
+def count_participles(*folders: Path) -> str:
+    """Count the functions below some folders that are named by a participle, and their share."""
+    names = [node.name for _, node in find_functions(*folders)]
+    n = sum(map(is_participle, names))
+    return f"{n} of {len(names)} ({100 * n / len(names):.1f} %)"
 
 
 def count_lines(path: Path, node: ast.AST | None = None) -> int:
@@ -140,8 +150,7 @@ def trace(file: Path) -> dict[str, int]:
 
 def measure(file: Path | None = None) -> dict[str, str]:
     """Return every number of the report, by what it counts."""
-    functions = list(find_functions())
-    participles = [(path, node.name) for path, node in functions if is_participle(node.name)]
+    functions = list(find_functions(PACKAGE))
     files = {path: count_lines(path) for path in PACKAGE.rglob("*.py")}
     long_files = {path: n for path, n in files.items() if n > LONG_FILE}
     long_functions = [node.name for path, node in functions if count_lines(path, node) > LONG_FUNCTION]
@@ -150,8 +159,8 @@ def measure(file: Path | None = None) -> dict[str, str]:
     numbers = {
         "modules beside the packages": f"{len(loose)} ({', '.join(loose)})",
         "packages": str(sum((p / "__init__.py").exists() for p in PACKAGE.iterdir())),
-        "functions named by a participle": f"{len(participles)} of {len(functions)}"
-        f" ({100 * len(participles) / len(functions):.1f} %)",
+        "functions named by a participle": count_participles(PACKAGE),
+        f"the same in {', '.join(OTHERS)}": count_participles(*(ROOT / name for name in OTHERS)),
         f"files beyond {LONG_FILE} lines of code": f"{len(long_files)} ({_name(long_files)})",
         f"functions beyond {LONG_FUNCTION} lines of code": f"{len(long_functions)} ({', '.join(long_functions)})",
         "packages in circles, arrows upward": f"{circles}, {up}",
@@ -171,14 +180,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--file", type=Path, help="audio to follow, in a folder with a released model")
     parser.add_argument("--names", action="store_true", help="list the functions named by a participle")
-    arguments = parser.parse_args()
+    args = parser.parse_args()
     print("| what | how many |\n|---|---|")
-    for name, value in measure(arguments.file).items():
+    for name, value in measure(args.file).items():
         print(f"| {name} | {value} |")
-    if arguments.names:
-        for path, node in find_functions():
+    if args.names:
+        for path, node in find_functions(PACKAGE, *(ROOT / name for name in OTHERS)):
             if is_participle(node.name):
-                print(f"{path.relative_to(PACKAGE)}:{node.lineno} {node.name}")
+                print(f"{path.relative_to(ROOT)}:{node.lineno} {node.name}")
 
 
 if __name__ == "__main__":

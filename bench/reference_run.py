@@ -1,6 +1,6 @@
-"""A tiny collection, and the pipeline run on it undisturbed, for `bench.campaign` to put faults into.
+"""Write a tiny collection and run the pipeline on it without faults, as the reference for `bench.campaign`.
 
-Each stage runs as a child of one process that has imported everything, as ``python -m ostinato`` would run it.
+Each stage runs in a child of one process that has imported everything, as ``python -m ostinato`` would run it.
 """
 
 import importlib
@@ -31,8 +31,8 @@ from ostinato.pipeline import dvc_files
 from ostinato.pipeline.forkserver import LIBRARIES
 
 RATE = 22_050
-PATIENCE = 120.0
-"""Seconds after which a stage counts as hanging."""
+TIMEOUT = 120.0
+"""Seconds after which a stage is killed."""
 PARAMS = {
     "seed": 5,
     "compute": {"workers": 1, "threads": 1},
@@ -54,9 +54,8 @@ PARAMS = {
     "gate": {"genre": {"f1_micro": {"min": 0.0}}, "space": {"map": {"min": 0.0}}},
 }
 PROJECT = Path(__file__).parents[1]
-PROJECT = Path(__file__).parents[1]
 HUNG = -1000
-"""Status of a command that did not end."""
+"""Status of a command that timed out."""
 RELEASE, REPORT, HASHES = "release", "report", ".ostinato/campaign.json"
 
 
@@ -64,7 +63,7 @@ RELEASE, REPORT, HASHES = "release", "report", ".ostinato/campaign.json"
 
 
 def render(path: Path, pitch: float, n_samples: int, seed: int) -> None:
-    """Write a tone that beats."""
+    """Write a tone with tremolo."""
     rng, t = np.random.default_rng(seed), np.arange(n_samples) / RATE
     tone = sum(np.sin(2 * np.pi * pitch * k * t) / k for k in range(1, 9)) * (1 + 0.5 * np.sin(2 * np.pi * 3 * t))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +71,7 @@ def render(path: Path, pitch: float, n_samples: int, seed: int) -> None:
 
 
 def make_collection(folder: Path, *, changed: bool) -> None:
-    """Write 24 short clips of three genres; `changed`: one of them another, two more and one gone."""
+    """Write 24 short clips of three genres; with `changed`, one differs, two are new and one is gone."""
     for genre, pitch in (("blues", 110.0), ("jazz", 311.0), ("rock", 830.0)):
         for i in range(8 + (changed and genre != "rock")):
             path = folder / genre / f"Artist {genre} {i // 2} - Song {i}.wav"
@@ -105,7 +104,7 @@ def make_project(root: Path) -> set[str]:
 
 @dataclass
 class Ending:
-    """How a command ended: its status, negative for a signal, and what it said."""
+    """How a command ended: its status, negative for a signal, and its output."""
 
     status: int
     text: str
@@ -115,7 +114,7 @@ Prepare = Callable[[Path], object]
 
 
 def import_all() -> None:
-    """Import what stages import, so that a child has it."""
+    """Import what stages import, before children are forked."""
     modules = [m.name for m in pkgutil.walk_packages(ostinato.__path__, "ostinato.") if "__main__" not in m.name]
     for name in (*LIBRARIES, *modules, "great_expectations"):
         importlib.import_module(name)
@@ -124,10 +123,10 @@ def import_all() -> None:
 
 @dataclass
 class Running:
-    """A command in a child: its number, and where what it says can be read."""
+    """A command in a child: its process id, and the pipe with its output."""
 
     pid: int
-    said: int
+    output: int
 
 
 def start(root: Path, words: Sequence[str], prepare: Prepare | None = None) -> Running:
@@ -166,20 +165,20 @@ def start(root: Path, words: Sequence[str], prepare: Prepare | None = None) -> R
 
 
 def wait(running: Running) -> Ending:
-    """Wait until a child has ended, and read what it says."""
-    deadline, text, status = time.monotonic() + PATIENCE, b"", None
+    """Wait for a child to end, and read its output."""
+    deadline, text, status = time.monotonic() + TIMEOUT, b"", None
     while status is None:
         pid, ended = os.waitpid(running.pid, os.WNOHANG)
         status = os.waitstatus_to_exitcode(ended) if pid else None
         with suppress(BlockingIOError):
-            while part := os.read(running.said, 1 << 16):
+            while part := os.read(running.output, 1 << 16):
                 text += part
         if time.monotonic() > deadline:
             os.kill(running.pid, signal.SIGKILL)
             os.waitpid(running.pid, 0)
             status = HUNG
         time.sleep(0.004)
-    os.close(running.said)
+    os.close(running.output)
     return Ending(status, text.decode(errors="replace"))
 
 
@@ -188,12 +187,12 @@ def run(root: Path, words: Sequence[str], prepare: Prepare | None = None) -> End
     return wait(start(root, words, prepare))
 
 
-# ------------------------------------------------------------------------------------------- the undisturbed run
+# --------------------------------------------------------------------------------------------- the reference run
 
 
 @dataclass
 class Step:
-    """A stage of an undisturbed run: what it found and left, and how often it changed and read the disk."""
+    """A stage of the reference run: the project before and after it, and its counts of disk writes and reads."""
 
     name: str
     words: tuple[str, ...]
@@ -210,13 +209,13 @@ class Step:
 
 
 @dataclass
-class Undisturbed:
+class ReferenceRun:
     """Two runs of the whole pipeline, the second after the collection has changed.
 
     Parameters
     ----------
     folder : Path
-        Where copies are kept.
+        Folder for copies of the project.
 
     Attributes
     ----------
@@ -225,7 +224,7 @@ class Undisturbed:
     steps : list of Step
     stages : dict of str to Stage
     finals, locks : list
-        What each run left, and what dvc.lock would say of it.
+        The project after each run, and what dvc.lock would record of it.
     """
 
     folder: Path
@@ -237,14 +236,14 @@ class Undisturbed:
     locks: list[dict[str, Any]] = field(default_factory=list)
 
     def run(self) -> None:
-        """Run everything twice."""
+        """Run the whole pipeline twice."""
         root, lock = self.folder / "project", dict[str, Any]()
         self.persistent = make_project(root)
         self.stages = dvc_files.read_stages(root)
         self.order = list(dvc_files.find_upstream(self.stages))
         for changed in (False, True):
             make_collection(root / "music", changed=changed)
-            before = self.keep(root, f"start{changed:d}")
+            before = self.copy_project(root, f"start{changed:d}")
             for name in [*self.order, RELEASE, REPORT]:  # which says what is in service
                 is_stale = name == REPORT and self.steps[-1].name == RELEASE
                 if name == RELEASE or is_stale or find_due(root, {name: self.stages[name]}, lock):
@@ -259,16 +258,23 @@ class Undisturbed:
         words = (RELEASE,) if stage is None else tuple(stage.command.split()[3:])
         outs = () if stage is None else stage.outs
         self.remove_outs(root, outs)
-        counted = self.folder / "counted.json"
-        ending = run(root, words, lambda root: count(root, counted))
+        counts = self.folder / "counts.json"
+        ending = run(root, words, lambda root: count_steps(root, counts))
         if ending.status:
-            raise SystemExit(f"{name} failed undisturbed:\n{ending.text}")
+            raise SystemExit(f"{name} failed without a fault:\n{ending.text}")
         self.steps.append(
-            Step(name, words, outs, before, self.keep(root, f"{len(self.steps):03d}"), *json.loads(counted.read_text()))
+            Step(
+                name,
+                words,
+                outs,
+                before,
+                self.copy_project(root, f"{len(self.steps):03d}"),
+                *json.loads(counts.read_text()),
+            )
         )
         return self.steps[-1].after
 
-    def keep(self, root: Path, name: str) -> Path:
+    def copy_project(self, root: Path, name: str) -> Path:
         """Keep a copy of a project."""
         return Path(shutil.copytree(root, self.folder / name))
 
@@ -282,12 +288,12 @@ class Undisturbed:
                 path.unlink(missing_ok=True)
 
 
-def count(root: Path, counted: Path) -> None:
-    """Have a child count what it does to the disk, and write that down as it ends."""
+def count_steps(root: Path, path: Path) -> None:
+    """Make a child count its writes and reads, and write the counts into a file at its end."""
     disk, leave = Disk(root), os._exit
 
     def end(status: int) -> None:
-        counted.write_text(json.dumps([disk.n_steps, len(disk.opened)]))
+        path.write_text(json.dumps([disk.n_steps, len(disk.opened)]))
         leave(status)
 
     os._exit = end  # type: ignore[assignment]
@@ -299,7 +305,7 @@ def find_due(root: Path, stages: dict[str, dvc_files.Stage], lock: dict[str, Any
 
 
 def read_entry(root: Path, stage: dvc_files.Stage) -> dict[str, Any]:
-    """Write down what a stage read and wrote, as dvc.lock does."""
+    """Return what a stage read and wrote, as dvc.lock records it."""
     digests = dvc_files.Hashes(root, root / HASHES).compute((*stage.deps, *stage.outs))
     params, values = yaml.safe_load((root / "params.yaml").read_text()), dict[str, Any]()
     for key in stage.params:
