@@ -1,10 +1,10 @@
-"""The ``dvc`` command, quick with dvc.lock: run it as ``python flows/_lock.py repro ...``.
+"""The ``dvc`` command with a faster reader of dvc.lock: run it as ``python flows/_lock.py repro ...``.
 
 After each stage DVC reads and writes the whole of dvc.lock by a parser in Python
-that keeps comments; with some hundred stages that takes longer than many a stage,
-and no other stage can start meanwhile. The lock has no comments. Read and written
-by libyaml it says the same in a quarter of the time; and it is replaced whole, so
-that a kill leaves the old one.
+that keeps comments. With a few hundred stages that takes longer than many of the
+stages, and no other stage can start meanwhile. The lock has no comments: libyaml
+reads and writes the same content in a quarter of the time. The file is replaced
+atomically, so that a kill leaves the old one.
 """
 
 import os
@@ -22,17 +22,17 @@ from ruamel.yaml import YAML, SafeRepresenter
 from ostinato.core import parent
 from ostinato.io.files import atomic_write
 
-Modified = AbstractContextManager[dict[str, Any]]
-_patient = dvc.dvcfile.modify_yaml
+Context = AbstractContextManager[dict[str, Any]]
+_modify_with_comments = dvc.dvcfile.modify_yaml
 
 
-def modify(path: str | os.PathLike[str], fs: Any = None) -> Modified:
-    """Return the content of a file, to be written back when the caller is done; only a lock is taken the quick way."""
-    return _quick(Path(path)) if Path(path).suffix == ".lock" else _patient(path, fs=fs)
+def modify_yaml(path: str | os.PathLike[str], fs: Any = None) -> Context:
+    """Yield the content of a YAML file and write it back at the end; libyaml serves only the lock file."""
+    return _modify_with_libyaml(Path(path)) if Path(path).suffix == ".lock" else _modify_with_comments(path, fs=fs)
 
 
 @contextmanager
-def _quick(path: Path) -> Iterator[dict[str, Any]]:
+def _modify_with_libyaml(path: Path) -> Iterator[dict[str, Any]]:
     yaml = YAML(typ="safe")
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
@@ -44,7 +44,7 @@ def _quick(path: Path) -> Iterator[dict[str, Any]]:
 
 
 class _Representer(SafeRepresenter):
-    """Spells nothing as DVC's own way does."""
+    """Writes null as an empty string, as DVC does."""
 
     def represent_none(self, data: None) -> Any:
         return self.represent_scalar("tag:yaml.org,2002:null", "")
@@ -56,5 +56,5 @@ _Representer.add_representer(OrderedDict, _Representer.represent_dict)
 
 if __name__ == "__main__":
     parent.die_with_caller()
-    dvc.dvcfile.modify_yaml = modify
+    dvc.dvcfile.modify_yaml = modify_yaml
     sys.exit(main(sys.argv[1:]))

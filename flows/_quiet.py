@@ -1,4 +1,4 @@
-"""Nothing is sent to Prefect's makers: imported before Prefect, which asks the environment once."""
+"""Turn off telemetry of Prefect; to be imported before Prefect, which reads the environment once."""
 
 import os
 

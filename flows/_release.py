@@ -1,4 +1,4 @@
-"""Put in service what a run of the graph made."""
+"""Release what a run of the graph produced."""
 
 import sys
 from pathlib import Path
@@ -9,12 +9,12 @@ from prefect.cache_policies import NO_CACHE
 from _dvc import stream
 from ostinato.errors import OstinatoError
 
-REJECTED = 3  # what `ostinato release` exits with when something that was made is refused
+REJECTED = 3  # exit status of `ostinato release` when it refuses a candidate
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
 def release(project: Path, only: str | None = None) -> str | None:
-    """Run ``ostinato release``, of one task or of all; return its last line where it refused one."""
+    """Run ``ostinato release`` for one task or all; return its last line if it refused one, else None."""
     command = [sys.executable, "-m", "ostinato", "release", *(["--task", only] if only else [])]
     status, tail = stream(command, project)
     if status not in (0, REJECTED):

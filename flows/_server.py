@@ -1,4 +1,4 @@
-"""Prefect's server as the flows start it: for this machine and whoever has its secret, for as long as they run.
+"""Prefect's server as the flows start it: local, protected by a secret, and only while they run.
 
 ``python flows/_server.py PORT`` is that server; `server` starts it.
 """
@@ -56,7 +56,7 @@ def server(paths: Paths, *, with_schedules: bool) -> Iterator[None]:
     with subprocess.Popen(command, env=os.environ | variables, stdout=sys.stderr) as process:
         url, closing = f"http://{HOST}:{port}/api", threading.Event()
         try:
-            _await(url, process)
+            _wait_until_ready(url, process)
             threading.Thread(target=_end_with, args=(process, closing), daemon=True).start()
             with temporary_settings({PREFECT_API_URL: url, PREFECT_API_AUTH_STRING: auth}):
                 try:
@@ -64,14 +64,14 @@ def server(paths: Paths, *, with_schedules: bool) -> Iterator[None]:
                 finally:
                     _flush_logs()
             if process.poll() is not None:
-                raise OstinatoError(f"{url}: Prefect's server ended by itself; start again")
+                raise OstinatoError(f"{url}: Prefect's server ended unexpectedly; start again")
         finally:
             closing.set()
             process.terminate()
 
 
 def _flush_logs() -> None:
-    """Send what is still held of the logs of runs, while there is a server to send it to."""
+    """Send the buffered logs of runs while the server is still up."""
     for name in ("prefect.flow_runs", "prefect.task_runs"):
         for handler in logging.getLogger(name).handlers:
             handler.flush()
@@ -85,7 +85,7 @@ def describe(paths: Paths, port: int, auth: str, with_schedules: bool) -> dict[s
     paths : Paths
     port : int
     auth : str
-        Who asks must know it.
+        User and password that clients must send.
     with_schedules : bool
 
     Returns
@@ -107,7 +107,7 @@ def describe(paths: Paths, port: int, auth: str, with_schedules: bool) -> dict[s
 
 
 def read_auth(paths: Paths) -> str:
-    """Read what the server asks for, from the environment or the project's secret; make one if there is none.
+    """Read the user and password of the server from the environment or the project's secret, or generate them.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ def read_auth(paths: Paths) -> str:
     Returns
     -------
     str
-        As ``user:password``, which Prefect asks for.
+        In the form ``user:password`` that Prefect expects.
     """
-    if given := os.environ.get(AUTH):
-        return given
+    if auth := os.environ.get(AUTH):
+        return auth
     file = _home(paths) / "auth"
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
@@ -129,7 +129,7 @@ def read_auth(paths: Paths) -> str:
         file.chmod(0o600)
     auth = file.read_text().strip()
     if ":" not in auth:
-        raise OstinatoError(f"{file}: holds no user:password; delete it, and another is made")
+        raise OstinatoError(f"{file}: holds no user:password; delete it to get a new one")
     return auth
 
 
@@ -143,7 +143,7 @@ def _free_port() -> int:
         return listener.getsockname()[1]
 
 
-def _await(url: str, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers."""
     end = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < end:
@@ -156,15 +156,15 @@ def _await(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 def _end_with(process: subprocess.Popen[bytes], closing: threading.Event) -> None:
-    """End this process when its server has ended first: without one nothing that it does is known."""
+    """End this process if its server ends first, since nothing would record its work."""
     process.wait()
     if not closing.is_set():
-        print("Prefect's server ended; this ends, too", file=sys.stderr)
+        print("Prefect's server ended; stopping", file=sys.stderr)
         os.kill(os.getpid(), SIGTERM)
 
 
 def main(port: int) -> None:
-    """Be the server until the process that started this one ends."""
+    """Run the server until the process that started this one ends."""
     parent.die_with(os.getppid())
     import uvicorn
     from prefect.server.api.server import create_app

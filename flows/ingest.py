@@ -1,4 +1,4 @@
-"""Bring tables and features up to date with the folder of audio, and train nothing."""
+"""Update tables and features from the folder of audio, without training."""
 
 from pathlib import Path
 

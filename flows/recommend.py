@@ -1,4 +1,4 @@
-"""Bring the catalog up to date, with the spaces that it is chosen from, and put it in service."""
+"""Update the catalog and the spaces that it is chosen from, and release it."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def recommend(target: str = "catalog") -> State:
     Parameters
     ----------
     target : str
-        ``catalog`` for all of it, ``artists`` for the space of artists alone,
+        The last stage: ``catalog`` for everything, ``artists`` for the space of artists alone,
         ``rank`` for the table of spaces.
     """
     project = Path.cwd()

@@ -41,7 +41,7 @@ def retrain(target: str | None = None) -> State:
     project = Path.cwd()
     settings = params.load(Paths(project).params)
     outcome = reproduce(project, settings, target)
-    if outcome.failed or target is not None or not (outcome.ran or _unjudged(project)):
+    if outcome.failed or target is not None or not (outcome.ran or _needs_release(project)):
         return outcome.state()
     show_metrics(project, settings)
     rejected = release(project)
@@ -58,7 +58,7 @@ def retrain(target: str | None = None) -> State:
     return outcome.state()
 
 
-def _unjudged(project: Path) -> bool:
+def _needs_release(project: Path) -> bool:
     """Return whether the graph stands otherwise than at the last release, as after a kill in between."""
     if not Paths(project).verdict.is_file():
         return True

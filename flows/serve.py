@@ -1,4 +1,4 @@
-"""Hold the deployments: retrain on the schedule of params.yaml, ingest, tune and recommend on demand.
+"""Serve the deployments: retrain on the schedule of params.yaml; ingest, tune and recommend on demand.
 
 ``python flows/serve.py`` in the folder of params.yaml serves until it is stopped.
 PREFECT_API_URL names the server; without it, one is started for as long as this
@@ -30,11 +30,11 @@ from retrain import retrain
 from tune import tune
 
 LEASE_SECONDS = 60
-"""So long after the last word of a run its place is free again, should it never be mended."""
+"""Seconds after the last sign of a run until its slot is free again."""
 
 
-def deployments(flows: Flows) -> list[RunnerDeployment]:
-    """Describe what is served; each flow works in the folder that this is started in.
+def list_deployments(flows: Flows) -> list[RunnerDeployment]:
+    """Return the deployments; each flow works in the folder that this is started in.
 
     Parameters
     ----------
@@ -46,34 +46,34 @@ def deployments(flows: Flows) -> list[RunnerDeployment]:
     list of RunnerDeployment
     """
     return [
-        _deployment(retrain, "scheduled", Cron(flows.cron, timezone=flows.timezone)),
-        _deployment(ingest, "on-demand"),
-        _deployment(tune, "on-demand"),
-        _deployment(recommend, "on-demand"),
+        _make_deployment(retrain, "scheduled", Cron(flows.cron, timezone=flows.timezone)),
+        _make_deployment(ingest, "on-demand"),
+        _make_deployment(tune, "on-demand"),
+        _make_deployment(recommend, "on-demand"),
     ]
 
 
-def _deployment(flow: Flow[..., State], name: str, schedule: Schedule | None = None) -> RunnerDeployment:
-    """Describe one: a run that is due while another works is covered by it; one that a person asks for waits."""
+def _make_deployment(flow: Flow[..., State], name: str, schedule: Schedule | None = None) -> RunnerDeployment:
+    """Make one; a scheduled run is dropped while another works, a run on demand waits."""
     strategy = ConcurrencyLimitStrategy.CANCEL_NEW if schedule else ConcurrencyLimitStrategy.ENQUEUE
     limit = ConcurrencyLimitConfig(limit=1, collision_strategy=strategy, grace_period_seconds=LEASE_SECONDS)
-    made = flow.to_deployment(name, schedule=schedule, concurrency_limit=limit)
-    assert isinstance(made, RunnerDeployment)  # it is a coroutine only inside an event loop
-    return made
+    deployment = flow.to_deployment(name, schedule=schedule, concurrency_limit=limit)
+    assert isinstance(deployment, RunnerDeployment)  # it is a coroutine only inside an event loop
+    return deployment
 
 
 def main() -> None:
     """Serve until stopped."""
     paths = Paths(Path.cwd())
-    served = deployments(params.load(paths.params).flows)
+    deployments = list_deployments(params.load(paths.params).flows)
     with exclusive(paths.lock("serve")), server(paths, with_schedules=True):
         print(f"Serving on {PREFECT_API_URL.value()}", file=sys.stderr)
-        names = {f"{made.flow_name}/{made.name}": bool(made.schedules) for made in served}
+        names = {f"{deployment.flow_name}/{deployment.name}": bool(deployment.schedules) for deployment in deployments}
         for name, n_runs in recover(
             list(names), [name for name, has_schedule in names.items() if has_schedule]
         ).items():
-            print(f"{name}: {n_runs} runs were cut off or missed", file=sys.stderr)
-        serve(*served, pause_on_shutdown=False)
+            print(f"{name}: {n_runs} runs were interrupted or missed", file=sys.stderr)
+        serve(*deployments, pause_on_shutdown=False)
 
 
 if __name__ == "__main__":

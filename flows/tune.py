@@ -1,4 +1,4 @@
-"""Search the candidates' settings, and train nothing with them yet."""
+"""Tune the settings of the candidates, without training them yet."""
 
 from pathlib import Path
 

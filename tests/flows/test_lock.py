@@ -49,7 +49,7 @@ def changed(write: object, path: Path) -> bytes:
 def test_both_ways_say_the_same(tmp_path: Path, content: object) -> None:
     """Whatever a lock may hold, as DVC reads it."""
     said = []
-    for name, write in (("quick", lock.modify), ("patient", lock._patient)):
+    for name, write in (("quick", lock.modify_yaml), ("patient", lock._modify_with_comments)):
         path = tmp_path / name / "dvc.lock"
         path.parent.mkdir()
         if content is not None:
@@ -62,21 +62,21 @@ def test_both_ways_say_the_same(tmp_path: Path, content: object) -> None:
 def test_both_ways_write_this_lock_alike(tmp_path: Path) -> None:
     """To the byte, so that nothing shows in git but what changed."""
     written = [shutil.copy(ROOT / "dvc.lock", tmp_path / f"{name}.lock") for name in ("quick", "patient")]
-    assert changed(lock.modify, written[0]) == changed(lock._patient, written[1])
+    assert changed(lock.modify_yaml, written[0]) == changed(lock._modify_with_comments, written[1])
 
 
 def test_what_people_write_keeps_its_comments(tmp_path: Path) -> None:
     """dvc.yaml goes the patient way."""
     path = tmp_path / "dvc.yaml"
     path.write_text("# mine\nstages: {}\n")
-    assert b"# mine" in changed(lock.modify, path)
+    assert b"# mine" in changed(lock.modify_yaml, path)
 
 
 def test_a_write_that_fails_leaves_the_old_lock(tmp_path: Path) -> None:
     """Nor does it leave anything beside it."""
     path = tmp_path / "dvc.lock"
     path.write_text("schema: '2.0'\n")
-    with pytest.raises((OstinatoError, YAMLError)), lock.modify(path) as content:
+    with pytest.raises((OstinatoError, YAMLError)), lock.modify_yaml(path) as content:
         content["stages"] = object()
     assert path.read_text() == "schema: '2.0'\n"
     assert [file.name for file in tmp_path.iterdir()] == ["dvc.lock"]

@@ -63,7 +63,7 @@ def test_diverged_code_is_refused(shared: Path, tmp_path: Path) -> None:
     shell(other, "git", "-c", "user.name=O", "-c", "user.email=o@example.org", "commit", "-aqm", "Theirs")
     shell(other, "git", "push", "--quiet")
     shell(shared, "git", "commit", "--quiet", "--allow-empty", "--message", "Mine")
-    with disable_run_logger(), pytest.raises(OstinatoError, match="origin/main has code that this clone lacks"):
+    with disable_run_logger(), pytest.raises(OstinatoError, match="origin/main and this clone have different code"):
         push_branch.fn(shared, "main")
 
 

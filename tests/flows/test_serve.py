@@ -28,14 +28,14 @@ from ostinato.core.params.schema import Flows
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import graph
-from serve import deployments
+from serve import list_deployments
 
 SERVE = Path(__file__).parents[2] / "flows" / "serve.py"
 
 
 def test_retraining_has_the_schedule_of_params_and_the_rest_none() -> None:
     """Cron and time zone reach the deployment."""
-    made = {d.flow_name: d for d in deployments(Flows(cron="5 4 * * 1", timezone="Asia/Tokyo"))}
+    made = {d.flow_name: d for d in list_deployments(Flows(cron="5 4 * * 1", timezone="Asia/Tokyo"))}
     assert sorted(made) == ["ingest", "recommend", "retrain", "tune"]
     [schedule] = made["retrain"].schedules
     assert (schedule.schedule.cron, schedule.schedule.timezone) == ("5 4 * * 1", "Asia/Tokyo")
@@ -45,7 +45,7 @@ def test_retraining_has_the_schedule_of_params_and_the_rest_none() -> None:
 
 def test_nobody_who_reaches_the_server_names_a_folder_to_work_in() -> None:
     """A deployment works where it is served; all that may be asked for is the last stage."""
-    for made in deployments(Flows()):
+    for made in list_deployments(Flows()):
         assert set(made._parameter_openapi_schema.properties) == {"target"}
         assert made.parameters == {}
         assert made.enforce_parameter_schema
@@ -53,7 +53,7 @@ def test_nobody_who_reaches_the_server_names_a_folder_to_work_in() -> None:
 
 def test_a_due_run_does_not_queue_behind_one_at_work_but_an_asked_one_does() -> None:
     """So that a week of work is not followed by seven runs of a daily schedule."""
-    strategies = {d.flow_name: d.concurrency_options.collision_strategy.value for d in deployments(Flows())}
+    strategies = {d.flow_name: d.concurrency_options.collision_strategy.value for d in list_deployments(Flows())}
     assert strategies == {"retrain": "CANCEL_NEW", "ingest": "ENQUEUE", "tune": "ENQUEUE", "recommend": "ENQUEUE"}
 
 
@@ -175,9 +175,9 @@ def test_what_a_killed_server_and_its_runs_left_is_mended_at_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its slot is taken, its run counts as running, and three due runs were missed: one run makes up for all."""
-    paths, [retraining, ingesting, *_] = Paths(tmp_path), deployments(Flows())
+    paths, [retraining, ingesting, *_] = Paths(tmp_path), list_deployments(Flows())
     names = ["retrain/scheduled", "ingest/on-demand"]
-    lost = pytest.raises(OstinatoError, match="Prefect's server ended by itself")
+    lost = pytest.raises(OstinatoError, match="Prefect's server ended unexpectedly")
     ended: list[int] = []
     with monkeypatch.context() as patch, lost, own_server(paths, patch) as process:
         assert recover(names, names[:1]) == {}
