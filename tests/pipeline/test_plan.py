@@ -304,6 +304,10 @@ def test_members_and_stacks_are_counted(paths, monkeypatch):
     assert estimated.stages["member s.x"] == 3 * 2.0 * n_steps * Train().max_epochs
     assert estimated.stages["train s"] == pytest.approx(0.001 * (2 + 2 + 2) * n_steps * 5)
     assert estimated.untold["t"] == "the dataset has no tags"
+    given.stacked["u"] = Stacked(architecture="timefreq", task="genre", n_trials=0)
+    given.members["u.x"] = Member(of="u", member="x")
+    shared = plan.estimate(paths, given).stages
+    assert "member u.x" not in shared  # s trains it
     given.stacking = Stacking(in_sample=["timefreq"])
     assert "member s.x" not in plan.estimate(paths, given).stages
     assert set(plan.estimate(paths, given, ["train_stacked@s"]).stages) == {"train s"}

@@ -16,6 +16,8 @@ from ostinato.export import graphs
 from ostinato.io.files import read_json, write_json
 from ostinato.stages import budget, infer, member, train, tune
 from ostinato.training import artefact as artefacts
+from ostinato.training import out_of_fold
+from ostinato.training.network import fit_network
 from ostinato.training.settings import resolve
 
 
@@ -122,6 +124,30 @@ def test_a_member_gives_its_own_logits_but_for_training_tracks(folded):
     given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
     same = np.array([np.array_equal(a, b) for a, b in zip(own["logits"], given["logits"], strict=True)])
     np.testing.assert_array_equal(same, own["split"] != "train")
+
+
+def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_change(folded, monkeypatch):
+    paths, params = folded
+    labels = []
+
+    def fit(*given, label, **options):
+        labels.append(label)
+        return fit_network(*given, label=label, **options)
+
+    monkeypatch.setattr(out_of_fold, "fit_network", fit)
+    again = {"of": "again", "member": "tiny_mel"}
+    stacked = {"both": params.stacked["both"].model_dump(), "again": {"architecture": "timefreq", "task": "genre"}}
+    members = {**{k: v.model_dump() for k, v in params.members.items()}, "again.tiny_mel": again}
+    member.run(paths, tiny_project.settings(stacked=stacked, members=members), "again.tiny_mel")
+    assert labels == []
+    given = [(paths.members(stack) / "tiny_mel.parquet").read_bytes() for stack in ("both", "again")]
+    assert given[0] == given[1]
+    more = tiny_project.settings(stacked=stacked, members=members, stacking={"folds": 2})
+    member.run(paths, more, "again.tiny_mel")
+    assert labels == [f"fold {fold} part {part}" for fold in (0, 1) for part in (0, 1)]
+    left = list((paths.state / "member").glob("tiny_mel-*"))
+    assert len(left) == 1
+    assert {f.suffix for f in left[0].rglob("*") if f.is_file()} <= {".npy", ".lock"}
 
 
 def test_in_sample_stacks_read_the_members_own_logits(folded, tmp_path):

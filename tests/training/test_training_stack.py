@@ -1,8 +1,11 @@
 """Out-of-fold logits: no network judges a track that it, or a track of the same group, has taught it."""
 
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 
 import tiny_project
 from ostinato.errors import DataError
@@ -51,6 +54,35 @@ def test_each_training_track_is_judged_once_and_no_other_takes_part(recorded):
     assert set(np.concatenate(taught)) == set(train)
     assert logits.shape == (len(train), 3)
     assert (np.abs(logits).sum(axis=1) > 0).all()
+
+
+def test_a_part_under_way_elsewhere_is_waited_for_and_not_computed_again(tmp_path):
+    computed, is_idle = [], threading.Event()
+
+    def compute(number):
+        computed.append(number)
+        if len(computed) == 2:
+            is_idle.set()
+        return np.full((1, 2), number, np.float32)
+
+    results = []
+    state = tmp_path / "fold0"
+    state.mkdir()
+    with FileLock(state / "part0.lock"):
+        worker = threading.Thread(target=lambda: results.extend(out_of_fold.share_parts(3, state, compute)))
+        worker.start()
+        assert is_idle.wait(60)
+        assert not results
+        np.save(state / "part0.npy", np.full((1, 2), 9, np.float32))
+    worker.join(60)
+    assert computed == [1, 2]
+    assert [float(part[0, 0]) for part in results] == [9, 1, 2]
+
+
+def test_a_part_whose_process_died_is_computed(tmp_path):
+    (tmp_path / "part1.lock").touch()
+    parts = out_of_fold.share_parts(2, tmp_path, lambda number: np.full((1, 1), number, np.float32))
+    assert [float(part[0, 0]) for part in parts] == [0, 1]
 
 
 def test_few_groups_make_few_parts_and_one_group_is_an_error(opened):

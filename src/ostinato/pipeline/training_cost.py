@@ -144,15 +144,16 @@ class _Work:
         return stages, untold
 
     def time_members(self) -> tuple[Times, Reasons]:
-        """Time members of stacks once more: networks of inner folds, none where a stack reads logits in sample."""
-        stages, untold = Times(), Reasons()
+        """Time the networks of inner folds, once a member, none where a stack reads logits in sample."""
+        stages, untold, seen = Times(), Reasons(), set[str]()
         stacking, outer = self.params.stacking, max(self.params.split.folds, 1)
         for edge, member in self.params.members.items():
             inside = stacking.in_sample
             if not isinstance(inside, bool):
                 inside = self.params.stacked[member.of].architecture in inside
-            if not self.runs(f"member@{edge}") or inside:
+            if not self.runs(f"member@{edge}") or inside or member.member in seen:
                 continue
+            seen.add(member.member)
             candidate = self.get(member.member)
             if reason := find_obstacle(candidate, self.cost, self.n_classes):
                 untold[edge] = reason

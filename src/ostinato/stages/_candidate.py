@@ -156,15 +156,22 @@ def summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
 
 def resumable(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tuple[Path, Callable[[], None]]:
     """Name the folder of what a stage goes on from after a kill, and give what removes it and its older siblings."""
-    parent = paths.state / stage
-    folder = parent / f"{settings.name}-{fingerprint(settings, *inputs)}"
+    folder = paths.state / stage / f"{settings.name}-{fingerprint(settings, *inputs)}"
 
     def done() -> None:
-        for old in parent.glob(f"{settings.name}-" + "[0-9a-f]" * 16):
-            shutil.rmtree(old, ignore_errors=True)
+        remove_older(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
     folder.mkdir(parents=True, exist_ok=True)
     return folder, done
+
+
+def remove_older(folder: Path) -> None:
+    """Remove what other settings or inputs of the same candidate left beside a folder that `resumable` named."""
+    name = folder.name.rpartition("-")[0]
+    for old in folder.parent.glob(f"{name}-" + "[0-9a-f]" * 16):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
 
 
 def _open_sources(paths: Paths, settings: Settings) -> list[Container[str]]:

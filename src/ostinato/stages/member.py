@@ -1,9 +1,8 @@
 """Compute a member's out-of-fold logits for a stack.
 
-The networks that give them never saw the track.
+The networks that give them never saw the track. They are trained once, however many
+stacks read the member: ``.ostinato/member`` holds the logits of each part of the tracks.
 """
-
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -48,9 +47,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
     if _in_sample(params, edge.of):
         write_logits(out, table, about(artefact))
         return
-    table, done = _out_of_fold(paths, params, edge.member, artefact, table)
-    write_logits(out, table, about(artefact))
-    done()
+    write_logits(out, _out_of_fold(paths, params, edge.member, artefact, table), about(artefact))
 
 
 def _in_sample(params: Params, stacked: str) -> bool:
@@ -61,19 +58,18 @@ def _in_sample(params: Params, stacked: str) -> bool:
 
 def _out_of_fold(
     paths: Paths, params: Params, member: str, artefact: artefacts.Artefact, table: pd.DataFrame
-) -> tuple[pd.DataFrame, Any]:
+) -> pd.DataFrame:
     """Put out-of-fold logits where the member had seen the track."""
     import torch
 
     from ostinato.stages import _candidate
-    from ostinato.training.out_of_fold import out_of_fold
+    from ostinato.training.out_of_fold import clear_points, out_of_fold
 
     torch.set_num_threads(params.compute.threads)
     settings = resolve(params, member).with_overrides(read_json(paths.tuning(member)))
     opened = _candidate.open_candidate(paths, settings)
-    state, done = _candidate.resumable(
-        paths, "member", settings, params.compute.threads, params.stacking.model_dump(), artefact.epochs, *opened.files
-    )
+    given = (params.compute.threads, params.stacking.folds, artefact.epochs)
+    state, _ = _candidate.resumable(paths, "member", settings, *given, *opened.files)
     logits = {(f, i): v for f, i, v in zip(table["fold"], table["track_id"], table["logits"], strict=True)}
     for fold in artefact.folds:
         unseen = out_of_fold(
@@ -87,4 +83,6 @@ def _out_of_fold(
         )
         ids = opened.labelled.track_ids[opened.labelled.folds[fold]["train"]]
         logits.update({(fold, i): np.asarray(v) for i, v in zip(ids, unseen, strict=True)})
-    return table.assign(logits=list(logits.values())), done
+    clear_points(state)
+    _candidate.remove_older(state)
+    return table.assign(logits=list(logits.values()))
