@@ -51,9 +51,9 @@ def test_a_folder_with_every_case_runs_from_plan_to_report(tmp_path, capsys):
     receipt = json.loads(paths.receipt("ingest").read_text())
     assert {row["reason"]: row["n"] for row in receipt["passed_over"]} == {
         "hidden": 2,
-        "reached by another way too": 2,
-        "that is no regular file": 1,
-        "with a name that is no UTF-8": 1,
+        "reachable by another path": 2,
+        "that is not a regular file": 1,
+        "with a name that is not UTF-8": 1,
         "with the suffix .csv": 1,
         "with the suffix .jpg": 1,
         "with the suffix .mid": 2,

@@ -185,7 +185,7 @@ def test_a_file_that_changes_on_the_way_is_refused(tmp_path, rate, layout):
     ]
     path = tmp_path / "both.aac"
     path.write_bytes(b"".join(parts))
-    assert "changes its sample rate or channels on the way" in measurement.measure(path).error
+    assert "changes its sample rate or channels midway" in measurement.measure(path).error
     with pytest.raises(DataError, match=r"both\.aac: changes"):
         audio.load(path)
 
@@ -200,7 +200,7 @@ def test_an_absent_file_and_one_without_samples_are_named(tmp_path):
     with pytest.raises(ReadError, match=r"absent\.wav: is not there"):
         audio.load(tmp_path / "absent.wav")
     soundfile.write(tmp_path / "none.wav", np.zeros(0), RATE)
-    assert "holds no samples" in measurement.measure(tmp_path / "none.wav").error
+    assert "has no samples" in measurement.measure(tmp_path / "none.wav").error
 
 
 def test_a_bomb_is_not_decoded_to_its_end(tmp_path, monkeypatch):

@@ -37,8 +37,8 @@ def test_what_is_reached_twice_is_listed_once_and_told(music):
     (music / "rock_again").symlink_to(music.parent / "elsewhere/rock")
     listing = find_audio(music)
     assert listing.paths == FOUR
-    assert listing.skipped == [Skipped("reached by another way too", 3, "aaa")]
-    assert listing.explain() == "3 reached by another way too, such as aaa"
+    assert listing.skipped == [Skipped("reachable by another path", 3, "aaa")]
+    assert listing.explain() == "3 reachable by another path, such as aaa"
 
 
 def test_links_that_lead_back_end(music):
@@ -60,7 +60,7 @@ def test_what_is_no_audio_is_counted_by_kind(music):
     assert listing.paths == sorted([*FOUR, "jazz/gone.wav"])
     assert listing.skipped == [
         Skipped("hidden", 1, "jazz/._a.wav"),
-        Skipped("that is no regular file", 1, "jazz/pipe.wav"),
+        Skipped("that is not a regular file", 1, "jazz/pipe.wav"),
         Skipped("with the suffix .jpg", 1, "cover.jpg"),
         Skipped("with the suffix .mid", 2, "jazz/x.mid"),
         Skipped("without a suffix", 1, "notes"),
@@ -72,7 +72,7 @@ def test_names_that_no_table_can_hold_are_left_to_who_can(music):
     assert len(find_audio(music).paths) == 5
     listing = find_audio(music, only_utf8=True)
     assert listing.paths == FOUR
-    assert listing.skipped == [Skipped("with a name that is no UTF-8", 1, "caf\\xe9.wav")]
+    assert listing.skipped == [Skipped("with a name that is not UTF-8", 1, "caf\\xe9.wav")]
 
 
 def test_a_folder_that_cannot_be_listed_is_counted_or_refused(music, monkeypatch):

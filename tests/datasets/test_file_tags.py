@@ -136,7 +136,7 @@ def test_a_listing_has_the_first_genre_and_all_else_that_files_say(tmp_path, kin
         ["Rock", "Bob", "Album", 2008.0],
     ]
     assert frame["tags"].tolist() == [[], []]
-    several = "files of several genres, of which the first is the class"
+    several = "files with several genres, of which the first is the class"
     assert {r["what"]: (r["n"], r["of"]) for r in frame.attrs["remarks"]}[several] == (2, 2)
     assert (
         folder.tracks(tmp_path, Options(genre_from="tags", genre_tags=True))["tags"].tolist() == [["Jazz", "Rock"]] * 2
@@ -253,7 +253,7 @@ def test_a_folder_per_genre_stays_so_and_differing_tags_are_counted(tmp_path):
     }
     assert frame.attrs["remarks"] == [
         {
-            "what": "files whose tags and folder tell different genres (folder counts)",
+            "what": "files whose tags and folder disagree on the genre (folder counts)",
             "n": 1,
             "of": 3,
             "examples": ["rock/Bo/b.flac: folder rock, tags Jazz"],
@@ -261,7 +261,7 @@ def test_a_folder_per_genre_stays_so_and_differing_tags_are_counted(tmp_path):
     ]
     told = folder.tracks(tmp_path, Options(genre_from="tags"))
     assert told["genre"].tolist() == ["Jazz", "Jazz", "ROCK", "Jazz"]
-    assert "folder and tags tell different genres (tags counts)" in told.attrs["remarks"][0]["what"]
+    assert "folder and tags disagree on the genre (tags counts)" in told.attrs["remarks"][0]["what"]
 
 
 @pytest.mark.parametrize(

@@ -90,19 +90,19 @@ def test_a_parquet_table_keeps_its_lists_and_numbers(root):
 @pytest.mark.parametrize(
     ("text", "columns", "reason"),
     [
-        ("track_id,year\ntwo,early\n", {}, "row 2: year 'early' is no year"),
-        ("track_id,split\ntwo,later\n", {}, "row 2: split 'later' is none of"),
+        ("track_id,year\ntwo,early\n", {}, "row 2: year 'early' is not a year"),
+        ("track_id,split\ntwo,later\n", {}, "row 2: split 'later' is not one of"),
         ("track_id,artist\ntwo,x\n", {"artist": "band"}, "has no column 'band'; it has track_id, artist"),
-        ("track_id,artist\ntwo,x\n", {"singer": "artist"}, "'singer' is no column of ours"),
+        ("track_id,artist\ntwo,x\n", {"singer": "artist"}, "'singer' is not a known column"),
         ("artist\nx\n", {}, "neither path nor track_id"),
         ("track_id,a,a\ntwo,x,y\n", {}, "the column 'a' twice"),
         (
             "track_id,artist\ntwo,x\ntwo,y\n",
             {},
-            "rows 2 and 3 speak of 'two'; keep one, or give the table a column path",
+            "rows 2 and 3 are of 'two'; keep one, or add a column path",
         ),
-        ("path,artist\njazz/two.FLAC,x\njazz/two.FLAC,y\n", {}, "rows 2 and 3 speak of 'jazz/two.FLAC'; keep one"),
-        ("track_id,artist\nelsewhere,x\n", {}, "no row names a file here"),
+        ("path,artist\njazz/two.FLAC,x\njazz/two.FLAC,y\n", {}, "rows 2 and 3 are of 'jazz/two.FLAC'; keep one"),
+        ("track_id,artist\nelsewhere,x\n", {}, "no row names a file of this folder"),
         ("track_id,artist\ntwo,x,y,z\n", {}, "cannot be read as a table"),
         ("", {}, "cannot be read as a table"),
     ],
@@ -123,7 +123,7 @@ def test_files_of_one_name_need_a_table_with_paths(root):
 def test_an_absent_table_or_folder_or_no_audio_is_named(root):
     with pytest.raises(DataError, match=r"dataset\.table: absent\.csv"):
         folder.tracks(root, Options(table="absent.csv"))
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         folder.tracks(root / "absent", Options())
     shutil.rmtree(root / "jazz")
     (root / "rock/album/three.mp3").unlink()
@@ -135,12 +135,12 @@ def test_a_name_that_is_no_utf8_is_left_out_with_a_warning(root, caplog):
     with open(bytes(root) + b"/jazz/\xff.wav", "wb"):
         pass
     assert len(listed(root)) == 3
-    assert r"1 with a name that is no UTF-8, such as jazz/\xff.wav" in caplog.text
+    assert r"1 with a name that is not UTF-8, such as jazz/\xff.wav" in caplog.text
 
 
 def test_gtzan_joins_its_table(shared_data):
     table = str(shared_data / "splits" / "gtzan_tracks.csv")
-    with pytest.raises(DataError, match=r"900 of 1,000 rows of gtzan_tracks.csv whose file is not there"):
+    with pytest.raises(DataError, match=r"900 of 1,000 rows of gtzan_tracks.csv whose file does not exist"):
         folder.tracks(shared_data / "gtzan_mini", Options(table=table))
     options = Options(table=table, columns={"artist": "artist_group"}, max_unmatched_share=0.9)
     tracks = folder.tracks(shared_data / "gtzan_mini", options)

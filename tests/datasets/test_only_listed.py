@@ -27,5 +27,5 @@ def test_files_without_a_row_are_left_out_and_rows_without_a_label_stay(root):
 
 
 def test_without_a_table_nothing_is_listed(root):
-    with pytest.raises(DataError, match=r"dataset\.only_listed: there is no table .* give dataset\.table"):
+    with pytest.raises(DataError, match=r"dataset\.only_listed: there is no table .* set dataset\.table"):
         folder.tracks(root, folder.Options(only_listed=True))

@@ -96,7 +96,7 @@ def test_what_fits_nothing_is_counted(root):
     text = "path,artist\n" + "".join(f"{name},a\n" for name in FILES[:3]) + f"{FILES[0]},a\ngone.wav,b\n"
     frame = listed(root, text)
     assert {r["what"]: (r["n"], r["of"], r["examples"]) for r in frame.attrs["remarks"]} == {
-        "rows of t.csv whose file is not there": (1, 4, ["row 6: 'gone.wav'"]),
+        "rows of t.csv whose file does not exist": (1, 4, ["row 6: 'gone.wav'"]),
         "files without a row in t.csv": (1, 4, ["rock/000017.mp3"]),
         "rows of t.csv that repeat another": (1, 5, []),
     }
@@ -107,16 +107,16 @@ def test_a_table_of_which_too_little_fits_stops_the_run_and_shows_both_sides(roo
     with pytest.raises(DataError) as raised:
         listed(root, text)
     told = str(raised.value)
-    assert "too little of it fits the files (90% does not)" in told
-    assert "9 of 10 rows of t.csv whose file is not there: row 3: 'gone0.wav', row 4: 'gone1.wav'" in told
+    assert "too few of its rows match the files (90% do not)" in told
+    assert "9 of 10 rows of t.csv whose file does not exist: row 3: 'gone0.wav', row 4: 'gone1.wav'" in told
     assert "3 of 4 files without a row in t.csv: jazz/0002.MP3" in told
-    assert "dataset.max_unmatched_share be 0.90 or more" in told
+    assert "dataset.max_unmatched_share to 0.90 or more" in told
     assert len(listed(root, text, max_unmatched_share=0.9)) == 4
 
 
 def test_a_wrong_column_shows_a_row_beside_a_file(root):
     with pytest.raises(
-        DataError, match=r"no row names a file here\n  row:  path 'threes'\n  file: 'rock/album/three.flac'"
+        DataError, match=r"no row names a file of this folder\n  row:  path 'threes'\n  file: 'rock/album/three.flac'"
     ):
         listed(root, "id,path,artist\n0002,threes,a\n17,fours,b\n")
 
@@ -128,10 +128,10 @@ def test_all_cells_that_cannot_be_read_are_told_at_once(root):
     with pytest.raises(DataError) as raised:
         listed(root, text)
     told = str(raised.value)
-    assert "9 cells cannot be read; mend or empty them" in told
-    assert "4 of 5 cells: row 2: year 'early' is no year, row 3: year 'early' is no year" in told
-    assert "4 of 5 cells: row 2: latitude 'north' is no number" in told
-    assert "1 of 5 cells: row 6: split 'later' is none of train" in told
+    assert "9 cells cannot be read; correct or empty them" in told
+    assert "4 of 5 cells: row 2: year 'early' is not a year, row 3: year 'early' is not a year" in told
+    assert "4 of 5 cells: row 2: latitude 'north' is not a number" in told
+    assert "1 of 5 cells: row 6: split 'later' is not one of train" in told
 
 
 @pytest.mark.parametrize(
@@ -228,8 +228,8 @@ def test_a_table_may_list_several_genres(root):
     frame = listed(root, text)
     assert frame["genre"].tolist() == ["Jazz", "Jazz", "Rock", "Pop/Rock"]
     assert {r["what"]: r["n"] for r in frame.attrs["remarks"]} == {
-        "files whose folder and table tell different genres (table counts)": 1,
-        "files of several genres, of which the first is the class": 2,
+        "files whose folder and table disagree on the genre (table counts)": 1,
+        "files with several genres, of which the first is the class": 2,
     }
     assert listed(root, text, genre_separators=["/"])["genre"].tolist() == ["Jazz|Bop", "Jazz", "Rock", "Pop"]
 
@@ -269,10 +269,12 @@ def test_lists_of_a_parquet_table_are_read(root):
 
 def test_another_column_that_names_the_files_is_pointed_out(root):
     text = "Title,filename\n" + "".join(f"Song,{name.rpartition('/')[2]}\n" for name in FILES)
-    with pytest.raises(DataError, match=r"neither path nor track_id.*\n.*'filename' does so in 4 of its first 4 rows"):
+    with pytest.raises(DataError, match=r"neither path nor track_id.*\n.*'filename' does in 4 of its first 4 rows"):
         listed(root, text)
     text = "path,filename\n" + "".join(f"x{name},{name}\n" for name in FILES)
-    with pytest.raises(DataError, match=r"no row names a file here(.*\n)*.*set dataset\.columns: \{path: filename\}"):
+    with pytest.raises(
+        DataError, match=r"no row names a file of this folder(.*\n)*.*set dataset\.columns: \{path: filename\}"
+    ):
         listed(root, text)
     assert len(listed(root, text, columns={"path": "filename"})) == 4
 

@@ -213,10 +213,10 @@ def test_a_name_of_before_it_became_onnx_is_matched_by_width(tmp_path):
 
 
 REFUSED = {
-    "absent file": (("batch", PATCH, MELS), {"model": "nowhere.onnx"}, "nowhere.onnx: is not there"),
-    "another file": (("batch", PATCH, MELS), {"sha256": "0" * 64}, "is not the file that was meant"),
-    "no hash": (("batch", PATCH, MELS), {"sha256": None}, "needs sha256 beside it"),
-    "no licence": (("batch", PATCH, MELS), {"license": None}, "its licence is not known; set license"),
+    "absent file": (("batch", PATCH, MELS), {"model": "nowhere.onnx"}, "nowhere.onnx: does not exist"),
+    "another file": (("batch", PATCH, MELS), {"sha256": "0" * 64}, "is not the file of params.yaml"),
+    "no hash": (("batch", PATCH, MELS), {"sha256": None}, "set sha256 too"),
+    "no licence": (("batch", PATCH, MELS), {"license": None}, "its licence is unknown; set license"),
     "no such tensor": (
         ("batch", PATCH, MELS),
         {"output": "mean_16"},
@@ -230,10 +230,10 @@ REFUSED = {
     "another length": (
         ("batch", 50, MELS),
         {"axes": ["batch", "time", "mel"]},
-        "time is fixed at 50, patch_length says 20",
+        "time is fixed at 50, patch_length is 20",
     ),
-    "fixed batch": ((1, PATCH, MELS), {"batch": 16}, "batch is fixed at 1, batch says 16"),
-    "unknown axis": (("batch", PATCH, MELS), {"axes": ["batch", "time", "bark"]}, "axes says .*bark.*out of batch"),
+    "fixed batch": ((1, PATCH, MELS), {"batch": 16}, "batch is fixed at 1, batch is 16"),
+    "unknown axis": (("batch", PATCH, MELS), {"axes": ["batch", "time", "bark"]}, "axes is .*bark.*from batch"),
     "no preset": (("batch", PATCH, MELS), {"preset": "musicn"}, "there is no preset 'musicn'"),
 }
 
@@ -248,19 +248,19 @@ def test_what_fits_no_file_is_refused_before_a_track_is_read(tmp_path, sizes, mo
 
 def test_several_outputs_are_listed(tmp_path):
     said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS), n_outputs=2))
-    with pytest.raises(ParamsError, match=r"2 outputs; say which.*vector \(batch, 5\), other_0"):
+    with pytest.raises(ParamsError, match=r"2 outputs; set output.*vector \(batch, 5\), other_0"):
         describe("toy", said, sample_rate=22050, shard_tracks=8)
 
 
 def test_what_is_no_onnx_is_refused(tmp_path):
     (tmp_path / "toy.onnx").write_bytes(b"not one")
-    with pytest.raises(ParamsError, match=r"toy\.onnx: is no ONNX file"):
+    with pytest.raises(ParamsError, match=r"toy\.onnx: is not a .*ONNX file"):
         describe("toy", say(tmp_path / "toy.onnx"), sample_rate=22050, shard_tracks=8)
 
 
 def test_a_track_that_is_too_short_is_named_with_its_seconds(tmp_path, noise):
     said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
-    with pytest.raises(DataError, match=r"needs 0\.3 s of sound, the track has 0\.1 s"):
+    with pytest.raises(DataError, match=r"needs 0\.3 s of audio, the track has 0\.1 s"):
         compute(noise[:1600], said)
 
 

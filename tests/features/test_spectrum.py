@@ -75,7 +75,7 @@ def test_parameters_are_complete_and_resolved():
 
 
 def test_unknown_parameters_and_kinds_are_named():
-    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is no parameter; there are .*n_mels"):
+    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is not a parameter; there are .*n_mels"):
         features.parameters("mel", {"n_mel": 96}, 22050)
     with pytest.raises(OstinatoError, match=r"there is no 'mell'; there are .*chroma, cover, cqt.*did you mean 'mel'"):
         features.parameters("mell", {}, 22050)

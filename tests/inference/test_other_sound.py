@@ -124,7 +124,7 @@ def cases() -> dict[str, tuple[np.ndarray, str]]:
     return {
         "antiphase": (np.stack([y, -y], axis=1), "channels in opposite phase: mono loss "),
         "silence": (np.zeros_like(y), "silent: silence share 1, at most 0.5"),
-        "not a number": (broken, "samples that are no numbers: nonfinite 1, at most 0"),
+        "not a number": (broken, "NaN or infinite samples: nonfinite 1, at most 0"),
         "dropout": (held, "a gap of silence: gap 2.464 s, at most 2 s"),
         "dead channel": (np.stack([y, 0 * y], axis=1), "a dead channel: imbalance "),
         "clipped": (np.clip(30 * y, -1, 1), "clipped: clipped share "),

@@ -546,7 +546,7 @@ def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path)
     code, answers, err = ask([music], tmp_path / "released")
     assert code == 0
     assert [answer["path"] for answer in answers] == [str(music / "jazz/a.wav"), str(music / "rock/b.wav")]
-    told = "2 reached by another way too, such as jazz/again.wav; 1 with the suffix .mid, such as jazz/x.mid"
+    told = "2 reachable by another path, such as jazz/again.wav; 1 with the suffix .mid, such as jazz/x.mid"
     assert err == f"{music}: passed over: {told}\n"
 
 

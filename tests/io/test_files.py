@@ -142,7 +142,7 @@ def test_a_flipped_byte_in_a_page_of_a_table_is_told(tmp_path):
         try:
             same = files.read_parquet(path).equals(table.to_pandas())
         except OstinatoError as error:
-            assert "a.parquet: is no Parquet or is damaged" in str(error)  # noqa: PT017
+            assert "a.parquet: is not a Parquet file or is damaged" in str(error)  # noqa: PT017
         else:
             assert same
 

@@ -265,7 +265,7 @@ def test_what_ingest_would_refuse_the_plan_refuses(finished):
     with pytest.raises(DataError, match="1 cells cannot be read"):
         plan.command(finished, given)
     given.dataset = Dataset(name="folder", path="elsewhere")
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         plan.command(finished, given)
     shutil.rmtree(finished.raw("folder") / "a")
     with pytest.raises(DataError, match="3 of 6 known tracks are gone"):
@@ -282,9 +282,9 @@ def test_classes_and_what_fits_nothing_are_shown_before_the_first_run(paths, cap
     assert shown[:5] == [
         "genre: 2 classes: Rock 4, Jazz 1",
         "without a genre: 1 of 6 tracks",
-        "1 of 6 rows of t.csv whose file is not there, such as row 7: 'gone.wav'",
+        "1 of 6 rows of t.csv whose file does not exist, such as row 7: 'gone.wav'",
         "1 of 6 files without a row in t.csv, such as b/5.wav",
-        "1 of 6 files of several genres, of which the first is the class, such as a/4.wav: Jazz + Pop",
+        "1 of 6 files with several genres, of which the first is the class, such as a/4.wav: Jazz + Pop",
     ]
 
 

@@ -753,7 +753,7 @@ def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(projec
     project.most = 0.5
     summary = project.run()
     assert list(summary.failed) == ["some artist/song 3 🎵.wav"]
-    assert "needs 0.3 s of sound, the track has 0.1 s" in summary.failed["some artist/song 3 🎵.wav"]
+    assert "needs 0.3 s of audio, the track has 0.1 s" in summary.failed["some artist/song 3 🎵.wav"]
     cache = project.store("toy")
     assert cache.tail == (WIDTH,)
     assert (cache.n_rows("t0"), len(cache)) == ((1 + 16000 // 256) // PATCH, 9)
@@ -764,7 +764,7 @@ def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(projec
     assert decoded == ["song 3 🎵.wav"], "only the track that could not be embedded is tried again"
     before = project.store("toy").read("t0").copy()
     write_model(moved, ("batch", PATCH, MELS), seed=1)
-    with pytest.raises(ParamsError, match="is not the file that was meant"):
+    with pytest.raises(ParamsError, match=r"is not the file of params\.yaml"):
         project.run()
     np.testing.assert_array_equal(project.store("toy").read("t0"), before)
     project.kinds["toy"] = say(moved)

@@ -345,7 +345,7 @@ def test_a_table_that_is_absent_or_broken_says_how_to_mend_it(tmp_path):
     with pytest.raises(OstinatoError, match="run the stage that writes it"):
         tables.read(tmp_path / "absent.parquet")
     (tmp_path / "broken.parquet").write_bytes(np.arange(9).tobytes())
-    with pytest.raises(OstinatoError, match="is no Parquet"):
+    with pytest.raises(OstinatoError, match="is not a Parquet"):
         tables.read(tmp_path / "broken.parquet")
 
 
@@ -365,7 +365,7 @@ def test_a_genre_that_is_a_link_is_followed_and_what_is_passed_over_is_counted(p
     assert tracks.loc["polka/h.w64", "n_samples"] == RATE // 2
     assert len(tracks) == 7
     assert read_receipt(paths)["passed_over"] == [
-        {"reason": "reached by another way too", "n": 2, "example": "jazz/again.wav"},
+        {"reason": "reachable by another path", "n": 2, "example": "jazz/again.wav"},
         {"reason": "with the suffix .mid", "n": 1, "example": "jazz/x.mid"},
     ]
 
@@ -420,7 +420,7 @@ def test_tags_that_would_tell_the_artist_are_pointed_out(paths, caplog):
     tagged["artist"] = "Miles"
     tagged.save()
     run(paths)
-    assert "1 of 6 files that were looked at name the artist in their own tags alone; set dataset.read_tags: true" in (
+    assert "1 of 6 files read as a sample name the artist only in their own tags; set dataset.read_tags: true" in (
         caplog.text
     )
     caplog.clear()
@@ -438,7 +438,7 @@ def test_an_empty_folder_names_what_would_be_lost(paths):
         run(paths)
     assert {p: p.read_bytes() for p in paths.tracks.parent.rglob("*") if p.is_file()} == before
     paths.raw("folder").rmdir()
-    with pytest.raises(DataError, match=r"is no folder.*All 6 known tracks would be gone.*mount or restore"):
+    with pytest.raises(DataError, match=r"is not a folder.*All 6 known tracks would be gone.*mount or restore"):
         run(paths)
 
 

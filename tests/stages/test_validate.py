@@ -49,7 +49,7 @@ def plant_faults(root, rng):
         "rock/empty.flac": "unreadable",
         "rock/text.mp3": "unreadable",
         "rock/silent.wav": "silent",
-        "rock/nan.wav": "samples that are no numbers",
+        "rock/nan.wav": "NaN or infinite samples",
         "polka/lonely.wav": "genre of too few tracks",
     }
 
@@ -386,10 +386,10 @@ def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
     validate.run(paths, SimpleNamespace(dataset=dataset, validate_=BOUNDS))
     told = json.loads(paths.receipt("tracks").read_text())["remarks"]
     assert [(r["n"], r["of"], r["what"]) for r in told] == [
-        (1, 11, "rows of t.csv whose file is not there"),
+        (1, 11, "rows of t.csv whose file does not exist"),
         (2, 12, "files without a row in t.csv"),
         (2, 12, "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"),
     ]
     dataset = Dataset(name="folder", table=str(table), max_unmatched_share=0.1)
-    with pytest.raises(DataError, match="too little of it fits"):
+    with pytest.raises(DataError, match="too few of its rows match"):
         ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=dataset))

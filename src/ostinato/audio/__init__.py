@@ -1,4 +1,4 @@
-"""Audio files: decode them, and know what their headers promise."""
+"""Audio files: decoding, headers, listing and measurement."""
 
 from ostinato.audio.decode import (
     BLOCK,

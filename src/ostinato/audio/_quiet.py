@@ -1,4 +1,4 @@
-"""Keep what decoders written in C print off the screen."""
+"""Silence the messages of decoders written in C."""
 
 import ctypes
 import os
@@ -8,30 +8,30 @@ from functools import cache
 
 
 class Quiet:
-    """Keep what C code prints from standard error while any thread is inside.
+    """Discard what C code prints to standard error while any thread is inside.
 
-    libsndfile leaves libmpg123 no way to be quiet. The C library's ``stderr`` is a
-    variable where that is glibc, and points elsewhere meanwhile; elsewhere decoders
-    are heard. What Python prints, and what writes to descriptor 2, comes out.
+    libsndfile offers no way to silence libmpg123. With glibc, ``stderr`` is a variable
+    and is pointed to /dev/null meanwhile; other C libraries are not silenced. Output of
+    Python, and writes to descriptor 2, still appear.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._loud: int | None = None
+        self._stderr: int | None = None
 
     def __enter__(self) -> None:
         with self._lock:
             self._inside += 1
             if self._inside == 1 and (streams := _streams()) is not None:
                 stderr, nowhere = streams
-                self._loud, stderr.value = stderr.value, nowhere
+                self._stderr, stderr.value = stderr.value, nowhere
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
             self._inside -= 1
-            if self._inside == 0 and self._loud is not None and (streams := _streams()) is not None:
-                streams[0].value, self._loud = self._loud, None
+            if self._inside == 0 and self._stderr is not None and (streams := _streams()) is not None:
+                streams[0].value, self._stderr = self._stderr, None
 
 
 QUIET = Quiet()
@@ -39,7 +39,7 @@ QUIET = Quiet()
 
 @cache
 def _streams() -> tuple[ctypes.c_void_p, int] | None:
-    """Return the C library's ``stderr`` and a file that keeps nothing; None without glibc."""
+    """Return glibc's ``stderr`` and an open /dev/null; None without glibc."""
     with suppress(ValueError, OSError):
         if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
             library = ctypes.CDLL(None)

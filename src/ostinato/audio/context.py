@@ -1,4 +1,4 @@
-"""One decoded clip, and what was computed from it, once for all kinds of feature."""
+"""A decoded clip with cached intermediate results, shared by all features."""
 
 import inspect
 from collections.abc import Callable, Hashable
@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 
 
 class AudioContext:
-    """One decoded clip and all that was computed from it.
+    """A decoded clip with cached results.
 
     Parameters
     ----------
@@ -24,17 +24,17 @@ class AudioContext:
     Raises
     ------
     DataError
-        If there is no sample, or one is NaN or infinite.
+        If there are no samples, or one is NaN or infinite.
     """
 
     def __init__(self, y: np.ndarray, sample_rate: int) -> None:
         self.y = np.ascontiguousarray(y, np.float32)
         self.sample_rate = sample_rate
-        self._known: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
         if self.y.ndim != 1 or not self.y.size:
             raise DataError(f"audio of shape {self.y.shape}: needs one channel and at least one sample")
         if not np.isfinite(self.y).all():
-            raise DataError("audio has samples that are NaN or infinite; repair or leave out the file")
+            raise DataError("audio has samples that are NaN or infinite; repair or remove the file")
 
     def resample(self, sample_rate: int | None) -> "AudioContext":
         """Return the clip at another rate, resampled once.
@@ -42,35 +42,35 @@ class AudioContext:
         Parameters
         ----------
         sample_rate : int or None
-            In Hz; None: as it is.
+            In Hz; None: unchanged.
         """
         if sample_rate in (None, self.sample_rate):
             return self
         return self.cached(_resample, sample_rate=sample_rate)
 
     def cached(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
-        """Call ``function(self, **parameters)``, or recall what it returned.
+        """Call ``function(self, **parameters)`` once and cache the result.
 
         Parameters
         ----------
         function : callable
         **parameters
-            Its keyword arguments; those left out count as its defaults.
+            Its keyword arguments; those omitted have their defaults.
         """
         key = (function, *sorted((_defaults(function) | parameters).items()))
-        if key not in self._known:
-            self._known[key] = function(self, **parameters)
-        return self._known[key]
+        if key not in self._cache:
+            self._cache[key] = function(self, **parameters)
+        return self._cache[key]
 
 
 @lru_cache(maxsize=64)
 def _defaults(function: Callable[..., Any]) -> dict[str, Hashable]:
     """Return the keyword defaults of a function."""
-    given = inspect.signature(function).parameters.values()
-    return {p.name: p.default for p in given if p.default is not p.empty}
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
 def _resample(context: AudioContext, *, sample_rate: int) -> AudioContext:
-    """Resample a clip, one sample at least."""
+    """Resample a clip to at least one sample."""
     y = soxr.resample(context.y, context.sample_rate, sample_rate)
     return AudioContext(y if y.size else context.y[:1], sample_rate)

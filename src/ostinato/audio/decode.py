@@ -1,10 +1,10 @@
-"""Decode a file to mono, or block by block to its end.
+"""Decoding of audio files, to mono or block by block.
 
 libsndfile reads WAV, AIFF, AU, CAF, FLAC, MP3 and Ogg. FFmpeg, through PyAV, reads the
-rest, MP3 files that do not count their frames, and Ogg files of several streams in
-turn. The content of a file decides, never its name. Nothing a file says about itself
-is trusted: it is decoded to its last sample, what came is compared with what the
-header promised, and caps on bytes and seconds stop a decoding bomb.
+rest, MP3 files without a frame count, and Ogg files of several streams in turn. The
+content of a file decides, never its name. Headers are not trusted: a file is decoded
+to its last sample, its length is compared with the header's, and limits on bytes and
+seconds stop decompression bombs.
 """
 
 import os
@@ -33,16 +33,16 @@ MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 768_000
 BLOCK = 65_536
 PADDING_SECONDS = 0.4
-"""What FFmpeg may rightly drop at the ends of what a header promises."""
+"""What FFmpeg may drop at both ends of the length in a header."""
 UNKNOWN_FRAMES = 2**63 - 1
 """libsndfile's count of a FLAC file whose header has none."""
 DECODER_DELAY = {"mp3": 1_105, "mp2": 481, "mp1": 481}
-"""Samples before the sound of MPEG audio where no header says how many: LAME's 576 and every decoder's 528 + 1 of
-Layer III, the 481 of the filter bank of Layers I and II."""
+"""Leading samples of MPEG audio without a header that counts them: LAME's 576 and every decoder's 528 + 1 of Layer
+III, 481 of the filter bank of Layers I and II."""
 CODED_SECONDS = 0.1
-"""How far the length of an MP3 may be from what its frames hold."""
+"""Tolerance between the length of an MP3 and that of its frames."""
 FIXED_RATE = frozenset({"opus"})
-"""Codecs with a sample rate of their own, which says nothing about the sound."""
+"""Codecs with a fixed sample rate, which says nothing about the content."""
 CUT = re.compile(r"data(?: size)?\s*:\s*(\d+) \(should be (\d+)\)", re.IGNORECASE)
 ESTIMATED = frozenset({"aac", "mp3", "ac3"})
 FORMATS = "wav,w64,flac,mp3,ogg,au,aiff,aac,ac3,eac3,mov,matroska,webm,asf,caf,ape,wv,mpc,mpc8,tta,avi"
@@ -52,20 +52,20 @@ Blocks = Iterator[np.ndarray]
 
 
 class _SequentialFile(soundfile.SoundFile):
-    """A file read from its beginning to its end.
+    """A file read sequentially.
 
-    Where a file may be sought in, soundfile seeks after each block, which
-    glitches MP3: the decoder loses what its next frame borrows from the last.
+    In seekable files, soundfile seeks after each block, which breaks MP3: the
+    decoder loses the bits that its next frame borrows from the last.
     """
 
     def seekable(self) -> bool:
-        """Say that it may not."""
+        """Return False, so that soundfile does not seek."""
         return False
 
 
 @dataclass(frozen=True)
 class Stream:
-    """An open file: what its header says, and its samples in blocks.
+    """An open file: its header, and its samples in blocks.
 
     Parameters
     ----------
@@ -73,11 +73,11 @@ class Stream:
         In Hz.
     channels : int
     declared : int or None
-        Samples per channel that the header promises; None if it does not say.
+        Samples per channel according to the header; None if it does not say.
     blocks : iterator of np.ndarray [shape=(n, channels), dtype=float32]
-        Each of `BLOCK` samples but the last.
+        Each of `BLOCK` samples except the last.
     codec : str
-        As libsndfile or FFmpeg call it, in lower case.
+        Name in libsndfile or FFmpeg, in lower case.
     """
 
     sample_rate: int
@@ -95,24 +95,24 @@ def load(
     max_seconds: float = MAX_SECONDS,
     max_samples: int = MAX_SAMPLES,
 ) -> tuple[np.ndarray, int]:
-    """Decode a file to mono, reading it once.
+    """Decode a file to mono, reading it only once.
 
     Parameters
     ----------
     path : Path
     sample_rate : int, optional
-        Resample to so many Hz; default: as it is.
+        Target rate in Hz; default: that of the file.
     content_hash : str, optional
-        SHA-256 of the file; other bytes are refused.
+        Expected SHA-256 of the file.
     max_seconds : float
-        Refuse what is longer.
+        Refuse longer files.
     max_samples : int
-        Refuse what has more samples a channel; a few seconds at a high rate may be many.
+        Refuse files with more samples per channel; at a high rate, few seconds have many.
 
     Returns
     -------
     y : np.ndarray [shape=(n_samples,), dtype=float32]
-        Mean of the channels; samples that are NaN or infinite are 0.
+        Mean of the channels; NaN and infinite samples are 0.
     sample_rate : int
         In Hz.
 
@@ -121,7 +121,7 @@ def load(
     DataError
         If the file cannot be decoded, is empty or is longer than `max_seconds`.
     ReadError
-        If it cannot be read, which says nothing of what it holds.
+        If it cannot be read, whatever its content.
     """
     with open_snapshot(path, content_hash) as snapshot, open_stream(snapshot.path) as stream:
         y = np.concatenate([mono(block) for block in limit_blocks(stream, snapshot.path, max_seconds, max_samples)])
@@ -130,26 +130,26 @@ def load(
     return np.asarray(soxr.resample(y, stream.sample_rate, sample_rate), np.float32), sample_rate
 
 
-def resampler(sample_rate: int, wanted: int, quality: str = "LQ") -> soxr.ResampleStream:
-    """Create a streaming resampler of one channel, fast by default.
+def resampler(sample_rate: int, target_rate: int, quality: str = "LQ") -> soxr.ResampleStream:
+    """Create a streaming resampler for one channel, fast by default.
 
     Parameters
     ----------
-    sample_rate, wanted : int
+    sample_rate, target_rate : int
         In Hz.
     quality : str
-        One of soxr's; ``"HQ"`` gives to the bit what `load` and features give of the whole.
+        One of soxr's; ``"HQ"`` is bit-identical to `load` and features of the full signal.
 
     Returns
     -------
     soxr.ResampleStream
-        ``resample_chunk(y, last=...)`` takes and gives float32.
+        ``resample_chunk(y, last=...)`` takes and returns float32.
     """
-    return soxr.ResampleStream(sample_rate, wanted, 1, dtype="float32", quality=quality)
+    return soxr.ResampleStream(sample_rate, target_rate, 1, dtype="float32", quality=quality)
 
 
 def metadata(path: Path) -> dict[str, str]:
-    """Read what a file says about itself, such as its ID3 tags.
+    """Read the metadata of a file, such as ID3 tags.
 
     Parameters
     ----------
@@ -158,20 +158,20 @@ def metadata(path: Path) -> dict[str, str]:
     Returns
     -------
     dict
-        Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read. What is
-        no UTF-8 is read as Windows-1252, as RIFF files have it.
+        Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read. Text that
+        is not UTF-8 is read as Windows-1252, as in RIFF files.
     """
     for encoding in ("utf-8", "cp1252"):
-        opened = partial(av.open, str(path), options=ALONE, metadata_encoding=encoding, metadata_errors="replace")
-        with suppress(av.FFmpegError, ValueError), opened() as file:
-            told = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
-            if encoding == "cp1252" or not any("\ufffd" in value for value in told.values()):
-                return {key.lower(): value.strip() for key, value in told.items() if value.strip()}
+        open_file = partial(av.open, str(path), options=ALONE, metadata_encoding=encoding, metadata_errors="replace")
+        with suppress(av.FFmpegError, ValueError), open_file() as file:
+            tags = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
+            if encoding == "cp1252" or not any("\ufffd" in value for value in tags.values()):
+                return {key.lower(): value.strip() for key, value in tags.items() if value.strip()}
     return {}
 
 
 def mono(block: np.ndarray) -> np.ndarray:
-    """Average the channels of a block; what is no number counts as 0.
+    """Average the channels of a block; NaN and infinite samples count as 0.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def mono(block: np.ndarray) -> np.ndarray:
 
 
 def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: int = MAX_SAMPLES) -> Blocks:
-    """Pass blocks on until there are too many; refuse a file without samples.
+    """Yield blocks up to a limit; refuse a file without samples.
 
     Parameters
     ----------
@@ -194,7 +194,7 @@ def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: in
         For messages.
     max_seconds : float
     max_samples : int
-        A channel.
+        Per channel.
 
     Yields
     ------
@@ -203,7 +203,7 @@ def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: in
     Raises
     ------
     DataError
-        If the file is longer than a limit, empty, or breaks off.
+        If the file is longer than a limit, empty, or cut off.
     """
     n_samples = 0
     for block in stream.blocks:
@@ -211,15 +211,15 @@ def limit_blocks(stream: Stream, path: Path, max_seconds: float, max_samples: in
         if n_samples > max_seconds * stream.sample_rate:
             raise DataError(f"{path}: is longer than {max_seconds:.0f} s; cut it into tracks")
         if n_samples > max_samples:
-            raise DataError(f"{path}: has more than {max_samples:,} samples a channel; lower its sample rate")
+            raise DataError(f"{path}: has more than {max_samples:,} samples per channel; lower its sample rate")
         yield block
     if n_samples == 0:
-        raise DataError(f"{path}: holds no samples; replace it or leave it out")
+        raise DataError(f"{path}: has no samples; replace it or leave it out")
 
 
 @contextmanager
 def open_stream(path: Path) -> Iterator[Stream]:
-    """Open a file with the decoder for it; FFmpeg gets what libsndfile refuses.
+    """Open a file with its decoder: libsndfile, or else FFmpeg.
 
     Parameters
     ----------
@@ -232,9 +232,9 @@ def open_stream(path: Path) -> Iterator[Stream]:
     Raises
     ------
     DataError
-        If it is empty, too large, or no decoder takes it.
+        If it is empty, too large, or no decoder can read it.
     ReadError
-        If it is absent or cannot be looked at.
+        If it is missing or cannot be accessed.
     """
     try:
         n_bytes = path.stat().st_size
@@ -244,30 +244,30 @@ def open_stream(path: Path) -> Iterator[Stream]:
         raise DataError(f"{path}: is empty (0 bytes); replace it or leave it out")
     if n_bytes > MAX_BYTES:
         raise DataError(f"{path}: is larger than {MAX_BYTES >> 30} GiB; cut it into tracks")
-    with ExitStack() as opened:
-        stream = _decoder(path, opened)
+    with ExitStack() as stack:
+        stream = _decoder(path, stack)
         if not (0 < stream.sample_rate <= MAX_SAMPLE_RATE and 0 < stream.channels <= MAX_CHANNELS):
             header = f"{stream.channels} channels at {stream.sample_rate} Hz"
             raise DataError(f"{path}: its header says {header}; replace it")
         yield stream
 
 
-def _decoder(path: Path, opened: ExitStack) -> Stream:
-    """Choose the decoder by what is in the file."""
+def _decoder(path: Path, stack: ExitStack) -> Stream:
+    """Choose the decoder by the content of the file."""
     with suppress(soundfile.LibsndfileError), QUIET:
-        file = opened.enter_context(_SequentialFile(os.fsencode(path)))
+        file = stack.enter_context(_SequentialFile(os.fsencode(path)))
         if file.format == "MP3" and not _is_counted(path, file):
-            return _ffmpeg(path, opened)
+            return _ffmpeg(path, stack)
         if file.format != "OGG" or not headers.is_chained(path):
             return _libsndfile(path, file)
-    return _ffmpeg(path, opened)
+    return _ffmpeg(path, stack)
 
 
 def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
-    """Return whether libsndfile's count of an MP3's samples is that of its frames and no estimate.
+    """Return whether libsndfile's count of an MP3's samples is exact.
 
-    It reads no further than its count, which it takes from the header of the
-    first frame, or guesses from the file's size where there is none.
+    It reads no further than its count, which comes from the header of the first
+    frame, or is estimated from the file's size if there is none.
     """
     header = headers.read_mpeg(path)
     if header is None or not header.is_counted:
@@ -285,11 +285,11 @@ def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
 
 
 def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
-    """Read by libsndfile, which believes the file's size where the header promises more samples."""
+    """Read with libsndfile, which trusts the file's size if the header has more samples."""
     declared = None if file.frames == UNKNOWN_FRAMES else file.frames
-    for promised, present in CUT.findall(file.extra_info):
-        if declared and 0 < int(present) < int(promised) and not headers.is_placeholder(int(promised)):
-            declared = file.frames * int(promised) // int(present)
+    for expected, actual in CUT.findall(file.extra_info):
+        if declared and 0 < int(actual) < int(expected) and not headers.is_placeholder(int(expected)):
+            declared = file.frames * int(expected) // int(actual)
 
     def blocks() -> Blocks:
         try:
@@ -306,15 +306,15 @@ def _read(file: soundfile.SoundFile) -> np.ndarray:
         return np.asarray(file.read(BLOCK, dtype="float32", always_2d=True))
 
 
-def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
-    """Read by FFmpeg, from this file alone: a playlist inside may not open others."""
+def _ffmpeg(path: Path, stack: ExitStack) -> Stream:
+    """Read with FFmpeg, from this file only: a playlist inside may not open others."""
     try:
-        container = opened.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
+        container = stack.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
         if not container.streams.audio:
-            raise DataError(f"{path}: holds no sound; name another file or leave it out")
+            raise DataError(f"{path}: has no audio; use another file or leave it out")
         source = container.streams.audio[0]
         if source.codec_context is None:
-            raise DataError(f"{path}: its sound is of an unknown kind; convert it to WAV or FLAC")
+            raise DataError(f"{path}: its audio has an unknown codec; convert it to WAV or FLAC")
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded ({_reason(error)}); replace it or leave it out") from error
 
@@ -328,7 +328,7 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
         n_delay = _delay(path, container, source)
         for rate, planes in chain([first], blocks):
             if (rate, len(planes)) != (sample_rate, channels):
-                raise DataError(f"{path}: changes its sample rate or channels on the way; convert it to WAV or FLAC")
+                raise DataError(f"{path}: changes its sample rate or channels midway; convert it to WAV or FLAC")
             yield planes.T[n_delay:]
             n_delay = max(n_delay - planes.shape[1], 0)
 
@@ -338,7 +338,7 @@ def _ffmpeg(path: Path, opened: ExitStack) -> Stream:
 
 
 def _delay(path: Path, container: Any, source: Any) -> int:
-    """Count the samples before the sound that FFmpeg leaves in, since no header names them."""
+    """Count the leading samples that FFmpeg does not remove, since no header has them."""
     if container.format.name != "mp3":
         return 0
     header = headers.read_mpeg(path)
@@ -346,9 +346,9 @@ def _delay(path: Path, container: Any, source: Any) -> int:
 
 
 def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each frame's own rate, which need not be the header's, and its samples (channels, n)."""
+    """Yield the rate of each frame, which may differ from the header's, and its samples (channels, n)."""
     resampler, end = av.AudioResampler(format="fltp"), None
-    is_exact = "mov" in container.format.name  # the last packet says how much of its frame is sound
+    is_exact = "mov" in container.format.name  # the last packet has the length of its frame
     try:
         for packet in container.demux(source):
             if is_exact and packet.pts is not None and packet.duration:
@@ -365,7 +365,7 @@ def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[in
 
 
 def _read_length(container: Any, source: Any) -> int | None:
-    """Read the number of samples in the header, less what FFmpeg may rightly drop at the ends."""
+    """Return the number of samples in the header, less what FFmpeg may drop at the ends."""
     if container.format.name in ESTIMATED:
         return None
     if source.duration is not None:
@@ -378,23 +378,23 @@ def _read_length(container: Any, source: Any) -> int | None:
 
 
 def _regular(blocks: Blocks) -> Blocks:
-    """Join small blocks to the size that libsndfile gives."""
-    waiting: list[np.ndarray] = []
-    n_waiting = 0
+    """Join small blocks to blocks of `BLOCK` samples."""
+    pending: list[np.ndarray] = []
+    n_pending = 0
     for block in blocks:
-        waiting.append(block)
-        n_waiting += len(block)
-        if n_waiting >= BLOCK:
-            joined = np.concatenate(waiting)
-            n_whole = n_waiting - n_waiting % BLOCK
+        pending.append(block)
+        n_pending += len(block)
+        if n_pending >= BLOCK:
+            buffer = np.concatenate(pending)
+            n_whole = n_pending - n_pending % BLOCK
             for start in range(0, n_whole, BLOCK):
-                yield joined[start : start + BLOCK]
-            waiting, n_waiting = [joined[n_whole:]], n_waiting - n_whole
-    if n_waiting:
-        yield np.concatenate(waiting)
+                yield buffer[start : start + BLOCK]
+            pending, n_pending = [buffer[n_whole:]], n_pending - n_whole
+    if n_pending:
+        yield np.concatenate(pending)
 
 
 def _reason(error: object) -> str:
-    """Return what a decoder said, without the path it may have put in."""
+    """Return a decoder's message, without the path it may contain."""
     text = getattr(error, "strerror", None) or str(error)
     return text.strip().rstrip(".").lower() or "no reason given"

@@ -1,4 +1,4 @@
-"""Headers of WAV, AIFF, AU, Ogg and MP3 files: the length that they state, and where their sound ends."""
+"""Headers of WAV, AIFF, AU, Ogg and MP3 files: their stated length, and where their audio ends."""
 
 import struct
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 UNKNOWN = frozenset({0}) | frozenset(range(0x7FFFF000, 0x80000001))
-"""Sizes that programs write when they do not know the length, such as into a pipe; 0xFFFF0000 and above too."""
+"""Sizes written when the length is unknown, such as into a pipe; also 0xFFFF0000 and above."""
 CONTAINERS = (b"RIFF", b"RF64", b"BW64", b"FORM")
 SYNC_BYTES = 8_192
 SLACK_BYTES = 4_096
 
 
 def is_placeholder(size: int) -> bool:
-    """Return whether a size of 32 bits stands for a length that was not known when it was written.
+    """Return whether a 32-bit size is a placeholder for an unknown length.
 
     Examples
     --------
@@ -25,10 +25,10 @@ def is_placeholder(size: int) -> bool:
 
 
 def hidden_seconds(path: Path) -> float:
-    """Estimate the seconds of sound that a WAV, AIFF or AU file holds behind the declared end of its samples.
+    """Estimate the seconds of audio in a WAV, AIFF or AU file after the declared end of its samples.
 
-    Covers, tags and padding are chunks; a second recording joined to the first,
-    or samples beyond what the header counts, are not.
+    Covers, tags and padding are chunks and do not count; an appended recording, or
+    more samples than the header has, do.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def hidden_seconds(path: Path) -> float:
     Returns
     -------
     float
-        In seconds of sound at the file's own rate; 0 for other formats.
+        In seconds at the file's rate; 0 for other formats.
     """
     with open(path, "rb") as file:
         n_bytes, head = path.stat().st_size, file.read(32)
@@ -52,7 +52,7 @@ def hidden_seconds(path: Path) -> float:
 
 
 def _hidden_in_chunks(file: BinaryIO, head: bytes, n_bytes: int) -> float:
-    """Walk the chunks of RIFF or FORM and return the seconds of what is none."""
+    """Return the seconds of data outside the chunks of RIFF or FORM."""
     order = ">" if head[:4] == b"FORM" else "<"
     per_second, size_64, end_of_samples, end = 0.0, 0, None, 12
     for name, start, size in _chunks(file, order, n_bytes):
@@ -75,34 +75,34 @@ def _hidden_in_chunks(file: BinaryIO, head: bytes, n_bytes: int) -> float:
 
 
 def _chunks(file: BinaryIO, order: str, n_bytes: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield name, start and size of each chunk until what follows is none."""
-    at, is_after = 12, False
-    while at + 8 <= n_bytes:
-        name, size = struct.unpack(f"{order}4sI", _bytes(file, at, 8))
+    """Yield name, start and size of each valid chunk."""
+    offset, is_after = 12, False
+    while offset + 8 <= n_bytes:
+        name, size = struct.unpack(f"{order}4sI", _bytes(file, offset, 8))
         is_chunk = all(32 <= byte < 127 for byte in name) and name not in CONTAINERS
-        if not is_chunk or (is_after and at + 8 + size > n_bytes):
+        if not is_chunk or (is_after and offset + 8 + size > n_bytes):
             return
-        yield name, at + 8, size
+        yield name, offset + 8, size
         is_after = is_after or name in (b"data", b"SSND")
         if size > n_bytes:
             return
-        at += 8 + size + size % 2
+        offset += 8 + size + size % 2
 
 
-def _bytes(file: BinaryIO, at: int, n: int) -> bytes:
-    """Read bytes from a place; what lies beyond the file's end is 0."""
-    file.seek(at)
+def _bytes(file: BinaryIO, offset: int, n: int) -> bytes:
+    """Read bytes at an offset, padded with zeros beyond the file's end."""
+    file.seek(offset)
     return file.read(n).ljust(n, b"\0")
 
 
 def _parse_extended(ten: bytes) -> float:
-    """Read AIFF's sample rate, a float of 80 bits."""
+    """Parse AIFF's sample rate, an 80-bit float."""
     exponent, mantissa = struct.unpack(">HQ", ten)
     return float(mantissa) * 2.0 ** ((exponent & 0x7FFF) - 16_446)
 
 
 def is_chained(path: Path) -> bool:
-    """Return whether an Ogg file holds several streams one after another, of which libsndfile reads the first.
+    """Return whether an Ogg file has several consecutive streams, of which libsndfile reads the first.
 
     Parameters
     ----------
@@ -112,27 +112,27 @@ def is_chained(path: Path) -> bool:
     ----------
     RFC 3533, sections 4 and 6.
     """
-    is_first, at = True, 0
+    is_first, offset = True, 0
     with open(path, "rb") as file:
-        while (page := _bytes(file, at, 27))[:4] == b"OggS":
+        while (page := _bytes(file, offset, 27))[:4] == b"OggS":
             begins = bool(page[5] & 2)
             if begins and not is_first:
                 return True
             is_first = is_first and begins
-            at += 27 + page[26] + sum(_bytes(file, at + 27, page[26]))
+            offset += 27 + page[26] + sum(_bytes(file, offset + 27, page[26]))
     return False
 
 
 @dataclass(frozen=True)
 class MpegHeader:
-    """What the first frame of an MP3 file says about all of it.
+    """Length information in the first frame of an MP3 file.
 
     Parameters
     ----------
     is_counted : bool
-        Whether it counts the frames (a Xing, Info or VBRI header).
+        Whether it has a frame count (a Xing, Info or VBRI header).
     surplus_bytes : int or None
-        What the file holds beyond the bytes that are counted there; None if they are not.
+        Bytes of the file beyond the count in the header; None if there is no count.
     """
 
     is_counted: bool
@@ -149,7 +149,7 @@ def read_mpeg(path: Path) -> MpegHeader | None:
     Returns
     -------
     MpegHeader or None
-        None if the file is no MPEG audio.
+        None if the file is not MPEG audio.
 
     References
     ----------
@@ -168,19 +168,19 @@ def read_mpeg(path: Path) -> MpegHeader | None:
     is_mpeg_1, is_mono = head[first + 1] & 0x08, head[first + 3] >> 6 == 3
     side = (17 if is_mono else 32) if is_mpeg_1 else (9 if is_mono else 17)
     xing = first + 4 + side + (0 if head[first + 1] & 1 else 2)
-    for at in (first + 4 + side, xing):
-        if head[at : at + 4] in (b"Xing", b"Info"):
-            flags = struct.unpack(">I", head[at + 4 : at + 8])[0]
-            counted = struct.unpack(">I", head[at + 12 : at + 16])[0] if flags & 3 == 3 else None
-            return MpegHeader(bool(flags & 1), None if counted is None else n_bytes - start - first - counted)
+    for offset in (first + 4 + side, xing):
+        if head[offset : offset + 4] in (b"Xing", b"Info"):
+            flags = struct.unpack(">I", head[offset + 4 : offset + 8])[0]
+            n_counted = struct.unpack(">I", head[offset + 12 : offset + 16])[0] if flags & 3 == 3 else None
+            return MpegHeader(bool(flags & 1), None if n_counted is None else n_bytes - start - first - n_counted)
     if head[first + 36 : first + 40] == b"VBRI":
-        counted = struct.unpack(">I", head[first + 46 : first + 50])[0]
-        return MpegHeader(True, n_bytes - start - first - counted)
+        n_counted = struct.unpack(">I", head[first + 46 : first + 50])[0]
+        return MpegHeader(True, n_bytes - start - first - n_counted)
     return MpegHeader(False, None)
 
 
 def _is_frame(head: bytes) -> bool:
     """Return whether four bytes begin a frame of MPEG audio."""
     layer, version = head[1] >> 1 & 3, head[1] >> 3 & 3
-    synchronised = head[0] == 0xFF and head[1] & 0xE0 == 0xE0
-    return synchronised and layer != 0 and version != 1 and head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3
+    has_sync = head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    return has_sync and layer != 0 and version != 1 and head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3

@@ -1,20 +1,20 @@
-"""Check measurements of a file against the bounds of ``validate`` in params.yaml."""
+"""Limits of a file's measurements, from ``validate`` in params.yaml."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 
 class Limit(NamedTuple):
-    """A bound on one figure of a file.
+    """A bound on one measurement of a file.
 
     Parameters
     ----------
     figure : str
         An attribute of `ostinato.audio.measurement.Measurement`.
     bound : str
-        The key under ``validate``: ``min_...`` or ``max_...``; ``warn_...`` is a least value, too.
+        The key under ``validate``: ``min_...``, ``max_...``, or ``warn_...`` for another minimum.
     reason : str
-        What a figure beyond the bound means, in plain words.
+        Meaning of a value beyond the bound, in plain words.
     """
 
     figure: str
@@ -23,16 +23,16 @@ class Limit(NamedTuple):
 
     @property
     def is_lower(self) -> bool:
-        """Whether the figure must be at least, not at most, the bound."""
+        """Whether the bound is a minimum."""
         return not self.bound.startswith("max_")
 
 
 LIMITS = (
     Limit("duration", "min_seconds", "too short"),
     Limit("duration", "max_seconds", "too long"),
-    Limit("unheard_seconds", "max_unheard_seconds", "goes on beyond the end that its header names"),
+    Limit("unheard_seconds", "max_unheard_seconds", "continues beyond the end in its header"),
     Limit("sample_rate", "min_sample_rate", "sample rate too low"),
-    Limit("n_nonfinite", "max_nonfinite", "samples that are no numbers"),
+    Limit("n_nonfinite", "max_nonfinite", "NaN or infinite samples"),
     Limit("silence_share", "max_silence_share", "silent"),
     Limit("gap_seconds", "max_gap_seconds", "a gap of silence"),
     Limit("peak", "max_peak", "far beyond full scale"),
@@ -43,9 +43,9 @@ LIMITS = (
     Limit("bandwidth_share", "min_bandwidth_share", "far less bandwidth than its sample rate promises"),
     Limit("temporal_flatness", "max_temporal_flatness", "steady noise or hum"),
 )
-"""What sends a file of a collection to quarantine, and makes an answer about a single file unsure."""
+"""Faults that quarantine a file of a collection, and make predictions of a single file unsure."""
 WARNINGS = (Limit("bandwidth_share", "warn_bandwidth_share", "less bandwidth than its sample rate promises"),)
-"""What is counted and told of a file that is kept: it was stored at a higher rate than its sound needs."""
+"""Reported, though the file is kept: it was stored at a higher rate than its content needs."""
 UNITS = {"duration": " s", "sample_rate": " Hz", "seconds": " s", "db": " dB"}
 
 
@@ -64,14 +64,14 @@ def read_bounds(section: Any) -> dict[str, float]:
 
 
 def find_faults(measurement: Any, bounds: Mapping[str, float]) -> list[str]:
-    """Return which bounds a file breaks.
+    """List the bounds that a file violates.
 
     Parameters
     ----------
     measurement : Measurement
-        A figure that is NaN is unknown and breaks no bound.
+        A value that is NaN is unknown and violates no bound.
     bounds : mapping of str to float
-        By the keys of ``validate``; a limit whose key is absent is not held.
+        By the keys of ``validate``; limits without a key are not checked.
 
     Returns
     -------
@@ -87,9 +87,9 @@ def find_faults(measurement: Any, bounds: Mapping[str, float]) -> list[str]:
 
 
 def _words(limit: Limit, value: float, bound: float) -> str:
-    """Write a figure and its bound with their unit."""
+    """Format a value and its bound with their unit."""
     name, _, suffix = limit.figure.rpartition("_")
     unit = UNITS.get(limit.figure, UNITS.get(suffix, ""))
     stem = name if unit and name and limit.figure not in UNITS else limit.figure.removeprefix("n_")
-    most = "at least" if limit.is_lower else "at most"
-    return f"{stem.replace('_', ' ')} {value:.4g}{unit}, {most} {bound:.4g}{unit}"
+    relation = "at least" if limit.is_lower else "at most"
+    return f"{stem.replace('_', ' ')} {value:.4g}{unit}, {relation} {bound:.4g}{unit}"

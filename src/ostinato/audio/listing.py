@@ -1,4 +1,4 @@
-"""Find the audio files below a folder, through symbolic links, and count what is passed over and why."""
+"""Find the audio files below a folder, following symbolic links, and count skipped files by reason."""
 
 import os
 from collections import Counter
@@ -11,23 +11,23 @@ LOSSLESS = {".flac", ".ape", ".wv", ".tta"}
 CODED = {".mp1", ".mp2", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".ac3", ".eac3", ".mpc", ".wma", ".asf"}
 VIDEO = {".mp4", ".m4a", ".m4b", ".m4r", ".mov", ".3gp", ".3g2", ".mka", ".mkv", ".webm", ".weba", ".avi"}
 SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
-"""Of files that a folder is searched for; a file that is named by itself is read whatever its suffix."""
-HIDDEN, TWICE = "hidden", "reached by another way too"
-UNNAMEABLE, SPECIAL = "with a name that is no UTF-8", "that is no regular file"
+"""Suffixes of files found in folders; a single file is read whatever its suffix."""
+HIDDEN, TWICE = "hidden", "reachable by another path"
+UNNAMEABLE, SPECIAL = "with a name that is not UTF-8", "that is not a regular file"
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """What a folder holds that is not listed, of one kind.
+    """Files of a folder that are not listed, for one reason.
 
     Parameters
     ----------
     reason : str
         Such as ``"suffix .mid"``.
     n : int
-        Files, or folders that a link leads back to.
+        Number of files, or of folders that a link repeats.
     example : str
-        The first of them in alphabetical order, below the folder.
+        The first in alphabetical order, relative to the folder.
     """
 
     reason: str
@@ -42,39 +42,39 @@ class Listing:
     Parameters
     ----------
     paths : list of str
-        Below the folder, POSIX, sorted.
+        Relative to the folder, POSIX, sorted.
     skipped : list of Skipped
-        What else lies there, by reason.
+        Other files, by reason.
     """
 
     paths: list[str] = field(default_factory=list)
     skipped: list[Skipped] = field(default_factory=list)
 
     def explain(self) -> str:
-        """Describe in one line what was passed over; empty if nothing was."""
+        """Describe the skipped files in one line; empty if there are none."""
         return "; ".join(f"{s.n} {s.reason}, such as {s.example}" for s in self.skipped)
 
 
 def is_audio(name: str) -> bool:
-    """Return whether a file's suffix is one of audio, whatever its case."""
+    """Return whether a file has an audio suffix, in any case."""
     return Path(name).suffix.lower() in SUFFIXES
 
 
 def find_audio(root: Path, refuse: Callable[[OSError], None] | None = None, *, only_utf8: bool = False) -> Listing:
     """Find the audio files below a folder.
 
-    Symbolic links to folders and files are followed. A file or folder that is
-    reached by several ways is listed once: by the way without links if there is
-    one, else by the link to the deepest folder, else by the first in alphabetical
-    order. So a link that leads back to a folder above it ends there.
+    Symbolic links to folders and files are followed. A file or folder that has
+    several paths is listed once: by the path without links if there is one, else
+    by the link to the deepest folder, else by the first in alphabetical order. So
+    a link to a folder above it is not followed.
 
     Parameters
     ----------
     root : Path
     refuse : callable, optional
-        Gets the error of a folder that cannot be listed; default: it counts as skipped.
+        Called with the error of a folder that cannot be listed; default: count it as skipped.
     only_utf8 : bool
-        Skip files whose names no table can hold.
+        Skip files whose names are not UTF-8, since tables cannot hold them.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def find_audio(root: Path, refuse: Callable[[OSError], None] | None = None, *, o
 
 
 class _Walk:
-    """What was seen so far; links wait until everything beside them was visited."""
+    """State of a walk; links are followed after everything else."""
 
     def __init__(self, root: Path, refuse: Callable[[OSError], None] | None, only_utf8: bool) -> None:
         self.root, self.refuse, self.only_utf8 = root, refuse, only_utf8
@@ -100,7 +100,7 @@ class _Walk:
         self._skipped: list[tuple[str, str]] = []
 
     def visit(self, below: PurePosixPath) -> None:
-        """Take the files of a folder that is no link, and of those below it."""
+        """Add the files of a folder, and of those below it, without links."""
         for entry in self._entries(below):
             path = below / entry.name
             if entry.name.startswith("."):
@@ -114,18 +114,18 @@ class _Walk:
                 self._take(path)
 
     def follow(self, link: PurePosixPath) -> None:
-        """Take what a link leads to, unless it was seen."""
+        """Add the target of a link, unless it was added before."""
         if (self.root / link).is_dir():
             self._enter(link)
         else:
             self._take(link)
 
     def rank(self, link: PurePosixPath) -> tuple[int, str]:
-        """Put links to deep folders first: they name a genre, and those above them all that lies there."""
+        """Return a sort key: links to deep folders first, since these are more specific."""
         return -len(Path(os.path.realpath(self.root / link)).parts), str(link)
 
     def summarise(self) -> Listing:
-        """Sort what was found, and count what was not."""
+        """Sort the files and count the skipped ones."""
         counts = Counter(reason for reason, _ in self._skipped)
         first: dict[str, str] = {}
         for reason, path in sorted(self._skipped):
@@ -154,9 +154,9 @@ class _Walk:
         if not is_audio(path.name):
             self._skip(f"with the suffix {path.suffix.lower()}" if path.suffix else "without a suffix", path)
             return
-        place = self.root / path
-        real = os.path.realpath(place)
-        if place.exists() and not place.is_file():  # a pipe would be waited for; a broken link is listed and told
+        target = self.root / path
+        real = os.path.realpath(target)
+        if target.exists() and not target.is_file():  # a pipe would block; a broken link is listed and reported
             self._skip(SPECIAL, path)
         elif self.only_utf8 and str(path) != str(path).encode("utf-8", "ignore").decode():
             self._skip(UNNAMEABLE, path)

@@ -1,7 +1,7 @@
-"""Measurements of a file, decoded to its last sample: lengths, levels, gaps, bandwidth, and its fingerprint.
+"""Measurements of a file decoded to its end: length, level, gaps, bandwidth and fingerprint.
 
-Every figure is gathered block by block, so memory does not grow with the file.
-Which figures are faults is said by the bounds under ``validate`` in params.yaml.
+Everything is computed block by block, so memory does not grow with the file.
+The bounds under ``validate`` in params.yaml decide what is a fault.
 """
 
 import hashlib
@@ -25,18 +25,18 @@ HOLE = 1e-4
 CLIPPED = 0.999
 MISSING_SECONDS = 0.1
 SPECTRUM = 4_096
-EVERY = 8_192  # samples from one spectrum to the next
+EVERY = 8_192  # samples between spectra
 MIN_SPECTRA = 4
 CLIFF_DB = 25.0
 NEAR_HERTZ, FAR_HERTZ = 150.0, 900.0
 LOUD_DB, AUDIBLE_DB = 20.0, 60.0
 FLOOR = 1e-20
-PAIRWISE = 8  # so many channels NumPy adds up in another order along a row than along a column
+PAIRWISE = 8  # from this many channels on, NumPy's order of summation depends on the axis
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What decoding a file to its end showed.
+    """Measurements of a decoded file.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class Measurement:
     n_samples : int
         Per channel.
     duration : float
-        In seconds; NaN if unreadable, as all below that are no counts.
+        In seconds; NaN if unreadable, like all below that are not counts.
     unheard_seconds : float
-        What the file holds beyond the end that its header names; 0 where samples are coded.
+        Audio beyond the end in the header; 0 for compressed formats.
     peak : float
         Largest magnitude, full scale being 1.
     rms_db : float
@@ -56,21 +56,21 @@ class Measurement:
     dc : float
         Largest magnitude of a channel's mean.
     silence_share : float
-        Share of frames of 2048 samples whose RMS lies below -60 dB.
+        Share of frames of 2048 samples whose RMS is below -60 dB.
     gap_seconds : float
-        The longest stretch below -80 dB between two sounds.
+        The longest gap below -80 dB between two sounds.
     clipped_share : float
-        Share of samples within 0.1 % of the peak: a plateau has many, music few.
+        Share of samples within 0.1 % of the peak: many if clipped, few in music.
     imbalance_db : float
         Loudest against quietest channel.
     mono_loss_db : float
-        What averaging the channels takes away; large where they are in opposite phase.
+        Loss from averaging the channels; large if they are in opposite phase.
     bandwidth_share : float
-        Where the spectrum falls off a cliff, as a share of half the sample rate; 1 without a cliff.
+        Frequency of a sharp cutoff, as a share of half the sample rate; 1 if there is none.
     temporal_flatness : float
         exp of the mean of log power less log of its mean over time: 0.56 for steady noise
         of any colour, less for music, whose notes come and go, 1 for a steady hum. The
-        lesser of two: over all that is audible, and over the loudest 20 dB.
+        lower of two values: over all audible bins, and over the loudest 20 dB.
     n_nonfinite : int
         Samples that are NaN or infinite.
     audio_hash : str or None
@@ -78,7 +78,7 @@ class Measurement:
     fingerprint : bytes or None
         See `ostinato.audio.fingerprint`; little-endian uint32.
     error : str or None
-        Why the file cannot be used; None for a sound one.
+        Why the file cannot be used; None if it can.
     """
 
     sample_rate: int = 0
@@ -103,23 +103,23 @@ class Measurement:
 
 
 def measure(path: Path, *, max_seconds: float = audio.MAX_SECONDS) -> Measurement:
-    """Decode a file to its last sample and say what is in it.
+    """Decode a file to its end and measure it.
 
     Parameters
     ----------
     path : Path
     max_seconds : float
-        Stop there and call the file unusable.
+        Longer files are unusable.
 
     Returns
     -------
     Measurement
-        With `error` set, and nothing raised, where the file cannot be used.
+        With `error` set, instead of raising, if the file cannot be used.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, which says nothing of what it holds.
+        If the file cannot be read, whatever its content.
     """
     try:
         with audio.open_stream(path) as stream:
@@ -133,25 +133,25 @@ def measure(path: Path, *, max_seconds: float = audio.MAX_SECONDS) -> Measuremen
 def load(
     path: Path, *, max_seconds: float = audio.MAX_SECONDS, max_samples: int = audio.MAX_SAMPLES
 ) -> tuple[np.ndarray, Measurement]:
-    """Decode a file to mono and measure it on the way, but for what identifies it.
+    """Decode a file to mono and measure it, except for hash and fingerprint.
 
     Parameters
     ----------
     path : Path
     max_seconds, max_samples
-        As of `ostinato.audio.load`.
+        As for `ostinato.audio.load`.
 
     Returns
     -------
     y : np.ndarray [shape=(n_samples,), dtype=float32]
-        As `ostinato.audio.load` gives it, at the file's own rate.
+        As from `ostinato.audio.load`, at the file's own rate.
     Measurement
-        Without hash, fingerprint and the checksum of FLAC; its `error` says if the file is cut off.
+        Without hash, fingerprint and FLAC checksum; `error` is set if the file is cut off.
 
     Raises
     ------
     DataError
-        As `ostinato.audio.load`.
+        As for `ostinato.audio.load`.
     """
     parts: list[np.ndarray] = []
     measurement = read(path, lambda y, _: parts.append(y), max_seconds=max_seconds, max_samples=max_samples)
@@ -160,20 +160,20 @@ def load(
 
 def read(
     path: Path,
-    take: Callable[[np.ndarray, int], object],
+    callback: Callable[[np.ndarray, int], object],
     *,
     max_seconds: float = audio.MAX_SECONDS,
     max_samples: int = audio.MAX_SAMPLES,
 ) -> Measurement:
-    """Decode a file to mono block by block and measure it on the way; see `load`.
+    """Decode a file to mono block by block and measure it; see `load`.
 
     Parameters
     ----------
     path : Path
-    take : callable
-        Gets each block [shape=(n,), dtype=float32] and the sample rate in Hz.
+    callback : callable
+        Called with each block [shape=(n,), dtype=float32] and the sample rate in Hz.
     max_seconds, max_samples
-        As of `ostinato.audio.load`.
+        As for `ostinato.audio.load`.
 
     Returns
     -------
@@ -182,28 +182,28 @@ def read(
     Raises
     ------
     DataError
-        As `ostinato.audio.load`.
+        As for `ostinato.audio.load`.
     """
     with audio.open_stream(path) as stream:
         meter = _Meter(stream)
         for block in audio.limit_blocks(stream, path, max_seconds, max_samples):
             y = meter.add(block)
-            take(y if stream.channels < PAIRWISE else audio.mono(block), stream.sample_rate)
+            callback(y if stream.channels < PAIRWISE else audio.mono(block), stream.sample_rate)
         return Measurement(**meter.figures(path))
 
 
 def _measure(stream: audio.Stream, path: Path, max_seconds: float) -> Measurement:
     meter, prints = _Meter(stream), fingerprint.Fingerprinter()
     resampler = audio.resampler(stream.sample_rate, fingerprint.SAMPLE_RATE)
-    seal, checksum = hashlib.sha256(f"{stream.sample_rate} {stream.channels}".encode()), _Checksum(path)
+    digest, checksum = hashlib.sha256(f"{stream.sample_rate} {stream.channels}".encode()), _Checksum(path)
     for block in audio.limit_blocks(stream, path, max_seconds):
-        seal.update(np.ascontiguousarray(block).data)
+        digest.update(np.ascontiguousarray(block).data)
         checksum.add(block)
         prints.add(resampler.resample_chunk(meter.add(block)))
     prints.add(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
     figures = meter.figures(path)
     figures["error"] = figures["error"] or checksum.error()
-    return Measurement(**figures, audio_hash=seal.hexdigest(), fingerprint=prints.value().astype("<u4").tobytes())
+    return Measurement(**figures, audio_hash=digest.hexdigest(), fingerprint=prints.value().astype("<u4").tobytes())
 
 
 class _Meter:
@@ -214,13 +214,13 @@ class _Meter:
         self._levels, self._spectra = _Levels(stream.channels), _Spectra()
 
     def add(self, block: np.ndarray) -> np.ndarray:
-        """Take a block (n, channels) and give its mean over channels."""
+        """Add a block (n, channels) and return its mean over channels."""
         y = self._levels.add(block)
         self._spectra.add(y)
         return y
 
     def figures(self, path: Path) -> dict[str, Any]:
-        """Name what the blocks showed."""
+        """Return all measurements."""
         n, rate = self._levels.n_samples, self._stream.sample_rate
         spectra = self._spectra.figures(rate)
         if self._stream.codec in audio.FIXED_RATE:
@@ -239,16 +239,16 @@ class _Meter:
 
 
 def _shortfall(stream: audio.Stream, n_samples: int) -> str | None:
-    """Compare what came with what the header promised."""
+    """Describe the missing end of a file that is shorter than its header says."""
     if stream.declared is None or n_samples >= stream.declared - MISSING_SECONDS * stream.sample_rate:
         return None
-    promised, found = stream.declared / stream.sample_rate, n_samples / stream.sample_rate
-    return f"is cut off: its header says {promised:.2f} s, {found:.2f} s can be decoded"
+    expected, actual = stream.declared / stream.sample_rate, n_samples / stream.sample_rate
+    return f"is cut off: its header says {expected:.2f} s, {actual:.2f} s can be decoded"
 
 
 @dataclass
 class _Levels:
-    """What single samples and short frames show."""
+    """Measurements of samples and short frames."""
 
     channels: int
     n_samples: int = 0
@@ -268,7 +268,7 @@ class _Levels:
         self.energy, self.total = np.zeros(self.channels), np.zeros(self.channels)
 
     def add(self, block: np.ndarray) -> np.ndarray:
-        """Take a block (n, channels) and give its mean over channels."""
+        """Add a block (n, channels) and return its mean over channels."""
         channels = np.ascontiguousarray(block.T)
         sums = channels.sum(axis=1)
         if not np.isfinite(sums).all():
@@ -287,31 +287,31 @@ class _Levels:
         return y
 
     def _follow(self, frames: np.ndarray) -> None:
-        """Add up the power of frames [shape=(channels, n_frames, n)]."""
+        """Accumulate the power of frames [shape=(channels, n_frames, n)]."""
         power = np.vecdot(frames, frames)
         self.n_silent += int(np.count_nonzero(power.mean(axis=0) / frames.shape[-1] < SILENCE**2))
         self.n_frames += frames.shape[1]
         self.energy += power.sum(axis=1, dtype=np.float64)
 
     def _count(self, steps: np.ndarray) -> None:
-        """Follow the peak and the longest gap over steps [shape=(channels, n_steps, n)]."""
+        """Update the peak and the longest gap from steps [shape=(channels, n_steps, n)]."""
         peaks = np.maximum(steps.max(axis=-1), -steps.min(axis=-1))
         highest = float(peaks.max())
         if highest * CLIPPED > self.peak:
             self.n_clipped = 0
         self.peak = max(self.peak, highest)
         if 0 < CLIPPED * self.peak <= highest:
-            least = np.float32(CLIPPED * self.peak)
-            self.n_clipped += int(np.count_nonzero(np.abs(steps[peaks >= least]) >= least))
-        sounds = np.flatnonzero(peaks.max(axis=0) >= HOLE) + self.n_steps
-        if len(sounds):
-            before = sounds[:1] if self.last_sound is None else [self.last_sound]
-            self.gap = max(self.gap, int(np.diff(np.concatenate([before, sounds])).max()) - 1)
-            self.last_sound = int(sounds[-1])
+            threshold = np.float32(CLIPPED * self.peak)
+            self.n_clipped += int(np.count_nonzero(np.abs(steps[peaks >= threshold]) >= threshold))
+        audible = np.flatnonzero(peaks.max(axis=0) >= HOLE) + self.n_steps
+        if len(audible):
+            before = audible[:1] if self.last_sound is None else [self.last_sound]
+            self.gap = max(self.gap, int(np.diff(np.concatenate([before, audible])).max()) - 1)
+            self.last_sound = int(audible[-1])
         self.n_steps += steps.shape[1]
 
     def figures(self, sample_rate: int) -> dict[str, float]:
-        """Name what was found."""
+        """Return the measurements."""
         mean = self.energy / self.n_samples
         db = 10 * np.log10(np.maximum(mean, FLOOR))
         mono = 10 * np.log10(max(self.mono_energy / self.n_samples, FLOOR))
@@ -329,7 +329,7 @@ class _Levels:
 
 
 def _average(channels: np.ndarray) -> np.ndarray:
-    """Average channels [shape=(channels, n)], for one or two of them by the bits of `numpy.mean` but faster."""
+    """Average channels [shape=(channels, n)]; bit-identical to `numpy.mean`, but faster for one or two."""
     if len(channels) == 1:
         return np.asarray(channels[0])
     if len(channels) > 2:
@@ -340,15 +340,15 @@ def _average(channels: np.ndarray) -> np.ndarray:
 
 
 def _rows(channels: np.ndarray, length: int) -> Iterator[np.ndarray]:
-    """Cut channels into rows of a length [shape=(channels, n_rows, length)], then what is left, if anything."""
-    whole = channels.shape[1] // length * length
-    for part, n in ((channels[:, :whole], length), (channels[:, whole:], channels.shape[1] - whole)):
+    """Split channels into rows [shape=(channels, n_rows, length)], then the remainder, if any."""
+    end = channels.shape[1] // length * length
+    for part, n in ((channels[:, :end], length), (channels[:, end:], channels.shape[1] - end)):
         if part.size:
             yield part.reshape(len(channels), -1, n)
 
 
 class _Spectra:
-    """Mean and mean logarithm of the power of frames that sound."""
+    """Mean and mean logarithm of the power of audible frames."""
 
     def __init__(self) -> None:
         self._window = np.hanning(SPECTRUM).astype(np.float32)
@@ -357,7 +357,7 @@ class _Spectra:
         self._log = np.zeros(SPECTRUM // 2 + 1)
 
     def add(self, y: np.ndarray) -> None:
-        """Take a block of one channel."""
+        """Add a block of one channel."""
         if len(y) < SPECTRUM:
             return
         frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
@@ -371,18 +371,18 @@ class _Spectra:
         self._log += np.log(power, out=power).sum(axis=0, dtype=np.float64)
 
     def figures(self, sample_rate: int) -> dict[str, float]:
-        """Name what was found; NaN where too little sounds."""
+        """Return the measurements; NaN if too few frames are audible."""
         if self._n < MIN_SPECTRA:
             return {"bandwidth_share": float("nan"), "temporal_flatness": float("nan")}
         mean = self._power / self._n
         logs = self._log / self._n - np.log(mean)
-        ranges = [mean >= mean[1:].max() / 10 ** (db / 10) for db in (LOUD_DB, AUDIBLE_DB)]
-        flatness = min(float(np.exp(logs[heard].mean())) for heard in ranges)
+        masks = [mean >= mean[1:].max() / 10 ** (db / 10) for db in (LOUD_DB, AUDIBLE_DB)]
+        flatness = min(float(np.exp(logs[mask].mean())) for mask in masks)
         return {"bandwidth_share": bandwidth_share(10 * np.log10(mean), sample_rate), "temporal_flatness": flatness}
 
 
 def bandwidth_share(spectrum_db: np.ndarray, sample_rate: int) -> float:
-    """Find where a mean spectrum falls off a cliff and does not recover.
+    """Find where a mean spectrum falls sharply and does not recover.
 
     Parameters
     ----------
@@ -404,19 +404,19 @@ def bandwidth_share(spectrum_db: np.ndarray, sample_rate: int) -> float:
     near, far = (max(int(hertz / nyquist * n), 1) for hertz in (NEAR_HERTZ, FAR_HERTZ))
     smooth = _median_filter(spectrum_db, max(near // 2, 3))
     total = np.concatenate([[0.0], np.cumsum(smooth)])
-    places = np.arange(far, n - near)
-    below = (total[places - near] - total[places - far]) / (far - near)
+    bins = np.arange(far, n - near)
+    below = (total[bins - near] - total[bins - far]) / (far - near)
     highest = np.maximum.accumulate(smooth[::-1])[::-1]
-    found = places[below - highest[places + near] >= CLIFF_DB]
-    if not len(found):
+    cliffs = bins[below - highest[bins + near] >= CLIFF_DB]
+    if not len(cliffs):
         return 1.0
-    first = found[0] - near
-    steepest = first + int(np.argmin(np.diff(smooth[first : found[0] + 2 * near]))) + 1
+    first = cliffs[0] - near
+    steepest = first + int(np.argmin(np.diff(smooth[first : cliffs[0] + 2 * near]))) + 1
     return round(float(steepest / (n - 1)), 3)
 
 
 def _median_filter(values: np.ndarray, size: int) -> np.ndarray:
-    """Return `scipy.ndimage.median_filter` of one dimension, without its import, which takes half a second."""
+    """Return a one-dimensional `scipy.ndimage.median_filter` without its import, which takes half a second."""
     windows = np.lib.stride_tricks.sliding_window_view(
         np.pad(values, (size // 2, size - 1 - size // 2), mode="symmetric"), size
     )
@@ -424,21 +424,21 @@ def _median_filter(values: np.ndarray, size: int) -> np.ndarray:
 
 
 class _Checksum:
-    """The MD5 that a FLAC file of 16 bits holds of its own samples."""
+    """Check of the MD5 that a 16-bit FLAC file has of its samples."""
 
     def __init__(self, path: Path) -> None:
         with open(path, "rb") as file:
             head = file.read(42)
         bits = (((head[20] & 1) << 4) | (head[21] >> 4)) + 1 if len(head) == 42 else 0
-        known = head[:4] == b"fLaC" and bits == 16 and any(head[26:42])
-        self._said = head[26:42] if known else None
-        self._found = hashlib.md5(usedforsecurity=False)
+        has_md5 = head[:4] == b"fLaC" and bits == 16 and any(head[26:42])
+        self._expected = head[26:42] if has_md5 else None
+        self._actual = hashlib.md5(usedforsecurity=False)
 
     def add(self, block: np.ndarray) -> None:
-        if self._said is not None:
-            self._found.update(np.ascontiguousarray(np.rint(block * 32_768), dtype="<i2").data)
+        if self._expected is not None:
+            self._actual.update(np.ascontiguousarray(np.rint(block * 32_768), dtype="<i2").data)
 
     def error(self) -> str | None:
-        if self._said is None or self._said == self._found.digest():
+        if self._expected is None or self._expected == self._actual.digest():
             return None
-        return "is damaged: the checksum in its header is not that of its samples"
+        return "is damaged: its samples do not match the checksum in its header"

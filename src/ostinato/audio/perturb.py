@@ -1,4 +1,4 @@
-"""Degradations of sound for robustness tests, such as noise, MP3 and speed; all are seeded."""
+"""Degradations of audio for robustness tests, such as noise, MP3 and speed; all are seeded."""
 
 import io
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Perturbation: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], np.nd
 
 
 def gain(y: np.ndarray, decibels: float) -> np.ndarray:
-    """Make a waveform louder or softer; what leaves the range of a file is clipped.
+    """Scale a waveform and clip it to [-1, 1].
 
     Parameters
     ----------
@@ -31,13 +31,13 @@ def gain(y: np.ndarray, decibels: float) -> np.ndarray:
 
 
 def noise(y: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarray:
-    """Add white noise so many decibels below the waveform; silence stays silent.
+    """Add white noise at a level below the waveform's; silence stays silent.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n_samples,)]
     decibels : float
-        Signal to noise.
+        Signal-to-noise ratio.
     rng : np.random.Generator
     """
     level = np.sqrt(np.mean(np.square(y, dtype=np.float64))) * 10 ** (-decibels / 20)
@@ -45,13 +45,13 @@ def noise(y: np.ndarray, decibels: float, rng: np.random.Generator) -> np.ndarra
 
 
 def low_pass(y: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
-    """Take away what lies above a frequency: a Butterworth filter of order 8, forwards and backwards.
+    """Apply a Butterworth low-pass of order 8, forwards and backwards.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n_samples,)]
     sample_rate : int
-        In Hz; at twice the cutoff or less nothing changes.
+        In Hz; up to twice the cutoff, nothing changes.
     cutoff : float
         In Hz.
     """
@@ -62,26 +62,26 @@ def low_pass(y: np.ndarray, sample_rate: int, cutoff: float) -> np.ndarray:
 
 
 def band_limit(y: np.ndarray, sample_rate: int, target_rate: int) -> np.ndarray:
-    """Resample a waveform to a lower rate and back, which empties the band above half of that rate.
+    """Resample a waveform to a lower rate and back, which removes the band above half of that rate.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n_samples,)]
     sample_rate : int
-        In Hz; at the target rate or less nothing changes.
+        In Hz; up to the target rate, nothing changes.
     target_rate : int
         In Hz.
 
     Returns
     -------
     np.ndarray [shape=(n_samples,), dtype=float32]
-        As long as before and at the rate of before.
+        Of the same length and rate.
     """
     if target_rate >= sample_rate:
         return y
     low = soxr.resample(np.asarray(y, np.float32), sample_rate, target_rate)
-    restored = soxr.resample(low, target_rate, sample_rate)[: len(y)]
-    return np.pad(restored, (0, len(y) - len(restored)))
+    result = soxr.resample(low, target_rate, sample_rate)[: len(y)]
+    return np.pad(result, (0, len(y) - len(result)))
 
 
 def through_mp3(y: np.ndarray, sample_rate: int, bit_rate: int) -> np.ndarray:
@@ -91,19 +91,19 @@ def through_mp3(y: np.ndarray, sample_rate: int, bit_rate: int) -> np.ndarray:
     ----------
     y : np.ndarray [shape=(n_samples,), dtype=float32]
     sample_rate : int
-        In Hz, one that MP3 has.
+        In Hz; one that MP3 supports.
     bit_rate : int
-        In bits a second.
+        In bits per second.
 
     Returns
     -------
     np.ndarray [shape=(n_samples,), dtype=float32]
-        As long as before; what the encoder puts in front is cut.
+        Of the same length, without the encoder's delay.
 
     Raises
     ------
     DataError
-        If MP3 has no such rate.
+        If MP3 does not support the rate.
     """
     buffer = io.BytesIO()
     try:
@@ -119,18 +119,18 @@ def through_mp3(y: np.ndarray, sample_rate: int, bit_rate: int) -> np.ndarray:
     buffer.seek(0)
     with av.open(buffer, "r", format="mp3") as file:
         blocks = [frame.to_ndarray().reshape(-1) for frame in file.decode(audio=0)]
-    decoded = np.concatenate(blocks).astype(np.float32)[: len(y)]
-    return np.pad(decoded, (0, len(y) - len(decoded)))
+    result = np.concatenate(blocks).astype(np.float32)[: len(y)]
+    return np.pad(result, (0, len(y) - len(result)))
 
 
 def stretch(y: np.ndarray, rate: float) -> np.ndarray:
-    """Play faster or slower at the same pitch, by librosa's phase vocoder.
+    """Change the speed at the same pitch, with librosa's phase vocoder.
 
     Parameters
     ----------
     y : np.ndarray [shape=(n_samples,)]
     rate : float
-        Over 1: faster.
+        Above 1: faster.
     """
     import librosa
 
@@ -138,7 +138,7 @@ def stretch(y: np.ndarray, rate: float) -> np.ndarray:
 
 
 def shift(y: np.ndarray, sample_rate: int, semitones: float) -> np.ndarray:
-    """Move the pitch at the same speed, by librosa.
+    """Shift the pitch at the same speed, with librosa.
 
     Parameters
     ----------
@@ -176,11 +176,11 @@ def perturb(name: str, y: np.ndarray, sample_rate: int, seed: int) -> np.ndarray
     sample_rate : int
         In Hz.
     seed : int
-        Of the clip, so that the same clip gets the same noise.
+        Seed of the clip, so that the same clip gets the same noise.
 
     Returns
     -------
     np.ndarray [shape=(n_samples',), dtype=float32]
     """
-    changed = PERTURBATIONS[name](np.asarray(y, np.float32), sample_rate, np.random.default_rng(seed))
-    return np.ascontiguousarray(changed, np.float32)
+    result = PERTURBATIONS[name](np.asarray(y, np.float32), sample_rate, np.random.default_rng(seed))
+    return np.ascontiguousarray(result, np.float32)

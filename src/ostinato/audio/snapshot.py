@@ -1,8 +1,8 @@
-"""Read a file once: into a copy that decoders read, with the hash of those very bytes.
+"""Copies of files for decoders, with the hash of exactly the bytes read.
 
-An error of reading, such as of a share that is away for a moment, is no property of
-the file. Decoders written in C take it for the end of the file, so they get a copy in
-memory, or on the disk where it is large, which Python has read to the end.
+A read error, such as of a network share that is briefly unavailable, says nothing about
+the file. Decoders written in C take it for the end of the file, so they get a complete
+copy, in memory, or on disk if it is large.
 """
 
 import errno
@@ -20,16 +20,16 @@ from ostinato.io.files import retry_reading
 
 MAX_BYTES = 4 * 2**30
 MEMORY_BYTES = 256 * 2**20
-"""Larger files are copied to the folder of temporary files."""
+"""Larger files are copied to the temporary folder."""
 PIECE = 2**20
 MAX_INODE = 2**63 - 1
-"""Tables hold no larger number."""
+"""The largest integer in tables."""
 ABSENT = "is not there"
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What tells that a file is still the same: another writing changes one of them.
+    """File status that changes whenever the file is written.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ class Identity:
 
     @classmethod
     def of(cls, status: os.stat_result) -> "Identity":
-        """Take it from what the system says of a file."""
+        """Create it from a file's status."""
         return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino & MAX_INODE)
 
 
@@ -54,7 +54,7 @@ class Snapshot:
     Parameters
     ----------
     path : Path
-        Of the copy, which is gone after the block.
+        Of the copy, which is deleted after the block.
     content_hash : str
         SHA-256 of its bytes.
     identity : Identity
@@ -68,51 +68,51 @@ class Snapshot:
 
 @contextmanager
 def open_snapshot(path: Path, content_hash: str | None = None) -> Iterator[Snapshot]:
-    """Copy a file, trying again where it cannot be read.
+    """Copy a file, retrying read errors.
 
     Parameters
     ----------
     path : Path
     content_hash : str, optional
-        Refuse any other.
+        Expected SHA-256.
 
     Yields
     ------
     Snapshot
-        Errors that name the copy's path name the file's instead. What is larger than `MAX_BYTES` is hashed and
-        not copied, since no decoder takes it.
+        Errors name the file's path instead of the copy's. Files larger than `MAX_BYTES` are hashed but not copied,
+        since no decoder accepts them.
 
     Raises
     ------
     ReadError
-        If the file cannot be read, or changes while it is.
+        If the file cannot be read, or changes meanwhile.
     ChangedError
         If its hash is not `content_hash`.
     """
-    with ExitStack() as opened:
+    with ExitStack() as stack:
         try:
-            place, digest, identity = retry_reading(lambda: _read(path, opened))
+            copy, digest, identity = retry_reading(lambda: _read(path, stack))
         except OSError as error:
             reason = ABSENT if error.errno == errno.ENOENT else f"cannot be read ({error.strerror or error})"
             raise ReadError(f"{path}: {reason}") from error
         if content_hash is not None and digest != content_hash:
             raise ChangedError(f"{path}: is not the file that was measured; run `dvc repro`, which measures it again")
         try:
-            yield Snapshot(place, digest, identity)
+            yield Snapshot(copy, digest, identity)
         except DataError as error:
             kind = ReadError if getattr(error.__cause__, "errno", None) == errno.ENOMEM else type(error)
-            raise kind(str(error).replace(str(place), str(path))) from error
+            raise kind(str(error).replace(str(copy), str(path))) from error
 
 
-def _read(path: Path, opened: ExitStack) -> tuple[Path, str, Identity]:
-    """Copy a file and hash what is copied."""
+def _read(path: Path, stack: ExitStack) -> tuple[Path, str, Identity]:
+    """Copy a file and hash it."""
     with open(path, "rb") as file:
         before, digest = Identity.of(os.fstat(file.fileno())), hashlib.sha256()
-        copy = opened.enter_context(_open_copy(before.n_bytes)) if before.n_bytes <= MAX_BYTES else None
-        while piece := file.read(PIECE):
-            digest.update(piece)
+        copy = stack.enter_context(_open_copy(before.n_bytes)) if before.n_bytes <= MAX_BYTES else None
+        while block := file.read(PIECE):
+            digest.update(block)
             if copy is not None:
-                copy.write(piece)
+                copy.write(block)
         if copy is not None:
             copy.flush()
             path = Path(f"/proc/self/fd/{copy.fileno()}") if _has_proc() else Path(copy.name)
@@ -126,7 +126,7 @@ def _has_proc() -> bool:
 
 
 def _open_copy(n_bytes: int) -> IO[bytes]:
-    """Open an empty file that is gone with the process, in memory unless it shall be large."""
+    """Open an empty temporary file, in memory unless it will be large."""
     if not _has_proc():
         return tempfile.NamedTemporaryFile(prefix="ostinato-")  # type: ignore[return-value]
     if n_bytes <= MEMORY_BYTES and hasattr(os, "memfd_create"):

@@ -1,4 +1,4 @@
-"""Where tracks come from: one file per dataset, its name is the plugin's name.
+"""Datasets: one file each, whose name is the plugin's name.
 
 A plugin is a module with
 
@@ -9,17 +9,17 @@ A plugin is a module with
 - ``tracks(root, options, *, seed, workers) -> DataFrame``: one row per track,
   with `track_id` (unique) and `path` (below `root`, POSIX) at least, and of
   `ostinato.io.tables.TRACKS` what it knows; missing columns are filled with
-  "unknown". What stands below `root` is read, never written over; a plugin
-  that makes or fetches its audio adds what is absent.
+  "unknown". Files below `root` are never overwritten; a plugin
+  that renders or downloads its audio adds what is missing.
 
 It may have
 
-- ``REMOTES`` (a tuple of `_remote.Remote`) or ``remotes(options)``: what `ostinato download` fetches;
-- ``INDEX`` (a `_remote.Remote`), mirdata's index, against which `ostinato download` holds the files;
-- ``EXPECTED``: how many tracks and classes the whole dataset has;
-- ``CLASSES``: the genres or tags it declares;
-- ``PROMISED``: what every one of its tracks has, such as an artist;
-- ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of sound; `path` is then unknown,
+- ``REMOTES`` (a tuple of `_remote.Remote`) or ``remotes(options)``: the files of `ostinato download`;
+- ``INDEX`` (a `_remote.Remote`): mirdata's index, with which `ostinato download` compares the files;
+- ``EXPECTED``: number of tracks and classes of the full dataset;
+- ``CLASSES``: its genres or tags;
+- ``PROMISED``: columns that every track has, such as artist;
+- ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of audio; `path` is then unknown,
   and the listing has a `content_hash` and a column for each attribute;
 - ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.
 """
@@ -52,18 +52,18 @@ def dataset_root(paths: Paths, dataset: Any) -> Path:
     paths : Paths
     dataset : Dataset
         `path` may be absolute or relative to the project's root; without it
-        the environment's OSTINATO_DATASET_PATH counts, else data/raw/<name>.
+        OSTINATO_DATASET_PATH of the environment, else data/raw/<name>.
 
     Returns
     -------
     Path
     """
-    chosen = dataset.path or os.environ.get(ENVIRONMENT)
-    return paths.root / Path(chosen).expanduser() if chosen else paths.raw(dataset.name)
+    path = dataset.path or os.environ.get(ENVIRONMENT)
+    return paths.root / Path(path).expanduser() if path else paths.raw(dataset.name)
 
 
 def identify(dataset: Any) -> str:
-    """Return what identifies a dataset in its place, without naming the place.
+    """Return an id of a dataset and its path that does not reveal the path.
 
     Parameters
     ----------
@@ -74,12 +74,12 @@ def identify(dataset: Any) -> str:
     str
         Twelve hexadecimal digits.
     """
-    named = json.dumps([dataset.name, str(dataset.path or "")])
-    return hashlib.sha256(named.encode()).hexdigest()[:12]
+    key = json.dumps([dataset.name, str(dataset.path or "")])
+    return hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
 def load(dataset: Any) -> tuple[Any, Any]:
-    """Load a dataset's plugin and check the options meant for it.
+    """Load a dataset's plugin and check its options.
 
     Parameters
     ----------
@@ -103,13 +103,13 @@ def load(dataset: Any) -> tuple[Any, Any]:
 
 
 def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str:
-    """Return what is wrong with the keys of a dataset: those that all datasets have, and its own."""
-    known = [*Dataset.model_fields, *options.model_fields]
+    """Describe the errors in a dataset's keys, common or its own."""
+    keys = [*Dataset.model_fields, *options.model_fields]
     problems = []
     for problem in error.errors():
         key = str(problem["loc"][-1])
         if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
-            text = f"is no key of dataset: {name}; {instead(key, known)}"
+            text = f"is no key of dataset: {name}; {instead(key, keys)}"
         else:
             text = describe_problem(problem, options)
         problems.append(f"dataset.{'.'.join(map(str, problem['loc']))}: {text}")
@@ -117,7 +117,7 @@ def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str
 
 
 def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:
-    """List what has to be fetched for a dataset.
+    """List the files to download for a dataset.
 
     Parameters
     ----------
@@ -132,17 +132,17 @@ def remotes(name: str, options: dict[str, Any]) -> tuple[Any, ...]:
     Raises
     ------
     OstinatoError
-        If it has to be fetched by hand; the message says where.
+        If it has to be downloaded by hand; the message says from where.
     """
-    plugin, given = load(SimpleNamespace(name=name, options=options))
-    found: tuple[Any, ...] = plugin.remotes(given) if hasattr(plugin, "remotes") else getattr(plugin, "REMOTES", ())
-    if not found:
-        raise OstinatoError(f"{name}: nothing is fetched by ostinato; it comes from {plugin.SOURCE}")
-    return found
+    plugin, parsed = load(SimpleNamespace(name=name, options=options))
+    files: tuple[Any, ...] = plugin.remotes(parsed) if hasattr(plugin, "remotes") else getattr(plugin, "REMOTES", ())
+    if not files:
+        raise OstinatoError(f"{name}: ostinato cannot download it; get it from {plugin.SOURCE}")
+    return files
 
 
 def index(name: str) -> Any:
-    """Return where the index of a dataset's files is.
+    """Return the index of a dataset's files.
 
     Parameters
     ----------
@@ -156,7 +156,7 @@ def index(name: str) -> Any:
 
 
 def about(name: str) -> str:
-    """Return what a dataset is, where it comes from, and how to cite it.
+    """Describe a dataset: its contents, source, licence and options.
 
     Parameters
     ----------
@@ -168,8 +168,8 @@ def about(name: str) -> str:
     """
     plugin = registry.load("ostinato.datasets", name)
     options = [f"  {key}: {field.default!r}" for key, field in plugin.Options.model_fields.items()]
-    expected = [f"  {key}: {number:,}" for key, number in getattr(plugin, "EXPECTED", {}).items()]
+    counts = [f"  {key}: {number:,}" for key, number in getattr(plugin, "EXPECTED", {}).items()]
     parts = [inspect.cleandoc(plugin.__doc__ or ""), f"source: {plugin.SOURCE}", f"licence: {plugin.LICENSE}"]
-    parts += ["\n".join(["expected:", *expected])] if expected else []
+    parts += ["\n".join(["expected:", *counts])] if counts else []
     parts += ["\n".join(["options of the section dataset:", *options])] if options else []
     return "\n\n".join(parts)

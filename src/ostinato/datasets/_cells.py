@@ -1,4 +1,4 @@
-"""Cells of tables as people fill them: years, numbers and lists, and all that cannot be read told at once."""
+"""Parsing of hand-written table cells: years, numbers and lists; all errors are reported at once."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ from ostinato.errors import DataError
 from ostinato.io.delimited import list_examples
 
 UNKNOWN = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown", "0000-00-00"})
-"""Words for a number that is not known."""
+"""Cells that stand for an unknown number."""
 YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})(?!\d)")
 DAY = re.compile(r"(1\d{3}|20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
@@ -22,7 +22,7 @@ SEPARATORS = (";", "|", ",")
 
 
 class Problems:
-    """What is wrong with the cells of a table, collected so that one run names all of it.
+    """Errors in the cells of a table, collected so that one run reports all of them.
 
     Parameters
     ----------
@@ -35,25 +35,27 @@ class Problems:
         self.n = 0
         self.lines: list[str] = []
 
-    def add(self, cells: pd.Series, wrong: pd.Series, why: str) -> None:
-        """Note the cells of a column that are wrong, if there are any.
+    def add(self, cells: pd.Series, invalid: pd.Series, why: str) -> None:
+        """Record the invalid cells of a column, if any.
 
         Parameters
         ----------
         cells : Series
-            A column, named, of all rows.
-        wrong : Series of bool
+            A named column with all rows.
+        invalid : Series of bool
         why : str
         """
-        bad = cells[wrong.to_numpy(bool)]
-        if len(bad):
-            rows = (wrong.to_numpy(bool).nonzero()[0] + 2).tolist()
-            such = list_examples(f"row {row}: {cells.name} {cell!r} {why}" for row, cell in zip(rows, bad, strict=True))
-            self.n += len(bad)
-            self.lines.append(f"  {len(bad)} of {len(cells)} cells: {such}")
+        faulty = cells[invalid.to_numpy(bool)]
+        if len(faulty):
+            rows = (invalid.to_numpy(bool).nonzero()[0] + 2).tolist()
+            examples = list_examples(
+                f"row {row}: {cells.name} {cell!r} {why}" for row, cell in zip(rows, faulty, strict=True)
+            )
+            self.n += len(faulty)
+            self.lines.append(f"  {len(faulty)} of {len(cells)} cells: {examples}")
 
     def check(self) -> None:
-        """Raise what was noted, all at once.
+        """Raise one error for all recorded cells.
 
         Raises
         ------
@@ -61,11 +63,11 @@ class Problems:
         """
         if self.lines:
             lines = "\n".join(self.lines)
-            raise DataError(f"{self.where}: {self.n} cells cannot be read; mend or empty them\n{lines}")
+            raise DataError(f"{self.where}: {self.n} cells cannot be read; correct or empty them\n{lines}")
 
 
 def parse_text(cell: object) -> str | None:
-    """Return a cell as text; a whole number that a table keeps as a fraction (7.0) has no fraction.
+    """Return a cell as text; a float that is a whole number (7.0) is written without its fraction.
 
     Examples
     --------
@@ -80,7 +82,7 @@ def parse_text(cell: object) -> str | None:
 
 
 def parse_year(cell: object) -> float | None:
-    """Read the year of a date; None if the cell tells none, NaN if the year is not known.
+    """Read the year of a date; None if the cell has none, NaN if the year is unknown.
 
     Examples
     --------
@@ -97,13 +99,13 @@ def parse_year(cell: object) -> float | None:
 
 
 def parse_number(cell: object, separator: str = "") -> float | None:
-    """Read a number, also with a decimal comma; None if the cell is none, NaN if it is not known.
+    """Read a number, also with a decimal comma; None if the cell is not one, NaN if it is unknown.
 
     Parameters
     ----------
     cell : object
     separator : str
-        What parts the cells of the table. Where it is a comma, a comma before three digits groups thousands.
+        Separator of the table's cells. If it is a comma, a comma before three digits groups thousands.
 
     Examples
     --------
@@ -129,34 +131,34 @@ def parse_number(cell: object, separator: str = "") -> float | None:
 
 
 def parse_column(cells: pd.Series, parse: Callable[[object], float | None], problems: Problems, why: str) -> pd.Series:
-    """Turn a column into numbers and note what is none.
+    """Convert a column to numbers and record the cells that are not.
 
     Parameters
     ----------
     cells : Series
     parse : callable
-        Gives a number, NaN for what is not known, None for what is no number.
+        Returns a number, NaN for unknown, None for cells that are not numbers.
     problems : Problems
     why : str
-        What to say of a cell that is no number.
+        Message for a cell that is not a number.
 
     Returns
     -------
     Series of float64
     """
-    known = {cell: parse(cell) for cell in {parse_text(cell) for cell in cells}}
-    numbers = [known[parse_text(cell)] for cell in cells]
+    number_of = {cell: parse(cell) for cell in {parse_text(cell) for cell in cells}}
+    numbers = [number_of[parse_text(cell)] for cell in cells]
     problems.add(cells, pd.Series([number is None for number in numbers], dtype=bool), why)
     return pd.Series([np.nan if n is None else n for n in numbers], cells.index, dtype="float64")
 
 
 def parse_list(cell: Any, separators: Iterable[str] = ()) -> list[str]:
-    """Split a cell into the names it lists, in its order, each once.
+    """Split a cell into the names it lists, in order, without repeats.
 
     Parameters
     ----------
     cell : object
-        A list (of Parquet), text that Python or JSON wrote for one, or text with separators.
+        A list (from Parquet), its text form in Python or JSON, or text with separators.
     separators : iterable of str
 
     Returns
@@ -182,7 +184,7 @@ def parse_list(cell: Any, separators: Iterable[str] = ()) -> list[str]:
 
 
 def choose_list_separator(cells: Iterable[object], where: Path, column: str) -> str:
-    """Choose what parts the names in the cells of a column: a semicolon, a bar, or else a comma.
+    """Choose the separator of names in a column: a semicolon, a bar, or else a comma.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ def choose_list_separator(cells: Iterable[object], where: Path, column: str) -> 
     Returns
     -------
     str
-        A semicolon where no cell has any of them.
+        A semicolon if no cell has any of them.
 
     Raises
     ------
@@ -204,10 +206,10 @@ def choose_list_separator(cells: Iterable[object], where: Path, column: str) -> 
     texts = [cell for cell in cells if isinstance(cell, str) and not _is_written_list(cell)]
     counts = {separator: sum(separator in text for text in texts) for separator in SEPARATORS}
     if counts[";"] and counts["|"]:
-        such = list_examples(repr(next(text for text in texts if sign in text)) for sign in ";|")
+        examples = list_examples(repr(next(text for text in texts if sign in text)) for sign in ";|")
         raise DataError(
-            f"{where}: {column}: {counts[';']} cells have ';' and {counts['|']} have '|', such as {such}; "
-            "say which of them parts the names, such as dataset.tags_separator: ';'"
+            f"{where}: {column}: {counts[';']} cells have ';' and {counts['|']} have '|', such as {examples}; "
+            "say which one separates the names, such as dataset.tags_separator: ';'"
         )
     return next((separator for separator in SEPARATORS if counts[separator]), ";")
 
@@ -219,18 +221,18 @@ def _is_written_list(text: str) -> bool:
 
 
 def _written_list(text: str) -> Any:
-    """Read text that a program wrote for a list; other text as it is."""
+    """Parse the text form of a list; return other text unchanged."""
     if not _is_written_list(text):
         return text
     inner = text.strip()[1:-1].strip()
     plain = re.sub(r"\bnull\b|\bnan\b", "None", text.strip())
     try:
-        read = ast.literal_eval(plain)
+        values = ast.literal_eval(plain)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
-        read = None
-    spaced = QUOTED.search(inner) is not None and "," not in QUOTED.sub("", inner)
-    if spaced or (read is None and QUOTED.search(inner)):
+        values = None
+    by_space = QUOTED.search(inner) is not None and "," not in QUOTED.sub("", inner)  # as NumPy prints arrays
+    if by_space or (values is None and QUOTED.search(inner)):
         return [a or b for a, b in QUOTED.findall(inner)]
-    if isinstance(read, (list, tuple, set)):
-        return sorted(read, key=str) if isinstance(read, set) else list(read)
+    if isinstance(values, (list, tuple, set)):
+        return sorted(values, key=str) if isinstance(values, set) else list(values)
     return [part.strip("'\" ") for part in inner.split(",")]

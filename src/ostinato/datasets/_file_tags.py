@@ -1,9 +1,9 @@
-"""Tags of audio files: artists, album, title, date and genres, several values of each kept apart.
+"""Tags of audio files: artists, album, title, date and genres, each with all its values.
 
 mutagen reads ID3 (MP3, AIFF, WAV, AAC), MP4, Vorbis comments (FLAC, Ogg, Opus),
-APEv2 and ASF; FFmpeg what it does not know: RIFF INFO and Matroska. Artists are
-parted only where the container parts them, for a slash may belong to a name
-(AC/DC); genres also where people do, as in "Rock; Jazz" or "Rock/Jazz".
+APEv2 and ASF; FFmpeg reads RIFF INFO and Matroska. Artists are split only where
+the container splits them, for a slash may belong to a name (AC/DC); genres also
+at separators that people use, as in "Rock; Jazz" or "Rock/Jazz".
 """
 
 import re
@@ -22,7 +22,7 @@ from ostinato import audio
 from ostinato.core.names import identity
 
 FileTags: TypeAlias = dict[str, list[str]]
-"""A name of `NAMES` to its values."""
+"""Values by name, out of `NAMES`."""
 NAMES = ("artist", "albumartist", "album", "title", "date", "genre")
 ID3_FRAMES = {
     "artist": ("TXXX:ARTISTS", "TXXX:Artists", "TPE1"),
@@ -56,14 +56,14 @@ COMMENTS = {
     "date": ("date", "year"),
     "genre": ("genre",),
 }
-"""Names of Vorbis comments, of APEv2 and of FFmpeg; case does not count."""
+"""Names in Vorbis comments, APEv2 and FFmpeg, regardless of case."""
 SLASHED = (2, 3)
-"""Versions of ID3 up to this one part artists by a slash."""
+"""ID3 up to this version separates artists by a slash."""
 SHORT = 2
-"""Letters: a slash beside so few or fewer belongs to a name, as in AC/DC, Au/Ra and N/A."""
+"""A slash next to this many letters or fewer belongs to the name, as in AC/DC, Au/Ra and N/A."""
 GENRE_SEPARATORS = (";", "/", "|", "\\")
 WHOLE = {identity(name) for name in TCON.GENRES if "/" in name} | {"singer/songwriter"}
-"""Genres with a slash of their own."""
+"""Genres whose name has a slash."""
 UNKNOWN_GENRES = frozenset({"unknown", "unknown genre", "none", "n/a", "genre"})
 VARIOUS = frozenset({"various artists", "various", "va", "v.a.", "v/a", "v. a.", "diverse", "verschiedene interpreten"})
 NO_ARTIST = VARIOUS | {"unknown artist", "unknown", "<unknown>", "[unknown]", "artist"}
@@ -73,7 +73,7 @@ DISC_OF_ALBUM = re.compile(rf"[\s,:-]*[\[(]?\s*\b(?:cd|dis[ck]){NUMBER}\s*[\])]?
 
 
 def read_file_tags(path: Path) -> FileTags:
-    """Read what a file says of itself.
+    """Read the tags of a file.
 
     Parameters
     ----------
@@ -82,22 +82,22 @@ def read_file_tags(path: Path) -> FileTags:
     Returns
     -------
     dict of str to list of str
-        Of `NAMES` those that it tells; empty if nothing can be read. Genres are as they
-        stand: see `split_genres`.
+        Those of `NAMES` that it has; empty if nothing can be read. Genres are not split:
+        see `split_genres`.
     """
     try:
-        opened = mutagen.File(path)
-        tags = opened.tags if opened is not None and opened.tags else _loose(path)
-    except Exception:  # mutagen raises what its parsers happen on; a damaged tag is no tag
-        opened = tags = None
+        file = mutagen.File(path)
+        tags = file.tags if file is not None and file.tags else _loose(path)
+    except Exception:  # mutagen's parsers raise anything; a damaged tag counts as none
+        file = tags = None
     values_of = {} if tags is None else _canonical(tags)
-    if opened is None or type(opened).__name__ == "WAVE":
+    if file is None or type(file).__name__ == "WAVE":
         values_of = _canonical({name: [text] for name, text in audio.metadata(path).items()}) | values_of
     return values_of
 
 
 def split_genres(values: Iterable[str], separators: Sequence[str] = GENRE_SEPARATORS) -> list[str]:
-    """Split genres as people write them, in their order, each once; numbers of ID3v1 are named.
+    """Split genres as people write them, in order, without repeats; numbers of ID3v1 become names.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def split_genres(values: Iterable[str], separators: Sequence[str] = GENRE_SEPARA
 
 
 def choose_artists(tags: Mapping[str, Any]) -> list[str]:
-    """List a file's artists: its own, then that of its album; the word for several is none.
+    """List a file's artists, then its album's; "various artists" is not one.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def is_disc(name: str) -> bool:
 
 
 def strip_disc(album: str) -> str:
-    """Take the number of a disc off an album's name.
+    """Remove the disc number from an album's name.
 
     Examples
     --------
@@ -165,13 +165,13 @@ def _unique(names: Iterable[str], without: Collection[str]) -> list[str]:
     """Keep each name once, in its first spelling."""
     spellings: dict[str, str] = {}
     for name in names:
-        if (same := identity(name)) is not None and same not in without:
-            spellings.setdefault(same, name)
+        if (key := identity(name)) is not None and key not in without:
+            spellings.setdefault(key, name)
     return list(spellings.values())
 
 
 def _loose(path: Path) -> Any:
-    """Read tags of a kind that is not its container's: APEv2 of an MP3, ID3 of AAC."""
+    """Read tags that do not belong to the container: APEv2 in MP3, ID3 in AAC."""
     for kind in (APEv2, ID3):
         try:
             return kind(path)
@@ -181,7 +181,7 @@ def _loose(path: Path) -> Any:
 
 
 def _canonical(tags: Any) -> FileTags:
-    """Return the values by our names, those of the first name that a file has."""
+    """Return the values by name, each from the first key that the file has."""
     if isinstance(tags, mutagen.id3.ID3Tags):
         values_of = {name: _first(_frames(tags, frame) for frame in frames) for name, frames in ID3_FRAMES.items()}
         if tags.version[:2] <= SLASHED:  # type: ignore[attr-defined]
@@ -191,8 +191,8 @@ def _canonical(tags: Any) -> FileTags:
     elif isinstance(tags, ASFTags):
         values_of = {name: _first(_texts(tags.get(key)) for key in keys) for name, keys in ASF_NAMES.items()}
     else:
-        folded = {str(key).casefold(): value for key, value in dict(tags).items()}
-        values_of = {name: _first(_texts(folded.get(key)) for key in keys) for name, keys in COMMENTS.items()}
+        by_key = {str(key).casefold(): value for key, value in dict(tags).items()}
+        values_of = {name: _first(_texts(by_key.get(key)) for key in keys) for name, keys in COMMENTS.items()}
     return {name: values for name, values in values_of.items() if values}
 
 
@@ -205,7 +205,7 @@ def _frames(tags: Any, frame: str) -> list[str]:
 
 
 def _texts(values: Any) -> list[str]:
-    """Return values as text, each once; bytes are UTF-8."""
+    """Return values as text, without repeats; bytes are UTF-8."""
     if values is None or isinstance(values, (str, bytes)):
         values = [] if values is None else [values]
     texts = (v.decode("utf-8", "replace") if isinstance(v, bytes) else str(v) for v in values)
@@ -219,7 +219,7 @@ def _split_slashed(name: str) -> list[str]:
 
 
 def _split_value(value: str, separators: Sequence[str]) -> list[str]:
-    """Part a value at its separators; a slash within a known name, or beside one letter, is none."""
+    """Split a value at its separators, but not at a slash within a known name or next to one letter."""
     others = "|".join(re.escape(sign) for sign in separators if sign != "/")
     values = re.split(others, value) if others else [value]
     if "/" not in separators:
@@ -229,5 +229,5 @@ def _split_value(value: str, separators: Sequence[str]) -> list[str]:
 
 def _at_slashes(text: str) -> list[str]:
     parts = [part.strip() for part in text.split("/")]
-    whole = identity(text) in WHOLE or min(map(len, parts)) < SHORT
-    return [text] if whole and text else [part for part in parts if part]
+    is_name = identity(text) in WHOLE or min(map(len, parts)) < SHORT
+    return [text] if is_name and text else [part for part in parts if part]

@@ -1,4 +1,4 @@
-"""Where the genre of a track comes from: its folder, its file's tags or a table, and what they tell differently."""
+"""Sources of a track's genre: folder, file tags or table, and where they disagree."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
@@ -8,15 +8,15 @@ from ostinato.curation.remarks import Remark, make_remark
 from ostinato.datasets._file_tags import VARIOUS, FileTags, is_disc, strip_disc
 
 MOST = 0.5
-"""Folders are those of artists or albums if they are so for more than this share of the files."""
+"""Folders are named after artists or albums if this is so for more than this share of the files."""
 ALIKE = 0.1
-"""Folders are compared with genres told elsewhere if this share of their names are genres there."""
+"""Folders are compared with another source if it has this share of their names as genres."""
 
 Genres = Sequence[Sequence[str]]
 
 
 def read_folder_genre(path: str, depth: int) -> str | None:
-    """Name the folder that a file's genre stands for; discs of an album are no folders of their own.
+    """Return the folder that names a file's genre; disc folders of an album do not count.
 
     Parameters
     ----------
@@ -43,7 +43,7 @@ def read_folder_genre(path: str, depth: int) -> str | None:
 
 
 def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
-    """Return whether folders are called after artists or albums, by what the files' own tags say.
+    """Return whether folders are named after artists or albums, judged by the files' tags.
 
     Parameters
     ----------
@@ -55,20 +55,20 @@ def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
     -------
     bool
     """
-    known = [(identity(folder), own) for folder, own in zip(folders, tags, strict=True) if folder and own]
-    hits = sum(folder in VARIOUS or folder in _people(own) for folder, own in known)
-    return bool(known) and hits > MOST * len(known)
+    pairs = [(identity(folder), tag) for folder, tag in zip(folders, tags, strict=True) if folder and tag]
+    hits = sum(folder in VARIOUS or folder in _people(tag) for folder, tag in pairs)
+    return bool(pairs) and hits > MOST * len(pairs)
 
 
 def choose_source(genres_of: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
-    """Choose where genres come from if nobody says: the table, else folders, unless these are of artists.
+    """Choose the default source of genres: the table, else folders, unless named after artists.
 
     Parameters
     ----------
     genres_of : mapping of str to list of list of str
-        Source to genres of each file.
+        Genres of each file, by source.
     tags : sequence of FileTags
-        None, where tags are not read.
+        Empty if tags are not read.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def choose_source(genres_of: Mapping[str, Genres], tags: Sequence[FileTags]) -> 
 
 
 def compare_sources(source: str, genres_of: Mapping[str, Genres], paths: Sequence[str]) -> list[Remark]:
-    """Count the files of which another source tells other genres, and those of several genres.
+    """Count the files whose sources disagree, and those with several genres.
 
     Parameters
     ----------
@@ -101,22 +101,24 @@ def compare_sources(source: str, genres_of: Mapping[str, Genres], paths: Sequenc
     remarks = []
     for other in (name for name in genres_of if name != source and _is_comparable(name, genres_of, source)):
         both = [(p, a, b) for p, a, b in zip(paths, genres_of[source], genres_of[other], strict=True) if a and b]
-        differing = [(p, a, b) for p, a, b in both if not _identities(a) & _identities(b)]
-        such = (f"{p}: {source} {_join(a)}, {other} {_join(b)}" for p, a, b in differing)
-        what = f"files whose {other} and {source} tell different genres ({source} counts)"
-        remarks.append(make_remark(what, len(differing), len(both), such))
+        conflicts = [(p, a, b) for p, a, b in both if not _identities(a) & _identities(b)]
+        examples = (f"{p}: {source} {_join(a)}, {other} {_join(b)}" for p, a, b in conflicts)
+        what = f"files whose {other} and {source} disagree on the genre ({source} counts)"
+        remarks.append(make_remark(what, len(conflicts), len(both), examples))
     several = [(p, genres) for p, genres in zip(paths, genres_of[source], strict=True) if len(genres) > 1]
-    what = "files of several genres, of which the first is the class"
+    what = "files with several genres, of which the first is the class"
     remarks.append(make_remark(what, len(several), len(paths), (f"{p}: {_join(g)}" for p, g in several)))
     return remarks
 
 
 def _is_comparable(other: str, genres_of: Mapping[str, Genres], source: str) -> bool:
-    """Return whether another source tells genres at all, or folders that are called otherwise."""
+    """Return whether two sources name genres alike; folders may have other names."""
     if "folder" not in (other, source):
         return True
-    folders = {same for genres in genres_of["folder"] for same in _identities(genres)}
-    elsewhere = {same for genres in genres_of[other if source == "folder" else source] for same in _identities(genres)}
+    folders = {genre_id for genres in genres_of["folder"] for genre_id in _identities(genres)}
+    elsewhere = {
+        genre_id for genres in genres_of[other if source == "folder" else source] for genre_id in _identities(genres)
+    }
     return len(folders & elsewhere) >= ALIKE * max(len(folders), 1)
 
 

@@ -1,7 +1,7 @@
-"""A dataset's files held against mirdata's index of it, which has the MD5 of each as published.
+"""Comparison of a dataset's files with mirdata's index, which has the MD5 of each.
 
-The index is fetched like any other file. mirdata's package (1.0.0) holds no index but of
-samples, and needs clients of three cloud stores; its loaders are not used.
+The index is downloaded like any other file. mirdata's package (1.0.0) ships only indexes
+of samples, and needs clients of three cloud stores; its loaders are not used.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from ostinato.errors import DataError
 
 @dataclass(frozen=True)
 class IndexComparison:
-    """What an index says of a folder.
+    """Result of comparing a folder with an index.
 
     Parameters
     ----------
     n_files : int
-        That the index names.
+        In the index.
     missing, altered : tuple of str
-        Those that are not there, as the index names them, and those that hold something else.
+        Files that do not exist, and files with another MD5, as the index names them.
     """
 
     n_files: int
@@ -33,12 +33,12 @@ class IndexComparison:
 
 
 def compare(root: Path, index: Path) -> IndexComparison:
-    """Hold the sound files below a folder against an index.
+    """Compare the audio files below a folder with an index.
 
     Parameters
     ----------
     root : Path
-        Files are known by their name and the folder that they lie in.
+        Files are identified by their name and the folder they are in.
     index : Path
 
     Returns
@@ -48,21 +48,21 @@ def compare(root: Path, index: Path) -> IndexComparison:
     Raises
     ------
     DataError
-        If it is no such index.
+        If it is not such an index.
     """
     try:
         published = [entry["audio"] for entry in json.loads(index.read_text("utf-8"))["tracks"].values()]
-        known = {_place(path): (path, md5) for path, md5 in published if path}
+        expected = {_key(path): (path, md5) for path, md5 in published if path}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{index}: is no index of mirdata's; delete it and run the command again") from error
-    there = {_place(path): root / path for path in audio_files(root)}
-    missing = [path for place, (path, _) in known.items() if place not in there]
-    found = [(there[place], path, md5) for place, (path, md5) in known.items() if place in there]
-    altered = [path for file, path, md5 in tqdm(found, desc="compare", unit=" files") if _md5(file) != md5]
-    return IndexComparison(len(known), tuple(missing), tuple(altered))
+        raise DataError(f"{index}: is not an index of mirdata's; delete it and run the command again") from error
+    files = {_key(path): root / path for path in audio_files(root)}
+    missing = [path for key, (path, _) in expected.items() if key not in files]
+    present = [(files[key], path, md5) for key, (path, md5) in expected.items() if key in files]
+    altered = [path for file, path, md5 in tqdm(present, desc="compare", unit=" files") if _md5(file) != md5]
+    return IndexComparison(len(expected), tuple(missing), tuple(altered))
 
 
-def _place(path: str) -> tuple[str, ...]:
+def _key(path: str) -> tuple[str, ...]:
     return PurePosixPath(path).parts[-2:]
 
 

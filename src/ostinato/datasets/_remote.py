@@ -1,23 +1,23 @@
-"""Where a dataset's files come from, and how each is known to be the right one."""
+"""Downloads of a dataset and their checksums."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Remote:
-    """One file to fetch.
+    """One file to download.
 
     Parameters
     ----------
     url : str
     name : str
-        What the file is called below the dataset's root.
+        Path below the dataset's root.
     checksum : str
-        As ``md5:...``, ``sha1:...`` or ``sha256:...``.
+        ``md5:...``, ``sha1:...`` or ``sha256:...``.
     unpack : bool
-        Whether it is an archive, to be unpacked below the root and then deleted.
+        Whether it is an archive, to be unpacked into the root and then deleted.
     max_bytes : int
-        What it may hold once unpacked.
+        Limit of its size once unpacked.
     """
 
     url: str

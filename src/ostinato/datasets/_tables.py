@@ -1,4 +1,4 @@
-"""Tables of datasets: listing audio, reading tables, and naming faults in them."""
+"""Listing audio, reading tables, and checking their columns."""
 
 import logging
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 
 def audio_files(root: Path) -> list[str]:
-    """Find the audio files below a folder, through links; see `ostinato.audio.find_audio`.
+    """Find the audio files below a folder, following links; see `ostinato.audio.find_audio`.
 
     Parameters
     ----------
@@ -31,16 +31,16 @@ def audio_files(root: Path) -> list[str]:
         If there is no folder, no audio, or a folder that cannot be listed.
     """
     if not root.is_dir():
-        raise DataError(f"{root}: is no folder; let dataset.path name the one that holds the audio")
+        raise DataError(f"{root}: is not a folder; set dataset.path to the one that holds the audio")
 
     def refuse(error: OSError) -> None:
-        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); allow reading it") from error
+        raise DataError(f"{error.filename}: cannot be listed ({error.strerror}); change its permissions") from error
 
     listing = find_audio(root, refuse, only_utf8=True)
     if listing.skipped:
-        log.warning("%s: passed over: %s", root, listing.explain())
+        log.warning("%s: skipped: %s", root, listing.explain())
     if not listing.paths:
-        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); let dataset.path name another folder")
+        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); set dataset.path to another folder")
     return listing.paths
 
 
@@ -57,7 +57,7 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     path : Path
         A text table (see `ostinato.io.delimited`), or Parquet, whose cells keep their types.
     header : bool
-        Whether a text table begins with the names of its columns; else these are "1", "2" ...
+        Whether a text table has a header; else its columns are named "1", "2" ...
 
     Returns
     -------
@@ -66,14 +66,14 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     Raises
     ------
     DataError
-        If it cannot be read, or has a column twice.
+        If it cannot be read, or a column name is repeated.
     """
     if is_text(path):
         return delimited.read_table(path, header)
     try:
         return pd.read_parquet(path)
     except (ValueError, OSError) as error:
-        raise DataError(f"{path}: cannot be read as a table of Parquet ({str(error).strip()}); mend it") from error
+        raise DataError(f"{path}: cannot be read as Parquet ({str(error).strip()}); write it again") from error
 
 
 def require(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
@@ -84,7 +84,7 @@ def require(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
     table : DataFrame
     columns : iterable of str
     where : Path
-        Where it was read, for the message.
+        File it was read from, for the message.
 
     Raises
     ------
@@ -96,13 +96,13 @@ def require(table: pd.DataFrame, columns: Iterable[str], where: Path) -> None:
 
 
 def find(root: Path, *names: str) -> Path:
-    """Return the first of several files or folders that is there.
+    """Return the first of several files or folders that exists.
 
     Parameters
     ----------
     root : Path
     *names : str
-        Below `root`, the likeliest first.
+        Below `root`, the most likely first.
 
     Returns
     -------
@@ -111,11 +111,9 @@ def find(root: Path, *names: str) -> Path:
     Raises
     ------
     DataError
-        If none is; the message names the first.
+        If none exists; the message names the first.
     """
     for name in names:
         if (root / name).exists():
             return root / name
-    raise DataError(
-        f"{root / names[0]}: is not there; run `ostinato download`, or let dataset.path name the folder of it"
-    )
+    raise DataError(f"{root / names[0]}: does not exist; run `ostinato download`, or set dataset.path to its folder")

@@ -1,20 +1,20 @@
-"""Tracks with all that is known of their artists and albums: sound, cover, lyrics, place, year and relations.
+"""Tracks with metadata of artists and albums: cover, lyrics, coordinates, year and related artists.
 
 Size, origin and licence are those of what you fill it with. The schema is that of the
 thesis whose collection came from Spotify's Web API (158,844 previews of 26,683
 artists) and is not published. Paper: R. Whitell: Content-Based Music Recommendation
 using Deep Learning. Regis University, 2019, section "Datasets".
 
-Below the root lie
+The root holds
 
-- ``tracks.parquet``: track_id, artist_id, title; if known album_id, genres (list), path, split;
-- ``artists.parquet``: artist_id, name; if known genres (list), related (list of artist_id),
+- ``tracks.parquet``: track_id, artist_id, title; optionally album_id, genres (list), path, split;
+- ``artists.parquet``: artist_id, name; optionally genres (list), related (list of artist_id),
   latitude, longitude;
-- ``albums.parquet``, if there are any: album_id, title; if known year, cover (a path);
-- ``lyrics/<track_id>.txt`` and the audio, ``audio/<track_id>.mp3`` where a track has no path.
+- ``albums.parquet``, optional: album_id, title; optionally year, cover (a path);
+- ``lyrics/<track_id>.txt`` and the audio, ``audio/<track_id>.mp3`` if a track has no path.
 
 A track's tags are its own genres, else its artist's, and its genre is the first of them.
-Lyrics and covers of no track are named in a warning.
+Lyrics and albums without a track are named in a warning.
 """
 
 import logging
@@ -26,30 +26,30 @@ from pydantic import BaseModel
 from ostinato.datasets._tables import find, require
 from ostinato.errors import DataError
 
-LICENSE = "as the owner of the collection holds it"
+LICENSE = "that of the collection"
 CITATION = """@mastersthesis{whitell2019,
   title = {Content-Based Music Recommendation using Deep Learning},
   author = {Whitell, Ryan}, school = {Regis University}, year = {2019}
 }"""
-SOURCE = "the folder that dataset.path names"
+SOURCE = "the folder given by dataset.path"
 PROMISED = ("artist",)
 
 log = logging.getLogger(__name__)
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """The collection has no keys of its own."""
+    """No options."""
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the tracks with what artists and albums add.
+    """List the tracks with metadata of their artists and albums.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -59,34 +59,34 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Raises
     ------
     DataError
-        If a table is not there, lacks a column, or names an artist or album that is none.
+        If a table is missing, lacks a column, or names an unknown artist or album.
     """
-    listed = _read(root, "tracks.parquet", ("track_id", "artist_id", "title"), ("album_id", "genres", "path", "split"))
+    frame = _read(root, "tracks.parquet", ("track_id", "artist_id", "title"), ("album_id", "genres", "path", "split"))
     people = _artists(root)
-    _require_known(listed["artist_id"], people.index, root / "tracks.parquet", "artist")
-    by_artist = people.reindex(listed["artist_id"]).reset_index(drop=True)
-    listed["artist"] = by_artist["name"]
-    listed["latitude"], listed["longitude"] = by_artist["latitude"], by_artist["longitude"]
-    own = [_list(cell) for cell in listed["genres"]]
-    listed["tags"] = [a or _list(b) for a, b in zip(own, by_artist["genres"], strict=True)]
-    listed["genre"] = [tags[0] if tags else None for tags in listed["tags"]]
-    listed["path"] = listed["path"].fillna("audio/" + listed["track_id"] + ".mp3")
-    listed["album_artist"] = listed.groupby("album_id")["artist"].transform("first")  # one for all of an album
-    listed = listed.join(_albums(root, listed["album_id"]))
+    _require_known(frame["artist_id"], people.index, root / "tracks.parquet", "artist")
+    by_artist = people.reindex(frame["artist_id"]).reset_index(drop=True)
+    frame["artist"] = by_artist["name"]
+    frame["latitude"], frame["longitude"] = by_artist["latitude"], by_artist["longitude"]
+    genres = [_list(cell) for cell in frame["genres"]]
+    frame["tags"] = [a or _list(b) for a, b in zip(genres, by_artist["genres"], strict=True)]
+    frame["genre"] = [tags[0] if tags else None for tags in frame["tags"]]
+    frame["path"] = frame["path"].fillna("audio/" + frame["track_id"] + ".mp3")
+    frame["album_artist"] = frame.groupby("album_id")["artist"].transform("first")  # one for all of an album
+    frame = frame.join(_albums(root, frame["album_id"]))
     lyrics = {path.stem: f"lyrics/{path.name}" for path in sorted((root / "lyrics").glob("*.txt"))}
-    _orphans(set(lyrics) - set(listed["track_id"]), "lyrics")
-    return listed.assign(lyrics=listed["track_id"].map(lyrics)).drop(columns=["artist_id", "album_id", "genres"])
+    _orphans(set(lyrics) - set(frame["track_id"]), "lyrics")
+    return frame.assign(lyrics=frame["track_id"].map(lyrics)).drop(columns=["artist_id", "album_id", "genres"])
 
 
 def artists(root: Path, options: Options, *, seed: int = 0) -> pd.DataFrame:
-    """List the artists and whom each is related to.
+    """List the artists and their related artists.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -107,7 +107,7 @@ def _artists(root: Path) -> pd.DataFrame:
 
 
 def _albums(root: Path, album_id: pd.Series) -> pd.DataFrame:
-    """Assign each track its album's title, year and cover."""
+    """Return title, year and cover of each track's album."""
     table = pd.DataFrame(columns=["album_id", "title", "year", "cover"], dtype=object)
     if (root / "albums.parquet").exists():
         table = _read(root, "albums.parquet", ("album_id", "title"), ("year", "cover"))
@@ -117,28 +117,28 @@ def _albums(root: Path, album_id: pd.Series) -> pd.DataFrame:
     return table.reindex(album_id).reset_index(drop=True).rename(columns={"title": "album"})[["album", "year", "cover"]]
 
 
-def _read(root: Path, name: str, needed: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
+def _read(root: Path, name: str, required: tuple[str, ...], optional: tuple[str, ...]) -> pd.DataFrame:
     path = find(root, name)
     try:
         table = pd.read_parquet(path)
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: is no Parquet table; write it anew") from error
-    require(table, needed, path)
-    key = table[needed[0]]
+        raise DataError(f"{path}: is not a Parquet table; write it again") from error
+    require(table, required, path)
+    key = table[required[0]]
     if key.duplicated().any():
-        raise DataError(f"{path}: {needed[0]} {key[key.duplicated()].iloc[0]!r} stands twice; keep one")
-    return table.reindex(columns=[*needed, *optional])
+        raise DataError(f"{path}: {required[0]} {key[key.duplicated()].iloc[0]!r} is repeated; keep one")
+    return table.reindex(columns=[*required, *optional])
 
 
-def _require_known(ids: pd.Series, there: pd.Index, path: Path, what: str) -> None:
-    strange = ids[~ids.isin(there)]
-    if len(strange):
-        raise DataError(f"{path}: row {strange.index[0] + 1}: {what} {strange.iloc[0]!r} is in no table; add it")
+def _require_known(ids: pd.Series, index: pd.Index, path: Path, noun: str) -> None:
+    unknown = ids[~ids.isin(index)]
+    if len(unknown):
+        raise DataError(f"{path}: row {unknown.index[0] + 1}: {noun} {unknown.iloc[0]!r} is in no table; add it")
 
 
-def _orphans(names: set[str], what: str) -> None:
+def _orphans(names: set[str], noun: str) -> None:
     if names:
-        log.warning("%d %s belong to no track, such as %s", len(names), what, min(names))
+        log.warning("%d %s belong to no track, such as %s", len(names), noun, min(names))
 
 
 def _list(cell: object) -> list[str]:

@@ -1,14 +1,14 @@
-"""Ballroom dances: clips whose class is their rhythm.
+"""Ballroom: clips of dances, classified by rhythm.
 
 Size: 698 clips of 30 s in 8 dances. Origin: ballroomdancers.com, for the tempo contest
 of ISMIR 2004. Licence: none stated; the beats are CC BY-NC-SA 4.0. Paper: F. Gouyon, A.
 Klapuri, S. Dixon, M. Alonso, G. Tzanetakis, C. Uhle, P. Cano: An Experimental Comparison
 of Audio Tempo Induction Algorithms. IEEE TASLP 14(5), 2006.
 
-Below the root lie ``<dance>/<clip>.wav``, perhaps one folder deeper (BallroomData); the
-three folders Rumba-* are one dance. A clip's name tells its album (``Media-103501`` is
+The root holds ``<dance>/<clip>.wav``, perhaps one folder deeper (BallroomData); the
+three folders Rumba-* are one dance. A clip's name contains its album (``Media-103501`` is
 the first clip of album 1035, ``Albums-AnaBelen_Veneo-01`` of that album), and clips of
-one album stand in one split. It is known to hold copies, which validation finds.
+one album are in one split. It is known to have duplicates, which validation finds.
 """
 
 from pathlib import Path, PurePosixPath
@@ -46,18 +46,18 @@ CLASSES = {"genre": ("ChaChaCha", "Jive", "Quickstep", "Rumba", "Samba", "Tango"
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Ballroom has no keys of its own."""
+    """No options."""
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the clips that are there.
+    """List the clips.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -67,7 +67,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Raises
     ------
     DataError
-        If no clip lies in a dance's folder.
+        If no clip is in a dance's folder.
     """
     rows = []
     for path in audio_files(root):
@@ -76,12 +76,14 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
         if dance in CLASSES["genre"]:
             rows.append((f"{clip.parent.name}/{clip.stem}", path, dance, album(clip.stem)))
     if not rows:
-        raise DataError(f"{root}: holds no clip such as Waltz/Media-103501.wav; let dataset.path name BallroomData")
+        raise DataError(
+            f"{root}: holds no clip such as Waltz/Media-103501.wav; set dataset.path to the folder BallroomData"
+        )
     return pd.DataFrame(rows, columns=["track_id", "path", "genre", "album"])
 
 
 def album(clip: str) -> str:
-    """Read the album off a clip's name.
+    """Return the album in a clip's name.
 
     Examples
     --------

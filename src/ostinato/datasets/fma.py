@@ -6,10 +6,10 @@ Licence: metadata CC BY 4.0; each recording under the Creative Commons licence i
 artist chose. Paper: M. Defferrard, K. Benzi, P. Vandergheynst, X. Bresson: FMA: A
 Dataset for Music Analysis. ISMIR 2017, arXiv:1612.01840.
 
-Below the root lie ``fma_metadata/`` and ``fma_<subset>/000/000002.mp3`` as the
-archives unpack. The genre is the track's top genre, where it has one; its tags are
-all its genres and theirs above. The split is the published one. Some files are known
-to be broken or too short: they are listed like all others and found by decoding.
+The root holds ``fma_metadata/`` and ``fma_<subset>/000/000002.mp3`` as in the
+archives. The genre is the track's top genre, if it has one; its tags are all its
+genres and their parents. The split is the published one. Some files are known to be
+broken or too short: they are listed like all others, and validation finds them.
 """
 
 import ast
@@ -58,7 +58,7 @@ COLUMNS = {
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are FMA's own.
+    """Options of FMA.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 def remotes(options: Options) -> tuple[Remote, ...]:
-    """List what has to be fetched for a subset.
+    """List the files to download for a subset.
 
     Parameters
     ----------
@@ -94,25 +94,25 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
     DataFrame
         track_id ("000002"), path, genre, tags, artist, album, title, year,
-        latitude, longitude and split; by number.
+        latitude, longitude and split; sorted by number.
 
     Raises
     ------
     DataError
-        If the metadata are not there, lack a column, or name no track.
+        If the metadata are missing, lack a column, or have no track of the subset.
     """
     where = find(root, "fma_metadata/tracks.csv", "tracks.csv")
     table = _read(where)
     if options.subset in SUBSETS:
         table = table[table["subset"].isin(SUBSETS[options.subset])].reset_index(drop=True)
     if table.empty:
-        raise DataError(f"{where}: names no track of fma_{options.subset}; choose another dataset.subset")
+        raise DataError(f"{where}: has no track of fma_{options.subset}; choose another dataset.subset")
     names = genres(where.with_name("genres.csv"))["title"]
     number = table.pop("number")
     table.insert(0, "track_id", number.map("{:06d}".format))
@@ -136,37 +136,37 @@ def genres(path: Path) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        parent, title, top_level by genre's number; a root's parent is 0.
+        parent, title and top_level, indexed by the genre's number; a root's parent is 0.
 
     Raises
     ------
     DataError
-        If it is not there, lacks a column, or names a parent that is none.
+        If it is missing, lacks a column, or has an unknown parent.
     """
     if not path.exists():
-        raise DataError(f"{path}: is not there; unpack fma_metadata.zip whole")
+        raise DataError(f"{path}: does not exist; unpack all of fma_metadata.zip")
     table = pd.read_csv(path)
     require(table, ("genre_id", "parent", "title", "top_level"), path)
     tree = table.set_index("genre_id")
-    lost = tree[~tree["parent"].isin([0, *tree.index])]
-    if len(lost):
+    orphans = tree[~tree["parent"].isin([0, *tree.index])]
+    if len(orphans):
         raise DataError(
-            f"{path}: genre {lost.index[0]} hangs on {lost['parent'].iloc[0]}, which is none; unpack it anew"
+            f"{path}: genre {orphans.index[0]} has the unknown parent {orphans['parent'].iloc[0]}; unpack it again"
         )
     return tree
 
 
 def _read(path: Path) -> pd.DataFrame:
-    """Read the columns we use; the names stand in two rows, the third holds only the index's name."""
+    """Read the columns we use; their names take two rows, the third has only the index's name."""
     with open(path, encoding="utf-8", newline="") as file:
         head = csv.reader(file)
         names = list(zip(*[row for row, _ in zip(head, range(2), strict=False)], strict=False))
-    there = {name: names.index(name) for name in COLUMNS if name in names}
+    positions = {name: names.index(name) for name in COLUMNS if name in names}
     for name in COLUMNS:
-        if name not in there:
-            raise DataError(f"{path}: has no column {' '.join(name)!r}; unpack fma_metadata.zip anew")
-    table = pd.read_csv(path, header=None, skiprows=3, usecols=[0, *there.values()], dtype=str, encoding="utf-8")
-    table = table.rename(columns={0: "number", **{place: COLUMNS[name] for name, place in there.items()}})
+        if name not in positions:
+            raise DataError(f"{path}: has no column {' '.join(name)!r}; unpack fma_metadata.zip again")
+    table = pd.read_csv(path, header=None, skiprows=3, usecols=[0, *positions.values()], dtype=str, encoding="utf-8")
+    table = table.rename(columns={0: "number", **{position: COLUMNS[name] for name, position in positions.items()}})
     table["number"] = pd.to_numeric(table["number"]).astype(int)
     return table.sort_values("number", ignore_index=True)
 
@@ -177,5 +177,5 @@ def _parse_genres(cell: object, names: pd.Series, where: Path, row: int) -> list
         return sorted({str(names[number]) for number in ast.literal_eval(str(cell))}) if isinstance(cell, str) else []
     except (ValueError, SyntaxError, KeyError, TypeError) as error:
         raise DataError(
-            f"{where}: track {row}: genres_all {cell!r} is no list of known genres; mend the cell"
+            f"{where}: track {row}: genres_all {cell!r} is not a list of known genres; correct the cell"
         ) from error

@@ -1,12 +1,12 @@
-"""Anybody's folder of audio: a directory per genre, a table beside it, the files' own tags, or all of them.
+"""A folder of audio described by its directories, by a table, by the files' tags, or by all of them.
 
-Size, origin, licence and paper are those of what lies there. The genre comes from
+Size, origin, licence and paper are those of the files. The genre comes from
 the table if it has one, else from the first directory below the root (GTZAN's
-layout), else from the files' tags; `genre_from` says otherwise, as for a collection
-laid out as ``Artist/Album/Title``. A table (CSV and its kin, or Parquet) adds genre,
-tags, artist, album and more: its rows name files by a column `path`, else by
-`track_id`, a file's name without the suffix. What is still unknown may be filled
-from the files' own tags, and a table of artists adds theirs.
+layout), else from the files' tags; set `genre_from` for another layout, such as
+``Artist/Album/Title``. A table (CSV and the like, or Parquet) adds genre, tags,
+artist, album and more: its rows name files by a column `path`, else by `track_id`,
+a file's name without the suffix. What is still unknown can be filled from the
+files' own tags, and a table of artists adds theirs.
 """
 
 from collections.abc import Sequence
@@ -34,42 +34,42 @@ from ostinato.datasets._side_table import join, list_matched, locate, read_side_
 from ostinato.datasets._tables import audio_files, read_table, require
 from ostinato.errors import DataError
 
-LICENSE = "as the owner of the folder holds it"
+LICENSE = "that of the files"
 CITATION = ""
-SOURCE = "the folder that dataset.path names"
+SOURCE = "the folder given by dataset.path"
 PROBED = 20
-"""Files whose tags are read, where no others are, to see whether folders are those of artists."""
+"""Files whose tags are read, without `read_tags`, to see whether folders are named after artists."""
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    r"""Keys of `dataset` that are the folder's own.
+    r"""Options of a folder.
 
     Parameters
     ----------
     table : str, optional
-        A text table (CSV and its kin) or a Parquet file; absolute, below the root, or below the working folder.
+        A text table (CSV or the like) or a Parquet file; absolute, below the root, or below the working folder.
     columns : dict
-        Our name to the table's, such as ``{artist: artist_group}``, or to the position of a column, from 1 on, as
-        in a table without a header.
+        Our name to the table's, such as ``{artist: artist_group}``, or to a column's position, counted from 1, for
+        a table without a header.
     max_unmatched_share : float
         Stop if more of the table's rows have no file, or more of the files have no row.
     tags_separator : str, optional
-        What parts the tags of a cell; default: semicolons, bars or else commas, as the cells show.
+        Separator of tags in a cell; default: a semicolon, bar or comma, guessed from the cells.
     read_tags : bool
-        Fill artist, album, title, year and, unless `genre_from` says otherwise, genre from
-        the files' own tags where nothing else tells them.
+        Fill artist, album, title, year and, unless `genre_from` is set, genre from
+        the files' own tags where they are unknown.
     genre_from : {"folder", "tags", "table"}, optional
-        The one source of genres. Default: the table if it has a column `genre`; with
-        `read_tags` the tags, if folders are called after artists or albums or are one; else the folder.
+        Source of genres. Default: the table if it has a column `genre`; with `read_tags`
+        the tags, if folders are named after artists or albums or there is only one; else the folder.
     genre_depth : int
         Which folder names the genre: 1 is the first below the root, -1 the one that holds the file.
         Discs of an album (CD1, Disc 2) do not count.
     genre_separators : list of str, optional
-        What parts the genres of a tag or cell; default ``; / | \`` in tags, ``; |`` in tables.
+        Separators of genres in a tag or cell; default ``; / | \`` in tags, ``; |`` in tables.
     genre_tags : bool
-        Whether all genres of a track are tags too, for candidates that learn several at once.
+        Whether all genres of a track are tags too, for multi-label candidates.
     artist_tags : str, optional
-        A table with `artist` and `tags`, found as `table` is: every track has its artist's tags too.
+        A table with `artist` and `tags`, located like `table`: every track gets its artist's tags too.
     only_listed : bool
         Leave out the files that have no row in the table.
     """
@@ -90,27 +90,29 @@ class Options(BaseModel, frozen=True, extra="forbid"):
     @classmethod
     def _refuse_no_folder(cls, depth: int) -> int:
         if not depth:
-            raise ValueError("0 is no folder; give 1 for the first below the root, -1 for the one that holds the file")
+            raise ValueError(
+                "0 is not a folder; use 1 for the first below the root, -1 for the one that holds the file"
+            )
         return depth
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the audio files below a folder with what is known of them.
+    """List the audio files below a folder with their metadata.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed : int
-        Of no use here.
+        Not used.
     workers : int
-        Files whose tags are read at once.
+        Number of threads that read tags.
 
     Returns
     -------
     DataFrame
-        `track_id` and `path` (the same), `genre`, and what the table and the tags tell;
-        sorted by path. With remarks: see `ostinato.curation.remarks`.
+        `track_id` and `path` (the same), `genre`, and columns from the table and the tags;
+        sorted by path, with remarks (`ostinato.curation.remarks`).
 
     Raises
     ------
@@ -119,25 +121,25 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     paths, tags = _list_files(root, options), list[FileTags]()
     if options.read_tags or options.genre_from == "tags":
-        with ThreadPoolExecutor(max(workers, 1)) as pool:  # a share over the network answers several at once
-            read = pool.map(read_file_tags, [root / path for path in paths])
-            tags = list(tqdm(read, "reading tags", len(paths), unit="file", disable=None, leave=False))
+        with ThreadPoolExecutor(max(workers, 1)) as pool:  # network shares answer requests in parallel
+            results = pool.map(read_file_tags, [root / path for path in paths])
+            tags = list(tqdm(results, "reading tags", len(paths), unit="file", disable=None, leave=False))
     return describe_files(root, paths, tags, options)
 
 
 def _list_files(root: Path, options: Options) -> list[str]:
-    """List the audio files, or those of them that have a row in the table."""
+    """List the audio files, or only those that have a row in the table."""
     paths = audio_files(root)
     if not options.only_listed:
         return paths
     if options.table is None:
-        raise DataError("dataset.only_listed: there is no table that lists files; give dataset.table")
+        raise DataError("dataset.only_listed: there is no table that lists files; set dataset.table")
     where = locate(root, options.table)
     return list_matched(read_side_table(where, options.columns, paths=paths, root=root), paths, root, where)
 
 
 def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], options: Options) -> pd.DataFrame:
-    """Put together what folders, a table and the files' own tags tell of files.
+    """Combine the metadata of files from folders, a table and their own tags.
 
     Parameters
     ----------
@@ -145,13 +147,13 @@ def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], o
     paths : sequence of str
         Below `root`.
     tags : sequence of FileTags
-        Of each file, or none at all.
+        Of each file, or empty.
     options : Options
 
     Returns
     -------
     DataFrame
-        As `tracks` gives it.
+        As from `tracks`.
 
     Raises
     ------
@@ -164,7 +166,7 @@ def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], o
     if options.table is not None:
         files, genres_of = _with_table(files, genres_of, root, options)
     if options.genre_from == "table" and "table" not in genres_of:
-        raise DataError("dataset.genre_from: table: there is no column genre; give dataset.table, or dataset.columns")
+        raise DataError("dataset.genre_from: table: there is no column genre; set dataset.table or dataset.columns")
     files = fill_from_tags(_with_genres(files, genres_of, tags, options, root), tags, options)
     if options.artist_tags is not None:
         where = locate(root, options.artist_tags, "dataset.artist_tags")
@@ -173,16 +175,16 @@ def describe_files(root: Path, paths: Sequence[str], tags: Sequence[FileTags], o
 
 
 def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Options | None = None) -> pd.DataFrame:
-    """Fill artist, album, title, year and genre where they are unknown from the files' own tags.
+    """Fill unknown artists, albums, titles, years and genres from the files' own tags.
 
     Parameters
     ----------
     files : DataFrame
-        As `tracks` gives it.
+        As from `tracks`.
     tags : sequence of FileTags
-        Of each file; or none at all.
+        Of each file, or empty.
     options : Options, optional
-        Whether and how genres are read.
+        How genres are read.
 
     Returns
     -------
@@ -193,7 +195,7 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
         return files
     files = files.copy()
     separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
-    artists = [choose_artists(own) for own in tags]
+    artists = [choose_artists(t) for t in tags]
     values = {
         "artist": [names[0] if names else None for names in artists],
         "album": [strip_disc(t["album"][0]) if "album" in t else None for t in tags],
@@ -204,9 +206,9 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
     files["artists"] = pd.Series([a or b for a, b in zip(known, artists, strict=True)], files.index, dtype=object)
     if options.genre_from is None:
         values["genre"] = [next(iter(split_genres(t.get("genre", []), separators)), None) for t in tags]
-    for name, own in values.items():
+    for name, column in values.items():
         known = files[name] if name in files else pd.Series([None] * len(files), files.index, dtype=object)
-        files[name] = known.astype(object).where(known.notna(), pd.Series(own, files.index, dtype=object))
+        files[name] = known.astype(object).where(known.notna(), pd.Series(column, files.index, dtype=object))
     years = pd.Series([parse_year(next(iter(t.get("date", [])), None)) for t in tags], files.index, dtype="float64")
     files["year"] = files["year"].fillna(years) if "year" in files else years
     return files
@@ -215,7 +217,7 @@ def fill_from_tags(files: pd.DataFrame, tags: Sequence[FileTags], options: Optio
 def _with_table(
     files: pd.DataFrame, genres_of: dict[str, Genres], root: Path, options: Options
 ) -> tuple[pd.DataFrame, dict[str, Genres]]:
-    """Put the table's columns beside the files, and its genres beside those of folders."""
+    """Add the table's columns to the files, and its genres to those of folders."""
     where = locate(root, str(options.table))
     paths = files["path"].tolist()
     table = read_side_table(
@@ -245,7 +247,7 @@ def _with_genres(
     options: Options,
     root: Path,
 ) -> pd.DataFrame:
-    """Assign each track the first genre of the source that counts, and remark what others tell."""
+    """Assign each track its first genre of the chosen source, and remark on conflicts with others."""
     separators = GENRE_SEPARATORS if options.genre_separators is None else options.genre_separators
     if tags:
         genres_of = {**genres_of, "tags": [split_genres(t.get("genre", []), separators) for t in tags]}
@@ -259,7 +261,7 @@ def _with_genres(
     if options.genre_from is None and source == "tags":
         remarks.append(
             make_remark(
-                "tracks have the genre of their own tags: folders name artists, albums or nothing",
+                "tracks take the genre from their tags: folders name artists, albums or nothing",
                 len(paths),
                 len(paths),
             )
@@ -270,19 +272,19 @@ def _with_genres(
 
 
 def _remark_unread_tags(root: Path, files: pd.DataFrame, folders: Genres, options: Options) -> list[Remark]:
-    """Read the tags of some files to see what all of them would tell: genres instead of folders, and artists."""
+    """Read the tags of some files to remark on what `read_tags` would add."""
     paths = files["path"].tolist()
-    picked = range(0, len(paths), -(-len(paths) // PROBED))
-    tags = [read_file_tags(root / paths[i]) for i in picked]
+    sample = range(0, len(paths), -(-len(paths) // PROBED))
+    tags = [read_file_tags(root / paths[i]) for i in sample]
     remarks = []
-    if options.genre_from is None and folders and are_people([next(iter(folders[i]), None) for i in picked], tags):
-        what = "files lie in folders that tags call artists or albums, now the classes; set dataset.genre_from: tags"
+    if options.genre_from is None and folders and are_people([next(iter(folders[i]), None) for i in sample], tags):
+        what = "files are in folders named after artists or albums, now the classes; set dataset.genre_from: tags"
         remarks.append(make_remark(what, len(paths), len(paths), paths))
-    for name, read in (("artist", choose_artists), ("genre", lambda own: own.get("genre", []))):
+    for name, get in (("artist", choose_artists), ("genre", lambda t: t.get("genre", []))):
         unknown = files[name].isna() if name in files else pd.Series(True, files.index)
-        telling = [paths[i] for i, own in zip(picked, tags, strict=True) if unknown[i] and read(own)]
-        what = f"files that were looked at name the {name} in their own tags alone; set dataset.read_tags: true"
-        remarks.append(make_remark(what, len(telling), len(picked), telling))
+        hits = [paths[i] for i, t in zip(sample, tags, strict=True) if unknown[i] and get(t)]
+        what = f"files read as a sample name the {name} only in their own tags; set dataset.read_tags: true"
+        remarks.append(make_remark(what, len(hits), len(sample), hits))
     return remarks
 
 
@@ -291,19 +293,19 @@ def _with_artist_tags(files: pd.DataFrame, where: Path, separator: str | None) -
     table = read_table(where)
     require(table, ("artist", "tags"), where)
     if "artist" not in files:
-        raise DataError(f"{where}: no track has an artist to join by; give dataset.table or read_tags: true")
+        raise DataError(f"{where}: no track has an artist to join by; set dataset.table or read_tags: true")
     separator = separator or choose_list_separator(table["tags"], where, "tags")
     tags: dict[str, list[str]] = {}
     for name, cell in zip(table["artist"], table["tags"], strict=True):
-        if same := identity(name):
-            tags.setdefault(same, []).extend(parse_list(cell, separator))
-    here = [tags.get(identity(name) or "", []) for name in files["artist"]]
-    if not any(here):
+        if key := identity(name):
+            tags.setdefault(key, []).extend(parse_list(cell, separator))
+    artist_tags = [tags.get(identity(name) or "", []) for name in files["artist"]]
+    if not any(artist_tags):
         raise DataError(f"{where}: names no artist of the tracks, such as {files['artist'].dropna().iloc[:1].tolist()}")
-    return _more_tags(files, here)
+    return _more_tags(files, artist_tags)
 
 
 def _more_tags(files: pd.DataFrame, more: Genres) -> pd.DataFrame:
-    old: Any = files["tags"] if "tags" in files else [[]] * len(files)
-    union: Any = [sorted({*parse_list(own), *new}) for own, new in zip(old, more, strict=True)]
+    tags: Any = files["tags"] if "tags" in files else [[]] * len(files)
+    union: Any = [sorted({*parse_list(cell), *new}) for cell, new in zip(tags, more, strict=True)]
     return files.assign(tags=union)

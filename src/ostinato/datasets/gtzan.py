@@ -1,4 +1,4 @@
-"""Genres of GTZAN: the field's most used dataset, and its published splits.
+"""GTZAN: the most used dataset of genres, with its published splits.
 
 Size: 1,000 clips of 30 s, 100 in each of 10 genres, 22,050 Hz mono.
 Origin: collected by G. Tzanetakis in 2000 and 2001 from CDs, radio and microphones.
@@ -6,15 +6,15 @@ Licence: none stated; used for research by custom.
 Paper: G. Tzanetakis, P. Cook: Musical Genre Classification of Audio Signals. IEEE
 Transactions on Speech and Audio Processing 10(5), 2002.
 
-It is known to hold copies, wrong labels and distorted clips (B. Sturm: The GTZAN
+It is known to have duplicates, wrong labels and distorted clips (B. Sturm: The GTZAN
 dataset, arXiv:1306.1461). The fault-filtered split (C. Kereliuk, B. Sturm, J. Larsen:
-Deep Learning and Music Adversaries, 2015) leaves 70 clips out and parts the rest by
-artist: 443 to train on, 197 to validate on, 290 to test on. The stratified split takes
-all clips at random (500, 250, 250) and lets artists leak; it is there to compare with.
+Deep Learning and Music Adversaries, 2015) leaves out 70 clips and splits the rest by
+artist: 443 for training, 197 for validation, 290 for test. The stratified split is
+random over all clips (500, 250, 250) and leaks artists; it is meant for comparison.
 
-Below the root lie ``<genre>/<genre>.NNNNN.wav`` (or .au, .flac), perhaps one folder
-deeper, and the published lists. In a widespread copy jazz.00054 cannot be decoded:
-validation finds it as it finds any broken file, and it goes to quarantine.
+The root holds ``<genre>/<genre>.NNNNN.wav`` (or .au, .flac), perhaps one folder
+deeper, and the published lists. In a common copy jazz.00054 cannot be decoded:
+validation finds it like any broken file and puts it into quarantine.
 """
 
 from pathlib import Path, PurePosixPath
@@ -61,12 +61,12 @@ LISTS = {"train": "train", "validation": "valid", "test": "test"}
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are GTZAN's own.
+    """Options of GTZAN.
 
     Parameters
     ----------
     lists : {"filtered", "stratified"}, optional
-        Which published split the column `split` holds.
+        Published split for the column `split`.
     lists_path : str, optional
         The folder of the lists; default: the root.
     artists : str, optional
@@ -79,48 +79,48 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the clips that are there.
+    """List the clips.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
     DataFrame
-        track_id ("jazz.00054"), path, genre, and artist and split where asked for.
+        track_id ("jazz.00054"), path, genre, and optionally artist and split.
 
     Raises
     ------
     DataError
-        If a clip lies in no genre's folder, or a list names none of those here.
+        If there are no clips, or no clip is in a list.
     """
     paths = [path for path in audio_files(root) if PurePosixPath(path).stem.split(".")[0] in CLASSES["genre"]]
     if not paths:
-        raise DataError(f"{root}: holds no clip such as jazz/jazz.00000.wav; let dataset.path name the folder of GTZAN")
-    listed = pd.DataFrame({"track_id": [PurePosixPath(path).stem for path in paths], "path": paths})
-    listed["genre"] = listed["track_id"].str.split(".").str[0]
+        raise DataError(f"{root}: holds no clip such as jazz/jazz.00000.wav; set dataset.path to the folder of GTZAN")
+    frame = pd.DataFrame({"track_id": [PurePosixPath(path).stem for path in paths], "path": paths})
+    frame["genre"] = frame["track_id"].str.split(".").str[0]
     if options.artists:
         table = read_table(root / options.artists)
         require(table, ("track_id", "artist_group"), root / options.artists)
-        listed["artist"] = listed["track_id"].map(table.set_index("track_id")["artist_group"])
+        frame["artist"] = frame["track_id"].map(table.set_index("track_id")["artist_group"])
     if options.lists:
-        listed["split"] = listed["track_id"].map(_read_lists(root / (options.lists_path or "."), options.lists))
-        if listed["split"].isna().all():
-            raise DataError(f"{root}: no clip here stands in the {options.lists} lists; look whether they are GTZAN's")
-    return listed
+        frame["split"] = frame["track_id"].map(_read_lists(root / (options.lists_path or "."), options.lists))
+        if frame["split"].isna().all():
+            raise DataError(f"{root}: no clip is in the {options.lists} lists; check that they are GTZAN's")
+    return frame
 
 
 def _read_lists(folder: Path, kind: str) -> dict[str, str]:
-    """Read the three lists: a clip a line, as ``jazz/jazz.00054.wav``."""
+    """Read the three lists, one clip per line, such as ``jazz/jazz.00054.wav``."""
     split: dict[str, str] = {}
-    for ours, theirs in LISTS.items():
-        path = find(folder, f"{theirs}_{kind}.txt", f"gtzan_{theirs}_{kind}.txt")
+    for part, name in LISTS.items():
+        path = find(folder, f"{name}_{kind}.txt", f"gtzan_{name}_{kind}.txt")
         for number, line in enumerate(path.read_text().split(), start=1):
             track_id = PurePosixPath(line).stem
-            if split.setdefault(track_id, ours) != ours:
-                raise DataError(f"{path}: line {number}: {track_id} stands in {split[track_id]} already; keep one")
+            if split.setdefault(track_id, part) != part:
+                raise DataError(f"{path}: line {number}: {track_id} is already in {split[track_id]}; keep one")
     return split

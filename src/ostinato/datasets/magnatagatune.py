@@ -5,9 +5,9 @@ used. Origin: magnatune.com, tagged by players of TagATune. Licence: CC BY-NC-SA
 Paper: E. Law, K. West, M. Mandel, M. Bay, J. S. Downie: Evaluation of Algorithms Using
 Games: The Case of Music Tagging. ISMIR 2009.
 
-Below the root lie ``annotations_final.csv``, ``clip_info_final.csv`` and the folders
-``0`` to ``f`` of clips. The usual split goes by folder: 0 to b trains, c validates, d to
-f tests; it lets artists leak.
+The root holds ``annotations_final.csv``, ``clip_info_final.csv`` and the folders
+``0`` to ``f`` of clips. The usual split is by folder: 0 to b for training, c for
+validation, d to f for test; it leaks artists.
 """
 
 from pathlib import Path
@@ -24,20 +24,20 @@ CITATION = """@inproceedings{law2009evaluation,
   booktitle = {10th International Society for Music Information Retrieval Conference (ISMIR)},
   year = {2009}
 }"""
-SOURCE = "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset (no checksums are published: fetch it by hand)"
+SOURCE = "https://mirg.city.ac.uk/codeapps/the-magnatagatune-dataset (no checksums are published: download it by hand)"
 EXPECTED = {"tracks": 25_863, "tags": 50}
 SPLIT = dict.fromkeys("0123456789ab", "train") | {"c": "validation"} | dict.fromkeys("def", "test")
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are MagnaTagATune's own.
+    """Options of MagnaTagATune.
 
     Parameters
     ----------
     n_tags : int
-        The so many most frequent tags.
+        Number of tags, the most frequent first.
     untagged : bool
-        Whether clips without any of them stay.
+        Whether to keep clips without any of them.
     """
 
     n_tags: int = Field(50, ge=1)
@@ -52,7 +52,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -62,19 +62,19 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Raises
     ------
     DataError
-        If a table is not there or lacks a column.
+        If a table is missing or lacks a column.
     """
-    notes = _read(find(root, "annotations_final.csv"), ("clip_id", "mp3_path"))
-    about = _read(find(root, "clip_info_final.csv"), ("clip_id", "artist", "album", "title"))
-    flags = notes.drop(columns=["clip_id", "mp3_path"]) == "1"
-    most = flags.sum().sort_values(ascending=False, kind="stable").index[: options.n_tags]
-    listed = pd.DataFrame({"track_id": notes["clip_id"], "path": notes["mp3_path"]})
-    kept = flags.to_numpy() & flags.columns.isin(most)
-    listed["tags"] = [sorted(flags.columns[row]) for row in kept]
-    listed["split"] = listed["path"].str[0].map(SPLIT)
-    about = about.rename(columns={"clip_id": "track_id"})[["track_id", "artist", "album", "title"]]
-    listed = listed.merge(about, on="track_id", how="left")
-    return listed if options.untagged else listed[listed["tags"].map(len) > 0].reset_index(drop=True)
+    annotations = _read(find(root, "annotations_final.csv"), ("clip_id", "mp3_path"))
+    info = _read(find(root, "clip_info_final.csv"), ("clip_id", "artist", "album", "title"))
+    flags = annotations.drop(columns=["clip_id", "mp3_path"]) == "1"
+    top = flags.sum().sort_values(ascending=False, kind="stable").index[: options.n_tags]
+    frame = pd.DataFrame({"track_id": annotations["clip_id"], "path": annotations["mp3_path"]})
+    mask = flags.to_numpy() & flags.columns.isin(top)
+    frame["tags"] = [sorted(flags.columns[row]) for row in mask]
+    frame["split"] = frame["path"].str[0].map(SPLIT)
+    info = info.rename(columns={"clip_id": "track_id"})[["track_id", "artist", "album", "title"]]
+    frame = frame.merge(info, on="track_id", how="left")
+    return frame if options.untagged else frame[frame["tags"].map(len) > 0].reset_index(drop=True)
 
 
 def _read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:

@@ -5,9 +5,9 @@ theme; or the 50 most frequent). Origin: jamendo.com. Licence: each track's Crea
 Commons licence; metadata CC BY-NC-SA 4.0. Paper: D. Bogdanov, M. Won, P. Tovstogan, A.
 Porter, X. Serra: The MTG-Jamendo Dataset for Automatic Music Tagging. ML4MD, ICML 2019.
 
-Below the root lie ``data/`` of the dataset's repository, and the audio as
-``audio/48/948.mp3`` or, of the low-quality download, ``audio/48/948.low.mp3``. There are
-five published splits, each without an artist on two sides.
+The root holds ``data/`` of the dataset's repository, and the audio as
+``audio/48/948.mp3`` or, for the low-quality download, ``audio/48/948.low.mp3``. There are
+five published splits, each without artists in common between its parts.
 """
 
 from pathlib import Path
@@ -26,7 +26,7 @@ CITATION = """@inproceedings{bogdanov2019mtg,
   booktitle = {Machine Learning for Music Discovery Workshop, ICML},
   year = {2019}
 }"""
-SOURCE = "https://github.com/MTG/mtg-jamendo-dataset (its own script fetches and checks the audio)"
+SOURCE = "https://github.com/MTG/mtg-jamendo-dataset (its own script downloads and checks the audio)"
 PROMISED = ("artist",)
 EXPECTED = {"tracks": 55_701, "tags": 195}
 HEADER = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
@@ -34,7 +34,7 @@ PARTS = ("train", "validation", "test")
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are MTG-Jamendo's own.
+    """Options of MTG-Jamendo.
 
     Parameters
     ----------
@@ -51,14 +51,14 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the tracks of a subset with the split asked for.
+    """List the tracks of a subset with a published split.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -68,7 +68,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Raises
     ------
     DataError
-        If a list is not there or a line of it is too short.
+        If a list is missing or a line of it is too short.
     """
     name = "autotagging" + ("" if options.subset == "all" else f"_{options.subset}")
     folder = find(root, f"data/splits/split-{options.number}", f"splits/split-{options.number}")
@@ -77,10 +77,10 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
 
 
 def _rows(path: Path, part: str, low: bool) -> list[tuple[str, str, str, str, list[str], str]]:
-    """Read a list: five columns and then as many tags as there are, all between tabs."""
+    """Read a tab-separated list: five columns, then any number of tags."""
     lines = path.read_text(encoding="utf-8").splitlines()
     if not lines or lines[0].split("\t") != HEADER:
-        raise DataError(f"{path}: does not begin with {' '.join(HEADER)}; fetch it anew")
+        raise DataError(f"{path}: does not begin with {' '.join(HEADER)}; download it again")
     rows = []
     for number, line in enumerate(lines[1:], start=2):
         cells = line.split("\t")

@@ -1,11 +1,11 @@
-"""Film music rated for emotions, of which the strongest of five is the class.
+"""Film music rated for five emotions; the strongest is the class.
 
 Size: 470 excerpts of 15 to 30 s: 360 of set 1 and 110 of set 2. Origin: film
 soundtracks, chosen and rated at the University of Jyväskylä. Licence: none stated; for
 research. Paper: T. Eerola, J. K. Vuoskoski: A comparison of the discrete and dimensional
 models of emotion in music. Psychology of Music 39(1), 2011.
 
-Below the root lie ``Set1/001.mp3`` ... and ``Set2/...``, and the means of the ratings as
+The root holds ``Set1/001.mp3`` ... and ``Set2/...``, and the mean ratings as
 ``mean_ratings_set1.csv`` and ``..._set2.csv``: the published sheets saved as CSV. A
 sheet has a column ``Number`` and one for each of anger, fear, happy, sad and tender. An
 excerpt whose two highest ratings are equal has no class.
@@ -25,35 +25,35 @@ CITATION = """@article{eerola2011comparison,
   author = {Eerola, Tuomas and Vuoskoski, Jonna K.},
   journal = {Psychology of Music}, volume = {39}, number = {1}, pages = {18--49}, year = {2011}
 }"""
-SOURCE = "https://osf.io/p6vkg/ (fetch by hand, and save the sheets of ratings as CSV)"
+SOURCE = "https://osf.io/p6vkg/ (download by hand, and save the sheets of ratings as CSV)"
 EXPECTED = {"tracks": 470, "genre": 5}
 CLASSES = {"genre": ("anger", "fear", "happy", "sad", "tender")}
 SETS = {"Set1": "mean_ratings_set1.csv", "Set2": "mean_ratings_set2.csv"}
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Soundtracks has no keys of its own."""
+    """No options."""
 
 
 def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> pd.DataFrame:
-    """List the rated excerpts of both sets, or of the one that is there.
+    """List the rated excerpts of both sets, or of the one that exists.
 
     Parameters
     ----------
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
     DataFrame
-        track_id ("Set1/001"), path and genre: the emotion rated highest.
+        track_id ("Set1/001"), path and genre, the emotion rated highest.
 
     Raises
     ------
     DataError
-        If no sheet is there, or one lacks a column or holds what is no number.
+        If there is no sheet, or one lacks a column or has a cell that is not a number.
     """
     find(root, *SETS.values())
     return pd.concat([_set(root, *item) for item in SETS.items() if (root / item[1]).exists()], ignore_index=True)
@@ -67,7 +67,7 @@ def _set(root: Path, folder: str, sheet: str) -> pd.DataFrame:
         ratings = table[list(CLASSES["genre"])].astype("float64")
         number = table["number"].astype("float64").astype(int)
     except ValueError as error:
-        raise DataError(f"{root / sheet}: holds what is no number ({error}); mend the cell") from error
+        raise DataError(f"{root / sheet}: has a cell that is not a number ({error}); correct it") from error
     ids = [f"{folder}/{n:03d}" for n in number]
     tied = ratings.eq(ratings.max(axis=1), axis=0).sum(axis=1) > 1
     genre = ratings.idxmax(axis=1).where(~tied, None)

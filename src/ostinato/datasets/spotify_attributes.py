@@ -1,15 +1,16 @@
-"""Spotify's audio attributes of tracks, as tables of them go round: no audio.
+"""Spotify's audio attributes of tracks, from tables found online: no audio.
 
-Size: as the table; that of the paper has some 502,000 rows (figure 6.1: 100,497 of a fifth). Origin: Spotify's Web API,
-collected by many. Licence: none stated; Spotify's terms. Paper: K. Asthana, A. Sharma:
-Music Genre Classification. SRM Institute of Science and Technology, 2024.
+Size: that of the table; that of the paper has some 502,000 rows (figure 6.1: 100,497 of a
+fifth). Origin: Spotify's Web API, collected by many. Licence: none stated; Spotify's terms.
+Paper: K. Asthana, A. Sharma: Music Genre Classification. SRM Institute of Science and
+Technology, 2024.
 
-The table may have a byte order mark, names of other spellings, whole lines in quotes,
-commas in names that nobody quoted, keys as notes, modes as words, durations in minutes,
-and time signatures that a spreadsheet took for dates ("4-Apr" was 4/4). What can be
-mended is; a row that cannot is left out and counted. A track that stands there under
-several genres has the first as its genre and all as its tags. Rows with the same
-attributes to the last digit are one recording, so they stand in one split.
+The table may have a byte order mark, other spellings of columns, whole lines in quotes,
+unquoted names with commas, keys as notes, modes as words, durations in minutes, and
+time signatures that a spreadsheet turned into dates ("4-Apr" was 4/4). These are
+repaired if possible, else the row is left out and counted. A track listed under
+several genres has the first as its genre and all as its tags. Rows with exactly the
+same attributes are one recording, so they are in one split.
 """
 
 import csv
@@ -66,14 +67,14 @@ log = logging.getLogger(__name__)
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """Keys of `dataset` that are this table's own.
+    """Options of the table.
 
     Parameters
     ----------
     table : str
-        A text table (CSV and its kin); absolute, below the root, or below the working folder.
+        A text table (CSV or the like); absolute, below the root, or below the working folder.
     columns : dict
-        Our name to the table's, where its spelling is not known here.
+        Our name to the table's, if it is not in `NAMES`.
     """
 
     table: str = "tracks.csv"
@@ -88,7 +89,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     root : Path
     options : Options
     seed, workers : int
-        Of no use here.
+        Not used.
 
     Returns
     -------
@@ -99,30 +100,30 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Raises
     ------
     DataError
-        If the table is not there, has no genre or fewer than two attributes, or has
-        a column twice.
+        If the table is missing, has no genre or fewer than two attributes, or repeats
+        a column.
     """
     where = next((p for p in (root / options.table, Path(options.table)) if p.is_file()), None)
     if where is None:
         raise DataError(
-            f"dataset.table: {options.table} is no file, below {root} or below the working folder; mend its name"
+            f"dataset.table: {options.table} was not found below {root} or below the working folder; correct its name"
         )
-    listed, frame = read(where, options.columns)
-    if listed["genre"].isna().all():
+    table, frame = read(where, options.columns)
+    if table["genre"].isna().all():
         raise DataError(f"{where}: has no column for the genre; name one in dataset.columns: {{genre: ...}}")
     attributes = frame.reindex(columns=list(ATTRIBUTES))
-    listed["year"] = pd.Series([parse_year(cell) for cell in listed["year"]], listed.index, dtype="float64")
-    listed["content_hash"] = [hashlib.sha256(repr(row).encode()).hexdigest() for row in frame.to_numpy().tolist()]
-    listed = pd.concat([listed, attributes], axis=1)
-    if listed["track_id"].isna().any():
-        listed["track_id"] = [f"row{number:06d}" for number in listed.index + 1]
-    tags = listed.groupby("track_id")["genre"].agg(lambda genres: sorted(set(genres.dropna())))
-    listed = listed.drop_duplicates("track_id").reset_index(drop=True)
-    return listed.assign(path=None, tags=listed["track_id"].map(tags))
+    table["year"] = pd.Series([parse_year(cell) for cell in table["year"]], table.index, dtype="float64")
+    table["content_hash"] = [hashlib.sha256(repr(row).encode()).hexdigest() for row in frame.to_numpy().tolist()]
+    table = pd.concat([table, attributes], axis=1)
+    if table["track_id"].isna().any():
+        table["track_id"] = [f"row{number:06d}" for number in table.index + 1]
+    tags = table.groupby("track_id")["genre"].agg(lambda genres: sorted(set(genres.dropna())))
+    table = table.drop_duplicates("track_id").reset_index(drop=True)
+    return table.assign(path=None, tags=table["track_id"].map(tags))
 
 
 def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Read a table row by row, mended but for what tells rows apart.
+    """Read a table, repairing its rows; rows may still lack an id or repeat one.
 
     Parameters
     ----------
@@ -132,7 +133,7 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataF
 
     Returns
     -------
-    listed : DataFrame
+    metadata : DataFrame
         track_id, genre, artist, title and year as text; None where unknown.
     attributes : DataFrame
         Those of `ATTRIBUTES` that the table has, as numbers; NaN where unknown.
@@ -140,36 +141,36 @@ def read(path: Path, columns: Mapping[str, str] | None = None) -> tuple[pd.DataF
     Raises
     ------
     DataError
-        If the file is no such table.
+        If the file is not such a table.
     """
     rows = _rows(path)
     table = _rename_columns(rows, columns or {}, path)
     separator = rows.attrs["separator"]
     numbers = {name: _numbers(name, table[name], separator) for name in ATTRIBUTES if name in table}
-    listed = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
-    return listed, pd.DataFrame(numbers, index=table.index)
+    metadata = table.reindex(columns=["track_id", "genre", "artist", "title", "year"]).replace("", None)
+    return metadata, pd.DataFrame(numbers, index=table.index)
 
 
 def _rows(path: Path) -> pd.DataFrame:
-    """Read a text table of doubtful make: every cell as text, a row number as the index."""
+    """Read a malformed text table, every cell as text, indexed by row number."""
     table = delimited.read_rows(path)
     header, separator = table.header, table.separator
     if not table.rows:
-        raise DataError(f"{path}: holds no rows; name another dataset.table")
-    mended = [_mend(row, header, separator) for row in table.rows]
-    kept = [row for row in mended if row is not None]
-    if len(kept) < len(mended):
-        which = 2 + mended.index(None)
+        raise DataError(f"{path}: has no rows; set another dataset.table")
+    repaired = [_mend(row, header, separator) for row in table.rows]
+    rows = [row for row in repaired if row is not None]
+    if len(rows) < len(repaired):
+        first = 2 + repaired.index(None)
         log.warning(
-            "%s: %d rows left out, they have too few cells; the first is row %d", path, len(mended) - len(kept), which
+            "%s: left out %d rows with too few cells; the first is row %d", path, len(repaired) - len(rows), first
         )
-    frame = pd.DataFrame(kept, columns=header).drop_duplicates().map(str.strip)
+    frame = pd.DataFrame(rows, columns=header).drop_duplicates().map(str.strip)
     frame.attrs["separator"] = separator
     return frame
 
 
 def _mend(row: list[str], header: list[str], separator: str) -> list[str] | None:
-    """Bring a row to the header's length, or give None."""
+    """Bring a row to the header's length; None if that is impossible."""
     if len(row) == 1:
         row = next(csv.reader(row, delimiter=separator))
     surplus = len(row) - len(header)
@@ -185,16 +186,16 @@ def _mend(row: list[str], header: list[str], separator: str) -> list[str] | None
 
 
 def _two_texts(head: list[str], texts: int, separator: str) -> list[str]:
-    """Part unquoted names: what begins with a space goes on the name before it."""
-    joined: list[str] = []
+    """Split unquoted names: a cell that begins with a space continues the one before."""
+    cells: list[str] = []
     for cell in head:
-        if joined and cell.startswith(" "):
-            joined[-1] += f"{separator}{cell}"
+        if cells and cell.startswith(" "):
+            cells[-1] += f"{separator}{cell}"
         else:
-            joined.append(cell)
-    spare = len(joined) - texts
+            cells.append(cell)
+    spare = len(cells) - texts
     if spare >= 0:
-        return [*joined[: texts - 1], separator.join(joined[texts - 1 :])]
+        return [*cells[: texts - 1], separator.join(cells[texts - 1 :])]
     return [*head[: texts - 1], separator.join(head[texts - 1 :])]
 
 
@@ -207,28 +208,28 @@ _TEXT = {name for ours in ("artist", "title", "track_id", "genre") for name in N
 
 def _rename_columns(table: pd.DataFrame, columns: Mapping[str, str], where: Path) -> pd.DataFrame:
     """Rename the columns to ours and drop the rest."""
-    theirs = {_plain(name): name for name in table.columns}
-    taken = {}
+    by_name = {_plain(name): name for name in table.columns}
+    renamed = {}
     for ours in ("track_id", "artist", "title", "genre", "year", *ATTRIBUTES):
         if ours in columns and columns[ours] not in table:
             raise DataError(f"{where}: has no column {columns[ours]!r}; it has {', '.join(table.columns)}")
         spellings = [_plain(columns[ours])] if ours in columns else [*NAMES.get(ours, ()), _plain(ours)]
-        name = next((theirs[spelling] for spelling in spellings if spelling in theirs), None)
+        name = next((by_name[spelling] for spelling in spellings if spelling in by_name), None)
         if name is not None:
-            taken[ours] = table[name]
-    n = len(set(taken) & set(ATTRIBUTES))
+            renamed[ours] = table[name]
+    n = len(set(renamed) & set(ATTRIBUTES))
     if n < 2:
         raise DataError(f"{where}: has {n} of the attributes {', '.join(ATTRIBUTES)}; at least 2 are needed")
-    return pd.DataFrame(taken)
+    return pd.DataFrame(renamed)
 
 
 def _numbers(name: str, cells: pd.Series, separator: str) -> pd.Series:
-    """Turn cells into numbers, also those with decimal commas; what is none is unknown."""
-    special = {"key": key, "mode": mode, "time_signature": beats}.get(name)
-    if special is not None:
-        return cells.map(special).astype("float64")
-    known = {cell: parse_number(cell, separator) for cell in cells.unique()}
-    numbers = cells.map(known).astype("float64")
+    """Convert cells to numbers, also with decimal commas; other cells are unknown."""
+    parse = {"key": key, "mode": mode, "time_signature": beats}.get(name)
+    if parse is not None:
+        return cells.map(parse).astype("float64")
+    number_of = {cell: parse_number(cell, separator) for cell in cells.unique()}
+    numbers = cells.map(number_of).astype("float64")
     if name == "duration_ms":
         return numbers.where(numbers.isna() | (numbers >= LONGEST_MINUTES), numbers * 60_000).where(numbers > 0)
     return numbers
@@ -245,7 +246,7 @@ def key(cell: str) -> float:
     text = cell.strip().lower().replace("♯", "#").replace("♭", "b")
     if text and text[0] in NOTES and set(text[1:]) <= {"#", "b"}:
         return float((NOTES[text[0]] + text[1:].count("#") - text[1:].count("b")) % 12)
-    return _between(text, 0, 11)
+    return _within(text, 0, 11)
 
 
 def mode(cell: str) -> float:
@@ -257,11 +258,11 @@ def mode(cell: str) -> float:
     (1.0, 0.0, 1.0, nan)
     """
     text = cell.strip().lower()
-    return {"major": 1.0, "minor": 0.0}.get(text, _between(text, 0, 1))
+    return {"major": 1.0, "minor": 0.0}.get(text, _within(text, 0, 1))
 
 
 def beats(cell: str) -> float:
-    """Read beats of a bar, even from what a spreadsheet took for a date.
+    """Read the beats of a bar, even if a spreadsheet turned them into a date.
 
     Examples
     --------
@@ -271,10 +272,10 @@ def beats(cell: str) -> float:
     day, _, month = cell.strip().lower().partition("-")
     if day.isdigit() and month[:3] in MONTHS:
         return float(MONTHS.index(month[:3]) + 1)
-    return _between(cell.strip().split("/")[0], 0, 15)
+    return _within(cell.strip().split("/")[0], 0, 15)
 
 
-def _between(text: str, low: int, high: int) -> float:
+def _within(text: str, low: int, high: int) -> float:
     try:
         number = float(text)
     except ValueError:

@@ -1,14 +1,14 @@
-"""Made-up music by made-up artists, rendered on this machine.
+"""Synthetic music by invented artists, rendered locally.
 
-Size: as asked; by default 10 genres, 80 artists, 240 tracks of 12 s (48 minutes).
+Size: set by the options; by default 10 genres, 80 artists, 240 tracks of 12 s (48 minutes).
 Origin: `ostinato.datasets._synthesis`; nothing is downloaded and no recording is used.
 Licence: that of this project. Paper: none.
 
-Genres differ by what their layers do over time and overlap in tempo, metre, mode,
-chords, instruments and register. Files lie below a folder named after what they
-were rendered with (seed, length, difficulty, number of genres and the synthesiser's
-code), so that another setting never overwrites them; asking for more artists or
-tracks adds to that folder and changes no file of it.
+Genres differ in what their layers do over time and overlap in tempo, metre, mode,
+chords, instruments and register. Files are in a folder named by a hash of the settings
+(seed, length, difficulty, number of genres and the synthesiser's code), so that other
+settings never overwrite them; more artists or tracks add files to that folder and
+change none.
 """
 
 import hashlib
@@ -44,21 +44,21 @@ CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
 
 
 class Options(BaseModel, frozen=True, extra="forbid"):
-    """What may be turned under ``dataset:`` of params.yaml.
+    """Options of the synthetic dataset.
 
     Parameters
     ----------
     n_artists : int
-        Genres take turns over the artists.
+        Artists are assigned to genres in turn.
     tracks_per_artist, tracks_per_album : int
     n_genres : int
-        The first so many of the twelve.
+        Number of genres, out of twelve.
     seconds : float
         Length of every track.
     difficulty : float
-        Between 0 and 1: how many habits a track borrows of other genres.
+        Between 0 and 1: how many habits a track borrows from other genres.
     faults : int
-        How many broken files are planted beside the good ones, kinds taking turns.
+        Number of broken files added, of each kind in turn.
     """
 
     n_artists: int = Field(80, ge=1, le=100_000)
@@ -71,7 +71,7 @@ class Options(BaseModel, frozen=True, extra="forbid"):
 
 
 def tracks(root: Path, options: Options, *, seed: int, workers: int) -> pd.DataFrame:
-    """Render what is absent below `root` and list all tracks.
+    """Render the missing files below `root` and list all tracks.
 
     Parameters
     ----------
@@ -79,30 +79,30 @@ def tracks(root: Path, options: Options, *, seed: int, workers: int) -> pd.DataF
     options : Options
     seed : int
     workers : int
-        Processes that render.
+        Number of processes that render.
 
     Returns
     -------
     DataFrame
-        A row a track, as the dataset contract has it; planted faults come last.
-        What is wrong with each stands in ``planted.csv`` beside the audio.
+        One row per track; broken files come last. ``planted.csv`` beside the audio
+        says what is wrong with each.
 
     Raises
     ------
     OstinatoError
-        If the disk refuses a file.
+        If a file cannot be written.
     """
     folder = edition(options, seed)
-    places = [(a, t) for a in range(options.n_artists) for t in range(options.tracks_per_artist)]
-    absent = [p for p in places if not (root / folder / "audio" / f"{track_id(*p)}.flac").exists()]
-    _over(partial(render, root / folder, options, seed), absent, workers, "rendering")
+    indices = [(a, t) for a in range(options.n_artists) for t in range(options.tracks_per_artist)]
+    missing = [p for p in indices if not (root / folder / "audio" / f"{track_id(*p)}.flac").exists()]
+    _over(partial(render, root / folder, options, seed), missing, workers, "rendering")
     artists_ = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
     rows = [row for a in artists_ for row in _album_rows(root, folder, options, seed, a)]
     return pd.DataFrame(rows + _planted_rows(root, folder, options, rows))
 
 
 def artists(root: Path, options: Options, *, seed: int) -> pd.DataFrame:
-    """List the artists and whom each is related to.
+    """List the artists and their related artists.
 
     Parameters
     ----------
@@ -116,18 +116,18 @@ def artists(root: Path, options: Options, *, seed: int) -> pd.DataFrame:
     DataFrame
         With artist, genre, related (list of str, symmetric), latitude, longitude, year.
     """
-    people = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
-    names = np.array([p.name for p in people])
-    links = relate(np.stack([p.style for p in people]))
+    members = [artist(seed, i, options.n_genres) for i in range(options.n_artists)]
+    names = np.array([p.name for p in members])
+    links = relate(np.stack([p.style for p in members]))
     columns = ("genre", "latitude", "longitude", "year")
     return pd.DataFrame(
-        {"artist": p.name, "related": sorted(names[near]), **{c: getattr(p, c) for c in columns}}
-        for p, near in zip(people, links, strict=True)
+        {"artist": p.name, "related": sorted(names[row]), **{c: getattr(p, c) for c in columns}}
+        for p, row in zip(members, links, strict=True)
     )
 
 
 def edition(options: Options, seed: int) -> str:
-    """Name the folder of all that is rendered alike.
+    """Name the folder of one setting.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def edition(options: Options, seed: int) -> str:
 
 
 def track_id(artist_index: int, track: int) -> str:
-    """Name a track.
+    """Return a track's id.
 
     Examples
     --------
@@ -155,24 +155,24 @@ def track_id(artist_index: int, track: int) -> str:
     return f"a{artist_index:05d}-t{track:03d}"
 
 
-def render(folder: Path, options: Options, seed: int, place: tuple[int, int]) -> None:
+def render(folder: Path, options: Options, seed: int, position: tuple[int, int]) -> None:
     """Compose, play and write one track.
 
     Parameters
     ----------
     folder : Path
-        The edition's folder.
+        Folder of the setting.
     options : Options
     seed : int
-    place : tuple of int
-        Artist and track.
+    position : tuple of int
+        Indices of the artist and the track.
     """
-    index, track = place
-    who = artist(seed, index, options.n_genres)
-    piece = _piece(options, seed, who, track, options.seconds)
-    sound = play(seed, who, track, piece, options.seconds)
+    index, track = position
+    artist_ = artist(seed, index, options.n_genres)
+    piece = _piece(options, seed, artist_, track, options.seconds)
+    y = play(seed, artist_, track, piece, options.seconds)
     with atomic_write(folder / "audio" / f"{track_id(index, track)}.flac") as path:
-        soundfile.write(path, sound, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
+        soundfile.write(path, y, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
 def _piece(options: Options, seed: int, who: Artist, track: int, seconds: float) -> Piece:
@@ -230,13 +230,13 @@ def _write_lyrics(
         return None
     path = f"{folder}/lyrics/{track_id(who.index, track)}.txt"
     if not (root / path).exists():
-        with atomic_write(root / path) as whole:
-            whole.write_text(lyrics(rng, own, shared))
+        with atomic_write(root / path) as file:
+            file.write_text(lyrics(rng, own, shared))
     return path
 
 
 def _planted_rows(root: Path, folder: str, options: Options, rows: list[dict]) -> list[dict]:
-    planted, record = [], []
+    planted, lines = [], []
     for number in range(options.faults):
         kind = list(KINDS)[number % len(KINDS)]
         source = rows[number % len(rows)]
@@ -245,8 +245,8 @@ def _planted_rows(root: Path, folder: str, options: Options, rows: list[dict]) -
         if not (root / path).exists():
             plant(kind, root / path, root / source["path"])
         planted.append({**source, "track_id": name, "path": path})
-        record.append(f"{name},{kind},{source['track_id']}\n")
+        lines.append(f"{name},{kind},{source['track_id']}\n")
     if planted:
-        with atomic_write(root / folder / "planted.csv") as whole:
-            whole.write_text("track_id,kind,source\n" + "".join(record))
+        with atomic_write(root / folder / "planted.csv") as file:
+            file.write_text("track_id,kind,source\n" + "".join(lines))
     return planted

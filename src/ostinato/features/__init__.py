@@ -1,18 +1,17 @@
-"""Kinds of feature: a module each, its file name is the kind.
+"""Features: one module per kind, whose file name is the kind.
 
-A kind has `SOURCE`, what of a track it is computed from, and ``compute(context,
-*, sample_rate=None, ...)``, which returns the rows that the cache holds, frames
-first, shape (n_frames, bins); decibels *before* standardising, since how to
-standardise belongs to the candidate. Its keyword defaults are the published
-values; params.yaml lists departures. It may have ``axis(**parameters)``, which says
-what pictures write beside its bins. Modules whose name starts with an
-underscore are shared between kinds; their intermediate results are shared too,
-through the context.
+A kind has `SOURCE`, the part of a track it is computed from, and ``compute(context,
+*, sample_rate=None, ...)``, which returns the rows of the cache, frames first, shape
+(n_frames, bins); decibels *before* standardising, since the candidate decides how to
+standardise. Its keyword defaults are the published values; params.yaml overrides
+them. It may have ``axis(**parameters)``, the labels of its bins in pictures. Modules
+whose name starts with an underscore are shared between kinds; their intermediate
+results are shared too, through the context.
 
-A kind made of a file of the user's may have ``complete(departures, defaults, kind)``,
-which fills in what else says how it is computed; ``check(parameters, kind)``, which
-refuses what cannot be used before any track is read; ``seconds_per_row(parameters)``;
-and `DESCRIPTIVE`, the parameters that no row depends on.
+A kind that reads a file of the user may have ``complete(departures, defaults, kind)``,
+which fills in parameters from that file; ``check(parameters, kind)``, which refuses
+invalid parameters before any track is read; ``seconds_per_row(parameters)``; and
+`DESCRIPTIVE`, the parameters that do not affect the rows.
 """
 
 import importlib.util
@@ -30,20 +29,20 @@ MODULE = "kind"
 FILE = "model"
 """The parameter that is the path of a file."""
 DECODING = "ostinato.audio."
-"""Where sound comes from: its code is part of what a feature depends on."""
+"""Audio modules: features depend on their code."""
 
 
 def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> dict[str, Any]:
-    """Complete a kind's parameters by its defaults; ``kind`` among the departures names its module.
+    """Complete a kind's parameters with its defaults; the key ``kind`` names its module.
 
     Parameters
     ----------
     kind : str
-        What the cache calls it.
+        Its name in the cache.
     departures : mapping
-        What params.yaml says of the kind.
+        Parameters of the kind in params.yaml.
     sample_rate : int
-        In Hz, where the kind does not set its own.
+        In Hz, unless the kind sets its own.
 
     Returns
     -------
@@ -53,7 +52,7 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     Raises
     ------
     OstinatoError
-        If there is no such kind, or it takes no such parameter.
+        If there is no such kind or parameter.
 
     Examples
     --------
@@ -66,7 +65,8 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
     defaults = {p.name: p.default for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY}
     if unknown := sorted(set(departures) - set(defaults)):
         raise ParamsError(
-            f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is no parameter; there are {', '.join(defaults)}"
+            f"params.yaml: features.kinds.{kind}: {', '.join(unknown)} is not a parameter; "
+            f"there are {', '.join(defaults)}"
         )
     complete = plugin.complete(departures, defaults, kind) if hasattr(plugin, "complete") else defaults | departures
     if "sample_rate" in complete:
@@ -75,7 +75,7 @@ def parameters(kind: str, departures: Mapping[str, Any], sample_rate: int) -> di
 
 
 def module(kind: str, departures: Mapping[str, Any]) -> str:
-    """Name the module that computes a kind: its own name, unless it is another one under a new name.
+    """Return the module that computes a kind: ``kind`` among its parameters, else its name.
 
     Examples
     --------
@@ -86,28 +86,28 @@ def module(kind: str, departures: Mapping[str, Any]) -> str:
 
 
 def check(kind: str, module: str, parameters: Mapping[str, Any]) -> None:
-    """Refuse parameters that fit no file, before any track is read.
+    """Refuse invalid parameters before any track is read.
 
     Parameters
     ----------
     kind : str
-        What the cache calls it.
+        Its name in the cache.
     module : str
-        That computes it.
+        Module that computes it.
     parameters : mapping
-        As `parameters` completes them.
+        From `parameters`.
 
     Raises
     ------
     OstinatoError
-        As the module's ``check`` says; most have none.
+        From the module's ``check``, if it has one.
     """
     if hasattr(plugin := registry.load(__name__, module), "check"):
         plugin.check(parameters, kind)
 
 
 def needs_file(module: str) -> bool:
-    """Return whether a module reads a file of the user's, so that its defaults alone compute nothing.
+    """Return whether a module needs a file of the user.
 
     Examples
     --------
@@ -118,65 +118,65 @@ def needs_file(module: str) -> bool:
 
 
 def locate(parameters: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
-    """Say where the file of the user's lies that a kind reads, once it was copied beside a model.
+    """Point a kind's parameters to its file in a model's folder.
 
     Parameters
     ----------
     parameters : mapping
-        Those of a kind; only `FILE` among them is a path.
+        Those of a kind; only `FILE` is a path.
     folder : Path
-        Of the model.
+        Folder of the model.
 
     Returns
     -------
     mapping
-        As they are where the kind reads no file, or it does not lie there.
+        Unchanged if the kind reads no file, or the file is not in the folder.
     """
     name = parameters.get(FILE)
     return {**parameters, FILE: str(folder / name)} if name and (folder / name).is_file() else parameters
 
 
 def seconds_per_row(module: str, parameters: Mapping[str, Any]) -> float | None:
-    """Return the time from one row of a kind to the next, in seconds.
+    """Return the time between rows of a kind in seconds.
 
     Parameters
     ----------
     module : str
-        That computes it.
+        Module that computes it.
     parameters : mapping
-        As `parameters` completes them, or those of them that depart from the defaults.
+        From `parameters`, or only those that differ from the defaults.
 
     Returns
     -------
     float or None
-        None if its rows are no frames in time.
+        None if its rows are not frames in time.
     """
     if "sample_rate" not in parameters:
         return None
     plugin = registry.load(__name__, module)
-    given = _complete(module, parameters, parameters["sample_rate"])
+    params = _complete(module, parameters, parameters["sample_rate"])
     if hasattr(plugin, "seconds_per_row"):
-        seconds: float | None = plugin.seconds_per_row(given)
+        seconds: float | None = plugin.seconds_per_row(params)
         return seconds
-    return given["hop_length"] / given["sample_rate"] if "hop_length" in given else None
+    return params["hop_length"] / params["sample_rate"] if "hop_length" in params else None
 
 
 def min_seconds(module: str, parameters: Mapping[str, Any]) -> float:
-    """Return the length in seconds of the shortest track that a kind can be computed of; 0 for most.
+    """Return the length in seconds of the shortest track that a kind accepts; 0 for most.
 
     Parameters
     ----------
     module : str
-        That computes it.
+        Module that computes it.
     parameters : mapping
-        As `parameters` completes them.
+        From `parameters`.
     """
     plugin = registry.load(__name__, module)
     return float(plugin.min_seconds(parameters)) if hasattr(plugin, "min_seconds") else 0.0
 
 
 def identify(module: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that rows depend on.
+    """Return the parameters that affect the rows.
 
     Parameters
     ----------
@@ -186,46 +186,46 @@ def identify(module: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Without those that only describe, such as where a file lies.
+        Without descriptive ones, such as the path of a file.
     """
-    omitted = getattr(registry.load(__name__, module), "DESCRIPTIVE", ())
-    return {name: value for name, value in parameters.items() if name not in omitted}
+    descriptive = getattr(registry.load(__name__, module), "DESCRIPTIVE", ())
+    return {name: value for name, value in parameters.items() if name not in descriptive}
 
 
 def axis(module: str, parameters: Mapping[str, Any]) -> Axis:
-    """Return what to write beside the bins of a kind.
+    """Return the labels of a kind's bins.
 
     Parameters
     ----------
     module : str
-        That computes it.
+        Module that computes it.
     parameters : mapping
-        As `parameters` completes them.
+        From `parameters`.
 
     Returns
     -------
     Axis
-        Without names where the module has no ``axis``.
+        Without ticks if the module has no ``axis``.
 
     Examples
     --------
     >>> axis("mfcc", {})
     Axis(label='bin', ticks={})
     """
-    named = getattr(registry.load(__name__, module), "axis", None)
-    return named(**parameters) if named else Axis("bin", {})
+    label = getattr(registry.load(__name__, module), "axis", None)
+    return label(**parameters) if label else Axis("bin", {})
 
 
 _complete = parameters
 
 
 def fingerprint(module: str) -> str:
-    """Hash the code of a module and of what it shares, comments, docstrings and what pictures write aside.
+    """Hash the code of a module and of those it shares, without comments, docstrings and axes.
 
     Parameters
     ----------
     module : str
-        Dotted name of a module of this package, or of any below ``ostinato``.
+        Dotted name of a module of ``ostinato``.
 
     Returns
     -------
@@ -234,17 +234,17 @@ def fingerprint(module: str) -> str:
         module imports, and those that they import.
     """
     trees: dict[str, str] = {}
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
+    stack = [module]
+    while stack:
+        name = stack.pop()
         if name not in trees:
             trees[name], imports = code_hash.parse(name, omit=axis.__name__)
-            waiting += [m for m in imports if _is_shared(m)]
+            stack += [m for m in imports if _is_shared(m)]
     return code_hash.hash_code(trees.values())
 
 
 def _is_shared(name: str) -> bool:
-    """Return whether a name is of a module whose code features share."""
+    """Return whether a name is a module that features share."""
     if not name.startswith((f"{__name__}._", DECODING)) or name == Axis.__module__:
         return False
     with suppress(ModuleNotFoundError):

@@ -1,4 +1,4 @@
-"""Axes: the label of a feature's bins, and the places that have a name."""
+"""Axes: the label of a feature's bins and its ticks."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -7,14 +7,14 @@ import numpy as np
 
 NAMED_HZ = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
 APART = 0.1
-"""Names nearer than this share of all bins would touch."""
+"""Ticks closer than this share of all bins would overlap."""
 C0 = 16.351597831287414
-"""In Hz, of A 440."""
+"""In Hz, with A4 = 440 Hz."""
 NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 
 
 class Axis(NamedTuple):
-    """A label, and names by their place among the bins, counted from 0.
+    """A label, and tick names by position among the bins, counted from 0.
 
     Parameters
     ----------
@@ -27,12 +27,12 @@ class Axis(NamedTuple):
 
 
 def hertz(frequencies: np.ndarray) -> Axis:
-    """Name round frequencies.
+    """Put ticks at round frequencies.
 
     Parameters
     ----------
     frequencies : np.ndarray [shape=(n_bins,)]
-        Centres of the bins in Hz, rising.
+        Centres of the bins in Hz, ascending.
 
     Returns
     -------
@@ -44,17 +44,17 @@ def hertz(frequencies: np.ndarray) -> Axis:
     Axis(label='Hz', ticks={2.0: '100', 10.0: '500', 20.0: '1k'})
     """
     ticks: dict[float, str] = {}
-    for named in NAMED_HZ:
-        if not frequencies[0] <= named <= frequencies[-1]:
+    for hz in NAMED_HZ:
+        if not frequencies[0] <= hz <= frequencies[-1]:
             continue
-        place = float(np.interp(named, frequencies, np.arange(len(frequencies))))
-        if not ticks or place - max(ticks) >= APART * len(frequencies):
-            ticks[round(place, 3)] = str(named) if named < 1000 else f"{named // 1000}k"
+        position = float(np.interp(hz, frequencies, np.arange(len(frequencies))))
+        if not ticks or position - max(ticks) >= APART * len(frequencies):
+            ticks[round(position, 3)] = str(hz) if hz < 1000 else f"{hz // 1000}k"
     return Axis("Hz", ticks)
 
 
 def octaves(n_bins: int, bins_per_octave: int, f_min: float) -> Axis:
-    """Name each C.
+    """Put a tick at each C.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def octaves(n_bins: int, bins_per_octave: int, f_min: float) -> Axis:
     Axis(label='note', ticks={0.0: 'C1', 24.0: 'C2', 48.0: 'C3'})
     """
     lowest = np.log2(f_min / C0)
-    named = range(int(np.ceil(lowest - 1e-6)), int(lowest + n_bins / bins_per_octave) + 1)
-    places = {round(float(octave - lowest) * bins_per_octave, 3): f"C{octave}" for octave in named}
-    return Axis("note", {abs(place): name for place, name in places.items() if place <= n_bins - 1})
+    numbers = range(int(np.ceil(lowest - 1e-6)), int(lowest + n_bins / bins_per_octave) + 1)
+    positions = {round(float(octave - lowest) * bins_per_octave, 3): f"C{octave}" for octave in numbers}
+    return Axis("note", {abs(position): name for position, name in positions.items() if position <= n_bins - 1})
 
 
 def classes(n_bins: int) -> Axis:
-    """Name every second note of a chromatic circle.
+    """Put a tick at every second pitch class.
 
     Parameters
     ----------

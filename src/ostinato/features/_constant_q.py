@@ -4,7 +4,7 @@ After Schörkhuber and Klapuri, "Constant-Q transform toolbox for music
 processing" (2010), with the filters and the scale of librosa 0.11: the same
 Hann-windowed phasors serve each octave, and the signal is halved in rate on the
 way down. Unlike librosa's, the decimation is one fixed FIR filter and the
-filters are not thinned out, so that a convolution anywhere else repeats it.
+filters are not thinned out, so that a plain convolution reproduces it.
 """
 
 from functools import lru_cache
@@ -40,7 +40,7 @@ def constant_q(
     Raises
     ------
     OstinatoError
-        If the highest bin does not lie below half the sample rate.
+        If the highest bin is not below half the sample rate.
     """
     frequencies = f_min * 2 ** (np.arange(n_bins) / bins_per_octave)
     quality = _quality(bins_per_octave)
@@ -81,7 +81,7 @@ def count_reach(*, sample_rate: int, hop_length: int, f_min: float, n_bins: int,
     ----------
     sample_rate : int
     hop_length, f_min, n_bins, bins_per_octave
-        As of `constant_q`.
+        As in `constant_q`.
 
     Returns
     -------
@@ -98,7 +98,7 @@ def count_reach(*, sample_rate: int, hop_length: int, f_min: float, n_bins: int,
 
 
 def _quality(bins_per_octave: int) -> float:
-    """Ratio of a bin's frequency to its bandwidth."""
+    """Return the ratio of a bin's frequency to its bandwidth."""
     ratio = 4 ** (1 / bins_per_octave)
     return (ratio + 1) / (ratio - 1)
 
@@ -118,7 +118,7 @@ def _kernel(rate: float, lowest: float, n_bins: int, bins_per_octave: int) -> np
 
 
 def half_band() -> np.ndarray:
-    """Return the low-pass filter that goes before every halving of the rate.
+    """Return the low-pass filter applied before each halving of the rate.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def half_band() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def _filters() -> np.ndarray:
-    """Write the filter as a matrix that makes `BLOCK` output samples of one stretch of input."""
+    """Return the filter as a matrix that computes `BLOCK` output samples from a segment of input."""
     matrix = np.zeros((2 * BLOCK + TAPS - 2, BLOCK), np.float32)
     for column in range(BLOCK):
         matrix[2 * column : 2 * column + TAPS, column] = half_band()
@@ -148,12 +148,12 @@ def decimate(y: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(ceil(n_samples / 2),), dtype=float32]
-        Sample i stands for sample 2 i of `y`.
+        Sample i is at sample 2 i of `y`.
     """
     n_out = -(-len(y) // 2)
     n_blocks = -(-n_out // BLOCK)
-    stretch = len(_filters())
-    needed = 2 * BLOCK * (n_blocks - 1) + stretch
-    padded = np.pad(y, (TAPS // 2, max(needed - len(y) - TAPS // 2, 0)))
-    stretches = np.lib.stride_tricks.sliding_window_view(padded, stretch)[:: 2 * BLOCK][:n_blocks]
-    return (np.ascontiguousarray(stretches) @ _filters()).reshape(-1)[:n_out]
+    width = len(_filters())
+    n_padded = 2 * BLOCK * (n_blocks - 1) + width
+    padded = np.pad(y, (TAPS // 2, max(n_padded - len(y) - TAPS // 2, 0)))
+    segments = np.lib.stride_tricks.sliding_window_view(padded, width)[:: 2 * BLOCK][:n_blocks]
+    return (np.ascontiguousarray(segments) @ _filters()).reshape(-1)[:n_out]

@@ -1,8 +1,8 @@
-"""Front ends of encoders: samples, or mel bands as each was trained on them.
+"""Front ends of encoders: samples, or mel bands as in their training.
 
-Transforms are described by librosa's names (McFee et al., "librosa: Audio and music signal analysis in Python", 2015);
-what other libraries do otherwise has a key of its own: where frames begin, in which scale triangles are straight, how
-bands are normalised and compressed.
+Parameters have librosa's names (McFee et al., "librosa: Audio and music signal analysis in Python", 2015); what other
+libraries do differently has its own key: where frames begin, in which scale triangles are straight, how bands are
+normalised and compressed.
 """
 
 from functools import lru_cache
@@ -23,7 +23,7 @@ Hann: TypeAlias = Literal["hann", "hann_symmetric"]
 WaveformNorm: TypeAlias = Literal["none", "peak", "standard"]
 
 BLOCK = 256
-"""Frames transformed at once."""
+"""Frames per transform."""
 
 
 class Bands(NamedTuple):
@@ -57,7 +57,7 @@ class Curve(NamedTuple):
 
 
 def read_samples(context: AudioContext, *, waveform_norm: WaveformNorm = "none") -> np.ndarray:
-    """Return a track's samples, scaled to a peak of 1, or to mean 0 and deviation 1, where that is asked for."""
+    """Return a track's samples, unscaled, with a peak of 1, or with mean 0 and deviation 1."""
     y = context.y
     if waveform_norm == "standard":
         return (y - y.mean()) / np.sqrt(y.var() + np.float32(1e-7))
@@ -76,7 +76,7 @@ def compute_bands(
     bands : Bands
     waveform_norm : {"none", "peak", "standard"}
     frames : slice
-        Without a step; only the samples that these frames need are read of a track that is not held in memory.
+        Without a step; of a track not in memory, only the samples of these frames are read.
 
     Returns
     -------
@@ -89,19 +89,19 @@ def compute_bands(
     before = length // 2 if bands.center else 0
     begin = start * bands.hop_length - before
     y = read_stretch(context, begin, begin + (stop - start - 1) * bands.hop_length + length, bands.pad, waveform_norm)
-    framed = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
+    segments = np.lib.stride_tricks.sliding_window_view(y, length)[:: bands.hop_length]
     window = build_window(bands.window, length, bands.win_length or length)
     bank = build_bank(context.sample_rate, bands).T
-    mel = np.empty((len(framed), bands.n_mels), np.float32)
-    for at in range(0, len(framed), BLOCK):
-        spectrum = scipy.fft.rfft(framed[at : at + BLOCK] * window, bands.n_fft, axis=-1)
+    mel = np.empty((len(segments), bands.n_mels), np.float32)
+    for i in range(0, len(segments), BLOCK):
+        spectrum = scipy.fft.rfft(segments[i : i + BLOCK] * window, bands.n_fft, axis=-1)
         energy = np.square(spectrum.real) + np.square(spectrum.imag)
-        mel[at : at + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
+        mel[i : i + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
     return mel
 
 
 def count_samples(context: AudioContext) -> int:
-    """Count a track's samples, without reading them where it is not held in memory."""
+    """Count a track's samples, without reading them if they are not in memory."""
     return int(context.n_samples) if hasattr(context, "n_samples") else len(context.y)
 
 
@@ -114,16 +114,16 @@ def count_frames(context: AudioContext, bands: Bands) -> int:
 def read_stretch(
     context: AudioContext, start: int, stop: int, pad: Pad = "constant", waveform_norm: WaveformNorm = "none"
 ) -> np.ndarray:
-    """Read samples from one place to another, either of which may lie beyond the track's ends.
+    """Read samples between two positions, which may lie beyond the track's ends.
 
-    Only these are read of a track that is not held in memory, unless the whole decides how they are scaled.
+    Of a track not in memory, only these are read, unless scaling needs all of it.
     """
     n_samples = count_samples(context)
     before, after = max(0, -start), max(0, stop - n_samples)
     first, last = (
         max(0, min(start, n_samples - 1 - after)),
         min(n_samples, max(stop, before + 1)),
-    )  # with what is mirrored
+    )  # including the mirrored samples
     if waveform_norm == "none" and hasattr(context, "read"):
         y: np.ndarray = context.read(first, last)
     else:
@@ -141,7 +141,7 @@ def compress(mel: np.ndarray, curve: Curve, power: float) -> np.ndarray:
     mel : np.ndarray [shape=(n_frames, n_mels), dtype=float32]
     curve : Curve
     power : float
-        Of the magnitude that the bands are sums of: decibels of magnitudes count twice.
+        Exponent of the magnitude in the bands: decibels of magnitudes count twice.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def compress(mel: np.ndarray, curve: Curve, power: float) -> np.ndarray:
 
 @lru_cache(maxsize=8)
 def build_bank(sample_rate: int, bands: Bands) -> np.ndarray:
-    """Weigh the bins of a spectrum into triangular bands.
+    """Return the weights of triangular bands over the bins of a spectrum.
 
     Parameters
     ----------
@@ -190,9 +190,9 @@ def build_bank(sample_rate: int, bands: Bands) -> np.ndarray:
     hertz, bins = edges, np.fft.rfftfreq(bands.n_fft, 1 / sample_rate)
     if bands.triangles == "mel":
         edges, bins = _htk(edges), _htk(bins)
-    rising = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
-    bank = np.clip(np.minimum(rising, falling), 0, None)
+    rise = (bins - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - bins) / (edges[2:] - edges[1:-1])[:, None]
+    bank = np.clip(np.minimum(rise, fall), 0, None)
     if bands.triangles == "mel":
         bank[:, 0] = 0  # as in TensorFlow's and AudioSet's code: the constant part belongs to no band
     if bands.norm != "none":

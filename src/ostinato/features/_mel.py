@@ -1,4 +1,4 @@
-"""Mel bands, and cepstral coefficients of them.
+"""Mel bands and their cepstral coefficients.
 
 On Slaney's scale (M. Slaney, "Auditory Toolbox", Technical Report 1998-010) each
 band has unit area; on HTK's (S. Young et al., "The HTK Book", 2006) its weights
@@ -92,7 +92,7 @@ def mel_power(
 
 @lru_cache(maxsize=8)
 def cosines(n_mels: int) -> np.ndarray:
-    """Return the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), a column a coefficient."""
+    """Return the orthonormal DCT-II as a matrix, shape (n_mels, n_mels), one column per coefficient."""
     angle = np.pi / n_mels * np.outer(np.arange(n_mels) + 0.5, np.arange(n_mels))
     matrix = np.cos(angle) * np.sqrt(2 / n_mels)
     matrix[:, 0] /= np.sqrt(2)
@@ -107,7 +107,7 @@ def mel_bank(
     f_max: float | None = None,
     scale: Scale = "slaney",
 ) -> np.ndarray:
-    """Weigh the bins of a spectrum into triangular bands.
+    """Return the weights of triangular bands over the bins of a spectrum.
 
     Parameters
     ----------
@@ -135,9 +135,9 @@ def mel_bank(
         )
     edges = _edges(f_min, f_max, n_mels, scale)
     frequencies = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    rising = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
-    falling = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
-    bank = np.clip(np.minimum(rising, falling), 0, None)
+    rise = (frequencies - edges[:-2, None]) / (edges[1:-1] - edges[:-2])[:, None]
+    fall = (edges[2:, None] - frequencies) / (edges[2:] - edges[1:-1])[:, None]
+    bank = np.clip(np.minimum(rise, fall), 0, None)
     size = bank.sum(axis=1) if scale == "htk" else (edges[2:] - edges[:-2]) / 2
     return (bank / np.where(size > 0, size, 1)[:, None]).astype(np.float32)
 
@@ -150,7 +150,7 @@ def centres(
 
 
 def _edges(f_min: float, f_max: float, n_mels: int, scale: Scale) -> np.ndarray:
-    """Return the corners of the bands in Hz, shape (n_mels + 2,)."""
+    """Return the edges of the bands in Hz, shape (n_mels + 2,)."""
     if scale == "slaney":
         return _hz(np.linspace(_mel(f_min), _mel(f_max), n_mels + 2))
     low, high = (HTK_FACTOR * np.log10(1 + f / HTK_HZ) for f in (f_min, f_max))
@@ -161,19 +161,19 @@ def _edges(f_min: float, f_max: float, n_mels: int, scale: Scale) -> np.ndarray:
 def _groups(
     sample_rate: int, n_fft: int, n_mels: int, f_min: float, f_max: float | None, scale: Scale
 ) -> list[tuple[slice, slice, np.ndarray]]:
-    """Cut the bank into blocks of neighbouring bands and the few bins that they weigh."""
+    """Split the bank into blocks of neighbouring bands and the bins they cover."""
     bank = mel_bank(sample_rate, n_fft, n_mels, f_min, f_max, scale)
     groups = []
     for start in range(0, n_mels, GROUP):
         bands = slice(start, min(start + GROUP, n_mels))
-        used = np.flatnonzero(bank[bands].any(axis=0))
-        bins = slice(used[0], used[-1] + 1) if used.size else slice(0, 1)
+        nonzero = np.flatnonzero(bank[bands].any(axis=0))
+        bins = slice(nonzero[0], nonzero[-1] + 1) if nonzero.size else slice(0, 1)
         groups.append((bands, bins, np.ascontiguousarray(bank[bands, bins].T)))
     return groups
 
 
 def _mel(hz: float) -> float:
-    """Slaney's mel of a frequency: linear to 1 kHz, logarithmic above."""
+    """Return Slaney's mel of a frequency: linear up to 1 kHz, logarithmic above."""
     return hz / LINEAR_HZ if hz < BREAK_HZ else float(BREAK_MEL + np.log(hz / BREAK_HZ) / LOG_STEP)
 
 

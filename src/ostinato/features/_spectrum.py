@@ -1,8 +1,8 @@
-"""Spectrograms: the short-time Fourier transform and the decibel scale that kinds of audio share.
+"""Spectrograms: the short-time Fourier transform and the decibel scale shared by features.
 
 The recipe is librosa's (McFee et al., "librosa: Audio and music signal analysis
-in Python", 2015) with centred frames and, where a kind says nothing else, reflected
-ends and a Hann window; in single precision throughout.
+in Python", 2015) with centred frames and, by default, reflected ends and a Hann
+window; in single precision throughout.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def frame(y: np.ndarray, length: int, hop_length: int, pad: Pad = "reflect") -> 
         Samples of a frame, even.
     hop_length : int
     pad : {"reflect", "constant"}
-        What stands beyond the ends: the signal in a mirror, or silence.
+        Values beyond the ends: the mirrored signal, or silence.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def blackman_harris(length: int) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(length,), dtype=float32]
-        Its sum is 2, as Essentia has it.
+        Its sum is 2, as in Essentia.
     """
     angle = 2 * np.pi * np.arange(length) / length
     window = sum(a * np.cos(k * angle) for k, a in enumerate(BLACKMAN_HARRIS))
@@ -91,7 +91,7 @@ WINDOWS: dict[str, Callable[[int], np.ndarray]] = {"hann": hann, "blackmanharris
 def power_spectrogram(
     context: AudioContext, *, n_fft: int, hop_length: int, window: Window = "hann", pad: Pad = "reflect"
 ) -> np.ndarray:
-    """Square the magnitude of the short-time Fourier transform.
+    """Compute the squared magnitude of the short-time Fourier transform.
 
     Parameters
     ----------
@@ -106,10 +106,10 @@ def power_spectrogram(
     -------
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
     """
-    frames, shape = frame(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
+    frames, taper = frame(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
     power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
     for start in range(0, len(frames), BLOCK):
-        windowed = frames[start : start + BLOCK] * shape
+        windowed = frames[start : start + BLOCK] * taper
         spectrum = scipy.fft.rfft(windowed, axis=-1, overwrite_x=True)
         part = power[start : start + BLOCK]
         np.square(spectrum.real, out=part)
@@ -118,7 +118,7 @@ def power_spectrogram(
 
 
 def decibels(power: np.ndarray) -> np.ndarray:
-    """Turn power into decibels, at most 80 below the clip's loudest value.
+    """Convert power to decibels, at most 80 below the clip's loudest value.
 
     Parameters
     ----------
@@ -127,7 +127,7 @@ def decibels(power: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n_frames, bins), dtype=float32]
-        In dB of full scale; what lies below 1e-10 counts as 1e-10.
+        In dB of full scale; power below 1e-10 counts as 1e-10.
 
     Examples
     --------

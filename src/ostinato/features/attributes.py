@@ -1,7 +1,6 @@
-"""Attributes as streaming services give them: ten numbers, and a column for each key, mode and time signature.
+"""Attributes from streaming services: ten numbers, and a column for each key, mode and time signature.
 
-A track that lacks one of them has no row and is passed over: a number put in its
-place would be none of the track's.
+A track that lacks one of them has no row and is skipped: values are not imputed.
 """
 
 from collections.abc import Mapping
@@ -14,22 +13,22 @@ SOURCE = "attributes"
 COLUMNS = (*NUMBERS, *NAMES)
 
 
-def compute(told: Mapping[str, float]) -> np.ndarray:
-    """Make numbers of a track's attributes.
+def compute(values: Mapping[str, float]) -> np.ndarray:
+    """Encode a track's attributes as numbers.
 
     Parameters
     ----------
-    told : mapping of str to float
-        By name, the rest of the table aside.
+    values : mapping of str to float
+        Attributes by name.
 
     Returns
     -------
     np.ndarray [shape=(1, 30), dtype=float64]
-        In the order of `ostinato.curation.attributes.COLUMNS`; nothing is scaled.
+        In the order of `ostinato.curation.attributes.COLUMNS`, unscaled.
 
     Raises
     ------
     DataError
-        If one is not known, or none that there is.
+        If one is missing or invalid.
     """
-    return row(told)[np.newaxis].astype(np.float64)
+    return row(values)[np.newaxis].astype(np.float64)

@@ -1,4 +1,4 @@
-"""Pitch classes: the constant-Q transform folded into one octave, the strongest class of a frame being 1."""
+"""Pitch classes: the constant-Q transform folded into one octave, scaled to a maximum of 1 per frame."""
 
 from functools import lru_cache
 
@@ -41,7 +41,7 @@ def compute(
     Returns
     -------
     np.ndarray [shape=(n_frames, n_chroma), dtype=float32]
-        From 0 to 1, no decibels; 0 throughout where a frame is silent.
+        From 0 to 1, not in decibels; all 0 for a silent frame.
 
     Raises
     ------
@@ -59,15 +59,15 @@ def compute(
 
 @lru_cache(maxsize=8)
 def _folding(f_min: float, n_bins: int, bins_per_octave: int, n_chroma: int) -> np.ndarray:
-    """Return which class each bin belongs to, shape (n_bins, n_chroma); a class is centred on its pitch."""
-    merged, odd = divmod(bins_per_octave, n_chroma)
-    if odd:
+    """Return the class of each bin, one-hot, shape (n_bins, n_chroma); classes are centred on their pitch."""
+    width, remainder = divmod(bins_per_octave, n_chroma)
+    if remainder:
         raise ParamsError(f"features.kinds.chroma: bins_per_octave must be a multiple of {n_chroma}")
     first = round(np.log2(f_min / C0) * n_chroma)
-    classes = (np.arange(n_bins) + merged // 2) // merged + first
+    classes = (np.arange(n_bins) + width // 2) // width + first
     return (classes[:, None] % n_chroma == np.arange(n_chroma)).astype(np.float32)
 
 
 def axis(*, n_chroma: int = 12, **_: object) -> Axis:
-    """Return which classes of notes the bins are."""
+    """Return the pitch classes of the bins."""
     return classes(n_chroma)

@@ -13,18 +13,18 @@ COLUMNS = ("cover",)
 
 
 def compute(pixels: np.ndarray | None, *, size: int = 640) -> np.ndarray:
-    """Bring a cover to a size.
+    """Resize a cover.
 
     Parameters
     ----------
     pixels : np.ndarray [shape=(height, width, 3), dtype=uint8] or None
     size : int
-        Height and width afterwards; bilinear, whatever the shape was.
+        Height and width of the result (bilinear).
 
     Returns
     -------
     np.ndarray [shape=(size, size, 3), dtype=uint8]
-        Black without a cover.
+        Black if there is no cover.
     """
     if pixels is None:
         return np.zeros((size, size, 3), np.uint8)

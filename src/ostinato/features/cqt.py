@@ -43,5 +43,5 @@ def compute(
 
 
 def axis(*, n_bins: int = 168, bins_per_octave: int = 24, f_min: float = 2 * C0, **_: object) -> Axis:
-    """Return which notes the bins are."""
+    """Return the notes of the bins."""
     return octaves(n_bins, bins_per_octave, f_min)

@@ -1,9 +1,8 @@
-"""Embeddings of a pretrained encoder: any ONNX file that reads samples or a mel spectrogram, a row a patch.
+"""Embeddings of a pretrained encoder: an ONNX file that reads samples or a mel spectrogram; one row per patch.
 
-What it was trained to read is said by parameters; `preset` names a published set of them (``features/presets.yaml``).
-A file of `ostinato import-weights` names its preset, output and licence itself, and Essentia's ``.json`` beside a file
-does so too. What stands in params.yaml goes before both. `sha256` is that of the file: it is part of the cache's key,
-and another file is refused.
+Parameters describe its input; `preset` names a published set of them (``features/presets.yaml``). A file of
+`ostinato import-weights` contains its preset, output and licence, and so does Essentia's ``.json`` beside a file;
+params.yaml overrides both. `sha256` is that of the file: it is part of the cache's key, and another file is refused.
 """
 
 import json
@@ -37,9 +36,9 @@ from ostinato.features._spectrum import Pad
 
 SOURCE = "audio"
 GROUP = 32
-"""Patches whose rows are held at once: a track of hours takes no more memory than one of minutes."""
+"""Patches in memory at once: a track of hours takes no more memory than one of minutes."""
 DESCRIPTIVE = ("model", "preset", "license", "trained_on")
-"""Parameters that no row depends on."""
+"""Parameters that do not affect the rows."""
 PRESETS = Path(__file__).with_name("presets.yaml")
 ALGORITHMS = {
     "TensorflowPredictMusiCNN": "musicnn-essentia",
@@ -49,7 +48,7 @@ ALGORITHMS = {
 }
 """Essentia's names of front ends."""
 ESSENTIA_LICENSE = "CC BY-NC-SA 4.0"
-"""Of MTG's models, where their description names none."""
+"""For MTG's models whose description has none."""
 
 
 def compute(
@@ -95,30 +94,30 @@ def compute(
     ----------
     context : AudioContext
     model : str
-        Path of the ONNX file, from the project's folder.
+        Path of the ONNX file, relative to the project.
     sha256 : str
         Of that file, in hexadecimal.
     preset : str, optional
-        See ``presets.yaml``; `complete` puts its values here.
+        See ``presets.yaml``; `complete` fills in its values.
     license, trained_on : str, optional
-        Of the weights; they are passed on to models that use them.
+        Of the weights; copied to models that use them.
     output : str, optional
-        Tensor that is the embedding, inside the graph too; default: the only output.
+        Tensor of the embedding, possibly inside the graph; default: the only output.
     pooling : {"mean", "max", "flatten"}
-        What becomes of axes of the output between the patch and the vector, such as time.
+        How axes of the output between the patch and the vector, such as time, are reduced.
     sample_rate : int, optional
         In Hz; None: the context's.
     waveform_norm : {"none", "peak", "standard"}
-        Whether the track is scaled first: to a peak of 1, or to mean 0 and deviation 1.
+        Scaling of the track: to a peak of 1, or to mean 0 and deviation 1.
     n_fft, win_length, frame_length, hop_length : int
-        In samples: of the transform; of the window, default `frame_length`, in the middle of a frame; of a frame,
-        default `n_fft`; from one frame to the next.
+        In samples: of the transform; of the window, centred in a frame, default `frame_length`; of a frame,
+        default `n_fft`; between frames.
     window : {"hann", "hann_symmetric"}
-        Periodic, or symmetric as Essentia's.
+        Periodic, or symmetric as in Essentia.
     center : bool
-        Whether frames lie around multiples of the hop, or begin there.
+        Whether frames are centred at multiples of the hop, or begin there.
     pad : {"reflect", "constant"}
-        What stands beyond the ends of centred frames.
+        Values beyond the ends for centred frames.
     n_mels : int
     f_min, f_max : float
         In Hz; `f_max` None: half the sample rate.
@@ -126,21 +125,21 @@ def compute(
     triangles : {"hertz", "mel"}
         In which scale the bands' flanks are straight.
     norm : {"area", "sum", "l2", "none"}
-        Whether a band has unit area over Hz, weights whose sum or whose sum of squares is 1, or a peak of 1.
+        Whether a band's area over Hz, sum of weights, sum of squares, or peak is 1.
     power : float
-        Of the magnitude: 2 sums powers, 1 magnitudes.
+        Exponent of the magnitude: 2 for power, 1 for magnitude.
     compression : {"log10", "ln", "decibels", "none"}
         ``log10(1 + gain x)``, ``ln(gain x + floor)``, or decibels of at least `floor`, at most `top_db` below the
         track's loudest band.
     gain, floor, top_db : float
     scale, offset : float
-        Then ``x * scale + offset``.
+        Applied last: ``x * scale + offset``.
     axes : sequence of str, optional
-        What the axes of the input count, out of batch, channel, time, mel and samples; default: taken from their sizes.
+        Axes of the input, from batch, channel, time, mel and samples; default: guessed from their sizes.
     patch_length, patch_hop : int, optional
-        In frames, or in samples where the input is a waveform; default: as the file has it, and without overlap.
+        In frames, or in samples for a waveform; default: from the file, and without overlap.
     batch : int, optional
-        Patches that the file takes at once, if that is fixed; default: as the file has it.
+        Batch size, if the file fixes it; default: from the file.
 
     Returns
     -------
@@ -149,7 +148,7 @@ def compute(
     Raises
     ------
     ParamsError
-        If the file is absent or another one, or does not fit what is said of it.
+        If the file is missing or another one, or does not fit the parameters.
     DataError
         If the track is shorter than a patch, or its embedding is not finite.
     """
@@ -158,7 +157,7 @@ def compute(
 
 
 def _embed(context: AudioContext, parameters: Mapping[str, Any]) -> np.ndarray:
-    """Embed each patch of a track, some patches at a time."""
+    """Embed each patch of a track, in groups."""
     model, compression = parameters["model"], parameters["compression"]
     encoder, shape = _open(parameters)
     clip, is_waveform = context.resample(parameters["sample_rate"]), "samples" in shape.axes
@@ -169,8 +168,8 @@ def _embed(context: AudioContext, parameters: Mapping[str, Any]) -> np.ndarray:
     curve = Curve(*(parameters[name] for name in Curve._fields))
     n_rows = count_samples(clip) if is_waveform else count_frames(clip, bands)
     if n_rows < length:
-        seconds, has = length * unit / clip.sample_rate, count_samples(clip) / clip.sample_rate
-        raise DataError(f"the encoder {model} needs {seconds:.1f} s of sound, the track has {has:.1f} s")
+        seconds, duration = length * unit / clip.sample_rate, count_samples(clip) / clip.sample_rate
+        raise DataError(f"the encoder {model} needs {seconds:.1f} s of audio, the track has {duration:.1f} s")
 
     def read_rows(start: int, stop: int) -> np.ndarray:
         if is_waveform:
@@ -179,35 +178,35 @@ def _embed(context: AudioContext, parameters: Mapping[str, Any]) -> np.ndarray:
         return compress(mel, curve, bands.power)
 
     starts = range(0, n_rows - length + 1, parameters["patch_hop"] or length)
-    at_once = len(starts) if compression == "decibels" and curve.top_db is not None else GROUP  # the loudest counts
+    step = len(starts) if compression == "decibels" and curve.top_db is not None else GROUP  # top_db needs the loudest
     vectors = []
-    for at in range(0, len(starts), at_once):
-        group = starts[at : at + at_once]
+    for i in range(0, len(starts), step):
+        group = starts[i : i + step]
         rows = read_rows(group[0], group[-1] + length)
         patches = [rows[start - group[0] :][:length] for start in group]
-        vectors.append(encoder.embed(patches, shape, parameters["pooling"], first=at))
+        vectors.append(encoder.embed(patches, shape, parameters["pooling"], first=i))
     return np.concatenate(vectors)
 
 
 def _open(parameters: Mapping[str, Any]) -> tuple[Encoder, Shape]:
-    """Open the file, and find out what its axes count."""
+    """Open the file and determine its axes."""
     if parameters["model"] is None:
-        raise ParamsError("encoder: model is not set; name an ONNX file, such as one of `ostinato import-weights`")
+        raise ParamsError("encoder: model is not set; set it to an ONNX file, such as one of `ostinato import-weights`")
     encoder = load(parameters["model"], parameters["sha256"], parameters["output"])
     return encoder, find_shape(encoder, *(parameters[k] for k in ("axes", "n_mels", "patch_length", "batch")))
 
 
 def complete(departures: Mapping[str, Any], defaults: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Complete parameters by those of a preset and of Essentia's description beside the file.
+    """Complete parameters with those of a preset and of the file's description.
 
     Parameters
     ----------
     departures : mapping
-        What params.yaml says.
+        Parameters in params.yaml.
     defaults : mapping
         Of `compute`.
     kind : str
-        What the cache calls it, for messages.
+        Its name in the cache, for messages.
 
     Returns
     -------
@@ -220,17 +219,17 @@ def complete(departures: Mapping[str, Any], defaults: Mapping[str, Any], kind: s
     """
     if departures.keys() >= defaults.keys():
         return dict(departures)
-    beside = _describe_file(departures.get("model"))
-    name = departures.get("preset", beside.get("preset"))
+    description = _describe_file(departures.get("model"))
+    name = departures.get("preset", description.get("preset"))
     presets = load_presets()
     if name is not None and name not in presets:
         raise ParamsError(f"features.kinds.{kind}: there is no preset {name!r}; there are {', '.join(presets)}")
     front_end = presets[name]["parameters"] if name is not None else {}
-    return {**defaults, **front_end, **beside, **departures}
+    return {**defaults, **front_end, **description, **departures}
 
 
 def check(parameters: Mapping[str, Any], kind: str) -> None:
-    """Refuse a file that is absent, is another one, or does not fit what is said of it, before any track is read.
+    """Refuse a file that is missing, another one, or unfit for the parameters, before any track is read.
 
     Raises
     ------
@@ -239,21 +238,21 @@ def check(parameters: Mapping[str, Any], kind: str) -> None:
     """
     try:
         if parameters["model"] is None:
-            raise ParamsError("model is not set; name an ONNX file, such as one of `ostinato import-weights`")
+            raise ParamsError("model is not set; set it to an ONNX file, such as one of `ostinato import-weights`")
         if not parameters["license"]:
             raise ParamsError(
-                f"{parameters['model']}: its licence is not known; set license, such as license: CC BY-NC-SA 4.0"
+                f"{parameters['model']}: its licence is unknown; set license, such as license: CC BY-NC-SA 4.0"
             )
-        read(parameters["model"], parameters["sha256"])  # the file as it is now, not as this process opened it
+        read(parameters["model"], parameters["sha256"])  # the present file, not the cached one
         _open(parameters)
     except ParamsError as error:
         raise ParamsError(f"params.yaml: features.kinds.{kind}: {error}") from error
 
 
 def seconds_per_row(parameters: Mapping[str, Any]) -> float | None:
-    """Return the time from one patch to the next."""
+    """Return the time between patches in seconds."""
     if parameters["axes"] is None or not (parameters["patch_hop"] or parameters["patch_length"]):
-        length, hop = min_seconds(parameters), parameters["patch_hop"]  # which the file decides
+        length, hop = min_seconds(parameters), parameters["patch_hop"]  # from the file
         rows = _find_length(_open(parameters)[1], parameters["patch_length"], parameters["hop_length"])[0]
         return length * hop / rows if hop and rows else length or None
     unit = 1 if "samples" in parameters["axes"] else parameters["hop_length"]
@@ -261,14 +260,14 @@ def seconds_per_row(parameters: Mapping[str, Any]) -> float | None:
 
 
 def min_seconds(parameters: Mapping[str, Any]) -> float:
-    """Return how long a patch is, in seconds."""
+    """Return the length of a patch in seconds."""
     _, shape = _open(parameters)
     length, unit = _find_length(shape, parameters["patch_length"], parameters["hop_length"])
     return (length or 0) * unit / float(parameters["sample_rate"])
 
 
 def _find_length(shape: Shape, patch_length: int | None, hop_length: int) -> tuple[int | None, int]:
-    """Return the length of a patch in rows, and of a row in samples."""
+    """Return the patch length in rows, and the row length in samples."""
     if "samples" in shape.axes:
         return shape.size("samples") or patch_length, 1
     return shape.size("time") or patch_length, hop_length
@@ -276,12 +275,12 @@ def _find_length(shape: Shape, patch_length: int | None, hop_length: int) -> tup
 
 @cache
 def load_presets() -> dict[str, dict[str, Any]]:
-    """Read the published front ends by name."""
+    """Load the published front ends by name."""
     return parse(PRESETS.read_text(), str(PRESETS))
 
 
 def _describe_file(model: str | None) -> dict[str, Any]:
-    """Read what is said of a file by itself, or by Essentia beside it; nothing if neither is there."""
+    """Read the description beside a file (Essentia's) or inside it; empty if there is neither."""
     if model is None:
         return {}
     file = Path(model).with_suffix(".json")
@@ -296,11 +295,11 @@ def _read_essentia(model: str, file: Path) -> dict[str, Any]:
         algorithm = inference["algorithm"]
         vectors = [(str(o["name"]), *o.get("shape", ())[-1:]) for o in outputs if o["output_purpose"] == "embeddings"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ParamsError(f"{file}: is no description of a model as Essentia writes them (lacks {error})") from error
+        raise ParamsError(f"{file}: is not a model description of Essentia's (lacks {error})") from error
     if algorithm not in ALGORITHMS:
         raise ParamsError(
-            f"{file}: its front end {algorithm} is not known; there are {', '.join(ALGORITHMS)}; "
-            "move the description away and set the keys of the front end"
+            f"{file}: unknown front end {algorithm}; there are {', '.join(ALGORITHMS)}; "
+            "remove the description and set the keys of the front end"
         )
     parameters: dict[str, Any] = {"preset": ALGORITHMS[algorithm], "sample_rate": int(inference["sample_rate"])}
     output = match_output(model, vectors[0][0], vectors[0][-1] if len(vectors[0]) > 1 else None) if vectors else None

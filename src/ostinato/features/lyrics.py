@@ -1,4 +1,4 @@
-"""Words of the lyrics, cleaned; which id a word has is decided where a network is trained.
+"""Cleaned words of the lyrics; training assigns their ids.
 
 References
 ----------
@@ -30,21 +30,21 @@ def compute(text: str | None, *, min_characters: int = 30) -> np.ndarray:
     ----------
     text : str or None
     min_characters : int
-        What is left with fewer characters is taken for an instrumental.
+        Shorter lyrics count as an instrumental.
 
     Returns
     -------
     np.ndarray [shape=(n_bytes,), dtype=uint8]
-        Words in UTF-8 with a blank between them and a line feed at the end;
-        nothing but the line feed without lyrics.
+        Words in UTF-8, separated by spaces, with a line feed at the end;
+        only the line feed if there are no lyrics.
     """
     cleaned = " ".join(words(text or ""))
-    kept = cleaned if len(cleaned) >= min_characters else ""
-    return np.frombuffer(f"{kept}\n".encode(), np.uint8).copy()
+    content = cleaned if len(cleaned) >= min_characters else ""
+    return np.frombuffer(f"{content}\n".encode(), np.uint8).copy()
 
 
 def words(text: str) -> list[str]:
-    """Take marks, repeats and section names out of lyrics and part them into words.
+    """Split lyrics into words, without marks, repeats and section names.
 
     Parameters
     ----------

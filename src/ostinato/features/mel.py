@@ -49,5 +49,5 @@ def compute(
 
 
 def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
-    """Return which frequencies the bins are."""
+    """Return the frequencies of the bins."""
     return hertz(centres(sample_rate, n_mels, f_min, f_max))

@@ -5,10 +5,9 @@ References
 N. Chen, S. Wang, "High-level music descriptor extraction algorithm based on combination of multi-channel CNNs and
 LSTM", ISMIR 2017, section 2.1.
 J. Pons, T. Lidy, X. Serra, "Experimenting with musically motivated convolutional
-neural networks", CBMI 2016, whose front end the paper takes over: Essentia's
-frames of 2048 samples under a Blackman-Harris window, bands whose weights sum to
-1, log10(1 + 10000 x). Essentia's triangles are straight on the mel scale, these
-on the scale of Hz.
+neural networks", CBMI 2016, whose front end the paper adopts: Essentia's frames of
+2048 samples under a Blackman-Harris window, bands whose weights sum to 1,
+log10(1 + 10000 x). Essentia's triangles are straight in mel, these in Hz.
 """
 
 import numpy as np
@@ -37,15 +36,15 @@ def compute(
     ----------
     context : AudioContext
     sample_rate : int, optional
-        In Hz; None: the context's. At 44,100 a chunk of 80 frames is 1.9 s, as
-        the paper's text has it; its figures of seconds fit 22,050.
+        In Hz; None: the context's. At 44,100 a chunk of 80 frames is 1.9 s, as in
+        the paper's text; its durations fit 22,050.
     n_fft, hop_length : int
         In samples.
     n_mels : int
     f_min, f_max : float
         Edges of the lowest and highest band in Hz; `f_max` None: half the sample rate.
     factor : float
-        Of the power within the logarithm.
+        Factor of the power within the logarithm.
 
     Returns
     -------
@@ -67,5 +66,5 @@ def compute(
 
 
 def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
-    """Return which frequencies the bins are."""
+    """Return the frequencies of the bins."""
     return hertz(centres(sample_rate, n_mels, f_min, f_max, "htk"))

@@ -3,9 +3,9 @@
 References
 ----------
 K. Choi, G. Fazekas, M. Sandler, K. Cho, "Transfer learning for music
-classification and regression tasks", ISMIR 2017. The published front end counts
-decibels from the loudest value of a whole batch, which makes its output depend on
-the neighbours; here it is the track's.
+classification and regression tasks", ISMIR 2017. The published front end takes
+decibels from the loudest value of the batch, so that its output depends on the
+other tracks; here it is the track's own.
 """
 
 import numpy as np
@@ -54,5 +54,5 @@ def compute(
 
 
 def axis(*, sample_rate: int, n_mels: int, f_min: float = 0.0, f_max: float | None = None, **_: object) -> Axis:
-    """Return which frequencies the bins are."""
+    """Return the frequencies of the bins."""
     return hertz(centres(sample_rate, n_mels, f_min, f_max))

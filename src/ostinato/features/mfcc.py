@@ -33,9 +33,9 @@ def compute(
     f_min, f_max : float
         Edges of the lowest and highest band in Hz; `f_max` None: half the sample rate.
     n_mfcc : int
-        Coefficients computed.
+        Number of coefficients computed.
     n_dropped : int
-        Of these, how many are dropped from the first on; the first is loudness.
+        Number of first coefficients dropped; the first is loudness.
 
     Returns
     -------

@@ -1,9 +1,9 @@
-"""Thirteen cepstral coefficients with short frames, loudness among them, as in paper 001 of docs/recipes.md.
+"""Thirteen cepstral coefficients with short frames, including loudness, as in paper 001 of docs/recipes.md.
 
 References
 ----------
-Paper 001, section 7.2, gives 13 coefficients, 2048 samples a frame and 512 a hop. The
-repository it builds on (V. Velardo, "Deep Learning for Audio with Python", 2020) takes
+Paper 001, section 7.2, gives 13 coefficients, 2048 samples per frame and 512 per hop. The
+repository it builds on (V. Velardo, "Deep Learning for Audio with Python", 2020) uses
 librosa's defaults: 128 mel bands, decibels of full scale, orthonormal DCT-II.
 """
 

@@ -1,4 +1,4 @@
-"""Where an artist comes from; where a network is trained it is scaled to lie between 0 and 1."""
+"""Coordinates of an artist's origin; training scales them to 0 to 1."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ COLUMNS = ("latitude", "longitude")
 
 
 def compute(row: Mapping[str, float]) -> np.ndarray:
-    """Take latitude and longitude of a track.
+    """Return latitude and longitude of a track.
 
     Parameters
     ----------
@@ -18,6 +18,6 @@ def compute(row: Mapping[str, float]) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(1, 2), dtype=float64]
-        In degrees; NaN where they are not known.
+        In degrees; NaN if unknown.
     """
     return np.array([[row[name] for name in COLUMNS]], np.float64)

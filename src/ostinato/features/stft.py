@@ -37,5 +37,5 @@ def compute(
 
 
 def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:
-    """Return which frequencies the bins are."""
+    """Return the frequencies of the bins."""
     return hertz(np.fft.rfftfreq(n_fft, 1 / sample_rate))

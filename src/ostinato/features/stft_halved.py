@@ -1,4 +1,4 @@
-"""The lower half of the spectrogram in decibels: what stft gives, without its upper bins."""
+"""The lower half of the bins of `stft`, in decibels."""
 
 import numpy as np
 
@@ -27,8 +27,8 @@ def compute(
     n_fft, hop_length : int
         In samples.
     standardised : bool
-        Give each frame mean 0 and deviation 1 over *all* bins before the upper
-        half is dropped, as published; its candidates then say ``normalise: none``.
+        Scale each frame to mean 0 and deviation 1 over *all* bins before the upper
+        half is dropped, as published; its candidates then set ``normalise: none``.
 
     Returns
     -------
@@ -39,10 +39,10 @@ def compute(
     lower = db[:, : n_fft // 4]
     if not standardised:
         return lower
-    spread = db.std(axis=1, keepdims=True)
-    return (lower - db.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1)
+    std = db.std(axis=1, keepdims=True)
+    return (lower - db.mean(axis=1, keepdims=True)) / np.where(std > 0, std, 1)
 
 
 def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:
-    """Return which frequencies the bins are."""
+    """Return the frequencies of the bins."""
     return hertz(np.fft.rfftfreq(n_fft, 1 / sample_rate)[: n_fft // 4])

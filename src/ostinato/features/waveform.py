@@ -1,9 +1,9 @@
-"""The samples themselves, for training that computes its feature from them; no network reads them.
+"""Samples, for training that computes its feature from them; no network reads them directly.
 
-Sixteen bits a sample under one exponent a track: samples of 16-bit files at the
-cache's rate come back as they were, quiet tracks keep as many digits as loud ones,
-and peaks beyond full scale, as of MP3, are not clipped. Half precision, which other
-kinds are kept in, errs several times as much in quiet bands.
+16 bits per sample with one exponent per track: samples of 16-bit files at the cache's
+rate are restored exactly, quiet tracks keep as many digits as loud ones, and peaks
+beyond full scale, as of MP3, are not clipped. Half precision, which other kinds use,
+has several times the error in quiet bands.
 """
 
 import numpy as np

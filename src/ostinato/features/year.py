@@ -1,4 +1,4 @@
-"""The year of release; where a network is trained it is scaled to lie between 0 and 1."""
+"""The year of release; training scales it to 0 to 1."""
 
 from collections.abc import Mapping
 
@@ -9,7 +9,7 @@ COLUMNS = ("year",)
 
 
 def compute(row: Mapping[str, float]) -> np.ndarray:
-    """Take the year of a track.
+    """Return the year of a track.
 
     Parameters
     ----------
@@ -18,6 +18,6 @@ def compute(row: Mapping[str, float]) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(1, 1), dtype=float64]
-        NaN where it is not known.
+        NaN if unknown.
     """
     return np.array([[row[name] for name in COLUMNS]], np.float64)

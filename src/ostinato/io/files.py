@@ -195,7 +195,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     Raises
     ------
     OstinatoError
-        If the file is absent, cannot be read, is no Parquet or is damaged.
+        If the file is absent, cannot be read, is not a Parquet file or is damaged.
     """
     import pandas as pd
     import pyarrow as pa
@@ -208,7 +208,9 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> "pd.DataFrame"
     except (OSError, ValueError, pa.ArrowException) as error:
         raise_refusal(path, error)
         reason = str(error).partition("\n")[0] or type(error).__name__
-        raise OstinatoError(f"{path}: is no Parquet or is damaged ({reason}); delete it and run `dvc repro`") from error
+        raise OstinatoError(
+            f"{path}: is not a Parquet file or is damaged ({reason}); delete it and run `dvc repro`"
+        ) from error
 
 
 class _Patience:
