@@ -103,7 +103,7 @@ def test_a_map_that_weights_do_not_change_is_not_believed(trained, tmp_path, mon
     monkeypatch.setattr("ostinato.explain.attribution.shuffle_weights", lambda network, seed: network)
     found, _ = explain.explain(trained, "ear", play(tmp_path / "tone.wav", seconds=1.0))
     assert not found["sound"]
-    assert "do not believe it" in explain.words(found | {"written": []})
+    assert "do not trust it" in explain.words(found | {"written": []})
 
 
 def test_the_picture_and_the_numbers_are_written_and_the_same_again(trained, tmp_path):

@@ -107,7 +107,7 @@ def test_a_table_that_another_program_changed_is_not_written_over(folder, table)
         ("table", PATHS[0], "jazz", "is no name"),
         ("ann", "../secret.wav", "jazz", "is no file of music"),
         ("ann", PATHS[0], " ", "a label has 1 to 60 characters"),
-        ("ann", PATHS[0], "a;b", "part labels in a table"),
+        ("ann", PATHS[0], "a;b", "separate labels in a table"),
     ],
 )
 def test_what_cannot_be_taken_is_refused(folder, table, person, path, label, message):
@@ -117,5 +117,5 @@ def test_what_cannot_be_taken_is_refused(folder, table, person, path, label, mes
 
 
 def test_a_parquet_table_is_refused(folder):
-    with pytest.raises(DataError, match=r"let --labels name a \.csv file"):
+    with pytest.raises(DataError, match=r"set --labels to a \.csv file"):
         Answers(folder, folder / "labels.parquet")

@@ -54,8 +54,8 @@ def test_two_labels_of_one_file_are_refused(folder, tmp_path):
     ("genres", "message"),
     [
         (["a"] * 10 + ["b"] * 9, "labels 19 files; at least 20 are needed; label more, such as by `ostinato label"),
-        (["a"] * 20, "gives all 20 files the label 'a'; two are needed"),
-        (["a"] * 20 + ["b"], "has two files of 1 label only"),
+        (["a"] * 20, "all 20 files have the label 'a'; two labels are needed"),
+        (["a"] * 20 + ["b"], "only 1 label has two files or more"),
     ],
 )
 def test_too_little_is_refused(folder, tmp_path, genres, message):

@@ -102,7 +102,7 @@ def test_an_encoder_lies_in_the_folder_and_its_heads_read_means(folder, table, t
 def test_an_encoder_that_is_not_there_is_named():
     with pytest.raises(OstinatoError, match=r"--encoder no\.onnx: is not there; name an ONNX file"):
         learn.find_encoder("no.onnx")
-    with pytest.raises(OstinatoError, match=r"there is no encoder 'nonesuch'.*there are musicnn"):
+    with pytest.raises(OstinatoError, match=r"there is no published encoder 'nonesuch'.*there are musicnn"):
         learn.find_encoder("nonesuch")
 
 

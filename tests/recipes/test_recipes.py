@@ -328,7 +328,7 @@ def test_curves_and_confusion_matrices_are_drawn_beside_the_table(project, monke
     ("source", "said"),
     [
         (None, r"A: has no source; name the paper's table"),
-        ("the paper", r"A: the source 'the paper' names no place; name"),
+        ("the paper", r"A: the source 'the paper' has no place; name"),
     ],
 )
 def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
@@ -362,7 +362,7 @@ def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, 
 
 def test_absent_data_are_named_with_what_to_fetch_and_where_to_put_it(project, monkeypatch):
     monkeypatch.delenv("OSTINATO_DATASET_PATH", raising=False)
-    with pytest.raises(OstinatoError, match=r"data/raw/folder: not there or empty\. Fetch toys and put them"):
+    with pytest.raises(OstinatoError, match=r"data/raw/folder: missing or empty\. Fetch toys and put them"):
         reproduce(project, "toy")
 
 
@@ -567,13 +567,13 @@ def test_a_recipe_with_catalogs_exports_their_networks_and_needs_the_folder(proj
     assert run._targets(load_toy(catalogs=catalogs), made) == ("gate", "export@a")
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(project.root))
     yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": catalogs})
-    with pytest.raises(OstinatoError, match=r"toy: songs: not there or empty\. Fetch toys"):
+    with pytest.raises(OstinatoError, match=r"toy: songs: missing or empty\. Fetch toys"):
         reproduce(project, "toy")
     yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "candidates": ["b"]}})
     with pytest.raises(ParamsError, match=r"catalogs: has no network 'b'"):
         reproduce(project, "toy")
     yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "source": "somewhere"}})
-    with pytest.raises(ParamsError, match=r"'somewhere' names no place; name the paper's section"):
+    with pytest.raises(ParamsError, match=r"'somewhere' has no place; name the paper's section"):
         recipes.load(project.recipes, "toy")
 
 

@@ -197,7 +197,7 @@ def test_an_opset_that_cannot_be_written_is_refused(paths, params):
     judge(paths, "freq_mfcc")
     params.export = Export(opset=16)
     with pytest.raises(
-        OstinatoError, match=r"export\.opset: the graph is written in opset 18 .* set export\.opset: 18"
+        OstinatoError, match=r"export\.opset: the graph has opset 18 .* set export\.opset: 18"
     ):
         stage.run(paths, params, "freq_mfcc")
 

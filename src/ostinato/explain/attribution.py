@@ -1,4 +1,4 @@
-"""Attribution: the parts of an input that a prediction rests on, by integrated gradients.
+"""Attributions of a prediction to its input, by integrated gradients.
 
 References
 ----------
@@ -18,60 +18,60 @@ STEPS = 64
 
 
 def integrated_gradients(
-    answer: Callable[..., Tensor], inputs: Sequence[np.ndarray], baselines: Sequence[np.ndarray], steps: int = STEPS
+    function: Callable[..., Tensor], inputs: Sequence[np.ndarray], baselines: Sequence[np.ndarray], steps: int = STEPS
 ) -> list[np.ndarray]:
-    """Add up the gradients on the straight way from a baseline to the inputs.
+    """Integrate the gradients along the straight path from a baseline to the inputs.
 
     Parameters
     ----------
-    answer : callable
-        Gives of tensors shaped as the inputs one number, such as a class's logit.
+    function : callable
+        From tensors shaped like the inputs to one number, such as a class's logit.
     inputs, baselines : sequence of np.ndarray
         Of the same shapes.
     steps : int
-        Points on the way, at the middle of each part.
+        Number of points on the path, at the midpoints.
 
     Returns
     -------
     list of np.ndarray
-        Shaped as the inputs. All of them add up to ``answer(inputs) - answer(baselines)``,
-        but for what the steps are too coarse for.
+        Shaped like the inputs. Together they sum to ``function(inputs) - function(baselines)``,
+        up to the error of the steps.
     """
     ends = [(torch.from_numpy(a).float(), torch.from_numpy(b).float()) for a, b in zip(inputs, baselines, strict=True)]
     total = [torch.zeros_like(x) for x, _ in ends]
     for step in range(steps):
         share = (step + 0.5) / steps
         points = [(b + share * (x - b)).requires_grad_() for x, b in ends]
-        for sum_, gradient in zip(total, torch.autograd.grad(answer(*points), points), strict=True):
+        for sum_, gradient in zip(total, torch.autograd.grad(function(*points), points), strict=True):
             sum_ += gradient / steps
     return [(g * (x - b)).numpy() for g, (x, b) in zip(total, ends, strict=True)]
 
 
 def class_logit(network: nn.Module, position: int) -> Callable[..., Tensor]:
-    """Return what is explained of a network: a class's logit, its mean over chunks."""
+    """Return the function to explain: a class's logit, averaged over chunks."""
     return lambda *inputs: network(*inputs)[:, position].mean()
 
 
 def shuffle_weights(network: nn.Module, seed: int) -> nn.Module:
-    """Make a network of the same shape whose weights are drawn anew.
+    """Return a copy of a network with random weights.
 
     Parameters
     ----------
     network : nn.Module
-        Left as it is.
+        Not changed.
     seed : int
 
     Returns
     -------
     nn.Module
-        Each array of weights is normal with the mean and deviation of the one it replaces.
+        Each parameter is drawn from a normal distribution with its former mean and deviation.
     """
-    made, generator = copy.deepcopy(network), torch.Generator().manual_seed(seed)
+    copy_, generator = copy.deepcopy(network), torch.Generator().manual_seed(seed)
     with torch.no_grad():
-        for weights in made.parameters():
+        for weights in copy_.parameters():
             deviation = weights.std() if weights.numel() > 1 else weights.abs().max()
             weights.copy_(weights.mean() + deviation * torch.randn(weights.shape, generator=generator))
-    return made.eval()
+    return copy_.eval()
 
 
 def similarity(
@@ -80,23 +80,23 @@ def similarity(
     inputs: Sequence[np.ndarray],
     baselines: Sequence[np.ndarray],
 ) -> float:
-    """Return the rank correlation of two attributions of the same inputs, less what the inputs themselves bring in.
+    """Return the rank correlation of two attributions of the same inputs, without the inputs' own effect.
 
     Parameters
     ----------
     one, other : sequence of np.ndarray
-        By `integrated_gradients`: each is a mean gradient times the way from the
-        baseline, which two maps share whatever the networks learnt, and so is divided by.
+        From `integrated_gradients`: mean gradients times the difference from the baseline.
+        Both maps share this factor, whatever the networks learnt, so it is divided out.
     inputs, baselines : sequence of np.ndarray
 
     Returns
     -------
     float
-        1: the same map; about 0: another one. 0 if either is flat.
+        1 for equal maps, about 0 for unrelated ones; 0 if either is constant.
     """
-    way = np.concatenate([(x - b).ravel() for x, b in zip(inputs, baselines, strict=True)])
-    there = way != 0
-    flat = [np.concatenate([part.ravel() for part in parts])[there] / way[there] for parts in (one, other)]
+    delta = np.concatenate([(x - b).ravel() for x, b in zip(inputs, baselines, strict=True)])
+    nonzero = delta != 0
+    flat = [np.concatenate([part.ravel() for part in parts])[nonzero] / delta[nonzero] for parts in (one, other)]
     if any(not len(values) or np.ptp(values) == 0 for values in flat):
         return 0.0
     return float(spearmanr(*flat).statistic)

@@ -1,4 +1,4 @@
-"""Writing a graph node by node: what is fixed is NumPy, what flows is a name."""
+"""Building a graph node by node: constants are NumPy arrays, values are names."""
 
 from typing import Any, TypeAlias
 
@@ -7,14 +7,14 @@ import onnx
 from onnx import TensorProto, compose, helper, numpy_helper
 
 Value: TypeAlias = "str | np.ndarray | np.generic"
-FLOAT, DOUBLE, HALF, WHOLE = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64
+FLOAT, DOUBLE, HALF, INT64 = TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.INT64
 
 
 class Builder:
-    """A graph in the making.
+    """A graph builder.
 
-    Any operator of ONNX is a method: inputs are names of values or arrays, which
-    become constants; attributes are keywords; the name of the first output comes back.
+    Every operator of ONNX is a method: inputs are names of values or arrays, which
+    become constants; attributes are keywords; it returns the name of the first output.
 
     Examples
     --------
@@ -42,44 +42,44 @@ class Builder:
         return add
 
     def cast(self, value: Value, to: int) -> str:
-        """Change the type of a value."""
+        """Cast a value."""
         return str(self.Cast(value, to=to))
 
     def length(self, value: str, axis: int = 0) -> str:
-        """Return the length of an axis as a whole number without axes."""
+        """Return the length of an axis as an integer scalar."""
         return str(self.Gather(self.Shape(value), np.int64(axis)))
 
     def count(self, stop: Value) -> str:
-        """Count from 0 up to a whole number, exclusive."""
+        """Return the integers from 0 to `stop`, exclusive."""
         return str(self.Range(np.int64(0), stop, np.int64(1)))
 
     def include(self, model: onnx.ModelProto, inputs: dict[str, str], prefix: str = "network/") -> dict[str, str]:
-        """Put another graph into this one.
+        """Add another graph to this one.
 
         Parameters
         ----------
         model : onnx.ModelProto
         inputs : dict of str to str
-            What each of its inputs is fed with.
+            Value for each of its inputs.
         prefix : str
-            Of its names here.
+            Prefix of its names.
 
         Returns
         -------
         dict of str to str
-            What its outputs are called here.
+            Names of its outputs in this graph.
         """
         graph = compose.add_prefix_graph(model.graph, prefix)
         self.nodes += [
-            helper.make_node("Identity", [inputs[old.name]], [new.name])
-            for old, new in zip(model.graph.input, graph.input, strict=True)
+            helper.make_node("Identity", [inputs[before.name]], [after.name])
+            for before, after in zip(model.graph.input, graph.input, strict=True)
         ]
         self.nodes += graph.node
         self.weights += graph.initializer
-        return {old.name: new.name for old, new in zip(model.graph.output, graph.output, strict=True)}
+        return {before.name: after.name for before, after in zip(model.graph.output, graph.output, strict=True)}
 
     def _name_of(self, value: Value) -> str:
-        """Return the name of a value; the same constant is kept once."""
+        """Return the name of a value; equal constants are shared."""
         if isinstance(value, str):
             return value
         array = np.asarray(value)

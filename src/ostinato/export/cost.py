@@ -1,4 +1,4 @@
-"""Cost of a file: its multiplications, counted over the graph."""
+"""Cost of a network: the multiplications of its graph."""
 
 from collections.abc import Collection, Mapping
 from math import prod
@@ -19,36 +19,36 @@ def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Co
     model : onnx.ModelProto
     inputs : mapping of str to (channels, bins, frames)
     words : collection of str
-        The inputs that are ids of words.
+        Inputs that are word ids.
 
     Returns
     -------
     int
-        Of convolutions, matrix products and recurrent layers; what is done once a
-        number, such as normalisation, is left out.
+        Of convolutions, matrix products and recurrent layers; elementwise operations,
+        such as normalisation, are left out.
     """
-    counted = [node for node in model.graph.node if node.op_type in COUNTED]
-    shapes = _shapes(model, {name for node in counted for name in (*node.input, *node.output) if name}, inputs, words)
-    return sum(_multiplications(node, shapes) for node in counted)
+    nodes = [node for node in model.graph.node if node.op_type in COUNTED]
+    shapes = _shapes(model, {name for node in nodes for name in (*node.input, *node.output) if name}, inputs, words)
+    return sum(_multiplications(node, shapes) for node in nodes)
 
 
 def _shapes(
-    model: onnx.ModelProto, wanted: set[str], inputs: Mapping[str, Shape], words: Collection[str]
+    model: onnx.ModelProto, names: set[str], inputs: Mapping[str, Shape], words: Collection[str]
 ) -> dict[str, tuple[int, ...]]:
-    """Run the graph once and see what shapes values have; inference does not follow all that a network does."""
+    """Run the graph once to get the shapes of values; shape inference does not support all operators."""
     shapes = {t.name: tuple(t.dims) for t in model.graph.initializer}
     probe = onnx.ModelProto()
     probe.CopyFrom(model)
     del probe.graph.output[:]
-    seen = sorted(wanted - shapes.keys() - {value.name for value in model.graph.input})
-    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in seen)
-    given = {
+    outputs = sorted(names - shapes.keys() - {value.name for value in model.graph.input})
+    probe.graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
+    feeds = {
         name: np.zeros((1, shape[2]), np.int64) if name in words else np.zeros((1, *shape), np.float32)
         for name, shape in inputs.items()
     }
-    shapes |= {name: x.shape for name, x in given.items()}
-    values = session(probe.SerializeToString()).run(seen, given) if seen else []
-    return shapes | {name: np.shape(value) for name, value in zip(seen, values, strict=True)}
+    shapes |= {name: x.shape for name, x in feeds.items()}
+    values = session(probe.SerializeToString()).run(outputs, feeds) if outputs else []
+    return shapes | {name: np.shape(value) for name, value in zip(outputs, values, strict=True)}
 
 
 def _multiplications(node: onnx.NodeProto, shapes: Mapping[str, tuple[int, ...]]) -> int:

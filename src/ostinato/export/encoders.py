@@ -1,4 +1,4 @@
-"""Encoders that a model reads: copied beside it under the hash of their bytes, with their licence in model.json."""
+"""Encoders of a model: copied into its folder under their hash, with their licence in model.json."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +12,7 @@ SHORT = 12
 
 
 def gather(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Read the encoders of a model, and describe it as it will be with them beside it.
+    """Read the encoders of a model, and return its metadata with them in its folder.
 
     Parameters
     ----------
@@ -22,24 +22,24 @@ def gather(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes
     Returns
     -------
     metadata : dict
-        With the names of the files beside it, and ``encoders``: licence and training data by input. The same where
-        it reads none.
+        With the names of the files, and ``encoders``: licence and training data by input. Unchanged if there are
+        none.
     files : dict of str to bytes
 
     Raises
     ------
     ParamsError
-        If a file is absent, or not the one that the features were computed with.
+        If a file is missing, or not the one that the features were computed with.
     """
     inputs, encoders, files = dict(metadata["inputs"]), {}, {}
-    for name, given in inputs.items():
-        parameters = given["parameters"]
-        if not features.needs_file(given["feature"]):
+    for name, input_ in inputs.items():
+        parameters = input_["parameters"]
+        if not features.needs_file(input_["feature"]):
             continue
         content = read(parameters[features.FILE], parameters["sha256"])
         file = f"encoder-{parameters['sha256'][:SHORT]}.onnx"
         files[file] = content
-        inputs[name] = {**given, "parameters": {**parameters, features.FILE: file}}
+        inputs[name] = {**input_, "parameters": {**parameters, features.FILE: file}}
         encoders[name] = {key: parameters[key] for key in ("sha256", "license", "trained_on", "preset")}
     if not files:
         return dict(metadata), {}
@@ -47,9 +47,9 @@ def gather(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes
 
 
 def locate(metadata: Mapping[str, Any], folder: Path) -> dict[str, Any]:
-    """Return model.json with the paths of the encoders that stand beside it in `folder`."""
+    """Return model.json with the paths of its encoders in `folder`."""
     inputs = {
-        name: {**given, "parameters": features.locate(given["parameters"], folder)}
-        for name, given in metadata["inputs"].items()
+        name: {**input_, "parameters": features.locate(input_["parameters"], folder)}
+        for name, input_ in metadata["inputs"].items()
     }
     return {**metadata, "inputs": inputs}

@@ -1,4 +1,4 @@
-"""Fitted estimators as ONNX files that speak as networks do."""
+"""Fitted estimators as ONNX files with the outputs of networks."""
 
 from collections.abc import Callable
 
@@ -13,18 +13,18 @@ from ostinato.export.graphs import KEY, OUTPUTS, Arrays, largest_difference, run
 
 BATCHES = (2, 5)
 MAX_DIFFERENCE = 1e-5
-"""How far a score may lie from scikit-learn's."""
+"""Tolerance between a score and scikit-learn's."""
 
 
 def convert(content: bytes, kind: Kind, name: str, *, opset: int = 18) -> onnx.ModelProto:
-    """Make a fitted estimator's graph give logits and embedding as networks do.
+    """Convert a fitted estimator's graph to the outputs of networks, logits and embedding.
 
     Parameters
     ----------
     content : bytes
-        A graph of one input, (batch, width), that gives ``scores`` and ``embedding``.
+        A graph with one input, (batch, width), and the outputs ``scores`` and ``embedding``.
     kind : {"single", "multi"}
-        Whether scores become logarithms, or logarithms of odds.
+        Whether logits are the logarithms of scores, or of their odds.
     name : str
         Of the input.
     opset : int
@@ -32,17 +32,17 @@ def convert(content: bytes, kind: Kind, name: str, *, opset: int = 18) -> onnx.M
     Returns
     -------
     onnx.ModelProto
-        With the least IR version that the opsets need.
+        With the lowest IR version for its opsets.
     """
     model = onnx.load_from_string(content)
     graph = model.graph
-    (given,) = graph.input
+    (input_,) = graph.input
     scores, _ = graph.output
-    width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (given, scores))
+    width, n_classes = (v.type.tensor_type.shape.dim[1].dim_value for v in (input_, scores))
     limits = {"least": EPSILON, "most": 1 - EPSILON, **({} if kind == "single" else {"one": 1.0})}
     graph.initializer.extend(numpy_helper.from_array(np.array(v, np.float32), k) for k, v in limits.items())
     nodes = [
-        helper.make_node("Identity", [name], [given.name]),
+        helper.make_node("Identity", [name], [input_.name]),
         helper.make_node("Clip", [scores.name, "least", "most"], ["clipped"]),
     ]
     if kind == "single":
@@ -57,55 +57,55 @@ def convert(content: bytes, kind: Kind, name: str, *, opset: int = 18) -> onnx.M
         helper.make_tensor_value_info(n, TensorProto.FLOAT, ["batch", w])
         for n, w in zip((name, *OUTPUTS), (width, n_classes, width), strict=True)
     ]
-    joined = helper.make_graph(body, "estimator", values[:1], values[1:], list(graph.initializer))
+    extended = helper.make_graph(body, "estimator", values[:1], values[1:], list(graph.initializer))
     opsets = sorted(model.opset_import, key=lambda o: o.domain)
-    whole = set_versions(helper.make_model(joined, opset_imports=opsets, producer_name=KEY), opset)
-    onnx.checker.check_model(whole, full_check=True)
-    return whole
+    result = set_versions(helper.make_model(extended, opset_imports=opsets, producer_name=KEY), opset)
+    onnx.checker.check_model(result, full_check=True)
+    return result
 
 
 def parity(content: bytes, estimator: bytes, name: str, logits: Callable[[np.ndarray], np.ndarray]) -> float:
-    """Compare an exported estimator with the one that was fitted, at two batches.
+    """Compare an exported estimator with the fitted one, at two batch sizes.
 
     Parameters
     ----------
     content : bytes
     estimator : bytes
-        The graph that gives ``scores`` and ``embedding``.
+        The graph with ``scores`` and ``embedding``.
     name : str
         Of the input.
     logits : callable
-        Of scores, as `Task.logits`.
+        From scores to logits, as `Task.logits`.
 
     Returns
     -------
     float
-        As of networks.
+        As for networks.
     """
-    fitted = session(estimator)
-    given = fitted.get_inputs()[0]
+    reference = session(estimator)
+    input_ = reference.get_inputs()[0]
 
     def original(arrays: Arrays) -> list[np.ndarray]:
-        scores, embedding = fitted.run(["scores", "embedding"], {given.name: arrays[name]})
+        scores, embedding = reference.run(["scores", "embedding"], {input_.name: arrays[name]})
         return [logits(scores.astype(np.float64)), embedding]
 
     rng = np.random.default_rng(0)
-    trials = [{name: rng.standard_normal((batch, given.shape[1]), dtype=np.float32)} for batch in BATCHES]
+    trials = [{name: rng.standard_normal((batch, input_.shape[1]), dtype=np.float32)} for batch in BATCHES]
     return largest_difference(content, original, trials)
 
 
 def score_difference(content: bytes, name: str, x: np.ndarray, scores: np.ndarray, task: Task) -> float:
-    """Compare the scores of an exported estimator with those that scikit-learn gave.
+    """Compare the scores of an exported estimator with scikit-learn's.
 
     Parameters
     ----------
     content : bytes
-        As `convert` made it.
+        From `convert`.
     name : str
         Of the input.
     x : np.ndarray [shape=(n_tracks, width), dtype=float32]
     scores : np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
-        By scikit-learn's ``predict_proba``, in the order of the classes.
+        From scikit-learn's ``predict_proba``, in the order of the classes.
     task : Task
 
     Returns
@@ -116,9 +116,9 @@ def score_difference(content: bytes, name: str, x: np.ndarray, scores: np.ndarra
     Raises
     ------
     OstinatoError
-        If scikit-learn gave no score, or scores of other classes.
+        If scikit-learn gave no scores, or of other classes.
     """
     logits, _ = run(content, {name: x.astype(np.float32)})
     if not len(x) or logits.shape != scores.shape:
-        raise OstinatoError(f"the file gives scores of shape {logits.shape}, scikit-learn {scores.shape}; train again")
+        raise OstinatoError(f"the file has scores of shape {logits.shape}, scikit-learn {scores.shape}; train again")
     return float(np.nan_to_num(np.abs(task.scores(logits) - scores).max(), nan=np.inf))

@@ -1,4 +1,4 @@
-"""Graphs of exported files: names, metadata, running and comparing them."""
+"""Graphs of exported files: names, metadata, inference and comparison."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -18,13 +18,13 @@ OUTPUTS = ("logits", "embedding")
 
 
 def annotate(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
-    """Write what a file is for into it and give its bytes.
+    """Write metadata into a model and return its bytes.
 
     Parameters
     ----------
     model : onnx.ModelProto
     metadata : mapping
-        Becomes JSON under the key ``ostinato``.
+        Stored as JSON under the key ``ostinato``.
 
     Returns
     -------
@@ -36,22 +36,22 @@ def annotate(model: onnx.ModelProto, metadata: Mapping[str, Any]) -> bytes:
 
 
 def opset(model: onnx.ModelProto) -> int:
-    """Read the version of ONNX's own operators that a graph is written in."""
+    """Return the version of ONNX's own operators in a graph."""
     (version,) = (entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return int(version)
 
 
-def set_versions(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
-    """Bring a graph to an opset, and to the least IR version that its opsets need.
+def set_versions(model: onnx.ModelProto, version: int) -> onnx.ModelProto:
+    """Convert a graph to an opset, with the lowest IR version for its opsets.
 
     ONNX Runtime refuses an IR version that is newer than itself, whatever the graph
-    uses: 1.17 takes opset 18 with IR version 8 or 9 and refuses it with 10.
+    uses: 1.17 accepts opset 18 with IR version 8 or 9 but not with 10.
 
     Parameters
     ----------
     model : onnx.ModelProto
-    wanted : int
-        The opset asked for.
+    version : int
+        Target opset.
 
     Returns
     -------
@@ -60,16 +60,16 @@ def set_versions(model: onnx.ModelProto, wanted: int) -> onnx.ModelProto:
     Raises
     ------
     OstinatoError
-        If the graph cannot be brought to that opset.
+        If the graph cannot be converted to that opset.
     """
-    if opset(model) != wanted:
+    if opset(model) != version:
         try:
-            converted = version_converter.convert_version(model, wanted)
-            onnx.checker.check_model(converted, full_check=True)  # ReduceMean keeps an attribute that 17 lacks
+            converted = version_converter.convert_version(model, version)
+            onnx.checker.check_model(converted, full_check=True)  # 17 lacks an attribute of ReduceMean
         except (version_converter.ConvertError, onnx.checker.ValidationError, RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise OstinatoError(
-                f"export.opset: the graph is written in opset {opset(model)} and cannot be brought to {wanted} "
+                f"export.opset: the graph has opset {opset(model)} and cannot be converted to {version} "
                 f"({reason}); set export.opset: {opset(model)}"
             ) from error
         model = converted
@@ -104,14 +104,14 @@ def session(content: bytes) -> onnxruntime.InferenceSession:
 def largest_difference(
     content: bytes, original: Callable[[Arrays], list[np.ndarray]], trials: list[dict[str, np.ndarray]]
 ) -> float:
-    """Return the largest difference, as a share of the largest number where that is over 1; infinite for NaN.
+    """Return the largest difference, relative to the largest value if that is above 1; infinite for NaN.
 
     Parameters
     ----------
     content : bytes
         An ONNX file with `OUTPUTS`.
     original : callable
-        Gives the same outputs of the same inputs.
+        Computes the outputs of the original.
     trials : list of dict of str to np.ndarray
         Inputs.
 
@@ -122,15 +122,13 @@ def largest_difference(
     Raises
     ------
     OstinatoError
-        If the outputs are of different shapes.
+        If the shapes of outputs differ.
     """
-    opened = session(content)
+    model = session(content)
     differences = []
     for arrays in trials:
-        for mine, theirs in zip(opened.run(list(OUTPUTS), arrays), original(arrays), strict=True):
-            if mine.shape != theirs.shape:
-                raise OstinatoError(
-                    f"the file gives {mine.shape} where the original gives {theirs.shape}; export again"
-                )
-            differences.append(np.abs(mine - theirs).max() / max(1.0, np.abs(theirs).max()))
+        for actual, expected in zip(model.run(list(OUTPUTS), arrays), original(arrays), strict=True):
+            if actual.shape != expected.shape:
+                raise OstinatoError(f"the file gives {actual.shape}, the original gives {expected.shape}; export again")
+            differences.append(np.abs(actual - expected).max() / max(1.0, np.abs(expected).max()))
     return float(np.nan_to_num(np.max(differences), nan=np.inf))

@@ -1,4 +1,4 @@
-"""Networks of torch as ONNX files, and whether they still agree."""
+"""PyTorch networks as ONNX files, and their comparison with the originals."""
 
 import logging
 import warnings
@@ -26,19 +26,19 @@ LAST = "_of_the_network"
 
 @dataclass(frozen=True)
 class Reading:
-    """How a network reads one of its inputs.
+    """An input of a network.
 
     Parameters
     ----------
     shape : tuple of int
-        Channels, bins and frames of a chunk; of words: 1, the number of ids, and tokens.
+        Channels, bins and frames of a chunk; for words: 1, number of ids, and tokens.
     free : bool
-        Whether other numbers of frames are taken.
+        Whether the number of frames is free.
     min_frames : int
     chunk : int
-        Frames that the network reads at once, where it parts them itself.
+        Frames per chunk, if the network splits its input itself.
     words : bool
-        Whether it is ids of words, (batch, tokens).
+        Whether the input is word ids, (batch, tokens).
     """
 
     shape: Shape
@@ -49,7 +49,7 @@ class Reading:
 
     @property
     def axis(self) -> int:
-        """Which axis of a batch the frames lie along."""
+        """Axis of the frames in a batch."""
         return 1 if self.words else 3
 
     def sizes(self, batch: int, frames: int) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ class Reading:
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """Two numbers of frames to try, the first short and odd; equal if the length is fixed."""
+        """Two numbers of frames to test, the first short and odd; equal if the length is fixed."""
         if not self.free:
             return self.shape[2], self.shape[2]
         short = max(self.min_frames, SHORTEST, 2 * self.chunk)
@@ -67,7 +67,7 @@ class Reading:
 
 
 class _Both(nn.Module):
-    """A network that gives logits and embedding at once."""
+    """A network that returns logits and embedding."""
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -81,16 +81,16 @@ class _Both(nn.Module):
 
 
 def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> dict[str, Reading]:
-    """Return how a network reads its inputs.
+    """Describe the inputs of a network.
 
     Parameters
     ----------
     network : nn.Module
-        Its ``length`` and ``min_frames`` may be mappings where it reads several inputs.
+        Its ``length`` and ``min_frames`` may be mappings if it has several inputs.
     inputs : mapping of str to (channels, bins, frames)
-        Of a `Stack` by member.
+        For a `Stack`, by member.
     words : collection of str
-        The inputs that are ids of words.
+        Inputs that are word ids.
 
     Returns
     -------
@@ -99,17 +99,17 @@ def readings(network: nn.Module, inputs: Mapping[str, Shape], words: Collection[
     readers: dict[str, Any] = dict.fromkeys(inputs, network)
     if isinstance(network, Stack):
         readers = dict(network.members.items())
-    found = {}
+    result = {}
     for (name, shape), reader in zip(inputs.items(), readers.values(), strict=True):
-        length, least = (_of(value, name) for value in (reader.length, reader.min_frames))
-        found[name] = Reading(shape, length == "free", least, getattr(reader, "chunk", 1), name in words)
-    return found
+        length, min_frames = (_of(value, name) for value in (reader.length, reader.min_frames))
+        result[name] = Reading(shape, length == "free", min_frames, getattr(reader, "chunk", 1), name in words)
+    return result
 
 
 def convert(
     network: nn.Module, inputs: Mapping[str, Shape], *, opset: int, words: Collection[str] = ()
 ) -> onnx.ModelProto:
-    """Convert a network to ONNX; numbers of chunks stay free, and of frames where the network takes any.
+    """Convert a network to ONNX; the number of chunks is free, and that of frames if the network allows it.
 
     Parameters
     ----------
@@ -117,31 +117,31 @@ def convert(
         With ``embed``, ``head``, ``length`` and ``min_frames``, or a `Stack`, whose
         inputs are each member's chunks of one track.
     inputs : mapping of str to (channels, bins, frames)
-        In the order the network takes them.
+        In the network's order.
     opset : int
     words : collection of str
-        The inputs that are ids of words.
+        Inputs that are word ids.
 
     Returns
     -------
     onnx.ModelProto
-        With the least IR version that the opset needs.
+        With the lowest IR version for the opset.
 
     Raises
     ------
     OstinatoError
-        If the file cannot be written in that opset: torch writes 18 and later ones.
+        If torch cannot write that opset; it supports 18 and later.
     """
-    read = readings(network, inputs, words)
+    specs = readings(network, inputs, words)
     batches = {name: f"{name}_chunks" if isinstance(network, Stack) else "batch" for name in inputs}
     axes = {name: torch.export.Dim(axis, min=1) for name, axis in batches.items()}
     if not isinstance(network, Stack):
         axes = dict.fromkeys(inputs, next(iter(axes.values())))
     shapes: list[dict[int, Any]] = []
-    for name, reading in read.items():
-        frames = torch.export.Dim(f"{name}_frames", min=reading.min_frames, max=LONGEST)
-        shapes.append({0: axes[name], reading.axis: frames} if reading.free else {0: axes[name]})
-    examples = tuple(torch.from_numpy(x) for x in sample(read, BATCHES[0] + 1, 0).values())
+    for name, spec in specs.items():
+        frames = torch.export.Dim(f"{name}_frames", min=spec.min_frames, max=LONGEST)
+        shapes.append({0: axes[name], spec.axis: frames} if spec.free else {0: axes[name]})
+    examples = tuple(torch.from_numpy(x) for x in sample(specs, BATCHES[0] + 1, 0).values())
     with _quiet():
         program = torch.onnx.export(
             _Both(network).eval(),
@@ -155,40 +155,40 @@ def convert(
             verbose=False,
         )
     if program is None:
-        raise OstinatoError("the exporter of torch gave nothing; report this with the version of torch")
+        raise OstinatoError("torch.onnx.export returned nothing; report this with the version of torch")
     model = graphs.set_versions(program.model_proto, opset)
     _name_outputs(model)
     _strip(model)
     return model
 
 
-def sample(read: Mapping[str, Reading], batch: int, which: int) -> dict[str, np.ndarray]:
-    """Draw inputs, as if standardised.
+def sample(specs: Mapping[str, Reading], batch: int, index: int) -> dict[str, np.ndarray]:
+    """Draw random standardised inputs.
 
     Parameters
     ----------
-    read : mapping of str to Reading
+    specs : mapping of str to Reading
     batch : int
-        Chunks of each input.
-    which : {0, 1}
-        Which of a reading's two lengths.
+        Number of chunks of each input.
+    index : {0, 1}
+        Of the two lengths.
 
     Returns
     -------
     dict of str to np.ndarray [shape=(batch, channels, bins, frames), dtype=float32]
-        Ids of words are (batch, tokens), int64.
+        Word ids are (batch, tokens), int64.
     """
-    rng = np.random.default_rng((batch, which))
+    rng = np.random.default_rng((batch, index))
 
-    def draw(reading: Reading) -> np.ndarray:
-        sizes = reading.sizes(batch, reading.lengths[which])
-        return rng.integers(0, reading.shape[1], sizes) if reading.words else rng.standard_normal(sizes, np.float32)
+    def draw(spec: Reading) -> np.ndarray:
+        sizes = spec.sizes(batch, spec.lengths[index])
+        return rng.integers(0, spec.shape[1], sizes) if spec.words else rng.standard_normal(sizes, np.float32)
 
-    return {name: draw(reading) for name, reading in read.items()}
+    return {name: draw(spec) for name, spec in specs.items()}
 
 
 def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> float:
-    """Compare an ONNX file with the network, at two batches and, where they are free, two lengths.
+    """Compare an ONNX file with the network, at two batch sizes and, if free, two lengths.
 
     Parameters
     ----------
@@ -196,31 +196,31 @@ def parity(content: bytes, network: nn.Module, inputs: Mapping[str, Shape], word
     network : nn.Module
     inputs : mapping of str to (channels, bins, frames)
     words : collection of str
-        The inputs that are ids of words.
+        Inputs that are word ids.
 
     Returns
     -------
     float
-        The largest difference of a logit or a number of the embedding, as a share
-        of the largest such number where that is over 1; infinite if one is NaN.
+        The largest difference of a logit or an element of the embedding, relative to
+        the largest such value if that is above 1; infinite if one is NaN.
     """
-    read, both = readings(network, inputs, words), _Both(network).eval()
+    specs, both = readings(network, inputs, words), _Both(network).eval()
 
     def original(arrays: Arrays) -> list[np.ndarray]:
         with torch.inference_mode():
             return [y.numpy() for y in both(*(torch.from_numpy(x) for x in arrays.values()))]
 
-    trials = [sample(read, batch, which) for batch in (1, *BATCHES) for which in (0, 1)]
+    trials = [sample(specs, batch, index) for batch in (1, *BATCHES) for index in (0, 1)]
     return largest_difference(content, original, trials)
 
 
 def _of(value: Any, name: str) -> Any:
-    """Take an input's own value where a network gives several."""
+    """Return an input's own value if a network has one per input."""
     return value[name] if isinstance(value, Mapping) else value
 
 
 def _name_outputs(model: onnx.ModelProto) -> None:
-    """Call the outputs as they shall be called, and what the exporter called so something else."""
+    """Rename the outputs, and any other values that have their names."""
     graph = model.graph
     names = {f"{name}{LAST}": name for name in OUTPUTS} | {name: f"{name}{LAST}" for name in OUTPUTS}
     for node in graph.node:
@@ -231,7 +231,7 @@ def _name_outputs(model: onnx.ModelProto) -> None:
 
 
 def _strip(model: onnx.ModelProto) -> None:
-    """Take out of a graph what tells of the machine, the code's place and the exporter's version."""
+    """Remove traces of the machine, the code's path and the exporter's version from a graph."""
     model.doc_string, model.producer_name, model.producer_version = "", KEY, ""
     del model.metadata_props[:]
     graph = model.graph
@@ -244,7 +244,7 @@ def _strip(model: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Silence what the exporter says of itself; errors still pass."""
+    """Silence the exporter's messages except errors."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript.version_converter")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

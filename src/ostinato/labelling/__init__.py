@@ -1,1 +1,1 @@
-"""Labels from people: tables of them, which tracks to label next, and what more labels would bring."""
+"""Labels from people: tables, agreement, tracks to label next, and learning curves."""

@@ -1,7 +1,7 @@
-r"""How far several people's labels agree.
+r"""Agreement between the labels of several people.
 
-Krippendorff's alpha is :math:`1 - D_o / D_e`, the disagreement seen over that of labels given by chance:
-1 where all agree, 0 where they agree as chance would. Tracks with one label say nothing.
+Krippendorff's alpha is :math:`1 - D_o / D_e`, from the observed disagreement and that expected by chance:
+1 for full agreement, 0 for agreement by chance. Tracks with one label do not count.
 
 References
 ----------
@@ -18,7 +18,7 @@ def compute_alpha(labels: Iterable[Sequence[str]]) -> float | None:
     Parameters
     ----------
     labels : iterable of sequence of str
-        Of each track, those that people gave it.
+        Of each track, one label per person.
 
     Returns
     -------
@@ -30,13 +30,13 @@ def compute_alpha(labels: Iterable[Sequence[str]]) -> float | None:
     >>> compute_alpha([["a", "a"], ["b", "b"], ["a"]]), compute_alpha([["a", "b"], ["b", "a"]])
     (1.0, -0.5)
     """
-    several = [list(given) for given in labels if len(given) > 1]
-    totals = Counter(label for given in several for label in given)
+    rows = [list(row) for row in labels if len(row) > 1]
+    totals = Counter(label for row in rows for label in row)
     n = totals.total()
     expected = sum(c * (n - c) for c in totals.values())
     if not expected:
         return None
-    observed = sum(_count_differing(given) / (len(given) - 1) for given in several)
+    observed = sum(_count_differing(row) / (len(row) - 1) for row in rows)
     return 1 - (n - 1) * observed / expected
 
 
@@ -46,7 +46,7 @@ def _count_differing(labels: Sequence[str]) -> int:
 
 
 def choose_label(labels: Sequence[str]) -> str | None:
-    """Choose the label that most people gave; None where two are given as often.
+    """Choose the most frequent label; None for a tie.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""The table that people label by ear: what each of them said, beside the label that most of them gave.
+"""The table of labels given by ear: the answer of each person, and the majority label.
 
-A row holds `path`, `genre` (empty where people are at odds), ``by_NAME`` for each of them, and what else the
-table had. `ostinato learn` and `dataset: {name: folder, table: ...}` read it as it is.
+A row has `path`, `genre` (empty for a tie), ``by_NAME`` for each person, and the other columns of the table.
+`ostinato learn` and `dataset: {name: folder, table: ...}` can read it.
 """
 
 import re
@@ -22,32 +22,32 @@ from ostinato.labelling.table import LABEL, read_labels
 
 BY = "by_"
 FORMER = "table"
-"""Whom labels are of that stood in the table before anybody was asked."""
+"""The name for labels that the table had at the start."""
 PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,29}")
 MAX_LABEL = 60
 
 
 class Answers:
-    """People's labels of the files of a folder, in a text table that is written after each answer.
+    """Labels of people for the files of a folder, in a text table that is written after each answer.
 
     Parameters
     ----------
     folder : Path
         Of audio.
     table : Path
-        Made at the first answer if it is not there.
+        Created at the first answer if it does not exist.
     classes : sequence of str
-        Labels to choose from, beside those that the table has.
+        Labels to choose from, besides those in the table.
 
     Raises
     ------
     DataError
-        If the table cannot be read, or is no text table.
+        If the table cannot be read, or is not a text table.
     """
 
     def __init__(self, folder: Path, table: Path, classes: Sequence[str] = ()) -> None:
         if table.suffix.lower() == ".parquet":
-            raise DataError(f"{table}: answers are written as text; let --labels name a .csv file")
+            raise DataError(f"{table}: answers are written as text; set --labels to a .csv file")
         self.folder, self.table, self._lock = folder, table, threading.Lock()
         self._undo: dict[str, list[tuple[str, str | None]]] = {}
         self._digest = self._hash()
@@ -57,45 +57,45 @@ class Answers:
 
     @property
     def classes(self) -> list[str]:
-        """Labels to choose from: those that were named, then those that were given, in alphabetical order."""
-        given = {label for row in self._rows.values() for label in _get_answers(row).values()}
-        return [*self._classes, *sorted(given - {*self._classes})]
+        """Labels to choose from: those of the constructor, then other used ones in alphabetical order."""
+        used = {label for row in self._rows.values() for label in _get_answers(row).values()}
+        return [*self._classes, *sorted(used - {*self._classes})]
 
     @property
     def people(self) -> list[str]:
-        """Who answered, in alphabetical order."""
+        """Names of people with answers, in alphabetical order."""
         return sorted({person for row in self._rows.values() for person in _get_answers(row)})
 
     def get(self, path: str) -> dict[str, str]:
-        """Return who gave a file which label."""
+        """Return the labels of a file by person."""
         return _get_answers(self._rows[path])
 
     def choose(self, path: str) -> str | None:
-        """Return the label of a file that most people gave."""
+        """Return the majority label of a file."""
         return choose_label(list(self.get(path).values()))
 
     def summarise(self) -> dict[str, Any]:
-        """Count files by how many people labelled them, and compute how far they agree.
+        """Count files by their number of answers, and compute the agreement.
 
         Returns
         -------
         dict
-            files, labelled (with a label that most gave), several (by two people or more), at_odds (of these,
-            without such a label), alpha (Krippendorff's; None where nothing can be compared).
+            files, labelled (with a majority label), several (with two or more answers), at_odds (with answers
+            but a tie), alpha (Krippendorff's; None if there is nothing to compare).
         """
         answers = [list(self.get(path).values()) for path in self.paths]
-        chosen = [choose_label(given) for given in answers]
+        majority = [choose_label(row) for row in answers]
         alpha = compute_alpha(answers)
         return {
             "files": len(answers),
-            "labelled": sum(label is not None for label in chosen),
-            "several": sum(len(given) > 1 for given in answers),
-            "at_odds": sum(bool(given) and label is None for given, label in zip(answers, chosen, strict=True)),
+            "labelled": sum(label is not None for label in majority),
+            "several": sum(len(row) > 1 for row in answers),
+            "at_odds": sum(bool(row) and label is None for row, label in zip(answers, majority, strict=True)),
             "alpha": None if alpha is None else round(alpha, 4),
         }
 
     def set(self, person: str, path: str, label: str | None) -> None:
-        """Take an answer, and write the table.
+        """Set an answer and write the table.
 
         Parameters
         ----------
@@ -103,29 +103,29 @@ class Answers:
         path : str
             One of `paths`.
         label : str or None
-            None takes the answer back.
+            None removes the answer.
 
         Raises
         ------
         DataError
-            If the name or the label cannot be used, there is no such file, or the table was changed meanwhile.
+            If the name or the label is invalid, there is no such file, or the table has changed meanwhile.
         """
         check_person(person)
         label = _check_label(label)
         if path not in self._rows:
-            raise DataError(f"{path}: is no file of {self.folder.name}; load the page again")
+            raise DataError(f"{path}: is not a file of {self.folder.name}; load the page again")
         with self._lock:
             former = self.get(path).get(person)
             self._put(person, path, label)
             self._undo.setdefault(person, []).append((path, former))
 
     def undo(self, person: str) -> str | None:
-        """Take a person's last answer back.
+        """Undo a person's last answer.
 
         Returns
         -------
         str or None
-            The file that it was of; None if there is none since this object was made.
+            Its file; None if there is no answer since this object was created.
         """
         with self._lock:
             if not self._undo.get(person):
@@ -136,7 +136,7 @@ class Answers:
             return path
 
     def _put(self, person: str, path: str, label: str | None) -> None:
-        """Change an answer and write the table; nothing is changed where that fails."""
+        """Change an answer and write the table; if that fails, change nothing."""
         if self._hash() != self._digest:
             raise DataError(f"{self.table.name}: was changed by another program; start `ostinato label` again")
         before = dict(self._rows[path])
@@ -154,7 +154,7 @@ class Answers:
         return sha256(self.table.read_bytes()).hexdigest() if self.table.exists() else None
 
     def _read(self) -> dict[str, dict[str, Any]]:
-        """Read a row for each file of the folder; labels of nobody become those of `FORMER`."""
+        """Read a row for each file of the folder; labels without a person become those of `FORMER`."""
         if not self.table.exists():
             from ostinato.datasets._tables import audio_files
 
@@ -168,10 +168,10 @@ class Answers:
         }
         if people:
             if "path" not in raw:
-                raise DataError(f"{self.table}: has answers of people but no column path; name the files there")
+                raise DataError(f"{self.table}: has answers of people but no column path; add one")
             for row in raw.to_dict("records"):
-                given = {name: str(row[name]) for name in people if pd.notna(row[name])}
-                rows.get(str(row["path"]), {}).update(given)
+                answers = {name: str(row[name]) for name in people if pd.notna(row[name])}
+                rows.get(str(row["path"]), {}).update(answers)
         for path, label in zip(labels.tracks["path"], labels.tracks[LABEL], strict=True):
             if pd.notna(label) and not _get_answers(rows[path]):
                 rows[path][BY + FORMER] = label
@@ -188,14 +188,14 @@ class Answers:
 
 
 def check_person(person: str) -> None:
-    """Refuse a name that no column can have.
+    """Refuse an invalid name.
 
     Raises
     ------
     DataError
     """
     if not PERSON.fullmatch(person) or person == FORMER:
-        raise DataError(f"{person!r} is no name: take up to 30 letters, digits, _ and -, and not {FORMER}")
+        raise DataError(f"{person!r} is not a valid name: use up to 30 letters, digits, _ and -, but not {FORMER}")
 
 
 def _check_label(label: str | None) -> str | None:
@@ -203,7 +203,9 @@ def _check_label(label: str | None) -> str | None:
         return None
     label = " ".join(label.split())
     if not label or len(label) > MAX_LABEL or set(label) & set(";|"):
-        raise DataError(f"a label has 1 to {MAX_LABEL} characters, and neither ; nor |, which part labels in a table")
+        raise DataError(
+            f"a label has 1 to {MAX_LABEL} characters, and neither ; nor |, which separate labels in a table"
+        )
     return label
 
 

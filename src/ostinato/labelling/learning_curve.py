@@ -1,12 +1,12 @@
-r"""Learning curve: accuracy by number of labels, and what the next ones would bring.
+r"""Learning curve: accuracy by number of labels, and the expected gain from more.
 
-A head is fitted on random subsets of each fold's training tracks and asked of the fold's test
-tracks, the same for every size. Its error is taken for
+A head is fitted on random subsets of each fold's training tracks and evaluated on the fold's test
+tracks, the same for every size. Its error is modelled as
 
 .. math:: e(n) = a + b n^{-c},\quad a, b \ge 0,
 
-a power law above an error that no label removes, and read off beyond the labels at hand. The interval
-is that of the resampled groups (artists) under test, each resample with a law of its own.
+a power law above an irreducible error, and extrapolated to more labels. The interval comes from
+resampling the groups (artists) under test, with a fit for each resample.
 
 References
 ----------
@@ -32,14 +32,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """Accuracy by the number of labels.
+    """Accuracy by number of labels.
 
     Parameters
     ----------
     sizes : np.ndarray [shape=(n_sizes,), dtype=int64]
-        Labels learned from, ascending.
+        Numbers of training labels, ascending.
     correct : np.ndarray [shape=(n_sizes, n_tracks), dtype=float64]
-        How often each test track is named right, over the draws.
+        How often each test track is classified correctly, over the draws.
     groups : np.ndarray [shape=(n_tracks,), dtype=int64]
         Of the test tracks, numbered from 0.
     """
@@ -56,16 +56,16 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class Gain:
-    """What more labels would bring.
+    """The expected gain from more labels.
 
     Parameters
     ----------
     n_labels, n_more : int
-        Labels at hand, and further ones.
+        Present labels, and additional ones.
     accuracy : float
-        By the law at `n_labels`.
+        Of the fit at `n_labels`.
     value, low, high : float
-        By how much accuracy would rise, and its interval.
+        Rise of accuracy, with its interval.
     """
 
     n_labels: int
@@ -92,18 +92,18 @@ def compute_learning_curve(
     Parameters
     ----------
     make : callable
-        Of nothing, giving an unfitted classifier.
+        Returns an unfitted classifier.
     x : np.ndarray [shape=(n_tracks, width)]
     y : np.ndarray [shape=(n_tracks,), dtype=int64]
     groups : np.ndarray [shape=(n_tracks,)]
-        What stands on one side of a split, such as an artist.
+        Units of a split, such as artists.
     folds : sequence of (np.ndarray, np.ndarray)
-        Positions to train on and to test; no track is tested twice.
+        Positions of training and test tracks; no track is tested twice.
     seed : int
-        Draws the subsets; that of a size holds those of the smaller sizes of its draw.
+        Draws the subsets; within a draw, smaller subsets are part of larger ones.
     n_draws : int
     sizes : np.ndarray [dtype=int64], optional
-        Of the subsets, ascending; default: see `choose_sizes`, up to the smallest fold's training tracks.
+        Of the subsets, ascending; default: `choose_sizes` up to the training tracks of the smallest fold.
 
     Returns
     -------
@@ -117,31 +117,31 @@ def compute_learning_curve(
             order = np.random.default_rng(derive(seed, "learning curve", number, draw)).permutation(train)
             for i, size in enumerate(sizes):
                 correct[i, test] += _predict(make, x, y, order[:size], test) == y[test]
-    tested = np.sort(np.concatenate([test for _, test in folds]))
-    numbers = np.unique(groups[tested], return_inverse=True)[1]
-    return LearningCurve(sizes, correct[:, tested] / n_draws, numbers)
+    test_rows = np.sort(np.concatenate([test for _, test in folds]))
+    numbers = np.unique(groups[test_rows], return_inverse=True)[1]
+    return LearningCurve(sizes, correct[:, test_rows] / n_draws, numbers)
 
 
 def choose_sizes(n_train: int, n_classes: int) -> np.ndarray:
-    """Choose sizes of subsets, evenly by their logarithm.
+    """Choose sizes of subsets, evenly spaced on a log scale.
 
     Examples
     --------
     >>> choose_sizes(80, 10).tolist(), choose_sizes(12, 2).tolist()
     ([20, 26, 35, 46, 61, 80], [10, 11, 12])
     """
-    least = min(max(LEAST_SIZE, 2 * n_classes), n_train)
-    return np.unique(np.geomspace(least, n_train, N_SIZES).round().astype(int))
+    smallest = min(max(LEAST_SIZE, 2 * n_classes), n_train)
+    return np.unique(np.geomspace(smallest, n_train, N_SIZES).round().astype(int))
 
 
 def estimate_gain(curve: LearningCurve, n_labels: int, n_more: int, *, seed: int = 0) -> Gain:
-    """Estimate by how much accuracy would rise with more labels of the same kind.
+    """Estimate the rise of accuracy with more labels of the same kind.
 
     Parameters
     ----------
     curve : LearningCurve
     n_labels : int
-        At hand; the model that is released learned from all of them.
+        Present labels; the released model is trained on all of them.
     n_more : int
     seed : int
         Draws the resamples.
@@ -149,36 +149,36 @@ def estimate_gain(curve: LearningCurve, n_labels: int, n_more: int, *, seed: int
     Returns
     -------
     Gain
-        The interval is that of `CONFIDENCE`.
+        With an interval of `CONFIDENCE`.
     """
     rng = np.random.default_rng(derive(seed, "gain"))
     n_groups = int(curve.groups.max()) + 1
     members = np.eye(n_groups)[curve.groups]
     right, count = curve.correct @ members, members.sum(axis=0)
     draws = rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), N_RESAMPLES)
-    resampled = [_extrapolate(curve.sizes, right @ d / (count @ d), n_labels, n_more)[1] for d in draws]
+    values = [_extrapolate(curve.sizes, right @ d / (count @ d), n_labels, n_more)[1] for d in draws]
     accuracy, value = _extrapolate(curve.sizes, curve.accuracy, n_labels, n_more)
-    low, high = np.quantile(resampled, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
+    low, high = np.quantile(values, [(1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2])
     return Gain(n_labels, n_more, accuracy, value, float(low), float(high))
 
 
 def _predict(
     make: Callable[[], ClassifierMixin], x: np.ndarray, y: np.ndarray, train: np.ndarray, test: np.ndarray
 ) -> np.ndarray:
-    """Predict the classes of test tracks; one class alone is what every track has."""
+    """Predict the classes of test tracks; a single training class is predicted for all."""
     if len(np.unique(y[train])) == 1:
         return np.full(len(test), y[train][0])
     return np.asarray(make().fit(x[train], y[train]).predict(x[test]))
 
 
 def _extrapolate(sizes: np.ndarray, accuracy: np.ndarray, n_labels: int, n_more: int) -> tuple[float, float]:
-    """Fit the law, and read off the accuracy at hand and its rise.
+    """Fit the law; return the present accuracy and its rise.
 
     Examples
     --------
     >>> sizes = np.array([10, 20, 40, 80])
-    >>> now, rise = _extrapolate(sizes, 1 - (0.1 + 2 / sizes**0.5), 100, 300)
-    >>> round(now, 3), round(rise, 3)
+    >>> present, rise = _extrapolate(sizes, 1 - (0.1 + 2 / sizes**0.5), 100, 300)
+    >>> round(present, 3), round(rise, 3)
     (0.7, 0.1)
     """
     fits = []
@@ -188,5 +188,5 @@ def _extrapolate(sizes: np.ndarray, accuracy: np.ndarray, n_labels: int, n_more:
         fits.append((residual, exponent, numbers))
     _, exponent, (_, slope) = min(fits, key=lambda fit: (round(fit[0], 12), fit[1]))
     floor = next(numbers[0] for _, e, numbers in fits if e == exponent)
-    now, then = (float(floor + slope * n**-exponent) for n in (n_labels, n_labels + n_more))
-    return 1 - now, now - then
+    present, future = (float(floor + slope * n**-exponent) for n in (n_labels, n_labels + n_more))
+    return 1 - present, present - future

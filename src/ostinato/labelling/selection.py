@@ -1,8 +1,7 @@
-"""Selection of tracks to label next: those that the model is unsure of, and that are not all alike.
+"""Selection of tracks to label next: uncertain ones that differ from each other.
 
-Of the tracks with the least margin between the two highest scores so many times the number that is
-wanted are kept, clustered by their embeddings, each weighed by how unsure it is, and of every cluster
-the track nearest to its centre is taken.
+The tracks with the smallest margin between the two highest scores, `factor` times as many as needed, are
+clustered by their embeddings, weighted by uncertainty; the track nearest to each centre is selected.
 
 References
 ----------
@@ -13,22 +12,22 @@ import numpy as np
 from sklearn.cluster import KMeans
 
 FACTOR = 2
-"""Tracks kept for each that is wanted."""
+"""Candidates per selected track."""
 LEAST_WEIGHT = 1e-6
 
 
 def compute_uncertainty(scores: np.ndarray) -> np.ndarray:
-    """Compute how unsure a model is of its answers.
+    """Compute the uncertainty of a model's predictions.
 
     Parameters
     ----------
     scores : np.ndarray [shape=(n_tracks, n_classes)]
-        Of classes of which one is right.
+        Of mutually exclusive classes.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks,), dtype=float64]
-        1 less the margin between the two highest scores.
+        1 minus the margin between the two highest scores.
 
     Examples
     --------
@@ -50,11 +49,11 @@ def select_tracks(
     embeddings : np.ndarray [shape=(n_tracks, width)]
         Standardised.
     n : int
-        How many; fewer if there are fewer.
+        Number of tracks to select, if there are enough.
     seed : int
-        Draws where clusters begin.
+        Seed of the clustering.
     factor : float
-        Of `n`, how many of the least certain are clustered.
+        Number of uncertain tracks that are clustered, as a multiple of `n`.
 
     Returns
     -------
@@ -62,11 +61,11 @@ def select_tracks(
         Positions, the least certain first.
     """
     uncertainty = compute_uncertainty(scores)
-    unsure = np.argsort(-uncertainty, kind="stable")[: round(factor * n)]
-    if len(unsure) <= n:
-        return unsure
-    x, weights = embeddings[unsure].astype(np.float64), np.maximum(uncertainty[unsure], LEAST_WEIGHT)
+    candidates = np.argsort(-uncertainty, kind="stable")[: round(factor * n)]
+    if len(candidates) <= n:
+        return candidates
+    x, weights = embeddings[candidates].astype(np.float64), np.maximum(uncertainty[candidates], LEAST_WEIGHT)
     clusters = KMeans(n, n_init=4, random_state=seed).fit(x, sample_weight=weights)
     distance = np.linalg.norm(x - clusters.cluster_centers_[clusters.labels_], axis=1)
     nearest = {int(label): i for i, label in sorted(enumerate(clusters.labels_), key=lambda pair: -distance[pair[0]])}
-    return unsure[np.sort(list(nearest.values()))]
+    return candidates[np.sort(list(nearest.values()))]

@@ -1,7 +1,7 @@
-"""A person's table of labels for a folder of audio: read, checked, and put beside the files without a label.
+"""A table of labels for a folder of audio: reading, checking, and joining it to the files.
 
-A table names files as `ostinato.datasets.folder` has it: by a column `path`, or by `track_id`. Its label
-stands in `genre`; other columns that a folder's table may have, such as `artist`, come along.
+A table names files as in `ostinato.datasets.folder`: by a column `path`, or by `track_id`. The label is in
+`genre`; other columns of such a table, such as `artist`, are kept.
 """
 
 from dataclasses import dataclass
@@ -20,10 +20,10 @@ from ostinato.io.files import atomic_write
 
 LABEL = "genre"
 NEXT = "next.csv"
-"""Files to label next, beside a model that was learned from labels."""
+"""Table of the files to label next, beside the model."""
 MIN_LABELS = 20
 COPIED = ("artist", "album", "album_artist", "title", "year")
-"""Columns beside the label that are passed on where the table has them."""
+"""Other columns that are copied if the table has them."""
 SHOWN = 3
 
 
@@ -34,9 +34,9 @@ class Labels:
     Parameters
     ----------
     tracks : DataFrame
-        A row for each audio file: `path` below the folder, `genre` or None, and of `COPIED` what the table has.
+        One row per audio file: `path` below the folder, `genre` or None, and those of `COPIED` in the table.
     remarks : list of dict
-        What of the table repeats.
+        Duplicate rows of the table.
     """
 
     tracks: pd.DataFrame
@@ -54,7 +54,7 @@ class Labels:
 
 
 def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
-    """Read a table of labels beside the audio that it speaks of.
+    """Read a table of labels and join it to a folder of audio.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
     table : Path
         A text table or Parquet, below the folder, below the working folder, or absolute.
     column : str, optional
-        Where the label stands; default: ``genre``.
+        Of the label; default: ``genre``.
 
     Returns
     -------
@@ -72,16 +72,16 @@ def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
     Raises
     ------
     DataError
-        If there is no audio or no table, the table lacks the column, or it names files that are not there.
+        If there is no audio or no table, the table lacks the column, or it names missing files.
     """
     paths = audio_files(folder)
     where = locate(folder, str(table), "--labels")
     columns = {LABEL: column} if column else {}
     rows = read_side_table(where, columns, paths=paths, root=folder)
     if LABEL not in rows:
-        known = [name for name in rows.attrs["columns"] if name not in ("path", "track_id")]
+        others = [name for name in rows.attrs["columns"] if name not in ("path", "track_id")]
         raise DataError(
-            f"{where}: has no column {LABEL}; name the one with the labels by --column: {instead(LABEL, known)}; "
+            f"{where}: has no column {LABEL}; set --column to that of the labels: {instead(LABEL, others)};  "
             "the first line must name the columns"
         )
     side = join(rows, paths, folder, where)
@@ -94,7 +94,7 @@ def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
 
 
 def check_labels(labels: Labels, table: Path, folder: Path) -> None:
-    """Refuse labels that nothing can be learned from.
+    """Refuse labels that are too few to learn from.
 
     Parameters
     ----------
@@ -108,20 +108,24 @@ def check_labels(labels: Labels, table: Path, folder: Path) -> None:
         If there are fewer than `MIN_LABELS` labels, or fewer than two classes with two tracks each.
     """
     genres = labels.labelled[LABEL]
-    mend = f"label more, such as by `ostinato label {folder} --labels {table}`"
+    advice = f"label more, such as by `ostinato label {folder} --labels {table}`"
     if len(genres) < MIN_LABELS:
         raise DataError(
-            f"{table}: labels {format_count(len(genres), 'file')}; at least {MIN_LABELS} are needed; {mend}"
+            f"{table}: labels {format_count(len(genres), 'file')}; at least {MIN_LABELS} are needed; {advice}"
         )
     counts = genres.value_counts()
     if len(counts) == 1:
-        raise DataError(f"{table}: gives all {len(genres)} files the label {counts.index[0]!r}; two are needed; {mend}")
+        raise DataError(
+            f"{table}: all {len(genres)} files have the label {counts.index[0]!r}; two labels are needed; {advice}"
+        )
     if (counts > 1).sum() < 2:
-        raise DataError(f"{table}: has two files of {format_count(int((counts > 1).sum()), 'label')} only; {mend}")
+        raise DataError(
+            f"{table}: only {format_count(int((counts > 1).sum()), 'label')} has two files or more; {advice}"
+        )
 
 
 def write_tracks(path: Path, tracks: pd.DataFrame) -> None:
-    """Write rows of `Labels.tracks` as a table that `dataset: {name: folder, table: ...}` reads.
+    """Write rows of `Labels.tracks` as a table for `dataset: {name: folder, table: ...}`.
 
     Parameters
     ----------
@@ -133,7 +137,7 @@ def write_tracks(path: Path, tracks: pd.DataFrame) -> None:
 
 
 def _choose_first(cell: object) -> str | None:
-    """Return the first of the labels of a file, which is the main one."""
+    """Return the first of a file's labels, the main one."""
     return parse_text(cell[0]) if isinstance(cell, list) and cell else None
 
 

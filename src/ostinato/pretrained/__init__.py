@@ -1,1 +1,1 @@
-"""Encoders that others have trained and published: read from their files, written as ONNX, kept in a cache folder."""
+"""Published encoders: read from their files, converted to ONNX, and cached."""

@@ -1,7 +1,7 @@
-"""Read checkpoints of TensorFlow 1 without TensorFlow: arrays by name, and the operators of the graph beside them.
+"""Read checkpoints of TensorFlow 1 without TensorFlow: arrays by name, and the operators of the graph.
 
-``.index`` is a sorted table in blocks whose keys share prefixes (the table format of LevelDB), one entry an array;
-``.data-00000-of-00001`` holds their bytes, little-endian; ``.meta`` is a protocol buffer of the graph. Nothing is
+``.index`` is a sorted table in blocks whose keys share prefixes (the table format of LevelDB), one entry per array;
+``.data-00000-of-00001`` has their bytes, little-endian; ``.meta`` is a protocol buffer of the graph. Nothing is
 unpickled or executed.
 
 References
@@ -25,7 +25,7 @@ TRAILER = 5
 DTYPES: dict[int, np.dtype[Any]] = {
     number: np.dtype(name) for number, name in ((1, "<f4"), (2, "<f8"), (3, "<i4"), (9, "<i8"), (10, "?"))
 }
-"""By number of TensorFlow's types; other arrays are left out."""
+"""By TensorFlow's number of the type; other arrays are skipped."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 DAMAGE = (struct.error, IndexError, KeyError, ValueError, UnicodeDecodeError)
 
@@ -33,7 +33,7 @@ Field: TypeAlias = "int | bytes"
 
 
 class Node(NamedTuple):
-    """An operator of a graph: its name and type, what it reads, and its attributes, undecoded."""
+    """An operator of a graph: name, type, inputs and raw attributes."""
 
     name: str
     type: str
@@ -41,7 +41,7 @@ class Node(NamedTuple):
     attributes: dict[str, bytes]
 
     def integers(self, attribute: str) -> tuple[int, ...]:
-        """Return an attribute that is a list of whole numbers."""
+        """Return an attribute that is a list of integers."""
         values = dict(_fields(self.attributes[attribute])).get(1, b"")
         packed = b"".join(v for n, v in _fields(_bytes(values)) if n == 3 and isinstance(v, bytes))
         loose = tuple(v for n, v in _fields(_bytes(values)) if n == 3 and isinstance(v, int))
@@ -56,7 +56,7 @@ def read_arrays(index: bytes, data: bytes, source: str) -> dict[str, np.ndarray]
     index, data : bytes
         Contents of ``.index`` and ``.data-00000-of-00001``.
     source : str
-        Where they come from, for messages.
+        Origin, for messages.
 
     Returns
     -------
@@ -65,14 +65,12 @@ def read_arrays(index: bytes, data: bytes, source: str) -> dict[str, np.ndarray]
     Raises
     ------
     DataError
-        If they are no checkpoint, or are damaged.
+        If they are not a checkpoint, or are damaged.
     """
     try:
         return dict(_read_arrays(index, data))
     except DAMAGE as error:
-        raise DataError(
-            f"{source}: is no checkpoint of TensorFlow that can be read ({error}); fetch it again"
-        ) from error
+        raise DataError(f"{source}: is not a readable checkpoint of TensorFlow ({error}); download it again") from error
 
 
 def read_nodes(meta: bytes, source: str) -> list[Node]:
@@ -83,7 +81,7 @@ def read_nodes(meta: bytes, source: str) -> list[Node]:
     meta : bytes
         Contents of ``.meta``.
     source : str
-        Where it comes from, for messages.
+        Origin, for messages.
 
     Returns
     -------
@@ -93,21 +91,21 @@ def read_nodes(meta: bytes, source: str) -> list[Node]:
     Raises
     ------
     DataError
-        If it is no graph, or is damaged.
+        If it is not a graph, or is damaged.
     """
     try:
         graphs = [_bytes(value) for number, value in _fields(meta) if number == 2]
         return [_read_node(_bytes(value)) for graph in graphs for number, value in _fields(graph) if number == 1]
     except DAMAGE as error:
-        raise DataError(f"{source}: is no graph of TensorFlow that can be read ({error}); fetch it again") from error
+        raise DataError(f"{source}: is not a readable graph of TensorFlow ({error}); download it again") from error
 
 
 def _read_arrays(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
     """Yield names and arrays."""
     if len(index) < FOOTER or struct.unpack("<Q", index[-8:])[0] != MAGIC:
-        raise ValueError("its index does not end as one does")
-    _, place = _handle(index[-FOOTER:], 0)  # the table of the table's own metadata comes first
-    handle, _ = _handle(index[-FOOTER:], place)
+        raise ValueError("its index has another ending")
+    _, offset = _handle(index[-FOOTER:], 0)  # the table of the table's own metadata comes first
+    handle, _ = _handle(index[-FOOTER:], offset)
     for _, value in _entries(_block(index, *handle)):
         for name, entry in _entries(_block(index, *_handle(value, 0)[0])):
             fields = dict(_fields(entry))
@@ -118,37 +116,37 @@ def _read_arrays(index: bytes, data: bytes) -> Iterator[tuple[str, np.ndarray]]:
             shape = [_integer(size.get(1, 0)) for size in sizes]
             start, n_bytes = _integer(fields.get(4, 0)), _integer(fields.get(5, 0))
             if start + n_bytes > len(data):
-                raise ValueError(f"{name.decode()} lies beyond the end of its data")
+                raise ValueError(f"{name.decode()} is beyond the end of its data")
             yield name.decode(), np.frombuffer(data[start : start + n_bytes], dtype).reshape(shape)
 
 
 def _block(table: bytes, start: int, size: int) -> bytes:
     """Return a block of a table."""
     if start + size + TRAILER > len(table):
-        raise ValueError("a block lies beyond its end")
+        raise ValueError("a block is beyond the end")
     if table[start + size]:
         raise ValueError("a block is compressed")
     return table[start : start + size]
 
 
 def _entries(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield keys and values of a block; a key begins with some bytes of the one before it."""
+    """Yield keys and values of a block; keys share a prefix with the one before."""
     (n_restarts,) = struct.unpack("<I", block[-4:])
-    end, place, key = len(block) - 4 * (n_restarts + 1), 0, b""
-    while place < end:
-        shared, place = _varint(block, place)
-        rest, place = _varint(block, place)
-        size, place = _varint(block, place)
-        key = key[:shared] + block[place : place + rest]
-        yield key, block[place + rest : place + rest + size]
-        place += rest + size
+    end, offset, key = len(block) - 4 * (n_restarts + 1), 0, b""
+    while offset < end:
+        n_shared, offset = _varint(block, offset)
+        n_rest, offset = _varint(block, offset)
+        size, offset = _varint(block, offset)
+        key = key[:n_shared] + block[offset : offset + n_rest]
+        yield key, block[offset + n_rest : offset + n_rest + size]
+        offset += n_rest + size
 
 
-def _handle(content: bytes, place: int) -> tuple[tuple[int, int], int]:
-    """Read where a block lies, and where the next handle begins."""
-    start, place = _varint(content, place)
-    size, place = _varint(content, place)
-    return (start, size), place
+def _handle(content: bytes, offset: int) -> tuple[tuple[int, int], int]:
+    """Read start and size of a block, and the offset of the next handle."""
+    start, offset = _varint(content, offset)
+    size, offset = _varint(content, offset)
+    return (start, size), offset
 
 
 def _read_node(content: bytes) -> Node:
@@ -163,51 +161,51 @@ def _read_node(content: bytes) -> Node:
 
 def _fields(content: bytes) -> Iterator[tuple[int, Field]]:
     """Yield numbers and values of a protocol buffer's fields."""
-    place = 0
-    while place < len(content):
-        tag, place = _varint(content, place)
+    offset = 0
+    while offset < len(content):
+        tag, offset = _varint(content, offset)
         number, wire = tag >> 3, tag & 7
         if wire == VARINT:
-            value, place = _varint(content, place)
+            value, offset = _varint(content, offset)
             yield number, value
             continue
         if wire not in (FIXED64, BYTES, FIXED32):
             raise ValueError(f"a field of wire type {wire}")
-        size, place = _varint(content, place) if wire == BYTES else ({FIXED64: 8, FIXED32: 4}[wire], place)
-        if place + size > len(content):
-            raise ValueError("a field lies beyond its end")
-        yield number, content[place : place + size]
-        place += size
+        size, offset = _varint(content, offset) if wire == BYTES else ({FIXED64: 8, FIXED32: 4}[wire], offset)
+        if offset + size > len(content):
+            raise ValueError("a field is beyond the end")
+        yield number, content[offset : offset + size]
+        offset += size
 
 
-def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """Read a whole number of seven bits a byte, and where the next one begins."""
+def _varint(content: bytes, offset: int) -> tuple[int, int]:
+    """Read an integer of seven bits per byte, and the offset of the next one."""
     value, shift = 0, 0
     while True:
-        byte = content[place]
+        byte = content[offset]
         value |= (byte & 0x7F) << shift
-        place, shift = place + 1, shift + 7
+        offset, shift = offset + 1, shift + 7
         if byte < 0x80:
-            return value, place
+            return value, offset
 
 
 def _varints(content: bytes) -> Iterator[int]:
-    """Yield all whole numbers of a packed list."""
-    place = 0
-    while place < len(content):
-        value, place = _varint(content, place)
+    """Yield the integers of a packed list."""
+    offset = 0
+    while offset < len(content):
+        value, offset = _varint(content, offset)
         yield value
 
 
 def _integer(field: Field) -> int:
-    """Return a field that is a whole number."""
+    """Return an integer field."""
     if not isinstance(field, int):
         raise ValueError("bytes where a number belongs")
     return field
 
 
 def _bytes(field: Field) -> bytes:
-    """Return a field that is bytes."""
+    """Return a bytes field."""
     if not isinstance(field, bytes):
         raise ValueError("a number where bytes belong")
     return field

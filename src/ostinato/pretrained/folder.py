@@ -1,8 +1,8 @@
-"""A published tagger as a folder of released models: what asks such a folder can ask it, without any training.
+"""A published tagger as a folder of released models, for every command that reads such a folder.
 
-It lies below the user's cache folder, ``$XDG_CACHE_HOME/ostinato/encoders``, and is made once: the weights are fetched
-from the package index, compared with their hash, and written as an encoder (``encoder.onnx``) and the last layer on top
-of it (``network.onnx``).
+It is created once in the user's cache folder, ``$XDG_CACHE_HOME/ostinato/encoders``: the weights are downloaded from
+the package index, checked against their hash, and written as an encoder (``encoder.onnx``) and its last layer
+(``network.onnx``).
 """
 
 import hashlib
@@ -29,26 +29,26 @@ from ostinato.pretrained import musicnn, wheel
 ENCODER = "encoder.onnx"
 TASK = "tags"
 SURE_FROM = 0.1
-"""From this score on a tag is given: none was chosen on labelled tracks, and the tags of most songs stay below 0.5."""
+"""Threshold for all tags; not tuned on labelled tracks. The tags of most songs stay below 0.5."""
 
 
 def cache_folder() -> Path:
-    """Return where published weights are kept on this machine."""
+    """Return the folder of published weights on this machine."""
     base = os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "ostinato" / "encoders"
 
 
 def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -> Path:
-    """Make the folder of a published tagger, unless it is there.
+    """Create the folder of a published tagger, unless it exists.
 
     Parameters
     ----------
     name : str
         One of `ostinato.pretrained.wheel.NETWORKS`.
     weights : Path, optional
-        The wheel of musicnn 0.1.0, or a file that `ostinato import-weights` wrote; default: fetched once.
+        The wheel of musicnn 0.1.0, or a file from `ostinato import-weights`; default: downloaded once.
     err : file, optional
-        Where the licence is shown, and what is fetched. Default: standard error.
+        Output for the licence and downloads. Default: standard error.
 
     Returns
     -------
@@ -62,17 +62,17 @@ def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -
     """
     err = err or sys.stderr
     network, cache = wheel.find_network(name), cache_folder()
-    which = network.model if weights is None else f"{network.model}-{hashlib.sha256(_read(weights)).hexdigest()[:16]}"
-    folder = cache / which
-    with exclusive(cache / f"{which}.lock"):
-        if not _is_whole(folder / TASK):
+    version = network.model if weights is None else f"{network.model}-{hashlib.sha256(_read(weights)).hexdigest()[:16]}"
+    folder = cache / version
+    with exclusive(cache / f"{version}.lock"):
+        if not _is_complete(folder / TASK):
             _write(folder / TASK, name, _load(network, weights, cache, err), network, weights or cache / wheel.FILE)
     print(f"{name}: tags of {network.trained_on}; licence of the weights: {wheel.LICENSE}, {wheel.COPYRIGHT}", file=err)
     return folder
 
 
 def find_encoder(name: str, weights: Path | None = None, err: TextIO | None = None) -> dict[str, Any]:
-    """Return what params.yaml says of a published encoder as a kind of feature; see `prepare`.
+    """Return the entry of a published encoder for `features.kinds`; see `prepare`.
 
     Returns
     -------
@@ -84,11 +84,11 @@ def find_encoder(name: str, weights: Path | None = None, err: TextIO | None = No
 
 
 def _load(network: wheel.Network, weights: Path | None, cache: Path, err: TextIO) -> bytes:
-    """Return a network as ONNX: that which was given, or made of the wheel."""
+    """Return a network as ONNX, from a given file or from the wheel."""
     if weights is not None and weights.suffix == ".onnx":
         return weights.read_bytes()
     if weights is None and not (cache / wheel.FILE).exists():
-        print(f"fetching {wheel.URL}\n  SHA-256 {wheel.SHA256}, 29 MB, into {cache}", file=err)
+        print(f"downloading {wheel.URL}\n  SHA-256 {wheel.SHA256}, 29 MB, into {cache}", file=err)
     return wheel.convert(weights or wheel.download(cache), network)
 
 
@@ -96,23 +96,23 @@ def _read(weights: Path) -> bytes:
     try:
         return weights.read_bytes()
     except OSError as error:
-        raise DataError(f"--weights {weights}: cannot be read ({error.strerror}); {wheel.MEND}") from error
+        raise DataError(f"--weights {weights}: cannot be read ({error.strerror}); {wheel.ADVICE}") from error
 
 
-def _is_whole(folder: Path) -> bool:
-    """Return whether a folder holds all that it should; what is broken is made again."""
+def _is_complete(folder: Path) -> bool:
+    """Return whether a folder is complete and undamaged."""
     try:
-        about = read_json(folder / MODEL)
+        metadata = read_json(folder / MODEL)
         network = hashlib.sha256((folder / NETWORK).read_bytes()).hexdigest()
-        (entry,) = about["inputs"].values()
+        (entry,) = metadata["inputs"].values()
         encoder = hashlib.sha256((folder / ENCODER).read_bytes()).hexdigest()
-    except Exception:  # whatever is wrong with it
+    except Exception:  # anything may be wrong with it
         return False
     return bool(encoder == entry["parameters"]["sha256"] and read_json(folder / "sha256.json") == {NETWORK: network})
 
 
 def _write(folder: Path, name: str, content: bytes, network: wheel.Network, file: Path) -> None:
-    """Write a model's folder, model.json last, of the content of a file."""
+    """Write a model's folder from the content of a file, model.json last."""
     try:
         model = onnx.load_from_string(content)
         properties = {prop.key: prop.value for prop in model.metadata_props}
@@ -121,10 +121,12 @@ def _write(folder: Path, name: str, content: bytes, network: wheel.Network, file
     except Exception as error:
         raise ParamsError(
             f"--weights {file}: is neither the wheel of musicnn nor a file of `ostinato import-weights` "
-            f"(lacks {error}); {wheel.MEND}"
+            f"(lacks {error}); {wheel.ADVICE}"
         ) from error
     if properties["source"] != (source := f"{wheel.SOURCE}, {network.model}"):
-        raise ParamsError(f"--weights {file}: holds {properties['source']}, not {source}; name that network instead")
+        raise ParamsError(
+            f"--weights {file}: contains {properties['source']}, not {source}; choose that network instead"
+        )
     with atomic_write(folder / ENCODER) as partial:
         partial.write_bytes(content)
     kind = {"kind": "encoder", "model": str(folder / ENCODER), "sha256": hashlib.sha256(content).hexdigest()}
@@ -166,13 +168,13 @@ def _find_head(model: onnx.ModelProto) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _build_head(name: str, kernel: np.ndarray, bias: np.ndarray) -> onnx.ModelProto:
-    """Build the graph of the last layer: of an embedding, (batch, 1, width, 1), logits and the embedding itself."""
+    """Build the graph of the last layer: from an embedding, (batch, 1, width, 1), to logits and embedding."""
     op = Builder()
     embedding = op.Flatten(name)
     values = (op.Gemm(embedding, kernel, bias), embedding)
     op.nodes += [helper.make_node("Identity", [v], [n]) for v, n in zip(values, OUTPUTS, strict=True)]
     sizes = {name: [1, len(kernel), 1], "logits": [len(bias)], "embedding": [len(kernel)]}
-    infos = [helper.make_tensor_value_info(n, FLOAT, ["batch", *rest]) for n, rest in sizes.items()]
+    infos = [helper.make_tensor_value_info(n, FLOAT, ["batch", *shape]) for n, shape in sizes.items()]
     graph = helper.make_graph(op.nodes, "head", infos[:1], infos[1:], [*op.constants.values()])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", musicnn.OPSET)], producer_name="ostinato")
     return set_versions(model, musicnn.OPSET)

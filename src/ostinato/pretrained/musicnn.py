@@ -1,9 +1,8 @@
-"""The four taggers of the package `musicnn` as ONNX: a log-mel patch to fifty tags and an embedding.
+"""The four taggers of the package `musicnn` as ONNX: from a log-mel patch to fifty tags and an embedding.
 
-The layers are those of the graph that was trained (``.meta``), its pools among them: the package's own code builds
-other pools for MSD_vgg, into which the same weights fit. Batch normalisation is folded into scales and offsets, and a
-maximum over a map is taken before them: where a scale is negative the convolution's sign is turned, so that the
-maximum stays one.
+The layers are those of the trained graph (``.meta``), including its pools: the package's own code builds other pools
+for MSD_vgg, with which the same weights load. Batch normalisation is folded into scales and offsets, and max pooling
+is done before them: for a negative scale the sign of the convolution is flipped, so that the maximum is unchanged.
 
 References
 ----------
@@ -27,17 +26,17 @@ OPSET = 18
 FRAMES, MELS = 187, 96
 INPUT, EMBEDDING, TAGS = "mel", "embedding", "tags"
 EPSILON = 0.0010000000474974513
-"""Of batch normalisation, as the graphs have it."""
+"""Of batch normalisation in the graphs."""
 TIMBRAL, TEMPORAL, MIDEND = (0, 1), (2, 3, 4), (5, 6, 7)
-"""Which convolutions are which, by number."""
+"""Numbers of the convolutions."""
 BLOCKS = 5
-"""Of a VGG."""
+"""Number of blocks of a VGG."""
 BLOCK = 8
-"""ONNX Runtime computes so many channels at once, and pools them as they lie only where their number is a multiple."""
+"""ONNX Runtime computes this many channels at once; pooling is fast only for multiples."""
 
 
 class Affine(NamedTuple):
-    """A scale and an offset a channel: batch normalisation of a network that no longer learns."""
+    """Scale and offset per channel: batch normalisation at inference."""
 
     scale: np.ndarray
     offset: np.ndarray
@@ -49,11 +48,11 @@ def convert(model: str, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node])
     Parameters
     ----------
     model : str
-        Such as ``"MSD_musicnn"`` or ``"MTT_vgg"``.
+        For example ``"MSD_musicnn"`` or ``"MTT_vgg"``.
     arrays : mapping of str to np.ndarray
-        As `ostinato.pretrained.checkpoint.read_arrays` reads them.
+        From `ostinato.pretrained.checkpoint.read_arrays`.
     nodes : sequence of Node
-        As `ostinato.pretrained.checkpoint.read_nodes` reads them.
+        From `ostinato.pretrained.checkpoint.read_nodes`.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def convert(model: str, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node])
         logits = op.Gemm(EMBEDDING, arrays[f"{dense}/kernel"], arrays[f"{dense}/bias"])
         n_tags = len(arrays[f"{dense}/bias"])
     except (KeyError, ValueError) as error:
-        raise DataError(f"{model}: its checkpoint lacks {error}; take musicnn 0.1.0 as PyPI has it") from error
+        raise DataError(f"{model}: its checkpoint lacks {error}; use musicnn 0.1.0 from PyPI") from error
     op.nodes.append(helper.make_node("Sigmoid", [logits], [TAGS]))
     widths = {EMBEDDING: arrays[f"{dense}/kernel"].shape[0], TAGS: n_tags}
     values = [helper.make_tensor_value_info(name, FLOAT, ["batch", width]) for name, width in widths.items()]
@@ -87,10 +86,10 @@ def convert(model: str, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node])
 
 
 def _embed_musicnn(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> tuple[str, str]:
-    """Add all but the last layer of a MusiCNN; return the embedding and what the last layer's arrays are called."""
+    """Add all but the last layer of a MusiCNN; return the embedding and the name of the last layer."""
     mel = _normalise_input(op, arrays)
     parts = [_pool_frequencies(op, mel, arrays, number, (3, 3)) for number in TIMBRAL]
-    for number in TEMPORAL:  # as TensorFlow pads to the same length: of an even kernel more behind than before
+    for number in TEMPORAL:  # TensorFlow's "same" padding: for an even kernel, more at the end
         length = arrays[_name("conv2d", number) + "/kernel"].shape[0]
         parts.append(_pool_frequencies(op, mel, arrays, number, ((length - 1) // 2, length // 2)))
     layers = [op.Concat(*parts, axis=1)]
@@ -99,20 +98,20 @@ def _embed_musicnn(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequenc
         kernel = arrays[f"{name}/kernel"][:, :, 0].transpose(2, 1, 0)  # (out, in, time)
         convolution = op.Relu(op.Conv(layers[-1], np.ascontiguousarray(kernel), arrays[f"{name}/bias"], pads=[3, 3]))
         affine = _affine(arrays, number + 1)
-        scaled = op.Add(op.Mul(convolution, affine.scale[:, None]), affine.offset[:, None])
-        layers.append(op.Add(scaled, layers[-1]) if number != MIDEND[0] else scaled)
+        normalised = op.Add(op.Mul(convolution, affine.scale[:, None]), affine.offset[:, None])
+        layers.append(op.Add(normalised, layers[-1]) if number != MIDEND[0] else normalised)
     maps = op.Concat(*layers, axis=1)
     pools = op.ReduceMax(maps, np.array([2]), keepdims=0), op.ReduceMean(maps, np.array([2]), keepdims=0)
     affine, kernel = _affine(arrays, 9), arrays["dense/kernel"].astype(np.float64)
     bias = (arrays["dense/bias"] + affine.offset.astype(np.float64) @ kernel).astype(np.float32)
     kernel = (kernel * affine.scale.astype(np.float64)[:, None]).astype(np.float32)
-    kernel = np.concatenate([kernel[0::2], kernel[1::2]])  # there maximum and mean of a channel stand side by side
+    kernel = np.concatenate([kernel[0::2], kernel[1::2]])  # originally, maximum and mean of a channel alternate
     dense, affine = op.Relu(op.Gemm(op.Concat(*pools, axis=1), kernel, bias)), _affine(arrays, 10)
     return op.Add(op.Mul(dense, affine.scale), affine.offset), "dense_1"
 
 
 def _embed_vgg(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[Node]) -> tuple[str, str]:
-    """Add all but the last layer of a VGG; return the embedding and what the last layer's arrays are called."""
+    """Add all but the last layer of a VGG; return the embedding and the name of the last layer."""
     pools = {node.name: node for node in nodes if node.type == "MaxPool"}
     maps = _normalise_input(op, arrays)
     for number in range(BLOCKS):
@@ -125,7 +124,7 @@ def _embed_vgg(op: Builder, arrays: Mapping[str, np.ndarray], nodes: Sequence[No
 
 
 def _normalise_input(op: Builder, arrays: Mapping[str, np.ndarray]) -> str:
-    """Normalise a patch, and give it a channel: (batch, 1, time, mel)."""
+    """Normalise a patch and add a channel axis: (batch, 1, time, mel)."""
     affine = _affine(arrays, 0)
     return str(op.Unsqueeze(op.Add(op.Mul(INPUT, affine.scale), affine.offset), np.array([1])))
 
@@ -133,13 +132,13 @@ def _normalise_input(op: Builder, arrays: Mapping[str, np.ndarray]) -> str:
 def _pool_frequencies(
     op: Builder, mel: str, arrays: Mapping[str, np.ndarray], number: int, pads: tuple[int, int]
 ) -> str:
-    """Convolve a patch and take the maximum over its frequencies: (batch, channels, time)."""
+    """Convolve a patch and max-pool over its frequencies: (batch, channels, time)."""
     name = _name("conv2d", number)
     kernel = arrays[f"{name}/kernel"]
     sides = [1, MELS - kernel.shape[1] + 1]
-    around = [pads[0], 0, pads[1], 0]
+    padding = [pads[0], 0, pads[1], 0]
     affine = _affine(arrays, number + 1)
-    pooled = _pool(op, mel, kernel, arrays[f"{name}/bias"], affine, pads=around, kernel_shape=sides, strides=sides)
+    pooled = _pool(op, mel, kernel, arrays[f"{name}/bias"], affine, pads=padding, kernel_shape=sides, strides=sides)
     return str(op.Squeeze(pooled, np.array([3])))
 
 
@@ -154,13 +153,13 @@ def _pool(
     kernel_shape: Sequence[int],
     strides: Sequence[int],
 ) -> str:
-    """Convolve, rectify, scale and take maxima, the maxima first."""
+    """Convolve, max-pool, rectify and scale."""
     sign, n_channels = np.where(affine.scale < 0, np.float32(-1), np.float32(1)), len(bias)
-    more = -n_channels % BLOCK
-    weights = np.pad(kernel.transpose(3, 2, 0, 1) * sign[:, None, None, None], [(0, more), (0, 0), (0, 0), (0, 0)])
-    convolution = op.Conv(x, np.ascontiguousarray(weights), np.pad(bias * sign, (0, more)), pads=pads)
+    n_padding = -n_channels % BLOCK
+    weights = np.pad(kernel.transpose(3, 2, 0, 1) * sign[:, None, None, None], [(0, n_padding), (0, 0), (0, 0), (0, 0)])
+    convolution = op.Conv(x, np.ascontiguousarray(weights), np.pad(bias * sign, (0, n_padding)), pads=pads)
     highest = op.MaxPool(convolution, kernel_shape=kernel_shape, strides=strides)
-    if more:
+    if n_padding:
         highest = op.Slice(highest, np.array([0]), np.array([n_channels]), np.array([1]))
     positive = op.Relu(op.Mul(highest, sign[:, None, None]) if (sign < 0).any() else highest)
     return str(op.Add(op.Mul(positive, affine.scale[:, None, None]), affine.offset[:, None, None]))
@@ -177,5 +176,5 @@ def _affine(arrays: Mapping[str, np.ndarray], number: int) -> Affine:
 
 
 def _name(layer: str, number: int) -> str:
-    """Name a layer as TensorFlow numbers them: the first bears no number."""
+    """Return TensorFlow's name of a layer: the first has no number."""
     return f"{layer}_{number}" if number else layer

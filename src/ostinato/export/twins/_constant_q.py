@@ -1,4 +1,4 @@
-"""The constant-Q transform as convolutions, an octave each, with the filters of `ostinato.features`."""
+"""The constant-Q transform as one convolution per octave, with the filters of `ostinato.features`."""
 
 import numpy as np
 
@@ -19,7 +19,7 @@ def constant_q(
         kernel = _kernel(rate, float(frequencies[start]), stop - start, bins_per_octave)
         both = op.Slice(_filter(op, reflect(op, y, len(kernel) // 2), kernel.T, hop), np.array([0]), n_frames,
                         np.array([1]))  # fmt: skip
-        power = op.ReduceSum(op.Mul(parted := op.Reshape(both, np.array([2, stop - start, -1])), parted),
+        power = op.ReduceSum(op.Mul(halves := op.Reshape(both, np.array([2, stop - start, -1])), halves),
                              np.array([0]), keepdims=0)  # fmt: skip
         octaves.append(op.Mul(op.Sqrt(power), np.float32(np.sqrt(sample_rate / rate))))
         if hop % 2 == 0:
@@ -28,13 +28,13 @@ def constant_q(
 
 
 def _filter(op: Builder, y: str, filters: np.ndarray, hop: int, pads: tuple[int, int] = (0, 0)) -> str:
-    """Run filters, (n_filters, length), over a signal: (n_filters, n_frames)."""
+    """Apply filters, (n_filters, length), to a signal: (n_filters, n_frames)."""
     signal = op.Unsqueeze(y, np.array([0, 1]))
     weights = np.ascontiguousarray(filters[:, np.newaxis], np.float32)
     return str(op.Squeeze(op.Conv(signal, weights, strides=[hop], pads=list(pads)), np.array([0])))
 
 
 def _decimate(op: Builder, y: str) -> str:
-    """Halve the rate; silent beyond the ends."""
+    """Halve the rate, with zeros beyond the ends."""
     taps = half_band()[np.newaxis]
     return str(op.Squeeze(_filter(op, y, taps, 2, (TAPS // 2, TAPS // 2)), np.array([0])))

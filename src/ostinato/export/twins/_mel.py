@@ -1,4 +1,4 @@
-"""Mel bands, which several kinds read."""
+"""Mel bands, shared by several features."""
 
 from typing import Any
 
@@ -18,10 +18,10 @@ def mel_power(
     f_min: float,
     f_max: float | None,
     scale: Scale = "slaney",
-    **framing: Any,
+    **options: Any,
 ) -> str:
-    """Sum the power spectrogram over mel bands, (n_frames, n_mels); `framing`: of `power_spectrogram`."""
-    power = power_spectrogram(op, y, n_fft=n_fft, hop_length=hop_length, **framing)
+    """Sum the power spectrogram over mel bands, (n_frames, n_mels); `options` are of `power_spectrogram`."""
+    power = power_spectrogram(op, y, n_fft=n_fft, hop_length=hop_length, **options)
     return str(op.MatMul(power, mel_bank(sample_rate, n_fft, n_mels, f_min, f_max, scale).T.copy()))
 
 

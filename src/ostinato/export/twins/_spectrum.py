@@ -7,7 +7,7 @@ from ostinato.features._spectrum import AMIN, TOP_DB, WINDOWS, Pad, Window
 
 
 def reflect(op: Builder, y: str, width: int) -> str:
-    """Mirror a signal beyond its ends, however short it is.
+    """Pad a signal by reflection, however short it is.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def reflect(op: Builder, y: str, width: int) -> str:
     y : str
         (n_samples,).
     width : int
-        Samples at each end.
+        Samples per end.
 
     Returns
     -------
@@ -25,8 +25,8 @@ def reflect(op: Builder, y: str, width: int) -> str:
     n = op.length(y)
     period = op.Max(op.Sub(op.Mul(n, np.int64(2)), np.int64(2)), np.int64(1))
     ends = []
-    for places in (np.arange(-width, 0), op.Add(np.arange(width), n)):
-        phase = op.Mod(places, period)
+    for indices in (np.arange(-width, 0), op.Add(np.arange(width), n)):
+        phase = op.Mod(indices, period)
         ends.append(op.Gather(y, op.Min(phase, op.Sub(period, phase))))
     return str(op.Concat(ends[0], y, ends[1], axis=0))
 
@@ -34,7 +34,7 @@ def reflect(op: Builder, y: str, width: int) -> str:
 def power_spectrogram(
     op: Builder, y: str, *, n_fft: int, hop_length: int, window: Window = "hann", pad: Pad = "reflect"
 ) -> str:
-    """Square the magnitude of the short-time Fourier transform, (n_frames, 1 + n_fft // 2)."""
+    """Return the power spectrogram, (n_frames, 1 + n_fft // 2)."""
     silence = np.zeros(n_fft // 2, np.float32)
     wider = reflect(op, y, n_fft // 2) if pad == "reflect" else op.Concat(silence, y, silence, axis=0)
     signal = op.Unsqueeze(wider, np.array([0, 2]))
@@ -43,6 +43,6 @@ def power_spectrogram(
 
 
 def decibels(op: Builder, power: str) -> str:
-    """Turn power into decibels, at most 80 below the loudest value."""
+    """Convert power to decibels, at most 80 below the loudest value."""
     db = op.Mul(op.Log(op.Max(power, np.float32(AMIN))), np.float32(10 / np.log(10)))
     return str(op.Max(db, op.Sub(op.ReduceMax(db, keepdims=0), np.float32(TOP_DB))))

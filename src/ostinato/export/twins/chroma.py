@@ -18,7 +18,7 @@ def graph(
     bins_per_octave: int,
     n_chroma: int,
 ) -> str:
-    """Add the chromagram; as `ostinato.features.chroma.compute`."""
+    """Add the chromagram of `ostinato.features.chroma.compute`."""
     n_bins = n_octaves * bins_per_octave
     magnitude = constant_q(
         op, y, sample_rate=sample_rate, hop_length=hop_length, f_min=f_min, n_bins=n_bins,

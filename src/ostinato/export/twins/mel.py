@@ -7,5 +7,5 @@ from ostinato.export.twins._mel import mel_decibels
 
 
 def graph(op: Builder, y: str, **bands: Any) -> str:
-    """Add the mel spectrogram; as `ostinato.features.mel.compute`."""
+    """Add the mel spectrogram of `ostinato.features.mel.compute`."""
     return mel_decibels(op, y, **bands)

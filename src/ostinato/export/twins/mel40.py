@@ -9,7 +9,7 @@ from ostinato.export.twins._mel import mel_power
 
 
 def graph(op: Builder, y: str, *, factor: float, **bands: Any) -> str:
-    """Add the bands; as `ostinato.features.mel40.compute`."""
+    """Add the bands of `ostinato.features.mel40.compute`."""
     mel = mel_power(op, y, scale="htk", window="blackmanharris62", pad="constant", **bands)
-    compressed = op.Log(op.Add(op.Mul(mel, np.float32(factor)), np.float32(1)))
-    return str(op.Mul(compressed, np.float32(1 / np.log(10))))
+    log_mel = op.Log(op.Add(op.Mul(mel, np.float32(factor)), np.float32(1)))
+    return str(op.Mul(log_mel, np.float32(1 / np.log(10))))

@@ -1,4 +1,4 @@
-"""Thirteen cepstral coefficients, loudness among them."""
+"""Thirteen cepstral coefficients, including loudness."""
 
 from typing import Any
 
@@ -8,5 +8,5 @@ from ostinato.features._mel import cosines
 
 
 def graph(op: Builder, y: str, *, n_mels: int, n_mfcc: int, **bands: Any) -> str:
-    """Add the coefficients; as `ostinato.features.mfcc13.compute`."""
+    """Add the coefficients of `ostinato.features.mfcc13.compute`."""
     return str(op.MatMul(mel_decibels(op, y, n_mels=n_mels, **bands), cosines(n_mels)[:, :n_mfcc].copy()))
