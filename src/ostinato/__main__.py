@@ -13,14 +13,14 @@ def main() -> None:
             sys.exit(status)
     from ostinato.cli import app
     from ostinato.errors import OstinatoError
-    from ostinato.io.files import MENDS, explain_refusal
+    from ostinato.io.files import ADVICE, explain_refusal
 
     try:
         app(prog_name="ostinato")
     except OstinatoError as error:
         sys.exit(_refuse(error))
     except OSError as error:
-        if error.errno not in MENDS:
+        if error.errno not in ADVICE:
             raise
         place = error.filename or f"a file below {os.getcwd()}"  # a write that fails names none
         sys.exit(_refuse(OstinatoError(f"{place}: {explain_refusal(error)}")))

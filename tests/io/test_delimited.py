@@ -89,7 +89,7 @@ def test_rows_that_are_too_long_are_told_at_once(tmp_path):
         (b"", "it is empty"),
         (b"PK\x03\x04rest", "a workbook of a spreadsheet; save it as CSV"),
         (b"a,a\n1,2\n", "has the column 'a' twice"),
-        (b'a,b\n1,"x\n2,y\n3,z\n4,z\n5,z\n', "row 2: a quotation mark is opened and not closed"),
+        (b'a,b\n1,"x\n2,y\n3,z\n4,z\n5,z\n', "row 2: a quotation mark is opened but not closed"),
         (b"\xff\xfe\x00\xd8\x00", "cannot be read as a table in utf-16"),
         (None, "cannot be read"),
     ],

@@ -49,7 +49,7 @@ def test_reading_names_the_mend(tmp_path):
     with pytest.raises(OstinatoError, match="dvc repro"):
         files.read_json(tmp_path / "none.json")
     (tmp_path / "bad.json").write_text("{")
-    with pytest.raises(OstinatoError, match=r"bad\.json: is no JSON"):
+    with pytest.raises(OstinatoError, match=r"bad\.json: is not JSON"):
         files.read_json(tmp_path / "bad.json")
 
 

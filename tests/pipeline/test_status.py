@@ -107,7 +107,7 @@ def test_a_file_is_hashed_again_once_it_changed(project: Paths, monkeypatch: pyt
     (project.root / "raw").write_text("b")
     assert status(project).stages[0].state == "left"
     assert hashed == ["raw"]
-    project.graph_cache.write_text("no JSON")
+    project.graph_cache.write_text("not JSON")
     assert status(project).stages[0].state == "left"
     assert len(hashed) == 7
 

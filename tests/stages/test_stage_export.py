@@ -196,9 +196,7 @@ def test_an_opset_that_cannot_be_written_is_refused(paths, params):
     leave(paths, "freq_mfcc", "lightning", "freq", {"mfcc": MAP}, statistics=STATISTICS)
     judge(paths, "freq_mfcc")
     params.export = Export(opset=16)
-    with pytest.raises(
-        OstinatoError, match=r"export\.opset: the graph has opset 18 .* set export\.opset: 18"
-    ):
+    with pytest.raises(OstinatoError, match=r"export\.opset: the graph has opset 18 .* set export\.opset: 18"):
         stage.run(paths, params, "freq_mfcc")
 
 

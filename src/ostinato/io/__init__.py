@@ -1,1 +1,1 @@
-"""Read and write files: whole or not at all, tables, archives, downloads."""
+"""Files: atomic writes, tables, archives, downloads and versions."""

@@ -1,9 +1,9 @@
-"""Unpack archives that are not trusted: no path outside the folder, no link, no bomb.
+"""Safe unpacking of untrusted archives: no path outside the folder, no links, no bombs.
 
-An archive is read twice: all names, kinds and sizes are judged before the first byte
-is written, and what comes out is counted against them. It is unpacked beside its
-place and moved there when all of it is sound, so that a refused or interrupted
-archive leaves nothing behind.
+An archive is read twice: all names, types and sizes are checked before the first byte
+is written, and the unpacked sizes are compared with them. It is unpacked into a scratch
+folder and moved when complete, so that a refused or interrupted archive leaves nothing
+behind.
 """
 
 import lzma
@@ -23,28 +23,28 @@ from ostinato.errors import DataError
 
 MAX_FILES = 500_000
 MAX_RATIO = 200
-FREE_BYTES = 2**20  # a small archive may be as dense as it likes
+FREE_BYTES = 2**20  # small archives may have any ratio
 BLOCK = 2**20
 DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(EOFError, OSError, RuntimeError, ValueError, OverflowError),
 )
-"""What the libraries raise of archives that are not sound."""
+"""Errors that the libraries raise for damaged archives."""
 
 Source = zipfile.ZipFile | tarfile.TarFile
 Member = tuple[str, int, zipfile.ZipInfo | tarfile.TarInfo]
 
 
 def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_FILES) -> list[str]:
-    """Unpack a zip or tar archive below a folder.
+    """Unpack a zip or tar archive into a folder.
 
     Parameters
     ----------
     archive : Path
     folder : Path
-        Made if need be; files that are there already are replaced.
+        Created if missing; existing files are replaced.
     max_bytes : int
-        What all files together may hold.
+        Limit for all files together.
     max_files : int
 
     Returns
@@ -55,8 +55,8 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
     Raises
     ------
     DataError
-        If it is no archive, is damaged, or would write where, what or how much it
-        may not; nothing is left of it then.
+        If it is not an archive, is damaged, or has forbidden paths, types or sizes;
+        then nothing is unpacked.
     """
     scratch = folder / f".{archive.name}.unpacking"
     shutil.rmtree(scratch, ignore_errors=True)
@@ -68,7 +68,7 @@ def unpack(archive: Path, folder: Path, *, max_bytes: int, max_files: int = MAX_
         for name, _, _ in members:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             if not (folder / name).parent.resolve().is_relative_to(folder.resolve()):
-                raise DataError(f"{folder / name}: lies behind a link that leads out of {folder}; remove the link")
+                raise DataError(f"{folder / name}: is behind a link that leads out of {folder}; remove the link")
             os.replace(scratch / name, folder / name)
     except DAMAGE as error:
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
@@ -89,25 +89,25 @@ def _open(archive: Path) -> Iterator[Source]:
 
 def _check_members(archive: Path, source: Source, max_bytes: int, max_files: int) -> list[Member]:
     """List the files of an archive, or refuse it."""
-    found: dict[str, Member] = {}
+    members: dict[str, Member] = {}
     total = 0
     for name, size, member in _entries(archive, source):
-        place = _inside(archive, name)
-        if place in found:
-            raise DataError(f"{archive}: holds {place!r} twice; it cannot be trusted")
+        path = _inside(archive, name)
+        if path in members:
+            raise DataError(f"{archive}: has {path!r} twice; it cannot be trusted")
         total += size
-        found[place] = (place, size, member)
-        if len(found) > max_files:
-            raise DataError(f"{archive}: holds more than {max_files:,} files; it cannot be trusted")
+        members[path] = (path, size, member)
+        if len(members) > max_files:
+            raise DataError(f"{archive}: has more than {max_files:,} files; it cannot be trusted")
         if total > max_bytes:
             raise DataError(f"{archive}: would unpack to more than {max_bytes:,} bytes; it cannot be trusted")
     if total > max(MAX_RATIO * archive.stat().st_size, FREE_BYTES):
         raise DataError(f"{archive}: would unpack to more than {MAX_RATIO} times its size; it cannot be trusted")
-    return list(found.values())
+    return list(members.values())
 
 
 def _entries(archive: Path, source: Source) -> Iterator[Member]:
-    """Yield the files of an archive; folders are passed over, all else is refused."""
+    """Yield the files of an archive; skip folders and refuse anything else."""
     if isinstance(source, zipfile.ZipFile):
         for info in source.infolist():
             kind = stat.S_IFMT(info.external_attr >> 16)
@@ -127,9 +127,9 @@ def _inside(archive: Path, name: str) -> str:
     """Return a name as a plain path below the folder, or refuse the archive."""
     path = PurePosixPath(name)
     parts = [part for part in path.parts if part != "."]
-    strange = not parts or path.is_absolute() or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]
-    if strange or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts):
-        raise DataError(f"{archive}: {name!r} leads out of the folder or is no file name; it cannot be trusted")
+    invalid = not parts or path.is_absolute() or ".." in parts or "\\" in name or "\0" in name or ":" in parts[0]
+    if invalid or any(len(part.encode("utf-8", "surrogatepass")) > 255 for part in parts):
+        raise DataError(f"{archive}: {name!r} leads out of the folder or is not a file name; it cannot be trusted")
     return str(PurePosixPath(*parts))
 
 
@@ -143,14 +143,14 @@ def _read(archive: Path, source: Source, member: zipfile.ZipInfo | tarfile.TarIn
 
 
 def _write(archive: Path, stream: IO[bytes], target: Path, size: int) -> None:
-    """Copy a file, and refuse one that is longer or shorter than the archive said."""
+    """Copy a file; refuse it if its length is not that in the archive."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
+    n_bytes = 0
     with stream, open(target, "xb") as file:
         while block := stream.read(BLOCK):
-            written += len(block)
-            if written > size:
+            n_bytes += len(block)
+            if n_bytes > size:
                 break
             file.write(block)
-    if written != size:
+    if n_bytes != size:
         raise DataError(f"{archive}: {target.name!r} is not as long as the archive says; it cannot be trusted")

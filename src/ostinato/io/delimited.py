@@ -1,9 +1,8 @@
-"""Read text tables as people save them: CSV and its kin, whatever separator, encoding or spreadsheet.
+"""Read text tables as people save them: CSV and the like, with any separator and encoding.
 
-The one reader of such files. It takes commas, semicolons, tabs or bars; a first
-line ``sep=;``; UTF-8 with and without a byte order mark, UTF-16 and, where a file
-is neither, Windows-1252. What it cannot read it lists at once, with counts and the
-first rows.
+It supports commas, semicolons, tabs or bars; a first line ``sep=;``; UTF-8 with and
+without a byte order mark, UTF-16, and otherwise Windows-1252. It reports all faults
+at once, with counts and the first rows.
 """
 
 import csv
@@ -22,7 +21,7 @@ from ostinato.io.escapes import unescape_cell
 SEPARATORS = (",", ";", "\t", "|")
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
-"""What files of Excel begin with."""
+"""First bytes of Excel files."""
 LOOKED_AT = 200
 EXAMPLES = 3
 
@@ -36,11 +35,11 @@ class TextTable:
     Parameters
     ----------
     header : list of str
-        Without spaces around names.
+        Names without surrounding spaces.
     rows : list of list of str
-        As they are: a row may be shorter or longer than the header. Empty lines are left out.
+        Unchanged: rows may be shorter or longer than the header. Empty lines are skipped.
     separator, encoding : str
-        What was recognised.
+        As detected.
     """
 
     header: list[str]
@@ -56,7 +55,7 @@ def read_rows(path: Path, header: bool = True) -> TextTable:
     ----------
     path : Path
     header : bool
-        Whether the first row names the columns; else their names are their positions: "1", "2" ...
+        Whether the first row has the column names; else these are "1", "2" ...
 
     Returns
     -------
@@ -65,12 +64,12 @@ def read_rows(path: Path, header: bool = True) -> TextTable:
     Raises
     ------
     DataError
-        If it cannot be read, is empty, or has a column twice.
+        If it cannot be read, is empty, or repeats a column.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); mend the path or what it allows") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check its path and permissions") from error
     text, encoding = _decode(content, path)
     separator, text = _take_hint(text.replace("\r\n", "\n").replace("\r", "\n"))
     try:
@@ -79,15 +78,15 @@ def read_rows(path: Path, header: bool = True) -> TextTable:
     except csv.Error as error:
         raise DataError(f"{path}: cannot be read as a table ({error}); save it as CSV again") from error
     if not rows:
-        raise DataError(f"{path}: cannot be read as a table: it is empty; name another file")
+        raise DataError(f"{path}: cannot be read as a table: it is empty; use another file")
     if rows[-1][-1].count("\n") > EXAMPLES and not text.rstrip().endswith('"'):
-        raise DataError(f"{path}: row {len(rows)}: a quotation mark is opened and not closed; mend the cell")
+        raise DataError(f"{path}: row {len(rows)}: a quotation mark is opened but not closed; correct the cell")
     if not header:
         return TextTable([str(number) for number in range(1, len(rows[0]) + 1)], rows, separator, encoding)
     names = [name.strip() for name in rows[0]]
-    doubled = sorted({name for name in names if name and names.count(name) > 1})
-    if doubled:
-        raise DataError(f"{path}: has the column {doubled[0]!r} twice; rename one")
+    repeated = sorted({name for name in names if name and names.count(name) > 1})
+    if repeated:
+        raise DataError(f"{path}: has the column {repeated[0]!r} twice; rename one")
     return TextTable(names, rows[1:], separator, encoding)
 
 
@@ -98,13 +97,13 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     ----------
     path : Path
     header : bool
-        As of `read_rows`.
+        As in `read_rows`.
 
     Returns
     -------
     DataFrame
-        `attrs` has its ``separator`` and ``encoding``. Rows that lack cells at their end are
-        filled up, surplus cells without text are dropped.
+        `attrs` has its ``separator`` and ``encoding``. Short rows are padded, and empty
+        cells beyond the header are dropped.
 
     Raises
     ------
@@ -114,12 +113,12 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
     table = read_rows(path, header)
     width = len(table.header)
     rows = [row[:width] + [cell for cell in row[width:] if cell.strip()] for row in table.rows]
-    long = [(number, row) for number, row in enumerate(rows, start=1 + header) if len(row) > width]
-    if long:
-        such = list_examples(f"row {number}: {table.separator.join(row)!r}" for number, row in long)
+    too_long = [(number, row) for number, row in enumerate(rows, start=1 + header) if len(row) > width]
+    if too_long:
+        examples = list_examples(f"row {number}: {table.separator.join(row)!r}" for number, row in too_long)
         raise DataError(
-            f"{path}: cannot be read as a table: {len(long)} of {len(rows)} rows have more cells than the header's "
-            f"{width}, such as {such}; put cells that hold {table.separator!r} in quotation marks"
+            f"{path}: cannot be read as a table: {len(too_long)} of {len(rows)} rows have more cells than the header's "
+            f"{width}, such as {examples}; put cells that hold {table.separator!r} in quotation marks"
         )
     cells = [[unescape_cell(cell.strip()) or None for cell in row] + [None] * (width - len(row)) for row in rows]
     frame = pd.DataFrame(cells, columns=table.header, dtype=object)
@@ -128,18 +127,18 @@ def read_table(path: Path, header: bool = True) -> pd.DataFrame:
 
 
 def choose_separator(text: str, suffix: str = "") -> str:
-    r"""Choose what parts the cells of a text: what gives the header and most rows the same number of cells.
+    r"""Choose the separator that gives the header and most rows the same number of cells.
 
     Parameters
     ----------
     text : str
     suffix : str
-        Of the file; between equals that of a ``.tsv`` is parted by tabs.
+        Of the file; for ``.tsv``, a tab wins ties.
 
     Returns
     -------
     str
-        One of `SEPARATORS`; a comma where there is one column.
+        One of `SEPARATORS`; a comma if there is one column.
 
     Examples
     --------
@@ -157,7 +156,7 @@ def choose_separator(text: str, suffix: str = "") -> str:
 
 
 def list_examples(examples: Iterable[str], n: int = EXAMPLES) -> str:
-    """Join the first few of some examples, each cut to a readable length.
+    """Join the first examples, each truncated to a readable length.
 
     Examples
     --------
@@ -172,16 +171,16 @@ def _parse(text: str, separator: str) -> Iterable[list[str]]:
 
 
 def _take_hint(text: str) -> tuple[str | None, str]:
-    """Take a first line such as ``sep=;``, which spreadsheets write, off a text."""
-    first, _, rest = text.partition("\n")
+    """Split off a first line such as ``sep=;``, which spreadsheets write."""
+    first, _, body = text.partition("\n")
     hint = first.strip('" \t') if first.lower().strip('" ').startswith("sep=") else ""
     if len(hint) == len("sep=?"):
-        return hint[-1], rest
-    return ("\t", rest) if hint == "sep=" and "\t" in first else (None, text)
+        return hint[-1], body
+    return ("\t", body) if hint == "sep=" and "\t" in first else (None, text)
 
 
 def _decode(content: bytes, path: Path) -> tuple[str, str]:
-    """Turn bytes into text and name their encoding."""
+    """Decode bytes; return the text and its encoding."""
     if content.startswith(WORKBOOKS):
         raise DataError(f"{path}: cannot be read as a table: it is a workbook of a spreadsheet; save it as CSV")
     bom = next((name for start, name in BOMS.items() if content.startswith(start)), None)
@@ -193,13 +192,13 @@ def _decode(content: bytes, path: Path) -> tuple[str, str]:
             continue
         if encoding in ("cp1252", "latin-1"):
             line = next(line for line in text.splitlines() if not line.isascii())
-            log.warning("%s: is no UTF-8, read as Windows-1252, such as %s", path, list_examples([line]))
+            log.warning("%s: is not UTF-8, read as Windows-1252, such as %s", path, list_examples([line]))
         return text, encoding
     raise DataError(f"{path}: cannot be read as a table in {bom}; save it in UTF-8")
 
 
 def _wide(content: bytes) -> list[str]:
-    """Detect UTF-16 without a byte order mark by the zeros beside its letters."""
+    """Detect UTF-16 without a byte order mark by its zero bytes."""
     start = content[:2000]
     zeros = start[::2].count(0), start[1::2].count(0)
     if max(zeros) * 4 < len(start) // 2:

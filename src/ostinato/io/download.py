@@ -1,4 +1,4 @@
-"""Fetching what a dataset publishes: resumed where it broke off, checked, then unpacked."""
+"""Downloads of datasets: resumed after interruptions, checked, then unpacked."""
 
 import hashlib
 import http.client
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def download(remotes: tuple[Any, ...], root: Path) -> list[str]:
-    """Fetch files below a dataset's root; what is there already is not fetched again.
+    """Download the files of a dataset, except those downloaded before.
 
     Parameters
     ----------
@@ -31,46 +31,45 @@ def download(remotes: tuple[Any, ...], root: Path) -> list[str]:
     Returns
     -------
     list of str
-        Names of what was fetched this time.
+        Names of the files downloaded by this call.
 
     Raises
     ------
     DataError
-        If a server does not answer, sends something else than was published, or an
-        archive cannot be trusted. What was fetched so far is kept, and the next call
-        goes on from there.
+        If a server does not answer, a checksum differs, or an archive cannot be trusted.
+        Partial downloads are kept, and the next call resumes them.
     """
     root.mkdir(parents=True, exist_ok=True)
-    fetched = []
+    names = []
     for remote in remotes:
-        done = root / f".{remote.name}.fetched"
-        if done.exists() and done.read_text() == remote.checksum:
+        marker = root / f".{remote.name}.fetched"
+        if marker.exists() and marker.read_text() == remote.checksum:
             continue
         file = fetch(remote.url, root / remote.name, remote.checksum, remote.max_bytes)
         if remote.unpack:
             unpack(file, root, max_bytes=remote.max_bytes)
             file.unlink()
-        done.write_text(remote.checksum)
-        fetched.append(remote.name)
-    return fetched
+        marker.write_text(remote.checksum)
+        names.append(remote.name)
+    return names
 
 
 def fetch(url: str, target: Path, checksum: str, max_bytes: int) -> Path:
-    """Fetch one file, going on from what an earlier call left.
+    """Download a file, resuming an earlier call.
 
     Parameters
     ----------
     url : str
     target : Path
     checksum : str
-        As ``sha256:...``; the digest's kind and its hex digits.
+        Algorithm and hexadecimal digest, such as ``sha256:...``.
     max_bytes : int
-        Refuse what is longer.
+        Refuse longer files.
 
     Returns
     -------
     Path
-        `target`, whole and checked.
+        `target`, complete and checked.
 
     Raises
     ------
@@ -81,53 +80,53 @@ def fetch(url: str, target: Path, checksum: str, max_bytes: int) -> Path:
     partial = target.with_name(f"{target.name}.part")
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            _go_on(url, partial, max_bytes)
+            _resume(url, partial, max_bytes)
             break
         except urllib.error.HTTPError as error:
             if error.code < 500 or attempt == ATTEMPTS:
                 raise DataError(
-                    f"{url}: the server answers {error.code} {error.reason}; look whether it moved"
+                    f"{url}: the server answers {error.code} {error.reason}; check whether the file moved"
                 ) from error
         except (OSError, http.client.HTTPException) as error:
             if attempt == ATTEMPTS:
-                raise DataError(f"{url}: broke off ({error}); run it again, it goes on from there") from error
-        log.warning("%s: broke off, going on (%d of %d)", url, attempt + 1, ATTEMPTS)
-    found = _digest(partial, checksum)
-    if found != checksum:
+                raise DataError(f"{url}: was interrupted ({error}); run it again to resume") from error
+        log.warning("%s: was interrupted, resuming (%d of %d)", url, attempt + 1, ATTEMPTS)
+    digest = _digest(partial, checksum)
+    if digest != checksum:
         partial.unlink()
-        raise DataError(f"{url}: is not what was published ({found} instead of {checksum}); it was deleted")
+        raise DataError(f"{url}: has another checksum ({digest} instead of {checksum}); it was deleted")
     partial.replace(target)
     return target
 
 
-def _go_on(url: str, partial: Path, max_bytes: int) -> None:
-    """Append what is missing; begin anew where the server cannot go on."""
-    there = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(url, headers={"Range": f"bytes={there}-"} if there else {})
+def _resume(url: str, partial: Path, max_bytes: int) -> None:
+    """Append the missing part; start again if the server cannot resume."""
+    n_bytes = partial.stat().st_size if partial.exists() else 0
+    request = urllib.request.Request(url, headers={"Range": f"bytes={n_bytes}-"} if n_bytes else {})
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT)
+        response = urllib.request.urlopen(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
-        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and there:
+        if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE and n_bytes:
             return
         raise
-    with answer:
-        goes_on = answer.status == http.client.PARTIAL_CONTENT
-        there = there if goes_on else 0
-        length = answer.headers.get("Content-Length")
-        total = there + int(length) if length else None
+    with response:
+        is_partial = response.status == http.client.PARTIAL_CONTENT
+        n_bytes = n_bytes if is_partial else 0
+        length = response.headers.get("Content-Length")
+        total = n_bytes + int(length) if length else None
         with (
-            open(partial, "ab" if goes_on else "wb") as file,
-            tqdm(total=total, initial=there, unit="B", unit_scale=True, desc=partial.stem) as progress,
+            open(partial, "ab" if is_partial else "wb") as file,
+            tqdm(total=total, initial=n_bytes, unit="B", unit_scale=True, desc=partial.stem) as progress,
         ):
-            while block := answer.read(BLOCK):
-                there += len(block)
-                if there > max_bytes:
+            while block := response.read(BLOCK):
+                n_bytes += len(block)
+                if n_bytes > max_bytes:
                     partial.unlink()
                     raise DataError(f"{url}: is longer than {max_bytes:,} bytes; it was deleted")
                 file.write(block)
                 progress.update(len(block))
-        if total is not None and there < total:
-            raise http.client.IncompleteRead(b"", total - there)
+        if total is not None and n_bytes < total:
+            raise http.client.IncompleteRead(b"", total - n_bytes)
 
 
 def _digest(path: Path, checksum: str) -> str:

@@ -1,13 +1,13 @@
 r"""Escape names of files, labels and tags for terminals and spreadsheets.
 
-A terminal obeys control characters, a spreadsheet computes a cell that begins like
-a formula. Both are written so that they are text, and a table can be read back.
+Terminals obey control characters, and spreadsheets evaluate cells that begin like
+formulas. Both are escaped to plain text, and tables can be read back.
 """
 
 import re
 
 CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Control characters, line separators, and marks that turn the order of what follows around."""
+"""Control characters, line separators, and marks that reverse the text direction."""
 CONTROL_IN_LINES = re.compile(CONTROL.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 """The same without tabs and line feeds."""
 FORMULA = re.compile(r"'*[=+\-@\t\r\n].")
@@ -38,12 +38,12 @@ def escape_lines(text: str) -> str:
 
 
 def escape_cell(value: object) -> object:
-    """Write text that a spreadsheet would take for a formula with an apostrophe before it.
+    """Prefix text that a spreadsheet would evaluate as a formula with an apostrophe.
 
     Parameters
     ----------
     value : object
-        What is no text stays as it is.
+        Anything but text is returned unchanged.
 
     Examples
     --------

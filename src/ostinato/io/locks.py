@@ -1,4 +1,4 @@
-"""Locks that the system frees when their holder ends, and who holds them: a process by number and start."""
+"""Locks that the system releases when their process ends, with the identity of their holder."""
 
 import os
 from collections.abc import Iterator
@@ -14,16 +14,16 @@ from ostinato.errors import OstinatoError
 from ostinato.io.files import read_json, write_json
 
 HOLDER = ".holder"
-"""Beside a lock: who holds it."""
-LOOK = 0.5  # seconds; longer than anyone who only looks holds a lock
+"""Suffix of the file that describes a lock's holder."""
+LOOK = 0.5  # seconds; longer than a check holds the lock
 SHELLS = ("sh", "bash", "dash", "zsh", "fish")
 TOLERANCE = 2.0
-"""Seconds by which the start of one process may differ from one look to the next, as after the clock was set."""
+"""Seconds by which the start time of a process may appear to change, as when the clock is set."""
 
 
 @dataclass(frozen=True)
 class Process:
-    """A process that ran at some time.
+    """A process, past or present.
 
     Parameters
     ----------
@@ -37,27 +37,27 @@ class Process:
 
     @classmethod
     def find(cls, pid: int) -> "Process | None":
-        """Find the process that has a number now."""
+        """Find the present process with a PID."""
         try:
             return cls(pid, psutil.Process(pid).create_time())
         except psutil.Error:
             return None
 
     def is_alive(self) -> bool:
-        """Return whether it still runs; a process that has its number by now is another one."""
+        """Return whether it still runs, even if its PID is in use again."""
         now = Process.find(self.pid)
         return now is not None and abs(now.started - self.started) <= TOLERANCE
 
 
 @dataclass(frozen=True)
 class Holder:
-    """Who holds a lock, and who started it.
+    """The holder of a lock, and the process that started it.
 
     Parameters
     ----------
     process : Process
     parent : Process or None
-        The nearest one above it that is no shell, such as ``dvc repro``.
+        Its nearest ancestor that is not a shell, such as ``dvc repro``.
     """
 
     process: Process
@@ -66,17 +66,17 @@ class Holder:
     @classmethod
     def of_this(cls) -> "Holder":
         """Describe this process."""
-        own = Process.find(os.getpid())
-        assert own is not None
-        for above in psutil.Process().parents():
+        process = Process.find(os.getpid())
+        assert process is not None
+        for parent in psutil.Process().parents():
             with suppress(psutil.Error):
-                if above.name() not in SHELLS and above.pid > 1:
-                    return cls(own, Process.find(above.pid))
-        return cls(own, None)
+                if parent.name() not in SHELLS and parent.pid > 1:
+                    return cls(process, Process.find(parent.pid))
+        return cls(process, None)
 
     @classmethod
     def read(cls, path: Path) -> "Holder | None":
-        """Read what `write` wrote; None if that is not there or its process is gone."""
+        """Read a holder; None if there is none or its process has ended."""
         try:
             content: dict[str, Any] = read_json(path)
             parent = content["parent"] and Process(**content["parent"])
@@ -86,7 +86,7 @@ class Holder:
         return holder if holder.process.is_alive() else None
 
     def write(self, path: Path) -> None:
-        """Write it beside the lock."""
+        """Write the holder beside the lock."""
         write_json(path, asdict(self))
 
     @property
@@ -95,50 +95,50 @@ class Holder:
         return self.parent is not None and not self.parent.is_alive()
 
     def __str__(self) -> str:
-        """Name it."""
+        """Describe the holder."""
         return f"process {self.process.pid}" + (", which outlived the run that started it" if self.is_orphan else "")
 
 
 @contextmanager
 def exclusive(lock: Path) -> Iterator[None]:
-    """Hold a lock that the system frees when the process ends, however it ends.
+    """Hold a lock, which the system releases however the process ends.
 
     Parameters
     ----------
     lock : Path
-        A file that stands for the work, such as ``train@time_mel.lock``.
+        A file named after the task, such as ``train@time_mel.lock``.
 
     Raises
     ------
     OstinatoError
-        If another process is at the same work.
+        If another process holds it.
     """
     lock.parent.mkdir(parents=True, exist_ok=True)
-    guard, about = FileLock(lock, timeout=LOOK), lock.with_suffix(HOLDER)
+    guard, file = FileLock(lock, timeout=LOOK), lock.with_suffix(HOLDER)
     try:
         guard.acquire()
     except Timeout as error:
-        holder = Holder.read(about)
-        who = f" ({holder})" if holder else ""
+        holder = Holder.read(file)
+        description = f" ({holder})" if holder else ""
         kill = f": `kill {holder.process.pid}`" if holder else ""
         raise OstinatoError(
-            f"{lock.stem}: another run is at the same work{who}; wait for it or stop it{kill}"
+            f"{lock.stem}: another run is doing the same{description}; wait for it or stop it{kill}"
         ) from error
     try:
-        Holder.of_this().write(about)
+        Holder.of_this().write(file)
         yield
     finally:
-        about.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
         guard.release()
 
 
 def is_locked(lock: Path) -> bool:
-    """Return whether some process holds a lock.
+    """Return whether a process holds a lock.
 
     Parameters
     ----------
     lock : Path
-        As given to `exclusive`.
+        As for `exclusive`.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Schemas of the tables of data/interim, and Parquet with the same bytes for the same rows."""
+"""Schemas of the tables of data/interim, and reproducible Parquet files."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -79,19 +79,19 @@ def attributes(names: Iterable[str]) -> pa.Schema:
 
 
 def write(path: Path, frame: pd.DataFrame, schema: pa.Schema, notes: Mapping[str, str] | None = None) -> None:
-    """Write a table, whole or not at all.
+    """Write a table atomically.
 
     Parameters
     ----------
     path : Path
     frame : DataFrame
-        With the columns of `schema`; others are left out.
+        With the columns of `schema`; others are dropped.
     schema : pyarrow.Schema
     notes : mapping, optional
-        Text kept in the file beside the rows.
+        Metadata of the file.
     """
     lists = [field.name for field in schema if pa.types.is_list(field.type) and field.name in frame]
-    empty = {name: None for name in lists if frame[name].isna().all()}  # NaN is no list to Arrow
+    empty = {name: None for name in lists if frame[name].isna().all()}  # Arrow does not accept NaN as a list
     table = pa.Table.from_pandas(frame.assign(**empty), schema=schema, preserve_index=False)
     write_parquet(path, table.replace_schema_metadata(dict(notes or {})))
 
@@ -111,13 +111,13 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     OstinatoError
-        If the file is absent, is no Parquet or is damaged.
+        If the file is missing, is not Parquet or is damaged.
     """
     return read_parquet(path)
 
 
 def notes(path: Path) -> dict[str, str]:
-    """Read the text kept beside a table's rows.
+    """Read the metadata of a table.
 
     Parameters
     ----------

@@ -1,8 +1,7 @@
-"""Versions of a released model or catalog: folders that never change, and one file that says which is in service.
+"""Versions of a released model or catalog: immutable folders, and a pointer to the one in service.
 
-models/released/<task>/, and models/released/catalog/ likewise, holds a folder for each version that is kept,
-named by its number, and current.json: ``{"version": 3, "newest": 4, "hold": true}``. Only that file is ever
-replaced, in one rename.
+models/released/<task>/, like models/released/catalog/, has a folder for each version, named by its number, and
+current.json: ``{"version": 3, "newest": 4, "hold": true}``. Only that file is ever replaced, in one rename.
 """
 
 import hashlib
@@ -17,21 +16,21 @@ from ostinato.io.files import read_json, write_json
 
 CURRENT, RELEASE, MODEL, NETWORK = "current.json", "release.json", "model.json", "network.onnx"
 ENCODERS = "encoder*.onnx"
-"""Files of weights that others trained, beside the network that reads what they give."""
+"""Weights of pretrained encoders beside the network."""
 CATALOG = "catalog"
-"""The folder beside those of the tasks that holds the versions of the catalog."""
+"""Folder with the versions of the catalog, beside those of the tasks."""
 
 
 class Pointer(NamedTuple):
-    """Which version is in service.
+    """Pointer to the version in service.
 
     Attributes
     ----------
     version : int
     newest : int
-        The highest version that was ever in service.
+        The highest version ever in service.
     hold : bool
-        Whether it stays until a person says otherwise.
+        Whether it stays until a person changes it.
     """
 
     version: int
@@ -40,7 +39,7 @@ class Pointer(NamedTuple):
 
 
 def read_pointer(folder: Path) -> Pointer | None:
-    """Read which version of a task is in service.
+    """Read the pointer to the version of a task in service.
 
     Parameters
     ----------
@@ -69,7 +68,9 @@ def read_pointer(folder: Path) -> Pointer | None:
     except (OstinatoError, TypeError):
         is_sound = False
     if not is_sound:
-        raise OstinatoError(f"{file}: is damaged; delete it and run `ostinato release`: the newest version serves then")
+        raise OstinatoError(
+            f"{file}: is damaged; delete it and run `ostinato release`, which puts the newest version in service"
+        )
     return pointer
 
 
@@ -79,12 +80,12 @@ def find_current(folder: Path) -> Path:
     Parameters
     ----------
     folder : Path
-        models/released/<task>, or any other folder that holds a model itself.
+        models/released/<task>, or a folder with a model itself.
 
     Returns
     -------
     Path
-        The given folder if it has no versions.
+        `folder` if it has no versions.
     """
     pointer = read_pointer(folder)
     return folder if pointer is None else folder / str(pointer.version)
@@ -108,8 +109,8 @@ def find_models(releases: Path) -> dict[str, Path]:
     return {task: folder for task, folder in folders.items() if (folder / MODEL).is_file()}
 
 
-def find_training(releases: Path, name: str, exported: Path) -> Literal["present", "earlier"] | None:
-    """Return whether a candidate is in service as it is now, or as an earlier training left it.
+def find_training(releases: Path, name: str, export: Path) -> Literal["present", "earlier"] | None:
+    """Return whether a candidate's present or earlier training is in service.
 
     Parameters
     ----------
@@ -117,65 +118,65 @@ def find_training(releases: Path, name: str, exported: Path) -> Literal["present
         models/released.
     name : str
         The candidate.
-    exported : Path
+    export : Path
         Folder of its network.onnx.
 
     Returns
     -------
     {"present", "earlier"} or None
-        None if another candidate is in service, or nothing.
+        None if the candidate is not in service.
     """
     folders = [folder for folder in find_models(releases).values() if read_json(folder / MODEL)["name"] == name]
     digests = [compute_digests(folder, [NETWORK]) for folder in folders]
     if not folders:
         return None
-    return "present" if compute_digests(exported, [NETWORK]) in digests else "earlier"
+    return "present" if compute_digests(export, [NETWORK]) in digests else "earlier"
 
 
 def list_versions(folder: Path) -> list[int]:
-    """List the numbers of the versions that are kept, in ascending order."""
+    """List the numbers of the versions in ascending order."""
     if not folder.is_dir():
         return []
     return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and (path / RELEASE).is_file())
 
 
 def list_model_files(folder: Path) -> list[str]:
-    """List the files of a folder that a model needs: network.onnx, model.json and the encoders that it reads."""
+    """List the files of a model in a folder: network.onnx, model.json and its encoders."""
     return [n for n in (NETWORK, MODEL, *sorted(p.name for p in folder.glob(ENCODERS))) if (folder / n).is_file()]
 
 
 def compute_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Compute the SHA-256 of files of a folder, in hexadecimal; absent ones are left out."""
+    """Compute the SHA-256 of files of a folder, in hexadecimal, skipping missing ones."""
     files = (folder / name for name in names)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 
 def check_digests(folder: Path) -> None:
-    """Compare the files of a released model with what release.json says of them.
+    """Compare the files of a released model with the digests in release.json.
 
     Parameters
     ----------
     folder : Path
-        Of a version; one without digests in its release.json, or without that file, passes.
+        Of a version; without digests, or without release.json, it passes.
 
     Raises
     ------
     OstinatoError
-        If a file is another one than was released; the message names it.
+        If a file has changed; the message names it.
     """
     if not (folder / RELEASE).is_file():
         return
     expected = read_json(folder / RELEASE).get("files", {})
-    present = compute_digests(folder, expected)
-    if damaged := sorted(name for name in expected if present.get(name) != expected[name]):
+    actual = compute_digests(folder, expected)
+    if changed := sorted(name for name in expected if actual.get(name) != expected[name]):
         raise OstinatoError(
-            f"{folder / damaged[0]}: is not the file that was released; bring it back (`dvc checkout`) "
+            f"{folder / changed[0]}: is not the file that was released; restore it (`dvc checkout`) "
             "or go back a version (`ostinato release --rollback`)"
         )
 
 
 def find_next(folder: Path) -> int:
-    """Return the number of the next version: one more than the highest that ever was."""
+    """Return the number of the next version: one more than the highest ever."""
     pointer = read_pointer(folder)
     return 1 + max([*list_versions(folder), *([pointer.newest] if pointer else [])], default=0)
 
@@ -188,30 +189,30 @@ def add_version(folder: Path, incoming: Path, version: int, keep: int) -> None:
     folder : Path
         models/released/<task>.
     incoming : Path
-        On the same file system; gone afterwards.
+        On the same file system; it is moved.
     version : int
-        One that is not there yet.
+        A new number.
     keep : int
-        How many versions stay, that in service among them.
+        Number of versions to keep, including that in service.
     """
     _sync(incoming)
     os.replace(incoming, folder / str(version))
     _sync(folder)
-    for above in (folder.parent, folder.parent.parent):  # the first release made them
-        _sync_path(above)
+    for parent in (folder.parent, folder.parent.parent):  # created by the first release
+        _sync_path(parent)
     set_pointer(folder, Pointer(version, version))
-    for old in list_versions(folder)[:-keep]:
-        _remove(folder / str(old))
+    for number in list_versions(folder)[:-keep]:
+        _remove(folder / str(number))
 
 
 def set_pointer(folder: Path, pointer: Pointer) -> None:
-    """Change which version is in service, in one step."""
+    """Change the version in service atomically."""
     write_json(folder / CURRENT, pointer._asdict())
     _sync(folder)
 
 
 def make_incoming(folder: Path) -> Path:
-    """Make an empty folder for a version that is not complete yet."""
+    """Create an empty folder for an incomplete version."""
     incoming = folder / ".incoming"
     shutil.rmtree(incoming, ignore_errors=True)
     incoming.mkdir(parents=True)
@@ -219,7 +220,7 @@ def make_incoming(folder: Path) -> Path:
 
 
 def settle(folder: Path) -> None:
-    """Finish or undo what a kill interrupted, and give a model that was released without a version one.
+    """Finish or undo interrupted changes, and give a version to a model released without one.
 
     Parameters
     ----------
@@ -227,12 +228,12 @@ def settle(folder: Path) -> None:
         models/released/<task>.
     """
     _migrate(folder)
-    pointer, present = read_pointer(folder), list_versions(folder)
-    if pointer is None and present:  # the first release was interrupted before it was in service
-        pointer = Pointer(present[-1], present[-1])
+    pointer, versions = read_pointer(folder), list_versions(folder)
+    if pointer is None and versions:  # the first release was interrupted before it was in service
+        pointer = Pointer(versions[-1], versions[-1])
         set_pointer(folder, pointer)
     if pointer:
-        for version in (v for v in present if v > pointer.newest):
+        for version in (v for v in versions if v > pointer.newest):
             _remove(folder / str(version))
     for leftover in [*folder.glob(".*.leaving"), *folder.glob(".incoming")]:
         shutil.rmtree(leftover)
@@ -241,7 +242,7 @@ def settle(folder: Path) -> None:
 
 
 def _migrate(folder: Path) -> None:
-    """Make versions of a released model, and of the one before it, that lie there without a number of their own."""
+    """Turn a released model without a version, and the one before it, into versions."""
     previous = folder.parent / ".previous" / folder.name
     pointer = read_pointer(folder)
     if pointer is None and (folder / RELEASE).is_file():
@@ -264,14 +265,14 @@ def _read_version(folder: Path) -> int:
 
 
 def _remove(folder: Path) -> None:
-    """Remove a version so that no half of it is ever taken for one."""
-    leaving = folder.with_name(f".{folder.name}.leaving")
-    os.replace(folder, leaving)
-    shutil.rmtree(leaving)
+    """Remove a version atomically."""
+    scratch = folder.with_name(f".{folder.name}.leaving")
+    os.replace(folder, scratch)
+    shutil.rmtree(scratch)
 
 
 def _sync(folder: Path) -> None:
-    """Have the disk hold a folder's files and names, not its cache alone."""
+    """Flush a folder's files and names to disk."""
     for path in [*(p for p in folder.iterdir() if p.is_file()), folder]:
         _sync_path(path)
 
