@@ -192,7 +192,7 @@ def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column,
         return drawn
 
     monkeypatch.setattr(splits, "assign_splits", leaky)
-    with pytest.raises(DataError, match=f"{what} stands in two splits, such as x/0/[01]"):
+    with pytest.raises(DataError, match=f"{what} is in two splits, such as x/0/[01]"):
         run(paths)
     assert not json.loads(paths.receipt("splits").read_text())["success"]
 
@@ -282,7 +282,7 @@ def test_a_split_that_parts_the_tracks_of_a_guest_is_refused(tmp_path, monkeypat
     rows, _ = run(paths, guests="apart")
     assert rows[rows["track_id"].isin(frame["track_id"].iloc[[0, 17, 33]])]["split"].nunique() > 1
     monkeypatch.setattr(splits, "identify_artists", lambda tracks: [[name] for name in tracks["artist"]])
-    with pytest.raises(DataError, match="an artist stands in two splits"):
+    with pytest.raises(DataError, match="an artist is in two splits"):
         run(paths)
 
 

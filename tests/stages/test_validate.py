@@ -250,7 +250,7 @@ def test_labels_that_nobody_declared_and_absent_artists_go_to_quarantine(tmp_pat
     sound = pd.Series(False, frame.index)
     declared = {"genre": ("jazz", "rock"), "tags": ("calm", "loud")}
     bounds = Validate(min_tracks_per_class=1)
-    suite = tracks.suite(bounds, promised=("artist",))
+    suite = tracks.suite(bounds, required=("artist",))
     told = tracks.prepare(frame, sound, tmp_path, declared)
     _, faults = _session.Session(tmp_path).check("tracks", told, suite)
     found = {row["track_id"]: (row["reason"], row["evidence"]) for row in faults.to_dict("records")}
@@ -268,7 +268,7 @@ def test_lyrics_that_are_not_there_are_told_but_the_track_stays(tmp_path):
     )
     told = tracks.prepare(frame, pd.Series(False, frame.index), tmp_path)
     receipt, faults = _session.Session(tmp_path).check("tracks", told, tracks.suite(Validate()))
-    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["lyrics named that are not there"]
+    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["lyrics of tracks that do not exist"]
     assert faults.empty
 
 
@@ -351,7 +351,7 @@ SOUND = {"track_id": "a", "genre": "x", "tags": [], "year": 2000.0, "latitude": 
         ("latitude", 91.0, "impossible latitude"),
         ("longitude", -181.0, "impossible longitude"),
         ("split", "holdout", "unknown split"),
-        ("track_id", "b", "track_id stands twice"),
+        ("track_id", "b", "track_id is repeated"),
         ("genre", "y", "genre of too few tracks"),
     ],
 )

@@ -1,8 +1,7 @@
-"""Expectations of the tables, one file per table: the only door to Great Expectations.
+"""Expectations of the tables, one file per table; no other package uses Great Expectations.
 
 Each module has ``suite(bounds) -> list of Expectation``, where `bounds` is the
-section ``validate`` of params.yaml. An expectation carries its `reason` in its
-`meta`. Where it speaks of single rows, the rows that break it go to quarantine
-and the rest goes on; where it speaks of the whole table, breaking it stops the
-pipeline.
+section ``validate`` of params.yaml. An expectation has its `reason` in its `meta`.
+Rows that violate an expectation of single rows go to quarantine; a violated
+expectation of a whole table stops the pipeline.
 """

@@ -1,8 +1,7 @@
-"""Data Docs that need no network: the pages as Great Expectations writes them, without what they would fetch.
+"""Offline Data Docs: the pages of Great Expectations without external resources.
 
-Their styles and scripts lie on other people's servers. A style of our own stands in
-for the first; nothing is left of the second but the list of pages, which a script
-would have written.
+Their styles and scripts are on external servers. Our own style replaces the former;
+the latter are removed, and the list of pages is written directly.
 """
 
 import html
@@ -39,8 +38,8 @@ th, td { padding: .4rem .5rem; border-bottom: 1px solid #e4e5e2; vertical-align:
 """
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 HEAD = f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{POLICY}"><style>{STYLE}</style>'
-"""Names of files stand in the pages as they are: whatever they hold, nothing runs, loads or sends."""
-FETCHED = (
+"""Pages contain names of files unescaped; this policy prevents them from running or loading anything."""
+EXTERNAL = (
     re.compile(r"<script\b.*?</script>", re.DOTALL | re.IGNORECASE),
     re.compile(r"<footer\b.*?</footer>", re.DOTALL),
     re.compile(r"<style\b.*?</style>", re.DOTALL),
@@ -51,13 +50,13 @@ FETCHED = (
 
 
 def settle(docs: Path, results: Mapping[str, bool]) -> None:
-    """Let pages fetch nothing, and list them on the first one.
+    """Remove external resources from all pages, and list them on the first one.
 
     Parameters
     ----------
     docs : Path
     results : mapping of str to bool
-        Whether each table holds what is expected of it.
+        Whether each table meets its expectations.
     """
     for page in docs.rglob("*.html"):
         page.write_text(offline(page.read_text(encoding="utf-8")), encoding="utf-8")
@@ -65,31 +64,31 @@ def settle(docs: Path, results: Mapping[str, bool]) -> None:
 
 
 def offline(page: str) -> str:
-    """Take from a page what it would fetch or run.
+    """Remove external resources and scripts from a page.
 
     Examples
     --------
     >>> offline('<script src="https://x"></script><p onclick="go()">a</p>')
     '<p>a</p>'
     """
-    for fetched in FETCHED:
-        page = fetched.sub("", page)
+    for pattern in EXTERNAL:
+        page = pattern.sub("", page)
     return re.sub(r"<head\b[^>]*>", lambda _: f"<head>{HEAD}", page, count=1)
 
 
 def index(docs: Path, results: Mapping[str, bool]) -> str:
-    """Write the page that lists the others."""
+    """Return the page that lists the others."""
     rows = []
-    for table, good in results.items():
-        mark = '<b class="text-success">holds</b>' if good else '<b class="text-danger">broken</b>'
-        found = sorted((docs / "validations" / table).rglob("*.html"))
-        expected = docs / "expectations" / f"{table}.html"
-        cells = [(found[-1], "results")] if found else []
-        cells += [(expected, "expectations")] if expected.exists() else []
+    for table, success in results.items():
+        mark = '<b class="text-success">holds</b>' if success else '<b class="text-danger">broken</b>'
+        validations = sorted((docs / "validations" / table).rglob("*.html"))
+        expectations = docs / "expectations" / f"{table}.html"
+        cells = [(validations[-1], "results")] if validations else []
+        cells += [(expectations, "expectations")] if expectations.exists() else []
         links = ", ".join(
             f'<a href="{html.escape(page.relative_to(docs).as_posix())}">{text}</a>' for page, text in cells
         )
         rows.append(f"<tr><th>{html.escape(table)}</th><td>{mark}</td><td>{links}</td></tr>")
     head = f"<head>{HEAD}<title>Data Docs</title></head>"
-    body = f"<body><h1>What is expected of the data</h1><table><tbody>{''.join(rows)}</tbody></table></body></html>\n"
+    body = f"<body><h1>Expectations of the data</h1><table><tbody>{''.join(rows)}</tbody></table></body></html>\n"
     return f'<!doctype html>\n<html lang="en">{head}\n{body}'

@@ -1,4 +1,4 @@
-"""Running suites on frames by Great Expectations 1.x: an ephemeral context, pandas, no analytics."""
+"""Run suites on frames with Great Expectations 1.x: an ephemeral context, pandas, no analytics."""
 
 import shutil
 from pathlib import Path
@@ -22,12 +22,12 @@ MISSING = "missing"
 
 
 class Session:
-    """Suites run on tables, and the Data Docs of all of them.
+    """Runs suites on tables, and writes their Data Docs.
 
     Parameters
     ----------
     docs : Path
-        Where `write_docs` puts the pages.
+        Folder for the pages of `write_docs`.
     """
 
     def __init__(self, docs: Path) -> None:
@@ -57,24 +57,24 @@ class Session:
         frame : DataFrame
             With `track_id`.
         suite : list of Expectation
-            With a `reason` in each `meta`.
+            Each with a `reason` in its `meta`.
 
         Returns
         -------
         receipt : dict
-            What was expected and found; the same for the same table.
+            Expectations and results; deterministic.
         faults : DataFrame
-            track_id, reason, evidence: a row for each value that broke an
-            expectation of single rows.
+            track_id, reason, evidence: one row per value that violates an expectation
+            of single rows.
 
         Raises
         ------
         DataError
-            If an expectation could not be evaluated at all.
+            If an expectation could not be evaluated.
         """
         batch = self.source.add_dataframe_asset(table).add_batch_definition_whole_dataframe("all")
-        checked = self.context.suites.add(gx.ExpectationSuite(name=table, expectations=suite))
-        definition = gx.ValidationDefinition(name=table, data=batch, suite=checked)
+        registered = self.context.suites.add(gx.ExpectationSuite(name=table, expectations=suite))
+        definition = gx.ValidationDefinition(name=table, data=batch, suite=registered)
         self.context.validation_definitions.add(definition)
         checkpoint = gx.Checkpoint(name=table, validation_definitions=[definition], result_format=RESULT, actions=[])
         outcome = self.context.checkpoints.add(checkpoint).run(batch_parameters={"dataframe": frame})
@@ -92,7 +92,7 @@ class Session:
         return receipt, pd.concat([pd.DataFrame(columns=FAULTS), *faults], ignore_index=True)
 
     def write_docs(self) -> Path:
-        """Write what was checked as static HTML pages.
+        """Write the results as static HTML pages.
 
         Returns
         -------
@@ -106,22 +106,22 @@ class Session:
 
 
 def _refuse_unevaluated(table: str, result: Any) -> None:
-    """Raise where an expectation raised: it said nothing about the data."""
+    """Raise an error if an expectation could not be evaluated."""
     info = result.exception_info or {}
-    for raised in [info] if "raised_exception" in info else info.values():
-        if raised["raised_exception"]:
+    for exception in [info] if "raised_exception" in info else info.values():
+        if exception["raised_exception"]:
             raise DataError(
-                f"{table}: {result.expectation_config.type} cannot be checked: {raised['exception_message']}"
+                f"{table}: {result.expectation_config.type} cannot be checked: {exception['exception_message']}"
             )
 
 
 def _faults(result: Any) -> pd.DataFrame:
-    """List the rows that broke an expectation of single rows."""
-    config, found = result.expectation_config, result.result
-    if "unexpected_index_list" not in found or config.kwargs.get("mostly", 1) < 1:
+    """List the rows that violate an expectation of single rows."""
+    config, details = result.expectation_config, result.result
+    if "unexpected_index_list" not in details or config.kwargs.get("mostly", 1) < 1:
         return pd.DataFrame(columns=FAULTS)
     column, reason = config.kwargs["column"], config.meta["reason"]
-    rows = [(row["track_id"], reason, _evidence(column, row[column])) for row in found["unexpected_index_list"] or []]
+    rows = [(row["track_id"], reason, _evidence(column, row[column])) for row in details["unexpected_index_list"] or []]
     return pd.DataFrame(rows, columns=FAULTS)
 
 
@@ -132,13 +132,13 @@ def _evidence(column: str, value: Any) -> str:
 
 
 def _receipt(result: Any) -> dict[str, Any]:
-    config, found = result.expectation_config, result.result
-    expected = {k: v for k, v in config.kwargs.items() if k not in ("column", "batch_id")}
+    config, details = result.expectation_config, result.result
+    arguments = {k: v for k, v in config.kwargs.items() if k not in ("column", "batch_id")}
     return {
         "type": config.type,
         "column": config.kwargs.get("column"),
         "reason": config.meta["reason"],
-        "expected": expected,
+        "expected": arguments,
         "success": bool(result.success),
-        "n_broken": int(found.get("unexpected_count", 0 if result.success else 1)),
+        "n_broken": int(details.get("unexpected_count", 0 if result.success else 1)),
     }

@@ -1,4 +1,4 @@
-"""Expectations of the collection once its broken tracks are out: enough is left, of at least two classes."""
+"""Expectations of the collection without broken tracks: enough of them, with at least two classes."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from great_expectations.expectations.expectation import Expectation
 
 
 def prepare(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
-    """Return for each track whether it is sound, and what it is labelled if so.
+    """Return for each track whether it is usable, and its label if so.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def prepare(tracks: pd.DataFrame, broken: pd.Series) -> pd.DataFrame:
 
 
 def suite(bounds: Any) -> list[Expectation]:
-    """Expect a collection worth going on with.
+    """Expect a usable collection.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def suite(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        Each of the whole table.
+        All of the whole table.
     """
     share = f"more than {bounds.max_broken_share:.0%} of the tracks are broken (validate.max_broken_share)"
     return [

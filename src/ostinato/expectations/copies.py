@@ -1,4 +1,4 @@
-"""Expectations of copies: none where they are kept together in a split, else that no track is one."""
+"""Expectations of copies: that no track is one, unless copies are grouped in splits."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from great_expectations.expectations.expectation import Expectation
 
 
 def prepare(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
-    """Return for each track whether it repeats one before it.
+    """Return for each track whether it is a copy of an earlier one.
 
     Parameters
     ----------
@@ -20,14 +20,14 @@ def prepare(tracks: pd.DataFrame, copies: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        `track_id` and `original`: the track that it repeats; unknown where it repeats none.
+        `track_id` and `original`: the track of which it is a copy, or unknown.
     """
     original = tracks["track_id"].map(copies.set_index("track_id")["copy_of"])
     return pd.DataFrame({"track_id": tracks["track_id"], "original": original.astype(object)})
 
 
 def suite(bounds: Any) -> list[Expectation]:
-    """Expect no copy, where copies are to go to quarantine.
+    """Expect no copies if these should go to quarantine.
 
     Parameters
     ----------

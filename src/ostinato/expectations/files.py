@@ -1,4 +1,4 @@
-"""Expectations of each file: it decodes to its end, and there is music in it."""
+"""Expectations of each file: it can be decoded to its end, and contains music."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ostinato.audio.limits import LIMITS, WARNINGS, Limit
 
 
 def prepare(files: pd.DataFrame) -> pd.DataFrame:
-    """Let what was not measured be unknown instead of 0.
+    """Set what was not measured to unknown instead of 0.
 
     Parameters
     ----------
@@ -21,12 +21,12 @@ def prepare(files: pd.DataFrame) -> pd.DataFrame:
     -------
     DataFrame
     """
-    heard = files.drop(columns=["fingerprint", "audio_hash"])
-    return heard.assign(sample_rate=files["sample_rate"].where(files["n_samples"] > 0))
+    measurements = files.drop(columns=["fingerprint", "audio_hash"])
+    return measurements.assign(sample_rate=files["sample_rate"].where(files["n_samples"] > 0))
 
 
 def suite(bounds: Any) -> list[Expectation]:
-    """Expect sound files.
+    """Expect valid files.
 
     Parameters
     ----------
@@ -35,15 +35,15 @@ def suite(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        Each of single rows. Of an unreadable file nothing but `error` is known,
-        so it breaks only the first.
+        All of single rows. Of an unreadable file only `error` is known, so it violates
+        only the first.
     """
     unreadable = gxe.ExpectColumnValuesToBeNull(column="error", meta={"reason": "unreadable"})
     return [unreadable, *(_between(limit, getattr(bounds, limit.bound)) for limit in LIMITS)]
 
 
 def warnings(bounds: Any) -> list[Expectation]:
-    """Expect files about which there is nothing to say.
+    """Expect files without warnings.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def warnings(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        Each of single rows; who breaks one is kept.
+        All of single rows; files that violate one are kept.
     """
     return [_between(limit, getattr(bounds, limit.bound)) for limit in WARNINGS]
 

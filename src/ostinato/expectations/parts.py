@@ -1,4 +1,4 @@
-"""Expectations of the parts of a split: each has its share of the tracks, and classes much as the whole."""
+"""Expectations of the parts of a split: each has enough tracks, and classes similar to the whole."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,12 +13,12 @@ DEVIATION = "{}_deviation"
 
 
 def prepare(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] = ()) -> pd.DataFrame:
-    """Measure each part of each fold.
+    """Describe each part of each fold.
 
     Parameters
     ----------
     tracks : DataFrame
-        track_id, genre, and what `balance` is told by.
+        track_id, genre, and the columns that `balance` needs.
     splits : DataFrame
         track_id, fold, split.
     balance : sequence of str
@@ -29,34 +29,34 @@ def prepare(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] =
     DataFrame
         `track_id` ("fold 0 test"), `split`, `share` of the fold's tracks, and
         `class_deviation`: half the summed differences between the part's shares
-        of genres and the fold's; unknown without genres. Likewise a column
-        such as `decade_deviation` for what is balanced.
+        of genres and the fold's; unknown without genres; and a column such as
+        `decade_deviation` for each of `balance`.
     """
-    told = tracks[["track_id"]].assign(**{DEVIATION.format("class"): tracks["genre"]})
+    columns = tracks[["track_id"]].assign(**{DEVIATION.format("class"): tracks["genre"]})
     for name in balance:
         strata = pd.Series(STRATA[name](tracks), tracks.index, dtype=object)
-        told[DEVIATION.format(name)] = strata.where(strata != UNKNOWN)
-    rows = splits.merge(told, on="track_id")
-    deviations = list(told.columns[1:])
-    found = []
-    for fold, whole in rows.groupby("fold"):
+        columns[DEVIATION.format(name)] = strata.where(strata != UNKNOWN)
+    rows = splits.merge(columns, on="track_id")
+    deviations = list(columns.columns[1:])
+    records = []
+    for fold, fold_rows in rows.groupby("fold"):
         for name in ("train", "validation", "test"):
-            part = whole[whole["split"] == name]
-            of = [_deviation(part[column], whole[column]) for column in deviations]
-            found.append((f"fold {fold} {name}", name, len(part) / len(whole), *of))
-    frame = pd.DataFrame(found, columns=["track_id", "split", "share", *deviations])
+            part = fold_rows[fold_rows["split"] == name]
+            values = [_deviation(part[column], fold_rows[column]) for column in deviations]
+            records.append((f"fold {fold} {name}", name, len(part) / len(fold_rows), *values))
+    frame = pd.DataFrame(records, columns=["track_id", "split", "share", *deviations])
     return frame.astype(dict.fromkeys(deviations, "float64"))
 
 
-def _deviation(part: pd.Series, whole: pd.Series) -> float | None:
-    """Return half the summed differences of the shares; None where nothing is known."""
-    shares = whole.value_counts(normalize=True)
-    there = part.value_counts(normalize=True).reindex(shares.index, fill_value=0)
-    return (there - shares).abs().sum() / 2 if len(shares) and len(part) else None
+def _deviation(part: pd.Series, rows: pd.Series) -> float | None:
+    """Return half the summed differences of the shares; None if there is no data."""
+    shares = rows.value_counts(normalize=True)
+    actual = part.value_counts(normalize=True).reindex(shares.index, fill_value=0)
+    return (actual - shares).abs().sum() / 2 if len(shares) and len(part) else None
 
 
 def suite(settings: Any) -> list[Expectation]:
-    """Expect parts that can be used.
+    """Expect usable parts.
 
     Parameters
     ----------

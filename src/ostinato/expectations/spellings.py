@@ -12,36 +12,36 @@ WHAT = {"genre": "genres", "tags": "tags", "artist": "artists"}
 
 
 def prepare(groups: Groups) -> pd.DataFrame:
-    """Lay out near spellings, a row for each group.
+    """Return similar spellings as a table, one row per group.
 
     Parameters
     ----------
     groups : mapping of str to sequence of mapping
-        By column, as `names.list_near_spellings` gives them.
+        By column, from `names.list_near_spellings`.
 
     Returns
     -------
     DataFrame
-        `track_id`, the commonest spelling of the group, and a column for each of genre, tags and
-        artist: its spellings with their counts where the group is of that column, else None.
+        `track_id`, the most frequent spelling of the group, and columns genre, tags and artist:
+        the spellings with their counts in the column of the group, else None.
     """
     rows = [
         {"track_id": next(iter(group)), column: ", ".join(f"{name} ({n})" for name, n in group.items())}
-        for column, found in groups.items()
-        for group in found
+        for column, column_groups in groups.items()
+        for group in column_groups
     ]
     return pd.DataFrame(rows, columns=["track_id", *WHAT], dtype=object)
 
 
 def suite() -> list[Expectation]:
-    """Expect no near spellings.
+    """Expect no similar spellings.
 
     Returns
     -------
     list of Expectation
-        Of names, not of tracks: nothing goes to quarantine by it.
+        Of names, not of tracks: nothing goes to quarantine.
     """
     return [
-        gxe.ExpectColumnValuesToBeNull(column=column, meta={"reason": f"{what} that may be one, in several spellings"})
-        for column, what in WHAT.items()
+        gxe.ExpectColumnValuesToBeNull(column=column, meta={"reason": f"{noun} that may be one, in several spellings"})
+        for column, noun in WHAT.items()
     ]

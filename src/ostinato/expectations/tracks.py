@@ -1,4 +1,4 @@
-"""Expectations of each track: its class is large enough to learn, its place and year are possible."""
+"""Expectations of each track: its class is large enough, its coordinates and year are possible."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ BESIDE = ("lyrics", "cover")
 def prepare(
     tracks: pd.DataFrame, broken: pd.Series, root: Path | None = None, classes: Classes | None = None
 ) -> pd.DataFrame:
-    """Add to each track the number of sound tracks of its genre, and what is wrong with what belongs to it.
+    """Add columns for the checks of a track's genre, labels, lyrics and cover.
 
     Parameters
     ----------
@@ -29,76 +29,76 @@ def prepare(
     broken : Series of bool
         Tracks whose file is in quarantine.
     root : Path, optional
-        Below which lyrics and covers lie.
+        Folder of lyrics and covers.
     classes : mapping, optional
-        The genres and tags that the dataset declares.
+        The genres and tags of the dataset.
 
     Returns
     -------
     DataFrame
-        With `tracks_of_genre`, unknown where the genre is or where the track is broken;
-        `undeclared`, the first label that the dataset does not declare; `lyrics_found`
-        and `cover_found`, unknown where the track names none.
+        With `tracks_of_genre`, the number of usable tracks, unknown if the genre is unknown
+        or the track is broken; `undeclared`, the first label that the dataset does not declare;
+        `lyrics_found` and `cover_found`, unknown if the track has none.
     """
     n = tracks.loc[~broken, "genre"].value_counts()
-    told = tracks.assign(tracks_of_genre=tracks["genre"].map(n).where(~broken))
-    told["undeclared"] = pd.Series(
+    result = tracks.assign(tracks_of_genre=tracks["genre"].map(n).where(~broken))
+    result["undeclared"] = pd.Series(
         [_find_undeclared(row, classes or {}) for row in tracks.to_dict("records")], dtype=object, index=tracks.index
     )
-    for what in BESIDE:
-        named = tracks[what] if what in tracks and root is not None else pd.Series(None, tracks.index, dtype=object)
-        told[f"{what}_found"] = pd.Series(
-            [(root / name).is_file() if root and isinstance(name, str) else None for name in named],
+    for column in BESIDE:
+        names = tracks[column] if column in tracks and root is not None else pd.Series(None, tracks.index, dtype=object)
+        result[f"{column}_found"] = pd.Series(
+            [(root / name).is_file() if root and isinstance(name, str) else None for name in names],
             dtype=object,
             index=tracks.index,
         )
-    return told
+    return result
 
 
 def _find_undeclared(row: dict[Any, Any], classes: Classes) -> str | None:
-    """Name the first label of a track that is none of the declared ones."""
+    """Return the first undeclared label of a track."""
     genre, tags = row.get("genre"), row.get("tags")
     if "genre" in classes and isinstance(genre, str) and not _is_in(genre, classes["genre"]):
         return genre
-    known = classes.get("tags")
-    return None if known is None or tags is None else next((t for t in tags if not _is_in(t, known)), None)
+    declared = classes.get("tags")
+    return None if declared is None or tags is None else next((t for t in tags if not _is_in(t, declared)), None)
 
 
 def _is_in(label: str, classes: Sequence[str]) -> bool:
     return label in classes or any(are_same(label, name) for name in classes)
 
 
-def suite(bounds: Any, promised: Iterable[str] = ()) -> list[Expectation]:
+def suite(bounds: Any, required: Iterable[str] = ()) -> list[Expectation]:
     """Expect usable labels and possible attributes.
 
     Parameters
     ----------
     bounds : params.Validate
-    promised : iterable of str
+    required : iterable of str
         Columns that the dataset has for every track.
 
     Returns
     -------
     list of Expectation
-        Each of single rows, but for lyrics and covers: a track without them still has its sound.
+        All of single rows, except for lyrics and covers, without which a track is still usable.
     """
-    absent = [
+    missing = [
         gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"reason": f"no {name}, which the dataset promises"})
-        for name in promised
+        for name in required
     ]
     orphans = [
         gxe.ExpectColumnDistinctValuesToBeInSet(
-            column=f"{what}_found", value_set=[True], meta={"reason": f"{what} named that are not there"}
+            column=f"{column}_found", value_set=[True], meta={"reason": f"{column} of tracks that do not exist"}
         )
-        for what in BESIDE
+        for column in BESIDE
     ]
     return [
-        *absent,
+        *missing,
         *orphans,
         gxe.ExpectColumnValuesToBeNull(
             column="undeclared", meta={"reason": "a label that the dataset does not declare"}
         ),
-        gxe.ExpectColumnValuesToBeUnique(column="track_id", meta={"reason": "track_id stands twice"}),
+        gxe.ExpectColumnValuesToBeUnique(column="track_id", meta={"reason": "track_id is repeated"}),
         gxe.ExpectColumnValuesToBeBetween(
             column="tracks_of_genre", min_value=bounds.min_tracks_per_class, meta={"reason": "genre of too few tracks"}
         ),

@@ -1,4 +1,4 @@
-"""Expectations of the folders of the tracks: no file lies there that no track names."""
+"""Expectations of the folders of the tracks: every file in them belongs to a track."""
 
 import os
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ NAMING = ("path", "lyrics", "cover")
 
 
 def prepare(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """List the files that no track names, in the folders where named ones of their kind lie.
+    """List the files without a track, in folders where tracks have files of the same kind.
 
     Parameters
     ----------
     tracks : DataFrame
-        With `path`, `lyrics` and `cover`, as far as there are any.
+        With those of `path`, `lyrics` and `cover` that exist.
     root : Path
-        Below which these lie.
+        Folder of these files.
 
     Returns
     -------
     DataFrame
-        `track_id` and `unnamed`, both the file's path below `root`, sorted. All kinds of
-        audio count as one kind, any other suffix as its own.
+        `track_id` and `unnamed`, both the file's path below `root`, sorted. All audio is of
+        one kind, any other suffix is its own kind.
     """
-    named = {path for column in NAMING if column in tracks for path in tracks[column] if isinstance(path, str)}
-    kinds = {(Path(path).parent, _kind(Path(path))) for path in named}
-    found = sorted({path for folder in {folder for folder, _ in kinds} for path in _files(root, folder, kinds)} - named)
-    found = [path for path in found if not _leads_to(root / path, root, named)]
-    return pd.DataFrame({"track_id": found, "unnamed": found}, dtype=object)
+    used = {path for column in NAMING if column in tracks for path in tracks[column] if isinstance(path, str)}
+    kinds = {(Path(path).parent, _kind(Path(path))) for path in used}
+    paths = sorted({path for folder in {folder for folder, _ in kinds} for path in _files(root, folder, kinds)} - used)
+    paths = [path for path in paths if not _leads_to(root / path, root, used)]
+    return pd.DataFrame({"track_id": paths, "unnamed": paths}, dtype=object)
 
 
 def suite(bounds: Any) -> list[Expectation]:
@@ -47,17 +47,17 @@ def suite(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        Of files that are no tracks: nothing goes to quarantine by it.
+        Of files, not of tracks: nothing goes to quarantine.
     """
     return [gxe.ExpectColumnValuesToBeNull(column="unnamed", meta={"reason": "files that no track names"})]
 
 
-def _leads_to(path: Path, root: Path, named: set[str]) -> bool:
-    """Return whether a file is a link to one that a track names."""
+def _leads_to(path: Path, root: Path, paths: set[str]) -> bool:
+    """Return whether a file is a link to a track's file."""
     if not path.is_symlink():
         return False
     real, base = path.resolve(), root.resolve()
-    return real.is_relative_to(base) and real.relative_to(base).as_posix() in named
+    return real.is_relative_to(base) and real.relative_to(base).as_posix() in paths
 
 
 def _kind(path: Path) -> str:
@@ -66,7 +66,7 @@ def _kind(path: Path) -> str:
 
 
 def _files(root: Path, folder: Path, kinds: set[tuple[Path, str]]) -> Iterator[str]:
-    """Yield the files of a folder that are of a kind that tracks have there, hidden ones aside."""
+    """Yield the files of a folder whose kind tracks have there, except hidden ones."""
     if (root / folder).is_dir():
         for file in (root / folder).iterdir():
             if (folder, _kind(file)) in kinds and not file.name.startswith(".") and file.is_file():
