@@ -188,7 +188,7 @@ def test_other_bins_are_refused(name):
 @pytest.mark.parametrize("name", SINGLE)
 def test_two_inputs_are_refused(name):
     kind = registry.load("ostinato.architectures", name).Network
-    with pytest.raises(OstinatoError, match=f"{name}: reads one feature"):
+    with pytest.raises(OstinatoError, match=f"{name}: needs one feature"):
         kind({"mel": (1, 96, 69), "cqt": (1, 96, 69)}, N_CLASSES)
 
 

@@ -138,7 +138,7 @@ def test_every_architecture_is_listed_with_its_paper():
         (["time", "--feature", "lyrics"], "time: does not read words"),
         (["time", "--feature", "mel:96"], "a shape is CHANNELSxBINSxFRAMES"),
         (["time", "--feature", "mel:1x9xx"], "a shape is CHANNELSxBINSxFRAMES"),
-        (["r2", "--feature", "mel:1x12x80"], "r2: needs at least 32 bins, 12 were given"),
+        (["r2", "--feature", "mel:1x12x80"], "r2: needs at least 32 bins, got 12"),
         (["r2", "--feature", "mel:1x40x80", "--network", "density=3"], "r2: has no 'density'; it has dense"),
         (["r2", "--feature", "mel:1x40x80", "--network", "dense"], "write KEY=VALUE"),
         (["genre_ensemble", "--feature", "mel"], "reads the feature stft_halved"),

@@ -1,8 +1,8 @@
-"""Albums: MobileNetV2, here for pictures such as covers.
+"""Albums: MobileNetV2 for pictures such as covers.
 
-Published for covers of 640 x 640 pixels between 0 and 1. Each block widens the
-map, filters it channel by channel and narrows it again; where its shape stays the
-same, the input is added.
+Published for covers of 640 x 640 pixels between 0 and 1. Each block expands the
+channels, filters them depthwise and projects them again; if its shape is unchanged,
+the input is added.
 
 References
 ----------
@@ -30,7 +30,7 @@ BLOCKS = (
     (6, 160, 3, 2),
     (6, 320, 1, 1),
 )
-"""How much a block widens, its filters, how many such blocks there are, and the stride of the first of them."""
+"""Expansion factor, filters, number of blocks, and stride of the first block."""
 
 
 def unit(channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: int = 1) -> nn.Sequential:
@@ -40,17 +40,17 @@ def unit(channels: int, filters: int, kernel: int = 1, stride: int = 1, groups: 
 
 
 class Inverted(nn.Module):
-    """An inverted residual: widened, filtered channel by channel, narrowed.
+    """An inverted residual: expansion, depthwise filter, projection.
 
     Parameters
     ----------
-    channels, filters, widening, stride : int
+    channels, filters, expansion, stride : int
     """
 
-    def __init__(self, channels: int, filters: int, widening: int, stride: int) -> None:
+    def __init__(self, channels: int, filters: int, expansion: int, stride: int) -> None:
         super().__init__()
-        wide = channels * widening
-        layers = [unit(channels, wide)] if widening > 1 else []
+        wide = channels * expansion
+        layers = [unit(channels, wide)] if expansion > 1 else []
         layers += [unit(wide, wide, 3, stride, wide)]
         self.layers = nn.Sequential(*layers, Conv(wide, filters, (1, 1)), normalisation(filters))
         self.adds = stride == 1 and channels == filters
@@ -60,11 +60,11 @@ class Inverted(nn.Module):
         return x + self.layers(x) if self.adds else self.layers(x)
 
     def min_input(self, size: int, axis: int) -> int:
-        """Return the least input for an output of `size`."""
+        """Return the smallest input for an output of `size`."""
         return min_input(self.layers, size, axis)
 
     def receptive_field(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` numbers of the output are made of."""
+        """Return the receptive field of `size` outputs."""
         return receptive_field(self.layers, size, axis)
 
 
@@ -79,7 +79,7 @@ class Network(Convolutional):
     filters : tuple of int
         Of the first and the last convolution.
     blocks : tuple of (int, int, int, int)
-        Widening, filters, number and first stride of each group of blocks.
+        Expansion, filters, number and first stride of each group of blocks.
     """
 
     def __init__(
@@ -93,13 +93,13 @@ class Network(Convolutional):
         shape = get_single_input(inputs, "albums")
         layers: list[nn.Module] = [unit(shape[0], filters[0], 3, 2)]
         channels = filters[0]
-        for widening, narrow, number, first in blocks:
+        for expansion, narrow, number, first in blocks:
             for stride in (first, *[1] * (number - 1)):
-                layers.append(Inverted(channels, narrow, widening, stride))
+                layers.append(Inverted(channels, narrow, expansion, stride))
                 channels = narrow
         layers.append(unit(channels, filters[1]))
         super().__init__("albums", shape, nn.Sequential(*layers), filters[1], n_classes)
 
 
 search_space = suggest(lr=(1e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

@@ -1,14 +1,13 @@
-"""Choi: five convolutions with pooling down to one number a filter, trained to give tags and used for what it hears.
+"""Choi: five convolutions with pooling to one value per filter, trained on tags and used as a feature.
 
 Published for 96 mel bands of 29 s at 12 kHz, in dB below the loudest value. Its
-feature is the mean of each block's map, 32 numbers a block, all five side by side; or
-those of the first blocks alone, which experiment 7 of paper 003 (section 4.10) compares.
+feature is the mean of each block's map, 32 values per block, of all five blocks; or of
+the first blocks only, which experiment 7 of paper 003 (section 4.10) compares.
 
-The published weights were trained with batch normalisation that takes the batch's
-own statistics in service too, so that a clip's feature depends on what lies beside
-it. Here running statistics are the rule; ``batch_norm="track"`` takes each clip's
-own, as the published network does with one clip at a time, and ``"batch"`` does as
-published.
+The published weights were trained with batch normalisation that uses the batch's
+statistics at inference too, so that a clip's feature depends on the other clips. Here
+running statistics are the default; ``batch_norm="track"`` uses those of each clip, as
+the published network does with one clip at a time, and ``"batch"`` is as published.
 
 References
 ----------
@@ -34,7 +33,7 @@ BLOCK = 32
 
 
 def norm(filters: int, how: str) -> nn.Module:
-    """Make normalisation by running statistics, by each clip's own, or by each batch's."""
+    """Make normalisation with statistics of training, of each clip, or of each batch."""
     if how == "running":
         return normalisation(filters)
     if how == "track":
@@ -43,10 +42,10 @@ def norm(filters: int, how: str) -> nn.Module:
 
 
 class Last(nn.Linear):
-    """A dense layer over the last numbers of a longer vector."""
+    """A dense layer over the last elements of a longer vector."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, out) of (batch, in or more)."""
+        """Return (batch, out) from (batch, in or more)."""
         return super().forward(x[..., -self.in_features :])
 
 
@@ -59,12 +58,12 @@ class Network(Convolutional):
         Exactly one.
     n_classes : int
     pools : tuple of (int, int)
-        Bins and frames that each block makes one; as many as there are blocks.
+        Pooling of each block in bins and frames.
     batch_norm : {"running", "track", "batch"}
-        Whose statistics normalise.
+        Statistics for normalisation.
     features : int, optional
-        How many blocks, counted from the first, make up the similarity space. Default:
-        all. The head reads the last block at any setting.
+        Number of first blocks that form the similarity space. Default: all. The head
+        always reads the last block.
 
     Raises
     ------
@@ -73,8 +72,8 @@ class Network(Convolutional):
     """
 
     dense = Last
-    mend = "raise chunk_frames or set network: {pools: ...} to smaller ones"
-    mend_bins = "set network: {pools: ...} to smaller ones"
+    advice = "raise chunk_frames or set network: {pools: ...} to smaller ones"
+    bins_advice = "set network: {pools: ...} to smaller ones"
 
     def __init__(
         self,
@@ -89,7 +88,9 @@ class Network(Convolutional):
         how = check_choice("choi", "batch_norm", batch_norm, NORMS)
         features = len(pools) if features is None else features
         if not 1 <= features <= len(pools):
-            raise OstinatoError(f"choi: features must lie between 1 and the {len(pools)} blocks; it is {features}")
+            raise OstinatoError(
+                f"choi: features must be between 1 and the number of blocks, {len(pools)}; it is {features}"
+            )
         layers: list[nn.Module] = []
         for channels, (rows, columns) in zip((shape[0], *[BLOCK] * len(pools)), pools, strict=False):
             conv = Conv(channels, BLOCK, (3, 3), padding="same", bias=True)
@@ -100,7 +101,7 @@ class Network(Convolutional):
             self.space_width = BLOCK * features
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the means of all blocks' maps, (batch, 32 * blocks), of (batch, channels, bins, frames)."""
+        """Return the means of all blocks' maps, (batch, 32 * blocks), from (batch, channels, bins, frames)."""
         x = x.clone(memory_format=torch.channels_last)
         means = []
         for layer in self.layers:
@@ -110,4 +111,4 @@ class Network(Convolutional):
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

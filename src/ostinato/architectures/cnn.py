@@ -43,16 +43,16 @@ class Network(Reader):
         Exactly one.
     n_classes : int
     form : {"paper", "repository"}
-        Whose pooling.
+        Source of the pooling.
     filters, units : int
         Of each convolution and of the dense layer.
     dropout : float
-        Share of the dense layer that training leaves out.
+        Dropout rate of the dense layer.
 
     Raises
     ------
     OstinatoError
-        If nothing would be left of the map.
+        If the input is too small.
     """
 
     length = "fixed"
@@ -78,23 +78,23 @@ class Network(Reader):
         least = min_input(self.layers, 1, -1)
         if min(bins, frames) < least:
             raise OstinatoError(
-                f"cnn: needs at least {least} bins and {least} frames, {bins} and {frames} were given; "
+                f"cnn: needs at least {least} bins and {least} frames, got {bins} and {frames}; "
                 "set network: {form: paper}"
             )
-        rows, columns = ((self._left(size, pools, form)) for size in (frames, bins))
+        rows, columns = ((self._output_size(size, pools, form)) for size in (frames, bins))
         self.dense = nn.Sequential(nn.Linear(filters * rows * columns, units), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Linear(units, n_classes)
         initialise(self)
 
     @staticmethod
-    def _left(size: int, pools: tuple[Pair, ...], form: str) -> int:
-        """Follow a size through the layers."""
+    def _output_size(size: int, pools: tuple[Pair, ...], form: str) -> int:
+        """Return the output size of all layers."""
         for kernel, (_, stride) in zip(KERNELS, pools, strict=True):
             size = -(-(size - (0 if form == "paper" else kernel - 1)) // stride)
         return size
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the dense layer, (batch, units), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, units), from (batch, channels, bins, frames)."""
         return self.dense(self.layers(x.transpose(-2, -1)).flatten(1))
 
 

@@ -1,7 +1,7 @@
 """CNNs-3: two convolutions with small kernels over a chunk, and one dense layer.
 
-What the multi-channel networks are compared with. The paper leaves the filters
-open; they are as many as in each of its channels.
+The baseline of the multi-channel networks. The paper does not give the number of
+filters; here it is that of each of its channels.
 
 References
 ----------
@@ -33,14 +33,14 @@ class Network(Reader):
     filters, dense : int
         Of each convolution and of the dense layer.
     dropout : float
-        Share of the input of each dense layer that training leaves out.
+        Dropout rate at the input of each dense layer.
     initial : {"glorot", "gaussian"}
         The paper says Gaussian of variance 1 (section 3), which saturates.
 
     Raises
     ------
     OstinatoError
-        If nothing would be left of the map.
+        If the input is too small.
     """
 
     length = "fixed"
@@ -69,18 +69,16 @@ class Network(Reader):
         self.layers = nn.Sequential(*layers)
         least = min_input(self.layers, 1, -1)
         if min(bins, frames) < least:
-            raise OstinatoError(
-                f"cnns_3: needs at least {least} bins and {least} frames, {bins} and {frames} were given"
-            )
+            raise OstinatoError(f"cnns_3: needs at least {least} bins and {least} frames, got {bins} and {frames}")
         wide = filters * rows * columns
         self.dense = nn.Sequential(nn.Dropout(dropout), nn.Linear(wide, dense), nn.ReLU(), nn.Dropout(dropout))
         self.head = nn.Linear(dense, n_classes)
         initialise(self, cast(Initial, check_choice("cnns_3", "initial", initial, INITIAL)))
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the dense layer, (batch, dense), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, dense), from (batch, channels, bins, frames)."""
         return self.dense(self.layers(x).flatten(1))
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

@@ -2,7 +2,7 @@
 
 Six parallel convolutions of the input along frequency, each as high as a
 fraction of the bins; four separable convolutions with the map halved in time; one
-separable convolution over all frames that are left, so the length is fixed.
+separable convolution over all remaining frames, so the length is fixed.
 
 References
 ----------
@@ -33,7 +33,7 @@ IMAGE_DIVISORS = (3, 4, 5, 6, 7, 10)
 
 
 def _kernels(channels: int, bins: int) -> tuple[int, ...]:
-    """Take the published fractions of the tallest class of inputs that the bins reach."""
+    """Return the published kernels for the number of bins."""
     least = max(n for n in DIVISORS if bins >= n)
     divisors = IMAGE_DIVISORS if channels == IMAGE_CHANNELS else DIVISORS[least]
     return tuple(max(1, bins // d) for d in divisors)
@@ -96,4 +96,4 @@ class Network(Convolutional):
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

@@ -1,7 +1,7 @@
 """GenreEnsemble: dense layers over the logits of networks on several features.
 
 Published with Time and Freq on halved STFT, mel and CQT, and RNN on chroma and
-MFCC; any two members or more are taken.
+MFCC; accepts any two members or more.
 
 References
 ----------
@@ -23,7 +23,7 @@ MEMBERS = {
     "rnn_chroma": ("rnn", "chroma"),
     "rnn_mfcc": ("rnn", "mfcc"),
 }
-"""As published: candidate, its architecture, and its feature."""
+"""Published members: candidate, architecture and feature."""
 
 
 class Network(DenseOverLogits):
@@ -45,4 +45,4 @@ class Network(DenseOverLogits):
 
 
 search_space = suggest(lr=(3e-5, 3e-3), dropout=(0.2, 0.6))
-"""Ask for dropout, the learning rate (0.0001 is published) and the tracks a batch; the widths are the paper's."""
+"""Dropout, learning rate (published: 0.0001) and batch size; the widths are the paper's."""

@@ -1,7 +1,7 @@
 """LargeRNN: three LSTM layers over frames, each wider than the one before.
 
 Published for MFCC and chroma, and for vectors of artists instead of classes; the
-thesis' repository reshapes its inputs as those of the RNN, which ``layout="reshape"`` does too.
+thesis' repository reshapes its inputs like those of the RNN, as does ``layout="reshape"``.
 
 References
 ----------
@@ -31,7 +31,7 @@ class Network(Reader):
     units : tuple of int
         Of each layer.
     layout : {"transpose", "reshape"}
-        What a step is: a frame, or as many consecutive numbers as a frame has.
+        A step is a frame, or as many consecutive numbers as a frame has.
     """
 
     def __init__(
@@ -49,9 +49,9 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the last state, (batch, units), of (batch, channels, bins, frames)."""
+        """Return the last state, (batch, units), from (batch, channels, bins, frames)."""
         return self.recurrent(steps(x, self.layout))
 
 
 search_space = suggest(lr=(1e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

@@ -1,7 +1,7 @@
 """Lyrics: an embedding of words and three LSTM layers.
 
-Published were 497,948 numbers of words: 0 where there is none, one for each of
-497,946 words, and one for all others.
+Published with 497,948 word ids: 0 for padding, one for each of 497,946 words, and one
+for all others.
 
 References
 ----------
@@ -25,8 +25,8 @@ class Network(WordReader):
     Parameters
     ----------
     inputs : mapping of str to (1, numbers, words)
-        Exactly one: how many numbers of words there are, and words of a chunk,
-        which is filled up with 0 on the left.
+        Exactly one: the number of word ids, and words of a chunk, which is padded
+        with 0 on the left.
     n_classes : int
     width : int
         Of a word's vector.
@@ -48,10 +48,10 @@ class Network(WordReader):
         initialise(self)
         nn.init.uniform_(self.words.weight, -0.05, 0.05)
 
-    def read(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """Return the last state, (batch, units), of words' vectors, (batch, words, width)."""
+    def read(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Return the last state, (batch, units), from words' vectors, (batch, words, width)."""
         return self.recurrent(vectors)
 
 
 search_space = suggest(lr=(1e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

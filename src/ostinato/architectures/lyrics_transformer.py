@@ -1,7 +1,6 @@
-"""A small transformer over words, to set beside the LSTM layers of `lyrics`.
+"""A small transformer over words, an alternative to the LSTM layers of `lyrics`.
 
-Where there is no word nothing is attended to; a first place of its own gathers
-what is classified.
+Padding is masked; an additional first token is classified.
 
 References
 ----------
@@ -26,14 +25,14 @@ LONGEST_WAVE = 10_000.0
 
 
 def positions(n: int, width: int, like: Tensor) -> Tensor:
-    """Return sines and cosines of each place, (n, width), beside what they are added to."""
+    """Return sinusoidal position embeddings, (n, width), with dtype and device of `like`."""
     rates = torch.exp(torch.arange(0, width, 2, device=like.device) * (-log(LONGEST_WAVE) / width))
     angles = torch.arange(n, device=like.device)[:, None] * rates
     return torch.cat([angles.sin(), angles.cos()], -1).to(like.dtype)
 
 
 class Attention(nn.Module):
-    """Attention of each place to all places with a word, then two dense layers; both are added to what was there.
+    """Attention to all words, then two dense layers, both with residual connections.
 
     Parameters
     ----------
@@ -49,27 +48,27 @@ class Attention(nn.Module):
         self.dense = nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width))
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, there: Tensor) -> Tensor:
-        """Return (batch, places, width); `there`, (batch, places), says which places have a word."""
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return (batch, tokens, width); `mask`, (batch, tokens), is true for words."""
         parts = self.read(self.norms[0](x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         query, key, value = parts.unbind(0)
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=there[:, None, None, :])
-        x = x + self.dropout(self.write(mixed.transpose(1, 2).flatten(2)))
+        output = F.scaled_dot_product_attention(query, key, value, attn_mask=mask[:, None, None, :])
+        x = x + self.dropout(self.write(output.transpose(1, 2).flatten(2)))
         return x + self.dropout(self.dense(self.norms[1](x)))
 
     def products(self, x: Tensor) -> int:
-        """Count the multiplications of places with places, for what this layer gives."""
+        """Count the multiplications of the attention matrices for an output of this layer."""
         return 2 * x.shape[0] * x.shape[1] ** 2 * x.shape[2]
 
 
 class Network(WordReader):
-    """Words as vectors, layers of attention, and a dense layer over the first place.
+    """Words as vectors, layers of attention, and a dense layer over the first token.
 
     Parameters
     ----------
     inputs : mapping of str to (1, numbers, words)
-        Exactly one: how many numbers of words there are, and words of a chunk,
-        which is filled up with 0 on the left.
+        Exactly one: the number of word ids, and words of a chunk, which is padded
+        with 0 on the left.
     n_classes : int
     width : int
         Of a word's vector; a multiple of twice the heads.
@@ -97,18 +96,18 @@ class Network(WordReader):
         initialise(self)
         nn.init.normal_(self.words.weight, std=width**-0.5)
 
-    def read(self, vectors: Tensor, there: Tensor) -> Tensor:
-        """Return the first place, (batch, width), of words' vectors, (batch, words, width)."""
+    def read(self, vectors: Tensor, mask: Tensor) -> Tensor:
+        """Return the first token, (batch, width), from words' vectors, (batch, words, width)."""
         batch, n, width = vectors.shape
-        there = F.pad(there, (1, 0), value=True)
+        mask = F.pad(mask, (1, 0), value=True)
         states = torch.cat([self.first.expand(batch, 1, -1), vectors + positions(n, width, vectors)], 1)
         for layer in self.layers:
-            states = layer(states, there)
+            states = layer(states, mask)
         return self.norm(states[:, 0])
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the number of layers, dropout and the learning rate."""
+    """Suggest the number of layers, dropout and the learning rate."""
     return {
         "network": {
             "n_layers": trial.suggest_int("n_layers", 1, 4),

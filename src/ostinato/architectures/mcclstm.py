@@ -1,8 +1,8 @@
 """MCCLSTM: tempo, pitch and bass channels of each chunk, and an LSTM over the chunks.
 
-The paper puts the channels side by side (section 2.2). That they be weighed against each other
-is its outlook: gated or by attention they become vectors of one width that are
-added in shares; bilinear, vectors that are multiplied.
+The paper concatenates the channels (section 2.2) and suggests to weight them: gated or
+with attention they become vectors of one width that are averaged with weights; bilinear,
+vectors that are multiplied.
 
 References
 ----------
@@ -26,15 +26,15 @@ FUSIONS = ("concat", "gated", "attention", "bilinear")
 
 
 class Fusion(nn.Module):
-    """Channels as vectors of one width, added in shares or multiplied.
+    """Channels as vectors of one width, in a weighted sum or product.
 
     Parameters
     ----------
     widths : tuple of int
         Of the channels.
     how : {"gated", "attention", "bilinear"}
-        Shares of each number from all channels, shares of each channel that sum
-        to one, or the product behind a dense layer.
+        Weights per element from all channels, weights per channel that sum to one, or
+        the product followed by a dense layer.
     width : int
     dropout : float
     """
@@ -47,16 +47,16 @@ class Fusion(nn.Module):
         self.weigh = nn.Linear(*shapes[how], bias=how != "attention")
 
     def forward(self, parts: list[Tensor]) -> Tensor:
-        """Return (chunks, width) of the channels' vectors."""
+        """Return (chunks, width) from the channels' vectors."""
         parts = [self.dropout(part) for part in parts]
         vectors = [torch.tanh(layer(part)) for layer, part in zip(self.same, parts, strict=True)]
         if self.how == "bilinear":
             return torch.relu(self.weigh(reduce(torch.mul, vectors)))
-        each = torch.stack(vectors, 1)
+        stacked = torch.stack(vectors, 1)
         if self.how == "attention":
-            return (self.weigh(each).softmax(1) * each).sum(1)
+            return (self.weigh(stacked).softmax(1) * stacked).sum(1)
         shares = torch.sigmoid(self.weigh(torch.cat(parts, -1))).unflatten(-1, (len(parts), self.width))
-        return (shares * each).sum(1)
+        return (shares * stacked).sum(1)
 
 
 class Network(MultiChannel):
@@ -68,12 +68,12 @@ class Network(MultiChannel):
         Exactly one, cut into chunks of 80 frames; published are 40 mel bands.
     n_classes : int
     dense : int
-        Width of what the channels are joined to.
+        Width of the combined channels.
     units : int
         Of the LSTM.
     fusion : {"concat", "gated", "attention", "bilinear"}
     dropout : float
-        Share of the input of each dense layer that training leaves out.
+        Dropout rate at the input of each dense layer.
     initial : {"glorot", "gaussian"}
         The paper says Gaussian of variance 1 (section 3), which saturates.
     """
@@ -104,7 +104,7 @@ class Network(MultiChannel):
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the way to join the channels, dropout and the learning rate."""
+    """Suggest the fusion, dropout and the learning rate."""
     return {
         "network": {
             "fusion": trial.suggest_categorical("fusion", FUSIONS),

@@ -1,4 +1,4 @@
-"""MLP: three dense layers over all numbers of a chunk.
+"""MLP: three dense layers over a flattened chunk.
 
 For 13 MFCC of tenths of a clip, 130 frames each. The paper's last hidden layer has
 128 numbers; that of the repository it builds on, the form "repository", has 64.
@@ -31,15 +31,15 @@ class Network(Reader):
         Exactly one.
     n_classes : int
     form : {"paper", "repository"}
-        Whose widths.
+        Source of the widths.
     hidden : tuple of int, optional
         Other widths.
     dropout : float
-        Share of a hidden layer that training leaves out. The paper drops neurons
-        without naming the share; the repository drops 0.3.
+        Dropout rate of hidden layers. The paper does not give its rate; the repository
+        uses 0.3.
     l2 : float
-        What `penalty` takes of the squares of the hidden kernels. The paper has no
-        such penalty; the repository takes 0.001.
+        Weight of the hidden kernels' squares in `penalty`. The paper has no such
+        penalty; the repository uses 0.001.
     """
 
     length = "fixed"
@@ -62,13 +62,13 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the last hidden layer, (batch, width), of (batch, channels, bins, frames)."""
+        """Return the last hidden layer, (batch, width), from (batch, channels, bins, frames)."""
         return self.dense(x.transpose(-2, -1).flatten(1))
 
     def penalty(self) -> Tensor:
-        """Return what the loss adds for large kernels: `l2` times the sum of their squares."""
+        """Return the L2 penalty of the kernels for the loss."""
         return self.l2 * squares(self.dense.layers)
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.0, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

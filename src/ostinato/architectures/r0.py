@@ -1,4 +1,4 @@
-"""R0: the tempo channel of a chunk, and nothing else.
+"""R0: the tempo channel of a chunk.
 
 A track's scores are the mean of its chunks' scores.
 
@@ -28,4 +28,4 @@ class Network(MultiChannel):
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

@@ -1,7 +1,7 @@
-"""R1: an LSTM over the chunks of a track, as they are.
+"""R1: an LSTM over the chunks of a track.
 
-Each step is a whole chunk. The paper gives an LSTM 100 units behind two channels and 200
-behind three (section 3); how many R1 has it does not say, here 100.
+Each step is a whole chunk. The paper's LSTM has 100 units for two channels and 200 for
+three (section 3); it does not give those of R1, here 100.
 
 References
 ----------
@@ -35,4 +35,4 @@ class Network(MultiChannel):
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

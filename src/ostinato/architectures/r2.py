@@ -1,4 +1,4 @@
-"""R2: tempo and pitch channels of a chunk, joined by a dense layer.
+"""R2: tempo and pitch channels of a chunk, combined by a dense layer.
 
 A track's scores are the mean of its chunks' scores.
 
@@ -36,4 +36,4 @@ class Network(MultiChannel):
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

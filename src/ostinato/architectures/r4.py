@@ -42,4 +42,4 @@ class Network(MultiChannel):
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

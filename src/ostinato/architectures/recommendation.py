@@ -1,10 +1,9 @@
-"""Recommendation: dense layers over vectors of artists that other networks predict, and over place and year.
+"""Recommendation: dense layers over artist vectors from other networks, and over coordinates and year.
 
-Which parts there are follows from the inputs: published were the six of sound alone,
-these with lyrics, covers, place or year, and all; any others are taken too. Each
-vector is read at length 1, as published. Numbers beside vectors, latitude, longitude
-and year, are read as they come: as shares between the lowest and the highest, as
-published, where the stage `number` gives them.
+The inputs determine the parts: published are the six of audio, these with lyrics,
+covers, place or year, and all; other sets are accepted too. Each vector is scaled to
+length 1, as published. Latitude, longitude and year are not scaled here; the stage
+`number` scales them between the lowest and the highest, as published.
 
 References
 ----------
@@ -33,32 +32,32 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "place": ("place",),
     "year": ("year",),
 }
-"""What each part reads, in the published order."""
+"""Inputs of each part, in the published order."""
 SOUND = ("chroma", "mfcc", "cqt", "mel")
 SCALARS = {"place": 2, "year": 1}
 
 
 class Place(nn.Module):
-    """A dense layer for latitude and one for longitude, side by side."""
+    """A dense layer for latitude and one for longitude, concatenated."""
 
     def __init__(self) -> None:
         super().__init__()
         self.each = nn.ModuleList(Dense((1, 128), 0.0) for _ in range(2))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, 256) of (batch, 2)."""
+        """Return (batch, 256) from (batch, 2)."""
         return torch.cat([layer(column) for layer, column in zip(self.each, x.split(1, -1), strict=True)], -1)
 
 
 class Part(nn.Module):
-    """One or two inputs made 512 numbers.
+    """A vector of 512 elements from one or two inputs.
 
     Parameters
     ----------
     widths : mapping of str to int
         Of each input.
     absent : bool
-        Whether a track may lack them, and a learned vector stands for the part.
+        Whether a learned vector replaces the part if a track lacks its inputs.
     """
 
     def __init__(self, widths: Mapping[str, int], absent: bool) -> None:
@@ -74,37 +73,37 @@ class Part(nn.Module):
         self.joined = joined
         self.absent = nn.Parameter(torch.zeros(WIDTH)) if absent else None
 
-    def forward(self, given: list[Tensor]) -> Tensor:
-        """Return (batch, 512) of each input's (batch, width); NaN is what a track lacks."""
-        lacks = torch.stack([x.isnan().any(-1) for x in given]).any(0)[:, None]
-        known = [torch.where(lacks, 0.0, x) for x in given]
-        known = [F.normalize(x) for x in known] if self.vectors else known
-        read = self.joined(torch.cat([layer(x) for layer, x in zip(self.each, known, strict=True)], -1))
-        return torch.where(lacks, torch.nan if self.absent is None else self.absent, read)
+    def forward(self, inputs: list[Tensor]) -> Tensor:
+        """Return (batch, 512) from each input's (batch, width); NaN is missing."""
+        is_missing = torch.stack([x.isnan().any(-1) for x in inputs]).any(0)[:, None]
+        filled = [torch.where(is_missing, 0.0, x) for x in inputs]
+        filled = [F.normalize(x) for x in filled] if self.vectors else filled
+        output = self.joined(torch.cat([layer(x) for layer, x in zip(self.each, filled, strict=True)], -1))
+        return torch.where(is_missing, torch.nan if self.absent is None else self.absent, output)
 
 
 class Network(OverLogits):
-    """Parts of 512 numbers each, then dense layers with ReLU over all of them.
+    """Parts of 512 elements each, then dense layers with ReLU over all of them.
 
     Parameters
     ----------
     inputs : mapping of str to int
-        Width of each: of chroma, mfcc, cqt_time, cqt_freq, mel_time, mel_freq, lyrics,
-        albums, place (2: latitude and longitude) and year (1) those that there are.
+        Width of each, out of chroma, mfcc, cqt_time, cqt_freq, mel_time, mel_freq, lyrics,
+        albums, place (2: latitude and longitude) and year (1).
     n_classes : int
-        Width of the vector it gives.
+        Width of the output.
     hidden : tuple of int
         Of the layers over the parts.
     roles : mapping of str to str, optional
-        What an input that has another name is.
+        Roles of inputs with other names.
     absent : tuple of str
-        Parts that a track may lack, of lyrics, albums, place and year: where
-        one of its numbers is NaN, a learned vector takes its place.
+        Parts that a track may lack, out of lyrics, albums, place and year: if one of
+        its elements is NaN, a learned vector replaces it.
 
     Raises
     ------
     OstinatoError
-        If an input is no known one, or a part that may be absent is not there.
+        If an input is unknown, or an optional part has no input.
     """
 
     def __init__(
@@ -117,43 +116,43 @@ class Network(OverLogits):
         absent: tuple[str, ...] = (),
     ) -> None:
         super().__init__("recommendation", inputs)
-        named = {(roles or {}).get(name, name): width for name, width in inputs.items()}
-        used = _list_parts(named)
+        widths = {(roles or {}).get(name, name): width for name, width in inputs.items()}
+        parts = _list_parts(widths)
         for part in absent:
-            if part not in used or part in SOUND:
+            if part not in parts or part in SOUND:
                 raise OstinatoError(
-                    f"recommendation: absent: {part!r} is none of its optional parts; "
-                    f"it has {', '.join(p for p in used if p not in SOUND) or 'none'}"
+                    f"recommendation: absent: {part!r} is not one of its optional parts; "
+                    f"it has {', '.join(p for p in parts if p not in SOUND) or 'none'}"
                 )
-        self.widths = named
-        self.read = {part: [name for name in PARTS[part] if name in named] for part in used}
+        self.widths = widths
+        self.read = {part: [name for name in PARTS[part] if name in widths] for part in parts}
         self.parts = nn.ModuleDict(
-            {part: Part({name: named[name] for name in names}, part in absent) for part, names in self.read.items()}
+            {part: Part({name: widths[name] for name in names}, part in absent) for part, names in self.read.items()}
         )
-        self.dense = Dense((WIDTH * len(used), *hidden), 0.0)
+        self.dense = Dense((WIDTH * len(parts), *hidden), 0.0)
         self.head = nn.Linear(hidden[-1], n_classes)
         initialise(self)
 
     def encode(self, logits: Tensor) -> Tensor:
-        """Return the last hidden layer, (batch, width), of all inputs side by side."""
-        given = dict(zip(self.widths, logits.split(list(self.widths.values()), -1), strict=True))
-        read = [layer([given[name] for name in self.read[part]]) for part, layer in self.parts.items()]
-        return self.dense(torch.cat(read, -1))
+        """Return the last hidden layer, (batch, width), from all inputs concatenated."""
+        tensors = dict(zip(self.widths, logits.split(list(self.widths.values()), -1), strict=True))
+        vectors = [layer([tensors[name] for name in self.read[part]]) for part, layer in self.parts.items()]
+        return self.dense(torch.cat(vectors, -1))
 
 
-def _list_parts(named: Mapping[str, int]) -> list[str]:
-    """Return which parts there are, in the published order."""
+def _list_parts(widths: Mapping[str, int]) -> list[str]:
+    """List the parts in the published order."""
     known = {name for names in PARTS.values() for name in names}
-    if unknown := [name for name in named if name not in known]:
+    if unknown := [name for name in widths if name not in known]:
         raise OstinatoError(
-            f"recommendation: {', '.join(unknown)} is no input; there are {', '.join(sorted(known))}; "
-            "say which it is by network: {roles: {name: input}}"
+            f"recommendation: {', '.join(unknown)} is not an input; there are {', '.join(sorted(known))}; "
+            "set its role by network: {roles: {name: input}}"
         )
-    for name in named.keys() & SCALARS.keys():
-        if named[name] != SCALARS[name]:
-            raise OstinatoError(f"recommendation: needs {SCALARS[name]} numbers of {name}; it was given {named[name]}")
-    return [part for part, names in PARTS.items() if named.keys() & set(names)]
+    for name in widths.keys() & SCALARS.keys():
+        if widths[name] != SCALARS[name]:
+            raise OstinatoError(f"recommendation: needs {SCALARS[name]} numbers of {name}, got {widths[name]}")
+    return [part for part, names in PARTS.items() if widths.keys() & set(names)]
 
 
 search_space = suggest(lr=(3e-6, 1e-3))
-"""Ask for the learning rate, about the published 0.00001, and the tracks a batch; the layers are the paper's."""
+"""Learning rate, around the published 0.00001, and batch size; the layers are the paper's."""

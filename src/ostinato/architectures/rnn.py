@@ -1,8 +1,8 @@
 """RNN: three gated recurrent layers over frames.
 
-The thesis' figures come from inputs that its repository reshapes instead of transposing,
-so that a step holds consecutive frames of one coefficient; ``layout="reshape"``
-does the same, the default reads a frame a step.
+The thesis' results come from inputs that its repository reshapes instead of transposing,
+so that a step has consecutive frames of one coefficient; ``layout="reshape"`` does the
+same; by default, a step is a frame.
 
 References
 ----------
@@ -33,7 +33,7 @@ class Network(Reader):
         Of each layer.
     n_layers : int
     layout : {"transpose", "reshape"}
-        What a step is: a frame, or as many consecutive numbers as a frame has.
+        A step is a frame, or as many consecutive numbers as a frame has.
     """
 
     def __init__(
@@ -52,9 +52,9 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the last state, (batch, units), of (batch, channels, bins, frames)."""
+        """Return the last state, (batch, units), from (batch, channels, bins, frames)."""
         return self.recurrent(steps(x, self.layout))[:, -1]
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

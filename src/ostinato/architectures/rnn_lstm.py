@@ -1,8 +1,8 @@
 """RNN-LSTM: two LSTM layers over frames, and one dense layer.
 
 For 13 MFCC of tenths of a clip, 130 frames each; the paper and the repository that it
-builds on agree. An LSTM of torch has a second bias vector, so
-that there are 512 numbers more than in Keras.
+builds on agree. PyTorch's LSTM has a second bias vector, so there are 512 parameters
+more than in Keras.
 
 References
 ----------
@@ -34,7 +34,7 @@ class Network(Reader):
     hidden : int
         Of the dense layer.
     dropout : float
-        Share of the dense layer that training leaves out.
+        Dropout rate of the dense layer.
     """
 
     def __init__(
@@ -53,9 +53,9 @@ class Network(Reader):
         initialise(self)
 
     def encode(self, x: Tensor) -> Tensor:
-        """Return the dense layer, (batch, hidden), of (batch, channels, bins, frames)."""
+        """Return the dense layer, (batch, hidden), from (batch, channels, bins, frames)."""
         return self.dense(self.recurrent(steps(x)))
 
 
 search_space = suggest(lr=(1e-4, 1e-2), dropout=(0.1, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the layers are the paper's."""
+"""Dropout, learning rate and batch size; the layers are the paper's."""

@@ -1,8 +1,8 @@
 """Simple: a small separable convolutional network with square kernels.
 
-The thesis' baseline beside the networks with long kernels. Two ordinary
-convolutions, six separable ones and the mean over the map; each convolution is
-followed by batch normalisation, pooling (where there is one) and ReLU.
+The thesis' baseline for the networks with long kernels. Two ordinary convolutions,
+six separable ones and the mean over the map; each convolution is followed by batch
+normalisation, optional pooling, and ReLU.
 
 References
 ----------
@@ -25,7 +25,7 @@ VALID_BINS = 133
 
 
 def _strides(shape: Shape) -> tuple[int, int]:
-    """Halve tall inputs twice, usual ones once, images and short ones never."""
+    """Return the published strides: tall inputs are halved twice, usual ones once, images and low ones never."""
     channels, bins, _ = shape
     if channels == IMAGE_CHANNELS or bins < SHORT_BINS:
         return 1, 1
@@ -66,14 +66,14 @@ class Network(Convolutional):
         shape = get_single_input(inputs, "simple")
         image = shape[0] == IMAGE_CHANNELS
         padding = resolve_padding(padding, "valid" if shape[1] >= VALID_BINS and not image else "same", "simple")
-        halved = (False, *(pool or ((False, True) * 2 if image else (True,) * 4)), False)
+        pools = (False, *(pool or ((False, True) * 2 if image else (True,) * 4)), False)
         layers: list[nn.Module] = []
         channels = shape[0]
         for width, stride in zip(filters[:2], strides or _strides(shape), strict=True):
             conv = Conv(channels, width, (3, 3), (stride, stride), "same" if stride > 1 or not layers else "valid")
             layers.append(conv_block(conv, width))
             channels = width
-        for width, halve in zip(filters[2:], halved, strict=True):
+        for width, halve in zip(filters[2:], pools, strict=True):
             pooling = MaxPool((3, 3), (2, 2)) if halve else None
             layers.append(conv_block(separable_conv(channels, width, (3, 3), padding), width, pooling))
             channels = width
@@ -81,4 +81,4 @@ class Network(Convolutional):
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

@@ -2,7 +2,7 @@
 
 Six parallel convolutions of the input along time, each as long as a fraction of
 the chunk; four separable convolutions of nine frames with the map halved in
-frequency; one separable convolution over all rows that are left.
+frequency; one separable convolution over all remaining rows.
 
 References
 ----------
@@ -29,7 +29,7 @@ IMAGE_DIVISORS = (3, 4, 5, 6, 7, 10)
 class Network(Convolutional):
     """Six branches along time, then five separable convolutions.
 
-    Its layers see frames as rows: the same network, a third faster on a CPU.
+    Its layers have frames as rows, which is a third faster on a CPU.
 
     Parameters
     ----------
@@ -86,4 +86,4 @@ class Network(Convolutional):
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch; the layers are the paper's."""
+"""Learning rate and batch size; the layers are the paper's."""

@@ -1,7 +1,7 @@
 """TimeFreq: dense layers over the logits of a Time and a Freq network.
 
-The members are trained before and stay as they are; this network is what learns
-from their logits side by side. Any members and any number of them are taken.
+The members are trained before and frozen; only this network learns, from their
+concatenated logits. It accepts any number of any members.
 
 References
 ----------
@@ -14,7 +14,7 @@ from ostinato.layers.logit_heads import DenseOverLogits
 from ostinato.layers.search_space import suggest
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
-"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
+"""Published members: candidate, architecture and feature; None is any one feature, the same for all."""
 
 
 class Network(DenseOverLogits):
@@ -36,4 +36,4 @@ class Network(DenseOverLogits):
 
 
 search_space = suggest(lr=(3e-4, 1e-2), dropout=(0.2, 0.6))
-"""Ask for dropout, the learning rate and the tracks a batch; the widths are the paper's."""
+"""Dropout, learning rate and batch size; the widths are the paper's."""

@@ -1,6 +1,6 @@
-"""TimeFreqAVG: the mean of the members' scores, with nothing to learn.
+"""TimeFreqAVG: the mean of the members' scores, without parameters.
 
-Published for a Time and a Freq network; any two members or more are taken.
+Published for a Time and a Freq network; accepts any two members or more.
 
 References
 ----------
@@ -20,7 +20,7 @@ from ostinato.layers.checks import check_choice
 from ostinato.layers.logit_heads import OverLogits
 
 MEMBERS = {"time": ("time", None), "freq": ("freq", None)}
-"""As published: candidate, its architecture, and its feature; None is any one feature, the same for all."""
+"""Published members: candidate, architecture and feature; None is any one feature, the same for all."""
 KINDS = ("single", "multi", "embedding")
 
 
@@ -33,7 +33,7 @@ class Network(OverLogits):
         Number of logits of each member, which must be that of the classes.
     n_classes : int
     kind : {"single", "multi", "embedding"}
-        Of the task: scores are softmax or sigmoid of the logits, or their direction.
+        Of the task: scores are the softmax or sigmoid of the logits, or their direction.
 
     Raises
     ------
@@ -46,20 +46,20 @@ class Network(OverLogits):
         self.kind = check_choice("timefreq_avg", "kind", kind, KINDS)
         for member, width in inputs.items():
             if width != n_classes:
-                raise OstinatoError(f"timefreq_avg: needs {n_classes} logits of each member; {member} gives {width}")
+                raise OstinatoError(f"timefreq_avg: needs {n_classes} logits of each member; {member} has {width}")
         self.n_members = len(inputs)
         self.head = nn.Identity()
 
     def encode(self, logits: Tensor) -> Tensor:
-        """Average (batch, members * n_classes) as scores, and give the logits of the average."""
-        each = logits.unflatten(-1, (self.n_members, -1))
+        """Average the scores of (batch, members * n_classes), and return the logits of the mean."""
+        stacked = logits.unflatten(-1, (self.n_members, -1))
         if self.kind == "embedding":
-            return F.normalize(each, dim=-1).mean(1)
+            return F.normalize(stacked, dim=-1).mean(1)
         if self.kind == "multi":
-            return F.logsigmoid(each).logsumexp(1) - F.logsigmoid(-each).logsumexp(1)
-        return each.log_softmax(-1).logsumexp(1) - log(self.n_members)
+            return F.logsigmoid(stacked).logsumexp(1) - F.logsigmoid(-stacked).logsumexp(1)
+        return stacked.log_softmax(-1).logsumexp(1) - log(self.n_members)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for nothing."""
+    """Suggest nothing."""
     return {"network": {}, "train": {}}

@@ -1,7 +1,7 @@
-"""Two windows: one input made with a long window, read along frequency, and one with a short one, read along time.
+"""Two windows: an input with a long window, read along frequency, and one with a short window, read along time.
 
-A spectrum of a long window parts close pitches, one of a short window places beats;
-no single window does both. The layers are the same, turned by a right angle.
+A long window resolves close pitches, a short one locates beats; no single window does
+both. The layers are the same, transposed.
 
 References
 ----------
@@ -28,7 +28,7 @@ WIDTH = 9
 
 
 def side(channels: int, size: int, filters: tuple[int, ...]) -> nn.Sequential:
-    """Make branches and separable convolutions along the rows of a map of that many rows."""
+    """Make branches and separable convolutions along the rows of a map with `size` rows."""
     layers: list[nn.Module] = [Branches(channels, tuple(max(1, size // d) for d in DIVISORS), 2, BRANCH_FILTERS)]
     channels = BRANCH_FILTERS * len(DIVISORS)
     for n in filters:
@@ -38,18 +38,18 @@ def side(channels: int, size: int, filters: tuple[int, ...]) -> nn.Sequential:
 
 
 def _bounded_field(layer: nn.Module, shape: Shape, axes: Pair) -> Pair:
-    """Return how many bins and frames a number of the last map is made of, at most all of them."""
+    """Return the receptive field of the last map in bins and frames, at most the whole input."""
     bins, frames = (receptive_field(layer, 1, axis) for axis in axes)
     return min(bins, shape[1]), min(frames, shape[2])
 
 
 class Network(nn.Module):
-    """Convolutions along the bins of the first input and along the frames of the second; both means are classified.
+    """Convolutions along the bins of the first input and the frames of the second; the means are classified.
 
     Parameters
     ----------
     inputs : mapping of str to (channels, bins, frames)
-        Exactly two, in this order; they may differ in everything.
+        Exactly two, in this order; their shapes may differ.
     n_classes : int
     filters : tuple of int
         Of each side's separable convolutions.
@@ -68,10 +68,8 @@ class Network(nn.Module):
     ) -> None:
         super().__init__()
         if len(inputs) != 2:
-            given = ", ".join(inputs) or "none"
-            raise OstinatoError(
-                f"two_windows: reads two features, a long window's and a short one's; it was given {given}"
-            )
+            names = ", ".join(inputs) or "none"
+            raise OstinatoError(f"two_windows: needs two features, with a long and a short window, got {names}")
         self.shapes = dict(inputs)
         (channels, bins, _), (others, _, frames) = inputs.values()
         self.pitch, self.beat = side(channels, bins, filters), side(others, frames, filters)
@@ -80,7 +78,7 @@ class Network(nn.Module):
 
     @property
     def receptive_field(self) -> dict[str, Pair]:
-        """Bins and frames of each input that one number of its last map is made of, at most all of them."""
+        """Receptive field of the last maps in bins and frames of each input, at most the whole input."""
         (long, pitches), (short, beats) = self.shapes.items()
         return {
             long: _bounded_field(self.pitch, pitches, (-2, -1)),
@@ -88,21 +86,21 @@ class Network(nn.Module):
         }
 
     def embed(self, long: Tensor, short: Tensor) -> Tensor:
-        """Return the means of both sides' maps, (batch, width), of two (batch, channels, bins, frames)."""
+        """Return the means of both sides' maps, (batch, width), from two (batch, channels, bins, frames)."""
         if not torch.onnx.is_in_onnx_export():
             for x, (name, shape) in zip((long, short), self.shapes.items(), strict=True):
                 if x.ndim != 4 or tuple(x.shape[1:3]) != tuple(shape[:2]) or x.shape[3] < 1:
                     raise OstinatoError(
-                        f"two_windows: needs (batch, {shape[0]}, {shape[1]}, 1 frame or more) of {name}; "
-                        f"it was given {tuple(x.shape)}"
+                        f"two_windows: needs (batch, {shape[0]}, {shape[1]}, 1 frame or more) of {name}, "
+                        f"got {tuple(x.shape)}"
                     )
         maps = self.pitch(long), self.beat(short.transpose(-2, -1))
         return torch.cat([x.mean((-2, -1)) for x in maps], -1)
 
     def forward(self, long: Tensor, short: Tensor) -> Tensor:
-        """Return logits, (batch, n_classes), of two (batch, channels, bins, frames)."""
+        """Return logits, (batch, n_classes), from two (batch, channels, bins, frames)."""
         return self.head(self.embed(long, short))
 
 
 search_space = suggest(lr=(3e-4, 1e-2))
-"""Ask for the learning rate and the tracks a batch."""
+"""Learning rate and batch size."""

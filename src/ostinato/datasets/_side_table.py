@@ -346,15 +346,15 @@ def _choose_separator(cells: pd.Series, where: Path) -> str:
 
 
 def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Sequence[str]) -> list[str]:
-    """Return which rows name several files, if any do."""
+    """Describe the rows that name several files, if any."""
     if not matches.ambiguous:
         return []
     row, files = next(iter(matches.ambiguous.items()))
-    such = list_examples(repr(paths[file]) for file in files)
-    mend = "give the table a column path" if by == "track_id" else "let its paths say which"
+    examples = list_examples(repr(paths[file]) for file in files)
+    advice = "add a column path" if by == "track_id" else "use longer paths"
     return [
         f"rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row]}: "
-        f"{len(files)} files are called {table[by][row]!r} ({such}); {mend}"
+        f"{len(files)} files are called {table[by][row]!r} ({examples}); {advice}"
     ]
 
 

@@ -157,7 +157,7 @@ def _rows(path: Path) -> pd.DataFrame:
     header, separator = table.header, table.separator
     if not table.rows:
         raise DataError(f"{path}: has no rows; set another dataset.table")
-    repaired = [_mend(row, header, separator) for row in table.rows]
+    repaired = [_repair(row, header, separator) for row in table.rows]
     rows = [row for row in repaired if row is not None]
     if len(rows) < len(repaired):
         first = 2 + repaired.index(None)
@@ -169,7 +169,7 @@ def _rows(path: Path) -> pd.DataFrame:
     return frame
 
 
-def _mend(row: list[str], header: list[str], separator: str) -> list[str] | None:
+def _repair(row: list[str], header: list[str], separator: str) -> list[str] | None:
     """Bring a row to the header's length; None if that is impossible."""
     if len(row) == 1:
         row = next(csv.reader(row, delimiter=separator))

@@ -1,1 +1,1 @@
-"""Building blocks of networks: layers with TensorFlow's paddings, base classes, initialisation, checks."""
+"""Building blocks of networks: layers with TensorFlow's padding, base classes, initialisation, checks."""

@@ -1,4 +1,4 @@
-"""Checks of what an architecture is given: shapes, choices, paddings."""
+"""Checks of an architecture's arguments: shapes, choices, padding."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias, cast
@@ -12,15 +12,15 @@ PADDINGS = ("same", "valid")
 
 
 def get_single_input(inputs: Mapping[str, Shape], name: str) -> Shape:
-    """Take the shape of the only input.
+    """Return the shape of the only input.
 
     Raises
     ------
     OstinatoError
-        If there is not exactly one input, or it is no (channels, bins, frames).
+        If there is not exactly one input, or its shape is not (channels, bins, frames).
     """
     if len(inputs) != 1:
-        raise OstinatoError(f"{name}: reads one feature; it was given {len(inputs)}: {', '.join(inputs) or 'none'}")
+        raise OstinatoError(f"{name}: needs one feature, got {len(inputs)}: {', '.join(inputs) or 'none'}")
     feature, shape = next(iter(inputs.items()))
     if len(shape) != 3 or min(shape) < 1:
         raise OstinatoError(f"{name}: needs (channels, bins, frames) of at least 1 each; {feature} has {tuple(shape)}")
@@ -28,19 +28,19 @@ def get_single_input(inputs: Mapping[str, Shape], name: str) -> Shape:
     return channels, bins, frames
 
 
-def check_choice(name: str, key: str, given: str, known: Iterable[str]) -> str:
-    """Return a word if it is known, else raise OstinatoError.
+def check_choice(name: str, key: str, value: str, choices: Iterable[str]) -> str:
+    """Return a value if it is one of the choices.
 
     Raises
     ------
     OstinatoError
-        Which says the words that there are.
+        Otherwise; the message lists the choices.
     """
-    if given not in known:
-        raise OstinatoError(f"{name}: {key} {given!r} is not known; there are {', '.join(known)}")
-    return given
+    if value not in choices:
+        raise OstinatoError(f"{name}: {key} {value!r} is unknown; there are {', '.join(choices)}")
+    return value
 
 
 def resolve_padding(padding: Padding | None, default: Padding, name: str) -> Padding:
-    """Take a padding or, for None, the default; refuse a word that is no padding."""
+    """Return a padding or, for None, the default; refuse unknown values."""
     return default if padding is None else cast(Padding, check_choice(name, "padding", padding, PADDINGS))

@@ -1,8 +1,8 @@
-"""Convolutions and pooling with TensorFlow's paddings, and how much of their input they need and see.
+"""Convolutions and pooling with TensorFlow's padding, their minimal input and their receptive field.
 
-A layer's ``min_input(size, axis)`` is the least input that leaves `size` along an axis
-(-2: rows, -1: columns), so that a network can say how short a chunk may be; its
-``receptive_field(size, axis)`` is how much of the input, padding included, they are made of.
+A layer's ``min_input(size, axis)`` is the smallest input for an output of `size` along an
+axis (-2: rows, -1: columns), which gives the shortest chunk of a network; its
+``receptive_field(size, axis)`` is the part of the input, including padding, that they see.
 """
 
 from collections import OrderedDict
@@ -29,7 +29,7 @@ def compute_same_padding(size: int, kernel: int, stride: int) -> Pair:
     Returns
     -------
     before, after : int
-        How many to put at either end; the odd one goes to the end.
+        Padding at both ends; an odd one is longer at the end.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def _graph_node(
     weights: tuple[Tensor, ...] = (),
     groups: int = 1,
 ) -> Tensor:
-    """Stand for an ONNX operator that pads by itself, whatever the length: ONNX calls ``same`` SAME_UPPER."""
+    """Return an ONNX operator that pads by itself for any length; ONNX calls ``same`` SAME_UPPER."""
     attributes: dict[str, Any] = {"auto_pad": "SAME_UPPER", "kernel_shape": list(kernel), "strides": list(stride)}
     if weights:
         attributes["group"] = groups
@@ -69,7 +69,7 @@ def _graph_node(
 
 
 class Conv(nn.Conv2d):
-    """A convolution with TensorFlow's paddings.
+    """A convolution with TensorFlow's padding.
 
     Parameters
     ----------
@@ -109,19 +109,19 @@ class Conv(nn.Conv2d):
         return F.conv2d(x, self.weight, self.bias, self.stride, margin, 1, self.groups)
 
     def min_input(self, size: int, axis: int) -> int:
-        """Return the least input for an output of `size`."""
+        """Return the smallest input for an output of `size`."""
         return 1 + (size - 1) * self.stride[axis] if self.same else self.receptive_field(size, axis)
 
     def receptive_field(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` outputs along an axis see: their receptive field."""
+        """Return the receptive field of `size` outputs along an axis."""
         return (size - 1) * self.stride[axis] + self.kernel_size[axis]
 
 
 class Across(Conv):
     """A depthwise convolution as wide as the map, which leaves one column.
 
-    Where a gradient is wanted it is a weighted sum with the channels last: the same
-    numbers, and a CPU has that gradient two to eight times as fast as the convolution's.
+    If gradients are needed, it is computed as a weighted sum with channels last: the result
+    is the same, and the gradient two to eight times as fast on a CPU.
 
     Parameters
     ----------
@@ -139,7 +139,7 @@ class Across(Conv):
 
 
 class MaxPool(nn.Module):
-    """The maximum over windows, with TensorFlow's paddings.
+    """Max pooling with TensorFlow's padding.
 
     Parameters
     ----------
@@ -162,11 +162,11 @@ class MaxPool(nn.Module):
         return F.max_pool2d(x, self.kernel, self.stride, (before, left), ceil_mode=True)
 
     def min_input(self, size: int, axis: int) -> int:
-        """Return the least input for an output of `size`."""
+        """Return the smallest input for an output of `size`."""
         return 1 + (size - 1) * self.stride[axis] if self.same else self.receptive_field(size, axis)
 
     def receptive_field(self, size: int, axis: int) -> int:
-        """Return how much of the input `size` outputs along an axis see: their receptive field."""
+        """Return the receptive field of `size` outputs along an axis."""
         return (size - 1) * self.stride[axis] + self.kernel[axis]
 
 
@@ -176,12 +176,12 @@ def normalisation(channels: int) -> nn.BatchNorm2d:
 
 
 def separable_conv(channels: int, filters: int, kernel: Pair, padding: Padding) -> nn.Sequential:
-    """Make a depthwise convolution and a pointwise one, with nothing in between."""
+    """Make a depthwise and a pointwise convolution, with nothing in between."""
     return _pointwise(Conv(channels, channels, kernel, padding=padding, groups=channels), filters)
 
 
 def separable_across(channels: int, filters: int, columns: int) -> nn.Sequential:
-    """Make a separable convolution over all columns that are left."""
+    """Make a separable convolution over all remaining columns."""
     return _pointwise(Across(channels, columns), filters)
 
 
@@ -190,7 +190,7 @@ def _pointwise(depthwise: Conv, filters: int) -> nn.Sequential:
 
 
 def conv_block(conv: nn.Module, filters: int, pool: MaxPool | None = None) -> nn.Sequential:
-    """Put normalisation, pooling and ReLU behind a convolution, in this order."""
+    """Add normalisation, pooling and ReLU to a convolution, in this order."""
     layers = OrderedDict(conv=conv, norm=normalisation(filters))
     if pool is not None:
         layers["pool"] = pool
@@ -199,20 +199,20 @@ def conv_block(conv: nn.Module, filters: int, pool: MaxPool | None = None) -> nn
 
 
 def min_input(layer: nn.Module, size: int, axis: int) -> int:
-    """Return the least input of a chain of layers for an output of `size`."""
+    """Return the smallest input of a chain of layers for an output of `size`."""
     return _back(layer, size, axis, "min_input")
 
 
 def receptive_field(layer: nn.Module, size: int, axis: int) -> int:
-    """Return how much of the input of a chain of layers `size` numbers of its output are made of."""
+    """Return the receptive field of `size` outputs of a chain of layers."""
     return _back(layer, size, axis, "receptive_field")
 
 
-def _back(layer: nn.Module, size: int, axis: int, question: str) -> int:
-    """Ask a chain of layers from its end; what does not answer changes no size."""
+def _back(layer: nn.Module, size: int, axis: int, method: str) -> int:
+    """Apply a method of each layer from the last to the first; layers without it keep the size."""
     if isinstance(layer, nn.Sequential):
         for inner in reversed(layer):
-            size = _back(inner, size, axis, question)
+            size = _back(inner, size, axis, method)
         return size
-    answer: Any = getattr(layer, question, None)
-    return size if answer is None else answer(size, axis)
+    function: Any = getattr(layer, method, None)
+    return size if function is None else function(size, axis)

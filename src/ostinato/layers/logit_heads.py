@@ -17,14 +17,14 @@ def squares(layers: Iterable[nn.Module]) -> Tensor:
 
 
 class Dense(nn.Module):
-    """Dense layers with ReLU, and dropout behind each.
+    """Dense layers with ReLU, each followed by dropout.
 
     Parameters
     ----------
     widths : tuple of int
         Of the input and of each layer.
     dropout : float
-        Share of a layer that training leaves out.
+        Dropout rate of each layer.
     """
 
     def __init__(self, widths: tuple[int, ...], dropout: float) -> None:
@@ -33,14 +33,14 @@ class Dense(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (batch, last width) of (batch, first width)."""
+        """Return (batch, last width) from (batch, first width)."""
         for layer in self.layers:
             x = self.dropout(torch.relu(layer(x)))
         return x
 
 
 def members(inputs: Mapping[str, int], name: str) -> int:
-    """Count the logits of all members together.
+    """Count the logits of all members.
 
     Raises
     ------
@@ -49,15 +49,15 @@ def members(inputs: Mapping[str, int], name: str) -> int:
     """
     if len(inputs) < 2:
         raise OstinatoError(
-            f"{name}: needs two members or more, {len(inputs)} were given; list them under members in params.yaml"
+            f"{name}: needs two members or more, got {len(inputs)}; list them under members in params.yaml"
         )
     return sum(inputs.values())
 
 
 class OverLogits(nn.Module):
-    """A network over the logits of others, side by side.
+    """A network over the concatenated logits of others.
 
-    Those who inherit from it give `encode`, and set `head`.
+    Subclasses define `encode` and set `head`.
 
     Parameters
     ----------
@@ -75,17 +75,17 @@ class OverLogits(nn.Module):
         self.name, self.width = name, members(inputs, name)
 
     def encode(self, logits: Tensor) -> Tensor:
-        """Return (batch, width) of logits that fit."""
+        """Return (batch, width) from checked logits."""
         raise NotImplementedError
 
     def embed(self, logits: Tensor) -> Tensor:
-        """Return the vector before the head, (batch, width), of the members' logits, (batch, sum of logits)."""
+        """Return the vector before the head, (batch, width), from the members' logits, (batch, sum of logits)."""
         if logits.ndim != 2 or logits.shape[1] != self.width:
-            raise OstinatoError(f"{self.name}: needs (batch, {self.width}) logits; it was given {tuple(logits.shape)}")
+            raise OstinatoError(f"{self.name}: needs (batch, {self.width}) logits, got {tuple(logits.shape)}")
         return self.encode(logits)
 
     def forward(self, logits: Tensor) -> Tensor:
-        """Return logits, (batch, n_classes), of the members' logits, (batch, sum of logits)."""
+        """Return logits, (batch, n_classes), from the members' logits, (batch, sum of logits)."""
         return self.head(self.embed(logits))
 
 
@@ -102,9 +102,9 @@ class DenseOverLogits(OverLogits):
     hidden : tuple of int
         Widths of the hidden layers.
     dropout : float
-        Share of a hidden layer that training leaves out.
+        Dropout rate of hidden layers.
     l2 : float
-        What `penalty` takes of the squares of the hidden kernels.
+        Weight of the hidden kernels' squares in `penalty`.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class DenseOverLogits(OverLogits):
         initialise(self)
 
     def encode(self, logits: Tensor) -> Tensor:
-        """Return the last hidden layer, (batch, width), of (batch, sum of logits)."""
+        """Return the last hidden layer, (batch, width), from (batch, sum of logits)."""
         return self.dense(logits)
 
     def penalty(self) -> Tensor:
-        """Return what the loss adds for large kernels: `l2` times the sum of their squares."""
+        """Return the L2 penalty of the kernels for the loss."""
         return self.l2 * squares(self.dense.layers)

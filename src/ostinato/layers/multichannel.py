@@ -1,8 +1,8 @@
 """Layers of the multi-channel networks: convolutions for tempo, pitch and bass, and LSTM over chunks.
 
-A chunk is 80 frames of 40 mel bands as published; other sizes are taken as far as
-the kernels fit. A channel's kernel is long in time (tempo), in frequency (pitch)
-or in neither (bass), and what is left of the other axis is pooled away.
+A published chunk is 80 frames of 40 mel bands; other sizes are accepted if the kernels
+fit. A channel's kernel is long in time (tempo), in frequency (pitch) or in neither
+(bass), and the rest of the other axis is pooled.
 
 References
 ----------
@@ -56,18 +56,18 @@ class Channel(nn.Module):
         self.width = FILTERS * (rows // window[0]) * (columns // window[1])
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (chunks, width) of (chunks, 1, bins, frames)."""
+        """Return (chunks, width) from (chunks, 1, bins, frames)."""
         return self.pool(torch.relu(self.conv(x))).flatten(1)
 
     @classmethod
     def least(cls, kind: str) -> tuple[int, int]:
-        """Return the bins and frames that leave something."""
+        """Return the minimal bins and frames."""
         rows, columns = cls.KERNELS[kind]
         return (rows + 3, columns + 3) if kind == "bass" else (rows, columns)
 
 
 class Concatenated(nn.Module):
-    """The channels side by side, dropout, and one dense layer with ReLU where there is one.
+    """Concatenated channels, with optional dropout and dense layer with ReLU.
 
     Parameters
     ----------
@@ -84,35 +84,34 @@ class Concatenated(nn.Module):
         self.layers = nn.Sequential(nn.Dropout(dropout), nn.Linear(sum(widths), dense), nn.ReLU()) if dense else None
 
     def forward(self, parts: list[Tensor]) -> Tensor:
-        """Return (chunks, width) of the channels' vectors."""
+        """Return (chunks, width) from the channels' vectors."""
         x = torch.cat(parts, -1)
         return x if self.layers is None else self.layers(x)
 
 
 class MultiChannel(Reader):
-    """Channels over each chunk; LSTM over the chunks where there are several; dropout.
+    """Channels over each chunk, an optional LSTM over chunks, and dropout.
 
     Parameters
     ----------
     name : str
         Of the architecture, for messages.
     inputs : mapping of str to (channels, bins, frames)
-        Exactly one; published are 40 mel bands and chunks of 80 frames. With an LSTM
-        as many frames as there are; they are cut into chunks, and what is left over is
-        dropped.
+        Exactly one; published are 40 mel bands and chunks of 80 frames. With an LSTM any
+        number of frames, which are split into chunks without the remainder.
     n_classes : int
     channels : tuple of str
-        Of "tempo", "pitch" and "bass"; without any the chunk itself is read.
+        Of "tempo", "pitch" and "bass"; if empty, the chunk itself is the input.
     dense : int, optional
         Width of the dense layer over a chunk's channels.
     units : int, optional
-        Of the LSTM; None reads one chunk.
+        Of the LSTM; None for a single chunk.
     dropout : float
-        Share of the input of each dense layer that training leaves out.
+        Dropout rate at the input of each dense layer.
     initial : {"glorot", "gaussian"}
         The paper says Gaussian of variance 1 (section 3), which saturates.
     fusion : callable, optional
-        Makes of the channels' widths the module that joins them; default: `Concatenated`.
+        Takes the channels' widths and returns the module that combines them; default: `Concatenated`.
 
     Raises
     ------
@@ -120,7 +119,7 @@ class MultiChannel(Reader):
         If the chunk is too small for the kernels, or the input has several channels.
     """
 
-    mend = "set chunk_frames: 80 or more"
+    advice = "set chunk_frames: 80 or more"
 
     def __init__(
         self,
@@ -155,16 +154,14 @@ class MultiChannel(Reader):
 
     def _refuse(self, planes: int, bins: int, frames: int, channels: tuple[str, ...]) -> None:
         if planes != 1:
-            raise OstinatoError(f"{self.name}: needs an input of one channel, {planes} were given")
+            raise OstinatoError(f"{self.name}: needs an input with one channel, got {planes}")
         least = [Channel.least(kind) for kind in channels] or [(1, 1)]
         rows, columns = max(r for r, _ in least), max(c for _, c in least)
         if bins < rows:
-            raise OstinatoError(
-                f"{self.name}: needs at least {rows} bins, {bins} were given; the paper reads 40 mel bands"
-            )
+            raise OstinatoError(f"{self.name}: needs at least {rows} bins, got {bins}; the paper uses 40 mel bands")
         columns = max(columns, CHUNK) if self.length == "free" else columns
         if frames < columns:
-            raise OstinatoError(f"{self.name}: needs at least {columns} frames, {frames} were given; {self.mend}")
+            raise OstinatoError(f"{self.name}: needs at least {columns} frames, got {frames}; {self.advice}")
 
     def encode(self, x: Tensor) -> Tensor:
         """Return the last state, or without an LSTM the chunk's vector, of (batch, 1, bins, frames)."""
@@ -176,5 +173,5 @@ class MultiChannel(Reader):
         return self.dropout(self.recurrent(vectors)[:, -1])
 
     def _vectors(self, chunks: Tensor) -> Tensor:
-        """Return (chunks, width) of (chunks, 1, bins, frames)."""
+        """Return (chunks, width) from (chunks, 1, bins, frames)."""
         return self.fuse([channel(chunks) for channel in self.channels] or [chunks.flatten(1)])

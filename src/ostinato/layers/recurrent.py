@@ -1,4 +1,4 @@
-"""Recurrent layers: what a step is, and layers of several widths."""
+"""Recurrent layers, and the steps they read."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -10,13 +10,13 @@ LAYOUTS = ("transpose", "reshape")
 
 
 def steps(x: Tensor, layout: str = "transpose") -> Tensor:
-    """Make steps of a map.
+    """Convert a map to steps.
 
     Parameters
     ----------
     x : Tensor [shape=(batch, channels, bins, frames)]
     layout : {"transpose", "reshape"}
-        A step is a frame; or, as in the published figures, as many consecutive
+        A step is a frame; or, as in the published results, as many consecutive
         numbers of the map as a frame has.
 
     Returns
@@ -28,15 +28,15 @@ def steps(x: Tensor, layout: str = "transpose") -> Tensor:
     return x.flatten(1, 2).transpose(1, 2)
 
 
-def _one_operator(operator: str, x: Tensor, order: tuple[int, ...], parts: list[Any], **more: int) -> Tensor:
-    """Stand for a recurrent layer in an ONNX graph, whatever the number of steps.
+def _one_operator(operator: str, x: Tensor, order: tuple[int, ...], parts: list[Any], **attributes: int) -> Tensor:
+    """Return a recurrent layer as one ONNX operator for any number of steps.
 
     Parameters
     ----------
     operator : {"GRU", "LSTM"}
     x : Tensor [shape=(batch, steps, width)]
     order : tuple of int
-        Where each gate of ONNX stands in torch.
+        Position in torch of each gate of ONNX.
     parts : list of Tensor
         Kernel, recurrent kernel, and the biases of both.
     **more : int
@@ -47,11 +47,11 @@ def _one_operator(operator: str, x: Tensor, order: tuple[int, ...], parts: list[
     Tensor [shape=(batch, steps, units)]
     """
     units = len(parts[0]) // len(order)
-    turned = [torch.cat([part[units * gate : units * (gate + 1)] for gate in order]) for part in parts]
+    weights = [torch.cat([part[units * gate : units * (gate + 1)] for gate in order]) for part in parts]
     states = torch.onnx.ops.symbolic(
         operator,
-        (x.transpose(0, 1), turned[0][None], turned[1][None], torch.cat(turned[2:])[None]),
-        {"hidden_size": units, **more},
+        (x.transpose(0, 1), weights[0][None], weights[1][None], torch.cat(weights[2:])[None]),
+        {"hidden_size": units, **attributes},
         dtype=x.dtype,
         shape=(x.shape[1], 1, x.shape[0], units),
         version=18,
@@ -60,13 +60,13 @@ def _one_operator(operator: str, x: Tensor, order: tuple[int, ...], parts: list[
 
 
 class _Layers(nn.RNNBase):
-    """Layers of one width that give their states; without numbers their shape alone, and in ONNX one operator each."""
+    """Layers of one width that return their states; on the meta device only the shape, in ONNX one operator each."""
 
     ORDER: ClassVar[tuple[int, ...]]
     MORE: ClassVar[Mapping[str, int]]
 
     def states(self, x: Tensor) -> Tensor:
-        """Return the states of the last layer, (batch, steps, units), of (batch, steps, width)."""
+        """Return the states of the last layer, (batch, steps, units), from (batch, steps, width)."""
         if torch.onnx.is_in_onnx_export():
             for number in range(self.num_layers):
                 names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -79,12 +79,12 @@ class _Layers(nn.RNNBase):
 
 
 class GRU(_Layers, nn.GRU):
-    """Gated recurrent layers of one width, one after another.
+    """Stacked gated recurrent layers of one width.
 
     Parameters
     ----------
     width, units, n_layers : int
-        Of a step, of a state, and how many there are.
+        Width of a step, width of a state, and number of layers.
     """
 
     ORDER = (1, 0, 2)
@@ -94,7 +94,7 @@ class GRU(_Layers, nn.GRU):
         super().__init__(width, units, n_layers, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the states of the last layer, (batch, steps, units), of (batch, steps, width)."""
+        """Return the states of the last layer, (batch, steps, units), from (batch, steps, width)."""
         return self.states(x)
 
 
@@ -114,12 +114,12 @@ class LSTM(_Layers, nn.LSTM):
         super().__init__(width, units, batch_first=True)
 
     def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
-        """Return the states, (batch, steps, units), of (batch, steps, width)."""
+        """Return the states, (batch, steps, units), from (batch, steps, width)."""
         return self.states(x)
 
 
 class LSTMs(nn.Module):
-    """LSTM layers one after another, each of its own width.
+    """Stacked LSTM layers of different widths.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class LSTMs(nn.Module):
         self.layers = nn.ModuleList(LSTM(a, b) for a, b in zip((width, *units[:-1]), units, strict=True))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return the last state of the last layer, (batch, units), of (batch, steps, width)."""
+        """Return the last state of the last layer, (batch, units), from (batch, steps, width)."""
         for layer in self.layers:
             x = layer(x)
         return x[:, -1]

@@ -1,4 +1,4 @@
-"""The usual search space: learning rate, batch size, and dropout where there is some."""
+"""The usual search space: learning rate, batch size, and optionally dropout."""
 
 from collections.abc import Callable
 from typing import Any, TypeAlias
@@ -8,7 +8,7 @@ Space: TypeAlias = Callable[[Any], dict[str, dict[str, Any]]]
 
 
 BATCH_SIZES = (8, 32)
-"""Tracks a batch; the shipped 16 lies in the middle."""
+"""Tracks per batch, around the default of 16."""
 
 
 def suggest(lr: Bounds, dropout: Bounds | None = None) -> Space:
@@ -17,12 +17,12 @@ def suggest(lr: Bounds, dropout: Bounds | None = None) -> Space:
     Parameters
     ----------
     lr, dropout : tuple of float
-        Least and greatest; the learning rate is drawn by its logarithm.
+        Lowest and highest; the learning rate is sampled on a log scale.
 
     Returns
     -------
     callable
-        As `ostinato.architectures` describes ``search_space``.
+        ``search_space``, see `ostinato.architectures`.
     """
 
     def search_space(trial: Any) -> dict[str, dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Networks that read other networks' logits, with those inside: one graph from chunks to a track's logits."""
+"""Networks on other networks' logits, including those: one graph from chunks to a track's logits."""
 
 from collections.abc import Mapping
 
@@ -11,7 +11,7 @@ from ostinato.errors import OstinatoError
 
 
 def pool(logits: Tensor, kind: Kind) -> Tensor:
-    """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+    """Pool the logits of chunks to those of the track, whose scores are the mean score.
 
     Parameters
     ----------
@@ -35,25 +35,25 @@ def pool(logits: Tensor, kind: Kind) -> Tensor:
 
 
 class Stack(nn.Module):
-    """Frozen members, the pooling of their chunks, and the network that reads their logits.
+    """Frozen members, pooling over their chunks, and the network on their logits.
 
     Parameters
     ----------
     members : mapping of str to nn.Module
         Trained networks by candidate name, in the order of the head's inputs.
     network : nn.Module
-        Takes the members' logits side by side, (batch, sum of logits).
+        Its input is the members' concatenated logits, (batch, sum of logits).
     kind : {"single", "multi", "embedding"}
-        Of the task, which says how chunks are pooled.
+        Of the task; it decides how chunks are pooled.
     reads : mapping of str to int, optional
-        All that the network reads, in its order, and how wide: the members and
-        what is none of them, such as the year or what lyrics say. Here a track is
-        sound alone, so that the latter are not known: NaN. Default: the members.
+        All inputs of the network in order, with their widths: the members, and others
+        such as the year or networks on lyrics. Here a track is only audio, so the
+        others are unknown: NaN. Default: the members.
 
     Raises
     ------
     OstinatoError
-        If there is no member.
+        If there are no members.
     """
 
     unknown: Tensor
@@ -77,14 +77,14 @@ class Stack(nn.Module):
         return self
 
     def member_logits(self, *chunks: Tensor) -> Tensor:
-        """Return what the network reads, (1, width), of each member's (n_chunks, channels, bins, frames)."""
+        """Return the network's input, (1, width), from each member's (n_chunks, channels, bins, frames)."""
         pooled = {m: pool(net(x), self.kind) for (m, net), x in zip(self.members.items(), chunks, strict=True)}
         return torch.cat([pooled.get(name, self.unknown[:, :width]) for name, width in self.reads.items()], -1)
 
     def embed(self, *chunks: Tensor) -> Tensor:
-        """Return the head's last hidden layer, (1, width), of one track's chunks."""
+        """Return the head's last hidden layer, (1, width), from one track's chunks."""
         return self.network.embed(self.member_logits(*chunks))  # type: ignore[operator]
 
     def forward(self, *chunks: Tensor) -> Tensor:
-        """Return one track's logits, (1, n_classes), of its chunks."""
+        """Return one track's logits, (1, n_classes), from its chunks."""
         return self.network.head(self.embed(*chunks))  # type: ignore[operator]
