@@ -2,11 +2,11 @@
 
 Conventions
 -----------
-A file holds ``pipeline(seed, *, ...)``, which gives an unfitted classifier with
-``predict_proba``, and ``search_space(trial)``, which gives ``{"network": {...},
-"train": {}}`` with departures from that signature. ``LEAST`` is the number of
-examples that the classifier needs of each class.
+A file has ``pipeline(seed, *, ...)``, which returns an unfitted classifier with
+``predict_proba``, and ``search_space(trial)``, which returns ``{"network": {...},
+"train": {}}`` with overrides of that signature. ``LEAST`` is the number of examples
+that the classifier needs of each class.
 
-A track is what `ostinato.core.summary` makes of its rows, so that whoever
-uses a fitted estimator needs NumPy alone.
+A track is a vector from `ostinato.core.summary`, so that using a fitted estimator
+needs only NumPy.
 """

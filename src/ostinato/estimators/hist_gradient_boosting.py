@@ -23,7 +23,7 @@ def pipeline(
     min_samples_leaf: int = 20,
     l2_regularization: float = 0.0,
 ) -> Calibrated:
-    """Make the classifier; it never keeps rows of its own to stop early.
+    """Make the classifier, without early stopping.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def pipeline(
         Draws the folds of the calibration.
     learning_rate : float
     max_iter : int
-        Trees of each class.
+        Trees per class.
     max_leaf_nodes, min_samples_leaf : int
     l2_regularization : float
 
@@ -52,7 +52,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the pace, the size of the trees and the penalty."""
+    """Suggest the learning rate, the size of the trees and the penalty."""
     return {
         "network": {
             "learning_rate": trial.suggest_float("learning_rate", 0.02, 0.3, log=True),

@@ -1,7 +1,7 @@
-"""K nearest neighbours: the share of each class among the training tracks nearest by standardised features.
+"""K nearest neighbours: the share of each class among the nearest training tracks by standardised features.
 
-`PRIOR` further tracks, as the whole training set is made up, count with the neighbours, so
-that a class without a neighbour is not held to be impossible; the calibration reads logarithms.
+`PRIOR` further tracks with the class shares of the training set are added to the neighbours, so that
+no class has probability 0; the calibration uses logarithms.
 
 References
 ----------
@@ -20,7 +20,7 @@ from ostinato.core.calibrated import Calibrated, add_scaling
 
 LEAST = 1
 PRIOR = 5
-"""Tracks that the shares of the classes in training count as."""
+"""Weight of the class shares in training, in tracks."""
 
 
 def pipeline(
@@ -47,7 +47,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask how many neighbours, and by which distance."""
+    """Suggest the number of neighbours and the distance."""
     return {
         "network": {
             "n_neighbors": trial.suggest_int("n_neighbors", 1, 30, log=True),

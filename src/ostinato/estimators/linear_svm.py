@@ -32,11 +32,11 @@ def pipeline(
     C : float
         Weight of training errors.
     class_weight : "balanced", optional
-        Weigh classes by the inverse of their share.
+        Weight classes by the inverse of their share.
     row_norm : {"l1", "l2", "max"}, optional
-        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+        Divide each track's vector by its norm, for embeddings in which only the direction matters.
     statistics : {"all", "mean"}
-        Of a summary all columns, or only the means, which suffice of an encoder.
+        All columns of a summary, or only the means, which suffice for an encoder.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the weight of errors and for the weights of the classes."""
+    """Suggest the weight of errors and the weights of the classes."""
     return {
         "network": {
             "C": trial.suggest_float("C", 1e-4, 10.0, log=True),

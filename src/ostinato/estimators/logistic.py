@@ -1,4 +1,4 @@
-"""Logistic regression: the linear probe of embeddings, and a strong baseline where tracks are few.
+"""Logistic regression: the linear probe of embeddings, and a strong baseline for few tracks.
 
 References
 ----------
@@ -31,11 +31,11 @@ def pipeline(
     C : float
         Inverse strength of the penalty.
     class_weight : "balanced", optional
-        Weigh classes by the inverse of their share.
+        Weight classes by the inverse of their share.
     row_norm : {"l1", "l2", "max"}, optional
-        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+        Divide each track's vector by its norm, for embeddings in which only the direction matters.
     statistics : {"all", "mean"}
-        Of a summary all columns, or only the means, which suffice of an encoder.
+        All columns of a summary, or only the means, which suffice for an encoder.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the penalty and for the weights of the classes."""
+    """Suggest the penalty and the weights of the classes."""
     return {
         "network": {
             "C": trial.suggest_float("C", 1e-3, 100.0, log=True),

@@ -1,7 +1,7 @@
-"""Majority: the share of each class in training, whatever the track.
+"""Majority: the share of each class in training, for every track.
 
-What every other candidate must beat; on several labels its scores are the shares
-of the tags.
+The baseline that every other candidate must beat; for multi-label tasks its scores are
+the shares of the tags.
 """
 
 from typing import Any
@@ -12,10 +12,10 @@ LEAST = 1
 
 
 def pipeline(seed: int) -> DummyClassifier:
-    """Make the classifier; nothing in it is drawn by the seed."""
+    """Make the classifier; the seed has no effect."""
     return DummyClassifier(strategy="prior", random_state=seed)
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask nothing: there is nothing to choose."""
+    """Suggest nothing."""
     return {"network": {}, "train": {}}

@@ -1,7 +1,7 @@
 """MFCC-SVM: support vector machines with a Gaussian kernel, one for each class, on summaries of frames.
 
-The field's usual baseline. One against the rest, since the decisions of one against one
-are votes, whose highest says nothing of how sure it is.
+The field's usual baseline. One-vs-rest, since one-vs-one decisions are votes, which do
+not measure confidence.
 
 References
 ----------
@@ -40,7 +40,7 @@ def pipeline(
     gamma : float or {"scale", "auto"}
         Inverse width of the kernel.
     class_weight : "balanced", optional
-        Weigh classes by the inverse of their share.
+        Weight classes by the inverse of their share.
 
     Returns
     -------
@@ -51,7 +51,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the two numbers of the machine and for the weights of the classes."""
+    """Suggest C, gamma and the weights of the classes."""
     return {
         "network": {
             "C": trial.suggest_float("C", 0.1, 100.0, log=True),

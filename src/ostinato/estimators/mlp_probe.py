@@ -1,4 +1,4 @@
-"""MLP probe: a network of one hidden layer on frozen embeddings, beside the linear probe of `logistic`.
+"""MLP probe: a network with one hidden layer on frozen embeddings, next to the linear probe of `logistic`.
 
 References
 ----------
@@ -15,7 +15,7 @@ from ostinato.core.calibrated import Calibrated, add_scaling
 LEAST = 1
 BATCH = 32
 TOLERANCE, PATIENCE = 1e-2, 5
-"""Training ends once the loss of the training tracks has not fallen by so much for so many epochs."""
+"""Training ends when the training loss has not fallen by this much for this many epochs."""
 
 
 def pipeline(
@@ -28,7 +28,7 @@ def pipeline(
     row_norm: Literal["l1", "l2", "max"] | None = None,
     statistics: Literal["all", "mean"] = "all",
 ) -> Calibrated:
-    """Make the classifier; it stops by the loss of its training tracks and keeps none back to validate on.
+    """Make the classifier; it stops by its training loss, without a validation set.
 
     Parameters
     ----------
@@ -41,11 +41,11 @@ def pipeline(
     lr : float
         Of Adam.
     max_iter : int
-        Epochs at most.
+        Maximal number of epochs.
     row_norm : {"l1", "l2", "max"}, optional
-        Divide each track's vector by its norm first, as embeddings want it whose direction alone counts.
+        Divide each track's vector by its norm, for embeddings in which only the direction matters.
     statistics : {"all", "mean"}
-        Of a summary all columns, or only the means, which suffice of an encoder.
+        All columns of a summary, or only the means, which suffice for an encoder.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask for the units, the penalty and the learning rate."""
+    """Suggest the number of units, the penalty and the learning rate."""
     return {
         "network": {
             "hidden": trial.suggest_categorical("hidden", [128, 512]),

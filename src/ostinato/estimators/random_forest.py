@@ -1,4 +1,4 @@
-"""Random forest: 100 trees drawn from the seed.
+"""Random forest of 100 trees.
 
 References
 ----------
@@ -24,20 +24,20 @@ def pipeline(
     max_features: float | Literal["sqrt", "log2"] = "sqrt",
     class_weight: Literal["balanced"] | None = None,
 ) -> Calibrated:
-    """Make the classifier; what it reads needs no standardising.
+    """Make the classifier; its input is not standardised.
 
     Parameters
     ----------
     seed : int
         Draws the trees, and the folds of the calibration.
     n_estimators : int
-        Trees.
+        Number of trees.
     max_depth : int, optional
     min_samples_leaf : int
     max_features : float or {"sqrt", "log2"}
-        Of a split.
+        Features per split.
     class_weight : "balanced", optional
-        Weigh classes by the inverse of their share.
+        Weight classes by the inverse of their share.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def pipeline(
 
 
 def search_space(trial: Any) -> dict[str, dict[str, Any]]:
-    """Ask how fine the trees are, and for the weights of the classes."""
+    """Suggest the size of the trees and the weights of the classes."""
     return {
         "network": {
             "max_depth": trial.suggest_int("max_depth", 4, 32),
