@@ -103,9 +103,9 @@ def test_a_table_that_another_program_changed_is_not_written_over(folder, table)
 @pytest.mark.parametrize(
     ("person", "path", "label", "message"),
     [
-        ("../x", PATHS[0], "jazz", "is no name"),
-        ("table", PATHS[0], "jazz", "is no name"),
-        ("ann", "../secret.wav", "jazz", "is no file of music"),
+        ("../x", PATHS[0], "jazz", "is not a valid name"),
+        ("table", PATHS[0], "jazz", "is not a valid name"),
+        ("ann", "../secret.wav", "jazz", "is not a file of music"),
         ("ann", PATHS[0], " ", "a label has 1 to 60 characters"),
         ("ann", PATHS[0], "a;b", "separate labels in a table"),
     ],
