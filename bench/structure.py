@@ -1,6 +1,6 @@
 """Measure how well boundaries, letters and thumbnails of songs of planted form are found, and what a song costs.
 
-    python -m bench.structure --songs 40
+python -m bench.structure --songs 40
 """
 
 import argparse
@@ -14,7 +14,7 @@ from ostinato.structure import Structure, analyze, find_thumbnail
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from songs import Song, render_song  # noqa: E402
+from songs import Song, render_song
 
 TOLERANCE = 3.0
 CLIP = 15.0
