@@ -1,7 +1,10 @@
 import builtins
 import errno
 import io
+import os
 import pickle
+import resource
+from contextlib import ExitStack, suppress
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -12,7 +15,7 @@ from hypothesis.extra import numpy as arrays
 
 from ostinato.cache import store
 from ostinato.cache.shards import ShardIndex
-from ostinato.cache.spec import Kind
+from ostinato.cache.spec import SAME_SIZE, Kind, assign_shard
 from ostinato.cache.store import Entry, Store
 from ostinato.errors import OstinatoError, ReadError
 from tiny_project import bytes_of, write_rows
@@ -50,6 +53,45 @@ def test_read_gives_what_was_written(tmp_path_factory, data, tail, lengths):
         assert (got.dtype, got.shape, got.tobytes()) == (rows.dtype, rows.shape, rows.tobytes())
         assert cache.read(f"t{i}", 2, 5).tobytes() == rows[2:5].tobytes()
         assert cache.n_rows(f"t{i}") == len(rows)
+
+
+@pytest.fixture
+def few_descriptors():
+    """Let this process open twenty files more than it has open."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_more_shards_are_read_than_files_may_be_open(tmp_path, few_descriptors):
+    cache = written(tmp_path, [np.full((2, 3), i, np.float16) for i in range(60)], shard_tracks=1)
+    rows = [cache.read(f"t{i}") for i in range(60)]  # as training holds them
+    assert [float(row[1, 2]) for row in rows] == list(range(60))
+
+
+def test_a_process_out_of_descriptors_is_told_to_raise_the_limit(tmp_path, few_descriptors):
+    """The cache is sound, so that featurize would not help."""
+    cache = written(tmp_path, [np.ones((2, 3), np.float16)])
+    with ExitStack() as others:
+        with suppress(OSError):
+            while True:
+                others.enter_context(open(os.devnull))
+        with pytest.raises(ReadError, match=r"shard-00000\.npy: .*Too many open files.*ulimit -n") as refusal:
+            cache.read("t0")
+    assert "featurize" not in str(refusal.value)
+
+
+@given(ordinal=st.integers(0, 10_000_000), shard_tracks=st.integers(1, 300))
+def test_ordinals_fill_one_shard_after_another(ordinal, shard_tracks):
+    here, after = (assign_shard(i, shard_tracks) for i in (ordinal, ordinal + 1))
+    assert after - here in (0, 1)
+    if ordinal < SAME_SIZE * shard_tracks:
+        assert here == ordinal // shard_tracks
+
+
+def test_a_million_tracks_are_some_thousand_files():
+    assert assign_shard(999_999, 32) < 5200
 
 
 def test_reading_copies_nothing_and_writes_nothing(tmp_path, rng):

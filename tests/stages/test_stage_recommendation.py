@@ -14,6 +14,7 @@ from ostinato.curation import artist_graph as graphs
 from ostinato.datasets import synthetic
 from ostinato.errors import CatalogError, GraphError, ParamsError
 from ostinato.evaluation.score_table import parse_scores
+from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import read_json, write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
@@ -242,6 +243,23 @@ def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, nam
     np.testing.assert_allclose(found.vectors, vectors / np.linalg.norm(vectors, axis=1, keepdims=True), atol=1e-4)
     ids, _ = recommend(found, [found.ids[0]], k=3)
     assert found.ids[0] not in ids
+
+
+def test_a_catalog_that_fails_half_way_leaves_the_old_one(done, monkeypatch):
+    paths, params = done
+    before = tiny_project.bytes_of(paths.catalog)
+    calls = iter(range(1000))
+
+    def embed(network, given, embedding=ReleasedModel.embedding):
+        if next(calls) == 30:
+            raise OSError(24, "Too many open files")
+        return embedding(network, given)
+
+    monkeypatch.setattr(ReleasedModel, "embedding", embed)
+    with pytest.raises(OSError, match="Too many open files"):
+        catalog.run(paths, only(params, catalog.SECTIONS))
+    assert tiny_project.bytes_of(paths.catalog) == before
+    assert not list(paths.catalog.parent.glob(".catalog*"))
 
 
 def test_no_space_good_enough_leaves_the_reason(done, tmp_path):

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from ostinato.cache import store
 from ostinato.cache.shards import ShardIndex, leave_only
-from ostinato.cache.spec import Kind, Track
+from ostinato.cache.spec import Kind, Track, assign_shard
 from ostinato.cache.worker import Job, ShardResult, make
 from ostinato.core import parallel
 from ostinato.core.params.kinds import parts
@@ -68,7 +68,7 @@ def fill(
     settings : compute.Settings
         How many processes, or which cluster.
     shard_tracks : int
-        Ordinals of a shard.
+        Ordinals of each of the first shards, see `assign_shard`.
     absent : mapping of str to str, optional
         Kinds that no track has, and why; their folders say so.
     joints : sequence of str
@@ -89,7 +89,7 @@ def fill(
     """
     shards: dict[int, list[Track]] = defaultdict(list)
     for track in sorted(tracks):
-        shards[track.ordinal // shard_tracks].append(track)
+        shards[assign_shard(track.ordinal, shard_tracks)].append(track)
     leave_only(folder, {*(kind.name for kind in kinds), *(absent or {}), *joints})
     for name, reason in (absent or {}).items():
         _say(folder / name, {"kind": name, "lacking": reason})

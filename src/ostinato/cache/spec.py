@@ -14,6 +14,34 @@ from ostinato.curation.side_inputs import SideInput
 DOORS = {"audio": "ostinato.audio.decode", "attributes": "ostinato.curation.attributes"}
 """Where a source is read, if not in `ostinato.curation.side_inputs`."""
 
+SAME_SIZE = 1024
+"""Shards in a row that hold as many ordinals each."""
+
+
+def assign_shard(ordinal: int, shard_tracks: int) -> int:
+    """Return the shard of an ordinal: after each 1024 shards the next ones hold twice as many ordinals.
+
+    A million tracks are thus some thousand files, and no shard changes when a collection grows.
+
+    Parameters
+    ----------
+    ordinal : int
+    shard_tracks : int
+        Ordinals of each of the first shards.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> [assign_shard(i, 32) for i in (0, 31, 32, 32767, 32768, 32831, 32832)]
+    [0, 0, 1, 1023, 1024, 1024, 1025]
+    """
+    level = (ordinal // (SAME_SIZE * shard_tracks) + 1).bit_length() - 1
+    first = SAME_SIZE * shard_tracks * ((1 << level) - 1)
+    return SAME_SIZE * level + (ordinal - first) // (shard_tracks << level)
+
 
 class Track(NamedTuple):
     """A track whose rows shall stand in the cache; `path` is relative to the dataset's root.

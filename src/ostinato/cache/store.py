@@ -149,6 +149,8 @@ def shard_file(folder: Path, shard: int) -> Path:
 def open_rows(path: Path) -> np.ndarray:
     """Map a file of rows into memory.
 
+    No descriptor stays open, unlike that of ``np.load``, so that the limit of open files bounds no collection.
+
     Parameters
     ----------
     path : Path
@@ -164,7 +166,13 @@ def open_rows(path: Path) -> np.ndarray:
         If the file is absent, cut or no array.
     """
     try:
-        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        with open(path, "rb") as file:
+            np.lib.format.read_magic(file)
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+            n_head = file.tell()
+        with pa.memory_map(str(path)) as mapped:
+            content = mapped.read_buffer()
+        return np.frombuffer(content, dtype, math.prod(shape), n_head).reshape(shape)
     except (OSError, ValueError, EOFError) as error:
         raise_refusal(path, error)
         raise OstinatoError(f"{path}: cannot be read ({error}); run `ostinato featurize` to mend the cache") from error

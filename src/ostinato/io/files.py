@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -28,6 +29,7 @@ ADVICE = {
     errno.ENOTDIR: "make it a folder",
     errno.EISDIR: "remove the folder",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENOMEM: "free some memory, or raise vm.max_map_count",
     errno.ENFILE: "raise the limit of open files",
     errno.ENAMETOOLONG: "shorten the name",
     errno.ELOOP: "correct the link",
@@ -94,6 +96,34 @@ def atomic_write(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replace_folder(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, and put it in the place of `folder` when the block ends well.
+
+    Parameters
+    ----------
+    folder : Path
+        It stands as it was until then, and if the block ends ill.
+
+    Yields
+    ------
+    Path
+        A folder beside it whose name ends in ``.partial``.
+    """
+    partial, old = (folder.with_name(f".{folder.name}.{end}.partial") for end in ("new", "old"))
+    for left in (partial, old):
+        shutil.rmtree(left, ignore_errors=True)
+    partial.mkdir(parents=True)
+    try:
+        yield partial
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(partial, folder)
+    finally:
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def write_json(path: Path, value: Any) -> None:

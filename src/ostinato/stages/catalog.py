@@ -7,6 +7,7 @@ vector of the training tracks is taken from all but directions that were trained
 
 import hashlib
 import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.summary import choose_metric
 from ostinato.inference import reference
 from ostinato.inference.model import REFERENCE, ReleasedModel
-from ostinato.io.files import read_json, read_parquet, write_json
+from ostinato.io.files import read_json, read_parquet, replace_folder, write_json
 from ostinato.io.versions import list_model_files
 from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
 
@@ -32,32 +33,34 @@ MOST = 500
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write the catalog, or why there is none."""
-    shutil.rmtree(paths.catalog, ignore_errors=True)
+    """Write the catalog, or why there is none; one that stands there stands until then."""
     chosen, reasons = _choose(paths, list(get_candidates(params)))
-    if chosen is None:
-        write_json(paths.catalog / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
-        return
-    paths.catalog.mkdir(parents=True, exist_ok=True)
+    with replace_folder(paths.catalog) as folder:
+        if chosen is None:
+            write_json(folder / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
+        else:
+            _embed_tracks(paths, params, chosen, folder)
+
+
+def _embed_tracks(paths: Paths, params: Params, chosen: str, folder: Path) -> None:
+    """Write the catalog that a candidate's network makes."""
     for file in list_model_files(paths.onnx(chosen)):
-        shutil.copyfile(paths.onnx(chosen) / file, paths.catalog / file)
-    network = ReleasedModel(paths.catalog, threads=params.compute.threads)
+        shutil.copyfile(paths.onnx(chosen) / file, folder / file)
+    network = ReleasedModel(folder, threads=params.compute.threads)
     places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
-    write_json(paths.catalog / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate_))
+    write_json(folder / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate_))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
     ]
-    version = hashlib.sha256((paths.catalog / "network.onnx").read_bytes()).hexdigest()
+    version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     known = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
     placed = np.stack(vectors)
     offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
     metric = choose_metric(next(iter(network.inputs.values())).source)
-    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset, metric=metric).save(
-        paths.catalog
-    )
+    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset, metric=metric).save(folder)
 
 
 def _describe_training(
