@@ -1,6 +1,7 @@
 """Metrics against torchmetrics, against worked examples, and their intervals against the plain definition."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -365,3 +366,27 @@ def test_a_tree_of_classes_counts_what_a_near_miss_shares():
     near = tree.hierarchical_f1(preds=np.eye(4)[[1]], target=np.eye(4)[[2]], ancestors=ancestors)
     far = tree.hierarchical_f1(preds=np.eye(4)[[3]], target=np.eye(4)[[2]], ancestors=ancestors)
     assert (near, far) == (pytest.approx(2 * 2 / (2 + 3)), 0.0)
+
+
+@pytest.mark.parametrize("metric", [probabilities.map_macro, probabilities.roc_auc_macro])
+def test_figures_of_replicates_do_not_depend_on_how_many_are_looked_at_together(monkeypatch, rng, metric):
+    target = (rng.random((400, 3)) < 0.2).astype(np.float32)
+    scores = (rng.random((400, 3)) + 0.3 * target).round(2)  # with ties
+    of = jackknife(rng.integers(0, 150, 400), 0.95)
+    figures = []
+    for cells in (1, 5_000, 1 << 40):
+        monkeypatch.setattr(probabilities, "CELLS", cells)
+        figures.append(metric(preds=scores, target=target, group=of.group, counts=of.counts).tobytes())
+    assert len(set(figures)) == 1
+
+
+@pytest.mark.parametrize("metric", [probabilities.map_macro, probabilities.roc_auc_macro])
+def test_memory_does_not_grow_with_scores_times_replicates(rng, metric):
+    """Ten thousand scores and 600 replicates are 48 MB as one table."""
+    target = (rng.random((10_000, 1)) < 0.5).astype(np.float32)
+    scores, of = rng.random((10_000, 1)), jackknife(rng.integers(0, 600, 10_000), 0.95)
+    tracemalloc.start()
+    metric(preds=scores, target=target, group=of.group, counts=of.counts)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 72e6

@@ -1,5 +1,7 @@
 """Metrics of scores as probabilities: how far from the truth, how well ranked, how well calibrated."""
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.stats import rankdata
@@ -8,6 +10,8 @@ from ostinato.metrics.replicates import Metric, mean_of, metric_of, ratio
 
 BINS = 15
 K = 3
+CELLS = 1 << 21
+"""Levels times replicates that are looked at together."""
 
 
 def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -132,14 +136,7 @@ def roc_auc_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, coun
     """
     total, defined = np.zeros(len(counts)), np.zeros(len(counts))
     for scores, positive in zip(preds.T, target.T > 0, strict=True):
-        levels, level = np.unique(scores, return_inverse=True)
-        shape = (len(levels), counts.shape[1])
-        above, below = (
-            coo_array((which.astype(float), (level, group)), shape).tocsr() @ counts.T
-            for which in (positive, ~positive)
-        )
-        won = (above * (below.cumsum(axis=0) - below / 2)).sum(axis=0)
-        area = ratio(won, above.sum(axis=0) * below.sum(axis=0))
+        area = _area_under_roc(scores, positive, group, counts)
         total += np.nan_to_num(area)
         defined += ~np.isnan(area)
     return ratio(total, defined)
@@ -274,10 +271,61 @@ def _area_under_precision(
     level = np.searchsorted(-levels, -scores, side="left")  # the first level that a track has reached
     shape = (len(levels) + 1, counts.shape[1])
     ones = np.ones(len(scores))
-    every = (coo_array((ones, (level, group)), shape).tocsr() @ counts.T)[:-1].cumsum(axis=0)
-    hits = (coo_array((ones[positive], (level[positive], group[positive])), shape).tocsr() @ counts.T)[:-1]
-    precision = np.divide(hits.cumsum(axis=0), every, out=np.zeros(every.shape), where=every > 0)
-    return ratio((hits * precision).sum(axis=0), hits.sum(axis=0))
+    every = coo_array((ones, (level, group)), shape).tocsr()[:-1]
+    hits = coo_array((ones[positive], (level[positive], group[positive])), shape).tocsr()[:-1]
+
+    def area(some: np.ndarray) -> np.ndarray:
+        n_hits, n_every = hits @ some.T, every @ some.T
+        np.cumsum(n_every, axis=0, out=n_every)
+        precision = n_hits.cumsum(axis=0)
+        np.divide(precision, n_every, out=precision, where=n_every > 0)
+        precision *= n_hits
+        return ratio(precision.sum(axis=0), n_hits.sum(axis=0))
+
+    return _map_replicates(area, counts, len(levels))
+
+
+def _area_under_roc(scores: np.ndarray, positive: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Compute the area under the receiver operating curve of one class.
+
+    It is the share of pairs of a positive and a negative of which the positive scores higher, ties by half. Negatives
+    between two scores of positives are counted together, so that there is a level per score of positives alone.
+
+    Parameters
+    ----------
+    scores : np.ndarray [shape=(n_tracks,)]
+    positive : np.ndarray [shape=(n_tracks,), dtype=bool]
+
+    Returns
+    -------
+    np.ndarray [shape=(n_replicates,), dtype=float64]
+        NaN for a replicate without positives or without negatives.
+    """
+    levels, level = np.unique(scores[positive], return_inverse=True)
+    shape = (len(levels) + 1, counts.shape[1])
+    above = coo_array((np.ones(len(level)), (level, group[positive])), shape).tocsr()[:-1]
+    negative = ~positive
+    ends = [np.searchsorted(levels, scores[negative], side=side) for side in ("left", "right")]  # apart by a tie
+    halves, owner = np.full(2 * len(ends[0]), 0.5), np.tile(group[negative], 2)
+    beaten = coo_array((halves, (np.concatenate(ends), owner)), shape).tocsr()[:-1]
+    n_negative = np.bincount(group[negative], minlength=counts.shape[1])
+
+    def area(some: np.ndarray) -> np.ndarray:
+        n_above, n_beaten = above @ some.T, beaten @ some.T
+        np.cumsum(n_beaten, axis=0, out=n_beaten)
+        n_beaten *= n_above
+        return ratio(n_beaten.sum(axis=0), n_above.sum(axis=0) * (some @ n_negative))
+
+    return _map_replicates(area, counts, len(levels))
+
+
+def _map_replicates(function: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, n_levels: int) -> np.ndarray:
+    """Apply a function to some replicates at a time, so that its tables of levels x replicates stay small.
+
+    One replicate is never alone where there are several: NumPy would add up its levels in another order.
+    """
+    n_parts = min(-(-len(counts) * n_levels // CELLS), len(counts) // 2)
+    return np.concatenate([function(some) for some in np.array_split(counts, max(n_parts, 1))])
 
 
 _SHARED: dict[str, Metric] = {

@@ -1,0 +1,179 @@
+"""What each stage costs as a collection grows: seconds and peak memory, over tables alone.
+
+``python -m bench.scale --tracks 2000 20000 100000`` makes a table of tracks with attributes, puts a small cache of
+frames beside it (ten chunks a track), runs the stages one after another where a process may open 1,024 files, and
+prints a row a stage with the exponent of growth between the smallest and the largest collection. ``--code`` runs
+another checkout, so that two can be compared.
+"""
+
+import argparse
+import csv
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from ostinato.cache import store
+from ostinato.cache.spec import assign_shard
+from ostinato.io.files import read_parquet
+
+PROJECT = Path(__file__).parents[1]
+N_GENRES, TRACKS_PER_ARTIST, FRAMES, BINS, CHUNK = 10, 5, 130, 13, 13
+ATTRIBUTES = ("danceability", "energy", "loudness", "speechiness", "acousticness", "valence", "tempo")
+KIND, NETWORK, ESTIMATOR, SHARD_TRACKS = "mfcc13", "mlp_mfcc13", "logistic", 32
+OPEN_FILES = 1024
+PARAMS = {
+    "seed": 7,
+    "compute": {"workers": 1, "threads": 1, "dask": None},
+    "dataset": {"name": "spotify_attributes", "path": "raw"},
+    "features": {"sample_rate": 22_050, "shard_tracks": SHARD_TRACKS, "kinds": {"attributes": {}, KIND: {}}},
+    "train": {"max_epochs": 2, "patience": 2, "batch_size": 64, "lr": 0.001},
+    "tune": {"n_trials": 0},
+    "candidates": {
+        NETWORK: {
+            "architecture": "mlp",
+            "feature": KIND,
+            "task": "genre",
+            "chunk_frames": CHUNK,
+            "normalise": "train",
+            "network": {"hidden": [32]},
+        }
+    },
+    "estimators": {ESTIMATOR: {"estimator": ESTIMATOR, "feature": "attributes", "task": "genre"}},
+    "stacked": {},
+    "members": {},
+    "numbers": {},
+    "paper": {},
+    "recommend": {"k": 20, "baseline": "attributes"},
+    "gate": {"genre": {"accuracy": {"min": 0.0}}, "space": {"map": {"min": 0.0}}},
+}
+STAGES: tuple[tuple[str, ...], ...] = (
+    ("ingest",),
+    ("validate",),
+    ("split",),
+    ("featurize",),
+    ("artists",),
+    *((stage, name) for name in (NETWORK, ESTIMATOR) for stage in ("tune", "train", "infer", "evaluate")),
+    ("rank",),
+    ("gate",),
+    *(("export", name) for name in (NETWORK, ESTIMATOR)),
+    ("catalog",),
+    ("report",),
+    ("release",),
+)
+
+
+def write_table(path: Path, n_tracks: int) -> None:
+    """Write tracks whose attributes tell a little of their genre."""
+    rng = np.random.default_rng(0)
+    genre = rng.integers(0, N_GENRES, n_tracks)
+    artist = rng.integers(0, max(n_tracks // TRACKS_PER_ARTIST, 1), n_tracks)
+    values = rng.standard_normal((N_GENRES, len(ATTRIBUTES)))[genre] + 2 * rng.standard_normal(
+        (n_tracks, len(ATTRIBUTES))
+    )
+    path.parent.mkdir(parents=True)
+    with open(path, "w", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["track_id", "artist", "track_name", "genre", *ATTRIBUTES])
+        for i in range(n_tracks):
+            named = [f"t{i:07d}", f"artist {artist[i]}", f"song {i}", f"genre {genre[i]}"]
+            table.writerow([*named, *values[i].round(4)])
+
+
+def plant_cache(root: Path) -> None:
+    """Write frames of every track, as featurize would of audio."""
+    rng, folder = np.random.default_rng(1), root / "data" / "features" / KIND
+    tracks = read_parquet(root / "data" / "interim" / "tracks.parquet", columns=["ordinal", "track_id", "genre"])
+    means = rng.standard_normal((N_GENRES, BINS)).astype(np.float32)
+    place = {name: i for i, name in enumerate(sorted(tracks["genre"].unique()))}
+    shards = np.array([assign_shard(o, SHARD_TRACKS) for o in tracks["ordinal"]])
+    entries, digests = [], {}
+    for shard in np.unique(shards):
+        with store.Writer(store.shard_file(folder, int(shard))) as writer:
+            for row in tracks[shards == shard].itertuples():
+                noise = rng.standard_normal((FRAMES, BINS), np.float32)
+                entries.append(store.Entry(row.ordinal, row.track_id, "h", int(shard), writer.n_rows, FRAMES))
+                writer.append(means[place[row.genre]] / 4 + noise)
+            done = writer.finish()
+        done.put()
+        digests[int(shard)] = done.digest
+    about = {"kind": KIND, "module": KIND, "source": "audio", "key": "", "dtype": "float16", "tail": [BINS]}
+    store.write_meta(folder, about | {"parameters": {"sample_rate": 22_050}})
+    store.write_index(folder, entries, digests)
+
+
+def make_project(root: Path, code: Path, n_tracks: int) -> None:
+    """Write a project of a table."""
+    write_table(root / "raw" / "tracks.csv", n_tracks)
+    own = yaml.safe_load((code / "params.yaml").read_text())
+    (root / "params.yaml").write_text(yaml.safe_dump(own | PARAMS))
+
+
+def run_stage(root: Path, code: Path, words: Sequence[str]) -> tuple[float, float, int]:
+    """Run a stage and return its processor seconds, its peak of resident memory in MB and its exit status."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+    environment = os.environ | {"PYTHONPATH": str(code / "src"), "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
+    command = [sys.executable, "-m", "ostinato", *words]
+    with open(root / "log", "a") as log:
+        child = subprocess.Popen(command, cwd=root, env=environment, preexec_fn=limit, stdout=log, stderr=log)
+        _, status, usage = os.wait4(child.pid, 0)
+    child.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, child.returncode
+
+
+def run_stages(root: Path, code: Path, n_tracks: int, only: Sequence[str]) -> dict[str, tuple[float, float, int]]:
+    """Run the stages on a new project of a size; print each when it has ended."""
+    make_project(root, code, n_tracks)
+    found = {}
+    for words in STAGES:
+        name, started = " ".join(words), time.perf_counter()
+        seconds, peak, status = run_stage(root, code, words)
+        clock, end = time.perf_counter() - started, f"  exit status {status}" if status else ""
+        print(f"{n_tracks:>9,} {name:<22} {seconds:8.1f} s {peak:6.0f} MB, clock {clock:8.1f} s{end}", flush=True)
+        if words[0] == "featurize":
+            plant_cache(root)
+        if not only or words[0] in only:
+            found[name] = seconds, peak, status
+    return found
+
+
+def print_table(found: dict[int, dict[str, tuple[float, float, int]]]) -> None:
+    """Print a row a stage as Markdown."""
+    sizes = sorted(found)
+    print(f"\n| stage | {' | '.join(f'{n:,} tracks' for n in sizes)} | exponent |")
+    print(f"|---|{'---|' * (len(sizes) + 1)}")
+    for stage in found[sizes[0]]:
+        cells = [f"{found[n][stage][0]:.1f} s, {found[n][stage][1]:.0f} MB" for n in sizes]
+        first, last = (max(found[n][stage][0], 1e-3) for n in (sizes[0], sizes[-1]))
+        exponent = math.log(last / first) / math.log(sizes[-1] / sizes[0]) if len(sizes) > 1 else math.nan
+        print(f"| {stage} | {' | '.join(cells)} | {exponent:.2f} |")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tracks", type=int, nargs="+", default=[2_000, 20_000, 100_000])
+    parser.add_argument("--code", type=Path, default=PROJECT, help="checkout to run; default: this one")
+    parser.add_argument("--only", nargs="*", default=[], help="stages to list; all are run")
+    parser.add_argument("--keep", type=Path, help="folder for the projects; default: a temporary one")
+    given = parser.parse_args()
+    found = {}
+    for n_tracks in given.tracks:
+        with tempfile.TemporaryDirectory() as temporary:
+            root = (given.keep or Path(temporary)) / str(n_tracks)
+            found[n_tracks] = run_stages(root, given.code.resolve(), n_tracks, given.only)
+    print_table(found)
+
+
+if __name__ == "__main__":
+    main()
