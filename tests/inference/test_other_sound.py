@@ -178,7 +178,7 @@ def test_a_model_released_without_a_reference_loads_and_says_nothing(trained, tm
         assert audio_warnings(answer) == []
         verdict = release.release(trained.paths, trained.params)["genre"]
         assert verdict["answer"] == "unchanged"
-        assert "its reference.json was written anew" in verdict["reasons"][-1]
+        assert "its reference.json was updated" in verdict["reasons"][-1]
         assert kept.read_bytes() == content
     finally:
         kept.write_bytes(content)

@@ -89,7 +89,7 @@ def test_a_playlist_holds_one_line_per_line(tmp_path):
         "#EXTINF:-1,a /etc/motd",
         "a.wav",
         "#EXTINF:-1,b",
-        r"# b\u000ax: its file is not known",
+        r"# b\u000ax: its file is unknown",
         r"#EXTINF:-1,c\u001b[2J",
         "./#d.wav",
         "",

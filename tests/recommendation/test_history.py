@@ -31,14 +31,14 @@ def test_a_history_weighs_half_as_much_as_the_seeds():
 def test_repeated_tracks_weigh_by_the_logarithm_of_their_plays():
     one = summarize(circle(), [Listen("a0", 1), Listen("b90", 1)])
     many = summarize(circle(), [Listen("a0", 1), Listen("b90", 7)])
-    assert degrees(one.liked) == pytest.approx(45)
-    assert degrees(many.liked) == pytest.approx(np.degrees(np.arctan(3)), abs=1e-4)
+    assert degrees(one.vector) == pytest.approx(45)
+    assert degrees(many.vector) == pytest.approx(np.degrees(np.arctan(3)), abs=1e-4)
 
 
 def test_counts_of_a_track_add_up_and_unknown_tracks_are_passed_over():
     apart = [Listen("a0", 1), Listen("a0", 2, 1), Listen("gone", 9)]
     together = [Listen("a0", 3, 1)]
-    np.testing.assert_array_equal(summarize(circle(), apart).liked, summarize(circle(), together).liked)
+    np.testing.assert_array_equal(summarize(circle(), apart).vector, summarize(circle(), together).vector)
     assert summarize(circle(), apart).tracks == {"a0"}
 
 
@@ -69,7 +69,7 @@ def test_an_artist_passes_a_filter_by_any_of_its_tracks():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("plays\n1\n", "history has the columns track_id, plays, skips; this file has plays"),
+        ("plays\n1\n", "history has columns track_id, plays, skips; this file has plays"),
         ("track_id,rating\na0,5\n", "this file has track_id, rating"),
         ("track_id,plays\na0,often\n", "line 2: .*often.*whole numbers"),
         ("track_id,skips\na0,0\na1,-1\n", "line 3: .*'a1' has a count below 0"),

@@ -199,7 +199,7 @@ def test_a_playlist_as_a_file():
 REFUSED = {
     "no seed": ({"seeds": []}, "there is no seed"),
     "an unknown seed": ({"seeds": ["a00"]}, "'a00' is not in the catalog of 10 tracks; do you mean a0"),
-    "a seed that is disliked": ({"dislikes": ["a0"]}, "is a seed and a dislike; the two cancel each other out"),
+    "a seed that is disliked": ({"dislikes": ["a0"]}, "is both a seed and a dislike; remove one"),
     "an unknown dislike": ({"dislikes": ["z"]}, "'z' is not in the catalog"),
     "a seed of another dimension": ({"seeds": [np.ones(3)]}, "shape .3,. does not fit a catalog of dimension 2"),
     "a seed of NaN": ({"seeds": [np.array([np.nan, 1])]}, "not finite"),

@@ -122,12 +122,12 @@ def test_as_many_tracks_that_are_others_have_vanished_too(paths):
     Catalog([f"other{i}" for i in range(10)], made.vectors, version=made.version).save(paths.catalog)
     verdict = release_catalog(paths)
     assert verdict["answer"] == "rejected"
-    assert "10 of 10 tracks in service are gone (1.000), above 0.2; if they were taken out" in verdict["reasons"][-1]
+    assert "10 of 10 tracks in service are missing (1.000), above 0.2; if they were removed" in verdict["reasons"][-1]
 
 
 def test_an_empty_catalog_is_refused(paths):
     write_catalog(paths, 0)
-    assert "it holds no track" in release_catalog(paths)["reasons"]
+    assert "it has no tracks" in release_catalog(paths)["reasons"]
     assert len(Catalog.load(find_served(paths))) == 10
 
 
@@ -187,7 +187,7 @@ def test_a_model_that_steps_back_leaves_the_catalog_with_its_own_network(paths):
     assert release_catalog(paths)["answer"] == "released"
     before = digest(paths.released("catalog"))
     reasons = rollback(paths, ["genre"])["genre"]["reasons"]
-    assert "placed by another training of space than the one in service for genre" in reasons[-1]
+    assert "built by another training run of space than the model in service for genre" in reasons[-1]
     assert "`ostinato release --rollback --task catalog`" in reasons[-1]
     assert digest(paths.released("catalog")) == before
     store = ModelStore(paths.releases, paths.releases / "catalog")
@@ -195,7 +195,7 @@ def test_a_model_that_steps_back_leaves_the_catalog_with_its_own_network(paths):
     write_catalog(paths, 11, weight=2.0)
     refused = release_catalog(paths)
     assert refused["answer"] == "rejected"
-    assert "placed by another training of space" in refused["reasons"][1]
+    assert "built by another training run of space" in refused["reasons"][1]
     assert len(rollback(paths, ["catalog"])["catalog"]["reasons"]) == 1
     assert (
         serving_models.open_space(paths.released("catalog")).placement_model.version == store.models()["genre"].version

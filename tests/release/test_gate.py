@@ -82,7 +82,7 @@ def test_an_unknown_metric_is_refused(project):
     project.judged(good=0.9)
     project.params.gate["genre"]["f1_mirco"] = project.params.gate["genre"].pop("f1_micro")
     with pytest.raises(
-        ParamsError, match=r"gate\.genre\.f1_mirco is no metric; there are accuracy, .*f1_macro, f1_micro"
+        ParamsError, match=r"gate\.genre\.f1_mirco is not a metric; choose from accuracy, .*f1_macro, f1_micro"
     ):
         project.gate()
 

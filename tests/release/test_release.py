@@ -166,7 +166,7 @@ def test_a_track_with_other_audio_is_another_track(incumbent):
     project.judged(poor=0.95)
     verdict = genre(project)
     assert verdict["answer"] == "not comparable"
-    assert "no track was a test track of both" in verdict["reasons"][-1]
+    assert "no track was tested with both" in verdict["reasons"][-1]
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_robustness_that_was_not_measured_of_this_file_is_refused(project, netwo
 def test_a_rule_of_the_release_without_a_max_is_refused(project):
     project.judged(good=0.6)
     project.params.gate["genre"]["bytes"] = section(min=3.0, max=None)
-    with pytest.raises(OstinatoError, match="bytes is bounded from above; give it a max"):
+    with pytest.raises(OstinatoError, match="bytes in gate is an upper bound; give it a max"):
         genre(project)
 
 
@@ -412,7 +412,7 @@ def test_rollback_without_a_previous_model_says_so(incumbent):
         rollback(project.paths)
     with pytest.raises(OstinatoError, match="no earlier version of tags"):
         rollback(project.paths, ["tags"])
-    with pytest.raises(OstinatoError, match="there is no 'bogus'; there is genre"):
+    with pytest.raises(OstinatoError, match="unknown task 'bogus'; choose from genre"):
         rollback(project.paths, ["bogus"])
 
 
@@ -429,7 +429,7 @@ def test_a_gate_older_than_the_params_is_named(incumbent):
     project, before = incumbent
     gate = json.loads(project.paths.gate.read_text())
     write_json(project.paths.gate, {name: said for name, said in gate.items() if name != "poor"})
-    with pytest.raises(OstinatoError, match=r"gate\.json: says nothing of poor; run `dvc repro gate`"):
+    with pytest.raises(OstinatoError, match=r"gate\.json: has no entry for poor; run `dvc repro gate`"):
         genre(project)
     assert digest(project.paths.released("genre")) == before
 

@@ -152,7 +152,7 @@ def test_names_are_added_by_params_and_by_the_option(tmp_path, monkeypatch):
     monkeypatch.setenv("OSTINATO_API_KEY", KEY)
     assert "192.0.2.1" in start(tmp_path, monkeypatch, host="192.0.2.1")[5]
     for wrong in ("http://music.example", "music.example:8000", "a b", "", "a.*"):
-        with pytest.raises(OstinatoError, match="is no host name"):
+        with pytest.raises(OstinatoError, match="is not a host name"):
             start(tmp_path, monkeypatch, allowed_hosts=[wrong])
 
 
@@ -162,7 +162,7 @@ def test_the_command_line_says_who_can_ask(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k != "OSTINATO_API_KEY"}
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=environment, timeout=60)
     assert refused.returncode == 2
-    assert "other machines reach it, and there is no API key" in refused.stderr
+    assert "other machines can reach it, and there is no API key" in refused.stderr
     command += ["--allow-anonymous", "--allowed-host", "music.example"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, env=environment)
     try:
@@ -172,4 +172,4 @@ def test_the_command_line_says_who_can_ask(tmp_path):
         process.wait()
     assert address.startswith("http://0.0.0.0:")
     assert "music.example" in names
-    assert warning.startswith("warning: whoever reaches 0.0.0.0 can ask it")
+    assert warning.startswith("warning: anyone who reaches 0.0.0.0 can use it")

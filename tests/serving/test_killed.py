@@ -76,4 +76,4 @@ def test_a_service_without_a_model_says_so_as_it_starts(tmp_path):
     shutil.copyfile(PARAMS, tmp_path / "params.yaml")
     with service(tmp_path, tmp_path) as (process, address):
         assert httpx.get(f"{address}healthz").status_code == 503
-        assert process.stderr.readline().startswith(f"{tmp_path / 'models' / 'released'}: holds no model yet")
+        assert process.stderr.readline().startswith(f"{tmp_path / 'models' / 'released'}: no model yet")

@@ -136,7 +136,7 @@ def test_a_file_that_breaks_the_decoder_is_refused_and_the_next_is_answered(clie
         broken.setattr("ostinato.serving.app.decode_and_measure", lambda *_, **__: bytearray(-1))
         answer = upload(client, path)
     assert answer.status_code == 422
-    assert answer.json()["detail"] == "cannot be answered (ValueError); send another file"
+    assert answer.json()["detail"] == "cannot be processed (ValueError); send another file"
     assert upload(client, path).status_code == 200
 
 
@@ -360,7 +360,7 @@ def test_seeds_that_do_not_fit_are_refused(served, client):
         ({"tracks": ["tone99"]}, "not in the catalog"),
         ({}, "there is no seed"),
         ({"embedding": [1.0, 2.0]}, "do not fit a catalog of dimension 8"),
-        ({"embedding": [1.0] * 8, "version": "other"}, "is of network 'other' and does not belong"),
+        ({"embedding": [1.0] * 8, "version": "other"}, "is from network 'other'"),
         ({"tracks": ["tone1"], "k": 0}, None),
         ({"trakcs": ["tone1"]}, None),
     ):
@@ -403,7 +403,7 @@ def test_a_slow_sender_is_cut_off(tmp_path):
         for route in ("/v1/predict", "/v1/recommend"):
             answer = client.post(route, content=slowly())
             assert answer.status_code == 408
-            assert "did not come within 0.1 s" in answer.json()["detail"]
+            assert "did not arrive within 0.1 s" in answer.json()["detail"]
 
 
 def test_a_full_disk_is_said(client, monkeypatch):

@@ -1,4 +1,4 @@
-"""`ostinato recommend`: seeds in words or as files, answers in text, JSON or a playlist."""
+"""`ostinato recommend`: seeds are names or files; results are text, JSON or a playlist."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ from ostinato.recommendation.recommend import Level, Seed, recommend
 
 @dataclass(frozen=True)
 class Request:
-    """What a person asked for.
+    """A request for recommendations.
 
     Parameters
     ----------
@@ -33,16 +33,16 @@ class Request:
     diversity : float
     per_artist : int, optional
     weights : tuple of float
-        Of the seeds; empty: all alike.
+        Of the seeds; empty: equal.
     dislikes : tuple of str
         Tracks or files.
     history : tuple of Listen
     keep : Filter, optional
-        What the answers must have.
+        Filter of the results.
     level : {"track", "album", "artist"}
     smooth : bool
-        Order the answers so that each is like the one before; with two tracks of
-        the catalog as seeds, go from the first to the second.
+        Order the results so that each resembles the one before; with two tracks of
+        the catalog as seeds, build a path from the first to the second.
     """
 
     k: int = 10
@@ -67,55 +67,53 @@ def run(
     out: TextIO | None = None,
     err: TextIO | None = None,
 ) -> None:
-    """Recommend, and print or write the answer.
+    """Print recommendations, or write them as a playlist.
 
     Parameters
     ----------
     seeds : sequence of str
-        Tracks of the catalog by id or name, else audio files, or rows of a table as ``tracks.csv#12``.
+        Ids or names of tracks in the catalog, audio files, or rows of a table as ``tracks.csv#12``.
     folder : Path
         models/catalog.
     request : Request
     as_json : bool
     playlist : Path, optional
-        Where an extended M3U file shall stand.
+        Extended M3U file to write.
     root : Path
-        Of the dataset, for the paths in the playlist.
+        Root of the dataset, for the paths in the playlist.
     out, err : file
         Default: standard output and error.
 
     Raises
     ------
     CatalogError
-        As `recommend`, or if the catalog is of another network than the one beside it.
+        As `recommend`, or if the catalog was built by another network than its own.
     """
     out, err = out or sys.stdout, err or sys.stderr
     catalog = Catalog.load(folder)
     network = SeedEmbedder(folder, catalog)
     ids, scores = _answer(catalog, network, seeds, request)
     if network.embedded:
-        print(
-            f"{network.name}: learned from the embedded corpus; its similarity means nothing for real music", file=err
-        )
+        print(f"{network.name}: trained on the embedded corpus; its similarities mean nothing for real music", file=err)
     for seed, reasons in network.reasons.items():
-        print(escape_line(f"{seed}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
+        print(escape_line(f"{seed}: its neighbours are unreliable: {'; '.join(reasons)}"), file=err)
     if playlist is not None:
         if request.level != "track":
-            raise CatalogError(f"a playlist is of tracks, not of {request.level}s; leave --of out")
+            raise CatalogError(f"a playlist holds tracks, not {request.level}s; remove --of")
         with atomic_write(playlist) as partial:
             partial.write_text(m3u(catalog, ids, root))
     if as_json:
         rounded = [round(float(s), 6) for s in scores]
-        answer: dict[str, Any] = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
-        answer |= {"reasons": network.reasons}
-        print(escape_line(json.dumps(answer, ensure_ascii=False)), file=out)
+        response: dict[str, Any] = {"seeds": list(seeds), "model": network.name, "track_ids": ids, "scores": rounded}
+        response |= {"reasons": network.reasons}
+        print(escape_line(json.dumps(response, ensure_ascii=False)), file=out)
         return
-    for answered, score in zip(ids, scores, strict=True):
-        print(escape_line(_line(catalog, answered, float(score))), file=out)
+    for track_id, score in zip(ids, scores, strict=True):
+        print(escape_line(_line(catalog, track_id, float(score))), file=out)
 
 
 class SeedEmbedder:
-    """The network beside a catalog; opened when a file must be placed.
+    """The network of a catalog; opened when a file must be embedded.
 
     Parameters
     ----------
@@ -126,11 +124,11 @@ class SeedEmbedder:
     def __init__(self, folder: Path, catalog: Catalog) -> None:
         from ostinato.io.files import read_json
 
-        about = read_json(folder / "model.json")
+        metadata = read_json(folder / "model.json")
         self.folder, self.catalog = folder, catalog
-        self.name, self.embedded = str(about["name"]), bool(about["dataset"]["embedded"])
+        self.name, self.embedded = str(metadata["name"]), bool(metadata["dataset"]["embedded"])
         self.reasons: dict[str, list[str]] = {}
-        """Why what is near to a file that was placed is not to be relied on, by the file."""
+        """Why the neighbours of an embedded file are unreliable, by file."""
         self._model: Any = None
 
     def place(self, file: Path) -> np.ndarray:
@@ -139,12 +137,12 @@ class SeedEmbedder:
         Returns
         -------
         np.ndarray [shape=(d,), dtype=float64]
-            As the network gives it.
+            Output of the network.
 
         Raises
         ------
         CatalogError
-            If the network is not the one that placed the catalog.
+            If the network is not the one that embedded the catalog.
         """
         from ostinato.inference.reference import explain_sound
         from ostinato.inference.streaming import decode_and_measure
@@ -158,43 +156,43 @@ class SeedEmbedder:
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 
-    def place_row(self, told: Row) -> np.ndarray:
+    def place_row(self, row: Row) -> np.ndarray:
         """Embed a row of a table; see `place`."""
-        vector = self._open().predict_row(told).embedding
+        vector = self._open().predict_row(row).embedding
         self.catalog.units(vector[np.newaxis], version=self._version())
         return vector
 
-    def seed(self, given: str, names: frozenset[str] = frozenset()) -> Seed:
-        """Take a track of the catalog by its id or name, or place a file or a row of a table.
+    def seed(self, text: str, names: frozenset[str] = frozenset()) -> Seed:
+        """Find a track of the catalog by id or name, or embed a file or a row of a table.
 
         Raises
         ------
         CatalogError
-            If it is nothing of these.
+            If it is none of these.
         """
-        if given in self.catalog:
-            return given
-        if (called := next((name for name in names if are_same(name, given)), None)) is not None:
-            return called
-        if tabular.is_table(Path(given.rpartition(tabular.MARK)[0])):
-            return self.place_row(tabular.row(given))
-        if Path(given).is_file():
-            return self.place(Path(given))
-        if Path(given).is_dir():
-            raise CatalogError(f"{given}: is a folder; name files in it")
-        found = self.catalog.find_by_title(given)
-        if found is None and _like_a_file(given):
-            raise CatalogError(f"{given}: there is no such file, and no track of the catalog is called so")
-        return found or given
+        if text in self.catalog:
+            return text
+        if (name := next((name for name in names if are_same(name, text)), None)) is not None:
+            return name
+        if tabular.is_table(Path(text.rpartition(tabular.MARK)[0])):
+            return self.place_row(tabular.row(text))
+        if Path(text).is_file():
+            return self.place(Path(text))
+        if Path(text).is_dir():
+            raise CatalogError(f"{text}: is a folder; give files in it")
+        track_id = self.catalog.find_by_title(text)
+        if track_id is None and _like_a_file(text):
+            raise CatalogError(f"{text}: no such file, and no track in the catalog has this name")
+        return track_id or text
 
-    def near(self, file: str, told: Row | None, k: int) -> list[dict[str, Any]]:
-        """Return the neighbours of a file or of a row of a table; the same recording is none.
+    def near(self, file: str, row: Row | None, k: int) -> list[dict[str, Any]]:
+        """Return the neighbours of a file or of a row of a table, without the same recording.
 
         Parameters
         ----------
         file : str
-        told : mapping of str to float, optional
-            The row; then the file is not read.
+        row : mapping of str to float, optional
+            If present, the file is not read.
         k : int
 
         Returns
@@ -202,11 +200,15 @@ class SeedEmbedder:
         list of dict
             ``{"track_id", "score", "name"}``, best first.
         """
-        seed = self.place(Path(file)) if told is None else self.place_row(told)
+        seed = self.place(Path(file)) if row is None else self.place_row(row)
         ids, scores = recommend(self.catalog, [seed], k=k)
-        named = [{"name": name} if (name := self.catalog.name(i)) else {} for i in ids]
-        found = zip(ids.tolist(), scores, named, strict=True)
-        return [{"track_id": i, "score": round(float(s), 6), **n} for i, s, n in found]
+        neighbours = []
+        for track_id, score in zip(ids.tolist(), scores, strict=True):
+            name = self.catalog.name(track_id)
+            neighbours.append(
+                {"track_id": track_id, "score": round(float(score), 6)} | ({"name": name} if name else {})
+            )
+        return neighbours
 
     def _open(self) -> Any:
         from ostinato.inference.model import ReleasedModel
@@ -219,49 +221,49 @@ class SeedEmbedder:
 
 
 def make_neighbour_lookup(folder: Path, k: int) -> Near:
-    """Open a catalog to give the neighbours of files and rows.
+    """Open a catalog to look up the neighbours of files and rows.
 
     Parameters
     ----------
     folder : Path
         models/catalog.
     k : int
-        Of each.
+        Number of neighbours.
 
     Returns
     -------
     callable
-        Of a path, and of the row of a table that is told, if one is.
+        Takes a path, and the row of a table or None.
     """
     network = SeedEmbedder(folder, Catalog.load(folder))
-    return lambda file, told: network.near(file, told, k)
+    return lambda file, row: network.near(file, row, k)
 
 
-def _like_a_file(given: str) -> bool:
+def _like_a_file(text: str) -> bool:
     from ostinato.audio import SUFFIXES
 
-    return "/" in given or Path(given).suffix.lower() in SUFFIXES
+    return "/" in text or Path(text).suffix.lower() in SUFFIXES
 
 
 def _answer(
     catalog: Catalog, network: SeedEmbedder, seeds: Sequence[str], request: Request
 ) -> tuple[list[str], np.ndarray]:
-    """Return ids and their cosines to the taste, or along a path to its start."""
+    """Return ids and their similarities to the query, or along a path to its start."""
     names = frozenset(filter(None, catalog.names(request.level))) if request.level != "track" else frozenset()
-    liked = [network.seed(s, names) for s in seeds]
-    match liked:
+    query = [network.seed(s, names) for s in seeds]
+    match query:
         case [str(first), str(last)] if (
             request.smooth and request.level == "track" and first in catalog and last in catalog
         ):
             if request.keep or request.weights or request.dislikes or request.history:
                 raise CatalogError(
-                    "a path between two tracks takes no filter, weight, dislike or history; leave --smooth out"
+                    "a path between two tracks takes no filter, weight, dislike or history; remove --smooth"
                 )
             ids = path(catalog, first, last, request.k)
             return ids, catalog.similarity(catalog.vectors[catalog.row(ids[0])], [catalog.row(i) for i in ids])
-    found, scores = recommend(
+    result, scores = recommend(
         catalog,
-        liked,
+        query,
         k=request.k,
         weights=request.weights or None,
         dislikes=[network.seed(s, names) for s in request.dislikes],
@@ -271,7 +273,7 @@ def _answer(
         per_artist=request.per_artist,
         level=request.level,
     )
-    ids = found.tolist()
+    ids = result.tolist()
     if not request.smooth or request.level != "track":
         return ids, scores
     score = dict(zip(ids, scores, strict=True))
@@ -279,12 +281,12 @@ def _answer(
     return ids, np.array([score[i] for i in ids])
 
 
-def _line(catalog: Catalog, answered: str, score: float) -> str:
-    """Put one answer on a line."""
-    known = catalog.metadata[catalog.row(answered)] if answered in catalog else {}
-    names = catalog.name(answered) if known else ""
+def _line(catalog: Catalog, track_id: str, score: float) -> str:
+    """Format one result as a line."""
+    metadata = catalog.metadata[catalog.row(track_id)] if track_id in catalog else {}
+    names = catalog.name(track_id) if metadata else ""
     return (
-        f"{score:6.3f}  {answered}"
+        f"{score:6.3f}  {track_id}"
         + (f"  {names}" if names else "")
-        + (f"  ({known['genre']})" if known.get("genre") else "")
+        + (f"  ({metadata['genre']})" if metadata.get("genre") else "")
     )

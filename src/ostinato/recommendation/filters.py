@@ -1,4 +1,4 @@
-"""Filters of recommendations: a time, a place, tags, genres."""
+"""Filters of recommendations: years, place, tags, genres."""
 
 import re
 from collections.abc import Iterable
@@ -17,14 +17,14 @@ YEARS = re.compile(r"\s*(\d{1,4})\s*(?:-\s*(\d{1,4})\s*)?")
 
 @dataclass(frozen=True)
 class Filter:
-    """What a recommendation must keep; a track of which the thing is unknown does not keep it.
+    """Conditions on recommended tracks; a track with an unknown value does not meet them.
 
     Parameters
     ----------
     years : tuple of int, optional
         First and last, both included.
     near : tuple of float, optional
-        Latitude and longitude in degrees, and the greatest distance in kilometres.
+        Latitude and longitude in degrees, and the maximum distance in kilometres.
     tags : frozenset of str
         All of them.
     genres : frozenset of str
@@ -55,7 +55,7 @@ class Filter:
         tags: Iterable[str] = (),
         genres: Iterable[str] = (),
     ) -> "Filter | None":
-        """Parse what a person writes.
+        """Parse a filter from text.
 
         Parameters
         ----------
@@ -68,12 +68,12 @@ class Filter:
         Returns
         -------
         Filter or None
-            None if nothing is asked for.
+            None without conditions.
 
         Raises
         ------
         CatalogError
-            If a text is not of that form.
+            If a text is malformed.
 
         Examples
         --------
@@ -85,16 +85,16 @@ class Filter:
             raise CatalogError(f"years {years!r}: give one year or a range, such as 1970 or 1970-1989")
         bounds = (int(match[1]), int(match[2] or match[1])) if match else None
         try:
-            place = None if near is None else tuple(float(number) for number in near.split(","))
+            near_values = None if near is None else tuple(float(number) for number in near.split(","))
         except ValueError:
-            place = ()
-        if place is not None and len(place) != 3:
+            near_values = ()
+        if near_values is not None and len(near_values) != 3:
             raise CatalogError(f"near {near!r}: give latitude,longitude,kilometres, such as 48.2,16.4,50")
-        keep = cls(bounds, place, frozenset(tags), frozenset(genres))
+        keep = cls(bounds, near_values, frozenset(tags), frozenset(genres))
         return None if keep == cls() else keep
 
     def mask(self, catalog: Catalog) -> np.ndarray:
-        """Return which tracks keep it.
+        """Return which tracks meet the conditions.
 
         Parameters
         ----------
@@ -104,25 +104,25 @@ class Filter:
         -------
         np.ndarray [shape=(n_tracks,), dtype=bool]
         """
-        kept = np.ones(len(catalog), bool)
+        mask = np.ones(len(catalog), bool)
         if self.years is not None:
             year = _numbers(catalog, "year")
-            kept &= (year >= self.years[0]) & (year <= self.years[1])
+            mask &= (year >= self.years[0]) & (year <= self.years[1])
         if self.near is not None:
             latitude, longitude, kilometres = self.near
-            here = _numbers(catalog, "latitude"), _numbers(catalog, "longitude")
-            kept &= distance(latitude, longitude, *here) <= kilometres
+            coordinates = _numbers(catalog, "latitude"), _numbers(catalog, "longitude")
+            mask &= distance(latitude, longitude, *coordinates) <= kilometres
         if self.tags:
-            wanted = {identity(tag) for tag in self.tags}
-            kept &= np.array([wanted <= {*map(identity, tags or ())} for tags in catalog.column("tags")], bool)
+            values = {identity(tag) for tag in self.tags}
+            mask &= np.array([values <= {*map(identity, tags or ())} for tags in catalog.column("tags")], bool)
         if self.genres:
-            wanted = {identity(genre) for genre in self.genres}
-            kept &= np.array([identity(genre) in wanted for genre in catalog.column("genre")], bool)
-        return kept
+            values = {identity(genre) for genre in self.genres}
+            mask &= np.array([identity(genre) in values for genre in catalog.column("genre")], bool)
+        return mask
 
 
 def distance(latitude: float, longitude: float, latitudes: np.ndarray, longitudes: np.ndarray) -> np.ndarray:
-    """Measure great circles by the haversine formula.
+    """Compute great-circle distances by the haversine formula.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What a listener has played and skipped, as part of a taste."""
+"""Listening history: tracks played and skipped."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,19 +38,19 @@ class Listen:
 
 @dataclass(frozen=True)
 class Profile:
-    """What a history says of a taste.
+    """Summary of a listening history.
 
     Parameters
     ----------
-    liked : np.ndarray [shape=(d,)] or None
+    vector : np.ndarray [shape=(d,)] or None
         Mean of the tracks played more often than skipped; None if there are none.
     skipped : tuple of str
         The other tracks.
     tracks : frozenset of str
-        All tracks of the history that the catalog holds.
+        All tracks of the history that are in the catalog.
     """
 
-    liked: np.ndarray | None
+    vector: np.ndarray | None
     skipped: tuple[str, ...]
     tracks: frozenset[str]
 
@@ -58,14 +58,14 @@ class Profile:
 def summarize(catalog: Catalog, history: Sequence[Listen]) -> Profile:
     """Summarize a history.
 
-    A track weighs by the logarithm of how often it was played beyond its skips, so that
-    one song on repeat does not drown the others.
+    A track is weighted by the logarithm of its plays minus skips, so that one song on
+    repeat does not dominate.
 
     Parameters
     ----------
     catalog : Catalog
     history : sequence of Listen
-        Tracks that the catalog does not hold are passed over; counts of the same track add up.
+        Tracks outside the catalog are ignored; counts of the same track add up.
 
     Returns
     -------
@@ -77,9 +77,9 @@ def summarize(catalog: Catalog, history: Sequence[Listen]) -> Profile:
             surplus[listen.track_id] = surplus.get(listen.track_id, 0) + listen.plays - listen.skips
     played = {track: np.log2(1 + n) for track, n in surplus.items() if n > 0}
     rows = [catalog.row(track) for track in played]
-    liked = np.average(catalog.vectors[rows], axis=0, weights=list(played.values())) if rows else None
+    vector = np.average(catalog.vectors[rows], axis=0, weights=list(played.values())) if rows else None
     skipped = tuple(sorted(track for track, n in surplus.items() if n <= 0))
-    return Profile(liked, skipped, frozenset(surplus))
+    return Profile(vector, skipped, frozenset(surplus))
 
 
 def read_history(path: Path) -> list[Listen]:
@@ -97,14 +97,14 @@ def read_history(path: Path) -> list[Listen]:
     Raises
     ------
     DataError
-        If a column is missing or unknown, or a count is no whole number.
+        If a column is missing or unknown, or a count is not a whole number.
     """
     from ostinato.io.delimited import read_rows  # it imports pandas, which few recommendations need
 
     table = read_rows(path)
     if "track_id" not in table.header or set(table.header) - set(COLUMNS):
         columns = ", ".join(table.header)
-        raise DataError(f"{path}: a history has the columns {', '.join(COLUMNS)}; this file has {columns}")
+        raise DataError(f"{path}: a history has columns {', '.join(COLUMNS)}; this file has {columns}")
     listens = []
     for number, cells in enumerate(table.rows, start=2):
         row = dict(zip(table.header, cells, strict=False))
@@ -112,5 +112,5 @@ def read_history(path: Path) -> list[Listen]:
             counts = {key: int(row[key]) for key in COLUMNS[1:] if row.get(key)}
             listens.append(Listen(row.get("track_id", ""), **counts))
         except (CatalogError, ValueError) as error:
-            raise DataError(f"{path}: line {number}: {error}; give whole numbers from 0 on") from error
+            raise DataError(f"{path}: line {number}: {error}; give whole numbers from 0") from error
     return listens

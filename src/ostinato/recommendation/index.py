@@ -1,4 +1,4 @@
-"""Finding the nearest of many unit vectors: an exact search for few, Voyager's graph for many.
+"""Nearest-neighbour search among unit vectors: exact for few, Voyager's graph for many.
 
 References
 ----------
@@ -15,13 +15,13 @@ from ostinato.core.summary import Metric
 M = 16
 """Neighbours of a vector in the graph (M)."""
 EF_CONSTRUCTION = 200
-"""Candidates looked at for each vector that is added (ef_construction)."""
+"""Candidates examined for each added vector (ef_construction)."""
 EF_SEARCH = 100
-"""Least number of candidates looked at for a query (ef)."""
+"""Minimum number of candidates examined per query (ef)."""
 
 
 def top(similarity: np.ndarray, k: int) -> np.ndarray:
-    """Return the positions of the k highest values, best first; of equals the first.
+    """Return the indices of the k highest values, best first; of equals, the first.
 
     Parameters
     ----------
@@ -42,18 +42,18 @@ def top(similarity: np.ndarray, k: int) -> np.ndarray:
         return np.argsort(-similarity, kind="stable")
     least = np.partition(similarity, n - k)[n - k]
     better = np.flatnonzero(similarity > least)
-    chosen = np.concatenate([better, np.flatnonzero(similarity == least)[: k - len(better)]])
-    return chosen[np.lexsort((chosen, -similarity[chosen]))]
+    indices = np.concatenate([better, np.flatnonzero(similarity == least)[: k - len(better)]])
+    return indices[np.lexsort((indices, -similarity[indices]))]
 
 
 class Graph:
-    """An approximate index that takes in and lets go of vectors without being built anew.
+    """An approximate index that adds and removes vectors without a rebuild.
 
     Parameters
     ----------
     dimension : int
     seed : int
-        Of the levels that vectors are given in the graph.
+        For the levels of vectors in the graph.
     metric : {"cosine", "euclidean"}
     """
 
@@ -70,7 +70,7 @@ class Graph:
 
     @classmethod
     def load(cls, file: Path) -> "Graph":
-        """Read what `save` wrote."""
+        """Load a graph written by `save`."""
         import voyager
 
         graph = cls.__new__(cls)
@@ -82,20 +82,20 @@ class Graph:
         self._index.save(str(file))
 
     def add(self, labels: np.ndarray, vectors: np.ndarray, threads: int = 1) -> None:
-        """Take in vectors.
+        """Add vectors.
 
         Parameters
         ----------
         labels : np.ndarray [shape=(n,), dtype=int64]
-            Numbers never used before.
+            Must not have been used before.
         vectors : np.ndarray [shape=(n, d), dtype=float32]
         threads : int
-            More than one builds another graph each time.
+            With more than one, the graph is not reproducible.
         """
         self._index.add_items(vectors, ids=labels.tolist(), num_threads=threads)
 
     def remove(self, label: int) -> None:
-        """Let go of a vector."""
+        """Remove a vector."""
         self._index.mark_deleted(label)
 
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
@@ -105,7 +105,7 @@ class Graph:
         ----------
         queries : np.ndarray [shape=(n, d), dtype=float32]
         k : int
-            At most the number of vectors within.
+            At most the number of vectors in the index.
 
         Returns
         -------

@@ -1,1 +1,1 @@
-"""Judge candidates and change what is in service."""
+"""Evaluate candidates against the gate, and release or roll back models."""

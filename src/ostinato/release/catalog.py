@@ -1,8 +1,8 @@
-"""Releases of the catalog: versions of what the stage makes, as models have them.
+"""Releases of the catalog, versioned as models are.
 
-The stage writes models/catalog, which nobody is answered from. A release copies it, with the
-network of its space, into models/released/catalog/<n>/ if the rules here are kept; so answers
-go on while the stage runs and after it failed, and never mix a network with another's vectors.
+The stage writes models/catalog, which is never served. A release copies it, with the network of
+its space, into models/released/catalog/<n>/ if it passes the rules here. Service thus continues
+while the stage runs or after it failed, and never mixes a network with the vectors of another.
 """
 
 import hashlib
@@ -21,34 +21,34 @@ from ostinato.release.rules import RuleResult, to_records
 
 
 def find_other_training(catalog: Path, model: Path) -> str | None:
-    """Return a remark if a catalog was placed by another training of the candidate in service.
+    """Return a remark if a catalog was built by another training run of the released candidate.
 
     Parameters
     ----------
     catalog, model : Path
-        Folders of a catalog and of a released model; either may be absent.
+        Folders of a catalog and of a released model; either may be missing.
 
     Returns
     -------
     str or None
-        None if it was not: the network is the same, or of another candidate.
+        None if the network is the same or belongs to another candidate.
     """
     if not all((folder / MODEL).is_file() for folder in (catalog, model)):
         return None
-    placing, serving = (read_json(folder / MODEL) for folder in (catalog, model))
-    if (placing["name"], placing["task"]) != (serving["name"], serving["task"]):
+    builder, released = (read_json(folder / MODEL) for folder in (catalog, model))
+    if (builder["name"], builder["task"]) != (released["name"], released["task"]):
         return None
     if _digest(catalog / NETWORK) == _digest(model / NETWORK):
         return None
     return (
-        f"the catalog was placed by another training of {placing['name']} than the one in service for "
-        f"{placing['task']}; it goes on with a network of its own, and "
-        f"`ostinato release --rollback --task {CATALOG}` goes back to the catalog before it"
+        f"the catalog was built by another training run of {builder['name']} than the model in service for "
+        f"{builder['task']}; it keeps using its own network, and "
+        f"`ostinato release --rollback --task {CATALOG}` restores the previous catalog"
     )
 
 
 def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]]:
-    """Put what the stage made in service if no rule speaks against it.
+    """Release the catalog that the stage wrote, if it passes every rule.
 
     Parameters
     ----------
@@ -58,10 +58,10 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
 
     Returns
     -------
-    answer : {"released", "unchanged", "skipped", "rejected"}
+    status : {"released", "unchanged", "skipped", "rejected"}
     reasons : list of str
-    answers : list of RuleResult
-        Of the rules ``catalog``, ``tracks``, ``network`` and ``vanished``.
+    results : list of RuleResult
+        Results of the rules ``catalog``, ``tracks``, ``network`` and ``vanished``.
     """
     if (paths.catalog / SKIPPED).exists():
         return "skipped", [read_json(paths.catalog / SKIPPED)["skipped"]], []
@@ -75,56 +75,58 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
     if (served / RELEASE).is_file() and read_json(served / RELEASE)["files"] == digests and _is_whole(served):
         return (
             "unchanged",
-            [f"{format_count(len(incoming), 'track')}, byte for byte what is in service"],
+            [f"{format_count(len(incoming), 'track')}, identical to what is in service"],
             [],
         )
-    answers = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
-    reasons = [answer.reason for answer in answers]
-    if not all(answer.kept for answer in answers):
-        return "rejected", reasons, answers
-    _install(paths.catalog, folder, digests, reasons, answers, bounds.keep)
-    return "released", reasons, answers
+    results = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
+    reasons = [result.reason for result in results]
+    if not all(result.kept for result in results):
+        return "rejected", reasons, results
+    _install(paths.catalog, folder, digests, reasons, results, bounds.keep)
+    return "released", reasons, results
 
 
 def _tracks_rule(catalog: Catalog) -> RuleResult:
     n = len(catalog)
-    return RuleResult("tracks", n > 0, n, 1, f"it holds {format_count(n, 'track')}" if n else "it holds no track")
+    return RuleResult("tracks", n > 0, n, 1, f"it has {format_count(n, 'track')}" if n else "it has no tracks")
 
 
 def _network_rule(paths: Paths) -> RuleResult:
-    """Require that a candidate in service has not been trained otherwise than the one that placed the tracks."""
-    about = read_json(paths.catalog / MODEL)
-    if other := find_other_training(paths.catalog, paths.released(about["task"])):
-        return RuleResult("network", False, None, None, other)
-    return RuleResult("network", True, None, None, f"{about['name']} placed them, and its network lies beside them")
+    """Require the network that embedded the tracks to be the one in service for its candidate."""
+    metadata = read_json(paths.catalog / MODEL)
+    if remark := find_other_training(paths.catalog, paths.released(metadata["task"])):
+        return RuleResult("network", False, None, None, remark)
+    return RuleResult(
+        "network", True, None, None, f"{metadata['name']} embedded the tracks, and its network is included"
+    )
 
 
 def _vanished_rule(catalog: Catalog, served: Path, bounds: Any) -> list[RuleResult]:
-    """Bound the share of tracks in service that are gone; nothing is asked of the first catalog."""
+    """Bound the share of tracks in service that are missing; the first catalog always passes."""
     try:
-        before = Catalog.load(served)
+        previous = Catalog.load(served)
     except ReadError:
         raise
     except OstinatoError:
         return []
-    gone, bound = [track for track in before.ids if track not in catalog], bounds.max_vanished_share
-    share = len(gone) / max(1, len(before))
-    reason = f"{len(gone):,} of {len(before):,} tracks in service are gone ({share:.3f}), "
-    kept = share <= bound
-    mend = "at most" if kept else "above"
-    more = "" if kept else "; if they were taken out on purpose, raise release.max_vanished_share for once"
-    return [RuleResult("vanished", kept, share, bound, f"{reason}{mend} {bound:g}{more}")]
+    missing, bound = [track for track in previous.ids if track not in catalog], bounds.max_vanished_share
+    share = len(missing) / max(1, len(previous))
+    reason = f"{len(missing):,} of {len(previous):,} tracks in service are missing ({share:.3f}), "
+    passed = share <= bound
+    comparison = "at most" if passed else "above"
+    hint = "" if passed else "; if they were removed on purpose, raise release.max_vanished_share once"
+    return [RuleResult("vanished", passed, share, bound, f"{reason}{comparison} {bound:g}{hint}")]
 
 
 def _install(
-    source: Path, folder: Path, digests: dict[str, str], reasons: list[str], answers: list[RuleResult], keep: int
+    source: Path, folder: Path, digests: dict[str, str], reasons: list[str], results: list[RuleResult], keep: int
 ) -> None:
-    """Make a version of what the stage wrote, and put it in service."""
+    """Copy what the stage wrote into a new version, and put it in service."""
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)
     for name in digests:
         shutil.copyfile(source / name, incoming / name)
-    about = {"version": version, "network": digests[NETWORK], "files": digests}
-    write_json(incoming / RELEASE, about | {"reasons": reasons, "rules": to_records(answers)})
+    metadata = {"version": version, "network": digests[NETWORK], "files": digests}
+    write_json(incoming / RELEASE, metadata | {"reasons": reasons, "rules": to_records(results)})
     versions.check_digests(incoming)
     versions.add_version(folder, incoming, version, keep)
 

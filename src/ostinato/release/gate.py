@@ -1,4 +1,4 @@
-"""The gate: figures against thresholds, and nothing else, so that the same figures always get the same answer."""
+"""The gate: it compares metrics with thresholds and nothing else, so equal metrics always get equal verdicts."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,16 +19,16 @@ def judge(
     ----------
     roster : iterable of Entry
     metrics : mapping
-        models/metrics/<name>.json of each of them.
+        models/metrics/<name>.json of each candidate.
     bounds : mapping
-        Per task, per metric, an object with ``min`` and ``max``.
+        For each task and metric, an object with ``min`` and ``max``.
 
     Returns
     -------
     dict of str to dict
         ``{"accepted": bool, "reasons": [str, ...], "rules": [...]}`` of each candidate;
-        every threshold gives one reason, kept or broken, and one rule with its figure.
-        Rules that need the file or what is in service are left to the release.
+        each threshold gives one reason and one rule with its figure.
+        Rules that need the exported file or the released model are checked at release.
 
     Raises
     ------
@@ -48,43 +48,42 @@ def _judge_candidate(entry: Entry, metrics: Mapping[str, Any], bounds: Mapping[s
     if not bounds:
         reason = f"params.yaml has no thresholds for {entry.task}: add gate.{entry.task}"
         return {"accepted": False, "reasons": [reason], "rules": []}
-    answers = [
-        a for name, bound in bounds.items() if name not in AT_RELEASE for a in _check_bound(entry, name, bound, metrics)
+    results = [
+        r for name, bound in bounds.items() if name not in AT_RELEASE for r in _check_bound(entry, name, bound, metrics)
     ]
-    reasons = [a.reason for a in answers]
-    return {"accepted": all(a.kept for a in answers), "reasons": reasons, "rules": to_records(answers)}
+    reasons = [r.reason for r in results]
+    return {"accepted": all(r.kept for r in results), "reasons": reasons, "rules": to_records(results)}
 
 
 def _check_bound(entry: Entry, name: str, bound: Any, metrics: Mapping[str, Any]) -> list[RuleResult]:
-    """Compare one figure with its bounds; an undefined figure keeps none."""
+    """Compare one metric with its bounds; an undefined one passes none."""
     if bound.min is None and bound.max is None:
-        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} bounds nothing; give it a min or a max")
+        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} has no bound; give it a min or a max")
     value = _figure(entry, name, metrics)
     if value is None:
-        why = "undefined without validation tracks" if name == CALIBRATION else "undefined on this test set"
-        return [RuleResult(name, False, None, b, f"{name} is {why}") for b in (bound.min, bound.max) if b is not None][
-            :1
-        ]
-    answers = []
+        state = "undefined without validation tracks" if name == CALIBRATION else "undefined on this test set"
+        threshold = bound.max if bound.min is None else bound.min
+        return [RuleResult(name, False, None, threshold, f"{name} is {state}")]
+    results = []
     if bound.min is not None:
-        kept = value >= bound.min
-        reason = f"{name} {value:.4f} is {'at least' if kept else 'below'} {bound.min:g}"
-        answers.append(RuleResult(name, kept, value, bound.min, reason))
+        passed = value >= bound.min
+        reason = f"{name} {value:.4f} is {'at least' if passed else 'below'} {bound.min:g}"
+        results.append(RuleResult(name, passed, value, bound.min, reason))
     if bound.max is not None:
-        kept = value <= bound.max
-        reason = f"{name} {value:.4f} is {'at most' if kept else 'above'} {bound.max:g}"
-        answers.append(RuleResult(name, kept, value, bound.max, reason))
-    return answers
+        passed = value <= bound.max
+        reason = f"{name} {value:.4f} is {'at most' if passed else 'above'} {bound.max:g}"
+        results.append(RuleResult(name, passed, value, bound.max, reason))
+    return results
 
 
 def _figure(entry: Entry, name: str, metrics: Mapping[str, Any]) -> float | None:
-    """Look a figure up: of the test tracks, or the calibration error once calibrated."""
+    """Return a metric of the test tracks, or the calibration error after calibration."""
     if name == CALIBRATION:
         calibrated = metrics.get("calibration")
         return None if calibrated is None else float(calibrated["test"]["calibration_error"]["after"])
     test = metrics["test"]
     if name not in test:
         known = ", ".join(sorted([*test, CALIBRATION, *AT_RELEASE]))
-        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is no metric; there are {known}")
+        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is not a metric; choose from {known}")
     value: float | None = test[name]["value"]
     return value

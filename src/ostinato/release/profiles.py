@@ -1,4 +1,4 @@
-"""Profiles beside a released model, so that new sound can be compared with that of its tracks."""
+"""Profiles of a released model's tracks, with which new audio is compared."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -16,13 +16,13 @@ from ostinato.io.files import read_parquet, write_json
 
 
 def write_profile(paths: Paths, folder: Path) -> None:
-    """Write what the tracks of the split are like, for `ostinato drift`; nothing where they are too few.
+    """Write the profile of the split's tracks for `ostinato drift`; nothing if there are too few.
 
     Parameters
     ----------
     paths : Paths
     folder : Path
-        Of the released model.
+        Folder of the released model.
     """
     model = ReleasedModel(folder, threads=1)
     stores = _open_stores(paths, model)
@@ -37,19 +37,19 @@ def write_profile(paths: Paths, folder: Path) -> None:
 
 
 def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
-    """Write what `validate` lets pass and what the training tracks sound like, for each file asked about.
+    """Write the bounds of `validate` and statistics of the training tracks, to compare each new file with.
 
     Parameters
     ----------
     paths : Paths
     bounds : params.Validate
     folder : Path
-        Of the released model.
+        Folder of the released model.
 
     Returns
     -------
     bool
-        Whether it differs from what stood there.
+        Whether the file changed.
     """
     model = ReleasedModel(folder, threads=1)
     splits, files = read_parquet(paths.splits), read_parquet(paths.files)
@@ -65,7 +65,7 @@ def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
 
 
 def _mean_profiles(paths: Paths, model: ReleasedModel, ids: Iterable[str]) -> dict[str, np.ndarray]:
-    """Return the mean over time of each input that is computed from sound, of tracks that its cache holds."""
+    """Return the mean over time of each input computed from audio, for the cached tracks."""
     means = {}
     for name, store in _open_stores(paths, model).items():
         cached = _sample(i for i in ids if i in store)
@@ -75,12 +75,12 @@ def _mean_profiles(paths: Paths, model: ReleasedModel, ids: Iterable[str]) -> di
 
 
 def _open_stores(paths: Paths, model: ReleasedModel) -> dict[str, Store]:
-    """Open the caches of what a model reads, as far as they are there."""
-    places = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
-    return {name: Store(place) for name, place in places.items() if place is not None}
+    """Open the feature caches of a model's inputs, where they exist."""
+    folders = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
+    return {name: Store(folder) for name, folder in folders.items() if folder is not None}
 
 
 def _sample(track_ids: Iterable[str]) -> list[str]:
-    """Take at most `drift_profile.MOST` of some tracks, evenly."""
+    """Return at most `drift_profile.MOST` tracks, evenly spaced."""
     ids = sorted(set(track_ids))
     return ids[:: max(-(-len(ids) // drift_profile.MOST), 1)]

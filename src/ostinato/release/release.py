@@ -1,9 +1,9 @@
-"""Releases: state that a person or a flow changes, and so no stage of the pipeline.
+"""Releases: state that a person or a flow changes, hence not a stage of the pipeline.
 
-`release` takes the best accepted candidate of each task and puts it in service as a
-new version if nothing speaks against it; `rollback` goes back a version, and stays
-there until it is told to go on. A version is whole before the one file changes that
-says which is in service, so that a kill at any moment leaves a whole model in service.
+`release` puts the best accepted candidate of each task in service as a new version if it
+passes every rule; `rollback` restores the previous version and holds it until a release
+resumes. A version is complete before the one file that names the version in service is
+replaced, so a kill at any moment leaves a complete model in service.
 """
 
 import shutil
@@ -35,14 +35,14 @@ CARD = "card.md"
 REFUSED = ("rejected", "not comparable", "damaged")
 EXIT_REFUSED = 3
 RELEASED = (*(task for task, kind in COLUMNS.items() if kind != "embedding"), CATALOG)
-"""What has versions: models of tasks, and the catalog."""
+"""Everything with versions: the model of each task, and the catalog."""
 Decision = Callable[[], tuple[str, list[str], list[RuleResult]]]
 
 
 def release(
     paths: Paths, params: Params, *, tasks: Sequence[str] | None = None, replace: bool = False, resume: bool = False
 ) -> dict[str, dict[str, Any]]:
-    """Decide for each task that params.yaml gates, and then for the catalog, and carry it out.
+    """Release the best candidate of each task that params.yaml gates, and then the catalog.
 
     Parameters
     ----------
@@ -50,44 +50,42 @@ def release(
     params : Params
         With `SECTIONS`.
     tasks : sequence of str, optional
-        Decide for these alone; `CATALOG` stands for the catalog.
+        Release these only; `CATALOG` stands for the catalog.
     replace : bool
         Replace a released model that cannot be compared with the new one.
     resume : bool
-        Decide again for tasks that a rollback holds at a version.
+        Also release tasks that a rollback holds at a version.
 
     Returns
     -------
     dict of str to dict
         ``{task: {"answer", "released", "previous", "reasons", "rules"}}`` of these tasks; models/verdict.json
-        holds those of others, too. Answers: released, unchanged, skipped, rejected, not comparable, damaged, held.
+        also has those of other tasks. Answers: released, unchanged, skipped, rejected, not comparable, damaged, held.
 
     Raises
     ------
     OstinatoError
-        If a file of the pipeline is missing; nothing is changed for that task.
+        If an output of the pipeline is missing; nothing changes for that task.
     """
     _check_tasks(tasks)
     gated = [t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"]  # spaces serve by the catalog
     decisions: dict[str, Decision] = {task: partial(_decide, paths, params, task, replace) for task in gated}
     if paths.catalog.is_dir():
         decisions[CATALOG] = partial(catalog.release, paths, params.release)
-    chosen = [task for task in decisions if tasks is None or task in tasks]
-    if absent := sorted({*(tasks or ())} - {*chosen}):
-        missing = (
-            "run `dvc repro catalog` first" if absent[0] == CATALOG else f"gate.{absent[0]} of params.yaml is absent"
-        )
-        raise OstinatoError(f"--task {absent[0]}: cannot be released: {missing}")
-    return {task: _carry_out(paths, task, decisions[task], resume) for task in chosen}
+    selected = [task for task in decisions if tasks is None or task in tasks]
+    if missing := sorted({*(tasks or ())} - {*selected}):
+        remedy = "run `dvc repro catalog` first" if missing[0] == CATALOG else f"params.yaml has no gate.{missing[0]}"
+        raise OstinatoError(f"--task {missing[0]}: cannot be released: {remedy}")
+    return {task: _carry_out(paths, task, decisions[task], resume) for task in selected}
 
 
 def _carry_out(paths: Paths, task: str, decide: Decision, resume: bool) -> dict[str, Any]:
-    """Decide for a task unless a rollback holds it, and record the verdict."""
+    """Decide on a task unless a rollback holds it, and record the verdict."""
     folder = paths.releases / task
     versions.settle(folder)
     pointer = versions.read_pointer(folder)
     if pointer and pointer.hold and not resume:
-        reason = f"{_describe(folder, pointer.version)} is held; `ostinato release --resume` goes on"
+        reason = f"{_describe(folder, pointer.version)} is held; resume with `ostinato release --resume`"
         return _record(paths, task, "held", [reason])
     if pointer and pointer.hold:
         versions.set_pointer(folder, pointer._replace(hold=False))
@@ -96,34 +94,34 @@ def _carry_out(paths: Paths, task: str, decide: Decision, resume: bool) -> dict[
 
 def _check_tasks(tasks: Sequence[str] | None) -> None:
     if unknown := [task for task in tasks or () if task not in RELEASED]:
-        raise OstinatoError(f"--task: there is no {unknown[0]!r}; there is {', '.join(RELEASED)}")
+        raise OstinatoError(f"--task: unknown task {unknown[0]!r}; choose from {', '.join(RELEASED)}")
 
 
 def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict[str, Any]]:
-    """Go back to the version before the one in service, and hold it there until a release resumes.
+    """Restore the previous version, and hold it until a release resumes.
 
     Parameters
     ----------
     paths : Paths
     tasks : sequence of str, optional
-        `CATALOG` stands for the catalog. Default: all that have an earlier version.
+        `CATALOG` stands for the catalog. Default: all with an earlier version.
 
     Returns
     -------
     dict of str to dict
-        As `release`; the answer is "rolled back".
+        As from `release`; the answer is "rolled back".
 
     Raises
     ------
     OstinatoError
-        If a task has no earlier version; nothing is changed.
+        If a task has no earlier version; nothing changes.
     """
     _check_tasks(tasks)
     for task in tasks or RELEASED:
         versions.settle(paths.releases / task)
     earlier = {task: _earlier(paths.releases / task) for task in tasks or RELEASED}
-    if absent := [task for task in tasks or () if earlier[task] is None]:
-        raise OstinatoError(f"{paths.releases / absent[0]}: there is no earlier version of {absent[0]} to go back to")
+    if missing := [task for task in tasks or () if earlier[task] is None]:
+        raise OstinatoError(f"{paths.releases / missing[0]}: there is no earlier version of {missing[0]} to go back to")
     if not any(earlier.values()):
         raise OstinatoError(f"{paths.releases}: no task has an earlier version, so there is nothing to go back to")
     verdicts = {task: _roll_back(paths, task, version) for task, version in earlier.items() if version is not None}
@@ -131,21 +129,21 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
 
 
 def _note_catalog(paths: Paths, task: str, verdict: dict[str, Any]) -> dict[str, Any]:
-    """Add to the verdict of a model what its rollback means for the catalog, which keeps a network of its own."""
-    other = None if task == CATALOG else catalog.find_other_training(paths.released(CATALOG), paths.released(task))
-    if other is None:
+    """Add a remark on the catalog, which keeps its own network, to a model's rollback verdict."""
+    remark = None if task == CATALOG else catalog.find_other_training(paths.released(CATALOG), paths.released(task))
+    if remark is None:
         return verdict
-    return _record(paths, task, verdict["answer"], [*verdict["reasons"], other])
+    return _record(paths, task, verdict["answer"], [*verdict["reasons"], remark])
 
 
 def _roll_back(paths: Paths, task: str, version: int) -> dict[str, Any]:
     """Put an earlier version in service, and hold it."""
     folder = paths.releases / task
-    before = versions.read_pointer(folder)
+    pointer = versions.read_pointer(folder)
     versions.check_digests(folder / str(version))
-    newest = before.newest if before else versions.list_versions(folder)[-1]
+    newest = pointer.newest if pointer else versions.list_versions(folder)[-1]
     versions.set_pointer(folder, Pointer(version, newest, hold=True))
-    start = f"from {_describe(folder, before.version)} " if before else ""
+    start = f"from {_describe(folder, pointer.version)} " if pointer else ""
     reason = f"rolled back {start}to {_describe(folder, version)}, on request; held until `ostinato release --resume`"
     return _record(paths, task, "rolled back", [reason])
 
@@ -156,7 +154,7 @@ def exit_code(verdicts: dict[str, dict[str, Any]]) -> int:
 
 
 def summary(verdicts: dict[str, dict[str, Any]]) -> str:
-    """Put verdicts in words: a line a task and a line a reason, refusals last."""
+    """Format verdicts as text: one line per task and per reason, refusals last."""
     lines = []
     for task, verdict in sorted(verdicts.items(), key=lambda item: (item[1]["answer"] in REFUSED, item[0])):
         lines.append(f"{task}: {verdict['answer']}; in service: {verdict['released'] or 'nothing'}")
@@ -168,8 +166,8 @@ def _decide(paths: Paths, params: Params, task: str, replace: bool) -> tuple[str
     """Find the best candidate of a task and apply the rules in turn."""
     gate = read_json(paths.gate)
     entries = [e for e in get_candidates(params).values() if e.task == task]
-    if absent := [e.name for e in entries if e.name not in gate]:
-        raise OstinatoError(f"{paths.gate}: says nothing of {absent[0]}; run `dvc repro gate`")
+    if missing := [e.name for e in entries if e.name not in gate]:
+        raise OstinatoError(f"{paths.gate}: has no entry for {missing[0]}; run `dvc repro gate`")
     metrics = {e.name: read_json(paths.metrics(e.name)) for e in entries}
     present = [e for e in entries if "skipped" not in metrics[e.name]]
     if not present:
@@ -186,42 +184,42 @@ def _decide(paths: Paths, params: Params, task: str, replace: bool) -> tuple[str
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]], []
-    whole = folder.is_dir() and not checks.find_damage(folder)
-    if whole and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
-        renewed = profiles.write_reference(paths, params.validate_, folder)
-        more = [f"its {REFERENCE} was written anew: bounds or training tracks are others"] if renewed else []
-        return "unchanged", [*reasons, f"its {NETWORK} is byte for byte what is released", *more], []
+    intact = folder.is_dir() and not checks.find_damage(folder)
+    if intact and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
+        updated = profiles.write_reference(paths, params.validate_, folder)
+        remarks = [f"its {REFERENCE} was updated: bounds or training tracks changed"] if updated else []
+        return "unchanged", [*reasons, f"its {NETWORK} is identical to the released one", *remarks], []
     return _judge(paths, params, best, metric, reasons, replace)
 
 
 def _judge(
     paths: Paths, params: Params, best: Entry, metric: str, reasons: list[str], replace: bool
 ) -> tuple[str, list[str], list[RuleResult]]:
-    """Apply what needs the file, then what needs the model in service; put it there if all is kept."""
+    """Apply the rules for the exported file, then the comparison with the released model; install it if all pass."""
     onnx, folder = paths.onnx(best.name), paths.released(best.task)
     bounds = release_bounds(params.gate[best.task], params.release)
-    answers = checks.check_exported_file(paths, best.name, bounds, params.release.use)
+    results = checks.check_exported_file(paths, best.name, bounds, params.release.use)
     rows = _rows(paths, best.name, best.task)
-    as_told = []
-    if all(a.kept for a in answers) and folder.is_dir():
+    remarks = []
+    if all(result.kept for result in results) and folder.is_dir():
         if (damage := checks.find_damage(folder)) and not replace:
-            mend = "or replace it (`ostinato release --replace`)"
-            return "damaged", [*reasons, f"what is in service is damaged: {damage}, {mend}"], answers
-        obstacle, more = checks.compare_with_released(folder, onnx, rows, params, metric, bounds)
-        answers += more
+            hint = "or replace it (`ostinato release --replace`)"
+            return "damaged", [*reasons, f"the released model is damaged: {damage}, {hint}"], results
+        obstacle, added = checks.compare_with_released(folder, onnx, rows, params, metric, bounds)
+        results += added
         if obstacle and not replace:
-            known = [*reasons, *(a.reason for a in answers)]
-            return "not comparable", [*known, f"{obstacle}; `ostinato release --replace` replaces it"], answers
-        as_told = [f"replaced without comparison, as told: {obstacle}"] if obstacle else []
-    reasons = [*reasons, *(a.reason for a in answers), *as_told]
-    if not all(a.kept for a in answers):
-        return "rejected", reasons, answers
-    _install(paths, params, onnx, paths.releases / best.task, rows, reasons, answers)
-    return "released", reasons, answers
+            reasons = [*reasons, *(result.reason for result in results)]
+            return "not comparable", [*reasons, f"{obstacle}; `ostinato release --replace` replaces it"], results
+        remarks = [f"replaced without comparison, as requested: {obstacle}"] if obstacle else []
+    reasons = [*reasons, *(result.reason for result in results), *remarks]
+    if not all(result.kept for result in results):
+        return "rejected", reasons, results
+    _install(paths, params, onnx, paths.releases / best.task, rows, reasons, results)
+    return "released", reasons, results
 
 
 def _best(accepted: list[Entry], metrics: dict[str, Any], metric: str, task: str) -> Entry:
-    """Take the candidate with the best figure; of equals the first in params.yaml."""
+    """Return the candidate with the best metric; of equals, the first in params.yaml."""
     sign = 1 if get_metrics(COLUMNS[task])[metric].higher_is_better else -1
     return max(accepted, key=lambda e: sign * metrics[e.name]["test"][metric]["value"])
 
@@ -240,9 +238,9 @@ def _install(
     folder: Path,
     rows: ScoredTracks,
     reasons: list[str],
-    answers: list[RuleResult],
+    results: list[RuleResult],
 ) -> None:
-    """Make a version of an exported network, and put it in service."""
+    """Copy an exported network into a new version, and put it in service."""
     incoming, version = versions.make_incoming(folder), versions.find_next(folder)
     files = versions.list_model_files(onnx)
     for name in (*files, TAGGER):
@@ -255,17 +253,17 @@ def _install(
     digests = versions.compute_digests(incoming, (*files, TAGGER, TEST, PROFILE, CARD))
     from ostinato.inference import latency
 
-    taken = round(latency.compute_latency_ms(onnx), 3)
-    about = {"version": version, "network": digests[NETWORK], "latency_ms": taken, "files": digests}
-    write_json(incoming / RELEASE, about | {"reasons": reasons, "rules": to_records(answers)})
+    latency_ms = round(latency.compute_latency_ms(onnx), 3)
+    metadata = {"version": version, "network": digests[NETWORK], "latency_ms": latency_ms, "files": digests}
+    write_json(incoming / RELEASE, metadata | {"reasons": reasons, "rules": to_records(results)})
     versions.add_version(folder, incoming, version, params.release.keep)
 
 
 def _earlier(folder: Path) -> int | None:
     """Return the version before the one in service; None if there is none."""
     pointer = versions.read_pointer(folder)
-    below = [v for v in versions.list_versions(folder) if pointer is None or v < pointer.version]
-    return max(below, default=None)
+    earlier = [v for v in versions.list_versions(folder) if pointer is None or v < pointer.version]
+    return max(earlier, default=None)
 
 
 def _describe(folder: Path, version: int) -> str:
@@ -284,9 +282,9 @@ def _name(folder: Path) -> str | None:
 
 
 def _record(
-    paths: Paths, task: str, answer: str, reasons: list[str], answers: Sequence[RuleResult] = ()
+    paths: Paths, task: str, answer: str, reasons: list[str], results: Sequence[RuleResult] = ()
 ) -> dict[str, Any]:
-    """Write down what was decided, what is in service now, and what a rollback would bring back."""
+    """Record the decision, the version in service and the one that a rollback would restore."""
     folder = paths.releases / task
     earlier = _earlier(folder)
     verdict = {
@@ -294,7 +292,7 @@ def _record(
         "released": _name(paths.released(task)),
         "previous": None if earlier is None else _name(folder / str(earlier)),
         "reasons": reasons,
-        "rules": to_records(answers),
+        "rules": to_records(results),
     }
     verdicts = read_json(paths.verdict) if paths.verdict.exists() else {}
     write_json(paths.verdict, {**verdicts, task: verdict})

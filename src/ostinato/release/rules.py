@@ -1,4 +1,4 @@
-"""A rule and what it answered: the same words in gate.json and in verdict.json."""
+"""Results of rules, as written to gate.json and verdict.json."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -10,17 +10,18 @@ from ostinato.errors import ParamsError
 
 @dataclass(frozen=True)
 class RuleResult:
-    """What one rule said of one candidate.
+    """Result of one rule for one candidate.
 
     Parameters
     ----------
     rule : str
-        Its name: a metric, `CALIBRATION` or one of `AT_RELEASE`.
+        A metric, `CALIBRATION` or one of `AT_RELEASE`.
     kept : bool
+        Whether the candidate passes.
     figure, bound : float or None
-        None where a figure is undefined.
+        None if undefined.
     reason : str
-        The same in words.
+        Explanation.
     """
 
     rule: str
@@ -30,36 +31,36 @@ class RuleResult:
     reason: str
 
 
-def to_records(answers: Iterable[RuleResult]) -> list[dict[str, Any]]:
-    """Return what stands in a file of verdicts, figures to six digits."""
+def to_records(results: Iterable[RuleResult]) -> list[dict[str, Any]]:
+    """Return results as JSON records, with figures to six digits."""
 
-    def short(value: Any) -> Any:
+    def round_figure(value: Any) -> Any:
         return float(f"{value:.6g}") if isinstance(value, float) else value
 
-    return [{key: short(value) for key, value in asdict(answer).items()} for answer in answers]
+    return [{key: round_figure(value) for key, value in asdict(result).items()} for result in results]
 
 
-def at_most(rule: str, figure: float, bound: float, shown: str) -> RuleResult:
-    """Answer whether a figure stays below its bound.
+def at_most(rule: str, figure: float, bound: float, text: str) -> RuleResult:
+    """Check that a figure does not exceed its bound.
 
     Parameters
     ----------
     rule : str
     figure, bound : float
-    shown : str
-        The figure in words, without the comparison.
+    text : str
+        Start of the reason, before the comparison.
 
     Examples
     --------
     >>> at_most("bytes", 12, 10, "12 bytes are").reason
     '12 bytes are above 10'
     """
-    kept = figure <= bound
-    return RuleResult(rule, kept, figure, bound, f"{shown} {'at most' if kept else 'above'} {_number(bound)}")
+    passed = figure <= bound
+    return RuleResult(rule, passed, figure, bound, f"{text} {'at most' if passed else 'above'} {_number(bound)}")
 
 
 def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
-    """Gather what the release allows a task: what gate.<task> says, else what the section `release` says.
+    """Collect the release bounds of a task, from gate.<task> or else from the section `release`.
 
     Parameters
     ----------
@@ -71,12 +72,12 @@ def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        By rule; a rule that nobody gave is absent.
+        By rule; rules without a bound are absent.
 
     Raises
     ------
     ParamsError
-        If one has a min, or no max: all of them are bounded from above.
+        If one has a min or no max: all are upper bounds.
     """
     general = {
         "parity": release.parity,
@@ -87,7 +88,7 @@ def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
     own = {}
     for rule in (r for r in AT_RELEASE if r in bounds):
         if bounds[rule].max is None or bounds[rule].min is not None:
-            raise ParamsError(f"params.yaml: gate's {rule} is bounded from above; give it a max and no min")
+            raise ParamsError(f"params.yaml: {rule} in gate is an upper bound; give it a max and no min")
         own[rule] = bounds[rule].max
     return {rule: bound for rule, bound in (general | own).items() if bound is not None}
 

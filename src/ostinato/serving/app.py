@@ -1,4 +1,4 @@
-"""The application: routes, limits and what goes wrong put in words."""
+"""The application: routes, limits and error responses."""
 
 import hmac
 import logging
@@ -49,16 +49,19 @@ Result = TypeVar("Result")
 log = logging.getLogger(__name__)
 PAGE = Path(__file__).with_name("page")
 AUDIO_BODY = {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}}
-WANTED_BODY = {"content": {"application/json": {"schema": describe_body(RecommendationRequest)}}, "required": True}
-MAX_WANTED_BYTES = 4 * 2**20
+REQUEST_BODY = {
+    "content": {"application/json": {"schema": describe_body(RecommendationRequest)}},
+    "required": True,
+}
+MAX_REQUEST_BYTES = 4 * 2**20
 MAX_REASONS, MAX_REASON = 10, 300
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem, "description": text}
     for code, text in {
         400: "no body, or one that cannot be read",
         401: "no API key, or a wrong one",
-        403: "asked for by a page of another origin",
-        404: "no such thing",
+        403: "requested by a page of another origin",
+        404: "not found",
         408: "the body came too slowly",
         413: "the file is too large",
         414: "the URL is too long",
@@ -72,22 +75,22 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class Limits:
-    """What one request may cost, and how many there may be.
+    """Limits on the cost and number of requests.
 
     Parameters
     ----------
     max_bytes : int
-        Of an upload.
+        Maximum size of an upload.
     max_seconds : float
-        Of decoded audio.
+        Maximum length of decoded audio.
     workers : int
-        Requests worked on at once.
+        Requests processed at once.
     waiting : int
-        Requests that may wait.
+        Requests that may be queued.
     upload_seconds : float
-        How long a sender may take.
+        Time limit for receiving a body.
     work_seconds : float
-        Of processor time.
+        Limit of processor time per request.
     """
 
     max_bytes: int = 50_000_000
@@ -99,12 +102,12 @@ class Limits:
 
     @property
     def max_samples(self) -> int:
-        """Samples of so many seconds at 96 kHz: a higher rate must be shorter."""
+        """Samples of `max_seconds` at 96 kHz; audio at a higher rate must be shorter."""
         return int(self.max_seconds * 96_000)
 
     @property
     def max_upload_bytes(self) -> int:
-        """Bytes of all uploads together that come, wait or are read: a whole one for each place."""
+        """Bytes of all uploads together: a full-size one for each request in progress or queued."""
         return self.max_bytes * (self.workers + self.waiting)
 
 
@@ -116,7 +119,7 @@ def application(
     api_key: str | None = None,
     allowed_hosts: Sequence[str] = LOCAL_NAMES,
 ) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Parameters
     ----------
@@ -128,9 +131,9 @@ def application(
         Folder that the catalog's paths are relative to.
     limits : Limits, optional
     api_key : str, optional
-        What /v1 asks for in the header X-API-Key.
+        Key that /v1 requires in the header X-API-Key.
     allowed_hosts : sequence of str
-        Names that the header Host may give; others are refused.
+        Accepted values of the header Host; others are refused.
 
     Returns
     -------
@@ -147,7 +150,7 @@ def application(
     room = Room(limits.max_upload_bytes)
 
     @asynccontextmanager
-    async def life(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         sweep()
         store.models(), store.catalog(), store.placement_model()
         yield
@@ -158,20 +161,20 @@ def application(
         title="ostinato",
         version="1",
         description="Genres, tags and recommendations by the released models.",
-        lifespan=life,
+        lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
     )
     metrics = Metrics(work, store)
     _open_routes(app, store, metrics)
     _keyed_routes(app, _Handlers(store, work, limits, sounds, room), api_key)
-    app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide that a route has other methods
-    app.add_exception_handler(Overloaded, _busy)
-    app.add_exception_handler(SenderGone, _unheard)
-    app.add_exception_handler(OstinatoError, _unusable)
-    app.add_exception_handler(RequestValidationError, _refuse)
+    app.router.default = StaticFiles(directory=PAGE, html=True)  # a mount would hide other methods of a route
+    app.add_exception_handler(Overloaded, _handle_overload)
+    app.add_exception_handler(SenderGone, _handle_disconnect)
+    app.add_exception_handler(OstinatoError, _handle_error)
+    app.add_exception_handler(RequestValidationError, _handle_invalid_request)
     app.add_middleware(BoundedHead)
-    app.add_middleware(SameOrigin)  # each is passed before the one above it
+    app.add_middleware(SameOrigin)  # later middleware runs first
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
     app.add_middleware(SecureHeaders)
     app.add_middleware(Watch, metrics=metrics)
@@ -180,7 +183,7 @@ def application(
 
 @dataclass(frozen=True)
 class _Handlers:
-    """What the routes work with."""
+    """State shared by the routes."""
 
     store: ModelStore
     work: Limiter
@@ -189,29 +192,29 @@ class _Handlers:
     room: Room
 
     async def models(self, task: str) -> dict[str, Opened]:
-        """Return the models asked for; a release is opened off the event loop."""
-        there = await self.work.run(self.store.models)
-        if not there:
+        """Return the requested models; releases are opened off the event loop."""
+        opened = await self.work.run(self.store.models)
+        if not opened:
             raise HTTPException(
                 503, "no model is released; run `dvc repro` and `ostinato release`, or serve --model musicnn"
             )
         if task == "all":
-            return there
-        if task not in there:
-            raise HTTPException(404, f"nothing is released for {task!r}; there is {', '.join(there)}")
-        return {task: there[task]}
+            return opened
+        if task not in opened:
+            raise HTTPException(404, f"no model is released for {task!r}; choose from {', '.join(opened)}")
+        return {task: opened[task]}
 
     async def of_catalog(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Ask the catalog something."""
+        """Call a function with the catalog."""
         async with self.work.place():
-            there = await self.work.run(self.store.catalog)
-            if there is None or not len(there):
+            catalog = await self.work.run(self.store.catalog)
+            if catalog is None or not len(catalog):
                 raise HTTPException(503, await self.work.run(self.store.explain_no_catalog))
-            return await self.work.run(function, there, *arguments)
+            return await self.work.run(function, catalog, *arguments)
 
     async def parse_request(self, request: Request) -> RecommendationRequest:
-        """Read what to recommend from, after the key was looked at."""
-        body = await whole(request, MAX_WANTED_BYTES, self.limits.upload_seconds)
+        """Parse a recommendation request, after the key was checked."""
+        body = await whole(request, MAX_REQUEST_BYTES, self.limits.upload_seconds)
         try:
             return RecommendationRequest.model_validate_json(body)
         except ValidationError as error:
@@ -219,65 +222,65 @@ class _Handlers:
             raise RequestValidationError([{**e, "loc": ("body", *e["loc"])} for e in problems]) from None
 
     async def predict(self, request: Request, name: str, task: str, over_time: bool, embedding: bool) -> Predictions:
-        """Receive a file and score it; its place is taken once it has come."""
+        """Receive a file and score it; it is queued once received."""
         self.work.check()
-        most = self.limits
-        async with receive(request, name, most.max_bytes, most.upload_seconds, self.room) as path, self.work.place():
-            models, budget = await self.models(task), Budget(most.work_seconds)
-            placing = await self.work.run(self.store.placement_model) if embedding else None
-            arguments = path, models, placing, over_time, budget
-            said = await self.work.run_for(request, budget, self._ask, *arguments)
-        return Predictions(name=name, **said)
+        max_bytes, seconds = self.limits.max_bytes, self.limits.upload_seconds
+        async with receive(request, name, max_bytes, seconds, self.room) as path, self.work.place():
+            models, budget = await self.models(task), Budget(self.limits.work_seconds)
+            space_model = await self.work.run(self.store.placement_model) if embedding else None
+            arguments = path, models, space_model, over_time, budget
+            result = await self.work.run_for(request, budget, self._score, *arguments)
+        return Predictions(name=name, **result)
 
-    def _ask(
-        self, path: Path, models: dict[str, Opened], placing: Opened | None, over_time: bool, budget: Budget
+    def _score(
+        self, path: Path, models: dict[str, Opened], space_model: Opened | None, over_time: bool, budget: Budget
     ) -> dict[str, Any]:
-        """Decode a file once, score it, and place it in the catalog's space."""
-        most, found = self.limits, []
+        """Decode a file once, score it, and embed it in the catalog's space."""
+        limits, answers = self.limits, []
         try:
-            asked = [m.released for m in (*models.values(), *([placing] if placing else []))]
-            rates = {rate for released in asked for rate in released.rates}
+            released = [m.released for m in (*models.values(), *([space_model] if space_model else []))]
+            rates = {rate for model in released for rate in model.rates}
             context, measurement = decode_and_measure(
-                path, rates, check=budget.check, max_seconds=most.max_seconds, max_samples=most.max_samples
+                path, rates, check=budget.check, max_seconds=limits.max_seconds, max_samples=limits.max_samples
             )
             for model in models.values():
                 budget.check()
-                found.append(answer_track(path, model.released, context, measurement, over_time=over_time))
+                answers.append(answer_track(path, model.released, context, measurement, over_time=over_time))
             budget.check()
         except SenderGone:
             raise
         except OstinatoError as error:
             raise HTTPException(422, _refusal(path, error)) from error
-        except Exception as error:  # whatever is in a file, its sender is told that it is the file
-            log.exception("a file cannot be answered")
-            raise HTTPException(422, f"cannot be answered ({type(error).__name__}); send another file") from error
-        both = zip(models.values(), found, strict=True)
-        said: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in both]}
-        if placing is None:
-            return said
-        rows = placing.released.compute_inputs(context)
-        vector = placing.released.embedding(rows)
-        said["reasons"] = explain_sound(placing.released, measurement, rows)
-        said |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": placing.version}
+        except Exception as error:  # whatever a file contains, the error blames the file
+            log.exception("a file cannot be processed")
+            raise HTTPException(422, f"cannot be processed ({type(error).__name__}); send another file") from error
+        pairs = zip(models.values(), answers, strict=True)
+        result: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in pairs]}
+        if space_model is None:
+            return result
+        rows = space_model.released.compute_inputs(context)
+        vector = space_model.released.embedding(rows)
+        result["reasons"] = explain_sound(space_model.released, measurement, rows)
+        result |= {"embedding": np.round(vector.astype(np.float64), 7).tolist(), "version": space_model.version}
         catalog = self.store.catalog()
-        return said | {"place": library.place(catalog, vector, placing.version)} if catalog else said
+        return result | {"place": library.place(catalog, vector, space_model.version)} if catalog else result
 
 
 def _return_memory(store: ModelStore) -> None:
-    """Return the memory of requests to the system."""
-    placing = store.placement_model()
-    for model in (*store.models().values(), *([placing] if placing else [])):
+    """Release the memory of requests to the system."""
+    space_model = store.placement_model()
+    for model in (*store.models().values(), *([space_model] if space_model else [])):
         model.released.shrink()
     return_freed()
 
 
 def _refusal(path: Path, error: OstinatoError) -> str:
-    """Return what is wrong with a file to who sent it, who has no collection to mend."""
+    """Return the error in a file, worded for the sender of an upload."""
     return re.sub(r"; (replace|delete) [^;]*$", "; send another file", str(error).removeprefix(f"{path}: "))
 
 
 def _open_routes(app: FastAPI, store: ModelStore, metrics: Metrics) -> None:
-    """Add what needs no key."""
+    """Add the routes that need no key."""
 
     @app.get("/healthz", responses={503: {"model": Health}})
     def health(response: Response) -> Health:
@@ -293,7 +296,7 @@ def _open_routes(app: FastAPI, store: ModelStore, metrics: Metrics) -> None:
 
 
 def _keyed_routes(app: FastAPI, handlers: _Handlers, api_key: str | None) -> None:
-    """Add what the key guards."""
+    """Add the routes that need the key."""
 
     async def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
         if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
@@ -313,24 +316,24 @@ def _keyed_routes(app: FastAPI, handlers: _Handlers, api_key: str | None) -> Non
     async def predict(
         request: Request,
         name: Annotated[str, Query(max_length=255, description="the file's name; its suffix helps to decode")] = "",
-        task: Annotated[str, Query(description="genre, tags, or all that is released")] = "all",
-        over_time: Annotated[bool, Query(description="scores of each chunk, too")] = False,
-        embedding: Annotated[bool, Query(description="the vector for /v1/recommend, too")] = False,
+        task: Annotated[str, Query(description="genre, tags, or all released")] = "all",
+        over_time: Annotated[bool, Query(description="also return the scores of each chunk")] = False,
+        embedding: Annotated[bool, Query(description="also return the vector for /v1/recommend")] = False,
     ) -> Predictions:
-        """Return what the released models hear in an audio file, which is the body as it is."""
+        """Return predictions of the released models for the audio file in the body."""
         return await handlers.predict(request, name, task, over_time, embedding)
 
-    @app.post("/v1/recommend", **with_problems(400, 408, 413, 422, 503), openapi_extra={"requestBody": WANTED_BODY})
+    @app.post("/v1/recommend", **with_problems(400, 408, 413, 422, 503), openapi_extra={"requestBody": REQUEST_BODY})
     async def recommend(request: Request) -> Recommendations:
         """Recommend tracks of the catalog."""
         return await handlers.of_catalog(library.near, await handlers.parse_request(request))
 
     @app.get("/v1/models", **with_problems(503))
     async def models() -> Models:
-        """List what is in service."""
+        """List the models in service."""
         async with handlers.work.place():
-            there = await handlers.work.run(handlers.store.models)
-        return Models(models=[_describe(m) for m in there.values()], errors=handlers.store.errors())
+            released = await handlers.work.run(handlers.store.models)
+        return Models(models=[_describe(m) for m in released.values()], errors=handlers.store.errors())
 
     @app.get("/v1/tracks", **with_problems(422, 503), response_model_exclude_none=True)
     async def tracks(
@@ -343,17 +346,17 @@ def _keyed_routes(app: FastAPI, handlers: _Handlers, api_key: str | None) -> Non
 
     @app.get("/v1/map", **with_problems(422, 503), response_model_exclude_none=True)
     async def map_page() -> Map:
-        """Lay out the catalog in the two directions in which its tracks differ most."""
+        """Project the catalog onto the two directions of largest variance."""
         return await handlers.of_catalog(library.make_map)
 
     @app.get("/v1/audio", **with_problems(404, 422, 503), response_class=FileResponse)
     async def audio_page(track: Annotated[str, Query(max_length=1000)]) -> FileResponse:
-        """Return the sound of a track; parts of it by the header Range."""
+        """Return the audio of a track; supports the header Range."""
         return FileResponse(await handlers.of_catalog(library.sound, track, handlers.sounds))
 
 
 def _describe(model: Opened) -> Model:
-    about = model.released.about
+    metadata = model.released.about
     return Model(
         task=model.released.task,
         name=model.released.name,
@@ -361,25 +364,25 @@ def _describe(model: Opened) -> Model:
         kind=model.released.kind,
         classes=list(model.released.classes),
         embedded=model.released.embedded,
-        metrics=about.get("metrics", {}),
+        metrics=metadata.get("metrics", {}),
     )
 
 
-async def _busy(_: Request, __: Exception) -> JSONResponse:
-    text = "every place is taken; try again in a moment"
+async def _handle_overload(_: Request, __: Exception) -> JSONResponse:
+    text = "the service is busy; try again in a moment"
     return JSONResponse({"detail": text}, 503, headers={"Retry-After": "1"})
 
 
-async def _unheard(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)  # as nginx counts a request whose sender has gone
+async def _handle_disconnect(_: Request, __: Exception) -> Response:
+    return Response(status_code=499)  # nginx's code for a client that closed the connection
 
 
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    """Name what is wrong with a request, without giving back what it held."""
+async def _handle_invalid_request(_: Request, error: Exception) -> JSONResponse:
+    """Return what is wrong with a request, without its contents."""
     problems = error.errors() if isinstance(error, RequestValidationError) else []
-    said = [f"{'.'.join(map(str, p['loc']))}: {simplify_message(p)}"[:MAX_REASON] for p in problems[:MAX_REASONS]]
-    return JSONResponse({"detail": "; ".join(said) + "; see /openapi.json"}, 422)
+    messages = [f"{'.'.join(map(str, p['loc']))}: {simplify_message(p)}"[:MAX_REASON] for p in problems[:MAX_REASONS]]
+    return JSONResponse({"detail": "; ".join(messages) + "; see /openapi.json"}, 422)
 
 
-async def _unusable(_: Request, error: Exception) -> JSONResponse:
+async def _handle_error(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, 503)

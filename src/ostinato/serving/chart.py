@@ -1,7 +1,7 @@
-"""The catalog in two dimensions: the directions in which its tracks differ most, where new ones find a place, too.
+"""The catalog in two dimensions, onto which new tracks can be projected, too.
 
 Principal components (K. Pearson, "On lines and planes of closest fit", 1901). They
-are linear: what is added later does not move what is there.
+are linear, so new tracks do not move existing ones.
 """
 
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ import numpy as np
 
 from ostinato.recommendation.catalog import Catalog
 
-FITTED = 5_000
-SHOWN = 2_000
+MAX_FITTED = 5_000
+MAX_POINTS = 2_000
 
 
 @dataclass(frozen=True)
@@ -23,9 +23,9 @@ class Chart:
     ----------
     centre : np.ndarray [shape=(d,)]
     axes : np.ndarray [shape=(d, 2)]
-        Scaled so that the tracks it was fitted to lie between -1 and 1.
+        Scaled so that the fitted tracks lie between -1 and 1.
     share : float
-        Of the spread of the vectors that is seen.
+        Share of the variance that the axes explain.
     """
 
     centre: np.ndarray
@@ -33,7 +33,7 @@ class Chart:
     share: float
 
     def place(self, units: np.ndarray) -> np.ndarray:
-        """Place unit vectors.
+        """Project unit vectors.
 
         Parameters
         ----------
@@ -42,41 +42,41 @@ class Chart:
         Returns
         -------
         np.ndarray [shape=(n, 2), dtype=float64]
-            What is unlike those tracks may lie beyond -1 and 1.
+            Tracks unlike the fitted ones may lie beyond -1 and 1.
         """
         return np.asarray((units - self.centre) @ self.axes)
 
 
 @lru_cache(maxsize=2)
 def chart(catalog: Catalog) -> Chart:
-    """Find the projection of a catalog, once.
+    """Compute the projection of a catalog, cached.
 
     Parameters
     ----------
     catalog : Catalog
-        With one track at least.
+        With at least one track.
 
     Returns
     -------
     Chart
     """
-    vectors = catalog.vectors[rows(len(catalog), FITTED)].astype(np.float64)
+    vectors = catalog.vectors[rows(len(catalog), MAX_FITTED)].astype(np.float64)
     centre = vectors.mean(axis=0)
     spread, directions = np.linalg.eigh(np.cov(vectors.T, bias=True).reshape(2 * [len(centre)]))
     axes = np.zeros((len(centre), 2))
     best = directions[:, ::-1][:, :2]
     axes[:, : best.shape[1]] = best * np.sign(best[np.abs(best).argmax(axis=0), np.arange(best.shape[1])])
     farthest = np.abs((vectors - centre) @ axes).max()
-    seen = spread[::-1][:2].sum() / max(spread.sum(), np.finfo(float).tiny)
-    return Chart(centre, axes / (farthest or 1), float(seen))
+    share = spread[::-1][:2].sum() / max(spread.sum(), np.finfo(float).tiny)
+    return Chart(centre, axes / (farthest or 1), float(share))
 
 
-def rows(n: int, most: int) -> np.ndarray:
-    """Take rows evenly, all if there are no more than wanted.
+def rows(n: int, maximum: int) -> np.ndarray:
+    """Return evenly spaced rows, all if there are at most `maximum`.
 
     Parameters
     ----------
-    n, most : int
+    n, maximum : int
 
     Returns
     -------
@@ -87,4 +87,4 @@ def rows(n: int, most: int) -> np.ndarray:
     >>> rows(9, 3)
     array([0, 4, 8])
     """
-    return np.rint(np.linspace(0, n - 1, min(n, most))).astype(np.int64)
+    return np.rint(np.linspace(0, n - 1, min(n, maximum))).astype(np.int64)

@@ -1,9 +1,9 @@
-"""Guards of the service: its key, the names it goes by, and the pages that may call it.
+"""Guards of the service: API key, host names and origins.
 
-A browser sends requests for whatever page asks it to. Two checks keep foreign pages
-out: the header Host must be a name of the service, so that no other name can be
-made to lead here, and a request that a page of another origin makes is refused
-(Fetch Metadata, https://www.w3.org/TR/fetch-metadata; Origin, RFC 6454).
+A browser sends requests on behalf of any page. Two checks keep foreign pages out: the
+header Host must be a name of the service, which prevents DNS rebinding, and requests
+from pages of another origin are refused (Fetch Metadata,
+https://www.w3.org/TR/fetch-metadata; Origin, RFC 6454).
 """
 
 import ipaddress
@@ -46,12 +46,12 @@ HEADERS = {
 
 
 def check_api_key(api_key: str | None) -> str | None:
-    """Return the key, if it is one that a header can carry and nobody guesses.
+    """Return the key, if a header can carry it and it is hard to guess.
 
     Parameters
     ----------
     api_key : str or None
-        None: /v1 asks for no key.
+        None: /v1 requires no key.
 
     Raises
     ------
@@ -61,18 +61,18 @@ def check_api_key(api_key: str | None) -> str | None:
     if api_key is None:
         return None
     if not api_key:
-        raise OstinatoError(f"{KEY} is empty; {NEW_KEY}, or unset {KEY} to ask for no key")
+        raise OstinatoError(f"{KEY} is empty; {NEW_KEY}, or unset {KEY} to require no key")
     if not re.fullmatch(r"[!-~]+", api_key):
         raise OstinatoError(
-            f"{KEY} has spaces, line breaks or characters beyond ASCII, which no header carries unchanged; {NEW_KEY}"
+            f"{KEY} has spaces, line breaks or characters beyond ASCII, which a header cannot carry; {NEW_KEY}"
         )
     if len(api_key) < MIN_KEY_LENGTH:
-        raise OstinatoError(f"{KEY} has {len(api_key)} characters; {MIN_KEY_LENGTH} at least: {NEW_KEY}")
+        raise OstinatoError(f"{KEY} has {len(api_key)} characters; use at least {MIN_KEY_LENGTH}: {NEW_KEY}")
     return api_key
 
 
 def check_exposure(host: str, api_key: str | None, *, allow_anonymous: bool) -> None:
-    """Refuse to listen where other machines reach it without a key, unless the user says so.
+    """Refuse to listen on an address that other machines reach without a key, unless allowed.
 
     Parameters
     ----------
@@ -84,17 +84,17 @@ def check_exposure(host: str, api_key: str | None, *, allow_anonymous: bool) -> 
     Raises
     ------
     OstinatoError
-        If `host` is not only this machine's own, there is no key, and `allow_anonymous` is false.
+        If other machines reach `host`, there is no key, and `allow_anonymous` is false.
     """
     if api_key is None and not allow_anonymous and not is_loopback(host):
         raise OstinatoError(
-            f"{host or 'every address'}: other machines reach it, and there is no API key; set {KEY} ({NEW_KEY}), "
-            "or let everybody ask with --allow-anonymous (serve.allow_anonymous of params.yaml)"
+            f"{host or 'every address'}: other machines can reach it, and there is no API key; set {KEY} ({NEW_KEY}), "
+            "or allow requests without a key with --allow-anonymous (serve.allow_anonymous of params.yaml)"
         )
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches an address or a name.
+    """Return whether only this machine can reach an address or a name.
 
     Examples
     --------
@@ -105,59 +105,59 @@ def is_loopback(host: str) -> bool:
         return False
     try:
         addresses = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
-    except OSError:  # no such name: listening on it fails, too, and says so
+    except OSError:  # unknown name: listening on it fails with an error, too
         return False
     return all(ipaddress.ip_address(address.partition("%")[0]).is_loopback for address in addresses)
 
 
 def list_names(host: str, allowed_hosts: Iterable[str]) -> list[str]:
-    """List the names that a request may call the service by.
+    """List the accepted values of the header Host.
 
     Parameters
     ----------
     host : str
-        The address that it listens on; where other machines reach it, it counts, and so does the machine's name.
+        The address to listen on; if other machines reach it, it is accepted, and so is the machine's name.
     allowed_hosts : iterable of str
-        Further names without scheme and port, ``*.example.org`` for all below one, ``*`` for any.
+        Further names without scheme and port, ``*.example.org`` for subdomains, ``*`` for any.
 
     Raises
     ------
     OstinatoError
-        If a name is none.
+        If a name is not a host name.
 
     Examples
     --------
     >>> list_names("127.0.0.1", ["music.example.org"])
     ['localhost', '127.0.0.1', '[::1]', 'music.example.org']
     """
-    wrong = [name for name in allowed_hosts if not NAME.fullmatch(name)]
-    if wrong:
+    invalid = [name for name in allowed_hosts if not NAME.fullmatch(name)]
+    if invalid:
         raise OstinatoError(
-            f"serve.allowed_hosts, --allowed-host: {wrong[0]!r} is no host name; "
+            f"serve.allowed_hosts, --allowed-host: {invalid[0]!r} is not a host name; "
             "write it without scheme, port and path, such as music.example.org, 192.168.1.5 or [fd00::5]"
         )
-    own = [] if is_loopback(host) else [f"[{host}]" if ":" in host else host, socket.gethostname().lower()]
-    return list(dict.fromkeys(filter(None, [*LOCAL_NAMES, *own, *allowed_hosts])))
+    local_names = [] if is_loopback(host) else [f"[{host}]" if ":" in host else host, socket.gethostname().lower()]
+    return list(dict.fromkeys(filter(None, [*LOCAL_NAMES, *local_names, *allowed_hosts])))
 
 
 class SameOrigin:
-    """Refuses what pages of other origins ask for; links to the page itself are followed.
+    """Refuses requests from pages of other origins, except links to the page itself.
 
     Programs other than browsers send neither header and pass.
 
     Parameters
     ----------
     app : ASGIApp
-        What answers.
+        The wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] == "http" and not is_same_origin(scope):
-            detail = "a page of another origin may not ask this service; open its own page"
+            detail = "pages of other origins may not use this service; open its own page"
             await JSONResponse({"detail": detail}, 403)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -186,19 +186,19 @@ def _names_host(origin: str, host: str) -> bool:
 
 
 class SecureHeaders:
-    """Adds to each answer what browsers may do with it: no script but the page's own, no use by other origins.
+    """Adds security headers to each response: only the page's own scripts, no use by other origins.
 
     Parameters
     ----------
     app : ASGIApp
-        What answers.
+        The wrapped application.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

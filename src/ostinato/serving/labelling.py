@@ -1,4 +1,4 @@
-"""A page to label a folder of audio by ear, behind the guards of the service."""
+"""A web page for labelling a folder of audio, behind the guards of the service."""
 
 import hmac
 import sys
@@ -35,7 +35,7 @@ Person = Annotated[str, Query(max_length=30)]
 
 
 class Change(BaseModel):
-    """A person's label of a file; None takes it back."""
+    """A person's label of a file; None removes it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -51,7 +51,7 @@ def application(
     api_key: str | None = None,
     allowed_hosts: Sequence[str] = LOCAL_NAMES,
 ) -> FastAPI:
-    """Make the application.
+    """Create the application.
 
     Parameters
     ----------
@@ -59,11 +59,11 @@ def application(
     order : sequence of str
         Files to label first.
     model : ReleasedModel, optional
-        Whose answer is suggested.
+        Suggests labels.
     api_key : str, optional
-        What /v1 asks for in the header X-API-Key.
+        Key that /v1 requires in the header X-API-Key.
     allowed_hosts : sequence of str
-        Names that the header Host may give; others are refused.
+        Accepted values of the header Host; others are refused.
 
     Returns
     -------
@@ -95,12 +95,12 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     app : FastAPI
     host : str
     port : int
-        0: any that is free.
+        0: any free port.
 
     Raises
     ------
     OstinatoError
-        If the address cannot be listened on.
+        If it cannot listen on the address.
     """
     config = make_config(app, host, port)
     server = uvicorn.Server(config)
@@ -108,14 +108,14 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         socket = config.bind_socket()
         socket.listen(config.backlog)
     except SystemExit as error:
-        raise OstinatoError(f"{host}:{port}: cannot be listened on; choose another with --port") from error
+        raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
     address = f"[{host}]" if ":" in host else host
     print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
     server.run([socket])
 
 
 def read_learned(folder: Path) -> tuple[list[str], ReleasedModel | None]:
-    """Read what `ostinato learn` wrote: the files to label next, and the model in service.
+    """Read the output of `ostinato learn`: the files to label next, and the released model.
 
     Parameters
     ----------
@@ -123,32 +123,32 @@ def read_learned(folder: Path) -> tuple[list[str], ReleasedModel | None]:
 
     Returns
     -------
-    list of str
-    ReleasedModel or None
-        None if none was released.
+    paths : list of str
+    model : ReleasedModel or None
+        None without a release.
 
     Raises
     ------
     DataError
-        If the folder is none of `ostinato learn`.
+        If the folder was not written by `ostinato learn`.
     """
     file = folder / NEXT
     if not file.is_file():
-        raise DataError(f"{file}: is not there; let --learned name a folder that `ostinato learn` wrote")
+        raise DataError(f"{file}: not found; give --learned a folder written by `ostinato learn`")
     table = read_table(file)
     released = find_current(folder / "models" / "released" / LABEL)
     return table["path"].dropna().tolist(), ReleasedModel(released) if released.is_dir() else None
 
 
 def _sort(answers: Answers, first: Sequence[str]) -> list[str]:
-    """Put some files first, then those that nobody has labelled, then the others."""
-    there = set(answers.paths)
+    """Order files: those in `first`, then those without labels, then the others."""
+    paths = set(answers.paths)
     rest = sorted(answers.paths, key=lambda path: bool(answers.get(path)))
-    return list(dict.fromkeys([*(path for path in first if path in there), *rest]))
+    return list(dict.fromkeys([*(path for path in first if path in paths), *rest]))
 
 
 def _make_suggestion(folder: Path, model: ReleasedModel | None) -> Callable[[str], dict[str, Any] | None]:
-    """Make the function that says what a model takes a file for; None without a model, or of what it cannot read."""
+    """Return a function that predicts a file's label; None without a model or for unreadable files."""
 
     @lru_cache(N_SUGGESTIONS)
     def suggest(path: str) -> dict[str, Any] | None:
@@ -179,31 +179,31 @@ def _add_routes(
 
     def check_path(path: Annotated[str, Query(max_length=1000)]) -> str:
         if path not in answers.paths:
-            raise HTTPException(404, "there is no such file in the folder")
+            raise HTTPException(404, "no such file in the folder")
         return path
 
     File = Annotated[str, Depends(check_path)]
 
     @app.get("/v1/state", dependencies=guards)
     def state(person: Person) -> dict[str, Any]:
-        """List the files with what a person said of each, in the order to label them, and how far people agree."""
+        """List the files in labelling order with a person's labels, and the agreement between people."""
         check_person(person)
         tracks = [{"path": path, "label": answers.get(path).get(person)} for path in order]
         return _count(answers) | {"tracks": tracks}
 
     @app.get("/v1/audio", dependencies=guards, response_class=FileResponse)
     def audio(path: File) -> FileResponse:
-        """Return the sound of a file; parts of it by the header Range."""
+        """Return the audio of a file; supports the header Range."""
         return FileResponse(answers.folder / path)
 
     @app.get("/v1/suggestion", dependencies=guards)
     def suggestion(path: File) -> dict[str, Any] | None:
-        """Return what the model takes a file for."""
+        """Return the model's prediction for a file."""
         return suggest(path)
 
     @app.put("/v1/answer", dependencies=guards)
     async def answer(request: Request) -> dict[str, Any]:
-        """Take a person's label of a file."""
+        """Store a person's label of a file."""
         try:
             change = Change.model_validate_json(await whole(request, MAX_BODY, BODY_SECONDS))
         except ValidationError as error:
@@ -213,7 +213,7 @@ def _add_routes(
 
     @app.post("/v1/undo", dependencies=guards)
     def undo(person: Person) -> dict[str, Any]:
-        """Take a person's last label back."""
+        """Undo a person's last label."""
         check_person(person)
         path = answers.undo(person)
         return _count(answers) | {"path": path, "label": None if path is None else answers.get(path).get(person)}

@@ -1,4 +1,4 @@
-"""Answers from the catalog: its tracks, what is near to some of them, and their sound."""
+"""Queries of the catalog: its tracks, recommendations, the map and audio files."""
 
 import os
 from functools import lru_cache
@@ -15,8 +15,7 @@ from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.filters import Filter
 from ostinato.recommendation.history import Listen
 from ostinato.recommendation.recommend import recommend
-from ostinato.serving.chart import SHOWN as ON_MAP
-from ostinato.serving.chart import chart, rows
+from ostinato.serving.chart import MAX_POINTS, chart, rows
 from ostinato.serving.schemas import (
     Map,
     Place,
@@ -30,14 +29,14 @@ from ostinato.serving.schemas import (
 
 SHOWN = ("title", "artist", "genre", "year")
 SHARED = ("artist", "album", "genre")
-ANOTHER = (
-    "the embedding is of network {!r} and does not belong in the catalog of network {!r}; "
-    "the catalog was made anew since: ask /v1/predict?embedding=true again"
+OTHER_NETWORK = (
+    "the embedding is from network {!r}, the catalog from network {!r}: "
+    "the catalog has been rebuilt; request /v1/predict?embedding=true again"
 )
 
 
 def list_tracks(catalog: Catalog, text: str, start: int, n: int) -> Tracks:
-    """List tracks whose id, title, artist or genre holds a text.
+    """List tracks whose id, title, artist or genre contains a text.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ def list_tracks(catalog: Catalog, text: str, start: int, n: int) -> Tracks:
     text : str
         Empty: all of them.
     start, n : int
-        How many to leave out, and how many to give.
+        Number of tracks to skip, and to return.
     """
     needle = identity(text) or ""
     rows = [row for row, name in enumerate(_texts(catalog)) if needle in name]
@@ -55,18 +54,18 @@ def list_tracks(catalog: Catalog, text: str, start: int, n: int) -> Tracks:
 
 
 def near(catalog: Catalog, request: RecommendationRequest) -> Recommendations:
-    """Recommend.
+    """Recommend tracks.
 
     Raises
     ------
     HTTPException
-        422 if a seed is unknown, of another network, or missing.
+        422 if a seed is unknown, from another network, or missing.
     """
     try:
         seeds: list[Any] = list(request.tracks)
         if request.embedding is not None:
             if request.version not in (None, "", catalog.version):
-                raise HTTPException(422, ANOTHER.format(request.version[:12], catalog.version[:12]))
+                raise HTTPException(422, OTHER_NETWORK.format(request.version[:12], catalog.version[:12]))
             vector = np.array(request.embedding, np.float64)
             catalog.units(vector[np.newaxis], version=request.version or catalog.version)
             seeds.append(vector)
@@ -84,23 +83,24 @@ def near(catalog: Catalog, request: RecommendationRequest) -> Recommendations:
         )
     except CatalogError as error:
         raise HTTPException(422, str(error)) from error
-    known = [catalog.metadata[catalog.row(t)] for t in request.tracks]
-    heard = frozenset(request.heard)
-    found = [_describe(catalog, catalog.row(i), float(s), known, heard) for i, s in zip(ids, scores, strict=True)]
-    return Recommendations(version=catalog.version, reasons=request.reasons, recommendations=found)
+    tracks = [catalog.metadata[catalog.row(t)] for t in request.tracks]
+    labels = frozenset(request.heard)
+    results = [_describe(catalog, catalog.row(i), float(s), tracks, labels) for i, s in zip(ids, scores, strict=True)]
+    return Recommendations(version=catalog.version, reasons=request.reasons, recommendations=results)
 
 
 def make_map(catalog: Catalog) -> Map:
-    """Lay out the catalog in two dimensions, thinned if it is large."""
-    shown, seen = rows(len(catalog), ON_MAP), chart(catalog)
-    known = [{k: v for k, v in _fields(catalog, row).items() if k in Point.model_fields} for row in shown]
-    places = seen.place(catalog.vectors[shown])
-    points = [Point(**about, place=_round(place)) for about, place in zip(known, places, strict=True)]
-    return Map(version=catalog.version, n_tracks=len(catalog), share=round(seen.share, 4), points=points)
+    """Project the catalog to two dimensions, thinned if it is large."""
+    indices, projection = rows(len(catalog), MAX_POINTS), chart(catalog)
+    points = []
+    for row, place in zip(indices, projection.place(catalog.vectors[indices]), strict=True):
+        fields = {k: v for k, v in _fields(catalog, row).items() if k in Point.model_fields}
+        points.append(Point(**fields, place=_round(place)))
+    return Map(version=catalog.version, n_tracks=len(catalog), share=round(projection.share, 4), points=points)
 
 
 def place(catalog: Catalog, vector: np.ndarray, version: str) -> Place | None:
-    """Place a track that is not in the catalog; None if another network made its vector, or it has no direction."""
+    """Project a new track onto the map; None if its vector is from another network or has no direction."""
     try:
         return _round(chart(catalog).place(catalog.units(vector[np.newaxis], version=version))[0])
     except CatalogError:
@@ -115,12 +115,12 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
     catalog : Catalog
     track_id : str
     root : Path
-        The dataset's folder; nothing outside it is given but what a link in it leads to, as ingest follows it.
+        The dataset's folder; files outside it are refused, unless a link in it leads there, as in ingest.
 
     Raises
     ------
     HTTPException
-        404 if the track or its file is not there.
+        404 if the track or its file is missing.
     """
     if track_id not in catalog:
         raise HTTPException(404, "no such track in the catalog; see /v1/tracks")
@@ -133,19 +133,19 @@ def sound(catalog: Catalog, track_id: str, root: Path) -> Path:
 
 @lru_cache(maxsize=2)
 def _texts(catalog: Catalog) -> list[str]:
-    """List what each track is searched by, once."""
+    """List the search text of each track, cached."""
     return [_text(catalog, row) for row in range(len(catalog))]
 
 
 def _text(catalog: Catalog, row: int) -> str:
-    known = catalog.metadata[row]
-    text = " ".join([catalog.ids[row], *(str(known[k]) for k in ("title", "artist", "genre") if known.get(k))])
+    metadata = catalog.metadata[row]
+    text = " ".join([catalog.ids[row], *(str(metadata[k]) for k in ("title", "artist", "genre") if metadata.get(k))])
     return identity(text) or ""
 
 
 def _fields(catalog: Catalog, row: int) -> dict[str, Any]:
-    known = {k: catalog.metadata[row][k] for k in SHOWN if catalog.metadata[row].get(k) is not None}
-    return {"id": catalog.ids[row], "audio": f"v1/audio?track={quote(catalog.ids[row], safe='')}", **known}
+    fields = {k: catalog.metadata[row][k] for k in SHOWN if catalog.metadata[row].get(k) is not None}
+    return {"id": catalog.ids[row], "audio": f"v1/audio?track={quote(catalog.ids[row], safe='')}", **fields}
 
 
 def _round(place: np.ndarray) -> Place:
@@ -158,13 +158,13 @@ def _track(catalog: Catalog, row: int) -> Track:
 
 
 def _describe(
-    catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]], heard: frozenset[str]
+    catalog: Catalog, row: int, score: float, seeds: list[dict[str, Any]], predicted: frozenset[str]
 ) -> Recommendation:
-    """Return what a track shares with the seeds, beside its sound, and with labels that were heard in one."""
-    known = catalog.metadata[row]
-    shared = [f"the same {k}" for k in SHARED if any(are_same(s.get(k), known.get(k)) for s in seeds)]
-    tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(known.get("tags") or ()))
-    labels = [label for label in (known.get("genre"), *(known.get("tags") or ())) if label in heard]
-    alike = [f"as heard: {', '.join(labels[:3])}"] if labels else []
-    because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *alike]
+    """Describe a recommendation: the metadata it shares with the seeds and with labels predicted for one."""
+    metadata = catalog.metadata[row]
+    shared = [f"the same {k}" for k in SHARED if any(are_same(s.get(k), metadata.get(k)) for s in seeds)]
+    tags = sorted({t for s in seeds for t in s.get("tags") or ()} & set(metadata.get("tags") or ()))
+    labels = [label for label in (metadata.get("genre"), *(metadata.get("tags") or ())) if label in predicted]
+    predictions = [f"as heard: {', '.join(labels[:3])}"] if labels else []
+    because = [*shared, *(f"tagged {t}, too" for t in tags[:3]), *predictions]
     return Recommendation(**_fields(catalog, row), score=round(score, 6), because=because)

@@ -15,7 +15,7 @@ SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 
 
 class Metrics:
-    """What is counted, in a registry of its own.
+    """Counters of the service, in their own registry.
 
     Parameters
     ----------
@@ -38,33 +38,33 @@ class Metrics:
         failed.set_function(lambda: len(store.errors()))
 
     def count(self, scope: Scope, status: int, seconds: float) -> None:
-        """Count a request that was answered; those for no route are counted together."""
+        """Count a request; those without a route are counted together."""
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if scope["method"] in METHODS else "other"  # a label's values stay few
+        method = scope["method"] if scope["method"] in METHODS else "other"  # bounds the number of label values
         self.requests.labels(method, route, status).inc()
         self.seconds.labels(method, route).observe(seconds)
 
     def response(self) -> Response:
-        """Return all of it in Prometheus' text."""
+        """Return all metrics in Prometheus' text format."""
         return Response(generate_latest(self.registry), media_type=CONTENT_TYPE_LATEST)
 
 
 class Watch:
-    """Times each request on its way through the application.
+    """Middleware that times and counts requests.
 
     Parameters
     ----------
     app : ASGIApp
-        What answers.
+        The wrapped application.
     metrics : Metrics
-        Where it is counted.
+        Counters to update.
     """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""Models and catalog in service, opened once and again only when their files change."""
+"""Models and catalog in service, reopened only when their files change."""
 
 import hashlib
 import threading
@@ -13,107 +13,107 @@ from ostinato.inference.model import ReleasedModel
 from ostinato.io.versions import CATALOG, find_current
 from ostinato.recommendation.catalog import MEND, Catalog, open_whole
 
-Opened = TypeVar("Opened")
+Content = TypeVar("Content")
 LOOK_SECONDS = 1.0
 TRIES = 5
 MODEL_FILES = ("model.json", "network.onnx")
 CATALOG_FILES = ("catalog.json", "vectors.npy")
 
 
-class Handle(Generic[Opened]):
-    """Something opened from a folder; who holds it keeps it, who asks later gets the newer one.
+class Handle(Generic[Content]):
+    """The content of a folder, reopened when it changes; holders of an earlier one keep it.
 
     Parameters
     ----------
     folder : Path
     files : tuple of str
-        Those whose change means that the folder is another.
+        Files whose change causes a reopening.
     open_folder : callable
-        Of the folder.
+        Takes the folder.
     """
 
-    def __init__(self, folder: Path, files: tuple[str, ...], open_folder: Callable[[Path], Opened]) -> None:
+    def __init__(self, folder: Path, files: tuple[str, ...], open_folder: Callable[[Path], Content]) -> None:
         self.folder, self.files, self.open_folder = folder, files, open_folder
-        self.value: Opened | None = None
+        self.value: Content | None = None
         self.error: str | None = None
-        self._mark: tuple[tuple[int, int, int], ...] | None = None
-        self._looked = float("-inf")
+        self._state: tuple[tuple[int, int, int], ...] | None = None
+        self._checked = float("-inf")
         self._lock = threading.Lock()
 
-    def now(self) -> Opened | None:
-        """Return what the folder holds, opened anew where it changed; the last good one if that fails."""
+    def now(self) -> Content | None:
+        """Return the folder's content, reopened if it changed; the last good one if that fails."""
         if self._due() and self._lock.acquire(blocking=self.value is None):
             try:
                 if self._due():
-                    self._look()
+                    self._reload()
             finally:
                 self._lock.release()
         return self.value
 
     def _due(self) -> bool:
-        return time.monotonic() - self._looked > LOOK_SECONDS
+        return time.monotonic() - self._checked > LOOK_SECONDS
 
-    def _look(self) -> None:
-        """Open the folder if its files changed, and again if they change meanwhile.
+    def _reload(self) -> None:
+        """Open the folder if its files changed, and again if they change in the meantime.
 
-        Files that are away are gone only if they still are at the next look: the version
-        that was in service a moment ago may have been removed since.
+        Missing files count as removed only if they are still missing at the next check: the
+        version in service a moment ago may have been removed since.
         """
         for _ in range(TRIES):
             try:
-                mark = self._present()
-            except OstinatoError as failure:  # what says which version serves is damaged
-                self.error = str(failure)
+                state = self._read_state()
+            except OstinatoError as exc:  # the file that names the version in service is damaged
+                self.error = str(exc)
                 break
-            if mark is None and self._mark is None:
+            if state is None and self._state is None:
                 self.value, self.error = None, None
-            if mark is None or mark == self._mark:
-                self._mark = mark
+            if state is None or state == self._state:
+                self._state = state
                 break
-            opened, error = self.value, None
+            value, error = self.value, None
             try:
-                opened = self.open_folder(find_current(self.folder))
-            except (OstinatoError, OSError) as failure:
-                error = str(failure)
-            if self._present() == mark:
-                self.value, self.error, self._mark = opened, error, mark
+                value = self.open_folder(find_current(self.folder))
+            except (OstinatoError, OSError) as exc:
+                error = str(exc)
+            if self._read_state() == state:
+                self.value, self.error, self._state = value, error, state
                 break
-        self._looked = time.monotonic()
+        self._checked = time.monotonic()
 
-    def _present(self) -> tuple[tuple[int, int, int], ...] | None:
-        """Return what identifies this state of the files; None if one is absent, OstinatoError if that is unknown."""
+    def _read_state(self) -> tuple[tuple[int, int, int], ...] | None:
+        """Return inode, size and time of each file; None if one is missing, OstinatoError if that is unknown."""
         try:
             folder = find_current(self.folder)
-            found = [(folder / name).stat() for name in self.files]
+            stats = [(folder / name).stat() for name in self.files]
         except OSError:
             return None
-        return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in found)
+        return tuple((s.st_ino, s.st_size, s.st_mtime_ns) for s in stats)
 
 
 @dataclass(frozen=True)
 class Model:
-    """A released network and the hash that its embeddings are known by."""
+    """A released network and the hash that identifies its embeddings."""
 
     released: ReleasedModel
     version: str
 
 
 def open_model(folder: Path) -> Model:
-    """Open a folder of models/released; each request runs on one thread, requests run beside each other."""
+    """Open a folder of models/released, single-threaded, as requests run in parallel."""
     version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     return Model(ReleasedModel(folder, threads=1), version)
 
 
 @dataclass(frozen=True)
 class Space:
-    """A catalog and the network that places new tracks in it, None if the folder holds none."""
+    """A catalog and the network that embeds new tracks in it, None if the folder has none."""
 
     catalog: Catalog
     placement_model: Model | None
 
 
 def open_space(folder: Path) -> Space:
-    """Open a catalog and its network in one, so that they always belong together."""
+    """Open a catalog and its network together, so that they always match."""
     catalog = open_whole(folder)
     return Space(catalog, open_model(folder) if all((folder / name).exists() for name in MODEL_FILES) else None)
 
@@ -124,11 +124,11 @@ def _reason_not_to_open(folder: Path) -> str:
         catalog = open_whole(find_current(folder))
     except (OstinatoError, OSError) as error:
         return str(error)
-    return "the catalog is opened at this moment; ask again" if len(catalog) else f"the catalog is empty; {MEND}"
+    return "the catalog is being opened; try again" if len(catalog) else f"the catalog is empty; {MEND}"
 
 
 class ModelStore:
-    """All that is released.
+    """Released models and catalog.
 
     Parameters
     ----------
@@ -145,20 +145,21 @@ class ModelStore:
 
     def models(self) -> dict[str, Model]:
         """Return the models by task, genre first."""
-        found = self.releases.glob("[!.]*") if self.releases.is_dir() else ()
-        there = [path for path in found if path.is_dir() and path.name != CATALOG]
-        for folder in there:
+        paths = self.releases.glob("[!.]*") if self.releases.is_dir() else ()
+        folders = [path for path in paths if path.is_dir() and path.name != CATALOG]
+        for folder in folders:
             self._models.setdefault(folder.name, Handle(folder, MODEL_FILES, open_model))
-        opened = {task: kept.now() for task, kept in sorted(self._models.items(), key=lambda i: (i[0] != "genre", i))}
-        return {task: m for task, m in opened.items() if m is not None and m.released.kind != "embedding"}
+        handles = sorted(self._models.items(), key=lambda item: (item[0] != "genre", item))
+        models = {task: handle.now() for task, handle in handles}
+        return {task: m for task, m in models.items() if m is not None and m.released.kind != "embedding"}
 
     def catalog(self) -> Catalog | None:
-        """Return the catalog, None if there is none."""
+        """Return the catalog; None if there is none."""
         space = self._space.now()
         return space.catalog if space else None
 
     def explain_no_catalog(self) -> str:
-        """Return why there is no catalog to answer from, and the mend, without the folder's name."""
+        """Return why there is no catalog, and the remedy, without the folder's name."""
         reason = self._space.error or _reason_not_to_open(self._space.folder)
         try:
             folder = find_current(self._space.folder)
@@ -167,11 +168,11 @@ class ModelStore:
         return reason.removeprefix(f"{folder}: ").removeprefix(f"{folder}/")
 
     def placement_model(self) -> Model | None:
-        """Return the network that places new tracks in the catalog, None if there is none."""
+        """Return the network that embeds new tracks in the catalog; None if there is none."""
         space = self._space.now()
         return space.placement_model if space else None
 
     def errors(self) -> list[str]:
-        """Return what could not be opened, though it is there."""
-        found = [*(kept.error for kept in self._models.values()), self._space.error]
-        return [error for error in found if error]
+        """Return why existing releases could not be opened."""
+        errors = [*(handle.error for handle in self._models.values()), self._space.error]
+        return [error for error in errors if error]

@@ -35,7 +35,7 @@ def serve(
     allowed_hosts: Sequence[str] = (),
     allow_anonymous: bool = False,
 ) -> None:
-    """Serve until interrupted; requests under way are finished.
+    """Serve until interrupted; requests in progress are completed.
 
     Parameters
     ----------
@@ -49,56 +49,57 @@ def serve(
     catalog : Path, optional
         Another catalog. Default: ``serve.catalog`` of params.yaml, else the released one.
     allowed_hosts : sequence of str
-        Names that requests may call the service by, beside ``serve.allowed_hosts``.
+        Accepted values of the header Host, beside ``serve.allowed_hosts``.
     allow_anonymous : bool
-        Let other machines ask without a key, as by ``serve.allow_anonymous``.
+        Allow other machines without a key, like ``serve.allow_anonymous``.
 
     Raises
     ------
     OstinatoError
-        If the address is taken or not this machine's, if other machines reach it and there is
-        no API key, or if the key or a name is no good.
+        If the address is in use or not this machine's, if other machines reach it and there is
+        no API key, or if the key or a name is invalid.
     """
-    chosen = params.serve
-    where = chosen.host if host is None else host, chosen.port if port is None else port
+    options = params.serve
+    host = options.host if host is None else host
+    port = options.port if port is None else port
     api_key = check_api_key(os.environ.get(KEY))
-    check_exposure(where[0], api_key, allow_anonymous=allow_anonymous or chosen.allow_anonymous)
-    names = list_names(where[0], [*chosen.allowed_hosts, *allowed_hosts])
+    check_exposure(host, api_key, allow_anonymous=allow_anonymous or options.allow_anonymous)
+    names = list_names(host, [*options.allowed_hosts, *allowed_hosts])
     limits = Limits(
-        max_bytes=chosen.max_bytes,
-        max_seconds=chosen.max_seconds,
-        workers=chosen.workers or os.cpu_count() or 1,
-        waiting=chosen.waiting,
+        max_bytes=options.max_bytes,
+        max_seconds=options.max_seconds,
+        workers=options.workers or os.cpu_count() or 1,
+        waiting=options.waiting,
     )
     releases = models or paths.releases
-    folder = catalog or (paths.root / chosen.catalog if chosen.catalog else paths.releases / CATALOG)
+    folder = catalog or (paths.root / options.catalog if options.catalog else paths.releases / CATALOG)
     if folder != paths.releases / CATALOG:
-        Catalog.load(folder)  # a wrong name is told now, not at the first request
+        Catalog.load(folder)  # fail now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
     app = application(releases, folder, sounds, limits, api_key, names)
     allow_many_files()
-    config = make_config(app, *where)
+    config = make_config(app, host, port)
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()
         socket.listen(config.backlog)
     except SystemExit as error:
-        raise OstinatoError(f"{where[0]}:{where[1]}: cannot be listened on; choose another with --port") from error
-    threadpool_limits(1)  # requests run beside each other; threads of BLAS would only wait for one another
-    address = f"[{where[0]}]" if ":" in where[0] else where[0]
+        raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
+    threadpool_limits(1)  # requests run in parallel; BLAS threads would compete
+    address = f"[{host}]" if ":" in host else host
     print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
-    if not is_loopback(where[0]):
-        print(f"it answers to {', '.join(names)}; name others with --allowed-host", file=sys.stderr)
+    if not is_loopback(host):
+        print(f"host names: {', '.join(names)}; add others with --allowed-host", file=sys.stderr)
         if api_key is None:
-            print(f"warning: whoever reaches {address} can ask it and hear the catalog; set {KEY}", file=sys.stderr)
+            print(f"warning: anyone who reaches {address} can use it and hear the catalog; set {KEY}", file=sys.stderr)
     if not find_models(releases):
-        print(f"{releases}: holds no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
+        print(f"{releases}: no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
     server.run([socket])
 
 
 def allow_many_files() -> None:
-    """Raise the number of files and connections that may be open, as far as the system lets this process."""
+    """Raise the limit of open files and connections, as far as the system allows."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    limit = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))

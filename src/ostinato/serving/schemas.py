@@ -1,4 +1,4 @@
-"""Schemas of requests and responses, as they stand in the OpenAPI description."""
+"""Schemas of requests and responses, for the OpenAPI description."""
 
 from typing import Annotated, Any
 
@@ -17,37 +17,37 @@ class Response(BaseModel):
 class OverTime(Response):
     """Scores of the chunks of a track."""
 
-    starts: list[float] = Field(description="when each chunk begins, in seconds")
-    seconds: float = Field(description="how long a chunk is")
-    scores: dict[str, list[float]] = Field(description="a score a chunk, by class")
+    starts: list[float] = Field(description="start of each chunk, in seconds")
+    seconds: float = Field(description="length of a chunk")
+    scores: dict[str, list[float]] = Field(description="scores by class, one per chunk")
 
 
 class Prediction(Response):
-    """What one model says of one file."""
+    """Prediction of one model for one file."""
 
     task: str
     model: str
     version: str = Field(description="hash of the network")
-    label: str | list[str] = Field(description="the genre, or the tags from their thresholds on")
+    label: str | list[str] = Field(description="the genre, or the tags at or above their thresholds")
     unsure: bool = Field(False, description="whether there are reasons")
     reasons: list[str] = Field(
         [],
-        description="why the label is not to be relied on: what the file has that the model did not learn from, or no "
-        "file should; that no score is high enough",
+        description="why the label is unreliable: the file is damaged or unlike the training data, or no score is "
+        "high enough",
     )
     scores: dict[str, float]
     over_time: OverTime | None = None
 
 
 class Predictions(Response):
-    """What the released models say of one file."""
+    """Predictions of the released models for one file."""
 
     name: str
     predictions: list[Prediction]
-    embedding: list[float] | None = Field(None, description="where the file lies, for /v1/recommend")
-    version: str | None = Field(None, max_length=200, description="of the network that placed it there")
-    place: Place | None = Field(None, description="where the file lies on /v1/map")
-    reasons: list[str] = Field([], description="why what is near to where it lies is not to be relied on")
+    embedding: list[float] | None = Field(None, description="embedding of the file, for /v1/recommend")
+    version: str | None = Field(None, max_length=200, description="of the network that computed the embedding")
+    place: Place | None = Field(None, description="position of the file on /v1/map")
+    reasons: list[str] = Field([], description="why its neighbours are unreliable")
 
 
 class Model(Response):
@@ -63,10 +63,10 @@ class Model(Response):
 
 
 class Models(Response):
-    """What is in service."""
+    """Models in service."""
 
     models: list[Model]
-    errors: list[str] = Field(description="releases that are there and cannot be opened")
+    errors: list[str] = Field(description="releases that exist but cannot be opened")
 
 
 class Track(Response):
@@ -77,7 +77,7 @@ class Track(Response):
     artist: str | None = None
     genre: str | None = None
     year: int | None = None
-    audio: str = Field(description="where to hear it")
+    audio: str = Field(description="URL of its audio")
 
 
 class Tracks(Response):
@@ -95,16 +95,16 @@ class Point(Response):
     title: str | None = None
     artist: str | None = None
     genre: str | None = None
-    audio: str = Field(description="where to hear it")
+    audio: str = Field(description="URL of its audio")
     place: Place
 
 
 class Map(Response):
-    """The catalog in the two directions in which its tracks differ most."""
+    """The catalog in its two directions of largest variance."""
 
     version: str
-    n_tracks: int = Field(description="in the catalog; of many only some are on the map")
-    share: float = Field(description="of the spread of the tracks that the map shows")
+    n_tracks: int = Field(description="in the catalog; a large one is thinned on the map")
+    share: float = Field(description="share of the variance that the map explains")
     points: list[Point]
 
 
@@ -112,14 +112,14 @@ class Recommendation(Track):
     """A track and why it is recommended."""
 
     score: float = Field(description="cosine to the mean of the seeds")
-    because: list[str] = Field(description="what it shares with the seeds, or with what was heard in them")
+    because: list[str] = Field(description="what it shares with the seeds, or with labels predicted for them")
 
 
 class Recommendations(Response):
-    """Best first."""
+    """Recommended tracks, best first."""
 
     version: str
-    reasons: list[str] = Field([], description="why they are not to be relied on: what was given with the embedding")
+    reasons: list[str] = Field([], description="why they are unreliable: the reasons sent with the embedding")
     recommendations: list[Recommendation]
 
 
@@ -139,53 +139,53 @@ class RecommendationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     tracks: list[Id] = Field([], fail_fast=True, max_length=100, description="ids of the catalog")
-    embedding: list[float] | None = Field(None, max_length=4096, description="as /v1/predict gives it")
-    version: str | None = Field(None, max_length=200, description="of the network that made the embedding")
+    embedding: list[float] | None = Field(None, max_length=4096, description="as returned by /v1/predict")
+    version: str | None = Field(None, max_length=200, description="of the network that computed the embedding")
     heard: list[Id] = Field(
-        [], fail_fast=True, max_length=100, description="labels that /v1/predict gave it, to name those shared"
+        [], fail_fast=True, max_length=100, description="labels returned by /v1/predict, to name shared ones"
     )
     reasons: list[Id] = Field(
-        [], fail_fast=True, max_length=100, description="that /v1/predict gave beside the embedding"
+        [], fail_fast=True, max_length=100, description="as returned by /v1/predict with the embedding"
     )
     weights: list[float] | None = Field(
-        None, max_length=101, description="of the tracks, in their order, then of the embedding; default: all alike"
+        None, max_length=101, description="of the tracks, in their order, then of the embedding; default: equal"
     )
-    dislikes: list[Id] = Field([], fail_fast=True, max_length=100, description="ids whose likes are avoided")
+    dislikes: list[Id] = Field([], fail_fast=True, max_length=100, description="ids of tracks to move away from")
     history: list[Played] = Field(
         [],
         fail_fast=True,
         max_length=10_000,
-        description="what was played counts as one more seed, half as heavy as the others together; what was skipped "
-        "is disliked; none of it is answered. The service does not keep it",
+        description="played tracks count as one more seed, with half the weight of the others together; skipped ones "
+        "as dislikes; neither is recommended. The service does not store it",
     )
-    years: tuple[int, int] | None = Field(None, description="first and last year of the answers")
+    years: tuple[int, int] | None = Field(None, description="first and last year of the results")
     near: tuple[float, float, float] | None = Field(
-        None, description="latitude and longitude in degrees, and the greatest distance in kilometres"
+        None, description="latitude and longitude in degrees, and the maximum distance in kilometres"
     )
-    tags: list[Id] = Field([], fail_fast=True, max_length=100, description="all of which an answer must have")
-    genres: list[Id] = Field([], fail_fast=True, max_length=100, description="one of which an answer must have")
+    tags: list[Id] = Field([], fail_fast=True, max_length=100, description="tags that a result must all have")
+    genres: list[Id] = Field([], fail_fast=True, max_length=100, description="genres of which a result must have one")
     k: int = Field(10, ge=1, le=100)
-    exclude: list[Id] = Field([], fail_fast=True, max_length=10_000, description="ids never answered")
-    diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as unlike each other as can be")
-    per_artist: int | None = Field(None, ge=1, description="at most so many of one artist")
+    exclude: list[Id] = Field([], fail_fast=True, max_length=10_000, description="ids never recommended")
+    diversity: float = Field(0.0, ge=0, le=1, description="0: nearest first; 1: as diverse as possible")
+    per_artist: int | None = Field(None, ge=1, description="maximum number per artist")
 
 
 class Health(Response):
-    """Whether requests can be answered."""
+    """Whether the service is ready."""
 
     status: str
     models: int
-    catalog: int = Field(description="tracks that may be recommended")
+    catalog: int = Field(description="number of tracks in the catalog")
 
 
 class Problem(Response):
-    """Why a request was not answered."""
+    """Why a request failed."""
 
     detail: str
 
 
 def describe_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the JSON schema of a model in one piece: an OpenAPI description has no place for its definitions."""
+    """Return the JSON schema of a model with its definitions inlined, as OpenAPI's body schema needs."""
     schema = model.model_json_schema()
     definitions = schema.pop("$defs", {})
 

@@ -1,4 +1,4 @@
-"""A request's body as a file, counted while it comes."""
+"""Receive a request's body as a file, within limits."""
 
 import asyncio
 import shutil
@@ -16,15 +16,15 @@ from ostinato.audio import SUFFIXES
 
 PREFIX, LOCK = "ostinato-upload-", ".lock"
 STALE_SECONDS = 3600.0
-"""A folder without a lock is given up after so long."""
+"""Age from which a folder without a lock is deleted."""
 PART_SECONDS = 10.0
-"""A body of which nothing comes for so long is given up."""
+"""Time without data after which a body is refused."""
 NO_ROOM = "the service has no room for the file; try again later"
-FORM = "a form is not read; send the file itself as the body, such as by curl --data-binary @song.mp3"
+FORM = "forms are not supported; send the file itself as the body, such as by curl --data-binary @song.mp3"
 
 
 class Room:
-    """Where uploads lie while they come and are read, and how much of all of them together.
+    """Temporary storage of uploads, with a limit on their total size.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class Room:
 
     @cached_property
     def folder(self) -> Path:
-        """A temporary folder, locked for as long as this process lives."""
+        """A temporary folder, locked while this process runs."""
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._lock = FileLock(folder / LOCK)
         self._lock.acquire()
@@ -50,7 +50,7 @@ class Room:
 
     @contextmanager
     def count(self) -> Iterator[Callable[[int], None]]:
-        """Count one upload until the block ends; the function it gives takes the bytes of each part."""
+        """Count one upload until the block ends; the yielded function takes the size of each part."""
         n_bytes = 0
 
         def add(n: int) -> None:
@@ -67,19 +67,19 @@ class Room:
 
 @asynccontextmanager
 async def receive(request: Request, name: str, max_bytes: int, seconds: float, room: Room) -> AsyncIterator[Path]:
-    """Receive a body into a temporary file that goes when the block ends.
+    """Receive a body into a temporary file that is deleted when the block ends.
 
     Parameters
     ----------
     request : Request
     name : str
-        What the sender calls the file; its suffix tells which decoder is tried first.
+        The client's name of the file; its suffix selects the decoder to try first.
     max_bytes : int
-        More is refused as soon as it is announced, or has come.
+        A larger body is refused by its Content-Length, or once received.
     seconds : float
-        How long a sender may take.
+        Time limit for receiving the body.
     room : Room
-        For all uploads together.
+        Storage shared by all uploads.
 
     Yields
     ------
@@ -88,7 +88,7 @@ async def receive(request: Request, name: str, max_bytes: int, seconds: float, r
     Raises
     ------
     HTTPException
-        400 for no body, 408 for a slow one, 413 for a large one, 415 for a form, 503 where there is no room.
+        400 without a body, 408 if slow, 413 if too large, 415 for a form, 503 without room.
     """
     if request.headers.get("content-type", "").lower().startswith("multipart/"):
         raise HTTPException(415, FORM)
@@ -103,7 +103,7 @@ async def receive(request: Request, name: str, max_bytes: int, seconds: float, r
         except OSError as error:
             raise HTTPException(503, NO_ROOM) from error
         if not path.stat().st_size:
-            raise HTTPException(400, "the request has no body; send an audio file as the body, as it is")
+            raise HTTPException(400, "the request has no body; send an audio file as the body")
         yield path
 
 
@@ -113,16 +113,16 @@ async def whole(request: Request, max_bytes: int, seconds: float) -> bytes:
 
 
 def sweep() -> None:
-    """Delete the folders of services that were killed: nobody holds their locks, whatever number a process has now."""
+    """Delete the folders of killed services: those whose locks are free."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         if _is_left(folder):
             shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_left(folder: Path) -> bool:
-    """Return whether no service that runs has a folder."""
+    """Return whether no running service uses a folder."""
     try:
-        if not (folder / LOCK).exists():  # another service makes it at this moment, or an older one left it
+        if not (folder / LOCK).exists():  # a service is just creating it, or an older one left it
             return folder.stat().st_mtime < time.time() - STALE_SECONDS
         with FileLock(folder / LOCK, timeout=0):
             return True
@@ -131,9 +131,9 @@ def _is_left(folder: Path) -> bool:
 
 
 async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncIterator[bytes]:
-    """Yield a body as it comes, within limits of size and time."""
-    announced = request.headers.get("content-length", "0")
-    n_bytes = int(announced) if announced.isdecimal() else 0
+    """Yield a body as it arrives, within limits of size and time."""
+    content_length = request.headers.get("content-length", "0")
+    n_bytes = int(content_length) if content_length.isdecimal() else 0
     if n_bytes > max_bytes:
         raise _too_large(max_bytes)
     stream, now, n_bytes = request.stream(), asyncio.get_running_loop().time, 0
@@ -144,15 +144,15 @@ async def _parts(request: Request, max_bytes: int, seconds: float) -> AsyncItera
                 part = await anext(stream, None)
             if part is None:
                 return
-            if now() > end:  # a part that was there at once gives the timeout no turn
+            if now() > end:  # parts that are ready at once never trigger the timeout
                 raise TimeoutError
             n_bytes += len(part)
             if n_bytes > max_bytes:
                 raise _too_large(max_bytes)
             yield part
     except TimeoutError:
-        slow = f"the body did not come within {seconds:g} s, or nothing of it for {PART_SECONDS:g} s; send it again"
-        raise HTTPException(408, slow) from None
+        message = f"the body did not arrive within {seconds:g} s, or paused for {PART_SECONDS:g} s; send it again"
+        raise HTTPException(408, message) from None
 
 
 def _too_large(max_bytes: int) -> HTTPException:

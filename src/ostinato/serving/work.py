@@ -1,4 +1,4 @@
-"""Places for requests: so many are worked on at once, so many may wait, the rest are turned away."""
+"""Concurrency limits: requests processed at once, requests queued, and the rest refused."""
 
 import asyncio
 import threading
@@ -14,24 +14,24 @@ from ostinato.errors import OstinatoError
 
 Result = TypeVar("Result")
 IDLE_SECONDS = 1.0
-"""Without a request for so long, memory goes back to the system."""
+"""After this long without a request, memory is returned to the system."""
 
 
 class Overloaded(Exception):
-    """Every place is taken."""
+    """The queue is full."""
 
 
 class SenderGone(Exception):
-    """Nobody waits for the answer any more."""
+    """The client has disconnected."""
 
 
 class Budget:
-    """What the work on one request may still cost.
+    """Processor time left for one request.
 
     Parameters
     ----------
     max_seconds : float
-        Of processor time of the thread that works.
+        Processor time of the worker thread.
     """
 
     def __init__(self, max_seconds: float) -> None:
@@ -40,15 +40,15 @@ class Budget:
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Count from here on, on the thread that works."""
+        """Start counting; call it on the worker thread."""
         self._begin = time.thread_time()
 
     def stop(self) -> None:
-        """End the work at its next step."""
+        """Stop the work at its next check."""
         self._stop.set()
 
     def check(self) -> None:
-        """Go on, or end the work; called between its steps.
+        """Raise if the work must stop; called between its steps.
 
         Raises
         ------
@@ -66,16 +66,16 @@ class Budget:
 
 
 class Limiter:
-    """A pool of threads with a limit on what waits for it.
+    """A thread pool with a limited queue.
 
     Parameters
     ----------
     workers : int
-        Requests worked on at once.
+        Requests processed at once.
     waiting : int
-        Requests that may wait; one whose body still comes has no place yet.
+        Requests that may be queued; one whose body is still arriving does not count.
     on_idle : callable, optional
-        Called on a thread of the pool once there was work and none came for `IDLE_SECONDS`.
+        Called on a thread of the pool when idle for `IDLE_SECONDS` after work.
     """
 
     def __init__(self, workers: int, waiting: int, on_idle: Callable[[], object] | None = None) -> None:
@@ -86,24 +86,24 @@ class Limiter:
         self._idle: asyncio.TimerHandle | None = None
 
     def check(self) -> None:
-        """Turn a request away before its body comes.
+        """Refuse a request before its body arrives.
 
         Raises
         ------
         Overloaded
-            If there is no place.
+            If the queue is full.
         """
         if self.pending >= self.limit:
             raise Overloaded
 
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
-        """Hold one of the places.
+        """Occupy one place of the queue.
 
         Raises
         ------
         Overloaded
-            If there is none.
+            If the queue is full.
         """
         self.check()
         self.pending += 1
@@ -114,7 +114,7 @@ class Limiter:
             self._wait_for_idleness()
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:
-        """Call a function on a thread of the pool; a request that is given up keeps its place until that has ended."""
+        """Call a function on a thread of the pool; a cancelled request keeps its place until it returns."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
         try:
             return await asyncio.shield(future)
@@ -125,7 +125,7 @@ class Limiter:
     async def run_for(
         self, request: Request, budget: Budget, function: Callable[..., Result], *arguments: Any
     ) -> Result:
-        """Call a function on a thread of the pool while the sender of a request, whose body has come, is there.
+        """Call a function on a thread of the pool while the client of a fully received request is connected.
 
         Parameters
         ----------
@@ -138,7 +138,7 @@ class Limiter:
         Raises
         ------
         SenderGone
-            If the sender went first; the function has ended by then, or never began.
+            If the client disconnected first; by then the function has ended, or never started.
         """
 
         def work() -> Result:
@@ -147,21 +147,21 @@ class Limiter:
 
         task = self._pool.submit(work)
         future = asyncio.wrap_future(task)
-        gone = asyncio.ensure_future(_wait_for_disconnect(request))
+        disconnect = asyncio.ensure_future(_wait_for_disconnect(request))
         try:
-            await asyncio.wait((future, gone), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait((future, disconnect), return_when=asyncio.FIRST_COMPLETED)
             if future.done():
                 return future.result()
             raise SenderGone
         finally:
-            gone.cancel()
+            disconnect.cancel()
             budget.stop()
             if not task.cancel():
                 await asyncio.wait([future])
-                future.exception()  # taken, so that asyncio does not warn of it
+                future.exception()  # retrieved, so that asyncio does not warn
 
     def _wait_for_idleness(self) -> None:
-        """Call `on_idle` a while after the last of the work, unless more comes."""
+        """Schedule `on_idle` after the last request, unless another arrives."""
         if self._idle is not None:
             self._idle.cancel()
         if self.pending == 0 and self._on_idle is not None:
@@ -173,7 +173,7 @@ class Limiter:
             self._pool.submit(on_idle)
 
     def close(self) -> None:
-        """Finish what was begun."""
+        """Wait for running work and shut down the pool."""
         self._on_idle = None
         if self._idle is not None:
             self._idle.cancel()
@@ -181,6 +181,6 @@ class Limiter:
 
 
 async def _wait_for_disconnect(request: Request) -> None:
-    """Wait until the sender of a request has gone."""
+    """Wait until the client of a request disconnects."""
     while (await request.receive())["type"] != "http.disconnect":
         pass
