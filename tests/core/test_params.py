@@ -58,8 +58,8 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"sed": 1}, r"sed: is no key here; there are seed, .*; did you mean 'seed'\?"),
-        ({"split": {"fold": 5}}, r"split\.fold: is no key here; there are folds, .*; did you mean 'folds'\?"),
+        ({"sed": 1}, r"sed: unknown key; there are seed, .*; did you mean 'seed'\?"),
+        ({"split": {"fold": 5}}, r"split\.fold: unknown key; there are folds, .*; did you mean 'folds'\?"),
         ({"validate": {"max_silense_share": 1}}, r"validate\.max_silense_share: .*did you mean 'max_silence_share'\?"),
         ({"tune": {"budget": {"trails": 9}}}, r"tune\.budget\.trails: .*did you mean 'trials'\?"),
         (
@@ -71,14 +71,14 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
         ({"tune": {"n_trials": 3, "budget": {"trials": 9}}}, r"tune: .*has n_trials: 3 and a budget; keep one of them"),
         ({"tune": {"budget": {"trials": 9, "minutes": 2}}}, r"tune\.budget: .*needs either trials or minutes"),
         ({"tune": {"budget": {}}}, r"tune\.budget: .*needs either trials or minutes, such as \{trials: 60\}"),
-        ({"train": {"learning_rate": 0.1}}, r"train\.learning_rate: is no key here"),
+        ({"train": {"learning_rate": 0.1}}, r"train\.learning_rate: unknown key"),
         ({"seed": "seven"}, r"seed: .*'seven'"),
         ({"split": {"folds": -1}}, r"split\.folds: .*greater than or equal to 0"),
-        ({"flows": {"cron": "61 3 * * *"}}, r"flows\.cron: .*'61 3 \* \* \*' is no schedule \(bad minute\)"),
-        ({"flows": {"cron": "0 3 * *"}}, r"flows\.cron: .*is no schedule \(has 4 fields\): give minute, hour, day"),
-        ({"flows": {"cron": "0 0 30 2 *"}}, r"flows\.cron: .*is no schedule"),
-        ({"flows": {"timezone": "Europe/Viena"}}, r"flows\.timezone: .*is no time zone: .*such as Europe/Vienna"),
-        ({"flows": {"timezone": "../../etc/localtime"}}, r"flows\.timezone: .*is no time zone"),
+        ({"flows": {"cron": "61 3 * * *"}}, r"flows\.cron: .*'61 3 \* \* \*' is not a schedule \(bad minute\)"),
+        ({"flows": {"cron": "0 3 * *"}}, r"flows\.cron: .*is not a schedule \(has 4 fields\): give minute, hour, day"),
+        ({"flows": {"cron": "0 0 30 2 *"}}, r"flows\.cron: .*is not a schedule"),
+        ({"flows": {"timezone": "Europe/Viena"}}, r"flows\.timezone: .*is not a time zone: .*such as Europe/Vienna"),
+        ({"flows": {"timezone": "../../etc/localtime"}}, r"flows\.timezone: .*is not a time zone"),
         ({"split": {"group_by": "label"}}, r"split\.group_by: .*'label'"),
         ({"train": {"lr": "1e-3"}}, r"train\.lr: .*'1e-3'"),
         ({"train": {"loss": "triplet", "apart": 0.9}}, "train: apart is called margin"),
@@ -100,7 +100,7 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
         ),
         ({"candidates": {"a": {"architecture": "time", "feature": "mel"}}}, r"candidates\.a\.task: is missing"),
         ({"members": {"x.y": {"of": "x", "member": "y"}}}, "there is no stack 'x'"),
-        ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be called x\.y"),
+        ({"members": {"x": {"of": "x", "member": "y"}}}, r"must be named x\.y"),
         (
             {"candidates": {"a": {"architecture": "time", "feature": "cqt", "task": "genre"}}},
             r"candidates\.a: reads 'cqt', which features\.kinds lacks; add `cqt: {}`",
@@ -145,7 +145,7 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
         ({"stacked": {"s": STACK}}, r"stacked\.s: has no members; list them"),
         (
             {"candidates": {"a": {**TIME, "task": "tags"}}, "stacked": {"s": STACK}, "members": EDGE},
-            r"members\.s\.a: learns tags, its stack genre; let them agree",
+            r"members\.s\.a: learns tags, its stack genre; use the same task",
         ),
         (
             {
@@ -157,13 +157,13 @@ def test_the_projects_own_file_searches_at_least_six_candidates():
             r"members\.s\.a: reads mel\+cqt; a member reads one kind of feature",
         ),
         (numbers("year", {"x.year": {"of": "x", "feature": "year"}}), r"numbers\.x\.year: there is no stack 'x'"),
-        (numbers("year", {"y": {"of": "s", "feature": "year"}}), r"numbers\.y: must be called s\.year"),
+        (numbers("year", {"y": {"of": "s", "feature": "year"}}), r"numbers\.y: must be named s\.year"),
         (
             numbers("year", {"s.year": {"of": "s", "feature": "yaer"}}),
             r"numbers\.s\.year: s reads 'yaer', .*did you mean",
         ),
         (numbers("year", {"s.yaer": {"of": "s", "feature": "yaer"}}), r"s reads 'yaer', .*did you mean 'year'\?"),
-        (numbers("mel", {"s.mel": {"of": "s", "feature": "mel"}}), r"s reads mel, made of audio; it needs numbers"),
+        (numbers("mel", {"s.mel": {"of": "s", "feature": "mel"}}), r"s reads mel, computed from audio"),
         (
             numbers("a", {"s.a": {"of": "s", "feature": "a"}}, kind="year"),
             r"numbers\.s\.a: a member of s has that name",
@@ -217,7 +217,7 @@ def test_a_file_that_is_absent_or_no_yaml_is_named(tmp_path):
     with pytest.raises(ParamsError, match="is not there"):
         params.load(tmp_path / "params.yaml")
     (tmp_path / "params.yaml").write_text("seed: [1\n")
-    with pytest.raises(ParamsError, match="is no YAML"):
+    with pytest.raises(ParamsError, match="is not YAML"):
         params.load(tmp_path / "params.yaml")
 
 
@@ -284,14 +284,14 @@ def test_a_candidate_of_one_feature_and_its_waveform_is_sound_alone_and_in_a_sta
         (on_waveform("waveform+wave16", FRONT_END), r"a: train\.front_end: waveform needs one kind and the waveform"),
         (on_waveform("mel+waveform", {}), r"a: no network reads samples; add train: \{front_end: waveform\}"),
         (on_waveform("waveform", {}), r"a: no network reads samples"),
-        (on_waveform("mel", {"augment": ["level"]}), r"a: train\.augment changes sound, .* add front_end: waveform"),
+        (on_waveform("mel", {"augment": ["level"]}), r"a: train\.augment needs the waveform; add front_end: waveform"),
         (
             on_waveform("mel", {}, estimators={"e": {"estimator": "mfcc_svm", "feature": "wave16", "task": "genre"}}),
-            r"estimators\.e: reads samples; name a feature such as mfcc",
+            r"estimators\.e: reads samples; choose a feature such as mfcc",
         ),
         (
             on_waveform("mel", {}, stacked={"s": {**STACK, "train": {"augment": ["level"]}}}, members=EDGE),
-            r"stacked\.s: train\.augment: a stack reads no sound; take it out",
+            r"stacked\.s: train\.augment: a stack reads no audio; remove it",
         ),
     ],
 )

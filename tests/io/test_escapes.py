@@ -105,7 +105,7 @@ def test_a_name_in_params_is_a_name(tmp_path, section, name):
     entries = given["features"]["kinds"] if section == "features.kinds" else given[section]
     entries[name] = next(iter(entries.values()))
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(given))
-    with pytest.raises(ParamsError, match=section.partition(".")[0] + r"(?s:.*) is no name: take up to 100"):
+    with pytest.raises(ParamsError, match=section.partition(".")[0] + r"(?s:.*) is not a name: use up to 100"):
         load(tmp_path / "params.yaml")
 
 

@@ -370,7 +370,7 @@ def test_an_unknown_recipe_is_told_the_known_ones(tmp_path):
     with pytest.raises(ParamsError, match=r"there is no recipe 'gtzan'; there are .*ballroom_002, .*gtzan_001"):
         recipes.load(ROOT / "recipes", "gtzan")
     yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "figure": []})
-    with pytest.raises(ParamsError, match=r"odd\.yaml: figure: is no key here"):
+    with pytest.raises(ParamsError, match=r"odd\.yaml: figure: unknown key"):
         recipes.load(tmp_path, "odd")
 
 

@@ -90,7 +90,7 @@ def test_an_unknown_metric_is_refused(project):
 def test_a_threshold_without_direction_is_refused(project):
     project.judged(good=0.9)
     project.params.gate["genre"]["f1_micro"].min = None
-    with pytest.raises(ParamsError, match="bounds nothing"):
+    with pytest.raises(ParamsError, match="has no bound"):
         project.gate()
 
 

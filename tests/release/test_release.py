@@ -94,7 +94,7 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     assert about["network"] == hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
     card = (folder / "card.md").read_text()
     assert card.startswith("# poor, version 2\n")
-    for said in ("blues, jazz, rock", "synthetic, 120 tracks", "made-up corpus"):
+    for said in ("blues, jazz, rock", "synthetic, 120 tracks", "synthetic corpus"):
         assert said in card
     assert about["rules"]
     rollback(project.paths)

@@ -106,8 +106,8 @@ def test_a_member_that_is_not_optional_skips_its_stack(project):
 @pytest.mark.parametrize(
     ("optional", "message"),
     [
-        (["other_mle"], r"stacked\.both: optional: 'other_mle' is none of its members; .*did you mean 'other_mel'"),
-        (["tiny_mel", "other_mel"], r"stacked\.both: all its members are optional; leave one out"),
+        (["other_mle"], r"stacked\.both: optional: 'other_mle' is not a member; .*did you mean 'other_mel'"),
+        (["tiny_mel", "other_mel"], r"stacked\.both: all its members are optional; remove one"),
     ],
 )
 def test_what_cannot_be_optional_is_refused(tmp_path, optional, message):

@@ -45,7 +45,7 @@ def test_an_unknown_candidate_is_told_the_known_ones():
 
 
 def test_an_unknown_key_of_train_names_candidate_and_keys():
-    with pytest.raises(ParamsError, match=r"tiny_mel: train\.learning_rate: is no key here; .*batch_size.*lr"):
+    with pytest.raises(ParamsError, match=r"tiny_mel: train\.learning_rate: unknown key; .*batch_size.*lr"):
         resolved(train={"learning_rate": 1.0})
 
 

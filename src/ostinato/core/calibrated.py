@@ -6,7 +6,7 @@ With decisions :math:`d` of tracks of groups held out, scores are
 
 for three classes and more, so that calibration changes no label, and
 :math:`\sigma(a d + b)` for two, of which one may be rare. `T`, or `a` and `b`, are
-those of the least cross-entropy to targets drawn in a little, in the manner of Platt:
+those of least cross-entropy to smoothed targets, after Platt:
 of :math:`n` tracks each counts :math:`n / (n + 1)` as its own class and the rest as
 all :math:`k` alike, so that a few tracks are never certain.
 
@@ -34,8 +34,8 @@ from ostinato.core.summary import N_STATISTICS
 
 FOLDS = 5
 EPSILON = 1e-6
-"""Scores are no lower before their logarithm is a decision."""
-STEEPEST = 6.0
+"""Lower bound of scores before taking their logarithm."""
+MAX_LOG_SLOPE = 6.0
 """Bound of the logarithm of the slope."""
 
 
@@ -45,16 +45,16 @@ class Calibrated(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     classifier : ClassifierMixin
-        With ``decision_function``, a column a class, or ``predict_proba``, whose
-        logarithm then is the decision.
+        With ``decision_function``, one column per class, or ``predict_proba``, whose
+        logarithm serves as the decision.
     seed : int
-        Draws the folds.
+        Seed of the folds.
 
     Attributes
     ----------
     classes_ : np.ndarray [shape=(n_classes,)]
     classifier_ : ClassifierMixin
-        Fitted on all tracks, to the positions of the classes.
+        Fitted on all tracks, to class indices.
     slope_ : float
     offset_ : np.ndarray [shape=(n_classes,)]
         0 for three classes and more.
@@ -65,14 +65,14 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         self.seed = seed
 
     def fit(self, x: np.ndarray, y: np.ndarray, groups: np.ndarray | None = None) -> "Calibrated":
-        """Fit the classifier, and its calibration on each fold's decisions about the others' tracks.
+        """Fit the classifier, and its calibration on out-of-fold decisions.
 
         Parameters
         ----------
         x : np.ndarray [shape=(n_tracks, width)]
         y : np.ndarray [shape=(n_tracks,)]
         groups : np.ndarray [shape=(n_tracks,)], optional
-            What may not be torn apart, such as an artist.
+            Groups to keep together, such as artists.
 
         Returns
         -------
@@ -81,10 +81,10 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         self.classes_, positions = np.unique(y, return_inverse=True)
         decisions = np.full((len(y), len(self.classes_)), -np.inf)
         for train, held_out in _folds(positions, groups, self.seed):
-            fitted = clone(self.classifier).fit(x[train], positions[train])
-            decisions[np.ix_(held_out, fitted.classes_)] = decide(fitted, x[held_out])
-        scored = np.isfinite(decisions[np.arange(len(y)), positions])
-        self.slope_, self.offset_ = fit_calibration(decisions[scored], positions[scored])
+            estimator = clone(self.classifier).fit(x[train], positions[train])
+            decisions[np.ix_(held_out, estimator.classes_)] = decide(estimator, x[held_out])
+        mask = np.isfinite(decisions[np.arange(len(y)), positions])
+        self.slope_, self.offset_ = fit_calibration(decisions[mask], positions[mask])
         self.classifier_ = clone(self.classifier).fit(x, positions)
         return self
 
@@ -93,21 +93,21 @@ class Calibrated(ClassifierMixin, BaseEstimator):
         return np.asarray(softmax(self.slope_ * decide(self.classifier_, x) + self.offset_, axis=1))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
-        """Name the class of the highest score."""
+        """Return the class with the highest score."""
         return np.asarray(self.classes_[self.predict_proba(x).argmax(axis=1)])
 
 
 def add_scaling(
     classifier: ClassifierMixin, row_norm: str | None, statistics: Literal["all", "mean"] = "all"
 ) -> Pipeline:
-    """Put the choice of columns, the scaling of rows, if any, and that of columns before a classifier.
+    """Build a pipeline of column selection, row and column scaling, and a classifier.
 
     Parameters
     ----------
     classifier : ClassifierMixin
     row_norm : {"l1", "l2", "max"}, optional
     statistics : {"all", "mean"}
-        Of a summary (see `ostinato.core.summary`) all columns, or only the means of the bins.
+        All columns of a summary (see `ostinato.core.summary`), or only the means of the bins.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def add_scaling(
 
 
 def find_means(x: np.ndarray) -> slice:
-    """Find the columns of a summary that hold the means of the bins.
+    """Return the columns of a summary that contain the means of the bins.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def decide(classifier: ClassifierMixin, x: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
-        Of two classes -d and d.
+        -d and d for two classes.
     """
     if not hasattr(classifier, "decision_function"):
         return np.asarray(np.log(np.maximum(classifier.predict_proba(x), EPSILON)))
@@ -150,14 +150,14 @@ def decide(classifier: ClassifierMixin, x: np.ndarray) -> np.ndarray:
 
 
 def fit_calibration(decisions: np.ndarray, positions: np.ndarray) -> tuple[float, np.ndarray]:
-    """Fit slope and offset to decisions about tracks that the classifier did not know.
+    """Fit slope and offset to decisions about unseen tracks.
 
     Parameters
     ----------
     decisions : np.ndarray [shape=(n_tracks, n_classes)]
-        -inf for classes that a classifier never saw.
+        -inf for classes absent from a classifier's training tracks.
     positions : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Of the true class.
+        Index of the true class.
 
     Returns
     -------
@@ -168,31 +168,31 @@ def fit_calibration(decisions: np.ndarray, positions: np.ndarray) -> tuple[float
     n_classes = decisions.shape[1]
     if not len(decisions):
         return 1.0, np.zeros(n_classes)
-    known, n = np.isfinite(decisions), len(decisions)
-    target = (n * np.eye(n_classes)[positions] + known / known.sum(axis=1, keepdims=True)) / (n + 1)
+    mask, n = np.isfinite(decisions), len(decisions)
+    target = (n * np.eye(n_classes)[positions] + mask / mask.sum(axis=1, keepdims=True)) / (n + 1)
 
     def expand(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         offset = np.array([-parameters[1], parameters[1]]) if n_classes == 2 else np.zeros(n_classes)
-        return float(np.exp(np.clip(parameters[0], -STEEPEST, STEEPEST))), offset
+        return float(np.exp(np.clip(parameters[0], -MAX_LOG_SLOPE, MAX_LOG_SLOPE))), offset
 
     def loss(parameters: np.ndarray) -> float:
         slope, offset = expand(parameters)
         logs = log_softmax(slope * decisions + offset, axis=1)
-        return float(-(target * np.where(known, logs, 0)).sum(axis=1).mean())
+        return float(-(target * np.where(mask, logs, 0)).sum(axis=1).mean())
 
     start = np.zeros(2 if n_classes == 2 else 1)
     return expand(minimize(loss, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-10}).x)
 
 
 def _folds(positions: np.ndarray, groups: np.ndarray | None, seed: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Part tracks into folds by group, as far as they go; leave out those that teach one class only."""
+    """Split tracks into folds by group, fewer if there are few tracks; skip folds that train on one class only."""
     groups = np.arange(len(positions)) if groups is None or len(np.unique(groups)) < 2 else groups
     n_folds = min(FOLDS, len(np.unique(groups)), int(np.bincount(positions).max()))
     if n_folds < 2:
         return
     folds = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "The least populated class")  # it is then in the folds that it reaches
+        warnings.filterwarnings("ignore", "The least populated class")  # such a class is in fewer folds
         parts = list(folds.split(positions, positions, groups))
     for train, held_out in parts:
         if len(np.unique(positions[train])) > 1:

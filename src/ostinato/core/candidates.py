@@ -1,4 +1,4 @@
-"""Every candidate that params.yaml names, in its order: networks, estimators, stacks."""
+"""The candidates of params.yaml, in its order: networks, estimators, stacks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from ostinato.core.params.schema import Params
 from ostinato.errors import ParamsError
 
 AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
-"""Rules of gate.<task> in params.yaml that need the file or what is in service; `ostinato release` applies them."""
+"""Rules of gate.<task> that need the exported file or the released model; `ostinato release` applies them."""
 CALIBRATION = "calibration"
-"""The rule of gate.<task> that bounds the calibration error of the scores that are served."""
+"""The rule of gate.<task> that bounds the calibration error of the scores."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Entry:
     ----------
     name : str
     architecture : str
-        A file of architectures/ or estimators/.
+        A module of architectures/ or estimators/.
     feature : str
-        The kind it reads; a stack reads those of its members and its numbers, joined by ``+``.
+        The kind it reads; for a stack those of its members and numbers, joined by ``+``.
     task : str
     """
 
@@ -40,37 +40,37 @@ def get_candidates(params: Params) -> dict[str, Entry]:
     ----------
     params : Params
         With the sections ``candidates``, ``estimators`` and ``stacked``, and
-        ``members`` and ``numbers`` if the features of stacks matter.
+        ``members`` and ``numbers`` if the features of stacks are needed.
 
     Returns
     -------
     dict of str to Entry
     """
-    found = {n: Entry(n, c.architecture, c.feature, c.task) for n, c in params.candidates.items()}
-    found |= {n: Entry(n, e.estimator, e.feature, e.task) for n, e in params.estimators.items()}
-    edges: Mapping[str, Any] = getattr(params, "members", {})
+    entries = {n: Entry(n, c.architecture, c.feature, c.task) for n, c in params.candidates.items()}
+    entries |= {n: Entry(n, e.estimator, e.feature, e.task) for n, e in params.estimators.items()}
+    members: Mapping[str, Any] = getattr(params, "members", {})
     numbers: Mapping[str, Any] = getattr(params, "numbers", {})
     for name, stack in params.stacked.items():
-        kinds = {found[m.member].feature for m in edges.values() if m.of == name and m.member in found}
+        kinds = {entries[m.member].feature for m in members.values() if m.of == name and m.member in entries}
         kinds |= {n.feature for n in numbers.values() if n.of == name}
-        found[name] = Entry(name, stack.architecture, "+".join(sorted(kinds)), stack.task)
-    return found
+        entries[name] = Entry(name, stack.architecture, "+".join(sorted(kinds)), stack.task)
+    return entries
 
 
 def list_candidates(params: Params, gate: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """List the candidates and whether the gate accepted them.
+    """List the candidates with the gate's verdicts.
 
     Parameters
     ----------
     params : Params
         As for `get_candidates`.
     gate : mapping
-        models/gate.json; empty if it is not there yet.
+        models/gate.json; empty if missing.
 
     Returns
     -------
     list of dict
-        name, architecture, feature, task, accepted (None: not judged yet).
+        name, architecture, feature, task, accepted (None: no verdict yet).
     """
     return [
         {
@@ -85,7 +85,7 @@ def list_candidates(params: Params, gate: Mapping[str, Any]) -> list[dict[str, A
 
 
 def first_metric(bounds: Mapping[str, Any], task: str) -> str:
-    """Name the metric that ranks a task's candidates: the first of its thresholds."""
+    """Return the metric that ranks a task's candidates: the first of its thresholds."""
     metrics = [name for name in bounds if name not in (*AT_RELEASE, CALIBRATION)]
     if not metrics:
         raise ParamsError(f"params.yaml: gate.{task} names no metric; its first one ranks the candidates")

@@ -1,4 +1,4 @@
-"""Cutting a track's feature into chunks and standardising them: the same arithmetic in training and in service."""
+"""Cut a track's feature into chunks and standardise them, in training as in service."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,11 +8,11 @@ import numpy as np
 from ostinato.errors import OstinatoError
 
 EPSILON = 1e-6
-HOW = ("frame", "track", "train", "none")
+MODES = ("frame", "track", "train", "none")
 
 
 def starts(n_frames: int, chunk_frames: int, n_chunks: int | None = None) -> np.ndarray:
-    """Place the fewest chunks that cover a track, evenly.
+    """Return the starts of the fewest evenly spaced chunks that cover a track.
 
     Parameters
     ----------
@@ -21,7 +21,7 @@ def starts(n_frames: int, chunk_frames: int, n_chunks: int | None = None) -> np.
     chunk_frames : int
         Length of a chunk, in frames.
     n_chunks : int, optional
-        Place so many instead, where another input of the same network needs more.
+        Number of chunks, if another input of the network needs more.
 
     Returns
     -------
@@ -38,14 +38,14 @@ def starts(n_frames: int, chunk_frames: int, n_chunks: int | None = None) -> np.
 
 
 def alike(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
-    """Return how many frames of another kind last as long as a chunk of one.
+    """Return how many frames of another kind last as long as a chunk.
 
     Parameters
     ----------
     chunk_frames : int
-        Of the one kind.
+        Length of a chunk of the one kind, in frames.
     one, other : mapping
-        Parameters of the kinds, `hop_length` and `sample_rate` among them.
+        Parameters of the kinds, including `hop_length` and `sample_rate`.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def alike(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, Any]) -
 
 
 def take(rows: np.ndarray, start: int, chunk_frames: int) -> np.ndarray:
-    """Cut one chunk, repeating a track that is too short from its beginning.
+    """Cut one chunk, repeating a track that is too short.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def normalise(x: np.ndarray, how: str, mean: np.ndarray | None = None, std: np.n
     ----------
     x : np.ndarray [shape=(..., n_bins, n_frames)]
     how : {"frame", "track", "train", "none"}
-        ``framed``: each frame over its bins, as published; ``track``: over the
+        ``frame``: each frame over its bins, as published; ``track``: over the
         whole array; ``train``: each bin by the training set's `mean` and `std`.
     mean, std : np.ndarray [shape=(n_bins,)], optional
         Needed by ``train``.
@@ -95,8 +95,8 @@ def normalise(x: np.ndarray, how: str, mean: np.ndarray | None = None, std: np.n
     Returns
     -------
     np.ndarray
-        Shape of `x`. What does not vary becomes 0, or, of a bin that did not vary in
-        training, its distance from `mean`.
+        Shape of `x`. Constant values become 0; a bin that was constant in training
+        becomes its distance from `mean`.
     """
     if how == "none":
         return x
@@ -104,8 +104,8 @@ def normalise(x: np.ndarray, how: str, mean: np.ndarray | None = None, std: np.n
         if mean is None or std is None:
             raise OstinatoError("normalise: train needs the training set's mean and std; train the candidate again")
         return (x - mean[:, np.newaxis]) / np.where(std < EPSILON, 1, std)[:, np.newaxis]
-    if how not in HOW:
-        raise OstinatoError(f"normalise: {how!r} is not known; there are {', '.join(HOW)}")
+    if how not in MODES:
+        raise OstinatoError(f"normalise: unknown mode {how!r}; choose from {', '.join(MODES)}")
     axis = (-2,) if how == "frame" else (-2, -1)
     spread = x.std(axis=axis, keepdims=True)
     return (x - x.mean(axis=axis, keepdims=True)) / np.where(spread < EPSILON, 1, spread)

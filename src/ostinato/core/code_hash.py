@@ -1,4 +1,4 @@
-"""Hash code by what it computes, comments, docstrings and imports aside: other code makes other results."""
+"""Hash code, ignoring comments, docstrings and imports, to detect changes that may alter results."""
 
 import ast
 import hashlib
@@ -18,7 +18,7 @@ class Code(NamedTuple):
     Parameters
     ----------
     tree : str
-        Its syntax tree, without docstrings and imports.
+        Syntax tree without docstrings and imports.
     imports : tuple of str
         Dotted names that may be modules.
     """
@@ -34,7 +34,7 @@ def parse(module: str, omit: str | None = None) -> Code:
     Parameters
     ----------
     module : str
-        Dotted name; it is not imported, the packages above it are.
+        Dotted name; only its parent packages are imported.
     omit : str, optional
         A function to leave out.
 
@@ -49,7 +49,7 @@ def parse(module: str, omit: str | None = None) -> Code:
     """
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
-        raise OstinatoError(f"{module}: there is no such module; install ostinato again")
+        raise OstinatoError(f"{module}: no such module; install ostinato again")
     tree = ast.parse(Path(spec.origin).read_text())
     imports = tuple(_find_imports(tree))
     tree.body = [node for node in tree.body if getattr(node, "name", omit) != omit or omit is None]
@@ -60,7 +60,7 @@ def parse(module: str, omit: str | None = None) -> Code:
 
 
 def list_modules(package: str) -> list[str]:
-    """List a module and, if it is a package, all in it.
+    """List a module and, if it is a package, its modules.
 
     Examples
     --------
@@ -74,12 +74,12 @@ def list_modules(package: str) -> list[str]:
 
 
 def hash_code(trees: Iterable[str]) -> str:
-    """Return the SHA-256 of syntax trees, in hexadecimal, whatever their order."""
+    """Return the SHA-256 of syntax trees, in hexadecimal, independent of order."""
     return hashlib.sha256("\n".join(sorted(trees)).encode()).hexdigest()
 
 
 def hash_modules(modules: Iterable[str]) -> str:
-    """Return the SHA-256 of the code of modules, in hexadecimal, whatever their names and order.
+    """Return the SHA-256 of the code of modules, in hexadecimal, independent of names and order.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def hash_modules(modules: Iterable[str]) -> str:
     Raises
     ------
     OstinatoError
-        If one is not there.
+        If a module does not exist.
     """
     return hash_code(parse(module).tree for module in modules)
 

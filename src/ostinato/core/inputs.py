@@ -1,4 +1,4 @@
-"""Inputs of networks: what of a track each is made of, and how it is cut."""
+"""Inputs of networks: their source, feature and chunking."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from typing import Any, ClassVar
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """How one input of a network is made of a track.
+    """How one input of a network is computed from a track.
 
     Parameters
     ----------
     feature : str
-        The module of features/ that computes it.
+        Module of features/ that computes it.
     source : str
-        What of a track it is computed from.
+        Data of a track it is computed from.
     parameters : mapping
         Keyword arguments of the module's `compute`.
     normalise : {"none", "frame", "track", "train"}
     chunk_frames : int, optional
-        Frames that the network reads at once; None: all of the track.
+        Frames per chunk; None: the whole track.
     bins, channels : int
     summary : bool
         Statistics over the track instead of chunks.

@@ -1,26 +1,26 @@
-"""Control whether freed memory is kept for the next batch or given back to the system.
+"""Control whether freed memory is kept for the next batch or returned to the system.
 
-By default the C library gives large blocks back to the system at once, and each
-batch asks for them again, page by page; fresh pages can cost as much as the
-arithmetic on them.
+By default the C library returns large blocks to the system at once, and each batch
+requests them again, page by page; fresh pages can cost as much as the arithmetic on
+them.
 """
 
 import ctypes
 import functools
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
-"""Names of mallopt's parameters in glibc's malloc.h."""
+"""Parameters of mallopt, as in glibc's malloc.h."""
 NEVER = -1
 
 
 @functools.cache
 def keep_freed() -> bool:
-    """Let the C library keep what this process frees; a process needs it once.
+    """Let the C library keep memory that this process frees; call it once per process.
 
     Returns
     -------
     bool
-        Whether it could be told: glibc can, others go on as before.
+        Whether the C library supports it; glibc does.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
@@ -34,7 +34,7 @@ def return_freed() -> bool:
     Returns
     -------
     bool
-        Whether anything went back: glibc can, others do as they do.
+        Whether memory was returned; only glibc supports it.
     """
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     return trim is not None and bool(trim(0))

@@ -1,10 +1,9 @@
-"""Names of people, works and classes: which are the same, how each is written, and which are nearly the same.
+"""Names of people, works and classes: identity, spelling and near duplicates.
 
-Two spellings are one name where only case, Unicode form (composed, decomposed,
-full width), white space, characters without a glyph, or the form of an apostrophe,
-quotation mark or dash tell them apart. What people also write in two ways (with or
-without a hyphen, "&" for "and", accents) is not folded: those spellings are
-listed, and a renaming settles them.
+Two spellings are one name if they differ only in case, Unicode form (composed,
+decomposed, full width), white space, invisible characters, or the form of an
+apostrophe, quotation mark or dash. Other variants (with or without a hyphen, "&" for
+"and", accents) are not folded: they are listed, and a renaming resolves them.
 """
 
 import json
@@ -27,25 +26,25 @@ TYPOGRAPHY = dict.fromkeys(map(ord, "\u2018\u2019\u201b\u02bc\u2032\u0060"), "'"
 TYPOGRAPHY |= dict.fromkeys(map(ord, "\u201c\u201d\u201e\u201f"), '"')
 TYPOGRAPHY |= dict.fromkeys(map(ord, "\u2010\u2011\u2012\u2013\u2014\u2212"), "-")
 """Apostrophes, quotation marks and dashes to those of a keyboard."""
-SHOWN = 10
+MAX_GROUPS = 10
 COLUMNS = ("genre", "tags", "artist")
-"""What is looked through for near spellings."""
+"""Columns searched for near spellings."""
 WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
-"""What YAML does not read as text."""
+"""Words that YAML does not read as text."""
 
 
 def identity(name: object) -> str | None:
-    """Return the normal form of a name, which is equal for all its spellings.
+    """Return the normal form of a name, equal for all its spellings.
 
     Parameters
     ----------
     name : object
-        Text; anything else is read as its text, and what is missing (None, NaN, NA) is no name.
+        Text; other values are converted to text, and missing ones (None, NaN, NA) are no name.
 
     Returns
     -------
     str or None
-        None where there is no name. The text is for comparing, not for showing.
+        None without a name. The text is for comparison, not for display.
 
     Examples
     --------
@@ -63,7 +62,7 @@ def identity(name: object) -> str | None:
 
 @lru_cache(maxsize=1 << 18)
 def _identity(text: str) -> str | None:
-    if text.isascii():  # nothing to compose or to drop, and a large catalog is read ten times as fast
+    if text.isascii():  # nothing to normalise; ten times as fast for a large catalog
         return " ".join(text.replace("`", "'").lower().split()) or None
     visible = "".join(c for c in text if unicodedata.category(c) != "Cf")
     folded = unicodedata.normalize("NFKC", visible)
@@ -73,23 +72,23 @@ def _identity(text: str) -> str | None:
 
 
 def are_same(a: object, b: object) -> bool:
-    """Return whether two spellings are one name; what is missing is the same as nothing."""
+    """Return whether two spellings are one name; missing names equal nothing."""
     return identity(a) is not None and identity(a) == identity(b)
 
 
 def choose_spellings(names: Iterable[object]) -> dict[str, str]:
-    """Choose how each name is written: as it is most often.
+    """Choose the most frequent spelling of each name.
 
     Parameters
     ----------
     names : iterable
-        With repeats, also lists of names; what is missing is passed over.
+        With repeats, also lists of names; missing ones are ignored.
 
     Returns
     -------
     dict of str to str
-        Identity to spelling. Between spellings that are equally common one of mixed case
-        is chosen, then one in lower case, then the first of the alphabet.
+        Identity to spelling. Ties go to mixed case, then lower case, then alphabetical
+        order.
 
     Examples
     --------
@@ -98,26 +97,26 @@ def choose_spellings(names: Iterable[object]) -> dict[str, str]:
     """
     counts: dict[str, Counter[str]] = {}
     for name in _flat(names):
-        same = identity(name)
-        if same is not None:
-            counts.setdefault(same, Counter())[_plain(str(name))] += 1
-    return {same: min(found, key=lambda s: (-found[s], s.isupper(), s.islower(), s)) for same, found in counts.items()}
+        key = identity(name)
+        if key is not None:
+            counts.setdefault(key, Counter())[_plain(str(name))] += 1
+    return {key: min(n, key=lambda s: (-n[s], s.isupper(), s.islower(), s)) for key, n in counts.items()}
 
 
 def unify(names: Iterable[object], renaming: Mapping[str, str] | None = None) -> list[Any]:
-    """Write every name in one spelling.
+    """Replace every name by one spelling.
 
     Parameters
     ----------
     names : iterable
-        Text or, for labels of which a track has several, lists of text.
+        Text, or lists of text for multiple labels.
     renaming : mapping of str to str, optional
-        A name, in any spelling, to the name it becomes, which is then written as here.
+        A name, in any spelling, to its new name, spelled as given.
 
     Returns
     -------
     list
-        In the same order; missing names are None. Lists are sorted and hold each name once.
+        In the same order; missing names are None. Lists are sorted and unique.
 
     Examples
     --------
@@ -127,43 +126,44 @@ def unify(names: Iterable[object], renaming: Mapping[str, str] | None = None) ->
     ['Hip-Hop', 'Hip-Hop']
     """
     names = list(names)
-    chosen = choose_spellings(names)
+    spellings = choose_spellings(names)
     new = {identity(old): name for old, name in (renaming or {}).items()}
-    chosen |= {same: new[same] for same in chosen if same in new}
-    wanted = {identity(name): name for name in new.values()}
-    spelling = {same: wanted.get(identity(name), name) for same, name in chosen.items()}
+    spellings |= {key: new[key] for key in spellings if key in new}
+    replacements = {identity(name): name for name in new.values()}
+    spelling = {key: replacements.get(identity(name), name) for key, name in spellings.items()}
 
     def write(name: object) -> object:
         if _is_list(name):
             return sorted({spelling[s] for s in map(identity, name) if s is not None})  # type: ignore[call-overload]
-        same = identity(name)
-        return None if same is None else spelling[same]
+        key = identity(name)
+        return None if key is None else spelling[key]
 
     return [write(name) for name in names]
 
 
 def check_renaming(renaming: Mapping[str, str], names: Iterable[object], form: str) -> None:
-    """Refuse a renaming of a class that is not there.
+    """Refuse a renaming of a class that does not exist.
 
     Parameters
     ----------
     renaming : mapping of str to str
     names : iterable
-        The classes there are, with or without repeats.
+        Existing classes, with or without repeats.
     form : str
-        How the message writes a renaming, such as ``"--rename {}={}"``.
+        Format of a renaming in messages, such as ``"--rename {}={}"``.
 
     Raises
     ------
     DataError
-        It names the class, and the one that may have been meant.
+        With the class and its closest match.
     """
-    known = choose_spellings(names)
+    spellings = choose_spellings(names)
     for old, new in renaming.items():
         if identity(new) is None:
             raise DataError(f"{form.format(old, new)}: renames to nothing; give the class that {old!r} becomes")
-        if identity(old) not in known:
-            raise DataError(f"{form.format(old, new)}: no track has {old!r}; {instead(old, sorted(known.values()))}")
+        if identity(old) not in spellings:
+            hint = instead(old, sorted(spellings.values()))
+            raise DataError(f"{form.format(old, new)}: no track has {old!r}; {hint}")
 
 
 def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
@@ -177,8 +177,7 @@ def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
     Returns
     -------
     list of dict of str to int
-        For each group its spellings and how often each stands, the commonest first; the
-        groups of most names first.
+        Spellings and counts of each group, the most frequent first; largest groups first.
 
     Examples
     --------
@@ -186,17 +185,17 @@ def find_near_spellings(names: Iterable[object]) -> list[dict[str, int]]:
     [{'Hip-Hop': 2, 'hiphop': 2}, {'R and B': 1, 'R&B': 1, 'RnB': 1}]
     """
     names = list(_flat(names))
-    counts = Counter(same for name in names if (same := identity(name)) is not None)
+    counts = Counter(key for name in names if (key := identity(name)) is not None)
     spelling = choose_spellings(names)
     groups: dict[str, list[str]] = {}
-    for same in sorted(counts, key=lambda s: (-counts[s], spelling[s])):
-        groups.setdefault(_skeleton(same), []).append(same)
-    several = [{spelling[s]: counts[s] for s in group} for group in groups.values() if len(group) > 1]
-    return sorted(several, key=lambda group: (-sum(group.values()), next(iter(group))))
+    for key in sorted(counts, key=lambda s: (-counts[s], spelling[s])):
+        groups.setdefault(_skeleton(key), []).append(key)
+    result = [{spelling[s]: counts[s] for s in group} for group in groups.values() if len(group) > 1]
+    return sorted(result, key=lambda group: (-sum(group.values()), next(iter(group))))
 
 
 def list_near_spellings(tracks: "pd.DataFrame") -> dict[str, list[dict[str, int]]]:
-    """Find genres, tags and artists that may be one, for a person to decide.
+    """Find near spellings among genres, tags and artists, for a person to resolve.
 
     Parameters
     ----------
@@ -206,40 +205,40 @@ def list_near_spellings(tracks: "pd.DataFrame") -> dict[str, list[dict[str, int]
     Returns
     -------
     dict of str to list of dict
-        By column, groups as `find_near_spellings` gives them; columns without any are left out.
+        Groups by column, as from `find_near_spellings`; columns without any are omitted.
     """
     groups = {column: find_near_spellings(tracks[column]) for column in COLUMNS}
-    return {column: found for column, found in groups.items() if found}
+    return {column: near for column, near in groups.items() if near}
 
 
 def describe_near_spellings(groups: Mapping[str, Sequence[Mapping[str, int]]]) -> list[str]:
-    """Put the first groups of each column in words, and count the others.
+    """Describe the first groups of each column, and count the others.
 
     Parameters
     ----------
     groups : mapping
-        As `list_near_spellings` gives them.
+        As from `list_near_spellings`.
 
     Returns
     -------
     list of str
-        A line for each.
+        One line per group.
     """
     lines = []
-    for column, found in groups.items():
-        lines += [format_near_spellings(column, group) for group in found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(f"{column}: {len(found) - SHOWN} more groups of near spellings")
+    for column, near in groups.items():
+        lines += [format_near_spellings(column, group) for group in near[:MAX_GROUPS]]
+        if len(near) > MAX_GROUPS:
+            lines.append(f"{column}: {len(near) - MAX_GROUPS} more groups of near spellings")
     return lines
 
 
 def format_near_spellings(column: str, group: Mapping[str, int]) -> str:
-    """Ask whether near spellings are one name, and say how to settle it.
+    """Ask whether near spellings are one name, with the way to merge them.
 
     Parameters
     ----------
     column : {"genre", "tags", "artist"}
-        What they are names of.
+        Column of the names.
     group : mapping of str to int
         Spellings and their counts.
 
@@ -254,14 +253,14 @@ def format_near_spellings(column: str, group: Mapping[str, int]) -> str:
     """
     ordered = sorted(group, key=lambda name: (-group[name], name))
     counts = ", ".join(f"{name} ({group[name]})" for name in ordered)
-    commonest, *others = map(_quote, ordered)
-    renaming = ", ".join(f"{name}: {commonest}" for name in others)
-    mend = "spell them alike" if column == "artist" else f"dataset.rename: {{{renaming}}}"
-    return f"{column}: {counts} may be one; if so, {mend}"
+    commonest, *variants = map(_quote, ordered)
+    renaming = ", ".join(f"{name}: {commonest}" for name in variants)
+    advice = "spell them alike" if column == "artist" else f"dataset.rename: {{{renaming}}}"
+    return f"{column}: {counts} may be one; if so, {advice}"
 
 
 def _quote(name: str) -> str:
-    """Write a name as a key or value of YAML's braces.
+    """Quote a name for YAML's flow style, if needed.
 
     >>> _quote("Hip-Hop"), _quote("Pop: Rock"), _quote("no")
     ('Hip-Hop', '"Pop: Rock"', '"no"')
@@ -270,10 +269,10 @@ def _quote(name: str) -> str:
     return name if is_plain else json.dumps(name, ensure_ascii=False)
 
 
-def _skeleton(same: str) -> str:
-    """Take from an identity all that people leave out or write in two ways."""
-    bare = ACCENTS.sub("", unicodedata.normalize("NFD", AND.sub(" n ", same)))
-    return "".join(c for c in bare if c.isalnum() or unicodedata.category(c).startswith("M")) or same
+def _skeleton(key: str) -> str:
+    """Reduce an identity to letters and digits, without accents and "and"."""
+    bare = ACCENTS.sub("", unicodedata.normalize("NFD", AND.sub(" n ", key)))
+    return "".join(c for c in bare if c.isalnum() or unicodedata.category(c).startswith("M")) or key
 
 
 def _flat(names: Iterable[Any]) -> Iterable[object]:
@@ -285,7 +284,7 @@ def _flat(names: Iterable[Any]) -> Iterable[object]:
 
 
 def _plain(text: str) -> str:
-    """Write a name as it is, but for its Unicode form and white space."""
+    """Normalise the Unicode form and white space of a name."""
     return " ".join(unicodedata.normalize("NFC", text).split())
 
 

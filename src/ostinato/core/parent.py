@@ -1,4 +1,4 @@
-"""Terminate a process when its parent exits, however that ends."""
+"""Terminate a process when its parent exits, for any reason."""
 
 import os
 import select
@@ -8,27 +8,27 @@ import time
 from contextlib import suppress
 
 VARIABLE = "OSTINATO_PARENT"
-"""Names the process that a stage works for, beside its own parent."""
+"""Variable with the id of the process that a stage works for, beside its parent."""
 GRACE_SECONDS = 10.0
-"""So long a process may take to end by itself."""
+"""Time for a process to end after SIGTERM."""
 POLL_SECONDS = 1.0
 
 
 def die_with(*pids: int) -> None:
-    """End this process once one of others has ended: by SIGTERM, then by SIGKILL.
+    """End this process when any of others ends: by SIGTERM, then by SIGKILL.
 
     Parameters
     ----------
     *pids : int
-        Those that are gone already count as ended.
+        Process ids; missing processes count as ended.
     """
     threading.Thread(target=_watch, args=(pids,), daemon=True).start()
 
 
 def die_with_caller() -> None:
-    """End a stage with the DVC that runs it, and with the process that ``OSTINATO_PARENT`` names.
+    """End a stage when the DVC process that runs it ends, or the process in ``OSTINATO_PARENT``.
 
-    A stage that a person starts by itself goes on when the shell ends, as any command does.
+    A stage started by hand continues when the shell ends, like any command.
     """
     named = os.environ.get(VARIABLE, "")
     pids = [int(named)] if named.isdecimal() else []
@@ -47,7 +47,7 @@ def _watch(pids: tuple[int, ...]) -> None:
 
 
 def _wait(pids: tuple[int, ...]) -> None:
-    """Wait until a process has ended; by its descriptor where the system has such, else by asking every second."""
+    """Wait until a process has ended; by its descriptor if supported, else by polling every second."""
     if hasattr(os, "pidfd_open"):
         waiting = select.poll()
         for pid in pids:

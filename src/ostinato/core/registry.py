@@ -30,14 +30,14 @@ def names(package: str) -> tuple[str, ...]:
     tuple of str
     """
     folder = getattr(sys.modules.get(package), "__path__", None)
-    if folder is None:  # found without importing it, which may take seconds
+    if folder is None:  # avoids an import, which may take seconds
         spec = importlib.util.find_spec(package)
         folder = spec.submodule_search_locations if spec else None
     return tuple(sorted(m.name for m in pkgutil.iter_modules(folder or ()) if not m.name.startswith("_")))
 
 
 def check(package: str, name: str) -> None:
-    """Refuse a name that is no plugin's, without importing anything.
+    """Refuse an unknown plugin name, without importing anything.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ def load(package: str, name: str) -> ModuleType:
 
 
 def instead(name: str, known: Iterable[str]) -> str:
-    """Return an error hint: the names there are, and those closest to one that is unknown.
+    """Return an error hint for an unknown name: the known names and the closest match.
 
     Parameters
     ----------
@@ -98,5 +98,5 @@ def instead(name: str, known: Iterable[str]) -> str:
     """
     known = list(known)
     near = get_close_matches(name, known, 1)
-    meant = f"; did you mean {near[0]!r}?" if near else ""
-    return f"there are {', '.join(known) or 'none'}{meant}"
+    suggestion = f"; did you mean {near[0]!r}?" if near else ""
+    return f"there are {', '.join(known) or 'none'}{suggestion}"

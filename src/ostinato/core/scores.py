@@ -1,6 +1,6 @@
-"""Scores: what a logit means in training, evaluation and service.
+"""Scores and logits, in training, evaluation and service.
 
-Pure NumPy, so that serving a model needs no tables and no network library.
+Pure NumPy, so that serving a model needs neither pandas nor torch.
 """
 
 from typing import Literal, TypeAlias
@@ -12,14 +12,14 @@ Kind: TypeAlias = Literal["single", "multi", "embedding"]
 
 
 def scores(logits: np.ndarray, kind: Kind) -> np.ndarray:
-    """Turn logits into scores between 0 and 1.
+    """Convert logits to scores between 0 and 1.
 
     Parameters
     ----------
     logits : np.ndarray [shape=(..., n_classes)]
     kind : {"single", "multi", "embedding"}
-        One class a track (softmax) or any number (sigmoid); of an embedding the
-        direction, a unit vector.
+        One class per track (softmax) or any number (sigmoid); an embedding becomes a
+        unit vector.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def logits(scores: np.ndarray, kind: Kind) -> np.ndarray:
 
 
 def pool(chunk_logits: np.ndarray, kind: Kind) -> np.ndarray:
-    """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+    """Pool a track's chunk logits into logits whose scores are the mean chunk scores.
 
     Parameters
     ----------
@@ -85,14 +85,14 @@ def pool(chunk_logits: np.ndarray, kind: Kind) -> np.ndarray:
 
 
 def labels(scores: np.ndarray, kind: Kind, threshold: float | np.ndarray = 0.5) -> np.ndarray:
-    """Decide which classes the scores name.
+    """Return which classes the scores select.
 
     Parameters
     ----------
     scores : np.ndarray [shape=(n_tracks, n_classes)]
     kind : {"single", "multi"}
     threshold : float or np.ndarray [shape=(n_classes,)]
-        The score from which on a tag is given; a single label takes the highest score instead.
+        Minimum score of a tag; a single label is the class with the highest score.
 
     Returns
     -------
@@ -106,6 +106,6 @@ def labels(scores: np.ndarray, kind: Kind, threshold: float | np.ndarray = 0.5) 
     scores = np.asarray(scores)
     if kind == "multi":
         return scores >= threshold
-    named = np.zeros(scores.shape, bool)
-    np.put_along_axis(named, scores.argmax(axis=-1)[..., np.newaxis], True, axis=-1)
-    return named
+    mask = np.zeros(scores.shape, bool)
+    np.put_along_axis(mask, scores.argmax(axis=-1)[..., np.newaxis], True, axis=-1)
+    return mask

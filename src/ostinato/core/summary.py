@@ -1,4 +1,4 @@
-"""One vector of a track: what an estimator reads, in training, judgement, export and service."""
+"""One vector per track, as estimators read it in training, evaluation, export and service."""
 
 from typing import Literal, TypeAlias
 
@@ -6,29 +6,29 @@ import numpy as np
 
 AUDIO = "audio"
 N_STATISTICS = 4
-"""Of each bin in a summary; the means of all bins come first."""
+"""Statistics per bin in a summary; the means of all bins come first."""
 Metric: TypeAlias = Literal["cosine", "euclidean"]
 
 
 def choose_metric(source: str) -> Metric:
-    """Choose how two tracks are compared by their vectors.
+    """Choose the metric between vectors of tracks.
 
     Parameters
     ----------
     source : str
-        What of a track the vectors are made of.
+        Data of a track the vectors are computed from.
 
     Returns
     -------
     {"cosine", "euclidean"}
-        The columns of a table are compared by distance, as in paper 000 (chapter 3);
-        all others by direction.
+        Euclidean for the columns of a table, as in paper 000 (chapter 3); cosine for all
+        others.
     """
     return "euclidean" if source == "attributes" else "cosine"
 
 
 def is_indicator(x: np.ndarray) -> np.ndarray:
-    """Return a mask of the columns that hold nothing but 0 and 1: whether a track has a property.
+    """Return a mask of the binary columns: those with values 0 and 1 only.
 
     Parameters
     ----------
@@ -38,19 +38,19 @@ def is_indicator(x: np.ndarray) -> np.ndarray:
     -------
     np.ndarray [shape=(width,), dtype=bool]
     """
-    found: np.ndarray = ((x == 0) | (x == 1)).all(axis=0)
-    return found
+    mask: np.ndarray = ((x == 0) | (x == 1)).all(axis=0)
+    return mask
 
 
 def vector(rows: np.ndarray, source: str) -> np.ndarray:
-    """Make one vector of a track: a summary of its frames, or its row where it has but one.
+    """Compute the vector of a track: a summary of its frames, or its single row.
 
     Parameters
     ----------
     rows : np.ndarray [shape=(n_frames, n_bins)]
-        As the cache holds them.
+        As in the cache.
     source : str
-        What of a track they are made of.
+        Data of a track they are computed from.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def vector(rows: np.ndarray, source: str) -> np.ndarray:
 
 
 def summary(rows: np.ndarray) -> np.ndarray:
-    """Sum up the frames of a track: mean and deviation of the bins and of their change from frame to frame.
+    """Summarise the frames of a track: mean and deviation of the bins and of their differences.
 
     Parameters
     ----------
@@ -74,8 +74,8 @@ def summary(rows: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(4 * n_bins,), dtype=float32]
-        Mean, deviation, mean of the change, deviation of the change. What does
-        not change, such as a single frame, has changes of 0.
+        Mean, deviation, mean of the differences, deviation of the differences. A single
+        frame has differences of 0.
 
     Examples
     --------

@@ -1,9 +1,9 @@
-"""Tasks: classes, the meaning of a logit, and how the chunks of a track are pooled.
+"""Tasks: classes, the meaning of logits, and pooling of chunks.
 
-A task is *single* label (one genre a track, softmax), *multi* label (tags,
+A task is *single* label (one genre per track, softmax), *multi* label (tags,
 sigmoid) or an *embedding* (the direction of a track's artist in a space of artists,
-whose coordinates stand where classes do). Networks return logits and never ask which
-dataset they serve.
+whose coordinates take the place of classes). Networks return logits and are
+independent of the dataset.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class Task:
     name : str
         The column of the tracks table: ``"genre"``, ``"tags"`` or ``"artist_embedding"``.
     classes : tuple of str
-        What a logit's position means; of an embedding the coordinates, numbered.
+        Class of each logit; for an embedding the numbered coordinates.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.name not in COLUMNS:
-            raise OstinatoError(f"task {self.name!r} is not known; there are {', '.join(COLUMNS)}")
+            raise OstinatoError(f"unknown task {self.name!r}; choose from {', '.join(COLUMNS)}")
 
     @property
     def kind(self) -> Kind:
@@ -53,17 +53,17 @@ class Task:
         Parameters
         ----------
         tracks : DataFrame
-            With the column that the task is named after.
+            With a column named like the task.
 
         Returns
         -------
         np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
-            One-hot for a single label, multi-hot for several; of an embedding the
-            vector, or 0 where there is none.
+            One-hot for a single label, multi-hot for several; for an embedding the
+            vector, or 0 if missing.
         """
         if self.kind == "embedding":
-            nothing = np.zeros(len(self.classes), np.float32)
-            return np.stack([nothing if v is None else np.asarray(v, np.float32) for v in tracks[self.name]])
+            zeros = np.zeros(len(self.classes), np.float32)
+            return np.stack([zeros if v is None else np.asarray(v, np.float32) for v in tracks[self.name]])
         position = {c: i for i, c in enumerate(self.classes)}
         target = np.zeros((len(tracks), len(self.classes)), np.float32)
         for row, value in enumerate(tracks[self.name]):
@@ -73,7 +73,7 @@ class Task:
         return target
 
     def scores(self, logits: np.ndarray) -> np.ndarray:
-        """Turn logits into scores between 0 and 1.
+        """Convert logits to scores between 0 and 1.
 
         Parameters
         ----------
@@ -99,7 +99,7 @@ class Task:
         return arithmetic.logits(scores, self.kind)
 
     def pool(self, chunk_logits: np.ndarray) -> np.ndarray:
-        """Make one track's logits of its chunks' logits, such that its scores are their mean score.
+        """Pool a track's chunk logits into logits whose scores are the mean chunk scores.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""params.yaml as frozen models, one per section: the only reader of YAML; an unknown key is an error."""
+"""params.yaml as frozen models, one per section; unknown keys are errors."""
 
 import difflib
 from collections.abc import Iterable
@@ -29,8 +29,8 @@ def load(path: Path) -> Params:
     Raises
     ------
     ParamsError
-        If the file is absent, is no YAML, or has an unknown key or a value of
-        the wrong type; the message names each key.
+        If the file is missing or not YAML, or has an unknown key or a value of the wrong
+        type; the message names each key.
     """
     text = read(path)
     try:
@@ -42,7 +42,7 @@ def load(path: Path) -> Params:
 
 
 def only(params: Params, sections: Iterable[str]) -> Params:
-    """Keep the named sections, so that nothing reads what its stage does not declare.
+    """Keep only some sections, so that a stage cannot read undeclared ones.
 
     Parameters
     ----------
@@ -53,35 +53,35 @@ def only(params: Params, sections: Iterable[str]) -> Params:
     Returns
     -------
     Params
-        With these sections alone: any other raises `AttributeError`.
+        With these sections only: any other raises `AttributeError`.
     """
     names = {field.alias or name: name for name, field in Params.model_fields.items()}
     return cast(Params, SimpleNamespace(**{names[s]: getattr(params, names[s]) for s in sections}))
 
 
 def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:
-    """Return what params.yaml says of each candidate: networks, estimators, stacks, as far as `only` kept these."""
-    kept = (getattr(params, section, {}) for section in ("candidates", "estimators", "stacked"))
-    return {name: entry for section in kept for name, entry in section.items()}
+    """Return the entries of networks, estimators and stacks, of the sections that `only` kept."""
+    sections = (getattr(params, section, {}) for section in ("candidates", "estimators", "stacked"))
+    return {name: entry for section in sections for name, entry in section.items()}
 
 
-def check_entry(params: Params, what: Literal["candidates", "members", "numbers"], name: str) -> None:
-    """Raise ParamsError if params.yaml does not have a name, suggesting close matches.
+def check_entry(params: Params, section: Literal["candidates", "members", "numbers"], name: str) -> None:
+    """Raise ParamsError for an unknown name, suggesting close matches.
 
     Parameters
     ----------
     params : Params
-    what : {"candidates", "members", "numbers"}
+    section : {"candidates", "members", "numbers"}
         Candidates are networks, estimators and stacks.
     name : str
 
     Raises
     ------
     ParamsError
-        If there is none of that name.
+        If there is no such name.
     """
-    known = list(get_sections(params) if what == "candidates" else getattr(params, what))
+    known = list(get_sections(params) if section == "candidates" else getattr(params, section))
     if name not in known:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
-        raise ParamsError(f"params.yaml: {what} have no {name!r}; {advice}")
+        raise ParamsError(f"params.yaml: {section} have no {name!r}; {advice}")

@@ -14,22 +14,22 @@ PLUGINS = (
     ("stacked", "architecture", "architectures"),
     ("estimators", "estimator", "estimators"),
 )
-"""Which key of which section names a file of which package."""
+"""Section, its key that names a plugin, and the package of the plugins."""
 
 
 def check(params: Params, path: Path) -> None:
-    """Check what no section can say of itself.
+    """Check the consistency of sections.
 
     Parameters
     ----------
     params : Params
     path : Path
-        What the file is called in errors.
+        Name of the file in errors.
 
     Raises
     ------
     ParamsError
-        If sections do not agree; the message names the key and the mend.
+        If sections are inconsistent; the message names the key and the remedy.
     """
     _check_names(params, path)
     _check_front_ends(params, path)
@@ -41,7 +41,7 @@ def check(params: Params, path: Path) -> None:
 
 
 def _check_names(params: Params, path: Path) -> None:
-    """Refuse a name used twice, and a feature that is not there."""
+    """Refuse duplicate names and unknown features."""
     groups = (params.candidates, params.estimators, params.stacked)
     used = [name for group in groups for name in group]
     for name in used:
@@ -54,45 +54,45 @@ def _check_names(params: Params, path: Path) -> None:
                     f"{path}: {group}.{name}: reads {entry.feature!r}, which features.kinds lacks; "
                     f"add `{entry.feature}: {{}}` there; {instead(entry.feature, params.features.kinds)}"
                 )
-    for name, departures in params.features.kinds.items():
-        _check_joint(name, departures, params.features.kinds, path)
+    for name, options in params.features.kinds.items():
+        _check_joint(name, options, params.features.kinds, path)
     for name, estimator in params.estimators.items():
         if len(parts(estimator.feature)) > 1:
-            raise ParamsError(f"{path}: estimators.{name}: reads one kind of feature; name one of {estimator.feature}")
+            raise ParamsError(
+                f"{path}: estimators.{name}: reads one kind of feature; choose one of {estimator.feature}"
+            )
 
 
 def _check_front_ends(params: Params, path: Path) -> None:
-    """Refuse a waveform that nothing reads, a front end without one, and augmentation of what is not computed."""
+    """Refuse a waveform without a front end, a front end without a waveform, and augmentation without either."""
     kinds = params.features.kinds
     for name, estimator in params.estimators.items():
         if not network_kinds(estimator.feature, kinds):
-            raise ParamsError(f"{path}: estimators.{name}: reads samples; name a feature such as mfcc")
+            raise ParamsError(f"{path}: estimators.{name}: reads samples; choose a feature such as mfcc")
     for name, candidate in params.candidates.items():
         where, train = f"{path}: candidates.{name}", {**params.train.model_dump(), **candidate.train}
         inputs, waveform = network_kinds(candidate.feature, kinds), train["front_end"] == "waveform"
         n_waveforms = len(parts(candidate.feature)) - len(inputs)
         if waveform and (len(inputs) != 1 or n_waveforms != 1):
-            wanted = f"{inputs[0] if inputs else 'mel'}+{SAMPLES}"
+            feature = f"{inputs[0] if inputs else 'mel'}+{SAMPLES}"
             raise ParamsError(
                 f"{where}: train.front_end: waveform needs one kind and the waveform, not {candidate.feature}; "
-                f"write feature: {wanted}, and `{SAMPLES}: {{}}` and `{wanted}: {{}}` in features.kinds"
+                f"write feature: {feature}, and `{SAMPLES}: {{}}` and `{feature}: {{}}` in features.kinds"
             )
         if n_waveforms and not waveform:
             raise ParamsError(f"{where}: no network reads samples; add train: {{front_end: waveform}}")
         if train["augment"] and not waveform:
-            raise ParamsError(
-                f"{where}: train.augment changes sound, which comes from the waveform; add front_end: waveform to train"
-            )
+            raise ParamsError(f"{where}: train.augment needs the waveform; add front_end: waveform to train")
     for name, stack in params.stacked.items():
-        if absent := [key for key in ("front_end", "augment") if stack.train.get(key) not in (None, "cache", [])]:
-            raise ParamsError(f"{path}: stacked.{name}: train.{absent[0]}: a stack reads no sound; take it out")
+        if extra := [key for key in ("front_end", "augment") if stack.train.get(key) not in (None, "cache", [])]:
+            raise ParamsError(f"{path}: stacked.{name}: train.{extra[0]}: a stack reads no audio; remove it")
 
 
 def _check_members(params: Params, path: Path) -> None:
-    """Refuse a stack without members, and a member that is not there or of which the stack can make nothing."""
+    """Refuse a stack without members, and members that are unknown or do not fit their stack."""
     for edge, member in params.members.items():
         if edge != f"{member.of}.{member.member}":
-            raise ParamsError(f"{path}: members.{edge}: must be called {member.of}.{member.member}")
+            raise ParamsError(f"{path}: members.{edge}: must be named {member.of}.{member.member}")
         if member.of not in params.stacked:
             raise ParamsError(
                 f"{path}: members.{edge}: there is no stack {member.of!r}; {instead(member.of, params.stacked)}"
@@ -105,18 +105,18 @@ def _check_members(params: Params, path: Path) -> None:
         stack, candidate = params.stacked[member.of], params.candidates[member.member]
         if candidate.task != stack.task:
             raise ParamsError(
-                f"{path}: members.{edge}: learns {candidate.task}, its stack {stack.task}; let them agree"
+                f"{path}: members.{edge}: learns {candidate.task}, its stack {stack.task}; use the same task"
             )
         if len(network_kinds(candidate.feature, params.features.kinds)) > 1:
             raise ParamsError(f"{path}: members.{edge}: reads {candidate.feature}; a member reads one kind of feature")
     for name, stack in params.stacked.items():
-        given = [member.member for member in params.members.values() if member.of == name]
-        if unknown := [member for member in stack.optional if member not in given]:
+        members = [member.member for member in params.members.values() if member.of == name]
+        if unknown := [member for member in stack.optional if member not in members]:
             raise ParamsError(
-                f"{path}: stacked.{name}: optional: {unknown[0]!r} is none of its members; {instead(unknown[0], given)}"
+                f"{path}: stacked.{name}: optional: {unknown[0]!r} is not a member; {instead(unknown[0], members)}"
             )
-        if given and not set(given) - set(stack.optional):
-            raise ParamsError(f"{path}: stacked.{name}: all its members are optional; leave one out of `optional`")
+        if members and not set(members) - set(stack.optional):
+            raise ParamsError(f"{path}: stacked.{name}: all its members are optional; remove one from `optional`")
     for name in params.stacked.keys() - {member.of for member in params.members.values()}:
         raise ParamsError(
             f"{path}: stacked.{name}: has no members; list them under members, such as "
@@ -125,14 +125,14 @@ def _check_members(params: Params, path: Path) -> None:
 
 
 def _check_numbers(params: Params, path: Path) -> None:
-    """Refuse numbers for a stack that is not there, and what is no feature of numbers."""
+    """Refuse numbers for an unknown stack, and features that are not numbers."""
     kinds = params.features.kinds
     for edge, number in params.numbers.items():
         where, of, feature = f"{path}: numbers.{edge}", number.of, number.feature
         if of not in params.stacked:
             raise ParamsError(f"{where}: there is no stack {of!r}; {instead(of, params.stacked)}")
         if edge in params.members:
-            raise ParamsError(f"{where}: a member of {of} has that name; call the feature or the member otherwise")
+            raise ParamsError(f"{where}: a member of {of} has that name; rename the feature or the member")
         if feature not in kinds:
             raise ParamsError(
                 f"{where}: {of} reads {feature!r}, which features.kinds lacks; "
@@ -143,60 +143,60 @@ def _check_numbers(params: Params, path: Path) -> None:
         module = load("ostinato.features", (kinds[feature] or {}).get("kind", feature))
         if (source := getattr(module, "SOURCE", "audio")) not in NUMBERS:
             raise ParamsError(
-                f"{where}: {of} reads {feature}, made of {source}; it needs numbers of a table, such as `year`"
+                f"{where}: {of} reads {feature}, computed from {source}; it needs numbers of a table, such as `year`"
             )
         if edge != f"{of}.{feature}":
-            raise ParamsError(f"{where}: must be called {of}.{feature}")
+            raise ParamsError(f"{where}: must be named {of}.{feature}")
 
 
 def _check_plugins(params: Params, path: Path) -> None:
-    """Refuse an architecture, an estimator or a kind of feature that has no file, before any stage runs."""
+    """Refuse unknown architectures, estimators and kinds of features, before any stage runs."""
     for group, key, package in PLUGINS:
         known = names(f"ostinato.{package}")
         for name, entry in getattr(params, group).items():
-            if (given := getattr(entry, key)) not in known:
-                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {given!r}; {instead(given, known)}")
+            if (plugin := getattr(entry, key)) not in known:
+                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {plugin!r}; {instead(plugin, known)}")
     known = names("ostinato.features")
-    for name, departures in params.features.kinds.items():
-        kind = (departures or {}).get("kind", name)
+    for name, options in params.features.kinds.items():
+        kind = (options or {}).get("kind", name)
         if len(parts(name)) == 1 and kind not in known:
             raise ParamsError(f"{path}: features.kinds.{name}: there is no feature {kind!r}; {instead(kind, known)}")
 
 
 def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
-    """Refuse a joint of kinds that are not there, occur twice, or are given parameters once more."""
-    joined = parts(name)
-    if len(joined) == 1:
+    """Refuse combined kinds that are unknown, repeated, or have parameters of their own."""
+    components = parts(name)
+    if len(components) == 1:
         return
-    absent = [part for part in joined if part not in kinds]
-    if absent:
-        raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {absent[0]!r}; add `{absent[0]}: {{}}`")
-    if len(set(joined)) < len(joined) or entry:
+    missing = [part for part in components if part not in kinds]
+    if missing:
+        raise ParamsError(f"{path}: features.kinds.{name}: there is no kind {missing[0]!r}; add `{missing[0]}: {{}}`")
+    if len(set(components)) < len(components) or entry:
         raise ParamsError(f"{path}: features.kinds.{name}: takes no parameters and no kind twice; write `{name}: {{}}`")
 
 
 def _check_weights(params: Params, path: Path) -> None:
-    """Refuse weights without their hash: a stage sees params.yaml change, but not a file that only some have."""
+    """Refuse weights without their hash: DVC tracks params.yaml, but not the file of weights."""
     common = params.train.model_dump()
     for group, entries in (("candidates", params.candidates), ("stacked", params.stacked)):
         for name, entry in entries.items():
             train = {**common, **entry.train}
             if train["weights"] and not train["weights_sha256"]:
                 raise ParamsError(
-                    f"{path}: {group}.{name}: train: weights: {train['weights']} needs weights_sha256 beside it, which "
-                    "`sha256sum` tells; a file with another one then makes the candidate run again"
+                    f"{path}: {group}.{name}: train: weights: {train['weights']} needs weights_sha256, as computed by "
+                    "`sha256sum`; the candidate runs again when it changes"
                 )
 
 
 def _check_train(params: Params, path: Path) -> None:
-    """Refuse old keys, and keys that nothing uses, of `train` and of those who depart from it."""
+    """Refuse old and unused keys in `train` and in the candidates' own `train`."""
     common = params.train.model_dump()
     all_ = [common]
     for group, entries in (("candidates", params.candidates), ("stacked", params.stacked)):
         for name, entry in entries.items():
             where, train = f"{path}: {group}.{name}: train", {**common, **entry.train}
-            if former := [key for key in entry.train if key in Train.FORMER]:
-                raise ParamsError(f"{where}: {former[0]} {Train.FORMER[former[0]]}")
+            if old := [key for key in entry.train if key in Train.FORMER]:
+                raise ParamsError(f"{where}: {old[0]} {Train.FORMER[old[0]]}")
             if message := find_unused(entry.train, train):
                 raise ParamsError(f"{where}: {message}")
             all_.append(train)

@@ -5,13 +5,13 @@ from typing import Any
 
 JOIN = "+"
 SAMPLES = "waveform"
-"""The kind whose rows are samples; the front end of training reads it, no network does."""
+"""The kind whose rows are samples; only the front end of training reads it."""
 NUMBERS = ("table", "attributes")
-"""Sources whose features are numbers."""
+"""Sources of numeric features."""
 
 
 def parts(feature: str) -> tuple[str, ...]:
-    """Name the kinds that a feature is made of, in the order a network reads them.
+    """List the kinds of a feature, in the order a network reads them.
 
     Examples
     --------
@@ -22,7 +22,7 @@ def parts(feature: str) -> tuple[str, ...]:
 
 
 def network_kinds(feature: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> tuple[str, ...]:
-    """Name the kinds of a feature that a network reads: all but the waveform, which only training reads.
+    """List the kinds that a network reads: all but the waveform, which only training reads.
 
     Parameters
     ----------

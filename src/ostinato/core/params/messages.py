@@ -1,4 +1,4 @@
-"""Messages: errors of validation in words that a person can act on."""
+"""Validation errors as readable messages."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -11,15 +11,15 @@ from ostinato.core.registry import instead
 
 
 def readable(error: ValidationError, model: type[BaseModel] | None = None, within: Iterable[str] = ()) -> str:
-    """Put a validation error in one line a person can act on.
+    """Format a validation error as one readable line.
 
     Parameters
     ----------
     error : ValidationError
     model : type of BaseModel, optional
-        What was read, so that keys like an unknown one can be named; default: `Params`.
+        Model that was validated, to suggest keys like an unknown one; default: `Params`.
     within : iterable of str
-        Keys that lead to what was read.
+        Keys that lead to the validated value.
 
     Returns
     -------
@@ -27,8 +27,8 @@ def readable(error: ValidationError, model: type[BaseModel] | None = None, withi
     """
     messages = []
     for problem in error.errors():
-        where = [str(part) for part in (*within, *problem["loc"]) if "[" not in str(part)]  # those name types, no keys
-        messages.append(f"{'.'.join(where)}: {describe_problem(problem, model or Params)}")
+        keys = [str(part) for part in (*within, *problem["loc"]) if "[" not in str(part)]  # those name types, not keys
+        messages.append(f"{'.'.join(keys)}: {describe_problem(problem, model or Params)}")
     return "; ".join(dict.fromkeys(messages))
 
 
@@ -43,18 +43,18 @@ WORDS = {
     "a valid list": "a list such as [a, b]",
     "a valid dictionary": "keys with values, such as {a: b}",
 }
-"""What pydantic says, and how a person would."""
+"""Replacements for pydantic's wording."""
 
 
 def describe_problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
-    """Return what is wrong with a value, and what would be right.
+    """Describe what is wrong with a value, and how to correct it.
 
     Parameters
     ----------
     problem : mapping
-        Of the errors of a ValidationError.
+        One of the errors of a ValidationError.
     model : type of BaseModel
-        What was read.
+        Model that was validated.
 
     Returns
     -------
@@ -62,14 +62,14 @@ def describe_problem(problem: Mapping[str, Any], model: type[BaseModel]) -> str:
     """
     text = simplify_message(problem)
     if problem["type"] == "extra_forbidden":
-        known = _list_keys(model, problem["loc"][:-1])
-        return f"{text}; {instead(str(problem['loc'][-1]), known) if known else 'correct or delete it'}"
+        keys = _list_keys(model, problem["loc"][:-1])
+        return f"{text}; {instead(str(problem['loc'][-1]), keys) if keys else 'correct or delete it'}"
     is_clear = problem["type"] in ("former_key", "missing") or isinstance(problem["input"], dict)
     return text if is_clear else f"{text} (it is {problem['input']!r})"
 
 
 def simplify_message(problem: Mapping[str, Any]) -> str:
-    """Return pydantic's message in plain words, without the value that was given.
+    """Return pydantic's message in plain words, without the input value.
 
     Examples
     --------
@@ -77,28 +77,28 @@ def simplify_message(problem: Mapping[str, Any]) -> str:
     'must be a whole number'
     """
     if problem["type"] == "extra_forbidden":
-        return "is no key here"
+        return "unknown key"
     if problem["type"] == "missing":
         return "is missing; add it"
     message = re.sub(r" or (instance of \w+|object to extract fields from)", "", str(problem["msg"]))
-    for theirs, ours in WORDS.items():
-        message = message.replace(theirs, ours)
+    for old, new in WORDS.items():
+        message = message.replace(old, new)
     return message
 
 
-def _list_keys(annotation: Any, place: Iterable[Any]) -> list[str]:
-    """List the keys of the section at a place below a model; empty where any key may stand."""
-    for part in place:
+def _list_keys(annotation: Any, keys: Iterable[Any]) -> list[str]:
+    """List the keys of a nested section of a model; empty if any key is allowed."""
+    for part in keys:
         annotation = _find_part(annotation, part)
     models = [a for a in (annotation, *get_args(annotation)) if isinstance(a, type) and issubclass(a, BaseModel)]
     return [field.alias or name for model in models[:1] for name, field in model.model_fields.items()]
 
 
 def _find_part(annotation: Any, part: Any) -> Any:
-    """Return the type of what stands under a key, or at a position, of a value of a type; None if that is unknown."""
+    """Return the type under a key or index of an annotation; None if unknown."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         fields = annotation.model_fields.items()
         return next((field.annotation for name, field in fields if part in (name, field.alias)), None)
     if get_origin(annotation) in (dict, list, tuple):
         return get_args(annotation)[-1]
-    return next((found for a in get_args(annotation) if (found := _find_part(a, part)) is not None), None)
+    return next((type_ for a in get_args(annotation) if (type_ := _find_part(a, part)) is not None), None)

@@ -1,4 +1,4 @@
-"""A section of params.yaml: frozen, complete, and what its keys may be."""
+"""Base class of the sections of params.yaml, and the types of their keys."""
 
 import difflib
 import re
@@ -17,7 +17,7 @@ NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
-        raise ValueError("is no name: take up to 100 of a-z, 0-9, _ . + and -, the first a letter, a digit or _")
+        raise ValueError("is not a name: use up to 100 of a-z, 0-9, _ . + and -, starting with a letter, a digit or _")
     return name
 
 
@@ -28,8 +28,8 @@ def _check_cron(cron: str) -> str:
         next(CronSim(cron, datetime(2024, 1, 1)))
     except (CronSimError, StopIteration) as error:
         raise ValueError(
-            f"{cron!r} is no schedule ({str(error).lower() or 'it never comes'}): give minute, hour, day, month and "
-            "weekday, such as '0 3 * * 0' for Sundays at three"
+            f"{cron!r} is not a schedule ({str(error).lower() or 'it never occurs'}): give minute, hour, day, month "
+            "and weekday, such as '0 3 * * 0' for Sundays at three"
         ) from None
     return cron
 
@@ -38,9 +38,9 @@ def _check_timezone(timezone: str) -> str:
     try:
         ZoneInfo(timezone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        alike = difflib.get_close_matches(timezone, sorted(available_timezones()), n=1)
-        hint = f", such as {alike[0]}" if alike else ", such as Europe/Vienna or UTC"
-        raise ValueError(f"{timezone!r} is no time zone: take a name of the IANA database{hint}") from None
+        matches = difflib.get_close_matches(timezone, sorted(available_timezones()), n=1)
+        hint = f", such as {matches[0]}" if matches else ", such as Europe/Vienna or UTC"
+        raise ValueError(f"{timezone!r} is not a time zone: use a name of the IANA database{hint}") from None
     return timezone
 
 
@@ -51,20 +51,20 @@ def _check_gate(name: str) -> str:
 
 
 Key: TypeAlias = Annotated[str, AfterValidator(_check_name)]
-"""A name that users give; it becomes part of commands, folders and pages."""
+"""A name given by users; it becomes part of commands, folders and pages."""
 GateKey: TypeAlias = Annotated[str, AfterValidator(_check_gate)]
-"""A task, or the spaces of recommendations."""
+"""A task, or the similarity spaces."""
 Cron: TypeAlias = Annotated[str, AfterValidator(_check_cron)]
 Timezone: TypeAlias = Annotated[str, AfterValidator(_check_timezone)]
 
 
 class Section(BaseModel):
-    """A part of params.yaml: frozen, complete, no other keys, no silent conversion."""
+    """A section of params.yaml: frozen, with no unknown keys and no silent conversion."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     FORMER: ClassVar[Mapping[str, str]] = {}
-    """Keys that were once known, and what to do about each."""
+    """Former keys, and what to do about each."""
 
     @model_validator(mode="before")
     @classmethod

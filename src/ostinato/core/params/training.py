@@ -8,7 +8,7 @@ from pydantic import Field
 from ostinato.core.params.section import Section
 
 CHUNKS_PER_EPOCH = 128
-"""Of small sets: eight steps at the usual batch size, so that validation costs less than what lies between."""
+"""For small sets: eight steps at the default batch size, so that validation costs less than training."""
 USED_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "temperature": ("loss", ("infonce",)),
     "margin": ("loss", ("triplet",)),
@@ -19,11 +19,11 @@ USED_WITH: dict[str, tuple[str, tuple[Any, ...]]] = {
     "lr_factor": ("schedule", ("plateau",)),
     "lr_patience": ("schedule", ("plateau",)),
 }
-"""Keys of `train` that have an effect only where another key has one of these values."""
+"""Keys of `train` that only have an effect if another key has one of these values."""
 
 
 class RatePhase(Section):
-    """A part of training with a learning rate and a patience of its own."""
+    """A phase of training with its own learning rate and patience."""
 
     lr: float = Field(gt=0)
     patience: int = Field(ge=1)
@@ -32,7 +32,7 @@ class RatePhase(Section):
 class Train(Section):
     """Training of every candidate; a candidate's own `train` overrides single keys.
 
-    Augmentation, losses beside the plain one, schedules and repeats are off by default.
+    Augmentation, other losses, schedules and repeated runs are off by default.
     """
 
     FORMER: ClassVar[Mapping[str, str]] = {
@@ -45,55 +45,53 @@ class Train(Section):
         "batch_norm_momentum": "has no effect: running statistics are those of the training chunks; delete it",
     }
 
-    max_epochs: int = Field(30, ge=1, description="passes over the training tracks, at most")
-    patience: int = Field(8, ge=1, description="epochs without improvement, once validation has left chance")
-    patience_steps: int = Field(50, ge=0, description="steps of the optimiser without improvement, as well")
-    batch_size: int = Field(16, ge=1, description="chunks of a step")
+    max_epochs: int = Field(30, ge=1, description="maximum number of passes over the training tracks")
+    patience: int = Field(8, ge=1, description="epochs without improvement, once validation is above chance")
+    patience_steps: int = Field(50, ge=0, description="optimiser steps without improvement, in addition")
+    batch_size: int = Field(16, ge=1, description="chunks per step")
     optimizer: str = "adam"
     lr: float = Field(1e-3, gt=0, description="learning rate")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty of the optimiser")
-    chunk_frames: int = Field(129, ge=1, description="frames that a network sees at once")
+    chunk_frames: int = Field(129, ge=1, description="frames per chunk")
     chunks_per_track: Annotated[int, Field(ge=1)] | Literal["auto"] = Field(
-        "auto", description="in an epoch; auto: as many as make about 128 chunks of all training tracks, at least 1"
+        "auto", description="per epoch; auto: about 128 chunks of all training tracks together, at least 1 of each"
     )
     normalise: Literal["frame", "track", "train", "none"] = Field(
-        "frame", description="over what features are standardised: each frame, each track, or the training set"
+        "frame", description="standardise features over each frame, each track, or the training set"
     )
-    max_vocabulary: int = Field(20000, ge=1, description="words of lyrics with an id of their own")
-    sequence_length: int = Field(256, ge=1, description="words of a chunk of lyrics")
-    subsample_threshold: float | None = Field(None, gt=0, description="thins out common words; null: keeps them all")
-    monitor: str = Field("val_loss", description="what decides which epoch is best")
+    max_vocabulary: int = Field(20000, ge=1, description="number of distinct words in lyrics")
+    sequence_length: int = Field(256, ge=1, description="words per chunk of lyrics")
+    subsample_threshold: float | None = Field(None, gt=0, description="subsample frequent words; null: keep all")
+    monitor: str = Field("val_loss", description="value that selects the best epoch")
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="share of the target spread over all classes")
-    mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution that mixes two tracks; 0: none")
+    mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution that mixes two tracks; 0: off")
     spec_augment: bool = Field(False, description="mask bins and frames of each chunk")
-    mask_share: float = Field(
-        0.125, gt=0, le=1, description="of bins and of frames that a mask covers at most, rounded up"
-    )
-    n_masks: int = Field(1, ge=1, description="along either axis")
+    mask_share: float = Field(0.125, gt=0, le=1, description="maximum share of bins and frames per mask, rounded up")
+    n_masks: int = Field(1, ge=1, description="masks per axis")
     front_end: Literal["cache", "waveform"] = Field(
-        "cache", description="whence training takes the feature; the waveform must stand in it, as in mel+waveform"
+        "cache", description="source of the training feature; waveform needs a feature such as mel+waveform"
     )
     augment: list[Literal["speed", "pitch", "bandwidth", "level", "noise"]] = Field(
-        [], description="of the waveform while training, in this order"
+        [], description="augmentations of the waveform, in this order"
     )
     loss: Literal["plain", "focal", "asymmetric", "infonce", "triplet"] = Field(
-        "plain", description="the last two bring tracks of one artist, genre or tag together"
+        "plain", description="the last two draw tracks of one artist, genre or tag together"
     )
     temperature: float = Field(0.1, gt=0, description="of infonce")
-    margin: float = Field(0.2, gt=0, le=2, description="by how much strangers are farther off in a triplet")
-    gamma: float = Field(2.0, ge=0, description="how little what is nearly right counts in a focal or asymmetric loss")
-    clip: float = Field(0.05, ge=0, lt=1, description="of an asymmetric loss: score up to which an absent tag is free")
+    margin: float = Field(0.2, gt=0, le=2, description="margin of the triplet loss")
+    gamma: float = Field(2.0, ge=0, description="focusing parameter of a focal or asymmetric loss")
+    clip: float = Field(0.05, ge=0, lt=1, description="of an asymmetric loss: scores up to it cost absent tags nothing")
     schedule: Literal["constant", "cosine", "plateau"] = Field("constant", description="of the learning rate")
     lr_factor: float = Field(0.5, gt=0, lt=1, description="of a plateau")
     lr_patience: int = Field(3, ge=1, description="of a plateau, in epochs")
-    phases: list[RatePhase] = Field([], description="learning rates one after another, instead of lr and schedule")
-    runs: int = Field(1, ge=1, description="fits with other seeds; the best on validation is kept, all are counted")
+    phases: list[RatePhase] = Field([], description="successive learning rates, instead of lr and schedule")
+    runs: int = Field(1, ge=1, description="fits with different seeds; the best on validation is kept")
     compile: bool = Field(False, description="compile the network by torch.compile")
-    class_weights: Literal["balanced"] | None = Field(None, description="rare classes weigh more in the loss")
-    clip_norm: float | None = Field(None, gt=0, description="largest norm of the gradient; null: any")
-    weights: str | None = Field(None, description="a safetensors file to begin with; the head is new")
-    weights_sha256: str | None = Field(None, description="of that file: with another one its candidates run again")
-    freeze: int = Field(0, ge=0, description="how many of the network's first layers stay as they were loaded")
+    class_weights: Literal["balanced"] | None = Field(None, description="weight rare classes more in the loss")
+    clip_norm: float | None = Field(None, gt=0, description="maximum gradient norm; null: no clipping")
+    weights: str | None = Field(None, description="safetensors file of initial weights; the head is new")
+    weights_sha256: str | None = Field(None, description="hash of that file; the candidates run again when it changes")
+    freeze: int = Field(0, ge=0, description="number of first layers to freeze")
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"] = "auto"
     devices: int | str = "auto"
     strategy: str = "auto"
@@ -101,7 +99,7 @@ class Train(Section):
         0.5,
         ge=0,
         lt=1,
-        description="how often a stack learns from a track without one of its `numbers` or `optional` members",
+        description="probability that a stack trains on a track without one of its `numbers` or `optional` members",
     )
 
     def count_chunks(self, n_tracks: int) -> int:
@@ -110,7 +108,7 @@ class Train(Section):
         Parameters
         ----------
         n_tracks : int
-            To learn from.
+            Number of training tracks.
 
         Returns
         -------
@@ -127,14 +125,14 @@ class Train(Section):
 
 
 def find_unused(keys: Iterable[str], train: Mapping[str, Any]) -> str | None:
-    """Return which key of `train` has no effect beside the others, and what would give it one.
+    """Return a message on the first key of `train` that has no effect given the others.
 
     Parameters
     ----------
     keys : iterable of str
-        Those that were written.
+        Keys that were set.
     train : mapping
-        What holds for the candidate, defaults included.
+        Values of the candidate, including defaults.
 
     Returns
     -------
@@ -149,6 +147,6 @@ def find_unused(keys: Iterable[str], train: Mapping[str, Any]) -> str | None:
     for key in keys:
         other, values = USED_WITH.get(key, ("", ()))
         if other and train[other] not in values:
-            mend = " or ".join(str(value).lower() for value in values)
-            return f"{key} has no effect with {other}: {str(train[other]).lower()}; delete it or set {other}: {mend}"
+            hint = " or ".join(str(value).lower() for value in values)
+            return f"{key} has no effect with {other}: {str(train[other]).lower()}; delete it or set {other}: {hint}"
     return None
