@@ -43,7 +43,7 @@ def test_normalising_by_the_training_set(rng):
     assert chunks.normalise(x, "train", mean, std).tolist() == [[[0, 1], [0, 1]]]
     with pytest.raises(OstinatoError, match="needs the training set's mean"):
         chunks.normalise(x, "train")
-    with pytest.raises(OstinatoError, match="'loudness' is not known"):
+    with pytest.raises(OstinatoError, match="unknown mode 'loudness'"):
         chunks.normalise(x, "loudness")
 
 

@@ -35,7 +35,7 @@ def test_extreme_logits_stay_finite():
 
 
 def test_an_unknown_task_is_named():
-    with pytest.raises(OstinatoError, match="task 'mood' is not known"):
+    with pytest.raises(OstinatoError, match="unknown task 'mood'"):
         Task("mood", ("a",))
 
 

@@ -49,9 +49,9 @@ def check(package: str, name: str) -> None:
     OstinatoError
         If the package has no plugin of that name; the message lists those it has.
     """
-    known = names(package)
-    if name not in known:
-        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, known)}")
+    available = names(package)
+    if name not in available:
+        raise OstinatoError(f"{package.rsplit('.', 1)[-1]}: there is no {name!r}; {instead(name, available)}")
 
 
 @cache

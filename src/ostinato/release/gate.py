@@ -83,7 +83,7 @@ def _figure(entry: Entry, name: str, metrics: Mapping[str, Any]) -> float | None
         return None if calibrated is None else float(calibrated["test"]["calibration_error"]["after"])
     test = metrics["test"]
     if name not in test:
-        known = ", ".join(sorted([*test, CALIBRATION, *AT_RELEASE]))
-        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is not a metric; choose from {known}")
+        names = ", ".join(sorted([*test, CALIBRATION, *AT_RELEASE]))
+        raise ParamsError(f"params.yaml: gate.{entry.task}.{name} is not a metric; choose from {names}")
     value: float | None = test[name]["value"]
     return value

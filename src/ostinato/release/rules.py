@@ -85,12 +85,12 @@ def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
         "latency_ratio": release.max_latency_ratio,
         "drop": release.max_drop,
     }
-    own = {}
+    overrides = {}
     for rule in (r for r in AT_RELEASE if r in bounds):
         if bounds[rule].max is None or bounds[rule].min is not None:
             raise ParamsError(f"params.yaml: {rule} in gate is an upper bound; give it a max and no min")
-        own[rule] = bounds[rule].max
-    return {rule: bound for rule, bound in (general | own).items() if bound is not None}
+        overrides[rule] = bounds[rule].max
+    return {rule: bound for rule, bound in (general | overrides).items() if bound is not None}
 
 
 def _number(value: float) -> str:

@@ -236,7 +236,7 @@ class _Handlers:
         self, path: Path, models: dict[str, Opened], space_model: Opened | None, over_time: bool, budget: Budget
     ) -> dict[str, Any]:
         """Decode a file once, score it, and embed it in the catalog's space."""
-        limits, answers = self.limits, []
+        limits, predictions = self.limits, []
         try:
             released = [m.released for m in (*models.values(), *([space_model] if space_model else []))]
             rates = {rate for model in released for rate in model.rates}
@@ -245,7 +245,7 @@ class _Handlers:
             )
             for model in models.values():
                 budget.check()
-                answers.append(answer_track(path, model.released, context, measurement, over_time=over_time))
+                predictions.append(answer_track(path, model.released, context, measurement, over_time=over_time))
             budget.check()
         except SenderGone:
             raise
@@ -254,7 +254,7 @@ class _Handlers:
         except Exception as error:  # whatever a file contains, the error blames the file
             log.exception("a file cannot be processed")
             raise HTTPException(422, f"cannot be processed ({type(error).__name__}); send another file") from error
-        pairs = zip(models.values(), answers, strict=True)
+        pairs = zip(models.values(), predictions, strict=True)
         result: dict[str, Any] = {"predictions": [Prediction(version=m.version, **a) for m, a in pairs]}
         if space_model is None:
             return result

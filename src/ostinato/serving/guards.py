@@ -178,9 +178,9 @@ def is_same_origin(scope: Scope) -> bool:
 def _names_host(origin: str, host: str) -> bool:
     """Return whether an origin such as ``https://music.example.org`` is the host of a request."""
     try:
-        page, own = urlsplit(origin), urlsplit(f"//{host}")
+        page, service = urlsplit(origin), urlsplit(f"//{host}")
         default = DEFAULT_PORTS[page.scheme]
-        return page.hostname == own.hostname and (page.port or default) == (own.port or default)
+        return page.hostname == service.hostname and (page.port or default) == (service.port or default)
     except (KeyError, ValueError):  # "null", or no origin at all
         return False
 

@@ -80,8 +80,8 @@ def check_entry(params: Params, section: Literal["candidates", "members", "numbe
     ParamsError
         If there is no such name.
     """
-    known = list(get_sections(params) if section == "candidates" else getattr(params, section))
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(known) or 'none'}"
+    names = list(get_sections(params) if section == "candidates" else getattr(params, section))
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+        advice = f"did you mean {' or '.join(near)}?" if near else f"there are {', '.join(names) or 'none'}"
         raise ParamsError(f"params.yaml: {section} have no {name!r}; {advice}")

@@ -43,9 +43,9 @@ def check(params: Params, path: Path) -> None:
 def _check_names(params: Params, path: Path) -> None:
     """Refuse duplicate names and unknown features."""
     groups = (params.candidates, params.estimators, params.stacked)
-    used = [name for group in groups for name in group]
-    for name in used:
-        if used.count(name) > 1:
+    candidates = [name for group in groups for name in group]
+    for name in candidates:
+        if candidates.count(name) > 1:
             raise ParamsError(f"{path}: {name!r} names two candidates; rename one")
     for group, entries in (("candidates", params.candidates), ("estimators", params.estimators)):
         for name, entry in entries.items():
@@ -152,15 +152,15 @@ def _check_numbers(params: Params, path: Path) -> None:
 def _check_plugins(params: Params, path: Path) -> None:
     """Refuse unknown architectures, estimators and kinds of features, before any stage runs."""
     for group, key, package in PLUGINS:
-        known = names(f"ostinato.{package}")
+        plugins = names(f"ostinato.{package}")
         for name, entry in getattr(params, group).items():
-            if (plugin := getattr(entry, key)) not in known:
-                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {plugin!r}; {instead(plugin, known)}")
-    known = names("ostinato.features")
+            if (plugin := getattr(entry, key)) not in plugins:
+                raise ParamsError(f"{path}: {group}.{name}: there is no {key} {plugin!r}; {instead(plugin, plugins)}")
+    plugins = names("ostinato.features")
     for name, options in params.features.kinds.items():
         kind = (options or {}).get("kind", name)
-        if len(parts(name)) == 1 and kind not in known:
-            raise ParamsError(f"{path}: features.kinds.{name}: there is no feature {kind!r}; {instead(kind, known)}")
+        if len(parts(name)) == 1 and kind not in plugins:
+            raise ParamsError(f"{path}: features.kinds.{name}: there is no feature {kind!r}; {instead(kind, plugins)}")
 
 
 def _check_joint(name: str, entry: dict[str, Any] | None, kinds: dict[str, dict[str, Any]], path: Path) -> None:
