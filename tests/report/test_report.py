@@ -12,7 +12,7 @@ from ostinato.core import registry
 from ostinato.io import tables
 from ostinato.io.files import write_json
 from ostinato.release.release import release
-from ostinato.report import plots
+from ostinato.report import pictures, plots
 from ostinato.report.page import ORDER
 
 
@@ -67,6 +67,17 @@ def test_the_page_is_whole_and_needs_no_other_file(full):
     assert page.fetched == []
     assert "script" not in page.tags
     assert {"table", "svg", "main", "h1"} <= page.tags
+
+
+def test_a_second_page_of_the_same_figures_draws_nothing_and_is_the_same(full, monkeypatch):
+    first = full.report()
+
+    def refuse(*given):
+        raise AssertionError("a picture was drawn")
+
+    for module in (plots, pictures):
+        monkeypatch.setattr(module, "svg", refuse)
+    assert full.report() == first
 
 
 def test_every_section_has_its_place_on_the_page_and_in_its_navigation(full):

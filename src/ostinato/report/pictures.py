@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import signal
 
+from ostinato.report.pieces import cached
 from ostinato.report.plots import FAINT, INK, SERIES, svg
 
 MOST_FRAMES, MOST_BINS = 360, 256
@@ -21,6 +22,7 @@ MOST_NUMBERED = 20
 """Up to so many classes a confusion matrix has their names and its numbers in it."""
 
 
+@cached
 def raster(
     rows: np.ndarray, seconds: float, *, label: str, ticks: Mapping[float, str] | None = None, height: float = 1.6
 ) -> str:
@@ -104,6 +106,7 @@ def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
     return np.maximum(level, level.max() - FLOOR_DB).astype(np.float32), len(y) / sample_rate
 
 
+@cached
 def tail(counts: np.ndarray, label: str) -> str:
     """Plot the tracks of artists by rank, both axes logarithmic: a straight line is a power law.
 
@@ -128,6 +131,7 @@ def tail(counts: np.ndarray, label: str) -> str:
     return svg(draw, 4.4, 2.4)
 
 
+@cached
 def places(longitude: np.ndarray, latitude: np.ndarray) -> str:
     """Draw where artists are from.
 
@@ -153,6 +157,7 @@ def places(longitude: np.ndarray, latitude: np.ndarray) -> str:
     return svg(draw, 4.4, 2.4)
 
 
+@cached
 def grid(tables: Mapping[str, Any], draw_one: Any, *, columns: int = 4) -> str:
     """Draw small panels side by side.
 
@@ -197,6 +202,7 @@ def course(axes: Axes, by_year: pd.DataFrame) -> None:
     axes.plot(by_year.index, by_year["mean"], color=SERIES[0], marker="." if len(by_year) < 3 else None)
 
 
+@cached
 def correlations(table: pd.DataFrame) -> str:
     """Draw which attributes go together.
 
@@ -224,6 +230,7 @@ def correlations(table: pd.DataFrame) -> str:
     return svg(draw, 4.8, 4.0)
 
 
+@cached
 def confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> str:
     """Draw a confusion matrix: the shades are shares of each row, the numbers are tracks.
 

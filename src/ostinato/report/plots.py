@@ -14,6 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ostinato.report.pieces import cached
+
 # Okabe & Ito, "Color universal design", 2008, less yellow, which no white page shows
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
@@ -104,6 +106,7 @@ def best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) -> list[s
     return (lines or list(order))[:SHOWN]
 
 
+@cached
 def curves(
     candidates: Mapping[str, pd.DataFrame],
     shown: Sequence[str],
@@ -162,6 +165,7 @@ def _reach(drawn: Sequence[pd.Series]) -> tuple[float, float]:
     return low - edge, high + edge
 
 
+@cached
 def histogram(values: np.ndarray, label: str) -> str:
     """Draw how values are spread.
 

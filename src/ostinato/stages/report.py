@@ -21,6 +21,7 @@ from ostinato.report.contrasts import contrasts
 from ostinato.report.markdown import markdown
 from ostinato.report.material import Material
 from ostinato.report.page import page
+from ostinato.report.pieces import cache_pieces
 from ostinato.report.tables import picture, tables
 
 SECTIONS = (
@@ -40,8 +41,13 @@ GENRE = "genre"
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write the report of all candidates that params.yaml names."""
+    """Write the report of all candidates that params.yaml names; what has not changed is not drawn anew."""
     material = _material(paths, params)
+    with cache_pieces(paths.state / "report"):
+        _write(paths, material)
+
+
+def _write(paths: Paths, material: Material) -> None:
     shutil.rmtree(paths.report, ignore_errors=True)
     for file, table in tables(material).items():
         with atomic_write(paths.report / "plots" / file) as partial:

@@ -14,6 +14,7 @@ from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.report.listening import clip, spread
 from ostinato.report.material import Material
+from ostinato.report.pieces import cached
 
 TITLE = "Neighbours"
 TASK = "artist_embedding"
@@ -149,7 +150,7 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     """
     rows = np.unique(np.linspace(0, len(catalog) - 1, min(POINTS, len(catalog))).astype(int))
     drawn = catalog.vectors[rows]
-    planes = {"tsne": scale(neighbourhood(drawn, 0)), "pca": scale(components(drawn))}
+    planes = {"tsne": scale(cached(neighbourhood)(drawn, 0)), "pca": scale(components(drawn))}
     known = [catalog.metadata[row] for row in rows]
     aspects = {name: [_aspect(m, name) for m in known] for name in ("genre", "era", "origin", "artist")}
     legends = {name: commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
