@@ -13,6 +13,7 @@ import typer
 from ostinato import stages
 from ostinato.cli.root import STAGE, Json, Models, Pretrained, Weights, app, echo, find_releases, read_project
 from ostinato.core.registry import names
+from ostinato.io.escapes import escape_line
 
 
 def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> None:
@@ -97,6 +98,13 @@ def evaluate(
 
 @app.command(rich_help_panel=STAGE)
 def catalog(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(help="with --add: files and folders below the dataset's folder; default: all that are new"),
+    ] = None,
+    add: Annotated[
+        bool, typer.Option("--add", help="add new tracks to the catalog in service, by the network that it has")
+    ] = False,
     of: Annotated[
         Path | None,
         typer.Option(
@@ -123,7 +131,13 @@ def catalog(
     encoder: Pretrained = None,
     weights: Weights = None,
 ) -> None:
-    """Embed every track with the best-ranked network; with --of, the files of another folder."""
+    """Embed every track with the best-ranked network; with --add, new ones only; with --of, another folder's files."""
+    if files and not add:
+        raise typer.BadParameter("files go with --add")
+    if add and of is not None:
+        raise typer.BadParameter("choose one of --add and --of")
+    if add:
+        raise typer.Exit(_add_tracks(files or []))
     if of is None:
         if any(given is not None for given in (out, task, table, workers, models, encoder, weights)):
             raise typer.BadParameter("these go with --of: --out, --task, --table, --workers, --models, --encoder")
@@ -142,6 +156,22 @@ def catalog(
     summary = folder.build(network, of, out, table=table, workers=workers or cores())
     echo(f"{out}: {summary}")
     raise typer.Exit(int(bool(summary.unreadable)))
+
+
+def _add_tracks(files: list[Path]) -> int:
+    """Add tracks to the catalog in service; return the exit status, 1 if one was refused."""
+    from ostinato.io.locks import exclusive
+    from ostinato.release import additions
+
+    paths, given = read_project(*additions.SECTIONS)
+    with exclusive(paths.lock("release")):
+        made = additions.add_tracks(paths, given, files)
+    for track_id, reason in made.refused.items():
+        typer.echo(escape_line(f"{track_id}: {reason}"), err=True)
+    for track_id, reasons in made.doubtful.items():
+        typer.echo(escape_line(f"{track_id}: do not rely on what is near to it: {'; '.join(reasons)}"), err=True)
+    echo(str(made))
+    return int(bool(made.refused))
 
 
 def _add(stage: str) -> None:

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -215,6 +215,40 @@ def _read(
 ) -> dict[str, str]:
     """Read files into `known`, save them every now and then, and give the reasons of those that cannot be read."""
     unreadable: dict[str, str] = {}
+    try:
+        for number, (path, result) in enumerate(embed_files(network, root, paths, workers), 1):
+            if isinstance(result, str):
+                unreadable[path] = result
+            else:
+                known[path] = result
+            if number % SAVE_EVERY == 0:
+                _save_files(cache, known, version)
+    finally:
+        _save_files(cache, known, version)
+    return unreadable
+
+
+def embed_files(
+    network: ReleasedModel, root: Path, paths: Sequence[str], workers: int
+) -> Iterator[tuple[str, File | str]]:
+    """Decode files and place them by a network.
+
+    Parameters
+    ----------
+    network : ReleasedModel
+    root : Path
+    paths : sequence of str
+        Below `root`.
+    workers : int
+        Files under way at once.
+
+    Yields
+    ------
+    path : str
+        In the order of `paths`.
+    result : File or str
+        What was read, or why it could not be.
+    """
 
     def read(path: str) -> File | str:
         try:
@@ -225,18 +259,8 @@ def _read(
             return f"cannot be placed ({type(error).__name__}: {error})"
 
     shown = tqdm(paths, desc=f"{network.name} catalog", unit="file", disable=None, leave=False)
-    try:
-        with threadpool_limits(1):  # threads of BLAS that wait for work would take the processor from the files
-            for number, (path, result) in enumerate(zip(paths, map_threads(read, shown, workers), strict=True), 1):
-                if isinstance(result, str):
-                    unreadable[path] = result
-                else:
-                    known[path] = result
-                if number % SAVE_EVERY == 0:
-                    _save_files(cache, known, version)
-    finally:
-        _save_files(cache, known, version)
-    return unreadable
+    with threadpool_limits(1):  # threads of BLAS that wait for work would take the processor from the files
+        yield from zip(paths, map_threads(read, shown, workers), strict=True)
 
 
 def _embed(network: ReleasedModel, path: Path) -> File:

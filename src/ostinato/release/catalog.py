@@ -19,6 +19,9 @@ from ostinato.io.versions import CATALOG, MODEL, NETWORK, RELEASE
 from ostinato.recommendation.catalog import SKIPPED, Catalog, open_whole
 from ostinato.release.rules import RuleResult, to_records
 
+BASE = "base"
+"""In release.json: the digests of the pipeline's catalog to which tracks were added."""
+
 
 def find_other_training(catalog: Path, model: Path) -> str | None:
     """Return a remark if a catalog was built by another training run of the released candidate.
@@ -72,12 +75,11 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
         return "rejected", [str(error)], [RuleResult("catalog", False, None, None, str(error))]
     names = sorted(file.name for file in paths.catalog.iterdir() if file.is_file())
     digests = versions.compute_digests(paths.catalog, names)
-    if (served / RELEASE).is_file() and read_json(served / RELEASE)["files"] == digests and _is_whole(served):
-        return (
-            "unchanged",
-            [f"{format_count(len(incoming), 'track')}, identical to what is in service"],
-            [],
-        )
+    about = read_json(served / RELEASE) if (served / RELEASE).is_file() else {}
+    if digests in (about.get("files"), about.get(BASE)) and _is_whole(served):
+        n = format_count(len(incoming), "track")
+        said = "identical to what is in service" if about["files"] == digests else "which others were added to since"
+        return "unchanged", [f"{n}, {said}"], []
     results = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
     reasons = [result.reason for result in results]
     if not all(result.kept for result in results):
