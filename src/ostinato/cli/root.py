@@ -90,7 +90,7 @@ RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, pap
 ORDER = (
     *("learn", "label"),
     *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
-    *("predict", "recommend", "explain", "serve", "drift", "clips", "structure", "thumbnail"),
+    *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
     *(
         "ingest",
