@@ -89,7 +89,7 @@ RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, pap
 
 ORDER = (
     *("learn", "label"),
-    *("plan", "status", "candidates", "clean", "release", "compare", "robustness"),
+    *("plan", "status", "candidates", "clean", "release", "releases", "push", "pull", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
     *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
     *(

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ostinato.cli.root import LOOK, RUN, Json, app, echo, read_project, require_candidate
+from ostinato.cli.root import LOOK, RUN, Json, Models, app, echo, read_project, require_candidate
 
 
 @app.command(rich_help_panel=RUN)
@@ -103,8 +103,7 @@ def _tell_service(paths: Any, known: set[str]) -> None:
     """Say on standard error what of the models in service cannot be seen among the candidates."""
     from ostinato.io.escapes import escape_line
     from ostinato.io.files import read_json
-    from ostinato.io.versions import find_models
-    from ostinato.release.checks import find_damage
+    from ostinato.io.versions import find_damage, find_models
 
     for task, folder in find_models(paths.releases).items():
         if damage := find_damage(folder):
@@ -218,3 +217,52 @@ def reproduce(
     from ostinato.recipes.run import reproduce
 
     echo(reproduce(paths, recipe, small=small))
+
+
+Task = Annotated[list[str] | None, typer.Option("--task", help="only this task: genre, tags or catalog; repeatable")]
+Site = Annotated[
+    str, typer.Argument(metavar="REMOTE", help="a folder, a URL such as s3://bucket/models, or a DVC remote")
+]
+
+
+@app.command(rich_help_panel=RUN)
+def releases(json: Json = False) -> None:
+    """List all versions of released models and the catalog, their figures, and which are in service."""
+    from ostinato.core.paths import Paths
+    from ostinato.release.remote import list_releases
+
+    rows = list_releases(Paths(Path.cwd()).releases)
+    if json:
+        echo(dumps(rows, indent=2, ensure_ascii=False))
+        return
+    for row in rows:
+        state = "in service" if row["in_service"] else ""
+        text = row["damage"] or (row["reasons"] or [""])[0]
+        echo(f"{row['task']:8} {row['version']:>4}  {state:10}  {row['name'] or '':24}  {text}".rstrip())
+
+
+@app.command(rich_help_panel=RUN)
+def push(remote: Site, task: Task = None) -> None:
+    """Copy what is in service to a remote, for other machines to pull."""
+    from ostinato.core.paths import Paths
+    from ostinato.release.remote import Remote, push
+
+    _print_transfers(push(Paths(Path.cwd()).releases, Remote(remote, Path.cwd()), task), "pushed")
+
+
+@app.command(rich_help_panel=RUN)
+def pull(remote: Site, task: Task = None, models: Models = None) -> None:
+    """Put in service here what is in service at a remote, after every file was compared with its hash."""
+    from ostinato.core.paths import Paths
+    from ostinato.io.locks import exclusive
+    from ostinato.release.remote import Remote, pull
+
+    paths = Paths(Path.cwd())
+    with exclusive(paths.lock("release")):
+        transfers = pull(models or paths.releases, Remote(remote, Path.cwd()), task)
+    _print_transfers(transfers, "pulled")
+
+
+def _print_transfers(transfers: list[Any], verb: str) -> None:
+    for transfer in transfers:
+        echo(f"{transfer.task}: version {transfer.version} is in service there, {transfer.n_files} files {verb}")

@@ -175,6 +175,15 @@ def check_digests(folder: Path) -> None:
         )
 
 
+def find_damage(folder: Path) -> str | None:
+    """Return which file of a released model has changed since its release; None if none has."""
+    try:
+        check_digests(folder)
+    except OstinatoError as error:
+        return str(error)
+    return None
+
+
 def find_next(folder: Path) -> int:
     """Return the number of the next version: one more than the highest ever."""
     pointer = read_pointer(folder)

@@ -11,12 +11,11 @@ import numpy as np
 
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
-from ostinato.errors import OstinatoError
 from ostinato.evaluation import paired
 from ostinato.evaluation.paired import Difference
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.io.files import read_json, read_parquet
-from ostinato.io.versions import check_digests, list_model_files
+from ostinato.io.versions import find_damage, list_model_files
 from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.release.rules import RuleResult, at_most
 
@@ -61,15 +60,6 @@ def check_exported_file(
         robustness = read_json(path) if path.exists() else None
         results.append(robustness_rule(robustness, name, digest, bounds["robustness"]))
     return results
-
-
-def find_damage(folder: Path) -> str | None:
-    """Return which file of a released model has changed since its release; None if none has."""
-    try:
-        check_digests(folder)
-    except OstinatoError as error:
-        return str(error)
-    return None
 
 
 def compare_with_released(

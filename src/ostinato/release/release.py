@@ -184,7 +184,7 @@ def _decide(paths: Paths, params: Params, task: str, replace: bool) -> tuple[str
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]], []
-    intact = folder.is_dir() and not checks.find_damage(folder)
+    intact = folder.is_dir() and not versions.find_damage(folder)
     if intact and all(_bytes(onnx / f) == _bytes(folder / f) for f in (NETWORK, TAGGER)):
         updated = profiles.write_reference(paths, params.validate_, folder)
         remarks = [f"its {REFERENCE} was updated: bounds or training tracks changed"] if updated else []
@@ -202,7 +202,7 @@ def _judge(
     rows = _rows(paths, best.name, best.task)
     remarks = []
     if all(result.kept for result in results) and folder.is_dir():
-        if (damage := checks.find_damage(folder)) and not replace:
+        if (damage := versions.find_damage(folder)) and not replace:
             hint = "or replace it (`ostinato release --replace`)"
             return "damaged", [*reasons, f"the released model is damaged: {damage}, {hint}"], results
         obstacle, added = checks.compare_with_released(folder, onnx, rows, params, metric, bounds)
