@@ -147,3 +147,31 @@ def test_gpus_are_those_that_the_driver_lists_or_none_without_one(monkeypatch, t
     driver.write_text('#!/bin/sh\necho "GPU 0: A"\necho "  MIG 1g"\necho "GPU 1: B"\n')
     driver.chmod(0o755)
     assert parallel.visible_gpus() == ["0", "1"]
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as scheduler:
+        yield scheduler.scheduler_address
+
+
+def test_a_cluster_is_given_batches_and_gives_results_in_order(cluster, monkeypatch):
+    from distributed import Client
+
+    submit, tasks = Client.submit, []
+    monkeypatch.setattr(Client, "submit", lambda *given, **more: tasks.append(given) or submit(*given, **more))
+    assert list(parallel.map(square, range(200), here(dask=cluster), batch=16)) == [x * x for x in range(200)]
+    assert len(tasks) == 13
+    tasks.clear()
+    assert list(parallel.map(square, range(24), here(dask=cluster), batch=16)) == [x * x for x in range(24)]
+    assert len(tasks) == 8  # four for each thread, so that neither waits long for the other
+
+
+def test_an_error_in_a_batch_comes_after_the_results_before_it(cluster):
+    results = parallel.map(refuse_seven, range(200), here(dask=cluster), batch=16)
+    assert [next(results) for _ in range(7)] == list(range(7))
+    with pytest.raises(DataError, match=r"seven\.wav: is no audio"):
+        next(results)

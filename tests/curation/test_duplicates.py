@@ -1,6 +1,7 @@
 """Copies: found through what a copy may have gone through, and only they."""
 
 import hashlib
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -85,3 +86,37 @@ def test_what_many_recordings_share_is_no_evidence(rng):
         np.concatenate([common, rng.integers(1, 2**32, 200, dtype=np.uint32)]) for _ in range(duplicates.MAX_RUN + 1)
     ]
     assert duplicates.matches(prints) == []
+
+
+def test_a_copy_is_found_among_many_tracks(rng):
+    """The number of a pair and its shift together need more than 64 bits from 46,341 tracks on if shifts take 32."""
+    others = list(rng.integers(1, 2**32, (47_000, 1), dtype=np.uint32))
+    recording = rng.integers(1, 2**32, 100, dtype=np.uint32)
+    (match,) = duplicates.matches([*others, recording, recording[7:]])
+    assert (match.first, match.second, match.shift) == (47_000, 47_001, 7)
+
+
+def test_matches_do_not_depend_on_how_much_is_looked_at_at_once(monkeypatch, rng):
+    recordings = [rng.integers(1, 2**32, 120, dtype=np.uint32) for _ in range(12)]
+    prints = [
+        *recordings,
+        *(r[i:] for i, r in enumerate(recordings)),
+        *(r[2 * i : 90] for i, r in enumerate(recordings)),
+    ]
+    whole = duplicates.matches(prints)
+    assert len(whole) == 36 - sum(2 * i > 24 for i in range(12))
+    monkeypatch.setattr(duplicates, "VALUES", 100)
+    monkeypatch.setattr(duplicates, "COLLISIONS", 100)
+    assert duplicates.matches(prints) == whole
+
+
+def test_memory_does_not_grow_with_the_collisions(monkeypatch, rng):
+    """All tracks are drawn from few values, so that nearly all collide."""
+    prints = list(rng.integers(1, 1_500, (150, 300), dtype=np.uint32) << 16)
+    monkeypatch.setattr(duplicates, "VALUES", 1 << 13, raising=False)
+    monkeypatch.setattr(duplicates, "COLLISIONS", 1 << 16, raising=False)
+    tracemalloc.start()
+    duplicates.matches(prints)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 15e6

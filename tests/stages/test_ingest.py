@@ -313,6 +313,45 @@ def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
     assert decoded == ["f🎸.wav", "g.flac"]
 
 
+def test_what_is_written_grows_with_what_is_measured(paths, decoded, monkeypatch):
+    """Each row is written twice, beside the cache and into it, however many batches there are."""
+    monkeypatch.setattr(inventory, "BATCH", 1)
+    written, write_table = [], inventory.tables.write
+
+    def write_counted(path, frame, schema, notes=None):
+        if path.parent == paths.state:
+            written.append(len(frame))
+        write_table(path, frame, schema, notes)
+
+    monkeypatch.setattr(inventory.tables, "write", write_counted)
+    run(paths)
+    assert written == [1] * 6 + [6]
+    assert [file.name for file in paths.state.glob("files*")] == ["files.parquet"]
+
+
+def test_several_kills_lose_a_batch_each(paths, decoded, monkeypatch):
+    monkeypatch.setattr(inventory, "BATCH", 2)
+    undisturbed, measure = inventory.measure, inventory.measure
+    for last in ("c", "f"):
+
+        def killed(root, path, known=None, last=last):
+            if Path(path).name.startswith(last):
+                raise KeyboardInterrupt
+            return measure(root, path, known)
+
+        monkeypatch.setattr(inventory, "measure", killed)
+        with pytest.raises(KeyboardInterrupt):
+            run(paths)
+    monkeypatch.setattr(inventory, "measure", undisturbed)
+    broken = sorted(paths.state.glob("files.*.parquet"))
+    assert len(broken) == 2
+    broken[0].write_bytes(b"PAR1 nonsense")  # as after a power cut
+    decoded.clear()
+    run(paths)
+    assert decoded == ["a.wav", "b.wav", "f🎸.wav", "g.flac"]
+    assert [file.name for file in paths.state.glob("files*")] == ["files.parquet"]
+
+
 def test_only_the_chosen_classes_are_kept(paths):
     tracks, files = run(paths, classes=["rock"])
     assert set(tracks["genre"]) == {"rock"}

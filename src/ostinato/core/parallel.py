@@ -20,6 +20,8 @@ from ostinato.errors import OstinatoError
 
 AHEAD = 4
 PATIENCE = 30
+BATCHES = 4
+"""Batches that each thread of a cluster gets at least, so that all end at about one time."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -66,7 +68,13 @@ def _names_gpu(name: str) -> bool:
 
 
 def map(
-    function: Callable[[Item], Result], items: Sequence[Item], settings: Settings, *, least: int = 1, threads: int = 1
+    function: Callable[[Item], Result],
+    items: Sequence[Item],
+    settings: Settings,
+    *,
+    least: int = 1,
+    batch: int = 1,
+    threads: int = 1,
 ) -> Generator[Result, None, None]:
     """Apply a function to every item and yield the results in order.
 
@@ -82,6 +90,9 @@ def map(
         Number of processes or address of the cluster.
     least : int
         As many items are worth one more process.
+    batch : int
+        Items that a task of a cluster has at most: where they are many and small, each costs the scheduler as much as
+        the worker.
     threads : int
         Threads of BLAS and OpenMP in each process.
 
@@ -97,7 +108,7 @@ def map(
         goes through.
     """
     if settings.dask:
-        yield from _on_cluster(partial(_call_limited, function, threads), items, settings.dask)
+        yield from _on_cluster(partial(_call_batch, function, threads), items, settings.dask, batch)
         return
     workers = min(settings.workers or cores(), -(-len(items) // least))
     if workers > 1:
@@ -108,9 +119,18 @@ def map(
             yield function(item)
 
 
-def _call_limited(function: Callable[[Item], Result], threads: int, item: Item) -> Result:
+def _call_batch(
+    function: Callable[[Item], Result], threads: int, items: Sequence[Item]
+) -> tuple[list[Result], Exception | None]:
+    """Return the results up to the first item that raises, and what it raised."""
+    results: list[Result] = []
     with threadpool_limits(threads):
-        return function(item)
+        for item in items:
+            try:
+                results.append(function(item))
+            except Exception as error:
+                return results, error
+    return results, None
 
 
 def _in_pool(
@@ -158,8 +178,12 @@ def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> 
 
 
 def _on_cluster(
-    function: Callable[[Item], Result], items: Iterable[Item], address: str
+    function: Callable[[Sequence[Item]], tuple[list[Result], Exception | None]],
+    items: Sequence[Item],
+    address: str,
+    most: int,
 ) -> Generator[Result, None, None]:
+    """Apply a function to batches of items; those of a worker that is lost are given to others."""
     if importlib.util.find_spec("distributed") is None:
         raise OstinatoError(
             "compute.dask: Dask is not installed; run `pip install ostinato[cluster]` or set it to null"
@@ -176,10 +200,17 @@ def _on_cluster(
             "or set it to null"
         ) from error
     with client:
-        width = AHEAD * sum(client.nthreads().values())
+        n_threads = sum(client.nthreads().values())
+        size = min(max(len(items) // (BATCHES * n_threads), 1), most)
+        batches = [items[start : start + size] for start in range(0, len(items), size)]
         try:
-            yield from _ahead(lambda item: client.submit(function, item, pure=False), items, width)
+            for results, refusal in _ahead(
+                lambda batch: client.submit(function, batch, pure=False), batches, AHEAD * n_threads
+            ):
+                yield from results
+                if refusal is not None:
+                    raise refusal
         except KilledWorker as error:
             raise OstinatoError(
-                f"compute.dask: one item killed several workers of {address}, for want of memory perhaps: {error}"
+                f"compute.dask: one task killed several workers of {address}, for want of memory perhaps: {error}"
             ) from error

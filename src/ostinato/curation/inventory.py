@@ -22,6 +22,9 @@ from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.io import tables
 
 BATCH = 1_000
+"""Files that a killed run may have measured in vain."""
+TASK = 64
+"""Files that a worker of a cluster is given at once."""
 MEASURING_MODULES = ("ostinato.audio", "ostinato.audio.measurement", "ostinato.audio.fingerprint")
 """The modules that say how a file is measured."""
 TEXTS = ("error", "content_hash", "audio_hash")
@@ -224,9 +227,10 @@ def measure_files(root: Path, tracks: pd.DataFrame, cache: Path, settings: paral
     tracks : DataFrame
         With `track_id` and `path`.
     cache : Path
-        What was measured before, with each file's size, times and inode; written every
-        1000 files, so that a run that is killed goes on where it stopped. What
-        another way to measure left of the same folder is deleted.
+        What was measured before, with each file's size, times and inode. Each 1000 files are
+        written beside it as they are measured, so that a run that is killed goes on where it
+        stopped, and put into it at the end. What another way to measure left of the same
+        folder is deleted.
     settings : compute.Settings
         Processes or cluster.
 
@@ -237,17 +241,19 @@ def measure_files(root: Path, tracks: pd.DataFrame, cache: Path, settings: paral
     """
     rows = _read_cache(cache)
     new = _find_new(root, tracks["path"], rows)
-    with tqdm(total=len(new), desc="measuring", unit="file", disable=not new) as progress:
-        for start in range(0, len(new), BATCH):
-            batch = new[start : start + BATCH]
-            jobs = [(path, rows.get(path)) for path in batch]
-            for row in parallel.map(partial(_measure_again, root), jobs, settings, least=LEAST):
-                rows[row["path"]] = row
-                progress.update()
-            tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
-    for old in cache.parent.glob(f"{cache.stem.rpartition('-')[0]}-*{cache.suffix}"):
-        if old != cache:
-            old.unlink()
+    jobs, measured = [(path, rows.get(path)) for path in new], list[dict[str, Any]]()
+    results = parallel.map(partial(_measure_again, root), jobs, settings, least=LEAST, batch=TASK)
+    for i, row in enumerate(tqdm(results, total=len(new), desc="measuring", unit="file", disable=not new), start=1):
+        measured.append(row)
+        if len(measured) == BATCH or i == len(new):
+            tables.write(_name_part(cache, len(_list_parts(cache))), pd.DataFrame(measured), CACHE)
+            rows |= {row["path"]: row for row in measured}
+            measured.clear()
+    if _list_parts(cache):
+        tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
+    others = set(cache.parent.glob(f"{cache.stem.rpartition('-')[0]}-*{cache.suffix}")) - {cache}
+    for old in others | set(_list_parts(cache)):
+        old.unlink()
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
 
@@ -378,13 +384,22 @@ def cache_name(root: Path) -> str:
 
 
 def _read_cache(cache: Path) -> dict[str, dict[str, Any]]:
-    """Read the cache; one that is absent or broken is as good as empty."""
-    if not cache.exists():
-        return {}
-    with suppress(OstinatoError, KeyError):
-        rows = tables.read(cache)[CACHE.names].astype(dict.fromkeys(TEXTS, object))
-        return {row["path"]: row for row in rows.to_dict("records")}
-    return {}
+    """Read the cache and the parts beside it; one that is absent or broken is as good as empty."""
+    rows: dict[str, dict[str, Any]] = {}
+    for file in (cache, *_list_parts(cache)):
+        with suppress(OstinatoError, KeyError):
+            table = tables.read(file)[CACHE.names].astype(dict.fromkeys(TEXTS, object))
+            rows |= {row["path"]: row for row in table.to_dict("records")}
+    return rows
+
+
+def _name_part(cache: Path, number: int) -> Path:
+    return cache.with_name(f"{cache.stem}.{number:05d}{cache.suffix}")
+
+
+def _list_parts(cache: Path) -> list[Path]:
+    """List what runs that were killed left beside the cache, the oldest first."""
+    return sorted(cache.parent.glob(f"{cache.stem}.*{cache.suffix}"))
 
 
 def _find_new(root: Path, paths: Iterable[str], rows: Mapping[str, dict[str, Any]]) -> list[str]:

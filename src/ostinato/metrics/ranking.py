@@ -20,8 +20,79 @@ no right answer: how much of the catalog they reach, how unlike their items are.
 """
 
 from collections.abc import Callable
+from functools import wraps
+from typing import NamedTuple
 
 import numpy as np
+
+
+class Lists(NamedTuple):
+    """What metrics need of ranked lists and of all that is relevant to their seeds.
+
+    Parameters
+    ----------
+    gains : np.ndarray [shape=(n_seeds, k), dtype=float64]
+        Relevance of what is ranked; 0 where a list has ended.
+    n_listed : np.ndarray [shape=(n_seeds,)]
+    n_relevant : np.ndarray [shape=(n_seeds,)]
+        Items that are relevant, ranked or not.
+    best : np.ndarray [shape=(n_seeds, k), dtype=float64]
+        The highest grades, 0 where there are no more items.
+    """
+
+    gains: np.ndarray
+    n_listed: np.ndarray
+    n_relevant: np.ndarray
+    best: np.ndarray
+
+
+def describe_lists(preds: np.ndarray, target: np.ndarray) -> Lists:
+    """Look up what metrics need.
+
+    Parameters
+    ----------
+    preds : np.ndarray [shape=(n_seeds, k), dtype=int64]
+    target : np.ndarray [shape=(n_seeds, n_items)]
+
+    Returns
+    -------
+    Lists
+    """
+    return Lists(gains(preds, target), count_listed(preds), *describe_relevance(target, preds.shape[1]))
+
+
+def describe_relevance(target: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """Count the relevant items of each seed and find their k highest grades, see `Lists`."""
+    best, n = np.zeros((len(target), k)), min(k, target.shape[1])
+    if n:
+        best[:, :n] = -np.sort(np.partition(-target.astype(np.float64), n - 1, axis=1)[:, :n], axis=1)
+    return (target > 0).sum(axis=1), best
+
+
+def count_listed(preds: np.ndarray) -> np.ndarray:
+    """Count what each list holds."""
+    return (preds >= 0).sum(axis=1)
+
+
+_OF_LISTS: dict[str, Callable[[Lists], np.ndarray]] = {}
+
+
+def _metric(function: Callable[[Lists], np.ndarray]) -> Callable[..., np.ndarray]:
+    """Make a metric of rankings and relevance from one of `Lists`; a seed to which nothing is relevant has NaN."""
+
+    def of_lists(lists: Lists) -> np.ndarray:
+        return np.where(lists.n_relevant > 0, function(lists._replace(n_relevant=_at_least_one(lists))), np.nan)
+
+    @wraps(function)
+    def metric(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+        return of_lists(describe_lists(preds, target))
+
+    _OF_LISTS[function.__name__] = of_lists
+    return metric
+
+
+def _at_least_one(lists: Lists) -> np.ndarray:
+    return np.maximum(lists.n_relevant, 1)
 
 
 def gains(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -46,7 +117,8 @@ def gains(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.where(preds >= 0, found, 0).astype(np.float64)
 
 
-def precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def precision(lists: Lists) -> np.ndarray:
     """Share of the ranked items that are relevant.
 
     Examples
@@ -54,10 +126,11 @@ def precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> precision(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]]))
     array([0.5])
     """
-    return _mask_undefined(_hits(preds, target).mean(axis=1), target)
+    return (lists.gains > 0).mean(axis=1)
 
 
-def recall(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def recall(lists: Lists) -> np.ndarray:
     """Share of the relevant items that are ranked.
 
     Examples
@@ -65,10 +138,11 @@ def recall(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> recall(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]]))
     array([0.5])
     """
-    return _mask_undefined(_hits(preds, target).sum(axis=1) / _n_relevant(target), target)
+    return (lists.gains > 0).sum(axis=1) / lists.n_relevant
 
 
-def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def average_precision(lists: Lists) -> np.ndarray:
     """Mean of the precisions at the ranks of relevant items; its mean over seeds is MAP@k.
 
     Examples
@@ -76,12 +150,13 @@ def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> average_precision(preds=np.array([[0, 1, 2]]), target=np.array([[1, 0, 1, 1]])).round(4)
     array([0.5556])
     """
-    hits = _hits(preds, target)
+    hits = lists.gains > 0
     at = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    return _mask_undefined((hits * at).sum(axis=1) / np.minimum(_n_relevant(target), hits.shape[1]), target)
+    return (hits * at).sum(axis=1) / np.minimum(lists.n_relevant, hits.shape[1])
 
 
-def ndcg(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def ndcg(lists: Lists) -> np.ndarray:
     """Discounted sum of the grades, by that of the best list of the same length.
 
     References
@@ -94,15 +169,12 @@ def ndcg(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> ndcg(preds=np.array([[2, 1]]), target=np.array([[0, 1, 3]]))
     array([1.])
     """
-    found = gains(preds, target)
-    best = np.zeros(found.shape)
-    n = min(found.shape[1], target.shape[1])
-    best[:, :n] = -np.sort(-target.astype(np.float64), axis=1)[:, :n]
-    discount = 1 / np.log2(np.arange(2, found.shape[1] + 2))
-    return _mask_undefined(found @ discount / np.maximum(best @ discount, np.finfo(float).tiny), target)
+    discount = 1 / np.log2(np.arange(2, lists.gains.shape[1] + 2))
+    return lists.gains @ discount / np.maximum(lists.best @ discount, np.finfo(float).tiny)
 
 
-def r_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def r_precision(lists: Lists) -> np.ndarray:
     """Share of relevant items among as many ranked ones as there are relevant; ranks beyond k count as misses.
 
     Examples
@@ -110,12 +182,12 @@ def r_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> r_precision(preds=np.array([[0, 1, 2]]), target=np.array([[1, 0, 1]]))
     array([0.5])
     """
-    n = _n_relevant(target)
-    within = np.arange(preds.shape[1]) < n[:, np.newaxis]
-    return _mask_undefined((_hits(preds, target) & within).sum(axis=1) / n, target)
+    within = np.arange(lists.gains.shape[1]) < lists.n_relevant[:, np.newaxis]
+    return ((lists.gains > 0) & within).sum(axis=1) / lists.n_relevant
 
 
-def reciprocal_rank(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def reciprocal_rank(lists: Lists) -> np.ndarray:
     """One by the rank of the first relevant item, 0 if none is ranked; its mean over seeds is MRR.
 
     Examples
@@ -123,11 +195,12 @@ def reciprocal_rank(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> reciprocal_rank(preds=np.array([[1, 0]]), target=np.array([[1, 0]]))
     array([0.5])
     """
-    hits = _hits(preds, target)
-    return _mask_undefined(np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0), target)
+    hits = lists.gains > 0
+    return np.where(hits.any(axis=1), 1 / (hits.argmax(axis=1) + 1), 0)
 
 
-def hit_rate(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def hit_rate(lists: Lists) -> np.ndarray:
     """Whether any relevant item is ranked.
 
     Examples
@@ -135,10 +208,11 @@ def hit_rate(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> hit_rate(preds=np.array([[1, 2]]), target=np.array([[1, 0, 0]]))
     array([0.])
     """
-    return _mask_undefined(_hits(preds, target).any(axis=1).astype(float), target)
+    return (lists.gains > 0).any(axis=1).astype(float)
 
 
-def jaccard(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+@_metric
+def jaccard(lists: Lists) -> np.ndarray:
     """Items both ranked and relevant by those that are either.
 
     Examples
@@ -146,8 +220,8 @@ def jaccard(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     >>> jaccard(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]])).round(4)
     array([0.3333])
     """
-    both = _hits(preds, target).sum(axis=1)
-    return _mask_undefined(both / ((preds >= 0).sum(axis=1) + _n_relevant(target) - both), target)
+    both = (lists.gains > 0).sum(axis=1)
+    return both / (lists.n_listed + lists.n_relevant - both)
 
 
 def coverage(preds: np.ndarray, n_items: int) -> float:
@@ -260,14 +334,19 @@ METRICS: dict[str, Callable[..., np.ndarray]] = {
     "jaccard": jaccard,
 }
 
-
-def _hits(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return gains(preds, target) > 0
+_FUNCTIONS = {name: _OF_LISTS[metric.__name__] for name, metric in METRICS.items()}
 
 
-def _n_relevant(target: np.ndarray) -> np.ndarray:
-    return np.maximum((target > 0).sum(axis=1), 1)
+def compute_metrics(lists: Lists) -> dict[str, np.ndarray]:
+    """Compute every metric of each seed.
 
+    Parameters
+    ----------
+    lists : Lists
 
-def _mask_undefined(values: np.ndarray, target: np.ndarray) -> np.ndarray:
-    return np.where((target > 0).any(axis=1), values, np.nan)
+    Returns
+    -------
+    dict of str to np.ndarray [shape=(n_seeds,)]
+        By the names of `METRICS`.
+    """
+    return {name: function(lists) for name, function in _FUNCTIONS.items()}

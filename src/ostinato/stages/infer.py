@@ -67,7 +67,7 @@ def _table(
     title = f"{artefact.name} infer" + ("" if run is None else f" run {run}")
     for fold in tqdm(artefact.folds, desc=title, unit="fold"):
         rows = np.flatnonzero(splits["fold"] == fold)
-        outputs = _predict(paths, params, artefact, fold, splits["track_id"].to_numpy(object)[rows], run)
+        outputs = _predict(paths, params, artefact, fold, splits.iloc[rows], run)
         for column, values in zip(found.values(), outputs, strict=True):
             for row, value in zip(rows, values, strict=True):
                 column[row] = value
@@ -76,11 +76,11 @@ def _table(
 
 def _select_test(table: pd.DataFrame) -> pd.DataFrame:
     """List each chunk of the test tracks in a row of its own, if any track has several."""
-    tested = table[(table["split"] == "test") & table["chunks"].notna()]
+    tested = table[table["chunks"].notna()]
     n_chunks = tested["chunks"].map(len)
     tested = tested.loc[tested.index.repeat(n_chunks if (n_chunks > 1).any() else 0)]
     rows = tested.groupby(["track_id", "fold"], sort=False).cumcount()
-    logits = [chunks[row].astype(np.float32) for chunks, row in zip(tested["chunks"], rows, strict=True)]
+    logits = [chunks[row] for chunks, row in zip(tested["chunks"], rows, strict=True)]
     return tested[["track_id", "fold", "split"]].assign(logits=logits).reset_index(drop=True)
 
 
@@ -100,14 +100,15 @@ def _select_rows(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
 
 
 def _predict(
-    paths: Paths, params: Params, artefact: artefacts.Artefact, fold: int, track_ids: np.ndarray, run: int | None
+    paths: Paths, params: Params, artefact: artefacts.Artefact, fold: int, splits: pd.DataFrame, run: int | None
 ) -> tuple[Any, Any, Any]:
-    """Return logits and embedding of each track, and the logits of its chunks where there are such."""
+    """Return logits and embedding of each track, and the logits of the chunks of those under test."""
     from ostinato.stages import _candidate
     from ostinato.training.data.member_logits import align, read_member
     from ostinato.training.data.sources import Logits, Source
-    from ostinato.training.predict import pool_chunks, run_chunks, run_estimator
+    from ostinato.training.predict import run_chunks, run_estimator
 
+    track_ids = splits["track_id"].to_numpy(object)
     folder, task = paths.checkpoints(artefact.name), artefact.task_with_classes
     if artefact.fitter == "sklearn":
         (kind,) = artefact.inputs
@@ -122,5 +123,11 @@ def _predict(
         opened = _candidate.features(paths, artefact.inputs, list(track_ids))
         source = opened.restore(artefact.statistics.get(str(fold), {}))
     network = artefacts.network(folder, artefact, fold, run)
-    heard = run_chunks(network, source, np.arange(len(track_ids)))
-    return *pool_chunks(heard, task), [chunks for chunks, _ in heard]
+    is_tested = (splits["split"] == "test").to_numpy() & (run is None)
+    logits, embeddings = list[np.ndarray](), list[np.ndarray]()
+    kept = list[np.ndarray | None]()
+    for of_chunks, embedding in run_chunks(network, source, np.arange(len(track_ids))):
+        kept.append(of_chunks.astype(np.float32) if is_tested[len(kept)] else None)
+        logits.append(task.pool(of_chunks).astype(np.float32))
+        embeddings.append(embedding)
+    return logits, embeddings, kept

@@ -161,11 +161,28 @@ def alike(target: Tensor, kind: str) -> Tensor:
     [[0, 1, 1], [1, 0, 0], [1, 0, 0]]
     """
     if kind == "embedding":
-        target = F.normalize(target, dim=1)
-    together = target @ target.T
-    return (together > (1 - 1e-5 if kind == "embedding" else 0)) & ~torch.eye(
-        len(target), dtype=torch.bool, device=target.device
-    )
+        return find_alike(F.normalize(target, dim=1), torch.arange(len(target), device=target.device))
+    return (target @ target.T > 0) & ~torch.eye(len(target), dtype=torch.bool, device=target.device)
+
+
+def find_alike(directions: Tensor, rows: Tensor) -> Tensor:
+    """Return which tracks have the same direction as some of them.
+
+    Parameters
+    ----------
+    directions : Tensor [shape=(n_tracks, d)]
+        Unit vectors.
+    rows : Tensor [shape=(n_rows,)]
+        Positions of these.
+
+    Returns
+    -------
+    Tensor [shape=(n_rows, n_tracks), dtype=bool]
+        No track belongs to itself.
+    """
+    together = directions[rows] @ directions.T > 1 - 1e-5
+    together[torch.arange(len(rows), device=rows.device), rows] = False
+    return together
 
 
 def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:

@@ -27,6 +27,8 @@ FUSED = ("adam", "sgd", "adagrad")
 WEIGHTS = {"single": "weight", "multi": "pos_weight"}
 SPARSE = ("sparse_adam",)
 """These update only the rows of a table that a batch touched, and know no decay."""
+ROWS = 1024
+"""Tracks that are compared with all others at once."""
 MONITORS = ("val_loss", "val_score", "train_loss")
 
 
@@ -169,10 +171,9 @@ class Module(L.LightningModule):
         """Log loss, score and what is monitored, of tracks: the mean score of their chunks."""
         logits, owner = (torch.cat(parts) for parts in zip(*self._collected, strict=True))
         self._collected.clear()
-        tracks, where = torch.unique(owner, return_inverse=True)
-        pooled = torch.from_numpy(
-            np.stack([self.task.pool(logits[where == i].double().numpy()) for i in range(len(tracks))])
-        )
+        tracks, n_chunks = torch.unique(owner, return_counts=True)
+        by_track = logits[owner.argsort(stable=True)].split(n_chunks.tolist())
+        pooled = torch.from_numpy(np.stack([self.task.pool(chunks.double().numpy()) for chunks in by_track]))
         target = self.target[tracks]
         loss, score = losses.loss(self.task.kind)(pooled, target.double()), _score(pooled, target, self.task.kind)
         if self.contrastive and self.task.kind == "embedding":
@@ -273,10 +274,16 @@ def found_nearest(vectors: Tensor, target: Tensor) -> Tensor:
     Tensor
         A scalar, of the tracks that have such another one; 0 where none has.
     """
-    units, together = torch.nn.functional.normalize(vectors, dim=1), losses.alike(target, "embedding")
-    nearest = (units @ units.T).fill_diagonal_(float("-inf")).argmax(dim=1, keepdim=True)
-    right, has = together.gather(1, nearest)[:, 0], together.any(dim=1)
-    return right[has].double().mean() if has.any() else torch.zeros((), dtype=torch.float64)
+    units, directions = (torch.nn.functional.normalize(x, dim=1) for x in (vectors, target))
+    right, has = [], []
+    for rows in torch.arange(len(units)).split(ROWS):
+        together = losses.find_alike(directions, rows)
+        similarity = units[rows] @ units.T
+        similarity[torch.arange(len(rows)), rows] = float("-inf")
+        right.append(together.gather(1, similarity.argmax(dim=1, keepdim=True))[:, 0])
+        has.append(together.any(dim=1))
+    correct = torch.cat(right)[torch.cat(has)]
+    return correct.double().mean() if len(correct) else torch.zeros((), dtype=torch.float64)
 
 
 def _score(logits: Tensor, target: Tensor, kind: Kind) -> Tensor:

@@ -1,10 +1,12 @@
 """Track-level logits and embeddings, of networks and of estimators."""
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ostinato.core.malloc import keep_freed
 from ostinato.core.task import Task
@@ -15,8 +17,8 @@ ROWS = 1024
 """Tracks that an estimator is shown at once; neighbours are compared with each of the training tracks."""
 
 
-def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Run a network over all chunks of each track.
+def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Run a network over all chunks of each track, some tracks at a time.
 
     Parameters
     ----------
@@ -26,34 +28,41 @@ def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> list[t
     tracks : np.ndarray [shape=(n,)]
         Positions of the tracks.
 
-    Returns
-    -------
-    list of (np.ndarray [shape=(n_chunks, n_classes), dtype=float64], np.ndarray [shape=(width,), dtype=float32])
-        Of each track the logits of its chunks, and the mean embedding.
+    Yields
+    ------
+    logits : np.ndarray [shape=(n_chunks, n_classes), dtype=float64]
+        Of the chunks of a track.
+    embedding : np.ndarray [shape=(width,), dtype=float32]
+        Their mean.
     """
     keep_freed()
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.to(device).eval()
-    found = []
     batches, space = Evaluation(source, tracks, TRACKS_PER_BATCH), getattr(network, "space_width", None)
-    with torch.inference_mode():
-        for number in range(len(batches)):
-            inputs, owner = batches[number]
-            wide = network.embed(*(x.to(device) for x in inputs))  # type: ignore[operator]
-            narrow = network.head(wide)  # type: ignore[operator]
-            for i in batches.batches[number]:
-                mine = (owner == i).to(device)
-                found.append((narrow[mine].double().cpu().numpy(), wide[mine, :space].mean(0).cpu().numpy()))
+    for number in range(len(batches)):
+        inputs, owner = batches[number]
+        yield from _run_batch(network, inputs, owner, batches.batches[number], space, device)
+
+
+@torch.inference_mode()
+def _run_batch(
+    network: Any, inputs: Sequence[Tensor], owner: Tensor, tracks: np.ndarray, space: int | None, device: str
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    wide = network.embed(*(x.to(device) for x in inputs))
+    narrow, found = network.head(wide), []
+    for i in tracks:
+        mine = (owner == i).to(device)
+        found.append((narrow[mine].double().cpu().numpy(), wide[mine, :space].mean(0).cpu().numpy()))
     return found
 
 
-def pool_chunks(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Make tracks of chunks.
+def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
+    """Compute the logits and the embedding of each track.
 
     Parameters
     ----------
-    heard : list
-        By `run_chunks`.
+    network, source, tracks
+        As for `run_chunks`.
     task : Task
 
     Returns
@@ -63,13 +72,9 @@ def pool_chunks(heard: list[tuple[np.ndarray, np.ndarray]], task: Task) -> tuple
     embedding : np.ndarray [shape=(n, width), dtype=float32]
         Mean over chunks.
     """
-    logits = np.asarray([task.pool(chunks) for chunks, _ in heard], np.float32)
-    return logits, np.asarray([embedding for _, embedding in heard], np.float32)
-
-
-def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
-    """Return the logits and the embedding of each track; see `run_chunks` and `pool_chunks`."""
-    return pool_chunks(run_chunks(network, source, tracks), task)
+    pooled = [(task.pool(chunks), embedding) for chunks, embedding in run_chunks(network, source, tracks)]
+    logits = np.asarray([of_track for of_track, _ in pooled], np.float32)
+    return logits, np.asarray([embedding for _, embedding in pooled], np.float32)
 
 
 def run_estimator(file: Path, x: np.ndarray, task: Task, threads: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,15 +1,25 @@
 """One table of similarity spaces: what stands near what, beside chance, popularity and MFCC statistics."""
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from ostinato.core.summary import Metric
 from ostinato.evaluation.similarity.queries import Query, unit
-from ostinato.evaluation.similarity.ranking import difference, per_seed, summarise
-from ostinato.metrics.ranking import coverage, far_off, intra_list_diversity, novelty, strata
+from ostinato.evaluation.similarity.ranking import difference, summarise
+from ostinato.metrics.ranking import (
+    Lists,
+    compute_metrics,
+    count_listed,
+    coverage,
+    describe_relevance,
+    far_off,
+    intra_list_diversity,
+    novelty,
+    strata,
+)
 
 N_STRATA = 4
 LEADING = "map"
@@ -55,17 +65,18 @@ def evaluate_spaces(
     found: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
     for question in asked:
         apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
+        every = [describe_relevance(part.target, k) for part in question.parts()]
+        n_relevant, best = (np.concatenate(arrays) for arrays in zip(*every, strict=True))
         of_seed: dict[str, np.ndarray] = {}
         for name in found:
             metric: Metric = "euclidean" if name in by_distance else "cosine"
-            similarity = _similarity(name, spaces, question, liked, seed, metric)
-            preds = question.rank(similarity, k)
-            values = per_seed(preds, question.target)
+            ranked = _rank(question, _similarities(name, spaces, question, liked, seed, metric), k)
+            lists = Lists(ranked.gains, count_listed(ranked.preds), n_relevant, best)
+            values = compute_metrics(lists)
             of_seed[name] = values[LEADING]
-            lists = _of_lists(preds, similarity, question, apart, liked)
-            figures: dict[str, Any] = summarise(values | lists, question.groups, confidence)
-            figures |= {"coverage": round(coverage(preds, question.target.shape[1]), 6)}
-            figures |= {"strata": _shares(preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
+            figures: dict[str, Any] = summarise(values | _of_lists(ranked, apart, liked), question.groups, confidence)
+            figures |= {"coverage": round(coverage(ranked.preds, question.n_items), 6)}
+            figures |= {"strata": _shares(ranked.preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
             found[name][f"{question.name}_{question.split}"] = figures
         for name in set(found) - {baseline}:
             gain = difference(of_seed[name], of_seed[baseline], question.groups, confidence)
@@ -100,31 +111,62 @@ def table(found: Mapping[str, Any]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
 
 
-def _similarity(
+class Ranked(NamedTuple):
+    """Lists of a space: items by seed, their relevance, their similarity to the seed, and that of any two items.
+
+    Parameters
+    ----------
+    preds : np.ndarray [shape=(n_seeds, k), dtype=int64]
+    gains : np.ndarray [shape=(n_seeds, k), dtype=float64]
+    near : np.ndarray [shape=(n_seeds, k), dtype=float64]
+        NaN where a list has ended.
+    chance : float
+    """
+
+    preds: np.ndarray
+    gains: np.ndarray
+    near: np.ndarray
+    chance: float
+
+
+def _rank(question: Query, similarities: Iterator[tuple[Query, np.ndarray]], k: int) -> Ranked:
+    """Rank all items for some seeds at a time."""
+    preds, gains, near, total, n_open = [], [], [], 0.0, 0
+    for part, similarity in similarities:
+        here = part.rank(similarity, k)
+        preds.append(here)
+        gains.append(part.look_up(here))
+        near.append(np.where(here >= 0, np.take_along_axis(similarity, np.maximum(here, 0), axis=1), np.nan))
+        is_open = ~part.banned
+        total, n_open = total + float(similarity[is_open].sum()), n_open + int(is_open.sum())
+    chance = total / max(n_open, 1)
+    return Ranked(np.concatenate(preds), np.concatenate(gains), np.concatenate(near), chance)
+
+
+def _similarities(
     name: str, spaces: Mapping[str, np.ndarray], question: Query, liked: np.ndarray, seed: int, metric: Metric
-) -> np.ndarray:
-    """Return a space's similarity of every item to every seed."""
-    if name in spaces:
-        return question.similarity(spaces[name], metric)
-    shape = question.target.shape
-    return np.random.default_rng(seed).random(shape) if name == "random" else np.broadcast_to(liked, shape)
+) -> Iterator[tuple[Query, np.ndarray]]:
+    """Yield a space's similarity of every item to some seeds at a time, with these."""
+    drawn, items = np.random.default_rng(seed), question.items(spaces[name], metric) if name in spaces else liked
+    for part in question.parts():
+        shape = len(part.seeds), question.n_items
+        if name in spaces:
+            yield part, part.similarity(items, metric)
+        else:
+            yield part, drawn.random(shape) if name == "random" else np.broadcast_to(liked, shape)
 
 
 def _by_item(popularity: np.ndarray, question: Query) -> np.ndarray:
-    n_items = question.target.shape[1]
+    n_items = question.n_items
     return np.bincount(question.owner, popularity, n_items) / np.bincount(question.owner, minlength=n_items)
 
 
-def _of_lists(
-    preds: np.ndarray, similarity: np.ndarray, question: Query, apart: np.ndarray, popularity: np.ndarray
-) -> dict[str, np.ndarray]:
+def _of_lists(ranked: Ranked, apart: np.ndarray, popularity: np.ndarray) -> dict[str, np.ndarray]:
     """Return what lists are like that have no right answer."""
-    near = np.where(preds >= 0, np.take_along_axis(similarity, np.maximum(preds, 0), axis=1), np.nan)
-    chance = float(similarity[~question.banned].mean())
     return {
-        "intra_list_diversity": intra_list_diversity(preds, unit(apart)),
-        "novelty": novelty(preds, popularity),
-        "far_off": far_off(near, chance),
+        "intra_list_diversity": intra_list_diversity(ranked.preds, unit(apart)),
+        "novelty": novelty(ranked.preds, popularity),
+        "far_off": far_off(ranked.near, ranked.chance),
     }
 
 

@@ -6,7 +6,7 @@ from math import inf
 import numpy as np
 
 from ostinato.metrics.jackknife import jackknife
-from ostinato.metrics.ranking import METRICS
+from ostinato.metrics.ranking import METRICS, compute_metrics, describe_lists
 from ostinato.metrics.replicates import nanmean_of
 
 
@@ -22,7 +22,7 @@ def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
     -------
     dict of str to np.ndarray [shape=(n_seeds,)]
     """
-    return {name: metric(preds=preds, target=target) for name, metric in METRICS.items()}
+    return compute_metrics(describe_lists(preds, target))
 
 
 def summarise(
