@@ -103,7 +103,7 @@ def test_ingest_takes_it(dataset, tmp_path):
 
 
 def test_a_misspelt_option_is_named(dataset):
-    with pytest.raises(ParamsError, match=r"dataset\.subzet: is no key of dataset: .*there are name, path"):
+    with pytest.raises(ParamsError, match=r"dataset\.subzet: is not a key of dataset: .*there are name, path"):
         datasets.load(Dataset(name=dataset.name, subzet="small"))
 
 

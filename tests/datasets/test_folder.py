@@ -127,7 +127,7 @@ def test_an_absent_table_or_folder_or_no_audio_is_named(root):
         folder.tracks(root / "absent", Options())
     shutil.rmtree(root / "jazz")
     (root / "rock/album/three.mp3").unlink()
-    with pytest.raises(DataError, match="holds no audio"):
+    with pytest.raises(DataError, match="has no audio"):
         folder.tracks(root, Options())
 
 

@@ -142,7 +142,7 @@ def test_ballroom_joins_the_rumbas_and_knows_albums(tmp_path):
     assert frame["genre"].value_counts().to_dict() == {"Rumba": 3, "Waltz": 2, "Samba": 1}
     assert frame.loc[["Waltz/Media-103501", "Waltz/Media-103502"], "album"].tolist() == ["Media-1035"] * 2
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="holds no audio"):
+    with pytest.raises(DataError, match="has no audio"):
         ballroom.tracks(tmp_path / "empty", ballroom.Options())
 
 

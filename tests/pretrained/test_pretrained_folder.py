@@ -95,7 +95,7 @@ def test_a_file_of_import_weights_serves_as_well_as_the_wheel(cache, tmp_path, s
 
 def test_a_file_of_another_network_is_refused_by_both_names(cache, tmp_path, musicnn_wheel):
     ask("import-weights", musicnn_wheel, target := tmp_path / "own.onnx", "--model", "MTT_vgg")
-    with pytest.raises(OstinatoError, match=r"own\.onnx: holds musicnn .*MTT_vgg, not musicnn .*MSD_musicnn"):
+    with pytest.raises(OstinatoError, match=r"own\.onnx: contains musicnn .*MTT_vgg, not musicnn .*MSD_musicnn"):
         folder.prepare("musicnn", target)
 
 

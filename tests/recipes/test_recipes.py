@@ -328,7 +328,7 @@ def test_curves_and_confusion_matrices_are_drawn_beside_the_table(project, monke
     ("source", "said"),
     [
         (None, r"A: has no source; name the paper's table"),
-        ("the paper", r"A: the source 'the paper' has no place; name"),
+        ("the paper", r"A: the source 'the paper' is not a place in the paper; name"),
     ],
 )
 def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
@@ -573,7 +573,7 @@ def test_a_recipe_with_catalogs_exports_their_networks_and_needs_the_folder(proj
     with pytest.raises(ParamsError, match=r"catalogs: has no network 'b'"):
         reproduce(project, "toy")
     yaml_io.write(project.root / "recipes" / "toy.yaml", {**RECIPE, "catalogs": {**catalogs, "source": "somewhere"}})
-    with pytest.raises(ParamsError, match=r"'somewhere' has no place; name the paper's section"):
+    with pytest.raises(ParamsError, match=r"'somewhere' is not a place in the paper; name a section"):
         recipes.load(project.recipes, "toy")
 
 

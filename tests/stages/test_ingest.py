@@ -484,6 +484,6 @@ def test_an_empty_folder_names_what_would_be_lost(paths):
 def test_a_folder_that_was_never_read_is_empty_and_no_more(paths):
     for folder in ("jazz", "rock"):
         (paths.raw("folder") / folder).rename(paths.root / folder)
-    with pytest.raises(DataError, match="holds no audio") as raised:
+    with pytest.raises(DataError, match="has no audio") as raised:
         run(paths)
     assert "known tracks" not in str(raised.value)

@@ -2,7 +2,7 @@
 
 Conventions
 -----------
-A file holds a class ``Network`` and a function ``search_space``.
+A file has a class ``Network`` and a function ``search_space``.
 
 ``Network(inputs, n_classes, *, ...)`` takes a mapping of input names to
 ``(channels, bins, frames)``; a network on other candidates' logits takes a mapping of

@@ -8,7 +8,7 @@ A plugin is a module with
   keys of the section ``dataset`` in params.yaml;
 - ``tracks(root, options, *, seed, workers) -> DataFrame``: one row per track,
   with `track_id` (unique) and `path` (below `root`, POSIX) at least, and of
-  `ostinato.io.tables.TRACKS` what it knows; missing columns are filled with
+  `ostinato.io.tables.TRACKS` those that it has; missing columns are filled with
   "unknown". Files below `root` are never overwritten; a plugin
   that renders or downloads its audio adds what is missing.
 
@@ -109,7 +109,7 @@ def _explain(error: ValidationError, name: str, options: type[BaseModel]) -> str
     for problem in error.errors():
         key = str(problem["loc"][-1])
         if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1:
-            text = f"is no key of dataset: {name}; {instead(key, keys)}"
+            text = f"is not a key of dataset: {name}; {instead(key, keys)}"
         else:
             text = describe_problem(problem, options)
         problems.append(f"dataset.{'.'.join(map(str, problem['loc']))}: {text}")

@@ -28,7 +28,7 @@ def read_folder_genre(path: str, depth: int) -> str | None:
     Returns
     -------
     str or None
-        None where there is no such folder.
+        None if there is no such folder.
 
     Examples
     --------

@@ -40,7 +40,7 @@ def audio_files(root: Path) -> list[str]:
     if listing.skipped:
         log.warning("%s: skipped: %s", root, listing.explain())
     if not listing.paths:
-        raise DataError(f"{root}: holds no audio ({' '.join(sorted(SUFFIXES))}); set dataset.path to another folder")
+        raise DataError(f"{root}: has no audio ({' '.join(sorted(SUFFIXES))}); set dataset.path to another folder")
     return listing.paths
 
 

@@ -77,7 +77,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
             rows.append((f"{clip.parent.name}/{clip.stem}", path, dance, album(clip.stem)))
     if not rows:
         raise DataError(
-            f"{root}: holds no clip such as Waltz/Media-103501.wav; set dataset.path to the folder BallroomData"
+            f"{root}: has no clip such as Waltz/Media-103501.wav; set dataset.path to the folder BallroomData"
         )
     return pd.DataFrame(rows, columns=["track_id", "path", "genre", "album"])
 

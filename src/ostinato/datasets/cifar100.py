@@ -63,7 +63,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Returns
     -------
     DataFrame
-        track_id ("train/00017"), path (unknown: there is no audio), cover (the picture's
+        track_id ("train/00017"), path (None), cover (the picture's
         offset), genre (the class), tags (its group), content_hash (of its pixels) and split.
 
     Raises

@@ -100,7 +100,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     """
     paths = [path for path in audio_files(root) if PurePosixPath(path).stem.split(".")[0] in CLASSES["genre"]]
     if not paths:
-        raise DataError(f"{root}: holds no clip such as jazz/jazz.00000.wav; set dataset.path to the folder of GTZAN")
+        raise DataError(f"{root}: has no clip such as jazz/jazz.00000.wav; set dataset.path to the folder of GTZAN")
     frame = pd.DataFrame({"track_id": [PurePosixPath(path).stem for path in paths], "path": paths})
     frame["genre"] = frame["track_id"].str.split(".").str[0]
     if options.artists:

@@ -94,7 +94,7 @@ def tracks(root: Path, options: Options, *, seed: int = 0, workers: int = 1) -> 
     Returns
     -------
     DataFrame
-        track_id, path (unknown: there is no audio), genre, tags, artist, title,
+        track_id, path (None), genre, tags, artist, title,
         year, content_hash (of the attributes), and `ATTRIBUTES` as numbers.
 
     Raises

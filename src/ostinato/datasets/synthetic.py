@@ -175,8 +175,8 @@ def render(folder: Path, options: Options, seed: int, position: tuple[int, int])
         soundfile.write(path, y, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
 
 
-def _piece(options: Options, seed: int, who: Artist, track: int, seconds: float) -> Piece:
-    return compose(seed, who, track, seconds=seconds, n_genres=options.n_genres, difficulty=options.difficulty)
+def _piece(options: Options, seed: int, performer: Artist, track: int, seconds: float) -> Piece:
+    return compose(seed, performer, track, seconds=seconds, n_genres=options.n_genres, difficulty=options.difficulty)
 
 
 def _over(function: Callable, jobs: list, workers: int, what: str) -> None:
@@ -189,32 +189,38 @@ def _over(function: Callable, jobs: list, workers: int, what: str) -> None:
             pass
 
 
-def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artist) -> list[dict]:
-    own = vocabulary(generator(seed, "words", who.index), 60)
-    shared = vocabulary(generator(seed, "words", who.genre), 60)
+def _album_rows(root: Path, folder: str, options: Options, seed: int, performer: Artist) -> list[dict]:
+    own_words = vocabulary(generator(seed, "words", performer.index), 60)
+    genre_words = vocabulary(generator(seed, "words", performer.genre), 60)
     rows = []
     for track in range(options.tracks_per_artist):
         album = track // options.tracks_per_album
-        rng = generator(seed, "album", who.index, album)
-        name, year = title(rng, own), min(who.year + 2 * album, 2025)
-        art = f"{folder}/covers/a{who.index:05d}-{album:03d}.png"
+        rng = generator(seed, "album", performer.index, album)
+        name, year = title(rng, own_words), min(performer.year + 2 * album, 2025)
+        art = f"{folder}/covers/a{performer.index:05d}-{album:03d}.png"
         if not (root / art).exists():
-            write_png(root / art, cover(who.style, rng))
-        piece = _piece(options, seed, who, track, 0)
+            write_png(root / art, cover(performer.style, rng))
+        piece = _piece(options, seed, performer, track, 0)
         rows.append(
             {
-                "track_id": track_id(who.index, track),
-                "path": f"{folder}/audio/{track_id(who.index, track)}.flac",
-                "genre": who.genre,
-                "tags": tags(seed, who, piece, year),
-                "artist": who.name,
+                "track_id": track_id(performer.index, track),
+                "path": f"{folder}/audio/{track_id(performer.index, track)}.flac",
+                "genre": performer.genre,
+                "tags": tags(seed, performer, piece, year),
+                "artist": performer.name,
                 "album": name,
-                "title": title(generator(seed, "title", who.index, track), own),
+                "title": title(generator(seed, "title", performer.index, track), own_words),
                 "year": float(year),
-                "latitude": who.latitude,
-                "longitude": who.longitude,
+                "latitude": performer.latitude,
+                "longitude": performer.longitude,
                 "lyrics": _write_lyrics(
-                    root, folder, generator(seed, "lyrics", who.index, track), who, track, own, shared
+                    root,
+                    folder,
+                    generator(seed, "lyrics", performer.index, track),
+                    performer,
+                    track,
+                    own_words,
+                    genre_words,
                 ),
                 "cover": art,
                 "split": None,
@@ -224,14 +230,20 @@ def _album_rows(root: Path, folder: str, options: Options, seed: int, who: Artis
 
 
 def _write_lyrics(
-    root: Path, folder: str, rng: np.random.Generator, who: Artist, track: int, own: list[str], shared: list[str]
+    root: Path,
+    folder: str,
+    rng: np.random.Generator,
+    performer: Artist,
+    track: int,
+    own_words: list[str],
+    genre_words: list[str],
 ) -> str | None:
     if rng.random() < 0.2:
         return None
-    path = f"{folder}/lyrics/{track_id(who.index, track)}.txt"
+    path = f"{folder}/lyrics/{track_id(performer.index, track)}.txt"
     if not (root / path).exists():
         with atomic_write(root / path) as file:
-            file.write_text(lyrics(rng, own, shared))
+            file.write_text(lyrics(rng, own_words, genre_words))
     return path
 
 

@@ -81,7 +81,7 @@ def read_labels(folder: Path, table: Path, column: str | None = None) -> Labels:
     if LABEL not in rows:
         others = [name for name in rows.attrs["columns"] if name not in ("path", "track_id")]
         raise DataError(
-            f"{where}: has no column {LABEL}; set --column to that of the labels: {instead(LABEL, others)};  "
+            f"{where}: has no column {LABEL}; set --column to that of the labels: {instead(LABEL, others)}; "
             "the first line must name the columns"
         )
     side = join(rows, paths, folder, where)

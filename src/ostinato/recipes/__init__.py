@@ -61,7 +61,9 @@ class Figure(Section):
         if self.value is None and self.source is not None:
             raise ValueError(f"{self.row}: has a source but no value; add the value, or remove the source")
         if self.value is not None and not PLACES.search(self.source or ""):
-            lacks = "has no source" if self.source is None else f"the source {self.source!r} has no place"
+            lacks = (
+                "has no source" if self.source is None else f"the source {self.source!r} is not a place in the paper"
+            )
             raise ValueError(f"{self.row}: {lacks}; name the paper's table, figure or section, such as source: table 2")
         return self
 
@@ -134,7 +136,7 @@ class Catalogs(Section):
     @classmethod
     def _check_source(cls, source: str) -> str:
         if not PLACES.search(source):
-            raise ValueError(f"{source!r} has no place; name the paper's section, such as source: section 4.9")
+            raise ValueError(f"{source!r} is not a place in the paper; name a section, such as source: section 4.9")
         return source
 
 

@@ -1,7 +1,7 @@
-"""From a person's labels to a released model: the pipeline on one folder, in a folder of its own.
+"""From a table of labels to a released model: the pipeline on one folder of audio, in its own folder.
 
-Beside the model stand the learning curve (what more labels would bring) and the tracks whose labels
-would help most, as a table to fill in.
+It also writes the learning curve (the expected gain from more labels) and a table of the tracks whose
+labels would help most.
 """
 
 import hashlib
@@ -40,32 +40,32 @@ from ostinato.release import release as releasing
 TABLE, CURVE, SUMMARY = "labels.csv", "learning_curve.csv", "learn.json"
 METRIC = "accuracy"
 BASELINE, MAJORITY = "mfcc", "majority"
-N_FOLDS, LEAST_FOLDS = 5, 3
+N_FOLDS, MIN_FOLDS = 5, 3
 N_NEXT, N_MORE = 20, 50
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be learned.
+    """The request of `learn`.
 
     Parameters
     ----------
     folder : Path
-        Of audio.
+        Folder of audio.
     table : Path
-        With a label of some of the files.
+        Labels of some of the files.
     out : Path
         The folder to write.
     kind : str
-        The feature that heads read, as ``features.kinds`` names it.
+        The feature of the heads, by its name in ``features.kinds``.
     encoder : Path, optional
-        The ONNX file, where the feature is an encoder's embedding.
+        The ONNX file, if the feature is an encoder's embedding.
     column : str, optional
-        Of the table, where the label stands; default: ``genre``.
+        Of the labels in the table; default: ``genre``.
     group_by : {"artist", "track"}
-        What stands on one side of a split.
+        Unit of the split.
     n_pool : int
-        Files without a label that are looked at for the next labels.
+        Number of unlabelled files from which the next ones to label are chosen.
     """
 
     folder: Path
@@ -80,7 +80,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was learned.
+    """The result of `learn`.
 
     Parameters
     ----------
@@ -89,10 +89,10 @@ class Outcome:
     figures : dict of str to dict
         Each candidate's accuracy with its interval.
     gain : Gain
-        What the next `N_MORE` labels would bring.
+        Expected from the next `N_MORE` labels.
     curve : LearningCurve
     next_tracks : DataFrame
-        What to label next, the least certain first.
+        Tracks to label next, the least certain first.
     remarks : list of str
     """
 
@@ -110,9 +110,9 @@ def find_encoder(name: str, weights: Path | None = None) -> Path:
     Parameters
     ----------
     name : str
-        Of a published one, which is fetched once, or the path of an ONNX file.
+        Of a published one, which is downloaded once, or the path of an ONNX file.
     weights : Path, optional
-        Of the published one, instead of fetching them.
+        Of the published one, instead of downloading them.
 
     Returns
     -------
@@ -129,35 +129,35 @@ def find_encoder(name: str, weights: Path | None = None) -> Path:
         return Path(folder.find_encoder(name, weights)["model"])
     if not Path(name).is_file():
         raise OstinatoError(
-            f"--encoder {name}: is not there; name an ONNX file, or a published encoder such as musicnn"
+            f"--encoder {name}: does not exist; use an ONNX file, or a published encoder such as musicnn"
         )
     return Path(name)
 
 
 def learn(paths: Paths, request: Request) -> Outcome:
-    """Train, judge and release a model of labels.
+    """Train, evaluate and release a model from labels.
 
     Parameters
     ----------
     paths : Paths
-        Of the user's project, whose code, graph and params.yaml are used; nothing of it is written to.
+        Of the user's project, whose code, graph and params.yaml are used; it is not changed.
     request : Request
 
     Returns
     -------
     Outcome
-        It also stands in ``learn.json``, ``learning_curve.csv`` and ``next.csv`` of the folder.
+        Also written to ``learn.json``, ``learning_curve.csv`` and ``next.csv`` of the folder.
 
     Raises
     ------
     OstinatoError
-        If labels cannot be learned from, or a stage fails.
+        If there are too few labels, or a stage fails.
     """
     labels = read_labels(request.folder, request.table, request.column)
     check_labels(labels, request.table, request.folder)
     if request.out.resolve().is_relative_to(request.folder.resolve()):
         raise OstinatoError(
-            f"{request.out}: lies in {request.folder}, which is only read; let --out name another folder"
+            f"{request.out}: is inside {request.folder}, which is read-only; set --out to another folder"
         )
     inside = link_project(paths, request.out)
     tracks = choose_tracks(labels, request.n_pool, params.load(paths.params).seed)
@@ -181,28 +181,28 @@ def learn(paths: Paths, request: Request) -> Outcome:
 
 
 def choose_tracks(labels: Labels, n_pool: int, seed: int) -> pd.DataFrame:
-    """Take the labelled files, and some of the others by chance.
+    """Return the labelled files, and a random sample of the others.
 
     Parameters
     ----------
     labels : Labels
     n_pool : int
-        Of the files without a label.
+        Number of unlabelled files.
     seed : int
-        Draws them; a file that was drawn stays drawn until it has a label.
+        Draws the sample; a file stays in it until it has a label.
 
     Returns
     -------
     DataFrame
-        Sorted as `labels`.
+        In the order of `labels`.
     """
-    rest = labels.unlabelled
-    order = rest["path"].map(lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest()).sort_values()
+    pool = labels.unlabelled
+    order = pool["path"].map(lambda path: hashlib.sha256(f"{seed} {path}".encode()).digest()).sort_values()
     return labels.tracks.loc[sorted([*labels.labelled.index, *order.index[:n_pool]])]
 
 
 def describe_outcome(outcome: Outcome, out: Path) -> str:
-    """Write what was learned as text.
+    """Format the result as text.
 
     Parameters
     ----------
@@ -214,7 +214,7 @@ def describe_outcome(outcome: Outcome, out: Path) -> str:
     -------
     str
     """
-    lines = [*outcome.remarks, "", "accuracy on tracks that were held out, by artist where artists are known:"]
+    lines = [*outcome.remarks, "", "accuracy on held-out tracks, split by artist if artists are known:"]
     width = max(map(len, outcome.figures))
     lines += [f"  {n:{width}}  {_interval(**f)}" for n, f in outcome.figures.items()]
     lines += ["", releasing.summary({LABEL: outcome.verdict})]
@@ -227,15 +227,15 @@ def describe_outcome(outcome: Outcome, out: Path) -> str:
         lines += ["", f"label these next ({out / NEXT}):"]
         lines += [f"  {t.path}  {getattr(t, PREDICTED + LABEL)}?" for t in outcome.next_tracks.itertuples()]
     if outcome.verdict["released"]:
-        lines += ["", f"ask it by `ostinato predict FILE --models {out / 'models' / 'released'}`"]
+        lines += ["", f"use it by `ostinato predict FILE --models {out / 'models' / 'released'}`"]
     return "\n".join(lines).strip()
 
 
 def to_record(outcome: Outcome) -> dict[str, Any]:
-    """Return what was learned as values that JSON can hold."""
+    """Return the result as JSON-serialisable values."""
     gain = {key: round(value, 6) for key, value in asdict(outcome.gain).items()}
-    about = {"verdict": outcome.verdict, METRIC: outcome.figures, "gain": gain, "remarks": outcome.remarks}
-    return about | {"next": outcome.next_tracks["path"].tolist()}
+    record = {"verdict": outcome.verdict, METRIC: outcome.figures, "gain": gain, "remarks": outcome.remarks}
+    return record | {"next": outcome.next_tracks["path"].tolist()}
 
 
 def _interval(value: float, low: float, high: float) -> str:
@@ -244,11 +244,11 @@ def _interval(value: float, low: float, high: float) -> str:
 
 def _run(inside: Paths, targets: tuple[str, ...], environment: dict[str, str]) -> None:
     if run_stages(inside.root, targets, environment):
-        raise OstinatoError(f"{inside.root}: a stage failed, see above; mend it and run the same command again")
+        raise OstinatoError(f"{inside.root}: a stage failed, see above; fix it and run the same command again")
 
 
 def _copy_encoder(inside: Paths, request: Request) -> dict[str, Any]:
-    """Copy an encoder's file, and the description beside it, into the folder; return its entry of `features.kinds`."""
+    """Copy an encoder and its description into the folder; return its entry of `features.kinds`."""
     if request.encoder is None:
         return {}
     file = f"{request.kind}.onnx"
@@ -261,16 +261,16 @@ def _copy_encoder(inside: Paths, request: Request) -> dict[str, Any]:
 
 
 def _remark_training_data(request: Request, kind: Mapping[str, Any], sample_rate: int) -> str:
-    """Say what an encoder learned from: figures of tracks that it knows flatter it."""
+    """Warn that metrics are too good if the encoder was trained on the same tracks."""
     complete = features.parameters(request.kind, {**kind, "model": str(request.encoder)}, sample_rate)
-    known = complete.get("trained_on") or "data that its file does not name"
-    return f"the encoder may know these tracks: it learned from {known}; figures of tracks among them flatter it"
+    data = complete.get("trained_on") or "unknown data"
+    return f"the encoder was trained on {data}; metrics on tracks from it may be too good"
 
 
 def _write_params(
-    paths: Paths, inside: Paths, request: Request, kind: Mapping[str, Any], n_folds: int, least: float
+    paths: Paths, inside: Paths, request: Request, kind: Mapping[str, Any], n_folds: int, min_accuracy: float
 ) -> None:
-    """Write params.yaml: the project's, with one dataset, one feature and heads on it."""
+    """Write the project's params.yaml with one dataset, one feature and heads on it."""
     folder = Path(os.path.relpath(request.folder.resolve(), inside.root.resolve()))
     table = os.path.relpath((inside.root / TABLE).resolve(), request.folder.resolve())
     dataset = {"name": "folder", "path": str(folder), "table": table, "genre_from": "table"}
@@ -282,19 +282,19 @@ def _write_params(
         "features": {"kinds": kinds},
         "tune": {"n_trials": 0, "budget": None},
         "estimators": {name: {**head, "task": LABEL} for name, head in heads.items()},
-        "gate": {LABEL: {METRIC: {"min": least}}},
+        "gate": {LABEL: {METRIC: {"min": min_accuracy}}},
     }
     yaml_io.write(inside.params, overlay(yaml_io.read(paths.params), values))
 
 
 def choose_heads(kind: str, *, is_encoder: bool) -> dict[str, dict[str, Any]]:
-    """Choose the estimators that are compared: linear ones on the feature, one on MFCC, and the majority.
+    """Choose the estimators to compare: linear ones on the feature, one on MFCC, and the majority.
 
     Parameters
     ----------
     kind : str
     is_encoder : bool
-        Whether its rows are embeddings, of which the mean over patches suffices.
+        Whether its rows are embeddings, for which the mean over patches suffices.
 
     Returns
     -------
@@ -314,28 +314,28 @@ def choose_heads(kind: str, *, is_encoder: bool) -> dict[str, dict[str, Any]]:
 
 
 def _choose_bounds(inside: Paths, request: Request) -> tuple[int, float]:
-    """Choose the number of folds, and the accuracy from which on a model beats the commonest label by a track."""
+    """Choose the number of folds, and the accuracy that beats the most frequent label by one track."""
     tracks = tables.read(inside.tracks)
-    sound = ~tracks["track_id"].isin(tables.read(inside.quarantine)["track_id"])
-    tracks = tracks[sound & tracks[LABEL].notna()]
+    is_usable = ~tracks["track_id"].isin(tables.read(inside.quarantine)["track_id"])
+    tracks = tracks[is_usable & tracks[LABEL].notna()]
     counts = tracks[LABEL].value_counts()
     if len(counts) < 2:
-        raise DataError(f"{request.table}: of the files that can be used only {len(tracks)} have a label, all the same")
-    least = (int(counts.iloc[0]) + 1) / len(tracks)
-    for n_folds in range(N_FOLDS, LEAST_FOLDS - 1, -1):
+        raise DataError(f"{request.table}: only {len(tracks)} usable files have a label, all the same")
+    min_accuracy = (int(counts.iloc[0]) + 1) / len(tracks)
+    for n_folds in range(N_FOLDS, MIN_FOLDS - 1, -1):
         try:
             splits.check_folds(tracks.assign(copy=tracks["track_id"]), splits.SplitPlan(n_folds, request.group_by))
         except DataError:
             continue
-        return n_folds, least
+        return n_folds, min_accuracy
     raise DataError(
-        f"{request.table}: the labelled files are by fewer than {LEAST_FOLDS} artists; label files by others, or give "
-        "--group-by track, whose figures are of artists that the model knows"
+        f"{request.table}: the labelled files are by fewer than {MIN_FOLDS} artists; label files by others, or set "
+        "--group-by track, which tests on artists of the training set"
     )
 
 
 def _describe(inside: Paths, settings: Params, verdict: dict[str, Any], remarks: list[str]) -> Outcome:
-    """Compute the learning curve and the next tracks of the model in service, or of the best candidate."""
+    """Compute learning curve and next tracks for the released model, or else the best candidate."""
     metrics = {name: read_json(inside.metrics(name))["test"][METRIC] for name in settings.estimators}
     figures = {n: {k: m[k] for k in ("value", "low", "high")} for n, m in metrics.items()}
     name = verdict["released"] or max(figures, key=lambda n: figures[n]["value"])
@@ -347,14 +347,14 @@ def _describe(inside: Paths, settings: Params, verdict: dict[str, Any], remarks:
     gain = estimate_gain(curve, len(problem.y), N_MORE, seed=settings.seed)
     tracks = tables.read(inside.tracks)
     pool = tracks[tracks[LABEL].isna() & tracks["track_id"].map(store.__contains__)]
-    untested = read_json(inside.classes)["not_evaluable"]
-    if untested:
-        remarks = [*remarks, f"labels of too few artists to be tested: {', '.join(untested)}"]
+    excluded = read_json(inside.classes)["not_evaluable"]
+    if excluded:
+        remarks = [*remarks, f"labels with too few artists to be tested: {', '.join(excluded)}"]
     return Outcome(verdict, figures, gain, curve, _choose_next(inside, name, store, pool, settings.seed), remarks)
 
 
 def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """Choose the tracks whose labels would help most, and say what the model takes them for."""
+    """Choose the tracks whose labels would help most, with the model's predictions."""
     from ostinato.training.artefact import onnx_file
     from ostinato.training.predict import run_estimator
 
@@ -377,8 +377,8 @@ def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, see
 
 def _write(inside: Paths, outcome: Outcome) -> None:
     curve = pd.DataFrame({"labels": outcome.curve.sizes, METRIC: outcome.curve.accuracy.round(6)})
-    escaped = outcome.next_tracks.map(escape_cell)
-    for file, table in ((CURVE, curve), (NEXT, escaped)):
+    next_tracks = outcome.next_tracks.map(escape_cell)
+    for file, table in ((CURVE, curve), (NEXT, next_tracks)):
         with atomic_write(inside.root / file) as partial:
             table.to_csv(partial, index=False)
     write_json(inside.root / SUMMARY, to_record(outcome))

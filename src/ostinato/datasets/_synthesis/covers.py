@@ -1,4 +1,4 @@
-"""Album covers drawn from a style: hue, stripes and discs follow the artist, their places the album."""
+"""Album covers drawn from a style: hue, stripes and discs depend on the artist, their positions on the album."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +19,7 @@ def cover(style: np.ndarray, rng: np.random.Generator, size: int = SIZE) -> np.n
     style : np.ndarray [shape=(d,)]
         The artist's point.
     rng : Generator
-        What differs from album to album.
+        Random numbers of the album.
     size : int
 
     Returns
@@ -43,7 +43,7 @@ def cover(style: np.ndarray, rng: np.random.Generator, size: int = SIZE) -> np.n
 
 
 def write_png(path: Path, pixels: np.ndarray) -> None:
-    """Write an image, whole or not at all.
+    """Write an image atomically.
 
     Parameters
     ----------

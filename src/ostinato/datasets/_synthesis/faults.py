@@ -1,4 +1,4 @@
-"""Broken files, planted on request beside the good ones."""
+"""Broken files, added to the good ones on request."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -40,7 +40,7 @@ def _copy(target: Path, good: Path) -> None:
     target.write_bytes(good.read_bytes())
 
 
-# What breaks a file, and the ending of its name; FLAC cannot hold NaN.
+# How to break a file, and its suffix; FLAC cannot store NaN.
 KINDS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
     "silence": (_silence, "flac"),
     "truncated": (_truncate, "flac"),
@@ -52,7 +52,7 @@ KINDS: dict[str, tuple[Callable[[Path, Path], None], str]] = {
 
 
 def plant(kind: str, target: Path, good: Path) -> None:
-    """Write one broken file, whole or not at all.
+    """Write one broken file atomically.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def plant(kind: str, target: Path, good: Path) -> None:
         Key of `KINDS`.
     target : Path
     good : Path
-        The rendered file that it spoils a copy of.
+        The rendered file to copy and break.
     """
     with atomic_write(target) as partial:
         KINDS[kind][0](partial, good)

@@ -27,20 +27,20 @@ LOOPS: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class GenreProfile:
-    """The habits of a genre; a track may borrow some of another.
+    """The habits of a genre; a track may borrow some from another.
 
     Parameters
     ----------
     groove, hats, bass, chords, lead : str
         Keys of the figures of these layers.
     metre : int
-        Beats a bar.
+        Beats per bar.
     swing : bool
-        Whether the second half of a beat comes late.
+        Whether the second half of a beat is delayed.
     mode, loop : str
         Keys of `MODES` and `LOOPS`.
     tempo : float
-        Middle of its tempi, in beats a minute; all genres overlap.
+        Mean tempo in beats per minute; all genres overlap.
     """
 
     groove: str
@@ -73,7 +73,7 @@ TRAITS: tuple[str, ...] = tuple(f.name for f in fields(GenreProfile) if f.name !
 
 
 def mix(own: GenreProfile, other: GenreProfile, borrowed: np.ndarray) -> GenreProfile:
-    """Take some habits of another genre.
+    """Borrow some habits from another genre.
 
     Parameters
     ----------

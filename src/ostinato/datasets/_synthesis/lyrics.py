@@ -1,4 +1,4 @@
-"""Names, titles and lyrics of made-up words; every artist has a vocabulary of its own beside its genre's."""
+"""Names, titles and lyrics of invented words; every artist has a vocabulary besides that of the genre."""
 
 import itertools
 
@@ -12,7 +12,7 @@ COMMON = ("the", "and", "you", "of", "in", "my", "we", "to", "all", "night", "li
 
 
 def proper_name(seed: int, index: int) -> str:
-    """Name an artist: no two indices of a seed share a name.
+    """Name an artist; names are unique for a seed.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def proper_name(seed: int, index: int) -> str:
 
 
 def vocabulary(rng: np.random.Generator, n: int) -> list[str]:
-    """Make up words of one to three syllables.
+    """Invent words of one to three syllables.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def lyrics(rng: np.random.Generator, own: list[str], shared: list[str]) -> str:
     Returns
     -------
     str
-        With section words in brackets, as lyrics sites have them.
+        With section names in brackets, as on lyrics sites.
     """
 
     def line() -> str:
@@ -81,5 +81,5 @@ def lyrics(rng: np.random.Generator, own: list[str], shared: list[str]) -> str:
 
 
 def title(rng: np.random.Generator, own: list[str]) -> str:
-    """Name an album or a track by one to three of the artist's words."""
+    """Make a title of an album or a track from one to three of the artist's words."""
     return " ".join(rng.choice(own, int(rng.integers(1, 4)))).title()

@@ -42,7 +42,7 @@ GROOVES: dict[str, dict[int, tuple[tuple[float, ...], tuple[float, ...]]]] = {
 
 
 def span(metre: int) -> float:
-    """Return the beats of half a bar, over which gestures run."""
+    """Return the beats of half a bar, the length of a gesture."""
     return metre / 2
 
 

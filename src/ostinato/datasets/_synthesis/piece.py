@@ -26,7 +26,7 @@ class Piece:
     idiom : GenreProfile
         The habits it follows, some of them perhaps borrowed.
     tempo : float
-        Beats a minute.
+        Beats per minute.
     skipped : float
         Beats before the clip begins.
     layers : dict of str to list of Note
@@ -39,14 +39,14 @@ class Piece:
 
 
 def habits(artist: Artist, n_genres: int, difficulty: float, rng: np.random.Generator) -> GenreProfile:
-    """Choose what a track follows: its genre, but for what it borrows from one that lies near its artist.
+    """Choose a track's habits: those of its genre, some replaced by those of a genre near its artist.
 
     Parameters
     ----------
     artist : Artist
     n_genres : int
     difficulty : float
-        Between 0 (nothing is borrowed) and 1 (three habits of five are).
+        Between 0 (none borrowed) and 1 (three of five habits borrowed).
     rng : Generator
 
     Returns
@@ -95,7 +95,7 @@ def compose(seed: int, artist: Artist, track: int, *, seconds: float, n_genres: 
     track : int
         Place among the artist's tracks.
     seconds : float
-        How much of it will be played; 0 chooses habits and tempo alone.
+        Length to play; 0 chooses only habits and tempo.
     n_genres : int
     difficulty : float
 
@@ -119,7 +119,7 @@ def compose(seed: int, artist: Artist, track: int, *, seconds: float, n_genres: 
 
 
 def patches(seed: int, artist: Artist) -> dict[str, Patch]:
-    """Choose an artist's instruments: those whose place among the colours of sound lies nearest.
+    """Choose an artist's instruments: those with the nearest timbre.
 
     Parameters
     ----------
@@ -176,7 +176,7 @@ def _strokes(rng: np.random.Generator, colour: float) -> Callable[[Note, float],
 
 
 def play(seed: int, artist: Artist, track: int, piece: Piece, seconds: float) -> np.ndarray:
-    """Turn a piece into sound: each different note is made once and laid where it is played.
+    """Render a piece: each distinct note is synthesised once and added wherever it is played.
 
     Parameters
     ----------
@@ -223,7 +223,7 @@ def play(seed: int, artist: Artist, track: int, piece: Piece, seconds: float) ->
 
 
 def _room(mix: np.ndarray, artist: Artist, rng: np.random.Generator) -> np.ndarray:
-    from scipy.signal import fftconvolve, sosfilt  # half a second that a run without new pieces is spared
+    from scipy.signal import fftconvolve, sosfilt  # saves half a second without new pieces
 
     seconds = float(np.clip(0.25 + 0.12 * artist.colour("space"), 0.05, 0.6))
     t = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
@@ -236,7 +236,7 @@ def _room(mix: np.ndarray, artist: Artist, rng: np.random.Generator) -> np.ndarr
 
 
 def tags(seed: int, artist: Artist, piece: Piece, year: int) -> list[str]:
-    """Label a track beside its genre.
+    """Return a track's tags.
 
     Parameters
     ----------

@@ -23,14 +23,14 @@ FAMILIES: dict[str, tuple[float, float, int]] = {
 
 @dataclass(frozen=True)
 class Patch:
-    """How an instrument of one artist sounds.
+    """The sound of an instrument of one artist.
 
     Parameters
     ----------
     family : str
         Key of `FAMILIES`.
     tilt : float
-        Added to the exponent by which harmonics fall; below 0 is brighter.
+        Added to the exponent of the harmonics' decay; below 0 is brighter.
     attack : float
         Seconds.
     vibrato : float
@@ -52,7 +52,7 @@ def wavetable(family: str, tilt: float, n_harmonics: int) -> np.ndarray:
     family : str
     tilt : float
     n_harmonics : int
-        How many fit below half the sample rate.
+        Number of harmonics below half the sample rate.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def envelope(n: int, n_held: int, shape: str, attack: float) -> np.ndarray:
     Parameters
     ----------
     n, n_held : int
-        Samples in all, and until the note is let go.
+        Samples in total, and until the release.
     shape : {"fade", "swell", "hold"}
     attack : float
         Seconds.
@@ -112,11 +112,11 @@ def note(patch: Patch, pitch: float, seconds: float, shape: str, bend: float) ->
     pitch : float
         MIDI number.
     seconds : float
-        Until it is let go; 0.04 s of release follow.
+        Until the release, which lasts 0.04 s.
     shape : str
         One of `SHAPES`.
     bend : float
-        Semitones: below 0 the note is scooped up to its pitch from there, above 0 it ends by falling so far.
+        Semitones: below 0 the note slides up to its pitch from there, above 0 it falls by this much at the end.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Artists as points of a style space: what they like, sound like, where and when they live, whom they resemble."""
+"""Artists as points of a style space: habits, timbre, place, time and related artists."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -17,12 +17,12 @@ N_RELATED = 8
 
 @dataclass(frozen=True)
 class Artist:
-    """One made-up artist.
+    """An invented artist.
 
     Parameters
     ----------
     index : int
-        Place in the world; the same however large the world is.
+        Position in the world, independent of its size.
     name : str
     genre : str
     style : np.ndarray [shape=(10,), dtype=float64]
@@ -47,7 +47,7 @@ class Artist:
 
 
 def generator(seed: int, *place: int | str) -> np.random.Generator:
-    """Return the random numbers that belong to one place of the world and to no other.
+    """Return a random generator for one part of the world.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def generator(seed: int, *place: int | str) -> np.random.Generator:
 
 @cache
 def genre_centre(idiom: GenreProfile) -> np.ndarray:
-    """Place a genre among the habits: genres that share habits lie close.
+    """Place a genre in the space of habits, close to genres that share some.
 
     Parameters
     ----------
@@ -83,13 +83,13 @@ def genre_centre(idiom: GenreProfile) -> np.ndarray:
 
 
 def artist(seed: int, index: int, n_genres: int) -> Artist:
-    """Draw one artist, independent of how many others there are.
+    """Draw one artist, independent of the number of others.
 
     Parameters
     ----------
     seed, index : int
     n_genres : int
-        Genres take turns over the indices.
+        Genres alternate over the indices.
 
     Returns
     -------
@@ -108,7 +108,7 @@ def artist(seed: int, index: int, n_genres: int) -> Artist:
 
 
 def relate(styles: np.ndarray, k: int = N_RELATED) -> np.ndarray:
-    """Relate every artist with its nearest; who is named by another names it in turn.
+    """Relate every artist to its nearest neighbours, symmetrically.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def relate(styles: np.ndarray, k: int = N_RELATED) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n, n), dtype=bool]
-        Symmetric, with nobody related to itself.
+        Symmetric, without self-relations.
 
     Examples
     --------
