@@ -80,7 +80,7 @@ def test_the_params_are_sound(kind, folder, table, tmp_path):
 
 def test_a_folder_within_the_music_is_refused(folder, table):
     request = learn.Request(folder, table, folder / "out", "mfcc", column="sound")
-    with pytest.raises(OstinatoError, match="only read; let --out name another folder"):
+    with pytest.raises(OstinatoError, match="read-only; set --out to another folder"):
         learn.learn(Paths(ROOT), request)
     assert not (folder / "out").exists()
 
@@ -100,7 +100,7 @@ def test_an_encoder_lies_in_the_folder_and_its_heads_read_means(folder, table, t
 
 
 def test_an_encoder_that_is_not_there_is_named():
-    with pytest.raises(OstinatoError, match=r"--encoder no\.onnx: is not there; name an ONNX file"):
+    with pytest.raises(OstinatoError, match=r"--encoder no\.onnx: does not exist; use an ONNX file"):
         learn.find_encoder("no.onnx")
     with pytest.raises(OstinatoError, match=r"there is no published encoder 'nonesuch'.*there are musicnn"):
         learn.find_encoder("nonesuch")
