@@ -184,14 +184,9 @@ def _check_positions(
 
 def _guess_genre(head: pd.DataFrame, path: str) -> str | None:
     """Guess which column besides the paths holds genres: words, some of which repeat."""
-    words = {
-        name: cells.nunique()
-        for name in head
-        if name != path
-        and len(cells := head[name].dropna().astype(str))
-        and not cells.str.fullmatch(r"[\d.,:-]+").all()
-    }
-    few = {str(name): n for name, n in words.items() if 1 < n < len(head)}
+    columns = {str(name): head[name].dropna().astype(str) for name in head if name != path}
+    words = {n: cells for n, cells in columns.items() if len(cells) and not cells.str.fullmatch(r"[\d.,:-]+").all()}
+    few = {n: cells.nunique() for n, cells in words.items() if 1 < cells.nunique() < len(head)}
     return min(few, key=lambda name: few[name], default=None)
 
 

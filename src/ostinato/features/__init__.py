@@ -102,7 +102,8 @@ def check(kind: str, module: str, parameters: Mapping[str, Any]) -> None:
     OstinatoError
         From the module's ``check``, if it has one.
     """
-    if hasattr(plugin := registry.load(__name__, module), "check"):
+    plugin = registry.load(__name__, module)
+    if hasattr(plugin, "check"):
         plugin.check(parameters, kind)
 
 

@@ -123,7 +123,8 @@ def _write(folder: Path, name: str, content: bytes, network: wheel.Network, file
             f"--weights {file}: is neither the wheel of musicnn nor a file of `ostinato import-weights` "
             f"(lacks {error}); {wheel.ADVICE}"
         ) from error
-    if properties["source"] != (source := f"{wheel.SOURCE}, {network.model}"):
+    source = f"{wheel.SOURCE}, {network.model}"
+    if properties["source"] != source:
         raise ParamsError(
             f"--weights {file}: contains {properties['source']}, not {source}; choose that network instead"
         )

@@ -199,7 +199,8 @@ def run_stages(folder: Path, targets: tuple[str, ...], environment: dict[str, st
     int
         The exit status of DVC.
     """
-    width = len(str(total := len({stage for target in targets for stage in graph.upstream(folder, target)})))
+    total = len({stage for target in targets for stage in graph.upstream(folder, target)})
+    width = len(str(total))
     n_lines = 0
     with subprocess.Popen(
         graph.dvc("repro", *targets), cwd=folder, env=environment, stdout=subprocess.PIPE, text=True

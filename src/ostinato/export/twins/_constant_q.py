@@ -19,8 +19,8 @@ def constant_q(
         kernel = _kernel(rate, float(frequencies[start]), stop - start, bins_per_octave)
         both = op.Slice(_filter(op, reflect(op, y, len(kernel) // 2), kernel.T, hop), np.array([0]), n_frames,
                         np.array([1]))  # fmt: skip
-        power = op.ReduceSum(op.Mul(halves := op.Reshape(both, np.array([2, stop - start, -1])), halves),
-                             np.array([0]), keepdims=0)  # fmt: skip
+        halves = op.Reshape(both, np.array([2, stop - start, -1]))
+        power = op.ReduceSum(op.Mul(halves, halves), np.array([0]), keepdims=0)
         octaves.append(op.Mul(op.Sqrt(power), np.float32(np.sqrt(sample_rate / rate))))
         if hop % 2 == 0:
             y, rate, hop = _decimate(op, y), rate / 2, hop // 2

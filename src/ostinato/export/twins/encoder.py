@@ -59,7 +59,8 @@ def _add_bands(op: Builder, y: str, parameters: Mapping[str, Any]) -> str:
     if bands.center and bands.pad == "reflect":
         y = reflect(op, y, length // 2)
     elif bands.center:
-        y = str(op.Concat(silence := np.zeros(length // 2, np.float32), y, silence, axis=0))
+        silence = np.zeros(length // 2, np.float32)
+        y = str(op.Concat(silence, y, silence, axis=0))
     window = front_end.build_window(bands.window, length, bands.win_length or length)
     if n_padding := bands.n_fft - length:  # pad frames shorter than the transform with zeros
         y, window = str(op.Concat(y, np.zeros(n_padding, np.float32), axis=0)), np.pad(window, (0, n_padding))
