@@ -229,7 +229,7 @@ def test_a_disk_that_is_away_says_nothing_of_the_cache(tmp_path, monkeypatch, na
     with monkeypatch.context() as patch:
         for module, door in ((builtins, "open"), (io, "open"), (pq, "read_table"), (pq, "read_schema")):
             patch.setattr(module, door, refusing(getattr(module, door)))
-        with pytest.raises(ReadError, match=f"{name}: cannot be read: Input/output error; see whether the disk"):
+        with pytest.raises(ReadError, match=f"{name}: cannot be read: Input/output error; check the disk"):
             Store(folder).read("t0")
         with pytest.raises(ReadError, match=name):
             ShardIndex(tmp_path, Kind("mel", {}, "k", "mel", "audio"))

@@ -70,7 +70,7 @@ def test_candidates_says_what_in_service_is_damaged_or_no_candidate_any_more(tmp
     done = CliRunner().invoke(app, ["candidates"])
     assert "genre: gone is in service and no longer in params.yaml" in done.stderr
     assert "tags: what is in service is damaged: " in done.stderr
-    assert "model.json: is not the file that was released; bring it back" in done.stderr
+    assert "model.json: is not the file that was released; restore it" in done.stderr
 
 
 @pytest.mark.parametrize(

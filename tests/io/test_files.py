@@ -163,7 +163,7 @@ def test_a_folder_that_may_not_be_made_is_named(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "models"))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: Permission denied; let this user in"):
+    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: Permission denied; give this user permission"):
         files.write_json(tmp_path / "models" / "a.json", {})
 
 

@@ -340,7 +340,7 @@ def test_a_paper_figure_without_a_place_is_refused(tmp_path, source, said):
     with pytest.raises(ParamsError, match=rf"odd\.yaml: leaky\.figures\.0: .*{said}"):
         recipes.load(tmp_path, "odd")
     yaml_io.write(tmp_path / "odd.yaml", {**RECIPE, "figures": [{**figure, "value": None, "source": "table 1"}]})
-    with pytest.raises(ParamsError, match=r"A: has a source but no value; give the value, or leave the source out"):
+    with pytest.raises(ParamsError, match=r"A: has a source but no value; add the value, or remove the source"):
         recipes.load(tmp_path, "odd")
 
 
@@ -356,7 +356,7 @@ def test_small_runs_beside_the_full_size_with_its_departures(project, tmp_path, 
     reproduce(project, "toy", small=True)
     assert "[1/1] Stage 'gate' didn't change, skipping" in capfd.readouterr().err
     yaml_io.write(project.root / "recipes" / "toy.yaml", RECIPE)
-    with pytest.raises(ParamsError, match=r"toy: has no small size; leave --small out"):
+    with pytest.raises(ParamsError, match=r"toy: has no small size; omit --small"):
         reproduce(project, "toy", small=True)
 
 
@@ -557,7 +557,7 @@ def test_neighbours_in_another_folder_are_those_of_its_catalogs(tmp_path):
     assert lines[5] == lines[4].replace("| a |", "| b |").replace("|  |", "| +0.000 [+0.000, +0.000] |")
     assert lines[6] == "| c | was not exported; see the gate | |"
     (tmp_path / "songs" / "high").rename(tmp_path / "songs" / "low" / "more")
-    with pytest.raises(ParamsError, match=r"songs: no two tracks by different artists share a tags; add them, or a"):
+    with pytest.raises(ParamsError, match=r"songs: no two tracks by different artists share a tags; add tracks, or a"):
         neighbours.compare(paths, inside, asked.model_copy(update={"by": "tags"}))
 
 

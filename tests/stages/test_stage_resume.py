@@ -81,7 +81,7 @@ def test_only_the_first_of_several_devices_asks_for_the_lock(spread, monkeypatch
     done = []
     monkeypatch.setattr(train, "run", lambda paths, given, name: done.append(name))
     with exclusive(spread.lock("train", "a")):
-        with pytest.raises(OstinatoError, match="train@a: another run is at the same work"):
+        with pytest.raises(OstinatoError, match="train@a: another run is doing the same"):
             run_stage("train", "a", spread.root)
         monkeypatch.setenv("LOCAL_RANK", "1")
         run_stage("train", "a", spread.root)
