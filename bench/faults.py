@@ -26,8 +26,8 @@ from ostinato.datasets import synthetic
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
 
-SIDES = {"artist": "an artist stands in two splits", "album": "an album stands in two splits"}
-SIDES |= {"copy": "a copy stands in two splits"}
+SIDES = {"artist": "an artist is in two splits", "album": "an album is in two splits"}
+SIDES |= {"copy": "a copy is in two splits"}
 OTHER_SPLIT = {"train": "test", "test": "validation", "validation": "train"}
 THIRDS = ("mild", "middle", "severe")
 

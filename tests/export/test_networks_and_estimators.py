@@ -118,7 +118,7 @@ def test_words_and_maps_of_two_lengths_go_into_one_graph():
 
 def test_a_network_of_other_classes_is_refused(content):
     other = registry.load("ostinato.architectures", "freq").Network({"x": SHAPE}, 7).eval()
-    with pytest.raises(OstinatoError, match=r"gives \(1, 3\) where the original gives \(1, 7\)"):
+    with pytest.raises(OstinatoError, match=r"gives \(1, 3\), the original gives \(1, 7\)"):
         networks.parity(content, other, {"mel": SHAPE})
 
 

@@ -61,7 +61,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch,
     monkeypatch.setattr(Path, "read_text", refuse)
     monkeypatch.setattr(files, "check_footer", refuse)
     with pytest.raises(
-        ReadError, match=r"a: cannot be read: Input/output error; see whether the disk is sound and run"
+        ReadError, match=r"a: cannot be read: Input/output error; check the disk and run"
     ):
         read(tmp_path / "a")
 
@@ -210,4 +210,4 @@ def test_a_folder_that_may_only_be_read_is_told_in_a_line(open_project, command,
         assert done.returncode == 2, done.stderr
         assert done.stderr.splitlines()[-1].startswith("ostinato: ")
         assert refused in done.stderr.splitlines()[-1]
-        assert "Permission denied; let this user in and run again" in done.stderr
+        assert "Permission denied; give this user permission and run again" in done.stderr

@@ -406,7 +406,7 @@ def test_params_that_cannot_be_used_are_named(project):
     with pytest.raises(OstinatoError, match=r"features\.kinds: is empty"):
         project.run()
     project.kinds = {"mel": {"n_mel": 3}}
-    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is no parameter"):
+    with pytest.raises(OstinatoError, match=r"features\.kinds\.mel: n_mel is not a parameter"):
         project.run()
 
 
