@@ -59,7 +59,10 @@ STATE = (".ostinato", "data/docs", "data/docs_split", "music")
 """What is not compared: resume points, pages with dates, and the collection itself."""
 PATH_PATTERN = re.compile(r"(/[^\s:;'`]+|[\w@.-]+\.[a-z]{2,11})\b")
 BUSY_PATTERN = re.compile(r"another run is doing the same \(process \d+\); wait for it or stop it: `kill \d+`")
-ADVICE = re.compile(r"\b(run|free|delete|restore|bring|make|see|wait|stop|raise|let|mend|replace|lower|remove|check|correct|fix|set|use|write)\b", re.I)
+ADVICE = re.compile(
+    r"\b(run|free|delete|restore|bring|make|see|wait|stop|raise|let|mend|replace|lower|remove|check|correct|fix|set|use|write)\b",
+    re.I,
+)
 VERDICT = "models/verdict.json"
 YEARS = 365.25 * 86_400
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)

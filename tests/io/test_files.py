@@ -60,9 +60,7 @@ def test_a_file_that_cannot_be_read_is_not_called_damaged(tmp_path, monkeypatch,
 
     monkeypatch.setattr(Path, "read_text", refuse)
     monkeypatch.setattr(files, "check_footer", refuse)
-    with pytest.raises(
-        ReadError, match=r"a: cannot be read: Input/output error; check the disk and run"
-    ):
+    with pytest.raises(ReadError, match=r"a: cannot be read: Input/output error; check the disk and run"):
         read(tmp_path / "a")
 
 
@@ -163,7 +161,7 @@ def test_a_folder_that_may_not_be_made_is_named(tmp_path, monkeypatch):
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path / "models"))
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: Permission denied; give this user permission"):
+    with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: Permission denied; give this user"):
         files.write_json(tmp_path / "models" / "a.json", {})
 
 
