@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from ostinato.errors import DataError, OstinatoError
 from ostinato.inference import drift_profile
-from ostinato.inference.drift import SHIFTED, changes, profile
+from ostinato.inference.drift import SHIFTED, changes, compute_chi_square_tail, profile
 
 
 def tracks(rng, n=120, shift=0.0, scale=1.0):
@@ -56,6 +57,13 @@ def test_tracks_that_cannot_be_compared_are_refused(new):
     kept = profile({"mean": np.zeros((50, 3))})
     with pytest.raises(DataError, match="drift"):
         changes(kept, new)
+
+
+@pytest.mark.parametrize("freedom", range(1, 12))
+def test_the_tail_of_chi_square_is_scipys(freedom):
+    x = np.concatenate([[0.0], np.geomspace(1e-6, 500, 200)])
+    ours = [compute_chi_square_tail(value, freedom) for value in x]
+    np.testing.assert_allclose(ours, stats.chi2.sf(x, freedom), rtol=1e-10)
 
 
 def test_drift_without_a_release_says_so(tmp_path):

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from typer.testing import CliRunner
@@ -57,6 +58,22 @@ def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released, tmp_p
     assert set(found) == {"mel mean", "mel spread", "embedding"}
     assert found["mel mean"]["drifted"]
     assert found["mel mean"]["stability"] > 1
+
+
+def test_a_profile_of_an_earlier_version_is_read(released, tmp_path):
+    folder = released.paths.released("genre")
+    kept = drift_profile.read_profile(folder)
+    rows = [
+        {"group": group, "number": i, "edges": edges, "counts": counts}
+        for group, described in kept.items()
+        for i, (edges, counts) in enumerate(zip(described["edges"], described["counts"], strict=True))
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / drift_profile.OLD_PROFILE, index=False)
+    old = drift_profile.read_profile(tmp_path)
+    assert list(old) == list(kept)
+    for group, described in kept.items():
+        for name, values in described.items():
+            np.testing.assert_array_equal(old[group][name], values)
 
 
 def test_a_model_without_a_profile_says_what_to_do(released, tmp_path):

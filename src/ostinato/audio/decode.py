@@ -1,10 +1,11 @@
 """Decoding of audio files, to mono or block by block.
 
 libsndfile reads WAV, AIFF, AU, CAF, FLAC, MP3 and Ogg. FFmpeg, through PyAV, reads the
-rest, MP3 files without a frame count, and Ogg files of several streams in turn. The
-content of a file decides, never its name. Headers are not trusted: a file is decoded
-to its last sample, its length is compared with the header's, and limits on bytes and
-seconds stop decompression bombs.
+rest, MP3 files without a frame count, and Ogg files of several streams in turn. PyAV
+is imported for these only, since its import takes a tenth of a second. The content of a
+file decides, never its name. Headers are not trusted: a file is decoded to its last
+sample, its length is compared with the header's, and limits on bytes and seconds stop
+decompression bombs.
 """
 
 import os
@@ -17,7 +18,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import av
 import numpy as np
 import soundfile
 import soxr
@@ -161,6 +161,8 @@ def metadata(path: Path) -> dict[str, str]:
         Lower-case names such as ``artist`` and ``genre``; empty if nothing can be read. Text that
         is not UTF-8 is read as Windows-1252, as in RIFF files.
     """
+    import av
+
     for encoding in ("utf-8", "cp1252"):
         open_file = partial(av.open, str(path), options=ALONE, metadata_encoding=encoding, metadata_errors="replace")
         with suppress(av.FFmpegError, ValueError), open_file() as file:
@@ -274,6 +276,8 @@ def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
         return False
     if header.surplus_bytes is not None and header.surplus_bytes <= headers.SLACK_BYTES:
         return True
+    import av
+
     with (
         suppress(av.FFmpegError, ValueError),
         av.open(str(path), options=ALONE, metadata_errors="replace") as container,
@@ -308,6 +312,8 @@ def _read(file: soundfile.SoundFile) -> np.ndarray:
 
 def _ffmpeg(path: Path, stack: ExitStack) -> Stream:
     """Read with FFmpeg, from this file only: a playlist inside may not open others."""
+    import av
+
     try:
         container = stack.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
         if not container.streams.audio:
@@ -347,6 +353,8 @@ def _delay(path: Path, container: Any, source: Any) -> int:
 
 def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[int, np.ndarray]]:
     """Yield the rate of each frame, which may differ from the header's, and its samples (channels, n)."""
+    import av
+
     resampler, end = av.AudioResampler(format="fltp"), None
     is_exact = "mov" in container.format.name  # the last packet has the length of its frame
     try:
@@ -366,6 +374,8 @@ def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[in
 
 def _read_length(container: Any, source: Any) -> int | None:
     """Return the number of samples in the header, less what FFmpeg may drop at the ends."""
+    import av
+
     if container.format.name in ESTIMATED:
         return None
     if source.duration is not None:

@@ -9,7 +9,8 @@ Paper: J. Haitsma, T. Kalker: A Highly Robust Audio Fingerprinting System. ISMIR
 """
 
 import numpy as np
-from scipy import fft
+
+from ostinato.audio.fourier import compute_power
 
 SAMPLE_RATE = 5_000
 WINDOW = 2_048
@@ -65,8 +66,8 @@ class Fingerprinter:
             self._pending = self._pending[n * HOP :].copy()
 
     def _frames(self, frames: np.ndarray) -> None:
-        spectra = fft.rfft(frames * self._window, axis=1)[:, EDGES[0] : EDGES[-1]]
-        bands = np.add.reduceat(spectra.real**2 + spectra.imag**2, EDGES[:-1] - EDGES[0], axis=1)
+        power = compute_power(frames, self._window)[:, EDGES[0] : EDGES[-1]]
+        bands = np.add.reduceat(power, EDGES[:-1] - EDGES[0], axis=1)
         slope = bands[:, :-1] - bands[:, 1:]
         before = slope[:1] if self._before is None else self._before
         grew = np.diff(np.concatenate([before, slope]), axis=0) > 0

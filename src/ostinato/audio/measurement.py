@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import fft
 
 from ostinato import audio
 from ostinato.audio import fingerprint
+from ostinato.audio.fourier import compute_power
 from ostinato.audio.headers import hidden_seconds
 from ostinato.errors import DataError, ReadError
 
@@ -362,9 +362,7 @@ class _Spectra:
             return
         frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
         frames = frames[np.vecdot(frames, frames) >= SPECTRUM * SILENCE**2]
-        spectra = fft.rfft(frames * self._window, axis=1)
-        power = np.square(spectra.real)
-        power += np.square(spectra.imag)
+        power = compute_power(frames, self._window)
         power += np.float32(FLOOR)
         self._n += len(frames)
         self._power += power.sum(axis=0, dtype=np.float64)

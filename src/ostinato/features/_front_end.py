@@ -9,9 +9,9 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-import scipy.fft
 
 from ostinato.audio.context import AudioContext
+from ostinato.audio.fourier import compute_power
 from ostinato.errors import ParamsError
 from ostinato.features._mel import HTK_FACTOR, HTK_HZ, Scale, centres
 from ostinato.features._spectrum import Pad, hann
@@ -94,8 +94,7 @@ def compute_bands(
     bank = build_bank(context.sample_rate, bands).T
     mel = np.empty((len(segments), bands.n_mels), np.float32)
     for i in range(0, len(segments), BLOCK):
-        spectrum = scipy.fft.rfft(segments[i : i + BLOCK] * window, bands.n_fft, axis=-1)
-        energy = np.square(spectrum.real) + np.square(spectrum.imag)
+        energy = compute_power(segments[i : i + BLOCK], window, bands.n_fft)
         mel[i : i + BLOCK] = (energy if bands.power == 2 else energy ** np.float32(bands.power / 2)) @ bank
     return mel
 

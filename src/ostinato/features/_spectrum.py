@@ -10,14 +10,13 @@ from functools import lru_cache
 from typing import Literal, TypeAlias
 
 import numpy as np
-import scipy.fft
 
 from ostinato.audio.context import AudioContext
+from ostinato.audio.fourier import compute_power
 
 Window: TypeAlias = Literal["hann", "blackmanharris62"]
 Pad: TypeAlias = Literal["reflect", "constant"]
 
-BLOCK = 32
 BLACKMAN_HARRIS = (0.44959, -0.49364, 0.05677)
 """Three terms, side lobes at -62 dB (F. J. Harris, "On the use of windows for harmonic analysis", 1978)."""
 AMIN = 1e-10
@@ -106,15 +105,7 @@ def power_spectrogram(
     -------
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
     """
-    frames, taper = frame(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft)
-    power = np.empty((len(frames), 1 + n_fft // 2), np.float32)
-    for start in range(0, len(frames), BLOCK):
-        windowed = frames[start : start + BLOCK] * taper
-        spectrum = scipy.fft.rfft(windowed, axis=-1, overwrite_x=True)
-        part = power[start : start + BLOCK]
-        np.square(spectrum.real, out=part)
-        part += np.square(spectrum.imag)
-    return power
+    return compute_power(frame(context.y, n_fft, hop_length, pad), WINDOWS[window](n_fft))
 
 
 def decibels(power: np.ndarray) -> np.ndarray:

@@ -9,12 +9,11 @@ least likely number times how many there are (Bonferroni), so false alarms stay 
 the level however the numbers hang together.
 """
 
+import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
-import pandas as pd
-from scipy import stats
 
 from ostinato.errors import DataError
 
@@ -22,7 +21,9 @@ BINS = 10
 LEAST = 20
 SHIFTED = 0.25
 """From this index on practice speaks of a shift."""
-COLUMNS = ("group", "number", "edges", "counts")
+
+Profile: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Of each group: `edges`, where the tenths of each number begin (n_numbers, 9), and `counts` (n_numbers, 10)."""
 
 
 class Change(NamedTuple):
@@ -70,7 +71,7 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
     return {"mean": rows.mean(axis=0), "spread": rows.std(axis=0)}
 
 
-def profile(groups: Mapping[str, np.ndarray]) -> pd.DataFrame:
+def profile(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, list[Any]]]:
     """Describe tracks so that others can be compared with them.
 
     Parameters
@@ -79,28 +80,28 @@ def profile(groups: Mapping[str, np.ndarray]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        A row a number: group, number, edges (9, where tenths begin) and counts (10).
+    dict
+        A `Profile`, of lists, as it is written to a file.
 
     Raises
     ------
     DataError
         If there are fewer than 20 tracks.
     """
-    rows = []
+    described = {}
     for group, values in groups.items():
         _require_min_tracks(values)
         edges = np.quantile(values, np.arange(1, BINS) / BINS, axis=0).T
-        rows += [(group, i, list(e), _counts(values[:, i], e).tolist()) for i, e in enumerate(edges)]
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+        described[group] = {"edges": edges.tolist(), "counts": _counts(values, edges).astype(int).tolist()}
+    return described
 
 
-def changes(before: pd.DataFrame, groups: Mapping[str, np.ndarray], *, level: float = 0.01) -> list[Change]:
+def changes(before: Profile, groups: Mapping[str, np.ndarray], *, level: float = 0.01) -> list[Change]:
     """Compare new tracks with a profile.
 
     Parameters
     ----------
-    before : DataFrame
+    before : Profile
         As `profile` gives it.
     groups : mapping of str to np.ndarray [shape=(n_tracks, n_numbers)]
         Of the new tracks, by the profile's names.
@@ -117,19 +118,18 @@ def changes(before: pd.DataFrame, groups: Mapping[str, np.ndarray], *, level: fl
     DataError
         If a group is absent, has another width, or fewer than 20 tracks.
     """
-    found, kept = [], list(before.groupby("group", sort=False))
-    for group, rows in kept:
-        values = groups.get(str(group))
-        if values is None or values.shape[1] != len(rows):
-            raise DataError(f"drift: the profile has {len(rows)} numbers of {group}; these tracks have others")
+    found = []
+    for group, described in before.items():
+        values, edges = groups.get(group), np.asarray(described["edges"], np.float64)
+        if values is None or values.shape[1] != len(edges):
+            raise DataError(f"drift: the profile has {len(edges)} numbers of {group}; these tracks have others")
         _require_min_tracks(values)
-        old = np.stack(rows["counts"].to_list()).astype(np.float64)
-        new = np.stack([_counts(values[:, i], np.asarray(e)) for i, e in enumerate(rows["edges"])]).astype(np.float64)
+        old, new = np.asarray(described["counts"], np.float64), _counts(values, edges)
         p = chi_square_p_values(old, new)
         worst = int(p.argmin())
         together = min(float(p[worst]) * len(p), 1.0)
         index = float(np.median(stability(old, new)) - (BINS - 1) * (1 / old[0].sum() + 1 / len(values)))
-        found.append(Change(str(group), len(p), index, worst, together, together * len(kept) < level))
+        found.append(Change(group, len(p), index, worst, together, together * len(before) < level))
     return found
 
 
@@ -180,11 +180,42 @@ def chi_square_p_values(old: np.ndarray, new: np.ndarray) -> np.ndarray:
     for counts in (old, new):
         expected = both * counts.sum(axis=1, keepdims=True) / total
         statistic += ((counts - expected) ** 2 / np.where(expected > 0, expected, 1)).sum(axis=1)
-    return np.asarray(stats.chi2.sf(statistic, np.maximum((both > 0).sum(axis=1) - 1, 1)))
+    freedom = np.maximum((both > 0).sum(axis=1) - 1, 1)
+    return np.array([compute_chi_square_tail(x, k) for x, k in zip(statistic, freedom, strict=True)])
+
+
+def compute_chi_square_tail(x: float, freedom: int) -> float:
+    """Compute the chance that a chi-square variable exceeds a value.
+
+    Parameters
+    ----------
+    x : float
+    freedom : int
+        Degrees of freedom, at least 1.
+
+    Returns
+    -------
+    float
+        `scipy.stats.chi2.sf`, without SciPy: M. Abramowitz, I. Stegun, "Handbook of Mathematical Functions",
+        26.4.4 and 26.4.5.
+
+    Examples
+    --------
+    >>> round(compute_chi_square_tail(3.841, 1), 4), round(compute_chi_square_tail(16.919, 9), 4)
+    (0.05, 0.05)
+    """
+    half, odd = x / 2, freedom % 2
+    if half <= 0:
+        return 1.0
+    powers = (i + odd / 2 for i in range(freedom // 2))
+    series = sum(math.exp(p * math.log(half) - half - math.lgamma(p + 1)) for p in powers)
+    return series + (math.erfc(math.sqrt(half)) if odd else 0.0)
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    return np.bincount(np.searchsorted(edges, values, side="right"), minlength=BINS)
+    """Count the tracks in each tenth of each number: (n_numbers, 10)."""
+    places = [np.searchsorted(e, values[:, i], side="right") for i, e in enumerate(edges)]
+    return np.stack([np.bincount(place, minlength=BINS) for place in places]).astype(np.float64)
 
 
 def _require_min_tracks(values: np.ndarray) -> None:

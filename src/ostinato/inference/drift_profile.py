@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from tqdm import tqdm
@@ -15,9 +15,11 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.inference import drift
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import list_files
-from ostinato.io.files import read_parquet
+from ostinato.io.files import read_json, read_parquet
 
-PROFILE = "profile.parquet"
+PROFILE = "profile.json"
+OLD_PROFILE = "profile.parquet"
+"""Of what was released before profiles were JSON; reading it takes pandas."""
 NUMBERS = ("audio", "attributes")
 MOST = 500
 
@@ -84,13 +86,27 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     """
     if not (folder / "model.json").exists():
         raise OstinatoError(f"{folder}: nothing is released there; run `dvc repro` and `ostinato release`")
-    if not (folder / PROFILE).exists():
-        raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
-    model = ReleasedModel(folder)
+    before, model = read_profile(folder), ReleasedModel(folder)
     described = collect_features(model, iterate_rows(model, targets))
     if not described:
         raise OstinatoError("drift: no file can be read; name others")
-    return drift.changes(read_parquet(folder / PROFILE), described, level=level)
+    return drift.changes(before, described, level=level)
+
+
+def read_profile(folder: Path) -> drift.Profile:
+    """Read what `ostinato release` kept of the tracks of a model.
+
+    Raises
+    ------
+    OstinatoError
+        If nothing was kept.
+    """
+    if (folder / PROFILE).exists():
+        return cast(drift.Profile, read_json(folder / PROFILE))
+    if (folder / OLD_PROFILE).exists():
+        rows = read_parquet(folder / OLD_PROFILE).groupby("group", sort=False)
+        return {str(group): {c: np.stack(r[c].to_list()) for c in ("edges", "counts")} for group, r in rows}
+    raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
 
 
 def text(changes: Sequence[drift.Change]) -> str:

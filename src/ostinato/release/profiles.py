@@ -31,9 +31,8 @@ def write_profile(paths: Paths, folder: Path) -> None:
     ids = _sample(i for i in read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids)
     if len(ids) >= drift.LEAST:
-        drift.profile(drift_profile.collect_features(model, tracks)).to_parquet(
-            folder / drift_profile.PROFILE, index=False, write_page_checksum=True
-        )
+        content = drift.profile(drift_profile.collect_features(model, tracks))
+        write_json(folder / drift_profile.PROFILE, content)
 
 
 def write_reference(paths: Paths, bounds: Any, folder: Path) -> bool:
