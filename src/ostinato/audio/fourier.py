@@ -31,7 +31,7 @@ def compute_power(frames: np.ndarray, window: np.ndarray, n_fft: int | None = No
     spectrum = np.empty((min(BLOCK, len(frames)), n_bins), np.complex64)
     for start in range(0, len(frames), BLOCK):
         part = power[start : start + BLOCK]
-        block = np.fft.rfft(frames[start : start + BLOCK] * window, n_fft, out=spectrum[: len(part)])
+        block = np.fft.rfft(frames[start : start + BLOCK] * window, n_fft, out=spectrum[: len(part)])  # type: ignore[arg-type]
         np.square(block.real, out=part)
         part += np.square(block.imag)
     return power
