@@ -26,7 +26,20 @@ class _Plain:
 
 
 class Command(_Plain, TyperCommand):
-    """One command."""
+    """One command, which says which extra of the distribution it lacks before it begins."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it."""
+        from ostinato.core import extras
+
+        name = str(self.name)
+        extras.require(f"ostinato {name}", *extras.COMMANDS.get(name, ()))
+        try:
+            return super().invoke(ctx)
+        except ModuleNotFoundError as error:
+            if (text := extras.explain(f"ostinato {name}", error)) is None:
+                raise
+            raise extras.MissingExtraError(text) from error
 
 
 class Group(_Plain, TyperGroup):
@@ -49,11 +62,27 @@ class App(typer.Typer):
 app = App(
     cls=Group,
     name="ostinato",
-    help="Music classification and recommendation as one pipeline, from a folder of audio to a released model.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from ostinato import __version__
+
+        typer.echo(f"ostinato {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Music classification and recommendation as one pipeline, from a folder of audio to a released model."""
 
 
 Models = Annotated[Path | None, typer.Option(help="use the models in this folder instead of models/released")]
@@ -142,6 +171,9 @@ def find_releases(models: Path | None, name: str | None, weights: Path | None) -
         return models
     if models is not None:
         raise typer.BadParameter("choose one of --models and a published tagger")
+    from ostinato.core import extras
+
+    extras.require(f"--model {name}", "encoders")
     from ostinato.pretrained.folder import prepare
 
     return prepare(name, weights)

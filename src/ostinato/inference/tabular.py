@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from ostinato.core import extras
 from ostinato.errors import DataError, OstinatoError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def rows(path: Path) -> Iterator[tuple[str, str | None, Row]]:
     DataError
         If the file is no table of attributes.
     """
+    extras.require(str(path), "data")
     from ostinato.datasets import spotify_attributes
 
     listed, attributes = spotify_attributes.read(path)
