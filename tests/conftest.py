@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from declarations import write_metadata
 from finished_project import Project
 
 SHARED = Path(os.environ.get("OSTINATO_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -60,3 +61,14 @@ def prepared(tmp_path_factory) -> Callable[[Path, Callable[[Project], object]], 
         return project
 
     return copy
+
+
+@pytest.fixture
+def metadata(tmp_path, monkeypatch):
+    """Have `ostinato.core.extras` read what pyproject.toml says."""
+    from ostinato.core import extras
+
+    monkeypatch.syspath_prepend(str(write_metadata(tmp_path / "metadata")))
+    extras.read_extras.cache_clear()
+    yield
+    extras.read_extras.cache_clear()

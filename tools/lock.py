@@ -1,8 +1,10 @@
-"""Write requirements.lock: each version of constraints.txt with the hashes of its files.
+"""Write requirements.lock and locks/: each version of constraints.txt with the hashes of its files.
 
-``pip install uv``, then ``python tools/lock.py``. Nothing is upgraded: constraints.txt says which versions there are,
-this what their files hold. CUDA libraries, which only PyPI's torch for Linux needs, stand in requirements-cuda.lock,
-and the torch without them, which other indexes offer, in requirements-cpu.lock.
+``pip install uv``, then ``python tools/lock.py``. Nothing is upgraded:
+constraints.txt says which versions there are, this what their files hold. requirements.lock is the whole of it, for
+development on Python 3.11; locks/ has what each kind of installation needs, on every Python that pyproject.toml allows.
+CUDA libraries, which only PyPI's torch for Linux needs, stand in requirements-cuda.lock, and the torch without them,
+which other indexes offer, in requirements-cpu.lock.
 """
 
 import re
@@ -14,18 +16,27 @@ ROOT = Path(__file__).parents[1]
 INDEX = "https://pypi.org/simple"
 CPU_TORCH = "torch==2.13.0+cpu --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
 """torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl, of PyTorch's own index; PyPI has none."""
+KINDS: dict[str, tuple[str, ...]] = {"light": (), "serve": ("serve",), "encoders": ("encoders",), "data": ("data",)}
+"""Installations without torch, and the extras of each."""
 HEAD = "# Made by tools/lock.py from constraints.txt; install with pip install --require-hashes --no-deps.\n"
 
 
-def compile_pins() -> str:
-    """Resolve constraints.txt for every platform, with hashes.
+def compile_pins(file: str = "constraints.txt", *more: str) -> str:
+    """Resolve what a file requires for every platform, with hashes.
+
+    Parameters
+    ----------
+    file : str
+        constraints.txt, or pyproject.toml.
+    *more : str
+        Further options of ``uv pip compile``.
 
     Raises
     ------
     CalledProcessError
         If uv is not installed, or versions do not go together.
     """
-    command = [sys.executable, "-m", "uv", "pip", "compile", str(ROOT / "constraints.txt"), "--no-config"]
+    command = [sys.executable, "-m", "uv", "pip", "compile", str(ROOT / file), "--no-config", *more]
     options = [
         "--universal",
         "--generate-hashes",
@@ -75,12 +86,17 @@ def canonical(name: str) -> str:
 
 
 def main() -> None:
-    """Write the three files."""
+    """Write the files."""
     pins = {canonical(line.split("==")[0]) for line in (ROOT / "constraints.txt").read_text().split()}
     common, cuda = split(compile_pins(), pins)
     (ROOT / "requirements.lock").write_text(HEAD + common)
     (ROOT / "requirements-cuda.lock").write_text(HEAD + cuda)
     (ROOT / "requirements-cpu.lock").write_text(f"{HEAD}{CPU_TORCH}\n")
+    (ROOT / "locks").mkdir(exist_ok=True)
+    for kind, extras in KINDS.items():
+        options = [f"--extra={extra}" for extra in extras]
+        pinned = compile_pins("pyproject.toml", "--constraint", str(ROOT / "constraints.txt"), *options)
+        (ROOT / "locks" / f"{kind}.lock").write_text(HEAD + pinned)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from ostinato.cli.root import (
     echo,
     find_releases,
     read_project,
+    read_settings,
     require_candidate,
 )
 
@@ -125,17 +126,32 @@ def explain(
 
 @app.command(rich_help_panel=ASK)
 def serve(
-    host: Annotated[str | None, typer.Option(help="listen on this address; default: serve.host of params.yaml")] = None,
+    host: Annotated[
+        str | None,
+        typer.Option(envvar="OSTINATO_HOST", help="listen on this address; default: serve.host of params.yaml"),
+    ] = None,
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help="listen on this port, 0 for any that is free; default: serve.port of params.yaml"
+            envvar="OSTINATO_PORT",
+            min=0,
+            max=65535,
+            help="listen on this port, 0 for any that is free; default: serve.port of params.yaml",
         ),
     ] = None,
-    models: Models = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OSTINATO_MODELS",
+            metavar="DIR_OR_FILE",
+            help="serve the released models of this folder, or of one version's folder or network.onnx, and the "
+            "catalog beside them; default: models/released",
+        ),
+    ] = None,
     catalog: Annotated[
         Path | None,
         typer.Option(
+            envvar="OSTINATO_CATALOG",
             help="use this catalog, written by `ostinato catalog --of`; default: serve.catalog",
             exists=True,
             file_okay=False,
@@ -144,6 +160,7 @@ def serve(
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
+            envvar="OSTINATO_ALLOWED_HOSTS",
             metavar="NAME",
             help="also answer to this host name, such as music.example.org; repeatable; serve.allowed_hosts",
         ),
@@ -158,7 +175,7 @@ def serve(
     from ostinato.serving import run
 
     run.serve(
-        *read_project(*run.SECTIONS),
+        *read_settings(*run.SECTIONS),
         host=host,
         port=port,
         models=find_releases(models, model, weights),
@@ -235,8 +252,17 @@ def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
         return of_folder, root
     from ostinato.datasets import dataset_root
 
-    paths, given = read_project("dataset")
+    paths, given = read_settings("dataset")
     return of_folder or find_served(paths), dataset_root(paths, given.dataset)
+
+
+def _find_model(models: Path | None, task: str) -> Path:
+    """Return the folder of the model of a task, whether it is there or not."""
+    from ostinato.core.paths import Paths
+    from ostinato.io.versions import find_current, find_models
+
+    releases = models or Paths(Path.cwd()).releases
+    return find_models(releases).get(task) or find_current(releases / task)
 
 
 @app.command(rich_help_panel=ASK)
@@ -248,11 +274,9 @@ def drift(
     models: Models = None,
 ) -> None:
     """Check new audio for drift from the training data of the released model; exit status 1 if there is any."""
-    from ostinato.core.paths import Paths
     from ostinato.inference import drift_profile
-    from ostinato.io.versions import find_current
 
-    found = drift_profile.compare(find_current((models or Paths(Path.cwd()).releases) / task), targets, level=level)
+    found = drift_profile.compare(_find_model(models, task), targets, level=level)
     echo(drift_profile.json(found) if json else drift_profile.text(found))
     raise typer.Exit(int(any(change.drifted for change in found)))
 
@@ -266,14 +290,12 @@ def clips(
     models: Models = None,
 ) -> None:
     """Compare predictions on clips with those on whole tracks; exit status 1 if any file was skipped."""
-    from ostinato.core.paths import Paths
     from ostinato.inference import clips as comparing
     from ostinato.inference.model import ReleasedModel
     from ostinato.inference.predict import warn
     from ostinato.io.escapes import escape_line
-    from ostinato.io.versions import find_current
 
-    model = ReleasedModel(find_current((models or Paths(Path.cwd()).releases) / task))
+    model = ReleasedModel(_find_model(models, task))
     warn([model], False, sys.stderr)
     found = list(comparing.compare(model, targets, seconds))
     tracks = [track for track in found if isinstance(track, comparing.ClipComparison)]

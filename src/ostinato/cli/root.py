@@ -85,7 +85,14 @@ def root(
     """Music classification and recommendation as one pipeline, from a folder of audio to a released model."""
 
 
-Models = Annotated[Path | None, typer.Option(help="use the models in this folder instead of models/released")]
+Models = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR_OR_FILE",
+        help="use the released models of this folder, or of one version's folder or network.onnx, instead of "
+        "models/released",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
 
@@ -153,6 +160,15 @@ def read_project(*sections: str) -> tuple[Any, Any]:
 
     paths = Paths(Path.cwd())
     return paths, params.only(params.load(paths.params), sections)
+
+
+def read_settings(*sections: str) -> tuple[Any, Any]:
+    """Return the paths and some sections of the project in the working folder; outside a project, their defaults."""
+    from ostinato.core import params
+    from ostinato.core.paths import Paths
+
+    paths = Paths(Path.cwd())
+    return paths, params.load_settings(paths.params, sections)
 
 
 def require_candidate(name: str) -> None:

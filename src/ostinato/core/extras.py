@@ -14,12 +14,12 @@ DISTRIBUTION = "ostinato"
 COMMANDS: dict[str, tuple[str, ...]] = {
     "serve": ("serve",),
     "label": ("data", "serve"),
-    **dict.fromkeys(("learn", "reproduce", "validate"), ("pipeline",)),
-    **dict.fromkeys(("plan", "status", "clean", "release", "compare", "datasets", "download"), ("data",)),
-    **dict.fromkeys(("ingest", "split", "featurize", "budget", "number", "evaluate"), ("data",)),
-    **dict.fromkeys(("gate", "rank", "catalog"), ("data",)),
-    **dict.fromkeys(("explain", "robustness", "architectures", "describe"), ("train",)),
-    **dict.fromkeys(("artists", "tune", "train", "member", "infer", "export", "report"), ("train",)),
+    **dict.fromkeys(("learn", "reproduce", "validate", "split"), ("pipeline",)),
+    **dict.fromkeys(("status", "clean", "release", "compare", "datasets", "download"), ("data",)),
+    **dict.fromkeys(("ingest", "featurize", "evaluate", "gate", "rank", "catalog"), ("data",)),
+    **dict.fromkeys(("plan", "explain", "robustness", "architectures", "describe"), ("train",)),
+    **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number"), ("train",)),
+    **dict.fromkeys(("infer", "export", "report"), ("train",)),
     "import-weights": ("encoders",),
 }
 """What a command imports; one that is not here works with the light install."""

@@ -91,21 +91,40 @@ def find_current(folder: Path) -> Path:
     return folder if pointer is None else folder / str(pointer.version)
 
 
-def find_models(releases: Path) -> dict[str, Path]:
-    """Find the version in service of each task.
+def find_tasks(releases: Path) -> dict[str, Path]:
+    """Find the folder of each task, with versions or with a model itself.
 
     Parameters
     ----------
     releases : Path
-        models/released.
+        models/released; also the folder of one task, of one version, or a file of a version.
 
     Returns
     -------
     dict of str to Path
         Sorted by task.
     """
-    tasks = (path for path in sorted(releases.glob("[!.]*")) if path.is_dir() and path.name != CATALOG)
-    folders = {path.name: find_current(path) for path in tasks}
+    releases = releases.parent if releases.is_file() else releases
+    if (releases / CURRENT).is_file() or (releases / MODEL).is_file():
+        model = find_current(releases) / MODEL
+        return {str(read_json(model)["task"]): releases} if model.is_file() else {}
+    return {path.name: path for path in sorted(releases.glob("[!.]*")) if path.is_dir() and path.name != CATALOG}
+
+
+def find_models(releases: Path) -> dict[str, Path]:
+    """Find the version in service of each task.
+
+    Parameters
+    ----------
+    releases : Path
+        See `find_tasks`.
+
+    Returns
+    -------
+    dict of str to Path
+        Sorted by task.
+    """
+    folders = {task: find_current(folder) for task, folder in find_tasks(releases).items()}
     return {task: folder for task, folder in folders.items() if (folder / MODEL).is_file()}
 
 

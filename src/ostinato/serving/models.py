@@ -4,13 +4,14 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ostinato.errors import OstinatoError
 from ostinato.inference.model import ReleasedModel
-from ostinato.io.versions import CATALOG, find_current
+from ostinato.io.versions import find_current, find_tasks
 from ostinato.recommendation.catalog import MEND, Catalog, open_whole
 
 Content = TypeVar("Content")
@@ -145,10 +146,9 @@ class ModelStore:
 
     def models(self) -> dict[str, Model]:
         """Return the models by task, genre first."""
-        paths = self.releases.glob("[!.]*") if self.releases.is_dir() else ()
-        folders = [path for path in paths if path.is_dir() and path.name != CATALOG]
-        for folder in folders:
-            self._models.setdefault(folder.name, Handle(folder, MODEL_FILES, open_model))
+        with suppress(OstinatoError):  # a damaged current.json of the folder itself: open models stay in service
+            for task, folder in find_tasks(self.releases).items():
+                self._models.setdefault(task, Handle(folder, MODEL_FILES, open_model))
         handles = sorted(self._models.items(), key=lambda item: (item[0] != "genre", item))
         models = {task: handle.now() for task, handle in handles}
         return {task: m for task, m in models.items() if m is not None and m.released.kind != "embedding"}

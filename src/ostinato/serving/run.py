@@ -47,7 +47,7 @@ def serve(
     models : Path, optional
         Another folder of released models.
     catalog : Path, optional
-        Another catalog. Default: ``serve.catalog`` of params.yaml, else the released one.
+        Another catalog. Default: ``serve.catalog`` of params.yaml, else the released one: beside the models.
     allowed_hosts : sequence of str
         Accepted values of the header Host, beside ``serve.allowed_hosts``.
     allow_anonymous : bool
@@ -72,8 +72,9 @@ def serve(
         waiting=options.waiting,
     )
     releases = models or paths.releases
-    folder = catalog or (paths.root / options.catalog if options.catalog else paths.releases / CATALOG)
-    if folder != paths.releases / CATALOG:
+    released = next((r / CATALOG for r in (releases, paths.releases) if (r / CATALOG).is_dir()), releases / CATALOG)
+    folder = catalog or (paths.root / options.catalog if options.catalog else released)
+    if folder != released:
         Catalog.load(folder)  # fail now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
     app = application(releases, folder, sounds, limits, api_key, names)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from ostinato.core.params.checks import check
 from ostinato.core.params.messages import readable
-from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
+from ostinato.core.params.schema import Candidate, Dataset, Estimator, Params, Stacked
 from ostinato.core.params.yaml_io import read
 from ostinato.errors import ParamsError
 
@@ -57,6 +57,25 @@ def only(params: Params, sections: Iterable[str]) -> Params:
     """
     names = {field.alias or name: name for name, field in Params.model_fields.items()}
     return cast(Params, SimpleNamespace(**{names[s]: getattr(params, names[s]) for s in sections}))
+
+
+def load_settings(path: Path, sections: Iterable[str]) -> Params:
+    """Read some sections of params.yaml; outside a project, their defaults and the working folder as the dataset.
+
+    Parameters
+    ----------
+    path : Path
+        Of params.yaml, which need not be there.
+    sections : iterable of str
+        Such as have defaults, and ``dataset``.
+
+    Returns
+    -------
+    Params
+        With these sections alone.
+    """
+    here = Params.model_construct(dataset=Dataset(name="folder", path="."))
+    return only(load(path) if path.exists() else here, sections)
 
 
 def get_sections(params: Params) -> dict[str, Candidate | Estimator | Stacked]:

@@ -1,0 +1,176 @@
+"""What asks a released model runs with the light install alone, outside a clone, by anyone."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable
+from importlib.metadata import distribution, packages_distributions
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from declarations import declared, write_metadata
+from ostinato.cli import app
+from ostinato.core import extras
+from ostinato.core.extras import canonical
+from ostinato.inference import drift, drift_profile
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.files import write_json
+from serving.served_project import Served, play, release
+
+SOURCE = Path(__file__).parents[2] / "src"
+RUNNER = """
+import json, sys
+absent = set(json.loads(sys.argv.pop(1)))
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name in absent:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Absent())
+from ostinato.__main__ import main
+main()
+"""
+
+
+def close(names: Iterable[str]) -> set[str]:
+    """Add what distributions bring themselves."""
+    waiting, closed = sorted(names), set()
+    while waiting:
+        name = waiting.pop()
+        if name not in closed:
+            closed.add(name)
+            lines = distribution(name).requires or []
+            waiting += [canonical(re.match(r"[\w.-]+", line).group()) for line in lines if is_needed(line)]
+    return closed
+
+
+def is_needed(line: str) -> bool:
+    return "extra ==" not in line and "win32" not in line and "Windows" not in line and "PyPy" not in line
+
+
+@pytest.fixture(scope="module")
+def absent_modules() -> str:
+    """Return the modules of this environment that the light install lacks, as JSON."""
+    names = close(declared("")) | {"ostinato"}
+    owners = packages_distributions()
+    return json.dumps([m for m, ds in owners.items() if not names & {canonical(d) for d in ds}])
+
+
+@pytest.fixture
+def run(absent_modules, tmp_path):
+    """Return a function that runs a command in an empty folder, with the light install's modules and no HOME."""
+    here, metadata = tmp_path / "empty", write_metadata(tmp_path / "installed")
+    here.mkdir()
+
+    def call(*arguments: object) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": os.environ["PATH"], "PYTHONPATH": f"{metadata}:{SOURCE}", "HOME": "/nonexistent"}
+        command = [sys.executable, "-c", RUNNER, absent_modules, *map(str, arguments)]
+        done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True)
+        assert list(here.iterdir()) == []
+        return done
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Served:
+    """Return released models, a catalog, and a profile of the tones that they are asked about."""
+    served = Served(tmp_path_factory.mktemp("served"))
+    served.catalog(24)
+    model = ReleasedModel(served.genre)
+    tracks = list(drift_profile.iterate_rows(model, [served.sounds]))
+    write_json(served.genre / drift_profile.PROFILE, drift.profile(drift_profile.collect_features(model, tracks)))
+    return served
+
+
+def test_help_and_version(run) -> None:
+    assert run("--version").stdout.startswith("ostinato ")
+    done = run("--help")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "predict" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["", "genre", "genre/model.json", "genre/network.onnx"])
+def test_predict_finds_models_by_a_folder_or_a_file(run, served, what) -> None:
+    done = run("predict", served.sounds / "tone 0.wav", "--json", "--models", served.releases / what)
+    assert done.returncode == 0, done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["task"] == "genre"
+    assert set(answer["scores"]) == {"blues", "jazz", "rock"}
+
+
+def test_predict_takes_one_version_and_the_task_that_it_has(run, served, tmp_path) -> None:
+    version = release(tmp_path / "tags" / "3", "tags")
+    (tmp_path / "tags" / "current.json").write_text(json.dumps({"version": 3, "newest": 3, "hold": False}))
+    for models in (tmp_path / "tags", version, version / "network.onnx"):
+        done = run("predict", served.sounds / "tone 0.wav", "--json", "--models", models)
+        assert json.loads(done.stdout)["task"] == "tags"
+    refused = run("predict", served.sounds / "tone 0.wav", "--models", served.sounds)
+    assert refused.returncode == 2
+    assert "no model is released" in refused.stderr
+
+
+def test_other_formats_are_read_by_ffmpeg(run, served, tmp_path) -> None:
+    import av
+
+    with av.open(str(tmp_path / "tone.m4a"), "w") as target:
+        stream = target.add_stream("aac", rate=8000)
+        with av.open(str(served.sounds / "tone 0.wav")) as source:
+            for frame in source.decode(audio=0):
+                target.mux(stream.encode(frame))
+        target.mux(stream.encode(None))
+    done = run("predict", tmp_path / "tone.m4a", "--json", "--models", served.releases)
+    assert (done.returncode, json.loads(done.stdout)["task"]) == (0, "genre")
+
+
+def test_recommend(run, served) -> None:
+    sound = play(served.root / "asked.wav", frequency=210.0)
+    done = run("recommend", sound, "--catalog", served.root / "catalog", "-k", 3, "--json")
+    assert done.returncode == 0, done.stderr
+    assert len(json.loads(done.stdout)["track_ids"]) == 3
+
+
+def test_drift(run, served) -> None:
+    done = run("drift", served.sounds, "--json", "--models", served.releases)
+    assert done.returncode == 0, done.stderr
+    assert {change["group"] for change in json.loads(done.stdout)} == {"mel mean", "mel spread", "embedding"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needs", "extra"),
+    [
+        (["train", "time_mel"], "ostinato train needs PyTorch", "train"),
+        (["serve"], "ostinato serve needs fastapi", "serve"),
+        (["validate"], "ostinato validate needs", "pipeline"),
+        (["label", ".", "--labels", "t.csv"], "ostinato label needs", "data,serve"),
+        (["predict", "a.wav", "--model", "musicnn"], "--model musicnn needs ONNX", "encoders"),
+        (["predict", "a.csv", "--models", "MODELS"], "a.csv needs pandas", "data"),
+        (["import-weights", "a", "b"], "ostinato import-weights needs ONNX", "encoders"),
+    ],
+)
+def test_a_missing_extra_is_named_by_what_needs_it(
+    metadata, monkeypatch, served, tmp_path, arguments, needs, extra
+) -> None:
+    light = close(declared(""))
+    monkeypatch.setattr(extras, "_is_installed", lambda name: name in light)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").touch()
+    refused = CliRunner().invoke(app, [str(served.releases) if a == "MODELS" else a for a in arguments])
+    text = f"{refused.exception}\n{refused.output}"
+    assert needs in text
+    assert f"pip install 'ostinato[{extra}]'" in text
+
+
+def test_a_module_that_turns_out_to_be_missing_is_explained(run, served, tmp_path) -> None:
+    shutil.copytree(served.releases / "genre", tmp_path / "old" / "genre")
+    folder = tmp_path / "old" / "genre"
+    (folder / drift_profile.PROFILE).rename(folder / drift_profile.OLD_PROFILE)
+    refused = run("drift", served.sounds, "--models", tmp_path / "old")
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines()[-1] == "ostinato: ostinato drift needs pandas: pip install 'ostinato[data]'"
