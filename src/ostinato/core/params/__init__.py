@@ -74,7 +74,7 @@ def load_settings(path: Path, sections: Iterable[str]) -> Params:
     Params
         With these sections alone.
     """
-    here = Params.model_construct(dataset=Dataset(name="folder", path="."))
+    here = Params.model_construct(dataset=Dataset(name="folder", path="."))  # type: ignore[call-arg]
     return only(load(path) if path.exists() else here, sections)
 
 
