@@ -127,7 +127,7 @@ ORDER = (
     *("learn", "label"),
     *("plan", "status", "candidates", "clean", "release", "releases", "push", "pull", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
-    *("architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
+    *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
     *(
         "ingest",
         "validate",

@@ -53,10 +53,28 @@ def read_extras() -> dict[str, tuple[str, ...]]:
         Extra to distributions, those of the extras that it includes too; the light install under ``""``. Empty where
         the package is not installed but imported from a folder.
     """
+    direct, included = _read_requirements()
+
+    def resolve(extra: str) -> list[str]:
+        return [*direct.get(extra, ()), *(name for other in included.get(extra, ()) for name in resolve(other))]
+
+    names = dict.fromkeys(["", *direct, *included]) if direct else {}
+    return {extra: tuple(dict.fromkeys(resolve(extra))) for extra in names}
+
+
+def list_own(extra: str) -> list[str]:
+    """List what no other extra and not the light install brings, beside those that include this one."""
+    direct, included = _read_requirements()
+    others = {n for e, names in direct.items() if e != extra and e not in included for n in names}
+    return [name for name in direct.get(extra, ()) if name not in others]
+
+
+def _read_requirements() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
+    """Read the distributions that each extra names itself, and the extras that it includes."""
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
-        return {}
+        lines = []
     direct: dict[str, list[str]] = {}
     included: dict[str, list[str]] = {}
     for line in lines:
@@ -67,11 +85,7 @@ def read_extras() -> dict[str, tuple[str, ...]]:
             included.setdefault(extra, []).extend(part.strip() for part in more.split(","))
         else:
             direct.setdefault(extra, []).append(canonical(name))
-
-    def resolve(extra: str) -> list[str]:
-        return [*direct.get(extra, ()), *(name for other in included.get(extra, ()) for name in resolve(other))]
-
-    return {extra: tuple(dict.fromkeys(resolve(extra))) for extra in ["", *(direct | included)]}
+    return direct, included
 
 
 def find_missing(extra: str) -> list[str]:
