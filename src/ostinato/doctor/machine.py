@@ -68,10 +68,10 @@ def read_core_quota(machine: Machine) -> float | None:
         quota, _, period = text.partition(" ")
         if quota != "max" and period:
             quotas.append(int(quota) / int(period))
-    quota, period = (
+    times, periods = (
         [int(t) for t in _read_limits(machine, f"cpu.cfs_{what}_us", "cpu")] for what in ("quota", "period")
     )
-    quotas += [q / p for q, p in zip(quota, period, strict=False) if q > 0 and p > 0]
+    quotas += [t / p for t, p in zip(times, periods, strict=False) if t > 0 and p > 0]
     return min(quotas, default=None)
 
 
