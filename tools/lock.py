@@ -16,7 +16,13 @@ ROOT = Path(__file__).parents[1]
 INDEX = "https://pypi.org/simple"
 CPU_TORCH = "torch==2.13.0+cpu --hash=sha256:6746dbcbeb526eb61330b76b41ff1b4eb848951103a892eeb080dfa2b264667b"
 """torch-2.13.0+cpu-cp311-cp311-manylinux_2_28_x86_64.whl, of PyTorch's own index; PyPI has none."""
-KINDS: dict[str, tuple[str, ...]] = {"light": (), "serve": ("serve",), "encoders": ("encoders",), "data": ("data",)}
+KINDS: dict[str, tuple[str, ...]] = {
+    "light": (),
+    "serve": ("serve",),
+    "encoders": ("encoders",),
+    "data": ("data",),
+    "structure": ("structure",),
+}
 """Installations without torch, and the extras of each."""
 HEAD = "# Made by tools/lock.py from constraints.txt; install with pip install --require-hashes --no-deps.\n"
 

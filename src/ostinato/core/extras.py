@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number"), ("train",)),
     **dict.fromkeys(("infer", "export", "report"), ("train",)),
     "import-weights": ("encoders",),
+    **dict.fromkeys(("structure", "thumbnail"), ("structure",)),
 }
 """What a command imports; one that is not here works with the light install."""
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}

@@ -12,7 +12,7 @@ from ostinato.doctor.finding import Finding
 from ostinato.doctor.machine import Machine
 
 SUPPORTED = (3, 11)
-MODULES = ("numpy", "onnxruntime", "soundfile", "soxr", "av", "voyager", "pydantic", "yaml", "typer")
+MODULES = ("numpy", "onnxruntime", "soundfile", "soxr", "av", "voyager", "mutagen", "pydantic", "yaml", "typer")
 """What the light install imports; a wheel of another machine fails here."""
 CONTAINERS = {"WAV", "FLAC", "OGG", "MP3", "AIFF"}
 CODECS = {"aac", "alac", "opus", "mp3", "vorbis", "wavpack"}
