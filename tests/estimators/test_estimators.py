@@ -122,7 +122,7 @@ def test_what_cannot_be_fitted_is_refused(x, genre):
     with pytest.raises(OstinatoError, match=r"mfcc_svm: options: .*'c'"):
         estimator.fit(load("mfcc_svm"), x, genre, 0, {"c": 1})
     x[3, 2] = np.nan
-    with pytest.raises(OstinatoError, match="1 numbers of the features are not finite"):
+    with pytest.raises(OstinatoError, match="1 values of the features are not finite"):
         estimator.fit(load("majority"), x, genre, 0, {})
 
 

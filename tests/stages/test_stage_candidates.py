@@ -362,7 +362,7 @@ def test_a_feature_that_was_not_computed_is_an_error_and_no_reason_to_skip(tmp_p
 def test_weights_that_are_not_there_are_named(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(train={"weights": str(tmp_path / "none.safetensors")})
-    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors not found"):
         train.run(paths, params, _untuned(paths, "tiny_mel"))
 
 
@@ -391,7 +391,7 @@ def test_a_stack_of_a_skipped_member_is_skipped_with_its_reason(tmp_path):
 def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(train={"chunk_frames": 2})
-    with pytest.raises(OstinatoError, match=r"tiny_mel \(given mel \(1, 8, 2\)\).*needs at least 4 frames"):
+    with pytest.raises(OstinatoError, match=r"tiny_mel \(inputs mel \(1, 8, 2\)\).*needs at least 4 frames"):
         train.run(paths, params, _untuned(paths, "tiny_mel"))
 
 

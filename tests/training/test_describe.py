@@ -134,7 +134,7 @@ def test_every_architecture_is_listed_with_its_paper():
         (["nothing", "--feature", "mel"], "there is no 'nothing'"),
         (["time", "--feature", "mell"], "there is no feature 'mell'"),
         (["time", "--feature", "waveform"], "there is no feature 'waveform'"),
-        (["lyrics", "--feature", "mel"], "lyrics: reads words alone: give --feature lyrics"),
+        (["lyrics", "--feature", "mel"], "lyrics: only reads words: give --feature lyrics"),
         (["time", "--feature", "lyrics"], "time: does not read words"),
         (["time", "--feature", "mel:96"], "a shape is CHANNELSxBINSxFRAMES"),
         (["time", "--feature", "mel:1x9xx"], "a shape is CHANNELSxBINSxFRAMES"),

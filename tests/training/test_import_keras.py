@@ -117,7 +117,7 @@ def test_statistics_that_were_used_are_kept(tmp_path):
 
 def test_what_is_no_such_file_is_refused(tmp_path):
     (tmp_path / "text.hdf5").write_text("text")
-    with pytest.raises(DataError, match=r"text\.hdf5: is no HDF5 file"):
+    with pytest.raises(DataError, match=r"text\.hdf5: is not a readable HDF5 file"):
         import_keras(tmp_path / "text.hdf5", tmp_path / "out")
     write(tmp_path / "half.hdf5", batchnormalization_2_beta=None)
     with pytest.raises(DataError, match="lacks ConvBNEluDr/batchnormalization_2_beta"):
@@ -170,7 +170,7 @@ def test_arrays_that_lie_in_other_files_are_not_read(tmp_path):
                 opened.create_virtual_dataset(name, layout)
             else:
                 opened[name] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "x")
-        problem = f"lacks {name}" if kind == "link" else f"{name} lies in another file, which is not read"
+        problem = f"lacks {name}" if kind == "link" else f"{name} is in another file, which is not read"
         with pytest.raises(DataError, match=f"{kind}.hdf5: {problem}"):
             import_keras(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -179,11 +179,11 @@ def test_arrays_that_lie_in_other_files_are_not_read(tmp_path):
 @pytest.mark.parametrize(
     ("array", "problem"),
     [
-        (np.full(32, np.nan, np.float32), "holds numbers that are not finite"),
-        (np.zeros((2, 2), np.float32), "is no array of numbers with 1 axes"),
-        (np.array([b"text"] * 32), "is no array of numbers with 1 axes"),
-        (np.zeros(32, np.complex64), "is no array of numbers with 1 axes"),
-        (np.float32(1), "is no array of numbers with 1 axes"),
+        (np.full(32, np.nan, np.float32), "has values that are not finite"),
+        (np.zeros((2, 2), np.float32), "is not an array of numbers with 1 axes"),
+        (np.array([b"text"] * 32), "is not an array of numbers with 1 axes"),
+        (np.zeros(32, np.complex64), "is not an array of numbers with 1 axes"),
+        (np.float32(1), "is not an array of numbers with 1 axes"),
     ],
 )
 @pytest.mark.parametrize("name", ["convolution2d_1_b", "batchnormalization_1_running_std"])
@@ -199,7 +199,7 @@ def test_a_file_that_announces_more_than_there_is_room_for_is_refused(tmp_path):
     write(tmp_path / "keras.hdf5")
     with h5py.File(tmp_path / "keras.hdf5", "a") as opened:
         opened.create_dataset("ConvBNEluDr/large", (2**40,), np.float32, chunks=(2**16,), compression="gzip")
-    with pytest.raises(DataError, match="announces more than 268,435,456 bytes"):
+    with pytest.raises(DataError, match="declares more than 268,435,456 bytes"):
         import_keras(tmp_path / "keras.hdf5", tmp_path / "out")
 
 

@@ -55,7 +55,7 @@ def test_nothing_is_pickled(trained):
 
 def test_weights_of_another_shape_say_what_to_do(trained):
     folder, artefact = trained
-    with pytest.raises(DataError, match=r"final.safetensors: does not fit tiny as it is now; train tiny_mel again"):
+    with pytest.raises(DataError, match=r"final.safetensors: does not match the current tiny; train tiny_mel again"):
         artefacts.network(folder, artefact.model_copy(update={"network": {"width": 5}}))
 
 
@@ -65,5 +65,5 @@ def test_absent_weights_and_foreign_keys_are_named(trained):
         artefacts.network(folder, artefact, 7)
     file = folder / artefacts.FILE
     file.write_text(file.read_text().replace('"members"', '"mumbers"'))
-    with pytest.raises(OstinatoError, match=r"artefact.json: is of another version"):
+    with pytest.raises(OstinatoError, match=r"artefact.json: has another version"):
         artefacts.load(folder)

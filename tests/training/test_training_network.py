@@ -169,7 +169,7 @@ def test_a_loss_that_is_not_finite_is_an_error_with_a_mend(opened):
 def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed(opened):
     settings, _ = opened
     with pytest.raises(
-        OstinatoError, match=r"tiny_mel \(given mel \(1, 8, 2\)\): tiny: needs at least 4 frames, 2 were"
+        OstinatoError, match=r"tiny_mel \(inputs mel \(1, 8, 2\)\): tiny: needs at least 4 frames, 2 were"
     ):
         build(settings, {"mel": (1, 8, 2)}, 3)
 

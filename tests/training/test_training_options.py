@@ -237,7 +237,7 @@ def test_validation_at_chance_is_told_with_what_to_try():
 
     assert said([2.3, 0.4], [2.3, 2.2]) is None
     assert said([2.3, 0.4], [2.3, 2.9], limit=float("inf")) is None
-    assert "fell from 2.300 to 0.400: what it learns holds for no other track" in said([2.3, 0.4], [2.3, 2.9])
+    assert "fell from 2.300 to 0.400: it does not generalise to other tracks" in said([2.3, 0.4], [2.3, 2.9])
     assert "the training loss did not fall (2.300 to 2.290); try another train.lr" in said([2.3, 2.29], [2.3, 2.31])
 
 

@@ -93,32 +93,32 @@ def test_a_file_that_does_not_fit_is_refused(opened, file, tmp_path):
     other = {**weights, "layers.0.conv.weight": torch.zeros(32, 3, 3, 3)}
     other.pop("layers.1.norm.bias")
     save_file({**other, "spare": torch.zeros(1)}, tmp_path / "other.safetensors")
-    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*does not fit") as error:
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*does not match") as error:
         fitted(opened, weights=str(tmp_path / "other.safetensors"))
     said = str(error.value)
-    assert "layers.0.conv.weight has shape (32, 3, 3, 3), needed is (32, 1, 3, 3)" in said
+    assert "layers.0.conv.weight has shape (32, 3, 3, 3), expected (32, 1, 3, 3)" in said
     assert "it lacks layers.1.norm.bias" in said
     assert "the network has no spare" in said
 
 
 def test_a_file_that_is_not_there_or_no_weights_is_refused(opened, tmp_path):
-    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors not found"):
         fitted(opened, weights=str(tmp_path / "none.safetensors"))
     (tmp_path / "text.safetensors").write_text("text")
-    with pytest.raises(DataError, match="is no safetensors file"):
+    with pytest.raises(DataError, match="is not a safetensors file"):
         fitted(opened, weights=str(tmp_path / "text.safetensors"))
 
 
 def test_another_file_than_params_yaml_speaks_of_is_refused_until_its_hash_stands_there(opened, file):
     path, before = file
     found = hashlib.sha256(path.read_bytes()).hexdigest()
-    with pytest.raises(DataError, match=rf"tiny_mel: train: weights: .*has the SHA-256 {found}, asked for is 0{{64}}"):
+    with pytest.raises(DataError, match=rf"tiny_mel: train: weights: .*has the SHA-256 {found}, expected 0{{64}}"):
         fitted(opened, weights=str(path), weights_sha256="0" * 64)
     after = fitted(opened, weights=str(path), weights_sha256=found, freeze=3, lr=0.001).weights
     assert layers(moved(before, after)) == {"head.weight", "head.bias"}
 
 
-@pytest.mark.parametrize(("freeze", "said"), [(4, "4 layers were asked for, the network has 3 in a row")])
+@pytest.mark.parametrize(("freeze", "said"), [(4, "4 layers, but the network has 3 in sequence")])
 def test_more_layers_than_there_are_cannot_be_frozen(opened, file, freeze, said):
     with pytest.raises(ParamsError, match=said):
         fitted(opened, weights=str(file[0]), freeze=freeze)

@@ -116,7 +116,7 @@ def test_a_study_of_pruned_trials_says_so(tmp_path):
         raise optuna.TrialPruned
 
     study = searched(tmp_path, hopeless, n_trials=3)
-    with pytest.raises(OstinatoError, match=r"no trial of 3 came to its end"):
+    with pytest.raises(OstinatoError, match=r"none of 3 trials was completed"):
         tune.best(study)
 
 
@@ -168,7 +168,7 @@ def test_a_database_that_cannot_be_opened_is_an_error_without_the_password(tmp_p
 
 def test_an_unknown_pruner_is_told_the_known_ones(tmp_path):
     with pytest.raises(
-        ParamsError, match=r"tune.pruner: 'best' is not known; there are halving, hyperband, median, none"
+        ParamsError, match=r"tune.pruner: unknown pruner 'best'; choose from halving, hyperband, median, none"
     ):
         searched(tmp_path, pruner="best")
 

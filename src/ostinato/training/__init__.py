@@ -1,6 +1,6 @@
-"""Fitting a candidate: what Lightning, Optuna and scikit-learn are used for, and nowhere else.
+"""Fitting of candidates: the only package that uses Lightning and Optuna.
 
-The way of a number from params.yaml into training, such as the learning rate: `ostinato.core.params` checks it
-(``train.lr``, which a candidate's own ``train`` and the tuned values override), `settings` merges the three,
-`network` makes the optimiser in `module` and the callbacks, and `schedule` sets the rate of each epoch.
+How a value such as the learning rate gets from params.yaml into training: `ostinato.core.params` checks it
+(``train.lr``, overridden by a candidate's own ``train`` and the tuned values), `settings` merges the three,
+`network` creates the optimiser in `module` and the callbacks, and `schedule` sets the rate of each epoch.
 """

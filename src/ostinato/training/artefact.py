@@ -1,4 +1,4 @@
-"""Artefacts of training: weights as safetensors or ONNX, and artefact.json that says how to use them."""
+"""Artefacts of training: weights as safetensors or ONNX, and artefact.json that describes them."""
 
 import shutil
 from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ N_REFERENCES = 64
 
 
 class Frozen(BaseModel):
-    """A value that does not change, with no other keys."""
+    """An immutable model without extra keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,31 +38,31 @@ class Artefact(Frozen):
     name : str
     fitter : {"lightning", "sklearn", "stacked"}
     architecture : str
-        Or the estimator's name.
+        Name of the architecture or estimator.
     task : str
     classes : tuple of str
     inputs : mapping of str to Input
-        By kind of the cache; of a stack by member, each as that member reads it.
+        By kind of the cache; for a stack by member, as that member reads it.
     reads : tuple of str
-        The names of the inputs in the order the network reads them.
+        Names of the inputs in the network's order.
     network : mapping
-        Departures from the architecture's signature.
+        Arguments of the architecture that differ from its defaults.
     members : tuple of str
-        Of a stack, in the order its head reads them.
+        Members of a stack, in the order its head reads them.
     numbers : tuple of (str, int)
-        Features of numbers that the head reads after them, and how many numbers each has.
+        Numeric features that the head reads after them, and their widths.
     optional : tuple of str
-        Members of which a track may have nothing.
+        Members that may be missing for a track.
     folds : tuple of int
     statistics : mapping of str to mapping of str to mapping
-        What was fitted per fold and input: mean and deviation where ``normalise`` is
-        ``train``, the words of lyrics, the scale of numbers.
+        Fitted statistics per fold and input: mean and deviation if ``normalise`` is
+        ``train``, the vocabulary of lyrics, the scale of numbers.
     epochs : mapping of str to int
-        Until the best weights, per fold.
+        Epochs until the best weights, per fold.
     n_parameters : int
         Of the network; 0 for an estimator.
     runs : int
-        How often each fold was fitted; the best run's weights bear the fold's name alone.
+        Fits per fold; the best run's weights are named by the fold only.
     """
 
     name: str
@@ -89,14 +89,14 @@ class Artefact(Frozen):
 
     @property
     def shapes(self) -> dict[str, Any]:
-        """What the network's constructor calls `inputs`."""
+        """Argument `inputs` of the network's constructor."""
         if self.fitter == "stacked":
             return {**dict.fromkeys(self.members, len(self.classes)), **dict(self.numbers)}
         return {name: (i.channels, i.bins, i.chunk_frames) for name, i in self.inputs.items()}
 
 
 def empty(folder: Path) -> None:
-    """Make a folder that holds nothing."""
+    """Create an empty folder, deleting an existing one."""
     if folder.exists():
         shutil.rmtree(folder)
     folder.mkdir(parents=True)
@@ -113,14 +113,15 @@ def load(folder: Path) -> Artefact:
     Raises
     ------
     OstinatoError
-        If it is absent or of another form.
+        If it is missing or has another schema.
     """
     try:
-        read = Artefact.model_validate(read_json(folder / FILE))
-        return read.model_copy(update={"inputs": {name: read.inputs[name] for name in read.reads or read.inputs}})
+        artefact = Artefact.model_validate(read_json(folder / FILE))
+        inputs = {name: artefact.inputs[name] for name in artefact.reads or artefact.inputs}
+        return artefact.model_copy(update={"inputs": inputs})
     except ValidationError as error:
         raise DataError(
-            f"{folder / FILE}: is of another version ({error.error_count()} keys differ); train again"
+            f"{folder / FILE}: has another version ({error.error_count()} keys differ); train again"
         ) from error
 
 
@@ -131,35 +132,35 @@ def read_skip(folder: Path) -> str | None:
 
 
 def weights_file(folder: Path, fold: Fold, run: int | None = None) -> Path:
-    """Name the weights of a fold, or of one run of several."""
+    """Return the path of a fold's weights, or of one run's."""
     return folder / f"{_label(fold)}{'' if run is None else f'-run{run}'}.safetensors"
 
 
 def onnx_file(folder: Path, fold: Fold) -> Path:
-    """Name the estimator of a fold."""
+    """Return the path of a fold's estimator."""
     return folder / f"{_label(fold)}.onnx"
 
 
 def save_reference(folder: Path, x: np.ndarray, scores: Callable[[np.ndarray], np.ndarray]) -> None:
-    """Keep some rows that an estimator was fitted on, with scikit-learn's scores, to hold its ONNX file against.
+    """Save some training rows with scikit-learn's scores, to check the estimator's ONNX file.
 
     Parameters
     ----------
     folder : Path
-        Of the checkpoints.
+        Folder of the checkpoints.
     x : np.ndarray [shape=(n_tracks, width)]
-        At most `N_REFERENCES` of them are kept, evenly spaced.
+        At most `N_REFERENCES` rows are saved, evenly spaced.
     scores : callable
-        Of rows.
+        Computes scores of rows.
     """
-    places = np.unique(np.linspace(0, len(x) - 1, N_REFERENCES).astype(int))
-    rows = np.asarray(x[places], np.float32)
+    indices = np.unique(np.linspace(0, len(x) - 1, N_REFERENCES).astype(int))
+    rows = np.asarray(x[indices], np.float32)
     with atomic_write(folder / REFERENCE) as partial, open(partial, "wb") as file:
         np.savez(file, x=rows, scores=np.asarray(scores(rows), np.float64))
 
 
 def reference(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Read the rows that an estimator was fitted on, and scikit-learn's scores of them.
+    """Read rows that an estimator was fitted on, and scikit-learn's scores of them.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def reference(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     OstinatoError
-        If they were not kept.
+        If they were not saved.
     """
     file = folder / REFERENCE
     if not file.exists():
@@ -187,7 +188,7 @@ def save_weights(file: Path, weights: "Mapping[str, Tensor]") -> None:
 
 
 def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | None = None) -> "nn.Module":
-    """Make a trained network.
+    """Load a trained network.
 
     Parameters
     ----------
@@ -201,28 +202,28 @@ def network(folder: Path, artefact: Artefact, fold: Fold = "final", run: int | N
     Returns
     -------
     nn.Module
-        In evaluation mode; of a stack the head alone.
+        In evaluation mode; for a stack only the head.
 
     Raises
     ------
     DataError
-        If the weights are absent or do not fit the architecture's present code.
+        If the weights are missing or do not match the current architecture.
     """
     from safetensors.torch import load_file
 
     file = weights_file(folder, fold, run)
-    built: nn.Module = factory.make(
+    model: nn.Module = factory.make(
         artefact.architecture, artefact.shapes, len(artefact.classes), artefact.network, artefact.task_with_classes.kind
     )
     if not file.exists():
         raise DataError(f"{file}: is not there; run `dvc repro train@{artefact.name}`")
     try:
-        built.load_state_dict(load_file(file))
+        model.load_state_dict(load_file(file))
     except RuntimeError as error:
         raise DataError(
-            f"{file}: does not fit {artefact.architecture} as it is now; train {artefact.name} again ({error})"
+            f"{file}: does not match the current {artefact.architecture}; train {artefact.name} again ({error})"
         ) from error
-    return built.eval()
+    return model.eval()
 
 
 def _label(fold: Fold) -> str:

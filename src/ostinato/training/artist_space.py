@@ -1,14 +1,14 @@
-"""An artist space: a table of vectors in which related artists point the same way.
+"""An artist space: a table of vectors in which related artists have similar directions.
 
-Two artists are related with the probability sigmoid(a * cosine + b), a and b
-trained. An example is an artist with all its relations and as many artists drawn
-at random, which may be related too. Three phases of falling learning rate and
-batch size each start from the best weights of the one before and end when the
-training loss no longer falls.
+Two artists are related with the probability sigmoid(a * cosine + b), where a and b are
+trained. An example is an artist with all its relations and as many random artists,
+which may be related, too. Three phases of decreasing learning rate and batch size each
+start from the best weights of the previous one and end when the training loss stops
+falling.
 
-Only the rows that a batch touches are updated (Adam's sparse form), so that an
-epoch takes time in proportion to the relations; the paper's Adam moves every row at
-every step, which grows with the square of the artists.
+Only the rows of a batch are updated (sparse Adam), so that an epoch takes time in
+proportion to the relations; the paper's Adam updates every row at every step, which
+grows with the square of the artists.
 
 References
 ----------
@@ -37,14 +37,14 @@ from ostinato.training.module import Module
 from ostinato.training.network import make_trainer, quiet
 from ostinato.training.settings import derive
 
-RELATED = Task("tags", ("related",))
-"""To the one module a relation is a label that two artists have or not."""
-SPREAD = 0.05
-"""First coordinates are drawn from -0.05 to 0.05, as Keras does."""
+RELATION = Task("tags", ("related",))
+"""The module treats a relation as a binary label of two artists."""
+INIT_RANGE = 0.05
+"""Coordinates are initialised uniformly from -0.05 to 0.05, as in Keras."""
 
 
 class Table(nn.Module):
-    """Vectors of all artists, and what turns a cosine into a logit.
+    """Vectors of all artists, and the line from cosine to logit.
 
     Parameters
     ----------
@@ -54,8 +54,8 @@ class Table(nn.Module):
     def __init__(self, n_artists: int, dimension: int) -> None:
         super().__init__()
         self.vectors = nn.Embedding(n_artists, dimension, sparse=True)
-        self.line = nn.Embedding(1, 2, sparse=True)  # a and b; a table too, since the optimiser takes nothing else
-        nn.init.uniform_(self.vectors.weight, -SPREAD, SPREAD)
+        self.line = nn.Embedding(1, 2, sparse=True)  # a and b; an embedding, as sparse Adam needs
+        nn.init.uniform_(self.vectors.weight, -INIT_RANGE, INIT_RANGE)
         with torch.no_grad():
             self.line.weight.copy_(torch.tensor([[1.0, 0.0]]))
 
@@ -66,26 +66,26 @@ class Table(nn.Module):
         ----------
         artists : Tensor [shape=(batch,)]
         owner : Tensor [shape=(n_pairs,)]
-            Which of `artists` a pair belongs to.
+            Index into `artists` of each pair.
         others : Tensor [shape=(n_pairs,)]
 
         Returns
         -------
         Tensor [shape=(n_pairs, 1)]
         """
-        mine, theirs = F.normalize(self.vectors(artists), dim=1), F.normalize(self.vectors(others), dim=1)
+        a, b = F.normalize(self.vectors(artists), dim=1), F.normalize(self.vectors(others), dim=1)
         slope, offset = self.line(torch.zeros(1, dtype=torch.int64, device=artists.device))[0]
-        return (slope * (mine[owner] * theirs).sum(dim=1) + offset)[:, None]
+        return (slope * (a[owner] * b).sum(dim=1) + offset)[:, None]
 
 
 class Pairs(Dataset[tuple[Any, ...]]):
-    """Batches of artists with their relations and as many random artists, drawn by seed, epoch and number.
+    """Batches of artists with their relations and as many random artists, by seed, epoch and batch number.
 
     Parameters
     ----------
     links : csr_array [shape=(n, n)]
     batch_size : int
-        Artists.
+        Number of artists.
     seed : int
     """
 
@@ -95,26 +95,26 @@ class Pairs(Dataset[tuple[Any, ...]]):
         self.n_batches = -(-len(self.artists) // batch_size)
         self._drawn: tuple[int, list[np.ndarray]] | None = None
 
-    def __getitem__(self, where: tuple[int, int]) -> tuple[Any, ...]:
-        epoch, number = where
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Any, ...]:
+        epoch, number = index
         if self._drawn is None or self._drawn[0] != epoch:
             order = np.random.default_rng(derive(self.seed, epoch)).permutation(self.artists)
             self._drawn = epoch, np.array_split(order, self.n_batches)
-        chosen = self._drawn[1][number]
-        first, last = self.links.indptr[chosen], self.links.indptr[chosen + 1]
-        owner = np.repeat(np.arange(len(chosen)), last - first)
+        artists = self._drawn[1][number]
+        first, last = self.links.indptr[artists], self.links.indptr[artists + 1]
+        owner = np.repeat(np.arange(len(artists)), last - first)
         within = np.arange(len(owner)) - np.repeat(np.cumsum(last - first) - (last - first), last - first)
-        near = self.links.indices[first[owner] + within].astype(np.int64)
-        far = np.random.default_rng(derive(self.seed, epoch, number)).integers(0, self.links.shape[0], len(near))
-        pairs = (chosen.astype(np.int64), np.tile(owner, 2), np.concatenate([near, far]))
-        target = np.repeat(np.array([[1], [0]], np.float32), len(near), axis=0)
+        related = self.links.indices[first[owner] + within].astype(np.int64)
+        random = np.random.default_rng(derive(self.seed, epoch, number)).integers(0, self.links.shape[0], len(related))
+        pairs = (artists.astype(np.int64), np.tile(owner, 2), np.concatenate([related, random]))
+        target = np.repeat(np.array([[1], [0]], np.float32), len(related), axis=0)
         return tuple(map(torch.from_numpy, pairs)), torch.from_numpy(target)
 
 
 def fit_space(
     links: csr_array, *, dimension: int, phases: Sequence[Phase], max_epochs: int, seed: int, label: str = "artists"
 ) -> tuple[np.ndarray, list[Mapping[str, float]]]:
-    """Learn the vectors of artists.
+    """Train the vectors of artists.
 
     Parameters
     ----------
@@ -122,17 +122,17 @@ def fit_space(
         Symmetric; see `ostinato.curation.artist_graph.Relations`.
     dimension : int
     phases : sequence of Phase
-        Learning rate, artists a batch, and epochs without progress before the next one.
+        Learning rate, artists per batch, and patience in epochs.
     max_epochs : int
         Of each phase.
     seed : int
     label : str
-        For the line that shows progress.
+        Label of the progress bar.
 
     Returns
     -------
     vectors : np.ndarray [shape=(n, dimension), dtype=float32]
-        Of the lengths they were trained to; an isolated artist's is chance alone.
+        Not normalised; vectors of isolated artists are random.
     curve : list of mapping
         ``{"phase", "epoch", "train_loss"}``.
 
@@ -146,9 +146,9 @@ def fit_space(
     torch.manual_seed(derive(seed, "table"))
     table, curve = Table(links.shape[0], dimension), list[Mapping[str, float]]()
     for number, phase in enumerate(phases):
-        keeper = _fit_phase(table, links, phase, max_epochs, derive(seed, number), f"{label} phase {number + 1}")
-        table.load_state_dict(keeper.weights)
-        curve += [{"phase": number + 1, **row} for row in keeper.curve]
+        checkpoint = _fit_phase(table, links, phase, max_epochs, derive(seed, number), f"{label} phase {number + 1}")
+        table.load_state_dict(checkpoint.weights)
+        curve += [{"phase": number + 1, **row} for row in checkpoint.curve]
     return table.vectors.weight.detach().cpu().numpy(), curve
 
 
@@ -164,10 +164,10 @@ def _fit_phase(
         devices=1,
     )
     data = Pairs(links, phase.batch_size, seed)
-    module = Module(table, RELATED, options, np.zeros((0, 1), np.float32), np.zeros(0, np.int64), seed)
-    keeper = ResumableCheckpoint(None, validated=True)
+    module = Module(table, RELATION, options, np.zeros((0, 1), np.float32), np.zeros(0, np.int64), seed)
+    checkpoint = ResumableCheckpoint(None, validated=True)
     stop = EarlyStopping("monitor", patience=phase.patience, check_finite=True, check_on_train_epoch_end=True)
     with quiet():
-        trainer = make_trainer(options, [stop, Progress(label), keeper], None, validated=False)
+        trainer = make_trainer(options, [stop, Progress(label), checkpoint], None, validated=False)
         trainer.fit(module, train_dataloaders=DataLoader(data, batch_size=None, sampler=BatchOrder(data.n_batches)))
-    return keeper
+    return checkpoint

@@ -1,7 +1,7 @@
-"""Augmentation of sound: a batch of waveforms is changed on the device it lies on, before the feature is computed.
+"""Augmentation of waveforms: a batch is changed on its device, before the feature is computed.
 
-Each augmentation draws its values from a generator of its own and leaves a share of
-the examples as they are, so that the network goes on hearing what it will be asked.
+Each augmentation draws its values from the generator and leaves a share of the
+examples unchanged, so that the network still sees unaltered audio.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,20 +15,20 @@ from torch import Tensor
 Augmentation: TypeAlias = Callable[[Tensor, int, torch.Generator], Tensor]
 
 UNCHANGED = 0.5
-"""Share of examples that bandwidth, level and noise pass by."""
+"""Share of examples that bandwidth, level and noise leave unchanged."""
 SPEEDS = tuple(Fraction(n, 20) for n in (18, 19, 20, 21, 22))
 PITCHES = (Fraction(8, 9), Fraction(17, 18), Fraction(1), Fraction(18, 17), Fraction(9, 8))
-"""Two semitones down to two up, within 4 cents: short ratios keep the resampling filters small."""
+"""Two semitones down to two up, within 4 cents; simple ratios keep the resampling filters small."""
 LOWEST_CUTOFF = 4000.0
 LEVELS = -12.0, 6.0
 SIGNAL_TO_NOISE = 10.0, 40.0
 ROLL_OFF = 0.92
-"""From this share of the cut-off on the response falls; most resamplers begin there."""
+"""Start of the roll-off, as a share of the cut-off; typical of resamplers."""
 N_FFT = 2048
 
 
 def change_speed(x: Tensor, factor: Fraction) -> Tensor:
-    """Play faster or slower, with the pitch that follows, by resampling.
+    """Change speed and pitch together, by resampling.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ def change_speed(x: Tensor, factor: Fraction) -> Tensor:
 
 
 def shift_pitch(x: Tensor, ratio: Fraction) -> Tensor:
-    """Move the pitch at the same speed and level: stretch by a phase vocoder, then resample.
+    """Shift the pitch at constant speed and level: stretch by a phase vocoder, then resample.
 
     Parameters
     ----------
     x : Tensor [shape=(batch, n_samples)]
     ratio : Fraction
-        Of the frequencies; 9/8 is two semitones up.
+        Frequency ratio; 9/8 is two semitones up.
 
     Returns
     -------
@@ -63,18 +63,18 @@ def shift_pitch(x: Tensor, ratio: Fraction) -> Tensor:
     stretched = F.phase_vocoder(spectrum, float(1 / ratio), advance)
     longer = torch.istft(stretched, N_FFT, hop, window=window, length=-int(-x.shape[1] * ratio // 1))
     shifted = F.resample(longer, ratio.numerator, ratio.denominator)[:, : x.shape[1]]
-    before, after = (y.square().mean(1, keepdim=True).sqrt() for y in (x, shifted))
-    return shifted * before / after.clamp(min=torch.finfo(x.dtype).tiny)
+    rms_in, rms_out = (y.square().mean(1, keepdim=True).sqrt() for y in (x, shifted))
+    return shifted * rms_in / rms_out.clamp(min=torch.finfo(x.dtype).tiny)
 
 
 def limit_bandwidth(x: Tensor, cutoff: Tensor, sample_rate: int) -> Tensor:
-    """Take away what lies above a frequency, as resampling to twice that rate and back does.
+    """Remove frequencies above a cut-off, like resampling to twice that rate and back.
 
     Parameters
     ----------
     x : Tensor [shape=(batch, n_samples)]
     cutoff : Tensor [shape=(batch,)]
-        In Hz; from half the sample rate on nothing changes.
+        In Hz; from half the sample rate there is no change.
     sample_rate : int
         In Hz.
 
@@ -83,14 +83,14 @@ def limit_bandwidth(x: Tensor, cutoff: Tensor, sample_rate: int) -> Tensor:
     Tensor [shape=(batch, n_samples)]
     """
     frequencies = torch.fft.rfftfreq(x.shape[1], 1 / sample_rate, device=x.device)
-    fall = (frequencies / cutoff[:, None] - ROLL_OFF) / (1 - ROLL_OFF)
-    response = 0.5 + 0.5 * torch.cos(torch.pi * fall.clamp(0, 1))
+    excess = (frequencies / cutoff[:, None] - ROLL_OFF) / (1 - ROLL_OFF)
+    response = 0.5 + 0.5 * torch.cos(torch.pi * excess.clamp(0, 1))
     response = torch.where(cutoff[:, None] >= sample_rate / 2, 1.0, response)
     return torch.fft.irfft(torch.fft.rfft(x) * response, n=x.shape[1])
 
 
 def change_level(x: Tensor, decibels: Tensor) -> Tensor:
-    """Make waveforms louder or softer; nothing is clipped.
+    """Change the level of waveforms, without clipping.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def add_noise(x: Tensor, ratio: Tensor, generator: torch.Generator) -> Tensor:
     ratio : Tensor [shape=(batch,)]
         Signal to noise in dB; infinite: none.
     generator : torch.Generator
-        On the processor; it seeds another where `x` lies.
+        CPU generator; it seeds one on the device of `x`.
     """
     seed = int(torch.randint(2**62, (), generator=generator))
     noise = torch.randn(x.shape, generator=torch.Generator(x.device).manual_seed(seed), device=x.device)
@@ -155,7 +155,7 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def reach(names: Sequence[str]) -> float:
-    """Return how many times as long as what comes out a waveform must be that goes in."""
+    """Return the ratio of input to output length."""
     return float(max(SPEEDS)) if "speed" in names else 1.0
 
 
@@ -170,7 +170,7 @@ def augment(x: Tensor, names: Sequence[str], sample_rate: int, generator: torch.
     sample_rate : int
         In Hz.
     generator : torch.Generator
-        On the processor.
+        CPU generator.
 
     Returns
     -------
@@ -189,14 +189,14 @@ def _draw_ratio(
     length: int,
     generator: torch.Generator,
 ) -> Tensor:
-    """Apply one of several ratios to each example; those of the same ratio go together."""
+    """Apply one of several ratios to each example, batched by ratio."""
     choice = torch.randint(len(ratios), (len(x),), generator=generator)
-    out = x.new_empty(len(x), length)
+    result = x.new_empty(len(x), length)
     for i, ratio in enumerate(ratios):
         rows = (choice == i).nonzero()[:, 0].to(x.device)
         if len(rows):
-            out[rows] = (x[rows] if ratio == 1 else function(x[rows], ratio))[:, :length]
-    return out
+            result[rows] = (x[rows] if ratio == 1 else function(x[rows], ratio))[:, :length]
+    return result
 
 
 def _draw_uniform(x: Tensor, low: float, high: float, generator: torch.Generator) -> Tensor:
@@ -205,6 +205,6 @@ def _draw_uniform(x: Tensor, low: float, high: float, generator: torch.Generator
 
 
 def _leave_some(values: Tensor, neutral: float, generator: torch.Generator) -> Tensor:
-    """Put what changes nothing in the place of some values."""
-    lots = torch.rand(len(values), generator=generator).to(values.device)
-    return torch.where(lots < UNCHANGED, neutral, values)
+    """Replace some values by the neutral one."""
+    draws = torch.rand(len(values), generator=generator).to(values.device)
+    return torch.where(draws < UNCHANGED, neutral, values)

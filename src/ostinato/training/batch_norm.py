@@ -1,8 +1,8 @@
-"""Running statistics of batch normalisation: the mean over a pass of training batches with the weights as they are.
+"""Running statistics of batch normalisation: the mean over training batches with the current weights.
 
-The exponential mean that layers keep while they learn is of weights that are gone, and
-in the first hundred steps mostly of its own initial value; six layers deep the errors
-multiply, and what validation then measures is not the network.
+The exponential mean that layers track during training reflects outdated weights and, in
+the first hundred steps, mostly its initial value. Over six layers the errors multiply,
+and validation no longer measures the network.
 """
 
 from collections.abc import Iterable
@@ -22,12 +22,12 @@ MAX_BATCHES = 200
 
 
 def find_layers(network: nn.Module) -> list[_BatchNorm]:
-    """List the batch normalisation layers whose running statistics are learned.
+    """List the batch normalisation layers with trained running statistics.
 
     Parameters
     ----------
     network : nn.Module
-        Frozen layers are in evaluation mode, and left out.
+        Frozen layers, in evaluation mode, are skipped.
 
     Returns
     -------
@@ -42,17 +42,17 @@ def update_statistics(
 ) -> None:
     """Set the running statistics to the mean over batches.
 
-    Dropout is off, unlike in `torch.optim.swa_utils.update_bn`, which else does the
-    same: the statistics are of the network that will be asked.
+    Like `torch.optim.swa_utils.update_bn`, but without dropout: the statistics are those
+    of the network in use.
 
     Parameters
     ----------
     network : nn.Module
-        In training mode, but for layers that are frozen.
+        In training mode, except frozen layers.
     batches : iterable of tuple of Tensor
-        Inputs.
+        Inputs of the network.
     context : context manager, optional
-        That the passes run in, such as a precision's.
+        Context of the forward passes, such as a precision's.
     """
     layers = find_layers(network)
     modes = {module: module.training for module in network.modules()}
@@ -72,14 +72,14 @@ def update_statistics(
 
 
 class BatchNormStatistics(Callback):
-    """Update the running statistics at the end of an epoch, before it is validated and its weights are kept.
+    """Update the running statistics at the end of an epoch, before validation and checkpointing.
 
-    The pass is over the chunks of the epoch as they were drawn for it, at most 200
-    batches, without augmentation. Several devices share them and take the mean.
+    The pass uses the chunks drawn for the epoch, at most 200 batches, without
+    augmentation. Several devices share them and average the results.
     """
 
     def on_train_batch_end(self, trainer: L.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Make the pass after the last batch of an epoch."""
+        """Run the pass after the last batch of an epoch."""
         if not trainer.is_last_batch or not (layers := find_layers(module.network)):
             return
         update_statistics(module.network, self._batches(trainer), trainer.precision_plugin.forward_context())
@@ -92,10 +92,10 @@ class BatchNormStatistics(Callback):
     def _batches(trainer: L.Trainer) -> Iterable[tuple[Tensor, ...]]:
         data: TrackDataModule = trainer.datamodule  # type: ignore[attr-defined]
         training = copy(data.training)
-        training.source = getattr(training.source, "features", training.source)  # of waveforms the cached feature
+        training.source = getattr(training.source, "features", training.source)  # for waveforms the cached feature
         n_batches = min(training.n_batches, MAX_BATCHES)
         order = BatchOrder(n_batches, trainer.global_rank, trainer.world_size)
         order.set_epoch(trainer.current_epoch)
-        for where in order:
-            inputs, _ = trainer.strategy.batch_to_device(training[where])
+        for index in order:
+            inputs, _ = trainer.strategy.batch_to_device(training[index])
             yield inputs

@@ -1,4 +1,4 @@
-"""Callbacks: keep the best weights and the point to go on from, show progress, report to a study."""
+"""Callbacks: save the best weights and resumable checkpoints, show progress, report to a study."""
 
 import os
 from math import ceil, isfinite
@@ -15,22 +15,22 @@ COLUMNS = ("train_loss", "val_loss", "val_score")
 
 
 class ResumableCheckpoint(Checkpoint):
-    """Best weights, the curve, and all that a resumed run needs, in one file that is replaced after each epoch.
+    """Best weights, curve and state to resume from, in one file that is replaced after each epoch.
 
     Parameters
     ----------
     path : Path, optional
-        The file; None keeps nothing on disk.
+        File to write; None: none.
     validated : bool
-        Whether the best epoch is that of the lowest ``monitor``; else it is the last.
+        Whether the best epoch is the one with the lowest ``monitor``; else it is the last.
 
     Attributes
     ----------
     epochs : int
-        How many epochs led to the best weights.
+        Number of epochs until the best weights.
     weights : dict of str to Tensor
     curve : list of dict
-        One entry an epoch.
+        One entry per epoch.
     """
 
     def __init__(self, path: Path | None, *, validated: bool) -> None:
@@ -40,20 +40,20 @@ class ResumableCheckpoint(Checkpoint):
         self.curve: list[dict[str, float]] = []
 
     def on_save_checkpoint(self, trainer: L.Trainer, module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
-        """Leave out Lightning's counters: they call the epoch that has just ended unfinished."""
+        """Remove Lightning's counters: they count the completed epoch as unfinished."""
         checkpoint.pop("loops", None)
 
     def on_fit_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Count on from the epochs that are done."""
+        """Continue the count of epochs."""
         progress: Any = trainer.fit_loop.epoch_progress.current
         progress.ready = progress.started = progress.processed = progress.completed = len(self.curve)
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Do not go on where the run had stopped by itself."""
+        """Stop at once if the run had already ended by itself."""
         trainer.should_stop = trainer.should_stop or self.stopped
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        """Note the epoch, keep its weights if they are the best, and write the file."""
+        """Record the epoch, keep its weights if they are the best, and write the file."""
         logged = {k: float(v) for k, v in trainer.callback_metrics.items()}
         self.curve.append({"epoch": trainer.current_epoch, **{k: logged[k] for k in COLUMNS if k in logged}})
         value = logged["monitor"] if self.validated else -float(trainer.current_epoch)
@@ -68,27 +68,26 @@ class ResumableCheckpoint(Checkpoint):
                 os.replace(partial, self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the file keeps beside weights and optimiser."""
+        """Return the state to save beside weights and optimiser."""
         return {k: getattr(self, k) for k in ("epochs", "value", "stopped", "weights", "curve")}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore the state."""
         vars(self).update(state_dict)
 
 
 class EarlyStop(EarlyStopping):
-    """Stop where validation no longer improves, once it has been better than chance.
+    """Stop when validation no longer improves, once it has been better than chance.
 
-    A network that has learned nothing yet is given all its epochs: between one guess
-    and another there is no best.
+    Until then a network trains for all its epochs: among random guesses there is no best.
 
     Parameters
     ----------
     epochs, steps : int
-        Both without improvement.
+        Patience; both must pass without improvement.
     steps_per_epoch : int
     limit : float
-        A validation loss from here on is chance.
+        Validation losses from this value count as chance.
     """
 
     def __init__(self, *, epochs: int, steps: int, steps_per_epoch: int, limit: float) -> None:
@@ -103,7 +102,7 @@ class EarlyStop(EarlyStopping):
 
 
 class Progress(Callback):
-    """One line on stderr: epochs done, losses.
+    """Progress bar on stderr with the losses.
 
     Parameters
     ----------
@@ -115,63 +114,66 @@ class Progress(Callback):
         self.bar: Any = None
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Open the line, at the epoch a resumed run goes on from."""
-        hidden = not trainer.is_global_zero
+        """Open the bar, at the epoch from which a resumed run continues."""
         self.bar = tqdm(
-            desc=self.label, total=trainer.max_epochs, initial=trainer.current_epoch, unit="epoch", disable=hidden
+            desc=self.label,
+            total=trainer.max_epochs,
+            initial=trainer.current_epoch,
+            unit="epoch",
+            disable=not trainer.is_global_zero,
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         """Count an epoch."""
-        shown = {k: float(v) for k in COLUMNS if (v := trainer.callback_metrics.get(k)) is not None}
-        self.bar.set_postfix(shown, refresh=False)
+        losses = {k: float(v) for k in COLUMNS if (v := trainer.callback_metrics.get(k)) is not None}
+        self.bar.set_postfix(losses, refresh=False)
         self.bar.update()
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Close the line."""
+        """Close the bar."""
         self.bar.close()
 
     def on_exception(self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException) -> None:
-        """Close the line."""
+        """Close the bar."""
         if self.bar is not None:
             self.bar.close()
 
 
 class LiveLogger(Checkpoint):
-    """Log each epoch by DVCLive, for those who watch; what counts is the curve beside the weights.
+    """Log each epoch by DVCLive, for monitoring; the curve beside the weights is authoritative.
 
     DVCLive's own logger for Lightning deletes checkpoints and walks the stack at
-    each call; this one writes three numbers an epoch.
+    each call; this one writes three numbers per epoch.
 
     Parameters
     ----------
     folder : Path
-        Emptied; a resumed run writes the epochs that are done again.
-    keeper : ResumableCheckpoint
-        Stands before this one, and notes the epochs.
+        Emptied; a resumed run writes the earlier epochs again.
+    checkpoint : ResumableCheckpoint
+        Runs before this callback and records the epochs.
     """
 
-    def __init__(self, folder: Path, keeper: "ResumableCheckpoint") -> None:
-        self.folder, self.keeper = folder, keeper
+    def __init__(self, folder: Path, checkpoint: "ResumableCheckpoint") -> None:
+        self.folder, self.checkpoint = folder, checkpoint
         self.live: Any = None
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Begin, with the epochs that a resumed run has behind it."""
+        """Start the log, with the earlier epochs of a resumed run."""
         if not trainer.is_global_zero:
             return
         import dvclive
 
         self.live = dvclive.Live(str(self.folder), save_dvc_exp=False, dvcyaml=None, report=None)
-        for row in self.keeper.curve:
+        for row in self.checkpoint.curve:
             self._log(row)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Log the epoch that the keeper has just noted."""
+        """Log the epoch that `checkpoint` has just recorded."""
         if self.live is not None:
-            self._log(self.keeper.curve[-1])
+            self._log(self.checkpoint.curve[-1])
 
     def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """End."""
+        """Close the log."""
         if self.live is not None:
             self.live.end()
 
@@ -183,10 +185,10 @@ class LiveLogger(Checkpoint):
 
 
 class PruningReport(Callback):
-    """Report the loss of the best epoch so far to a trial, and end it where the study's pruner says so.
+    """Report the best loss so far to a trial, and prune it if the study's pruner decides so.
 
-    The best weights are what a training keeps, so one bad epoch at a rung does not
-    end a trial; nor is one ended that would end by itself.
+    Training keeps the best weights, so one bad epoch at a rung does not prune a trial; nor
+    is a trial pruned that ends anyway.
 
     Parameters
     ----------
@@ -197,7 +199,7 @@ class PruningReport(Callback):
         self.trial, self.best = trial, float("inf")
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        """Report what is monitored, by the number of epochs that are over."""
+        """Report the best monitored value and the number of epochs."""
         n_epochs = trainer.current_epoch + 1
         self.best = min(self.best, float(trainer.callback_metrics["monitor"]))
         self.trial.report(self.best, n_epochs)
@@ -209,5 +211,5 @@ class PruningReport(Callback):
 
 
 def finite(values: dict[str, Tensor]) -> bool:
-    """Return whether all weights are numbers."""
+    """Return whether all weights are finite."""
     return all(bool(torch.isfinite(v).all()) for v in values.values())

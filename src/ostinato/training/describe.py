@@ -1,4 +1,4 @@
-"""Description of an architecture: its layers, numbers, cost and receptive field, without computing any of it."""
+"""Description of an architecture: layers, parameters, cost and receptive field, without computation."""
 
 import inspect
 import json
@@ -26,11 +26,11 @@ from ostinato.layers.text import WordReader
 PACKAGE = "ostinato.architectures"
 REFERENCES = "\n\nReferences\n----------\n"
 REFERENCE = re.compile(r"(?<=\.)\n")
-"""What parts one reference from the next."""
+"""Separator of references."""
 FRAMES = {"mfcc13": 130, "mel40": 80, "mel96": 1360}
 CLIP_FRAMES = 643
-"""What the papers read of a kind at once; of all other kinds 29.9 s."""
-BESIDE = {"cover": (3, 640, 640), "lyrics": (1, 497_948, 643)}
+"""Frames per input in the papers; 29.9 s for all other kinds."""
+SHAPES = {"cover": (3, 640, 640), "lyrics": (1, 497_948, 643)}
 SAMPLE_RATE = 22050
 WORDS = "lyrics"
 LONG = 1360
@@ -38,17 +38,17 @@ LONG = 1360
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer as a clip passes through it.
+    """One layer in the forward pass of a clip.
 
     Parameters
     ----------
     name : str
-        Where it stands in the network.
+        Path in the network.
     kind : str
     shape : tuple of int
-        Of what it gives for one clip, without the batch.
+        Output shape for one clip, without the batch.
     trainable, total : int
-        Numbers a gradient moves; those and running statistics.
+        Trainable parameters; those and running statistics.
     multiply_adds : int
     """
 
@@ -70,13 +70,13 @@ class Description:
     inputs : mapping of str to tuple of int
     n_classes : int
     layers : tuple of Layer
-        In the order a clip passes them.
+        In the order of the forward pass.
     trainable, total : int
-        As the papers count: the total has running statistics, and members of a stack.
+        As counted in the papers: the total includes running statistics, and members of a stack.
     multiply_adds : int
-        For one clip: of convolutions, matrix products and recurrent layers.
+        For one clip, of convolutions, matrix products and recurrent layers.
     receptive_field : mapping of str to tuple of int
-        Bins and frames of each input that one number of the last map is made of.
+        Bins and frames of each input that one value of the last map depends on.
     """
 
     architecture: str
@@ -90,12 +90,12 @@ class Description:
 
     @property
     def table(self) -> dict[str, Any]:
-        """Everything as plain values."""
+        """The description as plain values."""
         return asdict(self)
 
     @property
     def text(self) -> str:
-        """Everything for people."""
+        """The description as text."""
         head = ("layer", "kind", "gives", "trainable", "total", "multiply-adds")
         rows = [
             (x.name, x.kind, _by(x.shape), *_join_numbers(x.trainable, x.total, x.multiply_adds)) for x in self.layers
@@ -126,19 +126,19 @@ def _join_numbers(*numbers: int) -> tuple[str, ...]:
 def describe(
     name: str, inputs: Mapping[str, Any], n_classes: int, options: Mapping[str, Any] | None = None
 ) -> Description:
-    """Describe a network; its numbers are neither drawn nor stored.
+    """Describe a network without allocating its parameters.
 
     Parameters
     ----------
     name : str
         A file of `ostinato.architectures`.
     inputs : mapping of str to (channels, bins, frames)
-        In the order the network takes them. For a network over members' logits that
-        has published members (`MEMBERS` in its file), what they read by feature, or
-        the one input that all of them read; for another one the width of each member.
+        In the network's order. For a network over logits with published members
+        (`MEMBERS` in its module), their inputs by feature, or the single input of all;
+        for other such networks the width of each member.
     n_classes : int
     options : mapping, optional
-        Departures from the network's signature.
+        Arguments that differ from the network's defaults.
 
     Returns
     -------
@@ -147,19 +147,19 @@ def describe(
     Raises
     ------
     OstinatoError
-        If there is no such architecture, or it cannot take the inputs or options.
+        If there is no such architecture, or it does not accept the inputs or options.
     """
     with torch.device("meta"), torch.no_grad():
         network, shapes = _build(name, inputs, n_classes, options or {})
         layers = tuple(_layers(network.eval(), [_example(network, i, s) for i, s in shapes.items()]))
-    counted = count(network)
+    n_parameters = count(network)
     return Description(
         name,
         shapes,
         n_classes,
         layers,
-        counted["trainable"],
-        counted["total"],
+        n_parameters["trainable"],
+        n_parameters["total"],
         sum(layer.multiply_adds for layer in layers),
         _receptive(network, shapes),
     )
@@ -168,11 +168,11 @@ def describe(
 def _build(
     name: str, inputs: Mapping[str, Any], n_classes: int, options: Mapping[str, Any]
 ) -> tuple[nn.Module, dict[str, tuple[int, ...]]]:
-    """Make the network, with its published members around it if it has any, and say the shape of each input."""
+    """Build the network, with its published members if any, and return it with the shape of each input."""
     plugin = registry.load(PACKAGE, name)
-    known = [p.name for p in inspect.signature(plugin.Network).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    if unknown := [key for key in options if key not in known]:
-        raise OstinatoError(f"{name}: has no {unknown[0]!r}; it has {', '.join(known) or 'no keys'}")
+    allowed = [p.name for p in inspect.signature(plugin.Network).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    if unknown := [key for key in options if key not in allowed]:
+        raise OstinatoError(f"{name}: has no {unknown[0]!r}; it has {', '.join(allowed) or 'no keys'}")
     published: Mapping[str, tuple[str, str | None]] | None = getattr(plugin, "MEMBERS", None)
     if published is None or any(isinstance(shape, int) for shape in inputs.values()):
         return plugin.Network(inputs, n_classes, **options), {
@@ -187,17 +187,17 @@ def _build(
 
 
 def _read_by(member: str, feature: str | None, inputs: Mapping[str, Any]) -> tuple[int, ...]:
-    """Find what a published member reads."""
+    """Return the input shape of a published member."""
     if feature is None and len(inputs) == 1:
         return tuple(next(iter(inputs.values())))
     if feature is None or feature not in inputs:
-        asked = "exactly one feature" if feature is None else f"the feature {feature}"
-        raise OstinatoError(f"its member {member} reads {asked}; given were {', '.join(inputs) or 'none'}")
+        expected = "exactly one feature" if feature is None else f"the feature {feature}"
+        raise OstinatoError(f"its member {member} reads {expected}; got {', '.join(inputs) or 'none'}")
     return tuple(inputs[feature])
 
 
 def _example(network: nn.Module, name: str, shape: tuple[int, ...]) -> Tensor:
-    """Make one clip without numbers."""
+    """Return an empty clip."""
     reader = network.members[name] if isinstance(network, Stack) else network
     if isinstance(reader, WordReader):
         return torch.empty(1, shape[2], dtype=torch.int64)
@@ -205,24 +205,24 @@ def _example(network: nn.Module, name: str, shape: tuple[int, ...]) -> Tensor:
 
 
 def _layers(network: nn.Module, clip: Sequence[Tensor]) -> Iterator[Layer]:
-    """Pass a clip through a network and note what each layer gives."""
-    seen: list[Layer] = []
+    """Pass a clip through a network and record each layer."""
+    layers: list[Layer] = []
     names = {module: name for name, module in network.named_modules()}
 
     def note(module: nn.Module, given: tuple[Tensor, ...], made: Any) -> None:
         out = made[0] if isinstance(made, tuple) else made
         counted = count(module) if not list(module.children()) else {"trainable": 0, "total": 0}
         shape = tuple(out.shape[1:])
-        seen.append(
+        layers.append(
             Layer(names[module], type(module).__name__, shape, **counted, multiply_adds=_products(module, given, out))
         )
 
-    wanted = [m for m in network.modules() if not list(m.children()) or hasattr(m, "products")]
-    with _hooks(wanted, note):
+    hooked = [m for m in network.modules() if not list(m.children()) or hasattr(m, "products")]
+    with _hooks(hooked, note):
         if isinstance(network, OverLogits):
             clip = [torch.cat(list(clip), -1)]
         network(*clip)
-    yield from seen
+    yield from layers
 
 
 @contextmanager
@@ -235,121 +235,121 @@ def _hooks(modules: Sequence[nn.Module], note: Any) -> Iterator[None]:
             handle.remove()
 
 
-def _products(module: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> int:
-    """Count a layer's multiplications."""
+def _products(module: nn.Module, inputs: tuple[Tensor, ...], out: Tensor) -> int:
+    """Count the multiplications of a layer."""
     own: Any = getattr(module, "products", None)
     if own is not None:
-        return int(own(*given[:1]))
+        return int(own(*inputs[:1]))
     if isinstance(module, nn.Conv2d):
         return out.numel() * prod(module.weight.shape[1:])
     if isinstance(module, nn.Linear):
         return out.numel() * module.in_features
     if isinstance(module, nn.RNNBase):
-        steps = prod(given[0].shape[:2])
+        steps = prod(inputs[0].shape[:2])
         return steps * sum(p.numel() for name, p in module.named_parameters() if name.startswith("weight"))
     return 0
 
 
 def _receptive(network: nn.Module, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, int]]:
-    """Ask those who know; any other network sees all of an input."""
-    found = {}
+    """Return the receptive fields; by default a network sees the whole input."""
+    result = {}
     for name, shape in shapes.items():
         reader: Any = network.members[name] if isinstance(network, Stack) else network
         if len(shape) == 3:
-            seen = getattr(reader, "receptive_field", shape[1:])
-            found[name] = seen[name] if isinstance(seen, Mapping) else tuple(seen)
-    return found
+            receptive_field = getattr(reader, "receptive_field", shape[1:])
+            result[name] = receptive_field[name] if isinstance(receptive_field, Mapping) else tuple(receptive_field)
+    return result
 
 
 def shape_of(kind: str, frames: int | None = None) -> tuple[int, int, int] | None:
-    """Return the shape of a kind of feature, as the papers read it.
+    """Return the shape of a kind of feature, as in the papers.
 
     Parameters
     ----------
     kind : str
-        A file of `ostinato.features`; its bins come from a second of noise.
+        A module of `ostinato.features`; its bins are computed from a second of noise.
     frames : int, optional
-        If it is computed from audio; default: as many as the papers read.
+        For kinds computed from audio; default: as in the papers.
 
     Returns
     -------
     tuple of (channels, bins, frames) or None
-        None of a kind that is neither made of audio, nor of words or a picture, of samples, and of an encoder.
+        None for samples, encoders, and kinds other than audio, lyrics and covers.
     """
     plugin = registry.load("ostinato.features", kind)
     if plugin.SOURCE != "audio" or kind == SAMPLES or features.needs_file(kind):
-        return BESIDE.get(kind)
+        return SHAPES.get(kind)
     noise = np.random.default_rng(0).normal(size=SAMPLE_RATE).astype(np.float32)
     rows = plugin.compute(AudioContext(noise, SAMPLE_RATE), **features.parameters(kind, {}, SAMPLE_RATE))
     return 1, rows.shape[1], frames or FRAMES.get(kind, CLIP_FRAMES)
 
 
-def read(name: str, asked: Sequence[str], n_classes: int, frames: int | None) -> dict[str, Any]:
-    """Make inputs of what a command was asked for.
+def read(name: str, entries: Sequence[str], n_classes: int, frames: int | None) -> dict[str, Any]:
+    """Parse the inputs given to a command.
 
     Parameters
     ----------
     name : str
-        Of the architecture.
-    asked : sequence of str
-        Kinds of features such as ``"mel"``, also several with commas between; another
-        shape stands behind a colon, ``"cover:3x32x32"``, and so does the width of a
-        member, ``"time_mel:16"``, which is otherwise that of the classes.
+        Name of the architecture.
+    entries : sequence of str
+        Kinds of features such as ``"mel"``, also separated by commas; a shape may follow
+        after a colon, ``"cover:3x32x32"``, or the width of a member, ``"time_mel:16"``,
+        which defaults to the number of classes.
     n_classes : int
     frames : int, optional
 
     Returns
     -------
     dict
-        As `describe` takes them.
+        As for `describe`.
 
     Raises
     ------
     OstinatoError
-        If a kind is not known or no such network reads it, or a shape is none.
+        If a kind is unknown or not supported by the network, or a shape is invalid.
     """
     plugin = registry.load(PACKAGE, name)
     over = issubclass(plugin.Network, OverLogits)
     widths: Mapping[str, int] = getattr(plugin, "SCALARS", {})
-    known = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES and not features.needs_file(kind)]
+    kinds = [kind for kind in registry.names("ostinato.features") if kind != SAMPLES and not features.needs_file(kind)]
     inputs: dict[str, Any] = {}
-    for text in (part for entry in asked for part in entry.split(",")):
+    for text in (part for entry in entries for part in entry.split(",")):
         kind, colon, shape = text.partition(":")
         if colon:
             inputs[kind] = _shape(text, shape, widths=over)
         elif over and not hasattr(plugin, "MEMBERS"):
             inputs[kind] = widths.get(kind, n_classes)
         else:
-            shape_of_kind = shape_of(kind, frames) if kind in known else None
+            shape_of_kind = shape_of(kind, frames) if kind in kinds else None
             if shape_of_kind is None:
                 raise OstinatoError(
-                    f"there is no feature {kind!r}; there are {', '.join(known)}; or give {kind}:1x96x643"
+                    f"there is no feature {kind!r}; there are {', '.join(kinds)}; or give {kind}:1x96x643"
                 )
             if issubclass(plugin.Network, WordReader) != (kind == WORDS):
-                takes = f"reads words alone: give --feature {WORDS}" if kind != WORDS else "does not read words"
+                takes = f"only reads words: give --feature {WORDS}" if kind != WORDS else "does not read words"
                 raise OstinatoError(f"{name}: {takes}")
             inputs[kind] = shape_of_kind
     return inputs
 
 
-def departures(asked: Sequence[str]) -> dict[str, Any]:
-    """Take ``key=value`` apart; a value is JSON, or else a word.
+def departures(entries: Sequence[str]) -> dict[str, Any]:
+    """Parse ``key=value``; values are JSON or plain text.
 
     Examples
     --------
     >>> departures(["fusion=gated", "dense=50", "pools=[[2, 2]]"])
     {'fusion': 'gated', 'dense': 50, 'pools': [[2, 2]]}
     """
-    found = {}
-    for text in asked:
+    options = {}
+    for text in entries:
         key, equals, value = text.partition("=")
         if not equals:
             raise OstinatoError(f"{text}: write KEY=VALUE, such as fusion=gated")
         try:
-            found[key] = json.loads(value)
+            options[key] = json.loads(value)
         except ValueError:
-            found[key] = value
-    return found
+            options[key] = value
+    return options
 
 
 def _shape(text: str, shape: str, *, widths: bool) -> int | tuple[int, ...]:
@@ -358,22 +358,22 @@ def _shape(text: str, shape: str, *, widths: bool) -> int | tuple[int, ...]:
     except ValueError:
         sizes = ()
     if len(sizes) not in ((1, 3) if widths else (3,)) or min(sizes) < 1:
-        other = ", or a width such as 16" if widths else ""
-        raise OstinatoError(f"{text}: a shape is CHANNELSxBINSxFRAMES such as 1x96x643{other}")
+        alternative = ", or a width such as 16" if widths else ""
+        raise OstinatoError(f"{text}: a shape is CHANNELSxBINSxFRAMES such as 1x96x643{alternative}")
     return sizes[0] if len(sizes) == 1 else sizes
 
 
 def list_architectures() -> list[dict[str, Any]]:
-    """List the architectures with their papers and what they accept.
+    """List the architectures with their papers and supported features.
 
     Returns
     -------
     list of dict
-        name, summary, paper, features: the kinds a network can be made for as it
-        stands; None if it reads other networks' logits.
+        name, summary, paper, features: the kinds it supports by default; None if it
+        reads other networks' logits.
     """
-    known = ((kind, shape_of(kind)) for kind in registry.names("ostinato.features"))
-    shapes = {kind: shape for kind, shape in known if shape is not None}
+    kinds = ((kind, shape_of(kind)) for kind in registry.names("ostinato.features"))
+    shapes = {kind: shape for kind, shape in kinds if shape is not None}
     return [_describe_one(name, shapes) for name in registry.names(PACKAGE)]
 
 
@@ -390,7 +390,7 @@ def _describe_one(name: str, shapes: Mapping[str, tuple[int, int, int]]) -> dict
 
 
 def _accepts(plugin: Any, kind: str, shape: tuple[int, int, int]) -> bool:
-    """Return whether a network reads a kind, once or twice, if it is long enough; words are for text networks."""
+    """Return whether a network supports a kind, as one or two inputs of sufficient length."""
     if issubclass(plugin.Network, WordReader) != (kind == WORDS):
         return False
     long = (*shape[:2], max(shape[2], LONG))

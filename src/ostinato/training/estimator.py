@@ -1,7 +1,7 @@
-"""Fitting scikit-learn classifiers, and writing them as ONNX.
+"""Fit scikit-learn classifiers, and convert them to ONNX.
 
-A fitted estimator is a sum: each classifier's scores, placed in the columns of the
-classes it knows, and a constant for classes that had no examples or nothing else.
+A fitted estimator is a sum: the scores of each classifier, in the columns of its
+classes, and a constant for classes that no track or every track has.
 """
 
 import re
@@ -22,7 +22,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.svm import LinearSVC
 
-from ostinato.core.calibrated import EPSILON as LEAST_SCORE
+from ostinato.core.calibrated import EPSILON as MIN_SCORE
 from ostinato.core.calibrated import Calibrated
 from ostinato.core.scores import EPSILON, Kind
 from ostinato.core.summary import is_indicator
@@ -30,19 +30,19 @@ from ostinato.errors import OstinatoError
 
 OPSET = {"": 18, "ai.onnx.ml": 3}
 IR_VERSION = 10
-LEAST = 1e-6
-"""A deviation of this share of the mean is rounding."""
+MIN_DEVIATION = 1e-6
+"""Deviations up to this share of the mean count as rounding errors."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A classifier and where its scores stand.
+    """A classifier and the columns of its scores.
 
     Parameters
     ----------
     classifier : ClassifierMixin
     placement : np.ndarray [shape=(n_known, n_classes), dtype=float32]
-        1 where a score of the classifier is the score of a class.
+        1 where a column of the classifier is a class.
     """
 
     classifier: ClassifierMixin
@@ -50,19 +50,19 @@ class Part:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedEstimator:
     """A fitted estimator.
 
     Parameters
     ----------
     kind : {"single", "multi"}
     parts : tuple of Part
-        One for a single label; for several labels one a class.
+        One for a single label; one per class for several.
     constant : np.ndarray [shape=(n_classes,), dtype=float32]
-        Scores of the classes that no part knows.
+        Scores of the classes without a part.
     mean, deviation : np.ndarray [shape=(width,), dtype=float32]
-        Of what it was fitted on; 0 and 1 of indicators, which stay as they are.
-        Standardised, an input is its own embedding.
+        Of the training inputs; 0 and 1 for indicators, which are not standardised. The
+        standardised input is the embedding.
     """
 
     kind: Kind
@@ -72,11 +72,11 @@ class Fitted:
     deviation: np.ndarray
 
     def embedding(self, x: np.ndarray) -> np.ndarray:
-        """Standardise summaries, (n_tracks, width); what did not vary stays 0."""
+        """Standardise summaries, (n_tracks, width); constant columns become 0."""
         return (x - self.mean) / self.deviation
 
     def scores(self, x: np.ndarray) -> np.ndarray:
-        """Return scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
+        """Compute scores, (n_tracks, n_classes), of summaries, (n_tracks, width)."""
         scores = np.tile(self.constant, (len(x), 1))
         for part in self.parts:
             scores += (part.classifier.predict_proba(x) @ part.placement).astype(np.float32)
@@ -91,40 +91,40 @@ def fit(
     options: Mapping[str, Any],
     kind: Kind | None = None,
     groups: np.ndarray | None = None,
-) -> Fitted:
+) -> FittedEstimator:
     """Fit an estimator.
 
     Parameters
     ----------
     module : module
-        Of `ostinato.estimators`.
+        Module of `ostinato.estimators`.
     x : np.ndarray [shape=(n_tracks, width)]
         Summaries of tracks.
     target : np.ndarray [shape=(n_tracks, n_classes)]
         One-hot for a single label, multi-hot for several.
     seed : int
     options : mapping
-        Departures from the signature of the module's ``pipeline``.
+        Arguments of the module's ``pipeline`` that differ from the defaults.
     kind : {"single", "multi"}, optional
         Default: single if each track has exactly one class.
     groups : np.ndarray [shape=(n_tracks,)], optional
-        What calibration may not tear apart, such as an artist; default: every track by itself.
+        Groups that calibration keeps together, such as artists; default: single tracks.
 
     Returns
     -------
     Fitted
-        A class without examples has score 0, a tag that all tracks carry 1.
+        A class without examples has score 0, a tag of all tracks 1.
 
     Raises
     ------
     OstinatoError
-        If there is no track, a number is not finite, or an option is not known.
+        If there is no track, a value is not finite, or an option is unknown.
     """
     if not len(x):
         raise OstinatoError("there is no track to fit on; add tracks or lower split.test and split.validation")
     if not np.isfinite(x).all():
         raise OstinatoError(
-            f"{int((~np.isfinite(x)).sum())} numbers of the features are not finite; run featurize again"
+            f"{int((~np.isfinite(x)).sum())} values of the features are not finite; run featurize again"
         )
     kind = kind or ("single" if (target.sum(1) == 1).all() else "multi")
     n_classes = target.shape[1]
@@ -134,28 +134,28 @@ def fit(
     else:
         labels = [(np.array([-1, c]), np.where(target[:, c] > 0, c, -1)) for c in range(n_classes)]
     parts = []
-    for known, y in labels:
+    for columns, y in labels:
         present = np.unique(y)
         if len(present) == 1:
             constant[present[present >= 0]] = 1
             continue
-        placement = np.zeros((len(known), n_classes), np.float32)
-        placement[known >= 0, known[known >= 0]] = 1
-        rows = _enough(y, module.LEAST)
+        placement = np.zeros((len(columns), n_classes), np.float32)
+        placement[columns >= 0, columns[columns >= 0]] = 1
+        rows = _oversample(y, module.LEAST)
         classifier = _classifier(module, seed, options)
-        apart = (
+        grouping = (
             {"groups": np.arange(len(x)) if groups is None else groups} if isinstance(classifier, Calibrated) else {}
         )
-        classifier.fit(x[rows], y[rows], **{name: values[rows] for name, values in apart.items()})
+        classifier.fit(x[rows], y[rows], **{name: values[rows] for name, values in grouping.items()})
         parts.append(Part(classifier, placement))
     mean, deviation = x.mean(axis=0, dtype=np.float64), x.std(axis=0, dtype=np.float64)
-    scale = np.where(deviation > LEAST * np.maximum(np.abs(mean), 1), deviation, 1)
+    scale = np.where(deviation > MIN_DEVIATION * np.maximum(np.abs(mean), 1), deviation, 1)
     mean[is_indicator(x)], scale[is_indicator(x)] = 0, 1
-    return Fitted(kind, tuple(parts), constant, mean.astype(np.float32), scale.astype(np.float32))
+    return FittedEstimator(kind, tuple(parts), constant, mean.astype(np.float32), scale.astype(np.float32))
 
 
-def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
-    """Return the mean negative logarithm of the scores of what is true; less is better.
+def loss(fitted: FittedEstimator, x: np.ndarray, target: np.ndarray) -> float:
+    """Compute the mean negative log-likelihood; lower is better.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
     Returns
     -------
     float
-        For several labels the mean over classes as well.
+        For several labels also the mean over classes.
     """
     scores = np.clip(fitted.scores(x).astype(np.float64), EPSILON, 1 - EPSILON)
     if fitted.kind == "single":
@@ -174,8 +174,8 @@ def loss(fitted: Fitted, x: np.ndarray, target: np.ndarray) -> float:
     return float(-(target * np.log(scores) + (1 - target) * np.log1p(-scores)).mean())
 
 
-def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> bytes:
-    """Write a fitted estimator as ONNX.
+def to_onnx(fitted: FittedEstimator, n_features: int, kind: Kind, n_classes: int) -> bytes:
+    """Convert a fitted estimator to ONNX.
 
     Parameters
     ----------
@@ -188,7 +188,7 @@ def to_onnx(fitted: Fitted, n_features: int, kind: Kind, n_classes: int) -> byte
     Returns
     -------
     bytes
-        A graph of ``features``, (batch, n_features), that gives ``scores``,
+        A graph with input ``features``, (batch, n_features), and outputs ``scores``,
         (batch, n_classes), and ``embedding``, (batch, n_features), all float32. The
         same estimator gives the same bytes.
 
@@ -225,18 +225,18 @@ def _classifier(module: ModuleType, seed: int, options: Mapping[str, Any]) -> Cl
         ) from error
 
 
-def _enough(y: np.ndarray, least: int) -> np.ndarray:
-    """Return all rows, and those of classes with fewer than `least` again until they have as many."""
+def _oversample(y: np.ndarray, least: int) -> np.ndarray:
+    """Return all rows, repeating those of classes with fewer than `least`."""
     rows = [np.arange(len(y))]
     for label in np.unique(y):
-        mine = np.flatnonzero(y == label)
-        if len(mine) < least:
-            rows.append(np.resize(mine, least - len(mine)))
+        indices = np.flatnonzero(y == label)
+        if len(indices) < least:
+            rows.append(np.resize(indices, least - len(indices)))
     return np.concatenate(rows)
 
 
 def _convert(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
-    """Convert one classifier to a graph of `features` whose last output is its scores."""
+    """Convert a classifier to a graph of `features` whose last output is its scores."""
     from skl2onnx import to_onnx as convert
     from skl2onnx.common.data_types import FloatTensorType
 
@@ -264,7 +264,7 @@ def _convert(classifier: ClassifierMixin, n_features: int) -> onnx.ModelProto:
 
 @contextmanager
 def _plain_numbers() -> Iterator[None]:
-    """Let skl2onnx 1.20 write boosted trees: it hands NumPy's whole numbers and booleans to protobuf, which refuses."""
+    """Let skl2onnx 1.20 convert boosted trees: protobuf refuses the NumPy integers and booleans it passes."""
     from skl2onnx.common import tree_ensemble
 
     original = tree_ensemble.add_node
@@ -272,45 +272,45 @@ def _plain_numbers() -> Iterator[None]:
     def plain(value: Any) -> Any:
         return int(value) if isinstance(value, bool | np.bool | np.integer) else value
 
-    def add_node(*given: Any, adjust_threshold_for_sklearn: bool, **named: Any) -> None:
-        numbers = {key: plain(value) for key, value in named.items()}
-        original(*map(plain, given), adjust_threshold_for_sklearn=adjust_threshold_for_sklearn, **numbers)
+    def add_node(*args: Any, adjust_threshold_for_sklearn: bool, **kwargs: Any) -> None:
+        numbers = {key: plain(value) for key, value in kwargs.items()}
+        original(*map(plain, args), adjust_threshold_for_sklearn=adjust_threshold_for_sklearn, **numbers)
 
     with mock.patch.object(tree_ensemble, "add_node", add_node):
         yield
 
 
 def _renumber(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Renumber names from 0: skl2onnx counts all that a process converts, so that no two files are alike."""
+    """Renumber names from 0: skl2onnx counts over a whole process, so that no two files are equal."""
     numbers: dict[str, int] = {}
     text = re.sub(
         r"\b(UU|cdistdf?_)(\d+)",
-        lambda found: f"{found[1]}{numbers.setdefault(found[0], len(numbers)):03d}",
+        lambda match: f"{match[1]}{numbers.setdefault(match[0], len(numbers)):03d}",
         text_format.MessageToString(model),
     )
     return text_format.Parse(text, onnx.ModelProto())
 
 
 def _calibrate(graph: onnx.GraphProto, calibrated: Calibrated) -> None:
-    """Put the calibration behind a graph that gives decisions, or scores whose logarithms are decisions."""
-    given = graph.output[-1].name
+    """Append the calibration to a graph of decisions, or of scores whose logarithms are decisions."""
+    name = graph.output[-1].name
     numbers: dict[str, Any] = {"slope": calibrated.slope_, "offset": calibrated.offset_}
     if not hasattr(calibrated.classifier_, "decision_function"):
-        numbers["least_score"] = LEAST_SCORE
-        graph.node.append(helper.make_node("Max", [given, "least_score"], ["positive_scores"]))
+        numbers["least_score"] = MIN_SCORE
+        graph.node.append(helper.make_node("Max", [name, "least_score"], ["positive_scores"]))
         graph.node.append(helper.make_node("Log", ["positive_scores"], ["decisions"]))
-        given = "decisions"
+        name = "decisions"
     graph.initializer.extend(numpy_helper.from_array(np.asarray(v, np.float32), k) for k, v in numbers.items())
-    graph.node.append(helper.make_node("Mul", [given, "slope"], ["sloped"]))
+    graph.node.append(helper.make_node("Mul", [name, "slope"], ["sloped"]))
     graph.node.append(helper.make_node("Add", ["sloped", "offset"], ["logits_of_part"]))
     graph.node.append(helper.make_node("Softmax", ["logits_of_part"], ["calibrated"], axis=-1))
     graph.output[-1].CopyFrom(helper.make_tensor_value_info("calibrated", TensorProto.FLOAT, [None, None]))
 
 
 def _sum(
-    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, fitted: Fitted
+    models: list[onnx.ModelProto], placements: list[np.ndarray], constant: np.ndarray, fitted: FittedEstimator
 ) -> onnx.ModelProto:
-    """Join graphs of one input into one that sums their placed probabilities and a constant, and standardises."""
+    """Join graphs with one input into one that sums their scores and a constant, and standardises the input."""
     width = len(fitted.mean)
     nodes = [
         helper.make_node("Sub", ["features", "mean"], ["centred"]),

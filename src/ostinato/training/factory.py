@@ -1,4 +1,4 @@
-"""Networks by name: what they may be told, and making them."""
+"""Create networks by name, and list their options."""
 
 import inspect
 from collections.abc import Mapping
@@ -10,12 +10,12 @@ KIND = "kind"
 
 
 def options(plugin: Any) -> list[str]:
-    """Name what a network may be told, beside its inputs and classes.
+    """List the options of a network, beside its inputs and classes.
 
     Parameters
     ----------
     plugin : module
-        A file of `ostinato.architectures`.
+        A module of `ostinato.architectures`.
 
     Returns
     -------
@@ -25,25 +25,25 @@ def options(plugin: Any) -> list[str]:
     return [p.name for p in signature.parameters.values() if p.kind is p.KEYWORD_ONLY and p.name != KIND]
 
 
-def make(name: str, inputs: Mapping[str, Any], n_classes: int, departures: Mapping[str, Any], kind: str) -> Any:
-    """Make a network.
+def make(name: str, inputs: Mapping[str, Any], n_classes: int, options: Mapping[str, Any], kind: str) -> Any:
+    """Create a network.
 
     Parameters
     ----------
     name : str
-        Of the architecture.
+        Name of the architecture.
     inputs : mapping
         Shape of each input, or number of logits of each member.
     n_classes : int
-    departures : mapping
-        From the network's signature.
+    options : mapping
+        Arguments that differ from the network's defaults.
     kind : str
-        Of the task, for the networks that ask for it.
+        Kind of the task, for networks with such an argument.
 
     Returns
     -------
     torch.nn.Module
     """
     network = registry.load("ostinato.architectures", name).Network
-    told = {KIND: kind} if KIND in inspect.signature(network).parameters else {}
-    return network(inputs, n_classes, **departures, **told)
+    extra = {KIND: kind} if KIND in inspect.signature(network).parameters else {}
+    return network(inputs, n_classes, **options, **extra)

@@ -1,4 +1,4 @@
-"""`fit`: from a candidate and its tracks to an artefact; what comes after does not know which fitter it was."""
+"""Fit a candidate on its tracks, and write an artefact in the same form for all fitters."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,11 +23,11 @@ from ostinato.training.artefact import (
 )
 from ostinato.training.data.labels import LabelledTracks
 from ostinato.training.data.sources import Source
-from ostinato.training.network import Fitted, build, fit_network
+from ostinato.training.network import FittedNetwork, build, fit_network
 from ostinato.training.settings import Settings, derive
 
-FALL = 0.1
-"""A training loss has fallen that is by this share of its first epoch's lower."""
+MIN_FALL = 0.1
+"""Minimum decrease of a training loss, as a share of its first epoch's, to count as fallen."""
 
 logger = logging.getLogger(__name__)
 
@@ -42,24 +42,24 @@ def fit(
     state: Path | None = None,
     log: Path | None = None,
 ) -> Artefact:
-    """Fit a network on every fold, then what is exported, and write all of it.
+    """Fit a network on every fold, then the one to export, and write the artefact.
 
-    With several runs a fold is fitted as often, each time from another seed; the
-    run that does best on validation counts, the others show how much chance does.
+    With several runs each fold is fitted from several seeds; the best run on validation
+    counts, the others show the variation by chance.
 
     Parameters
     ----------
     settings : Settings
     labelled : LabelledTracks
     sources : mapping of fold to Source
-        Inputs of the tracks, per fold and for the last fit on all tracks; only
-        those of a stack differ.
+        Inputs of the tracks, per fold and for the final fit on all tracks; they differ
+        for stacks only.
     inputs : mapping of str to Input
-        How they are made of a track, for those who come after.
+        Descriptions of the inputs, for the artefact.
     folder : Path
-        Where the artefact shall lie; what was there is replaced.
+        Folder of the artefact; replaced if it exists.
     state : Path, optional
-        Folder of the points to go on from.
+        Folder of checkpoints to resume from.
     log : Path, optional
         Folder for DVCLive.
 
@@ -68,10 +68,10 @@ def fit(
     Artefact
     """
     runs = _fit_all(settings, labelled, sources, state, log)
-    fits = {fold: _best(of_fold) for fold, of_fold in runs.items()}
+    fits = {fold: _best(fits_of_fold) for fold, fits_of_fold in runs.items()}
     for fold, fitted in fits.items():
-        if said := explain_chance(fitted):
-            logger.warning("%s fold %s: %s", settings.name, fold, said)
+        if message := explain_chance(fitted):
+            logger.warning("%s fold %s: %s", settings.name, fold, message)
     network = build(settings, sources["final"].inputs, len(labelled.task.classes))
     artefact = describe(
         settings,
@@ -89,15 +89,15 @@ def fit(
     empty(folder)
     for fold, fitted in fits.items():
         save_weights(weights_file(folder, fold), fitted.weights)
-        for run, other in enumerate(runs[fold] if len(runs[fold]) > 1 and fold != "final" else ()):
-            save_weights(weights_file(folder, fold, run), other.weights)
+        for run, repeat in enumerate(runs[fold] if len(runs[fold]) > 1 and fold != "final" else ()):
+            save_weights(weights_file(folder, fold, run), repeat.weights)
     _write_curves(folder / "curves.csv", fits)
     save(folder, artefact)
     return artefact
 
 
-def explain_chance(fitted: Fitted) -> str | None:
-    """Explain why the validation of a network never left chance: which of two reasons, and what to try.
+def explain_chance(fitted: FittedNetwork) -> str | None:
+    """Explain why the validation of a network never left chance, and what to try.
 
     Parameters
     ----------
@@ -106,34 +106,34 @@ def explain_chance(fitted: Fitted) -> str | None:
     Returns
     -------
     str, optional
-        None if it left chance, or was not validated.
+        None if it left chance or was not validated.
     """
     losses = [row["val_loss"] for row in fitted.curve if "val_loss" in row]
     if not losses or min(losses) < fitted.limit:
         return None
     first, last = (fitted.curve[i].get("train_loss", 0.0) for i in (0, -1))
     state = f"validation is at chance in all {len(losses)} epochs (loss at best {min(losses):.3f})"
-    if first - last > FALL * abs(first):
+    if first - last > MIN_FALL * abs(first):
         return (
-            f"{state} while the training loss fell from {first:.3f} to {last:.3f}: what it learns holds for no other "
-            "track; try another feature or a smaller network, train: {spec_augment: true}, or more tracks"
+            f"{state} while the training loss fell from {first:.3f} to {last:.3f}: it does not generalise to other "
+            "tracks; try another feature or a smaller network, train: {spec_augment: true}, or more tracks"
         )
     return f"{state}, and the training loss did not fall ({first:.3f} to {last:.3f}); try another train.lr, max_epochs"
 
 
 def is_first() -> bool:
-    """Return whether this process is the one that writes, where several devices train together."""
+    """Return whether this process writes the files, when several devices train together."""
     return int(getattr(rank_zero_only, "rank", 0)) == 0
 
 
 def _fit_all(
     settings: Settings, labelled: LabelledTracks, sources: Mapping[Fold, Source], state: Path | None, log: Path | None
-) -> dict[Fold, list[Fitted]]:
-    def one(
+) -> dict[Fold, list[FittedNetwork]]:
+    def fit_one(
         fold: Fold, run: int, train: np.ndarray, validation: np.ndarray | None, epochs: int | None = None
-    ) -> Fitted:
+    ) -> FittedNetwork:
         label = (fold if fold == "final" else f"fold {fold}") + (f" run {run}" if run else "")
-        below = [None if folder is None else folder / label.replace(" ", "") for folder in (state, log)]
+        folders = [None if folder is None else folder / label.replace(" ", "") for folder in (state, log)]
         return fit_network(
             settings,
             labelled,
@@ -141,34 +141,34 @@ def _fit_all(
             train,
             validation,
             label=label,
-            state=below[0],
-            log=below[1],
+            state=folders[0],
+            log=folders[1],
             epochs=epochs,
         )
 
-    fits: dict[Fold, list[Fitted]] = {
-        fold: [one(fold, run, parts["train"], parts["validation"]) for run in range(settings.train.runs)]
+    fits: dict[Fold, list[FittedNetwork]] = {
+        fold: [fit_one(fold, run, parts["train"], parts["validation"]) for run in range(settings.train.runs)]
         for fold, parts in labelled.folds.items()
     }
     if len(fits) == 1:
         return {**fits, "final": next(iter(fits.values()))}
-    epochs = int(np.median([_best(of_fold).epochs for of_fold in fits.values()]))
-    fits["final"] = [one("final", 0, np.arange(len(labelled.track_ids)), None, epochs)]
+    epochs = int(np.median([_best(fits_of_fold).epochs for fits_of_fold in fits.values()]))
+    fits["final"] = [fit_one("final", 0, np.arange(len(labelled.track_ids)), None, epochs)]
     return fits
 
 
-def _best(runs: Sequence[Fitted]) -> Fitted:
-    """Take the run with the lowest monitored value; of equals the first."""
+def _best(runs: Sequence[FittedNetwork]) -> FittedNetwork:
+    """Return the run with the lowest monitored value; of equals, the first."""
     return min(runs, key=lambda fitted: fitted.value)
 
 
 def fit_estimator(
     settings: Settings, labelled: LabelledTracks, x: np.ndarray, inputs: Mapping[str, Input], folder: Path
 ) -> Artefact:
-    """Fit a scikit-learn pipeline on every fold, then on all tracks, and write all of it.
+    """Fit a scikit-learn pipeline on every fold, then on all tracks, and write the artefact.
 
-    It stops at no epoch, so once its settings are chosen it learns from the
-    validation tracks as well; only test tracks are unseen.
+    It has no early stopping, so it is fitted on the validation tracks as well; only test
+    tracks are unseen.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def fit_estimator(
         Summaries of the tracks.
     inputs : mapping of str to Input
     folder : Path
-        Where the artefact shall lie; what was there is replaced.
+        Folder of the artefact; replaced if it exists.
 
     Returns
     -------
@@ -186,14 +186,15 @@ def fit_estimator(
     """
     from ostinato.training import estimator
 
-    trained: dict[Fold, np.ndarray] = {
+    rows_by_fold: dict[Fold, np.ndarray] = {
         fold: np.sort(np.concatenate([parts["train"], parts["validation"]])) for fold, parts in labelled.folds.items()
     }
-    trained["final"] = next(iter(trained.values())) if len(trained) == 1 else np.arange(len(x))
+    rows_by_fold["final"] = next(iter(rows_by_fold.values())) if len(rows_by_fold) == 1 else np.arange(len(x))
     empty(folder)
-    seed, task, made = derive(settings.seed, "estimator") % 2**32, labelled.task, dict[bytes, estimator.Fitted]()
-    for fold, rows in trained.items():
-        fitted = made.get(rows.tobytes())
+    seed, task = derive(settings.seed, "estimator") % 2**32, labelled.task
+    fits: dict[bytes, estimator.FittedEstimator] = {}
+    for fold, rows in rows_by_fold.items():
+        fitted = fits.get(rows.tobytes())
         if fitted is None:
             fitted = estimator.fit(
                 settings.load(),
@@ -204,7 +205,7 @@ def fit_estimator(
                 task.kind,
                 labelled.groups[rows],
             )
-            made[rows.tobytes()] = fitted
+            fits[rows.tobytes()] = fitted
         with atomic_write(onnx_file(folder, fold)) as partial:
             partial.write_bytes(estimator.to_onnx(fitted, x.shape[1], task.kind, len(task.classes)))
         if fold == "final":
@@ -214,8 +215,8 @@ def fit_estimator(
     return artefact
 
 
-def describe(settings: Settings, labelled: LabelledTracks, inputs: Mapping[str, Input], **more: Any) -> Artefact:
-    """Return what was fitted, and how."""
+def describe(settings: Settings, labelled: LabelledTracks, inputs: Mapping[str, Input], **fields: Any) -> Artefact:
+    """Return the artefact of a fit."""
     return Artefact(
         name=settings.name,
         fitter=settings.fitter,
@@ -227,11 +228,11 @@ def describe(settings: Settings, labelled: LabelledTracks, inputs: Mapping[str, 
         network=dict(settings.network),
         members=settings.members,
         folds=tuple(labelled.folds),
-        **more,
+        **fields,
     )
 
 
-def _write_curves(file: Path, fits: Mapping[Fold, Fitted]) -> None:
+def _write_curves(file: Path, fits: Mapping[Fold, FittedNetwork]) -> None:
     rows: Sequence[Mapping[str, Any]] = [
         {"fold": fold, **row}
         for fold, fitted in fits.items()

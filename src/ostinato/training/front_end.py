@@ -1,7 +1,7 @@
-"""The feature of a batch of waveforms, computed by torchaudio on the device that trains, of augmented sound.
+"""The feature of a batch of augmented waveforms, computed by torchaudio on the training device.
 
 Frames, bands, decibels and their floor are those of `ostinato.features`, so that a
-network that learned from these reads the cached feature when it is used.
+network trained this way can read the cached feature later.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ BLACKMAN_HARRIS = (0.44959, 0.49364, 0.05677)
 
 
 class Recipe(NamedTuple):
-    """How a feature is made of a power spectrogram."""
+    """How a feature is computed from a power spectrogram."""
 
     scaling: Scaling = "decibels"
     mel_scale: Literal["slaney", "htk"] | None = "slaney"
@@ -43,17 +43,17 @@ RECIPES: Mapping[str, Recipe] = {
 
 
 class FrontEnd(nn.Module):
-    """Turn waveforms into standardised chunks of a feature.
+    """Compute standardised chunks of a feature from waveforms.
 
     Parameters
     ----------
     feature : str
-        The module of `ostinato.features`, one of `RECIPES`.
+        Module of `ostinato.features`, one of `RECIPES`.
     parameters : mapping
-        Of its ``compute``.
+        Arguments of its ``compute``.
     normalise : {"frame", "track", "train", "none"}
     mean, std : sequence of float, optional
-        Of each bin over the training tracks, for ``train``.
+        Statistics of each bin over the training tracks, for ``train``.
     augmentations : sequence of str
         Keys of `ostinato.training.augment.AUGMENTATIONS`, applied in this order.
 
@@ -80,7 +80,7 @@ class FrontEnd(nn.Module):
         if feature not in RECIPES:
             raise ParamsError(
                 f"train.front_end: waveform computes {', '.join(RECIPES)}, not {feature}; "
-                f"read {feature} from the cache: take the waveform out of `feature` and set front_end: cache"
+                f"read {feature} from the cache: remove the waveform from `feature` and set front_end: cache"
             )
         self.recipe, self.how, self.augmentations = RECIPES[feature], normalise, tuple(augmentations)
         self.sample_rate, self.factor = parameters["sample_rate"], parameters.get("factor", 1.0)
@@ -96,7 +96,7 @@ class FrontEnd(nn.Module):
             self.register_buffer(name, None if values is None else torch.tensor(values)[:, None], persistent=False)
 
     def n_samples(self, n_frames: int) -> int:
-        """Count the samples under so many frames."""
+        """Return the number of samples that frames span."""
         return (n_frames - 1) * self.hop_length + self.n_fft
 
     def compute_power(self, x: Tensor) -> Tensor:
@@ -109,7 +109,7 @@ class FrontEnd(nn.Module):
         Returns
         -------
         Tensor [shape=(batch, bins, n_frames)]
-            Of frames that lie within the samples.
+            Of frames within the samples.
         """
         power: Tensor = self.mel(self.spectrogram(x))
         return power
@@ -121,19 +121,19 @@ class FrontEnd(nn.Module):
     def forward(
         self, x: Tensor, loudness: Tensor, n_frames: Tensor, levels: Tensor, generator: torch.Generator | None = None
     ) -> Tensor:
-        """Compute the feature, of augmented sound where there is a generator.
+        """Compute the feature, with augmentation if there is a generator.
 
         Parameters
         ----------
         x : Tensor [shape=(batch, n_samples)]
         loudness : Tensor [shape=(batch,)]
-            The loudest value of the whole track in dB, from which the floor is counted.
+            Maximum of the whole track in dB, to which the floor is relative.
         n_frames : Tensor [shape=(batch,), dtype=int64]
-            Of the track; one that is shorter than a chunk is repeated.
+            Length of the track; one shorter than a chunk is repeated.
         levels : Tensor [shape=(batch, 2)]
             Mean and deviation of the whole track, for ``normalise: track``.
         generator : torch.Generator, optional
-            On the processor, for augmentation.
+            CPU generator for augmentation.
 
         Returns
         -------
@@ -144,12 +144,12 @@ class FrontEnd(nn.Module):
                 clean, x = x, augment(x, self.augmentations, self.sample_rate, generator)
                 loudness = loudness + _power_db(x) - _power_db(clean)
             power = self.compute_power(x)
-            wrapped = torch.arange(power.shape[2], device=x.device) % n_frames[:, None]
-            rows = self._scale(power.gather(2, wrapped[:, None].expand_as(power)), loudness)
+            indices = torch.arange(power.shape[2], device=x.device) % n_frames[:, None]
+            rows = self._scale(power.gather(2, indices[:, None].expand_as(power)), loudness)
             return self._standardise(rows, levels)[:, None]
 
     def _scale(self, power: Tensor, loudness: Tensor) -> Tensor:
-        """Compress power as the feature does; no value lies further below the track's loudest than `TOP_DB`."""
+        """Compress power as the feature does, with a floor `TOP_DB` below the track's maximum."""
         if self.recipe.scaling == "logarithm":
             return torch.log10(1 + self.factor * power)
         rows = _decibels(power)
@@ -160,7 +160,7 @@ class FrontEnd(nn.Module):
         return rows if self.cosines is None else self.cosines @ rows
 
     def _standardise(self, rows: Tensor, levels: Tensor) -> Tensor:
-        """Do what `ostinato.core.chunks.normalise` does."""
+        """Standardise like `ostinato.core.chunks.normalise`."""
         if self.how == "none":
             return rows
         if self.how == "frame":
@@ -173,7 +173,7 @@ class FrontEnd(nn.Module):
 
 
 def _decibels(power: Tensor) -> Tensor:
-    """Turn power into dB of full scale."""
+    """Convert power to dB of full scale."""
     return F.amplitude_to_DB(power, multiplier=10.0, amin=AMIN, db_multiplier=0.0, top_db=None)
 
 
@@ -183,13 +183,13 @@ def _power_db(x: Tensor) -> Tensor:
 
 
 def _blackman_harris(length: int) -> Tensor:
-    """Make the window of `ostinato.features._spectrum.blackman_harris`."""
+    """Return the window of `ostinato.features._spectrum.blackman_harris`."""
     window = torch.signal.windows.general_cosine(length, a=BLACKMAN_HARRIS, sym=False)
     return window * 2 / window.sum()
 
 
 def _mel_scale(recipe: Recipe, parameters: Mapping[str, Any]) -> nn.Module:
-    """Make the bands: of unit area on Slaney's scale, of weights that sum to 1 on HTK's."""
+    """Return the mel bands: of unit area on Slaney's scale, with weights that sum to 1 on HTK's."""
     bands = transforms.MelScale(
         parameters["n_mels"],
         parameters["sample_rate"],
@@ -206,6 +206,6 @@ def _mel_scale(recipe: Recipe, parameters: Mapping[str, Any]) -> nn.Module:
 
 
 def _cosines(parameters: Mapping[str, Any]) -> Tensor:
-    """Make the orthonormal DCT-II of the coefficients that the feature keeps, shape (n_kept, n_mels)."""
+    """Return the orthonormal DCT-II of the feature's coefficients, shape (n_coefficients, n_mels)."""
     matrix: Tensor = F.create_dct(parameters["n_mfcc"], parameters["n_mels"], norm="ortho").T
     return matrix[parameters.get("n_dropped", 0) :].contiguous()

@@ -1,8 +1,8 @@
-"""Gain of a study's choice over the defaults, on tracks by which the study did not choose.
+"""Gain of a study's choice over the defaults, on tracks that the study did not use.
 
-A study chooses by the validation tracks. Here the training tracks are parted by group;
-the defaults and the choice both learn from all parts but one, stop by the validation
-tracks, and are compared on the part that is left, until each part has been it once.
+A study chooses by the validation tracks. Here the training tracks are split by group:
+defaults and choice are both trained on all parts but one, stopped by the validation
+tracks, and compared on the held-out part, for each part in turn.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,14 +27,14 @@ LABEL = "judge"
 
 @dataclass(frozen=True)
 class Gain:
-    """By how much the loss of a track falls on average.
+    """Average decrease of a track's loss.
 
     Parameters
     ----------
     mean : float
-        Above 0 if the choice does better than the defaults.
+        Above 0 if the choice is better than the defaults.
     low, high : float
-        Its interval at `LEVEL`, over groups.
+        Confidence interval at `LEVEL`, over groups.
     n_tracks, n_groups : int
     """
 
@@ -67,9 +67,9 @@ def compute_gain(
     x : np.ndarray [shape=(n_tracks, width)], optional
         Summaries of the tracks, for an estimator.
     folds : int
-        Parts of the training tracks.
+        Number of parts of the training tracks.
     state : Path, optional
-        Folder of the points to go on from.
+        Folder of checkpoints to resume from.
 
     Returns
     -------
@@ -78,22 +78,22 @@ def compute_gain(
     fold = next(iter(labelled.folds))
     train = labelled.folds[fold]["train"]
     differences = np.zeros(len(train))
-    for number, held in enumerate(inner_parts(labelled, train, folds, derive(settings.seed, LABEL))):
-        others, label = np.setdiff1d(train, train[held]), f"{LABEL} {number}"
-        before, after = (
+    for number, test in enumerate(inner_parts(labelled, train, folds, derive(settings.seed, LABEL))):
+        rest, label = np.setdiff1d(train, train[test]), f"{LABEL} {number}"
+        default_losses, choice_losses = (
             compute_losses(
-                chosen,
+                candidate,
                 labelled,
                 sources.get(fold),
                 x,
-                others,
-                train[held],
+                rest,
+                train[test],
                 label=label,
                 state=None if state is None else state / f"{name}{number}",
             )
-            for name, chosen in (("defaults", settings), ("choice", settings.with_overrides(choice)))
+            for name, candidate in (("defaults", settings), ("choice", settings.with_overrides(choice)))
         )
-        differences[held] = before - after
+        differences[test] = default_losses - choice_losses
     return estimate_gain(differences, labelled.groups[train])
 
 
@@ -103,12 +103,12 @@ def compute_losses(
     source: Source | None,
     x: np.ndarray | None,
     train: np.ndarray,
-    held: np.ndarray,
+    test: np.ndarray,
     *,
     label: str,
     state: Path | None = None,
 ) -> np.ndarray:
-    """Fit a candidate, stopped by the first fold's validation tracks, and compute the loss of tracks it did not see.
+    """Fit a candidate, stopped by the first fold's validation tracks, and compute the loss of held-out tracks.
 
     Parameters
     ----------
@@ -118,26 +118,26 @@ def compute_losses(
         Inputs of the tracks, for a network.
     x : np.ndarray [shape=(n_tracks, width)], optional
         Summaries of the tracks, for an estimator.
-    train, held : np.ndarray
-        Positions of the tracks to learn from, and of those to judge by.
+    train, test : np.ndarray
+        Indices of the training and of the held-out tracks.
     label : str
-        Part of the seed of the fit.
+        Part of the fit's seed.
     state : Path, optional
-        Folder of the points to go on from.
+        Folder of checkpoints to resume from.
 
     Returns
     -------
     np.ndarray [shape=(n_held,), dtype=float64]
     """
     if x is not None:
-        return _estimator_losses(settings, labelled, x, train, held, label)
+        return _estimator_losses(settings, labelled, x, train, test, label)
     assert source is not None
     validation = next(iter(labelled.folds.values()))["validation"]
-    return _network_losses(settings, labelled, source, train, validation, held, label, state)
+    return _network_losses(settings, labelled, source, train, validation, test, label, state)
 
 
 def estimate_gain(differences: np.ndarray, groups: np.ndarray) -> Gain:
-    """Estimate a mean over tracks whose groups are independent, with Student's t over the groups.
+    """Estimate a mean over tracks with independent groups, by Student's t over the groups.
 
     Parameters
     ----------
@@ -160,18 +160,18 @@ def estimate_gain(differences: np.ndarray, groups: np.ndarray) -> Gain:
     mean, n_groups = float(differences.mean()), len(names)
     totals = np.bincount(group, weights=differences - mean)
     error = np.sqrt(n_groups / (n_groups - 1) * (totals**2).sum()) / len(differences)
-    reach = float(t.ppf((1 + LEVEL) / 2, n_groups - 1) * error)
-    return Gain(mean, mean - reach, mean + reach, len(differences), n_groups)
+    margin = float(t.ppf((1 + LEVEL) / 2, n_groups - 1) * error)
+    return Gain(mean, mean - margin, mean + margin, len(differences), n_groups)
 
 
 def track_losses(logits: np.ndarray, target: np.ndarray, settings: Settings, kind: str) -> np.ndarray:
-    """Compute the loss of each track: what `train.monitor` watches.
+    """Compute the loss of each track, as monitored by `train.monitor`.
 
     Parameters
     ----------
     logits, target : np.ndarray [shape=(n_tracks, n_classes)]
     settings : Settings
-        Where `monitor` is ``val_score``, a single label counts 1 where it is wrong and 0 where it is right.
+        With `monitor` ``val_score``, the loss of a single label is 1 if wrong and 0 if right.
     kind : {"single", "multi", "embedding"}
 
     Returns
@@ -191,28 +191,26 @@ def _network_losses(
     source: Source,
     train: np.ndarray,
     validation: np.ndarray,
-    held: np.ndarray,
+    test: np.ndarray,
     label: str,
     state: Path | None,
 ) -> np.ndarray:
     from ostinato.training.network import build, fit_network
     from ostinato.training.predict import run_network
 
-    alone = settings.with_overrides(ALONE)
-    fitted = fit_network(alone, labelled, source, train, validation, label=label, state=state)
-    network = build(alone, fitted.source.inputs, len(labelled.task.classes))
-    network.load_state_dict(dict(fitted.weights))
-    logits, _ = run_network(network, fitted.source, held, labelled.task)
-    return track_losses(logits, labelled.target[held], settings, labelled.task.kind)
+    options = settings.with_overrides(ALONE)
+    fit = fit_network(options, labelled, source, train, validation, label=label, state=state)
+    network = build(options, fit.source.inputs, len(labelled.task.classes))
+    network.load_state_dict(dict(fit.weights))
+    logits, _ = run_network(network, fit.source, test, labelled.task)
+    return track_losses(logits, labelled.target[test], settings, labelled.task.kind)
 
 
 def _estimator_losses(
-    settings: Settings, labelled: LabelledTracks, x: np.ndarray, train: np.ndarray, held: np.ndarray, label: str
+    settings: Settings, labelled: LabelledTracks, x: np.ndarray, train: np.ndarray, test: np.ndarray, label: str
 ) -> np.ndarray:
     from ostinato.training import estimator
 
     seed = derive(settings.seed, label) % 2**32
-    fitted = estimator.fit(
-        settings.load(), x[train], labelled.target[train], seed, settings.network, labelled.task.kind
-    )
-    return np.array([estimator.loss(fitted, x[i : i + 1], labelled.target[i : i + 1]) for i in held])
+    model = estimator.fit(settings.load(), x[train], labelled.target[train], seed, settings.network, labelled.task.kind)
+    return np.array([estimator.loss(model, x[i : i + 1], labelled.target[i : i + 1]) for i in test])

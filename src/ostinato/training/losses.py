@@ -8,9 +8,9 @@ from torch import Tensor
 
 from ostinato.core.scores import Kind
 
-LEAST = 1e-8
+EPSILON = 1e-8
 CONTRASTS = ("infonce", "triplet")
-"""What brings tracks that have something in common together, and others apart."""
+"""Contrastive losses."""
 
 
 def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
@@ -19,15 +19,14 @@ def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
     Parameters
     ----------
     kind : {"single", "multi", "embedding"}
-        Exactly one class a track: cross-entropy of the softmax. Any number:
-        binary cross-entropy of the sigmoid, the mean over classes. A direction:
-        the negative cosine.
+        One class per track: cross-entropy of the softmax. Any number: mean binary
+        cross-entropy of the sigmoid over classes. A direction: negative cosine.
 
     Returns
     -------
     callable
         Of logits and target, both (batch, n_classes); the target is one-hot,
-        multi-hot, a share of each class, or a vector. Gives a scalar.
+        multi-hot, a share of each class, or a vector. Returns a scalar.
 
     Examples
     --------
@@ -41,14 +40,14 @@ def loss(kind: Kind) -> Callable[[Tensor, Tensor], Tensor]:
 
 
 def compute_chance(train: Tensor, validation: Tensor, kind: Kind) -> float:
-    """Compute the loss of one answer for all tracks: how often each class occurs, or the mean direction.
+    """Compute the loss of a constant prediction: the class frequencies, or the mean direction.
 
     Parameters
     ----------
     train : Tensor [shape=(n_train, n_classes)]
-        Targets that the answer is made of; each class counts once more, so that none is impossible.
+        Targets that determine the prediction, with add-one smoothing.
     validation : Tensor [shape=(n_validation, n_classes)]
-        Targets that it is judged on.
+        Targets to evaluate it on.
     kind : {"single", "multi", "embedding"}
 
     Returns
@@ -63,25 +62,25 @@ def compute_chance(train: Tensor, validation: Tensor, kind: Kind) -> float:
     """
     train, validation = train.double(), validation.double()
     if kind == "embedding":
-        answer = train.mean(0)
+        prediction = train.mean(0)
     elif kind == "single":
-        answer = ((train.sum(0) + 1) / (train.sum() + train.shape[1])).log()
+        prediction = ((train.sum(0) + 1) / (train.sum() + train.shape[1])).log()
     else:
-        answer = ((train.sum(0) + 1) / (len(train) + 2)).logit()
-    return float(loss(kind)(answer.expand_as(validation), validation))
+        prediction = ((train.sum(0) + 1) / (len(train) + 2)).logit()
+    return float(loss(kind)(prediction.expand_as(validation), validation))
 
 
 def focal(logits: Tensor, target: Tensor, kind: str, *, gamma: float, weights: Tensor | None = None) -> Tensor:
-    """Let what is nearly right count less.
+    """Compute the focal loss, which reduces the weight of well-classified examples.
 
     Parameters
     ----------
     logits, target : Tensor [shape=(batch, n_classes)]
     kind : {"single", "multi"}
     gamma : float
-        The exponent of one less the score of what is true; 0 is the plain loss.
+        Exponent of 1 minus the score of the true class; 0 is the plain loss.
     weights : Tensor [shape=(n_classes,)], optional
-        Of classes; of several labels, of those that are there.
+        Weights of classes; with several labels, of those present.
 
     Returns
     -------
@@ -103,24 +102,24 @@ def focal(logits: Tensor, target: Tensor, kind: str, *, gamma: float, weights: T
     if kind == "single":
         log = logits.log_softmax(1)
         return -(weights * target * (1 - log.exp()) ** gamma * log).sum(1).mean()
-    there, absent = F.logsigmoid(logits), F.logsigmoid(-logits)
-    present = weights * target * absent.exp() ** gamma * there
-    return -(present + (1 - target) * there.exp() ** gamma * absent).mean()
+    log_present, log_absent = F.logsigmoid(logits), F.logsigmoid(-logits)
+    positive = weights * target * log_absent.exp() ** gamma * log_present
+    return -(positive + (1 - target) * log_present.exp() ** gamma * log_absent).mean()
 
 
 def asymmetric(logits: Tensor, target: Tensor, *, gamma: float, clip: float, weights: Tensor | None = None) -> Tensor:
-    """Let absent tags that are nearly right count less, and those below a bound not at all.
+    """Compute the asymmetric loss: absent tags count less the lower their scores, and not at all up to `clip`.
 
     Parameters
     ----------
     logits, target : Tensor [shape=(batch, n_classes)]
-        Of several labels.
+        For several labels.
     gamma : float
-        The exponent of an absent tag's score.
-    margin : float
-        Taken off that score.
+        Exponent of an absent tag's score.
+    clip : float
+        Subtracted from that score.
     weights : Tensor [shape=(n_classes,)], optional
-        Of tags that are there.
+        Weights of present tags.
 
     Returns
     -------
@@ -138,12 +137,12 @@ def asymmetric(logits: Tensor, target: Tensor, *, gamma: float, clip: float, wei
     """
     weights = torch.ones_like(logits[0]) if weights is None else weights
     shifted = (logits.sigmoid() - clip).clamp(min=0)
-    absent = shifted**gamma * (1 - shifted).clamp(min=LEAST).log()
+    absent = shifted**gamma * (1 - shifted).clamp(min=EPSILON).log()
     return -(weights * target * F.logsigmoid(logits) + (1 - target) * absent).mean()
 
 
 def alike(target: Tensor, kind: str) -> Tensor:
-    """Return which tracks of a batch belong together: same class, a common tag, or the same artist's direction.
+    """Return which tracks of a batch are positives: same class, a common tag, or the same artist's direction.
 
     Parameters
     ----------
@@ -153,7 +152,7 @@ def alike(target: Tensor, kind: str) -> Tensor:
     Returns
     -------
     Tensor [shape=(batch, batch), dtype=bool]
-        No track belongs to itself.
+        The diagonal is False.
 
     Examples
     --------
@@ -186,21 +185,21 @@ def find_alike(directions: Tensor, rows: Tensor) -> Tensor:
 
 
 def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:
-    """Let a track know its own among all others of the batch: InfoNCE with several that are right.
+    """Compute InfoNCE with multiple positives per track.
 
     Parameters
     ----------
     vectors : Tensor [shape=(batch, d)]
-        Of any length but 0; cosines are compared.
+        Of any norm but 0; cosines are compared.
     together : Tensor [shape=(batch, batch), dtype=bool]
-        As `alike` gives; a track that belongs to none is only compared with.
+        As from `alike`; tracks without positives serve as negatives only.
     temperature : float
-        That the cosines are divided by.
+        Divisor of the cosines.
 
     Returns
     -------
     Tensor
-        A scalar; 0 where no two belong together.
+        A scalar; 0 without positives.
 
     References
     ----------
@@ -210,32 +209,32 @@ def infonce(vectors: Tensor, together: Tensor, *, temperature: float) -> Tensor:
     Examples
     --------
     >>> pair = torch.tensor([[0, 1], [1, 0]]).bool()
-    >>> infonce(torch.eye(2), pair, temperature=0.1).item() == 0  # no third to be taken for
+    >>> infonce(torch.eye(2), pair, temperature=0.1).item() == 0  # there are no negatives
     True
     """
     units = F.normalize(vectors, dim=1)
-    itself = torch.eye(len(units), dtype=torch.bool, device=units.device)
-    similarity = (units @ units.T / temperature).masked_fill(itself, float("-inf"))
-    missed = (similarity.logsumexp(dim=1, keepdim=True) - similarity).masked_fill(~together, 0.0)
-    has = together.any(dim=1)
-    return ((missed.sum(dim=1) / together.sum(dim=1).clamp(min=1)) * has).sum() / has.sum().clamp(min=1)
+    diagonal = torch.eye(len(units), dtype=torch.bool, device=units.device)
+    similarity = (units @ units.T / temperature).masked_fill(diagonal, float("-inf"))
+    losses = (similarity.logsumexp(dim=1, keepdim=True) - similarity).masked_fill(~together, 0.0)
+    valid = together.any(dim=1)
+    return ((losses.sum(dim=1) / together.sum(dim=1).clamp(min=1)) * valid).sum() / valid.sum().clamp(min=1)
 
 
 def triplet(vectors: Tensor, together: Tensor, *, margin: float) -> Tensor:
-    """Let a track's farthest companion be nearer than its nearest stranger, by a distance.
+    """Compute the triplet loss with the hardest positive and negative of each track.
 
     Parameters
     ----------
     vectors : Tensor [shape=(batch, d)]
-        Of any length but 0; the distance is 1 less the cosine.
+        Of any norm but 0; the distance is 1 minus the cosine.
     together : Tensor [shape=(batch, batch), dtype=bool]
-    apart : float
-        By how much.
+    margin : float
+        Minimum difference between the distances.
 
     Returns
     -------
     Tensor
-        A scalar; 0 where no track has both a companion and a stranger.
+        A scalar; 0 if no track has both a positive and a negative.
 
     References
     ----------
@@ -250,12 +249,12 @@ def triplet(vectors: Tensor, together: Tensor, *, margin: float) -> Tensor:
     """
     units = F.normalize(vectors, dim=1)
     distance = 1 - units @ units.T
-    strange = ~together & ~torch.eye(len(units), dtype=torch.bool, device=units.device)
-    farthest = distance.masked_fill(~together, float("-inf")).amax(dim=1)
-    nearest = distance.masked_fill(~strange, float("inf")).amin(dim=1)
-    has = together.any(dim=1) & strange.any(dim=1)
-    short = F.relu(torch.where(has, margin + farthest - nearest, torch.zeros_like(nearest)))
-    return short.sum() / has.sum().clamp(min=1)
+    negatives = ~together & ~torch.eye(len(units), dtype=torch.bool, device=units.device)
+    positive = distance.masked_fill(~together, float("-inf")).amax(dim=1)
+    negative = distance.masked_fill(~negatives, float("inf")).amin(dim=1)
+    valid = together.any(dim=1) & negatives.any(dim=1)
+    violation = F.relu(torch.where(valid, margin + positive - negative, torch.zeros_like(negative)))
+    return violation.sum() / valid.sum().clamp(min=1)
 
 
 def _negative_cosine(logits: Tensor, target: Tensor) -> Tensor:

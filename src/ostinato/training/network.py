@@ -1,4 +1,4 @@
-"""One fit of one network: build it, train it, stop early, go on after a kill."""
+"""Fit one network: build, train, stop early, resume after a kill."""
 
 import logging
 import warnings
@@ -30,31 +30,31 @@ from ostinato.training.schedule import Schedule
 from ostinato.training.settings import Settings, derive
 from ostinato.training.transfer import load_pretrained
 
-BETTER = 0.02
-"""By how much of it a loss must be below that of chance to be better."""
+MIN_IMPROVEMENT = 0.02
+"""Relative improvement over the loss of chance that counts as better."""
 QUIET = ("pytorch_lightning", "lightning_fabric")
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """What a fit leaves.
+class FittedNetwork:
+    """Result of a fit.
 
     Parameters
     ----------
     weights : mapping of str to Tensor
-        Of the best epoch.
+        Weights of the best epoch.
     epochs : int
-        How many epochs led to it.
+        Number of epochs until the best one.
     value : float
-        What was monitored there; lower is better.
+        Monitored value of the best epoch; lower is better.
     curve : sequence of mapping
         Losses and score after each epoch.
     statistics : mapping
-        What was fitted to the inputs of the training tracks.
+        Statistics of the inputs, fitted on the training tracks.
     source : Source
-        The inputs, standardised accordingly.
+        Inputs, standardised accordingly.
     limit : float
-        A validation loss from here on is chance; infinite where that is not defined.
+        Validation losses from this value count as chance; infinite if undefined.
     """
 
     weights: Mapping[str, Tensor]
@@ -67,7 +67,7 @@ class Fitted:
 
 
 def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.Module:
-    """Make a candidate's network.
+    """Build a candidate's network.
 
     Parameters
     ----------
@@ -83,20 +83,20 @@ def build(settings: Settings, inputs: Mapping[str, Any], n_classes: int) -> nn.M
     Raises
     ------
     OstinatoError
-        If the network cannot take the inputs, or has no such argument; the
-        message names the candidate, what it was given and what it needs.
+        If the network does not accept the inputs or an argument; the message names the
+        candidate, its inputs and the requirement.
     """
-    known = factory.options(settings.load())
+    options = factory.options(settings.load())
     for key in settings.network:
-        if key not in known:
+        if key not in options:
             raise ParamsError(
-                f"{settings.name}: network: {settings.plugin} has no {key!r}; it has {', '.join(known) or 'no keys'}"
+                f"{settings.name}: network: {settings.plugin} has no {key!r}; it has {', '.join(options) or 'no keys'}"
             )
-    given, kind = ", ".join(f"{name} {shape}" for name, shape in inputs.items()), Task(settings.task, ()).kind
+    shapes, kind = ", ".join(f"{name} {shape}" for name, shape in inputs.items()), Task(settings.task, ()).kind
     try:
         network: nn.Module = factory.make(settings.plugin, inputs, n_classes, settings.network, kind)
     except (OstinatoError, TypeError, ValueError) as error:
-        raise OstinatoError(f"{settings.name} (given {given}): {error}") from error
+        raise OstinatoError(f"{settings.name} (inputs {shapes}): {error}") from error
     return network
 
 
@@ -112,7 +112,7 @@ def fit_network(
     log: Path | None = None,
     epochs: int | None = None,
     callbacks: Sequence[L.Callback] = (),
-) -> Fitted:
+) -> FittedNetwork:
     """Train one network.
 
     Parameters
@@ -122,13 +122,13 @@ def fit_network(
     source : Source
         Inputs of the tracks of `labelled`.
     train : np.ndarray
-        Positions of the tracks to learn from.
+        Indices of the training tracks.
     validation : np.ndarray, optional
-        Positions of the tracks that say when to stop; None trains for `epochs`.
+        Indices of the tracks for early stopping; None trains for `epochs`.
     label : str
-        Which fit this is, such as ``"fold 0"``; part of its seed.
+        Name of the fit, such as ``"fold 0"``; part of its seed.
     state : Path, optional
-        Folder of the point to go on from.
+        Folder of the checkpoint to resume from.
     log : Path, optional
         Folder for DVCLive.
     epochs : int, optional
@@ -142,52 +142,54 @@ def fit_network(
     Raises
     ------
     OstinatoError
-        If the loss is not finite from the first epoch on.
+        If the loss is not finite in any epoch.
     """
     keep_freed()
     options, seed = settings.train, derive(settings.seed, label)
     source = source.fit(train)
     module = _module(settings, labelled, source, train, seed)
-    held = train[:0] if validation is None else validation
+    validation_rows = train[:0] if validation is None else validation
     data = TrackDataModule(
         source,
         labelled.target,
         labelled.track_ids,
         train,
-        held,
+        validation_rows,
         batch_size=options.batch_size,
         chunks_per_track=_count_chunks(settings, len(train)),
         seed=seed,
         paired=options.loss in CONTRASTS,
     )
     if not any(p.requires_grad for p in module.network.parameters()):
-        return _evaluate_only(settings, module, data, source, len(held) > 0)
-    limit = _find_limit(labelled, train, held, options)
-    keeper = _run(settings, module, data, label, state, log, epochs, callbacks, limit)
-    if not keeper.weights or not finite(keeper.weights):
+        return _evaluate_only(settings, module, data, source, len(validation_rows) > 0)
+    limit = _find_limit(labelled, train, validation_rows, options)
+    checkpoint = _run(settings, module, data, label, state, log, epochs, callbacks, limit)
+    if not checkpoint.weights or not finite(checkpoint.weights):
         raise OstinatoError(f"{settings.name} {label}: the loss is not finite; lower train.lr or set train.clip_norm")
-    return Fitted(keeper.weights, keeper.epochs, keeper.value, keeper.curve, source.statistics, source, limit)
+    return FittedNetwork(
+        checkpoint.weights, checkpoint.epochs, checkpoint.value, checkpoint.curve, source.statistics, source, limit
+    )
 
 
 def _count_chunks(settings: Settings, n_tracks: int) -> int:
-    """Count the chunks of a track in an epoch; to a stack a track is one example, whatever is left out of it."""
+    """Count the chunks of a track in an epoch; for a stack a track is one example."""
     if settings.fitter == "stacked" and settings.train.chunks_per_track == "auto":
         return 1
     return settings.train.count_chunks(n_tracks)
 
 
 def _find_limit(labelled: LabelledTracks, train: np.ndarray, validation: np.ndarray, options: Train) -> float:
-    """Find the validation loss that a network must be below to have learned anything."""
+    """Return the validation loss below which a network is better than chance."""
     kind = labelled.task.kind
     if not len(validation) or (kind == "embedding" and options.loss in CONTRASTS):
         return inf
     target = torch.from_numpy(labelled.target)
     chance = compute_chance(target[train], target[validation], kind)
-    return chance - BETTER * abs(chance)
+    return chance - MIN_IMPROVEMENT * abs(chance)
 
 
 def _module(settings: Settings, labelled: LabelledTracks, source: Source, train: np.ndarray, seed: int) -> Module:
-    """Make the network with its first weights, ready for training."""
+    """Build the network with its initial weights, ready for training."""
     torch.manual_seed(seed)
     network = build(settings, source.inputs, len(labelled.task.classes))
     if settings.uncertain:
@@ -204,15 +206,15 @@ def _module(settings: Settings, labelled: LabelledTracks, source: Source, train:
 
 
 def _check_missing_inputs(settings: Settings, network: nn.Module, source: Source) -> None:
-    """Refuse a head that gives no logits where numbers or optional members say nothing, as of an audio file."""
+    """Refuse a head whose logits are not finite when numbers or optional members are missing."""
     row = [torch.full((1, n), torch.nan if name in settings.uncertain else 0.0) for name, n in source.inputs.items()]
     with torch.inference_mode():
-        given = network.eval()(torch.cat(row, -1))
+        logits = network.eval()(torch.cat(row, -1))
     network.train()
-    if not given.isfinite().all():
+    if not logits.isfinite().all():
         raise OstinatoError(
-            f"{settings.name}: reads {', '.join(settings.uncertain)}, and {settings.plugin} gives no number where "
-            "one of them is not known; it needs a network that bears NaN, such as recommendation with network: "
+            f"{settings.name}: reads {', '.join(settings.uncertain)}, but {settings.plugin} returns NaN when "
+            "one of them is missing; use a network that handles NaN, such as recommendation with network: "
             f"{{absent: [{', '.join(settings.uncertain)}]}}"
         )
 
@@ -228,46 +230,46 @@ def _run(
     callbacks: Sequence[L.Callback],
     limit: float,
 ) -> ResumableCheckpoint:
-    """Train until the epochs are over or nothing improves, and give what was kept."""
+    """Train until the last epoch or early stopping, and return the checkpoint."""
     options, validated = settings.train, len(data.evaluation) > 0
     last = state / "last.ckpt" if state is not None else None
-    keeper = ResumableCheckpoint(last, validated=validated)
-    early = EarlyStop(
+    checkpoint = ResumableCheckpoint(last, validated=validated)
+    early_stop = EarlyStop(
         epochs=options.patience, steps=options.patience_steps, steps_per_epoch=data.training.n_batches, limit=limit
     )
-    used = [
+    all_callbacks = [
         BatchNormStatistics(),
         *callbacks,
-        *([early] if validated and not options.phases else []),
-        Schedule(options, keeper, epochs or options.max_epochs),
+        *([early_stop] if validated and not options.phases else []),
+        Schedule(options, checkpoint, epochs or options.max_epochs),
         Progress(f"{settings.name} {label}"),
-        keeper,
-        *([LiveLogger(log, keeper)] if log is not None else []),
+        checkpoint,
+        *([LiveLogger(log, checkpoint)] if log is not None else []),
     ]
     with quiet():
-        trainer = make_trainer(options, used, epochs, validated)
+        trainer = make_trainer(options, all_callbacks, epochs, validated)
         resume = str(last) if last is not None and last.exists() else None
         trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
-    return keeper
+    return checkpoint
 
 
 def _evaluate_only(
     settings: Settings, module: Module, data: TrackDataModule, source: Source, validated: bool
-) -> Fitted:
-    """Judge a network that has nothing to learn."""
-    judged: Mapping[str, float] = {}
+) -> FittedNetwork:
+    """Evaluate a network without trainable parameters."""
+    metrics: Mapping[str, float] = {}
     if validated:
         with quiet():
             trainer = make_trainer(settings.train, [], 1, validated)
             trainer.validate(module, datamodule=data, verbose=False)
-        judged = {k: float(v) for k, v in trainer.callback_metrics.items()}
-    curve = [{"epoch": 0, **{k: judged[k] for k in COLUMNS if k in judged}}] if judged else []
+        metrics = {k: float(v) for k, v in trainer.callback_metrics.items()}
+    curve = [{"epoch": 0, **{k: metrics[k] for k in COLUMNS if k in metrics}}] if metrics else []
     weights = {k: v.detach().cpu() for k, v in module.network.state_dict().items()}
-    return Fitted(weights, 0, judged.get("monitor", float("inf")), curve, source.statistics, source)
+    return FittedNetwork(weights, 0, metrics.get("monitor", float("inf")), curve, source.statistics, source)
 
 
 def make_trainer(options: Train, callbacks: Sequence[L.Callback], epochs: int | None, validated: bool) -> L.Trainer:
-    """Make a trainer that writes nothing by itself.
+    """Create a trainer that writes no files of its own.
 
     Parameters
     ----------
@@ -304,7 +306,7 @@ def make_trainer(options: Train, callbacks: Sequence[L.Callback], epochs: int | 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep Lightning's advice about loaders and loggers off the screen; its errors pass."""
+    """Silence Lightning's advice about loaders and loggers, except errors."""
     loggers = [logging.getLogger(name) for name in QUIET]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

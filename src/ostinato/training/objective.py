@@ -22,7 +22,7 @@ def objective(
     x: np.ndarray | None,
     max_epochs: int | None,
 ) -> Callable[[Mapping[str, Any], Any], float]:
-    """Make what a study minimises; test tracks have no part in it.
+    """Return the function that a study minimises; it never uses test tracks.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def objective(
     x : np.ndarray [shape=(n_tracks, width)], optional
         Summaries of the tracks, for an estimator.
     max_epochs : int, optional
-        Of a trial, instead of ``train.max_epochs``.
+        Epochs of a trial, instead of ``train.max_epochs``.
 
     Returns
     -------
@@ -51,14 +51,14 @@ def objective(
             f"{settings.name}: fold {fold} has no validation track; raise split.validation or set n_trials: 0"
         )
 
-    def of_network(choice: Mapping[str, Any], trial: Any) -> float:
+    def train_network(choice: Mapping[str, Any], trial: Any) -> float:
         from ostinato.training.callbacks import PruningReport
         from ostinato.training.network import fit_network
 
-        chosen = settings.with_overrides(choice).with_overrides(ALONE)
+        trial_settings = settings.with_overrides(choice).with_overrides(ALONE)
         epochs = trial_epochs(settings, max_epochs)
-        fitted = fit_network(
-            chosen,
+        fit = fit_network(
+            trial_settings,
             labelled,
             sources[fold],
             train,
@@ -67,15 +67,15 @@ def objective(
             epochs=epochs,
             callbacks=[PruningReport(trial)],
         )
-        return fitted.value
+        return fit.value
 
-    def of_estimator(choice: Mapping[str, Any], trial: Any) -> float:
+    def train_estimator(choice: Mapping[str, Any], trial: Any) -> float:
         from ostinato.training import estimator
 
         assert x is not None
         options = {**settings.network, **choice["network"]}
         seed = derive(settings.seed, LABEL) % 2**32
-        fitted = estimator.fit(
+        fit = estimator.fit(
             settings.load(),
             x[train],
             labelled.target[train],
@@ -84,19 +84,20 @@ def objective(
             labelled.task.kind,
             labelled.groups[train],
         )
-        return estimator.loss(fitted, x[validation], labelled.target[validation])
+        return estimator.loss(fit, x[validation], labelled.target[validation])
 
-    return of_network if x is None else of_estimator
+    return train_network if x is None else train_estimator
 
 
 def trial_epochs(settings: Settings, max_epochs: int | None) -> int:
-    """Return the epochs of a whole trial: `tune.max_epochs`, but no more than the training has."""
+    """Return the epochs of a full trial: `tune.max_epochs`, at most those of training."""
     return min(max_epochs or settings.train.max_epochs, settings.train.max_epochs)
 
 
 def default_values(settings: Settings) -> dict[str, Any]:
-    """Return the value of every setting that a candidate has without a study: of `train`, and of its plugin."""
+    """Return the default of every setting of a candidate, in `train` and in its plugin."""
     plugin = settings.load()
-    makes = plugin.pipeline if settings.fitter == "sklearn" else plugin.Network
-    signature = {p.name: p.default for p in inspect.signature(makes).parameters.values() if p.default is not p.empty}
-    return {**settings.train.model_dump(), **signature, **settings.network}
+    constructor = plugin.pipeline if settings.fitter == "sklearn" else plugin.Network
+    parameters = inspect.signature(constructor).parameters.values()
+    defaults = {p.name: p.default for p in parameters if p.default is not p.empty}
+    return {**settings.train.model_dump(), **defaults, **settings.network}

@@ -1,4 +1,4 @@
-"""The learning rate from epoch to epoch: constant, a cosine, less where nothing improves, or the papers' phases."""
+"""Learning rate schedules: constant, cosine, plateau, or the papers' phases."""
 
 from math import cos, inf, pi
 from typing import Any
@@ -15,22 +15,22 @@ STATE = ("phase", "waited", "best", "share")
 class Schedule(Callback):
     """Set the learning rate before each epoch.
 
-    In phases each has a rate and a patience of its own. When nothing has improved
-    for so many epochs, the best weights so far come back and the next phase
-    begins with a fresh optimiser; after the last one training ends. Without
-    validation the first phase's rate holds, and so does that of a plateau.
+    Each phase has its own rate and patience. After that many epochs without improvement,
+    the best weights so far are restored and the next phase starts with a new optimiser
+    state; after the last one training ends. Without validation the rate of the first
+    phase, or of a plateau, stays constant.
 
     Parameters
     ----------
     options : Train
-    keeper : ResumableCheckpoint
-        Knows the best weights; it notes an epoch after this callback.
+    checkpoint : ResumableCheckpoint
+        Has the best weights; it records an epoch after this callback.
     epochs : int
-        The most there can be.
+        Maximum number of epochs.
     """
 
-    def __init__(self, options: Train, keeper: ResumableCheckpoint, epochs: int) -> None:
-        self.options, self.keeper, self.epochs = options, keeper, epochs
+    def __init__(self, options: Train, checkpoint: ResumableCheckpoint, epochs: int) -> None:
+        self.options, self.keeper, self.epochs = options, checkpoint, epochs
         self.phase, self.waited, self.best, self.share = 0, 0, inf, 1.0
 
     def rate(self, epoch: int) -> float:
@@ -48,12 +48,12 @@ class Schedule(Callback):
                 group["lr"] = self.rate(trainer.current_epoch)
 
     def on_train_epoch_end(self, trainer: L.Trainer, module: Any) -> None:
-        """Count the epochs without improvement, and act when there were enough."""
-        monitored = trainer.callback_metrics.get("monitor")
-        if monitored is None or not (self.options.phases or self.options.schedule == "plateau"):
+        """Count the epochs without improvement, and change rate or phase when patience runs out."""
+        value = trainer.callback_metrics.get("monitor")
+        if value is None or not (self.options.phases or self.options.schedule == "plateau"):
             return
-        if float(monitored) < self.best:
-            self.best, self.waited = float(monitored), 0
+        if float(value) < self.best:
+            self.best, self.waited = float(value), 0
             return
         self.waited += 1
         if self.options.phases:
@@ -73,9 +73,9 @@ class Schedule(Callback):
             optimizer.state.clear()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what a resumed run needs."""
+        """Return the state for a resumed run."""
         return {name: getattr(self, name) for name in STATE}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take it back."""
+        """Restore the state."""
         vars(self).update(state_dict)

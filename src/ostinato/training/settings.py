@@ -1,4 +1,4 @@
-"""Settings of one candidate: its entry of params.yaml over the common section, the study's choice on top."""
+"""Settings of one candidate: the common section, its own entry of params.yaml, and the study's choice."""
 
 import hashlib
 import json
@@ -35,35 +35,35 @@ CODE = (
     "ostinato.cache.store",
 )
 ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
-"""One device: what trials and inner fits take."""
-WIDTH_OF_SEED = 2**63
+"""One device, for trials and inner fits."""
+N_SEEDS = 2**63
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A candidate with nothing left to look up.
+    """Complete settings of a candidate.
 
     Parameters
     ----------
     name : str
-        Of the candidate.
+        Name of the candidate.
     fitter : {"lightning", "sklearn", "stacked"}
     plugin : str
-        The architecture or estimator.
+        Name of the architecture or estimator.
     task : str
     seed : int
     train : Train
-        The common section with the candidate's and the study's departures.
+        The common section, overridden by the candidate and the study.
     feature : str, optional
-        The kind it reads; a stack reads none.
+        The kind it reads; None for a stack.
     members : tuple of str
-        The candidates whose logits a stack reads, in the order of its inputs.
+        Candidates whose logits a stack reads, in the order of its inputs.
     numbers : tuple of str
-        The features of numbers that a stack reads after them.
+        Numeric features that a stack reads after them.
     optional : tuple of str
-        The members of which a track may have nothing.
+        Members that may be missing for a track.
     network : mapping
-        Departures from the plugin's signature.
+        Arguments of the plugin that differ from its defaults.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Settings:
 
     @property
     def uncertain(self) -> tuple[str, ...]:
-        """What a stack must be able to do without: its numbers and its optional members."""
+        """Inputs of a stack that may be missing: its optional members and its numbers."""
         return (*self.optional, *self.numbers)
 
     def load(self) -> ModuleType:
@@ -91,13 +91,13 @@ class Settings:
             raise ParamsError(f"{self.name}: {error}") from error
 
     def with_overrides(self, choice: Mapping[str, Any]) -> "Settings":
-        """Put a choice of ``network`` and ``train`` values over these."""
+        """Return the settings with a choice of ``network`` and ``train`` values."""
         train = _train(self.name, self.train.model_dump(), choice.get("train", {}))
         return replace(self, train=train, network={**self.network, **choice.get("network", {})})
 
 
 def resolve(params: Params, name: str) -> Settings:
-    """Look a candidate up.
+    """Return the settings of a candidate.
 
     Parameters
     ----------
@@ -113,18 +113,18 @@ def resolve(params: Params, name: str) -> Settings:
     Raises
     ------
     ParamsError
-        If there is no such candidate, or it departs from a key that `train` does not have.
+        If there is no such candidate, or it overrides an unknown key of `train`.
     """
     sections = get_sections(params)
     match entry := sections.get(name):
         case Candidate():
-            own = {k: v for k in ("normalise", "chunk_frames") if (v := getattr(entry, k)) is not None}
-            train = _train(name, params.train.model_dump(), {**own, **entry.train})
-            given = (entry.architecture, entry.task, params.seed, train, entry.feature)
-            return Settings(name, "lightning", *given, network=entry.network)
+            overrides = {k: v for k in ("normalise", "chunk_frames") if (v := getattr(entry, k)) is not None}
+            train = _train(name, params.train.model_dump(), {**overrides, **entry.train})
+            common = (entry.architecture, entry.task, params.seed, train, entry.feature)
+            return Settings(name, "lightning", *common, network=entry.network)
         case Estimator():
-            given = (entry.estimator, entry.task, params.seed, params.train, entry.feature)
-            return Settings(name, "sklearn", *given, network=entry.options)
+            common = (entry.estimator, entry.task, params.seed, params.train, entry.feature)
+            return Settings(name, "sklearn", *common, network=entry.options)
         case Stacked():
             train = _train(name, params.train.model_dump(), entry.train)
             return Settings(
@@ -139,58 +139,58 @@ def resolve(params: Params, name: str) -> Settings:
                 numbers=tuple(n.feature for n in params.numbers.values() if n.of == name),
                 optional=tuple(entry.optional),
             )
-    known = sorted(sections)
-    raise ParamsError(f"{name!r} is no candidate of params.yaml; there are {', '.join(known) or 'none'}")
+    names = ", ".join(sorted(sections)) or "none"
+    raise ParamsError(f"{name!r} is not a candidate of params.yaml; there are {names}")
 
 
 def derive(*parts: Any) -> int:
-    """Make one seed of several values.
+    """Derive a seed from several values.
 
     Examples
     --------
     >>> derive(7, "fold", 0) == derive(7, "fold", 0), derive(7, "fold", 0) == derive(7, "fold", 1)
     (True, False)
     """
-    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") % WIDTH_OF_SEED
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") % N_SEEDS
 
 
 def fingerprint(settings: Settings, *inputs: Any) -> str:
-    """Hash what a fit depends on: its settings, its inputs and the code that runs.
+    """Hash everything a fit depends on: settings, inputs and code.
 
     Parameters
     ----------
     settings : Settings
     *inputs : path or value
-        Files are read, anything else goes in as JSON.
+        Files are read, other values are converted to JSON.
 
     Returns
     -------
     str
-        Sixteen hexadecimal digits, for the name of a folder.
+        Sixteen hexadecimal digits, for a folder name.
 
     Raises
     ------
     DataError
-        If the weights to begin with are absent.
+        If the initial weights are missing.
     """
     code = hash_modules([name for package in CODE for name in list_modules(package)] + [settings.load().__name__])
     digest = hashlib.sha256(
         json.dumps({**vars(settings), "train": settings.train.model_dump()}, sort_keys=True).encode()
     )
-    begun = [Path(settings.train.weights)] if settings.train.weights else []
-    if absent := [file for file in begun if not file.exists()]:
-        raise DataError(f"{settings.name}: train: weights: {absent[0]} is not there")
-    for item in (code, *begun, *inputs):
+    weights = [Path(settings.train.weights)] if settings.train.weights else []
+    if missing := [file for file in weights if not file.exists()]:
+        raise DataError(f"{settings.name}: train: weights: {missing[0]} not found")
+    for item in (code, *weights, *inputs):
         content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
         digest.update(hashlib.sha256(content).digest())
     return digest.hexdigest()[:16]
 
 
-def _train(name: str, common: Mapping[str, Any], departures: Mapping[str, Any]) -> Train:
+def _train(name: str, common: Mapping[str, Any], overrides: Mapping[str, Any]) -> Train:
     try:
-        train = Train.model_validate({**common, **departures})
+        train = Train.model_validate({**common, **overrides})
     except ValidationError as error:
         raise ParamsError(f"{name}: {readable(error, Train, ('train',))}") from error
-    if conflict := find_unused(departures, train.model_dump()):
+    if conflict := find_unused(overrides, train.model_dump()):
         raise ParamsError(f"{name}: train: {conflict}")
     return train

@@ -1,4 +1,4 @@
-"""Transfer: begin with the weights of another training, with a new head; leave the first layers as they are."""
+"""Transfer learning: start from the weights of another training with a new head, and freeze the first layers."""
 
 import hashlib
 from pathlib import Path
@@ -18,7 +18,7 @@ STATISTICS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def load_pretrained(network: nn.Module, options: Train, source: Source, train: np.ndarray, name: str) -> None:
-    """Load and freeze what a candidate asks for; nothing happens if it asks for nothing.
+    """Load and freeze weights as set by a candidate, if any.
 
     Parameters
     ----------
@@ -27,16 +27,16 @@ def load_pretrained(network: nn.Module, options: Train, source: Source, train: n
     options : Train
     source : Source
     train : np.ndarray
-        Positions of the training tracks, which give the statistics that the file lacks.
+        Indices of the training tracks, for statistics missing from the file.
     name : str
         Of the candidate, for messages.
 
     Raises
     ------
     DataError
-        If the file is absent, another one than was asked for, or does not fit the network.
+        If the file is missing, has another hash, or does not match the network.
     ParamsError
-        If there are not so many layers to freeze.
+        If the network has fewer layers to freeze.
     """
     if options.weights is None:
         if options.freeze:
@@ -44,82 +44,83 @@ def load_pretrained(network: nn.Module, options: Train, source: Source, train: n
         return
     file = Path(options.weights)
     if options.weights_sha256 is not None:
-        _refuse_another(file, options.weights_sha256, name)
+        _check_hash(file, options.weights_sha256, name)
     if load(network, file, name):
         calibrate(network, source, train)
     freeze(network, options.freeze, name)
 
 
-def _refuse_another(file: Path, wanted: str, name: str) -> None:
-    """Compare a file with its hash in params.yaml, which is what DVC sees of it."""
+def _check_hash(file: Path, expected: str, name: str) -> None:
+    """Compare a file with its hash in params.yaml, which DVC tracks."""
     if not file.exists():
         return
     with file.open("rb") as content:
-        found = hashlib.file_digest(content, "sha256").hexdigest()
-    if found != wanted.lower():
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    if digest != expected.lower():
         raise DataError(
-            f"{name}: train: weights: {file} has the SHA-256 {found}, asked for is {wanted}; "
-            f"set weights_sha256: {found} to begin with this file, and the candidate is trained again"
+            f"{name}: train: weights: {file} has the SHA-256 {digest}, expected {expected}; "
+            f"set weights_sha256: {digest} to use this file; the candidate is then trained again"
         )
 
 
 def load(network: nn.Module, file: Path, name: str) -> bool:
-    """Load all weights but the head's.
+    """Load all weights except the head's.
 
     Parameters
     ----------
     network : nn.Module
     file : Path
-        As training or `ostinato.training.import_keras` writes it.
+        As written by training or `ostinato.training.import_keras`.
     name : str
         Of the candidate, for messages.
 
     Returns
     -------
     bool
-        Whether the file lacks running statistics that the network has.
+        Whether the file lacks running statistics of the network.
 
     Raises
     ------
     DataError
-        If the file is absent or does not fit the network.
+        If the file is missing or does not match the network.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     if not file.exists():
-        raise DataError(f"{name}: train: weights: {file} is not there")
+        raise DataError(f"{name}: train: weights: {file} not found")
     try:
-        given = {key: w for key, w in load_file(file).items() if not key.startswith(HEAD)}
+        weights = {key: w for key, w in load_file(file).items() if not key.startswith(HEAD)}
     except SafetensorError as error:
-        raise DataError(f"{name}: train: weights: {file} is no safetensors file ({error})") from error
-    own = {key: w for key, w in network.state_dict().items() if not key.startswith(HEAD)}
-    lacking = [key for key in own if key not in given]
-    wrong = [*_differences(given, own), *(f"it lacks {k}" for k in lacking if k.rsplit(".", 1)[-1] not in STATISTICS)]
-    if wrong:
-        raise DataError(f"{name}: train: weights: {file} does not fit the network: {'; '.join(wrong[:5])}")
-    network.load_state_dict(given, strict=False)
-    return any(key.endswith(STATISTICS[:2]) for key in lacking)
+        raise DataError(f"{name}: train: weights: {file} is not a safetensors file ({error})") from error
+    expected = {key: w for key, w in network.state_dict().items() if not key.startswith(HEAD)}
+    missing = [key for key in expected if key not in weights]
+    problems = _differences(weights, expected)
+    problems += [f"it lacks {key}" for key in missing if key.rsplit(".", 1)[-1] not in STATISTICS]
+    if problems:
+        raise DataError(f"{name}: train: weights: {file} does not match the network: {'; '.join(problems[:5])}")
+    network.load_state_dict(weights, strict=False)
+    return any(key.endswith(STATISTICS[:2]) for key in missing)
 
 
-def _differences(given: dict[str, Tensor], own: dict[str, Tensor]) -> list[str]:
-    """Return what of a file has no place in a network."""
-    said = []
-    for key, weight in given.items():
-        if key not in own:
-            said.append(f"the network has no {key}")
-        elif weight.shape != own[key].shape:
-            said.append(f"{key} has shape {tuple(weight.shape)}, needed is {tuple(own[key].shape)}")
-    return said
+def _differences(weights: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    """List the differences between the weights of a file and a network."""
+    differences = []
+    for key, weight in weights.items():
+        if key not in expected:
+            differences.append(f"the network has no {key}")
+        elif weight.shape != expected[key].shape:
+            differences.append(f"{key} has shape {tuple(weight.shape)}, expected {tuple(expected[key].shape)}")
+    return differences
 
 
 def calibrate(network: nn.Module, source: Source, train: np.ndarray) -> None:
-    """Take the running statistics of batch normalisation from all chunks of the training tracks.
+    """Compute the running statistics of batch normalisation over all chunks of the training tracks.
 
     Parameters
     ----------
     network : nn.Module
-        Its other layers stay in evaluation mode meanwhile.
+        Its other layers are in evaluation mode meanwhile.
     source : Source
     train : np.ndarray
     """
@@ -140,13 +141,13 @@ def calibrate(network: nn.Module, source: Source, train: np.ndarray) -> None:
 
 
 def freeze(network: nn.Module, n_layers: int, name: str) -> None:
-    """Keep the first layers, statistics and all, as they are.
+    """Freeze the first layers, including their statistics.
 
     Parameters
     ----------
     network : nn.Module
     n_layers : int
-        How many entries of the network's ``layers``.
+        Number of entries of the network's ``layers``.
     name : str
         Of the candidate, for messages.
 
@@ -158,10 +159,8 @@ def freeze(network: nn.Module, n_layers: int, name: str) -> None:
     if not n_layers:
         return
     layers = getattr(network, "layers", None)
-    n_known = len(layers) if isinstance(layers, nn.Sequential) else 0
-    if n_layers > n_known:
-        raise ParamsError(
-            f"{name}: train: freeze: {n_layers} layers were asked for, the network has {n_known} in a row"
-        )
+    n_available = len(layers) if isinstance(layers, nn.Sequential) else 0
+    if n_layers > n_available:
+        raise ParamsError(f"{name}: train: freeze: {n_layers} layers, but the network has {n_available} in sequence")
     for layer in list(network.get_submodule("layers").children())[:n_layers]:
         layer.eval().requires_grad_(False)

@@ -1,4 +1,4 @@
-"""Optuna studies: the defaults first, then what the search space draws; a study that was cut off goes on."""
+"""Optuna studies: the defaults first, then draws from the search space; interrupted studies resume."""
 
 import time
 import warnings
@@ -27,9 +27,9 @@ HEARTBEAT = 30
 JOURNAL = "journal.log"
 PATIENCE_SECONDS = 1.0
 N_STARTUP = 5
-"""Random trials before the sampler learns from them: studies here have tens of trials, Optuna's 10 would be most."""
+"""Random trials before the sampler learns from them; Optuna's 10 are too many for studies of tens of trials."""
 REDUCTION = 2
-"""One of so many trials goes on to the next rung; losses of small sets are too noisy to drop more at once."""
+"""Reduction factor of a rung; losses of small sets are too noisy to prune more at once."""
 PRUNERS: Mapping[str, Callable[[int], optuna.pruners.BasePruner]] = {
     "halving": lambda epochs: optuna.pruners.SuccessiveHalvingPruner(first_rung(epochs), REDUCTION),
     "hyperband": lambda epochs: optuna.pruners.HyperbandPruner(first_rung(epochs), epochs, REDUCTION),
@@ -39,24 +39,24 @@ PRUNERS: Mapping[str, Callable[[int], optuna.pruners.BasePruner]] = {
 
 
 def first_rung(epochs: int) -> int:
-    """Return the epochs that every trial gets: a quarter of all, so that it has left chance when it is compared."""
+    """Return the minimum epochs of a trial: a quarter of all, so that it is above chance when compared."""
     return ceil(epochs / REDUCTION**2)
 
 
 @dataclass(frozen=True)
 class Limit:
-    """How much a study may spend; what is None does not bound it.
+    """Budget of a study; None is unlimited.
 
     Parameters
     ----------
     trials : float, optional
-        How many, however long they are.
+        Number of trials of any length.
     trainings : float, optional
-        How many whole ones: of their epochs, those that trials leave by ending early go to others.
+        Number of full trainings; epochs saved by pruned trials go to others.
     seconds : float, optional
-        After which no trial is begun.
+        Time after which no trial starts.
     epochs : int
-        Of a whole trial.
+        Epochs of a full trial.
     """
 
     trials: float | None = None
@@ -65,7 +65,7 @@ class Limit:
     epochs: int = 1
 
     def is_spent(self, trials: Iterable[FrozenTrial]) -> bool:
-        """Return whether trials have spent all of it; one that runs counts as a whole one."""
+        """Return whether trials have spent the budget; a running one counts in full."""
         costs = [self._cost(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING)]
         bounds = ((self.trials, float(len(costs))), (self.trainings, sum(costs)))
         return any(bound is not None and spent >= bound for bound, spent in bounds)
@@ -75,22 +75,22 @@ class Limit:
 
 
 class Sampler(BaseSampler):
-    """Multivariate TPE, seeded anew for every trial, so that a study that goes on draws what it would have drawn.
+    """Multivariate TPE, seeded for every trial, so that a resumed study draws what it would have drawn.
 
-    The first trial is given the defaults' own values, so that the sampler learns from it.
+    The first trial has the default values, so that the sampler learns from it.
 
     Parameters
     ----------
     study : Study
-        All of it, where a pruner shows the sampler a part.
+        The whole study, as a pruner may show the sampler only a part.
     space : mapping of str to BaseDistribution
-        What is drawn from.
+        Search space.
     defaults : mapping
-        Values of the defaults, as far as they are known.
+        Default values, where known.
     seed : tuple
-        Of the study: seed and candidate.
+        Seed of the study and candidate.
     worker : int
-        Two workers of a study draw different points even at the same state of it.
+        Different workers draw different points, even in the same state of the study.
     """
 
     def __init__(
@@ -106,14 +106,14 @@ class Sampler(BaseSampler):
         self._tpe = TPESampler(seed=0)
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        """Seed the draws of a trial by its number, less those that were cut off before it."""
+        """Seed the draws of a trial by its number, not counting failed trials."""
         lower = [t for t in self.study.get_trials(deepcopy=False) if t.number < trial.number]
         number = sum(t.state != TrialState.FAIL for t in lower)
         seed = derive(*self.seed, "trial", number, self.worker) % 2**32
         self._tpe = TPESampler(n_startup_trials=N_STARTUP, multivariate=True, constant_liar=True, seed=seed)
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """Return the whole space: all is drawn together from the first trial on."""
+        """Return the whole space: all settings are drawn jointly from the first trial."""
         return {name: d for name, d in sorted(self.space.items()) if not d.single()}
 
     def sample_relative(
@@ -127,30 +127,30 @@ class Sampler(BaseSampler):
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Draw one setting: at random, as long as there are few trials."""
+        """Draw one setting, at random while there are few trials."""
         return self._tpe.sample_independent(study, trial, param_name, param_distribution)
 
 
 def is_first(study: optuna.Study, number: int) -> bool:
-    """Return whether a trial is the one of the defaults: none before it is, or may become it."""
+    """Return whether a trial is that of the defaults: no earlier one has them or may get them."""
     lower = [t for t in study.get_trials(deepcopy=False) if t.number < number]
     return not any(t.state != TrialState.FAIL and t.user_attrs.get(CHOICE, DEFAULTS) == DEFAULTS for t in lower)
 
 
 def epochs_run(trial: FrozenTrial) -> int:
-    """Return the epoch up to which a trial was compared; 0 for what has no epochs."""
+    """Return the last epoch that a trial reported; 0 without epochs."""
     return trial.last_step or 0
 
 
 def open_study(name: str, storage: str | None, folder: Path, pruner: str, epochs: int) -> optuna.Study:
-    """Open a study, or make it.
+    """Open or create a study.
 
     Parameters
     ----------
     name : str
-        Holds the hash of the study's inputs and its space, so that no other study goes on under it.
+        Includes the hash of the study's inputs and space, so that no other study has the same name.
     storage : str, optional
-        URL of a database that machines share; None: a journal file in `folder`.
+        URL of a shared database; None: a journal file in `folder`.
     folder : Path
     pruner : {"halving", "hyperband", "median", "none"}
     epochs : int
@@ -163,37 +163,37 @@ def open_study(name: str, storage: str | None, folder: Path, pruner: str, epochs
     Raises
     ------
     ParamsError
-        If the database cannot be opened or the pruner is not known.
+        If the database cannot be opened or the pruner is unknown.
     """
     if pruner not in PRUNERS:
-        raise ParamsError(f"tune.pruner: {pruner!r} is not known; there are {', '.join(PRUNERS)}")
+        raise ParamsError(f"tune.pruner: unknown pruner {pruner!r}; choose from {', '.join(PRUNERS)}")
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
-    opened: BaseStorage = _journal(folder) if storage is None else _database(storage)
-    return optuna.create_study(storage=opened, study_name=name, pruner=PRUNERS[pruner](epochs), load_if_exists=True)
+    backend: BaseStorage = _journal(folder) if storage is None else _database(storage)
+    return optuna.create_study(storage=backend, study_name=name, pruner=PRUNERS[pruner](epochs), load_if_exists=True)
 
 
 def recover(name: str, folder: Path) -> None:
-    """Mend a journal after a kill: drop a half line and a lock, fail the trials that were cut off.
+    """Repair a journal after a kill: drop a partial line and a lock, fail interrupted trials.
 
-    Only before anybody works on the study. Where machines share one in a
-    database, stale heartbeats say which trials were cut off.
+    Call it before any worker starts. In a shared database, stale heartbeats mark
+    interrupted trials.
 
     Parameters
     ----------
     name : str
-        Of the study.
+        Name of the study.
     folder : Path
-        Of its journal; nothing happens if there is none.
+        Folder of its journal; without one nothing happens.
     """
     file = folder / JOURNAL
     if not file.exists():
         return
     Path(f"{file}.lock").unlink(missing_ok=True)
     content = file.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if whole != content:
-        file.write_bytes(whole)
+    complete = content[: content.rfind(b"\n") + 1]
+    if complete != content:
+        file.write_bytes(complete)
     storage = _journal(folder)
     if name not in optuna.get_all_study_names(storage):
         return
@@ -212,25 +212,25 @@ def search(
     defaults: Mapping[str, Any] | None = None,
     worker: int = 0,
 ) -> None:
-    """Work on a study until its limit is spent.
+    """Run trials of a study until its limit is spent.
 
-    The first trial is the defaults. The draws of every other one are seeded by
+    The first trial has the defaults. The draws of the others are seeded by
     (seed, its number, the worker).
 
     Parameters
     ----------
     study : Study
     objective : callable
-        Gives what is minimised for a choice; may raise `optuna.TrialPruned`.
+        Returns the value to minimise for a choice; may raise `optuna.TrialPruned`.
     space : callable
         An architecture's `search_space`.
     limit : Limit
     seed : tuple
         Seed and candidate.
     defaults : mapping, optional
-        Values of the defaults, by setting.
+        Default values by setting.
     worker : int
-        Which of the processes that work on the study this one is.
+        Index of this process among those that run the study.
     """
     end = time.monotonic() + (limit.seconds or float("inf"))
     study.sampler = sampler = Sampler(study, distributions(space), defaults or {}, seed, worker)
@@ -246,28 +246,28 @@ def search(
 
 
 def best(study: optuna.Study) -> dict[str, Any]:
-    """Return what the study chose, of the trials that came to their end.
+    """Return the best completed trial of a study, with a summary of all.
 
-    A trial that was pruned is no choice, however low its loss was: it was compared at
-    an early rung only.
+    Pruned trials are excluded, however low their loss: they were only compared at an
+    early rung.
 
     Returns
     -------
     dict
-        ``choice``, ``value``, ``n_trials``, ``importance`` by setting, and ``trials``: of every finished
-        one its ``number``, its ``params``, its ``value`` (null where it was refused before its first epoch
-        ended), the ``epochs`` after which it had that value, and its ``state``, ``complete`` or ``pruned``.
+        ``choice``, ``value``, ``n_trials``, ``importance`` by setting, and ``trials``: for every finished
+        one its ``number``, ``params``, ``value`` (null if refused before the end of its first epoch), the
+        ``epochs`` after which it had that value, and its ``state``, ``complete`` or ``pruned``.
 
     Raises
     ------
     OstinatoError
-        If no trial came to its end.
+        If no trial was completed.
     """
     finished = study.get_trials(deepcopy=False, states=FINISHED)
     complete = [t for t in finished if t.state == TrialState.COMPLETE]
     if not complete:
         raise OstinatoError(
-            f"{study.study_name}: no trial of {len(finished)} came to its end; lower train.lr or raise tune.timeout"
+            f"{study.study_name}: none of {len(finished)} trials was completed; lower train.lr or raise tune.timeout"
         )
     winner: FrozenTrial = min(complete, key=lambda t: (t.value, t.number))
     return {
@@ -280,27 +280,27 @@ def best(study: optuna.Study) -> dict[str, Any]:
 
 
 def importance(trials: list[FrozenTrial]) -> dict[str, float]:
-    """Compute how much of the spread of values each setting explains, by functional ANOVA.
+    """Compute the share of variance that each setting explains, by functional ANOVA.
 
     Parameters
     ----------
     trials : list of FrozenTrial
-        Each counts with the value of the rung it reached.
+        Each with the value of the rung it reached.
 
     Returns
     -------
     dict of str to float
-        Adds up to 1; empty with fewer than `N_STARTUP` values, or if all are alike.
+        Sums to 1; empty with fewer than `N_STARTUP` values, or if all are equal.
 
     References
     ----------
     F. Hutter, H. Hoos, K. Leyton-Brown, "An efficient approach for assessing hyperparameter importance", ICML 2014.
     """
-    known = [(t, value) for t in trials if t.params and (value := _value(t)) is not None]
-    if len(known) < N_STARTUP or len({value for _, value in known}) < 2:
+    pairs = [(t, value) for t in trials if t.params and (value := _value(t)) is not None]
+    if len(pairs) < N_STARTUP or len({value for _, value in pairs}) < 2:
         return {}
     copy = optuna.create_study()
-    copy.add_trials([create_trial(params=t.params, distributions=t.distributions, value=value) for t, value in known])
+    copy.add_trials([create_trial(params=t.params, distributions=t.distributions, value=value) for t, value in pairs])
     shares = optuna.importance.get_param_importances(
         copy, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
     )
@@ -312,7 +312,7 @@ def _value(trial: FrozenTrial) -> float | None:
 
 
 def _summary(number: int, trial: FrozenTrial) -> dict[str, Any]:
-    """Return a trial without what another run would give otherwise, such as those cut off before it."""
+    """Return the reproducible part of a trial, independent of interrupted ones."""
     choice = trial.user_attrs[CHOICE]
     params = {**choice["network"], **choice["train"]}
     state = {"epochs": epochs_run(trial), "state": trial.state.name.lower()}
@@ -320,20 +320,20 @@ def _summary(number: int, trial: FrozenTrial) -> dict[str, Any]:
 
 
 def _within(space: Mapping[str, BaseDistribution], values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a space's settings, or nothing if one of them is not known or lies outside."""
+    """Return the values of a space's settings, or none if one is missing or out of range."""
     try:
-        inside = {name: values[name] for name in space}
-        create_trial(params=inside, distributions=dict(space), value=0.0)
+        params = {name: values[name] for name in space}
+        create_trial(params=params, distributions=dict(space), value=0.0)
     except (KeyError, TypeError, ValueError):
         return {}
-    return inside
+    return params
 
 
 def _objective(objective: Any, space: Any, sampler: Sampler) -> Callable[[Trial], float]:
-    def worth(trial: Trial) -> float:
+    def evaluate(trial: Trial) -> float:
         first = is_first(trial.study, trial.number)
-        drawn = {} if first and not sampler.defaults else space(trial)
-        choice = DEFAULTS if first else {**DEFAULTS, **drawn}
+        overrides = {} if first and not sampler.defaults else space(trial)
+        choice = DEFAULTS if first else {**DEFAULTS, **overrides}
         trial.set_user_attr(CHOICE, choice)
         try:
             return objective(choice, trial)
@@ -342,7 +342,7 @@ def _objective(objective: Any, space: Any, sampler: Sampler) -> Callable[[Trial]
                 raise
             raise optuna.TrialPruned(str(error)) from error
 
-    return worth
+    return evaluate
 
 
 def _journal(folder: Path) -> JournalStorage:

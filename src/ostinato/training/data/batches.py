@@ -1,4 +1,4 @@
-"""Batches: what a network is shown, drawn by (seed, epoch, track) so that a run that goes on equals one left alone."""
+"""Training batches, drawn by (seed, epoch, track), so that a resumed run equals an uninterrupted one."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -13,18 +13,18 @@ from ostinato.training.settings import derive
 
 
 def uniform(keys: np.ndarray, *context: Any) -> np.ndarray:
-    """Draw a number for each key that depends on nothing but key and context.
+    """Draw a number for each key that depends only on key and context.
 
     Parameters
     ----------
     keys : np.ndarray [shape=(n,), dtype=uint64]
     *context : object
-        Such as seed and epoch.
+        For example seed and epoch.
 
     Returns
     -------
     np.ndarray [shape=(n,)]
-        From 0 to below 1.
+        In [0, 1).
 
     References
     ----------
@@ -42,7 +42,7 @@ def uniform(keys: np.ndarray, *context: Any) -> np.ndarray:
 
 
 class BatchOrder(Sampler[tuple[int, int]]):
-    """Name the batches of an epoch as (epoch, number); each device has its share.
+    """Yield the batches of an epoch as (epoch, number); each device gets its share.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class BatchOrder(Sampler[tuple[int, int]]):
         self.n_batches, self.rank, self.devices, self.epoch = n_batches, rank, devices, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the next epoch; Lightning calls it."""
+        """Set the next epoch; called by Lightning."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -67,7 +67,7 @@ class BatchOrder(Sampler[tuple[int, int]]):
 
 
 class TrainingBatches(Dataset[tuple[Any, ...]]):
-    """Whole batches of randomly placed chunks.
+    """Batches of randomly placed chunks.
 
     Parameters
     ----------
@@ -75,11 +75,11 @@ class TrainingBatches(Dataset[tuple[Any, ...]]):
     target : np.ndarray [shape=(n_tracks, n_classes)]
     track_ids : np.ndarray [shape=(n_tracks,)]
     tracks : np.ndarray
-        Positions of the training tracks.
+        Indices of the training tracks.
     batch_size, chunks_per_track, seed : int
     paired : bool
-        Whether tracks come two by two with another of the same label, for losses
-        that compare them.
+        Whether each track comes with another of the same label, for losses that
+        compare them.
     """
 
     def __init__(
@@ -102,18 +102,18 @@ class TrainingBatches(Dataset[tuple[Any, ...]]):
         self.n_batches = -(-len(self.tracks) // batch_size)
         self._drawn: tuple[int, list[np.ndarray], np.ndarray] | None = None
 
-    def __getitem__(self, where: tuple[int, int]) -> tuple[Any, ...]:
-        epoch, number = where
+    def __getitem__(self, index: tuple[int, int]) -> tuple[Any, ...]:
+        epoch, number = index
         if self._drawn is None or self._drawn[0] != epoch:
             order = np.argsort(uniform(self.keys, self.seed, epoch, "order"), kind="stable")
             self._drawn = epoch, self._batches(order, epoch), uniform(self.keys, self.seed, epoch, "crop")
         _, batches, crop = self._drawn
-        chosen = batches[number]
-        inputs = self.source.crops(self.tracks[chosen], crop[chosen])
-        return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(self.target[self.tracks[chosen]])
+        rows = batches[number]
+        inputs = self.source.crops(self.tracks[rows], crop[rows])
+        return tuple(map(torch.from_numpy, inputs)), torch.from_numpy(self.target[self.tracks[rows]])
 
     def _batches(self, order: np.ndarray, epoch: int) -> list[np.ndarray]:
-        """Part an order into batches of like size; of pairs none is torn apart."""
+        """Split an order into batches of similar size, keeping pairs together."""
         if not self.paired:
             return np.array_split(order, self.n_batches)
         pairs = companions(order, self._labels(epoch))
@@ -121,43 +121,43 @@ class TrainingBatches(Dataset[tuple[Any, ...]]):
         return [np.concatenate([pairs[i] for i in part]) for part in parts if len(part)]
 
     def _labels(self, epoch: int) -> np.ndarray:
-        """Choose one label of each chunk's track: its class, one of its tags, its artist's direction, or none's."""
+        """Choose a label for each chunk's track: its class, a random tag, its artist's direction, or one of its own."""
         target = self.target[self.tracks]
         if ((target == 0) | (target == 1)).all():
-            lot = np.random.default_rng(derive(self.seed, epoch)).random(target.shape)
-            chosen = (target * (0.5 + lot)).argmax(axis=1)
-            return np.where(target.any(axis=1), chosen, -1 - np.arange(len(target)))
+            noise = np.random.default_rng(derive(self.seed, epoch)).random(target.shape)
+            labels = (target * (0.5 + noise)).argmax(axis=1)
+            return np.where(target.any(axis=1), labels, -1 - np.arange(len(target)))
         return np.unique(target, axis=0, return_inverse=True)[1].reshape(-1)
 
 
 def companions(order: np.ndarray, labels: np.ndarray) -> list[np.ndarray]:
-    """Pair what has the same label, in the order in which first members come.
+    """Pair indices with the same label, in the order of their first members.
 
     Parameters
     ----------
     order : np.ndarray
-        Of positions.
+        Indices in order.
     labels : np.ndarray
-        By position.
+        Label of each index.
 
     Returns
     -------
     list of np.ndarray
-        Pairs, and alone what is left of a label.
+        Pairs, and single indices without a partner.
 
     Examples
     --------
     >>> [p.tolist() for p in companions(np.array([2, 0, 1, 3]), np.array([7, 8, 7, 7]))]
     [[2, 0], [1], [3]]
     """
-    waiting: dict[int, int] = {}
+    open_pairs: dict[int, int] = {}
     pairs: list[list[int]] = []
     for position in order.tolist():
         label = int(labels[position])
-        if label in waiting:
-            pairs[waiting.pop(label)].append(position)
+        if label in open_pairs:
+            pairs[open_pairs.pop(label)].append(position)
         else:
-            waiting[label] = len(pairs)
+            open_pairs[label] = len(pairs)
             pairs.append([position])
     return [np.array(pair) for pair in pairs]
 
@@ -172,7 +172,7 @@ class TrackDataModule(L.LightningDataModule):
     target : np.ndarray [shape=(n_tracks, n_classes)]
     track_ids : np.ndarray [shape=(n_tracks,)]
     train, validation : np.ndarray
-        Positions of the tracks.
+        Indices of the tracks.
     batch_size, chunks_per_track, seed : int
     paired : bool
         See `TrainingBatches`.
@@ -197,7 +197,7 @@ class TrackDataModule(L.LightningDataModule):
         self.evaluation = Evaluation(source, validation, batch_size)
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Return batches of random chunks, this device's share of them."""
+        """Return this device's share of the batches of random chunks."""
         rank, devices = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         return DataLoader(self.training, batch_size=None, sampler=BatchOrder(self.training.n_batches, rank, devices))
 

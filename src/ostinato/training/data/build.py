@@ -1,4 +1,4 @@
-"""From kinds of the cache to a network's inputs: how each is cut, and the arrays behind it."""
+"""Network inputs from kinds of the cache: their specs and their arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,19 +15,19 @@ from ostinato.training.data.sources import Features, FeatureSource, Joined, Sour
 from ostinato.training.data.text import Images, Scalars, Text
 
 AUDIO = "audio"
-BESIDE: Mapping[str, Any] = {"lyrics": Text, "cover": Images, "table": Scalars, "attributes": Scalars}
+SOURCES: Mapping[str, Any] = {"lyrics": Text, "cover": Images, "table": Scalars, "attributes": Scalars}
 
 
 def describe_inputs(stores: Mapping[str, Store], train: Train) -> dict[str, Input]:
-    """Return how each input is made of a track.
+    """Describe how each input is computed from a track.
 
     Parameters
     ----------
     stores : mapping of str to Store
-        By kind, in the order the network reads them; it does not read the waveform.
+        By kind, in the order the network reads them; the waveform is skipped.
     train : Train
-        `chunk_frames` counts frames of the first kind of audio; a chunk of the others
-        lasts as long.
+        `chunk_frames` counts frames of the first audio kind; chunks of the others have
+        the same duration.
 
     Returns
     -------
@@ -35,18 +35,18 @@ def describe_inputs(stores: Mapping[str, Store], train: Train) -> dict[str, Inpu
     """
     stores = {kind: store for kind, store in stores.items() if store.meta.get("module", kind) != SAMPLES}
     audio = [store.meta["parameters"] for store in stores.values() if _source(store) == AUDIO]
-    found = {}
+    inputs = {}
     for kind, store in stores.items():
         source, tail, parameters = _source(store), store.tail, store.meta["parameters"]
-        about: dict[str, Any] = {"feature": store.meta.get("module", kind), "source": source, "parameters": parameters}
+        fields: dict[str, Any] = {"feature": store.meta.get("module", kind), "source": source, "parameters": parameters}
         if source == AUDIO:
             first = parameters is audio[0]
             length = train.chunk_frames if first else alike(train.chunk_frames, audio[0], parameters)
-            about |= {"bins": tail[0], "normalise": train.normalise, "chunk_frames": length}
+            fields |= {"bins": tail[0], "normalise": train.normalise, "chunk_frames": length}
         else:
-            about |= BESIDE[source].describe(tail, train)
-        found[kind] = Input(**about)
-    return found
+            fields |= SOURCES[source].describe(tail, train)
+        inputs[kind] = Input(**fields)
+    return inputs
 
 
 def open_inputs(
@@ -55,7 +55,7 @@ def open_inputs(
     track_ids: Sequence[str],
     subsample_threshold: float | None = None,
 ) -> FeatureSource | Joined:
-    """Open the cache as an artefact's inputs describe it.
+    """Open the cache as described by an artefact's inputs.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def open_inputs(
         By kind, in the order the network reads them.
     track_ids : sequence of str
     subsample_threshold : float, optional
-        How common words of lyrics are thinned out while training.
+        Threshold of the subsampling of frequent words in training.
 
     Returns
     -------
@@ -76,13 +76,13 @@ def open_inputs(
         If a track is not in the cache.
     """
     kinds: list[FeatureSource] = []
-    for kind, given in inputs.items():
-        store, length = stores[kind], given.chunk_frames or 1
-        if given.source == AUDIO:
-            kinds.append(Features.of(kind, store, track_ids, length, given.normalise))
+    for kind, spec in inputs.items():
+        store, length = stores[kind], spec.chunk_frames or 1
+        if spec.source == AUDIO:
+            kinds.append(Features.of(kind, store, track_ids, length, spec.normalise))
             continue
         rows = _rows(kind, store, track_ids)
-        kinds.append(BESIDE[given.source].of(kind, rows, given, subsample_threshold))
+        kinds.append(SOURCES[spec.source].of(kind, rows, spec, subsample_threshold))
     return kinds[0] if len(kinds) == 1 else Joined(tuple(kinds))
 
 
@@ -106,6 +106,6 @@ def _rows(kind: str, store: Store, track_ids: Sequence[str]) -> list[np.ndarray]
     missing = [i for i in track_ids if i not in store]
     if missing:
         raise DataError(
-            f"data/features/{kind}: {len(missing)} tracks are absent, such as {missing[0]!r}; run featurize"
+            f"data/features/{kind}: {len(missing)} tracks are missing, such as {missing[0]!r}; run featurize"
         )
     return [store.read(i) for i in track_ids]

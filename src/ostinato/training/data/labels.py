@@ -1,4 +1,4 @@
-"""The tracks of a task as arrays: who stands where in which fold, and under which label."""
+"""The tracks of a task as arrays: labels, groups and folds."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from ostinato.errors import DataError
 
 @dataclass(frozen=True)
 class LabelledTracks:
-    """Labelled tracks, in alphabetical order so that nothing depends on when a track came.
+    """Labelled tracks in alphabetical order, so that nothing depends on the order of arrival.
 
     Parameters
     ----------
@@ -21,9 +21,9 @@ class LabelledTracks:
     track_ids : np.ndarray [shape=(n_tracks,)]
     target : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
     groups : np.ndarray [shape=(n_tracks,)]
-        What may not be torn apart, such as an artist.
+        Groups to keep together, such as artists.
     folds : mapping of int to mapping of str to np.ndarray
-        Positions of the tracks of each split, per fold.
+        Indices of the tracks of each split, per fold.
     """
 
     task: Task
@@ -47,19 +47,19 @@ def join_labels(task: Task, tracks: pd.DataFrame, splits: pd.DataFrame) -> Label
     Returns
     -------
     LabelledTracks
-        Tracks without a label are left out, but those of tags: they have none of them.
+        Without unlabelled tracks, except for tags, where such a track has none of them.
 
     Raises
     ------
     DataError
-        If a fold has no track to learn from.
+        If a fold has no training track.
     """
-    known = tracks[tracks["track_id"].isin(splits["track_id"])].sort_values("track_id")
-    target = task.target(known)
+    labelled = tracks[tracks["track_id"].isin(splits["track_id"])].sort_values("track_id")
+    target = task.target(labelled)
     if task.kind != "multi":
-        has = np.flatnonzero(target.any(axis=1))
-        known, target = known.iloc[has], target[has]
-    ids = known["track_id"].to_numpy(object)
+        indices = np.flatnonzero(target.any(axis=1))
+        labelled, target = labelled.iloc[indices], target[indices]
+    ids = labelled["track_id"].to_numpy(object)
     position = {track_id: i for i, track_id in enumerate(ids)}
     groups = splits.drop_duplicates("track_id").set_index("track_id")["group"].reindex(ids).astype(str).to_numpy(object)
     folds: dict[int, dict[str, np.ndarray]] = {}

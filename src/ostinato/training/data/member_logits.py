@@ -1,4 +1,4 @@
-"""Tables of logits: a row a track and fold, vectors in cells."""
+"""Tables of logits: one row per track and fold, with vectors in cells."""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
@@ -20,32 +20,32 @@ METADATA = b"ostinato"
 VECTORS = ("logits", "embedding")
 
 
-def write_logits(file: Path, table: pd.DataFrame, about: Mapping[str, Any] | None = None) -> None:
-    """Write a table whose columns `logits` and `embedding` hold vectors.
+def write_logits(file: Path, table: pd.DataFrame, metadata: Mapping[str, Any] | None = None) -> None:
+    """Write a table with vectors in the columns `logits` and `embedding`.
 
     Parameters
     ----------
     file : Path
     table : DataFrame
-    about : mapping, optional
-        Kept as JSON in the file's metadata.
+    metadata : mapping, optional
+        Stored as JSON in the file's metadata.
     """
     arrays = [
         pa.array(list(table[c]), pa.list_(pa.float32())) if c in VECTORS else pa.array(table[c], from_pandas=True)
         for c in table.columns
     ]
-    written = pa.Table.from_arrays(arrays, names=list(table.columns))
-    written = written.replace_schema_metadata({METADATA: json.dumps(about or {}, sort_keys=True).encode()})
-    write_parquet(file, written)
+    arrow = pa.Table.from_arrays(arrays, names=list(table.columns))
+    arrow = arrow.replace_schema_metadata({METADATA: json.dumps(metadata or {}, sort_keys=True).encode()})
+    write_parquet(file, arrow)
 
 
 def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Read one member's logits and what is said about it.
+    """Read a member's logits and its metadata.
 
     Raises
     ------
     DataError
-        If the file is absent.
+        If the file is missing.
     """
     edge = f"{file.parent.name}.{file.stem}"
     if not file.exists():
@@ -54,12 +54,12 @@ def read_member(file: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
 
 
 def about(artefact: Artefact) -> dict[str, Any]:
-    """Return what a stack must know of a member."""
+    """Return the metadata of a member that a stack needs."""
     return artefact.model_dump(mode="json", include={"task", "classes", "inputs"})
 
 
 def align(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray, absent: int | None = None) -> np.ndarray:
-    """Put logits in the order of tracks.
+    """Align logits with tracks.
 
     Parameters
     ----------
@@ -67,24 +67,24 @@ def align(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray, absent: in
         With `track_id` and `logits`.
     track_ids : sequence of str
     absent : int, optional
-        How many NaN stand for a track that the table may lack; None: it may lack none.
+        Number of NaN for a track missing from the table; None: raise instead.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
-        Of a track that has several rows the last one.
+        The last row of a track with several.
 
     Raises
     ------
     DataError
-        If the table lacks a track.
+        If a track is missing.
     """
     rows = dict(zip(table["track_id"], table["logits"], strict=True))
     if absent is not None:
         unknown = np.full(absent, np.nan, np.float32)
         return np.array([rows.get(track_id, unknown) for track_id in track_ids], np.float32)
-    if lacking := [track_id for track_id in track_ids if track_id not in rows]:
-        raise DataError(f"the logits of {len(lacking)} tracks are absent, such as {lacking[0]!r}; run infer again")
+    if missing := [track_id for track_id in track_ids if track_id not in rows]:
+        raise DataError(f"the logits of {len(missing)} tracks are missing, such as {missing[0]!r}; run infer again")
     return np.array([rows[track_id] for track_id in track_ids], np.float32)
 
 
@@ -94,7 +94,7 @@ def member_sources(
     absent: Mapping[str, float] | None = None,
     numbers: Collection[str] = (),
 ) -> dict[Fold, Logits]:
-    """Put the members' logits in the order of the tracks, for each fold and for the last fit.
+    """Align the members' logits with the tracks, for each fold and for the final fit.
 
     Parameters
     ----------
@@ -102,26 +102,26 @@ def member_sources(
         With `track_id`, `fold`, `split`, `logits`, in the order of the head's inputs.
     labelled : LabelledTracks
     absent : mapping of str to float, optional
-        Those of them that a track may lack, each with how often it is left out while learning.
+        Members that a track may lack, each with its dropout probability in training.
     numbers : collection of str
-        Those of them that are numbers, not logits.
+        Members that are numbers, not logits.
 
     Returns
     -------
     dict
-        The last fit reads, of each track, the logits of the fold that tests it; of
-        one that no fold tests those of the first fold, and so it does with one fold.
-        Numbers it reads as the first fold scales them.
+        For each track the final fit reads the logits of the fold that tests it, or of
+        the first fold if none does, as with a single fold. Numbers are scaled as in the
+        first fold.
     """
     folds, absent = list(labelled.folds), absent or {}
 
-    def read(tables: Mapping[str, pd.DataFrame]) -> Logits:
+    def load(tables: Mapping[str, pd.DataFrame]) -> Logits:
         width = {name: len(labelled.task.classes) for name in absent if name not in numbers}
         return Logits({n: align(t, labelled.track_ids, width.get(n)) for n, t in tables.items()}, absent)
 
-    made: dict[Fold, Logits] = {fold: read({n: t[t["fold"] == fold] for n, t in members.items()}) for fold in folds}
+    sources: dict[Fold, Logits] = {fold: load({n: t[t["fold"] == fold] for n, t in members.items()}) for fold in folds}
     if len(folds) == 1:
-        return {**made, "final": made[folds[0]]}
+        return {**sources, "final": sources[folds[0]]}
     tested = {n: t.iloc[:0] if n in numbers else t[t["split"] == "test"] for n, t in members.items()}
     last = {n: pd.concat([t[t["fold"] == folds[0]], tested[n]]) for n, t in members.items()}
-    return {**made, "final": read(last)}
+    return {**sources, "final": load(last)}

@@ -1,4 +1,4 @@
-"""Where a network's inputs come from: chunks of the feature cache, or the logits of other networks."""
+"""Sources of network inputs: chunks of the feature cache, or the logits of other networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,21 +16,21 @@ Statistics = Mapping[str, Mapping[str, list[Any]]]
 
 
 class Source(Protocol):
-    """Where a network's inputs come from: the feature cache, or the logits of other networks."""
+    """Source of a network's inputs: the feature cache, or the logits of other networks."""
 
     @property
     def inputs(self) -> Mapping[str, Any]:
         """Shape of each input."""
 
     def fit(self, train: np.ndarray) -> "Source":
-        """Fit what is fitted, on these tracks alone."""
+        """Fit statistics on these tracks."""
 
     @property
     def statistics(self) -> Statistics:
-        """What was fitted, per input."""
+        """Fitted statistics per input."""
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
-        """Return one chunk of each track, `where` (0 to 1) along it; an array per input."""
+        """Return one chunk of each track at the relative position `where` (0 to 1); an array per input."""
 
     def chunks(self, track: int) -> Arrays:
         """Return all chunks that cover a track."""
@@ -40,13 +40,13 @@ class FeatureSource(Source, Protocol):
     """One kind of the cache as an input."""
 
     def restore(self, statistics: Statistics) -> "FeatureSource":
-        """Take what was fitted before."""
+        """Restore fitted statistics."""
 
     def n_chunks(self, track: int) -> int:
         """Count the chunks that cover a track."""
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
-        """Return all chunks that cover a track, or as many as are asked for."""
+        """Return all chunks that cover a track, or `n_chunks`."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,9 @@ class Features:
         Each track's feature, memory-mapped.
     chunk_frames : int
     how : {"frame", "track", "train", "none"}
-        Standardisation; ``track`` takes the whole track's mean and deviation.
+        Standardisation; ``track`` uses the mean and deviation of the whole track.
     mean, std : np.ndarray [shape=(n_bins,)], optional
-        Of the training tracks, for ``train``.
+        Statistics of the training tracks, for ``train``.
     """
 
     kind: str
@@ -85,7 +85,7 @@ class Features:
         missing = [i for i in track_ids if i not in store]
         if missing:
             raise DataError(
-                f"data/features/{kind}: {len(missing)} tracks are absent, such as {missing[0]!r}; run featurize"
+                f"data/features/{kind}: {len(missing)} tracks are missing, such as {missing[0]!r}; run featurize"
             )
         return cls(kind, [store.read(i) for i in track_ids], chunk_frames, how)
 
@@ -96,13 +96,13 @@ class Features:
 
     @property
     def statistics(self) -> Statistics:
-        """Mean and deviation of each bin, if they were fitted."""
+        """Mean and deviation of each bin, if fitted."""
         if self.mean is None or self.std is None:
             return {}
         return {self.kind: {"mean": self.mean.tolist(), "std": self.std.tolist()}}
 
     def fit(self, train: np.ndarray) -> "Features":
-        """Take mean and deviation of each bin over the frames of these tracks, where ``how`` asks for it."""
+        """Fit mean and deviation of each bin over the frames of these tracks, if ``how`` is ``train``."""
         if self.how != "train":
             return self
         n = sum(len(self.rows[i]) for i in train)
@@ -111,7 +111,7 @@ class Features:
         return replace(self, mean=mean.astype(np.float32), std=np.sqrt(square).astype(np.float32))
 
     def restore(self, statistics: Statistics) -> "Features":
-        """Take mean and deviation that were fitted before."""
+        """Restore fitted mean and deviation."""
         if self.how != "train":
             return self
         mean, std = (np.asarray(statistics[self.kind][k], np.float32) for k in ("mean", "std"))
@@ -129,16 +129,16 @@ class Features:
         return len(starts(len(self.rows[track]), self.chunk_frames))
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
-        """Cut the fewest chunks that cover a track, or as many as are asked for."""
+        """Cut the fewest chunks that cover a track, or `n_chunks`."""
         rows = self.rows[track]
         x = np.stack([take(rows, s, self.chunk_frames) for s in starts(len(rows), self.chunk_frames, n_chunks)])
         return (self._standardise(x, np.full(len(x), track)),)
 
     def levels(self, tracks: np.ndarray) -> np.ndarray:
-        """Compute mean and deviation of the whole of each track, shape (2, n_tracks)."""
+        """Compute mean and deviation of each whole track, shape (2, n_tracks)."""
         for i in {*tracks.tolist()} - self._levels.keys():
-            whole = np.asarray(self.rows[i], np.float32)
-            mean, spread = float(whole.mean()), float(whole.std())
+            frames = np.asarray(self.rows[i], np.float32)
+            mean, spread = float(frames.mean()), float(frames.std())
             self._levels[i] = mean, 1.0 if spread < EPSILON else spread
         return np.array([self._levels[i] for i in tracks], np.float32).T
 
@@ -151,7 +151,7 @@ class Features:
 
 @dataclass(frozen=True)
 class Joined:
-    """Several kinds of the same tracks: chunks begin at the same share of a track in each.
+    """Several kinds of the same tracks; chunks start at the same relative position in each.
 
     Parameters
     ----------
@@ -168,15 +168,15 @@ class Joined:
 
     @property
     def statistics(self) -> Statistics:
-        """What was fitted for each kind."""
-        return {name: said for kind in self.kinds for name, said in kind.statistics.items()}
+        """Fitted statistics of each kind."""
+        return {name: values for kind in self.kinds for name, values in kind.statistics.items()}
 
     def fit(self, train: np.ndarray) -> "Joined":
         """Fit each kind on these tracks."""
         return Joined(tuple(cast(FeatureSource, kind.fit(train)) for kind in self.kinds))
 
     def restore(self, statistics: Statistics) -> "Joined":
-        """Take what was fitted for each kind before."""
+        """Restore the fitted statistics of each kind."""
         return Joined(tuple(kind.restore(statistics) for kind in self.kinds))
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
@@ -184,22 +184,22 @@ class Joined:
         return tuple(array for kind in self.kinds for array in kind.crops(tracks, where))
 
     def chunks(self, track: int) -> Arrays:
-        """Cut each kind into as many chunks as that which needs most."""
-        most = max(kind.n_chunks(track) for kind in self.kinds)
-        return tuple(array for kind in self.kinds for array in kind.chunks(track, most))
+        """Cut each kind into as many chunks as the kind that needs the most."""
+        n_chunks = max(kind.n_chunks(track) for kind in self.kinds)
+        return tuple(array for kind in self.kinds for array in kind.chunks(track, n_chunks))
 
 
 @dataclass(frozen=True)
 class Logits:
-    """The logits of other networks, side by side: a track is one example.
+    """The logits of other networks, concatenated; a track is one example.
 
     Parameters
     ----------
     members : mapping of str to np.ndarray [shape=(n_tracks, n_logits), dtype=float32]
-        Or numbers of the tracks, such as the year, NaN where they are not known.
+        Or numbers of the tracks, such as the year, NaN if unknown.
     absent : mapping of str to float
-        By name, how often one who learns is shown NaN in place of what is known, so
-        that it can do without.
+        Probability, by name, of replacing known values by NaN in training, so that the
+        network can do without them.
     """
 
     members: Mapping[str, np.ndarray]
@@ -220,7 +220,7 @@ class Logits:
         return self
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
-        """Return the logits of these tracks, some numbers left out by a lot that `where` throws."""
+        """Return the logits of these tracks, some replaced by NaN at random, seeded by `where`."""
         tables = [self._subsample(name, table[tracks], where) for name, table in self.members.items()]
         return (np.concatenate(tables, axis=1),)
 
@@ -232,8 +232,8 @@ class Logits:
         share = self.absent.get(name, 0.0)
         if not share:
             return rows
-        lots = [np.random.default_rng((int(place * 2**53), *name.encode())).random() for place in where]
-        return np.where(np.array(lots)[:, np.newaxis] < share, np.float32(np.nan), rows)
+        draws = [np.random.default_rng((int(x * 2**53), *name.encode())).random() for x in where]
+        return np.where(np.array(draws)[:, np.newaxis] < share, np.float32(np.nan), rows)
 
 
 class Evaluation(Dataset[tuple[Any, ...]]):

@@ -1,7 +1,7 @@
-"""Inputs that are no audio: words of the lyrics, pictures, numbers of the tracks table.
+"""Inputs other than audio: words of the lyrics, pictures, numbers of the tracks table.
 
-What is fitted (the vocabulary, the scale, what stands for an unknown number) is
-fitted on training tracks and kept with the artefact.
+Statistics (the vocabulary, the scale, the replacement of unknown numbers) are fitted on
+training tracks and stored in the artefact.
 """
 
 from collections import Counter
@@ -23,26 +23,26 @@ WHITE = 255.0
 
 @dataclass(frozen=True)
 class Text:
-    """Ids of words: 0 is padding, then the commonest words of the training tracks, last all others.
+    """Ids of words: 0 is padding, then the most frequent words of the training tracks, last all others.
 
     Parameters
     ----------
     kind : str
     rows : sequence of np.ndarray [shape=(n_bytes,), dtype=uint8]
-        Each track's words in UTF-8, blanks between them.
+        Each track's words in UTF-8, separated by spaces.
     max_vocabulary : int
-        How many words have an id of their own.
+        Number of words with their own id.
     sequence_length : int
-        Length of a chunk; what is shorter is padded on the left.
+        Length of a chunk; shorter ones are padded on the left.
     subsample_threshold : float, optional
-        t of the share min(1, sqrt(t / f)) of its places that a word of frequency f
-        keeps while training (T. Mikolov et al., "Distributed representations of
-        words and phrases", 2013). Where tracks are judged all words count, unlike
-        in paper 004 (section "Metadata"), so that the same track has the same answer twice.
+        t, where a word of frequency f is kept with probability min(1, sqrt(t / f)) in
+        training (T. Mikolov et al., "Distributed representations of words and phrases",
+        2013). In evaluation all words count, unlike in paper 004 (section "Metadata"),
+        so that a track always gets the same prediction.
     words : tuple of str
-        In the order of ids, once fitted.
+        In the order of ids, if fitted.
     shares : tuple of float
-        How often each occurs among all words of the training tracks.
+        Relative frequency of each among all words of the training tracks.
     """
 
     kind: str
@@ -60,9 +60,9 @@ class Text:
         return {"bins": train.max_vocabulary + 2, "chunk_frames": train.sequence_length}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Text":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], spec: Input, subsample_threshold: float | None) -> "Text":
         """Open what an artefact describes."""
-        return cls(kind, rows, given.bins - 2, given.chunk_frames or 1, subsample_threshold)
+        return cls(kind, rows, spec.bins - 2, spec.chunk_frames or 1, subsample_threshold)
 
     @property
     def inputs(self) -> dict[str, tuple[int, int, int]]:
@@ -71,32 +71,32 @@ class Text:
 
     @property
     def statistics(self) -> Statistics:
-        """The words and how often they occur."""
+        """The words and their frequencies."""
         return {self.kind: {"words": list(self.words), "shares": list(self.shares)}} if self._ids else {}
 
     def fit(self, train: np.ndarray) -> "Text":
-        """Count the words of these tracks; of equals the first in the alphabet comes first."""
+        """Count the words of these tracks; ties are in alphabetical order."""
         counts = Counter(word for i in train for word in _words(self.rows[i]))
         total = max(counts.total(), 1)
         best = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[: self.max_vocabulary]
         return self._with([word for word, _ in best], [n / total for _, n in best])
 
     def restore(self, statistics: Statistics) -> "Text":
-        """Take the vocabulary that was fitted before."""
-        said = statistics[self.kind]
-        return self._with(said["words"], said["shares"])
+        """Restore the fitted vocabulary."""
+        vocabulary = statistics[self.kind]
+        return self._with(vocabulary["words"], vocabulary["shares"])
 
     def n_chunks(self, track: int) -> int:
         """Count the chunks that cover a track."""
         return len(starts(len(self._encode[track]), self.sequence_length))
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
-        """Cut one chunk of each track, some common words left out where that is asked for."""
-        cut = []
-        for track, place in zip(tracks, where, strict=True):
-            ids = self._subsample(self._encode[track], int(place * 2**53))
-            cut.append(self._cut(ids, int(place * (max(len(ids) - self.sequence_length, 0) + 1))))
-        return (np.stack(cut),)
+        """Cut one chunk of each track, with frequent words subsampled if set."""
+        chunks = []
+        for track, position in zip(tracks, where, strict=True):
+            ids = self._subsample(self._encode[track], int(position * 2**53))
+            chunks.append(self._cut(ids, int(position * (max(len(ids) - self.sequence_length, 0) + 1))))
+        return (np.stack(chunks),)
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
         """Cut the fewest chunks that cover a track, or as many as are asked for."""
@@ -110,9 +110,9 @@ class Text:
         return self._ids
 
     def _with(self, words: Sequence[str], shares: Sequence[float]) -> "Text":
-        known = {word: number for number, word in enumerate(words, start=1)}
+        ids_by_word = {word: number for number, word in enumerate(words, start=1)}
         ids = tuple(
-            np.array([known.get(word, self.max_vocabulary + 1) for word in _words(rows)], np.int64)
+            np.array([ids_by_word.get(word, self.max_vocabulary + 1) for word in _words(rows)], np.int64)
             for rows in self.rows
         )
         return replace(self, words=tuple(words), shares=tuple(shares), _ids=ids)
@@ -122,17 +122,17 @@ class Text:
             return ids
         share = np.zeros(self.max_vocabulary + 2)
         share[1 : len(self.shares) + 1] = self.shares
-        kept = np.sqrt(self.subsample_threshold / np.maximum(share, self.subsample_threshold))
-        return ids[np.random.default_rng(seed).random(len(ids)) < kept[ids]]
+        probability = np.sqrt(self.subsample_threshold / np.maximum(share, self.subsample_threshold))
+        return ids[np.random.default_rng(seed).random(len(ids)) < probability[ids]]
 
     def _cut(self, ids: np.ndarray, start: int) -> np.ndarray:
-        cut = ids[start : start + self.sequence_length]
-        return np.concatenate([np.full(self.sequence_length - len(cut), PADDING, np.int64), cut])
+        chunk = ids[start : start + self.sequence_length]
+        return np.concatenate([np.full(self.sequence_length - len(chunk), PADDING, np.int64), chunk])
 
 
 @dataclass(frozen=True)
 class Images:
-    """Pixels from 0 to 1, one picture a track.
+    """Pixels from 0 to 1, one picture per track.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ class Images:
         return {"channels": tail[1], "bins": tail[0], "chunk_frames": tail[0]}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Images":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], spec: Input, subsample_threshold: float | None) -> "Images":
         """Open what an artefact describes."""
         return cls(kind, rows)
 
@@ -169,7 +169,7 @@ class Images:
         return self
 
     def restore(self, statistics: Statistics) -> "Images":
-        """Take nothing."""
+        """Restore nothing."""
         return self
 
     def n_chunks(self, track: int) -> int:
@@ -182,21 +182,21 @@ class Images:
         return (np.ascontiguousarray(pixels.transpose(0, 3, 1, 2), np.float32) / np.float32(WHITE),)
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
-        """Return a track's picture, as often as it is asked for."""
+        """Return a track's picture, `n_chunks` times."""
         return self.crops(np.full(n_chunks or 1, track), np.zeros(n_chunks or 1))
 
 
 @dataclass(frozen=True)
 class Scalars:
-    """Numbers of the tracks table, brought between 0 and 1 by the training tracks' least and greatest.
+    """Numbers of the tracks table, scaled to 0 to 1 by the minimum and maximum of the training tracks.
 
     Parameters
     ----------
     kind : str
     rows : sequence of np.ndarray [shape=(1, n), dtype=float64]
-        NaN where a number is not known.
+        NaN if unknown.
     least, greatest, mean : np.ndarray [shape=(n,)], optional
-        Of the training tracks; the mean stands for what is not known.
+        Of the training tracks; the mean replaces unknown values.
     """
 
     kind: str
@@ -207,11 +207,11 @@ class Scalars:
 
     @staticmethod
     def describe(tail: tuple[int, ...], train: Train) -> dict[str, int]:
-        """Return how many numbers there are."""
+        """Return the number of values as bins."""
         return {"bins": tail[0], "chunk_frames": 1}
 
     @classmethod
-    def of(cls, kind: str, rows: Sequence[np.ndarray], given: Input, subsample_threshold: float | None) -> "Scalars":
+    def of(cls, kind: str, rows: Sequence[np.ndarray], spec: Input, subsample_threshold: float | None) -> "Scalars":
         """Open what an artefact describes."""
         return cls(kind, rows)
 
@@ -225,19 +225,19 @@ class Scalars:
         """Least, greatest and mean of each number."""
         if self.least is None or self.greatest is None or self.mean is None:
             return {}
-        fitted = {"least": self.least, "greatest": self.greatest, "mean": self.mean}
-        return {self.kind: {name: value.tolist() for name, value in fitted.items()}}
+        values = {"least": self.least, "greatest": self.greatest, "mean": self.mean}
+        return {self.kind: {name: value.tolist() for name, value in values.items()}}
 
     def fit(self, train: np.ndarray) -> "Scalars":
-        """Take least, greatest and mean over these tracks; 0 where none of them is known."""
+        """Fit minimum, maximum and mean over these tracks; 0 if all values are unknown."""
         values = np.ma.masked_invalid(np.concatenate([np.asarray(self.rows[i], np.float64) for i in train]))
         least, greatest, mean = (np.ma.filled(f(values, axis=0), 0.0) for f in (np.ma.min, np.ma.max, np.ma.mean))
         return replace(self, least=least, greatest=greatest, mean=mean)
 
     def restore(self, statistics: Statistics) -> "Scalars":
         """Take what was fitted before."""
-        said: Mapping[str, Any] = statistics[self.kind]
-        least, greatest, mean = (np.asarray(said[name], np.float64) for name in ("least", "greatest", "mean"))
+        scale: Mapping[str, Any] = statistics[self.kind]
+        least, greatest, mean = (np.asarray(scale[name], np.float64) for name in ("least", "greatest", "mean"))
         return replace(self, least=least, greatest=greatest, mean=mean)
 
     def n_chunks(self, track: int) -> int:
@@ -245,7 +245,7 @@ class Scalars:
         return 1
 
     def crops(self, tracks: np.ndarray, where: np.ndarray) -> Arrays:
-        """Return the scaled numbers of these tracks; a track beyond the training tracks' range lies outside 0 to 1."""
+        """Return the scaled numbers of these tracks; values beyond the training range fall outside 0 to 1."""
         if self.least is None or self.greatest is None or self.mean is None:
             raise DataError(f"{self.kind}: no scale was fitted; train the candidate again")
         values = np.concatenate([np.asarray(self.rows[i], np.float64) for i in tracks])
@@ -255,7 +255,7 @@ class Scalars:
         return (scaled.astype(np.float32)[:, np.newaxis, :, np.newaxis],)
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
-        """Return a track's numbers, as often as they are asked for."""
+        """Return a track's numbers, `n_chunks` times."""
         return self.crops(np.full(n_chunks or 1, track), np.zeros(n_chunks or 1))
 
 
