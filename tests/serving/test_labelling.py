@@ -95,7 +95,7 @@ def test_strangers_are_refused(client, answers, tmp_path):
 
 
 def test_a_folder_that_nothing_was_learned_in_is_named(tmp_path):
-    with pytest.raises(DataError, match=r"next\.csv: not found; give --learned a folder"):
+    with pytest.raises(DataError, match=r"next\.csv: is not there; give --learned a folder"):
         read_learned(tmp_path)
 
 

@@ -362,7 +362,7 @@ def test_a_feature_that_was_not_computed_is_an_error_and_no_reason_to_skip(tmp_p
 def test_weights_that_are_not_there_are_named(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(train={"weights": str(tmp_path / "none.safetensors")})
-    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors not found"):
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
         train.run(paths, params, _untuned(paths, "tiny_mel"))
 
 

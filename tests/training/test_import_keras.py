@@ -170,7 +170,7 @@ def test_arrays_that_lie_in_other_files_are_not_read(tmp_path):
                 opened.create_virtual_dataset(name, layout)
             else:
                 opened[name] = h5py.ExternalLink(str(tmp_path / "other.hdf5"), "x")
-        problem = f"lacks {name}" if kind == "link" else f"{name} is in another file, which is not read"
+        problem = f"lacks {name}" if kind == "link" else f"{name} is in another file, which is not supported"
         with pytest.raises(DataError, match=f"{kind}.hdf5: {problem}"):
             import_keras(file, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -102,7 +102,7 @@ def test_a_file_that_does_not_fit_is_refused(opened, file, tmp_path):
 
 
 def test_a_file_that_is_not_there_or_no_weights_is_refused(opened, tmp_path):
-    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors not found"):
+    with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
         fitted(opened, weights=str(tmp_path / "none.safetensors"))
     (tmp_path / "text.safetensors").write_text("text")
     with pytest.raises(DataError, match="is not a safetensors file"):

@@ -134,7 +134,7 @@ def read_learned(folder: Path) -> tuple[list[str], ReleasedModel | None]:
     """
     file = folder / NEXT
     if not file.is_file():
-        raise DataError(f"{file}: not found; give --learned a folder written by `ostinato learn`")
+        raise DataError(f"{file}: is not there; give --learned a folder written by `ostinato learn`")
     table = read_table(file)
     released = find_current(folder / "models" / "released" / LABEL)
     return table["path"].dropna().tolist(), ReleasedModel(released) if released.is_dir() else None

@@ -179,7 +179,7 @@ def fingerprint(settings: Settings, *inputs: Any) -> str:
     )
     weights = [Path(settings.train.weights)] if settings.train.weights else []
     if missing := [file for file in weights if not file.exists()]:
-        raise DataError(f"{settings.name}: train: weights: {missing[0]} not found")
+        raise DataError(f"{settings.name}: train: weights: {missing[0]} is not there")
     for item in (code, *weights, *inputs):
         content = item.read_bytes() if isinstance(item, Path) else json.dumps(item, sort_keys=True).encode()
         digest.update(hashlib.sha256(content).digest())

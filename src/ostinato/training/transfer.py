@@ -88,7 +88,7 @@ def load(network: nn.Module, file: Path, name: str) -> bool:
     from safetensors.torch import load_file
 
     if not file.exists():
-        raise DataError(f"{name}: train: weights: {file} not found")
+        raise DataError(f"{name}: train: weights: {file} is not there")
     try:
         weights = {key: w for key, w in load_file(file).items() if not key.startswith(HEAD)}
     except SafetensorError as error:

@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Any]:
     try:
         return parse(path.read_text(), str(path))
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: not found; run ostinato in the folder of params.yaml") from error
+        raise ParamsError(f"{path}: is not there; run ostinato in the folder of params.yaml") from error
 
 
 def parse(text: str, origin: str) -> dict[str, Any]:
