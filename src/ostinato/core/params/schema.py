@@ -1,4 +1,4 @@
-"""The sections of params.yaml, a frozen model each."""
+"""The sections of params.yaml, each a frozen model."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias
@@ -13,25 +13,25 @@ TaskName: TypeAlias = Literal["genre", "tags", "artist_embedding"]
 
 
 class Compute(Section):
-    """Cores and threads. `threads` changes the last bits of trained weights, so it is part of the inputs."""
+    """Processes and threads; `threads` affects the last bits of trained weights, so it counts as an input."""
 
-    workers: int | None = Field(None, ge=1, description="processes; null: one per core")
-    threads: int = Field(1, ge=1, description="threads of one process")
+    workers: int | None = Field(None, ge=1, description="number of processes; null: one per core")
+    threads: int = Field(1, ge=1, description="threads per process")
     dask: str | None = Field(None, description="address of a Dask scheduler; null: a local process pool")
 
 
 class Dataset(Section):
-    """Where tracks come from; keys beyond these belong to the plugin."""
+    """The dataset; other keys belong to its plugin."""
 
     model_config = ConfigDict(frozen=True, extra="allow", strict=True)
 
     FORMER: ClassVar[Mapping[str, str]] = {"track": "is called track_audio now; rename it"}
 
     name: str
-    path: str | None = Field(None, description="the dataset's root; null: OSTINATO_DATASET_PATH or data/raw/<name>")
-    track_audio: bool = Field(False, description="let DVC track the audio too")
-    classes: list[str] | None = Field(None, description="keep tracks of these genres only")
-    rename: dict[str, str] = Field({}, description="a genre or tag to the one that it is, such as {hiphop: Hip-Hop}")
+    path: str | None = Field(None, description="root of the dataset; null: OSTINATO_DATASET_PATH or data/raw/<name>")
+    track_audio: bool = Field(False, description="whether DVC also tracks the audio")
+    classes: list[str] | None = Field(None, description="only keep tracks of these genres")
+    rename: dict[str, str] = Field({}, description="new names of genres and tags, such as {hiphop: Hip-Hop}")
 
     @property
     def options(self) -> dict[str, Any]:
@@ -40,13 +40,13 @@ class Dataset(Section):
 
 
 class Ingest(Section):
-    """When ingest stops."""
+    """Limits of ingest."""
 
-    max_vanished_share: float = Field(0.2, ge=0, le=1, description="of the known tracks; more gone stops the run")
+    max_vanished_share: float = Field(0.2, ge=0, le=1, description="share of known tracks that may be missing")
 
 
 class Validate(Section):
-    """Bounds a track must keep, and the share that may break them."""
+    """Bounds on tracks, and the share of tracks that may violate them."""
 
     FORMER: ClassVar[Mapping[str, str]] = {
         "max_noise_likeness": "is called max_temporal_flatness now; rename it",
@@ -56,27 +56,27 @@ class Validate(Section):
     min_seconds: float = Field(1.0, gt=0)
     max_seconds: float = Field(3600.0, gt=0)
     min_sample_rate: int = 8000
-    max_unheard_seconds: float = Field(5.0, ge=0, description="what the file holds beyond the end its header names")
+    max_unheard_seconds: float = Field(5.0, ge=0, description="audio beyond the end stated in the header")
     max_silence_share: float = Field(0.5, ge=0, le=1)
     max_gap_seconds: float = Field(2.0, ge=0, description="silence between two sounds")
-    max_peak: float = Field(4.0, gt=0, description="full scale is 1; decoded MP3 may pass it a little")
-    max_dc: float = Field(0.03, ge=0, description="the mean of the samples")
+    max_peak: float = Field(4.0, gt=0, description="full scale is 1; decoded MP3 may exceed it slightly")
+    max_dc: float = Field(0.03, ge=0, description="mean of the samples")
     max_clipped_share: float = Field(0.005, ge=0, le=1, description="samples on a plateau at the peak")
     max_imbalance_db: float = Field(30.0, ge=0, description="loudest against quietest channel")
-    max_mono_loss_db: float = Field(6.0, ge=0, description="what averaging the channels takes away")
+    max_mono_loss_db: float = Field(6.0, ge=0, description="level lost by averaging the channels")
     min_bandwidth_share: float = Field(0.2, ge=0, le=1, description="of half the sample rate")
-    warn_bandwidth_share: float = Field(0.55, ge=0, le=1, description="a track below it is kept and counted")
+    warn_bandwidth_share: float = Field(0.55, ge=0, le=1, description="tracks below it are kept, with a warning")
     max_temporal_flatness: float = Field(0.53, ge=0, le=1, description="steady noise has 0.56, music less")
     max_nonfinite: int = 0
     copies: Literal["group", "quarantine"] = Field(
-        "group", description="where a copy goes: to the split of its first occurrence, or to quarantine"
+        "group", description="place a copy in the split of its first occurrence, or in quarantine"
     )
     min_tracks_per_class: int = 2
     max_broken_share: float = Field(0.2, ge=0, le=1)
 
 
 class Splitting(Section):
-    """How tracks are parted; `folds: 0` is one holdout."""
+    """Splitting of tracks; `folds: 0` is a single holdout."""
 
     FORMER: ClassVar[Mapping[str, str]] = {"scarce": "is called scarce_genres now; rename it"}
 
@@ -86,38 +86,38 @@ class Splitting(Section):
     test: float = Field(0.2, gt=0, lt=1)
     scarce_genres: Literal["train", "test"] = "train"
     compilations: Literal["together", "apart"] = Field(
-        "together", description="whether an album by several artists stands in one split, and so do they"
+        "together", description="whether to keep an album by several artists, and these artists, in one split"
     )
     guests: Literal["together", "apart"] = Field(
-        "together", description="whether all artists of a track stand in one split, or only the first is kept to one"
+        "together", description="whether to keep all artists of a track in one split, or only the first"
     )
-    balance: list[Literal["decade", "place"]] = Field([], description="what to even out beside the genre")
+    balance: list[Literal["decade", "place"]] = Field([], description="attributes to balance in addition to the genre")
     official: bool = False
     min_tag_tracks: int = Field(5, ge=1)
-    min_share: float = Field(0.0, ge=0, lt=1, description="of all tracks, in each part; 0: one track")
+    min_share: float = Field(0.0, ge=0, lt=1, description="minimum share of the tracks in each part; 0: one track")
     max_class_deviation: float = Field(
-        1.0, ge=0, le=1, description="of a part's classes, or its strata of `balance`, from the whole's"
+        1.0, ge=0, le=1, description="maximum deviation of a part's share of a class, or of a stratum of `balance`"
     )
 
 
 class Features(Section):
-    """The feature cache; an entry of `kinds` lists a kind's departures from its signature.
+    """The feature cache; an entry of `kinds` lists the parameters that differ from a kind's defaults.
 
-    An entry with a key `kind` is that kind once more, under another name and with
-    other parameters; ``mel+cqt: {}`` lets one network read both.
+    An entry with a key `kind` is a variant of that kind under another name; ``mel+cqt: {}``
+    lets a network read both.
     """
 
     sample_rate: int = Field(22050, gt=0)
     shard_tracks: int = Field(256, ge=1)
-    max_undecodable_share: float = Field(0.05, ge=0, le=1, description="of the tracks; more stops the stage")
+    max_undecodable_share: float = Field(0.05, ge=0, le=1, description="share of the tracks; more stops the stage")
     kinds: dict[Key, dict[str, Any]]
 
 
 class Budget(Section):
-    """What all studies together may spend: trials or minutes."""
+    """Budget of all studies together: trials or minutes."""
 
-    trials: int | None = Field(None, ge=1, description="whole trainings; those that end early leave epochs to others")
-    minutes: float | None = Field(None, gt=0, description="of trials; what they find then depends on the machine")
+    trials: int | None = Field(None, ge=1, description="full trainings; epochs saved by pruned trials go to others")
+    minutes: float | None = Field(None, gt=0, description="time of trials; results then depend on the machine")
 
     @model_validator(mode="after")
     def _check(self) -> "Budget":
@@ -127,16 +127,16 @@ class Budget(Section):
 
 
 class Tune(Section):
-    """Optuna studies: so many trials a candidate, or a budget that is shared; neither keeps the defaults."""
+    """Optuna studies: trials per candidate, or a shared budget; without either the defaults are used."""
 
-    n_trials: int | None = Field(None, ge=0, description="of every candidate; 0: none is searched, null: see budget")
-    budget: Budget | None = Field(None, description="shared among the candidates that name no n_trials")
-    storage: str | None = Field(None, description="an RDB URL; null: a journal file below .ostinato/")
-    max_epochs: int | None = Field(None, ge=1, description="of a trial; null: those of the candidate's training")
+    n_trials: int | None = Field(None, ge=0, description="per candidate; 0: no search, null: see budget")
+    budget: Budget | None = Field(None, description="shared among the candidates without n_trials")
+    storage: str | None = Field(None, description="an RDB URL; null: a journal file in .ostinato/")
+    max_epochs: int | None = Field(None, ge=1, description="per trial; null: those of the candidate's training")
     pruner: Literal["halving", "hyperband", "median", "none"] = "halving"
-    folds: int = Field(3, ge=2, description="parts of the training tracks by which the choice is judged")
+    folds: int = Field(3, ge=2, description="parts of the training tracks for evaluating the choice")
     workers: int | None = Field(None, ge=1, description="processes of a study; null: one per GPU")
-    timeout: float | None = Field(None, gt=0, description="seconds after which a study begins no trial")
+    timeout: float | None = Field(None, gt=0, description="seconds after which a study starts no more trials")
 
     @model_validator(mode="after")
     def _check(self) -> "Tune":
@@ -146,34 +146,34 @@ class Tune(Section):
 
 
 class Stacking(Section):
-    """What the head of a stack learns from."""
+    """Training data of the head of a stack."""
 
     folds: int = Field(3, ge=2)
     in_sample: bool | list[str] = Field(
         default=False,
-        description="whether members speak of tracks they learned from; or the architectures of stacks that read so",
+        description="use members' logits of their own training tracks; or the architectures of stacks that do",
     )
 
 
 class Phase(Section):
-    """One phase of the artist space's training."""
+    """A training phase of the artist space."""
 
     lr: float = Field(gt=0)
-    batch_size: int = Field(ge=1, description="artists, each with all its relations")
+    batch_size: int = Field(ge=1, description="artists per batch, each with all its relations")
     patience: int = Field(ge=1, description="epochs without a lower training loss")
 
 
 class Artists(Section):
-    """The artist space; the phases are those of the repository of paper 004."""
+    """The artist space; the phases are those of paper 004's repository."""
 
     dimension: int = Field(800, ge=2)
-    max_epochs: int = Field(1000, ge=1, description="of each phase")
+    max_epochs: int = Field(1000, ge=1, description="per phase")
     phases: list[Phase] = [
         Phase(lr=1e-3, batch_size=32, patience=1),
         Phase(lr=5e-4, batch_size=16, patience=1),
         Phase(lr=1e-5, batch_size=1, patience=2),
     ]
-    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations kept back to measure link prediction")
+    held_out: float = Field(0.1, ge=0, lt=1, description="share of relations held out to measure link prediction")
 
 
 class Candidate(Section):
@@ -207,37 +207,37 @@ class Stacked(Section):
     network: dict[str, Any] = {}
     train: dict[str, Any] = {}
     n_trials: int | None = Field(None, ge=0)
-    optional: list[str] = Field([], description="members of which a track, or the whole dataset, may have nothing")
+    optional: list[str] = Field([], description="members that may be missing for a track or the whole dataset")
 
 
 class Member(Section):
-    """One edge from a candidate to a stack."""
+    """An edge from a candidate to a stack."""
 
     of: str
     member: str
 
 
 class Number(Section):
-    """One edge from a feature of numbers, such as the year, to a stack that reads it beside its members."""
+    """An edge from a numeric feature, such as the year, to a stack that reads it beside its members."""
 
     of: str
     feature: str
 
 
 class Evaluate(Section):
-    """Intervals over groups, and the score from which on a tag is given."""
+    """Confidence of intervals over groups, and the minimum score of a tag."""
 
     FORMER: ClassVar[Mapping[str, str]] = {
-        "bootstrap": "is of no use: intervals are computed without resamples; delete it",
+        "bootstrap": "is unused: intervals are computed without resamples; delete it",
         "level": "is called confidence now; rename it",
     }
 
-    confidence: float = Field(0.95, gt=0, lt=1, description="share of intervals that hold the true figure")
+    confidence: float = Field(0.95, gt=0, lt=1, description="share of intervals that contain the true value")
     threshold: float = Field(0.5, gt=0, lt=1)
 
 
 class Bound(Section):
-    """A threshold with its direction."""
+    """A lower or upper bound."""
 
     min: float | None = None
     max: float | None = None
@@ -246,19 +246,19 @@ class Bound(Section):
 class Recommend(Section):
     """Similarity spaces and the catalog."""
 
-    k: int = Field(20, ge=1, description="length of the rankings that are judged")
-    baseline: str = Field("mfcc", description="the feature whose statistics every space must beat")
+    k: int = Field(20, ge=1, description="length of the evaluated rankings")
+    baseline: str = Field("mfcc", description="feature whose statistics every space must beat")
 
 
 class Report(Section):
-    """What the page holds beside figures."""
+    """Content of the report beside figures."""
 
     FORMER: ClassVar[Mapping[str, str]] = {"excerpts": "is called clips now; rename it"}
 
     clips: int = Field(
         8,
         ge=0,
-        description="tracks of which it plays five seconds; 0: none, as of recordings that must not be passed on",
+        description="tracks with an excerpt of five seconds; 0: none, such as for recordings that must not be shared",
     )
 
 
@@ -270,44 +270,44 @@ class Export(Section):
 
 
 class Release(Section):
-    """What the exported file and the released one must keep."""
+    """Rules for the exported file and the comparison with the released one."""
 
     max_drop: float = Field(0.0, ge=0)
-    keep: int = Field(5, ge=2, description="versions of a model or catalog that stay, that in service among them")
+    keep: int = Field(5, ge=2, description="versions of a model or catalog to keep, including the one in service")
     max_vanished_share: float = Field(
-        0.2, ge=0, le=1, description="of the catalog's tracks in service; a new one lacking more is refused"
+        0.2, ge=0, le=1, description="maximum share of the catalog's tracks in service that a new catalog may lack"
     )
     max_bytes: int = 50_000_000
     max_latency_ratio: float | None = None
     parity: float = 1e-4
     use: Literal["research", "commercial"] = Field(
-        "research", description="commercial: refuse encoders whose licence forbids that, or is not known"
+        "research", description="commercial: refuse encoders whose licence forbids it or is unknown"
     )
 
 
 class Compare(Section):
-    """From when on a candidate counts as worse than in another revision."""
+    """When a candidate counts as worse than in another revision."""
 
-    tolerance: float = Field(0.02, ge=0, description="what a metric may fall by, of the way from majority to perfect")
+    tolerance: float = Field(0.02, ge=0, description="allowed drop of a metric, as a share of majority to perfect")
     alpha: float = Field(0.05, gt=0, lt=1, description="probability of a false alarm in a comparison of all candidates")
 
 
 class Serve(Section):
-    """Where the service listens, who may ask it, and what one request may cost."""
+    """Address of the service, access and limits per request."""
 
     host: str = "127.0.0.1"
-    port: int = Field(8000, ge=0, le=65535, description="0: any that is free")
-    allowed_hosts: list[str] = Field([], description="names it is called by, beside localhost and its own address")
-    allow_anonymous: bool = Field(False, description="let other machines ask without a key")
+    port: int = Field(8000, ge=0, le=65535, description="0: any free port")
+    allowed_hosts: list[str] = Field([], description="accepted host names, beside localhost and its own address")
+    allow_anonymous: bool = Field(False, description="allow other machines without a key")
     max_bytes: int = Field(50_000_000, gt=0)
     max_seconds: float = Field(900.0, gt=0)
-    workers: int | None = Field(None, ge=1, description="requests worked on at once; null: one per core")
-    waiting: int = Field(64, ge=0, description="requests that may wait; more are turned away")
+    workers: int | None = Field(None, ge=1, description="requests processed at once; null: one per core")
+    waiting: int = Field(64, ge=0, description="requests that may be queued; more are refused")
     catalog: str | None = Field(None, description="a folder that `ostinato catalog --of` wrote; null: the released one")
 
 
 class Flows(Section):
-    """When the flows run and what they retry."""
+    """Schedule and retries of the flows."""
 
     cron: Cron = "0 3 * * 0"
     timezone: Timezone = "UTC"
@@ -339,7 +339,7 @@ class Params(Section):
     numbers: dict[Key, Number] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[GateKey, dict[str, Bound]] = {}
-    paper: dict[str, dict[str, float]] = Field({}, description="per candidate, per metric, what its paper printed")
+    paper: dict[str, dict[str, float]] = Field({}, description="published value per candidate and metric")
     recommend: Recommend = Recommend()
     report: Report = Report()
     export: Export = Export()

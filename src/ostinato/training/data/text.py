@@ -99,7 +99,7 @@ class Text:
         return (np.stack(chunks),)
 
     def chunks(self, track: int, n_chunks: int | None = None) -> Arrays:
-        """Cut the fewest chunks that cover a track, or as many as are asked for."""
+        """Cut the fewest chunks that cover a track, or `n_chunks`."""
         ids = self._encode[track]
         return (np.stack([self._cut(ids, int(s)) for s in starts(len(ids), self.sequence_length, n_chunks)]),)
 
@@ -235,7 +235,7 @@ class Scalars:
         return replace(self, least=least, greatest=greatest, mean=mean)
 
     def restore(self, statistics: Statistics) -> "Scalars":
-        """Take what was fitted before."""
+        """Restore fitted minimum, maximum and mean."""
         scale: Mapping[str, Any] = statistics[self.kind]
         least, greatest, mean = (np.asarray(scale[name], np.float64) for name in ("least", "greatest", "mean"))
         return replace(self, least=least, greatest=greatest, mean=mean)
