@@ -40,7 +40,7 @@ def test_a_stack_reads_its_own_numbers_after_them():
 
 
 def test_an_unknown_candidate_is_told_the_known_ones():
-    with pytest.raises(ParamsError, match=r"'tiny_mell' is no candidate.*svm_mel.*tiny_mel"):
+    with pytest.raises(ParamsError, match=r"'tiny_mell' is not a candidate.*svm_mel.*tiny_mel"):
         resolve(tiny_project.settings(), "tiny_mell")
 
 
