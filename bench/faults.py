@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import soundfile
 import soxr
-from tests.planting import KINDS, found, judged, planted
+from tests.planting import KINDS, match_faults, plant_faults, validate_folder
 
 from ostinato.core.params.schema import Compute
 from ostinato.curation import duplicates, inventory, splits
@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("docs/faults.md"))
     args = parser.parse_args()
     if args.real:
-        for table in judged(args.real):
+        for table in validate_folder(args.real):
             print(table.to_string())
         return
     options = synthetic.Options(n_artists=-(-args.clean // 3))
@@ -144,9 +144,9 @@ def main() -> None:
             clips.append(root / "clean" / Path(path).name)
             clips[-1].parent.mkdir(exist_ok=True)
             clips[-1].hardlink_to(args.root / path)
-        plan = planted(root, clips, args.instances, rng)
-        quarantine, copies = judged(root)
-        plan["found"] = found(plan, quarantine, copies)
+        plan = plant_faults(root, clips, args.instances, rng)
+        quarantine, copies = validate_folder(root)
+        plan["found"] = match_faults(plan, quarantine, copies)
         print(plan[~plan["found"]].to_string(), file=sys.stderr)
         alarms = quarantine[quarantine["path"].str.startswith("clean/")]
         false_copies = copies[copies["track_id"].str.startswith("clean/")].rename(columns={"track_id": "path"})

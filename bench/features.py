@@ -11,6 +11,7 @@
 """
 
 import argparse
+import hashlib
 import os
 import re
 import resource
@@ -54,12 +55,13 @@ def render_music(seed: int, seconds: int) -> np.ndarray:
 
 
 def write_clips(folder: Path, n: int, seconds: int) -> list[Track]:
-    tracks = []
+    tracks, hashes = [], {}
     for i in range(n):
         path = folder / f"{i % 200:04d}.wav"
         if not path.exists():
             soundfile.write(path, render_music(i, seconds), RATE)
-        tracks.append(Track(i, f"t{i}", f"{i:064d}", path.name))
+            hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+        tracks.append(Track(i, f"t{i}", hashes[path.name], path.name))
     return tracks
 
 

@@ -48,7 +48,7 @@ def project(tmp_path) -> Project:
 
 
 @pytest.fixture(scope="session")
-def prepared(tmp_path_factory) -> Callable[[Path, Callable[[Project], object]], Project]:
+def copy_prepared(tmp_path_factory) -> Callable[[Path, Callable[[Project], object]], Project]:
     """Return a function that puts a copy of a prepared project into a folder, preparing it once a session."""
     known: dict[str, Path] = {}
 

@@ -187,7 +187,7 @@ class Project:
         report.run(self.paths, self.params)
         return (self.paths.report / "index.html").read_text()
 
-    def judged(self, **skills: float) -> None:
+    def make_candidates(self, **skills: float) -> None:
         """Predict, evaluate, gate and export candidates of params."""
         every = {**self.params.candidates, **self.params.estimators, **self.params.stacked}
         for name, entry in every.items():

@@ -11,7 +11,7 @@ PROJECT = Path(__file__).parents[1]
 N_FAULTS = 550
 
 
-def conduct(*words: str) -> subprocess.CompletedProcess[str]:
+def run_campaign(*words: str) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(PROJECT / "src"), str(PROJECT)])}
     command = [sys.executable, "-m", "bench.campaign", *words]
     return subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True)
@@ -19,7 +19,7 @@ def conduct(*words: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.slow
 def test_no_fault_of_a_campaign_loses_anything():
-    ended = conduct("--faults", str(N_FAULTS), "--seed", "1")
+    ended = run_campaign("--faults", str(N_FAULTS), "--seed", "1")
     assert ended.returncode == 0, ended.stdout + ended.stderr[-3000:]
     counts = {line[:16].strip(): line[16:].split() for line in ended.stdout.splitlines()[-12:]}
     assert counts["all"][0] == str(N_FAULTS)

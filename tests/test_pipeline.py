@@ -75,7 +75,7 @@ def outs(root: Path) -> dict[str, str]:
     return {out["path"]: out["md5"] for stage in lock["stages"].values() for out in stage.get("outs", [])}
 
 
-def ran(repro: subprocess.CompletedProcess[str]) -> set[str]:
+def list_ran_stages(repro: subprocess.CompletedProcess[str]) -> set[str]:
     assert repro.returncode == 0, repro.stdout + repro.stderr
     return {line.split("'")[1] for line in repro.stdout.splitlines() if line.startswith("Running stage '")}
 
@@ -88,7 +88,7 @@ def project(tmp_path_factory) -> Path:
         with forkserver.process() as variables:
             for name, value in variables.items():
                 patch.setenv(name, value)
-            assert "train@time_mel" in ran(command(root, "dvc", "repro"))
+            assert "train@time_mel" in list_ran_stages(command(root, "dvc", "repro"))
     return root
 
 
@@ -125,7 +125,7 @@ def test_no_artist_stands_in_two_splits(project):
 
 
 def test_nothing_runs_again_when_nothing_changed(project):
-    assert ran(command(project, "dvc", "repro")) == {"ingest"}
+    assert list_ran_stages(command(project, "dvc", "repro")) == {"ingest"}
 
 
 def test_editing_one_network_touches_its_branch_alone(project):
@@ -178,7 +178,7 @@ def test_candidates_lists_what_the_gate_said(project):
 @pytest.mark.slow
 def test_rebuilding_from_nothing_gives_the_same_bytes(project, tmp_path):
     again = copy_project(tmp_path, TINY)
-    ran(command(again, "dvc", "repro"))
+    list_ran_stages(command(again, "dvc", "repro"))
     assert outs(again) == outs(project)
 
 
@@ -212,5 +212,5 @@ def test_killed_again_and_again_it_ends_at_the_same_bytes(project, tmp_path):
     again = copy_project(tmp_path, TINY)
     for stage in SIGNS:
         kill_in(again, stage)
-    ran(command(again, "dvc", "repro"))
+    list_ran_stages(command(again, "dvc", "repro"))
     assert outs(again) == outs(project)

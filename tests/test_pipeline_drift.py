@@ -217,7 +217,7 @@ def plugins(project: Project) -> list[str]:
 
 def paths(project: Project) -> list[str]:
     """Data a stage reads and writes are files that `Paths` names, or what lies directly in its folders."""
-    known = set(_named(project.names))
+    known = set(_list_paths(project.names))
     known |= {str(PurePosixPath(path).parent) for path in known}
     return [
         f"{name}: Paths makes no {path}"
@@ -227,7 +227,7 @@ def paths(project: Project) -> list[str]:
     ]
 
 
-def _named(names: frozenset[str]) -> Iterator[str]:
+def _list_paths(names: frozenset[str]) -> Iterator[str]:
     """Call everything `Paths` has, with every name."""
     made = Paths(Path())
     for attribute, value in inspect.getmembers(Paths):
@@ -238,7 +238,7 @@ def _named(names: frozenset[str]) -> Iterator[str]:
             yield from (str(value(made, *chosen)) for chosen in itertools.product(*arguments))
 
 
-def fed(project: Project) -> list[str]:
+def find_unwritten_deps(project: Project) -> list[str]:
     """What a stage reads, another writes; only code is there from the start."""
     outs = [out for stage in project.stages.values() for out in stage.outs]
     return [
@@ -249,7 +249,7 @@ def fed(project: Project) -> list[str]:
     ]
 
 
-def judged(project: Project) -> list[str]:
+def find_ungated(project: Project) -> list[str]:
     """The gate follows from every evaluation."""
     upstream = {
         name: frozenset(
@@ -276,7 +276,17 @@ def gpus(project: Project) -> list[str]:
 
 
 Check = Callable[[Project], list[str]]
-CHECKS: tuple[Check, ...] = (modules, parameters, code, needless, plugins, paths, fed, judged, gpus)
+CHECKS: tuple[Check, ...] = (
+    modules,
+    parameters,
+    code,
+    needless,
+    plugins,
+    paths,
+    find_unwritten_deps,
+    find_ungated,
+    gpus,
+)
 
 
 @pytest.fixture(scope="module")
@@ -412,11 +422,11 @@ BROKEN: dict[str, tuple[Check, Callable[[dict[str, Any]], object], dict[str, str
         ["gate: Paths makes no models/gates/all.json"],
     ),
     "data that nobody writes": (
-        fed, lambda stages: stages["gate"]["deps"].append("data/interim/splits.parquet"), {},
+        find_unwritten_deps, lambda stages: stages["gate"]["deps"].append("data/interim/splits.parquet"), {},
         ["gate: no stage writes data/interim/splits.parquet"],
     ),
     "an evaluation the gate does not see": (
-        judged, lambda stages: stages["gate"].update(deps=["models/metrics/x.json"]), {},
+        find_ungated, lambda stages: stages["gate"].update(deps=["models/metrics/x.json"]), {},
         ["gate does not follow from evaluate@y"],
     ),
     "a network without a GPU": (

@@ -23,7 +23,7 @@ def project(tmp_path) -> Path:
     return tmp_path
 
 
-def said(project: Path, *arguments: str) -> str:
+def run_module(project: Path, *arguments: str) -> str:
     environment = {**os.environ, "PYTHONPATH": str(project / "src"), "DVC_NO_ANALYTICS": "1"}
     done = subprocess.run(
         [sys.executable, "-m", *arguments], cwd=project, env=environment, capture_output=True, text=True
@@ -32,19 +32,21 @@ def said(project: Path, *arguments: str) -> str:
 
 
 def stages(project: Path) -> set[str]:
-    return {line.split()[0] for line in said(project, "dvc", "stage", "list", "--name-only").splitlines()}
+    return {line.split()[0] for line in run_module(project, "dvc", "stage", "list", "--name-only").splitlines()}
 
 
 @pytest.mark.slow
 def test_a_network_goes_with_its_file_and_its_line(project):
-    said(project, "dvc", "init", "--no-scm", "--quiet")
+    run_module(project, "dvc", "init", "--no-scm", "--quiet")
     given, before = yaml.safe_load((project / "params.yaml").read_text()), stages(project)
     (project / "src" / "ostinato" / "architectures" / f"{REMOVED}.py").unlink()
-    assert f"candidates.{CANDIDATE}: there is no architecture '{REMOVED}'" in said(project, "ostinato", "candidates")
+    assert f"candidates.{CANDIDATE}: there is no architecture '{REMOVED}'" in run_module(
+        project, "ostinato", "candidates"
+    )
     assert given["candidates"].pop(CANDIDATE)["architecture"] == REMOVED
     (project / "params.yaml").write_text(yaml.safe_dump(given))
-    assert "mlp_mfcc13" in said(project, "ostinato", "candidates")
-    known = json.loads(said(project, "ostinato", "architectures", "--json"))
+    assert "mlp_mfcc13" in run_module(project, "ostinato", "candidates")
+    known = json.loads(run_module(project, "ostinato", "architectures", "--json"))
     assert REMOVED not in (names := {one["name"] for one in known})
     assert {"mlp", "time", "recommendation"} < names
     gone = {f"{stage}@{CANDIDATE}" for stage in ("tune", "train", "infer", "evaluate", "export")}

@@ -43,7 +43,7 @@ def steps(workflow: dict[str, Any]) -> Iterator[str]:
                 yield from (part.strip() for part in re.split(r"; then |; |\|", line) if part.strip())
 
 
-def unknown(workflow: dict[str, Any]) -> list[str]:
+def list_unknown_commands(workflow: dict[str, Any]) -> list[str]:
     """List the commands that this repository does not know."""
     return [command for command in steps(workflow) if not _is_known(*shlex.split(command))]
 
@@ -64,7 +64,7 @@ def read(path: Path) -> dict[str, Any]:
     return {"on" if key is True else key: value for key, value in workflow.items()}
 
 
-def checked(*paths: Path) -> subprocess.CompletedProcess[str]:
+def check_schema(*paths: Path) -> subprocess.CompletedProcess[str]:
     """Hold workflows against the schema that GitHub's are described by, which the checker carries with it."""
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
     return subprocess.run([*command, *map(str, paths)], capture_output=True, text=True)
@@ -72,7 +72,7 @@ def checked(*paths: Path) -> subprocess.CompletedProcess[str]:
 
 def test_the_workflows_are_what_github_takes() -> None:
     """All of them."""
-    done = checked(*WORKFLOWS)
+    done = check_schema(*WORKFLOWS)
     assert done.returncode == 0, done.stdout
 
 
@@ -82,7 +82,7 @@ def test_a_workflow_that_github_would_refuse_is_found(tmp_path: Path) -> None:
     for job in workflow["jobs"].values():
         del job["runs-on"]
     (tmp_path / "wrong.yml").write_text(yaml.safe_dump(workflow))
-    done = checked(tmp_path / "wrong.yml")
+    done = check_schema(tmp_path / "wrong.yml")
     assert done.returncode == 1
     assert "runs-on" in done.stdout
 
@@ -90,7 +90,7 @@ def test_a_workflow_that_github_would_refuse_is_found(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_a_workflow_runs_only_what_there_is(path: Path) -> None:
     """Make's targets, ostinato's commands, files of the repository and the usual tools."""
-    assert unknown(read(path)) == []
+    assert list_unknown_commands(read(path)) == []
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -110,7 +110,7 @@ def test_a_command_that_is_not_there_is_found(command: str) -> None:
     workflow = {
         "jobs": {"job": {"steps": [{"uses": "actions/checkout@v4"}, {"run": f"make test\necho a | {command}"}]}}
     }
-    assert unknown(workflow) == [command]
+    assert list_unknown_commands(workflow) == [command]
 
 
 def test_each_workflow_starts_when_it_should() -> None:

@@ -83,7 +83,7 @@ def make(root: Path, *, folds: int = 0, n_tracks: int = 36, seed: int = 0) -> Pa
     return paths
 
 
-def opened(root: Path) -> tuple[Any, Any]:
+def open_candidate(root: Path) -> tuple[Any, Any]:
     """Make a project with one holdout; give settings and inputs of its tiny network."""
     from ostinato.stages import _candidate
     from ostinato.training.settings import resolve

@@ -35,7 +35,7 @@ def write_model(path: Path, sizes: tuple[Any, ...], *, seed: int = 0, n_outputs:
     return path
 
 
-def say(model: Path, **more: Any) -> dict[str, Any]:
+def describe_encoder(model: Path, **more: Any) -> dict[str, Any]:
     """Return what params.yaml would say of a file."""
     said = {"kind": "encoder", "model": str(model), "sha256": hashlib.sha256(model.read_bytes()).hexdigest()}
     return said | {"license": "MIT", "patch_length": PATCH, **BANDS} | more

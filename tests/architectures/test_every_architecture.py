@@ -89,7 +89,7 @@ def batch(name: str, size: int, frames: int | None = None) -> tuple[torch.Tensor
     return tuple(torch.randn(size, *shape[:2], shape[2] if frames is None else frames) for shape in inputs.values())
 
 
-def settled(network: nn.Module, x: tuple[torch.Tensor, ...]) -> nn.Module:
+def set_statistics(network: nn.Module, x: tuple[torch.Tensor, ...]) -> nn.Module:
     """Return batch normalisation the statistics of a batch, so that logits spread in evaluation too."""
     for layer in network.modules():
         if isinstance(layer, nn.BatchNorm2d):
@@ -110,7 +110,7 @@ def test_every_number_gets_a_gradient(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_rows_do_not_see_each_other_in_evaluation(name):
     x = batch(name, 6)
-    network = settled(make(name), x)
+    network = set_statistics(make(name), x)
     rows = zip(*(part.split(1) for part in x), strict=True)
     together, alone = network(*x), torch.cat([network(*row) for row in rows])
     assert together.std() > (1e-4 if name in WORDS else 0.01)
@@ -120,7 +120,7 @@ def test_rows_do_not_see_each_other_in_evaluation(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_head_of_the_embedding_is_the_logits(name):
     x = batch(name, 3)
-    network = settled(make(name), x)
+    network = set_statistics(make(name), x)
     embedding = network.embed(*x)
     assert embedding.shape == (3, {"choi": 3 * 32, "timefreq_avg": N_CLASSES}.get(name) or network.head.in_features)
     assert network(*x).shape == (3, N_CLASSES)
@@ -130,7 +130,7 @@ def test_the_head_of_the_embedding_is_the_logits(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_weights_make_the_same_network_again(name):
     x = batch(name, 4)
-    first, second = settled(make(name), x), make(name).eval()
+    first, second = set_statistics(make(name), x), make(name).eval()
     assert torch.allclose(first(*x), second(*x)) == (name in UNTRAINED)
     second.load_state_dict(first.state_dict())
     assert torch.equal(first(*x), second(*x))
@@ -210,7 +210,7 @@ def test_where_it_comes_from_is_said(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MAPS)
 def test_the_onnx_file_gives_what_torch_gives(name):
-    network = settled(make(name), batch(name, 8))
+    network = set_statistics(make(name), batch(name, 8))
     inputs = inputs_of(name)
     words = tuple(inputs) if name in WORDS else ()
     content = graphs.annotate(networks.convert(network, inputs, opset=18, words=words), {})

@@ -17,14 +17,14 @@ FORMATS = {
 }  # fmt: skip
 
 
-def sound(kind: str) -> bytes:
+def encode_sound(kind: str) -> bytes:
     time_axis = np.arange(4000) / 8000
     out = io.BytesIO()
     soundfile.write(out, 0.3 * np.sin(2000 * time_axis), 8000, format=kind.upper(), subtype=FORMATS[kind])
     return out.getvalue()
 
 
-def damaged(content: bytes, rng: np.random.Generator) -> bytes:
+def damage(content: bytes, rng: np.random.Generator) -> bytes:
     """Flip bytes, mostly in the header; cut, repeat or drop a stretch."""
     data = bytearray(content)
     for _ in range(rng.integers(1, 12)):
@@ -35,7 +35,7 @@ def damaged(content: bytes, rng: np.random.Generator) -> bytes:
     return [whole[:stop], whole[:start] + whole[stop:], whole + whole[start:stop], whole][min(int(rng.integers(6)), 3)]
 
 
-def heard(path) -> bool:
+def decodes(path) -> bool:
     """Decode a file; False if it is refused in words that name it."""
     try:
         y, rate = audio.load(path, max_seconds=60, max_samples=2**22)
@@ -49,12 +49,12 @@ def test_a_damaged_file_is_heard_or_refused(n, tmp_path, capfd):
     """Ten seconds a file is no measure of speed: what takes longer hangs."""
     rng, n_heard = np.random.default_rng(n), 0
     for kind in FORMATS:
-        content = sound(kind)
+        content = encode_sound(kind)
         for number in range(n):
             path = tmp_path / f"{number}.{kind if rng.random() < 0.8 else 'm4a'}"
-            path.write_bytes(damaged(content, rng))
+            path.write_bytes(damage(content, rng))
             begin = time.monotonic()
-            n_heard += heard(path)
+            n_heard += decodes(path)
             assert time.monotonic() - begin < SECONDS, path
     assert capfd.readouterr().err == "", "decoders say nothing of their own"
     assert 0.2 < n_heard / (n * len(FORMATS)) < 0.9, "the damage is neither too little nor too much"

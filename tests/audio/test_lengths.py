@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audio.zoo import RATE, SECONDS, joined, make_music
+from audio.zoo import RATE, SECONDS, make_concatenated, make_music
 from ostinato.audio import measurement
 
 
@@ -25,7 +25,7 @@ def test_a_name_changes_nothing(tmp_path, music):
 
 def test_a_recording_behind_the_end_is_seen(tmp_path, music):
     for kind in ("WAV", "AIFF", "AU", "RF64"):
-        joined(kind)(tmp_path / kind, music)
+        make_concatenated(kind)(tmp_path / kind, music)
         assert measurement.measure(tmp_path / kind).unheard_seconds == pytest.approx(SECONDS / 2, abs=0.05), kind
 
 

@@ -78,12 +78,12 @@ def test_names_that_no_table_can_hold_are_left_to_who_can(music):
 def test_a_folder_that_cannot_be_listed_is_counted_or_refused(music, monkeypatch):
     scandir = os.scandir
 
-    def denied(path):
+    def deny(path):
         if str(path).endswith("jazz"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
-    monkeypatch.setattr(os, "scandir", denied)
+    monkeypatch.setattr(os, "scandir", deny)
     listing = find_audio(music)
     assert listing.paths == FOUR[2:]
     assert listing.skipped == [Skipped("that cannot be listed (Permission denied)", 1, "jazz")]

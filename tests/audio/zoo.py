@@ -91,7 +91,7 @@ def uncounted_cbr(path, y):
     without_count(path)
 
 
-def joined(kind, **how):
+def make_concatenated(kind, **how):
     def make(path, y):
         soundfile.write(path, y[: y.size // 2], RATE, format=kind, **how)
         path.write_bytes(path.read_bytes() * 2)
@@ -222,13 +222,13 @@ ZOO = {
     "unknown.flac": flac_of_unknown_total,
     "vorbis.ogg": by_libsndfile("OGG"),
     "vorbis.oga": by_libsndfile("OGG"),
-    "chained.ogg": joined("OGG"),
+    "chained.ogg": make_concatenated("OGG"),
     "counted_cbr.mp3": by_libsndfile("MP3"),
     "counted_vbr.mp3": counted_vbr,
     "uncounted_vbr.mp3": uncounted_vbr,
     "uncounted_vbr_reversed.mp3": uncounted_vbr_reversed,
     "uncounted_cbr.mp3": uncounted_cbr,
-    "joined.mp3": joined("MP3"),
+    "joined.mp3": make_concatenated("MP3"),
     "tagged.mp3": tagged_mp3,
     "aac.m4a": by_ffmpeg("aac"),
     "aac.m4b": by_ffmpeg("aac", format="ipod"),

@@ -23,7 +23,7 @@ from tiny_project import bytes_of, write_rows
 DTYPES = st.sampled_from([np.float16, np.uint8, np.int32])
 
 
-def written(folder, tracks, shard_tracks=2):
+def write_cache(folder, tracks, shard_tracks=2):
     """Write arrays, a track each, as a whole cache."""
     store.write_meta(folder, {"kind": "any", "tail": list(tracks[0].shape[1:]), "dtype": tracks[0].dtype.name})
     entries = []
@@ -46,7 +46,7 @@ def written(folder, tracks, shard_tracks=2):
 def test_read_gives_what_was_written(tmp_path_factory, data, tail, lengths):
     dtype = data.draw(DTYPES)
     tracks = [data.draw(arrays.arrays(dtype, (n, *tail))) for n in lengths]
-    cache = written(tmp_path_factory.mktemp("cache"), tracks)
+    cache = write_cache(tmp_path_factory.mktemp("cache"), tracks)
     assert (len(cache), cache.tail) == (len(tracks), tuple(tail))
     for i, rows in enumerate(tracks):
         got = cache.read(f"t{i}")
@@ -65,14 +65,14 @@ def few_descriptors():
 
 
 def test_more_shards_are_read_than_files_may_be_open(tmp_path, few_descriptors):
-    cache = written(tmp_path, [np.full((2, 3), i, np.float16) for i in range(60)], shard_tracks=1)
+    cache = write_cache(tmp_path, [np.full((2, 3), i, np.float16) for i in range(60)], shard_tracks=1)
     rows = [cache.read(f"t{i}") for i in range(60)]  # as training holds them
     assert [float(row[1, 2]) for row in rows] == list(range(60))
 
 
 def test_a_process_out_of_descriptors_is_told_to_raise_the_limit(tmp_path, few_descriptors):
     """The cache is sound, so that featurize would not help."""
-    cache = written(tmp_path, [np.ones((2, 3), np.float16)])
+    cache = write_cache(tmp_path, [np.ones((2, 3), np.float16)])
     with ExitStack() as others:
         with suppress(OSError):
             while True:
@@ -95,7 +95,7 @@ def test_a_million_tracks_are_some_thousand_files():
 
 
 def test_reading_copies_nothing_and_writes_nothing(tmp_path, rng):
-    cache = written(tmp_path, [rng.standard_normal((9, 4)).astype(np.float16) for _ in range(3)])
+    cache = write_cache(tmp_path, [rng.standard_normal((9, 4)).astype(np.float16) for _ in range(3)])
     rows = cache.read("t1", 2)
     assert rows.base is not None
     assert np.shares_memory(rows, cache.read("t1"))
@@ -104,7 +104,7 @@ def test_reading_copies_nothing_and_writes_nothing(tmp_path, rng):
 
 
 def test_pickling_carries_the_folder_and_no_rows(tmp_path):
-    cache = written(tmp_path, [np.ones((4000, 40), np.float16)])
+    cache = write_cache(tmp_path, [np.ones((4000, 40), np.float16)])
     cache.read("t0")
     carried = pickle.dumps(cache)
     assert len(carried) < 1000
@@ -112,7 +112,7 @@ def test_pickling_carries_the_folder_and_no_rows(tmp_path):
 
 
 def test_a_track_that_is_not_there_is_named(tmp_path):
-    cache = written(tmp_path, [np.zeros((3, 2), np.float16)])
+    cache = write_cache(tmp_path, [np.zeros((3, 2), np.float16)])
     assert "t0" in cache
     assert "t9" not in cache
     with pytest.raises(OstinatoError, match="has no track 't9'; run `dvc repro featurize`"):
@@ -125,7 +125,7 @@ def test_a_folder_without_a_cache_is_named(tmp_path):
 
 
 def test_a_cut_shard_is_named(tmp_path):
-    cache = written(tmp_path, [np.zeros((300, 20), np.float16)])
+    cache = write_cache(tmp_path, [np.zeros((300, 20), np.float16)])
     path = store.shard_file(tmp_path, 0)
     path.write_bytes(path.read_bytes()[:5000])
     with pytest.raises(OstinatoError, match=r"shard-00000\.npy: cannot be read .* run `ostinato featurize`"):
@@ -133,14 +133,14 @@ def test_a_cut_shard_is_named(tmp_path):
 
 
 def test_a_broken_index_is_named(tmp_path):
-    written(tmp_path, [np.zeros((3, 2), np.float16)])
+    write_cache(tmp_path, [np.zeros((3, 2), np.float16)])
     (tmp_path / "index.parquet").write_text("no parquet")
     with pytest.raises(OstinatoError, match=r"index\.parquet: cannot be read"):
         Store(tmp_path)
 
 
 def test_a_write_that_fails_leaves_the_old_rows(tmp_path, monkeypatch):
-    cache = written(tmp_path, [np.full((3, 2), 5, np.float16)])
+    cache = write_cache(tmp_path, [np.full((3, 2), 5, np.float16)])
 
     class Full:
         def __init__(self, *_):
@@ -177,7 +177,7 @@ def test_half_takes_views_and_doubles(rng):
 
 @pytest.mark.parametrize("place", [70, 130, -1])
 def test_a_flipped_byte_is_seen_before_a_row_is_read(tmp_path, place):
-    written(tmp_path, [np.ones((300, 20), np.float16)])
+    write_cache(tmp_path, [np.ones((300, 20), np.float16)])
     path = store.shard_file(tmp_path, 0)
     content = bytearray(path.read_bytes())
     content[place] ^= 1
@@ -187,7 +187,7 @@ def test_a_flipped_byte_is_seen_before_a_row_is_read(tmp_path, place):
 
 
 def test_a_shard_is_read_once_for_its_digest(tmp_path, monkeypatch):
-    cache = written(tmp_path, [np.ones((300, 20), np.float16)] * 4)
+    cache = write_cache(tmp_path, [np.ones((300, 20), np.float16)] * 4)
     digests = []
     monkeypatch.setattr(
         store, "compute_digest", lambda path, whole=store.compute_digest: digests.append(path) or whole(path)
@@ -214,11 +214,11 @@ def test_the_digest_made_while_writing_is_that_of_the_file(tmp_path):
 def test_a_disk_that_is_away_says_nothing_of_the_cache(tmp_path, monkeypatch, name):
     """Neither reading it nor filling it takes a file that cannot be read for one that is broken."""
     folder = tmp_path / "mel"
-    written(folder, [np.ones((300, 20), np.float16)])
+    write_cache(folder, [np.ones((300, 20), np.float16)])
     store.write_meta(folder, {"key": "k"})
     before = bytes_of(folder)
 
-    def refusing(call):
+    def make_refusing(call):
         def refuse(path, *others, **options):
             if str(path).endswith(name):
                 raise OSError(errno.EIO, "Input/output error", str(path))
@@ -228,7 +228,7 @@ def test_a_disk_that_is_away_says_nothing_of_the_cache(tmp_path, monkeypatch, na
 
     with monkeypatch.context() as patch:
         for module, door in ((builtins, "open"), (io, "open"), (pq, "read_table"), (pq, "read_schema")):
-            patch.setattr(module, door, refusing(getattr(module, door)))
+            patch.setattr(module, door, make_refusing(getattr(module, door)))
         with pytest.raises(ReadError, match=f"{name}: cannot be read: Input/output error; check the disk"):
             Store(folder).read("t0")
         with pytest.raises(ReadError, match=name):

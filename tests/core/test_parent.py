@@ -25,7 +25,7 @@ def until(met, seconds: float = 30.0):
 
 
 @pytest.fixture
-def working(tmp_path, monkeypatch):
+def start_stage(tmp_path, monkeypatch):
     """Return a function that starts a stage below another process and waits until it works."""
     (tmp_path / "params.yaml").write_text(SETTINGS.replace("name: synthetic", "name: synthetic\n  n_artists: 4000"))
     monkeypatch.chdir(tmp_path)
@@ -45,29 +45,29 @@ def working(tmp_path, monkeypatch):
             process.kill()
 
 
-def test_a_stage_ends_with_the_dvc_that_runs_it(working, monkeypatch):
+def test_a_stage_ends_with_the_dvc_that_runs_it(start_stage, monkeypatch):
     """DVC names the stage in its environment."""
     monkeypatch.setenv("DVC_STAGE", "ingest")
-    asker, lock = working()
+    asker, lock = start_stage()
     asker.kill()
     asker.wait()
     assert until(lambda: not is_locked(lock))
 
 
-def test_a_stage_ends_with_the_flow_though_dvc_lives_on(working, monkeypatch):
+def test_a_stage_ends_with_the_flow_though_dvc_lives_on(start_stage, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", "ingest")
     flow = psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     monkeypatch.setenv(VARIABLE, str(flow.pid))
-    _, lock = working()
+    _, lock = start_stage()
     flow.kill()
     flow.wait()
     assert until(lambda: not is_locked(lock))
 
 
-def test_a_stage_that_a_person_started_goes_on_without_its_shell(working, monkeypatch):
+def test_a_stage_that_a_person_started_goes_on_without_its_shell(start_stage, monkeypatch):
     monkeypatch.delenv("DVC_STAGE", raising=False)
     monkeypatch.delenv(VARIABLE, raising=False)
-    asker, lock = working()
+    asker, lock = start_stage()
     asker.kill()
     asker.wait()
     assert not until(lambda: not is_locked(lock), 2.0)

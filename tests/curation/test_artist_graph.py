@@ -10,12 +10,12 @@ from ostinato.errors import GraphError
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
 
 
-def ring(n: int) -> Relations:
+def make_ring(n: int) -> Relations:
     """Relate everyone to both neighbours on a circle."""
     return of_pairs(tuple(f"a{i}" for i in range(n)), np.array([[i, (i + 1) % n] for i in range(n)]))
 
 
-def around(n: int) -> np.ndarray:
+def place_on_circle(n: int) -> np.ndarray:
     """Place artists on a circle, evenly."""
     angle = 2 * np.pi * np.arange(n) / n
     return np.stack([np.cos(angle), np.sin(angle)], axis=1)
@@ -48,12 +48,12 @@ def test_a_graph_that_does_not_fit_is_refused(names, pairs, message):
 
 def test_among_some_artists_only_their_own_relations_are_left():
     kept = np.array([True, True, True, False, True])
-    assert ring(5).among(kept).pairs.tolist() == [[0, 1], [0, 4], [1, 2]]
-    assert len(ring(5).among(kept)) == 5
+    assert make_ring(5).among(kept).pairs.tolist() == [[0, 1], [0, 4], [1, 2]]
+    assert len(make_ring(5).among(kept)) == 5
 
 
 def test_held_out_relations_are_parted_and_nobody_is_left_alone():
-    graph = ring(40)
+    graph = make_ring(40)
     left, taken = graph.held_out(0.3, seed=1)
     both = np.concatenate([left.pairs, taken])
     assert len(taken) == 12
@@ -62,13 +62,13 @@ def test_held_out_relations_are_parted_and_nobody_is_left_alone():
 
 
 def test_a_space_that_is_the_graph_agrees_wholly():
-    assert neighbourhoods(around(12), ring(12)).tolist() == [1.0] * 12
-    assert neighbourhoods(around(12), ring(12), by="euclidean").tolist() == [1.0] * 12
+    assert neighbourhoods(place_on_circle(12), make_ring(12)).tolist() == [1.0] * 12
+    assert neighbourhoods(place_on_circle(12), make_ring(12), by="euclidean").tolist() == [1.0] * 12
 
 
 def test_counting_the_artist_itself_caps_the_figure():
     """Two neighbours of which one is the artist: 1 of 3."""
-    assert neighbourhoods(around(12), ring(12), with_self=True) == pytest.approx([1 / 3] * 12)
+    assert neighbourhoods(place_on_circle(12), make_ring(12), with_self=True) == pytest.approx([1 / 3] * 12)
 
 
 def test_distance_heeds_length_and_the_cosine_does_not():
@@ -87,11 +87,11 @@ def test_artists_of_different_degree_are_each_given_as_many_neighbours():
 
 def test_links_found_is_the_area_under_the_roc_curve(rng):
     vectors = rng.normal(size=(20, 4))
-    left, taken = ring(20).held_out(0.2, seed=0)
+    left, taken = make_ring(20).held_out(0.2, seed=0)
     cosine = (vectors @ vectors.T) / np.linalg.norm(vectors, axis=1)[:, None] / np.linalg.norm(vectors, axis=1)
     expected = []
     for here, other in np.concatenate([taken, taken[:, ::-1]]):
-        unrelated = np.setdiff1d(np.arange(20), [here, *ring(20).neighbours(here)])
+        unrelated = np.setdiff1d(np.arange(20), [here, *make_ring(20).neighbours(here)])
         label = np.array([1] + [0] * len(unrelated))
         expected.append(roc_auc_score(label, cosine[here, [other, *unrelated]]))
     assert links_found(vectors, left, taken) == pytest.approx(expected, abs=1e-6)

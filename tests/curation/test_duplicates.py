@@ -22,7 +22,7 @@ def tune(seed, seconds=12.0, start=0.0):
     return (0.2 * y[int(start * SAMPLE_RATE) :]).astype(np.float32)
 
 
-def printed(y, block=7_000):
+def compute_fingerprint(y, block=7_000):
     prints = Fingerprinter()
     for at in range(0, len(y), block):
         prints.add(y[at : at + block])
@@ -30,30 +30,34 @@ def printed(y, block=7_000):
 
 
 def table(**sounds):
-    rows = [(name, hashlib.sha256(y.tobytes()).hexdigest(), printed(y).tobytes()) for name, y in sounds.items()]
+    rows = [
+        (name, hashlib.sha256(y.tobytes()).hexdigest(), compute_fingerprint(y).tobytes()) for name, y in sounds.items()
+    ]
     return pd.DataFrame(rows, columns=["track_id", "audio_hash", "fingerprint"])
 
 
 def test_a_fingerprint_does_not_depend_on_blocks_or_level():
     y = tune(1)
-    np.testing.assert_array_equal(printed(y), printed(y, block=311))
-    np.testing.assert_array_equal(printed(y), printed(y / 8))
-    assert len(printed(y)) == (len(y) - 2_048) // HOP + 1
+    np.testing.assert_array_equal(compute_fingerprint(y), compute_fingerprint(y, block=311))
+    np.testing.assert_array_equal(compute_fingerprint(y), compute_fingerprint(y / 8))
+    assert len(compute_fingerprint(y)) == (len(y) - 2_048) // HOP + 1
 
 
 def test_silence_and_less_than_a_frame_say_nothing():
-    assert not printed(np.zeros(9_000, np.float32)).any()
-    assert len(printed(tune(1)[:2_000])) == 0
+    assert not compute_fingerprint(np.zeros(9_000, np.float32)).any()
+    assert len(compute_fingerprint(tune(1)[:2_000])) == 0
 
 
 def test_two_recordings_differ_in_half_of_their_bits():
-    a, b = printed(tune(1)), printed(tune(2))
+    a, b = compute_fingerprint(tune(1)), compute_fingerprint(tune(2))
     assert np.bitwise_count(a ^ b).mean() / 32 == pytest.approx(0.5, abs=0.1)
 
 
 @pytest.mark.parametrize("start", [0.5, 1.2345, 3.0, 5.0])
 def test_a_copy_that_starts_later_is_found_with_its_shift(start):
-    (match,) = duplicates.matches([printed(tune(3)), printed(tune(4)), printed(tune(4, 12.0, start))])
+    (match,) = duplicates.matches(
+        [compute_fingerprint(tune(3)), compute_fingerprint(tune(4)), compute_fingerprint(tune(4, 12.0, start))]
+    )
     assert (match.first, match.second) == (1, 2)
     assert match.shift * SECONDS == pytest.approx(start, abs=2 * SECONDS)
 

@@ -20,7 +20,7 @@ def collection(rows):
     return pd.DataFrame(records, columns=COLUMNS)
 
 
-def plain(n_genres=4, artists=9, each=3):
+def make_collection(n_genres=4, artists=9, each=3):
     return collection(
         [
             (f"g{g}", f"g{g} artist {a}", None, None)
@@ -98,7 +98,7 @@ def test_an_evaluable_genre_is_trained_wherever_it_is_tested(rows, plan):
 
 
 def test_test_parts_tile_the_set_with_equal_shares():
-    tracks = plain()
+    tracks = make_collection()
     drawn = splits.assign_splits(tracks, SplitPlan(folds=3)).splits
     shares = drawn.merge(tracks[["track_id", "genre"]]).groupby(["fold", "split", "genre"]).size()
     assert (shares == 9).all()
@@ -107,7 +107,7 @@ def test_test_parts_tile_the_set_with_equal_shares():
 
 
 def test_a_holdout_keeps_its_shares_in_every_genre():
-    tracks = plain(artists=20, each=2)
+    tracks = make_collection(artists=20, each=2)
     drawn = splits.assign_splits(tracks, SplitPlan(validation=0.1, test=0.25)).splits.merge(
         tracks[["track_id", "genre"]]
     )
@@ -118,7 +118,7 @@ def test_a_holdout_keeps_its_shares_in_every_genre():
 
 @pytest.mark.parametrize("folds", [0, 3])
 def test_three_artists_of_equal_size_are_enough_to_judge_a_genre(folds):
-    drawn = splits.assign_splits(plain(n_genres=2, artists=3, each=10), SplitPlan(folds=folds)).splits
+    drawn = splits.assign_splits(make_collection(n_genres=2, artists=3, each=10), SplitPlan(folds=folds)).splits
     assert set(drawn["split"]) == {"train", "validation", "test"}
     assert (drawn.groupby(["fold", "split"]).size() == 20).all()
     assert drawn["evaluable"].all()
@@ -137,7 +137,7 @@ def test_greedy_beats_chance_on_artists_of_unequal_size(rng):
     assert ours < min(by_chance) / 1.5
 
 
-def scattered(rng):
+def draw_collection(rng):
     """Artists of unequal size, each with a genre, a decade and a place drawn apart."""
     tracks = collection(
         [(f"g{a % 4}", f"artist {a}", None, None) for a in range(80) for _ in range(rng.integers(1, 9))]
@@ -152,7 +152,7 @@ def scattered(rng):
 def test_decades_and_places_are_evened_out_beside_genres(rng, folds):
     worst = {balance: [] for balance in ((), ("decade", "place"))}
     for _ in range(5):
-        tracks = scattered(rng)
+        tracks = draw_collection(rng)
         for balance, found in worst.items():
             drawn = splits.assign_splits(tracks, SplitPlan(folds=folds, balance=balance)).splits
             assert leaks(tracks, drawn) == 0
@@ -166,13 +166,13 @@ def test_decades_and_places_are_evened_out_beside_genres(rng, folds):
 
 
 def test_what_is_unknown_is_no_stratum():
-    tracks = plain().assign(year=np.nan)
+    tracks = make_collection().assign(year=np.nan)
     evenly = splits.assign_splits(tracks, SplitPlan(balance=("decade", "place"))).splits
     pd.testing.assert_frame_equal(evenly, splits.assign_splits(tracks, SplitPlan()).splits)
 
 
 def test_another_seed_is_another_split_and_the_same_the_same():
-    one, same, other = (splits.assign_splits(plain(), SplitPlan(seed=s)).splits for s in (1, 1, 2))
+    one, same, other = (splits.assign_splits(make_collection(), SplitPlan(seed=s)).splits for s in (1, 1, 2))
     pd.testing.assert_frame_equal(one, same)
     assert (one["split"] != other["split"]).any()
 
@@ -180,7 +180,9 @@ def test_another_seed_is_another_split_and_the_same_the_same():
 @pytest.mark.parametrize("folds", [0, 5])
 def test_a_genre_of_two_artists_stays_in_training(folds):
     scarce = [("rare", f"rare {a}", None, None) for a in range(2) for _ in range(5)]
-    tracks = collection([*scarce, *plain()[["genre", "artist", "album", "content_hash"]].itertuples(index=False)])
+    tracks = collection(
+        [*scarce, *make_collection()[["genre", "artist", "album", "content_hash"]].itertuples(index=False)]
+    )
     drawn = splits.assign_splits(tracks, SplitPlan(folds=folds)).splits.merge(tracks[["track_id", "genre"]])
     rare = drawn[drawn["genre"] == "rare"]
     assert set(rare["split"]) == {"train"}
@@ -190,7 +192,10 @@ def test_a_genre_of_two_artists_stays_in_training(folds):
 
 def test_a_scarce_genre_may_be_tested_below_a_ceiling():
     single = [("rare", "the only one", None, None)] * 4
-    rows = [*single, *plain(n_genres=2, artists=6, each=1)[["genre", "artist", "album", "content_hash"]].to_numpy()]
+    rows = [
+        *single,
+        *make_collection(n_genres=2, artists=6, each=1)[["genre", "artist", "album", "content_hash"]].to_numpy(),
+    ]
     tracks = collection(rows)
     plan = SplitPlan(folds=3, scarce="test")
     drawn = splits.assign_splits(tracks, plan).splits
@@ -212,13 +217,13 @@ def test_by_track_only_copies_are_kept_together():
 
 
 def test_names_say_when_artists_are_unknown():
-    assert splits.name(SplitPlan(folds=5), plain()) == "5 folds by artist"
-    assert splits.name(SplitPlan(compilations="apart"), plain()) == "holdout by artist (compilations leak)"
-    assert splits.name(SplitPlan(), plain().assign(artist=None)) == "holdout by artist (artists unknown)"
+    assert splits.name(SplitPlan(folds=5), make_collection()) == "5 folds by artist"
+    assert splits.name(SplitPlan(compilations="apart"), make_collection()) == "holdout by artist (compilations leak)"
+    assert splits.name(SplitPlan(), make_collection().assign(artist=None)) == "holdout by artist (artists unknown)"
 
 
 def test_a_newcomer_that_ties_two_parts_is_left_out_and_named():
-    tracks = plain(n_genres=1, artists=3, each=1)
+    tracks = make_collection(n_genres=1, artists=3, each=1)
     old = splits.assign_splits(tracks, SplitPlan()).splits
     assert old["split"].nunique() == 3
     bridge = tracks.iloc[[0]].assign(ordinal=9, track_id="bridge", artist="g0 artist 1")
@@ -232,9 +237,9 @@ def test_a_newcomer_that_ties_two_parts_is_left_out_and_named():
 
 
 def test_an_artist_corrected_later_cannot_leak_either():
-    tracks = plain(n_genres=1, artists=3, each=2).assign(artist=None)
+    tracks = make_collection(n_genres=1, artists=3, each=2).assign(artist=None)
     old = splits.assign_splits(tracks, SplitPlan()).splits
-    known = plain(n_genres=1, artists=3, each=2).assign(artist=["one"] * 6)
+    known = make_collection(n_genres=1, artists=3, each=2).assign(artist=["one"] * 6)
     drawn = splits.assign_splits(known, SplitPlan(), old)
     assert leaks(known, drawn.splits) == 0
     assert drawn.splits["split"].nunique() == 1
@@ -255,7 +260,7 @@ def test_a_genre_that_grows_becomes_evaluable():
 
 
 def test_tags_are_stratified_where_there_is_no_genre():
-    tracks = plain(n_genres=1, artists=40, each=1).assign(genre=None)
+    tracks = make_collection(n_genres=1, artists=40, each=1).assign(genre=None)
     tracks["tags"] = [["loud", "fast"] if i % 4 == 0 else ["slow"] for i in range(40)]
     drawn = splits.assign_splits(tracks, SplitPlan(folds=5)).splits
     tested = drawn[drawn["split"] == "test"].merge(tracks[["track_id", "tags"]]).explode("tags")
@@ -266,7 +271,7 @@ def test_tags_are_stratified_where_there_is_no_genre():
 
 
 def test_the_hash_follows_the_split_alone():
-    tracks = plain()
+    tracks = make_collection()
     drawn = splits.assign_splits(tracks, SplitPlan()).splits
     one = splits.describe(tracks, drawn, "x", 1)["hash"]
     assert splits.describe(tracks.assign(genre="other"), drawn, "y", 2)["hash"] == one
@@ -278,7 +283,7 @@ def test_the_hash_follows_the_split_alone():
 
 
 def test_an_official_split_is_taken_as_it_is_and_its_leaks_counted():
-    tracks = plain(n_genres=1, artists=4, each=1)
+    tracks = make_collection(n_genres=1, artists=4, each=1)
     tracks["split"] = ["train", "validation", "test", None]
     rows, n_leaks = splits.official(tracks, splits.SplitPlan())
     assert rows["split"].tolist() == ["train", "validation", "test"]

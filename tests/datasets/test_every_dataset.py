@@ -34,7 +34,7 @@ def dataset(request, tmp_path):
     )
 
 
-def listed(dataset):
+def list_tracks(dataset):
     return dataset.plugin.tracks(dataset.root, dataset.options, seed=1, workers=1)
 
 
@@ -66,7 +66,7 @@ def test_what_is_fetched_has_a_checksum_and_a_place_of_its_own(name):
 
 
 def test_a_listing_keeps_the_contract(dataset):
-    frame = listed(dataset)
+    frame = list_tracks(dataset)
     assert len(frame)
     assert frame["track_id"].is_unique
     assert frame["track_id"].map(type).eq(str).all()
@@ -83,9 +83,9 @@ def test_a_listing_keeps_the_contract(dataset):
 
 
 def test_listing_twice_gives_the_same_and_changes_no_file(dataset):
-    first = listed(dataset)
+    first = list_tracks(dataset)
     before = {path: path.stat().st_mtime_ns for path in dataset.root.rglob("*")}
-    pd.testing.assert_frame_equal(first, listed(dataset))
+    pd.testing.assert_frame_equal(first, list_tracks(dataset))
     assert {path: path.stat().st_mtime_ns for path in dataset.root.rglob("*")} == before
 
 
@@ -94,7 +94,7 @@ def test_ingest_takes_it(dataset, tmp_path):
     given = Dataset(name=dataset.name, path=str(dataset.root), **dataset.given)
     ingest.run(paths, SimpleNamespace(seed=1, compute=Compute(workers=1), ingest=Ingest(), dataset=given))
     tracks, files = tables.read(paths.tracks), tables.read(paths.files)
-    assert len(tracks) == len(listed(dataset))
+    assert len(tracks) == len(list_tracks(dataset))
     assert tracks["content_hash"].notna().sum() >= len(tracks) - 1
     assert files["track_id"].tolist() == tracks.loc[tracks["path"].notna(), "track_id"].tolist()
     told = tables.read(paths.attributes)

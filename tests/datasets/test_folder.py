@@ -28,14 +28,14 @@ def root(tmp_path):
     return tmp_path / "music"
 
 
-def listed(root, table=None, text=None, **columns):
+def list_tracks(root, table=None, text=None, **columns):
     if text is not None:
         (root.parent / table).write_text(text)
     return folder.tracks(root, Options(table=table and str(root.parent / table), columns=columns)).set_index("track_id")
 
 
 def test_a_directory_is_a_genre_and_only_audio_counts(root):
-    tracks = listed(root)
+    tracks = list_tracks(root)
     assert tracks.index.tolist() == ["jazz/a b 🎷.wav", "jazz/two.FLAC", "rock/album/three.mp3"]
     assert tracks["genre"].tolist() == ["jazz", "jazz", "rock"]
     assert tracks["path"].tolist() == tracks.index.tolist()
@@ -43,7 +43,7 @@ def test_a_directory_is_a_genre_and_only_audio_counts(root):
 
 def test_a_file_at_the_top_has_no_genre(root):
     (root / "loose.wav").touch()
-    assert pd.isna(listed(root).loc["loose.wav", "genre"])
+    assert pd.isna(list_tracks(root).loc["loose.wav", "genre"])
 
 
 @pytest.mark.parametrize("bom", ["", "\ufeff"])
@@ -54,7 +54,7 @@ def test_a_table_joins_by_path(root, bom):
         "rock\\album\\three.mp3,metal,,,,valid\r\n"
         "not/here.wav,pop,,,,\r\n"
     )
-    tracks = listed(root, "t.csv", text, artist="artist_group")
+    tracks = list_tracks(root, "t.csv", text, artist="artist_group")
     assert tracks.loc["jazz/a b 🎷.wav", ["genre", "artist", "year", "split"]].tolist() == [
         "bebop",
         "7",
@@ -68,7 +68,7 @@ def test_a_table_joins_by_path(root, bom):
 
 
 def test_a_table_joins_by_the_name_of_the_file(root):
-    tracks = listed(root, "t.tsv", "track_id\tartist\nthree\tThe Band\ntwo\tSolo\n")
+    tracks = list_tracks(root, "t.tsv", "track_id\tartist\nthree\tThe Band\ntwo\tSolo\n")
     assert tracks["artist"].fillna("").tolist() == ["", "Solo", "The Band"]
     assert tracks["genre"].tolist() == ["jazz", "jazz", "rock"]
     assert tracks.attrs["remarks"] == [
@@ -81,7 +81,7 @@ def test_a_parquet_table_keeps_its_lists_and_numbers(root):
         {"track_id": ["two", "three"], "tags": [["b", "a"], None], "genre": [1, 2], "year": [1990, None]}
     )
     frame.to_parquet(root.parent / "t.parquet")
-    tracks = listed(root, "t.parquet")
+    tracks = list_tracks(root, "t.parquet")
     assert tracks.loc["jazz/two.FLAC", "tags"] == ["a", "b"]
     assert tracks.loc["rock/album/three.mp3", "tags"] == []
     assert tracks.loc["jazz/two.FLAC", ["genre", "year"]].tolist() == ["1", 1990.0]
@@ -109,15 +109,18 @@ def test_a_parquet_table_keeps_its_lists_and_numbers(root):
 )
 def test_a_table_that_cannot_be_used_is_named_with_the_mend(root, text, columns, reason):
     with pytest.raises(DataError, match=reason) as raised:
-        listed(root, "t.csv", text, **columns)
+        list_tracks(root, "t.csv", text, **columns)
     assert "t.csv" in str(raised.value) or "dataset.columns" in str(raised.value)
 
 
 def test_files_of_one_name_need_a_table_with_paths(root):
     (root / "rock/two.wav").touch()
     with pytest.raises(DataError, match="2 files are called 'two'"):
-        listed(root, "t.csv", "track_id,artist\ntwo,x\n")
-    assert listed(root, "u.csv", "path,artist\nrock/two.wav,x\njazz/two.FLAC,y\n").loc["rock/two.wav", "artist"] == "x"
+        list_tracks(root, "t.csv", "track_id,artist\ntwo,x\n")
+    assert (
+        list_tracks(root, "u.csv", "path,artist\nrock/two.wav,x\njazz/two.FLAC,y\n").loc["rock/two.wav", "artist"]
+        == "x"
+    )
 
 
 def test_an_absent_table_or_folder_or_no_audio_is_named(root):
@@ -134,7 +137,7 @@ def test_an_absent_table_or_folder_or_no_audio_is_named(root):
 def test_a_name_that_is_no_utf8_is_left_out_with_a_warning(root, caplog):
     with open(bytes(root) + b"/jazz/\xff.wav", "wb"):
         pass
-    assert len(listed(root)) == 3
+    assert len(list_tracks(root)) == 3
     assert r"1 with a name that is not UTF-8, such as jazz/\xff.wav" in caplog.text
 
 

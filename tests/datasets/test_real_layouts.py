@@ -30,13 +30,13 @@ from ostinato.training.network import build
 from ostinato.training.settings import Settings
 
 
-def listed(plugin, root, **given):
+def list_tracks(plugin, root, **given):
     options = plugin.Options(**(getattr(miniatures, plugin.__name__.split(".")[-1])(root) | given))
     return plugin.tracks(root, options).set_index("track_id")
 
 
 def test_gtzan_has_the_published_split_and_leaves_out_what_it_leaves_out(tmp_path):
-    frame = listed(gtzan, tmp_path)
+    frame = list_tracks(gtzan, tmp_path)
     assert frame["genre"].unique().tolist() == ["blues", "jazz"]
     assert frame["split"].value_counts().to_dict() == {"train": 4, "test": 4, "validation": 2}
     assert pd.isna(frame.loc["jazz.00054", "split"])
@@ -88,13 +88,13 @@ SUBSETS = {"small": [2, 5, 10], "medium": [2, 5, 10, 140], "full": [2, 5, 10, 14
 
 @pytest.mark.parametrize(("subset", "ids"), SUBSETS.items())
 def test_fma_subsets_hold_those_below_them(tmp_path, subset, ids):
-    frame = listed(fma, tmp_path, subset=subset)
+    frame = list_tracks(fma, tmp_path, subset=subset)
     assert frame.index.tolist() == [f"{i:06d}" for i in ids]
     assert frame["path"].iloc[0] == f"fma_{subset}/000/000002.mp3"
 
 
 def test_fma_rows_are_read_through_three_rows_of_header(tmp_path):
-    frame = listed(fma, tmp_path, subset="large")
+    frame = list_tracks(fma, tmp_path, subset="large")
     first, last = frame.iloc[0], frame.iloc[-1]
     assert first[["genre", "artist", "album", "title"]].tolist() == ["Hip-Hop", "AWOL", 'AWOL, a "way" of life', "Food"]
     assert first[["year", "latitude", "longitude"]].tolist() == [2009, 40.05, -74.4]
@@ -138,7 +138,7 @@ def test_fma_only_fetches_what_a_subset_needs():
 
 
 def test_ballroom_joins_the_rumbas_and_knows_albums(tmp_path):
-    frame = listed(ballroom, tmp_path)
+    frame = list_tracks(ballroom, tmp_path)
     assert frame["genre"].value_counts().to_dict() == {"Rumba": 3, "Waltz": 2, "Samba": 1}
     assert frame.loc[["Waltz/Media-103501", "Waltz/Media-103502"], "album"].tolist() == ["Media-1035"] * 2
     (tmp_path / "empty").mkdir()
@@ -147,7 +147,7 @@ def test_ballroom_joins_the_rumbas_and_knows_albums(tmp_path):
 
 
 def test_soundtracks_takes_the_strongest_emotion_and_none_of_a_tie(tmp_path):
-    frame = listed(soundtracks, tmp_path)
+    frame = list_tracks(soundtracks, tmp_path)
     assert frame["genre"].tolist()[:2] == ["happy", "anger"]
     assert pd.isna(frame.loc["Set1/003", "genre"])
     assert frame.loc["Set2/001", "genre"] == "tender"
@@ -158,7 +158,7 @@ def test_soundtracks_takes_the_strongest_emotion_and_none_of_a_tie(tmp_path):
 
 
 def test_magnatagatune_keeps_the_most_frequent_tags_and_splits_by_folder(tmp_path):
-    frame = listed(magnatagatune, tmp_path)
+    frame = list_tracks(magnatagatune, tmp_path)
     assert frame["tags"].tolist() == [["guitar", "no voice"], ["no voice"], ["guitar", "no voice"], ["guitar"]]
     assert frame["split"].tolist() == ["train", "train", "validation", "test"]
     assert frame["artist"].unique().tolist() == ["Bach Soloists"]
@@ -166,7 +166,7 @@ def test_magnatagatune_keeps_the_most_frequent_tags_and_splits_by_folder(tmp_pat
 
 
 def test_jamendo_has_five_splits_and_as_many_tags_as_a_line_has(tmp_path):
-    frame = listed(mtg_jamendo, tmp_path)
+    frame = list_tracks(mtg_jamendo, tmp_path)
     assert frame["split"].tolist() == ["train", "validation", "test"]
     assert frame["tags"].iloc[1] == ["genre---rock", "instrument---guitar"]
     other = mtg_jamendo.tracks(tmp_path, mtg_jamendo.Options(number=1, low=True))
@@ -179,7 +179,7 @@ def test_jamendo_has_five_splits_and_as_many_tags_as_a_line_has(tmp_path):
 
 
 def test_an_attribute_table_is_mended_where_it_can_be(tmp_path, caplog):
-    frame = listed(spotify_attributes, tmp_path)
+    frame = list_tracks(spotify_attributes, tmp_path)
     assert frame.index.tolist() == ["a1", "b2"]
     assert frame.loc["a1", "tags"] == ["Dance", "Movie"]
     assert frame.loc["a1", ["genre", "key", "mode", "time_signature"]].tolist() == ["Movie", 1.0, 1.0, 4.0]
@@ -255,7 +255,7 @@ def test_rows_of_the_same_attributes_stand_in_one_split(tmp_path):
 
 
 def test_artist_metadata_joins_artists_albums_and_lyrics(tmp_path):
-    frame = listed(artist_metadata, tmp_path)
+    frame = list_tracks(artist_metadata, tmp_path)
     assert frame["artist"].tolist() == ["Ann", "Ann", "Bo"]
     assert frame["tags"].tolist() == [["folk", "pop"], ["jazz"], []]
     assert frame.loc["t1", ["genre", "album", "year"]].tolist() == ["folk", "Q", 1999]
@@ -275,7 +275,7 @@ def test_orphans_are_named_and_strangers_refused(tmp_path, caplog):
 
 
 def test_a_union_keeps_the_origin_as_a_tag_or_as_the_genre(tmp_path):
-    frame = listed(union, tmp_path)
+    frame = list_tracks(union, tmp_path)
     assert frame.loc["ours/jazz/a.wav", ["path", "tags"]].tolist() == ["ours/jazz/a.wav", ["from ours"]]
     assert frame.loc["gtzan/jazz.00000", "path"] == "theirs/genres_original/jazz/jazz.00000.wav"
     assert (tmp_path / frame.loc["gtzan/jazz.00000", "path"]).exists()
@@ -318,7 +318,7 @@ def test_a_folder_takes_what_the_files_say_of_themselves(shared_data):
 
 
 def test_cifar_has_the_published_test_and_a_fifth_to_validate_on(tmp_path):
-    frame = listed(cifar100, tmp_path)
+    frame = list_tracks(cifar100, tmp_path)
     assert frame["split"].value_counts().to_dict() == {"train": 24, "validation": 6, "test": 6}
     assert frame["genre"].value_counts().to_dict() == {"ray": 12, "rose": 12, "shark": 12}
     assert set(frame.loc[frame["split"] == "validation", "genre"]) == {"ray", "rose", "shark"}

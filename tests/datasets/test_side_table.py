@@ -24,13 +24,13 @@ def root(tmp_path):
     return tmp_path / "music"
 
 
-def listed(root, text, where=None, **options):
+def list_tracks(root, text, where=None, **options):
     table = (where or root.parent) / "t.csv"
     table.write_bytes(text if isinstance(text, bytes) else text.encode())
     return folder.tracks(root, Options(table=str(table), **options)).set_index("path")
 
 
-def whole(line, column="path", names=FILES):
+def make_table(line, column="path", names=FILES):
     """Write a table with a row for each file."""
     return f"{column},artist\n" + "".join(f'"{line(name)}",artist of {name[-5]}\n' for name in names)
 
@@ -55,18 +55,18 @@ WAYS = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("column", ["path", "track_id", "Path"])
 def test_rows_name_their_files_in_many_ways(root, way, column):
-    frame = listed(root, whole(WAYS[way], column))
+    frame = list_tracks(root, make_table(WAYS[way], column))
     assert frame["artist"].to_dict() == {name: f"artist of {name[-5]}" for name in FILES}
     assert frame.attrs["remarks"] == []
 
 
 def test_absolute_paths_below_the_root_and_paths_beside_the_table(root):
-    frame = listed(root, whole(lambda path: f"{root}/{path}"))
+    frame = list_tracks(root, make_table(lambda path: f"{root}/{path}"))
     assert frame["artist"].notna().all()
     (root / "lists").mkdir()
-    frame = listed(root, whole(lambda path: f"../{path}"), root / "lists")
+    frame = list_tracks(root, make_table(lambda path: f"../{path}"), root / "lists")
     assert frame["artist"].notna().all()
-    frame = listed(root, whole(lambda path: f"music/{path}"))
+    frame = list_tracks(root, make_table(lambda path: f"music/{path}"))
     assert frame["artist"].notna().all()
 
 
@@ -74,7 +74,7 @@ def test_absolute_paths_below_the_root_and_paths_beside_the_table(root):
     "ids", [["2", "17"], ["2.0", "17.0"], ["0002", "00017"], ["2.mp3", "17.mp3"], ["0002.wav", "000017.wav"]]
 )
 def test_ids_match_with_and_without_zeros_and_suffix(root, ids):
-    frame = listed(root, f"track_id,artist\n{ids[0]},a\n{ids[1]},b\n")
+    frame = list_tracks(root, f"track_id,artist\n{ids[0]},a\n{ids[1]},b\n")
     assert frame["artist"].dropna().to_dict() == {"jazz/0002.MP3": "a", "rock/000017.mp3": "b"}
 
 
@@ -88,13 +88,13 @@ def test_numbers_of_a_parquet_table_are_ids(root):
 def test_a_folder_of_the_same_name_is_not_the_other_one(root):
     (root / "jazz/01.wav").touch()
     text = "path,artist\nrock/01.wav,x\nrock/000017.mp3,y\njazz/0002.MP3,z\n"
-    frame = listed(root, text, max_unmatched_share=0.6)
+    frame = list_tracks(root, text, max_unmatched_share=0.6)
     assert frame["artist"].dropna().to_dict() == {"rock/000017.mp3": "y", "jazz/0002.MP3": "z"}
 
 
 def test_what_fits_nothing_is_counted(root):
     text = "path,artist\n" + "".join(f"{name},a\n" for name in FILES[:3]) + f"{FILES[0]},a\ngone.wav,b\n"
-    frame = listed(root, text)
+    frame = list_tracks(root, text)
     assert {r["what"]: (r["n"], r["of"], r["examples"]) for r in frame.attrs["remarks"]} == {
         "rows of t.csv whose file does not exist": (1, 4, ["row 6: 'gone.wav'"]),
         "files without a row in t.csv": (1, 4, ["rock/000017.mp3"]),
@@ -105,20 +105,20 @@ def test_what_fits_nothing_is_counted(root):
 def test_a_table_of_which_too_little_fits_stops_the_run_and_shows_both_sides(root):
     text = "path,artist\n" + f"{FILES[0]},a\n" + "".join(f"gone{i}.wav,b\n" for i in range(9))
     with pytest.raises(DataError) as raised:
-        listed(root, text)
+        list_tracks(root, text)
     told = str(raised.value)
     assert "too few of its rows match the files (90% do not)" in told
     assert "9 of 10 rows of t.csv whose file does not exist: row 3: 'gone0.wav', row 4: 'gone1.wav'" in told
     assert "3 of 4 files without a row in t.csv: jazz/0002.MP3" in told
     assert "dataset.max_unmatched_share to 0.90 or more" in told
-    assert len(listed(root, text, max_unmatched_share=0.9)) == 4
+    assert len(list_tracks(root, text, max_unmatched_share=0.9)) == 4
 
 
 def test_a_wrong_column_shows_a_row_beside_a_file(root):
     with pytest.raises(
         DataError, match=r"no row names a file of this folder\n  row:  path 'threes'\n  file: 'rock/album/three.flac'"
     ):
-        listed(root, "id,path,artist\n0002,threes,a\n17,fours,b\n")
+        list_tracks(root, "id,path,artist\n0002,threes,a\n17,fours,b\n")
 
 
 def test_all_cells_that_cannot_be_read_are_told_at_once(root):
@@ -126,7 +126,7 @@ def test_all_cells_that_cannot_be_read_are_told_at_once(root):
         "path,year,latitude,split\n" + "".join(f"{name},early,north,train\n" for name in FILES) + "x.wav,2001,1,later\n"
     )
     with pytest.raises(DataError) as raised:
-        listed(root, text)
+        list_tracks(root, text)
     told = str(raised.value)
     assert "9 cells cannot be read; correct or empty them" in told
     assert "4 of 5 cells: row 2: year 'early' is not a year, row 3: year 'early' is not a year" in told
@@ -212,33 +212,33 @@ def test_tags_are_parted_as_their_column_shows(root, cells):
     text = f"path;tags\n{FILES[0]};{cells[0]}\n{FILES[2]};{cells[1]}\n".replace("; ", ";")
     if ";" in "".join(cells):
         text = f'path,tags\n{FILES[0]},"{cells[0]}"\n{FILES[2]},{cells[1]}\n'
-    tags = listed(root, text)["tags"]
+    tags = list_tracks(root, text)["tags"]
     assert tags[[FILES[0], FILES[2]]].tolist() == [["guitar", "slow"], ["slow"]]
 
 
 def test_tags_parted_in_two_ways_need_a_word(root):
     text = f"path,tags\n{FILES[0]},guitar|slow\n{FILES[2]},slow;loud\n"
     with pytest.raises(DataError, match=r"1 cells have ';' and 1 have '\|', such as .*dataset\.tags_separator"):
-        listed(root, text)
-    assert listed(root, text, tags_separator="|").loc[FILES[2], "tags"] == ["slow;loud"]
+        list_tracks(root, text)
+    assert list_tracks(root, text, tags_separator="|").loc[FILES[2], "tags"] == ["slow;loud"]
 
 
 def test_a_table_may_list_several_genres(root):
     text = f"path,genre\n{FILES[0]},\"['Jazz', 'Swing']\"\n{FILES[1]},Jazz|Bop\n{FILES[2]},Pop/Rock\n{FILES[3]},Rock\n"
-    frame = listed(root, text)
+    frame = list_tracks(root, text)
     assert frame["genre"].tolist() == ["Jazz", "Jazz", "Rock", "Pop/Rock"]
     assert {r["what"]: r["n"] for r in frame.attrs["remarks"]} == {
         "files whose folder and table disagree on the genre (table counts)": 1,
         "files with several genres, of which the first is the class": 2,
     }
-    assert listed(root, text, genre_separators=["/"])["genre"].tolist() == ["Jazz|Bop", "Jazz", "Rock", "Pop"]
+    assert list_tracks(root, text, genre_separators=["/"])["genre"].tolist() == ["Jazz|Bop", "Jazz", "Rock", "Pop"]
 
 
 def test_a_table_of_a_spreadsheet_is_read_whole(root):
     rows = [f"{name.upper()};Hip-Hop;Björk ;['slow', 'piano'];2008-11-26 00:00:00;52,5" for name in FILES]
     text = "\ufeffsep=;\r\n" + "\r\n".join(["path;genre;artist;tags;year;latitude", *rows, rows[0]])
     for encoding in ("utf-8", "utf-16"):
-        frame = listed(root, text.removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding))
+        frame = list_tracks(root, text.removeprefix("\ufeff" if encoding == "utf-16" else "").encode(encoding))
         assert frame[["genre", "artist", "year", "latitude"]].drop_duplicates().to_numpy().tolist() == [
             ["Hip-Hop", "Björk", 2008.0, 52.5]
         ]
@@ -253,7 +253,7 @@ def test_a_source_of_genres_that_is_not_there_is_named(root):
 def test_an_artist_cell_may_list_several(root):
     cells = ["['Ann', 'Bo']", "AC/DC", "", "Earth, Wind & Fire"]
     text = "path;artist\n" + "".join(f"{name};{cell}\n" for name, cell in zip(FILES, cells, strict=True))
-    frame = listed(root, text).loc[FILES]
+    frame = list_tracks(root, text).loc[FILES]
     assert frame["artist"].where(frame["artist"].notna(), None).tolist() == ["Ann", "AC/DC", None, "Earth, Wind & Fire"]
     assert frame["artists"].tolist() == [["Ann", "Bo"], ["AC/DC"], [], ["Earth, Wind & Fire"]]
 
@@ -270,25 +270,25 @@ def test_lists_of_a_parquet_table_are_read(root):
 def test_another_column_that_names_the_files_is_pointed_out(root):
     text = "Title,filename\n" + "".join(f"Song,{name.rpartition('/')[2]}\n" for name in FILES)
     with pytest.raises(DataError, match=r"neither path nor track_id.*\n.*'filename' does in 4 of its first 4 rows"):
-        listed(root, text)
+        list_tracks(root, text)
     text = "path,filename\n" + "".join(f"x{name},{name}\n" for name in FILES)
     with pytest.raises(
         DataError, match=r"no row names a file of this folder(.*\n)*.*set dataset\.columns: \{path: filename\}"
     ):
-        listed(root, text)
-    assert len(listed(root, text, columns={"path": "filename"})) == 4
+        list_tracks(root, text)
+    assert len(list_tracks(root, text, columns={"path": "filename"})) == 4
 
 
 def test_the_column_that_names_more_files_counts(root):
     rows = [f"{os.path.splitext(name)[0]},elsewhere/{i},a\n" for i, name in enumerate(FILES)]
     text = "".join(["track_id,path,artist\n", *rows])
-    assert listed(root, text)["artist"].tolist() == ["a"] * 4
+    assert list_tracks(root, text)["artist"].tolist() == ["a"] * 4
 
 
 def test_one_row_and_one_file_stand_side_by_side(root):
     text = f"path,artist\n{FILES[0]},a\njazz/002.mp3,b\nrock/16.mp3,c\n"
     with pytest.raises(DataError, match=r"\n  row:  path 'jazz/002\.mp3'\n  file: 'jazz/0002\.MP3'"):
-        listed(root, text, max_unmatched_share=0.1)
+        list_tracks(root, text, max_unmatched_share=0.1)
 
 
 HEADLESS = "".join(f"{i},{name.rpartition('/')[2]},{'Jazz' if i < 2 else 'Rock'}\n" for i, name in enumerate(FILES))
@@ -296,42 +296,42 @@ HEADLESS = "".join(f"{i},{name.rpartition('/')[2]},{'Jazz' if i < 2 else 'Rock'}
 
 def test_a_table_without_a_header_is_told_of_and_its_columns_may_be_numbered(root):
     with pytest.raises(DataError, match=r"t\.csv: has no header: .*dataset\.columns: \{path: 2, genre: 3\}$"):
-        listed(root, HEADLESS)
-    frame = listed(root, HEADLESS, columns={"path": 2, "genre": 3})
+        list_tracks(root, HEADLESS)
+    frame = list_tracks(root, HEADLESS, columns={"path": 2, "genre": 3})
     assert frame["genre"].notna().all(), "the first row counts"
     assert frame.attrs.get("remarks", []) == []
 
 
 def test_positions_may_name_columns_of_a_table_with_a_header_too(root):
     text = "no,file name,kind\n" + HEADLESS
-    assert listed(root, text, columns={"path": 2, "genre": 3})["genre"].notna().all()
+    assert list_tracks(root, text, columns={"path": 2, "genre": 3})["genre"].notna().all()
     with pytest.raises(DataError, match=r"has no column number 4; it has 3: no, file name, kind"):
-        listed(root, text, columns={"path": 2, "genre": 4})
+        list_tracks(root, text, columns={"path": 2, "genre": 4})
 
 
 def test_a_table_without_a_header_may_hold_a_word_twice(root):
     """As a header it would be refused for its doubled column."""
     text = "".join(f"{name},Jazz,Jazz\n" for name in FILES)
-    assert listed(root, text, columns={"path": 1, "genre": 2})["genre"].tolist() == ["Jazz"] * 4
+    assert list_tracks(root, text, columns={"path": 1, "genre": 2})["genre"].tolist() == ["Jazz"] * 4
 
 
 def test_rows_of_a_table_without_a_header_are_counted_from_its_first(root):
-    frame = listed(root, f"{FILES[0]},a\ngone.wav,b\n{FILES[1]},c\n", columns={"path": 1, "artist": 2})
+    frame = list_tracks(root, f"{FILES[0]},a\ngone.wav,b\n{FILES[1]},c\n", columns={"path": 1, "artist": 2})
     assert frame.attrs["remarks"][0]["examples"] == ["row 2: 'gone.wav'"]
 
 
 def test_advice_can_be_followed_where_a_column_looks_like_a_number(root):
     text = "22,33\n" + "".join(f"{name.rpartition('/')[2]},{name.partition('/')[0]}\n" for name in FILES)
     with pytest.raises(DataError, match="neither path nor track_id") as raised:
-        listed(root, text)
+        list_tracks(root, text)
     advice = yaml.safe_load(str(raised.value).rpartition("dataset.columns: ")[2])
     assert advice == {"path": "22", "genre": "33"}
-    assert listed(root, text, columns=advice)["genre"].notna().all()
+    assert list_tracks(root, text, columns=advice)["genre"].notna().all()
 
 
 def test_what_fits_whole_is_not_counted_as_lacking(root):
     text = "path,artist\n" + "".join(f"{name},a\n" for name in FILES[:1])
     with pytest.raises(DataError) as raised:
-        listed(root, text)
+        list_tracks(root, text)
     assert "0 of 1" not in str(raised.value)
     assert "\n  3 of 4 files without a row" in str(raised.value)

@@ -41,7 +41,7 @@ def git(root, *arguments):
 
 
 def in_a_repository(project):
-    project.judged(good=0.7, tagger=0.7)
+    project.make_candidates(good=0.7, tagger=0.7)
     write_params(project)
     root = project.paths.root
     git(root, "init", "-q", "-b", "main")
@@ -54,14 +54,14 @@ def write_params(project, **changes):
 
 
 @pytest.fixture
-def repository(prepared, tmp_path):
+def repository(copy_prepared, tmp_path):
     """Return a project in a folder of a git repository, its metrics and scores committed."""
-    project = prepared(tmp_path, in_a_repository)
+    project = copy_prepared(tmp_path, in_a_repository)
     project.params.compare = SimpleNamespace(tolerance=0.02, alpha=0.05)
     return project
 
 
-def against(project, rev="HEAD"):
+def compare_with(project, rev="HEAD"):
     there = read_revision(project.paths, rev)
     return compare(read_folder(project.paths), there, merge_settings(project.params, there))
 
@@ -283,7 +283,7 @@ def test_an_embedding_keeps_the_metrics_of_each_artist(tmp_path):
 
 
 def test_nothing_changed_is_green(repository):
-    comparison = against(repository)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "Nothing is worse beyond tolerance and chance." in comparison.markdown
     assert "- unchanged: `good`, `tagger`\n" in comparison.markdown
@@ -291,8 +291,8 @@ def test_nothing_changed_is_green(repository):
 
 
 def test_a_worse_prediction_is_red_from_git_alone(repository):
-    repository.judged(good=0.3, tagger=0.7)
-    comparison = against(repository)
+    repository.make_candidates(good=0.3, tagger=0.7)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 1
     assert [r.split(" went")[0] for r in comparison.regressions] == ["good: f1_micro"]
     assert "**worse**, below the gate's 0.4 (30 test tracks)" in comparison.markdown
@@ -303,8 +303,8 @@ def test_a_gate_missed_by_a_hair_is_said_and_not_red(repository):
     write_params(repository, gate=PARAMS["gate"] | {"genre": {"f1_micro": {"min": 0.66}}})
     git(repository.paths.root, "commit", "-qam", "Bound")
     repository.params.gate["genre"]["f1_micro"].min = 0.66
-    repository.judged(good=0.66, tagger=0.7)
-    comparison = against(repository)
+    repository.make_candidates(good=0.66, tagger=0.7)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "below the gate's 0.66" in comparison.markdown
     assert "accepted by the gate in HEAD and not any more: `good`" in comparison.markdown
@@ -315,7 +315,7 @@ def test_a_change_cannot_loosen_what_judges_it(repository):
     repository.params.compare, repository.params.gate = SimpleNamespace(tolerance=0.9, alpha=1e-9), {}
     repository.predict("good", 0.3)
     repository.evaluate("good")
-    assert against(repository).exit_code == 1
+    assert compare_with(repository).exit_code == 1
 
 
 def drop_scores(project):
@@ -326,8 +326,8 @@ def drop_scores(project):
 @pytest.mark.parametrize(("skill", "code"), [(0.55, 0), (0.0, 1)])
 def test_without_scores_the_intervals_decide_and_it_says_so(repository, skill, code):
     drop_scores(repository)
-    repository.judged(good=skill, tagger=0.7)
-    comparison = against(repository)
+    repository.make_candidates(good=skill, tagger=0.7)
+    comparison = compare_with(repository)
     assert comparison.exit_code == code
     assert "compared by intervals, which show only large falls, since models/test_scores is not in HEAD: `good`" in (
         comparison.markdown
@@ -340,7 +340,7 @@ def test_scores_of_another_run_are_not_believed(repository):
     metrics = json.loads(path.read_text())
     metrics["test"]["f1_micro"]["value"] -= 0.3
     write_json(path, metrics)
-    comparison = against(repository)
+    comparison = compare_with(repository)
     assert "models/test_scores here is not of the same run as models/metrics; run `dvc repro`: `good`" in (
         comparison.markdown
     )
@@ -357,24 +357,24 @@ def test_intervals_without_ends_tell_nothing():
 
 def test_another_dataset_is_said_and_not_compared(repository):
     write_params(repository, dataset={"name": "gtzan"})
-    repository.judged(good=0.0, tagger=0.0)
-    comparison = against(repository)
+    repository.make_candidates(good=0.0, tagger=0.0)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "Not compared: the dataset is `gtzan` here and `folder` in `HEAD`." in comparison.markdown
 
 
 def test_other_classes_are_said_and_not_compared(repository):
     repository.tables(genres=("blues", "jazz", "metal"))
-    repository.judged(good=0.0, tagger=0.7)
-    comparison = against(repository)
+    repository.make_candidates(good=0.0, tagger=0.7)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "- not compared, other classes than in HEAD (gone: rock; new: metal): `good`" in comparison.markdown
 
 
 def test_other_tracks_are_said_and_not_compared(repository):
     repository.tables(seed=5)
-    repository.judged(good=0.0, tagger=0.0)
-    comparison = against(repository)
+    repository.make_candidates(good=0.0, tagger=0.0)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "- not compared, since no test track is common to both: `good`, `tagger`" in comparison.markdown
 
@@ -384,16 +384,16 @@ def test_another_split_is_pointed_out(repository):
     metrics = json.loads(path.read_text())
     metrics["split"]["hash"] = "other"
     write_json(path, metrics)
-    assert "the tracks are split otherwise" in against(repository).markdown
+    assert "the tracks are split otherwise" in compare_with(repository).markdown
 
 
 def test_what_only_one_side_has_is_said_and_is_no_regression(repository):
     repository.params.candidates["newcomer"] = repository.params.candidates["good"]
-    repository.judged(good=0.7, tagger=0.7, newcomer=0.6)
+    repository.make_candidates(good=0.7, tagger=0.7, newcomer=0.6)
     repository.paths.metrics("poor").unlink()
     candidates = {name: {} for name in ("good", "newcomer", "tagger", "poor")}
     write_params(repository, candidates=candidates, stacked={})
-    comparison = against(repository)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "new, HEAD has no metrics: `newcomer`" in comparison.markdown
     assert "gone, in params.yaml of HEAD only: `stack`" in comparison.markdown
@@ -404,11 +404,11 @@ def test_a_candidate_removed_before_is_not_listed_for_ever(repository):
     """Its metrics may still lie in git."""
     write_params(repository, stacked={})
     git(repository.paths.root, "commit", "-qam", "Remove the stack")
-    assert "stack" not in against(repository).markdown
+    assert "stack" not in compare_with(repository).markdown
 
 
 def test_a_skipped_candidate_says_why(repository):
-    assert "- skipped here, the dataset has no lyrics: `poor`, `svm`, `stack`\n" in against(repository).markdown
+    assert "- skipped here, the dataset has no lyrics: `poor`, `svm`, `stack`\n" in compare_with(repository).markdown
 
 
 def test_an_undefined_metric_is_not_compared(repository):
@@ -416,18 +416,18 @@ def test_an_undefined_metric_is_not_compared(repository):
     metrics = json.loads(path.read_text())
     metrics["test"]["map_macro"]["value"] = None
     write_json(path, metrics)
-    comparison = against(repository)
+    comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "| not comparable |" in comparison.markdown
 
 
 def test_an_unknown_revision_and_one_without_metrics_are_refused(repository):
     with pytest.raises(OstinatoError, match="nowhere: git knows no such revision; name a revision such as main"):
-        against(repository, "nowhere")
+        compare_with(repository, "nowhere")
     git(repository.paths.root, "rm", "-rq", "--cached", "models")
     git(repository.paths.root, "commit", "-qm", "Remove the metrics")
     with pytest.raises(OstinatoError, match="HEAD: holds no models/metrics"):
-        against(repository)
+        compare_with(repository)
 
 
 def test_a_shallow_clone_is_enough_once_the_base_is_fetched(repository, tmp_path_factory):

@@ -154,7 +154,7 @@ def melody(seed: int, seconds: float = 8.0) -> np.ndarray:
 
 
 @pytest.fixture
-def trained(tmp_path, model):
+def trained_project(tmp_path, model):
     """Return a project whose released model learned from one track, stopped by another and was tested on a third."""
     paths, root = Paths(tmp_path / "project"), tmp_path / "training"
     root.mkdir()
@@ -181,8 +181,8 @@ def other(tmp_path, model):
     return tmp_path / "other"
 
 
-def test_copies_of_training_tracks_are_left_out_and_counted(model, trained, other, tmp_path):
-    training = overlap.read_training_files(trained, model)
+def test_copies_of_training_tracks_are_left_out_and_counted(model, trained_project, other, tmp_path):
+    training = overlap.read_training_files(trained_project, model)
     assert (training.files["track_id"].tolist(), training.note) == (["one", "two"], None)
     find = partial(
         overlap.find_training_copies,
@@ -204,13 +204,13 @@ def test_copies_of_training_tracks_are_left_out_and_counted(model, trained, othe
         external.judge(model, other, find_copies=find)
 
 
-def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained):
+def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained_project):
     model.about["hashes"] = {"data": "another"}
-    found = overlap.read_training_files(trained, model)
+    found = overlap.read_training_files(trained_project, model)
     assert found.files["track_id"].tolist() == ["one", "two"]
     assert found.note == "looked for among the tracks of the present split; tiny was trained on another one"
-    trained.files.unlink()
-    found = overlap.read_training_files(trained, model)
+    trained_project.files.unlink()
+    found = overlap.read_training_files(trained_project, model)
     assert found.files.empty
     assert found.note == (
         "not looked for, since data/interim/files.parquet is not there; run this in the project that trained tiny"

@@ -11,7 +11,7 @@ CLASSES = tuple("abcde")
 
 
 @pytest.fixture(scope="module")
-def planted():
+def planted_labels():
     """Scores out of fold of 500 points in five overlapping clouds, a tenth of whose labels were changed."""
     rng = np.random.default_rng(4)
     truth = rng.integers(0, 5, 500)
@@ -23,16 +23,16 @@ def planted():
     return rank_label_errors([f"t{i:03d}" for i in range(500)], scores, label, CLASSES), [f"t{i:03d}" for i in wrong]
 
 
-def test_most_of_the_first_were_planted(planted):
-    found, wrong = planted
+def test_most_of_the_first_were_planted(planted_labels):
+    found, wrong = planted_labels
     first, chance = precision(found, wrong, 50)
     assert chance == pytest.approx(0.1)
     assert first >= 0.8
     assert precision(found, wrong, 500) == pytest.approx((0.1, 0.1))
 
 
-def test_suspects_are_about_as_many_as_wrong_labels(planted):
-    found, _ = planted
+def test_suspects_are_about_as_many_as_wrong_labels(planted_labels):
+    found, _ = planted_labels
     assert 40 <= found["suspect"].sum() <= 75
     assert found["suspect"].is_monotonic_decreasing
     assert (found["label"] != found["suggested"]).all()

@@ -28,7 +28,7 @@ def world(rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, set[str]], 
     return tracks, near, np.stack([np.cos(angle), np.sin(angle)], axis=1)
 
 
-def asked(tracks: pd.DataFrame, near: dict[str, set[str]] | None) -> dict[tuple[str, str], object]:
+def list_queries(tracks: pd.DataFrame, near: dict[str, set[str]] | None) -> dict[tuple[str, str], object]:
     split = tracks["split"].to_numpy()
     found = questions(tracks, near, cold=split == "test", known=split == "train", seed=0)
     return {(q.name, q.split): q for q in found}
@@ -36,7 +36,7 @@ def asked(tracks: pd.DataFrame, near: dict[str, set[str]] | None) -> dict[tuple[
 
 def test_cold_and_known_seeds_are_apart(rng):
     tracks, near, _ = world(rng)
-    found = asked(tracks, near)
+    found = list_queries(tracks, near)
     assert set(found) == {(n, s) for n in ("related", "genre", "tags") for s in ("cold", "known")}
     assert found["related", "cold"].seeds.tolist() == [0, 3, 6, 9]
     assert set(found["genre", "cold"].seeds) | set(found["genre", "known"].seeds) == set(range(36))
@@ -44,7 +44,7 @@ def test_cold_and_known_seeds_are_apart(rng):
 
 def test_the_seed_s_own_artist_is_no_answer(rng):
     tracks, near, places = world(rng)
-    question = asked(tracks, near)["genre", "known"]
+    question = list_queries(tracks, near)["genre", "known"]
     items = question.items(places)
     preds = question.rank(items[question.seeds] @ items.T, 36)
     artist = tracks["artist"].to_numpy()
@@ -55,7 +55,7 @@ def test_the_seed_s_own_artist_is_no_answer(rng):
 
 def test_tags_are_graded_by_how_many_are_shared(rng):
     tracks, near, _ = world(rng)
-    question = asked(tracks, near)["tags", "known"]
+    question = list_queries(tracks, near)["tags", "known"]
     other = {s: i for i, s in enumerate(question.seeds)}
     assert question.target[other[5], 7] == 2  # x and y
     assert question.target[other[5], 8] == 1
@@ -63,12 +63,12 @@ def test_tags_are_graded_by_how_many_are_shared(rng):
 
 def test_without_relations_only_labels_are_asked(rng):
     tracks, _, _ = world(rng)
-    assert {name for name, _ in asked(tracks, None)} == {"genre", "tags"}
+    assert {name for name, _ in list_queries(tracks, None)} == {"genre", "tags"}
 
 
 def test_an_artist_is_the_mean_direction_of_its_tracks(rng):
     tracks, near, places = world(rng)
-    items = asked(tracks, near)["related", "cold"].items(places * rng.uniform(1, 9, (36, 1)))
+    items = list_queries(tracks, near)["related", "cold"].items(places * rng.uniform(1, 9, (36, 1)))
     expected = unit(np.stack([places[3 * i : 3 * i + 3].mean(axis=0) for i in range(ARTISTS)]))
     np.testing.assert_allclose(items, expected, atol=1e-9)
 
@@ -78,7 +78,7 @@ def test_the_true_space_beats_chance_and_popularity(rng):
     spaces = {"true": places, "mfcc": rng.normal(size=places.shape)}
     table = evaluate_spaces(
         spaces,
-        list(asked(tracks, near).values()),
+        list(list_queries(tracks, near).values()),
         popularity=np.ones(36),
         baseline="mfcc",
         k=2,

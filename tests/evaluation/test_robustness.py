@@ -19,40 +19,40 @@ from ostinato.release.release import release
 
 
 @pytest.fixture
-def heard(project):
+def audio_project(project):
     """Return a project whose test tracks can be heard, with an exported network."""
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     project.params.dataset = section(path=str(project.paths.root / "music"), name="folder")
     for i, track_id in enumerate(project.splits.loc[project.splits["split"] == "test", "track_id"]):
         play(project.paths.root / "music" / track_id, seconds=0.6, frequency=150.0 * (1 + i % 5))
     return project
 
 
-def test_every_perturbation_is_measured_of_that_very_file(heard):
-    found = robustness(heard.paths, heard.params, "good", 4)
-    assert json.loads(heard.paths.robustness("good").read_text()) == found
+def test_every_perturbation_is_measured_of_that_very_file(audio_project):
+    found = robustness(audio_project.paths, audio_project.params, "good", 4)
+    assert json.loads(audio_project.paths.robustness("good").read_text()) == found
     assert set(found["perturbed"]) == set(PERTURBATIONS)
     assert (found["metric"], found["n_tracks"]) == ("f1_micro", 4)
-    network = (heard.paths.onnx("good") / "network.onnx").read_bytes()
+    network = (audio_project.paths.onnx("good") / "network.onnx").read_bytes()
     assert found["network"] == hashlib.sha256(network).hexdigest()
     for figure in found["perturbed"].values():
         assert figure["drop"] == pytest.approx(found["clean"] - figure["value"], abs=2e-6)
-    assert robustness(heard.paths, heard.params, "good", 4) == found
+    assert robustness(audio_project.paths, audio_project.params, "good", 4) == found
     assert "| MP3 64 kbit/s |" in perturbed.markdown(found)
 
 
 @pytest.mark.parametrize(("bound", "answer"), [(1.0, "released"), (-1.1, "rejected")])
-def test_the_release_reads_what_was_measured(heard, bound, answer):
-    robustness(heard.paths, heard.params, "good", 2)
-    heard.params.gate["genre"]["robustness"] = section(min=None, max=bound)
-    verdict = release(heard.paths, heard.params)["genre"]
+def test_the_release_reads_what_was_measured(audio_project, bound, answer):
+    robustness(audio_project.paths, audio_project.params, "good", 2)
+    audio_project.params.gate["genre"]["robustness"] = section(min=None, max=bound)
+    verdict = release(audio_project.paths, audio_project.params)["genre"]
     assert verdict["answer"] == answer
     assert verdict["rules"][-1]["rule"] == "robustness"
 
 
-def test_a_candidate_without_a_file_is_refused(heard):
+def test_a_candidate_without_a_file_is_refused(audio_project):
     with pytest.raises(OstinatoError, match=r"poor: holds no network\.onnx; run `dvc repro`"):
-        robustness(heard.paths, heard.params, "poor", 4)
+        robustness(audio_project.paths, audio_project.params, "poor", 4)
 
 
 def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_error():
@@ -82,14 +82,14 @@ def test_a_drop_without_an_interval_is_not_kept():
     assert "fewer than 4 artists" in answer.reason
 
 
-def test_what_reads_no_sound_is_refused(heard):
-    file = heard.paths.onnx("good") / "model.json"
+def test_what_reads_no_sound_is_refused(audio_project):
+    file = audio_project.paths.onnx("good") / "model.json"
     about = json.loads(file.read_text())
     for given in about["inputs"].values():
         given["source"] = "lyrics"
     file.write_text(json.dumps(about))
     with pytest.raises(OstinatoError, match="which worse sound leaves as it is"):
-        robustness(heard.paths, heard.params, "good", 2)
+        robustness(audio_project.paths, audio_project.params, "good", 2)
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("accuracy", 0.5), ("log_loss", -np.log(0.2) / 2 + np.log(0.8) / 2)])

@@ -19,7 +19,7 @@ def rows(right: np.ndarray, n_classes: int = 3) -> ScoredTracks:
     return ScoredTracks(ids, scores, target, group, ids, np.zeros(n, np.int64))
 
 
-def against(new: np.ndarray, old: np.ndarray):
+def contrast_with(new: np.ndarray, old: np.ndarray):
     return contrast(
         rows(new), paired.make_record(rows(old)), "single", "accuracy",
         against="old", threshold=0.5, confidence=0.95,
@@ -35,7 +35,7 @@ def test_mcnemar_is_the_exact_binomial_test_on_the_tracks_that_differ():
 
 def test_the_tracks_won_and_lost_are_counted(rng):
     new, old = rng.random(80) < 0.7, rng.random(80) < 0.5
-    found = against(new, old)
+    found = contrast_with(new, old)
     assert (found.won, found.lost) == (int((new & ~old).sum()), int((old & ~new).sum()))
     assert found.difference.value == pytest.approx(new.mean() - old.mean())
     assert found.p == mcnemar(found.won, found.lost)
@@ -43,15 +43,15 @@ def test_the_tracks_won_and_lost_are_counted(rng):
 
 def test_a_candidate_is_as_good_as_itself(rng):
     right = rng.random(80) < 0.6
-    found = against(right, right)
+    found = contrast_with(right, right)
     assert (found.difference.low, found.difference.value, found.difference.high) == (0.0, 0.0, 0.0)
     assert (found.answer, found.p) == ("as good", 1.0)
 
 
 def test_what_is_better_everywhere_is_better_and_the_other_worse():
     new, old = np.ones(80, bool), np.arange(80) % 2 == 0
-    assert against(new, old).answer == "better"
-    assert against(old, new).answer == "worse"
+    assert contrast_with(new, old).answer == "better"
+    assert contrast_with(old, new).answer == "worse"
 
 
 def test_one_lucky_artist_proves_nothing():
@@ -59,7 +59,7 @@ def test_one_lucky_artist_proves_nothing():
     old = np.zeros(80, bool)
     new = old.copy()
     new[:8] = True  # two artists
-    found = against(new, old)
+    found = contrast_with(new, old)
     assert found.p < 0.01
     assert found.answer == "as good"
 

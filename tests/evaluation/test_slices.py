@@ -34,49 +34,49 @@ def problem():
     return rows, tracks, files, splits
 
 
-def judged(kind="single"):
+def compute_slices(kind="single"):
     rows, tracks, files, splits = problem()
     ways = slices.describe(tracks, files, splits, rows)
     return slices.slices(rows, ways, kind, 0.5, 0.95)
 
 
-def counted(found, way):
+def count_tracks(found, way):
     return {s["slice"]: (s["n_tracks"], s["n_groups"]) for s in found["by"][way]}
 
 
 def test_each_way_tiles_the_test_tracks():
-    found = judged()
+    found = compute_slices()
     assert list(found["by"]) == ["genre", "artist", "duration", "year", "place"]  # loudness is nowhere known
     for way in found["by"]:
-        assert sum(n for n, _ in counted(found, way).values()) == 24
+        assert sum(n for n, _ in count_tracks(found, way).values()) == 24
 
 
 def test_figures_are_those_of_the_slice_alone():
-    found = {s["slice"]: s for s in judged()["by"]["genre"]}
+    found = {s["slice"]: s for s in compute_slices()["by"]["genre"]}
     assert (found["rock"]["value"], found["jazz"]["value"]) == (1.0, 0.0)
     assert 0 < found["rock"]["low"] < found["rock"]["high"] == 1.0
 
 
 def test_an_artist_is_seen_if_a_training_track_is_theirs():
-    assert counted(judged(), "artist") == {"seen": (4, 1), "unseen": (20, 5)}
+    assert count_tracks(compute_slices(), "artist") == {"seen": (4, 1), "unseen": (20, 5)}
 
 
 def test_decades_thirds_and_cells_of_the_map():
-    found = judged()
-    assert counted(found, "year") == {"1960s": (6, 2), "1970s": (14, 4), "unknown": (4, 1)}
-    assert [n for n, _ in counted(found, "duration").values()] == [8, 8, 8]
-    assert [name.split(",")[0] for name in counted(found, "duration")] == ["less", "middle", "more"]
-    assert set(counted(found, "place")) == {"30 to 60 N, 0 to 60 E", "30 to 60 S, 120 to 180 E"}
+    found = compute_slices()
+    assert count_tracks(found, "year") == {"1960s": (6, 2), "1970s": (14, 4), "unknown": (4, 1)}
+    assert [n for n, _ in count_tracks(found, "duration").values()] == [8, 8, 8]
+    assert [name.split(",")[0] for name in count_tracks(found, "duration")] == ["less", "middle", "more"]
+    assert set(count_tracks(found, "place")) == {"30 to 60 N, 0 to 60 E", "30 to 60 S, 120 to 180 E"}
 
 
 def test_one_artist_has_no_interval():
-    seen = judged()["by"]["artist"][0]
+    seen = compute_slices()["by"]["artist"][0]
     assert (seen["low"], seen["high"]) == (None, None)
     assert seen["value"] == 0.5
 
 
 def test_tags_are_ranked():
-    assert judged("multi")["figure"] == "map_samples"
+    assert compute_slices("multi")["figure"] == "map_samples"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from ostinato.datasets import synthetic
-from planting import KINDS, found, judged, planted
+from planting import KINDS, match_faults, plant_faults, validate_folder
 
 PER_KIND = 3
 
@@ -20,9 +20,9 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.
     listed = synthetic.tracks(raw, synthetic.Options(n_artists=12, tracks_per_artist=1), seed=41, workers=1)
     (root / "clean").mkdir()
     clips = [Path((raw / path).rename(root / "clean" / Path(path).name)) for path in listed["path"]]
-    plan = planted(root, clips, PER_KIND, rng)
-    quarantine, repeated = judged(root, workers=1)
-    return plan.assign(found=found(plan, quarantine, repeated)), quarantine, repeated
+    plan = plant_faults(root, clips, PER_KIND, rng)
+    quarantine, repeated = validate_folder(root, workers=1)
+    return plan.assign(found=match_faults(plan, quarantine, repeated)), quarantine, repeated
 
 
 def test_the_floor_holds_for_every_kind(outcome):

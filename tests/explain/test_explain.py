@@ -21,7 +21,7 @@ SEEN = {"sample_rate": 8000, "n_mels": 8, "hop_length": 200, "n_fft": 400}
 
 
 @pytest.fixture
-def trained(tmp_path):
+def trained_project(tmp_path):
     """Return a project with a network of eight mel bins whose class `high` is the loudness of the highest three."""
     tiny_project.install_plugins()
     paths = tiny_project.Paths(tmp_path)
@@ -81,9 +81,9 @@ def test_similarity_is_of_gradients_and_not_of_the_input_that_both_share():
     assert similarity([one * x], [np.zeros(x.shape)], [x], [floor]) == 0.0
 
 
-def test_a_high_tone_speaks_for_high_in_the_high_bins(trained, tmp_path):
+def test_a_high_tone_speaks_for_high_in_the_high_bins(trained_project, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
-    found, maps = explain.explain(trained, "ear", file)
+    found, maps = explain.explain(trained_project, "ear", file)
     assert found["class"] == "high"
     assert found["incomplete"] < 0.01
     by_bin = np.array(found["inputs"]["mel"]["by_bin"])
@@ -92,75 +92,75 @@ def test_a_high_tone_speaks_for_high_in_the_high_bins(trained, tmp_path):
     assert maps["mel"].parts.shape == maps["mel"].rows.shape
 
 
-def test_random_weights_give_another_map(trained, tmp_path):
+def test_random_weights_give_another_map(trained_project, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
-    found, _ = explain.explain(trained, "ear", file, seed=2)  # ten weights: some draws are alike by chance
+    found, _ = explain.explain(trained_project, "ear", file, seed=2)  # ten weights: some draws are alike by chance
     assert found["sound"]
     assert abs(found["similarity"]) < explain.ALIKE
 
 
-def test_a_map_that_weights_do_not_change_is_not_believed(trained, tmp_path, monkeypatch):
+def test_a_map_that_weights_do_not_change_is_not_believed(trained_project, tmp_path, monkeypatch):
     monkeypatch.setattr("ostinato.explain.attribution.shuffle_weights", lambda network, seed: network)
-    found, _ = explain.explain(trained, "ear", play(tmp_path / "tone.wav", seconds=1.0))
+    found, _ = explain.explain(trained_project, "ear", play(tmp_path / "tone.wav", seconds=1.0))
     assert not found["sound"]
     assert "do not trust it" in explain.words(found | {"written": []})
 
 
-def test_the_picture_and_the_numbers_are_written_and_the_same_again(trained, tmp_path):
+def test_the_picture_and_the_numbers_are_written_and_the_same_again(trained_project, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=1.0, frequency=300.0)
-    first = explain.command(trained, "ear", file, tmp_path / "out", "low", 0)
+    first = explain.command(trained_project, "ear", file, tmp_path / "out", "low", 0)
     numbers, picture = (tmp_path / "out" / f"tone.low.{end}" for end in ("json", "png"))
     assert json.loads(numbers.read_text())["class"] == "low"
     before = picture.read_bytes()
     assert before.startswith(b"\x89PNG")
-    explain.command(trained, "ear", file, tmp_path / "out", "low", 0)
+    explain.command(trained_project, "ear", file, tmp_path / "out", "low", 0)
     assert picture.read_bytes() == before
     assert "random weights give" in explain.words(first)
 
 
-def test_the_score_is_the_one_that_predict_gives(trained, tmp_path):
+def test_the_score_is_the_one_that_predict_gives(trained_project, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=2.0, frequency=3000.0)
-    plain, _ = explain.explain(trained, "ear", file)
+    plain, _ = explain.explain(trained_project, "ear", file)
     assert not plain["calibrated"]
     assert "not calibrated" in explain.words(plain | {"written": []})
-    write_json(trained.onnx("ear") / "model.json", {"temperature": 2.0})
-    found, _ = explain.explain(trained, "ear", file)
+    write_json(trained_project.onnx("ear") / "model.json", {"temperature": 2.0})
+    found, _ = explain.explain(trained_project, "ear", file)
     odds = np.log(plain["score"] / (1 - plain["score"]))
     assert found["calibrated"]
-    if len(artefacts.load(trained.checkpoints("ear")).classes) == 2 and plain["score"] < 0.9999:
+    if len(artefacts.load(trained_project.checkpoints("ear")).classes) == 2 and plain["score"] < 0.9999:
         assert found["score"] == pytest.approx(1 / (1 + np.exp(-odds / 2)), abs=0.05)
     assert 0.5 < found["score"] < plain["score"]
     assert "not calibrated" not in explain.words(found | {"written": []})
 
 
-def test_what_has_no_gradients_says_what_has(trained, tmp_path):
+def test_what_has_no_gradients_says_what_has(trained_project, tmp_path):
     file = play(tmp_path / "tone.wav", seconds=0.5)
     stack = Artefact(
         name="both", fitter="stacked", architecture="timefreq", task="genre", classes=("low", "high"), inputs={},
         members=("ear", "other"),
     )  # fmt: skip
-    write_json(trained.checkpoints("both") / "artefact.json", stack.model_dump(mode="json"))
+    write_json(trained_project.checkpoints("both") / "artefact.json", stack.model_dump(mode="json"))
     with pytest.raises(OstinatoError, match="explain one of its members: ear, other"):
-        explain.explain(trained, "both", file)
+        explain.explain(trained_project, "both", file)
     space = stack.model_copy(update={"name": "space", "fitter": "lightning", "task": "artist_embedding"})
-    write_json(trained.checkpoints("space") / "artefact.json", space.model_dump(mode="json"))
+    write_json(trained_project.checkpoints("space") / "artefact.json", space.model_dump(mode="json"))
     with pytest.raises(OstinatoError, match="space: learns artist_embedding, which has no classes"):
-        explain.explain(trained, "space", file)
+        explain.explain(trained_project, "space", file)
     with pytest.raises(OstinatoError, match="ear: has no class 'loud'; it has low, high"):
-        explain.explain(trained, "ear", file, label="loud")
+        explain.explain(trained_project, "ear", file, label="loud")
 
 
-def test_of_a_released_stack_its_strongest_member_that_hears_is_explained(trained):
+def test_of_a_released_stack_its_strongest_member_that_hears_is_explained(trained_project):
     """The strongest member reads words, so that the next one is taken."""
-    heard = artefacts.load(trained.checkpoints("ear"))
+    heard = artefacts.load(trained_project.checkpoints("ear"))
     weak = heard.model_copy(update={"name": "weak"})
     words = {"words": Input(feature="lyrics", source="lyrics", parameters={}, chunk_frames=16, bins=8)}
     reader = heard.model_copy(update={"name": "reader", "inputs": words, "reads": ("words",)})
     stack = heard.model_copy(update={"name": "stack", "fitter": "stacked", "members": ("weak", "ear", "reader")})
     for one, value in ((weak, 0.2), (heard, 0.5), (reader, 0.9), (stack, 1.0)):
-        artefacts.save(trained.checkpoints(one.name), one)
-        write_json(trained.metrics(one.name), {"test": {"f1_micro": {"value": value}}})
-    write_json(trained.released("genre") / "model.json", {"name": "stack"})
-    assert explain.find_released(trained, "genre", "f1_micro") == ("stack", "ear")
-    write_json(trained.released("genre") / "model.json", {"name": "weak"})
-    assert explain.find_released(trained, "genre", "f1_micro") == (None, "weak")
+        artefacts.save(trained_project.checkpoints(one.name), one)
+        write_json(trained_project.metrics(one.name), {"test": {"f1_micro": {"value": value}}})
+    write_json(trained_project.released("genre") / "model.json", {"name": "stack"})
+    assert explain.find_released(trained_project, "genre", "f1_micro") == ("stack", "ear")
+    write_json(trained_project.released("genre") / "model.json", {"name": "weak"})
+    assert explain.find_released(trained_project, "genre", "f1_micro") == (None, "weak")

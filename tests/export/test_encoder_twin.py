@@ -19,7 +19,7 @@ from ostinato.io.files import write_json
 from ostinato.io.versions import list_model_files
 from ostinato.release.card import card
 from ostinato.release.checks import license_rules
-from toy_encoder import MELS, PATCH, WIDTH, say, write_model
+from toy_encoder import MELS, PATCH, WIDTH, describe_encoder, write_model
 
 RATE = 16000
 FRONT_ENDS = {
@@ -53,7 +53,9 @@ def open_twin(parameters: dict[str, Any]) -> Any:
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS.values(), ids=FRONT_ENDS)
 def test_a_graph_gives_the_vectors_of_the_feature(tmp_path, front_end):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS))) | front_end | {"output": "hidden"}
+    said = (
+        describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS))) | front_end | {"output": "hidden"}
+    )
     parameters = features.parameters("toy", said, RATE)
     session = open_twin(parameters)
     for seconds in (0.8, 3.17):
@@ -67,21 +69,25 @@ def test_a_graph_gives_the_vectors_of_the_feature(tmp_path, front_end):
 @pytest.mark.parametrize("sizes", [("batch", 1, MELS, PATCH), ("batch", 3, PATCH, MELS), ("batch", PATCH, MELS, 1)])
 def test_axes_are_put_in_the_order_of_the_file(tmp_path, sizes):
     axes = {1: ["batch", "channel", "mel", "time"], 3: ["batch", "channel", "time", "mel"]}.get(sizes[1])
-    said = say(write_model(tmp_path / "toy.onnx", sizes)) | {"output": "hidden", "axes": axes}
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", sizes)) | {"output": "hidden", "axes": axes}
     parameters, y = features.parameters("toy", said, RATE), music(2)
     mine = open_twin(parameters).run(None, {"y": y})[0]
     np.testing.assert_allclose(mine, encoder.compute(AudioContext(y, RATE), **parameters), rtol=1e-4, atol=1e-3)
 
 
 def test_a_waveform_encoder(tmp_path):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", 4000)), patch_length=4000, patch_hop=1500, output="hidden")
+    said = describe_encoder(
+        write_model(tmp_path / "toy.onnx", ("batch", 4000)), patch_length=4000, patch_hop=1500, output="hidden"
+    )
     parameters, y = features.parameters("toy", said, RATE), music(1.3)
     mine = open_twin(parameters).run(None, {"y": y})[0]
     np.testing.assert_allclose(mine, encoder.compute(AudioContext(y, RATE), **parameters), rtol=1e-4, atol=1e-5)
 
 
 def test_a_fixed_batch_cannot_be_one_graph(tmp_path):
-    parameters = features.parameters("toy", say(write_model(tmp_path / "toy.onnx", (4, PATCH, MELS))), RATE)
+    parameters = features.parameters(
+        "toy", describe_encoder(write_model(tmp_path / "toy.onnx", (4, PATCH, MELS))), RATE
+    )
     with pytest.raises(OstinatoError, match="fixed number of patches"):
         open_twin(parameters)
 
@@ -118,7 +124,7 @@ def release(folder: Path, parameters: dict[str, Any], *, summary: bool) -> tuple
 @pytest.mark.parametrize("summary", [True, False])
 def test_one_file_scores_as_predict_does(tmp_path, summary):
     model = write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS))
-    parameters = features.parameters("toy", say(model), RATE)
+    parameters = features.parameters("toy", describe_encoder(model), RATE)
     about, released = release(tmp_path / "released", parameters, summary=summary)
     model.unlink()  # what was released stands alone
     assert tagger.parity((tmp_path / "released" / "tagger.onnx").read_bytes(), released) < 1e-4
@@ -144,7 +150,9 @@ def test_the_published_tagger_as_one_file(tmp_path, monkeypatch, musicnn_wheel):
 
 
 def test_the_card_names_the_licence_and_what_the_encoder_may_know(tmp_path):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), trained_on="Million Song Dataset")
+    said = describe_encoder(
+        write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), trained_on="Million Song Dataset"
+    )
     about, _ = release(tmp_path / "released", features.parameters("toy", said, RATE), summary=True)
     text = card(about, 1)
     assert "pretrained encoder toy: licence MIT, trained on Million Song Dataset" in text

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from export.test_networks_and_estimators import SHAPE, small, stack
-from export.test_tagger import RATE, given, music, network
+from export.test_tagger import RATE, describe_input, music, network
 from ostinato.core import registry
 from ostinato.export import estimators, graphs, networks, tagger
 from ostinato.training import estimator
@@ -44,7 +44,7 @@ def files(tmp_path_factory) -> dict[Path, list[np.ndarray]]:
         fitted = estimator.fit(registry.load("ostinato.estimators", name), rows, target, 0, {})
         content = estimator.to_onnx(fitted, 6, "single", 3)
         models[name] = (estimators.convert(content, "single", "mfcc"), {"mfcc": rows})
-    inputs = {kind: given(kind) for kind in registry.names("ostinato.export.twins")}
+    inputs = {kind: describe_input(kind) for kind in registry.names("ostinato.export.twins")}
     for kind, read in inputs.items():
         about = {"name": kind, "kind": "single", "level": "chunk", "classes": ["a", "b", "c"], "inputs": {kind: read}}
         models[f"tagger_{kind}"] = (tagger.convert(network({kind: read}), about), {"waveform": music(3.0)[: 2 * RATE]})

@@ -21,7 +21,7 @@ RATE, FRAMES = 22050, 33
 SMALL = {"mel": {"n_mels": 24}, "cqt": {"bins_per_octave": 12, "n_bins": 36}, "stft": {"n_fft": 64, "hop_length": 512}}
 
 
-def given(kind: str, **more: object) -> dict:
+def describe_input(kind: str, **more: object) -> dict:
     """Describe an input, as model.json does."""
     parameters = features.parameters(kind, SMALL.get(kind, {}) | {"sample_rate": RATE}, RATE)
     bins = registry.load("ostinato.features", kind).compute(AudioContext(music(0.1), RATE), **parameters).shape[1]
@@ -84,7 +84,7 @@ def music(seconds: float, seed: int = 0) -> np.ndarray:
 @pytest.mark.parametrize("kind", [k for k in registry.names("ostinato.export.twins") if not features.needs_file(k)])
 def test_agrees_for_every_feature_and_any_length(tmp_path, kind):
     """Below one chunk, within a frame of a boundary, many chunks; the network is made to spread its scores."""
-    inputs = {kind: given(kind)}
+    inputs = {kind: describe_input(kind)}
     released = put(tmp_path, network(inputs), inputs)
     assert np.ptp(released.scores(AudioContext(music(4.0), RATE))) > 0.05
     for samples in (300, FRAMES * 1024 - 1, FRAMES * 1024, 2 * FRAMES * 1024 + 5, 9 * RATE):
@@ -95,14 +95,14 @@ def test_agrees_for_every_feature_and_any_length(tmp_path, kind):
 @pytest.mark.parametrize("kind", ["single", "multi"])
 def test_agrees_however_inputs_are_standardised(tmp_path, normalise, kind, rng):
     statistics = {"mean": rng.normal(-40, 5, 24).tolist(), "std": rng.uniform(5, 20, 24).tolist()}
-    inputs = {"mel": given("mel", normalise=normalise, **(statistics if normalise == "train" else {}))}
+    inputs = {"mel": describe_input("mel", normalise=normalise, **(statistics if normalise == "train" else {}))}
     scale = 0.05 if normalise == "none" else 1.0
     released = put(tmp_path, network(inputs, scale=scale), inputs, kind, temperature=1.7)
     assert difference(tmp_path, released, music(5.0)) < 1e-4
 
 
 def test_agrees_for_a_stack(tmp_path):
-    inputs = {"one": given("mel"), "other": given("mfcc", normalise="track")}
+    inputs = {"one": describe_input("mel"), "other": describe_input("mfcc", normalise="track")}
     released = put(tmp_path, network(inputs, tracks=True), inputs, level="track")
     for seconds in (0.3, 5.0):
         assert difference(tmp_path, released, music(seconds)) < 1e-4
@@ -110,7 +110,7 @@ def test_agrees_for_a_stack(tmp_path):
 
 def test_agrees_for_two_features_side_by_side(tmp_path):
     """The second has twice the frames, so that the first must be cut into as many chunks as it needs."""
-    inputs = {"one": given("mel"), "other": given("mfcc")}
+    inputs = {"one": describe_input("mel"), "other": describe_input("mfcc")}
     inputs["other"]["parameters"]["hop_length"] //= 2
     released = put(tmp_path, network(inputs), inputs)
     for seconds in (0.3, 1.6, 5.0):
@@ -124,14 +124,14 @@ def test_agrees_for_an_estimator(tmp_path, rng):
         registry.load("ostinato.estimators", "mfcc_svm"), x, np.eye(3, dtype=np.float32)[np.arange(30) % 3], 0, {}
     )
     model = estimators.convert(estimator.to_onnx(fitted, 48, "single", 3), "single", "mfcc")
-    inputs = {"mfcc": given("mfcc", summary=True, chunk_frames=None, normalise="none")}
+    inputs = {"mfcc": describe_input("mfcc", summary=True, chunk_frames=None, normalise="none")}
     released = put(tmp_path, model, inputs, level="track")
     for seconds in (0.01, 0.06, 3.0):
         assert difference(tmp_path, released, music(seconds)) < 1e-4
 
 
 def test_agrees_on_real_music(tmp_path, shared_data):
-    inputs = {"mel": given("mel")}
+    inputs = {"mel": describe_input("mel")}
     released = put(tmp_path, network(inputs), inputs)
     clips = sorted(p for p in shared_data.rglob("*") if p.suffix in (".wav", ".mp3", ".flac", ".ogg"))[::40][:6]
     assert clips
@@ -140,7 +140,7 @@ def test_agrees_on_real_music(tmp_path, shared_data):
 
 
 def test_what_the_file_says_of_itself(tmp_path):
-    inputs = {"mel": given("mel")}
+    inputs = {"mel": describe_input("mel")}
     put(tmp_path, network(inputs), inputs, thresholds=None)
     session = graphs.session((tmp_path / "tagger.onnx").read_bytes())
     assert [(i.name, i.shape) for i in session.get_inputs()] == [("waveform", ["samples"])]
@@ -151,7 +151,7 @@ def test_what_the_file_says_of_itself(tmp_path):
 
 
 def test_parity_sees_another_network(tmp_path):
-    inputs = {"mel": given("mel")}
+    inputs = {"mel": describe_input("mel")}
     one, other = (put(tmp_path / n, network(inputs, s), inputs) for s, n in enumerate("ab"))
     content = (tmp_path / "a" / "tagger.onnx").read_bytes()
     assert tagger.parity(content, one) < 1e-4
@@ -159,7 +159,7 @@ def test_parity_sees_another_network(tmp_path):
 
 
 def test_what_cannot_become_a_tagger_says_why():
-    mel, about = given("mel"), {"kind": "single", "level": "chunk"}
+    mel, about = describe_input("mel"), {"kind": "single", "level": "chunk"}
     assert tagger.obstacle({**about, "inputs": {"mel": mel}}, 18) is None
     assert "no graph of lyrics" in tagger.obstacle({**about, "inputs": {"mel": {**mel, "feature": "lyrics"}}}, 18)
     low = {**mel, "parameters": {**mel["parameters"], "sample_rate": 16000}}

@@ -14,12 +14,12 @@ from ostinato.features import cover, lyrics, place, year
 SUNG = "[Verse 1]\nDon’t stop the music {x3} x2, oh 2X\nCHORUS: \nÀ bientôt, my love!\n[Outro]"
 
 
-def said(text, **options):
+def compute_lyrics(text, **options):
     return bytes(lyrics.compute(text, **options)).decode()
 
 
 def test_lyrics_lose_marks_repeats_and_sections():
-    assert said(SUNG) == "dont stop the music oh à bientôt my love\n"
+    assert compute_lyrics(SUNG) == "dont stop the music oh à bientôt my love\n"
 
 
 def test_a_long_passage_in_brackets_is_sung():
@@ -30,12 +30,12 @@ def test_a_long_passage_in_brackets_is_sung():
 
 @pytest.mark.parametrize("text", [None, "", "[Instrumental]", "la la la"])
 def test_hardly_any_words_are_an_instrumental(text):
-    assert said(text) == "\n"
+    assert compute_lyrics(text) == "\n"
 
 
 def test_the_least_number_of_characters_is_a_parameter():
-    assert said("la la la", min_characters=8) == "la la la\n"
-    assert said("la la la", min_characters=9) == "\n"
+    assert compute_lyrics("la la la", min_characters=8) == "la la la\n"
+    assert compute_lyrics("la la la", min_characters=9) == "\n"
 
 
 def test_words_are_not_cut_where_a_section_name_is_part_of_them():

@@ -20,7 +20,7 @@ from ostinato.errors import DataError, ParamsError
 from ostinato.features import encoder
 from ostinato.features._front_end import Bands, Curve, build_bank, compress, compute_bands
 from ostinato.features._onnx import find_shape, load
-from toy_encoder import MELS, PATCH, WIDTH, say, write_model
+from toy_encoder import MELS, PATCH, WIDTH, describe_encoder, write_model
 
 RATE = 16000
 
@@ -103,7 +103,7 @@ def test_bands_are_normalised_as_asked(norm, size):
 
 def test_a_level_or_its_normalisation(tmp_path, noise):
     model = write_model(tmp_path / "toy.onnx", ("batch", 4000))
-    said = say(model, patch_length=4000)
+    said = describe_encoder(model, patch_length=4000)
     plain, peak, standard = (compute(noise, said | {"waveform_norm": how}) for how in ("none", "peak", "standard"))
     np.testing.assert_allclose(peak, plain / np.abs(noise).max(), rtol=1e-4)
     np.testing.assert_allclose(compute(noise / 7, said | {"waveform_norm": "standard"}), standard, rtol=1e-3)
@@ -122,20 +122,20 @@ def test_a_level_or_its_normalisation(tmp_path, noise):
 )
 def test_axes_follow_from_sizes_and_each_patch_is_read_the_right_way(tmp_path, noise, sizes, axes):
     model = write_model(tmp_path / "toy.onnx", sizes)
-    rows = compute(noise, say(model))
-    mel = _front_end(noise, features.parameters("toy", say(model), RATE))
+    rows = compute(noise, describe_encoder(model))
+    mel = _front_end(noise, features.parameters("toy", describe_encoder(model), RATE))
     weights = numpy_helper.to_array(onnx.load(model).graph.initializer[0])
     for i, row in enumerate(rows):
         patch = mel[i * PATCH : (i + 1) * PATCH]
         patch = patch.T if axes.index("mel") < axes.index("time") else patch
         np.testing.assert_allclose(row, np.maximum(patch.reshape(-1) @ weights, 0), atol=1e-4)
     assert rows.shape == (len(mel) // PATCH, WIDTH)
-    np.testing.assert_array_equal(compute(noise, say(model, axes=list(axes))), rows)
+    np.testing.assert_array_equal(compute(noise, describe_encoder(model, axes=list(axes))), rows)
 
 
 @pytest.mark.parametrize("size", [1, 4, "batch"])
 def test_a_vector_does_not_hang_on_the_patches_beside_it(tmp_path, size):
-    said = say(write_model(tmp_path / "toy.onnx", (size, PATCH, MELS)))
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", (size, PATCH, MELS)))
     opened = load(said["model"], said["sha256"], "hidden")
     shape = find_shape(opened, None, MELS, PATCH, None)
     patches = list(np.random.default_rng(0).standard_normal((9, PATCH, MELS)).astype(np.float32))
@@ -145,7 +145,7 @@ def test_a_vector_does_not_hang_on_the_patches_beside_it(tmp_path, size):
 
 
 def test_overlapping_patches(tmp_path, noise):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
     apart, half = compute(noise, said), compute(noise, said | {"patch_hop": PATCH // 2})
     np.testing.assert_array_equal(half[::2][: len(apart)], apart)
     assert features.seconds_per_row("encoder", features.parameters("k", said, RATE)) == PATCH * 256 / RATE
@@ -154,7 +154,7 @@ def test_overlapping_patches(tmp_path, noise):
 
 
 def test_a_tensor_inside_the_graph_may_be_the_embedding(tmp_path, noise):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
     hidden = compute(noise, said | {"output": "hidden"})
     assert (hidden < 0).any()
     np.testing.assert_array_equal(np.maximum(hidden, 0), compute(noise, said))
@@ -162,7 +162,7 @@ def test_a_tensor_inside_the_graph_may_be_the_embedding(tmp_path, noise):
 
 def test_the_key_of_the_cache_sees_the_bytes_of_the_file_and_not_its_place(tmp_path):
     def key(model: Path, **more: Any) -> str:
-        return describe("toy", say(model, **more), sample_rate=22050, shard_tracks=8).key
+        return describe("toy", describe_encoder(model, **more), sample_rate=22050, shard_tracks=8).key
 
     first = write_model(tmp_path / "one.onnx", ("batch", PATCH, MELS))
     moved = write_model(tmp_path / "two.onnx", ("batch", PATCH, MELS))
@@ -180,7 +180,7 @@ def test_what_params_say_goes_before_a_preset():
 
 def test_complete_parameters_stay_as_they_are(tmp_path):
     said = features.parameters(
-        "k", say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), preset="mule"), 22050
+        "k", describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), preset="mule"), 22050
     )
     assert features.parameters("encoder", said, 8000) == said
 
@@ -240,14 +240,14 @@ REFUSED = {
 
 @pytest.mark.parametrize(("sizes", "more", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_fits_no_file_is_refused_before_a_track_is_read(tmp_path, sizes, more, message):
-    said = say(write_model(tmp_path / "toy.onnx", sizes)) | more
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", sizes)) | more
     with pytest.raises(ParamsError, match=message) as refusal:
         describe("toy", said, sample_rate=22050, shard_tracks=8)
     assert "features.kinds.toy" in str(refusal.value)
 
 
 def test_several_outputs_are_listed(tmp_path):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS), n_outputs=2))
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS), n_outputs=2))
     with pytest.raises(ParamsError, match=r"2 outputs; set output.*vector \(batch, 5\), other_0"):
         describe("toy", said, sample_rate=22050, shard_tracks=8)
 
@@ -255,17 +255,17 @@ def test_several_outputs_are_listed(tmp_path):
 def test_what_is_no_onnx_is_refused(tmp_path):
     (tmp_path / "toy.onnx").write_bytes(b"not one")
     with pytest.raises(ParamsError, match=r"toy\.onnx: is not a .*ONNX file"):
-        describe("toy", say(tmp_path / "toy.onnx"), sample_rate=22050, shard_tracks=8)
+        describe("toy", describe_encoder(tmp_path / "toy.onnx"), sample_rate=22050, shard_tracks=8)
 
 
 def test_a_track_that_is_too_short_is_named_with_its_seconds(tmp_path, noise):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
     with pytest.raises(DataError, match=r"needs 0\.3 s of audio, the track has 0\.1 s"):
         compute(noise[:1600], said)
 
 
 def test_an_embedding_that_is_not_finite_is_refused(tmp_path, noise):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS), nan=True), output="hidden")
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS), nan=True), output="hidden")
     with pytest.raises(DataError, match="hidden of patch 0 is NaN or infinite"):
         compute(noise, said)
 
@@ -306,8 +306,10 @@ def test_a_long_track_is_read_in_parts_and_gives_the_same_rows(tmp_path, noise, 
     longest = []
     read = streaming.Spool.read
     monkeypatch.setattr(streaming.Spool, "read", lambda s, a, b: longest.append(b - a) or read(s, a, b))
-    mel = say(write_model(tmp_path / "mel.onnx", ("batch", PATCH, MELS)))
-    samples = say(write_model(tmp_path / "samples.onnx", ("batch", 4000)), patch_length=4000, patch_hop=1500)
+    mel = describe_encoder(write_model(tmp_path / "mel.onnx", ("batch", PATCH, MELS)))
+    samples = describe_encoder(
+        write_model(tmp_path / "samples.onnx", ("batch", 4000)), patch_length=4000, patch_hop=1500
+    )
     for said in (mel, mel | {"center": False, "patch_hop": 7}, samples):
         parameters = features.parameters("toy", said | {"output": "hidden"}, RATE)
         rows = encoder.compute(context, **parameters)
@@ -321,7 +323,7 @@ def test_a_long_track_is_read_in_parts_and_gives_the_same_rows(tmp_path, noise, 
 
 
 def test_the_time_between_rows_is_the_files_where_nothing_else_says_it(tmp_path):
-    said = say(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), patch_length=None)
+    said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)), patch_length=None)
     toy = features.parameters("toy", said, RATE)
     assert features.seconds_per_row("encoder", toy) == pytest.approx(PATCH * 256 / RATE)
     assert features.seconds_per_row("encoder", toy | {"patch_hop": 5}) == pytest.approx(5 * 256 / RATE)

@@ -25,7 +25,7 @@ def parameter(kind: str, name: str) -> int:
     return features.parameters(kind, {}, RATE)[name]
 
 
-def computed(kind: str, y: np.ndarray) -> np.ndarray:
+def compute_feature(kind: str, y: np.ndarray) -> np.ndarray:
     """Compute a kind of samples at the rate that it works at."""
     parameters = features.parameters(kind, {}, RATE)
     return registry.load("ostinato.features", kind).compute(AudioContext(y, parameters["sample_rate"]), **parameters)
@@ -54,7 +54,7 @@ def test_has_a_source_that_exists(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_is_a_row_a_frame_in_single_precision(kind, music):
-    rows = computed(kind, music)
+    rows = compute_feature(kind, music)
     assert rows.dtype == np.float32
     assert rows.shape == (1 + music.size // parameter(kind, "hop_length"), N_BINS.get(kind, rows.shape[1]))
 
@@ -63,21 +63,21 @@ def test_is_a_row_a_frame_in_single_precision(kind, music):
 @pytest.mark.parametrize("n_samples", [1, 2, 100, 4095, 5 * RATE])
 def test_is_finite_on_silence_and_on_short_noise(kind, n_samples, rng):
     for y in (np.zeros(n_samples, np.float32), rng.standard_normal(n_samples).astype(np.float32)):
-        rows = computed(kind, y)
+        rows = compute_feature(kind, y)
         assert len(rows) == 1 + n_samples // parameter(kind, "hop_length")
         assert np.isfinite(rows).all()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_samples_give_same_bytes(kind, music):
-    assert computed(kind, music).tobytes() == computed(kind, music.copy()).tobytes()
+    assert compute_feature(kind, music).tobytes() == compute_feature(kind, music.copy()).tobytes()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_hop_later_is_a_frame_later(kind, music):
     """Away from the ends, which the longest filter reaches for 32 frames; below -60 dB rounding shows."""
     late = np.concatenate([np.zeros(parameter(kind, "hop_length"), np.float32), music])
-    rows, later = computed(kind, music)[40:-40], computed(kind, late)[41:-40]
+    rows, later = compute_feature(kind, music)[40:-40], compute_feature(kind, late)[41:-40]
     strong = rows > rows.max() - 60
     assert len(rows) > 40
     np.testing.assert_allclose(later[strong], rows[strong], atol=5e-3)

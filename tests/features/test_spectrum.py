@@ -15,11 +15,11 @@ Y = np.sin(np.arange(30000) / 20).astype(np.float32)
 def test_one_transform_serves_all_kinds_of_one_window(monkeypatch):
     frames, compute_power = [], _spectrum.compute_power
 
-    def counted(x, *given):
+    def count_frames(x, *given):
         frames.append(len(x))
         return compute_power(x, *given)
 
-    monkeypatch.setattr(_spectrum, "compute_power", counted)
+    monkeypatch.setattr(_spectrum, "compute_power", count_frames)
     context = AudioContext(Y, 22050)
     for kind in ("stft", "stft_halved", "mel", "mfcc", "cqt", "chroma"):
         registry.load("ostinato.features", kind).compute(context)
@@ -105,12 +105,14 @@ def test_fingerprint_changes_with_the_code_a_kind_uses_and_no_other(monkeypatch,
 def test_fingerprint_ignores_comments_and_docstrings(monkeypatch, tmp_path):
     monkeypatch.syspath_prepend(tmp_path)
 
-    def written(text):
+    def write_module(text):
         (tmp_path / "spoken.py").write_text(text)
         code_hash.parse.cache_clear()
         return features.fingerprint("spoken")
 
-    plain = written("def f(x):\n    return x + 1\n")
-    assert written('"""Words."""\n\n\ndef f(x):\n    """More words."""\n    # and more\n    return x + 1\n') == plain
-    assert written("import math\n\n\ndef f(x):\n    return x + 1\n") == plain
-    assert written("def f(x):\n    return x + 2\n") != plain
+    plain = write_module("def f(x):\n    return x + 1\n")
+    assert (
+        write_module('"""Words."""\n\n\ndef f(x):\n    """More words."""\n    # and more\n    return x + 1\n') == plain
+    )
+    assert write_module("import math\n\n\ndef f(x):\n    return x + 1\n") == plain
+    assert write_module("def f(x):\n    return x + 2\n") != plain

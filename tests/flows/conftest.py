@@ -163,7 +163,7 @@ def toy(never_ran: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ran(once_ran: Path, tmp_path: Path) -> Path:
+def finished_toy(once_ran: Path, tmp_path: Path) -> Path:
     """Return a project whose graph is up to date."""
     return Path(shutil.copytree(once_ran, tmp_path / "toy"))
 

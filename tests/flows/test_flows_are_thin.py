@@ -28,7 +28,7 @@ MAY_IMPORT = {
 }
 
 
-def imported(source: str) -> set[str]:
+def list_imports(source: str) -> set[str]:
     """List the parts of ostinato, and the other packages that matter, a text imports."""
     found = set()
     for node in ast.walk(ast.parse(source)):
@@ -50,9 +50,9 @@ def _is_module(name: str) -> bool:
 @pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
 def test_a_flow_knows_little_of_the_package_and_nothing_of_dvc(path: Path) -> None:
     """What computes runs in a process of its own."""
-    ours = {name for name in imported(path.read_text()) if name.startswith("ostinato.")}
+    ours = {name for name in list_imports(path.read_text()) if name.startswith("ostinato.")}
     assert ours <= MAY_IMPORT
-    strange = {name.split(".")[0] for name in imported(path.read_text())} & {"dvc", "torch", "pandas"}
+    strange = {name.split(".")[0] for name in list_imports(path.read_text())} & {"dvc", "torch", "pandas"}
     assert strange == ({"dvc"} if path.name == DVC else set())
 
 
@@ -67,4 +67,4 @@ def test_a_flow_may_name_a_target_but_lists_no_steps(path: Path) -> None:
 def test_every_way_to_import_is_seen() -> None:
     """Else the tests above would miss one."""
     source = "import dvc.api\nfrom ostinato.cache import store\ndef go():\n    from ostinato.training.fit import fit\n"
-    assert imported(source) == {"dvc.api", "ostinato.cache.store", "ostinato.training.fit"}
+    assert list_imports(source) == {"dvc.api", "ostinato.cache.store", "ostinato.training.fit"}

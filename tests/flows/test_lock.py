@@ -38,7 +38,7 @@ STRANGE = {
 }
 
 
-def changed(write: object, path: Path) -> bytes:
+def change_entry(write: object, path: Path) -> bytes:
     """Change one entry by either way."""
     with write(path) as content:  # type: ignore[operator]
         content.setdefault("stages", {})["gate"] = {"cmd": "python -m ostinato gate"}
@@ -54,7 +54,7 @@ def test_both_ways_say_the_same(tmp_path: Path, content: object) -> None:
         path.parent.mkdir()
         if content is not None:
             path.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
-        said.append(parse_yaml(changed(write, path).decode(), path))
+        said.append(parse_yaml(change_entry(write, path).decode(), path))
     assert said[0] == said[1]
     assert list(said[0]["stages"])[-1] == "gate"
 
@@ -62,14 +62,14 @@ def test_both_ways_say_the_same(tmp_path: Path, content: object) -> None:
 def test_both_ways_write_this_lock_alike(tmp_path: Path) -> None:
     """To the byte, so that nothing shows in git but what changed."""
     written = [shutil.copy(ROOT / "dvc.lock", tmp_path / f"{name}.lock") for name in ("quick", "patient")]
-    assert changed(lock.modify_yaml, written[0]) == changed(lock._modify_with_comments, written[1])
+    assert change_entry(lock.modify_yaml, written[0]) == change_entry(lock._modify_with_comments, written[1])
 
 
 def test_what_people_write_keeps_its_comments(tmp_path: Path) -> None:
     """dvc.yaml goes the patient way."""
     path = tmp_path / "dvc.yaml"
     path.write_text("# mine\nstages: {}\n")
-    assert b"# mine" in changed(lock.modify_yaml, path)
+    assert b"# mine" in change_entry(lock.modify_yaml, path)
 
 
 def test_a_write_that_fails_leaves_the_old_lock(tmp_path: Path) -> None:

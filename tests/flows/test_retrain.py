@@ -59,24 +59,24 @@ def test_a_failed_stage_stops_only_what_follows_from_it(toy: Path) -> None:
     assert json.loads((toy / "models" / "checkpoints" / "b.json").read_text()) == ["four", "one", "three", "two"]
 
 
-def test_a_release_cut_off_is_made_up_for(ran: Path) -> None:
+def test_a_release_cut_off_is_made_up_for(finished_toy: Path) -> None:
     """The graph is clean, but no release has judged it."""
-    state = run_flow(retrain, ran)
+    state = run_flow(retrain, finished_toy)
     assert (state.name, state.message) == ("Completed", "nothing changed")
-    assert (ran / "models" / "released" / "genre").read_text() == "a"
+    assert (finished_toy / "models" / "released" / "genre").read_text() == "a"
 
 
-def test_the_catalog_is_released_with_the_run_that_made_it(ran: Path) -> None:
+def test_the_catalog_is_released_with_the_run_that_made_it(finished_toy: Path) -> None:
     """A refusal fails the run and leaves what was in service."""
-    stages = yaml.safe_load((ran / "dvc.yaml").read_text())
+    stages = yaml.safe_load((finished_toy / "dvc.yaml").read_text())
     made = {"cmd": "python -m ostinato catalog", "deps": ["data/tracks.json"], "outs": ["models/catalog"]}
-    (ran / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages["stages"] | {"catalog": made}}))
-    served = ran / "models" / "released" / "catalog" / "catalog.json"
-    assert run_flow(recommend, ran, target="ingest").name == "Completed"
+    (finished_toy / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages["stages"] | {"catalog": made}}))
+    served = finished_toy / "models" / "released" / "catalog" / "catalog.json"
+    assert run_flow(recommend, finished_toy, target="ingest").name == "Completed"
     assert not served.exists()
-    assert run_flow(recommend, ran).message == "catalog changed"
+    assert run_flow(recommend, finished_toy).message == "catalog changed"
     assert json.loads(served.read_text()) == ["one", "three", "two"]
-    (ran / "raw.txt").write_text("")
-    state = run_flow(recommend, ran)
+    (finished_toy / "raw.txt").write_text("")
+    state = run_flow(recommend, finished_toy)
     assert (state.type.value, state.name, state.message) == ("FAILED", "Rejected", "catalog: rejected")
     assert json.loads(served.read_text()) == ["one", "three", "two"]

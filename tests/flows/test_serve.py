@@ -224,7 +224,7 @@ def wait_for(met: Callable[[], object], seconds: float, problem: Callable[[], st
 
 
 @contextmanager
-def served(toy: Path, log: Path) -> Iterator[psutil.Process]:
+def serve_project(toy: Path, log: Path) -> Iterator[psutil.Process]:
     """Serve a toy project; what is left at the end is killed."""
     environment = {k: v for k, v in graph.environment().items() if not k.startswith("PREFECT_")}
     environment |= {"PREFECT_RUNNER_POLL_FREQUENCY": "2"}
@@ -248,7 +248,7 @@ def test_after_a_stop_in_the_middle_of_a_run_nothing_is_left_and_the_next_start_
     turn(toy, "flows", {"cron": "* * * * *"})
     (toy / "wait").touch()
     log, released = tmp_path / "log", toy / "models" / "released" / "genre"
-    with served(toy, log) as process:
+    with serve_project(toy, log) as process:
         wait_for(lambda: (toy / "waiting_a").exists(), 240, log.read_text)
         working = process.children(recursive=True)
         assert int((toy / "waiting_a").read_text()) in {child.pid for child in working}
@@ -258,7 +258,7 @@ def test_after_a_stop_in_the_middle_of_a_run_nothing_is_left_and_the_next_start_
         assert [child.cmdline() for child in alive if child.status() != psutil.STATUS_ZOMBIE] == []
     (toy / "wait").unlink()
     begin = time.monotonic()
-    with served(toy, log) as process:
+    with serve_project(toy, log) as process:
         wait_for(released.exists, 300, log.read_text)
         assert process.is_running()
     assert time.monotonic() - begin < 300

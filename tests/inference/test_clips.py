@@ -61,8 +61,8 @@ def test_the_summary_counts_tracks_whose_clip_says_the_same(folder):
     assert told["first"]["difference"] == pytest.approx(0.3)
 
 
-def test_the_command_compares_what_it_can_and_names_what_it_cannot(prepared, folder, tmp_path):
-    project = prepared(tmp_path / "project", lambda p: p.judged(good=0.9))
+def test_the_command_compares_what_it_can_and_names_what_it_cannot(copy_prepared, folder, tmp_path):
+    project = copy_prepared(tmp_path / "project", lambda p: p.make_candidates(good=0.9))
     from ostinato.release import release
 
     assert release.release(project.paths, project.params)["genre"]["answer"] == "released"

@@ -29,9 +29,9 @@ def clip(rng, loud=1.0, low=False):
 
 
 @pytest.fixture
-def released(prepared, tmp_path):
+def released(copy_prepared, tmp_path):
     """Release a model whose tracks are noises."""
-    project = prepared(tmp_path, lambda p: p.judged(good=0.9))
+    project = copy_prepared(tmp_path, lambda p: p.make_candidates(good=0.9))
     rng, ids = np.random.default_rng(0), sorted(project.splits["track_id"].unique())
     rows = [mel.compute(AudioContext(clip(rng), RATE), sample_rate=RATE, n_mels=8) for _ in ids]
     write_cache(project.paths.feature("mel"), ids, [r.astype(np.float16) for r in rows])

@@ -47,10 +47,10 @@ def write(path, y: np.ndarray, rate: int = RATE):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Project:
+def trained_project(tmp_path_factory) -> Project:
     """Release a model of 120 tracks at 8 kHz whose files were measured and whose features are cached."""
     project = Project(tmp_path_factory.mktemp("trained"))
-    project.judged(good=0.9)
+    project.make_candidates(good=0.9)
     rng, ids = np.random.default_rng(0), sorted(project.splits["track_id"].unique())
     rows, measured = [], []
     for track_id in ids:
@@ -74,8 +74,8 @@ def ask(project: Project, *files, form=None, **options):
     return [json.loads(line) for line in out.getvalue().splitlines()] if form is None else out.getvalue()
 
 
-def test_the_release_keeps_bounds_and_the_sound_of_its_training_tracks(trained):
-    kept = read_json(trained.paths.released("genre") / REFERENCE)
+def test_the_release_keeps_bounds_and_the_sound_of_its_training_tracks(trained_project):
+    kept = read_json(trained_project.paths.released("genre") / REFERENCE)
     assert kept["bounds"] == {limit.bound: getattr(BOUNDS, limit.bound) for limit in limits.LIMITS}
     assert kept["sound"]["bandwidth"] == [4000.0, 4000.0]
     assert kept["sound"]["duration"] == [4.0, 4.0]
@@ -84,27 +84,27 @@ def test_the_release_keeps_bounds_and_the_sound_of_its_training_tracks(trained):
     assert len(kept["profiles"]["mel"]["median"]) == 8
 
 
-def test_clean_files_of_the_same_kind_are_not_marked(trained, tmp_path):
+def test_clean_files_of_the_same_kind_are_not_marked(trained_project, tmp_path):
     rng = np.random.default_rng(1)
-    answers = ask(trained, *(write(tmp_path / f"{i}.wav", clip(rng)) for i in range(100)))
+    answers = ask(trained_project, *(write(tmp_path / f"{i}.wav", clip(rng)) for i in range(100)))
     marked = [reasons for a in answers if (reasons := audio_warnings(a))]
     assert len(marked) <= 2, marked
     assert list(answers[0]) == ["path", "task", "model", "label", "unsure", "reasons", "scores", *HASHES]
 
 
-def test_a_lower_sample_rate_is_marked_with_its_bandwidth(trained, tmp_path):
+def test_a_lower_sample_rate_is_marked_with_its_bandwidth(trained_project, tmp_path):
     rng = np.random.default_rng(2)
     files = [write(tmp_path / f"{i}.wav", clip(rng, rate=5_000), 5_000) for i in range(20)]
-    for answer in ask(trained, *files):
+    for answer in ask(trained_project, *files):
         assert answer["unsure"]
         assert "bandwidth 2.5 kHz, trained on 4.0 kHz" in answer["reasons"]
 
 
-def test_a_higher_sample_rate_is_heard_up_to_what_the_features_hear(trained, tmp_path):
+def test_a_higher_sample_rate_is_heard_up_to_what_the_features_hear(trained_project, tmp_path):
     """The features are computed at 8 kHz: of a file at 22 kHz they hear what they heard in training."""
     rng = np.random.default_rng(3)
     fine = clip(rng, rate=22_050)
-    (answer,) = ask(trained, write(tmp_path / "a.wav", fine, 22_050))
+    (answer,) = ask(trained_project, write(tmp_path / "a.wav", fine, 22_050))
     assert not [reason for reason in answer["reasons"] if reason.startswith("bandwidth")]
 
 
@@ -136,65 +136,68 @@ def cases() -> dict[str, tuple[np.ndarray, str]]:
 
 
 @pytest.mark.parametrize("name", cases())
-def test_what_validate_or_the_training_tracks_rule_out_is_unsure_with_the_reason(trained, tmp_path, name):
+def test_what_validate_or_the_training_tracks_rule_out_is_unsure_with_the_reason(trained_project, tmp_path, name):
     y, reason = cases()[name]
-    (answer,) = ask(trained, write(tmp_path / "case.wav", y))
+    (answer,) = ask(trained_project, write(tmp_path / "case.wav", y))
     assert answer["unsure"]
     assert [r for r in answer["reasons"] if r.startswith(reason)], answer["reasons"]
     assert doubt(answer) == 1.0
 
 
-def test_a_file_that_is_cut_off_is_unsure(trained, tmp_path):
+def test_a_file_that_is_cut_off_is_unsure(trained_project, tmp_path):
     path = write(tmp_path / "whole.wav", clip(np.random.default_rng(5)))
     (tmp_path / "cut.wav").write_bytes(path.read_bytes()[:70_000])
-    (answer,) = ask(trained, tmp_path / "cut.wav")
+    (answer,) = ask(trained_project, tmp_path / "cut.wav")
     assert answer["unsure"]
     assert answer["reasons"][0].startswith("is cut off: its header says 4.00 s")
 
 
-def test_a_track_may_last_longer_than_those_of_training_but_not_for_ever(trained, tmp_path):
+def test_a_track_may_last_longer_than_those_of_training_but_not_for_ever(trained_project, tmp_path):
     rng = np.random.default_rng(6)
     longer, endless = (write(tmp_path / f"{s}.wav", clip(rng, seconds=s)) for s in (30.0, 90.0))
-    (song,), (mix,) = ask(trained, longer), ask(trained, endless)
+    (song,), (mix,) = ask(trained_project, longer), ask(trained_project, endless)
     assert not [r for r in song["reasons"] if "duration" in r]
     assert "duration 90.0 s, trained on 4.0 s" in mix["reasons"]
 
 
-def test_reasons_stand_in_text_and_table(trained, tmp_path):
+def test_reasons_stand_in_text_and_table(trained_project, tmp_path):
     path = write(tmp_path / "a.wav", clip(np.random.default_rng(7), rate=5_000), 5_000)
-    assert "; bandwidth 2.5 kHz, trained on 4.0 kHz" in ask(trained, path, form=Text())
-    (row,) = csv.DictReader(io.StringIO(ask(trained, path, form=Csv())))
+    assert "; bandwidth 2.5 kHz, trained on 4.0 kHz" in ask(trained_project, path, form=Text())
+    (row,) = csv.DictReader(io.StringIO(ask(trained_project, path, form=Csv())))
     assert tuple(row) == COLUMNS
     assert row["unsure"] == "True"
     assert "bandwidth 2.5 kHz, trained on 4.0 kHz" in row["reasons"].split("; ")
 
 
-def test_a_model_released_without_a_reference_loads_and_says_nothing(trained, tmp_path):
-    kept = trained.paths.released("genre") / REFERENCE
+def test_a_model_released_without_a_reference_loads_and_says_nothing(trained_project, tmp_path):
+    kept = trained_project.paths.released("genre") / REFERENCE
     content = kept.read_bytes()
     kept.unlink()
     try:
-        (answer,) = ask(trained, write(tmp_path / "silence.wav", np.zeros(4 * RATE, np.float32)))
+        (answer,) = ask(trained_project, write(tmp_path / "silence.wav", np.zeros(4 * RATE, np.float32)))
         assert audio_warnings(answer) == []
-        verdict = release.release(trained.paths, trained.params)["genre"]
+        verdict = release.release(trained_project.paths, trained_project.params)["genre"]
         assert verdict["answer"] == "unchanged"
         assert "its reference.json was updated" in verdict["reasons"][-1]
         assert kept.read_bytes() == content
     finally:
         kept.write_bytes(content)
-    assert "anew" not in str(release.release(trained.paths, trained.params)["genre"]["reasons"])
+    assert "anew" not in str(release.release(trained_project.paths, trained_project.params)["genre"]["reasons"])
 
 
-def test_other_bounds_reach_the_model_in_service(trained, tmp_path):
+def test_other_bounds_reach_the_model_in_service(trained_project, tmp_path):
     path = write(tmp_path / "short.wav", clip(np.random.default_rng(8), seconds=2.5))
-    assert not ask(trained, path)[0]["reasons"]
-    before, trained.params.validate_ = trained.params.validate_, BOUNDS.model_copy(update={"min_seconds": 3.0})
+    assert not ask(trained_project, path)[0]["reasons"]
+    before, trained_project.params.validate_ = (
+        trained_project.params.validate_,
+        BOUNDS.model_copy(update={"min_seconds": 3.0}),
+    )
     try:
-        assert release.release(trained.paths, trained.params)["genre"]["answer"] == "unchanged"
-        assert ask(trained, path)[0]["reasons"] == ["too short: duration 2.5 s, at least 3 s"]
+        assert release.release(trained_project.paths, trained_project.params)["genre"]["answer"] == "unchanged"
+        assert ask(trained_project, path)[0]["reasons"] == ["too short: duration 2.5 s, at least 3 s"]
     finally:
-        trained.params.validate_ = before
-        release.release(trained.paths, trained.params)
+        trained_project.params.validate_ = before
+        release.release(trained_project.paths, trained_project.params)
 
 
 def test_few_training_tracks_describe_nothing():
@@ -218,18 +221,18 @@ def test_the_level_is_no_part_of_a_profile_where_each_frame_is_standardised():
         assert bool(reasons) == marked, how
 
 
-def test_no_file_ends_the_run_over_the_others(trained, tmp_path, monkeypatch):
+def test_no_file_ends_the_run_over_the_others(trained_project, tmp_path, monkeypatch):
     files = [write(tmp_path / f"{i}.wav", clip(np.random.default_rng(i))) for i in range(3)]
 
-    def hear(self, context, *, hear=ReleasedModel.predict, **how):
+    def predict_or_fail(self, context, *, hear=ReleasedModel.predict, **how):
         if context.y[0] == broken:
             raise MemoryError("no room")
         return hear(self, context, **how)
 
     broken = soundfile.read(files[1], dtype="float32")[0][0]
-    monkeypatch.setattr(ReleasedModel, "predict", hear)
+    monkeypatch.setattr(ReleasedModel, "predict", predict_or_fail)
     out = io.StringIO()
-    assert run(files, trained.paths.releases, form=Json(), out=out, err=io.StringIO()) == 1
+    assert run(files, trained_project.paths.releases, form=Json(), out=out, err=io.StringIO()) == 1
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
     assert ["error" in a for a in answers] == [False, True, False]
     assert answers[1]["error"] == "cannot be answered (MemoryError: no room)"

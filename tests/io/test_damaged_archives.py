@@ -9,7 +9,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from audio.test_damaged_audio import SECONDS, damaged
+from audio.test_damaged_audio import SECONDS, damage
 from ostinato.errors import OstinatoError
 from ostinato.io.archives import unpack
 
@@ -32,7 +32,7 @@ def archive(kind: str, rng: np.random.Generator) -> bytes:
     return out.getvalue()
 
 
-def unpacked(target, place) -> bool:
+def unpacks(target, place) -> bool:
     """Unpack an archive; False if it is refused in words that name it, and leaves nothing."""
     try:
         written = unpack(target, place, max_bytes=MOST)
@@ -50,9 +50,9 @@ def test_a_damaged_archive_is_unpacked_or_refused(n, tmp_path):
         content = archive(kind, rng)
         for number in range(n):
             place, target = tmp_path / f"{kind}-{number}", tmp_path / f"{number}.{kind}"
-            target.write_bytes(damaged(content, rng))
+            target.write_bytes(damage(content, rng))
             begin = time.monotonic()
-            n_unpacked += unpacked(target, place)
+            n_unpacked += unpacks(target, place)
             assert time.monotonic() - begin < SECONDS, target
     known = {name for k in FORMATS for i in range(n) for name in (f"{k}-{i}", f"{i}.{k}")}
     assert {p.name for p in tmp_path.iterdir()} <= known, "nothing is written elsewhere"

@@ -27,7 +27,7 @@ from ostinato.io.download import download
 CAP = 2**24
 
 
-def zipped(path, files, mode=None):
+def write_zip(path, files, mode=None):
     """Write a zip archive of names and contents."""
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
@@ -39,7 +39,7 @@ def zipped(path, files, mode=None):
     return path
 
 
-def tarred(path, *members):
+def write_tar(path, *members):
     """Write a tar archive of (name, content or type and target)."""
     with tarfile.open(path, "w:gz") as archive:
         for name, content in members:
@@ -61,7 +61,7 @@ def files_below(folder):
 def test_a_sound_archive_is_unpacked_whole_and_what_was_there_stays(tmp_path, suffix):
     names = {"./a/one.txt": b"1", "a/b c 🎷.txt": b"22" * 999, "two": b""}
     path = tmp_path / f"x.{suffix}"
-    zipped(path, names) if suffix == "zip" else tarred(path, *names.items(), ("a", (tarfile.DIRTYPE, "")))
+    write_zip(path, names) if suffix == "zip" else write_tar(path, *names.items(), ("a", (tarfile.DIRTYPE, "")))
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "mine").write_text("stays")
@@ -76,7 +76,7 @@ OUTSIDE = ["../evil", "/etc/evil", "a/../../evil", "C:/evil", "..\\evil", "a\\..
 @pytest.mark.parametrize("suffix", ["zip", "tar.gz"])
 def test_a_path_out_of_the_folder_is_refused_and_nothing_is_written(tmp_path, name, suffix):
     path = tmp_path / f"x.{suffix}"
-    zipped(path, {"good": b"1", name: b"2"}) if suffix == "zip" else tarred(path, ("good", b"1"), (name, b"2"))
+    write_zip(path, {"good": b"1", name: b"2"}) if suffix == "zip" else write_tar(path, ("good", b"1"), (name, b"2"))
     folder = tmp_path / "deep" / "out"
     with pytest.raises(DataError, match="leads out of the folder or is not a file name"):
         unpack(path, folder, max_bytes=CAP)
@@ -89,14 +89,14 @@ LINKS = [(tarfile.SYMTYPE, "/etc/passwd"), (tarfile.LNKTYPE, "good"), (tarfile.F
 
 @pytest.mark.parametrize("kind", LINKS, ids=["symlink", "hard link", "fifo", "device"])
 def test_links_and_devices_are_refused(tmp_path, kind):
-    path = tarred(tmp_path / "x.tar.gz", ("good", b"1"), ("link", kind), ("link/evil", b"2"))
+    path = write_tar(tmp_path / "x.tar.gz", ("good", b"1"), ("link", kind), ("link/evil", b"2"))
     with pytest.raises(DataError, match="'link' is a link or a device"):
         unpack(path, tmp_path / "out", max_bytes=CAP)
     assert not (tmp_path / "out" / "good").exists()
 
 
 def test_a_link_in_a_zip_is_refused(tmp_path):
-    path = zipped(tmp_path / "x.zip", {"link": "/etc/passwd"}, stat.S_IFLNK | 0o777)
+    path = write_zip(tmp_path / "x.zip", {"link": "/etc/passwd"}, stat.S_IFLNK | 0o777)
     with pytest.raises(DataError, match="'link' is a link or a device"):
         unpack(path, tmp_path / "out", max_bytes=CAP)
 
@@ -106,29 +106,29 @@ def test_a_link_planted_in_the_folder_is_not_followed(tmp_path):
     folder.mkdir()
     (tmp_path / "secret").write_text("mine")
     (folder / "name").symlink_to(tmp_path / "secret")
-    unpack(zipped(tmp_path / "x.zip", {"name": b"theirs"}), folder, max_bytes=CAP)
+    unpack(write_zip(tmp_path / "x.zip", {"name": b"theirs"}), folder, max_bytes=CAP)
     assert (tmp_path / "secret").read_text() == "mine"
     (tmp_path / "elsewhere").mkdir()
     (folder / "way").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(DataError, match="behind a link that leads out"):
-        unpack(zipped(tmp_path / "y.zip", {"way/evil": b"theirs"}), folder, max_bytes=CAP)
+        unpack(write_zip(tmp_path / "y.zip", {"way/evil": b"theirs"}), folder, max_bytes=CAP)
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
 def test_bombs_are_refused_by_bytes_files_and_ratio(tmp_path):
-    bomb = zipped(tmp_path / "x.zip", {"zeros": bytes(2**23)})
+    bomb = write_zip(tmp_path / "x.zip", {"zeros": bytes(2**23)})
     with pytest.raises(DataError, match="more than 1,000,000 bytes"):
         unpack(bomb, tmp_path / "out", max_bytes=1_000_000)
     with pytest.raises(DataError, match="more than 200 times its size"):
         unpack(bomb, tmp_path / "out", max_bytes=CAP)
     with pytest.raises(DataError, match="more than 3 files"):
-        unpack(zipped(tmp_path / "y.zip", dict.fromkeys("abcd", b"")), tmp_path / "out", max_bytes=CAP, max_files=3)
+        unpack(write_zip(tmp_path / "y.zip", dict.fromkeys("abcd", b"")), tmp_path / "out", max_bytes=CAP, max_files=3)
     assert files_below(tmp_path / "out") == {} if (tmp_path / "out").exists() else True
 
 
 def test_an_archive_that_lies_is_damaged_or_is_none_is_refused(tmp_path):
     content = os.urandom(5_000)
-    path = zipped(tmp_path / "x.zip", {"a": content})
+    path = write_zip(tmp_path / "x.zip", {"a": content})
     whole = path.read_bytes()
     path.write_bytes(whole.replace((5_000).to_bytes(4, "little"), (4_000).to_bytes(4, "little")))
     with pytest.raises(DataError, match=r"not as long as|cannot be unpacked"):
@@ -136,14 +136,14 @@ def test_an_archive_that_lies_is_damaged_or_is_none_is_refused(tmp_path):
     path.write_bytes(whole[:2_000] + b"!!!!" + whole[2_004:])
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(path, tmp_path / "out", max_bytes=CAP)
-    tar = tarred(tmp_path / "x.tar.gz", ("a", content))
+    tar = write_tar(tmp_path / "x.tar.gz", ("a", content))
     tar.write_bytes(tar.read_bytes()[:3_000])
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(tar, tmp_path / "out", max_bytes=CAP)
     (tmp_path / "text.zip").write_text("not found")
     with pytest.raises(DataError, match="cannot be unpacked"):
         unpack(tmp_path / "text.zip", tmp_path / "out", max_bytes=CAP)
-    twice = tarred(tmp_path / "twice.tar.gz", ("a", b"1"), ("./a", b"2"))
+    twice = write_tar(tmp_path / "twice.tar.gz", ("a", b"1"), ("./a", b"2"))
     with pytest.raises(DataError, match="holds 'a' twice"):
         unpack(twice, tmp_path / "out", max_bytes=CAP)
 
@@ -181,7 +181,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def web(tmp_path):
     """Return a server on this machine, what it serves and how it behaves."""
-    content = zipped(tmp_path / "served.zip", {"a/b.txt": os.urandom(300_000)}).read_bytes()
+    content = write_zip(tmp_path / "served.zip", {"a/b.txt": os.urandom(300_000)}).read_bytes()
     state = SimpleNamespace(content=content, breaks=0, after=100_000, resumes=True, code=0, asked=[])
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, state))
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -257,7 +257,7 @@ def entry(path, content):
 
 
 @pytest.fixture
-def indexed(web, tmp_path, monkeypatch):
+def indexed_clips(web, tmp_path, monkeypatch):
     """Return a folder of two clips and the server of their index, as it is published."""
     (tmp_path / "clips/genres/blues").mkdir(parents=True)
     for name in ("a", "b"):
@@ -270,16 +270,16 @@ def indexed(web, tmp_path, monkeypatch):
     return tmp_path / "clips"
 
 
-def checked():
+def check_clips():
     return CliRunner().invoke(app, ["download", "gtzan", "--to", "clips", "--check"])
 
 
-def test_files_are_held_against_the_published_index(indexed):
-    said = checked()
+def test_files_are_held_against_the_published_index(indexed_clips):
+    said = check_clips()
     assert (said.exit_code, said.stdout) == (0, "gtzan: 2 of 2 files are as published\n")
-    (indexed / "genres/blues/a.wav").write_bytes(b"c")
-    (indexed / "genres/blues/b.wav").unlink()
-    said = checked()
+    (indexed_clips / "genres/blues/a.wav").write_bytes(b"c")
+    (indexed_clips / "genres/blues/b.wav").unlink()
+    said = check_clips()
     assert said.exit_code == 1
     assert said.stdout.splitlines() == [
         "missing: gtzan_genre/genres/blues/b.wav",
@@ -288,7 +288,7 @@ def test_files_are_held_against_the_published_index(indexed):
     ]
 
 
-def test_a_fetched_dataset_is_held_against_its_index(indexed, web, monkeypatch):
+def test_a_fetched_dataset_is_held_against_its_index(indexed_clips, web, monkeypatch):
     lists = Remote(web.remote.url, "lists.txt", gtzan.INDEX.checksum, unpack=False)
     monkeypatch.setattr(gtzan, "REMOTES", (lists,))
     said = CliRunner().invoke(app, ["download", "gtzan", "--to", "clips"])

@@ -35,10 +35,10 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     files.write_json(path, {"old": 1})
 
-    def full(*_):
+    def fail(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OstinatoError, match=r"a\.json: cannot be written: No space left on device; free some disk"):
         files.write_json(path, {"new": 2})
     assert files.read_json(path) == {"old": 1}

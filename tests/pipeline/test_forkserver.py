@@ -41,7 +41,7 @@ def command(folder, variables, *arguments):
     )
 
 
-def ended(*arguments):
+def run_command(*arguments):
     process = command(*arguments)
     return process.communicate(timeout=60), process.returncode
 
@@ -49,16 +49,16 @@ def ended(*arguments):
 @pytest.mark.parametrize("arguments", [("--help",), ("architectures",), ("train", "nobody"), ("no-such-command",)])
 def test_it_says_and_exits_as_without(variables, tmp_path, arguments):
     (tmp_path / "params.yaml").write_text("seed: 1\ndataset: {name: synthetic}\n")
-    assert ended(tmp_path, variables, *arguments) == ended(tmp_path, {}, *arguments)
+    assert run_command(tmp_path, variables, *arguments) == run_command(tmp_path, {}, *arguments)
 
 
 def test_nobody_answers_at_an_address_that_is_gone(tmp_path):
     assert forkserver.ask(str(tmp_path / "gone"), ["--help"]) is None
-    assert ended(tmp_path, {forkserver.VARIABLE: str(tmp_path / "gone")}, "--help")[1] == 0
+    assert run_command(tmp_path, {forkserver.VARIABLE: str(tmp_path / "gone")}, "--help")[1] == 0
 
 
 def test_the_folder_and_variables_are_those_of_who_asks(variables, tmp_path):
-    (_, said), status = ended(tmp_path, variables, "train", "nobody")
+    (_, said), status = run_command(tmp_path, variables, "train", "nobody")
     assert status == 2
     assert str(tmp_path) in said
 
@@ -99,7 +99,7 @@ def test_a_request_that_is_cut_off_leaves_no_process_behind(variables, n_bytes):
             connection.sendall(message[4:n_bytes])
         time.sleep(0.2)
     assert until(lambda: not server.children())
-    assert ended(Path.cwd(), variables, "--help")[1] == 0
+    assert run_command(Path.cwd(), variables, "--help")[1] == 0
 
 
 def test_the_folder_of_a_flow_that_was_killed_goes_with_it(tmp_path):

@@ -202,7 +202,7 @@ def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
 
 
 @pytest.fixture
-def finished(paths, monkeypatch):
+def up_to_date(paths, monkeypatch):
     """Make a project whose stages DVC holds for done."""
     ingest.run(paths, params())
     (paths.root / "dvc.yaml").touch()
@@ -244,32 +244,34 @@ def tell(music, given):
     ],
 )
 @pytest.mark.parametrize("cloned", [False, True])
-def test_what_changed_since_the_last_run_is_seen_without_decoding(finished, monkeypatch, capsys, change, line, cloned):
+def test_what_changed_since_the_last_run_is_seen_without_decoding(
+    up_to_date, monkeypatch, capsys, change, line, cloned
+):
     given, decoded = params(mfcc={}), []
-    change(finished.raw("folder"), given)
+    change(up_to_date.raw("folder"), given)
     if cloned:
-        shutil.rmtree(finished.state)
+        shutil.rmtree(up_to_date.state)
     monkeypatch.setattr(plan, "estimate", lambda *_: decoded.append("sampled") or SimpleNamespace(table=str, check=str))
     monkeypatch.setattr(plan.inventory, "measure", lambda *_: decoded.append("measured"))
-    plan.command(finished, given)
+    plan.command(up_to_date, given)
     shown = capsys.readouterr().out
     assert line in shown
     assert "would run: 2 of 2 stages" in shown
     assert decoded == ["sampled"]
 
 
-def test_what_ingest_would_refuse_the_plan_refuses(finished):
+def test_what_ingest_would_refuse_the_plan_refuses(up_to_date):
     given = params()
-    (finished.root / "t.csv").write_text("path,year\na/0.wav,early\n")
-    given.dataset = Dataset(name="folder", table=str(finished.root / "t.csv"))
+    (up_to_date.root / "t.csv").write_text("path,year\na/0.wav,early\n")
+    given.dataset = Dataset(name="folder", table=str(up_to_date.root / "t.csv"))
     with pytest.raises(DataError, match="1 cells cannot be read"):
-        plan.command(finished, given)
+        plan.command(up_to_date, given)
     given.dataset = Dataset(name="folder", path="elsewhere")
     with pytest.raises(DataError, match="is not a folder"):
-        plan.command(finished, given)
-    shutil.rmtree(finished.raw("folder") / "a")
+        plan.command(up_to_date, given)
+    shutil.rmtree(up_to_date.raw("folder") / "a")
     with pytest.raises(DataError, match="3 of 6 known tracks are gone"):
-        plan.command(finished, params())
+        plan.command(up_to_date, params())
 
 
 def test_classes_and_what_fits_nothing_are_shown_before_the_first_run(paths, capsys):

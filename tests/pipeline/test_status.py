@@ -146,7 +146,7 @@ with exclusive(Paths(Path.cwd()).lock("three")):
 
 
 @pytest.fixture
-def waiting(project: Paths) -> Paths:
+def waiting_project(project: Paths) -> Paths:
     """Return the project with a last stage that waits for a file."""
     (project.root / "wait.py").write_text(WAITING)
     text = (project.root / "dvc.yaml").read_text()
@@ -154,48 +154,48 @@ def waiting(project: Paths) -> Paths:
     return project
 
 
-def test_who_looks_sees_the_running_stage_and_disturbs_nothing(waiting: Paths) -> None:
+def test_who_looks_sees_the_running_stage_and_disturbs_nothing(waiting_project: Paths) -> None:
     """DVC locks all that a stage reads and writes while it runs; nobody who looks may take or await those locks."""
-    before = waiting.root / "dvc.lock"
+    before = waiting_project.root / "dvc.lock"
     content = before.read_bytes()
-    process = start(waiting, "repro", "three")
+    process = start(waiting_project, "repro", "three")
     try:
-        locked = (waiting.root / ".dvc/tmp/rwlock").read_text()
+        locked = (waiting_project.root / ".dvc/tmp/rwlock").read_text()
         assert '"write": {"' in locked
         for _ in range(3):
-            pipeline = status(waiting)
+            pipeline = status(waiting_project)
             assert [(stage.stage, stage.state) for stage in pipeline.stages] == [
                 ("one", "done"),
                 ("two@x", "done"),
                 ("three", "running"),
             ]
             assert pipeline.faults == []
-            assert (waiting.root / ".dvc/tmp/rwlock").read_text() == locked
+            assert (waiting_project.root / ".dvc/tmp/rwlock").read_text() == locked
     finally:
-        (waiting.root / "go").touch()
+        (waiting_project.root / "go").touch()
         assert process.wait(60) == 0
     assert before.read_bytes() != content
-    assert {stage.state for stage in status(waiting).stages} == {"done"}
+    assert {stage.state for stage in status(waiting_project).stages} == {"done"}
 
 
-def test_a_stage_that_outlived_its_run_is_told_with_the_mend(waiting: Paths) -> None:
-    process = start(waiting, "repro", "three")
-    pid = int((waiting.root / "begun").read_text())
+def test_a_stage_that_outlived_its_run_is_told_with_the_mend(waiting_project: Paths) -> None:
+    process = start(waiting_project, "repro", "three")
+    pid = int((waiting_project.root / "begun").read_text())
     try:
-        assert status(waiting).faults == []
+        assert status(waiting_project).faults == []
         process.kill()
         process.wait()
-        wait_for(lambda: bool(status(waiting).faults))
-        (fault,) = status(waiting).faults
+        wait_for(lambda: bool(status(waiting_project).faults))
+        (fault,) = status(waiting_project).faults
         assert fault == f"three: process {pid} outlived the run that started it; wait for it or stop it: `kill {pid}`"
         with (
             pytest.raises(OstinatoError, match=rf"three: another run .*process {pid}, which outlived .*`kill {pid}`"),
-            exclusive(waiting.lock("three")),
+            exclusive(waiting_project.lock("three")),
         ):
             pass
     finally:
         os.kill(pid, signal.SIGTERM)
-    wait_for(lambda: not status(waiting).faults)
+    wait_for(lambda: not status(waiting_project).faults)
 
 
 def test_a_lock_of_dvc_whose_process_is_another_by_now_is_told_with_the_mend(project: Paths) -> None:

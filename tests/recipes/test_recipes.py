@@ -34,21 +34,21 @@ ROOT = Path(__file__).parents[2]
 NAMES = recipes.names(ROOT / "recipes")
 
 
-def written(file, recipe):
+def write_params(file, recipe):
     """Write the params that a recipe makes and read them again."""
     yaml_io.write(file, recipes.overlay(yaml_io.read(ROOT / "params.yaml"), recipe.params))
     return params.load(file)
 
 
 @pytest.fixture(scope="module", params=NAMES)
-def overlaid(request, tmp_path_factory):
+def recipe_and_params(request, tmp_path_factory):
     """Return a recipe and the params it makes."""
     recipe = recipes.load(ROOT / "recipes", request.param)
-    return recipe, written(tmp_path_factory.mktemp("recipe") / "params.yaml", recipe)
+    return recipe, write_params(tmp_path_factory.mktemp("recipe") / "params.yaml", recipe)
 
 
-def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(overlaid):
-    recipe, made = overlaid
+def test_every_figure_is_of_a_candidate_and_of_a_metric_that_there_are(recipe_and_params):
+    recipe, made = recipe_and_params
     entries = {**made.candidates, **made.estimators, **made.stacked}
     for figure in recipe.figures:
         if figure.candidate is not None:
@@ -79,8 +79,8 @@ def shape(made, kind, settings):
     return 1, rows.shape[1], settings.train.chunk_frames
 
 
-def test_every_network_takes_what_the_recipe_gives_it(overlaid):
-    _, made = overlaid
+def test_every_network_takes_what_the_recipe_gives_it(recipe_and_params):
+    _, made = recipe_and_params
     for name, candidate in made.candidates.items():
         settings = resolve(made, name)
         with torch.device("meta"):
@@ -92,7 +92,7 @@ def test_every_network_takes_what_the_recipe_gives_it(overlaid):
 def test_a_small_size_departs_in_what_it_says_alone(name, tmp_path):
     recipe = recipes.load(ROOT / "recipes", name)
     made, reduced = (
-        written(tmp_path / f"{number}.yaml", given)
+        write_params(tmp_path / f"{number}.yaml", given)
         for number, given in enumerate((recipe, recipes.reduce(recipe, name)))
     )
     assert reduced != made
@@ -115,7 +115,7 @@ def test_a_small_size_departs_in_what_it_says_alone(name, tmp_path):
 )
 def test_recommendation_has_as_many_numbers_as_published_and_a_vector_for_what_is_absent(stacked, total, tmp_path):
     recipe = recipes.load(ROOT / "recipes", "artist_embedding_004")
-    settings = resolve(written(tmp_path / "params.yaml", recipe), stacked)
+    settings = resolve(write_params(tmp_path / "params.yaml", recipe), stacked)
     with torch.device("meta"):
         read = dict.fromkeys(settings.members, 800) | {name: SCALARS[name] for name in settings.numbers}
         assert count(build(settings, read, 800))["total"] == total
@@ -186,7 +186,7 @@ def test_the_networks_of_paper_001_are_those_of_its_text(tmp_path):
     """Section 7.3: 512, 256 and 128 neurons; section 7.5 and table 1: three pools of 3 x 3, strides 3 x 3, padded."""
     recipe = recipes.load(ROOT / "recipes", "gtzan_001")
     for given in (recipe, recipes.reduce(recipe, "gtzan_001")):
-        made = written(tmp_path / "params.yaml", given)
+        made = write_params(tmp_path / "params.yaml", given)
         networks = {name: build(resolve(made, name), {"mfcc13": (1, 13, 130)}, 10) for name in made.candidates}
         for name in ("mlp", "mlp_dropout"):
             assert [layer.out_features for layer in networks[name].dense.layers] == [512, 256, 128]
@@ -276,7 +276,7 @@ def project(tmp_path):
     return Paths(root)
 
 
-def outside(root):
+def read_user_files(root):
     """Read all files that are the user's: neither runs nor what DVC keeps for itself."""
     theirs = (".dvc/cache", ".dvc/tmp", "runs")
     files = (f for f in sorted(root.rglob("*")) if f.is_file())
@@ -289,9 +289,9 @@ def test_a_run_leaves_the_project_as_it_was_and_prints_both_figures(project, tmp
     audio.mkdir()
     (audio / "a.wav").touch()
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(audio))
-    before = outside(project.root)
+    before = read_user_files(project.root)
     text = reproduce(project, "toy")
-    assert outside(project.root) == before
+    assert read_user_files(project.root) == before
     assert "| A | accuracy | 0.75 ± 0.1 | table 1 | 0.5000 [0.4000, 0.6000] | 0.5100 ± 0.0200 |  |" in text
     assert "| B [7] | accuracy | 0.8 | table 1 |  |  | quoted from another paper |" in text
     inside = project.root / "runs" / "toy"
@@ -580,7 +580,7 @@ def test_a_recipe_with_catalogs_exports_their_networks_and_needs_the_folder(proj
 def test_experiment_7_asks_the_first_layers(tmp_path):
     """Section 4.10: layer 1, layers 1 and 2, 1 to 3, 1 to 4; all five beside them."""
     recipe = recipes.load(ROOT / "recipes", "layers_003")
-    made = written(tmp_path / "params.yaml", recipe)
+    made = write_params(tmp_path / "params.yaml", recipe)
     widths = [
         build(resolve(made, name), {"mel96": (1, 96, 1360)}, 10).space_width for name in recipe.catalogs.candidates
     ]

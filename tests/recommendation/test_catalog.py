@@ -13,7 +13,7 @@ from ostinato.recommendation.recommend import recommend
 VERSION = "a" * 64
 
 
-def made(n: int = 60, d: int = 8, seed: int = 0, **options) -> Catalog:
+def make_catalog(n: int = 60, d: int = 8, seed: int = 0, **options) -> Catalog:
     """Return a catalog of random directions; names are those of their rows."""
     vectors = np.random.default_rng(seed).normal(size=(n, d))
     known = [{"artist": f"artist {i // 3}", "album": f"album {i // 2}", "year": 1990 + i} for i in range(n)]
@@ -25,7 +25,7 @@ KINDS = pytest.mark.parametrize("options", [{}, {"exact_up_to": 10}], ids=["exac
 
 @KINDS
 def test_finds_what_a_full_sort_finds(options, rng):
-    catalog = made(**options)
+    catalog = make_catalog(**options)
     queries = catalog.units(rng.normal(size=(5, 8)), version=VERSION)
     rows, scores = catalog.search(queries, 6)
     cosines = queries @ catalog.vectors.T
@@ -35,7 +35,7 @@ def test_finds_what_a_full_sort_finds(options, rng):
 
 @KINDS
 def test_a_batch_is_what_each_query_alone_is(options, rng):
-    catalog = made(**options)
+    catalog = make_catalog(**options)
     queries = catalog.units(rng.normal(size=(4, 8)), version=VERSION)
     rows, scores = catalog.search(queries, 5)
     for query, row, score in zip(queries, rows, scores, strict=True):
@@ -46,7 +46,7 @@ def test_a_batch_is_what_each_query_alone_is(options, rng):
 
 @KINDS
 def test_growing_and_shrinking_is_as_if_made_so(options, rng):
-    catalog, whole = made(**options), made()
+    catalog, whole = make_catalog(**options), make_catalog()
     catalog.search(whole.vectors[0], 1)  # so that a graph stands before anything changes
     extra = rng.normal(size=(3, 8))
     catalog.remove(["t4", "t0", "t59"])
@@ -64,7 +64,7 @@ def test_growing_and_shrinking_is_as_if_made_so(options, rng):
 
 @KINDS
 def test_only_what_is_allowed_is_found(options, rng):
-    catalog = made(**options)
+    catalog = make_catalog(**options)
     allowed = rng.random(60) < 0.3
     rows, _ = catalog.search(catalog.vectors[0], 100, allowed)
     assert sorted(rows.tolist()) == np.flatnonzero(allowed).tolist()
@@ -74,7 +74,7 @@ def test_only_what_is_allowed_is_found(options, rng):
 
 @KINDS
 def test_saved_and_loaded_it_answers_alike(options, tmp_path: Path, rng):
-    catalog = made(**options)
+    catalog = make_catalog(**options)
     catalog.remove(["t7"])
     catalog.save(tmp_path)
     loaded = Catalog.load(tmp_path)
@@ -87,7 +87,7 @@ def test_saved_and_loaded_it_answers_alike(options, tmp_path: Path, rng):
 
 def test_saving_twice_gives_the_same_bytes(tmp_path: Path):
     for name in ("a", "b"):
-        made(exact_up_to=10).save(tmp_path / name)
+        make_catalog(exact_up_to=10).save(tmp_path / name)
     files = sorted(p.name for p in (tmp_path / "a").iterdir())
     assert files == ["catalog.json", "graph.voyager", "vectors.npy"]
     for file in files:
@@ -95,7 +95,7 @@ def test_saving_twice_gives_the_same_bytes(tmp_path: Path):
 
 
 def test_k_beyond_the_catalog_gives_all_of_it():
-    rows, scores = made(5).search(made(5).vectors[2], 50)
+    rows, scores = make_catalog(5).search(make_catalog(5).vectors[2], 50)
     assert sorted(rows.tolist()) == [0, 1, 2, 3, 4]
     assert (np.diff(scores) <= 0).all()
 
@@ -118,9 +118,9 @@ def test_equals_come_in_the_order_of_the_catalog():
 
 
 def test_an_artist_is_the_mean_direction_of_the_tracks():
-    artists = made().by("artist")
+    artists = make_catalog().by("artist")
     assert artists.ids[:2] == ["artist 0", "artist 1"]
-    mean = made().vectors[3:6].mean(axis=0)
+    mean = make_catalog().vectors[3:6].mean(axis=0)
     np.testing.assert_allclose(artists.vectors[1], mean / np.linalg.norm(mean), atol=1e-6)
     assert artists.version == VERSION
 
@@ -156,11 +156,11 @@ REFUSED = {
 
 @pytest.mark.parametrize("fault", REFUSED)
 def test_what_is_refused_changes_nothing(fault):
-    catalog = made()
+    catalog = make_catalog()
     act, message = REFUSED[fault]
     with pytest.raises(CatalogError, match=message):
         act(catalog)
-    assert (catalog.ids, catalog.vectors.tolist()) == (made().ids, made().vectors.tolist())
+    assert (catalog.ids, catalog.vectors.tolist()) == (make_catalog().ids, make_catalog().vectors.tolist())
 
 
 def test_an_empty_catalog_says_so():
@@ -175,7 +175,7 @@ def test_a_folder_without_a_catalog_says_what_to_run(tmp_path: Path):
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path):
-    made(5).save(tmp_path)
+    make_catalog(5).save(tmp_path)
     np.save(tmp_path / "vectors.npy", np.ones((4, 8), np.float32))
     with pytest.raises(CatalogError, match=r"vectors\.npy: is not the file that catalog\.json was written with"):
         Catalog.load(tmp_path)

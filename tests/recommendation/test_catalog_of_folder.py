@@ -57,7 +57,7 @@ def music(tmp_path) -> Path:
 
 
 @pytest.fixture
-def decoded(monkeypatch) -> list[str]:
+def decoded_names(monkeypatch) -> list[str]:
     """Count the files that are opened to be read."""
     names, decode, read_tags = list[str](), folder.decode_and_measure, files_of_audio.read_file_tags
     monkeypatch.setattr(
@@ -109,17 +109,17 @@ def test_what_is_known_comes_from_tags_directories_and_a_table(model, music, tmp
     assert (rows["ada/one/b.flac"]["artist"], rows["ada/one/b.flac"]["title"]) == ("Eve", "the b")
 
 
-def test_a_second_run_reads_new_files_alone_and_equals_a_first_run(model, music, tmp_path, decoded):
+def test_a_second_run_reads_new_files_alone_and_equals_a_first_run(model, music, tmp_path, decoded_names):
     build(model, music, tmp_path / "out")
-    decoded.clear()
+    decoded_names.clear()
     summary, _ = build(model, music, tmp_path / "out")
-    assert (decoded, summary.n_read) == ([], 0)
+    assert (decoded_names, summary.n_read) == ([], 0)
     play(music / "eve" / "new.wav", 400.0)
     play(music / "bob" / "c.wav", 1000.0)  # another sound of the same length
     os.utime(music / "bob" / "c.wav", ns=(1, 1))
     (music / "bob" / "d.wav").unlink()
     summary, _ = build(model, music, tmp_path / "out")
-    assert sorted(n for n in decoded if "tags" not in n) == ["c.wav", "new.wav"]
+    assert sorted(n for n in decoded_names if "tags" not in n) == ["c.wav", "new.wav"]
     assert (summary.n_tracks, summary.n_read, summary.n_removed) == (4, 2, 1)
     build(model, music, tmp_path / "fresh")
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")

@@ -33,7 +33,7 @@ def play(path: Path, frequency: float) -> Path:
     return path
 
 
-def placed(folder: Path, file: Path) -> np.ndarray:
+def embed_file(folder: Path, file: Path) -> np.ndarray:
     rows = np.asarray(mel.compute(AudioContext(*audio.load(file)), **PARAMETERS), np.float16)
     return ReleasedModel(folder).embedding({"mel": rows.astype(np.float32)})
 
@@ -49,12 +49,14 @@ def folder(tmp_path: Path) -> Path:
     files = [play(tmp_path / f"{name}.wav", hertz) for name, hertz in TONES.items()]
     version = hashlib.sha256((tmp_path / "catalog" / "network.onnx").read_bytes()).hexdigest()
     known = [{"artist": f"the {n}s", "title": n, "path": f"{n}.wav", "duration": 3.0, "genre": "tone"} for n in TONES]
-    vectors = np.stack([placed(tmp_path / "catalog", f) for f in files])
+    vectors = np.stack([embed_file(tmp_path / "catalog", f) for f in files])
     Catalog(list(TONES), vectors, known, version=version).save(tmp_path / "catalog")
     return tmp_path
 
 
-def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, err=None, **options) -> str:
+def run_recommend(
+    folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None = None, err=None, **options
+) -> str:
     out = io.StringIO()
     where = {"playlist": playlist, "root": folder, "out": out, "err": err}
     run(seeds, folder / "catalog", Request(**options), as_json=as_json, **where)
@@ -62,7 +64,7 @@ def asked(folder: Path, *seeds: str, as_json: bool = True, playlist: Path | None
 
 
 def test_json_names_seeds_model_tracks_and_scores(folder):
-    answer = json.loads(asked(folder, "low", k=5))
+    answer = json.loads(run_recommend(folder, "low", k=5))
     assert list(answer) == ["seeds", "model", "track_ids", "scores", "reasons"]
     assert answer["reasons"] == {}
     assert (answer["seeds"], answer["model"], sorted(answer["track_ids"])) == (["low"], "tiny", ["high", "middle"])
@@ -72,11 +74,11 @@ def test_json_names_seeds_model_tracks_and_scores(folder):
 def test_a_file_outside_the_catalog_is_placed_by_the_network(folder):
     """A tone a little higher than a track's is nearest to that track."""
     other = play(folder / "unknown.wav", 1.02 * TONES["middle"])
-    answer = json.loads(asked(folder, str(other), k=3))
+    answer = json.loads(run_recommend(folder, str(other), k=3))
     assert answer["track_ids"][0] == "middle"
     assert len(answer["track_ids"]) == 3
     catalog = Catalog.load(folder / "catalog")
-    unit = catalog.units(placed(folder / "catalog", other)[np.newaxis], version=catalog.version)[0]
+    unit = catalog.units(embed_file(folder / "catalog", other)[np.newaxis], version=catalog.version)[0]
     np.testing.assert_allclose(answer["scores"][0], catalog.vectors[catalog.row("middle")] @ unit, atol=1e-6)
 
 
@@ -91,7 +93,7 @@ def test_a_file_that_no_network_can_place_well_is_said_to_be_so(folder):
     cut.write_bytes((folder / "low.wav").read_bytes()[:60_000])
     err = io.StringIO()
     for file, words in ((silent, "silent: "), (opposite, "channels in opposite phase: "), (cut, "is cut off: ")):
-        answer = json.loads(asked(folder, str(file), k=2, err=err))
+        answer = json.loads(run_recommend(folder, str(file), k=2, err=err))
         (expected,) = answer_file(file, [ReleasedModel(folder / "catalog")])
         assert answer["reasons"] == {str(file): audio_warnings(expected)}
         assert answer["reasons"][str(file)][0].startswith(words)
@@ -102,34 +104,34 @@ def test_a_file_of_the_catalog_is_answered_as_its_track_is(folder):
     """By either way the recording itself is left out, and so is its artist; under another name, too."""
     copy = shutil.copy(folder / "middle.wav", folder / "copy.wav")
     for level in ("track", "artist"):
-        by_id = json.loads(asked(folder, "middle", k=3, level=level))
-        by_file = json.loads(asked(folder, str(copy), k=3, level=level))
+        by_id = json.loads(run_recommend(folder, "middle", k=3, level=level))
+        by_file = json.loads(run_recommend(folder, str(copy), k=3, level=level))
         assert by_file["track_ids"] == by_id["track_ids"]
         np.testing.assert_allclose(by_file["scores"], by_id["scores"], atol=1e-5)
         assert len(by_file["track_ids"]) == 2
     near = make_neighbour_lookup(folder / "catalog", 3)(str(copy), None)
-    assert [n["track_id"] for n in near] == json.loads(asked(folder, str(copy), k=3))["track_ids"]
+    assert [n["track_id"] for n in near] == json.loads(run_recommend(folder, str(copy), k=3))["track_ids"]
 
 
 def test_a_path_is_made_between_tracks_called_by_their_names(folder):
-    by_id = json.loads(asked(folder, "low", "high", k=3, smooth=True))["track_ids"]
+    by_id = json.loads(run_recommend(folder, "low", "high", k=3, smooth=True))["track_ids"]
     assert by_id == ["low", "middle", "high"]
-    assert json.loads(asked(folder, "The Lows - low", "High", k=3, smooth=True))["track_ids"] == by_id
+    assert json.loads(run_recommend(folder, "The Lows - low", "High", k=3, smooth=True))["track_ids"] == by_id
 
 
 def test_text_tells_who_plays(folder):
-    lines = asked(folder, "low", as_json=False, k=2).splitlines()
+    lines = run_recommend(folder, "low", as_json=False, k=2).splitlines()
     assert len(lines) == 2
     assert all("the " in line and "(tone)" in line for line in lines)
 
 
 def test_artists_as_answers(folder):
-    assert json.loads(asked(folder, "low", level="artist", k=1))["track_ids"][0] in ("the middles", "the highs")
-    assert json.loads(asked(folder, "the lows", level="artist", k=2)) != []
+    assert json.loads(run_recommend(folder, "low", level="artist", k=1))["track_ids"][0] in ("the middles", "the highs")
+    assert json.loads(run_recommend(folder, "the lows", level="artist", k=2)) != []
 
 
 def test_a_playlist_names_the_files(folder):
-    asked(folder, "low", "high", k=3, smooth=True, playlist=folder / "list.m3u")
+    run_recommend(folder, "low", "high", k=3, smooth=True, playlist=folder / "list.m3u")
     lines = (folder / "list.m3u").read_text().splitlines()
     assert lines[0] == "#EXTM3U"
     assert lines[1] == "#EXTINF:3,the lows - low"
@@ -141,28 +143,28 @@ def test_a_playlist_names_the_files(folder):
 def test_a_network_exchanged_under_the_catalog_is_refused(folder):
     write_network(folder / "catalog", ["a", "b"], 2.0)
     with pytest.raises(CatalogError, match="do not belong in a catalog of network"):
-        asked(folder, str(folder / "low.wav"))
+        run_recommend(folder, str(folder / "low.wav"))
 
 
 def test_neither_a_track_nor_a_file(folder):
     with pytest.raises(CatalogError, match="'lo' is not in the catalog of 3 tracks; do you mean low"):
-        asked(folder, "lo")
+        run_recommend(folder, "lo")
 
 
 def test_a_folder_is_no_seed(folder):
     with pytest.raises(CatalogError, match="catalog: is a folder; give files in it"):
-        asked(folder, str(folder / "catalog"))
+        run_recommend(folder, str(folder / "catalog"))
 
 
 @pytest.mark.parametrize("name", ["nowhere.mp3", "music/nowhere"])
 def test_a_file_that_is_not_there_is_spoken_of(folder, name):
     with pytest.raises(CatalogError, match=f"{name}: no such file, and no track in the catalog has this name"):
-        asked(folder, name)
+        run_recommend(folder, name)
 
 
 def test_a_track_may_be_called_by_its_name(folder):
-    by_id = json.loads(asked(folder, "low", k=2))["track_ids"]
-    assert json.loads(asked(folder, "The Lows - LOW", k=2))["track_ids"] == by_id
+    by_id = json.loads(run_recommend(folder, "low", k=2))["track_ids"]
+    assert json.loads(run_recommend(folder, "The Lows - LOW", k=2))["track_ids"] == by_id
 
 
 def test_a_name_of_several_tracks_names_them():
@@ -179,7 +181,7 @@ def test_a_name_of_several_tracks_names_them():
 
 def test_a_playlist_of_artists_is_refused(folder):
     with pytest.raises(CatalogError, match="remove --of"):
-        asked(folder, "low", level="artist", playlist=folder / "x.m3u")
+        run_recommend(folder, "low", level="artist", playlist=folder / "x.m3u")
 
 
 def test_the_command_imports_neither_torch_nor_pandas(folder):
@@ -227,4 +229,4 @@ def test_a_path_between_two_tracks_takes_no_filter(folder):
     from ostinato.recommendation.filters import Filter
 
     with pytest.raises(CatalogError, match="remove --smooth"):
-        asked(folder, "low", "high", smooth=True, keep=Filter(genres=frozenset({"tone"})))
+        run_recommend(folder, "low", "high", smooth=True, keep=Filter(genres=frozenset({"tone"})))

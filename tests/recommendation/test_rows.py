@@ -75,14 +75,14 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def said(folder: Path, file: str, **options: object) -> list[dict]:
+def run_predict(folder: Path, file: str, **options: object) -> list[dict]:
     out = io.StringIO()
     run([folder / file], folder / "released", form=Json(), out=out, err=io.StringIO(), **options)
     return [json.loads(line) for line in out.getvalue().splitlines()]
 
 
 def test_each_row_has_its_genre_and_its_neighbours(folder):
-    answers = said(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 3))
+    answers = run_predict(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 3))
     assert [a["label"] for a in answers] == [GENRES[i % 2] for i in range(60)]
     assert answers[4]["path"] == f"{folder / 'tracks.csv'}#5"
     assert answers[4]["title"] == "song 4"
@@ -100,7 +100,10 @@ def test_neighbours_are_those_of_the_papers_code(folder):
     frame[list(NUMBERS)] = StandardScaler().fit_transform(frame[list(NUMBERS)])
     distances, order = NearestNeighbors(n_neighbors=5).fit(frame.to_numpy()).kneighbors(frame.to_numpy())
     for answer, near, away in zip(
-        said(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 4)), order, distances, strict=True
+        run_predict(folder, "tracks.csv", near=make_neighbour_lookup(folder / "catalog", 4)),
+        order,
+        distances,
+        strict=True,
     ):
         assert [n["track_id"] for n in answer["neighbours"]] == [f"t{i}" for i in near[1:]]
         assert [n["score"] for n in answer["neighbours"]] == pytest.approx(list(1 / (1 + away[1:])), abs=2e-5)
@@ -127,7 +130,7 @@ def test_a_row_without_an_attribute_is_an_error_of_its_own(folder):
     rows = pd.read_csv(folder / "tracks.csv").head(3)
     rows.loc[1, "tempo"] = np.nan
     rows.to_csv(folder / "holed.csv", index=False)
-    answers = said(folder, "holed.csv")
+    answers = run_predict(folder, "holed.csv")
     assert ["error" in a for a in answers] == [False, True, False]
     assert answers[1]["error"] == "attributes: tempo is not known"
 
@@ -135,7 +138,7 @@ def test_a_row_without_an_attribute_is_an_error_of_its_own(folder):
 def test_a_table_that_lacks_columns_is_one_error(folder):
     rows = pd.read_csv(folder / "tracks.csv").drop(columns=["energy", "mode"])
     rows.to_csv(folder / "narrow.csv", index=False)
-    (answer,) = said(folder, "narrow.csv")
+    (answer,) = run_predict(folder, "narrow.csv")
     assert answer["path"] == str(folder / "narrow.csv")
     assert "has no column energy, mode, which the released model reads" in answer["error"]
 
@@ -150,12 +153,12 @@ def test_a_table_that_cannot_be_read_is_an_error_of_its_own(folder, tmp_path, co
 
 
 def test_a_row_and_a_name_are_seeds(folder):
-    def answered(seed: str) -> list[str]:
+    def recommend_tracks(seed: str) -> list[str]:
         out = io.StringIO()
         recommend([seed], folder / "catalog", Request(k=4), as_json=True, out=out)
         return json.loads(out.getvalue())["track_ids"]
 
-    assert answered(f"{folder / 'tracks.csv'}#8") == answered("Song 7")
+    assert recommend_tracks(f"{folder / 'tracks.csv'}#8") == recommend_tracks("Song 7")
     with pytest.raises(DataError, match="the table has no such row"):
         row(f"{folder / 'tracks.csv'}#61")
 
@@ -179,5 +182,5 @@ def test_a_table_of_a_spreadsheet_gets_the_same_answers(folder, suffix, separato
     rows = pd.read_csv(folder / "tracks.csv").head(8)
     path = folder / f"saved{suffix}"
     rows.to_csv(path, index=False, sep=separator, decimal=",", encoding=encoding)
-    plain, saved = said(folder, "tracks.csv")[:8], said(folder, path.name)
+    plain, saved = run_predict(folder, "tracks.csv")[:8], run_predict(folder, path.name)
     assert [(a["label"], a["scores"]) for a in saved] == [(a["label"], a["scores"]) for a in plain]

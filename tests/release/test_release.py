@@ -22,14 +22,14 @@ def digest(folder: Path) -> dict[str, str]:
 
 
 def with_incumbent(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     assert release(project.paths, project.params)["genre"]["answer"] == "released"
 
 
 @pytest.fixture
-def incumbent(prepared, tmp_path):
+def incumbent(copy_prepared, tmp_path):
     """Return a project with a released genre model of middling skill, and its digest."""
-    project = prepared(tmp_path, with_incumbent)
+    project = copy_prepared(tmp_path, with_incumbent)
     return project, digest(project.paths.released("genre"))
 
 
@@ -38,7 +38,7 @@ def genre(project, **options) -> dict:
 
 
 def test_with_nothing_released_the_thresholds_alone_decide(project):
-    project.judged(good=0.6, poor=0.55)
+    project.make_candidates(good=0.6, poor=0.55)
     verdicts = release(project.paths, project.params)
     assert verdicts["genre"]["answer"] == "released"
     assert (verdicts["genre"]["released"], verdicts["genre"]["previous"]) == ("good", None)
@@ -52,7 +52,7 @@ def test_with_nothing_released_the_thresholds_alone_decide(project):
 
 
 def test_a_task_that_the_dataset_lacks_is_skipped_without_refusal(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     verdicts = release(project.paths, project.params)
     assert verdicts["tags"]["answer"] == "skipped"
     assert verdicts["tags"]["reasons"] == ["skipped: the dataset has no lyrics"]
@@ -60,12 +60,12 @@ def test_a_task_that_the_dataset_lacks_is_skipped_without_refusal(project):
 
 
 def test_the_best_by_the_first_metric_of_the_gate_leads(project):
-    project.judged(good=0.6, poor=0.9)
+    project.make_candidates(good=0.6, poor=0.9)
     assert genre(project)["released"] == "poor"
 
 
 def test_no_accepted_candidate_is_refused(project):
-    project.judged(good=0.05)
+    project.make_candidates(good=0.05)
     verdicts = release(project.paths, project.params)
     assert verdicts["genre"]["answer"] == "rejected"
     assert "is below 0.4" in verdicts["genre"]["reasons"][0]
@@ -84,7 +84,7 @@ def test_the_same_bytes_are_nothing_to_do(incumbent):
 def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     project, _ = incumbent
     assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 1
-    project.judged(good=0.55, poor=0.95)
+    project.make_candidates(good=0.55, poor=0.95)
     assert genre(project)["released"] == "poor"
     folder = project.paths.released("genre")
     about = json.loads((folder / "release.json").read_text())
@@ -99,7 +99,7 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     assert about["rules"]
     rollback(project.paths)
     assert (project.paths.released("genre") / "card.md").read_text().startswith("# good, version 1\n")
-    project.judged(good=0.99)
+    project.make_candidates(good=0.99)
     assert genre(project, resume=True)["answer"] == "released"
     assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 3
 
@@ -114,7 +114,7 @@ def test_a_tagger_that_came_later_joins_its_network(incumbent):
 
 def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):
     project, before = incumbent
-    project.judged(good=0.6, poor=0.95)
+    project.make_candidates(good=0.6, poor=0.95)
     verdict = genre(project)
     assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("released", "poor", "good")
     assert digest(project.paths.releases / "genre" / "1") == before
@@ -123,7 +123,7 @@ def test_a_better_one_replaces_and_the_old_one_is_kept(incumbent):
 
 def test_a_worse_one_leaves_the_released_folder_as_it_was(incumbent):
     project, before = incumbent
-    project.judged(poor=0.45)
+    project.make_candidates(poor=0.45)
     verdict = genre(project)
     assert (verdict["answer"], verdict["released"]) == ("rejected", "good")
     assert any("the lower end is below -0.05" in r for r in verdict["reasons"])
@@ -136,7 +136,7 @@ def test_a_loss_that_leads_is_better_when_lower(incumbent, skill, answer):
     bound = project.params.gate["genre"].pop("f1_micro")
     bound.min, bound.max = None, 0.5
     project.params.gate["genre"]["hamming_loss"] = bound
-    project.judged(poor=skill)
+    project.make_candidates(poor=skill)
     assert genre(project)["answer"] == answer
 
 
@@ -156,14 +156,14 @@ def test_only_tracks_that_both_were_tested_on_are_compared(incumbent):
     other.loc[moved, "split"] = "train"
     project.splits = other
     other.to_parquet(project.paths.splits, index=False)
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     assert "on 20 tracks of 4 groups" in genre(project)["reasons"][-1]
 
 
 def test_a_track_with_other_audio_is_another_track(incumbent):
     project, _ = incumbent
     project.tables(seed=1)
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     verdict = genre(project)
     assert verdict["answer"] == "not comparable"
     assert "no track was tested with both" in verdict["reasons"][-1]
@@ -174,7 +174,7 @@ def test_a_track_with_other_audio_is_another_track(incumbent):
     [("parity", 1e-7, "parity 1e-06 is above 1e-07"), ("max_bytes", 10, "bytes are above 10")],
 )
 def test_rules_of_the_file(project, rule, bound, reason):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     kept = getattr(project.params.release, rule)
     setattr(project.params.release, rule, bound)
     verdict = genre(project)
@@ -186,7 +186,7 @@ def test_rules_of_the_file(project, rule, bound, reason):
 
 
 def test_an_encoder_whose_licence_forbids_the_declared_use_is_refused(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     model = project.paths.onnx("good") / "model.json"
     write_json(
         model, read_json(model) | {"encoders": {"effnet": {"license": "CC BY-NC-SA 4.0", "trained_on": "Discogs"}}}
@@ -202,7 +202,7 @@ def test_an_encoder_whose_licence_forbids_the_declared_use_is_refused(project):
 
 
 def test_encoders_count_among_the_bytes_and_go_where_the_network_goes(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     (project.paths.onnx("good") / "encoder-0123456789ab.onnx").write_bytes(bytes(20_000))
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
@@ -220,7 +220,7 @@ def test_encoders_count_among_the_bytes_and_go_where_the_network_goes(project):
     [("parity", 1e-5, 1e-7), ("bytes", 10_000, 10), ("latency_ms", 1e6, 0.0), ("robustness", 0.2, 0.05)],
 )
 def test_a_task_may_have_rules_of_its_own(project, rule, bound, broken):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     network = hashlib.sha256((project.paths.onnx("good") / "network.onnx").read_bytes()).hexdigest()
     perturbed = {"mp3": {"value": 0.5, "drop": 0.1}, "gain": {"value": 0.6, "drop": 0.0}}
     measured = {"network": network, "metric": "accuracy", "clean": 0.6, "perturbed": perturbed}
@@ -240,7 +240,7 @@ def test_a_task_may_have_rules_of_its_own(project, rule, bound, broken):
 
 def test_an_allowed_drop_of_one_task(incumbent):
     project, _ = incumbent
-    project.judged(poor=0.45)
+    project.make_candidates(poor=0.45)
     project.params.gate["genre"]["drop"] = section(min=None, max=1.0)
     verdict = genre(project)
     assert verdict["answer"] == "released"
@@ -251,7 +251,7 @@ def test_an_allowed_drop_of_one_task(incumbent):
 
 @pytest.mark.parametrize("network", [None, "another"])
 def test_robustness_that_was_not_measured_of_this_file_is_refused(project, network):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     project.params.gate["genre"]["robustness"] = section(min=None, max=1.0)
     if network:
         write_json(project.paths.robustness("good"), {"network": network, "perturbed": {}})
@@ -261,7 +261,7 @@ def test_robustness_that_was_not_measured_of_this_file_is_refused(project, netwo
 
 
 def test_a_rule_of_the_release_without_a_max_is_refused(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     project.params.gate["genre"]["bytes"] = section(min=3.0, max=None)
     with pytest.raises(OstinatoError, match="bytes in gate is an upper bound; give it a max"):
         genre(project)
@@ -269,7 +269,7 @@ def test_a_rule_of_the_release_without_a_max_is_refused(project):
 
 def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch):
     project, before = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     project.params.release.max_latency_ratio = 1.5
     monkeypatch.setattr("ostinato.inference.latency.compute_latency_ratio", lambda new, old: 1.6)
     verdict = genre(project)
@@ -281,7 +281,7 @@ def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch)
 
 
 def test_a_file_that_export_refused_is_not_released(project):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     project.export("good", accepted=False, reasons=["differs from the network by 0.2"])
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
@@ -291,7 +291,7 @@ def test_a_file_that_export_refused_is_not_released(project):
 def test_other_classes_need_to_be_told(incumbent):
     project, before = incumbent
     project.tables(genres=("blues", "jazz", "soul"))
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     verdicts = release(project.paths, project.params)
     assert verdicts["genre"]["answer"] == "not comparable"
     assert "gone: rock; new: soul" in verdicts["genre"]["reasons"][-1]
@@ -303,7 +303,7 @@ def test_other_classes_need_to_be_told(incumbent):
 
 def test_another_dataset_needs_to_be_told(incumbent):
     project, _ = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     project.export("poor", weight=3.0, dataset="folder")
     assert genre(project)["answer"] == "not comparable"
     assert genre(project, replace=True)["answer"] == "released"
@@ -311,17 +311,17 @@ def test_another_dataset_needs_to_be_told(incumbent):
 
 def test_replace_does_not_wave_a_worse_one_through(incumbent):
     project, before = incumbent
-    project.judged(poor=0.45)
+    project.make_candidates(poor=0.45)
     assert genre(project, replace=True)["answer"] == "rejected"
     assert digest(project.paths.released("genre")) == before
 
 
 def test_rollback_goes_back_a_version_at_a_time_and_holds(incumbent):
     project, first = incumbent
-    project.judged(poor=0.8)
+    project.make_candidates(poor=0.8)
     genre(project)
     second = digest(project.paths.released("genre"))
-    project.judged(poor=0.97)
+    project.make_candidates(poor=0.97)
     genre(project)
     verdict = rollback(project.paths)["genre"]
     assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("rolled back", "poor", "good")
@@ -339,10 +339,10 @@ def test_rollback_goes_back_a_version_at_a_time_and_holds(incumbent):
 
 def test_a_held_task_does_not_hold_another(incumbent):
     project, _ = incumbent
-    project.judged(poor=0.95, tagger=0.9)
+    project.make_candidates(poor=0.95, tagger=0.9)
     release(project.paths, project.params)
     rollback(project.paths, ["genre"])
-    project.judged(tagger=0.95)
+    project.make_candidates(tagger=0.95)
     answers = {task: verdict["answer"] for task, verdict in release(project.paths, project.params).items()}
     assert answers == {"genre": "held", "tags": "released"}
 
@@ -352,7 +352,7 @@ def test_as_many_versions_stay_as_params_say(incumbent):
     project.params.release.keep = 2
     project.params.release.max_drop = 1.0
     for skill in (0.8, 0.85, 0.9):
-        project.judged(poor=skill)
+        project.make_candidates(poor=skill)
         project.export("poor", weight=skill)
         genre(project)
     assert list_versions(project.paths.releases / "genre") == [3, 4]
@@ -366,7 +366,7 @@ def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
     network.write_bytes(content)
     with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):
         ReleasedModel(network.parent)
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     verdicts = release(project.paths, project.params)
     assert verdicts["genre"]["answer"] == "damaged"
     assert exit_code(verdicts) == 3
@@ -381,7 +381,7 @@ def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
 
 def test_a_model_released_without_versions_stays_in_service_and_gets_one(incumbent):
     project, before = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     genre(project)
     folder = project.paths.releases / "genre"
     new = digest(project.paths.released("genre"))
@@ -418,7 +418,7 @@ def test_rollback_without_a_previous_model_says_so(incumbent):
 
 def test_rollback_brings_back_what_was_deleted_by_hand(incumbent):
     project, before = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     genre(project)
     shutil.rmtree(project.paths.released("genre"))
     assert rollback(project.paths)["genre"]["released"] == "good"
@@ -437,7 +437,7 @@ def test_a_gate_older_than_the_params_is_named(incumbent):
 def test_what_the_gate_rejects_is_not_released_though_its_file_lies_there(incumbent):
     """An export older than the gate says accepted; what stood in service stays."""
     project, before = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     gate = json.loads(project.paths.gate.read_text())
     for verdict in gate.values():
         verdict["accepted"] = False
@@ -449,7 +449,7 @@ def test_what_the_gate_rejects_is_not_released_though_its_file_lies_there(incumb
 
 def test_a_missing_export_changes_nothing(incumbent):
     project, before = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     shutil.rmtree(project.paths.onnx("poor"))
     with pytest.raises(OstinatoError, match=r"export\.json: is not there"):
         release(project.paths, project.params)
@@ -460,10 +460,10 @@ def test_a_missing_export_changes_nothing(incumbent):
 def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incumbent, tmp_path_factory, with_power):
     project, _ = incumbent
     project.params.release.keep = 2
-    project.judged(poor=0.8)
+    project.make_candidates(poor=0.8)
     genre(project)  # so that the next one removes the first
     middle = digest(project.paths.released("genre"))
-    project.judged(poor=0.97)
+    project.make_candidates(poor=0.97)
     models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
     shutil.copytree(models, start)
     new = hashlib.sha256((project.paths.onnx("poor") / "network.onnx").read_bytes()).hexdigest()
@@ -489,7 +489,7 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incu
 @pytest.mark.parametrize("with_power", [True, False])
 def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory, with_power):
     project, old = incumbent
-    project.judged(poor=0.95)
+    project.make_candidates(poor=0.95)
     genre(project)
     new = digest(project.paths.released("genre"))
     models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
@@ -531,7 +531,7 @@ def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, 
 
 @pytest.mark.parametrize("with_power", [True, False])
 def test_a_first_release_that_was_killed_is_completed_by_the_next(project, tmp_path_factory, with_power):
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
     shutil.copytree(models, start)
 
@@ -548,7 +548,7 @@ def test_a_first_release_that_was_killed_is_completed_by_the_next(project, tmp_p
 
 def test_a_release_that_ended_is_on_the_disk(project):
     """The power may go at once: every name and every byte of what is in service was forced to the disk."""
-    project.judged(good=0.6)
+    project.make_candidates(good=0.6)
     with pytest.MonkeyPatch.context() as patch:
         disk = Disk(project.paths.root, patch.setattr)
         release(project.paths, project.params)
@@ -583,7 +583,7 @@ def test_verdicts_of_other_tasks_stand(incumbent):
 
 
 def test_a_summary_ends_with_why_something_was_refused(project):
-    project.judged(good=0.05, tagger=0.9)
+    project.make_candidates(good=0.05, tagger=0.9)
     lines = summary(release(project.paths, project.params)).splitlines()
     assert lines[0] == "tags: released; in service: tagger"
     assert "genre: rejected; in service: nothing" in lines

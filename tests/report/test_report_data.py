@@ -18,9 +18,9 @@ RATE = 8_000
 
 
 @pytest.fixture
-def full(prepared, tmp_path):
+def full_project(copy_prepared, tmp_path):
     """Return a project with two judged candidates, one clip that hums, and a place for each artist."""
-    project = prepared(tmp_path, with_places)
+    project = copy_prepared(tmp_path, with_places)
     root = project.paths.raw("folder")
     root.mkdir(parents=True)
     hum = 0.5 * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE)
@@ -29,7 +29,7 @@ def full(prepared, tmp_path):
 
 
 def with_places(project):
-    project.judged(good=0.9, svm=0.8)
+    project.make_candidates(good=0.9, svm=0.8)
     project.quarantine(silent=2, unreadable=1)
     n = len(project.tracks)
     told = {
@@ -41,10 +41,10 @@ def with_places(project):
 
 
 @pytest.fixture
-def material(full):
+def material(full_project):
     from ostinato.stages import report
 
-    return report._material(full.paths, full.params)
+    return report._material(full_project.paths, full_project.params)
 
 
 def test_a_fault_is_shown_with_its_spectrogram_and_one_that_cannot_be_read_without(material):
@@ -110,23 +110,23 @@ def test_a_clip_is_drawn_in_the_kinds_of_the_cache_with_the_names_of_notes(mater
     assert ">G#<" in found["kinds"][1]["picture"]
 
 
-def test_what_an_estimator_says_of_tracks_that_it_learnt_from_makes_no_suspects(full, material):
+def test_what_an_estimator_says_of_tracks_that_it_learnt_from_makes_no_suspects(full_project, material):
     from ostinato.stages import report
 
     assert material.gate["svm"]["accepted"]
-    full.predict("svm", 0.1)
-    pd.testing.assert_frame_equal(report._material(full.paths, full.params).suspects, material.suspects)
+    full_project.predict("svm", 0.1)
+    pd.testing.assert_frame_equal(report._material(full_project.paths, full_project.params).suspects, material.suspects)
 
 
-def test_planted_wrong_labels_lead_the_page_and_the_table(full):
-    wrong = full.tracks["track_id"].iloc[[i for i in range(120) if i // 15 % 4 == 0][:4]].tolist()
-    tracks = pd.read_parquet(full.paths.tracks)
+def test_planted_wrong_labels_lead_the_page_and_the_table(full_project):
+    wrong = full_project.tracks["track_id"].iloc[[i for i in range(120) if i // 15 % 4 == 0][:4]].tolist()
+    tracks = pd.read_parquet(full_project.paths.tracks)
     tracks.loc[tracks["track_id"].isin(wrong), "genre"] = "rock"
-    tracks.to_parquet(full.paths.tracks, index=False)
+    tracks.to_parquet(full_project.paths.tracks, index=False)
     changed = set(tracks.loc[tracks["track_id"].isin(wrong) & ~tracks["track_id"].str.startswith("rock"), "track_id"])
-    html = full.report()
-    ranked = pd.read_csv(full.paths.report / "plots" / "suspects.csv")
-    held_out = full.splits.loc[full.splits["split"] != "train", "track_id"]
+    html = full_project.report()
+    ranked = pd.read_csv(full_project.paths.report / "plots" / "suspects.csv")
+    held_out = full_project.splits.loc[full_project.splits["split"] != "train", "track_id"]
     assert set(ranked["track_id"]) == set(held_out)
     assert changed <= set(ranked.head(len(changed) + 6)["track_id"])
     assert "Nothing was changed or left out" in html
@@ -155,9 +155,9 @@ def test_names_in_several_spellings_are_listed_with_how_to_settle_them(material)
     }
 
 
-def test_names_in_several_spellings_stand_on_the_page(full):
-    write_json(full.paths.receipt("spellings"), {"groups": {"genre": [{"Hip-Hop": 3, "hiphop": 2}]}})
-    html = full.report()
+def test_names_in_several_spellings_stand_on_the_page(full_project):
+    write_json(full_project.paths.receipt("spellings"), {"groups": {"genre": [{"Hip-Hop": 3, "hiphop": 2}]}})
+    html = full_project.report()
     assert '<div id="names">' in html
     assert "Hip-Hop (3), hiphop (2) may be one" in html
 

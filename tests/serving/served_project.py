@@ -47,7 +47,7 @@ def play(path: Path, seconds: float = 3.0, frequency: float = 440.0, rate: int =
 
 
 @contextmanager
-def listening(app: FastAPI, max_connections: int = 64) -> Iterator[str]:
+def listen(app: FastAPI, max_connections: int = 64) -> Iterator[str]:
     """Serve on a free port of this machine; gives the address."""
     server = uvicorn.Server(make_config(app, "127.0.0.1", 0, max_connections))
     thread = threading.Thread(target=server.run)

@@ -22,7 +22,7 @@ from ostinato.inference import streaming
 from ostinato.recommendation.catalog import Catalog
 from ostinato.serving import protocol, upload, work
 from ostinato.serving.app import Limits
-from serving.served_project import Served, listening, play
+from serving.served_project import Served, listen, play
 
 PATIENCE = 10
 HALF = b"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 20000\r\n\r\n" + b"\0" * 10_000
@@ -38,20 +38,20 @@ GET = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n"
 
 
 @pytest.fixture
-def served(tmp_path):
+def service_project(tmp_path):
     project = Served(tmp_path / "served")
     project.catalog()
     return project
 
 
 @pytest.fixture
-def address(served):
-    with listening(served.app) as address:
+def address(service_project):
+    with listen(service_project.app) as address:
         yield address
 
 
 @pytest.fixture
-def impatient(monkeypatch):
+def short_timeouts(monkeypatch):
     monkeypatch.setattr(protocol.BoundedProtocol, "HEAD_SECONDS", 0.3)
     monkeypatch.setattr(protocol.BoundedProtocol, "SEND_SECONDS", 0.3)
 
@@ -83,7 +83,7 @@ def send_on(connection, part, most):
 
 
 @pytest.mark.parametrize("begin", [b"", b"G", GET, GET + b"\r\nGET /hea", b"POST /v1/predict HTTP/1.1\r\nHost"])
-def test_a_head_that_does_not_end_is_cut_off(address, impatient, begin):
+def test_a_head_that_does_not_end_is_cut_off(address, short_timeouts, begin):
     with closing(connect(address)) as connection:
         connection.sendall(begin)
         said = answer(connection)
@@ -91,7 +91,7 @@ def test_a_head_that_does_not_end_is_cut_off(address, impatient, begin):
 
 
 @pytest.mark.parametrize("begin", [b"GET / HTTP/1.1\r\nX: ", GET + b"\r\nGET / HTTP/1.1\r\nX: "])
-def test_a_byte_now_and_then_does_not_keep_a_head_open(address, impatient, begin):
+def test_a_byte_now_and_then_does_not_keep_a_head_open(address, short_timeouts, begin):
     def drip():
         while True:
             time.sleep(0.05)
@@ -130,9 +130,9 @@ def test_what_is_too_long_is_refused_in_words(address):
 
 
 @pytest.mark.parametrize("sent", [b"", GET, HALF], ids=["nothing", "half a head", "half a body"])
-def test_connections_that_wait_make_room(served, tmp_path, sent):
+def test_connections_that_wait_make_room(service_project, tmp_path, sent):
     path = play(tmp_path / "a.wav")
-    with listening(served.app, max_connections=4) as address:
+    with listen(service_project.app, max_connections=4) as address:
         slow = [connect(address) for _ in range(12)]
         for connection in slow:
             send_on(connection, sent, 1)
@@ -153,8 +153,8 @@ def _is_closed(connection):
         return False
 
 
-def test_an_answer_that_nobody_takes_is_given_up(served, address, impatient):
-    (served.sounds / "tone 1.wav").write_bytes(bytes(64 * 2**20))
+def test_an_answer_that_nobody_takes_is_given_up(service_project, address, short_timeouts):
+    (service_project.sounds / "tone 1.wav").write_bytes(bytes(64 * 2**20))
     with closing(connect(address)) as connection:
         connection.sendall(b"GET /v1/audio?track=tone1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         time.sleep(1)
@@ -163,7 +163,7 @@ def test_an_answer_that_nobody_takes_is_given_up(served, address, impatient):
 
 def test_a_place_is_taken_only_once_the_body_is_there(tmp_path):
     served, path = Served(tmp_path, Limits(workers=1, waiting=0)), play(tmp_path / "a.wav")
-    with listening(served.app) as address:
+    with listen(served.app) as address:
         slow = [connect(address) for _ in range(5)]
         for connection in slow:
             connection.sendall(HALF)
@@ -182,7 +182,7 @@ def test_a_body_of_which_nothing_comes_is_given_up(address, monkeypatch):
 
 def test_uploads_together_have_so_much_room(tmp_path):
     served = Served(tmp_path, Limits(workers=1, waiting=0, max_bytes=20_000))
-    with listening(served.app) as address, closing(connect(address)) as slow:
+    with listen(served.app) as address, closing(connect(address)) as slow:
         slow.sendall(HALF)
         time.sleep(0.2)
         refused = httpx.post(f"{address}v1/predict", content=bytes(15_000))
@@ -192,11 +192,11 @@ def test_uploads_together_have_so_much_room(tmp_path):
         assert httpx.post(f"{address}v1/predict", content=bytes(15_000)).status_code == 422
 
 
-def test_work_ends_when_its_sender_has_gone(served, address, tmp_path, monkeypatch):
+def test_work_ends_when_its_sender_has_gone(service_project, address, tmp_path, monkeypatch):
     """The decoder would go on for ten seconds; a request that waits behind it never begins."""
     n_blocks, begun = [0], threading.Event()
 
-    def endless(stream, *_):
+    def decode_endlessly(stream, *_):
         begun.set()
         for _ in range(200):
             n_blocks[0] += 1
@@ -207,21 +207,21 @@ def test_work_ends_when_its_sender_has_gone(served, address, tmp_path, monkeypat
     body, n_workers = path.read_bytes(), Limits().workers
     head = f"POST /v1/predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n".encode()
     with monkeypatch.context() as broken:
-        broken.setattr(audio, "limit_blocks", endless)
+        broken.setattr(audio, "limit_blocks", decode_endlessly)
         senders = [connect(address) for _ in range(n_workers + 3)]
         for sender in senders:
             sender.sendall(head + body)
         assert begun.wait(PATIENCE)
-        until(lambda: pending(address) == len(senders))
+        until(lambda: count_pending(address) == len(senders))
         for sender in senders:
             sender.close()
-        until(lambda: pending(address) == 0)
+        until(lambda: count_pending(address) == 0)
         assert n_blocks[0] < 100 * n_workers
     assert httpx.post(f"{address}v1/predict", content=body).status_code == 200
     assert 'status="499"' in httpx.get(f"{address}metrics").text
 
 
-def pending(address):
+def count_pending(address):
     (line,) = (
         line for line in httpx.get(f"{address}metrics").text.splitlines() if line.startswith("ostinato_pending ")
     )
@@ -277,7 +277,7 @@ def test_an_unknown_id_is_compared_with_few(monkeypatch):
     assert catalog._alike("x" * 5_000) == []
 
 
-def test_an_id_and_a_refusal_are_short(served, address):
+def test_an_id_and_a_refusal_are_short(service_project, address):
     refused = httpx.post(f"{address}v1/recommend", json={"tracks": ["a" * 2_000]})
     assert refused.status_code == 422
     assert "at most 1000 characters" in refused.json()["detail"]

@@ -12,7 +12,7 @@ from ostinato.errors import DataError
 from ostinato.inference.model import ReleasedModel
 from ostinato.labelling.answers import Answers
 from ostinato.serving.labelling import application, read_learned
-from serving.served_project import KEY, NAMES, listening, play, release
+from serving.served_project import KEY, NAMES, listen, play, release
 
 BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
 SIZES = {"desk": (1280, 900), "phone": (390, 844)}
@@ -118,7 +118,7 @@ def page(request, browser, answers, tmp_path):
     page = browser.new_page(viewport={"width": width, "height": height}, bypass_csp=True)  # waiting evaluates text
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
-    with listening(application(answers, [], model, None, NAMES)) as address:
+    with listen(application(answers, [], model, None, NAMES)) as address:
         page.goto(address)
         page.fill("#person", "ann")
         page.click("#who button")

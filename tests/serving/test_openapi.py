@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from serving.served_project import Served, listening
+from serving.served_project import Served, listen
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed")
 SOUND, UNSOUND = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
@@ -23,7 +23,7 @@ TRIED = [pytest.param(*route.split(), mode, id=f"{route} {mode.value}") for rout
 def api(tmp_path_factory):
     project = Served(tmp_path_factory.mktemp("served"))
     project.catalog()
-    with listening(project.app) as address:
+    with listen(project.app) as address:
         yield schemathesis.openapi.from_url(f"{address}openapi.json")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 import soundfile
 
-from serving.served_project import Served, listening, play
+from serving.served_project import Served, listen, play
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BROWSER = next((b for b in map(shutil.which, ("chromium", "chromium-browser", "google-chrome")) if b), None)
@@ -19,10 +19,10 @@ SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[str]:
+def service_address(tmp_path_factory) -> Iterator[str]:
     project = Served(tmp_path_factory.mktemp("served"))
     project.catalog()
-    with listening(project.app) as address:
+    with listen(project.app) as address:
         yield address
 
 
@@ -36,12 +36,12 @@ def browser():
 
 
 @pytest.fixture(params=SIZES)
-def page(request, browser, served):
+def page(request, browser, service_address):
     width, height = SIZES[request.param]
     page = browser.new_page(viewport={"width": width, "height": height}, bypass_csp=True)  # waiting evaluates text
     broken: list[str] = []
     page.on("pageerror", lambda error: broken.append(str(error)))
-    page.goto(served)
+    page.goto(service_address)
     page.wait_for_selector("#tracks li")
     yield page
     assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
@@ -58,7 +58,7 @@ def song(request, tmp_path):
     return tmp_path / "a song.mp3"
 
 
-def playing(page, selector: str) -> None:
+def wait_for_playback(page, selector: str) -> None:
     page.wait_for_function(f"document.querySelector('{selector}')?.currentTime > 0.05")
 
 
@@ -72,16 +72,16 @@ def test_an_mp3_is_heard_seen_and_leads_on(page, song):
     page.wait_for_function(f"({COLOURS})('spectrum') > 50")
     assert page.evaluate(f"({COLOURS})('wave')") > 3
     page.evaluate("document.getElementById('player').play()")
-    playing(page, "#player")
+    wait_for_playback(page, "#player")
     page.click("#recommended li:first-child button:text('Hear')")
-    playing(page, "#recommended audio")
+    wait_for_playback(page, "#recommended audio")
     assert page.evaluate("document.getElementById('player').paused"), "one at a time"
 
 
-def test_the_page_keeps_to_its_own_policy(browser, served, tmp_path):
+def test_the_page_keeps_to_its_own_policy(browser, service_address, tmp_path):
     page, said = browser.new_page(), []
     page.on("console", lambda message: said.append(message.text))
-    page.goto(served)
+    page.goto(service_address)
     soundfile.write(tmp_path / "a.flac", *soundfile.read(play(tmp_path / "a.wav", 4.0, rate=22050)))
     page.set_input_files("#file", tmp_path / "a.flac")
     page.click("#recommended li:first-child button:text('Hear')")
@@ -107,7 +107,7 @@ def test_the_keyboard_is_enough(page):
     page.wait_for_function("document.getElementById('player').currentTime >= 1.9")
     page.keyboard.press("Home")
     page.keyboard.press(" ")
-    playing(page, "#player")
+    wait_for_playback(page, "#player")
     assert page.get_attribute("#picture", "aria-valuetext").endswith("of 3 seconds")
 
 
@@ -198,7 +198,7 @@ def test_what_was_played_and_skipped_stays_in_the_browser(page):
     page.click("#recommended li:nth-child(1) button:text('Hear')")
     page.wait_for_function("document.querySelector('#recommended li:nth-child(1) audio')?.ended", timeout=20_000)
     page.click("#recommended li:nth-child(2) button:text('Hear')")
-    playing(page, "#recommended li:nth-child(2) audio")
+    wait_for_playback(page, "#recommended li:nth-child(2) audio")
     page.click("#recommended li:nth-child(3) button:text('Hear')")
     page.wait_for_function("document.getElementById('history-size').value == 2")
     counts = page.evaluate("JSON.parse(localStorage.getItem('history'))")

@@ -27,14 +27,14 @@ from serving.served_project import GENRES, KEY, Served, play, release
 
 
 @pytest.fixture
-def served(tmp_path, monkeypatch):
+def service_project(tmp_path, monkeypatch):
     monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0.0)
     return Served(tmp_path)
 
 
 @pytest.fixture
-def client(served):
-    with TestClient(served.app, raise_server_exceptions=False) as client:
+def client(service_project):
+    with TestClient(service_project.app, raise_server_exceptions=False) as client:
         yield client
 
 
@@ -42,9 +42,9 @@ def upload(client, path, **query):
     return client.post("/v1/predict", params={"name": path.name, **query}, content=path.read_bytes())
 
 
-def test_a_file_gets_the_scores_that_predict_gives(served, client, tmp_path):
+def test_a_file_gets_the_scores_that_predict_gives(service_project, client, tmp_path):
     path = play(tmp_path / "a.wav")
-    heard = ReleasedModel(served.genre).predict(AudioContext(*audio.load(path)))
+    heard = ReleasedModel(service_project.genre).predict(AudioContext(*audio.load(path)))
     answer = upload(client, path, over_time=True).json()
     assert answer["name"] == "a.wav"
     assert [p["task"] for p in answer["predictions"]] == ["genre", "tags"]
@@ -106,9 +106,9 @@ def test_a_label_whose_score_is_too_low_says_so(tmp_path):
     assert reasons[0.1] == []
 
 
-def test_recommendations_for_a_file_that_cannot_be_placed_well_say_so(served, client, tmp_path):
-    served.catalog()
-    write_json(served.root / "catalog" / REFERENCE, {"bounds": {"max_silence_share": 0.5}})
+def test_recommendations_for_a_file_that_cannot_be_placed_well_say_so(service_project, client, tmp_path):
+    service_project.catalog()
+    write_json(service_project.root / "catalog" / REFERENCE, {"bounds": {"max_silence_share": 0.5}})
     path = play(tmp_path / "a.wav")
     y = audio.load(path)[0]
     for tone, words in ((y, []), (np.concatenate([y, 0 * y, 0 * y]), ["silent: silence share"])):
@@ -140,10 +140,10 @@ def test_a_file_that_breaks_the_decoder_is_refused_and_the_next_is_answered(clie
     assert upload(client, path).status_code == 200
 
 
-def test_the_sound_of_a_linked_folder_is_given(served, client):
-    served.catalog()
-    (served.sounds / "tone 1.wav").rename(served.root / "elsewhere.wav")
-    (served.sounds / "tone 1.wav").symlink_to(served.root / "elsewhere.wav")
+def test_the_sound_of_a_linked_folder_is_given(service_project, client):
+    service_project.catalog()
+    (service_project.sounds / "tone 1.wav").rename(service_project.root / "elsewhere.wav")
+    (service_project.sounds / "tone 1.wav").symlink_to(service_project.root / "elsewhere.wav")
     assert client.get("/v1/audio?track=tone1").status_code == 200
     assert client.get("/v1/audio?track=tone5").status_code == 404, "its path leads out of the folder"
 
@@ -203,10 +203,10 @@ def test_more_requests_than_places_are_turned_away(tmp_path, monkeypatch):
         assert upload(client, path).status_code == 200
 
 
-def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path, monkeypatch):
+def test_a_release_takes_over_without_a_dropped_request(service_project, client, tmp_path, monkeypatch):
     monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0.2)
     path = play(tmp_path / "a.wav")
-    release(served.genre / "2", weight=-0.05, name="newer")
+    release(service_project.genre / "2", weight=-0.05, name="newer")
     names, done = [], threading.Event()
 
     def ask():
@@ -224,7 +224,7 @@ def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path
                 time.sleep(0.01)
 
         until(lambda: len(names) >= 4)
-        versions.set_pointer(served.genre, versions.Pointer(2, 2))
+        versions.set_pointer(service_project.genre, versions.Pointer(2, 2))
         until(lambda: names[-1][0] == "newer")
         done.set()
         for r in running:
@@ -234,24 +234,24 @@ def test_a_release_takes_over_without_a_dropped_request(served, client, tmp_path
     assert names[-1][0] == "newer"
 
 
-def test_a_model_is_gone_only_if_it_still_is_at_the_next_look(served, client, tmp_path):
+def test_a_model_is_gone_only_if_it_still_is_at_the_next_look(service_project, client, tmp_path):
     """A version that was in service a moment ago may have been removed since."""
     path, away = play(tmp_path / "a.wav"), tmp_path / "away"
     assert upload(client, path, task="genre").status_code == 200
-    served.genre.rename(away)
+    service_project.genre.rename(away)
     assert upload(client, path, task="genre").status_code == 200
-    away.rename(served.genre)
+    away.rename(service_project.genre)
     assert upload(client, path, task="genre").status_code == 200
-    served.genre.rename(away)
+    service_project.genre.rename(away)
     assert [upload(client, path, task="genre").status_code for _ in range(3)] == [200, 404, 404]
-    away.rename(served.genre)
+    away.rename(service_project.genre)
     assert upload(client, path, task="genre").status_code == 200
 
 
-def test_a_broken_release_leaves_the_old_one_in_service(served, client, tmp_path):
+def test_a_broken_release_leaves_the_old_one_in_service(service_project, client, tmp_path):
     path = play(tmp_path / "a.wav")
     assert upload(client, path).status_code == 200
-    (served.genre / "network.onnx").write_bytes(b"no network")
+    (service_project.genre / "network.onnx").write_bytes(b"no network")
     assert upload(client, path).status_code == 200
     errors = client.get("/v1/models").json()["errors"]
     assert len(errors) == 1
@@ -259,8 +259,8 @@ def test_a_broken_release_leaves_the_old_one_in_service(served, client, tmp_path
     assert "ostinato_release_errors 1.0" in client.get("/metrics").text
 
 
-def test_recommendations_from_a_track_and_from_an_upload(served, client):
-    catalog = served.catalog()
+def test_recommendations_from_a_track_and_from_an_upload(service_project, client):
+    catalog = service_project.catalog()
     near = client.post("/v1/recommend", json={"tracks": ["tone2"], "k": 3}).json()
     assert len(near["recommendations"]) == 3
     assert "tone2" not in [r["id"] for r in near["recommendations"]]
@@ -268,7 +268,7 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert scores == sorted(scores, reverse=True)
     same_artist = next(r for r in near["recommendations"] if r["id"] == "tone3")
     assert same_artist["because"] == ["the same artist"]
-    said = upload(client, served.sounds / "tone 2.wav", embedding=True).json()
+    said = upload(client, service_project.sounds / "tone 2.wav", embedding=True).json()
     wanted = {"embedding": said["embedding"], "version": said["version"], "k": 1}
     (best,) = client.post("/v1/recommend", json=wanted).json()["recommendations"]
     assert best["id"] == near["recommendations"][0]["id"]  # the recording itself is left out by either way
@@ -280,8 +280,8 @@ def test_recommendations_from_a_track_and_from_an_upload(served, client):
     assert near["version"] == catalog.version == said["version"]
 
 
-def test_recommendations_keep_filters_and_take_dislikes_weights_and_a_history(served, client):
-    served.catalog()
+def test_recommendations_keep_filters_and_take_dislikes_weights_and_a_history(service_project, client):
+    service_project.catalog()
 
     def call(**request) -> list[str]:
         answer = client.post("/v1/recommend", json={"tracks": ["tone1"], "k": 6} | request)
@@ -311,13 +311,15 @@ def test_every_reference_of_the_description_leads_somewhere(client):
 
 
 @pytest.mark.parametrize("task", ["genre", "catalog"])
-def test_what_is_in_service_stays_while_the_pointer_to_it_is_damaged(served, client, tmp_path, task):
-    served.catalog()
+def test_what_is_in_service_stays_while_the_pointer_to_it_is_damaged(service_project, client, tmp_path, task):
+    service_project.catalog()
     path, wish = play(tmp_path / "a.wav"), {"tracks": ["tone1"]}
     before = upload(client, path).json()
     near = client.post("/v1/recommend", json=wish).json()
     assert near["recommendations"]
-    pointer = (served.releases / "genre" if task == "genre" else served.root / "catalog") / "current.json"
+    pointer = (
+        service_project.releases / "genre" if task == "genre" else service_project.root / "catalog"
+    ) / "current.json"
     pointer.write_text('{"version": 1, "new')
     for _ in range(3):
         assert upload(client, path).json() == before
@@ -326,13 +328,13 @@ def test_what_is_in_service_stays_while_the_pointer_to_it_is_damaged(served, cli
     assert "current.json: is damaged" in error
 
 
-def test_without_a_catalog_the_true_reason_and_its_mend_are_given(served, client):
-    folder = served.root / "catalog"
+def test_without_a_catalog_the_true_reason_and_its_mend_are_given(service_project, client):
+    folder = service_project.root / "catalog"
 
     def reason():
         answer = client.get("/v1/tracks")
         assert answer.status_code == 503
-        assert str(served.root) not in answer.json()["detail"]
+        assert str(service_project.root) not in answer.json()["detail"]
         return answer.json()["detail"]
 
     assert reason().startswith("holds no catalog; run `dvc repro catalog`")
@@ -344,18 +346,18 @@ def test_without_a_catalog_the_true_reason_and_its_mend_are_given(served, client
         + "; 4 more; lower gate.space"
     )
     (folder / SKIPPED).unlink()
-    served.catalog()
-    release(served.root / "other", weight=0.07)
-    shutil.copyfile(served.root / "other" / "network.onnx", folder / "network.onnx")
+    service_project.catalog()
+    release(service_project.root / "other", weight=0.07)
+    shutil.copyfile(service_project.root / "other" / "network.onnx", folder / "network.onnx")
     assert reason().startswith("its tracks were placed by another network than the one beside it; run `dvc repro")
     Catalog([], np.zeros((0, 8)), version="0").save(folder)
     (folder / "network.onnx").unlink()
     assert reason().startswith("the catalog is empty; run `dvc repro catalog`")
 
 
-def test_seeds_that_do_not_fit_are_refused(served, client):
+def test_seeds_that_do_not_fit_are_refused(service_project, client):
     assert client.post("/v1/recommend", json={"tracks": ["a"]}).status_code == 503
-    served.catalog()
+    service_project.catalog()
     for wanted, reason in (
         ({"tracks": ["tone99"]}, "not in the catalog"),
         ({}, "there is no seed"),
@@ -394,23 +396,23 @@ def test_a_request_that_is_no_upload_is_small(tmp_path):
 def test_a_slow_sender_is_cut_off(tmp_path):
     served = Served(tmp_path, Limits(upload_seconds=0.1))
 
-    def slowly():
+    def send_slowly():
         for _ in range(20):
             yield b"0"
             time.sleep(0.05)
 
     with TestClient(served.app) as client:
         for route in ("/v1/predict", "/v1/recommend"):
-            answer = client.post(route, content=slowly())
+            answer = client.post(route, content=send_slowly())
             assert answer.status_code == 408
             assert "did not arrive within 0.1 s" in answer.json()["detail"]
 
 
 def test_a_full_disk_is_said(client, monkeypatch):
-    def full(*_):
+    def fail(*_):
         raise OSError(errno.ENOSPC, "no space left")
 
-    monkeypatch.setattr("ostinato.serving.upload.open", full, raising=False)
+    monkeypatch.setattr("ostinato.serving.upload.open", fail, raising=False)
     answer = client.post("/v1/predict", content=b"0" * 100)
     assert (answer.status_code, "no room" in answer.json()["detail"]) == (503, True)
 
@@ -432,10 +434,10 @@ def test_the_page_lies_beside_the_routes(client):
 
 
 @pytest.mark.parametrize("file", ["vectors.npy", "catalog.json"])
-def test_a_broken_catalog_leaves_the_old_one_in_service(served, client, file):
-    served.catalog()
+def test_a_broken_catalog_leaves_the_old_one_in_service(service_project, client, file):
+    service_project.catalog()
     assert client.get("/v1/tracks").json()["n_tracks"] == 6
-    (served.root / "catalog" / file).write_bytes(b"\xff no catalog")
+    (service_project.root / "catalog" / file).write_bytes(b"\xff no catalog")
     assert client.get("/v1/tracks").json()["n_tracks"] == 6
     (error,) = client.get("/v1/models").json()["errors"]
     assert "run `dvc repro" in error
@@ -456,8 +458,8 @@ def test_every_route_that_works_needs_a_place(tmp_path, monkeypatch):
         assert held.result(10).status_code == 200
 
 
-def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):
-    served.catalog()
+def test_tracks_are_found_and_heard_and_nothing_else_is(service_project, client):
+    service_project.catalog()
     found = client.get("/v1/tracks", params={"search": "artist 1"}).json()
     assert (found["n_tracks"], [t["id"] for t in found["tracks"]]) == (2, ["tone2", "tone3"])
     sound = client.get("/" + found["tracks"][0]["audio"], headers={"Range": "bytes=0-3"})
@@ -466,8 +468,8 @@ def test_tracks_are_found_and_heard_and_nothing_else_is(served, client):
     assert client.get("/v1/audio", params={"track": "../outside.wav"}).status_code == 404
 
 
-def test_the_map_shows_what_differs_most_and_places_an_upload(served, client):
-    catalog = served.catalog()
+def test_the_map_shows_what_differs_most_and_places_an_upload(service_project, client):
+    catalog = service_project.catalog()
     shown = client.get("/v1/map").json()
     assert (shown["version"], shown["n_tracks"]) == (catalog.version, 6)
     assert [p["id"] for p in shown["points"]] == catalog.ids
@@ -481,12 +483,12 @@ def test_the_map_shows_what_differs_most_and_places_an_upload(served, client):
         atol=1e-3,
     )
     assert shown["share"] == pytest.approx((spread[:2] ** 2).sum() / (spread**2).sum(), abs=1e-3)
-    said = upload(client, served.sounds / "tone 2.wav", embedding=True).json()
+    said = upload(client, service_project.sounds / "tone 2.wav", embedding=True).json()
     assert said["place"] == pytest.approx(shown["points"][2]["place"], abs=1e-3)
 
 
-def test_a_map_of_one_track_is_a_point(served, client):
-    served.catalog(1)
+def test_a_map_of_one_track_is_a_point(service_project, client):
+    service_project.catalog(1)
     (point,) = client.get("/v1/map").json()["points"]
     assert point["place"] == [0, 0]
 
@@ -501,7 +503,7 @@ def test_the_key_guards_v1_alone(tmp_path):
         assert client.get("/").status_code == 200
 
 
-def test_counters_count(served, client, tmp_path):
+def test_counters_count(service_project, client, tmp_path):
     upload(client, play(tmp_path / "a.wav"))
     upload(client, play(tmp_path / "a.wav"), task="mood")
     client.get("/nothing/here")

@@ -21,13 +21,13 @@ def main(stage: str, root: str, batches: int) -> None:
     tiny_project.install_plugins()
     left, step = [batches], Module.training_step
 
-    def counted(self, batch, number):
+    def count_steps(self, batch, number):
         left[0] -= 1
         if left[0] == 0:
             os.kill(os.getpid(), signal.SIGKILL)
         return step(self, batch, number)
 
-    Module.training_step = counted
+    Module.training_step = count_steps
     params = tiny_project.settings(**tiny_project.LONGER)
     {"train": train, "tune": tune}[stage].run(Paths(Path(root)), params, "tiny_mel")
 

@@ -31,7 +31,7 @@ from ostinato.datasets._synthesis.covers import png
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.io import files
 from ostinato.stages import featurize
-from toy_encoder import MELS, PATCH, WIDTH, say, write_model
+from toy_encoder import MELS, PATCH, WIDTH, describe_encoder, write_model
 
 RATE = 22050
 ALL = [kind for kind in registry.names("ostinato.features") if not features.needs_file(kind)]
@@ -101,7 +101,7 @@ class Project:
         files = (p for p in sorted(self.paths.features.rglob("*")) if p.is_file())
         return {str(p.relative_to(self.paths.features)): p.read_bytes() for p in files}
 
-    def written(self) -> dict[str, int]:
+    def read_times(self) -> dict[str, int]:
         return {name: (self.paths.features / name).stat().st_mtime_ns for name in self.bytes()}
 
 
@@ -111,7 +111,7 @@ def project(tmp_path):
 
 
 @pytest.fixture
-def decoded(monkeypatch):
+def decoded_names(monkeypatch):
     """Count how often each file is decoded."""
     names = []
 
@@ -140,19 +140,19 @@ def test_the_cache_holds_what_the_kinds_compute(project):
             assert cache.read(f"t{ordinal}").tobytes() == stored.tobytes()
 
 
-def test_one_decode_serves_all_kinds(project, decoded):
+def test_one_decode_serves_all_kinds(project, decoded_names):
     project.kinds = {kind: {} for kind in KINDS}
     assert project.run().n_computed == 10
-    assert len(decoded) == len(set(decoded)) == 10
+    assert len(decoded_names) == len(set(decoded_names)) == 10
 
 
-def test_nothing_new_touches_nothing(project, decoded):
+def test_nothing_new_touches_nothing(project, decoded_names):
     project.run()
-    before = project.written()
-    decoded.clear()
+    before = project.read_times()
+    decoded_names.clear()
     assert project.run().n_computed == 0
-    assert decoded == []
-    assert project.written() == before
+    assert decoded_names == []
+    assert project.read_times() == before
 
 
 def test_workers_do_not_change_the_bytes(project):
@@ -165,13 +165,13 @@ def test_workers_do_not_change_the_bytes(project):
     assert project.bytes() == alone
 
 
-def test_growth_rewrites_the_last_shard_alone_and_equals_a_rebuild(project, decoded):
+def test_growth_rewrites_the_last_shard_alone_and_equals_a_rebuild(project, decoded_names):
     project.run()
-    before = project.written()
-    decoded.clear()
+    before = project.read_times()
+    decoded_names.clear()
     project.grow(2)
-    assert project.run().n_computed == len(decoded) == 2
-    changed = {name for name, when in project.written().items() if before.get(name) != when}
+    assert project.run().n_computed == len(decoded_names) == 2
+    changed = {name for name, when in project.read_times().items() if before.get(name) != when}
     assert {name for name in changed if "shard" in name} == {"mel/shard-00002.npy", "chroma/shard-00002.npy"}
     grown = project.bytes()
     shutil.rmtree(project.paths.features)
@@ -179,26 +179,26 @@ def test_growth_rewrites_the_last_shard_alone_and_equals_a_rebuild(project, deco
     assert project.bytes() == grown
 
 
-def test_a_changed_kind_alone_is_computed(project, decoded, monkeypatch):
+def test_a_changed_kind_alone_is_computed(project, decoded_names, monkeypatch):
     project.run()
-    before = project.written()
-    decoded.clear()
+    before = project.read_times()
+    decoded_names.clear()
     project.kinds["mel"] = {"n_mels": 20}
     monkeypatch.setattr(registry.load("ostinato.features", "chroma"), "_folding", lambda *_: pytest.fail("computed"))
     project.run()
-    after = project.written()
-    assert len(decoded) == 10
+    after = project.read_times()
+    assert len(decoded_names) == 10
     assert project.store("mel").tail == (20,)
     assert {name for name in after if after[name] == before.get(name)} == {n for n in after if n.startswith("chroma")}
 
 
 def test_changed_code_of_a_kind_computes_it_again(project, monkeypatch):
     project.run()
-    before = project.written()
+    before = project.read_times()
     fingerprint = features.fingerprint
     monkeypatch.setattr(features, "fingerprint", lambda m: fingerprint(m) + ("edited" if m.endswith(".chroma") else ""))
     assert project.run().n_computed == 10
-    after = project.written()
+    after = project.read_times()
     assert {name for name in after if after[name] == before.get(name)} == {n for n in after if n.startswith("mel")}
 
 
@@ -209,12 +209,12 @@ def test_a_kind_that_left_params_leaves_the_disk(project):
     assert [p.name for p in project.paths.features.iterdir()] == ["mel"]
 
 
-def test_a_changed_file_is_computed_again_and_equals_a_rebuild(project, decoded):
+def test_a_changed_file_is_computed_again_and_equals_a_rebuild(project, decoded_names):
     project.run()
     old = project.store("mel").read("t5").copy()
-    decoded.clear()
+    decoded_names.clear()
     project.render(5, seed=99)
-    assert project.run().n_computed == len(decoded) == 1
+    assert project.run().n_computed == len(decoded_names) == 1
     assert project.store("mel").read("t5").shape != old.shape
     changed = project.bytes()
     shutil.rmtree(project.paths.features)
@@ -222,13 +222,13 @@ def test_a_changed_file_is_computed_again_and_equals_a_rebuild(project, decoded)
     assert project.bytes() == changed
 
 
-def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded):
+def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded_names):
     project.run()
-    decoded.clear()
+    decoded_names.clear()
     project.quarantined = ["t1"]
     del project.rows[8:]
     project.run()
-    assert decoded == []
+    assert decoded_names == []
     cache = project.store("mel")
     assert "t1" not in cache
     assert "t9" not in cache
@@ -240,7 +240,7 @@ def test_tracks_that_left_or_are_in_quarantine_are_not_there(project, decoded):
 
 
 @pytest.mark.parametrize("fault", ["cut", "gone", "another shard", "flipped", "flipped head", "longer"])
-def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
+def test_a_broken_shard_is_made_again(project, decoded_names, caplog, fault):
     project.run()
     before = project.bytes()
     path = project.paths.feature("mel") / "shard-00001.npy"
@@ -255,8 +255,8 @@ def test_a_broken_shard_is_made_again(project, decoded, caplog, fault):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
     if fault == "longer":
         path.write_bytes(whole + b"\0")
-    decoded.clear()
-    assert project.run().n_computed == len(decoded) == 4
+    decoded_names.clear()
+    assert project.run().n_computed == len(decoded_names) == 4
     assert [m for m in caplog.messages if "broken" in m] == [f"{path}: is broken and is made again"]
     assert project.bytes() == before
 
@@ -293,9 +293,9 @@ def test_a_bad_track_stops_no_other_and_is_told(project, content, caplog):
     assert summary.n_computed == 9
     assert "t3" not in project.store("mel")
     assert "1 of 10 tracks are not in the cache: some artist/song 3 🎵.wav (" in caplog.text
-    before = project.written()
+    before = project.read_times()
     project.run()
-    assert project.written() == before
+    assert project.read_times() == before
 
 
 def test_all_tracks_bad_is_an_error(tmp_path):
@@ -307,7 +307,9 @@ def test_all_tracks_bad_is_an_error(tmp_path):
         project.run()
 
 
-def test_files_that_cannot_be_read_fail_the_stage_and_the_next_run_computes_them_alone(tmp_path, decoded, monkeypatch):
+def test_files_that_cannot_be_read_fail_the_stage_and_the_next_run_computes_them_alone(
+    tmp_path, decoded_names, monkeypatch
+):
     """As where a share is away for a moment: it says nothing of what they hold."""
     monkeypatch.setattr(files, "PAUSES", (0,))
     reference, project = Project(tmp_path / "reference", 40), Project(tmp_path / "project", 40)
@@ -320,9 +322,9 @@ def test_files_that_cannot_be_read_fail_the_stage_and_the_next_run_computes_them
     assert len(project.store("mel")) == 27
     for ordinal in away:
         project.file(ordinal).with_suffix(".away").rename(project.file(ordinal))
-    decoded.clear()
+    decoded_names.clear()
     project.run()
-    assert len(decoded) == 13
+    assert len(decoded_names) == 13
     assert project.bytes() == reference.bytes()
 
 
@@ -341,48 +343,48 @@ def test_another_file_than_the_measured_one_is_not_filed_under_its_hash(project)
     assert project.bytes() == before
 
 
-def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(rich, monkeypatch):
+def test_a_cover_that_changes_while_the_stage_runs_is_not_filed_under_its_hash(rich_project, monkeypatch):
     read = side_inputs.read
 
-    def changed(material):
+    def change_cover(material):
         if material.source == "cover" and material.value and material.value.name == "2.png":
             material.value.write_bytes(png(np.full((8, 8, 3), 99, np.uint8)))
         return read(material)
 
     with monkeypatch.context() as patch:
-        patch.setattr(side_inputs, "read", changed)
+        patch.setattr(side_inputs, "read", change_cover)
         with pytest.raises(ReadError, match=r"2\.png: changed while the stage ran"):
-            rich.run()
-    rich.run()
-    assert int(rich.store("cover").read("t2")[0, 0, 0]) == 99
+            rich_project.run()
+    rich_project.run()
+    assert int(rich_project.store("cover").read("t2")[0, 0, 0]) == 99
 
 
-def test_a_cover_that_cannot_be_read_is_tried_again_then_fails_the_stage(rich, monkeypatch):
+def test_a_cover_that_cannot_be_read_is_tried_again_then_fails_the_stage(rich_project, monkeypatch):
     monkeypatch.setattr(files, "PAUSES", (0,))
-    cover = rich.paths.raw("folder") / "3.png"
+    cover = rich_project.paths.raw("folder") / "3.png"
     monkeypatch.setattr(files.time, "sleep", lambda seconds: cover.with_suffix(".away").rename(cover))
     cover.rename(cover.with_suffix(".away"))
-    rich.run()
-    assert int(rich.store("cover").read("t3")[0, 0, 0]) == 40
+    rich_project.run()
+    assert int(rich_project.store("cover").read("t3")[0, 0, 0]) == 40
     monkeypatch.setattr(files.time, "sleep", lambda seconds: None)
-    shutil.rmtree(rich.paths.features)
+    shutil.rmtree(rich_project.paths.features)
     cover.rename(cover.with_suffix(".away"))
     with pytest.raises(ReadError, match=r"1 of 4 tracks cannot be read: .*3\.png: cannot be read .* restore it"):
-        rich.run()
-    assert "t3" in rich.store("mel")
+        rich_project.run()
+    assert "t3" in rich_project.store("mel")
 
 
-def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich):
-    rich.most = 0.2
-    (rich.paths.raw("folder") / "3.png").write_text("no image")
-    rich.tables()
+def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich_project):
+    rich_project.most = 0.2
+    (rich_project.paths.raw("folder") / "3.png").write_text("no image")
+    rich_project.tables()
     with pytest.raises(DataError, match=r"1 of 4 tracks hold .* features\.max_undecodable_share \(0\.2\)"):
-        featurize.run(rich.paths, rich.params)
-    rich.most = 0.25
-    featurize.run(rich.paths, rich.params)
-    told = json.loads(rich.paths.receipt("features").read_text())
+        featurize.run(rich_project.paths, rich_project.params)
+    rich_project.most = 0.25
+    featurize.run(rich_project.paths, rich_project.params)
+    told = json.loads(rich_project.paths.receipt("features").read_text())
     assert told["n_tracks"] == 4
-    assert [track["track"] for track in told["undecodable"]] == [rich.rows[3]["path"]]
+    assert [track["track"] for track in told["undecodable"]] == [rich_project.rows[3]["path"]]
     assert told["undecodable"][0]["reason"].startswith("3.png: is no image")
 
 
@@ -393,10 +395,10 @@ def test_many_channels_and_a_high_rate_give_the_frames_of_the_common_rate(projec
     assert project.store("mel").n_rows("t0") == 1 + RATE // 1024
 
 
-def test_two_kinds_may_want_two_rates(project, decoded):
+def test_two_kinds_may_want_two_rates(project, decoded_names):
     project.kinds = {"mel": {"sample_rate": 12000, "n_mels": 16}, "chroma": {}}
     project.run()
-    assert len(decoded) == 10
+    assert len(decoded_names) == 10
     assert project.store("mel").n_rows("t0") == 1 + 12000 // 1024
     assert project.store("chroma").n_rows("t0") == 1 + RATE // 1024
 
@@ -418,12 +420,12 @@ def test_a_full_disk_keeps_what_is_done(project, monkeypatch):
         refused = iter([OSError(28, "No space left on device")])
         head = store.Writer._head
 
-        def full(writer):
+        def fail(writer):
             for error in refused:
                 raise error
             head(writer)
 
-        patch.setattr(store.Writer, "_head", full)
+        patch.setattr(store.Writer, "_head", fail)
         with pytest.raises(OstinatoError, match=r"shard-00002.npy: cannot be written \(No space left on device\)"):
             project.run()
     assert project.bytes() == before
@@ -438,14 +440,14 @@ def killed_before(project: Project, monkeypatch, n: int) -> bool:
     """Run in a process that dies before it renames or removes files for the n-th time; False if it has fewer."""
 
     def count(original):
-        def counted(*args, **keywords):
+        def count_and_kill(*args, **keywords):
             nonlocal n
             n -= 1
             if n == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
             return original(*args, **keywords)
 
-        return counted
+        return count_and_kill
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", count(os.replace))
@@ -457,7 +459,7 @@ def killed_before(project: Project, monkeypatch, n: int) -> bool:
     return process.exitcode == -signal.SIGKILL
 
 
-def tiny(root: Path) -> Project:
+def make_tiny(root: Path) -> Project:
     project = Project(root, 3)
     project.kinds, project.shard_tracks = {"mfcc": {"n_mels": 16}}, 2
     return project
@@ -498,7 +500,7 @@ def test_a_kill_at_any_write_is_completed_by_the_next_run(
 ):
     """Of a first run, of one that finds a file changed, and of one that adds rows to a shard in its place."""
     monkeypatch.setattr(shards, "PERIOD", period)
-    reference, project = tiny(tmp_path / "reference"), tiny(tmp_path / "project")
+    reference, project = make_tiny(tmp_path / "reference"), make_tiny(tmp_path / "project")
     for each in (reference, project):
         change(each)
     reference.run()
@@ -518,30 +520,30 @@ def test_a_kill_at_any_write_is_completed_by_the_next_run(
     assert n_calls > 10
 
 
-def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded):
+def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded_names):
     monkeypatch.setattr(shards, "PERIOD", 0)
-    project = tiny(tmp_path)
+    project = make_tiny(tmp_path)
     assert killed_before(project, monkeypatch, FIRST_SHARD + 1)
     project.run()
-    assert decoded == ["song 2 🎵.wav"]
+    assert decoded_names == ["song 2 🎵.wav"]
 
 
-def test_an_error_wastes_no_finished_shard(tmp_path, monkeypatch, decoded):
-    project = tiny(tmp_path)
+def test_an_error_wastes_no_finished_shard(tmp_path, monkeypatch, decoded_names):
+    project = make_tiny(tmp_path)
     with monkeypatch.context() as patch:
         load = audio.load
 
-        def refused(path, **given):
+        def refuse_song(path, **given):
             if path.name.startswith("song 2"):
                 raise OstinatoError("the disk is gone")
             return load(path, **given)
 
-        patch.setattr(audio, "load", refused)
+        patch.setattr(audio, "load", refuse_song)
         with pytest.raises(OstinatoError, match="the disk is gone"):
             project.run()
-    decoded.clear()
+    decoded_names.clear()
     project.run()
-    assert decoded == ["song 2 🎵.wav"]
+    assert decoded_names == ["song 2 🎵.wav"]
 
 
 def test_rows_added_without_their_head_are_written_over(project):
@@ -585,7 +587,7 @@ def test_what_a_lost_worker_left_is_cleared_away(project):
     assert project.bytes() == before
 
 
-def alive(pid: int) -> bool:
+def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except FileNotFoundError:
@@ -616,7 +618,7 @@ def test_killing_a_run_over_processes_leaves_no_worker_and_a_cache_to_complete(t
     workers = [int(pid) for pid in Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text().split()]
     run.kill()
     run.wait()
-    while any(map(alive, workers)):
+    while any(map(is_alive, workers)):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     project.run()
@@ -658,7 +660,7 @@ def add_what_is_beside(project: Project, ordinal: int, words: str | None, shade:
 
 
 @pytest.fixture
-def rich(tmp_path):
+def rich_project(tmp_path):
     project = Project(tmp_path / "project", 4)
     project.kinds = {"mel": {"n_mels": 16}, "lyrics": {"min_characters": 3}, "cover": {"size": 4}, "year": {}}
     for ordinal, (words, shade) in enumerate([("one two", 10), ("three", None), (None, 30), ("four", 40)]):
@@ -666,52 +668,57 @@ def rich(tmp_path):
     return project
 
 
-def test_lyrics_covers_and_numbers_lie_in_the_same_cache(rich):
-    assert rich.run().n_computed == 4
-    sung = [bytes(rich.store("lyrics").read(f"t{i}")) for i in range(4)]
+def test_lyrics_covers_and_numbers_lie_in_the_same_cache(rich_project):
+    assert rich_project.run().n_computed == 4
+    sung = [bytes(rich_project.store("lyrics").read(f"t{i}")) for i in range(4)]
     assert sung == [b"one two\n", b"three\n", b"\n", b"four\n"]
-    covers = rich.store("cover")
+    covers = rich_project.store("cover")
     assert (covers.read("t3").dtype, covers.read("t3").shape, covers.tail) == (np.uint8, (4, 4, 3), (4, 3))
     assert [int(covers.read(f"t{i}")[0, 0, 0]) for i in range(4)] == [10, 0, 30, 40]
-    assert rich.store("year").read("t2").tolist() == [[1992.0]]
-    assert rich.store("lyrics").meta["source"] == "lyrics"
+    assert rich_project.store("year").read("t2").tolist() == [[1992.0]]
+    assert rich_project.store("lyrics").meta["source"] == "lyrics"
 
 
-def test_of_a_track_only_what_changed_is_computed_again(rich, decoded):
-    rich.run()
-    before = rich.written()
-    decoded.clear()
-    add_what_is_beside(rich, 0, "other words", 10, 1990.0)
-    rich.run()
-    assert decoded == []
-    assert bytes(rich.store("lyrics").read("t0")) == b"other words\n"
-    changed = {name.split("/")[0] for name, when in rich.written().items() if before.get(name) != when}
+def test_of_a_track_only_what_changed_is_computed_again(rich_project, decoded_names):
+    rich_project.run()
+    before = rich_project.read_times()
+    decoded_names.clear()
+    add_what_is_beside(rich_project, 0, "other words", 10, 1990.0)
+    rich_project.run()
+    assert decoded_names == []
+    assert bytes(rich_project.store("lyrics").read("t0")) == b"other words\n"
+    changed = {name.split("/")[0] for name, when in rich_project.read_times().items() if before.get(name) != when}
     assert changed == {"lyrics"}
 
 
-def test_a_broken_cover_costs_its_kind_the_track_and_no_other(rich):
-    (rich.paths.raw("folder") / "3.png").write_text("no image")
-    summary = rich.run()
-    assert list(summary.failed) == [rich.rows[3]["path"]]
-    assert "3.png: is no image" in summary.failed[rich.rows[3]["path"]]
-    assert ["t3" in rich.store(kind) for kind in ("mel", "lyrics", "cover", "year")] == [True, True, False, True]
+def test_a_broken_cover_costs_its_kind_the_track_and_no_other(rich_project):
+    (rich_project.paths.raw("folder") / "3.png").write_text("no image")
+    summary = rich_project.run()
+    assert list(summary.failed) == [rich_project.rows[3]["path"]]
+    assert "3.png: is no image" in summary.failed[rich_project.rows[3]["path"]]
+    assert ["t3" in rich_project.store(kind) for kind in ("mel", "lyrics", "cover", "year")] == [
+        True,
+        True,
+        False,
+        True,
+    ]
 
 
-def test_a_kind_that_no_track_has_says_so(rich):
-    for row in rich.rows:
+def test_a_kind_that_no_track_has_says_so(rich_project):
+    for row in rich_project.rows:
         row["lyrics"] = None
-    rich.kinds["mel+lyrics"] = {}
-    rich.run()
+    rich_project.kinds["mel+lyrics"] = {}
+    rich_project.run()
     reason = "no track of the dataset has a lyrics"
-    assert [store.find_obstacle(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [
+    assert [store.find_obstacle(rich_project.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [
         reason,
         reason,
         None,
     ]
-    add_what_is_beside(rich, 1, "words at last", None, 1991.0)
-    rich.run()
-    assert [store.find_obstacle(rich.paths.feature(k)) for k in ("lyrics", "mel+lyrics")] == [None, None]
-    assert bytes(rich.store("lyrics").read("t1")) == b"words at last\n"
+    add_what_is_beside(rich_project, 1, "words at last", None, 1991.0)
+    rich_project.run()
+    assert [store.find_obstacle(rich_project.paths.feature(k)) for k in ("lyrics", "mel+lyrics")] == [None, None]
+    assert bytes(rich_project.store("lyrics").read("t1")) == b"words at last\n"
 
 
 def test_a_joint_changes_with_each_of_its_kinds_and_with_nothing_else(project):
@@ -725,9 +732,9 @@ def test_a_joint_changes_with_each_of_its_kinds_and_with_nothing_else(project):
     seen = [joint()]
     project.kinds["mfcc"] = {"n_mfcc": 5}
     assert joint() == seen[0]
-    written = project.written()
+    written = project.read_times()
     project.run()
-    assert project.written() == written
+    assert project.read_times() == written
     for change in (lambda: project.kinds.update(chroma={"n_octaves": 6}), lambda: project.render(3, seed=77)):
         change()
         seen.append(joint())
@@ -746,9 +753,9 @@ def test_a_kind_stands_twice_under_two_names(project):
     assert project.store("short").n_rows("t0") == 1 + RATE // 256
 
 
-def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(project, tmp_path, decoded):
+def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(project, tmp_path, decoded_names):
     model = write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS))
-    project.kinds = {"mel": {"n_mels": 16}, "toy": say(model)}
+    project.kinds = {"mel": {"n_mels": 16}, "toy": describe_encoder(model)}
     project.write(3, np.zeros(RATE // 8))
     project.most = 0.5
     summary = project.run()
@@ -757,16 +764,16 @@ def test_an_encoder_gives_a_row_a_patch_and_another_file_is_computed_anew(projec
     cache = project.store("toy")
     assert cache.tail == (WIDTH,)
     assert (cache.n_rows("t0"), len(cache)) == ((1 + 16000 // 256) // PATCH, 9)
-    decoded.clear()
+    decoded_names.clear()
     moved = model.rename(tmp_path / "moved.onnx")
-    project.kinds["toy"] = say(moved)
+    project.kinds["toy"] = describe_encoder(moved)
     project.run()
-    assert decoded == ["song 3 🎵.wav"], "only the track that could not be embedded is tried again"
+    assert decoded_names == ["song 3 🎵.wav"], "only the track that could not be embedded is tried again"
     before = project.store("toy").read("t0").copy()
     write_model(moved, ("batch", PATCH, MELS), seed=1)
     with pytest.raises(ParamsError, match=r"is not the file of params\.yaml"):
         project.run()
     np.testing.assert_array_equal(project.store("toy").read("t0"), before)
-    project.kinds["toy"] = say(moved)
+    project.kinds["toy"] = describe_encoder(moved)
     project.run()
     assert not np.array_equal(project.store("toy").read("t0"), before)

@@ -53,19 +53,19 @@ def run(paths, max_vanished_share=0.2, **dataset):
 
 
 @pytest.fixture
-def decoded(monkeypatch):
+def decoded_names(monkeypatch):
     """Collect the names of files that are decoded."""
     names, calls = [], []
     decode, measure = measurement.measure, inventory.measure
 
-    def counted(root, path, known=None):
+    def measure_and_record(root, path, known=None):
         calls.clear()
         row = measure(root, path, known)
         names.extend([Path(path).name] * len(calls))
         return row
 
     monkeypatch.setattr(measurement, "measure", lambda path, **given: calls.append(path) or decode(path, **given))
-    monkeypatch.setattr(inventory, "measure", counted)
+    monkeypatch.setattr(inventory, "measure", measure_and_record)
     monkeypatch.setattr(inventory, "cache_name", lambda root: "files.parquet")
     return names
 
@@ -82,7 +82,7 @@ def refuse(patch, code, *names):
                 raise OSError(code, os.strerror(code))
             return super().read(100)
 
-    def opened(path, mode):
+    def open_or_fail(path, mode):
         if Path(path).name not in names:
             return open(path, mode)
         if code != errno.EIO:
@@ -92,11 +92,13 @@ def refuse(patch, code, *names):
         return file
 
     patch.setattr(files, "PAUSES", (0, 0))
-    patch.setattr(snapshot, "open", opened, raising=False)
+    patch.setattr(snapshot, "open", open_or_fail, raising=False)
 
 
 @pytest.mark.parametrize("code", [errno.EIO, errno.ESTALE, errno.EACCES, errno.ENOMEM, errno.ENOENT])
-def test_files_that_cannot_be_read_stop_the_stage_by_name_and_the_next_run_goes_on(paths, decoded, monkeypatch, code):
+def test_files_that_cannot_be_read_stop_the_stage_by_name_and_the_next_run_goes_on(
+    paths, decoded_names, monkeypatch, code
+):
     """Known ones, by whatever error; nothing of the tables changes, and what was measured is kept."""
     run(paths)
     before = {p: p.read_bytes() for p in (paths.tracks, paths.files, paths.receipt("ingest"))}
@@ -109,23 +111,23 @@ def test_files_that_cannot_be_read_stop_the_stage_by_name_and_the_next_run_goes_
             run(paths)
     assert ("is not there" if code == errno.ENOENT else os.strerror(code)) in str(told.value)
     assert {p: p.read_bytes() for p in before} == before
-    decoded.clear()
+    decoded_names.clear()
     run(paths)
-    assert decoded == ["a.wav", "g.flac"]
+    assert decoded_names == ["a.wav", "g.flac"]
     assert {p: p.read_bytes() for p in before} == before
 
 
 def test_a_file_that_cannot_be_read_for_a_moment_is_tried_again(paths, monkeypatch):
     refusals = iter([errno.ESTALE, errno.EIO])
 
-    def opened(path, mode):
+    def open_or_fail(path, mode):
         if Path(path).name == "a.wav":
             for code in refusals:
                 raise OSError(code, os.strerror(code))
         return open(path, mode)
 
     monkeypatch.setattr(files, "PAUSES", (0, 0))
-    monkeypatch.setattr(snapshot, "open", opened, raising=False)
+    monkeypatch.setattr(snapshot, "open", open_or_fail, raising=False)
     tracks, _ = run(paths)
     assert tracks["content_hash"].notna().all()
 
@@ -156,7 +158,7 @@ def test_a_file_that_is_written_while_it_is_read_is_refused(tmp_path, monkeypatc
     assert path.read_bytes() == b"abb"
 
 
-def test_another_file_of_the_same_size_and_time_is_seen(paths, decoded):
+def test_another_file_of_the_same_size_and_time_is_seen(paths, decoded_names):
     """As a copy has that keeps times: another writing changes ctime or inode."""
     old, _ = run(paths)
     file = paths.raw("folder") / "jazz/b.wav"
@@ -164,22 +166,22 @@ def test_another_file_of_the_same_size_and_time_is_seen(paths, decoded):
     content[2000] ^= 1
     file.write_bytes(content)
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
-    decoded.clear()
+    decoded_names.clear()
     new, _ = run(paths)
-    assert decoded == ["b.wav"]
+    assert decoded_names == ["b.wav"]
     assert new.loc["jazz/b.wav", "content_hash"] == hashlib.sha256(content).hexdigest()
     assert old.loc["jazz/b.wav", "content_hash"] != new.loc["jazz/b.wav", "content_hash"]
 
 
-def test_the_same_bytes_under_another_inode_are_not_decoded_again(paths, decoded):
+def test_the_same_bytes_under_another_inode_are_not_decoded_again(paths, decoded_names):
     run(paths)
     before = paths.tracks.read_bytes(), paths.files.read_bytes()
     shutil.copytree(paths.raw("folder"), paths.root / "copy")
     shutil.rmtree(paths.raw("folder"))
     (paths.root / "copy").rename(paths.raw("folder"))
-    decoded.clear()
+    decoded_names.clear()
     run(paths)
-    assert decoded == []
+    assert decoded_names == []
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
 
@@ -209,16 +211,16 @@ def test_tables_hold_what_was_found_and_measured(paths):
     assert tables.read(paths.files).columns.tolist() == tables.FILES.names
 
 
-def test_a_second_run_decodes_nothing_and_writes_the_same_bytes(paths, decoded):
+def test_a_second_run_decodes_nothing_and_writes_the_same_bytes(paths, decoded_names):
     run(paths)
-    assert len(decoded) == 6
+    assert len(decoded_names) == 6
     before = paths.tracks.read_bytes(), paths.files.read_bytes()
     run(paths)
-    assert len(decoded) == 6
+    assert len(decoded_names) == 6
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
     shutil.rmtree(paths.state)
     run(paths)
-    assert len(decoded) == 12
+    assert len(decoded_names) == 12
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
 
@@ -232,30 +234,30 @@ def test_several_processes_write_the_same_bytes(paths, monkeypatch):
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
 
 
-def test_a_broken_cache_is_measured_anew(paths, decoded):
+def test_a_broken_cache_is_measured_anew(paths, decoded_names):
     run(paths)
     (paths.state / "files.parquet").write_bytes(b"PAR1 nonsense")
     run(paths)
-    assert len(decoded) == 12
+    assert len(decoded_names) == 12
 
 
-def test_a_grown_folder_measures_only_what_is_new(paths, decoded, rng):
+def test_a_grown_folder_measures_only_what_is_new(paths, decoded_names, rng):
     old, _ = run(paths)
     write(paths.raw("folder") / "jazz/aa.wav", rng)
-    decoded.clear()
+    decoded_names.clear()
     new, _ = run(paths)
-    assert decoded == ["aa.wav"]
+    assert decoded_names == ["aa.wav"]
     assert new.loc["jazz/aa.wav", "ordinal"] == 6
     assert new.index[-1] == "jazz/aa.wav"
     pd.testing.assert_frame_equal(new.iloc[:6], old)
 
 
-def test_a_changed_file_is_seen_and_keeps_its_ordinal(paths, decoded, rng):
+def test_a_changed_file_is_seen_and_keeps_its_ordinal(paths, decoded_names, rng):
     old, _ = run(paths)
     write(paths.raw("folder") / "jazz/b.wav", rng, seconds=0.75)
-    decoded.clear()
+    decoded_names.clear()
     new, _ = run(paths)
-    assert decoded == ["b.wav"]
+    assert decoded_names == ["b.wav"]
     assert new.loc["jazz/b.wav", "ordinal"] == old.loc["jazz/b.wav", "ordinal"]
     assert new.loc["jazz/b.wav", "content_hash"] != old.loc["jazz/b.wav", "content_hash"]
     assert new.loc["jazz/b.wav", "duration"] == 0.75
@@ -295,22 +297,22 @@ def test_raw_audio_is_left_as_it_is(paths):
     assert state() == before
 
 
-def test_a_kill_keeps_what_was_measured(paths, decoded, monkeypatch):
+def test_a_kill_keeps_what_was_measured(paths, decoded_names, monkeypatch):
     monkeypatch.setattr(inventory, "BATCH", 2)
     measure = inventory.measure
 
-    def killed(root, path, known=None):
+    def interrupt(root, path, known=None):
         if Path(path).name.startswith("f"):
             raise KeyboardInterrupt
         return measure(root, path, known)
 
     with monkeypatch.context() as patch:
-        patch.setattr(inventory, "measure", killed)
+        patch.setattr(inventory, "measure", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(paths)
-    decoded.clear()
+    decoded_names.clear()
     run(paths)
-    assert decoded == ["f🎸.wav", "g.flac"]
+    assert decoded_names == ["f🎸.wav", "g.flac"]
 
 
 def test_what_is_written_grows_with_what_is_measured(paths, decoded, monkeypatch):

@@ -14,7 +14,7 @@ from ostinato.io import tables
 from ostinato.stages import ingest, split, validate
 
 
-def given(paths, n_artists=8, quarantined=()):
+def write_tables(paths, n_artists=8, quarantined=()):
     """Write the tables that split reads."""
     rows = [
         {"track_id": f"{genre}/{a}/{i}", "genre": genre, "artist": f"{genre} {a}", "tags": ["all", f"by {a}"]}
@@ -38,7 +38,7 @@ def run(paths, seed=1, **kwargs):
 
 def test_writes_the_rows_and_the_classes(tmp_path):
     paths = Paths(tmp_path)
-    given(paths, quarantined=["x/0/0"])
+    write_tables(paths, quarantined=["x/0/0"])
     rows, classes = run(paths, folds=4, min_tag_tracks=6)
     assert len(rows) == 47 * 4
     assert rows.columns.tolist() == tables.SPLITS.names
@@ -50,12 +50,12 @@ def test_writes_the_rows_and_the_classes(tmp_path):
 
 def test_the_same_again_is_the_same_bytes_and_a_grown_set_keeps_what_was(tmp_path):
     paths = Paths(tmp_path)
-    given(paths)
+    write_tables(paths)
     before, _ = run(paths)
     written = paths.splits.read_bytes(), paths.classes.read_bytes()
     run(paths)
     assert (paths.splits.read_bytes(), paths.classes.read_bytes()) == written
-    given(paths, n_artists=20)
+    write_tables(paths, n_artists=20)
     after, _ = run(paths)
     both = before.merge(after, on=["track_id", "fold"], suffixes=("", "_after"))
     assert len(both) == len(before)
@@ -65,20 +65,20 @@ def test_the_same_again_is_the_same_bytes_and_a_grown_set_keeps_what_was(tmp_pat
 
 def test_another_plan_is_drawn_anew(tmp_path):
     paths = Paths(tmp_path)
-    given(paths)
+    write_tables(paths)
     one, _ = run(paths, seed=1)
     kept, _ = run(paths, seed=1, min_tag_tracks=2)
     pd.testing.assert_frame_equal(one, kept)
     other, _ = run(paths, seed=2)
     fresh = Paths(tmp_path / "fresh")
-    given(fresh)
+    write_tables(fresh)
     pd.testing.assert_frame_equal(other, run(fresh, seed=2)[0])
     assert (one["split"] != other["split"]).any()
 
 
 def test_what_is_balanced_is_told_and_may_not_be_lopsided(tmp_path):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     frame["year"] = 1965.0 + 10 * (frame["artist"].str[-1].astype(int) % 2)
     tables.write(paths.tracks, frame, tables.TRACKS)
     plainly, _ = run(paths)
@@ -97,7 +97,7 @@ def test_what_is_balanced_is_told_and_may_not_be_lopsided(tmp_path):
 
 def test_a_track_left_out_is_named_with_its_reason(tmp_path, caplog):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     rows, _ = run(paths)
     train = rows.loc[rows["split"] == "train", "track_id"].iloc[0]
     test = rows.loc[rows["split"] == "test", "track_id"].iloc[0]
@@ -112,7 +112,7 @@ def test_a_track_left_out_is_named_with_its_reason(tmp_path, caplog):
 
 def test_the_sizes_of_the_parts_are_said_and_what_is_left_out_and_why(tmp_path, capsys):
     paths = Paths(tmp_path)
-    frame = given(paths, quarantined=["x/0/0", "x/0/1"])
+    frame = write_tables(paths, quarantined=["x/0/0", "x/0/1"])
     rare = {**frame.iloc[0], "track_id": "rare", "genre": "w", "artist": "w", "ordinal": 98, "content_hash": "rare"}
     bare = {**rare, "track_id": "bare", "genre": None, "tags": [], "ordinal": 99, "content_hash": "bare"}
     tables.write(paths.tracks, pd.concat([frame, pd.DataFrame([rare, bare])]), tables.TRACKS)
@@ -132,7 +132,7 @@ def test_the_sizes_of_the_parts_are_said_and_what_is_left_out_and_why(tmp_path, 
 
 def test_no_receipt_of_an_earlier_split_stands_beside_a_failure(tmp_path):
     paths = Paths(tmp_path)
-    given(paths)
+    write_tables(paths)
     run(paths)
     assert paths.receipt("splits").exists()
     with pytest.raises(DataError, match="set split"):
@@ -143,7 +143,7 @@ def test_no_receipt_of_an_earlier_split_stands_beside_a_failure(tmp_path):
 
 def test_an_official_split_is_used_where_wanted(tmp_path):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     frame["split"] = ["train", "validation", "test", None] * 12
     tables.write(paths.tracks, frame, tables.TRACKS)
     rows, classes = run(paths, official=True)
@@ -154,7 +154,7 @@ def test_an_official_split_is_used_where_wanted(tmp_path):
         run(paths, official=True, folds=5)
 
 
-def copied(paths, **copy_of):
+def write_copies(paths, **copy_of):
     """Write the copies that validate found."""
     rows = [(copy, first, "near", "") for copy, first in copy_of.items()]
     tables.write(paths.copies, pd.DataFrame(rows, columns=tables.COPIES.names), tables.COPIES)
@@ -163,9 +163,9 @@ def copied(paths, **copy_of):
 @pytest.mark.parametrize("group_by", ["artist", "track"])
 def test_copies_stand_in_the_split_of_their_first_occurrence(tmp_path, group_by):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     first, others = frame["track_id"].iloc[0], frame["track_id"].iloc[[7, 21, 40]]
-    copied(paths, **dict.fromkeys(others, first))
+    write_copies(paths, **dict.fromkeys(others, first))
     for seed in range(4):
         rows, _ = run(paths, seed=seed, group_by=group_by)
         assert rows.loc[rows["track_id"].isin([first, *others]), "split"].nunique() == 1
@@ -174,16 +174,16 @@ def test_copies_stand_in_the_split_of_their_first_occurrence(tmp_path, group_by)
 @pytest.mark.parametrize(("column", "what"), [("artist", "an artist"), ("album", "an album"), (None, "a copy")])
 def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column, what):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     pairs = {column: [f"{i // 2}" for i in range(len(frame))]} if column else {}
     frame = frame.assign(artist=None, album=None).assign(**pairs)
     tables.write(paths.tracks, frame, tables.TRACKS)
     if column is None:
-        copied(paths, **{frame["track_id"].iloc[1]: frame["track_id"].iloc[0]})
+        write_copies(paths, **{frame["track_id"].iloc[1]: frame["track_id"].iloc[0]})
     run(paths)
     draw = splits.assign_splits
 
-    def leaky(*args):
+    def draw_with_leak(*args):
         drawn = draw(*args)
         turned = {"train": "test", "test": "validation", "validation": "train"}
         drawn.splits.loc[drawn.splits["track_id"] == frame["track_id"].iloc[1], "split"] = turned[
@@ -191,7 +191,7 @@ def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column,
         ]
         return drawn
 
-    monkeypatch.setattr(splits, "assign_splits", leaky)
+    monkeypatch.setattr(splits, "assign_splits", draw_with_leak)
     with pytest.raises(DataError, match=f"{what} is in two splits, such as x/0/[01]"):
         run(paths)
     assert not json.loads(paths.receipt("splits").read_text())["success"]
@@ -199,11 +199,11 @@ def test_a_split_made_leaky_on_purpose_is_refused(tmp_path, monkeypatch, column,
 
 def test_a_part_too_small_or_of_other_classes_is_refused(tmp_path):
     paths = Paths(tmp_path)
-    given(paths)
+    write_tables(paths)
     run(paths, min_share=0.1, max_class_deviation=0.2)
     with pytest.raises(DataError, match="too few tracks"):
         run(paths, min_share=0.3)
-    frame = given(paths, n_artists=2)
+    frame = write_tables(paths, n_artists=2)
     frame["split"] = [{"x": "train", "y": "validation", "z": "test"}[genre] for genre in frame["genre"]]
     tables.write(paths.tracks, frame, tables.TRACKS)
     with pytest.raises(DataError, match="other classes than the whole"):
@@ -213,7 +213,7 @@ def test_a_part_too_small_or_of_other_classes_is_refused(tmp_path):
 @pytest.mark.parametrize(("balance", "genre"), [(["decade", "place"], True), ([], False)])
 def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     tables.write(paths.tracks, frame if genre else frame.assign(genre=None), tables.TRACKS)
     rows, _ = run(paths, balance=balance)
     assert set(rows["split"]) == {"train", "validation", "test"}
@@ -224,14 +224,14 @@ def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
 
 def test_more_folds_than_groups_are_refused_in_words(tmp_path):
     paths = Paths(tmp_path)
-    given(paths, n_artists=2)
+    write_tables(paths, n_artists=2)
     with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks have 6; set split\.folds: 6 or less"):
         run(paths, folds=13)
 
 
 def test_tracks_without_any_label_are_an_error(tmp_path):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     tables.write(paths.tracks, frame.assign(genre=None, tags=[[]] * len(frame)), tables.TRACKS)
     with pytest.raises(DataError, match="no track has a genre or tags"):
         run(paths)
@@ -264,7 +264,7 @@ def test_ten_real_genres_of_which_six_can_be_judged(tmp_path, shared_data):
 
 def test_all_artists_of_a_track_stand_in_one_split(tmp_path):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     frame["artists"] = [[artist, f"Guest {i % 3}"] if i < 9 else [] for i, artist in enumerate(frame["artist"])]
     tables.write(paths.tracks, frame, tables.TRACKS)
     rows, _ = run(paths)
@@ -276,7 +276,7 @@ def test_all_artists_of_a_track_stand_in_one_split(tmp_path):
 
 def test_a_split_that_parts_the_tracks_of_a_guest_is_refused(tmp_path, monkeypatch):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     frame["artists"] = [["Somebody"] if i in (0, 17, 33) else [] for i in range(len(frame))]
     tables.write(paths.tracks, frame, tables.TRACKS)
     rows, _ = run(paths, guests="apart")
@@ -288,7 +288,7 @@ def test_a_split_that_parts_the_tracks_of_a_guest_is_refused(tmp_path, monkeypat
 
 def test_a_guest_of_nearly_every_track_is_named_with_the_key_to_set(tmp_path):
     paths = Paths(tmp_path)
-    frame = given(paths)
+    frame = write_tables(paths)
     frame["artists"] = [["The Producer"]] * len(frame)
     tables.write(paths.tracks, frame, tables.TRACKS)
     with pytest.raises(DataError, match=r"such as x 0 and the producer, tie 100% .*Set split\.guests: apart"):

@@ -13,7 +13,7 @@ MEMBERS = ("tiny_mel", "other_mel")
 
 
 @pytest.fixture(scope="module")
-def averaged(tmp_path_factory):
+def averaged_project(tmp_path_factory):
     """Train two members and their average in a project with one holdout."""
     paths = tiny_project.make(tmp_path_factory.mktemp("averaged") / "project")
     untuned = {name: {**tiny_project.PARAMS["candidates"][name], "n_trials": 0} for name in MEMBERS}
@@ -30,15 +30,15 @@ def averaged(tmp_path_factory):
     return paths
 
 
-def test_scores_are_the_mean_of_the_members(averaged):
-    found = {n: pd.read_parquet(averaged.predictions(n) / "predictions.parquet") for n in (*MEMBERS, "both")}
+def test_scores_are_the_mean_of_the_members(averaged_project):
+    found = {n: pd.read_parquet(averaged_project.predictions(n) / "predictions.parquet") for n in (*MEMBERS, "both")}
     tests = {name: table.query("split == 'test'") for name, table in found.items()}
     given = {name: scores(np.stack(table["logits"]), "single") for name, table in tests.items()}
     np.testing.assert_allclose(given["both"], (given["tiny_mel"] + given["other_mel"]) / 2, atol=1e-5)
     assert np.abs(given["tiny_mel"] - given["other_mel"]).max() > 0.05
 
 
-def test_it_is_not_searched(averaged):
-    tuned = read_json(averaged.tuning("both"))
+def test_it_is_not_searched(averaged_project):
+    tuned = read_json(averaged_project.tuning("both"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
     assert tuned["reason"] == "timefreq_avg has nothing to search"

@@ -32,7 +32,7 @@ def predictions(paths: Paths, name: str) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def folded(tmp_path_factory):
+def folded_project(tmp_path_factory):
     """Run all candidates of a project with two folds."""
     paths = tiny_project.make(tmp_path_factory.mktemp("folded") / "project", folds=2)
     params = tiny_project.settings()
@@ -47,8 +47,8 @@ ALL = ["tiny_mel", "tiny_tags", "svm_mel", "both"]
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_every_track_of_every_fold_has_one_row(folded, name):
-    paths, _ = folded
+def test_every_track_of_every_fold_has_one_row(folded_project, name):
+    paths, _ = folded_project
     splits = pd.read_parquet(paths.splits)
     found = predictions(paths, name)
     columns = ["track_id", "fold", "split"]
@@ -59,8 +59,8 @@ def test_every_track_of_every_fold_has_one_row(folded, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_chunks_of_test_tracks_make_the_tracks_and_only_networks_of_chunks_have_them(folded, name):
-    paths, params = folded
+def test_chunks_of_test_tracks_make_the_tracks_and_only_networks_of_chunks_have_them(folded_project, name):
+    paths, params = folded_project
     file = paths.predictions(name) / "chunks.parquet"
     assert file.exists() == (name in params.candidates)
     if file.exists():
@@ -74,8 +74,8 @@ def test_chunks_of_test_tracks_make_the_tracks_and_only_networks_of_chunks_have_
 
 
 @pytest.mark.parametrize("name", ["tiny_mel", "svm_mel", "both"])
-def test_tracks_that_no_network_saw_are_told_apart(folded, name):
-    paths, _ = folded
+def test_tracks_that_no_network_saw_are_told_apart(folded_project, name):
+    paths, _ = folded_project
     found = predictions(paths, name).query("split == 'test'")
     truth = pd.read_parquet(paths.tracks).set_index("track_id")["genre"]
     labels = [tiny_project.GENRES[int(np.argmax(v))] for v in found["logits"]]
@@ -83,8 +83,8 @@ def test_tracks_that_no_network_saw_are_told_apart(folded, name):
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_the_artefact_says_how_a_track_becomes_an_input(folded, name):
-    paths, params = folded
+def test_the_artefact_says_how_a_track_becomes_an_input(folded_project, name):
+    paths, params = folded_project
     artefact = artefacts.load(paths.checkpoints(name))
     assert artefact.folds == (0, 1)
     assert set(artefact.inputs) == ({"tiny_mel", "other_mel"} if name == "both" else {"mel"})
@@ -96,9 +96,9 @@ def test_the_artefact_says_how_a_track_becomes_an_input(folded, name):
         assert described.chunk_frames == params.train.chunk_frames
 
 
-def test_scores_of_scikit_learn_are_kept_of_what_it_learned_from(folded):
+def test_scores_of_scikit_learn_are_kept_of_what_it_learned_from(folded_project):
     """Of the last fit, in the order of the classes: its file gives the same."""
-    paths, _ = folded
+    paths, _ = folded_project
     folder = paths.checkpoints("svm_mel")
     x, scores = artefacts.reference(folder)
     final = graphs.session(artefacts.onnx_file(folder, "final").read_bytes())
@@ -111,23 +111,23 @@ def test_scores_of_scikit_learn_are_kept_of_what_it_learned_from(folded):
     assert np.abs(other - scores).max() > 1e-3
 
 
-def test_statistics_belong_to_the_fold(folded):
-    paths, _ = folded
+def test_statistics_belong_to_the_fold(folded_project):
+    paths, _ = folded_project
     statistics = artefacts.load(paths.checkpoints("tiny_tags")).statistics
     assert set(statistics) == {"0", "1", "final"}
     assert len({tuple(s["mel"]["mean"]) for s in statistics.values()}) == 3
 
 
-def test_a_member_gives_its_own_logits_but_for_training_tracks(folded):
-    paths, _ = folded
+def test_a_member_gives_its_own_logits_but_for_training_tracks(folded_project):
+    paths, _ = folded_project
     own = predictions(paths, "tiny_mel")
     given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
     same = np.array([np.array_equal(a, b) for a, b in zip(own["logits"], given["logits"], strict=True)])
     np.testing.assert_array_equal(same, own["split"] != "train")
 
 
-def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_change(folded, monkeypatch):
-    paths, params = folded
+def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_change(folded_project, monkeypatch):
+    paths, params = folded_project
     labels = []
 
     def fit(*given, label, **options):
@@ -150,8 +150,8 @@ def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_chan
     assert {f.suffix for f in left[0].rglob("*") if f.is_file()} <= {".npy", ".lock"}
 
 
-def test_in_sample_stacks_read_the_members_own_logits(folded, tmp_path):
-    paths, _ = folded
+def test_in_sample_stacks_read_the_members_own_logits(folded_project, tmp_path):
+    paths, _ = folded_project
     before = (paths.members("both") / "tiny_mel.parquet").read_bytes()
     member.run(paths, tiny_project.settings(stacking={"in_sample": True}), "both.tiny_mel")
     given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
@@ -160,8 +160,8 @@ def test_in_sample_stacks_read_the_members_own_logits(folded, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
-def test_curves_have_a_row_for_each_epoch(folded):
-    paths, _ = folded
+def test_curves_have_a_row_for_each_epoch(folded_project):
+    paths, _ = folded_project
     curves = pd.read_csv(paths.checkpoints("tiny_mel") / "curves.csv")
     assert list(curves.columns) == ["fold", "epoch", "train_loss", "val_loss", "val_score"]
     assert set(curves["fold"]) == {"0", "1", "final"}
@@ -206,10 +206,10 @@ def test_a_choice_that_does_not_gain_on_other_tracks_is_not_taken(tmp_path, monk
     """The study likes what harms: the defaults stay, and what it chose and lost is told."""
     from ostinato.training import objective
 
-    def misled(settings, *arguments):
+    def mislead(settings, *arguments):
         return lambda choice, trial: -float(bool(choice["train"]))
 
-    monkeypatch.setattr(objective, "objective", misled)
+    monkeypatch.setattr(objective, "objective", mislead)
     paths = tiny_project.make(tmp_path / "project")
     module = resolve(tiny_project.settings(), "tiny_mel").load()
     monkeypatch.setattr(module, "search_space", _harmful)
@@ -327,8 +327,8 @@ def test_what_is_fitted_does_not_see_the_test_tracks(tmp_path):
     assert found[0] == found[1]
 
 
-def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded):
-    paths, _ = folded
+def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded_project):
+    paths, _ = folded_project
     artefact = artefacts.load(paths.checkpoints("tiny_mel"))
     network = artefacts.network(paths.checkpoints("tiny_mel"), artefact, 0)
     from ostinato.stages._candidate import features
@@ -356,14 +356,14 @@ def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp
 def test_a_feature_that_was_not_computed_is_an_error_and_no_reason_to_skip(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     with pytest.raises(DataError, match=r"features/cqt: is not there; run `dvc repro featurize`"):
-        train.run(paths, params, _untuned(paths, "tiny_cqt"))
+        train.run(paths, params, _write_empty_study(paths, "tiny_cqt"))
 
 
 def test_weights_that_are_not_there_are_named(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(train={"weights": str(tmp_path / "none.safetensors")})
     with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
-        train.run(paths, params, _untuned(paths, "tiny_mel"))
+        train.run(paths, params, _write_empty_study(paths, "tiny_mel"))
 
 
 @pytest.mark.parametrize("classes", [[], ["calm"]])
@@ -392,7 +392,7 @@ def test_a_chunk_too_short_for_the_network_names_candidate_given_and_needed(tmp_
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(train={"chunk_frames": 2})
     with pytest.raises(OstinatoError, match=r"tiny_mel \(inputs mel \(1, 8, 2\)\).*needs at least 4 frames"):
-        train.run(paths, params, _untuned(paths, "tiny_mel"))
+        train.run(paths, params, _write_empty_study(paths, "tiny_mel"))
 
 
 @pytest.mark.slow
@@ -415,7 +415,7 @@ def test_several_workers_share_a_postgresql_database(tmp_path):
     assert read_json(paths.tuning("svm_mel"))["n_trials"] >= 4
 
 
-def _untuned(paths: Paths, name: str) -> str:
+def _write_empty_study(paths: Paths, name: str) -> str:
     paths.tuning(name).parent.mkdir(parents=True, exist_ok=True)
     paths.tuning(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
     return name
@@ -455,7 +455,7 @@ SUNG = {"blues": "woke up this morning", "jazz": "fly me there", "rock": "we wil
 
 
 @pytest.fixture
-def rich(tmp_path):
+def rich_project(tmp_path):
     """Return a project with lyrics, covers and years beside one kind of audio at two hops."""
     paths = tiny_project.make(tmp_path / "project")
     ids = [f"track{i:03d}" for i in range(36)]
@@ -473,7 +473,7 @@ def rich(tmp_path):
     return paths
 
 
-def several(feature, **options):
+def make_settings(feature, **options):
     kinds = {kind: {} for kind in ("mel", "lyrics", "cover", "year")} | {"fast": {"kind": "mel"}}
     candidate = {"architecture": "several", "feature": feature, "task": "genre", "train": options}
     return tiny_project.settings(
@@ -482,37 +482,37 @@ def several(feature, **options):
 
 
 @pytest.mark.parametrize("feature", ["mel+fast", "mel+lyrics+cover+year"])
-def test_a_network_learns_from_several_inputs(rich, feature):
-    params = several(feature, max_epochs=20, patience=20, lr=0.05, max_vocabulary=50, sequence_length=6)
-    chain(rich, params, "any")
-    artefact = artefacts.load(rich.checkpoints("any"))
+def test_a_network_learns_from_several_inputs(rich_project, feature):
+    params = make_settings(feature, max_epochs=20, patience=20, lr=0.05, max_vocabulary=50, sequence_length=6)
+    chain(rich_project, params, "any")
+    artefact = artefacts.load(rich_project.checkpoints("any"))
     assert list(artefact.inputs) == feature.split("+")
-    found = predictions(rich, "any").query("split == 'test'")
-    truth = pd.read_parquet(rich.tracks).set_index("track_id")["genre"]
+    found = predictions(rich_project, "any").query("split == 'test'")
+    truth = pd.read_parquet(rich_project.tracks).set_index("track_id")["genre"]
     labels = [tiny_project.GENRES[int(np.argmax(v))] for v in found["logits"]]
     assert np.mean([label == truth[i] for i, label in zip(found["track_id"], labels, strict=True)]) > 0.8
     if feature == "mel+fast":
         assert [i.chunk_frames for i in artefact.inputs.values()] == [16, 32]
 
 
-def test_an_estimator_of_text_is_refused(rich):
+def test_an_estimator_of_text_is_refused(rich_project):
     params = tiny_project.settings(estimators={"of_words": {"estimator": "knn", "feature": "lyrics", "task": "genre"}})
     with pytest.raises(ParamsError, match="of_words: lyrics is text; an estimator reads audio or numbers"):
-        train.run(rich, params, _untuned(rich, "of_words"))
+        train.run(rich_project, params, _write_empty_study(rich_project, "of_words"))
 
 
-def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich):
-    params = several("lyrics+year", max_vocabulary=9, sequence_length=6)
-    chain(rich, params, "any")
-    before = tiny_project.bytes_of(rich.checkpoints("any"))
-    splits = pd.read_parquet(rich.splits).set_index("track_id")["split"]
+def test_what_test_tracks_hold_changes_nothing_that_was_fitted(rich_project):
+    params = make_settings("lyrics+year", max_vocabulary=9, sequence_length=6)
+    chain(rich_project, params, "any")
+    before = tiny_project.bytes_of(rich_project.checkpoints("any"))
+    splits = pd.read_parquet(rich_project.splits).set_index("track_id")["split"]
     tested, trained = (sorted(splits.index[splits == split]) for split in ("test", "train"))
     other = {"lyrics": np.frombuffer(b"unheard of words\n", np.uint8), "year": np.array([[1111.0]])}
     for ids, same in ((tested, True), (trained[:1], False)):
         for kind, rows in other.items():
-            tiny_project.change(rich.feature(kind), dict.fromkeys(ids, rows))
-        train.run(rich, params, "any")
-        after = tiny_project.bytes_of(rich.checkpoints("any"))
+            tiny_project.change(rich_project.feature(kind), dict.fromkeys(ids, rows))
+        train.run(rich_project, params, "any")
+        after = tiny_project.bytes_of(rich_project.checkpoints("any"))
         assert (after == before) is same
     said = [json.loads(files["artefact.json"])["statistics"]["0"] for files in (before, after)]
     assert [s["year"]["least"] for s in said] == [[1950.0], [1111.0]]

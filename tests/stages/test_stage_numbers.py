@@ -76,7 +76,7 @@ def fit(paths, params):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def finished_paths(tmp_path_factory):
     """Run a stack with numbers on one holdout, from its members to its file."""
     paths, params = make(tmp_path_factory.mktemp("numbers") / "project"), settings()
     members(paths, params)
@@ -87,7 +87,7 @@ def done(tmp_path_factory):
     return paths, params
 
 
-def written(paths, kind, fold=0):
+def read_logits(paths, kind, fold=0):
     table, about = read_member(paths.members("both") / f"{kind}.parquet")
     mine = table[table["fold"] == fold].set_index("track_id")
     return mine["split"], pd.DataFrame(np.stack(mine["logits"]), mine.index), about
@@ -97,7 +97,7 @@ def written(paths, kind, fold=0):
 def test_numbers_are_shares_between_the_least_and_greatest_of_the_folds_training_tracks(tmp_path, fold):
     paths = make(tmp_path / "project", folds=2)
     number.run(paths, settings(), "both.year")
-    split, shares, about = written(paths, "year", fold)
+    split, shares, about = read_logits(paths, "year", fold)
     years = pd.Series(YEARS)
     trained = years[split.index[split == "train"]]
     expected = (years - trained.min()) / (trained.max() - trained.min())
@@ -110,7 +110,7 @@ def test_what_is_not_known_is_nan_and_so_is_a_track_that_the_cache_lacks(tmp_pat
     paths = make(tmp_path / "project")
     tiny_project.change(paths.feature("place"), {"track007": None})
     number.run(paths, settings(), "both.place")
-    _, shares, _ = written(paths, "place")
+    _, shares, _ = read_logits(paths, "place")
     assert shares.shape == (36, 2)
     assert shares.index[shares.isna().all(axis=1)].tolist() == sorted([*IDS[::5], "track007"])
     assert shares.notna().all(axis=1).sum() == 36 - 9
@@ -121,7 +121,7 @@ def test_a_number_that_no_training_track_has_is_never_known(tmp_path):
     split = pd.read_parquet(paths.splits).set_index("track_id")["split"]
     tiny_project.change(paths.feature("year"), dict.fromkeys(split.index[split == "train"], np.array([[np.nan]])))
     number.run(paths, settings(), "both.year")
-    _, shares, about = written(paths, "year")
+    _, shares, about = read_logits(paths, "year")
     assert shares.isna().to_numpy().all()
     assert about["scale"] == {"0": [[None], [None]]}
 
@@ -129,12 +129,12 @@ def test_a_number_that_no_training_track_has_is_never_known(tmp_path):
 def test_a_test_tracks_number_moves_no_other(tmp_path):
     paths, params = make(tmp_path / "project"), settings()
     number.run(paths, params, "both.year")
-    split, before, _ = written(paths, "year")
+    split, before, _ = read_logits(paths, "year")
     for kind in ("test", "train"):
         track = split.index[split == kind][0]
         tiny_project.change(paths.feature("year"), {track: np.array([[2525.0]])})
         number.run(paths, params, "both.year")
-        moved = (before[0] != written(paths, "year")[1][0]).sum()
+        moved = (before[0] != read_logits(paths, "year")[1][0]).sum()
         assert moved == 1 if kind == "test" else moved > 30
 
 
@@ -155,8 +155,8 @@ def test_a_feature_that_was_not_computed_and_an_edge_that_is_not_there_are_named
         number.run(paths, settings(), "both.yaer")
 
 
-def test_the_head_reads_them_after_its_members(done):
-    paths, _ = done
+def test_the_head_reads_them_after_its_members(finished_paths):
+    paths, _ = finished_paths
     artefact = artefacts.load(paths.checkpoints("both"))
     assert (artefact.members, artefact.numbers) == (("tiny_mel", "other_mel"), (("place", 2), ("year", 1)))
     assert artefact.shapes == {"tiny_mel": 3, "other_mel": 3, "place": 2, "year": 1}
@@ -164,8 +164,8 @@ def test_the_head_reads_them_after_its_members(done):
     assert read_json(paths.metrics("both"))["feature"] == "mel+place+year"
 
 
-def test_what_infer_writes_is_the_head_over_members_and_numbers(done):
-    paths, _ = done
+def test_what_infer_writes_is_the_head_over_members_and_numbers(finished_paths):
+    paths, _ = finished_paths
     artefact = artefacts.load(paths.checkpoints("both"))
     head = artefacts.network(paths.checkpoints("both"), artefact, 0)
     read = [read_member(paths.members("both") / f"{name}.parquet")[0] for name in artefact.shapes]
@@ -178,8 +178,8 @@ def test_what_infer_writes_is_the_head_over_members_and_numbers(done):
     assert np.abs(scores(blind, "single") - scores(np.stack(found["logits"]), "single")).max() > 0.05
 
 
-def test_the_file_answers_as_where_the_numbers_are_not_known(done):
-    paths, _ = done
+def test_the_file_answers_as_where_the_numbers_are_not_known(finished_paths):
+    paths, _ = finished_paths
     assert read_json(paths.onnx("both") / "export.json")["accepted"]
     model = read_json(paths.onnx("both") / "model.json")
     assert (set(model["inputs"]), model["unknown"]) == ({"tiny_mel", "other_mel"}, ["place", "year"])
@@ -203,8 +203,8 @@ def test_the_file_answers_as_where_the_numbers_are_not_known(done):
     assert max(apart) > 1e-2
 
 
-def test_the_vector_of_an_absent_number_is_learnt_only_where_numbers_are_left_out(done, tmp_path):
-    paths, _ = done
+def test_the_vector_of_an_absent_number_is_learnt_only_where_numbers_are_left_out(finished_paths, tmp_path):
+    paths, _ = finished_paths
     learnt = artefacts.network(paths.checkpoints("both"), artefacts.load(paths.checkpoints("both")))
     assert learnt.parts["year"].absent.abs().max() > 1e-4
     other = make(tmp_path / "project")
@@ -256,7 +256,7 @@ def test_the_roster_tells_what_a_stack_reads():
         ),
     ],
 )
-def test_a_head_that_cannot_do_without_numbers_is_refused(done, stack, message):
-    paths, _ = done
+def test_a_head_that_cannot_do_without_numbers_is_refused(finished_paths, stack, message):
+    paths, _ = finished_paths
     with pytest.raises(OstinatoError, match=message):
         train.run(paths, settings(stack=stack), "both")

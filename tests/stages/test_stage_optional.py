@@ -77,11 +77,11 @@ def of_pictures(table, about):
     return table, about | {"inputs": {name: given | {"source": "cover"}}}
 
 
-def skipped(table, about):
+def skip_covers(table, about):
     return table.iloc[:0], {"skipped": "the dataset has no covers"}
 
 
-@pytest.mark.parametrize("alter", [of_pictures, skipped])
+@pytest.mark.parametrize("alter", [of_pictures, skip_covers])
 def test_the_file_does_without_what_no_audio_tells(project, alter):
     change(project, "other_mel", alter)
     track_ids, logits = fit(project, settings())
@@ -96,7 +96,7 @@ def test_the_file_does_without_what_no_audio_tells(project, alter):
 
 
 def test_a_member_that_is_not_optional_skips_its_stack(project):
-    change(project, "other_mel", skipped)
+    change(project, "other_mel", skip_covers)
     tune.run(project, settings(optional=[]), "both")
     train.run(project, settings(optional=[]), "both")
     reason = read_json(project.checkpoints("both") / "skipped.json")["skipped"]

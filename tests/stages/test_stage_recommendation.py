@@ -51,7 +51,7 @@ EXPORTED = ("tiny_mel", "tiny_artists", "svm_mel", "joint")
 DIRECTIONS = ("tiny_artists", "other_artists", "joint")
 
 
-def made(root, folds: int = 0) -> Paths:
+def make_project(root, folds: int = 0) -> Paths:
     """Return the tiny project artists of the made-up world."""
     paths = tiny_project.make(root, folds=folds)
     people = synthetic.artists(root, synthetic.Options(n_artists=N_ARTISTS), seed=3)["artist"].tolist()
@@ -84,9 +84,9 @@ def settings(**changes):
 
 
 @pytest.fixture(scope="module")
-def done(tmp_path_factory):
+def finished_paths(tmp_path_factory):
     """Run the chain on one holdout."""
-    paths, params = made(tmp_path_factory.mktemp("recommend") / "project"), settings()
+    paths, params = make_project(tmp_path_factory.mktemp("recommend") / "project"), settings()
     artists.run(paths, params)
     for name in NAMES:
         for edge in (e for e, m in params.members.items() if m.of == name):
@@ -102,9 +102,9 @@ def done(tmp_path_factory):
     return paths, params
 
 
-def test_relations_of_cold_artists_are_not_trained_on(done, monkeypatch, tmp_path):
+def test_relations_of_cold_artists_are_not_trained_on(finished_paths, monkeypatch, tmp_path):
     """Where cold artists' relations are others, the space of the known ones is the same."""
-    paths, params = done
+    paths, params = finished_paths
     table = pd.read_parquet(paths.target("artist_embedding") / "artists.parquet")
     assert np.flatnonzero(table["cold"]).tolist() == COLD
     original = synthetic.artists
@@ -120,7 +120,7 @@ def test_relations_of_cold_artists_are_not_trained_on(done, monkeypatch, tmp_pat
         return listed
 
     monkeypatch.setattr(synthetic, "artists", other)
-    again = made(tmp_path / "other")
+    again = make_project(tmp_path / "other")
     artists.run(again, params)
     changed = pd.read_parquet(again.target("artist_embedding") / "artists.parquet")
     known = ~table["cold"]
@@ -128,8 +128,8 @@ def test_relations_of_cold_artists_are_not_trained_on(done, monkeypatch, tmp_pat
     assert changed["related"][0].tolist() != table["related"][0].tolist()
 
 
-def test_a_cold_artist_stands_amid_its_known_relatives(done):
-    paths, _ = done
+def test_a_cold_artist_stands_amid_its_known_relatives(finished_paths):
+    paths, _ = finished_paths
     table = pd.read_parquet(paths.target("artist_embedding") / "artists.parquet").set_index("artist")
     cold = table[table["cold"]].iloc[0]
     near = np.stack([table.loc[n, "vector"] for n in cold["related"] if not table.loc[n, "cold"]])
@@ -137,8 +137,8 @@ def test_a_cold_artist_stands_amid_its_known_relatives(done):
     np.testing.assert_allclose(cold["vector"], mean / np.linalg.norm(mean), atol=1e-6)
 
 
-def test_the_space_s_quality_is_written_with_intervals(done):
-    paths, _ = done
+def test_the_space_s_quality_is_written_with_intervals(finished_paths):
+    paths, _ = finished_paths
     quality = read_json(paths.artists)
     assert (quality["n_artists"], quality["n_cold"]) == (12, 3)
     for name in ("jaccard_cosine", "jaccard_euclidean", "jaccard_cosine_with_self", "links_found"):
@@ -146,15 +146,15 @@ def test_the_space_s_quality_is_written_with_intervals(done):
     assert quality["jaccard_cosine_with_self"]["value"] < quality["jaccard_cosine"]["value"]
 
 
-def test_other_tasks_do_not_depend_on_the_space(done):
-    paths, _ = done
+def test_other_tasks_do_not_depend_on_the_space(finished_paths):
+    paths, _ = finished_paths
     assert read_json(paths.target("genre") / "about.json") == {"kind": "single", "column": "genre"}
     assert read_json(paths.target("tags") / "about.json") == {"kind": "multi", "column": "tags"}
 
 
 @pytest.mark.parametrize("name", DIRECTIONS)
-def test_a_candidate_learns_directions(done, name):
-    paths, _ = done
+def test_a_candidate_learns_directions(finished_paths, name):
+    paths, _ = finished_paths
     metrics = read_json(paths.metrics(name))
     assert set(metrics["test"]) == {"map", "ndcg", "jaccard", "cosine"}
     assert metrics["split"]["n_test"] == 9
@@ -167,8 +167,8 @@ def test_a_candidate_learns_directions(done, name):
     assert read_json(paths.gate)[name]["accepted"]
 
 
-def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
-    paths, _ = done
+def test_every_candidate_is_ranked_beside_chance_and_statistics(finished_paths):
+    paths, _ = finished_paths
     ranking = read_json(paths.ranking)
     assert set(ranking["spaces"]) == {*NAMES, "mel", "random", "popular"}
     assert ranking["question"] == "related_cold"
@@ -176,7 +176,7 @@ def test_every_candidate_is_ranked_beside_chance_and_statistics(done):
     assert set(ranking["gate"]) == set(NAMES)
 
 
-def test_a_space_must_surely_be_better_than_the_baseline(done):
+def test_a_space_must_surely_be_better_than_the_baseline(finished_paths):
     """What has the baseline's own figures gains nothing; what is a little better may have been lucky."""
 
     def space(low: float, value: float) -> dict:
@@ -193,16 +193,16 @@ def test_a_space_must_surely_be_better_than_the_baseline(done):
     assert answers["lucky"]["reasons"] == ["sure_gain -0.0100 is below 0"]
 
 
-def test_what_looks_at_nothing_is_no_space(done):
-    paths, params = done
+def test_what_looks_at_nothing_is_no_space(finished_paths):
+    paths, params = finished_paths
     most = {"most": tiny_project.settings().estimators["svm_mel"].model_copy(update={"estimator": "majority"})}
     read, skipped = rank._read(paths, params.model_copy(update={"estimators": params.estimators | most}))
     assert set(read) == set(NAMES)
     assert skipped == {"most": "it looks at nothing, so that it has no space"}
 
 
-def test_every_question_has_its_rows_in_the_table(done):
-    paths, _ = done
+def test_every_question_has_its_rows_in_the_table(finished_paths):
+    paths, _ = finished_paths
     table, ranking = pd.read_parquet(paths.rankings), read_json(paths.ranking)
     asked = {(q, s) for q in ("related", "genre", "tags") for s in ("cold", "known")}
     for space, rows in table.groupby("space"):
@@ -213,8 +213,8 @@ def test_every_question_has_its_rows_in_the_table(done):
         assert leading.filter(regex="^recommended_", axis=0)["value"].sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(done):
-    paths, _ = done
+def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(finished_paths):
+    paths, _ = finished_paths
     spaces, found = read_json(paths.ranking)["spaces"], Catalog.load(paths.catalog)
     best = max(EXPORTED, key=lambda n: spaces[n]["map"]["value"])
     network = (paths.catalog / "network.onnx").read_bytes()
@@ -225,8 +225,8 @@ def test_the_catalog_is_of_the_best_space_and_bound_to_its_network(done):
 
 
 @pytest.mark.parametrize("name", [n for n in EXPORTED if n != "joint"])
-def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, name):
-    paths, params = done
+def test_the_exported_network_places_tracks_as_infer_does(finished_paths, monkeypatch, name):
+    paths, params = finished_paths
     ranking = read_json(paths.ranking)
     monkeypatch.setattr("ostinato.stages.catalog.read_json", lambda file: (
         {**ranking, "gate": {n: {"accepted": n == name, "reasons": ["other"]} for n in NAMES}}
@@ -245,8 +245,8 @@ def test_the_exported_network_places_tracks_as_infer_does(done, monkeypatch, nam
     assert found.ids[0] not in ids
 
 
-def test_a_catalog_that_fails_half_way_leaves_the_old_one(done, monkeypatch):
-    paths, params = done
+def test_a_catalog_that_fails_half_way_leaves_the_old_one(finished_paths, monkeypatch):
+    paths, params = finished_paths
     before = tiny_project.bytes_of(paths.catalog)
     calls = iter(range(1000))
 
@@ -262,8 +262,8 @@ def test_a_catalog_that_fails_half_way_leaves_the_old_one(done, monkeypatch):
     assert not list(paths.catalog.parent.glob(".catalog*"))
 
 
-def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
-    paths, params = done
+def test_no_space_good_enough_leaves_the_reason(finished_paths, tmp_path):
+    paths, params = finished_paths
     ranking = read_json(paths.ranking)
     for name in NAMES:
         ranking["gate"][name] = {"accepted": False, "reasons": ["map 0.1000 is below 0.5"]}
@@ -281,8 +281,8 @@ def test_no_space_good_enough_leaves_the_reason(done, tmp_path):
         Catalog.load(other.catalog)
 
 
-def test_without_the_baseline_s_feature_nothing_is_ranked(done, tmp_path):
-    paths, params = made(tmp_path / "project"), done[1]
+def test_without_the_baseline_s_feature_nothing_is_ranked(finished_paths, tmp_path):
+    paths, params = make_project(tmp_path / "project"), finished_paths[1]
     lacking = params.model_copy(update={"recommend": params.recommend.model_copy(update={"baseline": "mfcc"})})
     rank.run(paths, lacking)
     catalog.run(paths, only(lacking, catalog.SECTIONS))
@@ -291,7 +291,7 @@ def test_without_the_baseline_s_feature_nothing_is_ranked(done, tmp_path):
 
 
 def test_with_folds_there_is_no_one_space(tmp_path):
-    paths, params = made(tmp_path / "folded", folds=4), settings()
+    paths, params = make_project(tmp_path / "folded", folds=4), settings()
     artists.run(paths, params)
     assert "set split.folds: 0" in read_json(paths.artists)["skipped"]
     tune.run(paths, params, "tiny_artists")
@@ -300,7 +300,7 @@ def test_with_folds_there_is_no_one_space(tmp_path):
 
 
 def test_a_dataset_without_relations_skips_the_space(tmp_path):
-    paths, params = made(tmp_path / "folder"), settings(dataset={"name": "folder", "n_artists": 12})
+    paths, params = make_project(tmp_path / "folder"), settings(dataset={"name": "folder", "n_artists": 12})
     params = params.model_copy(update={"dataset": params.dataset.model_copy(update={"name": "folder"})})
     with pytest.raises(ParamsError, match="n_artists"):
         artists.run(paths, params)  # an option of another dataset is still an error
@@ -309,11 +309,11 @@ def test_a_dataset_without_relations_skips_the_space(tmp_path):
     assert read_json(paths.artists) == {"skipped": "the dataset relates no artists"}
 
 
-def test_weights_of_classes_make_no_sense_for_directions(done):
+def test_weights_of_classes_make_no_sense_for_directions(finished_paths):
     from ostinato.stages import _candidate
     from ostinato.training.network import fit_network
 
-    paths, params = done
+    paths, params = finished_paths
     chosen = resolve(params, "tiny_artists").with_overrides({"train": {"class_weights": "balanced"}})
     opened = _candidate.open_candidate(paths, chosen)
     with pytest.raises(ParamsError, match="tiny_artists: train: artist_embedding has no classes"):
@@ -321,7 +321,7 @@ def test_weights_of_classes_make_no_sense_for_directions(done):
 
 
 def test_a_relation_to_nobody_names_both(monkeypatch, tmp_path):
-    paths = made(tmp_path / "project")
+    paths = make_project(tmp_path / "project")
     original = synthetic.artists
     monkeypatch.setattr(
         synthetic, "artists", lambda *a, **o: original(*a, **o).assign(related=[["nobody"]] * N_ARTISTS)

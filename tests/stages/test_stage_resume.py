@@ -29,7 +29,7 @@ def outs(paths: Paths) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory):
+def killed_runs(tmp_path_factory):
     """Start both stages at once, each on a copy of one project, and let them be killed."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("killed")
@@ -50,9 +50,9 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("stage", [train, tune], ids=["train", "tune"])
-def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
+def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed_runs, stage):
     name = stage.__name__.rsplit(".", 1)[-1]
-    left_alone, cut = killed[name]
+    left_alone, cut = killed_runs[name]
     given = tiny_project.settings(**tiny_project.LONGER)
     left = [f for f in cut.state.rglob("*") if f.is_file()]
     assert any(f.name in {"last.ckpt", "journal.log"} for f in left)
@@ -65,7 +65,7 @@ def test_a_killed_stage_goes_on_to_the_files_of_a_run_left_alone(killed, stage):
 
 
 @pytest.fixture
-def spread(tmp_path):
+def two_device_project(tmp_path):
     """Return a project whose only candidate trains on two devices, as the command reads it."""
     paths = tiny_project.make(tmp_path / "project")
     candidate = {"architecture": "mlp", "feature": "mel", "task": "genre", "network": {"hidden": [8]}}
@@ -77,26 +77,26 @@ def spread(tmp_path):
     return paths
 
 
-def test_only_the_first_of_several_devices_asks_for_the_lock(spread, monkeypatch):
+def test_only_the_first_of_several_devices_asks_for_the_lock(two_device_project, monkeypatch):
     done = []
     monkeypatch.setattr(train, "run", lambda paths, given, name: done.append(name))
-    with exclusive(spread.lock("train", "a")):
+    with exclusive(two_device_project.lock("train", "a")):
         with pytest.raises(OstinatoError, match="train@a: another run is doing the same"):
-            run_stage("train", "a", spread.root)
+            run_stage("train", "a", two_device_project.root)
         monkeypatch.setenv("LOCAL_RANK", "1")
-        run_stage("train", "a", spread.root)
+        run_stage("train", "a", two_device_project.root)
     assert done == ["a"]
 
 
 @pytest.mark.slow
-def test_two_devices_train_one_network(spread):
+def test_two_devices_train_one_network(two_device_project):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-m", "ostinato", "train", "a"]
-    subprocess.run(command, env=environment, cwd=spread.root, check=True, timeout=300)
-    assert {f.name for f in spread.checkpoints("a").iterdir()} == {
+    subprocess.run(command, env=environment, cwd=two_device_project.root, check=True, timeout=300)
+    assert {f.name for f in two_device_project.checkpoints("a").iterdir()} == {
         "artefact.json",
         "curves.csv",
         "final.safetensors",
         "fold0.safetensors",
     }
-    assert not [f for f in (spread.state / "train").rglob("*") if f.is_file()]
+    assert not [f for f in (two_device_project.state / "train").rglob("*") if f.is_file()]

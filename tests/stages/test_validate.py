@@ -63,21 +63,21 @@ def paths(tmp_path, rng):
     return Paths(tmp_path)
 
 
-def ingested(paths, **limits):
+def run_ingest(paths, **limits):
     params = SimpleNamespace(
         seed=1, compute=Compute(workers=1), ingest=Ingest(**limits), dataset=Dataset(name="folder")
     )
     ingest.run(paths, params)
 
 
-def validated(paths, bounds=BOUNDS):
+def run_validate(paths, bounds=BOUNDS):
     validate.run(paths, SimpleNamespace(dataset=Dataset(name="folder"), validate_=bounds))
     return tables.read(paths.quarantine)
 
 
 def test_sound_files_pass_and_every_receipt_says_so(paths):
-    ingested(paths)
-    quarantine = validated(paths)
+    run_ingest(paths)
+    quarantine = run_validate(paths)
     assert len(quarantine) == 0
     assert quarantine.columns.tolist() == tables.QUARANTINE.names
     for table in ("files", "tracks", "collection"):
@@ -88,8 +88,8 @@ def test_sound_files_pass_and_every_receipt_says_so(paths):
 
 def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rng):
     planted = plant_faults(paths.raw("folder"), rng)
-    ingested(paths)
-    quarantine = validated(paths)
+    run_ingest(paths)
+    quarantine = run_validate(paths)
     assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == planted
     assert len(quarantine) == len(planted)
     evidence = quarantine.set_index("path")["evidence"]
@@ -103,9 +103,9 @@ def test_each_broken_file_is_found_for_its_reason_and_the_rest_goes_on(paths, rn
 def test_what_is_left_out_is_counted_by_reason(paths, rng, caplog, capsys):
     planted = plant_faults(paths.raw("folder"), rng)
     noise(paths.raw("folder") / "alone.wav", rng)
-    ingested(paths)
+    run_ingest(paths)
     caplog.clear()
-    validated(paths)
+    run_validate(paths)
     for reason in set(planted.values()):
         n = list(planted.values()).count(reason)
         assert f"left out {n} of 22 tracks: {reason}, such as " in caplog.text
@@ -125,17 +125,17 @@ def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
 
 def test_a_collection_of_one_genre_says_which(paths):
     (paths.raw("folder") / "rock").rename(paths.root / "away")
-    ingested(paths)
+    run_ingest(paths)
     with pytest.raises(DataError, match=r"fewer than two classes(.|\n)*6  jazz\n.*at least two genres"):
-        validated(paths)
+        run_validate(paths)
 
 
 def test_a_disk_that_is_away_for_one_run_changes_nothing(paths):
     """Nothing is written while it is away, and all is as it was when it is back."""
 
     def run_to_split():
-        ingested(paths)
-        validated(paths)
+        run_ingest(paths)
+        run_validate(paths)
         split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
 
     def state():
@@ -166,9 +166,9 @@ def test_narrow_sound_is_kept_with_a_warning_and_only_a_telephone_s_goes(paths, 
     write_band(raw / "jazz/master.flac", rng, 11_025)
     write_band(raw / "jazz/opus.opus", rng, 8_000, format="OGG", subtype="OPUS")
     write_band(raw / "rock/telephone.wav", rng, 4_000)
-    ingested(paths)
+    run_ingest(paths)
     bounds = BOUNDS.model_copy(update={"max_seconds": 9.0})
-    quarantine = validated(paths, bounds)
+    quarantine = run_validate(paths, bounds)
     assert dict(zip(quarantine["path"], quarantine["reason"], strict=True)) == {
         "rock/telephone.wav": "far less bandwidth than its sample rate promises"
     }
@@ -183,7 +183,7 @@ def test_narrow_sound_is_kept_with_a_warning_and_only_a_telephone_s_goes(paths, 
     assert json.loads(paths.receipt("files").read_text())["n_rows"] == 15
     split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
     assert {"jazz/master.flac", "jazz/opus.opus"} < set(tables.read(paths.splits)["track_id"])
-    validated(paths, bounds.model_copy(update={"warn_bandwidth_share": 0.4}))
+    run_validate(paths, bounds.model_copy(update={"warn_bandwidth_share": 0.4}))
     assert tables.read(paths.warnings).empty
 
 
@@ -191,19 +191,19 @@ def test_copies_are_listed_and_go_to_quarantine_where_wanted(paths):
     raw = paths.raw("folder")
     y, _ = soundfile.read(raw / "jazz/3.wav")
     soundfile.write(raw / "rock/other.flac", y, RATE)
-    ingested(paths)
-    assert len(validated(paths)) == 0
+    run_ingest(paths)
+    assert len(run_validate(paths)) == 0
     (copy,) = tables.read(paths.copies).to_dict("records")
     assert (copy["track_id"], copy["copy_of"], copy["kind"]) == ("rock/other.flac", "jazz/3.wav", "exact")
-    (row,) = validated(paths, BOUNDS.model_copy(update={"copies": "quarantine"})).to_dict("records")
+    (row,) = run_validate(paths, BOUNDS.model_copy(update={"copies": "quarantine"})).to_dict("records")
     assert (row["track_id"], row["reason"]) == ("rock/other.flac", "a copy")
     assert row["evidence"] == "original = jazz/3.wav"
 
 
 def test_the_docs_are_pages_that_name_the_faults(paths, rng):
     plant_faults(paths.raw("folder"), rng)
-    ingested(paths)
-    validated(paths)
+    run_ingest(paths)
+    run_validate(paths)
     pages = {page.name: page.read_text() for page in paths.docs.rglob("*.html")}
     assert {
         "index.html",
@@ -218,8 +218,8 @@ def test_the_docs_are_pages_that_name_the_faults(paths, rng):
 
 def test_the_docs_fetch_and_run_nothing_and_their_links_lead_somewhere(paths, rng):
     plant_faults(paths.raw("folder"), rng)
-    ingested(paths)
-    validated(paths)
+    run_ingest(paths)
+    run_validate(paths)
     for page in paths.docs.rglob("*.html"):
         text = page.read_text()
         assert not re.search(r"<(script|link|img)\b|\son\w+=|@import|url\(", text), page
@@ -298,9 +298,9 @@ def test_files_that_no_track_names_are_told_where_files_of_their_kind_are_named(
 
 
 def test_a_file_without_a_row_is_told_and_nothing_goes_to_quarantine_by_it(paths, rng):
-    ingested(paths)
+    run_ingest(paths)
     noise(paths.raw("folder") / "jazz/later.wav", rng)
-    assert validated(paths).empty
+    assert run_validate(paths).empty
     receipt = json.loads(paths.receipt("tracks").read_text())
     assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["files that no track names"]
     assert not receipt["success"]
@@ -308,37 +308,37 @@ def test_a_file_without_a_row_is_told_and_nothing_goes_to_quarantine_by_it(paths
 
 def test_receipts_are_the_same_bytes_again_and_hold_no_path(paths, rng):
     plant_faults(paths.raw("folder"), rng)
-    ingested(paths)
+    run_ingest(paths)
 
-    def written():
-        validated(paths)
+    def read_outputs():
+        run_validate(paths)
         kept = [paths.receipt(table) for table in ("files", "tracks", "collection")]
         return [path.read_bytes() for path in [*kept, paths.quarantine]]
 
-    first = written()
-    assert first == written()
+    first = read_outputs()
+    assert first == read_outputs()
     assert not any(str(paths.root).encode() in text for text in first)
 
 
 def test_too_many_broken_tracks_stop_what_follows_with_the_table_of_reasons(paths, rng):
     plant_faults(paths.raw("folder"), rng)
-    ingested(paths)
+    run_ingest(paths)
     with pytest.raises(DataError, match="more than 40% of the tracks are broken") as raised:
-        validated(paths, BOUNDS.model_copy(update={"max_broken_share": 0.4}))
+        run_validate(paths, BOUNDS.model_copy(update={"max_broken_share": 0.4}))
     assert "3  unreadable, such as rock/cut.wav: is cut off" in str(raised.value)
     assert len(tables.read(paths.quarantine)) == 9
     assert not json.loads(paths.receipt("collection").read_text())["success"]
 
 
 def test_one_class_only_or_no_track_left_stops_what_follows(paths):
-    ingested(paths)
+    run_ingest(paths)
     with pytest.raises(DataError, match=r"no track is left; more than 99%.*; fewer than two classes"):
-        validated(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_temporal_flatness=1.0))
+        run_validate(paths, Validate(min_seconds=9.0, max_broken_share=0.99, max_temporal_flatness=1.0))
     for path in (paths.raw("folder") / "rock").iterdir():
         path.unlink()
-    ingested(paths, max_vanished_share=0.5)
+    run_ingest(paths, max_vanished_share=0.5)
     with pytest.raises(DataError, match="used: fewer than two classes are left"):
-        validated(paths)
+        run_validate(paths)
 
 
 SOUND = {"track_id": "a", "genre": "x", "tags": [], "year": 2000.0, "latitude": 1.0, "longitude": 2.0, "split": None}

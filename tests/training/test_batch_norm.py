@@ -6,7 +6,7 @@ import pytest
 import pytorch_lightning as L
 import torch
 import torch.nn.functional as F
-from test_training_network import Cut, same
+from test_training_network import Cut, have_same_weights
 from torch import nn
 
 import tiny_project
@@ -56,7 +56,7 @@ def loss_of(network, shown):
     return float(torch.stack([F.cross_entropy(network(*x), y) for x, y in shown]).mean())
 
 
-def compared(name, steps, size=16, lr=1e-3):
+def compare_losses(name, steps, size=16, lr=1e-3):
     """Train, and give the losses of a set of batches: in training mode, by exact statistics, by the layers' own."""
     shapes, options = SHAPES[name]
     torch.manual_seed(0)
@@ -79,19 +79,19 @@ def compared(name, steps, size=16, lr=1e-3):
 
 @pytest.mark.parametrize("name", ["choi", "cnn", "freq", "two_windows"])
 def test_evaluation_sees_the_network_that_is_trained(name):
-    for trained, exact, _ in compared(name, [10, 50] if name == "choi" else [10]):
+    for trained, exact, _ in compare_losses(name, [10, 50] if name == "choi" else [10]):
         assert exact == pytest.approx(trained, rel=0.1)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SHAPES)
 def test_evaluation_sees_the_network_that_is_trained_for_long(name):
-    for trained, exact, _ in compared(name, [10, 50, 500], size=64, lr=2e-4):
+    for trained, exact, _ in compare_losses(name, [10, 50, 500], size=64, lr=2e-4):
         assert exact == pytest.approx(trained, rel=0.1, abs=0.03)  # of a small loss, batches' own noise is more
 
 
 def test_the_layers_own_statistics_are_wrong_at_first():
-    ((trained, _, own),) = compared("choi", [10])
+    ((trained, _, own),) = compare_losses("choi", [10])
     assert own > 1.1 * trained
 
 
@@ -140,15 +140,15 @@ def test_frozen_layers_and_those_without_running_statistics_stay():
 
 
 @pytest.fixture
-def opened(tmp_path):
+def candidate(tmp_path):
     """Open the tiny project with a network that normalises batches."""
-    settings, inputs = tiny_project.opened(tmp_path / "project")
+    settings, inputs = tiny_project.open_candidate(tmp_path / "project")
     pools = ((1, 2), (2, 2), (2, 2), (2, 2), (1, 1))
     return dataclasses.replace(settings, plugin="choi", network={"pools": pools}), inputs
 
 
-def fitted(opened, *, validated=True, callbacks=(), state=None, **train):
-    settings, inputs = opened
+def fit_candidate(candidate, *, validated=True, callbacks=(), state=None, **train):
+    settings, inputs = candidate
     parts = inputs.labelled.folds[0]
     held = parts["validation"] if validated else None
     given = (
@@ -178,10 +178,10 @@ class Batches(L.Callback):
 
 
 @pytest.mark.parametrize("validated", [True, False])
-def test_what_is_kept_has_the_statistics_of_its_own_weights(opened, validated):
+def test_what_is_kept_has_the_statistics_of_its_own_weights(candidate, validated):
     seen = Batches()
-    found = fitted(opened, validated=validated, max_epochs=2, spec_augment=True, mixup=0.4, callbacks=[seen])
-    settings, _ = opened
+    found = fit_candidate(candidate, validated=validated, max_epochs=2, spec_augment=True, mixup=0.4, callbacks=[seen])
+    settings, _ = candidate
     network = Choi(found.source.inputs, 3, **settings.network)
     weights = found.weights if found.epochs == 2 else seen.state
     network.load_state_dict(weights)
@@ -190,9 +190,9 @@ def test_what_is_kept_has_the_statistics_of_its_own_weights(opened, validated):
         torch.testing.assert_close(value, weights[name], rtol=1e-4, atol=1e-5)
 
 
-def test_validation_is_by_the_statistics_that_are_kept(opened):
-    found = fitted(opened, max_epochs=3, patience=3)
-    settings, inputs = opened
+def test_validation_is_by_the_statistics_that_are_kept(candidate):
+    found = fit_candidate(candidate, max_epochs=3, patience=3)
+    settings, inputs = candidate
     network = Choi(found.source.inputs, 3, **settings.network)
     network.load_state_dict(found.weights)
     from ostinato.training.predict import run_network
@@ -204,13 +204,13 @@ def test_validation_is_by_the_statistics_that_are_kept(opened):
 
 
 @pytest.mark.parametrize("where", [(0, 1), (1, 2)])
-def test_a_run_that_was_cut_off_goes_on_to_the_same_statistics(opened, tmp_path, where):
+def test_a_run_that_was_cut_off_goes_on_to_the_same_statistics(candidate, tmp_path, where):
     given = {"max_epochs": 3, "patience": 3, "spec_augment": True}
-    alone = fitted(opened, **given)
+    alone = fit_candidate(candidate, **given)
     with pytest.raises(InterruptedError):
-        fitted(opened, callbacks=[Cut(*where)], state=tmp_path / "state", **given)
-    resumed = fitted(opened, state=tmp_path / "state", **given)
-    assert same(alone, resumed)
+        fit_candidate(candidate, callbacks=[Cut(*where)], state=tmp_path / "state", **given)
+    resumed = fit_candidate(candidate, state=tmp_path / "state", **given)
+    assert have_same_weights(alone, resumed)
     assert alone.curve == resumed.curve
 
 
@@ -221,12 +221,12 @@ def test_the_pass_is_bounded_and_shared_by_devices():
         def __getitem__(self, where):
             return (torch.tensor(where),), None
 
-    def drawn(rank, devices):
+    def draw_order(rank, devices):
         strategy = type("Strategy", (), {"batch_to_device": staticmethod(lambda batch: batch)})
         data = type("Data", (), {"training": Recording()})
         trainer = type("Trainer", (), {"datamodule": data, "strategy": strategy, "current_epoch": 7})
         trainer.global_rank, trainer.world_size = rank, devices
         return [tuple(inputs[0].tolist()) for inputs in BatchNormStatistics._batches(trainer)]
 
-    assert drawn(0, 1) == [(7, i) for i in range(MAX_BATCHES)]
-    assert sorted(drawn(0, 2) + drawn(1, 2)) == drawn(0, 1)
+    assert draw_order(0, 1) == [(7, i) for i in range(MAX_BATCHES)]
+    assert sorted(draw_order(0, 2) + draw_order(1, 2)) == draw_order(0, 1)

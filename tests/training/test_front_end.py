@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from test_training_network import Cut, same
+from test_training_network import Cut, have_same_weights
 
 import tiny_project
 from ostinato import audio, features
@@ -41,7 +41,7 @@ def clips():
     return made
 
 
-def computed(kind, y, rate=RATE):
+def compute_feature(kind, y, rate=RATE):
     """Compute a kind as the cache holds it, at its own rate: samples of sixteen bits stay such."""
     return registry.load("ostinato.features", kind).compute(AudioContext(y, rate), **parameters(kind, rate))
 
@@ -51,13 +51,13 @@ def parameters(kind, rate=RATE):
 
 
 def waveforms(kind, how, clips, *augmentations):
-    rows = [computed(kind, y) for y in clips]
+    rows = [compute_feature(kind, y) for y in clips]
     cached = Features(kind, rows, CHUNK, how).fit(np.arange(len(rows)))
-    samples = [computed("waveform", y) for y in clips]
+    samples = [compute_feature("waveform", y) for y in clips]
     return Waveforms(cached, samples, kind, parameters(kind), augmentations)
 
 
-def shown(source, tracks, where, generator=None):
+def run_front_end(source, tracks, where, generator=None):
     batch = map(torch.from_numpy, source.crops(tracks, where))
     return source.make_front_end()(*batch, generator).numpy()
 
@@ -69,7 +69,7 @@ def test_it_computes_the_cached_feature(kind, how, clips):
     tracks = np.arange(len(clips)).repeat(4)
     where = np.tile([0.0, 0.4, 0.8, 1 - 1e-9], len(clips))
     (wanted,) = source.features.crops(tracks, where)
-    found = shown(source, tracks, where)
+    found = run_front_end(source, tracks, where)
     assert found.shape == wanted.shape == (16, *source.inputs[kind])
     tolerance = TOLERANCE if how == "none" else TOLERANCE / 4
     np.testing.assert_allclose(found, wanted, atol=tolerance)
@@ -79,7 +79,7 @@ def test_the_floor_is_that_of_the_whole_track(clips):
     """A soft passage of a loud track lies higher than it would by itself."""
     y = np.concatenate([1e-5 * clips[0], clips[0]])
     source = waveforms("mel", "none", [y])
-    found = shown(source, np.zeros(1, int), np.zeros(1))
+    found = run_front_end(source, np.zeros(1, int), np.zeros(1))
     assert found.min() == pytest.approx(source.features.rows[0].max() - 80, abs=TOLERANCE)
 
 
@@ -87,10 +87,10 @@ def test_the_floor_is_that_of_the_whole_track(clips):
 def test_augmentation_changes_batches_of_training_alone(clips, augmentations):
     plain, source = waveforms("mel", "none", clips), waveforms("mel", "none", clips, *augmentations)
     tracks, where = np.zeros(16, int), np.zeros(16)
-    clean = shown(plain, tracks, where)
+    clean = run_front_end(plain, tracks, where)
     np.testing.assert_array_equal(source.chunks(0)[0], plain.chunks(0)[0])
-    np.testing.assert_allclose(shown(source, tracks, where)[..., :1], clean[..., :1], atol=TOLERANCE)
-    changed = shown(source, tracks, where, torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(run_front_end(source, tracks, where)[..., :1], clean[..., :1], atol=TOLERANCE)
+    changed = run_front_end(source, tracks, where, torch.Generator().manual_seed(0))
     assert changed.shape == clean.shape
     assert np.isfinite(changed).all()
     assert (np.abs(changed - clean).max((1, 2, 3)) > 1).any()
@@ -99,7 +99,9 @@ def test_augmentation_changes_batches_of_training_alone(clips, augmentations):
 def test_a_level_moves_every_value_and_the_floor_with_it(clips):
     source, tracks = waveforms("mel", "none", clips, "level"), np.zeros(32, int)
     where = np.linspace(0, 0.99, 32)
-    moved = shown(source, tracks, where, torch.Generator().manual_seed(0)) - shown(source, tracks, where)
+    moved = run_front_end(source, tracks, where, torch.Generator().manual_seed(0)) - run_front_end(
+        source, tracks, where
+    )
     moved = moved.reshape(32, -1)
     np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1], moved.shape), atol=0.05)
     assert moved.min() < -9
@@ -171,9 +173,9 @@ def test_an_augmented_run_that_was_cut_off_goes_on_to_the_same_bits(paths, tmp_p
         fit(paths, callbacks=[Cut(*where)], state=tmp_path / "state", **extra)
     torch.rand(3)
     resumed = fit(paths, state=tmp_path / "state", **extra)
-    assert same(alone, resumed)
+    assert have_same_weights(alone, resumed)
     assert alone.curve == resumed.curve
-    assert not same(alone, fit(paths, label="fold 1", **extra))
+    assert not have_same_weights(alone, fit(paths, label="fold 1", **extra))
 
 
 def test_stages_train_and_infer_it_as_a_reader_of_the_cached_feature(paths):

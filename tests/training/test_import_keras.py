@@ -22,7 +22,7 @@ LAYOUTS = ("theano", "tensorflow")
 
 
 @pytest.fixture(scope="module")
-def published(shared_data) -> Path:
+def published_weights(shared_data) -> Path:
     folder = shared_data / "weights" / "choi_compact_cnn"
     if not folder.is_dir():
         pytest.skip(f"{folder} is not there: put weights_layer4_*.hdf5 of music-auto_tagging-keras into it")
@@ -30,18 +30,23 @@ def published(shared_data) -> Path:
 
 
 @pytest.fixture(scope="module")
-def clip(published) -> torch.Tensor:
+def clip(published_weights) -> torch.Tensor:
     """Return the authors' clip as the network reads it, (1, 1, 96, 1360)."""
     power = librosa.feature.melspectrogram(
-        y=np.load(published / "1100103.clip.npy"), sr=12_000, n_fft=512, hop_length=256, n_mels=96, pad_mode="constant"
+        y=np.load(published_weights / "1100103.clip.npy"),
+        sr=12_000,
+        n_fft=512,
+        hop_length=256,
+        n_mels=96,
+        pad_mode="constant",
     )
     decibels = 10 * np.log10(np.maximum(power[:, :1360], 1e-10))
     return torch.from_numpy(np.maximum(decibels - decibels.max(), -80)).float()[None, None]
 
 
-def imported(published: Path, layout: str, folder: Path) -> Path:
+def import_weights(published_weights: Path, layout: str, folder: Path) -> Path:
     target = folder / f"{layout}.safetensors"
-    import_keras(published / f"weights_layer4_{layout}.hdf5", target)
+    import_keras(published_weights / f"weights_layer4_{layout}.hdf5", target)
     return target
 
 
@@ -53,22 +58,22 @@ def features(file: Path, x: torch.Tensor) -> np.ndarray:
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_the_authors_clip_has_the_published_features(published, clip, layout, tmp_path):
-    found = features(imported(published, layout, tmp_path), clip)[0]
+def test_the_authors_clip_has_the_published_features(published_weights, clip, layout, tmp_path):
+    found = features(import_weights(published_weights, layout, tmp_path), clip)[0]
     np.testing.assert_allclose(found.reshape(5, 32).mean(1), [0.38293, 0.41824, 0.71362, 0.84549, 0.33782], atol=2e-5)
     np.testing.assert_allclose(found[[0, 1]], [0.3292, -0.6621], atol=1e-4)
     np.testing.assert_allclose(found[[128, 129]], [0.3277, -0.0752], atol=1e-4)
 
 
-def test_a_clips_features_do_not_depend_on_the_batch(published, clip, tmp_path):
-    file = imported(published, "theano", tmp_path)
+def test_a_clips_features_do_not_depend_on_the_batch(published_weights, clip, tmp_path):
+    file = import_weights(published_weights, "theano", tmp_path)
     torch.manual_seed(0)
     others = torch.cat([clip, clip.flip(-1), -80 * torch.rand_like(clip)])
     np.testing.assert_allclose(features(file, others)[0], features(file, clip)[0], atol=1e-4)
 
 
-def test_both_layouts_hold_the_same_network(published, tmp_path):
-    one, other = (load_file(imported(published, layout, tmp_path)) for layout in LAYOUTS)
+def test_both_layouts_hold_the_same_network(published_weights, tmp_path):
+    one, other = (load_file(import_weights(published_weights, layout, tmp_path)) for layout in LAYOUTS)
     assert set(one) - set(other) == {"head.weight", "head.bias"}
     assert all(torch.equal(other[name], one[name]) for name in other)
     assert one["head.weight"].shape == (50, 32)

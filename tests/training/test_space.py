@@ -20,14 +20,14 @@ def cliques() -> object:
     return of_pairs(tuple(f"a{i}" for i in range(N_CLIQUES * SIZE)), np.array(pairs))
 
 
-def fitted(links, seed: int = 0, **options):
+def fit_vectors(links, seed: int = 0, **options):
     torch.set_num_threads(1)
     return fit_space(links, **{"dimension": 16, "phases": PHASES, "max_epochs": 40, "seed": seed, **options})
 
 
 def test_cliques_are_found():
     graph = cliques()
-    vectors, curve = fitted(graph.links)
+    vectors, curve = fit_vectors(graph.links)
     assert neighbourhoods(vectors, graph).tolist() == [1.0] * len(graph)
     assert [row["phase"] for row in curve] == sorted(row["phase"] for row in curve)
     assert curve[-1]["train_loss"] < curve[0]["train_loss"]
@@ -35,13 +35,13 @@ def test_cliques_are_found():
 
 def test_relations_that_were_not_seen_are_found_again():
     left, taken = cliques().held_out(0.15, seed=2)
-    vectors, _ = fitted(left.links)
+    vectors, _ = fit_vectors(left.links)
     assert links_found(vectors, left, taken).mean() > 0.95
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_ones():
     links = cliques().links
-    one, same, other = (fitted(links, seed, max_epochs=2)[0] for seed in (0, 0, 1))
+    one, same, other = (fit_vectors(links, seed, max_epochs=2)[0] for seed in (0, 0, 1))
     assert one.tobytes() == same.tobytes()
     assert one.tobytes() != other.tobytes()
 
@@ -83,4 +83,4 @@ def test_the_paper_s_table_has_as_many_numbers():
 
 def test_a_graph_without_relations_is_refused():
     with pytest.raises(GraphError, match="no two artists are related"):
-        fitted(of_pairs(("a", "b"), np.zeros((0, 2), int)).links)
+        fit_vectors(of_pairs(("a", "b"), np.zeros((0, 2), int)).links)

@@ -10,16 +10,16 @@ IDS = np.array([f"t{i:02d}" for i in range(11)], object)
 ROWS = {t: np.arange(20 * i, 20 * i + 20, dtype=np.float16)[:, None].repeat(2, axis=1) for i, t in enumerate(IDS)}
 
 
-def training(ids=IDS, seed=1, chunks_per_track=1):
+def make_batches(ids=IDS, seed=1, chunks_per_track=1):
     source = Features("mel", [ROWS[i] for i in ids], 4, "none")
     target = np.array([[float(i[1:])] for i in ids], np.float32)
     tracks = np.arange(len(ids))
     return TrainingBatches(source, target, ids, tracks, batch_size=4, chunks_per_track=chunks_per_track, seed=seed)
 
 
-def drawn(epoch=0, **options):
+def draw_chunks(epoch=0, **options):
     """Return what an epoch shows: (label, first frame) in order."""
-    made = training(**options)
+    made = make_batches(**options)
     batches = [made[epoch, i] for i in range(made.n_batches)]
     return [
         (float(t[0]), float(x[0, 0, 0])) for (inputs, target) in batches for x, t in zip(inputs[0], target, strict=True)
@@ -27,37 +27,37 @@ def drawn(epoch=0, **options):
 
 
 def test_each_track_comes_once_an_epoch_with_its_own_label():
-    shown = drawn()
+    shown = draw_chunks()
     assert sorted(label for label, _ in shown) == list(range(11))
     assert all(20 * label <= first <= 20 * label + 16 for label, first in shown)
 
 
 def test_an_epoch_does_not_depend_on_those_before():
-    made = training()
+    made = make_batches()
     for epoch in range(3):
         made[epoch, 0]
-    fresh = training()[3, 1]
+    fresh = make_batches()[3, 1]
     np.testing.assert_array_equal(made[3, 1][0][0], fresh[0][0])
 
 
 @pytest.mark.parametrize("change", [{"epoch": 1}, {"seed": 2}])
 def test_another_epoch_or_seed_shows_other_batches(change):
-    assert drawn() == drawn()
-    assert drawn() != drawn(**change)
+    assert draw_chunks() == draw_chunks()
+    assert draw_chunks() != draw_chunks(**change)
 
 
 def test_the_place_of_a_track_in_the_table_does_not_matter():
-    assert drawn(ids=IDS[::-1]) == drawn()
+    assert draw_chunks(ids=IDS[::-1]) == draw_chunks()
 
 
 def test_several_chunks_of_a_track_are_several_places():
-    shown = drawn(chunks_per_track=6)
+    shown = draw_chunks(chunks_per_track=6)
     assert len(shown) == 66
     assert len({first for label, first in shown if label == 3}) > 1
 
 
 def test_batches_are_nearly_of_one_size():
-    made = training()
+    made = make_batches()
     assert sorted(len(made[0, i][1]) for i in range(made.n_batches)) == [3, 4, 4]
 
 
@@ -77,8 +77,8 @@ def test_uniform_is_uniform_and_counts_every_bit_of_context():
 
 def test_validation_covers_the_validation_tracks_only():
     data = TrackDataModule(
-        training().source,
-        training().target,
+        make_batches().source,
+        make_batches().target,
         IDS,
         np.arange(8),
         np.arange(8, 11),

@@ -71,7 +71,7 @@ def test_no_fit_learns_from_the_group_it_is_judged_by(tmp_path, monkeypatch, nam
 
 def test_the_same_settings_gain_nothing(tmp_path):
     """The defaults against themselves: the same seeds, the same losses."""
-    settings, opened = tiny_project.opened(tmp_path / "project")
+    settings, opened = tiny_project.open_candidate(tmp_path / "project")
     nothing = {"network": {}, "train": {}}
     found = gain.compute_gain(settings, nothing, opened.labelled, opened.sources, None, folds=3)
     assert (found.mean, found.low, found.high) == (0.0, 0.0, 0.0)

@@ -96,7 +96,7 @@ class Identity(torch.nn.Module):
         return x
 
 
-def validated(monitor, logits, owner, target, kind="single"):
+def run_validation(monitor, logits, owner, target, kind="single"):
     made = module(kind, Identity(), target, monitor=monitor)
     logged = {}
     made.log_dict = lambda values, **_: logged.update(values)
@@ -110,7 +110,7 @@ def test_validation_judges_tracks_by_the_mean_score_of_their_chunks():
     chunks = torch.tensor([[4.0, 0, 0], [0, 3.0, 0], [0, 5.0, 0], [0, 0, 1.0]])
     owner = torch.tensor([0, 0, 0, 1])
     target = np.float32([[1, 0, 0], [0, 0, 1]])
-    found = validated("val_loss", chunks, owner, target)
+    found = run_validation("val_loss", chunks, owner, target)
     scores = torch.stack([chunks[:3].softmax(1).mean(0), chunks[3].softmax(0)])
     assert found["val_score"] == 0.5
     assert found["val_loss"] == pytest.approx(-(scores[0, 0].log() + scores[1, 2].log()).item() / 2, rel=1e-5)
@@ -122,7 +122,7 @@ def test_of_two_epochs_with_one_score_the_lower_loss_is_better():
     sure, unsure = torch.eye(3) * 9, torch.eye(3)
     wrong = torch.eye(3) * 99
     wrong[2] = torch.tensor([1e-3, 0, 0])
-    values = [validated("val_score", logits, owner, target)["monitor"] for logits in (sure, unsure, wrong)]
+    values = [run_validation("val_score", logits, owner, target)["monitor"] for logits in (sure, unsure, wrong)]
     assert values == sorted(values)
     assert len(set(values)) == 3
 
@@ -131,6 +131,6 @@ def test_the_score_of_tags_is_the_mean_average_precision_of_tags_that_occur():
     logits = torch.tensor([[3.0, 0, 1], [2.0, 1, 1], [1.0, 2, 1], [0.0, 3, 1]])
     target = np.float32([[1, 1, 0], [0, 1, 0], [1, 0, 0], [0, 0, 0]])
     by_hand = ((1 + 2 / 3) / 2 + (1 / 3 + 2 / 4) / 2) / 2
-    assert validated("val_loss", logits, torch.arange(4), target, "multi")["val_score"] == pytest.approx(
+    assert run_validation("val_loss", logits, torch.arange(4), target, "multi")["val_score"] == pytest.approx(
         by_hand, rel=1e-5
     )

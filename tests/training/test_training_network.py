@@ -24,12 +24,12 @@ from ostinato.training.predict import run_network
 
 
 @pytest.fixture
-def opened(tmp_path):
-    return tiny_project.opened(tmp_path / "project")
+def candidate(tmp_path):
+    return tiny_project.open_candidate(tmp_path / "project")
 
 
-def fitted(opened, *, callbacks=(), state=None, epochs=None, label="fold 0", seed=None, **train):
-    settings, inputs = opened
+def fit_candidate(candidate, *, callbacks=(), state=None, epochs=None, label="fold 0", seed=None, **train):
+    settings, inputs = candidate
     settings = dataclasses.replace(
         settings.with_overrides({"train": train}), seed=settings.seed if seed is None else seed
     )
@@ -47,7 +47,7 @@ def fitted(opened, *, callbacks=(), state=None, epochs=None, label="fold 0", see
     )
 
 
-def same(a, b):
+def have_same_weights(a, b):
     return all(torch.equal(a.weights[k], b.weights[k]) for k in a.weights)
 
 
@@ -62,8 +62,8 @@ class Cut(L.Callback):
             raise InterruptedError
 
 
-def test_one_batch_passes(opened):
-    settings, inputs = opened
+def test_one_batch_passes(candidate):
+    settings, inputs = candidate
     parts, labelled, source = inputs.labelled.folds[0], inputs.labelled, inputs.sources[0]
     module = Module(
         build(settings, source.inputs, 3), labelled.task, settings.train, labelled.target, parts["train"], 0
@@ -83,9 +83,9 @@ def test_one_batch_passes(opened):
     assert not torch.equal(before, module.network.head.weight)
 
 
-def test_a_network_learns_the_mark_of_a_genre(opened):
-    settings, inputs = opened
-    found = fitted(opened, max_epochs=12, patience=12)
+def test_a_network_learns_the_mark_of_a_genre(candidate):
+    settings, inputs = candidate
+    found = fit_candidate(candidate, max_epochs=12, patience=12)
     net = build(settings, found.source.inputs, 3)
     net.load_state_dict(found.weights)
     test = inputs.labelled.folds[0]["test"]
@@ -94,15 +94,15 @@ def test_a_network_learns_the_mark_of_a_genre(opened):
     assert embedding.shape == (len(test), 6)
 
 
-def test_the_same_seed_gives_the_same_bits_and_another_seed_others(opened):
-    first = fitted(opened)
-    assert same(first, fitted(opened))
-    assert not same(first, fitted(opened, seed=4))
-    assert not same(first, fitted(opened, label="fold 1"))
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(candidate):
+    first = fit_candidate(candidate)
+    assert have_same_weights(first, fit_candidate(candidate))
+    assert not have_same_weights(first, fit_candidate(candidate, seed=4))
+    assert not have_same_weights(first, fit_candidate(candidate, label="fold 1"))
 
 
-def test_the_best_epoch_is_kept_and_training_stops_after_patience(opened):
-    found = fitted(opened, max_epochs=40, patience=2, lr=0.3)
+def test_the_best_epoch_is_kept_and_training_stops_after_patience(candidate):
+    found = fit_candidate(candidate, max_epochs=40, patience=2, lr=0.3)
     losses = [row["val_loss"] for row in found.curve]
     assert found.epochs == int(np.argmin(losses)) + 1
     assert found.value == min(losses)
@@ -113,15 +113,15 @@ def test_the_best_epoch_is_kept_and_training_stops_after_patience(opened):
 @pytest.mark.parametrize(
     "extra", [{}, {"mixup": 0.4, "spec_augment": True, "optimizer": "adadelta"}], ids=["plain", "augmented"]
 )
-def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(opened, tmp_path, where, extra):
+def test_a_run_that_was_cut_off_goes_on_to_the_same_bits(candidate, tmp_path, where, extra):
     extra = {"max_epochs": 4, "patience": 4, **extra}
-    alone = fitted(opened, **extra)
+    alone = fit_candidate(candidate, **extra)
     with pytest.raises(InterruptedError):
-        fitted(opened, callbacks=[Cut(*where)], state=tmp_path, **extra)
+        fit_candidate(candidate, callbacks=[Cut(*where)], state=tmp_path, **extra)
     torch.rand(3)
     seen = []
-    resumed = fitted(opened, state=tmp_path, callbacks=[Epochs(seen)], **extra)
-    assert same(alone, resumed)
+    resumed = fit_candidate(candidate, state=tmp_path, callbacks=[Epochs(seen)], **extra)
+    assert have_same_weights(alone, resumed)
     assert alone.curve == resumed.curve
     assert seen == list(range(where[0], 4))
 
@@ -136,52 +136,52 @@ class Epochs(L.Callback):
         self.seen.append(trainer.current_epoch)
 
 
-def test_a_run_that_had_stopped_by_itself_does_not_go_on(opened, tmp_path):
-    alone = fitted(opened, state=tmp_path, max_epochs=40, patience=1, lr=0.3)
+def test_a_run_that_had_stopped_by_itself_does_not_go_on(candidate, tmp_path):
+    alone = fit_candidate(candidate, state=tmp_path, max_epochs=40, patience=1, lr=0.3)
     seen = []
-    again = fitted(opened, state=tmp_path, max_epochs=40, patience=1, lr=0.3, callbacks=[Epochs(seen)])
+    again = fit_candidate(candidate, state=tmp_path, max_epochs=40, patience=1, lr=0.3, callbacks=[Epochs(seen)])
     assert seen == []
-    assert same(alone, again)
+    assert have_same_weights(alone, again)
     assert alone.curve == again.curve
 
 
-def test_a_point_to_go_on_from_holds_no_objects(opened, tmp_path):
-    fitted(opened, state=tmp_path / "state")
+def test_a_point_to_go_on_from_holds_no_objects(candidate, tmp_path):
+    fit_candidate(candidate, state=tmp_path / "state")
     assert os.listdir(tmp_path / "state") == ["last.ckpt"]
     content = torch.load(tmp_path / "state" / "last.ckpt", weights_only=True)
     (kept,) = (v for k, v in content["callbacks"].items() if k.startswith(ResumableCheckpoint.__name__))
     assert kept["epochs"] >= 1
 
 
-def test_without_validation_the_last_epoch_counts(opened):
-    settings, inputs = opened
+def test_without_validation_the_last_epoch_counts(candidate):
+    settings, inputs = candidate
     train = inputs.labelled.folds[0]["train"]
     found = fit_network(settings, inputs.labelled, inputs.sources[0], train, None, label="final", epochs=2)
     assert found.epochs == 2
     assert [set(row) for row in found.curve] == [{"epoch", "train_loss"}] * 2
 
 
-def test_a_loss_that_is_not_finite_is_an_error_with_a_mend(opened):
+def test_a_loss_that_is_not_finite_is_an_error_with_a_mend(candidate):
     with pytest.raises(OstinatoError, match=r"tiny_mel fold 0: the loss is not finite; lower train.lr"):
-        fitted(opened, lr=1e30, optimizer="sgd")
+        fit_candidate(candidate, lr=1e30, optimizer="sgd")
 
 
-def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed(opened):
-    settings, _ = opened
+def test_a_network_that_cannot_take_its_feature_names_candidate_given_and_needed(candidate):
+    settings, _ = candidate
     with pytest.raises(
         OstinatoError, match=r"tiny_mel \(inputs mel \(1, 8, 2\)\): tiny: needs at least 4 frames, 2 were"
     ):
         build(settings, {"mel": (1, 8, 2)}, 3)
 
 
-def test_an_unknown_argument_of_a_network_names_the_known_ones(opened):
-    settings, inputs = opened
+def test_an_unknown_argument_of_a_network_names_the_known_ones(candidate):
+    settings, inputs = candidate
     with pytest.raises(OstinatoError, match=r"tiny_mel: network: tiny has no 'widht'; it has width, dropout"):
         build(settings.with_overrides({"network": {"widht": 3}}), inputs.sources[0].inputs, 3)
 
 
-def test_chunks_in_batches_give_what_they_give_alone(opened):
-    settings, inputs = opened
+def test_chunks_in_batches_give_what_they_give_alone(candidate):
+    settings, inputs = candidate
     source, tracks = inputs.sources[0], np.arange(20)
     torch.manual_seed(0)
     net = build(settings, source.inputs, 3).eval()
@@ -190,9 +190,9 @@ def test_chunks_in_batches_give_what_they_give_alone(opened):
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
-def test_dvclive_shows_each_epoch_once_also_of_a_resumed_run(opened, tmp_path, monkeypatch):
+def test_dvclive_shows_each_epoch_once_also_of_a_resumed_run(candidate, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    settings, inputs = opened
+    settings, inputs = candidate
     parts = inputs.labelled.folds[0]
 
     def run(callbacks):
@@ -208,8 +208,8 @@ def test_dvclive_shows_each_epoch_once_also_of_a_resumed_run(opened, tmp_path, m
     np.testing.assert_allclose(shown["val_loss"], [row["val_loss"] for row in curve])
 
 
-def test_a_network_with_nothing_to_learn_is_judged_and_kept(opened, tmp_path):
-    settings, inputs = opened
+def test_a_network_with_nothing_to_learn_is_judged_and_kept(candidate, tmp_path):
+    settings, inputs = candidate
     settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, members=("a", "b"))
     labelled, parts = inputs.labelled, inputs.labelled.folds[0]
     rng = np.random.default_rng(0)
@@ -231,8 +231,8 @@ def test_a_network_with_nothing_to_learn_is_judged_and_kept(opened, tmp_path):
 
 
 @pytest.mark.parametrize(("task", "kind"), [("genre", "single"), ("tags", "multi"), ("artist_embedding", "embedding")])
-def test_the_task_says_what_logits_mean(opened, task, kind):
-    settings, _ = opened
+def test_the_task_says_what_logits_mean(candidate, task, kind):
+    settings, _ = candidate
     settings = dataclasses.replace(settings, fitter="stacked", plugin="timefreq_avg", network={}, task=task)
     assert build(settings, {"a": 3, "b": 3}, 3).kind == kind
     with pytest.raises(OstinatoError, match="timefreq_avg has no 'kind'"):

@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from pytorch_lightning.trainer.states import TrainerFn
-from test_training_network import Cut, fitted, opened, same  # noqa: F401
+from test_training_network import Cut, candidate, fit_candidate, have_same_weights  # noqa: F401
 
 import tiny_project
 from ostinato.core.params.training import Train
@@ -25,7 +25,7 @@ from ostinato.training.module import Module, is_map, mixup, spec_augment
 from ostinato.training.schedule import Schedule
 
 
-def driven(options, values, epochs=20):
+def run_schedule(options, values, epochs=20):
     """Run a schedule over monitored values; give the rates it set, and when it stopped."""
     torch.manual_seed(0)
     network = torch.nn.Linear(1, 1)
@@ -48,27 +48,29 @@ def driven(options, values, epochs=20):
 
 
 def test_a_cosine_falls_from_the_rate_to_nothing():
-    rates, *_ = driven({"lr": 0.4, "schedule": "cosine"}, [1.0] * 20)
+    rates, *_ = run_schedule({"lr": 0.4, "schedule": "cosine"}, [1.0] * 20)
     np.testing.assert_allclose(rates[::5], [0.4, 0.2 * (1 + np.cos(np.pi / 4)), 0.2, 0.2 * (1 - np.cos(np.pi / 4))])
     assert rates == sorted(rates, reverse=True)
 
 
 def test_a_plateau_lowers_the_rate_when_nothing_improves():
     options = {"lr": 0.8, "schedule": "plateau", "lr_patience": 2, "lr_factor": 0.5}
-    rates, *_ = driven(options, [3.0, 2.0, 2.5, 2.1, 1.9, 2.0, 2.0, 2.0])
+    rates, *_ = run_schedule(options, [3.0, 2.0, 2.5, 2.1, 1.9, 2.0, 2.0, 2.0])
     assert rates == [0.8, 0.8, 0.8, 0.8, 0.4, 0.4, 0.4, 0.2]
 
 
 def test_phases_go_on_from_the_best_weights_and_end_training():
     phases = [{"lr": 0.5, "patience": 1}, {"lr": 0.1, "patience": 2}]
-    rates, network, trainer = driven({"phases": phases}, [3.0, 2.0, 2.5, 2.2, 1.5, 1.6, 1.7, 1.0])
+    rates, network, trainer = run_schedule({"phases": phases}, [3.0, 2.0, 2.5, 2.2, 1.5, 1.6, 1.7, 1.0])
     assert rates == [0.5, 0.5, 0.5, 0.1, 0.1, 0.1, 0.1]
     assert trainer.should_stop
     assert {w.flatten()[0].item() for w in network.parameters()} == {1.0}
 
 
 def test_without_validation_the_first_rate_holds():
-    assert driven({"phases": [{"lr": 0.5, "patience": 1}, {"lr": 0.1, "patience": 1}]}, [None] * 4)[0] == [0.5] * 4
+    assert (
+        run_schedule({"phases": [{"lr": 0.5, "patience": 1}, {"lr": 0.1, "patience": 1}]}, [None] * 4)[0] == [0.5] * 4
+    )
 
 
 @pytest.mark.parametrize(
@@ -80,13 +82,13 @@ def test_without_validation_the_first_rate_holds():
     ],
     ids=["plateau", "phases", "focal"],
 )
-def test_a_run_that_was_cut_off_in_a_schedule_goes_on_to_the_same_bits(opened, tmp_path, extra):  # noqa: F811
+def test_a_run_that_was_cut_off_in_a_schedule_goes_on_to_the_same_bits(candidate, tmp_path, extra):  # noqa: F811
     extra = {"max_epochs": 7, "patience": 7, **extra}
-    alone = fitted(opened, **extra)
+    alone = fit_candidate(candidate, **extra)
     with pytest.raises(InterruptedError):
-        fitted(opened, callbacks=[Cut(4, 1)], state=tmp_path, **extra)
-    resumed = fitted(opened, state=tmp_path, **extra)
-    assert same(alone, resumed)
+        fit_candidate(candidate, callbacks=[Cut(4, 1)], state=tmp_path, **extra)
+    resumed = fit_candidate(candidate, state=tmp_path, **extra)
+    assert have_same_weights(alone, resumed)
     assert alone.curve == resumed.curve
 
 
@@ -141,22 +143,22 @@ def test_a_mask_covers_half_its_share_on_average_however_few_bins(bins, share):
 
 
 def test_more_and_wider_masks_blank_more():
-    def blanked(**options):
+    def measure_blank_share(**options):
         torch.manual_seed(0)
         return float((spec_augment(torch.ones(64, 1, 32, 80), **options) == 0).float().mean())
 
-    assert blanked() < blanked(n_masks=3) < blanked(n_masks=3, share=0.4)
+    assert measure_blank_share() < measure_blank_share(n_masks=3) < measure_blank_share(n_masks=3, share=0.4)
 
 
-def test_a_compiled_network_learns_the_same(opened, monkeypatch):  # noqa: F811
+def test_a_compiled_network_learns_the_same(candidate, monkeypatch):  # noqa: F811
     compiled = []
     monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
-    assert same(fitted(opened, compile=True), fitted(opened))
+    assert have_same_weights(fit_candidate(candidate, compile=True), fit_candidate(candidate))
     assert len(compiled) == 1
 
 
 @pytest.fixture(scope="module")
-def repeated(tmp_path_factory):
+def repeated_runs(tmp_path_factory):
     """Fit a candidate three times on each of two folds."""
     paths = tiny_project.make(tmp_path_factory.mktemp("runs") / "project", folds=2)
     params = tiny_project.settings(train={"runs": 3}, tune={"n_trials": 0})
@@ -165,8 +167,8 @@ def repeated(tmp_path_factory):
     return paths, params
 
 
-def test_of_several_runs_the_best_on_validation_is_kept(repeated):
-    paths, _ = repeated
+def test_of_several_runs_the_best_on_validation_is_kept(repeated_runs):
+    paths, _ = repeated_runs
     folder = paths.checkpoints("tiny_mel")
     assert artefacts.load(folder).runs == 3
     for fold in (0, 1):
@@ -177,8 +179,8 @@ def test_of_several_runs_the_best_on_validation_is_kept(repeated):
     assert artefacts.weights_file(folder, "final").exists()
 
 
-def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated):
-    paths, params = repeated
+def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated_runs):
+    paths, params = repeated_runs
     tracks = pd.read_parquet(paths.tracks).assign(content_hash="x")
     tracks.to_parquet(paths.tracks)
     about = json.loads(paths.classes.read_text()) | {"name": "n"}
@@ -201,7 +203,7 @@ def test_the_spread_over_runs_and_folds_is_that_of_their_figures(repeated):
 
 
 def test_patience_counts_epochs_and_steps_from_where_validation_left_chance():
-    def stopped(losses, **given):
+    def run_early_stop(losses, **given):
         patience = EarlyStop(**{"epochs": 2, "steps": 0, "steps_per_epoch": 4, "limit": 2.0, **given})
         strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
         trainer = SimpleNamespace(
@@ -216,11 +218,11 @@ def test_patience_counts_epochs_and_steps_from_where_validation_left_chance():
                 return epoch
         return None
 
-    assert stopped([2.3, 2.3, 2.4, 2.3, 2.1, 1.5, 1.6, 1.7]) == 7
-    assert stopped([2.3, 2.4, 2.5, 2.6, 2.7, 2.8]) is None
-    assert stopped([1.5, 1.6, 1.7, 1.8, 1.9], steps=16) == 4
-    assert stopped([2.3, float("nan")]) == 1
-    assert stopped([2.3, 2.4, 2.5], limit=float("inf")) == 2
+    assert run_early_stop([2.3, 2.3, 2.4, 2.3, 2.1, 1.5, 1.6, 1.7]) == 7
+    assert run_early_stop([2.3, 2.4, 2.5, 2.6, 2.7, 2.8]) is None
+    assert run_early_stop([1.5, 1.6, 1.7, 1.8, 1.9], steps=16) == 4
+    assert run_early_stop([2.3, float("nan")]) == 1
+    assert run_early_stop([2.3, 2.4, 2.5], limit=float("inf")) == 2
 
 
 def test_chance_is_the_loss_of_one_answer_for_all():
@@ -231,18 +233,18 @@ def test_chance_is_the_loss_of_one_answer_for_all():
 
 
 def test_validation_at_chance_is_told_with_what_to_try():
-    def said(train, validation, limit=2.25):
+    def explain(train, validation, limit=2.25):
         curve = [{"train_loss": t, "val_loss": v} for t, v in zip(train, validation, strict=True)]
         return explain_chance(SimpleNamespace(curve=curve, limit=limit))
 
-    assert said([2.3, 0.4], [2.3, 2.2]) is None
-    assert said([2.3, 0.4], [2.3, 2.9], limit=float("inf")) is None
-    assert "fell from 2.300 to 0.400: it does not generalise to other tracks" in said([2.3, 0.4], [2.3, 2.9])
-    assert "the training loss did not fall (2.300 to 2.290); try another train.lr" in said([2.3, 2.29], [2.3, 2.31])
+    assert explain([2.3, 0.4], [2.3, 2.2]) is None
+    assert explain([2.3, 0.4], [2.3, 2.9], limit=float("inf")) is None
+    assert "fell from 2.300 to 0.400: it does not generalise to other tracks" in explain([2.3, 0.4], [2.3, 2.9])
+    assert "the training loss did not fall (2.300 to 2.290); try another train.lr" in explain([2.3, 2.29], [2.3, 2.31])
 
 
-def test_a_network_that_learns_noise_is_warned_of(opened, caplog, tmp_path):  # noqa: F811
-    settings, inputs = opened
+def test_a_network_that_learns_noise_is_warned_of(candidate, caplog, tmp_path):  # noqa: F811
+    settings, inputs = candidate
     settings = settings.with_overrides({"train": {"max_epochs": 12, "patience": 12}})
     labelled = inputs.labelled
     shuffled = np.random.default_rng(0).permutation(len(labelled.target))

@@ -9,7 +9,7 @@ from ostinato.stages import member, train, tune
 from ostinato.training.settings import derive, fingerprint, resolve
 
 
-def resolved(**entry):
+def resolve_entry(**entry):
     candidates = {"tiny_mel": {"architecture": "tiny", "feature": "mel", "task": "genre", **entry}}
     return resolve(tiny_project.settings(candidates=candidates), "tiny_mel")
 
@@ -21,7 +21,7 @@ def test_a_stage_resolves_a_candidate_from_the_sections_that_it_declares(stage):
 
 
 def test_the_candidate_departs_from_the_common_section_and_the_study_from_both():
-    settings = resolved(normalise="track", train={"lr": 0.5}, network={"width": 3})
+    settings = resolve_entry(normalise="track", train={"lr": 0.5}, network={"width": 3})
     assert (settings.train.normalise, settings.train.lr, settings.train.batch_size) == ("track", 0.5, 8)
     chosen = settings.with_overrides({"network": {"dropout": 0.1}, "train": {"lr": 0.25}})
     assert (chosen.train.normalise, chosen.train.lr) == ("track", 0.25)
@@ -46,13 +46,13 @@ def test_an_unknown_candidate_is_told_the_known_ones():
 
 def test_an_unknown_key_of_train_names_candidate_and_keys():
     with pytest.raises(ParamsError, match=r"tiny_mel: train\.learning_rate: unknown key; .*batch_size.*lr"):
-        resolved(train={"learning_rate": 1.0})
+        resolve_entry(train={"learning_rate": 1.0})
 
 
 def test_an_unknown_architecture_names_candidate_and_architectures():
     tiny_project.install_plugins()
     with pytest.raises(ParamsError, match=r"tiny_mel: architectures: there is no 'tinny'.* did you mean 'tiny'"):
-        resolved(architecture="tinny").load()
+        resolve_entry(architecture="tinny").load()
 
 
 def test_seeds_differ_by_every_part():
@@ -63,18 +63,18 @@ def test_the_hash_of_inputs_sees_settings_and_files(tmp_path):
     tiny_project.install_plugins()
     file = tmp_path / "table"
     file.write_text("a")
-    first = fingerprint(resolved(), file)
-    assert fingerprint(resolved(), file) == first
-    assert fingerprint(resolved(train={"lr": 0.1}), file) != first
+    first = fingerprint(resolve_entry(), file)
+    assert fingerprint(resolve_entry(), file) == first
+    assert fingerprint(resolve_entry(train={"lr": 0.1}), file) != first
     file.write_text("b")
-    assert fingerprint(resolved(), file) != first
+    assert fingerprint(resolve_entry(), file) != first
 
 
 def test_a_key_that_the_loss_does_not_use_is_refused_with_what_would():
     with pytest.raises(ParamsError, match=r"tiny_mel: train: margin has no effect with loss: plain; .* loss: triplet"):
-        resolved(train={"margin": 0.9})
+        resolve_entry(train={"margin": 0.9})
     with pytest.raises(ParamsError, match=r"tiny_mel: train: .*apart is called margin"):
-        resolved(train={"loss": "triplet", "apart": 0.9})
-    assert resolved(train={"loss": "triplet", "margin": 0.9}).train.margin == 0.9
+        resolve_entry(train={"loss": "triplet", "apart": 0.9})
+    assert resolve_entry(train={"loss": "triplet", "margin": 0.9}).train.margin == 0.9
     with pytest.raises(ParamsError, match=r"tiny_mel: train: clip has no effect with loss: plain"):
-        resolved().with_overrides({"train": {"clip": 0.1}})
+        resolve_entry().with_overrides({"train": {"clip": 0.1}})

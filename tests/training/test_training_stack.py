@@ -16,14 +16,14 @@ from ostinato.training.predict import run_network as real_run
 
 
 @pytest.fixture
-def opened(tmp_path):
-    return tiny_project.opened(tmp_path / "project")
+def candidate(tmp_path):
+    return tiny_project.open_candidate(tmp_path / "project")
 
 
 @pytest.fixture
-def recorded(opened, monkeypatch):
+def recorded_fits(candidate, monkeypatch):
     """Run the inner cross-validation and note who taught and who was judged."""
-    settings, inputs = opened
+    settings, inputs = candidate
     taught, judged = [], []
 
     def fit(*args, **options):
@@ -40,15 +40,15 @@ def recorded(opened, monkeypatch):
     return inputs.labelled, logits, taught, judged
 
 
-def test_no_network_judges_a_group_that_taught_it(recorded):
-    labelled, _, taught, judged = recorded
+def test_no_network_judges_a_group_that_taught_it(recorded_fits):
+    labelled, _, taught, judged = recorded_fits
     assert len(taught) == len(judged) == 3
     for teachers, tracks in zip(taught, judged, strict=True):
         assert not set(labelled.groups[teachers]) & set(labelled.groups[tracks])
 
 
-def test_each_training_track_is_judged_once_and_no_other_takes_part(recorded):
-    labelled, logits, taught, judged = recorded
+def test_each_training_track_is_judged_once_and_no_other_takes_part(recorded_fits):
+    labelled, logits, taught, judged = recorded_fits
     train = labelled.folds[0]["train"]
     np.testing.assert_array_equal(np.sort(np.concatenate(judged)), train)
     assert set(np.concatenate(taught)) == set(train)
@@ -85,8 +85,8 @@ def test_a_part_whose_process_died_is_computed(tmp_path):
     assert [float(part[0, 0]) for part in parts] == [0, 1]
 
 
-def test_few_groups_make_few_parts_and_one_group_is_an_error(opened):
-    _, inputs = opened
+def test_few_groups_make_few_parts_and_one_group_is_an_error(candidate):
+    _, inputs = candidate
     labelled = inputs.labelled
     train = np.flatnonzero(np.isin(labelled.groups, ["artist02", "artist03"]))
     assert len(out_of_fold.inner_parts(labelled, train, 5, seed=0)) == 2
@@ -94,8 +94,8 @@ def test_few_groups_make_few_parts_and_one_group_is_an_error(opened):
         out_of_fold.inner_parts(labelled, train[:3], 5, seed=0)
 
 
-def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened):
-    _, inputs = opened
+def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(candidate):
+    _, inputs = candidate
     ids = inputs.labelled.track_ids
     rows = [
         {"track_id": t, "fold": fold, "split": "test" if i % 2 == fold else "train", "logits": [float(fold), float(i)]}
@@ -109,8 +109,8 @@ def test_a_head_fitted_on_all_tracks_reads_of_each_the_fold_that_tests_it(opened
     np.testing.assert_array_equal(sources[1].members["m"][:, 0], np.ones(len(ids)))
 
 
-def test_a_head_fitted_on_all_tracks_reads_numbers_at_one_scale(opened):
-    _, inputs = opened
+def test_a_head_fitted_on_all_tracks_reads_numbers_at_one_scale(candidate):
+    _, inputs = candidate
     ids = inputs.labelled.track_ids
     rows = [
         {"track_id": t, "fold": fold, "split": "test" if i % 2 == fold else "train", "logits": [fold + 1.0]}
@@ -125,8 +125,8 @@ def test_a_head_fitted_on_all_tracks_reads_numbers_at_one_scale(opened):
     assert sources["final"].absent == sources[0].absent == {"year": 0.5}
 
 
-def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(opened):
-    _, inputs = opened
+def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(candidate):
+    _, inputs = candidate
     ids = inputs.labelled.track_ids
     rows = [
         {"track_id": t, "fold": fold, "split": "test" if i and i % 2 == fold else "train", "logits": [fold + 1.0]}

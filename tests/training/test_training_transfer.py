@@ -18,14 +18,14 @@ from ostinato.training.transfer import calibrate, load
 
 
 @pytest.fixture
-def opened(tmp_path):
+def candidate(tmp_path):
     """Return settings of a small choi network on the tiny project, and its inputs."""
-    settings, inputs = tiny_project.opened(tmp_path / "project")
+    settings, inputs = tiny_project.open_candidate(tmp_path / "project")
     return dataclasses.replace(settings, plugin="choi", network={"pools": [[2, 2], [2, 2], [2, 2]]}), inputs
 
 
-def fitted(opened, **train):
-    settings, inputs = opened
+def fit_candidate(candidate, **train):
+    settings, inputs = candidate
     parts = inputs.labelled.folds[0]
     return fit_network(
         settings.with_overrides({"train": {"max_epochs": 2, **train}}),
@@ -38,14 +38,14 @@ def fitted(opened, **train):
 
 
 @pytest.fixture
-def file(opened, tmp_path):
+def file(candidate, tmp_path):
     """Return the weights of another training."""
-    found = fitted(opened, lr=0.05)
+    found = fit_candidate(candidate, lr=0.05)
     save_weights(tmp_path / "before.safetensors", found.weights)
     return tmp_path / "before.safetensors", found.weights
 
 
-def moved(before, after):
+def find_changed_weights(before, after):
     return {key for key, weight in before.items() if not torch.equal(weight, after[key])}
 
 
@@ -53,24 +53,24 @@ def layers(keys):
     return {".".join(key.split(".")[:2]) for key in keys}
 
 
-def test_frozen_layers_stay_to_the_last_bit_and_the_head_is_new(opened, file):
+def test_frozen_layers_stay_to_the_last_bit_and_the_head_is_new(candidate, file):
     path, before = file
-    after = fitted(opened, weights=str(path), freeze=2, optimizer="sgd", lr=0.001).weights
-    assert layers(moved(before, after)) == {"layers.2", "head.weight", "head.bias"}
+    after = fit_candidate(candidate, weights=str(path), freeze=2, optimizer="sgd", lr=0.001).weights
+    assert layers(find_changed_weights(before, after)) == {"layers.2", "head.weight", "head.bias"}
     assert (after["head.weight"] - before["head.weight"]).abs().max() > 0.1
 
 
-def test_thawed_layers_begin_where_the_file_ends(opened, file):
+def test_thawed_layers_begin_where_the_file_ends(candidate, file):
     path, before = file
-    after = fitted(opened, weights=str(path), lr=1e-6).weights
-    afresh = fitted(opened, lr=1e-6).weights
+    after = fit_candidate(candidate, weights=str(path), lr=1e-6).weights
+    afresh = fit_candidate(candidate, lr=1e-6).weights
     key = "layers.1.conv.weight"
     assert 0 < (after[key] - before[key]).abs().max() < 1e-3
     assert (afresh[key] - before[key]).abs().max() > 1e-2
 
 
-def test_statistics_that_the_file_lacks_come_from_the_training_tracks(opened, file, tmp_path):
-    settings, inputs = opened
+def test_statistics_that_the_file_lacks_come_from_the_training_tracks(candidate, file, tmp_path):
+    settings, inputs = candidate
     source, train = inputs.sources[0], inputs.labelled.folds[0]["train"]
     bare = {key: w for key, w in file[1].items() if "running" not in key and "tracked" not in key}
     save_file(bare, tmp_path / "bare.safetensors")
@@ -88,49 +88,49 @@ def test_statistics_that_the_file_lacks_come_from_the_training_tracks(opened, fi
     assert network.training
 
 
-def test_a_file_that_does_not_fit_is_refused(opened, file, tmp_path):
+def test_a_file_that_does_not_fit_is_refused(candidate, file, tmp_path):
     _, weights = file
     other = {**weights, "layers.0.conv.weight": torch.zeros(32, 3, 3, 3)}
     other.pop("layers.1.norm.bias")
     save_file({**other, "spare": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*does not match") as error:
-        fitted(opened, weights=str(tmp_path / "other.safetensors"))
+        fit_candidate(candidate, weights=str(tmp_path / "other.safetensors"))
     said = str(error.value)
     assert "layers.0.conv.weight has shape (32, 3, 3, 3), expected (32, 1, 3, 3)" in said
     assert "it lacks layers.1.norm.bias" in said
     assert "the network has no spare" in said
 
 
-def test_a_file_that_is_not_there_or_no_weights_is_refused(opened, tmp_path):
+def test_a_file_that_is_not_there_or_no_weights_is_refused(candidate, tmp_path):
     with pytest.raises(DataError, match=r"tiny_mel: train: weights: .*none\.safetensors is not there"):
-        fitted(opened, weights=str(tmp_path / "none.safetensors"))
+        fit_candidate(candidate, weights=str(tmp_path / "none.safetensors"))
     (tmp_path / "text.safetensors").write_text("text")
     with pytest.raises(DataError, match="is not a safetensors file"):
-        fitted(opened, weights=str(tmp_path / "text.safetensors"))
+        fit_candidate(candidate, weights=str(tmp_path / "text.safetensors"))
 
 
-def test_another_file_than_params_yaml_speaks_of_is_refused_until_its_hash_stands_there(opened, file):
+def test_another_file_than_params_yaml_speaks_of_is_refused_until_its_hash_stands_there(candidate, file):
     path, before = file
     found = hashlib.sha256(path.read_bytes()).hexdigest()
     with pytest.raises(DataError, match=rf"tiny_mel: train: weights: .*has the SHA-256 {found}, expected 0{{64}}"):
-        fitted(opened, weights=str(path), weights_sha256="0" * 64)
-    after = fitted(opened, weights=str(path), weights_sha256=found, freeze=3, lr=0.001).weights
-    assert layers(moved(before, after)) == {"head.weight", "head.bias"}
+        fit_candidate(candidate, weights=str(path), weights_sha256="0" * 64)
+    after = fit_candidate(candidate, weights=str(path), weights_sha256=found, freeze=3, lr=0.001).weights
+    assert layers(find_changed_weights(before, after)) == {"head.weight", "head.bias"}
 
 
 @pytest.mark.parametrize(("freeze", "said"), [(4, "4 layers, but the network has 3 in sequence")])
-def test_more_layers_than_there_are_cannot_be_frozen(opened, file, freeze, said):
+def test_more_layers_than_there_are_cannot_be_frozen(candidate, file, freeze, said):
     with pytest.raises(ParamsError, match=said):
-        fitted(opened, weights=str(file[0]), freeze=freeze)
+        fit_candidate(candidate, weights=str(file[0]), freeze=freeze)
 
 
-def test_freezing_what_was_drawn_by_chance_is_refused(opened):
+def test_freezing_what_was_drawn_by_chance_is_refused(candidate):
     with pytest.raises(ParamsError, match="freeze needs weights"):
-        fitted(opened, freeze=1)
+        fit_candidate(candidate, freeze=1)
 
 
-def test_other_weights_are_another_point_to_go_on_from(opened, tmp_path):
-    settings, _ = opened
+def test_other_weights_are_another_point_to_go_on_from(candidate, tmp_path):
+    settings, _ = candidate
     path = tmp_path / "w.safetensors"
     settings = settings.with_overrides({"train": {"weights": str(path)}})
     found = []
@@ -140,8 +140,8 @@ def test_other_weights_are_another_point_to_go_on_from(opened, tmp_path):
     assert found[0] != found[1]
 
 
-def test_dropout_and_statistics_rest_in_frozen_layers(opened, file):
-    settings, inputs = opened
+def test_dropout_and_statistics_rest_in_frozen_layers(candidate, file):
+    settings, inputs = candidate
     network = build(settings, inputs.sources[0].inputs, 3)
     from ostinato.training.transfer import freeze
 
