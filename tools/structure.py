@@ -19,9 +19,10 @@ import grimp
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "ostinato"
 OTHERS = ("bench", "flows", "tests", "tools")
-ENDINGS = ("ed", "ing", "orn", "old", "aid", "eld", "ept", "ade", "een", "ound")
-NOUNS = {"embedding", "folding", "mapping", "markdown", "ranking", "seed"}
-VERBS = {"accept", "embed", "fold", "need", "open", "round"}
+ENDINGS = ("ed", "ing", "orn", "old", "aid", "eld", "ept", "ade", "een", "ound", "own", "awn", "tten", "oken", "iven")
+IRREGULAR = {"done", "heard", "left", "lost", "ran", "sent", "spent", "taken", "unheard"}
+NOUNS = {"bound", "embedding", "folding", "mapping", "markdown", "ranking", "seed", "sound", "threshold", "tuning"}
+VERBS = {"accept", "degrade", "embed", "fold", "need", "open", "round", "spawn"}
 """Words that end like participles."""
 FEATURES = str(PACKAGE / "features")
 LONG_FILE, LONG_FUNCTION = 250, 40
@@ -44,7 +45,7 @@ def find_functions(*folders: Path) -> Iterator[tuple[Path, ast.FunctionDef | ast
 
 
 def is_participle(name: str) -> bool:
-    """Return whether a name is a single word that ends like a participle.
+    """Return whether a name is a single word that is or ends like a participle.
 
     Examples
     --------
@@ -52,7 +53,7 @@ def is_participle(name: str) -> bool:
     (True, True, False, False)
     """
     word = name.strip("_")
-    return "_" not in word and word not in NOUNS | VERBS and word.endswith(ENDINGS)
+    return word in IRREGULAR or ("_" not in word and word not in NOUNS | VERBS and word.endswith(ENDINGS))
 
 
 def count_participles(*folders: Path) -> str:
