@@ -22,6 +22,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("infer", "export", "report"), ("train",)),
     "import-weights": ("encoders",),
     **dict.fromkeys(("structure", "thumbnail"), ("structure",)),
+    **dict.fromkeys(("push", "pull"), ("remote",)),
 }
 """What a command imports; one that is not here works with the light install."""
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
