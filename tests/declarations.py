@@ -9,13 +9,13 @@ from ostinato.core.extras import canonical
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
-def declared(*chosen: str) -> set[str]:
+def list_declared(*chosen: str) -> set[str]:
     """List the distributions of some extras, ``""`` being the light install, with those that they include."""
     result = set()
     for extra in chosen:
         lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
         for name, included in (re.match(r"([\w.-]+)(?:\[([^]]+)])?", line).groups() for line in lines):
-            result |= declared(*included.split(",")) if name == "ostinato" else {canonical(name)}
+            result |= list_declared(*included.split(",")) if name == "ostinato" else {canonical(name)}
     return result
 
 

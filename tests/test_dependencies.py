@@ -9,7 +9,7 @@ from pathlib import Path
 import grimp
 import pytest
 
-from declarations import PROJECT, declared
+from declarations import PROJECT, list_declared
 from ostinato.core import extras
 from ostinato.core.extras import canonical
 from ostinato.core.registry import names
@@ -51,14 +51,14 @@ RUNTIME = ("", *(extra for extra in PROJECT["optional-dependencies"] if extra !=
 
 def test_every_declared_package_is_imported_and_every_imported_one_declared() -> None:
     imported = find_distributions(imported_modules("src/**/*.py", "flows/**/*.py"))
-    assert declared(*RUNTIME) - imported == set(USED_BY_OTHERS)
-    assert imported - declared(*RUNTIME) == set(BROUGHT_BY_OTHERS)
+    assert list_declared(*RUNTIME) - imported == set(USED_BY_OTHERS)
+    assert imported - list_declared(*RUNTIME) == set(BROUGHT_BY_OTHERS)
 
 
 def test_the_light_install_has_none_of_the_heavy_packages() -> None:
     heavy = {"torch", "prefect", "dvc", "optuna", "great-expectations", "dask", "pandas", "scipy", "pyarrow"}
-    assert not declared("") & heavy
-    assert not declared("", "serve", "encoders") & heavy
+    assert not list_declared("") & heavy
+    assert not list_declared("", "serve", "encoders") & heavy
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def find_reach(graph, module: str) -> set[str]:
 
 @pytest.mark.parametrize("stage", names("ostinato.stages"))
 def test_a_stage_finds_what_it_imports_in_the_extras_of_its_command(graph, stage: str) -> None:
-    allowed = declared("", *extras.COMMANDS[stage]) | set(BROUGHT_BY_OTHERS)
+    allowed = list_declared("", *extras.COMMANDS[stage]) | set(BROUGHT_BY_OTHERS)
     assert find_reach(graph, f"ostinato.stages.{stage}") - allowed <= LAZY.get(stage, set())
 
 
@@ -88,5 +88,5 @@ LAZY = {stage: {"distributed"} for stage in ("ingest", "featurize", "tune")}
 
 
 def test_the_metadata_is_read_as_pyproject_says(metadata) -> None:
-    expected = {extra: declared(extra) for extra in ("", *PROJECT["optional-dependencies"])}
+    expected = {extra: list_declared(extra) for extra in ("", *PROJECT["optional-dependencies"])}
     assert {extra: set(names) for extra, names in extras.read_extras().items()} == expected

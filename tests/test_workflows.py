@@ -15,7 +15,7 @@ import pytest
 import typer
 import yaml
 
-from declarations import declared
+from declarations import list_declared
 from ostinato.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -271,7 +271,7 @@ def test_each_kind_of_installation_has_a_lock_of_the_same_versions(kind: str) ->
     elsewhere = {"colorama", "tzdata", "audioop-lts", "standard-aifc", "standard-chunk", "standard-sunau"}
     versions = {name: version for name, (version, _) in hashed.items() if name not in elsewhere}
     assert versions.items() <= locked.items()  # but for what only Windows or a newer Python needs
-    assert declared("", *([] if kind == "light" else [kind])) <= set(hashed)
+    assert list_declared("", *([] if kind == "light" else [kind])) <= set(hashed)
     assert "torch" not in hashed
 
 

@@ -28,7 +28,7 @@ Usage = namedtuple("Usage", ["total", "used", "free"])
 
 
 @pytest.fixture(scope="module")
-def released(tmp_path_factory) -> Path:
+def released_models(tmp_path_factory) -> Path:
     """Write a released model with its hashes, and a catalog."""
     served = Served(tmp_path_factory.mktemp("released"))
     served.catalog()
@@ -40,12 +40,12 @@ def released(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def machine(tmp_path, released, metadata) -> Machine:
+def machine(tmp_path, released_models, metadata) -> Machine:
     """Return a project on a sound machine."""
     root = tmp_path / "project"
     (root / ".dvc").mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", root)
-    shutil.copytree(released, root / "released")
+    shutil.copytree(released_models, root / "released")
     (tmp_path / "remote").mkdir()
     (root / ".dvc" / "config").write_text(
         f"[core]\n    remote = shelf\n['remote \"shelf\"']\n    url = {tmp_path / 'remote'}\n"

@@ -29,7 +29,7 @@ def clip(rng, loud=1.0, low=False):
 
 
 @pytest.fixture
-def released(copy_prepared, tmp_path):
+def released_project(copy_prepared, tmp_path):
     """Release a model whose tracks are noises."""
     project = copy_prepared(tmp_path, lambda p: p.make_candidates(good=0.9))
     rng, ids = np.random.default_rng(0), sorted(project.splits["track_id"].unique())
@@ -39,7 +39,7 @@ def released(copy_prepared, tmp_path):
     return project
 
 
-def asked(project, folder, **how):
+def compare_clips(project, folder, **how):
     rng = np.random.default_rng(1)
     folder.mkdir()
     for i in range(40):
@@ -48,11 +48,11 @@ def asked(project, folder, **how):
     return CliRunner().invoke(app, ["drift", str(folder), "--json", "--models", str(project.paths.releases)])
 
 
-def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released, tmp_path):
-    assert (released.paths.released("genre") / drift_profile.PROFILE).exists()
-    same = asked(released, tmp_path / "same")
+def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released_project, tmp_path):
+    assert (released_project.paths.released("genre") / drift_profile.PROFILE).exists()
+    same = compare_clips(released_project, tmp_path / "same")
     assert same.exit_code == 0, same.output
-    other = asked(released, tmp_path / "other", low=True)
+    other = compare_clips(released_project, tmp_path / "other", low=True)
     assert other.exit_code == 1
     found = {c["group"]: c for c in json.loads(other.stdout)}
     assert set(found) == {"mel mean", "mel spread", "embedding"}
@@ -60,8 +60,8 @@ def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released, tmp_p
     assert found["mel mean"]["stability"] > 1
 
 
-def test_a_profile_of_an_earlier_version_is_read(released, tmp_path):
-    folder = released.paths.released("genre")
+def test_a_profile_of_an_earlier_version_is_read(released_project, tmp_path):
+    folder = released_project.paths.released("genre")
     kept = drift_profile.read_profile(folder)
     rows = [
         {"group": group, "number": i, "edges": edges, "counts": counts}
@@ -76,9 +76,9 @@ def test_a_profile_of_an_earlier_version_is_read(released, tmp_path):
             np.testing.assert_array_equal(old[group][name], values)
 
 
-def test_a_model_without_a_profile_says_what_to_do(released, tmp_path):
-    (released.paths.released("genre") / drift_profile.PROFILE).unlink()
-    refused = asked(released, tmp_path / "same")
+def test_a_model_without_a_profile_says_what_to_do(released_project, tmp_path):
+    (released_project.paths.released("genre") / drift_profile.PROFILE).unlink()
+    refused = compare_clips(released_project, tmp_path / "same")
     assert refused.exit_code == 1
     assert "ostinato release" in str(refused.exception)
 
@@ -94,15 +94,15 @@ def test_a_member_s_input_is_looked_up_by_its_feature_and_parameters(tmp_path):
     assert found == [paths.feature("mel"), paths.feature("mel_short"), None]
 
 
-def test_files_that_cannot_be_read_are_named(released, tmp_path, capsys):
+def test_files_that_cannot_be_read_are_named(released_project, tmp_path, capsys):
     folder = tmp_path / "broken"
     folder.mkdir()
     (folder / "empty.mp3").touch()
     (folder / "lost.wav").symlink_to("nowhere.wav")
     with pytest.raises(OstinatoError, match="drift: no file can be read"):
-        drift_profile.compare(released.paths.released("genre"), [folder], level=0.01)
+        drift_profile.compare(released_project.paths.released("genre"), [folder], level=0.01)
     told = capsys.readouterr().err
     assert "empty.mp3: is empty (0 bytes)" in told
     assert "lost.wav: a link to nowhere.wav, which is not there" in told
     with pytest.raises(OstinatoError, match=r"gone\.wav: no such file or folder"):
-        drift_profile.compare(released.paths.released("genre"), [folder / "gone.wav"], level=0.01)
+        drift_profile.compare(released_project.paths.released("genre"), [folder / "gone.wav"], level=0.01)

@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from installs.containerfile import FILE, find, read_command, read_environment, read_stages
-from installs.test_fresh import Nobody, distributions, find_python, measure, place, released, run  # noqa: F401
+from installs.test_fresh import Nobody, distributions, find_python, measure, place, released_root, run  # noqa: F401
 from ostinato.serving.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +99,7 @@ def test_hadolint_has_nothing_to_say(tmp_path) -> None:
 
 
 @pytest.mark.slow
-def test_the_steps_of_the_image_make_a_service_that_is_well(place, released) -> None:  # noqa: F811
+def test_the_steps_of_the_image_make_a_service_that_is_well(place, released_root) -> None:  # noqa: F811
     """In folders of their own instead of an image; what is no file of the service is the base image's."""
     stages, root = read_stages(), place / "image"
     version = re.search(r"python:(\d+\.\d+)", find(stages["build"], "FROM")[0]).group(1)
@@ -131,7 +131,7 @@ def test_the_steps_of_the_image_make_a_service_that_is_well(place, released) -> 
         name: value.replace("/opt/", f"{root}/opt/").replace("$PATH", "/usr/bin:/bin")
         for name, value in read_environment(stages["serve"]).items()
     } | {"OSTINATO_API_KEY": "k" * 32, "OSTINATO_ALLOWED_HOSTS": " ostinato"}
-    with nobody.serve(released / "released") as url:
+    with nobody.serve(released_root / "released") as url:
         port = url.rstrip("/").rpartition(":")[2]
         probe = read_command(find(stages["serve"], "HEALTHCHECK")[0])
         variables = nobody.environment | {"OSTINATO_PORT": port}

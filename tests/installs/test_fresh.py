@@ -67,7 +67,7 @@ def distributions(place) -> Path:
 
 
 @pytest.fixture(scope="module")
-def released(place) -> Path:
+def released_root(place) -> Path:
     """Write a released model with its hashes, a catalog, and tones to ask about."""
     served = Served(place / "released")
     served.catalog()
@@ -140,9 +140,9 @@ def fetch(url: str, content: bytes | None = None) -> str:
 
 
 @pytest.mark.parametrize("version", PYTHONS)
-def test_from_an_empty_folder_to_a_label_and_a_service(version, place, distributions, released) -> None:
+def test_from_an_empty_folder_to_a_label_and_a_service(version, place, distributions, released_root) -> None:
     python, environment = find_python(version), place / f"environment-{version}"
-    song = released / "music" / "tone 0.wav"
+    song = released_root / "music" / "tone 0.wav"
     run(python, "-m", "venv", environment)
     programs = install(environment, "light.lock", distributions)
     megabytes, count = measure(environment)
@@ -151,10 +151,10 @@ def test_from_an_empty_folder_to_a_label_and_a_service(version, place, distribut
 
     nobody = Nobody(programs, place / f"here-{version}")
     assert nobody.run("--version").stdout == "ostinato 0.1.0\n"
-    done = nobody.run("predict", song, "--models", released / "released", "--json")
+    done = nobody.run("predict", song, "--models", released_root / "released", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["label"] in ("blues", "jazz", "rock")
-    found = nobody.run("doctor", "--json", "--models", released / "released")
+    found = nobody.run("doctor", "--json", "--models", released_root / "released")
     assert [f["text"] for f in json.loads(found.stdout) if f["state"] == "error"] == []
     refused = nobody.run("serve")
     assert refused.returncode == 2
@@ -166,7 +166,7 @@ def test_from_an_empty_folder_to_a_label_and_a_service(version, place, distribut
     megabytes, count = measure(environment)
     print(f"Python {version}, serve: {megabytes:.0f} MB, {count} distributions")
     assert megabytes <= SERVE_MEGABYTES
-    with nobody.serve(released / "released") as url:
+    with nobody.serve(released_root / "released") as url:
         assert json.loads(fetch(f"{url}healthz"))["status"] == "ok"
         [answer] = json.loads(fetch(f"{url}v1/predict?name=tone.wav&task=genre", song.read_bytes()))["predictions"]
         assert answer["task"] == "genre"

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from declarations import declared, write_metadata
+from declarations import list_declared, write_metadata
 from ostinato.cli import app
 from ostinato.core import extras
 from ostinato.core.extras import canonical
@@ -57,7 +57,7 @@ def is_needed(line: str) -> bool:
 @pytest.fixture(scope="module")
 def absent_modules() -> str:
     """Return the modules of this environment that the light install lacks, as JSON."""
-    names = close(declared("")) | {"ostinato"}
+    names = close(list_declared("")) | {"ostinato"}
     owners = packages_distributions()
     return json.dumps([m for m, ds in owners.items() if not names & {canonical(d) for d in ds}])
 
@@ -79,7 +79,7 @@ def run(absent_modules, tmp_path):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Served:
+def served_project(tmp_path_factory) -> Served:
     """Return released models, a catalog, and a profile of the tones that they are asked about."""
     served = Served(tmp_path_factory.mktemp("served"))
     served.catalog(24)
@@ -97,47 +97,47 @@ def test_help_and_version(run) -> None:
 
 
 @pytest.mark.parametrize("what", ["", "genre", "genre/model.json", "genre/network.onnx"])
-def test_predict_finds_models_by_a_folder_or_a_file(run, served, what) -> None:
-    done = run("predict", served.sounds / "tone 0.wav", "--json", "--models", served.releases / what)
+def test_predict_finds_models_by_a_folder_or_a_file(run, served_project, what) -> None:
+    done = run("predict", served_project.sounds / "tone 0.wav", "--json", "--models", served_project.releases / what)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["task"] == "genre"
     assert set(answer["scores"]) == {"blues", "jazz", "rock"}
 
 
-def test_predict_takes_one_version_and_the_task_that_it_has(run, served, tmp_path) -> None:
+def test_predict_takes_one_version_and_the_task_that_it_has(run, served_project, tmp_path) -> None:
     version = release(tmp_path / "tags" / "3", "tags")
     (tmp_path / "tags" / "current.json").write_text(json.dumps({"version": 3, "newest": 3, "hold": False}))
     for models in (tmp_path / "tags", version, version / "network.onnx"):
-        done = run("predict", served.sounds / "tone 0.wav", "--json", "--models", models)
+        done = run("predict", served_project.sounds / "tone 0.wav", "--json", "--models", models)
         assert json.loads(done.stdout)["task"] == "tags"
-    refused = run("predict", served.sounds / "tone 0.wav", "--models", served.sounds)
+    refused = run("predict", served_project.sounds / "tone 0.wav", "--models", served_project.sounds)
     assert refused.returncode == 2
     assert "no model is released" in refused.stderr
 
 
-def test_other_formats_are_read_by_ffmpeg(run, served, tmp_path) -> None:
+def test_other_formats_are_read_by_ffmpeg(run, served_project, tmp_path) -> None:
     import av
 
     with av.open(str(tmp_path / "tone.m4a"), "w") as target:
         stream = target.add_stream("aac", rate=8000)
-        with av.open(str(served.sounds / "tone 0.wav")) as source:
+        with av.open(str(served_project.sounds / "tone 0.wav")) as source:
             for frame in source.decode(audio=0):
                 target.mux(stream.encode(frame))
         target.mux(stream.encode(None))
-    done = run("predict", tmp_path / "tone.m4a", "--json", "--models", served.releases)
+    done = run("predict", tmp_path / "tone.m4a", "--json", "--models", served_project.releases)
     assert (done.returncode, json.loads(done.stdout)["task"]) == (0, "genre")
 
 
-def test_recommend(run, served) -> None:
-    sound = play(served.root / "asked.wav", frequency=210.0)
-    done = run("recommend", sound, "--catalog", served.root / "catalog", "-k", 3, "--json")
+def test_recommend(run, served_project) -> None:
+    sound = play(served_project.root / "asked.wav", frequency=210.0)
+    done = run("recommend", sound, "--catalog", served_project.root / "catalog", "-k", 3, "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["track_ids"]) == 3
 
 
-def test_drift(run, served) -> None:
-    done = run("drift", served.sounds, "--json", "--models", served.releases)
+def test_drift(run, served_project) -> None:
+    done = run("drift", served_project.sounds, "--json", "--models", served_project.releases)
     assert done.returncode == 0, done.stderr
     assert {change["group"] for change in json.loads(done.stdout)} == {"mel mean", "mel spread", "embedding"}
 
@@ -155,22 +155,22 @@ def test_drift(run, served) -> None:
     ],
 )
 def test_a_missing_extra_is_named_by_what_needs_it(
-    metadata, monkeypatch, served, tmp_path, arguments, needs, extra
+    metadata, monkeypatch, served_project, tmp_path, arguments, needs, extra
 ) -> None:
-    light = close(declared(""))
+    light = close(list_declared(""))
     monkeypatch.setattr(extras, "_is_installed", lambda name: name in light)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").touch()
-    refused = CliRunner().invoke(app, [str(served.releases) if a == "MODELS" else a for a in arguments])
+    refused = CliRunner().invoke(app, [str(served_project.releases) if a == "MODELS" else a for a in arguments])
     text = f"{refused.exception}\n{refused.output}"
     assert needs in text
     assert f"pip install 'ostinato[{extra}]'" in text
 
 
-def test_a_module_that_turns_out_to_be_missing_is_explained(run, served, tmp_path) -> None:
-    shutil.copytree(served.releases / "genre", tmp_path / "old" / "genre")
+def test_a_module_that_turns_out_to_be_missing_is_explained(run, served_project, tmp_path) -> None:
+    shutil.copytree(served_project.releases / "genre", tmp_path / "old" / "genre")
     folder = tmp_path / "old" / "genre"
     (folder / drift_profile.PROFILE).rename(folder / drift_profile.OLD_PROFILE)
-    refused = run("drift", served.sounds, "--models", tmp_path / "old")
+    refused = run("drift", served_project.sounds, "--models", tmp_path / "old")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1] == "ostinato: ostinato drift needs pandas: pip install 'ostinato[data]'"

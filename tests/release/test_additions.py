@@ -67,7 +67,7 @@ def add(paths: Paths, *wanted: Path) -> additions.Additions:
     return additions.add_tracks(paths, parameters.load(paths.params), wanted)
 
 
-def served(paths: Paths) -> Catalog:
+def load_served(paths: Paths) -> Catalog:
     return Catalog.load(paths.released("catalog"))
 
 
@@ -84,13 +84,13 @@ def read_reasons(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def test_the_command_adds_new_tracks_where_the_network_in_service_places_them(paths, tmp_path):
-    before, version = served(paths), paths.released("catalog")
+    before, version = load_served(paths), paths.released("catalog")
     play(paths.root / "music" / "eve" / "new.wav", 10)
     play(paths.root / "music" / "eve" / "more.wav", 11)
     done = command(paths, "--add", "music/eve/new.wav")
     assert (done.returncode, read_reasons(done)) == (0, {})
     assert done.stdout == "1 track added; version 2 of 5 tracks is in service\n"
-    after = served(paths)
+    after = load_served(paths)
     assert after.ids == [*before.ids, "eve/new.wav"]
     np.testing.assert_array_equal(after.vectors[:4], before.vectors)
     whole = Catalog.load(alone(paths, tmp_path, [*OLD, "eve/new"]))
@@ -143,7 +143,7 @@ def test_copies_and_what_cannot_be_heard_are_refused_and_the_rest_is_added(paths
     assert "less than validate.min_seconds" in refused["short.wav"]
     assert {"bad.mp3"} < set(refused)
     assert len({"new.wav", "new again.wav"} & set(refused)) == 1
-    assert len(served(paths)) == 5
+    assert len(load_served(paths)) == 5
     # what was added is known to the next additions, too
     shutil.copyfile(music / "new.wav", music / "third.wav")
     assert add(paths, music / "third.wav").refused["third.wav"].startswith("is a copy of new")
@@ -169,9 +169,9 @@ def test_a_release_of_the_same_catalog_keeps_what_was_added_and_a_rollback_takes
     said = release_catalog(paths)
     assert said["answer"] == "unchanged"
     assert said["reasons"] == ["4 tracks, which others were added to since"]
-    assert len(served(paths)) == 5
+    assert len(load_served(paths)) == 5
     rollback(paths, ["catalog"])
-    assert len(served(paths)) == 4
+    assert len(load_served(paths)) == 4
     with pytest.raises(OstinatoError, match="a rollback holds version 1; `ostinato release --resume"):
         add(paths)
 
@@ -182,9 +182,9 @@ def test_what_breaks_off_leaves_the_version_in_service(paths, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         add(paths)
     monkeypatch.undo()
-    assert len(served(paths)) == 4
+    assert len(load_served(paths)) == 4
     assert add(paths).version == 2
-    assert len(served(paths)) == 5
+    assert len(load_served(paths)) == 5
 
 
 def test_what_cannot_be_added_to_or_from_is_refused_in_words(paths, tmp_path):

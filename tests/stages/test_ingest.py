@@ -315,7 +315,7 @@ def test_a_kill_keeps_what_was_measured(paths, decoded_names, monkeypatch):
     assert decoded_names == ["f🎸.wav", "g.flac"]
 
 
-def test_what_is_written_grows_with_what_is_measured(paths, decoded, monkeypatch):
+def test_what_is_written_grows_with_what_is_measured(paths, decoded_names, monkeypatch):
     """Each row is written twice, beside the cache and into it, however many batches there are."""
     monkeypatch.setattr(inventory, "BATCH", 1)
     written, write_table = [], inventory.tables.write
@@ -331,26 +331,26 @@ def test_what_is_written_grows_with_what_is_measured(paths, decoded, monkeypatch
     assert [file.name for file in paths.state.glob("files*")] == ["files.parquet"]
 
 
-def test_several_kills_lose_a_batch_each(paths, decoded, monkeypatch):
+def test_several_kills_lose_a_batch_each(paths, decoded_names, monkeypatch):
     monkeypatch.setattr(inventory, "BATCH", 2)
     undisturbed, measure = inventory.measure, inventory.measure
     for last in ("c", "f"):
 
-        def killed(root, path, known=None, last=last):
+        def interrupt(root, path, known=None, last=last):
             if Path(path).name.startswith(last):
                 raise KeyboardInterrupt
             return measure(root, path, known)
 
-        monkeypatch.setattr(inventory, "measure", killed)
+        monkeypatch.setattr(inventory, "measure", interrupt)
         with pytest.raises(KeyboardInterrupt):
             run(paths)
     monkeypatch.setattr(inventory, "measure", undisturbed)
     broken = sorted(paths.state.glob("files.*.parquet"))
     assert len(broken) == 2
     broken[0].write_bytes(b"PAR1 nonsense")  # as after a power cut
-    decoded.clear()
+    decoded_names.clear()
     run(paths)
-    assert decoded == ["a.wav", "b.wav", "f🎸.wav", "g.flac"]
+    assert decoded_names == ["a.wav", "b.wav", "f🎸.wav", "g.flac"]
     assert [file.name for file in paths.state.glob("files*")] == ["files.parquet"]
 
 
