@@ -1,9 +1,15 @@
 """What spaces are asked, and the table of their answers, on tracks whose right order is known."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
 
+from ostinato.evaluation.similarity import queries
 from ostinato.evaluation.similarity.artist_embedding import figures
 from ostinato.evaluation.similarity.leaderboard import evaluate_spaces
 from ostinato.evaluation.similarity.queries import questions, unit
@@ -127,3 +133,57 @@ def test_spaces_of_tables_are_judged_by_distance(rng):
     by_cosine = evaluate_spaces(spaces, every, **limits)["table"]["genre_cold"]
     assert by_distance["map"]["value"] == 1
     assert by_cosine["map"]["value"] < 0.9
+
+
+def crowd(rng: np.random.Generator, n: int) -> tuple[pd.DataFrame, dict[str, set[str]]]:
+    """Return tracks with labels at random, and artists related at random."""
+    artists = [f"a{i}" for i in range(n // 4)]
+    tracks = pd.DataFrame(
+        {
+            "artist": rng.choice(artists, n),
+            "genre": rng.choice(["x", "y", "z"], n),
+            "tags": [list(rng.choice(["p", "q", "r"], rng.integers(0, 3), replace=False)) for _ in range(n)],
+            "split": rng.choice(["test", "train"], n),
+        }
+    )
+    return tracks, {artist: set(rng.choice(artists, 3)) for artist in artists}
+
+
+def judge(tracks: pd.DataFrame, near: dict[str, set[str]] | None, spaces: dict[str, np.ndarray]) -> dict[str, object]:
+    limits = {"popularity": np.ones(len(tracks)), "baseline": "grid", "k": 10, "confidence": 0.95, "seed": 0}
+    return evaluate_spaces(spaces, list(list_queries(tracks, near).values()), by_distance={"grid"}, **limits)
+
+
+def test_figures_do_not_depend_on_how_many_seeds_are_looked_at_together(monkeypatch, rng):
+    tracks, near = crowd(rng, 160)
+    spaces = {"drawn": rng.normal(size=(160, 6)), "grid": rng.integers(0, 3, (160, 2)).astype(float)}  # with ties
+    whole = judge(tracks, near, spaces)
+    monkeypatch.setattr(queries, "CELLS", 1)
+    assert judge(tracks, near, spaces) == whole
+
+
+def test_memory_does_not_grow_with_seeds_times_items(monkeypatch, rng):
+    """A table of 600 seeds and 2,400 tracks takes 12 MB, and six were held for each question."""
+    monkeypatch.setattr(queries, "CELLS", 1 << 16, raising=False)
+    tracks, _ = crowd(rng, 2_400)
+    tracks["split"] = np.where(rng.random(2_400) < 0.25, "test", "train")
+    spaces = {"drawn": rng.normal(size=(2_400, 6)), "grid": rng.normal(size=(2_400, 2))}
+    tracemalloc.start()
+    judge(tracks, None, spaces)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 20e6
+
+
+@settings(max_examples=50, deadline=None)
+@given(data=st.data(), k=st.integers(1, 9), levels=st.integers(1, 4))
+def test_items_that_are_equally_near_keep_their_order(data, k, levels):
+    """As a stable sort of all of them has it."""
+    tracks = pd.DataFrame({"artist": [f"a{i // 2}" for i in range(8)], "genre": ["x", "y"] * 4, "tags": None})
+    every = np.ones(8, bool)
+    question = next(queries.questions(tracks, None, cold=every, known=~every, seed=0))
+    similarity = data.draw(arrays.arrays(np.float64, (8, 8), elements=st.integers(0, levels - 1)))
+    order = np.argsort(np.where(question.banned, np.inf, -similarity), axis=1, kind="stable")[:, :k]
+    expected = np.full((8, k), -1)
+    expected[:, : order.shape[1]] = np.where(np.take_along_axis(question.banned, order, axis=1), -1, order)
+    assert question.rank(similarity, k).tolist() == expected.tolist()

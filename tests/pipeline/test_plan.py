@@ -29,6 +29,7 @@ from ostinato.core.task import COLUMNS
 from ostinato.errors import DataError, OstinatoError
 from ostinato.io import tables
 from ostinato.pipeline import plan, training_cost
+from ostinato.pipeline.limits import Limits, find_limits
 from ostinato.stages import featurize, ingest
 
 RATE = 22_050
@@ -84,6 +85,29 @@ def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypat
     shown = capsys.readouterr().out
     assert "tracks                                6" in shown
     assert "cache mel" in shown
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        (Limits(memory=3e9, available=2e9), r"needs about 3\.0 GB of memory, 2\.0 GB are available.*compute\.workers"),
+        (Limits(open_files=64), r"may open 64 files and needs 256: run `ulimit -n 1024`"),
+        (Limits(n_maps=70_000, max_maps=65_530), r"maps 70000 files.* may map 65530: raise features\.shard_tracks"),
+    ],
+)
+def test_a_run_that_lacks_memory_files_or_maps_is_refused_with_figures(paths, monkeypatch, capsys, limits, message):
+    monkeypatch.setattr(plan, "find_limits", lambda n_tracks, params: limits)
+    with pytest.raises(OstinatoError, match=message):
+        plan.command(paths, params())
+    assert "memory needed" in capsys.readouterr().out
+
+
+def test_memory_and_maps_grow_with_the_collection_and_open_files_do_not():
+    few, many = (find_limits(n, params()) for n in (1_000, 1_000_000))
+    assert few.memory < 1e9 < many.memory
+    assert few.n_maps < many.n_maps < 6_000
+    assert few.open_files == many.open_files
+    assert find_limits(1_000, params(**{"mel": {}, "cqt": {}, "mel+cqt": {}})).n_maps == 2 * few.n_maps
 
 
 def test_a_run_that_fits_is_let_go(paths, capsys):

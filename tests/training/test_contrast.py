@@ -11,6 +11,7 @@ from ostinato.core.params.training import Train
 from ostinato.core.task import Task
 from ostinato.errors import ParamsError
 from ostinato.training import losses
+from ostinato.training import module as modules
 from ostinato.training.data.batches import TrainingBatches, companions
 from ostinato.training.module import Module, found_nearest
 
@@ -147,3 +148,12 @@ def test_a_track_without_tags_is_paired_with_nobody():
 def test_what_leaves_nothing_to_compare_is_refused(wrong):
     with pytest.raises(ParamsError, match="loss infonce compares tracks; set mixup: 0 and batch_size above 1"):
         module(Task("genre", ("a", "b", "c")), Plain(2, 3), loss="infonce", **wrong)
+
+
+def test_the_share_found_nearest_does_not_depend_on_how_many_tracks_are_compared_at_once(monkeypatch, rng):
+    artists = torch.from_numpy(rng.standard_normal((9, 4)).astype(np.float32))[rng.integers(0, 9, 50)]
+    vectors = artists + 0.8 * torch.from_numpy(rng.standard_normal((50, 4)).astype(np.float32))
+    whole = found_nearest(vectors, artists)
+    monkeypatch.setattr(modules, "ROWS", 7)
+    assert 0 < found_nearest(vectors, artists).item() < 1
+    assert found_nearest(vectors, artists).item() == whole.item()

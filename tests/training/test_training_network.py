@@ -3,6 +3,7 @@
 import dataclasses
 import os
 import warnings
+import weakref
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,10 @@ import torch
 
 import tiny_project
 from ostinato.core.params.training import Train
+from ostinato.core.task import Task
 from ostinato.errors import OstinatoError
 from ostinato.training import artefact as artefacts
+from ostinato.training import predict
 from ostinato.training.callbacks import ResumableCheckpoint
 from ostinato.training.data.batches import TrackDataModule
 from ostinato.training.data.sources import Logits
@@ -249,3 +252,18 @@ def test_advice_of_lightning_stays_off_the_screen(caplog):
     assert caplog.messages == []
     make_trainer(Train(), [], 1, validated=True)
     assert caplog.messages
+
+
+def test_the_chunks_of_a_track_are_let_go_when_they_are_pooled(monkeypatch):
+    alive: list[weakref.ref] = []
+
+    def run_chunks(network, source, tracks):
+        for _ in tracks:
+            assert sum(chunks() is not None for chunks in alive) <= 1
+            chunks = np.zeros((9, 2)).view(type("Chunks", (np.ndarray,), {}))
+            alive.append(weakref.ref(chunks))
+            yield chunks, np.zeros(3, np.float32)
+
+    monkeypatch.setattr(predict, "run_chunks", run_chunks)
+    logits, embedding = run_network(None, None, np.arange(6), Task("genre", ("a", "b")))
+    assert (logits.shape, embedding.shape, len(alive)) == ((6, 2), (6, 3), 6)

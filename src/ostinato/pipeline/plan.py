@@ -23,6 +23,7 @@ from ostinato.core.paths import Paths
 from ostinato.curation import inventory, splits
 from ostinato.errors import DataError, OstinatoError
 from ostinato.pipeline import graph
+from ostinato.pipeline.limits import Limits, find_limits
 from ostinato.pipeline.survey import Survey, survey_collection
 from ostinato.pipeline.training_cost import SILENT, Cost, time_call, time_training
 
@@ -53,6 +54,8 @@ class Estimate:
         Bytes by kind.
     free : int
         Bytes of the disk.
+    limits : Limits, optional
+        Of memory, open files and maps.
     untold : dict
         Per candidate that is not timed, why.
     """
@@ -62,6 +65,7 @@ class Estimate:
     stages: dict[str, float]
     cache: dict[str, float]
     free: int
+    limits: Limits = field(default_factory=Limits)
     untold: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -82,6 +86,8 @@ class Estimate:
         rows += [
             ("cache with DVC's copy", _size(self.required_bytes)),
             ("free on this disk", _size(self.free)),
+            ("memory needed", f"about {_size(self.limits.memory)}"),
+            ("memory available", _size(self.limits.available)),
             ("", ""),
         ]
         rows += [(f"time {stage}", f"at most {_span(s)}") for stage, s in self.stages.items()]
@@ -105,6 +111,7 @@ class Estimate:
                 f"free some disk, drop a kind from features.kinds ({largest} is the largest) "
                 "or keep fewer genres with dataset.classes"
             )
+        self.limits.check()
 
 
 def command(paths: Paths, params: Params) -> None:
@@ -173,7 +180,7 @@ def estimate(
     training, untold = time_training(tracks, params, cost, behind)
     cache = {kind: cost.bytes(kind) * seconds for kind in cost.bins if "featurize" in stages}
     free = shutil.disk_usage(paths.root).free + _size_of(paths.features) * COPIES
-    return Estimate(len(tracks), seconds, stages | training, cache, free, untold)
+    return Estimate(len(tracks), seconds, stages | training, cache, free, find_limits(len(tracks), params), untold)
 
 
 def sample(root: Path, names: list[str], wanted: Kinds) -> Cost:
