@@ -55,11 +55,13 @@ def render_music(seed: int, seconds: int) -> np.ndarray:
 
 
 def write_clips(folder: Path, n: int, seconds: int) -> list[Track]:
-    tracks, hashes = [], {}
+    tracks = []
+    hashes: dict[str, str] = {}
     for i in range(n):
         path = folder / f"{i % 200:04d}.wav"
         if not path.exists():
             soundfile.write(path, render_music(i, seconds), RATE)
+        if path.name not in hashes:
             hashes[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
         tracks.append(Track(i, f"t{i}", hashes[path.name], path.name))
     return tracks

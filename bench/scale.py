@@ -1,9 +1,9 @@
-"""What each stage costs as a collection grows: seconds and peak memory, over tables alone.
+"""Measure what each stage costs as a collection grows: processor seconds and peak memory, without audio.
 
-``python -m bench.scale --tracks 2000 20000 100000`` makes a table of tracks with attributes, puts a small cache of
-frames beside it (ten chunks a track), runs the stages one after another where a process may open 1,024 files, and
-prints a row a stage with the exponent of growth between the smallest and the largest collection. ``--code`` runs
-another checkout, so that two can be compared.
+``python -m bench.scale --tracks 2000 20000 100000`` writes a table of tracks with attributes and a small cache of
+frames (ten chunks a track), runs the stages one after another with at most 1,024 open files each, and prints a row
+for each stage with the exponent of growth between the smallest and the largest collection. ``--code`` runs another
+checkout, to compare the two.
 """
 
 import argparse
@@ -72,7 +72,7 @@ STAGES: tuple[tuple[str, ...], ...] = (
 
 
 def write_table(path: Path, n_tracks: int) -> None:
-    """Write tracks whose attributes tell a little of their genre."""
+    """Write a table of tracks whose attributes depend weakly on the genre."""
     rng = np.random.default_rng(0)
     genre = rng.integers(0, N_GENRES, n_tracks)
     artist = rng.integers(0, max(n_tracks // TRACKS_PER_ARTIST, 1), n_tracks)
@@ -84,12 +84,12 @@ def write_table(path: Path, n_tracks: int) -> None:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["track_id", "artist", "track_name", "genre", *ATTRIBUTES])
         for i in range(n_tracks):
-            named = [f"t{i:07d}", f"artist {artist[i]}", f"song {i}", f"genre {genre[i]}"]
-            table.writerow([*named, *values[i].round(4)])
+            names = [f"t{i:07d}", f"artist {artist[i]}", f"song {i}", f"genre {genre[i]}"]
+            table.writerow([*names, *values[i].round(4)])
 
 
 def plant_cache(root: Path) -> None:
-    """Write frames of every track, as featurize would of audio."""
+    """Write frames of every track, as featurize would from audio."""
     rng, folder = np.random.default_rng(1), root / "data" / "features" / KIND
     tracks = read_parquet(root / "data" / "interim" / "tracks.parquet", columns=["ordinal", "track_id", "genre"])
     means = rng.standard_normal((N_GENRES, BINS)).astype(np.float32)
@@ -102,16 +102,16 @@ def plant_cache(root: Path) -> None:
                 noise = rng.standard_normal((FRAMES, BINS), np.float32)
                 entries.append(store.Entry(row.ordinal, row.track_id, "h", int(shard), writer.n_rows, FRAMES))
                 writer.append(means[place[row.genre]] / 4 + noise)
-            done = writer.finish()
-        done.put()
-        digests[int(shard)] = done.digest
+            shard_file = writer.finish()
+        shard_file.put()
+        digests[int(shard)] = shard_file.digest
     about = {"kind": KIND, "module": KIND, "source": "audio", "key": "", "dtype": "float16", "tail": [BINS]}
     store.write_meta(folder, about | {"parameters": {"sample_rate": 22_050}})
     store.write_index(folder, entries, digests)
 
 
 def make_project(root: Path, code: Path, n_tracks: int) -> None:
-    """Write a project of a table."""
+    """Write a project with a table of tracks."""
     write_table(root / "raw" / "tracks.csv", n_tracks)
     own = yaml.safe_load((code / "params.yaml").read_text())
     (root / "params.yaml").write_text(yaml.safe_dump(own | PARAMS))
@@ -133,9 +133,9 @@ def run_stage(root: Path, code: Path, words: Sequence[str]) -> tuple[float, floa
 
 
 def run_stages(root: Path, code: Path, n_tracks: int, only: Sequence[str]) -> dict[str, tuple[float, float, int]]:
-    """Run the stages on a new project of a size; print each when it has ended."""
+    """Run the stages on a new project; print the cost of each as it ends."""
     make_project(root, code, n_tracks)
-    found = {}
+    results = {}
     for words in STAGES:
         name, started = " ".join(words), time.perf_counter()
         seconds, peak, status = run_stage(root, code, words)
@@ -144,18 +144,18 @@ def run_stages(root: Path, code: Path, n_tracks: int, only: Sequence[str]) -> di
         if words[0] == "featurize":
             plant_cache(root)
         if not only or words[0] in only:
-            found[name] = seconds, peak, status
-    return found
+            results[name] = seconds, peak, status
+    return results
 
 
-def print_table(found: dict[int, dict[str, tuple[float, float, int]]]) -> None:
-    """Print a row a stage as Markdown."""
-    sizes = sorted(found)
+def print_table(results: dict[int, dict[str, tuple[float, float, int]]]) -> None:
+    """Print a Markdown table with a row for each stage."""
+    sizes = sorted(results)
     print(f"\n| stage | {' | '.join(f'{n:,} tracks' for n in sizes)} | exponent |")
     print(f"|---|{'---|' * (len(sizes) + 1)}")
-    for stage in found[sizes[0]]:
-        cells = [f"{found[n][stage][0]:.1f} s, {found[n][stage][1]:.0f} MB" for n in sizes]
-        first, last = (max(found[n][stage][0], 1e-3) for n in (sizes[0], sizes[-1]))
+    for stage in results[sizes[0]]:
+        cells = [f"{results[n][stage][0]:.1f} s, {results[n][stage][1]:.0f} MB" for n in sizes]
+        first, last = (max(results[n][stage][0], 1e-3) for n in (sizes[0], sizes[-1]))
         exponent = math.log(last / first) / math.log(sizes[-1] / sizes[0]) if len(sizes) > 1 else math.nan
         print(f"| {stage} | {' | '.join(cells)} | {exponent:.2f} |")
 
@@ -164,15 +164,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tracks", type=int, nargs="+", default=[2_000, 20_000, 100_000])
     parser.add_argument("--code", type=Path, default=PROJECT, help="checkout to run; default: this one")
-    parser.add_argument("--only", nargs="*", default=[], help="stages to list; all are run")
+    parser.add_argument("--only", nargs="*", default=[], help="stages to show in the table; all are run")
     parser.add_argument("--keep", type=Path, help="folder for the projects; default: a temporary one")
-    given = parser.parse_args()
-    found = {}
-    for n_tracks in given.tracks:
+    args = parser.parse_args()
+    results = {}
+    for n_tracks in args.tracks:
         with tempfile.TemporaryDirectory() as temporary:
-            root = (given.keep or Path(temporary)) / str(n_tracks)
-            found[n_tracks] = run_stages(root, given.code.resolve(), n_tracks, given.only)
-    print_table(found)
+            root = (args.keep or Path(temporary)) / str(n_tracks)
+            results[n_tracks] = run_stages(root, args.code.resolve(), n_tracks, args.only)
+    print_table(results)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,15 @@
-"""Measure how well boundaries, letters and thumbnails of songs of planted form are found, and what a song costs.
+"""Measure how well boundaries, letters and thumbnails are found in songs with a known form, and what a song costs.
 
-python -m bench.structure --songs 40
+``python -m bench.structure --songs 40`` renders the songs and prints each measure with its interval over songs.
 """
 
 import argparse
-import sys
 import time
-from pathlib import Path
 
 import numpy as np
+from tests.songs import Song, render_song
 
 from ostinato.structure import Structure, analyze, find_thumbnail
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-
-from songs import Song, render_song
 
 TOLERANCE = 3.0
 CLIP = 15.0

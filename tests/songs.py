@@ -56,7 +56,8 @@ def render_song(seed: int) -> Song:
         layers = {layer: part.layers[layer] if layer in LAYERS[label] else [] for layer in piece.LAYERS}
         written[label] = replace(part, tempo=tempo, skipped=0.0, layers=layers)
     lengths = {label: float(rng.uniform(*SECONDS)) for label in LAYERS}
-    sounds, starts, length = [], [], 0.0
+    sounds: list[np.ndarray] = []
+    starts, length = [], 0.0
     for label in FORM:
         metre = written[label].idiom.metre
         beats = metre * round(lengths[label] * tempo / 60 / metre)
