@@ -17,13 +17,14 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from threading import BoundedSemaphore, Condition
 from typing import Any
 
 import yaml
 from prefect import Flow, get_run_logger, task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import PrefectFuture, wait
+from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed, State
 
 from _server import server
@@ -31,7 +32,8 @@ from ostinato.core import parallel, parent
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.pipeline import dvc_files, forkserver, graph, recovery
+from ostinato.pipeline import forkserver, graph, sources
+from ostinato.pipeline.reading import Reading
 
 DVC = str(Path(__file__).with_name("_lock.py"))
 PROGRESS_SECONDS = 10.0
@@ -193,8 +195,8 @@ def run_stage(
 def reproduce(project: Path, params: Params, target: str | None = None) -> Outcome:
     """Run what changed and what follows from it, in parallel where the graph allows.
 
-    Stages that look again in every run come first, so that DVC is asked once,
-    after they have looked.
+    Stages that look again in every run come first, unless nothing that they look at has
+    changed since. What changed is read from DVC's files; DVC runs the stages that have work.
 
     Parameters
     ----------
@@ -215,62 +217,91 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     """
     if SERVED in os.environ:
         parent.die_with(os.getppid())
-    stages, lock = dvc_files.read_stages(project), dvc_files.read_lock(project)
-    for fault in recovery.find_faults(Paths(project), stages, lock):
+    paths, reading = Paths(project), Reading(project)
+    for fault in reading.find_faults():
         get_run_logger().warning(fault)
-    run = _Run(project, params, graph.upstream(project, target))
-    changed = graph.changes(project)
+    run = _Run(project, params, reading.find_upstream(target), reading)
+    changed = reading.find_changes()
     behind = graph.stale(run.graph, changed)
     looking = [stage for stage in run.graph if changed.get(stage) == graph.ALWAYS and stage not in behind]
+    if looking and sources.is_unchanged(paths, reading.hash_entries(looking)):
+        looking = []
+    files = sources.compute_digest(paths)
     looked = run.submit(looking)
-    stale = graph.stale(run.graph, graph.changes(project)) if looked else behind
+    stale = graph.stale(run.graph, reading.find_changes()) if looked else behind
+    if looked and not run.failed:
+        sources.remember(paths, files, reading.hash_entries(looking))
     spared: AbstractContextManager[dict[str, str]] = (
         forkserver.process() if len(stale) > FEW and not parallel.visible_gpus() else nullcontext({})
     )
     with spared as variables:
         work = run.submit(stale, variables)
-    states = {stage: future.state for stage, future in run.futures.items()}
+    states = {stage: run.futures[stage].state for stage in work}
     return Outcome(
-        ran=tuple(stage for stage in work if states[stage].is_completed() and states[stage].name != UNCHANGED),
-        failed=tuple(stage for stage, state in states.items() if state.is_failed() or state.is_crashed()),
-        waiting=tuple(stage for stage, state in states.items() if not state.is_final()),
+        ran=tuple(stage for stage, state in states.items() if state.is_completed() and state.name != UNCHANGED),
+        failed=tuple(run.failed),
+        waiting=tuple(run.waiting),
     )
 
 
 class _Run:
     """The tasks of one run of the graph."""
 
-    def __init__(self, project: Path, params: Params, upstream: graph.Upstream) -> None:
-        self.project = project
+    def __init__(self, project: Path, params: Params, upstream: graph.Upstream, reading: Reading | None = None) -> None:
+        self.project, self.reading = project, reading
         self.flows = params.flows
         self.graph = upstream
         self.futures: dict[str, PrefectFuture[Any]] = {}
+        self.failed: list[str] = []
+        self.waiting: list[str] = []
         self._slots = Slots.of(params)
         self._meta = _meta(project)
         self._unfinished: set[str] = set()
 
     def submit(self, stages: Iterable[str], extra: Mapping[str, str] | None = None) -> list[str]:
-        """Run stages, each after those it follows from, with variables of their environment; wait for all of them."""
-        stages = list(stages)
-        self._unfinished.update(stages)
-        for stage in stages:
-            meta = self._meta.get(stage.split("@")[0], {})
-            attempt = run_stage.with_options(
-                retries=self.flows.retries if meta.get("network") else 0,
-                retry_delay_seconds=self.flows.retry_delay_seconds,
-            )
-            before = [self.futures[name] for name in graph.ancestors(self.graph, stage) if name in self.futures]
-            count = partial(self._count_gpus, stage) if meta.get("gpu") == MANY else None
-            gpu = bool(meta.get("gpu"))
-            self.futures[stage] = attempt.submit(
-                stage, self.project, self._slots, gpu, extra, count, wait_for=before, return_state=False
-            )
-            self.futures[stage].add_done_callback(partial(self._finish, stage))
-        wait([self.futures[stage] for stage in stages])
-        return stages
+        """Run stages that have work, each after those it follows from, with variables of their environment.
 
-    def _finish(self, stage: str, future: PrefectFuture[Any]) -> None:
-        self._unfinished.discard(stage)
+        A stage that turns out to have nothing to do, since what it follows from came out as
+        it was, is no task. Wait for all; return those that became tasks.
+        """
+        left, ended = dict.fromkeys(stages), SimpleQueue[str]()
+        self._unfinished.update(left)
+        started, n_running = [], 0
+        while left or n_running:
+            for stage in list(left):
+                before = graph.ancestors(self.graph, stage)
+                if not self._unfinished.isdisjoint(before):
+                    continue
+                del left[stage]
+                if not {*self.failed, *self.waiting}.isdisjoint(before):
+                    self.waiting.append(stage)
+                elif self.reading is None or not self.reading.is_current(stage):
+                    self._start(stage, before, extra).add_done_callback(partial(_put, ended, stage))
+                    started.append(stage)
+                    n_running += 1
+                    continue
+                self._unfinished.discard(stage)
+            if n_running:
+                stage = ended.get()
+                n_running -= 1
+                self._unfinished.discard(stage)
+                self.futures[stage].wait()  # it ended, but may not have its state yet
+                if not self.futures[stage].state.is_completed():
+                    self.failed.append(stage)
+        return started
+
+    def _start(self, stage: str, before: Iterable[str], extra: Mapping[str, str] | None) -> PrefectFuture[Any]:
+        meta = self._meta.get(stage.split("@")[0], {})
+        attempt = run_stage.with_options(
+            retries=self.flows.retries if meta.get("network") else 0,
+            retry_delay_seconds=self.flows.retry_delay_seconds,
+        )
+        count = partial(self._count_gpus, stage) if meta.get("gpu") == MANY else None
+        after = [self.futures[name] for name in before if name in self.futures]
+        self.futures[stage] = attempt.submit(
+            stage, self.project, self._slots, bool(meta.get("gpu")), extra, count, wait_for=after, return_state=False
+        )
+        return self.futures[stage]
 
     def _count_gpus(self, stage: str) -> int:
         """Part the GPU slots among the stages that can use one now: those that wait for no other."""
@@ -282,6 +313,10 @@ class _Run:
             if unfinished.isdisjoint(graph.ancestors(self.graph, name))
         ]
         return max(1, self._slots.n_gpus // max(1, len(ready)))
+
+
+def _put(ended: SimpleQueue[str], stage: str, future: PrefectFuture[Any]) -> None:
+    ended.put(stage)
 
 
 def main(flow: Flow[..., State]) -> None:

@@ -4,10 +4,13 @@ Run it once with ``python flows/retrain.py`` in the folder of params.yaml, or on
 schedule with ``python flows/serve.py``.
 """
 
-import hashlib
 from pathlib import Path
 
 import _quiet  # noqa: F401 (before Prefect)
+from _idle import leave_if_idle, mark_release, needs_release
+
+if __name__ == "__main__":
+    leave_if_idle()
 
 # isort: split
 from prefect import flow
@@ -19,7 +22,7 @@ from _release import release
 from _results import show_metrics, show_verdict
 from ostinato.core import params
 from ostinato.core.paths import Paths
-from ostinato.io.files import atomic_write, read_json
+from ostinato.io.files import read_json
 from ostinato.io.versions import CATALOG
 
 
@@ -41,12 +44,11 @@ def retrain(target: str | None = None) -> State:
     project = Path.cwd()
     settings = params.load(Paths(project).params)
     outcome = reproduce(project, settings, target)
-    if outcome.failed or target is not None or not (outcome.ran or _needs_release(project)):
+    if outcome.failed or target is not None or not (outcome.ran or needs_release(project)):
         return outcome.state()
     show_metrics(project, settings)
     rejected = release(project)
-    with atomic_write(_mark(project)) as partial:
-        partial.write_text(_lock(project))
+    mark_release(project)
     show_verdict(project)
     track(project, settings.dataset)
     publish(project, settings.flows)
@@ -56,22 +58,6 @@ def retrain(target: str | None = None) -> State:
             return Completed(name="Partly released", message=rejected)
         return Failed(name="Rejected", message=rejected)
     return outcome.state()
-
-
-def _needs_release(project: Path) -> bool:
-    """Return whether the graph stands otherwise than at the last release, as after a kill in between."""
-    if not Paths(project).verdict.is_file():
-        return True
-    mark = _mark(project)
-    return mark.is_file() and mark.read_text() != _lock(project)
-
-
-def _mark(project: Path) -> Path:
-    return Paths(project).state / "released.sha256"
-
-
-def _lock(project: Path) -> str:
-    return hashlib.sha256((project / "dvc.lock").read_bytes()).hexdigest()
 
 
 if __name__ == "__main__":

@@ -118,7 +118,7 @@ STAGES = {
 }
 
 PARAMS = {
-    "dataset": {"name": "folder"},
+    "dataset": {"name": "folder", "table": "raw.txt"},
     "features": {"kinds": {"mel": {}}},
     "compute": {"threads": 1},
     "candidates": {name: {"architecture": "time", "feature": "mel", "task": "genre"} for name in ("a", "b")},

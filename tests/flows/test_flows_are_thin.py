@@ -24,7 +24,8 @@ MAY_IMPORT = {
     "ostinato.pipeline.dvc_files",
     "ostinato.pipeline.forkserver",
     "ostinato.pipeline.graph",
-    "ostinato.pipeline.recovery",
+    "ostinato.pipeline.reading",
+    "ostinato.pipeline.sources",
 }
 
 

@@ -11,8 +11,9 @@ from ruamel.yaml import YAMLError
 from toy_commands import shell
 
 import _lock as lock
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.pipeline import graph
+from ostinato.pipeline import dvc_files, graph
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = lock.__file__
@@ -89,3 +90,44 @@ def test_a_repro_by_either_command_leaves_the_same_lock(never_ran: Path, once_ra
         shell(project, sys.executable, SCRIPT, "repro", "--quiet", "--single-item", stage)
     written = [yaml.safe_load((root / "dvc.lock").read_text()) for root in (project, once_ran)]
     assert written[0] == written[1]
+
+
+def test_a_lock_in_which_nothing_changed_is_not_written(tmp_path: Path) -> None:
+    """A stage that came out as it was."""
+    path = tmp_path / "dvc.lock"
+    path.write_text("schema: '2.0'\nstages: {a: {cmd: x}}\n")
+    before = path.stat()
+    with lock.modify_yaml(path) as content:
+        content["stages"].update({"a": {"cmd": "x"}})
+    assert (path.stat().st_mtime_ns, path.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    with lock.modify_yaml(path) as content:
+        content["stages"].update({"a": {"cmd": "y"}})
+    assert yaml.safe_load(path.read_text())["stages"] == {"a": {"cmd": "y"}}
+
+
+def test_the_copy_that_is_read_fast_is_of_the_same_bytes_or_not_read(tmp_path: Path) -> None:
+    """Whoever else wrote the lock."""
+    path, parsed = tmp_path / "dvc.lock", Paths(tmp_path).lock_of_dvc
+    params = {"x": 1e-05, "none": None, "text": "yes", "off": False, "n": 7}
+    with lock.modify_yaml(path) as content:
+        content["stages"] = {"a": {"params": {"params.yaml": params}}}
+    assert dvc_files.read_parsed(path, parsed) == parse_yaml(path.read_text(), path)
+    assert dvc_files.read_lock(tmp_path)["a"]["params"]["params.yaml"] == params  # first from YAML, then from JSON
+    assert dvc_files.read_lock(tmp_path)["a"]["params"]["params.yaml"] == params
+    path.write_text(path.read_text().replace("1e-05", "2e-05"))
+    assert dvc_files.read_parsed(path, parsed) is None
+    assert dvc_files.read_lock(tmp_path)["a"]["params"]["params.yaml"]["x"] == 2e-05
+    path.write_text("stages: {a: {params: {params.yaml: {1: x}}}}\n")  # JSON has no such key
+    assert dvc_files.read_lock(tmp_path) == {"a": {"params": {"params.yaml": {1: "x"}}}}
+    assert dvc_files.read_parsed(path, Paths(tmp_path).parsed_lock) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["1e-05", "1.0e-5", "0.5", "yes", "off", "true", "7", "-3", "1_000", "~", "", "on", ".5"]
+)
+def test_scalars_are_what_dvc_reads(tmp_path: Path, text: str) -> None:
+    """By YAML 1.2."""
+    path = tmp_path / "params.yaml"
+    path.write_text(f"x: {text}\n")
+    read, wanted = dvc_files.read_yaml(path, "")["x"], parse_yaml(path.read_text(), path)["x"]
+    assert (read, type(read)) == (wanted, type(wanted))

@@ -44,6 +44,21 @@ class Paths:
         return self.state / "standing.json"
 
     @property
+    def parsed_lock(self) -> Path:
+        """Content of dvc.lock as JSON, which is read in a hundredth of the time."""
+        return self.state / "lock.json"
+
+    @property
+    def lock_of_dvc(self) -> Path:
+        """The same as DVC's own parser reads it, for the DVC that flows run."""
+        return self.state / "lock_of_dvc.json"
+
+    @property
+    def looked(self) -> Path:
+        """What the dataset's files were when ingest last looked at them."""
+        return self.state / "looked.json"
+
+    @property
     def aside(self) -> Path:
         """Outputs of candidates that params.yaml no longer names; safe to delete."""
         return self.state / "removed"

@@ -10,21 +10,40 @@ import json
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from fnmatch import translate
 from functools import partial
 from graphlib import TopologicalSorter
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 
+from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.io.files import write_json
+from ostinato.io.files import atomic_write, write_json
 
-Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+    """Reads plain scalars by YAML 1.2, as DVC does: 1e-05 is a number, yes is text."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+
+
+_SCALARS = {
+    "bool": (r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    "int": (r"[-+]?(?:0|[1-9][0-9_]*)", "-+0123456789"),
+    "float": (
+        r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        "-+0123456789.",
+    ),
+    "null": (r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    "merge": (r"<<", "<"),
+}
+for _tag, (_pattern, _first) in _SCALARS.items():
+    Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first))
 OUTS = ("outs", "metrics", "plots")
 ALWAYS = ["always changed"]
 THREADS = 8
@@ -88,6 +107,48 @@ def read_yaml(path: Path, mend: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise OstinatoError(f"{path}: is cut off or damaged; {mend}")
     return content
+
+
+def read_yaml_once(path: Path, mend: str, parsed: Path) -> dict[str, Any]:
+    """Read a mapping as `read_yaml`, from JSON where that was made of the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+    mend : str
+    parsed : Path
+        Where the JSON is kept; safe to delete.
+
+    Returns
+    -------
+    dict
+    """
+    if (known := read_parsed(path, parsed)) is not None:
+        return known
+    content = read_yaml(path, mend)
+    remember_yaml(path, content, parsed)
+    return content
+
+
+def read_parsed(path: Path, parsed: Path) -> dict[str, Any] | None:
+    """Read the JSON of a YAML file; None if there is none of the same bytes."""
+    try:
+        known = json.loads(parsed.read_bytes())
+        return dict(known["content"]) if known["sha256"] == _hash_file(path) else None
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def _hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def remember_yaml(path: Path, content: Mapping[str, Any], parsed: Path) -> None:
+    """Keep what a file holds as JSON for `read_yaml_once`, unless JSON would change it."""
+    text = json.dumps({"sha256": _hash_file(path), "content": content})
+    if json.loads(text)["content"] == content:
+        with atomic_write(parsed) as partial:
+            partial.write_text(text, encoding="utf-8")
 
 
 def read_stages(project: Path) -> dict[str, Stage]:
@@ -179,7 +240,7 @@ def read_lock(project: Path) -> dict[str, Any]:
     path = project / "dvc.lock"
     if not path.exists():
         return {}
-    stages = read_yaml(path, MEND_LOCK).get("stages")
+    stages = read_yaml_once(path, MEND_LOCK, Paths(project).parsed_lock).get("stages")
     if stages is not None and not isinstance(stages, dict):
         raise OstinatoError(f"{path}: is cut off or damaged; {MEND_LOCK}")
     return stages or {}
@@ -226,8 +287,8 @@ class Hashes:
     project: Path
     kept: Path
     _known: dict[str, list[Any]] = field(default_factory=dict)
-    _ignored: tuple[str, ...] = _IGNORED
     _is_changed: bool = False
+    _is_ignored: Callable[[str], Any] = field(default=lambda name: None)
 
     def __post_init__(self) -> None:
         try:
@@ -236,13 +297,16 @@ class Hashes:
             self._known = {}
         ignore = self.project / ".dvcignore"
         lines = ignore.read_text(encoding="utf-8").split() if ignore.is_file() else []
-        self._ignored = (*_IGNORED, *(line.strip("/") for line in lines if not line.startswith(("#", "!"))))
+        names = [*_IGNORED, *(line.strip("/") for line in lines if not line.startswith(("#", "!")))]
+        self._is_ignored = re.compile("|".join(map(translate, names))).match
 
     def compute(self, paths: Iterable[str]) -> dict[str, str | None]:
         """Compute the MD5 of paths below the project; None of one that is not there."""
-        with ThreadPoolExecutor(THREADS) as pool:  # hashing frees the interpreter
-            paths = sorted(set(paths))
-            return dict(zip(paths, pool.map(self._of, paths), strict=True))
+        paths = sorted(set(paths))
+        if not self._known:
+            with ThreadPoolExecutor(THREADS) as pool:  # hashing frees the interpreter
+                return dict(zip(paths, pool.map(self._of, paths), strict=True))
+        return {path: self._of(path) for path in paths}
 
     def save(self) -> None:
         """Remember what was computed."""
@@ -250,8 +314,8 @@ class Hashes:
             write_json(self.kept, {"md5": self._known})
 
     def _of(self, path: str) -> str | None:
-        place = self.project / path
-        if not place.is_dir():
+        place = f"{self.project}/{path}"
+        if not os.path.isdir(place):
             return self._of_file(path)
         digests = {below: self._of_file(f"{path}/{below}") for below in sorted(self._below(place))}
         listed = [{"md5": digest, "relpath": below} for below, digest in digests.items() if digest is not None]
@@ -259,7 +323,7 @@ class Hashes:
 
     def _of_file(self, path: str) -> str | None:
         try:
-            status = (self.project / path).stat()
+            status = os.stat(f"{self.project}/{path}")
             known, mark = self._known.get(path), [status.st_ino, status.st_size, status.st_mtime_ns]
             if known is None or known[:3] != mark:
                 with open(self.project / path, "rb") as file:
@@ -270,15 +334,12 @@ class Hashes:
         except OSError:
             return None
 
-    def _below(self, folder: Path) -> Iterator[str]:
+    def _below(self, folder: str) -> Iterator[str]:
         """List the files of a folder, less those that are ignored."""
         for place, inner, names in os.walk(folder):
             inner[:] = [name for name in inner if not self._is_ignored(name)]
-            below = Path(place).relative_to(folder)
-            yield from ((below / name).as_posix() for name in names if not self._is_ignored(name))
-
-    def _is_ignored(self, name: str) -> bool:
-        return any(fnmatch(name, pattern) for pattern in self._ignored)
+            below = place[len(folder) + 1 :].replace(os.sep, "/")
+            yield from (f"{below}/{name}" if below else name for name in names if not self._is_ignored(name))
 
 
 def find_changes(stages: Mapping[str, Stage], lock: Mapping[str, Any], hashes: Hashes) -> dict[str, list[Any]]:
