@@ -185,7 +185,7 @@ def code(project: Project) -> list[str]:
     ]
 
 
-def needless(project: Project) -> list[str]:
+def find_needless_deps(project: Project) -> list[str]:
     """A stage depends on no code that is gone or that it does not use."""
     complaints = []
     for name, stage in project.stages.items():
@@ -280,7 +280,7 @@ CHECKS: tuple[Check, ...] = (
     modules,
     parameters,
     code,
-    needless,
+    find_needless_deps,
     plugins,
     paths,
     find_unwritten_deps,
@@ -410,7 +410,7 @@ BROKEN: dict[str, tuple[Check, Callable[[dict[str, Any]], object], dict[str, str
         [f"evaluate@{x}: imports src/toy_pipeline/architectures/_blocks.py, on which it does not depend" for x in "xy"],
     ),
     "code that is gone": (
-        needless, lambda stages: stages["gate"]["deps"].append("src/toy_pipeline/wave.py"), {},
+        find_needless_deps, lambda stages: stages["gate"]["deps"].append("src/toy_pipeline/wave.py"), {},
         ["gate: depends on src/toy_pipeline/wave.py, which it does not import"],
     ),
     "a plugin loaded by name": (

@@ -18,7 +18,7 @@ def tracks(rng, n=120, shift=0.0, scale=1.0):
 
 
 @pytest.fixture(scope="module")
-def before():
+def reference():
     return profile(tracks(np.random.default_rng(0), n=400))
 
 
@@ -32,17 +32,17 @@ def test_false_alarms_are_no_more_than_the_level(level):
 
 
 @pytest.mark.parametrize("moved", [{"shift": 1.5}, {"scale": 2.0}])
-def test_only_the_group_that_moved_is_named(before, moved):
-    found = {c.group: c for c in changes(before, tracks(np.random.default_rng(2), **moved))}
+def test_only_the_group_that_moved_is_named(reference, moved):
+    found = {c.group: c for c in changes(reference, tracks(np.random.default_rng(2), **moved))}
     assert [name for name, change in found.items() if change.drifted] == ["mean"]
     assert found["mean"].stability > SHIFTED
     assert abs(found["spread"].stability) < SHIFTED / 2
 
 
-def test_one_number_of_many_is_found_and_named(before):
+def test_one_number_of_many_is_found_and_named(reference):
     new = tracks(np.random.default_rng(3))
     new["embedding"][:, 11] += 2
-    (change,) = [c for c in changes(before, new) if c.drifted]
+    (change,) = [c for c in changes(reference, new) if c.drifted]
     assert (change.group, change.worst, change.n_numbers) == ("embedding", 11, 16)
 
 

@@ -93,7 +93,7 @@ def test_the_command_adds_new_tracks_where_the_network_in_service_places_them(pa
     after = load_served(paths)
     assert after.ids == [*before.ids, "eve/new.wav"]
     np.testing.assert_array_equal(after.vectors[:4], before.vectors)
-    whole = Catalog.load(alone(paths, tmp_path, [*OLD, "eve/new"]))
+    whole = Catalog.load(build_catalog(paths, tmp_path, [*OLD, "eve/new"]))
     embedding = read_embedding(tmp_path / "alone", "eve/new.wav")
     np.testing.assert_array_equal(after.vectors[4], before.units(embedding[None], version=before.version)[0])
     assert after.metadata[4] == {**whole.metadata[whole.row("eve/new.wav")]}
@@ -102,7 +102,7 @@ def test_the_command_adds_new_tracks_where_the_network_in_service_places_them(pa
     assert done.stdout == "1 track added, 5 there already; version 3 of 6 tracks is in service\n"
 
 
-def alone(paths: Paths, tmp_path: Path, names: list[str]) -> Path:
+def build_catalog(paths: Paths, tmp_path: Path, names: list[str]) -> Path:
     """Make the catalog of some files as a first run over them does."""
     for name in names:
         (tmp_path / "copy" / name).parent.mkdir(parents=True, exist_ok=True)
