@@ -31,6 +31,18 @@ def test_a_write_that_fails_leaves_what_stood_there(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["a.json"]
 
 
+@pytest.mark.parametrize("kind", ["a pipe", "a folder"])
+def test_what_is_not_a_regular_file_is_never_replaced(tmp_path, kind):
+    """As root, /dev/null could be."""
+    path = tmp_path / "out"
+    os.mkfifo(path) if kind == "a pipe" else path.mkdir()
+    before = path.stat().st_mode
+    with pytest.raises(OstinatoError, match="out: is not a regular file"):
+        files.write_json(path, {})
+    assert path.stat().st_mode == before
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_full_disk_is_named(tmp_path, monkeypatch):
     path = tmp_path / "a.json"
     files.write_json(path, {"old": 1})
@@ -188,7 +200,7 @@ def open_project(tmp_path):
     [
         (["ingest"], "data/raw"),
         (["budget"], "data/interim/budget"),
-        (["catalog"], "models/catalog/skipped.json"),
+        (["catalog"], "models/.catalog.new.partial"),
         (["release", "--task", "catalog"], "models/released"),
         (["download", "synthetic"], None),
     ],

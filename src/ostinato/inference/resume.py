@@ -70,7 +70,7 @@ def resume(
     OstinatoError
         If the file holds something else than answers of this form.
     """
-    if not out.exists():
+    if not out.is_file():  # also a device or a pipe: nothing there can be read back
         return Progress()
     written = _read_answers(out, form)
     hashes = {m.task: m.hash for m in models}

@@ -82,8 +82,10 @@ def atomic_write(path: Path) -> Iterator[Path]:
     Raises
     ------
     OstinatoError
-        If the write fails; then `path` is unchanged.
+        If the write fails, or `path` is a device, a pipe or a folder; then `path` is unchanged.
     """
+    if path.exists() and not path.is_file():
+        raise OstinatoError(f"{path}: is not a regular file, and would be replaced by one; name another file")
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
