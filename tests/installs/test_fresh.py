@@ -28,11 +28,16 @@ SERVE_MEGABYTES = 420
 
 
 def find_python(version: str) -> str:
-    """Find a Python of a version on the path or among pyenv's, or skip."""
+    """Find a Python of a version: the system's, on the path or among pyenv's, or skip."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    places = [shutil.which(f"python{version}"), *sorted(map(str, pyenv.glob(f"{version}.*/bin/python")))]
+    system = Path(f"/usr/bin/python{version}")
+    places = [
+        str(system) if system.exists() else None,
+        shutil.which(f"python{version}"),
+        *sorted(map(str, pyenv.glob(f"{version}.*/bin/python"))),
+    ]
     for place in filter(None, places):
-        asked = [place, "-c", "import sys, venv; print('%d.%d' % sys.version_info[:2])"]
+        asked = [place, "-c", "import sys, venv, ensurepip; print('%d.%d' % sys.version_info[:2])"]
         if subprocess.run(asked, capture_output=True, text=True).stdout.strip() == version:
             return place
     pytest.skip(f"no Python {version} here: install python{version} and python{version}-venv, or pyenv install it")
@@ -99,6 +104,11 @@ def measure(environment: Path) -> tuple[float, int]:
     return n_bytes / 1e6, sum(path.name.endswith(".dist-info") for path in mine)
 
 
+def can_become_nobody(programs: Path) -> bool:
+    """Return whether this process may become another user who may run this Python: not one below /root."""
+    return os.geteuid() == 0 and all(place.stat().st_mode & 1 for place in (programs / "python").resolve().parents)
+
+
 class Nobody:
     """Someone without a home and without an entry among the users, in a folder that cannot be written to."""
 
@@ -107,7 +117,7 @@ class Nobody:
         here.mkdir()
         here.chmod(0o555)
         self.environment = {"PATH": "/usr/bin:/bin"}
-        self.user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}
+        self.user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if can_become_nobody(programs) else {}
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         command = [str(self.ostinato), *map(str, arguments)]

@@ -10,13 +10,17 @@ from collections.abc import Iterable
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 from typer.testing import CliRunner
 
+import ostinato
 from declarations import list_declared, write_metadata
 from ostinato.cli import app
 from ostinato.core import extras
 from ostinato.core.extras import canonical
+from ostinato.errors import OstinatoError
 from ostinato.inference import drift, drift_profile
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
@@ -134,6 +138,44 @@ def test_recommend(run, served_project) -> None:
     done = run("recommend", sound, "--catalog", served_project.root / "catalog", "-k", 3, "--json")
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)["track_ids"]) == 3
+
+
+def test_a_program_gets_the_answers_of_the_command(run, served_project) -> None:
+    sound = served_project.sounds / "tone 0.wav"
+    printed = json.loads(run("predict", sound, "--json", "--models", served_project.releases).stdout)
+    answer = {key: value for key, value in printed.items() if key not in ("content_hash", "model_hash")}  # for resuming
+    model = ostinato.load_model(served_project.releases)
+    assert (model.task, model.classes) == ("genre", ("blues", "jazz", "rock"))
+    assert model.predict(sound) == answer
+    assert model.predict(str(sound)) == answer
+    samples, sample_rate = soundfile.read(sound, dtype="float32")
+    of_samples = model.predict(samples, sample_rate)
+    assert of_samples["scores"] == answer["scores"]
+    assert "path" not in of_samples
+    stereo = np.stack([samples, samples], axis=1)
+    assert model.predict(stereo, sample_rate)["scores"] == answer["scores"]
+    catalog = ostinato.load_catalog(served_project.root / "catalog")
+    np.testing.assert_allclose(model.embed(sound), model.embed(samples, sample_rate))
+    own = catalog.vectors[catalog.row("tone0")]
+    place = model.embed(sound)
+    np.testing.assert_allclose(place / np.linalg.norm(place), own / np.linalg.norm(own), atol=1e-3)
+
+
+def test_a_program_is_told_what_it_must_say(served_project) -> None:
+    model = ostinato.load_model(served_project.releases, task="tags")
+    assert model.task == "tags"
+    with pytest.raises(OstinatoError, match="samples need their sample_rate"):
+        model.predict(np.zeros(8000, np.float32))
+    with pytest.raises(OstinatoError, match="no model is released"):
+        ostinato.load_model(served_project.sounds)
+    with pytest.raises(AttributeError, match="no attribute 'load_modle'"):
+        _ = ostinato.load_modle
+
+
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    asked = "import ostinato, sys; print(sorted({'numpy', 'onnxruntime', 'ostinato.api'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
 
 
 def test_drift(run, served_project) -> None:

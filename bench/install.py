@@ -1,0 +1,106 @@
+"""Measure what each kind of installation takes, and the way from an empty folder to the first label.
+
+``python -m bench.install SONG --models models/released --before REVISION`` builds the wheel, makes an environment for
+each lock of ``locks/`` below a temporary folder, and prints
+
+* the megabytes and distributions of each kind, pip and setuptools aside,
+* the seconds from an empty folder to the first label: environment, ``pip install`` from a warm cache, ``predict``,
+* the wall and processor time of ``ostinato predict`` of one song against that of another revision (``--before``) in
+  this environment, in turns, and in the light environment.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
+
+
+def measure_environment(environment: Path) -> tuple[float, int]:
+    """Measure the megabytes on disk and the number of distributions, pip and setuptools aside."""
+    [site] = environment.glob("lib/python3.*/site-packages")
+    paths = [path for path in site.iterdir() if not path.name.startswith(TOOLS)]
+    files = [file for path in paths for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
+    return sum(file.stat().st_blocks * 512 for file in files) / 1e6, sum(p.name.endswith(".dist-info") for p in paths)
+
+
+def install(python: str, environment: Path, kind: str, wheel: Path) -> float:
+    """Make an environment of one kind; return the seconds that took."""
+    begin = time.perf_counter()
+    subprocess.run([python, "-m", "venv", environment], check=True)
+    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps"]
+    lock = ["--require-hashes", "--requirement", str(ROOT / "locks" / f"{kind}.lock")]
+    subprocess.run([*pip, *lock], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*pip, str(wheel)], check=True, stderr=subprocess.DEVNULL)
+    return time.perf_counter() - begin
+
+
+def time_command(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
+    """Run a command in an empty folder; return its wall and processor time in seconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return time.perf_counter() - begin, processor
+
+
+def main() -> None:
+    """Print the figures."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("song", type=Path)
+    parser.add_argument("--models", type=Path, default=Path("models/released"))
+    parser.add_argument("--before", metavar="REVISION", help="compare the cold start with this revision of git")
+    parser.add_argument("--python", default="python3.11")
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--kinds", nargs="*", default=["light", "serve", "encoders"])
+    options = parser.parse_args()
+    song, models = str(options.song.resolve()), str(options.models.resolve())
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        shutil.copytree(ROOT / "src", place / "source" / "src")
+        for name in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / name, place / "source")
+        pip = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation"]
+        subprocess.run([*pip, "--wheel-dir", place, place / "source"], check=True)
+        [wheel] = place.glob("*.whl")
+        plain = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
+        commands: dict[str, tuple[list[str], dict[str, str]]] = {}
+        for kind in options.kinds:
+            install(options.python, place / "warm", kind, wheel)  # fills pip's cache
+            shutil.rmtree(place / "warm")
+            seconds = install(options.python, place / kind, kind, wheel)
+            predict = [str(place / kind / "bin" / "ostinato"), "predict", song, "--models", models]
+            first, _ = time_command(predict, plain)
+            megabytes, count = measure_environment(place / kind)
+            print(f"{kind}: {megabytes:.0f} MB, {count} distributions; first label after {seconds + first:.1f} s")
+            commands.setdefault("light environment", (predict, plain))
+        here = [sys.executable, "-m", "ostinato", "predict", song, "--models", models]
+        commands["this environment"] = here, plain | {"PYTHONPATH": str(ROOT / "src")}
+        if options.before:
+            (place / "before").mkdir()
+            archive = subprocess.run(
+                ["git", "archive", options.before, "src"], cwd=ROOT, check=True, capture_output=True
+            )
+            subprocess.run(["tar", "-x", "-C", place / "before"], input=archive.stdout, check=True)
+            commands[options.before] = here, plain | {"PYTHONPATH": str(place / "before" / "src")}
+        times = {name: [] for name in commands}  # type: dict[str, list[tuple[float, float]]]
+        for _ in range(options.rounds):
+            for name, (command, environment) in commands.items():
+                times[name].append(time_command(command, environment))
+        for name, taken in times.items():
+            walls, processors = zip(*taken, strict=True)
+            medians = f"median {statistics.median(walls):.2f} s, {statistics.median(processors):.2f} s of processor"
+            print(f"predict, {name}: least {min(walls):.2f} s, {min(processors):.2f} s of processor; {medians}")
+
+
+if __name__ == "__main__":
+    main()
