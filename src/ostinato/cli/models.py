@@ -3,7 +3,7 @@
 import sys
 from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -168,6 +168,10 @@ def serve(
     allow_anonymous: Annotated[
         bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
     ] = False,
+    log_format: Annotated[
+        Literal["text", "json"],
+        typer.Option(envvar="OSTINATO_LOG_FORMAT", help="json: write an object for each request and event"),
+    ] = "text",
     model: Pretrained = None,
     weights: Weights = None,
 ) -> None:
@@ -182,6 +186,7 @@ def serve(
         catalog=catalog,
         allowed_hosts=allowed_host or (),
         allow_anonymous=allow_anonymous,
+        json_logs=log_format == "json",
     )
 
 

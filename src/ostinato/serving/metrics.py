@@ -1,5 +1,6 @@
 """Counters of the service, for Prometheus."""
 
+import logging
 import time
 
 from fastapi import Response
@@ -11,6 +12,7 @@ from ostinato.serving.models import ModelStore
 from ostinato.serving.work import Limiter
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+log = logging.getLogger(__name__)
 SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30)
 
 
@@ -40,6 +42,8 @@ class Metrics:
     def count(self, scope: Scope, status: int, seconds: float) -> None:
         """Count a request; those without a route are counted together."""
         route = getattr(scope.get("route"), "path", "none")
+        fields = {"method": scope["method"], "route": route, "status": status, "seconds": round(seconds, 4)}
+        log.info("request", extra={"fields": fields})
         method = scope["method"] if scope["method"] in METHODS else "other"  # bounds the number of label values
         self.requests.labels(method, route, status).inc()
         self.seconds.labels(method, route).observe(seconds)

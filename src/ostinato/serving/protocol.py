@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_HEAD_BYTES = 32_768
@@ -132,7 +133,9 @@ def _explain_head(scope: Scope) -> tuple[int, str] | None:
     return None
 
 
-def make_config(app: FastAPI, host: str, port: int, max_connections: int | None = None) -> uvicorn.Config:
+def make_config(
+    app: FastAPI, host: str, port: int, max_connections: int | None = None, *, own_logs: bool = True
+) -> uvicorn.Config:
     """Create uvicorn's configuration: HTTP by `BoundedProtocol`, no WebSockets, no server header.
 
     Parameters
@@ -141,6 +144,8 @@ def make_config(app: FastAPI, host: str, port: int, max_connections: int | None 
     host, port : str, int
     max_connections : int, optional
         Default: `BoundedProtocol.MAX_CONNECTIONS`.
+    own_logs : bool
+        Whether uvicorn sets up handlers for its logs; else they go to those of this process.
     """
     maximum = BoundedProtocol.MAX_CONNECTIONS if max_connections is None else max_connections
     return uvicorn.Config(
@@ -150,6 +155,7 @@ def make_config(app: FastAPI, host: str, port: int, max_connections: int | None 
         http=type("Protocol", (BoundedProtocol,), {"MAX_CONNECTIONS": maximum}),
         ws="none",
         h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        log_config=LOGGING_CONFIG if own_logs else None,
         log_level="error",
         access_log=False,
         server_header=False,

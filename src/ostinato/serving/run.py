@@ -1,9 +1,11 @@
 """`ostinato serve`: the application behind uvicorn."""
 
+import logging
 import os
 import resource
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import uvicorn
@@ -17,8 +19,10 @@ from ostinato.io.versions import CATALOG, find_models
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
+from ostinato.serving.logs import log_as_json
 from ostinato.serving.protocol import make_config
 
+log = logging.getLogger(__name__)
 SECTIONS = ("dataset", "serve")
 OPEN_FILES = 4_096
 """For connections, uploads and the files of long tracks."""
@@ -34,6 +38,7 @@ def serve(
     catalog: Path | None = None,
     allowed_hosts: Sequence[str] = (),
     allow_anonymous: bool = False,
+    json_logs: bool = False,
 ) -> None:
     """Serve until interrupted; requests in progress are completed.
 
@@ -52,6 +57,8 @@ def serve(
         Accepted values of the header Host, beside ``serve.allowed_hosts``.
     allow_anonymous : bool
         Allow other machines without a key, like ``serve.allow_anonymous``.
+    json_logs : bool
+        Write a JSON object for each request and event, instead of text for events alone.
 
     Raises
     ------
@@ -79,7 +86,10 @@ def serve(
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
     app = application(releases, folder, sounds, limits, api_key, names)
     allow_many_files()
-    config = make_config(app, host, port)
+    if json_logs:
+        log_as_json()
+    tell: Callable[[str], None] = log.info if json_logs else partial(print, file=sys.stderr, flush=True)
+    config = make_config(app, host, port, own_logs=not json_logs)
     server = uvicorn.Server(config)
     try:
         socket = config.bind_socket()
@@ -88,13 +98,13 @@ def serve(
         raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
     threadpool_limits(1)  # requests run in parallel; BLAS threads would compete
     address = f"[{host}]" if ":" in host else host
-    print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
+    tell(f"http://{address}:{socket.getsockname()[1]}/")
     if not is_loopback(host):
-        print(f"host names: {', '.join(names)}; add others with --allowed-host", file=sys.stderr)
+        tell(f"host names: {', '.join(names)}; add others with --allowed-host")
         if api_key is None:
-            print(f"warning: anyone who reaches {address} can use it and hear the catalog; set {KEY}", file=sys.stderr)
+            tell(f"warning: anyone who reaches {address} can use it and hear the catalog; set {KEY}")
     if not find_models(releases):
-        print(f"{releases}: no model yet; run `dvc repro` and `ostinato release`", file=sys.stderr)
+        tell(f"{releases}: no model yet; run `dvc repro` and `ostinato release`")
     server.run([socket])
 
 
