@@ -262,7 +262,7 @@ def test_every_dependency_is_locked() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["light", "serve", "encoders", "data", "structure"])
+@pytest.mark.parametrize("kind", ["light", "serve", "encoders", "data", "structure", "remote"])
 def test_each_kind_of_installation_has_a_lock_of_the_same_versions(kind: str) -> None:
     """With hashes, and all that its extra declares; none of them brings torch."""
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())

@@ -22,6 +22,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "encoders": ("encoders",),
     "data": ("data",),
     "structure": ("structure",),
+    "remote": ("remote",),
 }
 """Installations without torch, and the extras of each."""
 HEAD = "# Made by tools/lock.py from constraints.txt; install with pip install --require-hashes --no-deps.\n"
