@@ -24,7 +24,7 @@ environment: $(READY) ## make .venv from requirements.lock
 
 $(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml tools/mend_torchaudio.py
 	@command -v $(PYTHON) > /dev/null || { echo "make: needs Python 3.11, of which requirements.lock is: apt install python3.11 python3.11-venv; where the system has none, 'uv python install 3.11' or 'pyenv install 3.11' and make PYTHON=/path/to/python3.11; to use models without training, any Python from 3.11 on will do: docs/installation.md" >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V): requirements.lock is of Python 3.11; make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V): requirements.lock is of Python 3.11; make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $(PYTHON) cannot make environments: apt install python3.11-venv" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	# by hash, all of it; where an index offers torch without CUDA that is taken, else the default one with its libraries

@@ -275,6 +275,22 @@ def test_each_kind_of_installation_has_a_lock_of_the_same_versions(kind: str) ->
     assert "torch" not in hashed
 
 
+def test_make_says_what_to_do_where_there_is_no_python_that_the_lock_is_of(tmp_path: Path) -> None:
+    """None at all, or another one."""
+    other = tmp_path / "python3.12"
+    other.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.12.1 && exit\nexit 1\n')
+    other.chmod(0o755)
+    for python, words in (
+        ("python3.99", "uv python install 3.11"),
+        (other, "is Python 3.12.1: requirements.lock is of"),
+    ):
+        command = ["make", "environment", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert not (tmp_path / "venv").exists()
+
+
 def test_what_builds_the_package_is_locked_and_bound() -> None:
     """The environment is built without a download beside the lock."""
     [requirement] = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
