@@ -147,3 +147,21 @@ def test_weights_alone_and_two_models_are_refused(tmp_path, song):
     for options in (["--weights", own], ["--model", "musicnn", "--models", tmp_path]):
         result = CliRunner().invoke(app, ["predict", str(song), *map(str, options)])
         assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("home", ["none", "read-only"])
+def test_a_user_without_a_home_is_told_where_weights_can_be_kept(tmp_path, monkeypatch, home):
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    if home == "none":
+
+        def refuse():
+            raise RuntimeError("Could not determine home directory.")
+
+        monkeypatch.setattr(Path, "home", refuse)
+    else:
+        monkeypatch.setenv("HOME", "/proc/1")
+    refused = CliRunner().invoke(app, ["predict", str(tmp_path / "a.wav"), "--model", "musicnn"])
+    assert isinstance(refused.exception, OstinatoError)
+    assert "set XDG_CACHE_HOME to one that can be written to" in str(refused.exception)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert folder.cache_folder() == tmp_path / "cache" / "ostinato" / "encoders"

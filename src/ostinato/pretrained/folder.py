@@ -17,7 +17,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from ostinato import features
-from ostinato.errors import DataError, ParamsError
+from ostinato.errors import DataError, OstinatoError, ParamsError
 from ostinato.export._build import FLOAT, Builder
 from ostinato.export.graphs import OUTPUTS, annotate, set_versions
 from ostinato.features._onnx import KEY
@@ -27,15 +27,31 @@ from ostinato.io.versions import MODEL, NETWORK
 from ostinato.pretrained import musicnn, wheel
 
 ENCODER = "encoder.onnx"
+CACHE_MEND = "set XDG_CACHE_HOME to one that can be written to"
 TASK = "tags"
 SURE_FROM = 0.1
 """Threshold for all tags; not tuned on labelled tracks. The tags of most songs stay below 0.5."""
 
 
 def cache_folder() -> Path:
-    """Return the folder of published weights on this machine."""
+    """Return the folder of published weights on this machine, made if need be.
+
+    Raises
+    ------
+    OstinatoError
+        If there is none that can be written to.
+    """
     base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "ostinato" / "encoders"
+    try:
+        folder = (Path(base) if base else Path.home() / ".cache") / "ostinato" / "encoders"
+        folder.mkdir(parents=True, exist_ok=True)
+    except RuntimeError as error:
+        raise OstinatoError(f"published weights need a folder, and this user has no home; {CACHE_MEND}") from error
+    except OSError as error:
+        raise OstinatoError(
+            f"published weights need a folder: {error.filename}: {error.strerror}; {CACHE_MEND}"
+        ) from error
+    return folder
 
 
 def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -> Path:
