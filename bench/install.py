@@ -6,7 +6,9 @@ each lock of ``locks/`` below a temporary folder, and prints
 * the megabytes and distributions of each kind, pip and setuptools aside,
 * the seconds from an empty folder to the first label: environment, ``pip install`` from a warm cache, ``predict``,
 * the wall and processor time of ``ostinato predict`` of one song against that of another revision (``--before``) in
-  this environment, in turns, and in the light environment.
+  this environment, in turns, and in the light environment,
+* the processor time of ``ostinato.load_model(...).predict(samples)`` against that of the features and the network's own
+  run, on one thread.
 """
 
 import argparse
@@ -18,7 +20,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+
+import soundfile
+
+import ostinato
+from ostinato.audio.context import AudioContext
+from ostinato.inference.model import ReleasedModel
+from ostinato.io.versions import find_models
 
 ROOT = Path(__file__).parents[1]
 TOOLS = ("pip", "setuptools", "pkg_resources", "_distutils_hack", "distutils-precedence")
@@ -37,9 +48,10 @@ def install(python: str, environment: Path, kind: str, wheel: Path) -> float:
     begin = time.perf_counter()
     subprocess.run([python, "-m", "venv", environment], check=True)
     pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps"]
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else pip finds the sources
     lock = ["--require-hashes", "--requirement", str(ROOT / "locks" / f"{kind}.lock")]
-    subprocess.run([*pip, *lock], check=True, stderr=subprocess.DEVNULL)
-    subprocess.run([*pip, str(wheel)], check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*pip, *lock], check=True, stderr=subprocess.DEVNULL, env=clean)
+    subprocess.run([*pip, str(wheel)], check=True, stderr=subprocess.DEVNULL, env=clean)
     return time.perf_counter() - begin
 
 
@@ -53,6 +65,29 @@ def time_command(command: list[str], environment: dict[str, str]) -> tuple[float
     return time.perf_counter() - begin, processor
 
 
+def compare_api(song: Path, models: Path, rounds: int) -> float:
+    """Compute the median ratio of the processor time of `predict` on samples to that of its features and network."""
+    samples, sample_rate = soundfile.read(song, dtype="float32")
+    model = ostinato.load_model(models)
+    released = model._released = ReleasedModel(find_models(models)[model.task], threads=1)
+
+    def run_parts() -> None:
+        context = AudioContext(samples, sample_rate)
+        rows = {name: given.compute(context) for name, given in released.inputs.items()}
+        prepared = {name: given.prepare(rows[name]) for name, given in released.inputs.items()}
+        n_chunks = max(given.count_chunks(rows[name]) for name, given in released.inputs.items())
+        chunks = {n: g.cut(prepared[n], n_chunks, slice(0, n_chunks)) for n, g in released.inputs.items()}
+        released.session.run(["logits", "embedding"], chunks)
+
+    def time_call(function: Callable[[], object]) -> float:
+        begin = time.process_time()
+        function()
+        return time.process_time() - begin
+
+    predict = partial(model.predict, samples, sample_rate)
+    return statistics.median(time_call(predict) / time_call(run_parts) for _ in range(rounds))
+
+
 def main() -> None:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -64,6 +99,8 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", default=["light", "serve", "encoders"])
     options = parser.parse_args()
     song, models = str(options.song.resolve()), str(options.models.resolve())
+    ratio = compare_api(Path(song), Path(models), options.rounds * 10)
+    print(f"load_model(...).predict(samples) takes {ratio:.3f} of features and network")
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         shutil.copytree(ROOT / "src", place / "source" / "src")
