@@ -16,7 +16,7 @@ import pytest
 import yaml
 
 from installs.containerfile import FILE, find, read_command, read_environment, read_stages
-from installs.test_fresh import Nobody, distributions, find_python, measure, place, released_root, run  # noqa: F401
+from installs.test_fresh import CLEAN, Nobody, distributions, find_python, measure, place, released_root, run  # noqa: F401
 from ostinato.serving.metrics import Metrics
 
 ROOT = Path(__file__).parents[2]
@@ -120,7 +120,7 @@ def test_the_steps_of_the_image_make_a_service_that_is_well(place, released_root
                 copy = shutil.copytree if (ROOT / source).is_dir() else shutil.copy
                 copy(ROOT / source, goal)
         elif word == "RUN":
-            variables = os.environ | {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
+            variables = CLEAN | {"PATH": f"{root / 'bin'}:{os.environ['PATH']}"}
             run("bash", "-euo", "pipefail", "-c", rest.replace("/opt/", f"{root}/opt/"), cwd=here, env=variables)
     environment = root / "opt" / "ostinato"
     megabytes, count = measure(environment)

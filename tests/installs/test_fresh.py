@@ -25,6 +25,8 @@ NOBODY = 54321
 """A user that no machine has an entry for."""
 LIGHT_MEGABYTES, LIGHT_DISTRIBUTIONS = 350, 30
 SERVE_MEGABYTES = 420
+CLEAN = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+"""Where pip finds no sources of the package."""
 
 
 def find_python(version: str) -> str:
@@ -44,7 +46,8 @@ def find_python(version: str) -> str:
 
 
 def run(*command: object, **options) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **options)
+    variables = {"env": CLEAN} | options
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, **variables)
     assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
     return done
 
