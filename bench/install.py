@@ -43,26 +43,30 @@ def measure_environment(environment: Path) -> tuple[float, int]:
     return sum(file.stat().st_blocks * 512 for file in files) / 1e6, sum(p.name.endswith(".dist-info") for p in paths)
 
 
-def install(python: str, environment: Path, kind: str, wheel: Path) -> float:
-    """Make an environment of one kind; return the seconds that took."""
-    begin = time.perf_counter()
+def install(python: str, environment: Path, kind: str, wheel: Path) -> tuple[float, float]:
+    """Make an environment of one kind; return the wall and processor time in seconds."""
+    used, begin = read_processor_time(), time.perf_counter()
     subprocess.run([python, "-m", "venv", environment], check=True)
     pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps"]
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else pip finds the sources
     lock = ["--require-hashes", "--requirement", str(ROOT / "locks" / f"{kind}.lock")]
     subprocess.run([*pip, *lock], check=True, stderr=subprocess.DEVNULL, env=clean)
     subprocess.run([*pip, str(wheel)], check=True, stderr=subprocess.DEVNULL, env=clean)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, read_processor_time() - used
+
+
+def read_processor_time() -> float:
+    """Read the processor time of the commands that ended so far, in seconds."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def time_command(command: list[str], environment: dict[str, str]) -> tuple[float, float]:
     """Run a command in an empty folder; return its wall and processor time in seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        before, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        used, begin = read_processor_time(), time.perf_counter()
         subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return time.perf_counter() - begin, processor
+    return time.perf_counter() - begin, read_processor_time() - used
 
 
 def compare_api(song: Path, models: Path, rounds: int) -> float:
@@ -114,11 +118,12 @@ def main() -> None:
         for kind in options.kinds:
             install(options.python, place / "warm", kind, wheel)  # fills pip's cache
             shutil.rmtree(place / "warm")
-            seconds = install(options.python, place / kind, kind, wheel)
+            wall, processor = install(options.python, place / kind, kind, wheel)
             predict = [str(place / kind / "bin" / "ostinato"), "predict", song, "--models", models]
-            first, _ = time_command(predict, plain)
+            first, used = time_command(predict, plain)
             megabytes, count = measure_environment(place / kind)
-            print(f"{kind}: {megabytes:.0f} MB, {count} distributions; first label after {seconds + first:.1f} s")
+            times_text = f"first label after {wall + first:.1f} s, {processor + used:.1f} s of processor"
+            print(f"{kind}: {megabytes:.0f} MB, {count} distributions; {times_text}")
             commands.setdefault("light environment", (predict, plain))
         here = [sys.executable, "-m", "ostinato", "predict", song, "--models", models]
         commands["this environment"] = here, plain | {"PYTHONPATH": str(ROOT / "src")}
