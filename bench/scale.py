@@ -23,13 +23,14 @@ import yaml
 
 from ostinato.cache import store
 from ostinato.cache.spec import assign_shard
-from ostinato.io.files import read_parquet
+from ostinato.datasets.spotify_attributes import ATTRIBUTES
+from ostinato.io import tables
 
 PROJECT = Path(__file__).parents[1]
 N_GENRES, TRACKS_PER_ARTIST, FRAMES, BINS, CHUNK = 10, 5, 130, 13, 13
-ATTRIBUTES = ("danceability", "energy", "loudness", "speechiness", "acousticness", "valence", "tempo")
 KIND, NETWORK, ESTIMATOR, SHARD_TRACKS = "mfcc13", "mlp_mfcc13", "logistic", 32
 OPEN_FILES = 1024
+SECONDS = FRAMES * 1024 / 22_050
 PARAMS = {
     "seed": 7,
     "compute": {"workers": 1, "threads": 1, "dask": None},
@@ -76,29 +77,33 @@ def write_table(path: Path, n_tracks: int) -> None:
     rng = np.random.default_rng(0)
     genre = rng.integers(0, N_GENRES, n_tracks)
     artist = rng.integers(0, max(n_tracks // TRACKS_PER_ARTIST, 1), n_tracks)
-    values = rng.standard_normal((N_GENRES, len(ATTRIBUTES)))[genre] + 2 * rng.standard_normal(
-        (n_tracks, len(ATTRIBUTES))
-    )
+    means = rng.standard_normal((N_GENRES, len(ATTRIBUTES)))
+    values = (means[genre] + 2 * rng.standard_normal((n_tracks, len(ATTRIBUTES)))).round(4)
+    values[:, ATTRIBUTES.index("duration_ms")] = rng.integers(60_000, 400_000, n_tracks)
+    for name, low, high in (("key", 0, 11), ("mode", 0, 1), ("time_signature", 3, 5)):
+        values[:, ATTRIBUTES.index(name)] = rng.integers(low, high, n_tracks, endpoint=True)
     path.parent.mkdir(parents=True)
     with open(path, "w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["track_id", "artist", "track_name", "genre", *ATTRIBUTES])
         for i in range(n_tracks):
             names = [f"t{i:07d}", f"artist {artist[i]}", f"song {i}", f"genre {genre[i]}"]
-            table.writerow([*names, *values[i].round(4)])
+            table.writerow([*names, *values[i]])
 
 
 def plant_cache(root: Path) -> None:
     """Write frames of every track, as featurize would from audio."""
     rng, folder = np.random.default_rng(1), root / "data" / "features" / KIND
-    tracks = read_parquet(root / "data" / "interim" / "tracks.parquet", columns=["ordinal", "track_id", "genre"])
+    table = root / "data" / "interim" / "tracks.parquet"
+    tracks = tables.read(table)
+    tables.write(table, tracks.assign(duration=SECONDS), tables.TRACKS, tables.notes(table))
     means = rng.standard_normal((N_GENRES, BINS)).astype(np.float32)
     place = {name: i for i, name in enumerate(sorted(tracks["genre"].unique()))}
     shards = np.array([assign_shard(o, SHARD_TRACKS) for o in tracks["ordinal"]])
     entries, digests = [], {}
     for shard in np.unique(shards):
         with store.Writer(store.shard_file(folder, int(shard))) as writer:
-            for row in tracks[shards == shard].itertuples():
+            for row in tracks.loc[shards == shard, ["ordinal", "track_id", "genre"]].itertuples():
                 noise = rng.standard_normal((FRAMES, BINS), np.float32)
                 entries.append(store.Entry(row.ordinal, row.track_id, "h", int(shard), writer.n_rows, FRAMES))
                 writer.append(means[place[row.genre]] / 4 + noise)
@@ -106,7 +111,7 @@ def plant_cache(root: Path) -> None:
         shard_file.put()
         digests[int(shard)] = shard_file.digest
     about = {"kind": KIND, "module": KIND, "source": "audio", "key": "", "dtype": "float16", "tail": [BINS]}
-    store.write_meta(folder, about | {"parameters": {"sample_rate": 22_050}})
+    store.write_meta(folder, about | {"parameters": {"sample_rate": 22_050, "hop_length": 1024}})
     store.write_index(folder, entries, digests)
 
 

@@ -18,7 +18,7 @@ from ostinato.errors import OstinatoError
 
 STAGE_BYTES, WORKER_BYTES = 600e6, 250e6
 """Of a stage with the libraries of training, and of a process of featurize, whatever the collection."""
-TRACK_BYTES, SPACE_BYTES = 10_000, 2_000
+TRACK_BYTES, SPACE_BYTES = 6_000, 2_000
 """What a track adds to the stage that holds most of it, and what it adds for each candidate that rank compares."""
 OPEN_FILES = 256
 """More than any stage has open, however many tracks there are."""
