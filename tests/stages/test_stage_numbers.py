@@ -247,12 +247,12 @@ def test_the_roster_tells_what_a_stack_reads():
     [
         (
             {"network": {**STACK["network"], "absent": ["place"]}},
-            r"both: reads place, year, and recommendation gives no number where .*absent: \[place, year\]",
+            r"both: reads place, year, but recommendation returns NaN when .* missing; .*absent: \[place, year\]",
         ),
-        ({"architecture": "timefreq", "network": {}}, "both: reads place, year, and timefreq gives no number"),
+        ({"architecture": "timefreq", "network": {}}, "both: reads place, year, but timefreq returns NaN when one"),
         (
             {"architecture": "timefreq_avg", "network": {}},
-            r"both \(given .*needs 3 logits .*; place gives 2",
+            r"both \(inputs .*needs 3 logits .*; place has 2",
         ),
     ],
 )
