@@ -26,14 +26,15 @@ CODE = (
 
 
 @pytest.fixture
-def idle(ran: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def idle(finished_toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return a project whose graph is up to date, released, and has been looked at."""
-    monkeypatch.chdir(ran)
-    Paths(ran).verdict.write_text("{}")
-    mark_release(ran)
-    sources.remember(Paths(ran), sources.compute_digest(Paths(ran)), Reading(ran).hash_entries(["ingest"]))
-    assert is_idle(ran)
-    return ran
+    project = finished_toy
+    monkeypatch.chdir(project)
+    Paths(project).verdict.write_text("{}")
+    mark_release(project)
+    sources.remember(Paths(project), sources.compute_digest(Paths(project)), Reading(project).hash_entries(["ingest"]))
+    assert is_idle(project)
+    return project
 
 
 def change_code(project: Path) -> None:
