@@ -118,10 +118,8 @@ def compare_folder(paths: list[Path], network: torch.nn.Module, releases: Path) 
     both = time_call(lambda: [spec.compute(AudioContext(*audio.load(p))) for p in paths])
     one, several = time_call(lambda: run_predict(1)), time_call(lambda: run_predict(WORKERS))
     librosa_seconds = time_call(lambda: predict_with_librosa(paths, network))
-    print(
-        f"a clip: {1000 * decoding / len(paths):.0f} ms to decode, {1000 * (both - decoding) / len(paths):.0f} ms for"
-    )
-    print(f"features, {1000 * (one - both) / len(paths):.0f} ms for the network and the rest")
+    parts = {"decoding": decoding, "features": both - decoding, "the network and the rest": one - both}
+    print("a clip: " + ", ".join(f"{1000 * t / len(paths):.0f} ms for {part}" for part, t in parts.items()))
     print(f"predict reaches {decoding / one:.2f} of decoding alone, {both / one:.2f} of decoding and features")
     print(
         f"predict is {librosa_seconds / one:.2f} times as fast as librosa and eager torch, "

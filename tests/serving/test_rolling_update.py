@@ -54,7 +54,7 @@ async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> No
 
 
 @contextlib.contextmanager
-def proxying(ports: list[int]):
+def run_proxy(ports: list[int]):
     proxy, loop, ready, done = Proxy(ports), asyncio.new_event_loop(), threading.Event(), asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(proxy.serve(ready, done),))
     thread.start()
@@ -100,7 +100,7 @@ def test_no_request_is_lost_while_two_instances_are_replaced_in_turn(tmp_path) -
             except Exception as error:
                 statuses.append(repr(error))
 
-    with proxying(ports) as port:
+    with run_proxy(ports) as port:
         clients = [threading.Thread(target=ask, args=(port,)) for _ in range(CLIENTS)]
         for client in clients:
             client.start()
