@@ -102,7 +102,7 @@ class LongContext(AudioContext):
 
     def __init__(self, spools: dict[int, "Spool"], sample_rate: int) -> None:
         self.spools, self.sample_rate = spools, sample_rate
-        self._known: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
     @property
     def y(self) -> np.ndarray:  # type: ignore[override]
@@ -133,10 +133,10 @@ class LongContext(AudioContext):
         if function not in PIECEWISE:
             return super().cached(function, **parameters)
         key = (function, *sorted(parameters.items()))
-        if key not in self._known:
-            self._known = {k: v for k, v in self._known.items() if k[0] not in PIECEWISE}  # type: ignore[index]
-            self._known[key] = _compute_piecewise(self, PIECEWISE[function], parameters)
-        return self._known[key]
+        if key not in self._cache:
+            self._cache = {k: v for k, v in self._cache.items() if k[0] not in PIECEWISE}  # type: ignore[index]
+            self._cache[key] = _compute_piecewise(self, PIECEWISE[function], parameters)
+        return self._cache[key]
 
 
 def _at(context: LongContext, *, sample_rate: int) -> LongContext:
