@@ -132,10 +132,10 @@ def test_nothing_to_push_and_nothing_to_pull(tmp_path, remote):
 def test_a_remote_may_be_called_as_dvc_calls_it(tmp_path):
     (tmp_path / ".dvc").mkdir()
     (tmp_path / ".dvc" / "config").write_text(
-        "['remote \"store\"']\n    url = ../store\n['remote \"far\"']\n    url = s3://a/b\n"
+        "['remote \"store\"']\n    url = ../store\n['remote \"far\"']\n    url = s3://a/b%20c\n"
     )
     assert find_dvc_remote("store", tmp_path) == str(tmp_path / "store")
-    assert find_dvc_remote("far", tmp_path) == "s3://a/b"
+    assert find_dvc_remote("far", tmp_path) == "s3://a/b%20c"
     assert find_dvc_remote("other", tmp_path) is None
 
 

@@ -1,6 +1,5 @@
 """Checks of the project and of what it talks to: params.yaml, DVC's remote, Prefect, a database, released models."""
 
-import configparser
 import importlib.util
 import socket
 import urllib.error
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from ostinato.doctor.finding import Finding
 from ostinato.doctor.machine import Machine
 from ostinato.errors import OstinatoError
+from ostinato.io.dvc_config import list_remotes, read_dvc_config, resolve_path
 from ostinato.io.versions import CATALOG, check_digests, find_current, find_tasks
 
 SECONDS = 3.0
@@ -36,16 +36,12 @@ def check_params(machine: Machine) -> list[Finding]:
 
 def check_remote(machine: Machine) -> list[Finding]:
     """Check where DVC keeps copies of data and models."""
-    files = [machine.root / ".dvc" / name for name in ("config", "config.local")]
-    config = configparser.ConfigParser(interpolation=None)
     try:
-        config.read([file for file in files if file.is_file()])
-    except configparser.Error as error:
-        first = str(error).partition("\n")[0]
-        return [
-            Finding("remote", "error", f".dvc/config cannot be read: {first}", "mend that line (dvc config --list)")
-        ]
-    remotes = {s.strip("'").removeprefix("remote").strip(' "'): config[s] for s in config.sections() if "remote" in s}
+        config = read_dvc_config(machine.root)
+    except OstinatoError as error:
+        text, _, mend = str(error).rpartition("; ")
+        return [Finding("remote", "error", text, mend)]
+    remotes = list_remotes(config)
     name = config.get("core", "remote", fallback=None)
     if name is None:
         text = (
@@ -55,9 +51,9 @@ def check_remote(machine: Machine) -> list[Finding]:
     if name not in remotes:
         mend = f"dvc remote add {name} URL, or dvc remote default another one"
         return [Finding("remote", "error", f"core.remote names {name}, which is not described", mend)]
-    url = remotes[name].get("url", "")
+    url = remotes[name]
     if not urlsplit(url).scheme or urlsplit(url).scheme == "file":
-        folder = (machine.root / ".dvc" / urlsplit(url).path).resolve()
+        folder = resolve_path(machine.root, urlsplit(url).path)
         if not folder.is_dir():
             mend = f"mount it, or dvc remote modify {name} url PATH"
             return [Finding("remote", "error", f"{name}: {folder} is not there", mend)]

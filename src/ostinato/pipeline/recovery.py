@@ -1,6 +1,5 @@
 """Detect what a killed run or a lost file left in DVC's files, each in one line with the mend."""
 
-import configparser
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +8,8 @@ from typing import Any
 import psutil
 
 from ostinato.core.paths import Paths
+from ostinato.errors import OstinatoError
+from ostinato.io.dvc_config import read_dvc_config
 from ostinato.io.locks import HOLDER, Holder
 from ostinato.pipeline.dvc_files import MEND_LOCK, Stage
 
@@ -107,13 +108,8 @@ def _find_uncached(project: Path, stages: Mapping[str, Stage], lock: Mapping[str
 
 def _find_cache(project: Path) -> Path:
     """Find DVC's cache, which its settings may lay elsewhere."""
-    place = project / ".dvc" / "cache"
-    for name in ("config", "config.local"):
-        settings = configparser.ConfigParser(interpolation=None)
-        try:
-            settings.read(project / ".dvc" / name)
-        except configparser.Error:
-            continue
-        if settings.has_option("cache", "dir"):
-            place = project / ".dvc" / settings.get("cache", "dir").strip("\"'")
-    return place
+    try:
+        path = read_dvc_config(project).get("cache", "dir", fallback="cache")
+    except OstinatoError:
+        path = "cache"
+    return project / ".dvc" / path.strip("\"'")

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ostinato.errors import OstinatoError
 from ostinato.io import versions
+from ostinato.io.dvc_config import list_remotes, read_dvc_config, resolve_path
 from ostinato.io.files import read_json
 from ostinato.io.versions import CATALOG, CURRENT, RELEASE, Pointer
 
@@ -97,15 +98,8 @@ def find_dvc_remote(name: str, root: Path) -> str | None:
 
     A path in the configuration is relative to the configuration's folder.
     """
-    from configparser import ConfigParser
-
-    config = ConfigParser()
-    config.read([root / ".dvc" / "config", root / ".dvc" / "config.local"])
-    for section in (f"'remote \"{name}\"'", f'remote "{name}"'):
-        if config.has_option(section, "url"):
-            url = config.get(section, "url")
-            return url if "://" in url else str((root / ".dvc" / url).resolve())
-    return None
+    url = list_remotes(read_dvc_config(root)).get(name)
+    return url if url is None or "://" in url else str(resolve_path(root, url))
 
 
 def push(releases: Path, remote: Remote, tasks: Sequence[str] | None = None) -> list[Transfer]:
