@@ -168,9 +168,9 @@ def finished_toy(once_ran: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(once_ran, tmp_path / "toy"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def prefect_server() -> Iterator[None]:
-    """Start Prefect's temporary server once for all flow tests."""
+    """Start Prefect's temporary server once for the flow tests of a file."""
     from prefect.testing.utilities import prefect_test_harness
 
     with prefect_test_harness(server_startup_timeout=180):
