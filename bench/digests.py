@@ -29,6 +29,7 @@ from ostinato import audio
 from ostinato.audio import decode as decode_module
 from ostinato.audio.context import AudioContext
 from ostinato.cache import store
+from ostinato.cache.writer import Writer
 from ostinato.core import registry
 from ostinato.features import parameters
 from ostinato.io import files
@@ -65,10 +66,10 @@ def decode_file(path: Path) -> None:
 
 
 def write_rows(path: Path, rows: np.ndarray, n_tracks: int) -> None:
-    with store.Writer(path) as writer:
+    with Writer(path) as writer:
         for _ in range(n_tracks):
             writer.append(rows)
-        writer.finish().put()
+        writer.finish().commit()
 
 
 def main() -> None:
@@ -90,9 +91,9 @@ def main() -> None:
         shard = folder / "shard-00000.npy"
 
         def cache_track() -> None:
-            with store.Writer(shard) as writer:
+            with Writer(shard) as writer:
                 writer.append(module.compute(AudioContext(*audio.load(folder / "clip.flac")), **keywords))
-                writer.finish().put()
+                writer.finish().commit()
 
         def run_without_digests(work: Callable[[], None]) -> None:
             with (

@@ -23,6 +23,7 @@ import yaml
 
 from ostinato.cache import store
 from ostinato.cache.spec import assign_shard
+from ostinato.cache.writer import Writer
 from ostinato.datasets.spotify_attributes import ATTRIBUTES
 from ostinato.io import tables
 
@@ -102,13 +103,13 @@ def plant_cache(root: Path) -> None:
     shards = np.array([assign_shard(o, SHARD_TRACKS) for o in tracks["ordinal"]])
     entries, digests = [], {}
     for shard in np.unique(shards):
-        with store.Writer(store.shard_file(folder, int(shard))) as writer:
+        with Writer(store.shard_file(folder, int(shard))) as writer:
             for row in tracks.loc[shards == shard, ["ordinal", "track_id", "genre"]].itertuples():
                 noise = rng.standard_normal((FRAMES, BINS), np.float32)
                 entries.append(store.Entry(row.ordinal, row.track_id, "h", int(shard), writer.n_rows, FRAMES))
                 writer.append(means[place[row.genre]] / 4 + noise)
             shard_file = writer.finish()
-        shard_file.put()
+        shard_file.commit()
         digests[int(shard)] = shard_file.digest
     about = {"kind": KIND, "module": KIND, "source": "audio", "key": "", "dtype": "float16", "tail": [BINS]}
     store.write_meta(folder, about | {"parameters": {"sample_rate": 22_050, "hop_length": 1024}})

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from ostinato.cache import store
+from ostinato.cache.writer import Writer, half
 
 BINS = 256
 CHUNK = 129
@@ -23,7 +24,7 @@ BATCH = 16
 
 def write_cache(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -> None:
     rng = np.random.default_rng(0)
-    rows = store.half(rng.standard_normal((n_frames, BINS)).astype(np.float32))
+    rows = half(rng.standard_normal((n_frames, BINS)).astype(np.float32))
     entries = []
     for shard in range(-(-n_tracks // shard_tracks)):
         ordinals = range(shard * shard_tracks, min((shard + 1) * shard_tracks, n_tracks))
@@ -36,10 +37,10 @@ def write_cache(folder: Path, n_tracks: int, n_frames: int, shard_tracks: int) -
 
 
 def write_rows(path: Path, rows: np.ndarray, n_tracks: int) -> None:
-    with store.Writer(path) as writer:
+    with Writer(path) as writer:
         for _ in range(n_tracks):
             writer.append(rows)
-        writer.finish().put()
+        writer.finish().commit()
 
 
 def time_gather(read: Callable[[int, int], np.ndarray], chunks: np.ndarray) -> float:

@@ -32,6 +32,7 @@ import torch
 from torch import Tensor, nn
 
 from ostinato.cache import store
+from ostinato.cache.writer import Writer, half
 from ostinato.core import registry
 from ostinato.core.malloc import keep_freed
 from ostinato.training.data.batches import TrackDataModule
@@ -206,12 +207,12 @@ def measure_loader(case: Case, folder: Path, least: float) -> float:
 
 def write_cache(folder: Path, shape: tuple[int, int, int]) -> None:
     """Fill a cache with tracks a little longer than a chunk."""
-    rows = store.half(np.random.default_rng(0).standard_normal((shape[2] + 10, shape[1])).astype(np.float32))
+    rows = half(np.random.default_rng(0).standard_normal((shape[2] + 10, shape[1])).astype(np.float32))
     folder.mkdir()
-    with store.Writer(store.shard_file(folder, 0)) as writer:
+    with Writer(store.shard_file(folder, 0)) as writer:
         for _ in range(TRACKS):
             writer.append(rows)
-        writer.finish().put()
+        writer.finish().commit()
     store.write_meta(folder, {"tail": [shape[1]]})
     store.write_index(folder, [store.Entry(i, f"t{i}", "", 0, i * len(rows), len(rows)) for i in range(TRACKS)])
 

@@ -23,6 +23,7 @@ import pandas as pd
 import torch
 
 from ostinato.cache import store
+from ostinato.cache.writer import Writer
 from ostinato.core import params as parameters
 from ostinato.core.params.schema import Budget, Params, Tune
 from ostinato.core.paths import Paths
@@ -122,10 +123,10 @@ def write_data(paths: Paths) -> Params:
         rows = rng.normal(size=(n, FRAMES, bins)).astype(np.float16)
         rows[np.arange(n), :, np.arange(n) % len(GENRES)] += MARK
         folder = paths.feature(f"noise{bins}")
-        with store.Writer(store.shard_file(folder, 0)) as writer:
+        with Writer(store.shard_file(folder, 0)) as writer:
             for track in rows:
                 writer.append(track)
-            writer.finish().put()
+            writer.finish().commit()
         store.write_index(folder, [store.Entry(i, t, "h", 0, i * FRAMES, FRAMES) for i, t in enumerate(ids)])
         about = {"kind": f"noise{bins}", "source": "audio", "tail": [bins]}
         store.write_meta(folder, {**about, "parameters": {"sample_rate": 22050, "hop_length": 512}})

@@ -10,6 +10,7 @@ import torch
 
 import ostinato.architectures
 from ostinato.cache import store
+from ostinato.cache.writer import Writer
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.io.files import write_json
@@ -107,10 +108,10 @@ def read(paths: Paths, kind: str) -> dict[str, np.ndarray]:
 
 def write_rows(path: Path, parts: Iterable[np.ndarray]) -> None:
     """Write a shard."""
-    with store.Writer(path) as writer:
+    with Writer(path) as writer:
         for rows in parts:
             writer.append(rows)
-        writer.finish().put()
+        writer.finish().commit()
 
 
 def write_cache(

@@ -3,6 +3,7 @@
 import ctypes
 import dataclasses
 import itertools
+import subprocess
 import sys
 
 import av
@@ -71,6 +72,22 @@ def test_only_what_decoders_print_is_kept_back(capfd):
     assert "an error" in heard
     assert "chatter" not in heard
     assert "afterwards" in heard
+
+
+def test_decoders_are_heard_where_the_null_device_cannot_be_opened():
+    code = (
+        "import ctypes, resource\n"
+        "from ostinato.audio._quiet import QUIET\n"
+        "library, (soft, hard) = ctypes.CDLL(None), resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "for limit in (0, soft):\n"
+        "    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))\n"
+        "    with QUIET:\n"
+        "        library.perror(f'limit {limit}'.encode())\n"
+        "library.perror(b'afterwards')\n"
+    )
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert [line.partition(":")[0] for line in process.stderr.splitlines()] == ["limit 0", "afterwards"]
 
 
 @pytest.mark.parametrize(("name", "codec"), [("tone.m4a", "aac"), ("tone.wma", "wmav2"), ("wrongly_named.mp3", "aac")])

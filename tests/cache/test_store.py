@@ -15,8 +15,9 @@ from hypothesis.extra import numpy as arrays
 
 from ostinato.cache import store
 from ostinato.cache.shards import ShardIndex
-from ostinato.cache.spec import SAME_SIZE, Kind, assign_shard
+from ostinato.cache.spec import SHARDS_PER_LEVEL, Kind, assign_shard
 from ostinato.cache.store import Entry, Store
+from ostinato.cache.writer import Writer, half
 from ostinato.errors import OstinatoError, ReadError
 from tiny_project import bytes_of, write_rows
 
@@ -86,7 +87,7 @@ def test_a_process_out_of_descriptors_is_told_to_raise_the_limit(tmp_path, few_d
 def test_ordinals_fill_one_shard_after_another(ordinal, shard_tracks):
     here, after = (assign_shard(i, shard_tracks) for i in (ordinal, ordinal + 1))
     assert after - here in (0, 1)
-    if ordinal < SAME_SIZE * shard_tracks:
+    if ordinal < SHARDS_PER_LEVEL * shard_tracks:
         assert here == ordinal // shard_tracks
 
 
@@ -160,19 +161,19 @@ def test_half_rounds_as_numpy_does(x):
     """Below 2**-24 double rounding of a tie may cost one unit in the last place of the smallest halves."""
     expected = x.astype(np.float16)
     large = np.abs(x) >= 2.0**-14
-    assert store.half(x)[large].tobytes() == expected[large].tobytes()
-    np.testing.assert_allclose(store.half(x), expected, rtol=0, atol=2.0**-24)
+    assert half(x)[large].tobytes() == expected[large].tobytes()
+    np.testing.assert_allclose(half(x), expected, rtol=0, atol=2.0**-24)
 
 
 def test_half_keeps_every_half_there_is():
     every = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
     finite = every[np.isfinite(every)]
-    assert store.half(finite.astype(np.float32)).tobytes() == finite.tobytes()
+    assert half(finite.astype(np.float32)).tobytes() == finite.tobytes()
 
 
 def test_half_takes_views_and_doubles(rng):
     x = rng.standard_normal((7, 90000)) * 30
-    assert store.half(x[::2, 5:]).tobytes() == x[::2, 5:].astype(np.float32).astype(np.float16).tobytes()
+    assert half(x[::2, 5:]).tobytes() == x[::2, 5:].astype(np.float32).astype(np.float16).tobytes()
 
 
 @pytest.mark.parametrize("place", [70, 130, -1])
@@ -201,11 +202,11 @@ def test_a_shard_is_read_once_for_its_digest(tmp_path, monkeypatch):
 def test_the_digest_made_while_writing_is_that_of_the_file(tmp_path):
     path = tmp_path / "shard-00000.npy"
     for n_kept, rows in ((0, [np.ones((3, 4), np.float16), np.zeros((2, 4), np.float16)]), (5, [np.ones((1, 4))])):
-        with store.Writer(path, n_kept) as writer:
+        with Writer(path, n_kept) as writer:
             for row in rows:
                 writer.append(row.astype(np.float16))
             done = writer.finish()
-        done.put()
+        done.commit()
         assert done.digest == store.compute_digest(path)
     assert store.open_rows(path).sum() == 16
 

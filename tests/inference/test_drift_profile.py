@@ -9,7 +9,7 @@ import soundfile
 from typer.testing import CliRunner
 
 from ostinato.audio.context import AudioContext
-from ostinato.cache.store import read_by
+from ostinato.cache.store import find_folder
 from ostinato.cli import app
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
@@ -88,7 +88,7 @@ def test_a_member_s_input_is_looked_up_by_its_feature_and_parameters(tmp_path):
     for kind, n_mels in (("mel", 256), ("mel_short", 64)):
         write_json(paths.feature(kind) / "meta.json", {"parameters": {"n_mels": n_mels}})
     found = [
-        read_by(paths.features, name, "mel", {"n_mels": n_mels})
+        find_folder(paths.features, name, "mel", {"n_mels": n_mels})
         for name, n_mels in (("time_mel", 256), ("mel_short", 64), ("time_mel", 96))
     ]
     assert found == [paths.feature("mel"), paths.feature("mel_short"), None]

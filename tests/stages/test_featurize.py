@@ -24,6 +24,7 @@ from ostinato.audio.context import AudioContext
 from ostinato.cache import shards, store
 from ostinato.cache.build import Summary
 from ostinato.cache.store import Store
+from ostinato.cache.writer import Writer
 from ostinato.core import registry
 from ostinato.core.paths import Paths
 from ostinato.curation import side_inputs
@@ -257,7 +258,7 @@ def test_a_broken_shard_is_made_again(project, decoded_names, caplog, fault):
         path.write_bytes(whole + b"\0")
     decoded_names.clear()
     assert project.run().n_computed == len(decoded_names) == 4
-    assert [m for m in caplog.messages if "broken" in m] == [f"{path}: is broken and is made again"]
+    assert [m for m in caplog.messages if "damaged" in m] == [f"{path}: is damaged and computed again"]
     assert project.bytes() == before
 
 
@@ -303,7 +304,7 @@ def test_all_tracks_bad_is_an_error(tmp_path):
     for ordinal in range(2):
         project.file(ordinal).write_bytes(b"no music")
         project.sign(ordinal)
-    with pytest.raises(OstinatoError, match="there is no track that can be decoded: some artist/song 0"):
+    with pytest.raises(OstinatoError, match="no track can be decoded: some artist/song 0"):
         project.run()
 
 
@@ -418,14 +419,14 @@ def test_a_full_disk_keeps_what_is_done(project, monkeypatch):
     project.grow(3)
     with monkeypatch.context() as patch:
         refused = iter([OSError(28, "No space left on device")])
-        head = store.Writer._head
+        write_header = Writer._write_header
 
-        def fail(writer):
+        def fail(writer, file):
             for error in refused:
                 raise error
-            head(writer)
+            write_header(writer, file)
 
-        patch.setattr(store.Writer, "_head", fail)
+        patch.setattr(Writer, "_write_header", fail)
         with pytest.raises(OstinatoError, match=r"shard-00002.npy: cannot be written \(No space left on device\)"):
             project.run()
     assert project.bytes() == before
@@ -493,13 +494,13 @@ def read_rows(project: Project) -> set[tuple[str, bytes]]:
 
 
 @pytest.mark.parametrize("with_power", [True, False])
-@pytest.mark.parametrize("period", [0, shards.PERIOD])
+@pytest.mark.parametrize("period", [0, shards.SAVE_SECONDS])
 @pytest.mark.parametrize("change", [change_nothing, change_file, grow])
 def test_a_kill_at_any_write_is_completed_by_the_next_run(
     tmp_path, tmp_path_factory, monkeypatch, change, period, with_power
 ):
     """Of a first run, of one that finds a file changed, and of one that adds rows to a shard in its place."""
-    monkeypatch.setattr(shards, "PERIOD", period)
+    monkeypatch.setattr(shards, "SAVE_SECONDS", period)
     reference, project = make_tiny(tmp_path / "reference"), make_tiny(tmp_path / "project")
     for each in (reference, project):
         change(each)
@@ -521,7 +522,7 @@ def test_a_kill_at_any_write_is_completed_by_the_next_run(
 
 
 def test_a_kill_wastes_no_finished_shard_that_the_index_names(tmp_path, monkeypatch, decoded_names):
-    monkeypatch.setattr(shards, "PERIOD", 0)
+    monkeypatch.setattr(shards, "SAVE_SECONDS", 0)
     project = make_tiny(tmp_path)
     assert killed_before(project, monkeypatch, FIRST_SHARD + 1)
     project.run()

@@ -11,38 +11,48 @@ class Quiet:
     """Discard what C code prints to standard error while any thread is inside.
 
     libsndfile offers no way to silence libmpg123. With glibc, ``stderr`` is a variable
-    and is pointed to /dev/null meanwhile; other C libraries are not silenced. Output of
-    Python, and writes to descriptor 2, still appear.
+    that can point to a stream to /dev/null; with other C libraries, and if /dev/null
+    cannot be opened, nothing is silenced. Output of Python, and writes to descriptor 2,
+    still appear.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._inside = 0
-        self._stderr: int | None = None
+        self._n_inside = 0
+        self._original: int | None = None
 
     def __enter__(self) -> None:
-        with self._lock:
-            self._inside += 1
-            if self._inside == 1 and (streams := _streams()) is not None:
-                stderr, nowhere = streams
-                self._stderr, stderr.value = stderr.value, nowhere
+        with self._lock, suppress(OSError, ValueError):
+            self._n_inside += 1
+            if self._n_inside == 1:
+                stderr, null = _open_streams()
+                self._original, stderr.value = stderr.value, null
 
     def __exit__(self, *_: object) -> None:
         with self._lock:
-            self._inside -= 1
-            if self._inside == 0 and self._stderr is not None and (streams := _streams()) is not None:
-                streams[0].value, self._stderr = self._stderr, None
+            self._n_inside -= 1
+            if self._n_inside == 0 and self._original is not None:
+                _open_streams()[0].value, self._original = self._original, None
 
 
 QUIET = Quiet()
 
 
 @cache
-def _streams() -> tuple[ctypes.c_void_p, int] | None:
-    """Return glibc's ``stderr`` and an open /dev/null; None without glibc."""
-    with suppress(ValueError, OSError):
-        if (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
-            library = ctypes.CDLL(None)
-            library.fopen.restype = ctypes.c_void_p
-            return ctypes.c_void_p.in_dll(library, "stderr"), library.fopen(os.devnull.encode(), b"w")
-    return None
+def _open_streams() -> tuple[ctypes.c_void_p, int]:
+    """Return glibc's variable ``stderr``, and a stream to /dev/null.
+
+    Raises
+    ------
+    OSError, ValueError
+        If the C library is another one, or /dev/null cannot be opened, such as for lack of
+        descriptors; the next call tries again.
+    """
+    if not (os.confstr("CS_GNU_LIBC_VERSION") or "").startswith("glibc"):
+        raise OSError("the C library is not glibc")
+    library = ctypes.CDLL(None)
+    library.fopen.restype = ctypes.c_void_p
+    null = library.fopen(os.devnull.encode(), b"w")
+    if null is None:
+        raise OSError(f"{os.devnull}: cannot be opened")
+    return ctypes.c_void_p.in_dll(library, "stderr"), null

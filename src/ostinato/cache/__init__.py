@@ -1,8 +1,7 @@
-"""The feature cache: a track's kinds come from one decode, and lie in shards.
+"""The feature cache: all kinds of a track are computed from one decode and stored in shards.
 
-A worker writes a whole shard beside the one that stands there, from the rows that
-one holds and from those of the tracks it decodes; then the shard is put in place.
-At any moment the index tells the truth about the shards, so a run that was killed
-is completed by the next one. What stands at the end depends on tracks and kinds
-alone, not on what stood there before.
+A worker writes a whole shard beside the existing one, with the rows of the existing shard
+and those of the tracks it decodes; then the new shard replaces the old one. The index always
+matches the shards, so that the next run completes one that was killed. The result depends
+only on tracks and kinds, not on the previous content.
 """

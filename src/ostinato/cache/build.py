@@ -1,4 +1,4 @@
-"""The cache brought up to date: shards handed to workers, and put in place as they come back."""
+"""Update of the cache: workers write shards, which replace the existing ones as they arrive."""
 
 import hashlib
 import logging
@@ -12,7 +12,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ostinato.cache import store
-from ostinato.cache.shards import ShardIndex, leave_only
+from ostinato.cache.shards import ShardIndex, remove_others
 from ostinato.cache.spec import Kind, Track, assign_shard
 from ostinato.cache.worker import Job, ShardResult, make
 from ostinato.core import parallel
@@ -21,27 +21,36 @@ from ostinato.errors import OstinatoError, ReadError
 
 log = logging.getLogger(__name__)
 
-READY = ("table", "attributes")
-"""Sources that need no decoding: other processes would cost more than they save."""
-FEW = 16
-"""As many tracks to decode are worth one more process."""
-SHOWN = 10
+IN_MEMORY = ("table", "attributes")
+"""Sources that need no decoding: worker processes would cost more than they save."""
+TRACKS_PER_PROCESS = 16
+"""Tracks to decode for which one more process pays off."""
+MAX_NAMES = 10
+"""Tracks that a message names."""
 
 
 @dataclass
 class Summary:
-    """What a run did: tracks asked for, tracks computed, and why others cannot be decoded or read."""
+    """The result of an update.
+
+    Parameters
+    ----------
+    n_tracks, n_computed : int
+        Number of all tracks, and of those that were computed without errors.
+    failed, unread : dict of str to str
+        Tracks that cannot be decoded, or could not be read, with the reasons.
+    """
 
     n_tracks: int = 0
     n_computed: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
 
-    def note(self, made: ShardResult) -> None:
-        """Count the tracks of a shard that a worker has done with."""
-        self.n_computed += made.n_computed
-        self.failed |= made.failed
-        self.unread |= made.unread
+    def add(self, result: ShardResult) -> None:
+        """Add the tracks of a finished shard."""
+        self.n_computed += result.n_computed
+        self.failed |= result.failed
+        self.unread |= result.unread
 
 
 def fill(
@@ -55,90 +64,92 @@ def fill(
     absent: Mapping[str, str] | None = None,
     joints: Sequence[str] = (),
 ) -> Summary:
-    """Make the cache hold these kinds of these tracks and nothing else.
+    """Update the cache to contain exactly these kinds of these tracks.
 
     Parameters
     ----------
     folder : Path
-        Has a folder a kind, such as ``data/features``. A cluster must see it.
+        Contains a folder per kind, such as ``data/features``; shared with the cluster, if one is used.
     root : Path
-        What the tracks' paths are relative to.
+        Folder that the tracks' paths are relative to.
     tracks : iterable of Track
     kinds : sequence of Kind
-    settings : compute.Settings
-        How many processes, or which cluster.
+    settings : parallel.Settings
+        Number of processes, or the address of a cluster.
     shard_tracks : int
-        Ordinals of each of the first shards, see `assign_shard`.
+        Ordinals in each of the first shards, see `assign_shard`.
     absent : mapping of str to str, optional
-        Kinds that no track has, and why; their folders say so.
+        Kinds that no track has, with the reasons, which are written to their folders.
     joints : sequence of str
-        Joints of kinds, such as ``mel+cqt``; their folders say what the kinds hold.
+        Joints of kinds, such as ``mel+cqt``; their folders contain hashes of the kinds.
 
     Returns
     -------
     Summary
-        Names the tracks that cannot be decoded; they are left out.
+        With the tracks that cannot be decoded; they are left out.
 
     Raises
     ------
     OstinatoError
-        If there is no track that can be decoded, or the disk is full.
+        If no track can be decoded, or the disk is full.
     ReadError
-        If files cannot be read or are not those that were measured; the cache holds all
-        others, so that the next run computes these alone.
+        If files cannot be read or changed since they were measured; the cache contains all
+        others, so that the next run computes only these.
     """
     shards: dict[int, list[Track]] = defaultdict(list)
     for track in sorted(tracks):
         shards[assign_shard(track.ordinal, shard_tracks)].append(track)
-    leave_only(folder, {*(kind.name for kind in kinds), *(absent or {}), *joints})
+    remove_others(folder, {*(kind.name for kind in kinds), *(absent or {}), *joints})
     for name, reason in (absent or {}).items():
-        _say(folder / name, {"kind": name, "lacking": reason})
-    books = [ShardIndex(folder, kind) for kind in kinds]
-    for book in books:
-        book.forget(set(book.shards) - set(shards))
+        _write_only_meta(folder / name, {"kind": name, "lacking": reason})
+    indexes = [ShardIndex(folder, kind) for kind in kinds]
+    for index in indexes:
+        index.remove(set(index.shards) - set(shards))
     summary = Summary(sum(map(len, shards.values())))
     try:
-        _write(_jobs(root, shards, books), books, settings, summary)
+        _write_shards(_list_jobs(root, shards, indexes), indexes, settings, summary)
     finally:
-        for book in books:
-            book.save()
-    for book in books:
-        book.tidy()
+        for index in indexes:
+            index.save()
+    for index in indexes:
+        index.remove_leftovers()
     for name in joints:
-        _say(folder / name, _describe_joint(folder, name))
+        _write_only_meta(folder / name, _describe_joint(folder, name))
     _report(summary)
     return summary
 
 
-def _jobs(root: Path, shards: Mapping[int, Sequence[Track]], books: Sequence[ShardIndex]) -> list[Job]:
-    """List the shards that do not hold what they shall."""
+def _list_jobs(root: Path, shards: Mapping[int, Sequence[Track]], indexes: Sequence[ShardIndex]) -> list[Job]:
+    """List the shards that are not up to date."""
     jobs = []
     for shard in sorted(shards):
-        wanted = tuple(w for book in books if (w := book.plan_update(shard, shards[shard])) is not None)
-        if wanted:
-            jobs.append(Job(root, shard, tuple(shards[shard]), wanted))
+        tasks = tuple(task for index in indexes if (task := index.plan_update(shard, shards[shard])) is not None)
+        if tasks:
+            jobs.append(Job(root, shard, tuple(shards[shard]), tasks))
     return jobs
 
 
-def _write(jobs: Sequence[Job], books: Iterable[ShardIndex], settings: parallel.Settings, summary: Summary) -> None:
-    """Have workers write the shards, and put each in its place."""
-    named = {book.kind.name: book for book in books}
-    n_lacking = sum(len(job.tracks_to_compute) for job in jobs)
-    slow = any(wanted.kind.source not in READY for job in jobs for wanted in job.kinds)
-    least = -(-FEW * len(jobs) // max(n_lacking, 1)) if slow else len(jobs) + 1
+def _write_shards(
+    jobs: Sequence[Job], indexes: Iterable[ShardIndex], settings: parallel.Settings, summary: Summary
+) -> None:
+    """Let workers write shards, and replace the existing ones."""
+    by_kind = {index.kind.name: index for index in indexes}
+    n_new = sum(len(job.list_new()) for job in jobs)
+    decodes = any(task.kind.source not in IN_MEMORY for job in jobs for task in job.tasks)
+    least = -(-TRACKS_PER_PROCESS * len(jobs) // max(n_new, 1)) if decodes else len(jobs) + 1
     with (
         closing(parallel.map(make, jobs, settings, least=least)) as results,
-        tqdm(desc="featurize", total=n_lacking, unit=" tracks", disable=not jobs) as progress,
+        tqdm(desc="featurize", total=n_new, unit=" tracks", disable=not jobs) as progress,
     ):
-        for job, made in zip(jobs, results, strict=True):
-            for wanted, (written, entries) in zip(job.kinds, made.written, strict=True):
-                named[wanted.kind.name].settle(job.shard, written, entries)
-            summary.note(made)
-            progress.update(len(job.tracks_to_compute))
+        for job, result in zip(jobs, results, strict=True):
+            for task, (file, entries) in zip(job.tasks, result.files, strict=True):
+                by_kind[task.kind.name].commit(job.shard, file, entries)
+            summary.add(result)
+            progress.update(len(job.list_new()))
 
 
 def _describe_joint(folder: Path, name: str) -> dict[str, Any]:
-    """Describe a joint of kinds that have been filled by what each holds."""
+    """Describe a joint by hashes of what its kinds contain."""
     content = {}
     for part in parts(name):
         digest = hashlib.sha256((folder / part / "meta.json").read_bytes())
@@ -149,28 +160,29 @@ def _describe_joint(folder: Path, name: str) -> dict[str, Any]:
     return {"kind": name, "content": content} | ({"lacking": reasons[0]} if reasons else {})
 
 
-def _say(folder: Path, said: dict[str, Any]) -> None:
-    """Make a folder hold a description and nothing else; touch no file if it does."""
-    leave_only(folder, {"meta.json"})
-    store.write_meta(folder, said)
+def _write_only_meta(folder: Path, meta: dict[str, Any]) -> None:
+    """Write a description and remove everything else; an unchanged file is not touched."""
+    remove_others(folder, {"meta.json"})
+    store.write_meta(folder, meta)
 
 
 def _report(summary: Summary) -> None:
-    """Name the tracks that were left out; complain if that is all of them, or if some could not be read."""
+    """Warn of tracks that were left out; raise if some could not be read, or none can be decoded."""
     if summary.unread:
         raise ReadError(
-            f"featurize: {len(summary.unread)} of {summary.n_tracks} tracks cannot be read: {_name(summary.unread)}; "
-            "what is done is kept: restore them and run again"
+            f"featurize: {len(summary.unread)} of {summary.n_tracks} tracks cannot be read: {_list(summary.unread)}; "
+            "restore them and run again; finished tracks are kept"
         )
     if len(summary.failed) == summary.n_tracks:
-        named = _name(summary.failed) or "the table is empty"
-        raise OstinatoError(f"featurize: there is no track that can be decoded: {named}")
+        raise OstinatoError(
+            f"featurize: no track can be decoded: {_list(summary.failed) or 'the table of tracks is empty'}"
+        )
     if summary.failed:
         n_failed, n_tracks = len(summary.failed), summary.n_tracks
-        log.warning("%d of %d tracks are not in the cache: %s", n_failed, n_tracks, _name(summary.failed))
+        log.warning("%d of %d tracks are not in the cache: %s", n_failed, n_tracks, _list(summary.failed))
 
 
-def _name(reasons: Mapping[str, str]) -> str:
-    """Put the first tracks and their reasons in one line."""
-    more = f"; and {len(reasons) - SHOWN} more" if len(reasons) > SHOWN else ""
-    return "; ".join(f"{path} ({reason})" for path, reason in list(reasons.items())[:SHOWN]) + more
+def _list(reasons: Mapping[str, str]) -> str:
+    """List the first tracks with their reasons in one line."""
+    more = f"; and {len(reasons) - MAX_NAMES} more" if len(reasons) > MAX_NAMES else ""
+    return "; ".join(f"{path} ({reason})" for path, reason in list(reasons.items())[:MAX_NAMES]) + more

@@ -10,68 +10,77 @@ from pathlib import Path
 from ostinato.cache import store
 from ostinato.cache.spec import Kind, Track
 from ostinato.cache.worker import ShardTask
+from ostinato.cache.writer import StagedFile
 from ostinato.core import parallel
 from ostinato.errors import OstinatoError, ReadError
 from ostinato.io.files import read_json
 
 log = logging.getLogger(__name__)
 
-PERIOD = 5.0
-"""Seconds of shards that a killed run may lose: the index, which names them, is written whole each time."""
+SAVE_SECONDS = 5.0
+"""Time between writes of the index; a killed run loses at most the shards of that time."""
 
 
 class ShardIndex:
-    """A kind's folder while it is filled: what its index says, shard by shard."""
+    """The index of a kind while its folder is updated, and its shards.
+
+    Opening it removes what has another key or is damaged.
+
+    Parameters
+    ----------
+    folder : Path
+        Contains a folder per kind.
+    kind : Kind
+    """
 
     def __init__(self, folder: Path, kind: Kind) -> None:
         self.kind = kind
         self.folder = folder / kind.name
         self.shards: dict[int, list[store.Entry]] = {}
         self._digests: dict[int, str] = {}
-        self._saved, self._is_saved = time.monotonic(), True
+        self._save_time, self._is_saved = time.monotonic(), True
         self._open()
 
     def plan_update(self, shard: int, tracks: Sequence[Track]) -> ShardTask | None:
         """Return the task that updates a shard; None if it is up to date.
 
-        Rows are added to a file only where no other name leads to it, as from a
-        DVC cache that is linked.
+        Rows are appended only to a file without other links, such as those of a linked DVC cache.
         """
-        before = self.shards.get(shard, [])
-        asked = [(track.ordinal, track.track_id, track.content(self.kind.source)) for track in tracks]
-        held = [(entry.ordinal, entry.track_id, entry.content_hash) for entry in before]
-        if asked == held:
+        entries = self.shards.get(shard, [])
+        target = [(track.ordinal, track.track_id, track.content(self.kind.source)) for track in tracks]
+        current = [(entry.ordinal, entry.track_id, entry.content_hash) for entry in entries]
+        if target == current:
             return None
         path = store.shard_file(self.folder, shard)
-        stays = before and held == asked[: len(held)] and path.stat().st_nlink == 1 and not path.is_symlink()
-        known = {(entry.ordinal, entry.content_hash): entry for entry in before}
-        return ShardTask(self.kind, self.folder, known, n_staying=len(before) if stays else 0)
+        appends = entries and current == target[: len(entries)] and path.stat().st_nlink == 1 and not path.is_symlink()
+        by_content = {(entry.ordinal, entry.content_hash): entry for entry in entries}
+        return ShardTask(self.kind, self.folder, by_content, n_kept=len(entries) if appends else 0)
 
-    def settle(self, shard: int, written: store.Written, entries: list[store.Entry]) -> None:
-        """Put a shard that a worker wrote in its place, unless the same stands there.
+    def commit(self, shard: int, file: StagedFile, entries: list[store.Entry]) -> None:
+        """Replace a shard by the one that a worker wrote, unless its entries are unchanged.
 
-        The index may name it only later, see `save`, but at once if the shard has
-        grown: its other rows would be lost with it.
+        The index is written at most every `SAVE_SECONDS`, but at once after rows were
+        appended: otherwise a kill would lose the shard's other rows, too.
         """
         if entries == self.shards.get(shard, []):
-            written.drop()
+            file.discard()
             return
-        if written.path != written.place:
-            self.forget({shard} & set(self.shards))
+        if file.path != file.target:
+            self.remove({shard} & set(self.shards))
         if not entries:
-            written.drop()
+            file.discard()
             return
         kind = self.kind
         meta = {"kind": kind.name, "module": kind.module, "source": kind.source, "key": kind.key}
-        rows = {"parameters": dict(kind.parameters), "dtype": written.dtype, "tail": list(written.tail)}
+        rows = {"parameters": dict(kind.parameters), "dtype": file.dtype, "tail": list(file.tail)}
         store.write_meta(self.folder, meta | rows)
-        written.put()
-        self.shards[shard], self._digests[shard], self._is_saved = entries, written.digest, False
-        if written.path == written.place or time.monotonic() - self._saved >= PERIOD:
+        file.commit()
+        self.shards[shard], self._digests[shard], self._is_saved = entries, file.digest, False
+        if file.path == file.target or time.monotonic() - self._save_time >= SAVE_SECONDS:
             self.save()
 
-    def forget(self, shards: Collection[int]) -> None:
-        """Remove shards; the index never speaks of rows that are not there."""
+    def remove(self, shards: Collection[int]) -> None:
+        """Remove shards, from the index first, so that it never lists missing rows."""
         if not shards:
             return
         for shard in shards:
@@ -82,44 +91,44 @@ class ShardIndex:
         for shard in shards:
             store.shard_file(self.folder, shard).unlink(missing_ok=True)
 
-    def tidy(self) -> None:
-        """Clear away what workers left that were lost."""
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of killed workers."""
         files = {store.shard_file(self.folder, shard).name for shard in self.shards}
-        leave_only(self.folder, files | {"meta.json", "index.parquet"})
+        remove_others(self.folder, files | {"meta.json", "index.parquet"})
 
     def save(self) -> None:
-        """Have the index name the shards that are in their place."""
+        """Write the index if it changed."""
         if self._is_saved:
             return
         entries = (entry for entries in self.shards.values() for entry in entries)
         store.write_index(self.folder, entries, self._digests)
-        self._saved, self._is_saved = time.monotonic(), True
+        self._save_time, self._is_saved = time.monotonic(), True
 
     def _open(self) -> None:
-        """Read what stands there; clear away what belongs to another key, was cut off or is broken."""
+        """Read the index; remove shards that have another key, are truncated or damaged."""
         try:
-            current = read_json(self.folder / "meta.json")["key"] == self.kind.key
-            entries = store.read_index(self.folder) if current else []
-            self._digests = store.read_digests(self.folder) if current else {}
+            is_current = read_json(self.folder / "meta.json")["key"] == self.kind.key
+            entries = store.read_index(self.folder) if is_current else []
+            self._digests = store.read_digests(self.folder) if is_current else {}
         except ReadError:
             raise
         except (OstinatoError, KeyError):
-            current, entries = False, []
+            is_current, entries = False, []
             if self.folder.exists():
-                log.warning("%s: its description is broken, and it is made again", self.folder)
-        if not current:
+                log.warning("%s: its description is damaged; the kind is computed again", self.folder)
+        if not is_current:
             shutil.rmtree(self.folder, ignore_errors=True)
         for entry in entries:
             self.shards.setdefault(entry.shard, []).append(entry)
-        with ThreadPoolExecutor(parallel.cores()) as pool:  # hashing frees the interpreter
-            whole = dict(zip(self.shards, pool.map(self._is_whole, self.shards), strict=True))
-        broken = [shard for shard in self.shards if not whole[shard]]
-        for shard in broken:
-            log.warning("%s: is broken and is made again", store.shard_file(self.folder, shard))
-        self.forget(broken)
-        self.tidy()
+        with ThreadPoolExecutor(parallel.cores()) as pool:  # hashing releases the GIL
+            intact = dict(zip(self.shards, pool.map(self._is_intact, self.shards), strict=True))
+        damaged = [shard for shard in self.shards if not intact[shard]]
+        for shard in damaged:
+            log.warning("%s: is damaged and computed again", store.shard_file(self.folder, shard))
+        self.remove(damaged)
+        self.remove_leftovers()
 
-    def _is_whole(self, shard: int) -> bool:
+    def _is_intact(self, shard: int) -> bool:
         path = store.shard_file(self.folder, shard)
         try:
             n_rows = len(store.open_rows(path))
@@ -127,11 +136,11 @@ class ShardIndex:
             raise
         except OstinatoError:
             return False
-        return n_rows == sum(e.n_rows for e in self.shards[shard]) and store.is_whole(path, self._digests.get(shard))
+        return n_rows == sum(e.n_rows for e in self.shards[shard]) and store.is_intact(path, self._digests.get(shard))
 
 
-def leave_only(folder: Path, names: Collection[str]) -> None:
-    """Remove everything else from a folder."""
+def remove_others(folder: Path, names: Collection[str]) -> None:
+    """Remove everything but some files and folders from a folder."""
     for path in folder.iterdir() if folder.is_dir() else ():
         if path.name not in names:
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()

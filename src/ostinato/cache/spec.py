@@ -1,4 +1,4 @@
-"""Specification of the cache: its tracks, and its kinds with all that their rows depend on."""
+"""Specification of the cache: its tracks, and its kinds with everything their rows depend on."""
 
 import hashlib
 import json
@@ -11,23 +11,23 @@ from ostinato.cache import store
 from ostinato.core import registry
 from ostinato.curation.side_inputs import SideInput
 
-DOORS = {"audio": "ostinato.audio.decode", "attributes": "ostinato.curation.attributes"}
-"""Where a source is read, if not in `ostinato.curation.side_inputs`."""
+READERS = {"audio": "ostinato.audio.decode", "attributes": "ostinato.curation.attributes"}
+"""Module that reads a source, if not `ostinato.curation.side_inputs`."""
 
-SAME_SIZE = 1024
-"""Shards in a row that hold as many ordinals each."""
+SHARDS_PER_LEVEL = 1024
+"""Consecutive shards with the same number of ordinals."""
 
 
 def assign_shard(ordinal: int, shard_tracks: int) -> int:
-    """Return the shard of an ordinal: after each 1024 shards the next ones hold twice as many ordinals.
+    """Return the shard of an ordinal: after every 1024 shards the number of ordinals per shard doubles.
 
-    A million tracks are thus some thousand files, and no shard changes when a collection grows.
+    A million tracks thus need a few thousand files, and a growing collection changes only its last shard.
 
     Parameters
     ----------
     ordinal : int
     shard_tracks : int
-        Ordinals of each of the first shards.
+        Ordinals in each of the first 1024 shards.
 
     Returns
     -------
@@ -38,47 +38,56 @@ def assign_shard(ordinal: int, shard_tracks: int) -> int:
     >>> [assign_shard(i, 32) for i in (0, 31, 32, 32767, 32768, 32831, 32832)]
     [0, 0, 1, 1023, 1024, 1024, 1025]
     """
-    level = (ordinal // (SAME_SIZE * shard_tracks) + 1).bit_length() - 1
-    first = SAME_SIZE * shard_tracks * ((1 << level) - 1)
-    return SAME_SIZE * level + (ordinal - first) // (shard_tracks << level)
+    level = (ordinal // (SHARDS_PER_LEVEL * shard_tracks) + 1).bit_length() - 1
+    first = SHARDS_PER_LEVEL * shard_tracks * ((1 << level) - 1)
+    return SHARDS_PER_LEVEL * level + (ordinal - first) // (shard_tracks << level)
 
 
 class Track(NamedTuple):
-    """A track whose rows shall stand in the cache; `path` is relative to the dataset's root.
+    """A track of the cache.
 
-    `others` holds what it has beside audio, by source.
+    Parameters
+    ----------
+    ordinal : int
+    track_id : str
+    content_hash : str
+        SHA-256 of the audio file.
+    path : str or None
+        Audio file, relative to the dataset's root; None without audio.
+    side_inputs : mapping of str to SideInput
+        Inputs beside audio, by source.
     """
 
     ordinal: int
     track_id: str
     content_hash: str
     path: str | None
-    others: Mapping[str, SideInput] = {}
+    side_inputs: Mapping[str, SideInput] = {}
 
     def entry(self, source: str, shard: int, start: int, n_rows: int) -> store.Entry:
-        """Return where the rows made of a source lie."""
+        """Return the index entry of the rows computed from a source."""
         return store.Entry(self.ordinal, self.track_id, self.content(source), shard, start, n_rows)
 
     def content(self, source: str) -> str:
         """Return the hash of a source."""
-        return self.content_hash if source == "audio" else self.others[source].content_hash
+        return self.content_hash if source == "audio" else self.side_inputs[source].content_hash
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind that shall stand in the cache.
+    """A kind of the cache.
 
     Parameters
     ----------
     name : str
     parameters : mapping
-        Keyword arguments of its ``compute``.
+        Keyword arguments of its module's ``compute``.
     key : str
-        Changes when anything that its rows depend on changes, the tracks aside.
+        Hash of everything its rows depend on except the tracks.
     module : str
-        Of `ostinato.features`.
+        Module of `ostinato.features`.
     source : str
-        What of a track it is made of.
+        Data of a track it is computed from.
     """
 
     name: str
@@ -89,18 +98,18 @@ class Kind:
 
 
 def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shard_tracks: int) -> Kind:
-    """Describe a kind and all that its rows depend on.
+    """Describe a kind and everything its rows depend on.
 
     Parameters
     ----------
     name : str
-        What the cache calls it.
+        Its name in the cache.
     departures : mapping
-        What params.yaml says of it.
+        Its parameters in params.yaml.
     sample_rate : int
-        In Hz, where the kind does not set its own.
+        In Hz, unless the kind sets its own.
     shard_tracks : int
-        Ordinals of a shard.
+        Ordinals in each of the first shards.
 
     Returns
     -------
@@ -109,12 +118,12 @@ def describe(name: str, departures: Mapping[str, Any], *, sample_rate: int, shar
     Raises
     ------
     OstinatoError
-        If the kind or a parameter is not known.
+        If the kind or a parameter is unknown.
     """
     parameters, module = features.parameters(name, departures, sample_rate), features.module(name, departures)
     source = registry.load("ostinato.features", module).SOURCE
-    door = DOORS.get(source, "ostinato.curation.side_inputs")
-    code = [features.fingerprint(f"ostinato.features.{module}"), features.fingerprint(door)]
+    reader = READERS.get(source, "ostinato.curation.side_inputs")
+    code = [features.fingerprint(f"ostinato.features.{module}"), features.fingerprint(reader)]
     features.check(name, module, parameters)
-    described = json.dumps([name, features.identify(module, parameters), code, shard_tracks], sort_keys=True)
-    return Kind(name, parameters, hashlib.sha256(described.encode()).hexdigest(), module, source)
+    identity = json.dumps([name, features.identify(module, parameters), code, shard_tracks], sort_keys=True)
+    return Kind(name, parameters, hashlib.sha256(identity.encode()).hexdigest(), module, source)

@@ -1,4 +1,4 @@
-"""Worker of the cache: it writes a shard beside the one that stands there."""
+"""Workers of the cache: they compute the rows of a shard and write it."""
 
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -11,6 +11,7 @@ from ostinato import audio
 from ostinato.audio.context import AudioContext
 from ostinato.cache import store
 from ostinato.cache.spec import Kind, Track
+from ostinato.cache.writer import StagedFile, Writer
 from ostinato.core import registry
 from ostinato.core.malloc import keep_freed
 from ostinato.curation import side_inputs
@@ -18,52 +19,76 @@ from ostinato.errors import DataError, ReadError
 
 
 class ShardTask(NamedTuple):
-    """A kind's share of a shard: where its folder is, which rows the present shard has, and how many tracks of it stay.
+    """The update of a kind in one shard.
 
-    Those that stay are the first of the shard, and new ones are added to its file;
-    where none does, the shard is written anew.
+    Parameters
+    ----------
+    kind : Kind
+    folder : Path
+        Folder of the kind.
+    entries : mapping of (int, str) to Entry
+        Entries of the existing shard by ordinal and content hash.
+    n_kept : int
+        Number of first tracks whose rows stay in the file, to which the others are appended;
+        0: write a new file.
     """
 
     kind: Kind
     folder: Path
-    held: Mapping[tuple[int, str], store.Entry]
-    n_staying: int
+    entries: Mapping[tuple[int, str], store.Entry]
+    n_kept: int
 
-    @property
-    def unchanged(self) -> list[store.Entry]:
-        """What stays where it is."""
-        return list(self.held.values())[: self.n_staying]
+    def list_kept(self) -> list[store.Entry]:
+        """List the entries whose rows stay in the file."""
+        return list(self.entries.values())[: self.n_kept]
 
-    def writer(self, shard: int) -> store.Writer:
-        """Open the shard's file, or one beside it."""
-        return store.Writer(store.shard_file(self.folder, shard), sum(entry.n_rows for entry in self.unchanged))
+    def open_writer(self, shard: int) -> Writer:
+        """Open the shard's file for appending, or a temporary one."""
+        return Writer(store.shard_file(self.folder, shard), sum(entry.n_rows for entry in self.list_kept()))
 
-    def lacks(self, track: Track) -> bool:
-        """Whether a track's rows must be computed."""
-        return (track.ordinal, track.content(self.kind.source)) not in self.held
+    def needs(self, track: Track) -> bool:
+        """Return whether a track's rows must be computed."""
+        return (track.ordinal, track.content(self.kind.source)) not in self.entries
 
 
 class Job(NamedTuple):
-    """A shard to write: its tracks by ordinal, and the kinds of which it changes."""
+    """A shard to write.
+
+    Parameters
+    ----------
+    root : Path
+        Folder that the paths of the tracks are relative to.
+    shard : int
+    tracks : tuple of Track
+        By ordinal.
+    tasks : tuple of ShardTask
+        One per kind that changes.
+    """
 
     root: Path
     shard: int
     tracks: tuple[Track, ...]
-    kinds: tuple[ShardTask, ...]
+    tasks: tuple[ShardTask, ...]
 
-    @property
-    def tracks_to_compute(self) -> list[Track]:
-        """The tracks of which something must be computed."""
-        return [track for track in self.tracks if any(wanted.lacks(track) for wanted in self.kinds)]
+    def list_new(self) -> list[Track]:
+        """List the tracks for which a kind must be computed."""
+        return [track for track in self.tracks if any(task.needs(track) for task in self.tasks)]
 
 
 class ShardResult(NamedTuple):
-    """A shard that was written: per kind its file and its entries, and what became of the tracks.
+    """A finished shard.
 
-    `failed` says why tracks cannot be decoded, `unread` why they could not be read.
+    Parameters
+    ----------
+    files : tuple of (StagedFile, list of Entry)
+        One per task of the job.
+    n_computed : int
+        Number of tracks that were computed without errors.
+    failed, unread : dict of str to str
+        Tracks that cannot be decoded, or could not be read, with the reasons.
     """
 
-    written: tuple[tuple[store.Written, list[store.Entry]], ...]
+    files: tuple[tuple[StagedFile, list[store.Entry]], ...]
     n_computed: int
     failed: dict[str, str]
     unread: dict[str, str]
@@ -79,52 +104,52 @@ def make(job: Job) -> ShardResult:
     Returns
     -------
     ShardResult
-        A track of which something cannot be decoded or read has a reason; the kinds that
-        are made of something else hold it all the same.
+        A track with a source that cannot be decoded or read is left out of the kinds of
+        that source only.
     """
     keep_freed()
     failed: dict[str, str] = {}
     unread: dict[str, str] = {}
     n_computed = 0
-    entries = [wanted.unchanged for wanted in job.kinds]
-    with ExitStack() as open_files:
-        writers = [open_files.enter_context(wanted.writer(job.shard)) for wanted in job.kinds]
+    entries = [task.list_kept() for task in job.tasks]
+    with ExitStack() as stack:
+        writers = [stack.enter_context(task.open_writer(job.shard)) for task in job.tasks]
         for i, track in enumerate(job.tracks):
-            opened = _Opened(job.root, track)
-            for wanted, writer, held in zip(job.kinds, writers, entries, strict=True):
-                rows = opened.rows(wanted) if i >= wanted.n_staying else None
+            reader = _TrackReader(job.root, track)
+            for task, writer, task_entries in zip(job.tasks, writers, entries, strict=True):
+                rows = reader.get_rows(task) if i >= task.n_kept else None
                 if rows is not None:
-                    held.append(track.entry(wanted.kind.source, job.shard, writer.n_rows, len(rows)))
+                    task_entries.append(track.entry(task.kind.source, job.shard, writer.n_rows, len(rows)))
                     writer.append(rows)
-            n_computed += bool(opened.computed and not opened.errors and not opened.unread)
-            for reasons, reason in ((failed, opened.errors), (unread, opened.unread)):
-                if reason:
-                    reasons[track.path or track.track_id] = "; ".join(reason.values()).replace(f"{job.root}/", "")
-        written = [writer.finish() for writer in writers]
-    return ShardResult(tuple(zip(written, entries, strict=True)), n_computed, failed, unread)
+            n_computed += bool(reader.has_computed and not reader.errors and not reader.unread)
+            for reasons, errors in ((failed, reader.errors), (unread, reader.unread)):
+                if errors:
+                    reasons[track.path or track.track_id] = "; ".join(errors.values()).replace(f"{job.root}/", "")
+        files = [writer.finish() for writer in writers]
+    return ShardResult(tuple(zip(files, entries, strict=True)), n_computed, failed, unread)
 
 
-class _Opened:
-    """A track under way: what has been decoded of it, what cannot be, and whether a kind was computed."""
+class _TrackReader:
+    """The rows of one track, each source decoded at most once; errors by source."""
 
     def __init__(self, root: Path, track: Track) -> None:
-        self.computed = False
+        self.has_computed = False
         self.errors: dict[str, str] = {}
         self.unread: dict[str, str] = {}
         self._root, self._track = root, track
         self._sources: dict[str, Any] = {}
 
-    def rows(self, wanted: ShardTask) -> np.ndarray | None:
-        """Return the rows of a kind, out of the present shard or computed; None if they cannot be."""
-        kind = wanted.kind
-        if not wanted.lacks(self._track):
-            entry = wanted.held[self._track.ordinal, self._track.content(kind.source)]
-            return store.open_rows(store.shard_file(wanted.folder, entry.shard))[entry.start :][: entry.n_rows]
+    def get_rows(self, task: ShardTask) -> np.ndarray | None:
+        """Return the rows of a kind, from the existing shard or computed; None after an error."""
+        kind = task.kind
+        if not task.needs(self._track):
+            entry = task.entries[self._track.ordinal, self._track.content(kind.source)]
+            return store.open_rows(store.shard_file(task.folder, entry.shard))[entry.start :][: entry.n_rows]
         if kind.source in self.errors or kind.source in self.unread:
             return None
-        self.computed = True
+        self.has_computed = True
         try:
-            rows = registry.load("ostinato.features", kind.module).compute(self._source(kind.source), **kind.parameters)
+            rows = registry.load("ostinato.features", kind.module).compute(self._load(kind.source), **kind.parameters)
         except ReadError as error:
             self.unread[kind.source] = str(error)
             return None
@@ -133,12 +158,12 @@ class _Opened:
             return None
         return np.asarray(rows)
 
-    def _source(self, source: str) -> Any:
-        """Read what kinds are computed from, once."""
+    def _load(self, source: str) -> Any:
+        """Load a source, once."""
         if source not in self._sources:
             self._sources[source] = (
                 AudioContext(*audio.load(self._root / (self._track.path or ""), content_hash=self._track.content_hash))
                 if source == "audio"
-                else side_inputs.read(self._track.others[source])
+                else side_inputs.read(self._track.side_inputs[source])
             )
         return self._sources[source]

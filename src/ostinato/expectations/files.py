@@ -1,4 +1,4 @@
-"""Expectations of each file: it can be decoded to its end, and contains music."""
+"""Expectations of audio files: they can be decoded completely, and contain music."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from ostinato.audio.limits import LIMITS, WARNINGS, Limit
 
 
 def prepare(files: pd.DataFrame) -> pd.DataFrame:
-    """Set what was not measured to unknown instead of 0.
+    """Replace zeros that stand for missing measurements.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ def suite(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        All of single rows. Of an unreadable file only `error` is known, so it violates
-        only the first.
+        Each about single rows. Of an unreadable file only `error` is known, so that it
+        violates only the first.
     """
     unreadable = gxe.ExpectColumnValuesToBeNull(column="error", meta={"reason": "unreadable"})
-    return [unreadable, *(_between(limit, getattr(bounds, limit.bound)) for limit in LIMITS)]
+    return [unreadable, *(_expect_limit(limit, getattr(bounds, limit.bound)) for limit in LIMITS)]
 
 
 def warnings(bounds: Any) -> list[Expectation]:
@@ -52,12 +52,12 @@ def warnings(bounds: Any) -> list[Expectation]:
     Returns
     -------
     list of Expectation
-        All of single rows; files that violate one are kept.
+        Each about single rows; files that violate one are kept.
     """
-    return [_between(limit, getattr(bounds, limit.bound)) for limit in WARNINGS]
+    return [_expect_limit(limit, getattr(bounds, limit.bound)) for limit in WARNINGS]
 
 
-def _between(limit: Limit, bound: float) -> Expectation:
+def _expect_limit(limit: Limit, bound: float) -> Expectation:
     meta = {"reason": limit.reason}
     if limit.is_lower:
         return gxe.ExpectColumnValuesToBeBetween(column=limit.figure, min_value=bound, meta=meta)

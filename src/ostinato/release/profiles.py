@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.audio import limits
-from ostinato.cache.store import Store, read_by
+from ostinato.cache.store import Store, find_folder
 from ostinato.core.paths import Paths
 from ostinato.core.summary import AUDIO
 from ostinato.inference import drift, drift_profile, reference
@@ -75,7 +75,7 @@ def _mean_profiles(paths: Paths, model: ReleasedModel, ids: Iterable[str]) -> di
 
 def _open_stores(paths: Paths, model: ReleasedModel) -> dict[str, Store]:
     """Open the feature caches of a model's inputs, where they exist."""
-    folders = {name: read_by(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
+    folders = {name: find_folder(paths.features, name, g.feature, g.parameters) for name, g in model.inputs.items()}
     return {name: Store(folder) for name, folder in folders.items() if folder is not None}
 
 

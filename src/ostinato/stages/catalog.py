@@ -15,7 +15,7 @@ import pandas as pd
 from tqdm import tqdm
 
 from ostinato.audio import limits
-from ostinato.cache.store import Store, read_by
+from ostinato.cache.store import Store, find_folder
 from ostinato.core.candidates import get_candidates
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
@@ -47,7 +47,7 @@ def _embed_tracks(paths: Paths, params: Params, chosen: str, folder: Path) -> No
     for file in list_model_files(paths.onnx(chosen)):
         shutil.copyfile(paths.onnx(chosen) / file, folder / file)
     network = ReleasedModel(folder, threads=params.compute.threads)
-    places = {n: read_by(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
+    places = {n: find_folder(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
     tracks = _tracks(paths, list(stores.values()))
     write_json(folder / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate_))
