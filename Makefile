@@ -5,7 +5,9 @@ SHELL := bash
 .ONESHELL:
 .PHONY: help environment pipeline test test-slow lint bench structure report clean
 
-PYTHON ?= python3.11
+# the newest Python that the locks were tried on; what stands in docs/ was measured on 3.11
+PYTHONS := 3.13 3.12 3.11
+PYTHON ?= $(shell for version in $(PYTHONS); do if python$$version -c 'import ensurepip, venv' 2> /dev/null; then echo python$$version; break; fi; done)
 VENV ?= .venv
 READY := $(VENV)/.ready
 
@@ -23,10 +25,13 @@ help: ## list the targets
 environment: $(READY) ## make .venv from requirements.lock
 
 $(READY): requirements.lock requirements-cpu.lock requirements-cuda.lock pyproject.toml tools/mend_torchaudio.py
-	@command -v $(PYTHON) > /dev/null || { echo "make: needs Python 3.11, of which requirements.lock is: apt install python3.11 python3.11-venv; where the system has none, 'uv python install 3.11' or 'pyenv install 3.11' and make PYTHON=/path/to/python3.11; to use models without training, any Python from 3.11 on will do: docs/installation.md" >&2; exit 1; }
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "make: $(PYTHON) is $$($(PYTHON) -V): requirements.lock is of Python 3.11; make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	$(PYTHON) -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $(PYTHON) cannot make environments: apt install python3.11-venv" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@python="$(PYTHON)"
+	if [ -z "$$python" ] || ! command -v "$$python" > /dev/null; then echo "make: needs Python 3.11, 3.12 or 3.13 with venv$${python:+, and there is no $$python}: apt install python3 python3-venv, 'uv python install 3.13' or 'pyenv install 3.13', then make PYTHON=/path/to/python3.13; to use models without training: docs/installation.md" >&2; exit 1; fi
+	"$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' || { echo "make: $$python is $$("$$python" -V): requirements.lock is of Python 3.11 to 3.14; make PYTHON=/path/to/python3.13" >&2; exit 1; }
+	"$$python" -c 'import ensurepip, venv' 2> /dev/null || { echo "make: $$python cannot make environments: apt install python3-venv, or the python3.N-venv of its version" >&2; exit 1; }
+	# an environment of another Python is made anew
+	[ ! -e $(VENV) ] || [ "$$($(VENV)/bin/python -V 2>&1)" = "$$("$$python" -V)" ] || rm -rf $(VENV)
+	"$$python" -m venv $(VENV)
 	# by hash, all of it; where an index offers torch without CUDA that is taken, else the default one with its libraries
 	PIP="python -m pip install --quiet --disable-pip-version-check --progress-bar off --no-deps"
 	$$PIP --require-hashes --requirement requirements-cpu.lock 2> /dev/null || echo "make: no index offers torch without CUDA: the default one is taken" >&2

@@ -229,6 +229,9 @@ def test_the_check_before_a_merge_is_make_test() -> None:
     assert script.read_text().splitlines()[-1] == "make test"
 
 
+WITHOUT_TORCH = ["light", "serve", "encoders", "data", "structure", "remote"]
+
+
 def read_lock(name: str) -> dict[str, tuple[str, int]]:
     """Read a lock: each package's version and how many hashes it has."""
     text = (ROOT / name).read_text()
@@ -262,27 +265,29 @@ def test_every_dependency_is_locked() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["light", "serve", "encoders", "data", "structure", "remote"])
+@pytest.mark.parametrize("kind", [*WITHOUT_TORCH, "train", "pipeline"])
 def test_each_kind_of_installation_has_a_lock_of_the_same_versions(kind: str) -> None:
-    """With hashes, and all that its extra declares; none of them brings torch."""
+    """With hashes, and all that its extra declares; only what trains brings torch, with the CUDA of its own lock."""
     pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split())
     locked, hashed = {_canonical(name): version for name, version in pins.items()}, read_lock(f"locks/{kind}.lock")
     assert all(n_hashes for _, n_hashes in hashed.values())
-    elsewhere = {"colorama", "tzdata", "audioop-lts", "standard-aifc", "standard-chunk", "standard-sunau"}
+    elsewhere = {"colorama", "tzdata", "audioop-lts", "standard-aifc", "standard-chunk", "standard-sunau", "whenever"}
+    elsewhere |= {"async-timeout", "pywin32", "setuptools", *read_lock("requirements-cuda.lock")}
     versions = {name: version for name, (version, _) in hashed.items() if name not in elsewhere}
     assert versions.items() <= locked.items()  # but for what only Windows or a newer Python needs
     assert list_declared("", *([] if kind == "light" else [kind])) <= set(hashed)
-    assert "torch" not in hashed
+    assert ("torch" in hashed, "nvidia-cublas" in hashed) == ((kind not in WITHOUT_TORCH,) * 2)
 
 
 def test_make_says_what_to_do_where_there_is_no_python_that_the_lock_is_of(tmp_path: Path) -> None:
     """None at all, or another one."""
-    other = tmp_path / "python3.12"
-    other.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.12.1 && exit\nexit 1\n')
+    other = tmp_path / "python3.10"
+    other.write_text('#!/bin/sh\n[ "$1" = -V ] && echo Python 3.10.1 && exit\nexit 1\n')
     other.chmod(0o755)
     for python, words in (
-        ("python3.99", "uv python install 3.11"),
-        (other, "is Python 3.12.1: requirements.lock is of"),
+        ("python3.99", "there is no python3.99: apt install python3 python3-venv, 'uv python install 3.13'"),
+        ("", "needs Python 3.11, 3.12 or 3.13 with venv: apt install"),
+        (other, "is Python 3.10.1: requirements.lock is of Python 3.11 to 3.14"),
     ):
         command = ["make", "environment", f"PYTHON={python}", f"VENV={tmp_path / 'venv'}"]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
@@ -307,7 +312,7 @@ def _canonical(name: str) -> str:
 
 
 def test_the_lock_parts_what_only_torch_with_cuda_needs() -> None:
-    """By name: what constraints.txt lacks and only Linux has; another Python's packages are left out."""
+    """By name: what constraints.txt lacks and only Linux has; another Python's packages stay, with their marker."""
     spec = importlib.util.spec_from_file_location("lock", ROOT / "tools" / "lock.py")
     lock = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(lock)
@@ -315,6 +320,6 @@ def test_the_lock_parts_what_only_torch_with_cuda_needs() -> None:
     names = ["torch==2", "triton==3 ; sys_platform == 'linux'", "jeepney==1 ; sys_platform == 'linux'"]
     names += ["pywin32==3 ; sys_platform == 'win32'", "whenever==1 ; python_full_version >= '3.13'"]
     common, cuda = lock.split("".join(map(pin.format, names)), {"torch", "jeepney"})
-    assert re.findall(r"^\w+", common, re.MULTILINE) == ["torch", "jeepney", "pywin32"]
+    assert re.findall(r"^\w+", common, re.MULTILINE) == ["torch", "jeepney", "pywin32", "whenever"]
     assert cuda == pin.format(names[1])
-    assert common.count("--hash") == 3
+    assert common.count("--hash") == 4

@@ -2,9 +2,10 @@
 
 ``pip install uv``, then ``python tools/lock.py``. Nothing is upgraded:
 constraints.txt says which versions there are, this what their files hold. requirements.lock is the whole of it, for
-development on Python 3.11; locks/ has what each kind of installation needs, on every Python that pyproject.toml allows.
-CUDA libraries, which only PyPI's torch for Linux needs, stand in requirements-cuda.lock, and the torch without them,
-which other indexes offer, in requirements-cpu.lock.
+development; locks/ has what each kind of installation needs. Each file is for every Python that pyproject.toml allows:
+a marker stands beside what only some need.
+CUDA libraries, which only PyPI's torch for Linux needs, stand apart from requirements.lock in requirements-cuda.lock,
+and the torch for Python 3.11 without them, which other indexes offer, in requirements-cpu.lock.
 """
 
 import re
@@ -23,8 +24,10 @@ KINDS: dict[str, tuple[str, ...]] = {
     "data": ("data",),
     "structure": ("structure",),
     "remote": ("remote",),
+    "train": ("train",),
+    "pipeline": ("pipeline",),
 }
-"""Installations without torch, and the extras of each."""
+"""Kinds of installation, and the extras of each; the last two bring PyPI's torch with its CUDA libraries."""
 HEAD = "# Made by tools/lock.py from constraints.txt; install with pip install --require-hashes --no-deps.\n"
 
 
@@ -75,8 +78,6 @@ def split(text: str, pins: set[str]) -> tuple[str, str]:
     common, cuda = list[str](), list[str]()
     for block in re.findall(r"^\S[^\n]*(?:\n +--hash[^\n]*)*\n", text, re.MULTILINE):
         name = canonical(re.split(r"[=\[ ]", block, maxsplit=1)[0])
-        if ">= '3.13'" in block.split("\n")[0]:
-            continue  # of another Python
         (cuda if name not in pins and "sys_platform == 'linux'" in block else common).append(block)
     return "".join(common), "".join(cuda)
 
