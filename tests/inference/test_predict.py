@@ -29,6 +29,7 @@ from ostinato.inference.inputs import FittedInput
 from ostinato.inference.latency import compute_latency_ratio
 from ostinato.inference.model import ReleasedModel
 from ostinato.inference.predict import choose_models, list_files, run, warn
+from ostinato.inference.tabular import Near
 from ostinato.io.files import write_json
 
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
@@ -319,7 +320,7 @@ def test_answers_of_another_model_or_of_other_bytes_are_made_anew(tmp_path, form
     play(first, frequency=600.0)
     os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert first.stat().st_size == before.st_size
-    again = "of them again: the file or the model has changed"
+    again = "of them again: the file, the model or the catalog has changed"
     assert f"out: 1 new (1 {again}), 1 there before, 0 failed" in go_on()
     put(tmp_path / "released" / "genre", weight=0.5)
     assert f"out: 2 new (2 {again}), 0 there before, 0 failed" in go_on()
@@ -339,8 +340,8 @@ def test_answers_that_do_not_say_what_they_are_of_are_made_anew(tmp_path):
 def test_answers_without_neighbours_are_asked_again_where_neighbours_are_wanted(tmp_path):
     put(tmp_path / "released" / "genre")
     file, out = play(tmp_path / "a.wav"), tmp_path / "out"
-    near = [{"track_id": "x", "score": 0.5}]
-    for call, n in ((None, 0), (lambda path, told: near, 1)):
+    near = Near(lambda place, row: [{"track_id": "x", "score": 0.5}], "hash")
+    for call, n in ((None, 0), (near, 1)):
         run([file], tmp_path / "released", form=Json(), out=out, near=call, err=io.StringIO())
         (answer,) = map(json.loads, out.read_text().splitlines())
         assert len(answer.get("neighbours", [])) == n

@@ -172,7 +172,7 @@ def test_a_single_track_makes_a_catalog(model, tmp_path):
     play(tmp_path / "music" / "a.wav", 300.0)
     build(model, tmp_path / "music", tmp_path / "out")
     other = play(tmp_path / "other.wav", 900.0)
-    assert [n["track_id"] for n in make_neighbour_lookup(tmp_path / "out", 3)(str(other), None)] == ["a.wav"]
+    assert [n["track_id"] for n in make_neighbour_lookup(tmp_path / "out", 3).find(str(other), None)] == ["a.wav"]
 
 
 def test_another_network_reads_all_files_again(model, music, tmp_path):

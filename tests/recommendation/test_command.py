@@ -17,7 +17,9 @@ from ostinato import audio
 from ostinato.audio.context import AudioContext
 from ostinato.errors import CatalogError
 from ostinato.features import mel
+from ostinato.inference import predict
 from ostinato.inference.answers import answer_file, audio_warnings
+from ostinato.inference.formats import Json
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
@@ -109,7 +111,7 @@ def test_a_file_of_the_catalog_is_answered_as_its_track_is(folder):
         assert by_file["track_ids"] == by_id["track_ids"]
         np.testing.assert_allclose(by_file["scores"], by_id["scores"], atol=1e-5)
         assert len(by_file["track_ids"]) == 2
-    near = make_neighbour_lookup(folder / "catalog", 3)(str(copy), None)
+    near = make_neighbour_lookup(folder / "catalog", 3).find(str(copy), None)
     assert [n["track_id"] for n in near] == json.loads(run_recommend(folder, str(copy), k=3))["track_ids"]
 
 
@@ -230,3 +232,30 @@ def test_a_path_between_two_tracks_takes_no_filter(folder):
 
     with pytest.raises(CatalogError, match="remove --smooth"):
         run_recommend(folder, "low", "high", smooth=True, keep=Filter(genres=frozenset({"tone"})))
+
+
+def test_answers_from_another_catalog_are_made_anew(folder):
+    """The catalog gains a track, then more neighbours are wanted; a model asked alone takes the lines as they are."""
+    file, out, catalog = play(folder / "mine.wav", 500.0), folder / "out", folder / "catalog"
+    shutil.copytree(catalog, folder / "released" / "genre")
+
+    def go_on(k):
+        err = io.StringIO()
+        near = make_neighbour_lookup(catalog, k) if k else None
+        assert predict.run([file], folder / "released", form=Json(), out=out, near=near, err=err) == 0
+        (answer,) = map(json.loads, out.read_text().splitlines())
+        return err.getvalue(), [n["track_id"] for n in answer["neighbours"]]
+
+    assert go_on(5)[1] == json.loads(run_recommend(folder, str(file), k=5))["track_ids"]
+    same, again = "out: 0 new, 1 there before", "out: 1 new (1 of them again: the file, the model or the catalog"
+    assert same in go_on(5)[0]
+    grown, new = Catalog.load(catalog), embed_file(catalog, play(folder / "new.wav", 600.0))
+    grown.add(["new"], new[np.newaxis], version=grown.version)
+    grown.save(catalog)
+    said, neighbours = go_on(5)
+    assert again in said
+    assert "new" in neighbours
+    said, neighbours = go_on(2)
+    assert again in said
+    assert len(neighbours) == 2
+    assert same in go_on(None)[0]

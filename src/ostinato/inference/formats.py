@@ -15,14 +15,17 @@ COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsur
 
 
 class AnswerKey(NamedTuple):
-    """What a line answers: which task of a path (None: a failure), of what chunks, by which model of which bytes."""
+    """What a line answers: which task of a path (None: a failure), of what chunks, by which model of which bytes.
+
+    `catalog_hash` is None if it names no neighbours.
+    """
 
     path: str
     task: str | None
     over_time: bool
     model_hash: str | None = None
     content_hash: str | None = None
-    has_neighbours: bool = False
+    catalog_hash: str | None = None
 
 
 class Format(Protocol):
@@ -89,7 +92,7 @@ class Json:
                 "over_time" in said,
                 said.get("model_hash"),
                 said.get("content_hash"),
-                "neighbours" in said,
+                said.get("catalog_hash"),
             )
         except (ValueError, KeyError, TypeError):
             return None

@@ -45,8 +45,8 @@ def predict(
         Files under way at once.
     passed : frozenset of str
         Paths that are passed over.
-    near : callable, optional
-        Gives the neighbours of an audio file or of a row of a table.
+    near : Near, optional
+        Finds the neighbours of an audio file or of a row of a table.
 
     Yields
     ------
@@ -173,7 +173,7 @@ def run(
     review : Path, optional
         Where to list the files by doubt, to be corrected and read as a table of the folder, those
         that cannot be read with the reason; nothing may be there.
-    near : callable, optional
+    near : Near, optional
         See `predict`.
     err : file, optional
         Default: standard error.
@@ -196,7 +196,7 @@ def run(
     before = resume.Progress()
     if isinstance(out, Path):
         asked = {encode_path(path): path for path, _ in list_files(targets)}
-        before = resume.resume(out, form, asked, models, over_time=over_time, neighbours=near is not None)
+        before = resume.resume(out, form, asked, models, over_time=over_time, catalog_hash=near and near.catalog_hash)
     doubtful = [json.loads(line) for line in before.lines] if review is not None else []
     n_failed = n_read = 0
     # threads of BLAS that wait for work would take the processor from files and network
@@ -225,7 +225,11 @@ def run(
 def _sum_up(before: resume.Progress, form: Format, n_read: int, n_failed: int) -> str:
     """Count what a file of answers has gained."""
     n_known = len({(said.path, said.task) for line in before.lines if (said := form.read(line))})
-    outdated = f" ({before.n_outdated} of them again: the file or the model has changed)" if before.n_outdated else ""
+    outdated = (
+        f" ({before.n_outdated} of them again: the file, the model or the catalog has changed)"
+        if before.n_outdated
+        else ""
+    )
     return f"{n_read} new{outdated}, {n_known} there before, {n_failed} failed"
 
 
@@ -288,7 +292,7 @@ def _answer_target(
         if tabular.is_table(path):
             each = list(tabular.answer_rows(path, models, passed, near))
             return [answer if "error" in answer else answer | hashes[answer["task"]] for answer in each]
-        more = {} if near is None else {"neighbours": near(str(path), None)}
+        more = {} if near is None else near.answer(str(path))
         return [answer | hashes[answer["task"]] | more for answer in answer_file(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": encode_path(path), "error": str(failure).removeprefix(f"{path}: ")}]

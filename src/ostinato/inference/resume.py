@@ -28,7 +28,7 @@ class Progress(NamedTuple):
     lines : sequence of str
         Lines in which these tasks answer those paths.
     n_outdated : int
-        Answers that were dropped since the file or the model is another one now.
+        Answers that were dropped since the file, the model or the catalog is another one now.
     """
 
     done: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ def resume(
     models: Sequence[ReleasedModel],
     *,
     over_time: bool = False,
-    neighbours: bool = False,
+    catalog_hash: str | None = None,
 ) -> Progress:
     """Find what a file of answers answers already, and make it ready to be added to.
 
@@ -51,15 +51,15 @@ def resume(
     ----------
     out : Path
         Of paths asked again failures are dropped from it, and what these models' tasks answered incompletely,
-        by another model or of other bytes.
+        by another model, of other bytes or from another catalog.
     form : Format
     asked : mapping of str to Path
         Files by the text that stands for them in answers.
     models : sequence of ReleasedModel
     over_time : bool
         An answer counts only if it speaks of chunks, where the model can.
-    neighbours : bool
-        An answer counts only if it names neighbours.
+    catalog_hash : str, optional
+        An answer counts only if it names neighbours of this catalog (`tabular.Near`).
 
     Returns
     -------
@@ -84,12 +84,16 @@ def resume(
         place = find_place(said)
         if place is None or said.task is None or said.model_hash != hashes.get(said.task):
             return False
+        if catalog_hash is not None and said.catalog_hash not in (None, catalog_hash):
+            return False
         if place not in contents:
             contents[place] = hash_content(asked[place])
         return said.content_hash is not None and said.content_hash == contents[place]
 
     def is_complete(said: AnswerKey) -> bool:
-        return (said.over_time or said.task not in with_chunks) and (said.has_neighbours or not neighbours)
+        return (said.over_time or said.task not in with_chunks) and (
+            said.catalog_hash is not None or catalog_hash is None
+        )
 
     concerned = [(line, said) for line, said in written if find_place(said) and said.task in hashes]
     current = [(line, said) for line, said in concerned if is_current(said)]

@@ -1,6 +1,7 @@
 """Predictions of the rows of a table: the attributes of tracks, without their sound."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -13,8 +14,26 @@ if TYPE_CHECKING:
 SUFFIXES = frozenset({".csv", ".tsv", ".tab"})
 MARK = "#"
 Row: TypeAlias = Mapping[str, float]
-Near: TypeAlias = Callable[[str, Row | None], list[dict[str, Any]]]
-"""Gives the neighbours of an audio file, or of a row that is told."""
+
+
+@dataclass(frozen=True)
+class Near:
+    """The neighbours of audio files and of rows of a table in a catalog.
+
+    Parameters
+    ----------
+    find : callable
+        Takes an audio file and None, or the place of a row and the row.
+    catalog_hash : str
+        SHA-256 of the catalog and of the number of neighbours.
+    """
+
+    find: Callable[[str, Row | None], list[dict[str, Any]]]
+    catalog_hash: str
+
+    def answer(self, place: str, row: Row | None = None) -> dict[str, Any]:
+        """Return what an answer says of neighbours: `neighbours` and `catalog_hash`."""
+        return {"neighbours": self.find(place, row), "catalog_hash": self.catalog_hash}
 
 
 def is_table(path: Path) -> bool:
@@ -78,8 +97,8 @@ def answer_rows(
     models : sequence of ReleasedModel
     passed : frozenset of str
         Rows that are passed over.
-    near : callable, optional
-        Gives the neighbours of each.
+    near : Near, optional
+        Finds the neighbours of each.
 
     Yields
     ------
@@ -102,7 +121,7 @@ def answer_rows(
         more: dict[str, Any] = {} if title is None else {"title": title}
         try:
             found = [to_answer(place, model, model.predict_row(told)) for model in models]
-            more |= {} if near is None else {"neighbours": near(place, told)}
+            more |= {} if near is None else near.answer(place, told)
             yield from (answer | more for answer in found)
         except OstinatoError as failure:
             yield {"path": place, "error": str(failure)}

@@ -16,7 +16,7 @@ from ostinato.inference import tabular
 from ostinato.inference.tabular import Near, Row
 from ostinato.io.escapes import escape_line
 from ostinato.io.files import atomic_write
-from ostinato.recommendation.catalog import Catalog
+from ostinato.recommendation.catalog import ABOUT, Catalog
 from ostinato.recommendation.filters import Filter
 from ostinato.recommendation.history import Listen
 from ostinato.recommendation.playlist import m3u, order_greedily, path
@@ -232,11 +232,11 @@ def make_neighbour_lookup(folder: Path, k: int) -> Near:
 
     Returns
     -------
-    callable
-        Takes a path, and the row of a table or None.
+    Near
     """
     network = SeedEmbedder(folder, Catalog.load(folder))
-    return lambda file, row: network.near(file, row, k)
+    about = (folder / ABOUT).read_bytes()  # with the digests of the vectors and of the network
+    return Near(lambda file, row: network.near(file, row, k), hashlib.sha256(about + f" {k}".encode()).hexdigest())
 
 
 def _like_a_file(text: str) -> bool:
