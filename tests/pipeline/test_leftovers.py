@@ -13,8 +13,10 @@ from typer.testing import CliRunner
 
 from ostinato.cli import app
 from ostinato.core.paths import Paths
+from ostinato.datasets import synthetic
 from ostinato.io.locks import exclusive
 from ostinato.pipeline import graph
+from ostinato.pipeline.corpora import find_old_corpora
 from ostinato.pipeline.leftovers import find_leftovers, remove, set_aside
 
 ROOT = Path(__file__).parents[2]
@@ -194,3 +196,33 @@ def test_a_fresh_clone_has_nothing_left_to_do_after_a_candidate_was_removed(tmp_
     assert [path.name for path in (clone / "models/predictions").iterdir() if path.is_dir()] == ["a"]
     upstream, changes = graph.read_cached(clone, clone / ".ostinato/standing.json")
     assert graph.stale(upstream, changes) == []
+
+
+def test_corpora_of_former_settings_are_left_and_those_of_runs_are_not(project: Paths, tmp_path: Path) -> None:
+    def write(folder: Path, dataset: dict, seed: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        given = yaml.safe_load(project.params.read_text()) | {"dataset": {"name": "synthetic", **dataset}, "seed": seed}
+        (folder / "params.yaml").write_text(yaml.safe_dump(given))
+
+    write(project.root, {"seconds": 2.0}, 1)
+    write(project.root / "runs" / "paper", {"seconds": 3.0}, 1)
+    (project.root / "runs/paper/data").mkdir()
+    (project.root / "runs/paper/data/raw").symlink_to(project.root / "data/raw")
+    own, of_run, old = (
+        synthetic.edition(synthetic.Options(seconds=s), seed) for s, seed in ((2.0, 1), (3.0, 1), (2.0, 2))
+    )
+    for name in (own, of_run, old, "mine"):
+        (project.raw("synthetic") / name / "audio").mkdir(parents=True)
+        (project.raw("synthetic") / name / "audio" / "a.flac").write_bytes(bytes(1000))
+    (project.raw("folder") / old).mkdir()
+    shown = CliRunner().invoke(app, ["clean"], catch_exceptions=False).output
+    assert f"data/raw/synthetic/{old}  (rendered with other settings" in shown
+    assert [x.path for x in find_old_corpora(project)] == [project.raw("synthetic") / old]
+    assert [x.n_bytes for x in find_old_corpora(project)] == [1000]
+    assert find_old_corpora(Paths(project.root / "runs/paper")) == []
+    CliRunner().invoke(app, ["clean", "--yes"], catch_exceptions=False)
+    assert {p.name for p in project.raw("synthetic").iterdir()} == {own, of_run, "mine"}
+    assert (project.raw("folder") / old).is_dir()
+    shutil.rmtree(project.root / "runs")
+    write(project.root, {"name": "folder"}, 1)
+    assert {x.path.name for x in find_old_corpora(project)} == {own, of_run}

@@ -40,15 +40,16 @@ def status(
 def clean(
     yes: Annotated[bool, typer.Option("--yes", "--force", help="remove them; without it they are only listed")] = False,
 ) -> None:
-    """List leftovers of removed candidates and interrupted runs; with --yes, delete them."""
+    """List leftovers of removed candidates, interrupted runs and former corpora; with --yes, delete them."""
     from ostinato.errors import OstinatoError
+    from ostinato.pipeline.corpora import find_old_corpora
     from ostinato.pipeline.leftovers import find_leftovers, remove
     from ostinato.pipeline.status import find_running
 
     paths, given = read_project("candidates", "estimators", "stacked", "members", "numbers", "features")
     if at_work := sorted(find_running(paths)):
         raise OstinatoError(f"{', '.join(at_work)}: runs now and may need what lies there; wait for it")
-    leftovers = find_leftovers(paths, given)
+    leftovers = find_leftovers(paths, given) + find_old_corpora(paths)
     n_bytes, n_tracked = sum(x.n_bytes for x in leftovers), sum(x.is_tracked for x in leftovers)
     mend = "" if yes or not leftovers else "; --yes removes them"
     echo(f"{len(leftovers)} leftovers, {n_bytes / 1e6:.1f} MB{mend}")

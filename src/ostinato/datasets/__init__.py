@@ -21,6 +21,8 @@ It may have
 - ``PROMISED``: columns that every track has, such as artist;
 - ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of audio; `path` is then unknown,
   and the listing has a `content_hash` and a column for each attribute;
+- ``edition(options, seed) -> str``: of a plugin that renders its audio, the folder below `root` that
+  holds it, twelve hexadecimal digits that differ between settings;
 - ``artists(root, options, *, seed) -> DataFrame``: artist, related and more, for recommendation.
 """
 

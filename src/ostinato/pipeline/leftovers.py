@@ -9,7 +9,7 @@ import logging
 import re
 import shutil
 import subprocess
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,14 +59,31 @@ def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
     Returns
     -------
     list of Leftover
-        By path; never below ``data/raw`` or ``models/released``.
+        By path; never below ``data/raw`` or ``models/released`` (for the former see `corpora`).
     """
     found = {**dict(_find_outputs(paths, params)), **dict(_find_state(paths, params))}
     kinds = set(params.features.kinds)
     found |= {path: NO_KIND for path in _children(paths.features) if path.is_dir() and path.name not in kinds}
     found |= {path: CUT_OFF for path in _find_partials(paths) if not any(above in found for above in path.parents)}
-    tracked = _find_tracked(paths.root, found)
-    return [Leftover(path, found[path], _measure(path), path in tracked) for path in sorted(found)]
+    return make_leftovers(paths, found)
+
+
+def make_leftovers(paths: Paths, reasons: Mapping[Path, str]) -> list[Leftover]:
+    """Measure leftovers and ask git about them.
+
+    Parameters
+    ----------
+    paths : Paths
+    reasons : mapping of Path to str
+        Why nothing will read each.
+
+    Returns
+    -------
+    list of Leftover
+        By path.
+    """
+    tracked = _find_tracked(paths.root, reasons)
+    return [Leftover(path, reasons[path], _measure(path), path in tracked) for path in sorted(reasons)]
 
 
 def remove(leftovers: Iterable[Leftover]) -> None:
