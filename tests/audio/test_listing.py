@@ -50,6 +50,14 @@ def test_links_that_lead_back_end(music):
     assert listing.paths == FOUR, "of several ways the link to the deepest folder counts, since it names the genre"
 
 
+def test_a_link_to_a_folder_that_is_away_is_named_as_such(music):
+    (music / "pop").symlink_to(music.parent / "unmounted/pop")
+    (music / "cover.jpg").symlink_to("gone.jpg")
+    listing = find_audio(music)
+    assert listing.paths == FOUR
+    assert listing.explain() == "2 that is a link whose target is absent, such as cover.jpg"
+
+
 def test_what_is_no_audio_is_counted_by_kind(music):
     for name in ("jazz/x.mid", "jazz/y.MID", "cover.jpg", "notes", "jazz/._a.wav", ".git/z.wav"):
         (music / name).parent.mkdir(exist_ok=True)

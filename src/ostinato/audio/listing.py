@@ -14,6 +14,7 @@ SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
 """Suffixes of files found in folders; a single file is read whatever its suffix."""
 HIDDEN, TWICE = "hidden", "reachable by another path"
 UNNAMEABLE, SPECIAL = "with a name that is not UTF-8", "that is not a regular file"
+DANGLING = "that is a link whose target is absent"
 
 
 @dataclass(frozen=True)
@@ -151,10 +152,11 @@ class _Walk:
             return []
 
     def _take(self, path: PurePosixPath) -> None:
-        if not is_audio(path.name):
-            self._skip(f"with the suffix {path.suffix.lower()}" if path.suffix else "without a suffix", path)
-            return
         target = self.root / path
+        if not is_audio(path.name):
+            suffix = f"with the suffix {path.suffix.lower()}" if path.suffix else "without a suffix"
+            self._skip(suffix if target.exists() else DANGLING, path)
+            return
         real = os.path.realpath(target)
         if target.exists() and not target.is_file():  # a pipe would block; a broken link is listed and reported
             self._skip(SPECIAL, path)
