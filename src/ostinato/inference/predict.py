@@ -196,7 +196,8 @@ def run(
     before = resume.Progress()
     if isinstance(out, Path):
         asked = {encode_path(path): path for path, _ in list_files(targets)}
-        before = resume.resume(out, form, asked, models, over_time=over_time, catalog_hash=near and near.catalog_hash)
+        catalog_hash = None if near is None else near.catalog_hash
+        before = resume.resume(out, form, asked, models, over_time=over_time, catalog_hash=catalog_hash)
     doubtful = [json.loads(line) for line in before.lines] if review is not None else []
     n_failed = n_read = 0
     # threads of BLAS that wait for work would take the processor from files and network
