@@ -16,7 +16,7 @@ import pandas as pd
 import torch
 
 from ostinato.core.params.schema import Artists, Phase
-from ostinato.curation.artist_graph import Relations, of_pairs, relations
+from ostinato.curation.artist_graph import Relations, build_relations, from_pairs
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
 from ostinato.evaluation.similarity.ranking import summarise
 from ostinato.training.artist_space import fit_space
@@ -27,7 +27,7 @@ SEED, DEGREE = 7, 20
 def read_graph(artists: Path, edges: Path) -> Relations:
     """Read a graph from two tables."""
     table, pairs = pd.read_csv(artists), pd.read_csv(edges)
-    return relations(table["artist_id"].tolist(), zip(pairs["artist_id"], pairs["related_id"], strict=True))
+    return build_relations(table["artist_id"].tolist(), zip(pairs["artist_id"], pairs["related_id"], strict=True))
 
 
 def print_interval(name: str, values: np.ndarray, groups: np.ndarray) -> None:
@@ -51,7 +51,7 @@ def measure(graph: Relations, settings: Artists, phases: list[Phase]) -> None:
     for by in ("cosine", "euclidean"):
         print_interval(f"Jaccard, {by}", neighbourhoods(vectors, graph, by=by), rows)
         print_interval(f"Jaccard, {by}, as published", neighbourhoods(vectors, graph, by=by, with_self=True), rows)
-    remaining, held_out = graph.held_out(settings.held_out, SEED)
+    remaining, held_out = graph.hold_out(settings.held_out, SEED)
     hits = links_found(fit(remaining), remaining, held_out)
     print_interval(f"ROC area of {len(held_out)} held out", hits, np.concatenate([held_out[:, 0], held_out[:, 1]]))
 
@@ -59,7 +59,7 @@ def measure(graph: Relations, settings: Artists, phases: list[Phase]) -> None:
 def time_epoch(n: int, dimension: int) -> None:
     """Time one epoch on a random graph."""
     pairs = np.random.default_rng(SEED).integers(0, n, (n * DEGREE // 2, 2))
-    graph = of_pairs(tuple(map(str, range(n))), pairs)
+    graph = from_pairs(tuple(map(str, range(n))), pairs)
     begin, processor_seconds = time.perf_counter(), time.process_time()
     fit_space(graph.links, dimension=dimension, phases=Artists().phases[:1], max_epochs=1, seed=SEED)
     seconds, processor_seconds = time.perf_counter() - begin, time.process_time() - processor_seconds

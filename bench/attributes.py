@@ -23,7 +23,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
 from ostinato.core.registry import load
-from ostinato.curation.attributes import NUMBERS, complete, encode, number_recordings
+from ostinato.curation.attributes import NUMBERS, encode, is_complete, number_recordings
 from ostinato.datasets.spotify_attributes import read
 from ostinato.evaluation.similarity.clusters import curves, elbow, prevalence
 from ostinato.evaluation.similarity.ranking import summarise
@@ -79,8 +79,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, help="use a random sample of at most this many rows")
     args = parser.parse_args()
     table = pd.concat(read(args.table), axis=1)
-    is_complete = complete(table) & table["genre"].notna()
-    table = table[is_complete].reset_index(drop=True)
+    mask = is_complete(table) & table["genre"].notna()
+    table = table[mask].reset_index(drop=True)
     n_complete = len(table)
     if args.rows and args.rows < len(table):
         table = table.sample(args.rows, random_state=SEED).reset_index(drop=True)

@@ -70,7 +70,7 @@ def time_matching(sizes: tuple[int, ...] = (2_000, 20_000)) -> list[str]:
         prints = [rng.integers(1, 2**32, 579, dtype=np.uint32) for _ in range(n)]
         prints[-1] = prints[0][60:]
         start = time.process_time()
-        matches = duplicates.matches(prints)
+        matches = duplicates.find_matches(prints)
         seconds = time.process_time() - start
         lines.append(f"| matching {n:,} fingerprints ({len(matches)} copy among them) | {seconds:.2f} s |")
     return lines

@@ -82,7 +82,7 @@ def measure(paths: Paths, params: Params, name: str, trials: int) -> str:
     write_json(paths.budget(name), {"trainings": trials})
     start = time.process_time()
     tune.run(paths, params, name)
-    seconds, study = time.process_time() - start, read_json(paths.tuning(name))
+    seconds, study = time.process_time() - start, read_json(paths.tuning_result(name))
     settings = resolve(params, name)
     data = _candidate.open_candidate(paths, settings)
     x = None

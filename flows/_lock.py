@@ -43,7 +43,7 @@ def _modify_with_libyaml(path: Path) -> Iterator[dict[str, Any]]:
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]
     yaml.Representer = _Representer
-    parsed = Paths(path.parent).lock_of_dvc
+    parsed = Paths(path.parent).dvc_lock_cache
     content = (dvc_files.read_parsed(path, parsed) or yaml.load(path) or {}) if path.exists() else {}
     before = json.dumps(content)
     yield content
@@ -59,7 +59,7 @@ def load_lock(self: dvc.dvcfile.Lockfile, **options: Any) -> tuple[Any, str]:
     path = Path(self.path)
     if options or not isinstance(self.repo.fs, LocalFileSystem):
         return _load_and_validate(self, **options)
-    parsed = Paths(path.parent).lock_of_dvc
+    parsed = Paths(path.parent).dvc_lock_cache
     if (known := dvc_files.read_parsed(path, parsed)) is None:
         known, _ = _load_and_validate(self)
         dvc_files.remember_yaml(path, known, parsed)

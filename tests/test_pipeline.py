@@ -145,7 +145,7 @@ def test_release_predict_and_roll_back(project):
     assert released.returncode == 0, released.stderr
     paths = Paths(project)
     assert json.loads(paths.verdict.read_text())["genre"]["released"]
-    assert json.loads((paths.released("genre") / "model.json").read_text())["classes"]
+    assert json.loads((paths.current_release("genre") / "model.json").read_text())["classes"]
     clip = next(paths.raw("synthetic").rglob("*.flac"))
     bad = project / "bad.mp3"
     bad.write_text("no audio")

@@ -41,7 +41,7 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
     }
     written = {
         paths.gate: decisions,
-        paths.released("genre") / "model.json": {"name": "time_mel"},
+        paths.current_release("genre") / "model.json": {"name": "time_mel"},
         paths.metrics("time_mel"): {"test": {"f1_micro": {"value": 0.5}}},
     }
     for path, said in written.items():

@@ -217,7 +217,7 @@ def test_no_artist_and_no_album_is_parted_in_any_spelling_however_a_collection_g
         tracks["track_id"] = tracks["content_hash"] = [f"t{i}" for i in range(len(tracks))]
         tracks = tracks.assign(path=tracks["folder"] + "/" + tracks["track_id"], ordinal=range(len(tracks)))
         tracks["tags"] = [[] for _ in so_far]
-        with patch.object(splits, "_check_ties"):
+        with patch.object(splits, "_check_group_sizes"):
             drawn = splits.assign_splits(tracks, splits.SplitPlan(folds=folds), old)
         side = drawn.splits.pivot(index="track_id", columns="fold", values="split")
         homes, rows = find_homes(tracks), [t for t in tracks.itertuples() if t.track_id in side.index]

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.spatial.distance import cdist
 
-from ostinato.curation.attributes import COLUMNS, NAMES, NUMBERS, complete, encode, number_recordings
+from ostinato.curation.attributes import CATEGORIES, COLUMNS, NUMBERS, encode, is_complete, number_recordings
 from ostinato.errors import DataError
 from ostinato.evaluation.similarity.clusters import cluster_tracks, curves, elbow, prevalence
 from ostinato.features import attributes as feature
@@ -14,7 +14,7 @@ from ostinato.features import attributes as feature
 def table(rng: np.random.Generator, n: int = 20) -> pd.DataFrame:
     """Return complete rows."""
     numbers = {name: rng.random(n) for name in NUMBERS}
-    return pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in NAMES.items()})
+    return pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in CATEGORIES.items()})
 
 
 def blobs(rng: np.random.Generator, n: int = 40) -> tuple[np.ndarray, np.ndarray]:
@@ -45,7 +45,7 @@ def test_numbers_written_as_text_are_numbers(rng):
 def test_a_row_that_lacks_an_attribute_is_no_row(rng, column, value):
     rows = table(rng).astype(object)
     rows.loc[3, column] = value
-    assert np.flatnonzero(~complete(rows)).tolist() == [3]
+    assert np.flatnonzero(~is_complete(rows)).tolist() == [3]
     with pytest.raises(DataError, match="row 3 is not complete"):
         encode(rows)
 
@@ -75,7 +75,7 @@ def test_clusters_of_heaps_hold_one_genre_each(rng):
 
 def test_a_table_without_a_column_is_refused(rng):
     with pytest.raises(DataError, match="the table lacks tempo, mode"):
-        complete(table(rng).drop(columns=["tempo", "mode"]))
+        is_complete(table(rng).drop(columns=["tempo", "mode"]))
 
 
 def test_rows_with_the_same_attributes_are_one_recording(rng):
@@ -106,6 +106,6 @@ def test_prevalence_adds_up_to_one_in_each_cluster(rng):
 
 def test_the_published_table_is_read_as_it_is(shared_data):
     rows = pd.read_csv(shared_data / "tables" / "spotify_genres_v2_42896.csv", low_memory=False)
-    kept = complete(rows)
+    kept = is_complete(rows)
     assert (len(rows), len(encode(rows[kept]))) == (len(kept), int(kept.sum()))
     assert rows.loc[kept, "genre"].nunique() == 15

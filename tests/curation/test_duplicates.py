@@ -55,7 +55,7 @@ def test_two_recordings_differ_in_half_of_their_bits():
 
 @pytest.mark.parametrize("start", [0.5, 1.2345, 3.0, 5.0])
 def test_a_copy_that_starts_later_is_found_with_its_shift(start):
-    (match,) = duplicates.matches(
+    (match,) = duplicates.find_matches(
         [compute_fingerprint(tune(3)), compute_fingerprint(tune(4)), compute_fingerprint(tune(4, 12.0, start))]
     )
     assert (match.first, match.second) == (1, 2)
@@ -81,7 +81,7 @@ def test_a_recording_known_only_through_a_copy_of_its_copy_is_one_group():
 def test_no_track_and_no_copy_give_an_empty_table():
     assert duplicates.find(table(a=tune(8), b=tune(9))).empty
     assert duplicates.find(table(a=tune(8)).iloc[:0]).empty
-    assert duplicates.matches([np.zeros(0, np.uint32), np.zeros(400, np.uint32)]) == []
+    assert duplicates.find_matches([np.zeros(0, np.uint32), np.zeros(400, np.uint32)]) == []
 
 
 def test_what_many_recordings_share_is_no_evidence(rng):
@@ -89,14 +89,14 @@ def test_what_many_recordings_share_is_no_evidence(rng):
     prints = [
         np.concatenate([common, rng.integers(1, 2**32, 200, dtype=np.uint32)]) for _ in range(duplicates.MAX_RUN + 1)
     ]
-    assert duplicates.matches(prints) == []
+    assert duplicates.find_matches(prints) == []
 
 
 def test_a_copy_is_found_among_many_tracks(rng):
     """The number of a pair and its shift together need more than 64 bits from 46,341 tracks on if shifts take 32."""
     others = list(rng.integers(1, 2**32, (47_000, 1), dtype=np.uint32))
     recording = rng.integers(1, 2**32, 100, dtype=np.uint32)
-    (match,) = duplicates.matches([*others, recording, recording[7:]])
+    (match,) = duplicates.find_matches([*others, recording, recording[7:]])
     assert (match.first, match.second, match.shift) == (47_000, 47_001, 7)
 
 
@@ -107,11 +107,11 @@ def test_matches_do_not_depend_on_how_much_is_looked_at_at_once(monkeypatch, rng
         *(r[i:] for i, r in enumerate(recordings)),
         *(r[2 * i : 90] for i, r in enumerate(recordings)),
     ]
-    whole = duplicates.matches(prints)
+    whole = duplicates.find_matches(prints)
     assert len(whole) == 36 - sum(2 * i > 24 for i in range(12))
     monkeypatch.setattr(duplicates, "VALUES", 100)
     monkeypatch.setattr(duplicates, "COLLISIONS", 100)
-    assert duplicates.matches(prints) == whole
+    assert duplicates.find_matches(prints) == whole
 
 
 def test_memory_does_not_grow_with_the_collisions(monkeypatch, rng):
@@ -120,7 +120,7 @@ def test_memory_does_not_grow_with_the_collisions(monkeypatch, rng):
     monkeypatch.setattr(duplicates, "VALUES", 1 << 13, raising=False)
     monkeypatch.setattr(duplicates, "COLLISIONS", 1 << 16, raising=False)
     tracemalloc.start()
-    duplicates.matches(prints)
+    duplicates.find_matches(prints)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 15e6

@@ -201,7 +201,7 @@ def test_a_scarce_genre_may_be_tested_below_a_ceiling():
     drawn = splits.assign_splits(tracks, plan).splits
     tested = drawn[drawn["split"] == "test"]
     assert len(tested) == 16
-    said = splits.describe(tracks, drawn, splits.name(plan, tracks), 1)
+    said = splits.describe(tracks, drawn, splits.make_title(plan, tracks), 1)
     assert said["ceiling"] == 0.75
     assert said["not_evaluable"] == ["rare"]
     assert (said["n_tracks"], said["n_evaluable"]) == (16, 12)
@@ -213,13 +213,17 @@ def test_by_track_only_copies_are_kept_together():
     assert set(drawn["split"]) == {"train", "validation", "test"}
     rows = drawn.merge(tracks[["track_id", "content_hash"]])
     assert (rows.groupby("content_hash")["split"].nunique() == 1).all()
-    assert splits.name(SplitPlan(group_by="track"), tracks) == "holdout by track (artists leak)"
+    assert splits.make_title(SplitPlan(group_by="track"), tracks) == "holdout by track (artists leak)"
 
 
 def test_names_say_when_artists_are_unknown():
-    assert splits.name(SplitPlan(folds=5), make_collection()) == "5 folds by artist"
-    assert splits.name(SplitPlan(compilations="apart"), make_collection()) == "holdout by artist (compilations leak)"
-    assert splits.name(SplitPlan(), make_collection().assign(artist=None)) == "holdout by artist (artists unknown)"
+    assert splits.make_title(SplitPlan(folds=5), make_collection()) == "5 folds by artist"
+    assert (
+        splits.make_title(SplitPlan(compilations="apart"), make_collection()) == "holdout by artist (compilations leak)"
+    )
+    assert (
+        splits.make_title(SplitPlan(), make_collection().assign(artist=None)) == "holdout by artist (artists unknown)"
+    )
 
 
 def test_a_newcomer_that_ties_two_parts_is_left_out_and_named():
@@ -285,13 +289,13 @@ def test_the_hash_follows_the_split_alone():
 def test_an_official_split_is_taken_as_it_is_and_its_leaks_counted():
     tracks = make_collection(n_genres=1, artists=4, each=1)
     tracks["split"] = ["train", "validation", "test", None]
-    rows, n_leaks = splits.official(tracks, splits.SplitPlan())
+    rows, n_leaks = splits.use_official(tracks, splits.SplitPlan())
     assert rows["split"].tolist() == ["train", "validation", "test"]
     assert n_leaks == 0
-    _, n_leaks = splits.official(tracks.assign(artist="the same"), splits.SplitPlan())
+    _, n_leaks = splits.use_official(tracks.assign(artist="the same"), splits.SplitPlan())
     assert n_leaks == 1
     with pytest.raises(DataError, match="no track is in validation"):
-        splits.official(tracks[tracks["split"] != "validation"], splits.SplitPlan())
+        splits.use_official(tracks[tracks["split"] != "validation"], splits.SplitPlan())
 
 
 def test_plans_that_leave_nothing_to_train_on_are_refused():

@@ -160,7 +160,7 @@ def test_of_a_released_stack_its_strongest_member_that_hears_is_explained(traine
     for one, value in ((weak, 0.2), (heard, 0.5), (reader, 0.9), (stack, 1.0)):
         artefacts.save(trained_project.checkpoints(one.name), one)
         write_json(trained_project.metrics(one.name), {"test": {"f1_micro": {"value": value}}})
-    write_json(trained_project.released("genre") / "model.json", {"name": "stack"})
+    write_json(trained_project.current_release("genre") / "model.json", {"name": "stack"})
     assert explain.find_released(trained_project, "genre", "f1_micro") == ("stack", "ear")
-    write_json(trained_project.released("genre") / "model.json", {"name": "weak"})
+    write_json(trained_project.current_release("genre") / "model.json", {"name": "weak"})
     assert explain.find_released(trained_project, "genre", "f1_micro") == (None, "weak")

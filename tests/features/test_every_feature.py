@@ -49,7 +49,7 @@ def test_has_a_source_that_exists(kind):
     assert module.SOURCE in {"audio", "lyrics", "cover", "table", "attributes"}
     listed = spotify_attributes.ATTRIBUTES if module.SOURCE == "attributes" else tables.LISTED
     if module.SOURCE != "audio":
-        assert set(module.COLUMNS) <= set(side_inputs.columns(module.SOURCE)) <= set(listed)
+        assert set(module.COLUMNS) <= set(side_inputs.list_columns(module.SOURCE)) <= set(listed)
 
 
 @pytest.mark.parametrize("kind", KINDS)

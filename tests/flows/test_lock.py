@@ -107,7 +107,7 @@ def test_a_lock_in_which_nothing_changed_is_not_written(tmp_path: Path) -> None:
 
 def test_the_copy_that_is_read_fast_is_of_the_same_bytes_or_not_read(tmp_path: Path) -> None:
     """Whoever else wrote the lock."""
-    path, parsed = tmp_path / "dvc.lock", Paths(tmp_path).lock_of_dvc
+    path, parsed = tmp_path / "dvc.lock", Paths(tmp_path).dvc_lock_cache
     params = {"x": 1e-05, "none": None, "text": "yes", "off": False, "n": 7}
     with lock.modify_yaml(path) as content:
         content["stages"] = {"a": {"params": {"params.yaml": params}}}
@@ -119,7 +119,7 @@ def test_the_copy_that_is_read_fast_is_of_the_same_bytes_or_not_read(tmp_path: P
     assert dvc_files.read_lock(tmp_path)["a"]["params"]["params.yaml"]["x"] == 2e-05
     path.write_text("stages: {a: {params: {params.yaml: {1: x}}}}\n")  # JSON has no such key
     assert dvc_files.read_lock(tmp_path) == {"a": {"params": {"params.yaml": {1: "x"}}}}
-    assert dvc_files.read_parsed(path, Paths(tmp_path).parsed_lock) is None
+    assert dvc_files.read_parsed(path, Paths(tmp_path).lock_cache) is None
 
 
 @pytest.mark.parametrize(

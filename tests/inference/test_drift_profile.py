@@ -49,7 +49,7 @@ def compare_clips(project, folder, **how):
 
 
 def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released_project, tmp_path):
-    assert (released_project.paths.released("genre") / drift_profile.PROFILE).exists()
+    assert (released_project.paths.current_release("genre") / drift_profile.PROFILE).exists()
     same = compare_clips(released_project, tmp_path / "same")
     assert same.exit_code == 0, same.output
     other = compare_clips(released_project, tmp_path / "other", low=True)
@@ -61,7 +61,7 @@ def test_a_profile_is_kept_and_other_music_is_told_from_the_same(released_projec
 
 
 def test_a_profile_of_an_earlier_version_is_read(released_project, tmp_path):
-    folder = released_project.paths.released("genre")
+    folder = released_project.paths.current_release("genre")
     kept = drift_profile.read_profile(folder)
     rows = [
         {"group": group, "number": i, "edges": edges, "counts": counts}
@@ -77,7 +77,7 @@ def test_a_profile_of_an_earlier_version_is_read(released_project, tmp_path):
 
 
 def test_a_model_without_a_profile_says_what_to_do(released_project, tmp_path):
-    (released_project.paths.released("genre") / drift_profile.PROFILE).unlink()
+    (released_project.paths.current_release("genre") / drift_profile.PROFILE).unlink()
     refused = compare_clips(released_project, tmp_path / "same")
     assert refused.exit_code == 1
     assert "ostinato release" in str(refused.exception)
@@ -100,9 +100,9 @@ def test_files_that_cannot_be_read_are_named(released_project, tmp_path, capsys)
     (folder / "empty.mp3").touch()
     (folder / "lost.wav").symlink_to("nowhere.wav")
     with pytest.raises(OstinatoError, match="drift: no file can be read"):
-        drift_profile.compare(released_project.paths.released("genre"), [folder], level=0.01)
+        drift_profile.compare(released_project.paths.current_release("genre"), [folder], level=0.01)
     told = capsys.readouterr().err
     assert "empty.mp3: is empty (0 bytes)" in told
     assert "lost.wav: a link to nowhere.wav, which is not there" in told
     with pytest.raises(OstinatoError, match=r"gone\.wav: no such file or folder"):
-        drift_profile.compare(released_project.paths.released("genre"), [folder / "gone.wav"], level=0.01)
+        drift_profile.compare(released_project.paths.current_release("genre"), [folder / "gone.wav"], level=0.01)

@@ -75,7 +75,7 @@ def ask(project: Project, *files, form=None, **options):
 
 
 def test_the_release_keeps_bounds_and_the_sound_of_its_training_tracks(trained_project):
-    kept = read_json(trained_project.paths.released("genre") / REFERENCE)
+    kept = read_json(trained_project.paths.current_release("genre") / REFERENCE)
     assert kept["bounds"] == {limit.bound: getattr(BOUNDS, limit.bound) for limit in limits.LIMITS}
     assert kept["sound"]["bandwidth"] == [4000.0, 4000.0]
     assert kept["sound"]["duration"] == [4.0, 4.0]
@@ -170,7 +170,7 @@ def test_reasons_stand_in_text_and_table(trained_project, tmp_path):
 
 
 def test_a_model_released_without_a_reference_loads_and_says_nothing(trained_project, tmp_path):
-    kept = trained_project.paths.released("genre") / REFERENCE
+    kept = trained_project.paths.current_release("genre") / REFERENCE
     content = kept.read_bytes()
     kept.unlink()
     try:

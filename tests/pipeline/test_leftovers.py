@@ -114,12 +114,12 @@ def test_stages_that_read_folders_do_not_see_what_is_set_aside(paths: Paths, cap
     assert f"{len(outputs)} outputs of candidates that params.yaml no longer names" in caplog.text
     for name in outputs:
         assert not (paths.root / name).exists()
-        assert (paths.aside / name).exists()
+        assert (paths.removed_outputs / name).exists()
     assert set(KEPT) <= list_files(paths.root)
     assert set_aside(paths, PARAMS) == []
     (paths.root / "models/onnx/old").mkdir()  # once more, as after a candidate came and went again
     assert len(set_aside(paths, PARAMS)) == 1
-    assert list((paths.aside / "models/onnx/old").iterdir()) == []
+    assert list((paths.removed_outputs / "models/onnx/old").iterdir()) == []
 
 
 @pytest.fixture

@@ -65,5 +65,5 @@ def test_other_outputs_ask_for_a_look_and_so_does_another_folder(paths: Paths, m
     monkeypatch.setenv("OSTINATO_DATASET_PATH", str(paths.root.parent / "elsewhere"))
     assert not sources.is_unchanged(paths, "entries")
     monkeypatch.undo()
-    paths.looked.write_text("{")
+    paths.source_listing.write_text("{")
     assert not sources.is_unchanged(paths, "entries")

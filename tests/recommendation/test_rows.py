@@ -13,7 +13,7 @@ from sklearn.preprocessing import StandardScaler
 
 from ostinato.core import registry
 from ostinato.core.summary import choose_metric
-from ostinato.curation.attributes import NAMES, NUMBERS, encode
+from ostinato.curation.attributes import CATEGORIES, NUMBERS, encode
 from ostinato.errors import CatalogError, DataError, OstinatoError
 from ostinato.export import estimators, graphs
 from ostinato.inference.formats import Json
@@ -34,7 +34,7 @@ GENRES = ("calm", "loud")
 def table(rng: np.random.Generator, n: int) -> pd.DataFrame:
     """Return rows of two genres that energy parts."""
     numbers = {name: rng.random(n) for name in NUMBERS}
-    rows = pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in NAMES.items()})
+    rows = pd.DataFrame(numbers | {name: rng.integers(0, len(values), n) for name, values in CATEGORIES.items()})
     energy, milliseconds = np.arange(n) % 2 * 0.8 + rng.random(n) * 0.1, rng.integers(100_000, 300_000, n)
     return rows.assign(energy=energy, duration_ms=milliseconds, track_name=[f"song {i}" for i in range(n)])
 
@@ -96,7 +96,7 @@ def test_each_row_has_its_genre_and_its_neighbours(folder):
 def test_neighbours_are_those_of_the_papers_code(folder):
     """Chapter 5 of paper 000: ten numbers standardised, indicators as they are, scikit-learn's default distance."""
     rows = pd.read_csv(folder / "tracks.csv")
-    frame = pd.get_dummies(rows[[*NUMBERS, *NAMES]], columns=list(NAMES), dtype=float)
+    frame = pd.get_dummies(rows[[*NUMBERS, *CATEGORIES]], columns=list(CATEGORIES), dtype=float)
     frame[list(NUMBERS)] = StandardScaler().fit_transform(frame[list(NUMBERS)])
     distances, order = NearestNeighbors(n_neighbors=5).fit(frame.to_numpy()).kneighbors(frame.to_numpy())
     for answer, near, away in zip(

@@ -36,8 +36,8 @@ def material(tmp_path, rng) -> Material:
     sure = {"k": 4, "confidence": 0.9, "seed": 0}
     spaces = {"net": vectors, "mel": rng.normal(size=(12, 5))}
     found = evaluate_spaces(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
-    paths.rankings.parent.mkdir(parents=True)
-    table(found).to_parquet(paths.rankings)
+    paths.ranking_table.parent.mkdir(parents=True)
+    table(found).to_parquet(paths.ranking_table)
     said = {"k": 4, "baseline": "mel", "question": "genre_cold", "skipped": {}}
     maps = {n: {"map": f["genre_cold"]["map"]} for n, f in found.items()}
     write_json(paths.ranking, said | {"spaces": maps, "gate": {"net": {"accepted": True}}})

@@ -68,7 +68,7 @@ def add(paths: Paths, *wanted: Path) -> additions.Additions:
 
 
 def load_served(paths: Paths) -> Catalog:
-    return Catalog.load(paths.released("catalog"))
+    return Catalog.load(paths.current_release("catalog"))
 
 
 def command(paths: Paths, *words: str) -> subprocess.CompletedProcess[str]:
@@ -84,7 +84,7 @@ def read_reasons(done: subprocess.CompletedProcess[str]) -> dict[str, str]:
 
 
 def test_the_command_adds_new_tracks_where_the_network_in_service_places_them(paths, tmp_path):
-    before, version = load_served(paths), paths.released("catalog")
+    before, version = load_served(paths), paths.current_release("catalog")
     play(paths.root / "music" / "eve" / "new.wav", 10)
     play(paths.root / "music" / "eve" / "more.wav", 11)
     done = command(paths, "--add", "music/eve/new.wav")
@@ -193,7 +193,7 @@ def test_what_cannot_be_added_to_or_from_is_refused_in_words(paths, tmp_path):
         add(paths, tmp_path / "elsewhere.wav")
     with pytest.raises(OstinatoError, match=r"nowhere: the dataset lists no track there"):
         add(paths, paths.root / "music" / "nowhere")
-    current = paths.released("catalog")
+    current = paths.current_release("catalog")
     put(tmp_path / "other", weight=0.2)
     network = (current / "network.onnx").read_bytes()
     shutil.copyfile(tmp_path / "other" / "network.onnx", current / "network.onnx")

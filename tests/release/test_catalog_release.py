@@ -54,7 +54,7 @@ def paths(tmp_path) -> Paths:
 
 
 def test_what_is_released_is_what_the_stage_made(paths):
-    served = paths.released("catalog")
+    served = paths.current_release("catalog")
     assert served == paths.releases / "catalog" / "1"
     made = digest(paths.catalog)
     assert digest(served) == made | {"release.json": digest(served)["release.json"]}
@@ -66,7 +66,7 @@ def test_what_is_released_is_what_the_stage_made(paths):
 
 
 def test_recommendations_go_on_while_the_stage_runs_and_after_it_failed(paths, monkeypatch):
-    before = digest(paths.released("catalog"))
+    before = digest(paths.current_release("catalog"))
     monkeypatch.setattr(serving_models, "LOOK_SECONDS", 0)
     store = ModelStore(paths.releases, paths.releases / "catalog")
     assert len(store.catalog()) == 10
@@ -81,7 +81,7 @@ def test_recommendations_go_on_while_the_stage_runs_and_after_it_failed(paths, m
         stage.run(paths, SimpleNamespace(candidates={}, estimators={}, stacked={}))
     assert seen == [(True, 10, 10)]  # what the stage wrote before stands until the next catalog does
     assert len(store.catalog()) == len(Catalog.load(find_served(paths))) == 10
-    assert digest(paths.released("catalog")) == before
+    assert digest(paths.current_release("catalog")) == before
 
 
 def test_a_stage_that_finds_no_space_leaves_the_catalog_in_service(paths):
@@ -143,7 +143,7 @@ def test_a_flipped_byte_is_never_put_in_service(paths, name):
 
 @pytest.mark.parametrize("name", ["vectors.npy", "catalog.json", "network.onnx"])
 def test_a_flipped_byte_in_service_is_told_and_can_be_mended(paths, name):
-    file = paths.released("catalog") / name
+    file = paths.current_release("catalog") / name
     content = bytearray(file.read_bytes())
     content[-3] ^= 1
     file.write_bytes(content)
@@ -185,11 +185,11 @@ def test_a_model_that_steps_back_leaves_the_catalog_with_its_own_network(paths):
     versions.set_pointer(paths.releases / "genre", versions.Pointer(2, 2))
     write_catalog(paths, weight=2.0)
     assert release_catalog(paths)["answer"] == "released"
-    before = digest(paths.released("catalog"))
+    before = digest(paths.current_release("catalog"))
     reasons = rollback(paths, ["genre"])["genre"]["reasons"]
     assert "built by another training run of space than the model in service for genre" in reasons[-1]
     assert "`ostinato release --rollback --task catalog`" in reasons[-1]
-    assert digest(paths.released("catalog")) == before
+    assert digest(paths.current_release("catalog")) == before
     store = ModelStore(paths.releases, paths.releases / "catalog")
     assert store.placement_model().version == store.catalog().version != store.models()["genre"].version
     write_catalog(paths, 11, weight=2.0)
@@ -198,7 +198,8 @@ def test_a_model_that_steps_back_leaves_the_catalog_with_its_own_network(paths):
     assert "built by another training run of space" in refused["reasons"][1]
     assert len(rollback(paths, ["catalog"])["catalog"]["reasons"]) == 1
     assert (
-        serving_models.open_space(paths.released("catalog")).placement_model.version == store.models()["genre"].version
+        serving_models.open_space(paths.current_release("catalog")).placement_model.version
+        == store.models()["genre"].version
     )
 
 

@@ -30,7 +30,7 @@ def with_incumbent(project):
 def incumbent(copy_prepared, tmp_path):
     """Return a project with a released genre model of middling skill, and its digest."""
     project = copy_prepared(tmp_path, with_incumbent)
-    return project, digest(project.paths.released("genre"))
+    return project, digest(project.paths.current_release("genre"))
 
 
 def genre(project, **options) -> dict:
@@ -44,7 +44,7 @@ def test_with_nothing_released_the_thresholds_alone_decide(project):
     assert (verdicts["genre"]["released"], verdicts["genre"]["previous"]) == ("good", None)
     assert exit_code(verdicts) == 0
     assert json.loads(project.paths.verdict.read_text()) == verdicts
-    folder = project.paths.released("genre")
+    folder = project.paths.current_release("genre")
     assert {p.name for p in folder.iterdir()} == {
         "card.md", "model.json", "network.onnx", "reference.json", "release.json", "test.parquet",
     }  # fmt: skip
@@ -70,23 +70,23 @@ def test_no_accepted_candidate_is_refused(project):
     assert verdicts["genre"]["answer"] == "rejected"
     assert "is below 0.4" in verdicts["genre"]["reasons"][0]
     assert exit_code(verdicts) == 3
-    assert not project.paths.released("genre").exists()
+    assert not project.paths.current_release("genre").exists()
 
 
 def test_the_same_bytes_are_nothing_to_do(incumbent):
     project, before = incumbent
     verdict = genre(project)
     assert verdict["answer"] == "unchanged"
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
     assert verdict["previous"] is None
 
 
 def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
     project, _ = incumbent
-    assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 1
+    assert json.loads((project.paths.current_release("genre") / "release.json").read_text())["version"] == 1
     project.make_candidates(good=0.55, poor=0.95)
     assert genre(project)["released"] == "poor"
-    folder = project.paths.released("genre")
+    folder = project.paths.current_release("genre")
     about = json.loads((folder / "release.json").read_text())
     assert about["version"] == 2
     assert about["latency_ms"] > 0
@@ -98,17 +98,17 @@ def test_versions_count_up_and_the_card_says_what_it_is(incumbent):
         assert said in card
     assert about["rules"]
     rollback(project.paths)
-    assert (project.paths.released("genre") / "card.md").read_text().startswith("# good, version 1\n")
+    assert (project.paths.current_release("genre") / "card.md").read_text().startswith("# good, version 1\n")
     project.make_candidates(good=0.99)
     assert genre(project, resume=True)["answer"] == "released"
-    assert json.loads((project.paths.released("genre") / "release.json").read_text())["version"] == 3
+    assert json.loads((project.paths.current_release("genre") / "release.json").read_text())["version"] == 3
 
 
 def test_a_tagger_that_came_later_joins_its_network(incumbent):
     project, _ = incumbent
     (project.paths.onnx("good") / "tagger.onnx").write_bytes(b"the same network in another graph")
     assert genre(project)["answer"] == "released"
-    assert (project.paths.released("genre") / "tagger.onnx").read_bytes() == b"the same network in another graph"
+    assert (project.paths.current_release("genre") / "tagger.onnx").read_bytes() == b"the same network in another graph"
     assert genre(project)["answer"] == "unchanged"
 
 
@@ -127,7 +127,7 @@ def test_a_worse_one_leaves_the_released_folder_as_it_was(incumbent):
     verdict = genre(project)
     assert (verdict["answer"], verdict["released"]) == ("rejected", "good")
     assert any("the lower end is below -0.05" in r for r in verdict["reasons"])
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 @pytest.mark.parametrize(("skill", "answer"), [(0.95, "released"), (0.45, "rejected")])
@@ -180,7 +180,7 @@ def test_rules_of_the_file(project, rule, bound, reason):
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
     assert any(reason in r for r in verdict["reasons"])
-    assert not project.paths.released("genre").exists()
+    assert not project.paths.current_release("genre").exists()
     setattr(project.params.release, rule, kept)
     assert genre(project)["answer"] == "released"
 
@@ -195,10 +195,10 @@ def test_an_encoder_whose_licence_forbids_the_declared_use_is_refused(project):
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
     assert "the licence of effnet, CC BY-NC-SA 4.0, forbids commercial use" in verdict["reasons"]
-    assert not project.paths.released("genre").exists()
+    assert not project.paths.current_release("genre").exists()
     project.params.release.use = "research"
     assert genre(project)["answer"] == "released"
-    assert "licence CC BY-NC-SA 4.0" in (find_current(project.paths.released("genre")) / "card.md").read_text()
+    assert "licence CC BY-NC-SA 4.0" in (find_current(project.paths.current_release("genre")) / "card.md").read_text()
 
 
 def test_encoders_count_among_the_bytes_and_go_where_the_network_goes(project):
@@ -209,7 +209,7 @@ def test_encoders_count_among_the_bytes_and_go_where_the_network_goes(project):
     assert any("bytes are above 10,000" in reason for reason in verdict["reasons"])
     project.params.release.max_bytes = 100_000
     assert genre(project)["answer"] == "released"
-    served = find_current(project.paths.released("genre"))
+    served = find_current(project.paths.current_release("genre"))
     assert (served / "encoder-0123456789ab.onnx").stat().st_size == 20_000
     (served / "encoder-0123456789ab.onnx").write_bytes(b"another")
     assert genre(project)["answer"] == "damaged"
@@ -275,7 +275,7 @@ def test_a_slower_one_is_refused_and_a_faster_one_is_not(incumbent, monkeypatch)
     verdict = genre(project)
     assert verdict["answer"] == "rejected"
     assert "1.60 times as long as before, above 1.5" in verdict["reasons"][-1]
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
     monkeypatch.setattr("ostinato.inference.latency.compute_latency_ratio", lambda new, old: 1.4)
     assert genre(project)["answer"] == "released"
 
@@ -296,7 +296,7 @@ def test_other_classes_need_to_be_told(incumbent):
     assert verdicts["genre"]["answer"] == "not comparable"
     assert "gone: rock; new: soul" in verdicts["genre"]["reasons"][-1]
     assert exit_code(verdicts) == 3
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
     told = genre(project, replace=True)
     assert (told["answer"], told["released"], told["previous"]) == ("released", "poor", "good")
 
@@ -313,26 +313,26 @@ def test_replace_does_not_wave_a_worse_one_through(incumbent):
     project, before = incumbent
     project.make_candidates(poor=0.45)
     assert genre(project, replace=True)["answer"] == "rejected"
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_rollback_goes_back_a_version_at_a_time_and_holds(incumbent):
     project, first = incumbent
     project.make_candidates(poor=0.8)
     genre(project)
-    second = digest(project.paths.released("genre"))
+    second = digest(project.paths.current_release("genre"))
     project.make_candidates(poor=0.97)
     genre(project)
     verdict = rollback(project.paths)["genre"]
     assert (verdict["answer"], verdict["released"], verdict["previous"]) == ("rolled back", "poor", "good")
     assert "from version 3 (poor) to version 2 (poor)" in verdict["reasons"][0]
-    assert digest(project.paths.released("genre")) == second
+    assert digest(project.paths.current_release("genre")) == second
     assert rollback(project.paths, ["genre"])["genre"]["previous"] is None
-    assert digest(project.paths.released("genre")) == first
+    assert digest(project.paths.current_release("genre")) == first
     held = genre(project)
     assert (held["answer"], held["released"]) == ("held", "good")
     assert exit_code({"genre": held}) == 0
-    assert digest(project.paths.released("genre")) == first
+    assert digest(project.paths.current_release("genre")) == first
     assert genre(project, resume=True)["answer"] == "released"
     assert read_pointer(project.paths.releases / "genre") == (4, 4, False)
 
@@ -360,7 +360,7 @@ def test_as_many_versions_stay_as_params_say(incumbent):
 
 def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
     project, _ = incumbent
-    network = project.paths.released("genre") / "network.onnx"
+    network = project.paths.current_release("genre") / "network.onnx"
     content = bytearray(network.read_bytes())
     content[len(content) // 2] ^= 1
     network.write_bytes(content)
@@ -374,7 +374,7 @@ def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):
     for words in ("network.onnx: is not the file that was released", "dvc checkout", "--rollback", "--replace"):
         assert words in verdicts["genre"]["reasons"][-1]
     assert genre(project, replace=True)["answer"] == "released"
-    assert ReleasedModel(project.paths.released("genre")).name == "poor"
+    assert ReleasedModel(project.paths.current_release("genre")).name == "poor"
     with pytest.raises(OstinatoError, match=r"network\.onnx: is not the file that was released"):
         rollback(project.paths)
 
@@ -384,7 +384,7 @@ def test_a_model_released_without_versions_stays_in_service_and_gets_one(incumbe
     project.make_candidates(poor=0.95)
     genre(project)
     folder = project.paths.releases / "genre"
-    new = digest(project.paths.released("genre"))
+    new = digest(project.paths.current_release("genre"))
     shutil.copytree(folder / "1", folder.parent / ".previous" / "genre")
     for file in (folder / "2").iterdir():
         file.rename(folder / file.name)
@@ -394,10 +394,10 @@ def test_a_model_released_without_versions_stays_in_service_and_gets_one(incumbe
     assert find_current(folder) == folder
     assert ReleasedModel(find_current(folder)).name == "poor"
     assert genre(project)["answer"] == "unchanged"
-    assert digest(project.paths.released("genre")) == new
+    assert digest(project.paths.current_release("genre")) == new
     assert {path.name for path in folder.iterdir()} == {"1", "2", "current.json"}
     rollback(project.paths)
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_an_earlier_refusal_of_another_task_is_no_refusal_now(incumbent):
@@ -420,9 +420,9 @@ def test_rollback_brings_back_what_was_deleted_by_hand(incumbent):
     project, before = incumbent
     project.make_candidates(poor=0.95)
     genre(project)
-    shutil.rmtree(project.paths.released("genre"))
+    shutil.rmtree(project.paths.current_release("genre"))
     assert rollback(project.paths)["genre"]["released"] == "good"
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_a_gate_older_than_the_params_is_named(incumbent):
@@ -431,7 +431,7 @@ def test_a_gate_older_than_the_params_is_named(incumbent):
     write_json(project.paths.gate, {name: said for name, said in gate.items() if name != "poor"})
     with pytest.raises(OstinatoError, match=r"gate\.json: has no entry for poor; run `dvc repro gate`"):
         genre(project)
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_what_the_gate_rejects_is_not_released_though_its_file_lies_there(incumbent):
@@ -444,7 +444,7 @@ def test_what_the_gate_rejects_is_not_released_though_its_file_lies_there(incumb
     write_json(project.paths.gate, gate)
     assert json.loads((project.paths.onnx("poor") / "export.json").read_text())["accepted"]
     assert genre(project)["answer"] == "rejected"
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_a_missing_export_changes_nothing(incumbent):
@@ -453,7 +453,7 @@ def test_a_missing_export_changes_nothing(incumbent):
     shutil.rmtree(project.paths.onnx("poor"))
     with pytest.raises(OstinatoError, match=r"export\.json: is not there"):
         release(project.paths, project.params)
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 @pytest.mark.parametrize("with_power", [True, False])
@@ -462,7 +462,7 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incu
     project.params.release.keep = 2
     project.make_candidates(poor=0.8)
     genre(project)  # so that the next one removes the first
-    middle = digest(project.paths.released("genre"))
+    middle = digest(project.paths.current_release("genre"))
     project.make_candidates(poor=0.97)
     models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
     shutil.copytree(models, start)
@@ -470,12 +470,12 @@ def test_a_kill_at_any_step_leaves_a_whole_model_and_the_next_run_completes(incu
     seen = set()
 
     def check():
-        now = digest(project.paths.released("genre"))
+        now = digest(project.paths.current_release("genre"))
         assert now == middle or (now["network.onnx"] == new and set(now) == set(middle))
-        assert ReleasedModel(project.paths.released("genre")).name == "poor"
+        assert ReleasedModel(project.paths.current_release("genre")).name == "poor"
         seen.add(now["network.onnx"])
         verdict = genre(project)
-        assert digest(project.paths.released("genre"))["network.onnx"] == new
+        assert digest(project.paths.current_release("genre"))["network.onnx"] == new
         assert (verdict["released"], verdict["previous"]) == ("poor", "poor")
         assert digest(project.paths.releases / "genre" / "2") == middle
 
@@ -491,13 +491,13 @@ def test_a_kill_in_a_rollback_loses_neither_model(incumbent, tmp_path_factory, w
     project, old = incumbent
     project.make_candidates(poor=0.95)
     genre(project)
-    new = digest(project.paths.released("genre"))
+    new = digest(project.paths.current_release("genre"))
     models, start = project.paths.root / "models", tmp_path_factory.mktemp("start") / "models"
     shutil.copytree(models, start)
     seen = []
 
     def check():
-        seen.append(digest(project.paths.released("genre")))
+        seen.append(digest(project.paths.current_release("genre")))
         assert [digest(project.paths.releases / "genre" / version) for version in "12"] == [old, new]
 
     assert kill_at_every_step(models, start, lambda: rollback(project.paths), check, with_power=with_power) > 3
@@ -518,10 +518,10 @@ def test_a_kill_while_a_release_gets_its_first_version_loses_nothing(incumbent, 
     shutil.copytree(models, start)
 
     def check():
-        assert digest(project.paths.released("genre")).items() >= before.items()
+        assert digest(project.paths.current_release("genre")).items() >= before.items()
         assert genre(project)["answer"] == "unchanged"
         assert {path.name for path in folder.iterdir()} == {"1", "current.json"}
-        assert digest(project.paths.released("genre")) == before
+        assert digest(project.paths.current_release("genre")) == before
 
     assert (
         kill_at_every_step(models, start, lambda: release(project.paths, project.params), check, with_power=with_power)
@@ -537,7 +537,7 @@ def test_a_first_release_that_was_killed_is_completed_by_the_next(project, tmp_p
 
     def check():
         assert genre(project)["released"] == "good"
-        assert ReleasedModel(project.paths.released("genre")).name == "good"
+        assert ReleasedModel(project.paths.current_release("genre")).name == "good"
         assert {path.name for path in (project.paths.releases / "genre").iterdir()} == {"1", "current.json"}
 
     steps = kill_at_every_step(
@@ -570,7 +570,7 @@ def test_a_damaged_pointer_is_refused_with_the_mend_which_helps(incumbent, conte
         genre(project)
     pointer.unlink()
     assert genre(project)["answer"] == "unchanged"
-    assert digest(project.paths.released("genre")) == before
+    assert digest(project.paths.current_release("genre")) == before
 
 
 def test_verdicts_of_other_tasks_stand(incumbent):

@@ -327,10 +327,10 @@ def test_a_study_shows_every_trial_with_few_digits(full_project):
     choice = {"network": {}, "train": params[1]}
     study = {"choice": choice, "value": values[1], "n_trials": 3, "importance": {"lr": 1.0}, "trials": trials}
     gain = {"mean": 0.123456, "low": 0.01, "high": 0.2, "n_tracks": 9, "n_groups": 3}
-    full_project.paths.tuning("good").parent.mkdir(parents=True, exist_ok=True)
-    full_project.paths.tuning("good").write_text(json.dumps({**choice, **study, "gain": gain}))
+    full_project.paths.tuning_result("good").parent.mkdir(parents=True, exist_ok=True)
+    full_project.paths.tuning_result("good").write_text(json.dumps({**choice, **study, "gain": gain}))
     lost = {"network": {}, "train": {}, **study, "gain": {**gain, "mean": -0.2, "low": -0.3}}
-    full_project.paths.tuning("poor").write_text(json.dumps(lost))
+    full_project.paths.tuning_result("poor").write_text(json.dumps(lost))
     html = full_project.report()
     shown = html[html.index('<div id="tuning">') :]
     shown = shown[: shown.index("</section>")]

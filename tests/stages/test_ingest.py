@@ -228,7 +228,7 @@ def test_several_processes_write_the_same_bytes(paths, monkeypatch):
     run(paths)
     before = paths.tracks.read_bytes(), paths.files.read_bytes()
     shutil.rmtree(paths.state)
-    monkeypatch.setattr(inventory, "LEAST", 1)
+    monkeypatch.setattr(inventory, "FILES_PER_PROCESS", 1)
     params = SimpleNamespace(seed=1, compute=Compute(workers=2), ingest=Ingest(), dataset=Dataset(name="folder"))
     ingest.run(paths, params)
     assert (paths.tracks.read_bytes(), paths.files.read_bytes()) == before
@@ -370,7 +370,7 @@ def test_an_unknown_option_or_dataset_is_named(paths):
 
 
 def test_the_same_id_twice_is_refused():
-    with pytest.raises(DataError, match="'a' stands twice"):
+    with pytest.raises(DataError, match="'a' is listed twice"):
         inventory.complete(pd.DataFrame({"track_id": ["a", "a"], "path": ["a", "b"]}))
 
 
@@ -417,7 +417,7 @@ def test_half_of_a_collection_away_stops_the_run(paths):
     (paths.raw("folder") / "rock").rename(paths.root / "away")
     with pytest.raises(DataError, match=r"3 of 6 known tracks are gone, such as rock/.*, 3 of them below rock") as told:
         run(paths)
-    assert "mount or restore what is away, or raise ingest.max_vanished_share" in str(told.value)
+    assert "mount or restore the folder, or raise ingest.max_vanished_share" in str(told.value)
     assert {p: p.read_bytes() for p in before} == before
     (paths.root / "away").rename(paths.raw("folder") / "rock")
     run(paths)

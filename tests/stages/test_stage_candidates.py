@@ -121,7 +121,7 @@ def test_statistics_belong_to_the_fold(folded_project):
 def test_a_member_gives_its_own_logits_but_for_training_tracks(folded_project):
     paths, _ = folded_project
     own = predictions(paths, "tiny_mel")
-    given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
+    given = pd.read_parquet(paths.member_logits("both") / "tiny_mel.parquet")
     same = np.array([np.array_equal(a, b) for a, b in zip(own["logits"], given["logits"], strict=True)])
     np.testing.assert_array_equal(same, own["split"] != "train")
 
@@ -140,7 +140,7 @@ def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_chan
     members = {**{k: v.model_dump() for k, v in params.members.items()}, "again.tiny_mel": again}
     member.run(paths, tiny_project.settings(stacked=stacked, members=members), "again.tiny_mel")
     assert labels == []
-    given = [(paths.members(stack) / "tiny_mel.parquet").read_bytes() for stack in ("both", "again")]
+    given = [(paths.member_logits(stack) / "tiny_mel.parquet").read_bytes() for stack in ("both", "again")]
     assert given[0] == given[1]
     more = tiny_project.settings(stacked=stacked, members=members, stacking={"folds": 2})
     member.run(paths, more, "again.tiny_mel")
@@ -152,10 +152,10 @@ def test_a_member_of_two_stacks_is_trained_once_and_again_once_its_settings_chan
 
 def test_in_sample_stacks_read_the_members_own_logits(folded_project, tmp_path):
     paths, _ = folded_project
-    before = (paths.members("both") / "tiny_mel.parquet").read_bytes()
+    before = (paths.member_logits("both") / "tiny_mel.parquet").read_bytes()
     member.run(paths, tiny_project.settings(stacking={"in_sample": True}), "both.tiny_mel")
-    given = pd.read_parquet(paths.members("both") / "tiny_mel.parquet")
-    (paths.members("both") / "tiny_mel.parquet").write_bytes(before)
+    given = pd.read_parquet(paths.member_logits("both") / "tiny_mel.parquet")
+    (paths.member_logits("both") / "tiny_mel.parquet").write_bytes(before)
     for a, b in zip(predictions(paths, "tiny_mel")["logits"], given["logits"], strict=True):
         np.testing.assert_array_equal(a, b)
 
@@ -175,7 +175,7 @@ def test_a_holdout_is_searched(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     for name in ("tiny_mel", "svm_mel"):
         tune.run(paths, params, name)
-        tuned = read_json(paths.tuning(name))
+        tuned = read_json(paths.tuning_result(name))
         assert set(tuned) == STUDY
         assert tuned["n_trials"] == len(tuned["trials"]) == 2
 
@@ -184,7 +184,7 @@ def test_folds_are_not_searched(tmp_path):
     """A fold's validation tracks are other folds' test tracks: a search would see what it is judged on."""
     paths, params = tiny_project.make(tmp_path / "project", folds=3), tiny_project.settings()
     tune.run(paths, params, "tiny_mel")
-    tuned = read_json(paths.tuning("tiny_mel"))
+    tuned = read_json(paths.tuning_result("tiny_mel"))
     assert (tuned["n_trials"], tuned["trials"]) == (0, [])
     assert tuned["reason"] == "with several folds a validation track is another fold's test track"
 
@@ -197,7 +197,7 @@ def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
     paths = tiny_project.make(tmp_path / "project")
     params = tiny_project.settings(estimators={"none": {"estimator": "majority", "feature": "mel", "task": "genre"}})
     tune.run(paths, params, "none")
-    tuned = read_json(paths.tuning("none"))
+    tuned = read_json(paths.tuning_result("none"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
     assert tuned["reason"] == "majority has nothing to search"
 
@@ -214,7 +214,7 @@ def test_a_choice_that_does_not_gain_on_other_tracks_is_not_taken(tmp_path, monk
     module = resolve(tiny_project.settings(), "tiny_mel").load()
     monkeypatch.setattr(module, "search_space", _harmful)
     tune.run(paths, tiny_project.settings(), "tiny_mel")
-    tuned = read_json(paths.tuning("tiny_mel"))
+    tuned = read_json(paths.tuning_result("tiny_mel"))
     assert tuned["choice"]["train"]["lr"] < 1e-7
     assert tuned["gain"]["mean"] < 0
     assert (tuned["network"], tuned["train"]) == ({}, {})
@@ -227,7 +227,7 @@ def test_a_choice_that_gains_on_other_tracks_is_taken_with_its_interval(tmp_path
         train={"lr": 1e-7, "max_epochs": 12, "patience": 12}, tune={"n_trials": 6, "max_epochs": None}
     )
     tune.run(paths, params, "tiny_mel")
-    tuned = read_json(paths.tuning("tiny_mel"))
+    tuned = read_json(paths.tuning_result("tiny_mel"))
     assert tuned["gain"]["low"] > 0
     assert (tuned["gain"]["n_tracks"], tuned["gain"]["n_groups"]) == (18, 6)
     assert {"network": tuned["network"], "train": tuned["train"]} == tuned["choice"] != {"network": {}, "train": {}}
@@ -272,9 +272,9 @@ def test_the_budget_is_parted_by_the_number_of_settings(tmp_path):
         "both": {"trials": 0},
     }
     tune.run(paths, params, "svm_mel")
-    assert read_json(paths.tuning("svm_mel"))["n_trials"] == 7
+    assert read_json(paths.tuning_result("svm_mel"))["n_trials"] == 7
     tune.run(paths, params, "none")
-    assert read_json(paths.tuning("none"))["n_trials"] == 0
+    assert read_json(paths.tuning_result("none"))["n_trials"] == 0
 
 
 def test_minutes_end_a_study(tmp_path):
@@ -282,7 +282,7 @@ def test_minutes_end_a_study(tmp_path):
     params = tiny_project.settings(tune={"n_trials": None, "budget": {"minutes": 0.02}})
     write_json(paths.budget("svm_mel"), {"minutes": 0.02})
     tune.run(paths, params, "svm_mel")
-    assert read_json(paths.tuning("svm_mel"))["n_trials"] >= 1
+    assert read_json(paths.tuning_result("svm_mel"))["n_trials"] >= 1
 
 
 def _harmful(trial):
@@ -347,7 +347,7 @@ def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     store.write_meta(paths.feature("cqt"), {"kind": "cqt", "lacking": "the dataset has no audio"})
     chain(paths, params, "tiny_cqt")
-    files = [paths.tuning("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
+    files = [paths.tuning_result("tiny_cqt"), paths.checkpoints("tiny_cqt") / "skipped.json"]
     files.append(paths.predictions("tiny_cqt") / "skipped.json")
     assert [read_json(f) for f in files] == [{"skipped": "the dataset has no audio"}] * 3
     assert [len(list(f.parent.iterdir())) for f in files[1:]] == [1, 1]
@@ -371,7 +371,7 @@ def test_a_task_without_two_classes_is_skipped(tmp_path, classes):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
     paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": classes}))
     chain(paths, params, "tiny_tags")
-    reason = read_json(paths.tuning("tiny_tags"))["skipped"]
+    reason = read_json(paths.tuning_result("tiny_tags"))["skipped"]
     assert reason == f"the dataset has {len(classes)} classes of the task tags; at least 2 are needed"
 
 
@@ -400,7 +400,7 @@ def test_several_workers_share_a_study_and_draw_different_points(tmp_path):
     """Two processes start from the same empty study at once."""
     paths = tiny_project.make(tmp_path / "project")
     tune.run(paths, tiny_project.settings(tune={"n_trials": 8, "workers": 2}), "svm_mel")
-    tuned = read_json(paths.tuning("svm_mel"))
+    tuned = read_json(paths.tuning_result("svm_mel"))
     assert tuned["n_trials"] >= 8
     points = [json.dumps(trial["params"]) for trial in tuned["trials"]]
     assert len(set(points)) == len(points)
@@ -412,12 +412,12 @@ def test_several_workers_share_a_postgresql_database(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     tuned = {"n_trials": 4, "workers": 2, "storage": os.environ["OSTINATO_POSTGRES"]}
     tune.run(paths, tiny_project.settings(tune=tuned), "svm_mel")
-    assert read_json(paths.tuning("svm_mel"))["n_trials"] >= 4
+    assert read_json(paths.tuning_result("svm_mel"))["n_trials"] >= 4
 
 
 def _write_empty_study(paths: Paths, name: str) -> str:
-    paths.tuning(name).parent.mkdir(parents=True, exist_ok=True)
-    paths.tuning(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
+    paths.tuning_result(name).parent.mkdir(parents=True, exist_ok=True)
+    paths.tuning_result(name).write_text('{"network": {}, "train": {}, "value": null, "n_trials": 0}')
     return name
 
 
@@ -577,7 +577,7 @@ def test_tuning_beats_defaults_that_do_not_learn_and_never_loses_surely(tmp_path
     params = tiny_project.settings(candidates=candidates, train=train_, tune={"n_trials": 8, "max_epochs": None})
     for name in candidates:
         tune.run(paths, params, name)
-        tuned = read_json(paths.tuning(name))
+        tuned = read_json(paths.tuning_result(name))
         gains[name] = tuned["gain"]
         assert bool(tuned["train"]) == (tuned["gain"]["mean"] > 0)
     assert sum(gain["low"] > 0 for gain in gains.values()) >= 3, gains

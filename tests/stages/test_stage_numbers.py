@@ -88,7 +88,7 @@ def finished_paths(tmp_path_factory):
 
 
 def read_logits(paths, kind, fold=0):
-    table, about = read_member(paths.members("both") / f"{kind}.parquet")
+    table, about = read_member(paths.member_logits("both") / f"{kind}.parquet")
     mine = table[table["fold"] == fold].set_index("track_id")
     return mine["split"], pd.DataFrame(np.stack(mine["logits"]), mine.index), about
 
@@ -103,7 +103,7 @@ def test_numbers_are_shares_between_the_least_and_greatest_of_the_folds_training
     expected = (years - trained.min()) / (trained.max() - trained.min())
     np.testing.assert_allclose(shares[0], expected[shares.index], atol=1e-6)
     assert about["scale"][str(fold)] == [[trained.min()], [trained.max()]]
-    assert pd.read_parquet(paths.splits).shape[0] == len(read_member(paths.members("both") / "year.parquet")[0])
+    assert pd.read_parquet(paths.splits).shape[0] == len(read_member(paths.member_logits("both") / "year.parquet")[0])
 
 
 def test_what_is_not_known_is_nan_and_so_is_a_track_that_the_cache_lacks(tmp_path):
@@ -168,7 +168,7 @@ def test_what_infer_writes_is_the_head_over_members_and_numbers(finished_paths):
     paths, _ = finished_paths
     artefact = artefacts.load(paths.checkpoints("both"))
     head = artefacts.network(paths.checkpoints("both"), artefact, 0)
-    read = [read_member(paths.members("both") / f"{name}.parquet")[0] for name in artefact.shapes]
+    read = [read_member(paths.member_logits("both") / f"{name}.parquet")[0] for name in artefact.shapes]
     x = torch.from_numpy(np.concatenate([np.stack(table["logits"]) for table in read], axis=1))
     found = pd.read_parquet(paths.predictions("both") / "predictions.parquet")
     with torch.inference_mode():
@@ -232,7 +232,7 @@ def test_the_command_runs_the_stage_and_names_what_is_misspelt(tmp_path):
     kinds = {"kinds": {kind: {} for kind in ("mel", "cqt", "place", "year")}}
     write(paths.params, given | {"features": kinds, "stacked": {"both": {**STACK, "architecture": "timefreq"}}})
     commands.run_stage("number", "both.year", paths.root)
-    assert (paths.members("both") / "year.parquet").exists()
+    assert (paths.member_logits("both") / "year.parquet").exists()
     with pytest.raises(ParamsError, match=r"numbers have no 'both\.yaer'; did you mean both\.year"):
         commands.run_stage("number", "both.yaer", paths.root)
 

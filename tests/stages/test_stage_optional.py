@@ -41,7 +41,7 @@ def project(tmp_path):
 
 def change(paths, name, alter):
     """Alter a member's table and what is said about it."""
-    file = paths.members("both") / f"{name}.parquet"
+    file = paths.member_logits("both") / f"{name}.parquet"
     write_logits(file, *alter(*read_member(file)))
 
 

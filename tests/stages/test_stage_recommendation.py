@@ -203,7 +203,7 @@ def test_what_looks_at_nothing_is_no_space(finished_paths):
 
 def test_every_question_has_its_rows_in_the_table(finished_paths):
     paths, _ = finished_paths
-    table, ranking = pd.read_parquet(paths.rankings), read_json(paths.ranking)
+    table, ranking = pd.read_parquet(paths.ranking_table), read_json(paths.ranking)
     asked = {(q, s) for q in ("related", "genre", "tags") for s in ("cold", "known")}
     for space, rows in table.groupby("space"):
         assert set(zip(rows["question"], rows["artists"], strict=True)) == asked
@@ -328,4 +328,4 @@ def test_a_relation_to_nobody_names_both(monkeypatch, tmp_path):
     )
     with pytest.raises(GraphError, match="'nobody' is not listed"):
         artists.run(paths, settings())
-    assert graphs.relations(["a"], []).pairs.size == 0
+    assert graphs.build_relations(["a"], []).pairs.size == 0

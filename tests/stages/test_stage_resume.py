@@ -36,8 +36,8 @@ def killed_runs(tmp_path_factory):
     runs = {}
     for stage in KILLED_AT:
         made = tiny_project.make(root / stage, folds=3 if stage == "train" else 0)
-        made.tuning("tiny_mel").parent.mkdir(parents=True)
-        made.tuning("tiny_mel").write_text(DEFAULTS)
+        made.tuning_result("tiny_mel").parent.mkdir(parents=True)
+        made.tuning_result("tiny_mel").write_text(DEFAULTS)
         for copy in ("alone", stage):
             shutil.copytree(made.root, root / f"{stage}-{copy}")
         command = [sys.executable, str(SCRIPT), stage, str(root / f"{stage}-{stage}"), str(KILLED_AT[stage])]
@@ -72,8 +72,8 @@ def two_device_project(tmp_path):
     several = {**tiny_project.PARAMS["train"], "devices": 2, "strategy": "ddp"}
     sections = {**tiny_project.PARAMS, "candidates": {"a": candidate}, "train": several}
     yaml_io.write(paths.params, {k: v for k, v in sections.items() if k not in ("estimators", "stacked", "members")})
-    paths.tuning("a").parent.mkdir(parents=True)
-    paths.tuning("a").write_text(DEFAULTS)
+    paths.tuning_result("a").parent.mkdir(parents=True)
+    paths.tuning_result("a").write_text(DEFAULTS)
     return paths
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from ostinato.core.params.schema import Phase
-from ostinato.curation.artist_graph import of_pairs
+from ostinato.curation.artist_graph import from_pairs
 from ostinato.errors import GraphError
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
 from ostinato.training.artist_space import Pairs, Table, fit_space
@@ -17,7 +17,7 @@ PHASES = [Phase(lr=0.02, batch_size=8, patience=3), Phase(lr=0.005, batch_size=4
 def cliques() -> object:
     """Return six groups of five artists, all related within and none across."""
     pairs = [[SIZE * c + i, SIZE * c + j] for c in range(N_CLIQUES) for i in range(SIZE) for j in range(i + 1, SIZE)]
-    return of_pairs(tuple(f"a{i}" for i in range(N_CLIQUES * SIZE)), np.array(pairs))
+    return from_pairs(tuple(f"a{i}" for i in range(N_CLIQUES * SIZE)), np.array(pairs))
 
 
 def fit_vectors(links, seed: int = 0, **options):
@@ -34,7 +34,7 @@ def test_cliques_are_found():
 
 
 def test_relations_that_were_not_seen_are_found_again():
-    left, taken = cliques().held_out(0.15, seed=2)
+    left, taken = cliques().hold_out(0.15, seed=2)
     vectors, _ = fit_vectors(left.links)
     assert links_found(vectors, left, taken).mean() > 0.95
 
@@ -59,7 +59,7 @@ def test_an_epoch_shows_every_relation_both_ways_and_as_many_random_artists():
 
 
 def test_an_isolated_artist_is_never_shown_for_its_relations():
-    graph = of_pairs(("a", "b", "c"), np.array([[0, 1]]))
+    graph = from_pairs(("a", "b", "c"), np.array([[0, 1]]))
     (artists, _, _), _ = Pairs(graph.links, 5, seed=0)[(0, 0)]
     assert sorted(artists.tolist()) == [0, 1]
 
@@ -83,4 +83,4 @@ def test_the_paper_s_table_has_as_many_numbers():
 
 def test_a_graph_without_relations_is_refused():
     with pytest.raises(GraphError, match="no two artists are related"):
-        fit_vectors(of_pairs(("a", "b"), np.zeros((0, 2), int)).links)
+        fit_vectors(from_pairs(("a", "b"), np.zeros((0, 2), int)).links)

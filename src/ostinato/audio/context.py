@@ -46,10 +46,10 @@ class AudioContext:
         """
         if sample_rate in (None, self.sample_rate):
             return self
-        return self.cached(_resample, sample_rate=sample_rate)
+        return self.compute(_resample, sample_rate=sample_rate)
 
-    def cached(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
-        """Call ``function(self, **parameters)`` once and cache the result.
+    def compute(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+        """Compute ``function(self, **parameters)``, once, and cache the result.
 
         Parameters
         ----------

@@ -78,7 +78,7 @@ def evaluate(
     from ostinato.inference.predict import warn
 
     paths, given = read_project("seed", "compute", "evaluate")
-    model = ReleasedModel(paths.released(task))
+    model = ReleasedModel(paths.current_release(task))
     training, cache = overlap.read_training_files(paths, model), paths.state / inventory.cache_name(on)
     find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=given.compute)
     warn([model], False, sys.stderr)

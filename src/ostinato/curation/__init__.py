@@ -1,1 +1,1 @@
-"""From a listing to numbered, measured and split tracks."""
+"""Curation of a dataset: from a list of tracks to an inventory with measurements and splits."""

@@ -1,11 +1,10 @@
-"""Albums: tracks that belong together; a title alone does not say, since many are called "Greatest Hits".
+"""Albums: groups of tracks; titles alone do not identify them, since many are called "Greatest Hits".
 
-Two tracks of one title are of one album if they have an artist or an album artist
-in common, or lie in a folder that is an album's: one below the root of whose tracks
-more than half have that title. The folders of discs ("CD 1") count as the folder above them. Where
-neither an artist nor an album artist is known, the title alone decides. Without
-`compilations` an album is its title and its artist, and one by several artists is
-several albums.
+Two tracks with the same album title are on one album if they share an artist or an album
+artist, or are in the album's folder: one below the root in which more than half of the tracks
+have that title. The folder of a disc ("CD 1") counts as its parent. If neither an artist nor
+an album artist is known, only the title decides. With ``compilations="apart"`` an album is
+identified by title and artist, so that one by several artists counts as several albums.
 """
 
 import re
@@ -21,7 +20,7 @@ from ostinato.curation.components import components
 Compilations: TypeAlias = Literal["together", "apart"]
 DISC = re.compile(r"(cd|dis[ck]|disque)[\s_.-]*\d+", re.IGNORECASE)
 PLACEHOLDERS = frozenset({"unknown", "<unknown>", "[unknown]", "unknown album", "unknown artist"})
-"""What programs write where they know no name."""
+"""What programs write for unknown names."""
 Key: TypeAlias = tuple[str, str, str]
 
 
@@ -31,14 +30,14 @@ def identify_albums(tracks: pd.DataFrame, compilations: Compilations = "together
     Parameters
     ----------
     tracks : DataFrame
-        album, artist, album_artist and path, as far as they are known.
+        album, artist, album_artist and path; each may be missing.
     compilations : {"together", "apart"}
-        Whether tracks by several artists can be of one album.
+        Whether tracks by different artists can be on one album.
 
     Returns
     -------
     Series of object
-        An integer for each track that has an album, else None; by the index of `tracks`.
+        Number of the album, None without one; same index as `tracks`.
 
     Examples
     --------
@@ -54,29 +53,29 @@ def identify_albums(tracks: pd.DataFrame, compilations: Compilations = "together
     if compilations == "apart":
         keys = [[(t, "by", a or o or "")] if t else [] for t, a, o in zip(titles, artists, owners, strict=True)]
     else:
-        homes = _find_homes(titles, tracks)
-        keys = [_keys(*track) for track in zip(titles, artists, owners, homes, strict=True)]
+        folders = _find_album_folders(titles, tracks)
+        keys = [_list_keys(*track) for track in zip(titles, artists, owners, folders, strict=True)]
     numbers = components(keys)
     return pd.Series([int(n) if t else None for n, t in zip(numbers, titles, strict=True)], tracks.index, dtype=object)
 
 
 def _read_name(name: object) -> str | None:
-    same = identity(name)
-    return None if same in PLACEHOLDERS else same
+    key = identity(name)
+    return None if key in PLACEHOLDERS else key
 
 
 def identify_artists(tracks: pd.DataFrame) -> list[list[str]]:
-    """List who plays each track, the first artist and all others, by what their spellings share.
+    """List the artists of each track, the main one first, by their identities.
 
     Parameters
     ----------
     tracks : DataFrame
-        `artist` and, where tracks have several, `artists`.
+        `artist` and, optionally, `artists` of tracks with several.
 
     Returns
     -------
     list of list of str
-        Each artist of a track once.
+        Without repetitions; see `ostinato.core.names.identity`.
 
     Examples
     --------
@@ -84,23 +83,23 @@ def identify_artists(tracks: pd.DataFrame) -> list[list[str]]:
     [['ada', 'bo'], []]
     """
     others = tracks["artists"] if "artists" in tracks else [None] * len(tracks)
-    everyone = (
+    credits = (
         [artist, *(more if pd.api.types.is_list_like(more) else ())]
         for artist, more in zip(tracks["artist"], others, strict=True)
     )
-    return [list(dict.fromkeys(same for name in row if (same := identity(name)) is not None)) for row in everyone]
+    return [list(dict.fromkeys(key for name in row if (key := identity(name)) is not None)) for row in credits]
 
 
-def _keys(title: str | None, artist: str | None, owner: str | None, home: str | None) -> list[Key]:
-    """List what a track shares with every other one of its album."""
+def _list_keys(title: str | None, artist: str | None, owner: str | None, folder: str | None) -> list[Key]:
+    """List the keys by which a track belongs to albums."""
     if title is None:
         return []
     people = sorted({name for name in (artist, owner) if name}) or [""]
-    return [(title, "by", name) for name in people] + ([(title, "in", home)] if home is not None else [])
+    return [(title, "by", name) for name in people] + ([(title, "in", folder)] if folder is not None else [])
 
 
-def _find_homes(titles: list[str | None], tracks: pd.DataFrame) -> list[str | None]:
-    """Return the folder of each track where it is that of the track's album."""
+def _find_album_folders(titles: list[str | None], tracks: pd.DataFrame) -> list[str | None]:
+    """Return the folder of each track if it is an album's, else None."""
     paths = tracks["path"] if "path" in tracks else [None] * len(tracks)
     folders = [_folder(path) if isinstance(path, str) else None for path in paths]
     sizes, shares = Counter(folders), Counter(zip(folders, titles, strict=True))
@@ -111,7 +110,7 @@ def _find_homes(titles: list[str | None], tracks: pd.DataFrame) -> list[str | No
 
 
 def _folder(path: str) -> str | None:
-    """Return the folder of a file; that of a disc is passed over, the root is none.
+    """Return the folder of a file, or the parent of a disc's folder; None for the root.
 
     >>> _folder("Pink Floyd/The Wall/CD 2/01.mp3")
     'Pink Floyd/The Wall'

@@ -1,8 +1,8 @@
-"""Relations of artists as a symmetric graph.
+"""Relations of artists as an undirected graph.
 
-A relation holds both ways, whoever named it. A relation of an artist to itself is
-dropped, one named twice counts once, one to an artist that is not listed is an
-error. An artist without relations stays, isolated: nothing can be learned of it.
+Relations to the artist itself are dropped, repeated ones count once, and a relation to an
+artist that is not listed is an error. Artists without relations stay in the graph, isolated;
+nothing can be learned about them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ class Relations:
     Parameters
     ----------
     names : tuple of str
-        Each once.
+        Unique.
     links : csr_array [shape=(n, n), dtype=bool]
-        Symmetric, its diagonal empty, indices sorted.
+        Symmetric adjacency matrix with an empty diagonal and sorted indices.
     """
 
     names: tuple[str, ...]
@@ -34,68 +34,67 @@ class Relations:
 
     @property
     def degree(self) -> np.ndarray:
-        """How many relations each artist has [shape=(n,), dtype=int64]."""
+        """Number of relations of each artist [shape=(n,), dtype=int64]."""
         return np.diff(self.links.indptr).astype(np.int64)
 
     @property
     def isolated_artists(self) -> np.ndarray:
-        """Positions of the artists without relations."""
+        """Indices of the artists without relations."""
         return np.flatnonzero(self.degree == 0)
 
     @property
     def pairs(self) -> np.ndarray:
-        """Each relation once [shape=(n_relations, 2)], the earlier artist first."""
+        """Each relation once [shape=(n_relations, 2)], the lower index first."""
         rows = np.repeat(np.arange(len(self)), self.degree)
-        earlier = rows < self.links.indices
-        return np.stack([rows[earlier], self.links.indices[earlier]], axis=1).astype(np.int64)
+        is_upper = rows < self.links.indices
+        return np.stack([rows[is_upper], self.links.indices[is_upper]], axis=1).astype(np.int64)
 
     def neighbours(self, artist: int) -> np.ndarray:
-        """Return the positions of the artists related to one."""
+        """Return the indices of the artists related to one."""
         return self.links.indices[self.links.indptr[artist] : self.links.indptr[artist + 1]]
 
-    def among(self, kept: np.ndarray) -> "Relations":
-        """Keep all artists, but only the relations between some of them.
+    def restrict(self, mask: np.ndarray) -> "Relations":
+        """Keep all artists, but only the relations within a subset.
 
         Parameters
         ----------
-        kept : np.ndarray [shape=(n,), dtype=bool]
+        mask : np.ndarray [shape=(n,), dtype=bool]
+            The subset.
 
         Returns
         -------
         Relations
         """
         pairs = self.pairs
-        return of_pairs(self.names, pairs[kept[pairs].all(axis=1)])
+        return from_pairs(self.names, pairs[mask[pairs].all(axis=1)])
 
-    def held_out(self, share: float, seed: int) -> tuple["Relations", np.ndarray]:
-        """Take relations away at random, to see whether they are found again.
-
-        An artist's last relation is not taken.
+    def hold_out(self, share: float, seed: int) -> tuple["Relations", np.ndarray]:
+        """Remove random relations, for a test of link prediction; every artist keeps at least one.
 
         Parameters
         ----------
         share : float
-            Of the relations, rounded down.
+            Share of the relations, rounded down.
         seed : int
 
         Returns
         -------
-        left : Relations
-        taken : np.ndarray [shape=(n_taken, 2), dtype=int64]
+        remaining : Relations
+        held_out : np.ndarray [shape=(n_held_out, 2), dtype=int64]
         """
-        pairs, left = self.pairs, self.degree
-        wanted, taken = int(share * len(pairs)), np.zeros(len(pairs), bool)
+        pairs, degree = self.pairs, self.degree
+        n_held_out, mask = int(share * len(pairs)), np.zeros(len(pairs), bool)
         for i in np.random.default_rng(seed).permutation(len(pairs)):
-            if taken.sum() == wanted:
+            if mask.sum() == n_held_out:
                 break
-            if left[pairs[i]].min() > 1:
-                taken[i] = True
-                left[pairs[i]] -= 1
-        return of_pairs(self.names, pairs[~taken]), pairs[taken]
+            if degree[pairs[i]].min() > 1:
+                mask[i] = True
+                degree[pairs[i]] -= 1
+        return from_pairs(self.names, pairs[~mask]), pairs[mask]
 
 
-def relations(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Relations:
-    """Make the graph of named relations.
+def build_relations(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Relations:
+    """Build the graph from pairs of names.
 
     Parameters
     ----------
@@ -113,24 +112,23 @@ def relations(names: Sequence[str], pairs: Iterable[tuple[str, str]]) -> Relatio
 
     Examples
     --------
-    >>> relations(["a", "b", "c"], [("a", "b"), ("b", "a"), ("c", "c")]).pairs.tolist()
+    >>> build_relations(["a", "b", "c"], [("a", "b"), ("b", "a"), ("c", "c")]).pairs.tolist()
     [[0, 1]]
     """
-    position = {name: i for i, name in enumerate(names)}
-    if len(position) < len(names):
-        twice = next(name for i, name in enumerate(names) if position[name] != i)
-        raise GraphError(f"artist {twice!r} is listed twice; merge the two rows")
-    named = list(pairs)
-    for pair in named:
+    index = {name: i for i, name in enumerate(names)}
+    if len(index) < len(names):
+        duplicate = next(name for i, name in enumerate(names) if index[name] != i)
+        raise GraphError(f"artist {duplicate!r} is listed twice; merge the two rows")
+    pairs = list(pairs)
+    for pair in pairs:
         for name in pair:
-            if name not in position:
+            if name not in index:
                 raise GraphError(f"{pair[0]!r} is related to {pair[1]!r}, but {name!r} is not listed; add or drop it")
-    found = np.array([[position[a], position[b]] for a, b in named], np.int64).reshape(-1, 2)
-    return of_pairs(tuple(names), found)
+    return from_pairs(tuple(names), np.array([[index[a], index[b]] for a, b in pairs], np.int64).reshape(-1, 2))
 
 
-def of_pairs(names: tuple[str, ...], pairs: np.ndarray) -> Relations:
-    """Make the graph of relations by position.
+def from_pairs(names: tuple[str, ...], pairs: np.ndarray) -> Relations:
+    """Build the graph from pairs of indices.
 
     Parameters
     ----------
@@ -142,9 +140,9 @@ def of_pairs(names: tuple[str, ...], pairs: np.ndarray) -> Relations:
     Relations
     """
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
-    both = np.concatenate([pairs, pairs[:, ::-1]])
+    edges = np.concatenate([pairs, pairs[:, ::-1]])
     n = len(names)
-    links = coo_array((np.ones(len(both), bool), (both[:, 0], both[:, 1])), shape=(n, n)).tocsr()
+    links = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), shape=(n, n)).tocsr()
     links.sum_duplicates()
     links.sort_indices()
     return Relations(names, links)

@@ -1,7 +1,7 @@
-"""Attributes of tracks as numbers: what streaming services say of a recording, without its sound.
+"""Audio attributes of streaming services, such as danceability, as feature vectors.
 
-Ten numbers stand as they are; key, mode and time signature, which are names though
-written as numbers, become one column for each value. Nothing is fitted.
+Ten numbers are used as they are; key, mode and time signature, which are categories though
+written as numbers, are one-hot encoded. Nothing is fitted.
 """
 
 from collections.abc import Mapping
@@ -26,18 +26,18 @@ NUMBERS = (
     "tempo",
     "duration_ms",
 )
-NAMES = {"key": range(12), "mode": range(2), "time_signature": range(6)}
-"""Key as a pitch class from C on, mode (0 is minor), and beats a bar."""
-COLUMNS = (*NUMBERS, *(f"{name}_{value}" for name, values in NAMES.items() for value in values))
+CATEGORIES = {"key": range(12), "mode": range(2), "time_signature": range(6)}
+"""Key as a pitch class from C, mode (0: minor), and beats per bar."""
+COLUMNS = (*NUMBERS, *(f"{name}_{value}" for name, values in CATEGORIES.items() for value in values))
 
 
-def row(told: Mapping[str, float]) -> np.ndarray:
-    """Make numbers of one track's attributes, as `encode` does of many.
+def encode_row(attributes: Mapping[str, float]) -> np.ndarray:
+    """Encode the attributes of one track, like `encode`.
 
     Parameters
     ----------
-    told : mapping of str to float
-        By name.
+    attributes : mapping of str to float
+        Values by name.
 
     Returns
     -------
@@ -47,23 +47,23 @@ def row(told: Mapping[str, float]) -> np.ndarray:
     Raises
     ------
     DataError
-        If an attribute is not known, or none that there is; the message names it.
+        If an attribute is missing or has an invalid value; the message names it.
 
     Examples
     --------
-    >>> row({**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4})[[0, 21]].tolist()
+    >>> encode_row({**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4})[[0, 21]].tolist()
     [0.5, 1.0]
     """
-    for name in (*NUMBERS, *NAMES):
-        value = float(told.get(name, np.nan))
-        if not (np.isfinite(value) if name in NUMBERS else value in NAMES[name]):
+    for name in (*NUMBERS, *CATEGORIES):
+        value = float(attributes.get(name, np.nan))
+        if not (np.isfinite(value) if name in NUMBERS else value in CATEGORIES[name]):
             raise DataError(f"attributes: {name} is {'not known' if np.isnan(value) else f'{value:g}'}")
-    names = [float(told[name] == value) for name, values in NAMES.items() for value in values]
-    return np.array([*(told[name] for name in NUMBERS), *names], np.float32)
+    one_hot = [float(attributes[name] == value) for name, values in CATEGORIES.items() for value in values]
+    return np.array([*(attributes[name] for name in NUMBERS), *one_hot], np.float32)
 
 
-def complete(table: "pd.DataFrame") -> "pd.Series":
-    """Return which rows have every attribute, as a number that it may be.
+def is_complete(table: "pd.DataFrame") -> "pd.Series":
+    """Return which rows have a valid value of every attribute.
 
     Parameters
     ----------
@@ -76,22 +76,24 @@ def complete(table: "pd.DataFrame") -> "pd.Series":
     Raises
     ------
     DataError
-        If a column is absent.
+        If a column is missing.
     """
     import pandas as pd
 
-    absent = [c for c in (*NUMBERS, *NAMES) if c not in table]
-    if absent:
-        raise DataError(f"attributes: the table lacks {', '.join(absent)}; it has {', '.join(map(str, table.columns))}")
-    kept = pd.Series(True, table.index)
-    for name in (*NUMBERS, *NAMES):
+    missing = [c for c in (*NUMBERS, *CATEGORIES) if c not in table]
+    if missing:
+        raise DataError(
+            f"attributes: the table lacks {', '.join(missing)}; it has {', '.join(map(str, table.columns))}"
+        )
+    mask = pd.Series(True, table.index)
+    for name in (*NUMBERS, *CATEGORIES):
         values = pd.to_numeric(table[name], errors="coerce")
-        kept &= np.isfinite(values) if name in NUMBERS else values.isin(NAMES[name])
-    return kept
+        mask &= np.isfinite(values) if name in NUMBERS else values.isin(CATEGORIES[name])
+    return mask
 
 
 def encode(table: "pd.DataFrame") -> np.ndarray:
-    """Make numbers of attributes.
+    """Encode attributes as vectors: numbers unchanged, categories one-hot.
 
     Parameters
     ----------
@@ -106,29 +108,29 @@ def encode(table: "pd.DataFrame") -> np.ndarray:
     Raises
     ------
     DataError
-        If a row is not complete; the message numbers it.
+        If a row is incomplete; the message gives its number.
 
     Examples
     --------
     >>> import pandas as pd
-    >>> told = {**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4}
-    >>> x = encode(pd.DataFrame([told]))[0]
+    >>> attributes = {**dict.fromkeys(NUMBERS, 0.5), "key": 11, "mode": 1, "time_signature": 4}
+    >>> x = encode(pd.DataFrame([attributes]))[0]
     >>> [COLUMNS[i] for i in np.flatnonzero(x == 1)]
     ['key_11', 'mode_1', 'time_signature_4']
     """
     import pandas as pd
 
-    kept = complete(table)
-    if not kept.all():
-        raise DataError(f"attributes: row {int((~kept).to_numpy().argmax())} is not complete; drop or mend it")
-    parts = [table[list(NUMBERS)].apply(pd.to_numeric).to_numpy(np.float32)]
-    for name, values in NAMES.items():
-        parts.append(pd.to_numeric(table[name]).to_numpy()[:, np.newaxis] == np.array(values))
-    return np.concatenate(parts, axis=1).astype(np.float32)
+    mask = is_complete(table)
+    if not mask.all():
+        raise DataError(f"attributes: row {int((~mask).to_numpy().argmax())} is not complete; drop or mend it")
+    columns = [table[list(NUMBERS)].apply(pd.to_numeric).to_numpy(np.float32)]
+    for name, values in CATEGORIES.items():
+        columns.append(pd.to_numeric(table[name]).to_numpy()[:, np.newaxis] == np.array(values))
+    return np.concatenate(columns, axis=1).astype(np.float32)
 
 
 def number_recordings(table: "pd.DataFrame") -> np.ndarray:
-    """Assign recordings a number: rows whose attributes are all equal are one.
+    """Assign numbers to recordings; rows with equal attributes are the same recording.
 
     Parameters
     ----------
@@ -137,6 +139,6 @@ def number_recordings(table: "pd.DataFrame") -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n_tracks,), dtype=int64]
-        A number for each recording, by first appearance.
+        Number of each row's recording, by first appearance.
     """
-    return table.groupby([*NUMBERS, *NAMES], sort=False, dropna=False).ngroup().to_numpy(np.int64)
+    return table.groupby([*NUMBERS, *CATEGORIES], sort=False, dropna=False).ngroup().to_numpy(np.int64)

@@ -1,4 +1,4 @@
-"""Connected components: what shares a key, directly or through others, is one group."""
+"""Connected components: tracks that share a key, directly or through others, are one group."""
 
 from collections.abc import Hashable, Sequence
 
@@ -14,7 +14,7 @@ def components(keys: Sequence[Sequence[Hashable]]) -> np.ndarray:
     Parameters
     ----------
     keys : sequence of sequence
-        The keys of each track; a track without any stands alone.
+        Keys of each track; a track without keys is a component of its own.
 
     Returns
     -------

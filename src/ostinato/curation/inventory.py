@@ -1,4 +1,4 @@
-"""From a listing to numbered and measured tracks: what is old is kept, what is new is decoded once."""
+"""Inventory of tracks: ordinals and measurements of files; only new and changed files are decoded."""
 
 import hashlib
 import itertools
@@ -22,27 +22,29 @@ from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
 from ostinato.io import tables
 
 BATCH = 1_000
-"""Files that a killed run may have measured in vain."""
+"""Files per partial file of the cache: what a killed run can lose."""
 TASK = 64
-"""Files that a worker of a cluster is given at once."""
+"""Files per task of a cluster."""
 MEASURING_MODULES = ("ostinato.audio", "ostinato.audio.measurement", "ostinato.audio.fingerprint")
-"""The modules that say how a file is measured."""
+"""Modules whose code determines the measurements."""
 TEXTS = ("error", "content_hash", "audio_hash")
-LEAST = 16
-SHOWN = 10
+FILES_PER_PROCESS = 16
+"""Files for which one more process pays off."""
+MAX_NAMES = 10
+"""Files that a message names."""
 IDENTITY = tuple(field.name for field in fields(Identity))
 CACHE = reduce(pa.Schema.append, (pa.field(name, pa.int64()) for name in IDENTITY[1:]), tables.FILES.remove(0))
 
 
 def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Fill a plugin's listing up to all columns, with "unknown" where it says nothing, and one spelling a name.
+    """Complete a plugin's listing: add missing columns as unknown, and unify the spelling of names.
 
     Parameters
     ----------
     listing : DataFrame
-        With `track_id` and `path` at least.
+        With at least `track_id` and `path`.
     renaming : mapping of str to str, optional
-        A genre or tag, in any spelling, to the one that it becomes.
+        New name of a genre or tag, by the old one in any spelling.
 
     Returns
     -------
@@ -52,12 +54,12 @@ def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -
     Raises
     ------
     DataError
-        If a track_id stands twice, or no track has a genre or tag that is to be renamed.
+        If a track_id is not unique, or no track has a genre or tag that is to be renamed.
     """
     frame = listing.reindex(columns=list(tables.LISTED)).reset_index(drop=True)
-    twice = frame["track_id"].duplicated()
-    if twice.any():
-        raise DataError(f"track_id {frame['track_id'][twice].iloc[0]!r} stands twice; name each track once")
+    is_duplicate = frame["track_id"].duplicated()
+    if is_duplicate.any():
+        raise DataError(f"track_id {frame['track_id'][is_duplicate].iloc[0]!r} is listed twice; list each track once")
     frame["path"] = frame["path"].astype(object).where(frame["path"].notna(), None)
     for name in ("tags", "artists"):
         frame[name] = [list(cell) if pd.api.types.is_list_like(cell) else [] for cell in frame[name]]
@@ -72,13 +74,13 @@ def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -
 
 
 def filter_genres(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFrame:
-    """Keep the tracks of some genres.
+    """Return the tracks of some genres.
 
     Parameters
     ----------
     tracks : DataFrame
     classes : list of str, optional
-        In any spelling. Default: all tracks.
+        Genres in any spelling; default: all tracks.
 
     Returns
     -------
@@ -87,34 +89,36 @@ def filter_genres(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFra
     Raises
     ------
     ParamsError
-        If a genre has no track.
+        If a genre has no tracks.
     """
     if classes is None:
         return tracks
-    there = names.choose_spellings(tracks["genre"])
-    absent = sorted(name for name in classes if names.identity(name) not in there)
-    if absent:
-        raise ParamsError(f"dataset.classes: no track is {absent[0]!r}; there are {', '.join(sorted(there.values()))}")
-    wanted = [there[same] for name in classes if (same := names.identity(name))]
-    return tracks[tracks["genre"].isin(wanted)].reset_index(drop=True)
+    spellings = names.choose_spellings(tracks["genre"])
+    missing = sorted(name for name in classes if names.identity(name) not in spellings)
+    if missing:
+        raise ParamsError(
+            f"dataset.classes: no track is {missing[0]!r}; there are {', '.join(sorted(spellings.values()))}"
+        )
+    genres = [spellings[key] for name in classes if (key := names.identity(name))]
+    return tracks[tracks["genre"].isin(genres)].reset_index(drop=True)
 
 
 def assign_ordinals(track_ids: pd.Series, known: pd.DataFrame, first_free: int) -> tuple[list[int], int]:
-    """Assign each track its ordinal: its old one, or the next that nobody ever had.
+    """Assign ordinals: known tracks keep theirs, new ones get the next that was never used.
 
     Parameters
     ----------
     track_ids : Series of str
     known : DataFrame
-        `track_id` and `ordinal` of the tracks there were.
+        `track_id` and `ordinal` of the known tracks.
     first_free : int
-        No ordinal given so far reaches it.
+        Lower bound of unused ordinals.
 
     Returns
     -------
     ordinals : list of int
     first_free : int
-        For the next time.
+        Lower bound for the next run.
 
     Examples
     --------
@@ -124,29 +128,28 @@ def assign_ordinals(track_ids: pd.Series, known: pd.DataFrame, first_free: int) 
     """
     ordinals = dict(zip(known["track_id"], known["ordinal"].astype(int), strict=True))
     free = itertools.count(max([first_free, *(o + 1 for o in ordinals.values())]))
-    given = [ordinals[t] if t in ordinals else next(free) for t in track_ids]
-    return given, next(free)
+    return [ordinals[t] if t in ordinals else next(free) for t in track_ids], next(free)
 
 
-def remember(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
+def merge_known(known: pd.DataFrame, gone: Mapping[str, int]) -> pd.DataFrame:
     """Merge tracks of earlier runs into the last table, so that one that returns keeps its ordinal.
 
     Parameters
     ----------
     known : DataFrame
-        `track_id` and `ordinal` of the tracks of the last time.
+        `track_id` and `ordinal` of the tracks of the last run.
     gone : mapping of str to int
-        Ordinals of older ones.
+        Ordinals of tracks of earlier runs.
 
     Returns
     -------
     DataFrame
         `track_id` and `ordinal`.
     """
-    here = known[["track_id", "ordinal"]]
-    older = {i: ordinal for i, ordinal in gone.items() if i not in set(here["track_id"])}
+    last = known[["track_id", "ordinal"]]
+    earlier = {i: ordinal for i, ordinal in gone.items() if i not in set(last["track_id"])}
     return pd.concat(
-        [here, pd.DataFrame({"track_id": list(older), "ordinal": list(older.values())})], ignore_index=True
+        [last, pd.DataFrame({"track_id": list(earlier), "ordinal": list(earlier.values())})], ignore_index=True
     )
 
 
@@ -156,13 +159,13 @@ def list_tracks(plugin: Any, root: Path, options: Any, params: Params, known: pd
     Parameters
     ----------
     plugin : module
-        Of `ostinato.datasets`.
+        Module of `ostinato.datasets`.
     root : Path
     options : plugin.Options
     params : Params
         Sections `seed` and `compute`.
     known : Series of str
-        Ids of its tracks in the last run.
+        Track ids of the last run.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def list_tracks(plugin: Any, root: Path, options: Any, params: Params, known: pd
     Raises
     ------
     DataError
-        As the plugin, and of a folder that is empty now, how many tracks were in it.
+        From the plugin; if the folder is empty now, with the number of tracks that were in it.
     """
     try:
         frame: pd.DataFrame = plugin.tracks(
@@ -190,49 +193,49 @@ def list_tracks(plugin: Any, root: Path, options: Any, params: Params, known: pd
 
 
 def refuse_vanished(known: pd.Series, listed: pd.Series, max_share: float, root: Path) -> None:
-    """Refuse to go on where much of a collection is away, as when a share is not mounted.
+    """Raise an error if many tracks are gone, as when a disk is not mounted.
 
     Parameters
     ----------
     known, listed : Series of str
-        Track ids of the last time and of now.
+        Track ids of the last run and of this one.
     max_share : float
-        Of the known tracks.
+        Tolerated share of the known tracks.
     root : Path
-        For the message.
+        Folder of the dataset, for the message.
 
     Raises
     ------
     DataError
-        Naming the folder from which most are gone.
+        With the folder from which most tracks are gone.
     """
-    away = known[~known.isin(listed)]
-    if len(away) <= max_share * len(known):
+    gone = known[~known.isin(listed)]
+    if len(gone) <= max_share * len(known):
         return
-    folders = away[away.str.contains("/")].str.split("/").str[0].value_counts()
-    of = f", {folders.iloc[0]} of them below {folders.index[0]}" if len(folders) else ""
+    folders = gone[gone.str.contains("/")].str.split("/").str[0].value_counts()
+    where = f", {folders.iloc[0]} of them below {folders.index[0]}" if len(folders) else ""
     raise DataError(
-        f"{root}: {len(away)} of {len(known)} known tracks are gone, such as {away.iloc[0]}{of}; nothing was changed: "
-        "mount or restore what is away, or raise ingest.max_vanished_share in params.yaml if they are gone on purpose"
+        f"{root}: {len(gone)} of {len(known)} known tracks are gone, such as {gone.iloc[0]}{where}; nothing was "
+        "changed: mount or restore the folder, or raise ingest.max_vanished_share in params.yaml if they were removed "
+        "on purpose"
     )
 
 
 def measure_files(root: Path, tracks: pd.DataFrame, cache: Path, settings: parallel.Settings) -> pd.DataFrame:
-    """Measure the files of tracks, decoding only those that changed since the last time.
+    """Measure the files of tracks; only new and changed ones are decoded.
 
     Parameters
     ----------
     root : Path
-        The folder below which the paths lie.
+        Folder that the paths are relative to.
     tracks : DataFrame
         With `track_id` and `path`.
     cache : Path
-        What was measured before, with each file's size, times and inode. Each 1000 files are
-        written beside it as they are measured, so that a run that is killed goes on where it
-        stopped, and put into it at the end. What another way to measure left of the same
-        folder is deleted.
-    settings : compute.Settings
-        Processes or cluster.
+        File of earlier measurements, with each file's size, times and inode. Every 1000 files a
+        partial file is written beside it, so that the next run resumes one that was killed; at
+        the end all are merged. Caches of the same folder by other code are deleted.
+    settings : parallel.Settings
+        Number of processes, or the address of a cluster.
 
     Returns
     -------
@@ -241,37 +244,37 @@ def measure_files(root: Path, tracks: pd.DataFrame, cache: Path, settings: paral
     """
     rows = _read_cache(cache)
     new = _find_new(root, tracks["path"], rows)
-    jobs, measured = [(path, rows.get(path)) for path in new], list[dict[str, Any]]()
-    results = parallel.map(partial(_measure_again, root), jobs, settings, least=LEAST, batch=TASK)
+    jobs, batch = [(path, rows.get(path)) for path in new], list[dict[str, Any]]()
+    results = parallel.map(partial(_measure_again, root), jobs, settings, least=FILES_PER_PROCESS, batch=TASK)
     for i, row in enumerate(tqdm(results, total=len(new), desc="measuring", unit="file", disable=not new), start=1):
-        measured.append(row)
-        if len(measured) == BATCH or i == len(new):
-            tables.write(_name_part(cache, len(_list_parts(cache))), pd.DataFrame(measured), CACHE)
-            rows |= {row["path"]: row for row in measured}
-            measured.clear()
+        batch.append(row)
+        if len(batch) == BATCH or i == len(new):
+            tables.write(_name_part(cache, len(_list_parts(cache))), pd.DataFrame(batch), CACHE)
+            rows |= {row["path"]: row for row in batch}
+            batch.clear()
     if _list_parts(cache):
         tables.write(cache, pd.DataFrame(list(rows.values())), CACHE)
-    others = set(cache.parent.glob(f"{cache.stem.rpartition('-')[0]}-*{cache.suffix}")) - {cache}
-    for old in others | set(_list_parts(cache)):
-        old.unlink()
+    outdated = set(cache.parent.glob(f"{cache.stem.rpartition('-')[0]}-*{cache.suffix}")) - {cache}
+    for path in outdated | set(_list_parts(cache)):
+        path.unlink()
     frame = pd.DataFrame([rows[path] for path in tracks["path"]], columns=CACHE.names)
     return frame.assign(track_id=tracks["track_id"].to_numpy())
 
 
 def find_unmeasured(root: Path, tracks: pd.DataFrame, cache: Path) -> list[str]:
-    """Find the files that `measure_files` would read: those that are new, or of another size, time or inode.
+    """Find the files that `measure_files` would read: new ones, and those with another size, time or inode.
 
     Parameters
     ----------
     root : Path
     tracks : DataFrame
-        With `path`; tracks without one have no file.
+        With `path`, which may be missing.
     cache : Path
 
     Returns
     -------
     list of str
-        Paths below `root`.
+        Paths relative to `root`.
     """
     return _find_new(root, tracks["path"].dropna(), _read_cache(cache))
 
@@ -286,24 +289,24 @@ def join_measurements(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.Dat
     files : DataFrame
         With `track_id` and the columns of `tables.MEASURED`.
     listing : DataFrame
-        As the plugin gave it; a track without a file may have a `content_hash` there.
+        From the plugin; a track without a file may have a `content_hash` there.
 
     Returns
     -------
     DataFrame
-        With the columns of `tables.MEASURED`, by the index of `tracks`.
+        With the columns of `tables.MEASURED` and the index of `tracks`.
     """
-    found = files.set_index("track_id").reindex(tracks["track_id"])[list(tables.MEASURED)].set_axis(tracks.index)
+    measured = files.set_index("track_id").reindex(tracks["track_id"])[list(tables.MEASURED)].set_axis(tracks.index)
     counts = ["sample_rate", "channels", "n_samples"]
-    found[counts] = found[counts].fillna(0)
+    measured[counts] = measured[counts].fillna(0)
     if "content_hash" in listing:
-        told = tracks["track_id"].map(listing.set_index("track_id")["content_hash"])
-        found["content_hash"] = found["content_hash"].astype(object).where(tracks["path"].notna(), told)
-    return found
+        hashes = tracks["track_id"].map(listing.set_index("track_id")["content_hash"])
+        measured["content_hash"] = measured["content_hash"].astype(object).where(tracks["path"].notna(), hashes)
+    return measured
 
 
 def measure(root: Path, path: str, known: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Read one file once, hash it and decode it.
+    """Hash, decode and measure a file, reading it once.
 
     Parameters
     ----------
@@ -311,15 +314,15 @@ def measure(root: Path, path: str, known: dict[str, Any] | None = None) -> dict[
     path : str
         Relative to `root`.
     known : dict, optional
-        Its row of the last time, which holds if the bytes are the same.
+        Its row of the last run, which is reused if the content is unchanged.
 
     Returns
     -------
     dict
-        A row of `tables.FILES`, without its track, and what tells that the file is the same. What cannot
-        be decoded has an `error`, what cannot be read no `content_hash` either; nothing is raised.
+        A row of `tables.FILES` without its track, and the identity of the file. A file that cannot be
+        decoded has an `error`, one that cannot be read no `content_hash` either; nothing is raised.
     """
-    from ostinato.audio import measurement  # a run without new files is spared it
+    from ostinato.audio import measurement  # slow; not needed without new files
 
     keep_freed()
     row = {"path": path, "content_hash": None}
@@ -339,36 +342,36 @@ def _measure_again(root: Path, job: tuple[str, dict[str, Any] | None]) -> dict[s
 
 
 def refuse_unread(files: pd.DataFrame, known: pd.DataFrame) -> None:
-    """Refuse to go on where files cannot be read: that says nothing of what they hold.
+    """Raise an error if files cannot be read.
 
-    A file that is listed but was never there, such as one that a table names, is left to validation.
+    A file that is listed but never existed, such as a wrong path in a table, is left to validation.
 
     Parameters
     ----------
     files : DataFrame
-        As `measure_files` gives it.
+        From `measure_files`.
     known : DataFrame
-        `track_id` and `content_hash` of the last time.
+        `track_id` and `content_hash` of the last run.
 
     Raises
     ------
     ReadError
-        Naming the files.
+        With the paths of the files.
     """
-    read = known["track_id"][known["content_hash"].notna()] if "content_hash" in known else ()
-    is_new = ~files["track_id"].isin(read)
+    readable = known["track_id"][known["content_hash"].notna()] if "content_hash" in known else ()
+    is_new = ~files["track_id"].isin(readable)
     unread = files[files["content_hash"].isna() & files["error"].notna() & ~(is_new & (files["error"] == ABSENT))]
     if len(unread):
-        named = "; ".join(f"{row.path} {row.error}" for row in unread.head(SHOWN).itertuples())
-        more = f"; and {len(unread) - SHOWN} more" if len(unread) > SHOWN else ""
+        errors = "; ".join(f"{row.path} {row.error}" for row in unread.head(MAX_NAMES).itertuples())
+        more = f"; and {len(unread) - MAX_NAMES} more" if len(unread) > MAX_NAMES else ""
         raise ReadError(
-            f"{len(unread)} of {len(files)} files cannot be read: {named}{more}; what was measured is kept: "
-            "restore them, or delete them or their rows if they are gone on purpose, and run again"
+            f"{len(unread)} of {len(files)} files cannot be read: {errors}{more}; restore them, or delete "
+            "them or their rows in the table, and run again; finished measurements are kept"
         )
 
 
 def cache_name(root: Path) -> str:
-    """Name the cache of measurements of a folder; another way to measure is another cache.
+    """Return the file name of a folder's cache of measurements; it depends on the measuring code.
 
     Parameters
     ----------
@@ -384,7 +387,7 @@ def cache_name(root: Path) -> str:
 
 
 def _read_cache(cache: Path) -> dict[str, dict[str, Any]]:
-    """Read the cache and the parts beside it; one that is absent or broken is as good as empty."""
+    """Read the cache and its partial files; ignore missing and damaged ones."""
     rows: dict[str, dict[str, Any]] = {}
     for file in (cache, *_list_parts(cache)):
         with suppress(OstinatoError, KeyError):
@@ -398,7 +401,7 @@ def _name_part(cache: Path, number: int) -> Path:
 
 
 def _list_parts(cache: Path) -> list[Path]:
-    """List what runs that were killed left beside the cache, the oldest first."""
+    """List the partial files beside the cache, the oldest first."""
     return sorted(cache.parent.glob(f"{cache.stem}.*{cache.suffix}"))
 
 
@@ -407,7 +410,7 @@ def _find_new(root: Path, paths: Iterable[str], rows: Mapping[str, dict[str, Any
 
 
 def _is_known(path: Path, row: dict[str, Any] | None) -> bool:
-    """Return whether a file is the one that was measured; one that could not be read may be allowed by now."""
+    """Return whether a file is unchanged since it was measured; False if it could not be read then."""
     if row is None or pd.isna(row["content_hash"]):
         return False
     return tuple(row[name] for name in IDENTITY) == astuple(_identify(path))

@@ -1,4 +1,4 @@
-"""Remarks on a listing: what was left out, chosen or found twice, with counts and examples."""
+"""Remarks on a listing: what was left out, selected or found twice, with counts and examples."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,16 +19,16 @@ def make_remark(what: str, n: int, of: int, examples: Iterable[str] = ()) -> Rem
     Parameters
     ----------
     what : str
-        What was counted.
+        Description of what was counted.
     n, of : int
-        How many, and of how many.
+        Count and total.
     examples : iterable of str
         The first few are kept.
 
     Returns
     -------
     dict
-        That JSON can hold.
+        For JSON.
 
     Examples
     --------
@@ -44,30 +44,30 @@ def get_remarks(listing: pd.DataFrame) -> list[Remark]:
 
 
 def add_remarks(listing: pd.DataFrame, remarks: Iterable[Remark]) -> pd.DataFrame:
-    """Add remarks to a listing; those that count nothing are left out."""
+    """Add remarks to a listing, except those with a count of 0."""
     listing.attrs[KEY] = [*get_remarks(listing), *(remark for remark in remarks if remark["n"])]
     return listing
 
 
 def read_remarks(notes: Mapping[str, str]) -> list[Remark]:
-    """Read the remarks among the notes of the tracks table, where ingest keeps them."""
+    """Read the remarks from the metadata of the tracks table."""
     return list(json.loads(notes.get(KEY, "[]")))
 
 
 def format_remark(remark: Remark) -> str:
-    """Write a remark as a line.
+    """Format a remark as one line.
 
     Examples
     --------
     >>> format_remark(make_remark("files without a row", 2, 10, ["a.wav", "b.wav"]))
     '2 of 10 files without a row, such as a.wav; b.wav'
     """
-    such = f", such as {'; '.join(remark['examples'])}" if remark["examples"] else ""
-    return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{such}"
+    examples = f", such as {'; '.join(remark['examples'])}" if remark["examples"] else ""
+    return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{examples}"
 
 
 def format_count(n: int, noun: str) -> str:
-    """Write a number with its noun, whose plural ends in s or es.
+    """Format a count with its noun, whose plural ends in s or es.
 
     Examples
     --------
@@ -79,7 +79,7 @@ def format_count(n: int, noun: str) -> str:
 
 
 def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
-    """Count the tracks that nothing can be learned of: without a genre and without tags.
+    """Count the tracks without any label: neither a genre nor tags.
 
     Parameters
     ----------
@@ -89,15 +89,15 @@ def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
     Returns
     -------
     list of dict
-        One remark, or none.
+        One remark; empty if the count is 0.
     """
-    bare = tracks["track_id"][tracks["genre"].isna() & ~tracks["tags"].map(len).gt(0)]
+    unlabelled = tracks["track_id"][tracks["genre"].isna() & ~tracks["tags"].map(len).gt(0)]
     what = "tracks with neither a genre nor tags, which go into no split"
-    return [make_remark(what, len(bare), len(tracks), bare)] if len(bare) else []
+    return [make_remark(what, len(unlabelled), len(tracks), unlabelled)] if len(unlabelled) else []
 
 
 def list_unknown_artists(tracks: pd.DataFrame) -> list[Remark]:
-    """Count the tracks whose artist nobody tells, so that no split can keep it to one side.
+    """Count the tracks by unknown artists, which a split cannot keep together.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ def list_unknown_artists(tracks: pd.DataFrame) -> list[Remark]:
     Returns
     -------
     list of dict
-        One remark, or none.
+        One remark; empty if the count is 0.
     """
     unknown = tracks["track_id"][tracks["artist"].isna()]
     what = "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"

@@ -1,10 +1,10 @@
 """Inputs beside audio: lyrics, a cover, numbers of the tracks table, attributes.
 
-As with audio nothing a file says about itself is trusted: caps on bytes and pixels
-stop what is no lyrics or no cover. What a track lacks is None or NaN, and no error.
+As with audio, file headers are not trusted: the numbers of bytes and pixels are limited.
+Missing values are None or NaN, not an error.
 
-A picture may lie bare within a larger file, as those of image collections do:
-``train.bin#3076:3x32x32`` names three planes of 32 x 32 bytes from byte 3076 on.
+A picture may be stored raw within a larger file, as in some image collections:
+``train.bin#3076:3x32x32`` means three planes of 32 x 32 bytes, starting at byte 3076.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from ostinato.io.files import retry_reading
 FILES = ("lyrics", "cover")
 NUMBERS: Mapping[str, tuple[str, ...]] = {
     "table": ("year", "latitude", "longitude"),
-    "attributes": (*attributes.NUMBERS, *attributes.NAMES),
+    "attributes": (*attributes.NUMBERS, *attributes.CATEGORIES),
 }
-"""Columns by source; attributes stand in a table of their own."""
+"""Columns by source; attributes have their own table."""
 MAX_LYRICS_BYTES = 2**20
 MAX_COVER_BYTES = 64 * 2**20
 MAX_PIXELS = 8192**2
-BARE = re.compile(r"(?P<file>.+)#(?P<start>\d+):3x(?P<height>\d+)x(?P<width>\d+)")
+RAW_IMAGE = re.compile(r"(?P<file>.+)#(?P<start>\d+):3x(?P<height>\d+)x(?P<width>\d+)")
 
 Row: TypeAlias = Mapping[Any, Any]
 
@@ -42,9 +42,9 @@ class SideInput(NamedTuple):
     ----------
     source : {"lyrics", "cover", "table", "attributes"}
     content_hash : str
-        SHA-256 of the file or of the numbers; of nothing where there is nothing.
+        SHA-256 of the file or of the numbers; of no bytes if the track has no such file.
     value : Path, dict or None
-        The file, or the numbers by column.
+        Path of the file, or numbers by column.
     """
 
     source: str
@@ -52,34 +52,34 @@ class SideInput(NamedTuple):
     value: Any
 
 
-def columns(source: str) -> tuple[str, ...]:
-    """Name the columns of the tracks table, or of the attributes, that a source stands in.
+def list_columns(source: str) -> tuple[str, ...]:
+    """List the columns of a source in the table of tracks or of attributes.
 
     Examples
     --------
-    >>> columns("lyrics")
+    >>> list_columns("lyrics")
     ('lyrics',)
     """
     return (source,) if source in FILES else NUMBERS[source]
 
 
 def find(source: str, root: Path, row: Row) -> SideInput:
-    """Look a source of a track up and hash it.
+    """Find a source of a track and hash it.
 
     Parameters
     ----------
     source : {"lyrics", "cover", "table", "attributes"}
     root : Path
-        What paths in the table are relative to.
+        Folder that the paths in the table are relative to.
     row : mapping
-        The track's row of the tracks table; a missing column is "unknown".
+        Row of the tracks table; missing columns count as unknown.
 
     Returns
     -------
     SideInput
     """
     if source not in FILES:
-        numbers = {c: float(v) if (v := row.get(c)) is not None else float("nan") for c in columns(source)}
+        numbers = {c: float(v) if (v := row.get(c)) is not None else float("nan") for c in list_columns(source)}
         text = json.dumps({c: None if np.isnan(v) else v for c, v in numbers.items()}, sort_keys=True)
         return SideInput(source, hashlib.sha256(text.encode()).hexdigest(), numbers)
     name = row.get(source)
@@ -92,18 +92,18 @@ def find(source: str, root: Path, row: Row) -> SideInput:
 
 
 def _hash(source: str, path: Path) -> str:
-    if source == "cover" and (bare := BARE.fullmatch(str(path))):
-        return hashlib.sha256(_bare(bare)).hexdigest()
+    if source == "cover" and (raw := RAW_IMAGE.fullmatch(str(path))):
+        return hashlib.sha256(_read_raw(raw)).hexdigest()
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def read(material: SideInput) -> Any:
-    """Read what a kind is computed from.
+def read(side_input: SideInput) -> Any:
+    """Read a source of a track.
 
     Parameters
     ----------
-    material : SideInput
+    side_input : SideInput
 
     Returns
     -------
@@ -115,26 +115,26 @@ def read(material: SideInput) -> Any:
     DataError
         If the file cannot be decoded or is too large.
     ReadError
-        If it cannot be read, or holds other bytes than `find` saw.
+        If it cannot be read, or has changed since `find`.
     """
-    path = material.value
-    if path is None or material.source not in FILES:
+    path, content_hash = side_input.value, side_input.content_hash
+    if path is None or side_input.source not in FILES:
         return path
-    if material.source == "lyrics":
-        return _bytes(path, MAX_LYRICS_BYTES, "lyrics", material.content_hash).decode("utf-8-sig", errors="replace")
-    if bare := BARE.fullmatch(str(path)):
-        return _planes(bare, material.content_hash)
-    return pixels(_bytes(path, MAX_COVER_BYTES, "a cover", material.content_hash), path)
+    if side_input.source == "lyrics":
+        return _read_file(path, MAX_LYRICS_BYTES, "lyrics", content_hash).decode("utf-8-sig", errors="replace")
+    if raw := RAW_IMAGE.fullmatch(str(path)):
+        return _decode_raw(raw, content_hash)
+    return decode_image(_read_file(path, MAX_COVER_BYTES, "a cover", content_hash), path)
 
 
-def pixels(content: bytes, path: Path) -> np.ndarray:
+def decode_image(content: bytes, path: Path) -> np.ndarray:
     """Decode an image.
 
     Parameters
     ----------
     content : bytes
     path : Path
-        For messages.
+        Path for error messages.
 
     Returns
     -------
@@ -143,7 +143,7 @@ def pixels(content: bytes, path: Path) -> np.ndarray:
     Raises
     ------
     DataError
-        If it is no image or too large.
+        If it is not an image or too large.
     """
     import io
 
@@ -158,46 +158,46 @@ def pixels(content: bytes, path: Path) -> np.ndarray:
         raise DataError(f"{path}: is no image that can be decoded ({error}); replace it or leave it out") from error
 
 
-def _planes(bare: re.Match[str], content_hash: str) -> np.ndarray:
-    """Put the planes of a bare picture side by side."""
-    shape = 3, int(bare["height"]), int(bare["width"])
-    content = _read(Path(bare["file"]), lambda: _bare(bare))
-    _compare(bare[0], content, content_hash)
+def _decode_raw(raw: re.Match[str], content_hash: str) -> np.ndarray:
+    """Decode a raw image, (height, width, 3)."""
+    shape = 3, int(raw["height"]), int(raw["width"])
+    content = _retry(Path(raw["file"]), lambda: _read_raw(raw))
+    _check_hash(raw[0], content, content_hash)
     if len(content) < np.prod(shape) or not content:
-        raise DataError(f"{bare[0]}: lies beyond the end of the file; fetch the file again")
+        raise DataError(f"{raw[0]}: lies beyond the end of the file; fetch the file again")
     return np.frombuffer(content, np.uint8).reshape(shape).transpose(1, 2, 0).copy()
 
 
-def _bare(bare: re.Match[str]) -> bytes:
-    """Read the bytes of a bare picture, fewer where the file ends."""
-    n_bytes = 3 * int(bare["height"]) * int(bare["width"])
+def _read_raw(raw: re.Match[str]) -> bytes:
+    """Read the bytes of a raw image; fewer if the file ends early."""
+    n_bytes = 3 * int(raw["height"]) * int(raw["width"])
     if n_bytes > 3 * MAX_PIXELS:
-        raise DataError(f"{bare[0]}: has too many pixels; make it smaller")
-    with open(bare["file"], "rb") as file:
-        file.seek(int(bare["start"]))
+        raise DataError(f"{raw[0]}: has too many pixels; make it smaller")
+    with open(raw["file"], "rb") as file:
+        file.seek(int(raw["start"]))
         return file.read(n_bytes)
 
 
-def _bytes(path: Path, most: int, what: str, content_hash: str) -> bytes:
+def _read_file(path: Path, max_bytes: int, what: str, content_hash: str) -> bytes:
     def read() -> bytes:
         with open(path, "rb") as file:
-            return file.read(most + 1)
+            return file.read(max_bytes + 1)
 
-    content = _read(path, read)
-    if len(content) > most:
-        raise DataError(f"{path}: has more than {most} bytes, too many for {what}; replace it or leave it out")
-    _compare(path, content, content_hash)
+    content = _retry(path, read)
+    if len(content) > max_bytes:
+        raise DataError(f"{path}: has more than {max_bytes} bytes, too many for {what}; replace it or leave it out")
+    _check_hash(path, content, content_hash)
     return content
 
 
-def _compare(path: object, content: bytes, content_hash: str) -> None:
-    """Refuse bytes that are not those that were hashed."""
+def _check_hash(path: object, content: bytes, content_hash: str) -> None:
+    """Raise an error if the content has changed since it was hashed."""
     if hashlib.sha256(content).hexdigest() != content_hash:
         raise ChangedError(f"{path}: changed while the stage ran; run again")
 
 
-def _read(path: Path, read: Callable[[], bytes]) -> bytes:
-    """Read a file patiently, and name it where the system refuses."""
+def _retry(path: Path, read: Callable[[], bytes]) -> bytes:
+    """Read a file, with retries; name it in errors."""
     try:
         return retry_reading(read)
     except OSError as error:

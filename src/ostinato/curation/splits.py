@@ -1,22 +1,19 @@
-"""Split tracks so that no artist, album or copy stands on both sides.
+"""Split tracks by group, so that no artist, album or recording is in two parts.
 
-Tracks that share an artist, an album or a recording are one *group* (a
-connected component; `ostinato.curation.albums` says what an album is), and a
-group stands in one *part*. A holdout has the parts
-train, validation and test. With k folds there are k parts: fold i tests part
-i, validates on part i + 1 and trains on the rest, so the test parts tile the
-set. Groups are given out largest first, each to the part where its genres are
-missing, else where they, and the strata of `balance`, are shortest of their
-share; chance, seeded by the group's name, decides between equals.
+Tracks that share an artist, an album or a recording form a *group* (a connected
+component; see `ostinato.curation.albums`), and every group is in one *part*. A holdout
+has the parts train, validation and test. With k folds there are k parts: fold i tests on
+part i, validates on part i + 1 and trains on the rest, so that the test parts cover the
+dataset. Groups are assigned in order of size, the largest first, each to the part that has
+none of its genres yet, else to the one that is furthest below its share of them and of the
+strata of `balance`; ties are broken at random, seeded by the group's name.
 
-When the collection grows, what was given out stays. A newcomer joins the part
-in which its artist, album or copy stands; one that ties together two parts is
-left out and named, so that the law holds without moving anything.
+When the collection grows, assigned tracks stay. A new track joins the part of its artist,
+album or recording; if these are in different parts, it is left out, with the reason.
 
-A genre needs a group to train on, one to validate on and one to test on. One
-with fewer groups is *scarce*: it stays in training (`scarce_genres: train`), or is
-tested all the same (`scarce_genres: test`), and either way is not evaluable unless
-each of its tests finds it in training.
+A genre needs groups for training, validation and test. A genre with fewer groups is
+*scarce*: it is only used for training (``scarce_genres: train``) or split like any other
+(``scarce_genres: test``), and evaluable only if every fold that tests it trains on it.
 """
 
 import hashlib
@@ -34,35 +31,36 @@ from ostinato.curation.strata import STRATA, UNKNOWN
 from ostinato.errors import DataError, ParamsError
 
 NAMES = ("train", "validation", "test")
-NEEDED = len(NAMES)
-MOST = 0.5
-"""The share of the tracks that albums of several artists may tie into one group."""
+MIN_GROUPS = len(NAMES)
+MAX_GROUP_SHARE = 0.5
+"""Maximum share of the tracks in one group, where shared albums and tracks join artists."""
 GROUPS = {"artist": "those of an artist, an album or a recording", "track": "copies of a recording"}
-PINNED = -1
-FREE = -2
+TRAINING_ONLY = -1
+"""Part of tracks that every fold trains on."""
+UNASSIGNED = -2
 
 
 @dataclass(frozen=True)
 class SplitPlan:
-    """How tracks are to be parted.
+    """Settings of a split.
 
     Parameters
     ----------
     folds : int
-        0: one holdout.
+        Number of folds; 0: one holdout.
     group_by : {"artist", "track"}
-        ``track`` keeps only copies together.
+        With ``track`` only copies of a recording are kept together.
     validation, test : float
-        Shares of a holdout.
+        Shares of these parts of a holdout.
     scarce : {"train", "test"}
-        Where genres of fewer than three groups go.
+        How genres with fewer than three groups are used.
     seed : int
     balance : tuple of str
-        What to even out beside the genre: keys of `strata.STRATA`.
+        Strata to balance beside the genre: keys of `strata.STRATA`.
     compilations : {"together", "apart"}
-        Whether an album by several artists ties them into one group; see `ostinato.curation.albums`.
+        Whether an album by several artists joins them into one group; see `ostinato.curation.albums`.
     guests : {"together", "apart"}
-        Whether a track by several artists ties them into one group; else the first one counts.
+        Whether a track by several artists joins them into one group; else only the first one counts.
 
     Raises
     ------
@@ -81,8 +79,8 @@ class SplitPlan:
     guests: Literal["together", "apart"] = "together"
 
     def __post_init__(self) -> None:
-        if self.folds in range(1, NEEDED):
-            raise ParamsError(f"split.folds: {self.folds} leaves nothing to train on; give 0 or 3 and more")
+        if self.folds in range(1, MIN_GROUPS):
+            raise ParamsError(f"split.folds: {self.folds} leaves nothing to train on; give 0, or 3 or more")
         if self.validation + self.test >= 1:
             raise ParamsError("split.validation + split.test: leave nothing to train on; give less than 1")
 
@@ -95,16 +93,16 @@ class SplitPlan:
 
     @property
     def training_part(self) -> int:
-        """The part that only trains."""
-        return PINNED if self.folds else 0
+        """The part that is only trained on."""
+        return TRAINING_ONLY if self.folds else 0
 
     def splits(self, part: int) -> list[str]:
-        """Name the split in which a part stands, fold by fold."""
+        """Return the split that a part belongs to in each fold."""
         if not self.folds:
             return [NAMES[part]]
-        validated = (part - 1) % self.folds
+        validating_fold = (part - 1) % self.folds
         return [
-            "test" if part == f else "validation" if part >= 0 and f == validated else "train"
+            "test" if part == f else "validation" if part >= 0 and f == validating_fold else "train"
             for f in range(self.folds)
         ]
 
@@ -116,9 +114,9 @@ class Split:
     Parameters
     ----------
     splits : DataFrame
-        track_id, fold, split, group, evaluable; a row per track and fold.
+        track_id, fold, split, group, evaluable; one row per track and fold.
     excluded : dict
-        track_id to the reason for which it is in no split.
+        Reasons by track_id of tracks that are in no split.
     """
 
     splits: pd.DataFrame
@@ -126,16 +124,16 @@ class Split:
 
 
 def assign_splits(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | None = None) -> Split:
-    """Draw a split, keeping where earlier tracks stand.
+    """Assign tracks to splits; tracks of an earlier split keep their part.
 
     Parameters
     ----------
     tracks : DataFrame
-        ordinal, track_id, genre, tags, artist, album, album_artist, path, content_hash, and `copy`
-        where known: what all copies of a recording share.
+        ordinal, track_id, genre, tags, artist, album, album_artist, path, content_hash and,
+        optionally, `copy`: an id that all copies of a recording share.
     plan : SplitPlan
     old : DataFrame, optional
-        The splits so far, drawn by the same plan.
+        The earlier splits, by the same plan.
 
     Returns
     -------
@@ -145,58 +143,58 @@ def assign_splits(tracks: pd.DataFrame, plan: SplitPlan, old: pd.DataFrame | Non
     Raises
     ------
     DataError
-        If tracks or albums by several artists tie most of a new collection into one group.
+        If tracks or albums by several artists join most of a new collection into one group.
     """
     tracks = tracks.sort_values("ordinal", ignore_index=True)
-    keys = _keys(tracks, plan)
+    keys = _list_keys(tracks, plan)
     if old is None:
-        _check_ties(tracks, components(keys), plan)
-    given, excluded = _admit(tracks["track_id"].tolist(), keys, {} if old is None else _parts(old, plan))
-    stays = ~tracks["track_id"].isin(excluded).to_numpy()
-    tracks, given = tracks[stays].reset_index(drop=True), given[stays]
-    groups = components([k for k, kept in zip(keys, stays, strict=True) if kept])
-    names = _names(tracks, groups)
-    parts = _assign_groups(groups, names, _labels(tracks), _strata(tracks, plan.balance), given, plan)
+        _check_group_sizes(tracks, components(keys), plan)
+    parts, excluded = _extend(tracks["track_id"].tolist(), keys, {} if old is None else _read_parts(old, plan))
+    mask = ~tracks["track_id"].isin(excluded).to_numpy()
+    tracks, parts = tracks[mask].reset_index(drop=True), parts[mask]
+    groups = components([k for k, is_included in zip(keys, mask, strict=True) if is_included])
+    names = _name_groups(tracks, groups)
+    parts = _assign_groups(groups, names, _encode_labels(tracks), _encode_strata(tracks, plan.balance), parts, plan)
     return Split(_to_fold_rows(tracks, names[groups], parts, plan), excluded)
 
 
-def official(tracks: pd.DataFrame, plan: SplitPlan) -> tuple[pd.DataFrame, int]:
-    """Take the split that the dataset's authors published, as it is.
+def use_official(tracks: pd.DataFrame, plan: SplitPlan) -> tuple[pd.DataFrame, int]:
+    """Use the split that the authors of the dataset published.
 
     Parameters
     ----------
     tracks : DataFrame
-        With `split`; tracks without one are left out, as their authors left them out.
+        With `split`; tracks without one are left out.
     plan : SplitPlan
-        What makes a group.
+        Defines the groups.
 
     Returns
     -------
     splits : DataFrame
     n_leaks : int
-        Groups that the authors put in two splits.
+        Groups that are in more than one split.
 
     Raises
     ------
     DataError
-        If a split has no track.
+        If a split has no tracks.
     """
     tracks = tracks.sort_values("ordinal", ignore_index=True)
-    stays = tracks["split"].notna()
-    keys = [k for k, known in zip(_keys(tracks, plan), stays, strict=True) if known]
-    tracks = tracks[stays].reset_index(drop=True)
+    mask = tracks["split"].notna()
+    keys = [k for k, is_included in zip(_list_keys(tracks, plan), mask, strict=True) if is_included]
+    tracks = tracks[mask].reset_index(drop=True)
     for name in NAMES:
         if name not in set(tracks["split"]):
             raise DataError(f"split.official: no track is in {name}; add it to the table or set official: false")
     groups = components(keys)
-    names = _names(tracks, groups)
+    names = _name_groups(tracks, groups)
     parts = tracks["split"].map(NAMES.index).to_numpy()
     n_leaks = int((pd.Series(parts).groupby(groups).nunique() > 1).sum())
     return _to_fold_rows(tracks, names[groups], parts, SplitPlan()), n_leaks
 
 
 def describe(tracks: pd.DataFrame, splits: pd.DataFrame, name: str, min_tag_tracks: int) -> dict[str, Any]:
-    """Return what a split is: its classes, its name, its hash and its figures.
+    """Describe a split: its classes, name, hash and counts.
 
     Parameters
     ----------
@@ -205,48 +203,48 @@ def describe(tracks: pd.DataFrame, splits: pd.DataFrame, name: str, min_tag_trac
     splits : DataFrame
     name : str
     min_tag_tracks : int
-        A tag of fewer tracks is no class.
+        Minimum number of tracks of a tag that is a class.
 
     Returns
     -------
     dict
-        `ceiling` is the share of tests whose genre the same fold trains.
+        `ceiling` is the share of test tracks whose genre is in training of the same fold.
     """
     rows = splits.merge(tracks[["track_id", "genre"]], on="track_id")
     tests = rows[(rows["split"] == "test") & rows["genre"].notna()]
-    here = tracks[tracks["track_id"].isin(splits["track_id"])]
-    n_of_tag = here["tags"].explode().value_counts()
+    included = tracks[tracks["track_id"].isin(splits["track_id"])]
+    tag_counts = included["tags"].explode().value_counts()
     first = splits.drop_duplicates("track_id")
     return {
-        "genre": sorted(here["genre"].dropna().unique().tolist()),
-        "tags": sorted(n_of_tag[n_of_tag >= min_tag_tracks].index.tolist()),
+        "genre": sorted(included["genre"].dropna().unique().tolist()),
+        "tags": sorted(tag_counts[tag_counts >= min_tag_tracks].index.tolist()),
         "name": name,
         "hash": hashlib.sha256(splits[["track_id", "fold", "split"]].to_csv(index=False).encode()).hexdigest(),
         "n_tracks": len(first),
         "n_evaluable": int(first["evaluable"].sum()),
         "not_evaluable": sorted(set(rows["genre"][~rows["evaluable"]].dropna())),
-        "ceiling": float(_find_in_training(rows, tests).mean()) if len(tests) else 1.0,
+        "ceiling": float(_is_in_training(rows, tests).mean()) if len(tests) else 1.0,
     }
 
 
-def name(plan: SplitPlan, tracks: pd.DataFrame) -> str:
-    """Name a split, honest about what may leak.
+def make_title(plan: SplitPlan, tracks: pd.DataFrame) -> str:
+    """Return a title of a split that says what may leak.
 
     Examples
     --------
-    >>> name(SplitPlan(folds=5, group_by="track"), pd.DataFrame({"artist": ["a"]}))
+    >>> make_title(SplitPlan(folds=5, group_by="track"), pd.DataFrame({"artist": ["a"]}))
     '5 folds by track (artists leak)'
     """
-    how = f"{plan.folds} folds" if plan.folds else "holdout"
-    even = f", even in {' and '.join(plan.balance)}" if plan.balance else ""
+    scheme = f"{plan.folds} folds" if plan.folds else "holdout"
+    balance = f", even in {' and '.join(plan.balance)}" if plan.balance else ""
     if plan.group_by == "track":
-        return f"{how} by track{even} (artists leak)"
+        return f"{scheme} by track{balance} (artists leak)"
     leaks = " (compilations leak)" if plan.compilations == "apart" else ""
-    return f"{how} by artist{even}" + (leaks if tracks["artist"].notna().any() else " (artists unknown)")
+    return f"{scheme} by artist{balance}" + (leaks if tracks["artist"].notna().any() else " (artists unknown)")
 
 
-def _keys(tracks: pd.DataFrame, plan: SplitPlan) -> list[list[Hashable]]:
-    """List what each track may share with another."""
+def _list_keys(tracks: pd.DataFrame, plan: SplitPlan) -> list[list[Hashable]]:
+    """List the keys of each track: tracks that share one belong to the same group."""
     rows = tracks.reindex(columns=["content_hash", "copy"]).astype(object)
     copies = rows.where(rows.notna(), None).to_numpy().tolist()
     keys: list[list[Hashable]] = [[("copy", copy) for copy in row if copy] for row in copies]
@@ -259,44 +257,44 @@ def _keys(tracks: pd.DataFrame, plan: SplitPlan) -> list[list[Hashable]]:
 
 
 def check_folds(tracks: pd.DataFrame, plan: SplitPlan) -> None:
-    """Refuse more folds than there are groups: some would test nothing.
+    """Raise an error if there are more folds than groups, so that some folds would have no test tracks.
 
     Parameters
     ----------
     tracks : DataFrame
-        As of `assign_splits`; those without a genre and tags do not count.
+        As for `assign_splits`; those with neither genre nor tags do not count.
     plan : SplitPlan
 
     Raises
     ------
     DataError
-        With both counts.
+        With both numbers.
     """
     labelled = tracks[tracks["genre"].notna() | tracks["tags"].map(len).gt(0)].reset_index(drop=True)
     if not plan.folds or labelled.empty:
         return
-    n_groups = len(set(components(_keys(labelled, plan)).tolist()))
-    if NEEDED <= n_groups < plan.folds:
+    n_groups = len(set(components(_list_keys(labelled, plan)).tolist()))
+    if MIN_GROUPS <= n_groups < plan.folds:
         raise DataError(
             f"split.folds: {plan.folds} needs as many groups of tracks to be kept together ({GROUPS[plan.group_by]}), "
             f"and {len(labelled)} tracks have {n_groups}; set split.folds: {n_groups} or less"
         )
 
 
-def _check_ties(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan) -> None:
-    """Refuse to part a collection most of which tracks or albums of several artists tie into one group."""
-    if plan.group_by != "artist" or not _is_lump(groups):
+def _check_group_sizes(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan) -> None:
+    """Raise an error if tracks or albums by several artists join most of a collection into one group."""
+    if plan.group_by != "artist" or not _is_unbalanced(groups):
         return
-    if plan.guests == "together" and not _is_lump(components(_keys(tracks, replace(plan, guests="apart")))):
-        several = [row for row in identify_artists(tracks) if len(row) > 1]
+    if plan.guests == "together" and not _is_unbalanced(components(_list_keys(tracks, replace(plan, guests="apart")))):
+        credits = [row for row in identify_artists(tracks) if len(row) > 1]
         raise DataError(
-            f"{len(several)} tracks by several artists, such as {' and '.join(several[0])}, tie "
+            f"{len(credits)} tracks by several artists, such as {' and '.join(credits[0])}, tie "
             f"{np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, which leaves too little for "
             "the other splits. Set split.guests: apart, and only the first artist of a track is kept to one split"
         )
     if plan.compilations == "apart":
         return
-    if _is_lump(components(_keys(tracks, replace(plan, compilations="apart")))):
+    if _is_unbalanced(components(_list_keys(tracks, replace(plan, compilations="apart")))):
         return
     albums = identify_albums(tracks)
     n_artists = tracks["artist"].map(identity).groupby(albums).nunique()
@@ -309,61 +307,61 @@ def _check_ties(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan) -> No
     )
 
 
-def _is_lump(groups: np.ndarray) -> bool:
-    """Return whether groups are too few to part, or one of them is most of all."""
+def _is_unbalanced(groups: np.ndarray) -> bool:
+    """Return whether there are too few groups for a split, or one has most of the tracks."""
     sizes = np.bincount(groups)
-    return len(sizes) < NEEDED or sizes.max() / len(groups) > MOST
+    return len(sizes) < MIN_GROUPS or sizes.max() / len(groups) > MAX_GROUP_SHARE
 
 
-def _parts(old: pd.DataFrame, plan: SplitPlan) -> dict[str, int]:
-    """Read each track's part back from the long form."""
+def _read_parts(old: pd.DataFrame, plan: SplitPlan) -> dict[str, int]:
+    """Return the part of each track of an earlier split."""
     if not plan.folds:
         return {track: NAMES.index(split) for track, split in zip(old["track_id"], old["split"], strict=True)}
-    tested = old[old["split"] == "test"]
-    return dict.fromkeys(old["track_id"], PINNED) | dict(
-        zip(tested["track_id"], tested["fold"].astype(int), strict=True)
+    test = old[old["split"] == "test"]
+    return dict.fromkeys(old["track_id"], TRAINING_ONLY) | dict(
+        zip(test["track_id"], test["fold"].astype(int), strict=True)
     )
 
 
-def _admit(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int]) -> tuple[np.ndarray, dict[str, str]]:
-    """Let old tracks stay and newcomers join what they share; leave out what would stand on two sides.
+def _extend(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int]) -> tuple[np.ndarray, dict[str, str]]:
+    """Keep earlier tracks in their parts and add new ones that share keys with them; exclude conflicts.
 
     Returns
     -------
-    given : np.ndarray [shape=(n_tracks,)]
-        Each track's part; FREE where nothing is shared with what was given out.
+    parts : np.ndarray [shape=(n_tracks,)]
+        UNASSIGNED without a key in common with assigned tracks.
     excluded : dict
-        track_id to reason.
+        Reasons by track_id.
     """
-    given = np.full(len(track_ids), FREE)
-    bound: dict[Hashable, int] = {}
+    parts = np.full(len(track_ids), UNASSIGNED)
+    part_by_key: dict[Hashable, int] = {}
     excluded: dict[str, str] = {}
-    waiting = [i for i, track in enumerate(track_ids) if track in old]
-    newcomers = [i for i, track in enumerate(track_ids) if track not in old]
-    while waiting:
-        for i in waiting:
-            touched = {bound[k]: k for k in keys[i] if k in bound}
-            part = old.get(track_ids[i], next(iter(touched), FREE))
-            strange = [k for p, k in touched.items() if p != part]
-            if strange:
-                excluded[track_ids[i]] = _tie(keys[i], strange[0], bound)
-            elif part != FREE:
-                given[i] = part
-                bound |= dict.fromkeys(keys[i], part)
-        newcomers = [i for i in newcomers if given[i] == FREE and track_ids[i] not in excluded]
-        waiting = [i for i in newcomers if any(k in bound for k in keys[i])]
-    return given, excluded
+    queue = [i for i, track in enumerate(track_ids) if track in old]
+    new = [i for i, track in enumerate(track_ids) if track not in old]
+    while queue:
+        for i in queue:
+            key_by_part = {part_by_key[k]: k for k in keys[i] if k in part_by_key}
+            part = old.get(track_ids[i], next(iter(key_by_part), UNASSIGNED))
+            conflicts = [k for p, k in key_by_part.items() if p != part]
+            if conflicts:
+                excluded[track_ids[i]] = _describe_conflict(keys[i], conflicts[0], part_by_key)
+            elif part != UNASSIGNED:
+                parts[i] = part
+                part_by_key |= dict.fromkeys(keys[i], part)
+        new = [i for i in new if parts[i] == UNASSIGNED and track_ids[i] not in excluded]
+        queue = [i for i in new if any(k in part_by_key for k in keys[i])]
+    return parts, excluded
 
 
-def _tie(keys: list[Hashable], strange: Hashable, bound: dict[Hashable, int]) -> str:
-    """Return what holds a track in two parts at once."""
+def _describe_conflict(keys: list[Hashable], conflict: Hashable, parts: dict[Hashable, int]) -> str:
+    """Say which keys of a track are in different parts."""
     words = {"copy": "a copy of it", "artist": "its artist", "album": "its album"}
-    other = next((words[k[0]] for k in keys if bound.get(k, bound[strange]) != bound[strange]), "it")  # type: ignore[index]
-    return f"{words[strange[0]]} and {other} stand in different parts already; left out so that neither leaks"  # type: ignore[index]
+    other = next((words[k[0]] for k in keys if parts.get(k, parts[conflict]) != parts[conflict]), "it")  # type: ignore[index]
+    return f"{words[conflict[0]]} and {other} are in different parts already; left out so that neither leaks"  # type: ignore[index]
 
 
-def _names(tracks: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
-    """Name each group by its first track's artist, else by that track."""
+def _name_groups(tracks: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
+    """Name each group after the artist of its first track, or after that track."""
     first = tracks[~pd.Series(groups).duplicated().to_numpy()]
     return np.array(
         [
@@ -374,25 +372,25 @@ def _names(tracks: pd.DataFrame, groups: np.ndarray) -> np.ndarray:
     )
 
 
-def _labels(tracks: pd.DataFrame) -> np.ndarray:
-    """Encode what to stratify by [shape=(n_tracks, n_labels)]: the genre, else the tags."""
+def _encode_labels(tracks: pd.DataFrame) -> np.ndarray:
+    """Encode the genres, or the tags if there are none, to stratify by [shape=(n_tracks, n_labels)]."""
     if tracks["genre"].notna().any():
         return pd.get_dummies(tracks["genre"]).to_numpy(np.float64)
     tags = pd.Series([list(t) for t in tracks["tags"]]).explode().dropna()
     return pd.crosstab(tags.index, tags).reindex(range(len(tracks)), fill_value=0).to_numpy(np.float64)
 
 
-def _strata(tracks: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
+def _encode_strata(tracks: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
     """Encode the known strata of each track [shape=(n_tracks, n_strata)]."""
-    named = (pd.Series(STRATA[name](tracks), dtype=object) for name in balance)
-    known = [pd.get_dummies(strata.where(strata != UNKNOWN)).to_numpy(np.float64) for strata in named]
-    return np.hstack([np.empty((len(tracks), 0)), *known])
+    columns = (pd.Series(STRATA[name](tracks), dtype=object) for name in balance)
+    one_hot = [pd.get_dummies(strata.where(strata != UNKNOWN)).to_numpy(np.float64) for strata in columns]
+    return np.hstack([np.empty((len(tracks), 0)), *one_hot])
 
 
 def _assign_groups(
-    groups: np.ndarray, names: np.ndarray, labels: np.ndarray, strata: np.ndarray, given: np.ndarray, plan: SplitPlan
+    groups: np.ndarray, names: np.ndarray, labels: np.ndarray, strata: np.ndarray, parts: np.ndarray, plan: SplitPlan
 ) -> np.ndarray:
-    """Find a part for every group that has none.
+    """Assign a part to every group that has none.
 
     Returns
     -------
@@ -402,32 +400,32 @@ def _assign_groups(
     n_labels = labels.shape[1]
     counts = np.zeros((n_groups, n_labels + strata.shape[1] + 1))
     np.add.at(counts, groups, np.column_stack([labels, strata, np.ones(len(labels))]))
-    part = np.full(n_groups, FREE)
-    np.maximum.at(part, groups, given)
-    has = counts[:, :n_labels] > 0
-    scarce = has.sum(axis=0) < NEEDED
+    part = np.full(n_groups, UNASSIGNED)
+    np.maximum.at(part, groups, parts)
+    has_label = counts[:, :n_labels] > 0
+    is_scarce = has_label.sum(axis=0) < MIN_GROUPS
     if plan.scarce == "train":
-        part[(part == FREE) & has[:, scarce].any(axis=1)] = plan.training_part
-    have = np.stack([counts[part == p].sum(axis=0) for p in range(len(plan.shares))])
-    total = np.maximum(counts[part != PINNED].sum(axis=0), 1)
+        part[(part == UNASSIGNED) & has_label[:, is_scarce].any(axis=1)] = plan.training_part
+    current = np.stack([counts[part == p].sum(axis=0) for p in range(len(plan.shares))])
+    total = np.maximum(counts[part != TRAINING_ONLY].sum(axis=0), 1)
     target = plan.shares[:, np.newaxis] * total
-    free = np.flatnonzero(part == FREE)
-    for group in sorted(free, key=lambda g: (-counts[g, -1], _lot(plan.seed, names[g]))):
-        v = counts[group]
-        lacking = (have[:, :n_labels][:, v[:n_labels] > 0] == 0).sum(axis=1)
-        excess = np.round(((have - target) * v / total**2).sum(axis=1), 12)
-        chance = np.random.default_rng(_lot(plan.seed, names[group])).permutation(len(have))
-        part[group] = np.lexsort((chance, excess, -lacking))[0]
-        have[part[group]] += v
+    unassigned = np.flatnonzero(part == UNASSIGNED)
+    for group in sorted(unassigned, key=lambda g: (-counts[g, -1], _derive_seed(plan.seed, names[g]))):
+        n = counts[group]
+        n_missing = (current[:, :n_labels][:, n[:n_labels] > 0] == 0).sum(axis=1)
+        excess = np.round(((current - target) * n / total**2).sum(axis=1), 12)
+        tie_break = np.random.default_rng(_derive_seed(plan.seed, names[group])).permutation(len(current))
+        part[group] = np.lexsort((tie_break, excess, -n_missing))[0]
+        current[part[group]] += n
     return part[groups]
 
 
-def _lot(seed: int, group: Any) -> int:
+def _derive_seed(seed: int, group: Any) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\0{group}".encode()).digest()[:8], "big")
 
 
 def _to_fold_rows(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, plan: SplitPlan) -> pd.DataFrame:
-    """Write one row per track and fold."""
+    """Return one row per track and fold."""
     splits = [plan.splits(int(p)) for p in parts]
     n_folds = max(plan.folds, 1)
     rows = pd.DataFrame(
@@ -439,18 +437,18 @@ def _to_fold_rows(tracks: pd.DataFrame, groups: np.ndarray, parts: np.ndarray, p
         }
     )
     rows["genre"] = np.repeat(tracks["genre"].to_numpy(), n_folds)
-    return rows.assign(evaluable=_evaluable(rows)).drop(columns="genre")
+    return rows.assign(evaluable=_is_evaluable(rows)).drop(columns="genre")
 
 
-def _evaluable(rows: pd.DataFrame) -> np.ndarray:
-    """Return a mask of the tracks whose genre is tested, and each time by folds that train it."""
+def _is_evaluable(rows: pd.DataFrame) -> np.ndarray:
+    """Return a mask of the tracks whose genre is tested only by folds that also train on it, and by at least one."""
     tests = rows[(rows["split"] == "test") & rows["genre"].notna()]
-    missed = set(tests["genre"][~_find_in_training(rows, tests)])
-    fair = set(tests["genre"]) - missed
-    return (rows["genre"].isna() | rows["genre"].isin(fair)).to_numpy(bool)
+    untrained = set(tests["genre"][~_is_in_training(rows, tests)])
+    evaluable = set(tests["genre"]) - untrained
+    return (rows["genre"].isna() | rows["genre"].isin(evaluable)).to_numpy(bool)
 
 
-def _find_in_training(rows: pd.DataFrame, tests: pd.DataFrame) -> np.ndarray:
-    """Return a mask of the tests whose genre is in the training of the same fold."""
+def _is_in_training(rows: pd.DataFrame, tests: pd.DataFrame) -> np.ndarray:
+    """Return a mask of the test tracks whose genre is in training of the same fold."""
     train = rows[rows["split"] == "train"]
     return pd.MultiIndex.from_frame(tests[["fold", "genre"]]).isin(pd.MultiIndex.from_frame(train[["fold", "genre"]]))

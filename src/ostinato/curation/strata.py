@@ -1,4 +1,4 @@
-"""Strata for balanced splits and sliced metrics: decade and cell of the map."""
+"""Strata for balanced splits and sliced metrics: decade, and cell of a map grid."""
 
 from collections.abc import Callable
 
@@ -6,65 +6,65 @@ import numpy as np
 import pandas as pd
 
 LATITUDES, LONGITUDES = 30, 60
-"""Degrees that a cell of the map spans."""
+"""Size of a cell of the map grid, in degrees."""
 UNKNOWN = "unknown"
 
 
 def decades(tracks: pd.DataFrame) -> list[str]:
-    """Name each track's decade.
+    """Return the name of each track's decade.
 
     Parameters
     ----------
     tracks : DataFrame
-        year, which may lack.
+        year; may be missing.
 
     Returns
     -------
     list of str
-        `UNKNOWN` where the year is.
+        `UNKNOWN` without a year.
 
     Examples
     --------
     >>> decades(pd.DataFrame({"year": [1968.0, float("nan")]}))
     ['1960s', 'unknown']
     """
-    return [UNKNOWN if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in _numbers(tracks, "year")]
+    return [UNKNOWN if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in _get_numbers(tracks, "year")]
 
 
 def places(tracks: pd.DataFrame) -> list[str]:
-    """Name each track's cell of the map.
+    """Return the name of each track's cell of the map grid.
 
     Parameters
     ----------
     tracks : DataFrame
-        latitude, longitude in degrees; both may lack.
+        latitude, longitude in degrees; both may be missing.
 
     Returns
     -------
     list of str
-        `UNKNOWN` where either is.
+        `UNKNOWN` if either is missing.
 
     Examples
     --------
     >>> places(pd.DataFrame({"latitude": [48.2, -33.9], "longitude": [16.4, 151.2]}))
     ['30 to 60 N, 0 to 60 E', '30 to 60 S, 120 to 180 E']
     """
-    where = zip(_numbers(tracks, "latitude"), _numbers(tracks, "longitude"), strict=True)
-    return [_cell(latitude, longitude) for latitude, longitude in where]
+    coordinates = zip(_get_numbers(tracks, "latitude"), _get_numbers(tracks, "longitude"), strict=True)
+    return [_name_cell(latitude, longitude) for latitude, longitude in coordinates]
 
 
-def _cell(latitude: float, longitude: float) -> str:
+def _name_cell(latitude: float, longitude: float) -> str:
     if np.isnan(latitude) or np.isnan(longitude):
         return UNKNOWN
 
-    def side(value: float, step: int, most: int, names: str) -> str:
-        low = int(min(abs(value), most - 1) // step * step)
-        return f"{low} to {low + step} {names[int(value < 0)]}"
+    def name_interval(value: float, step: int, maximum: int, hemispheres: str) -> str:
+        low = int(min(abs(value), maximum - 1) // step * step)
+        return f"{low} to {low + step} {hemispheres[int(value < 0)]}"
 
-    return f"{side(latitude, LATITUDES, 90, 'NS')}, {side(longitude, LONGITUDES, 180, 'EW')}"
+    return f"{name_interval(latitude, LATITUDES, 90, 'NS')}, {name_interval(longitude, LONGITUDES, 180, 'EW')}"
 
 
-def _numbers(tracks: pd.DataFrame, column: str) -> pd.Series:
+def _get_numbers(tracks: pd.DataFrame, column: str) -> pd.Series:
     return tracks.get(column, pd.Series(np.nan, tracks.index)).astype(float)
 
 

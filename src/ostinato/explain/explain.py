@@ -154,7 +154,7 @@ def find_released(paths: Paths, task: str, metric: str) -> tuple[str | None, str
     OstinatoError
         If no member of the stack can be explained.
     """
-    name = str(read_json(paths.released(task) / "model.json")["name"])
+    name = str(read_json(paths.current_release(task) / "model.json")["name"])
     artefact = artefacts.load(paths.checkpoints(name))
     if artefact.fitter != "stacked":
         return None, name

@@ -66,7 +66,7 @@ def constant_q(
 
 def constant_q_power(context: AudioContext, **parameters: float) -> np.ndarray:
     """Square the magnitude of `constant_q`, which takes the same parameters."""
-    return np.square(context.cached(constant_q, **parameters))
+    return np.square(context.compute(constant_q, **parameters))
 
 
 def constant_q_decibels(context: AudioContext, **parameters: float) -> np.ndarray:

@@ -126,7 +126,7 @@ def read_stretch(
     if waveform_norm == "none" and hasattr(context, "read"):
         y: np.ndarray = context.read(first, last)
     else:
-        y = context.cached(read_samples, waveform_norm=waveform_norm)[first:last]
+        y = context.compute(read_samples, waveform_norm=waveform_norm)[first:last]
     if before or after:
         y = np.pad(y, (before, after), mode=pad)
     return y[start - first + before :][: stop - start]

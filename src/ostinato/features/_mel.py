@@ -83,7 +83,7 @@ def mel_power(
     OstinatoError
         If the bands do not fit below half the sample rate.
     """
-    power = context.cached(power_spectrogram, n_fft=n_fft, hop_length=hop_length, window=window, pad=pad)
+    power = context.compute(power_spectrogram, n_fft=n_fft, hop_length=hop_length, window=window, pad=pad)
     mel = np.empty((len(power), n_mels), np.float32)
     for bands, bins, weights in _groups(context.sample_rate, n_fft, n_mels, f_min, f_max, scale):
         mel[:, bands] = power[:, bins] @ weights

@@ -144,4 +144,4 @@ def stft_decibels(context: AudioContext, *, n_fft: int, hop_length: int) -> np.n
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
         In dB.
     """
-    return decibels(context.cached(power_spectrogram, n_fft=n_fft, hop_length=hop_length))
+    return decibels(context.compute(power_spectrogram, n_fft=n_fft, hop_length=hop_length))

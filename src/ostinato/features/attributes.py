@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ostinato.curation.attributes import NAMES, NUMBERS, row
+from ostinato.curation.attributes import CATEGORIES, NUMBERS, encode_row
 
 SOURCE = "attributes"
-COLUMNS = (*NUMBERS, *NAMES)
+COLUMNS = (*NUMBERS, *CATEGORIES)
 
 
 def compute(values: Mapping[str, float]) -> np.ndarray:
@@ -31,4 +31,4 @@ def compute(values: Mapping[str, float]) -> np.ndarray:
     DataError
         If one is missing or invalid.
     """
-    return row(values)[np.newaxis].astype(np.float64)
+    return encode_row(values)[np.newaxis].astype(np.float64)

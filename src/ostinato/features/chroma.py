@@ -49,7 +49,7 @@ def compute(
         If `bins_per_octave` is not a multiple of `n_chroma`.
     """
     n_bins = n_octaves * bins_per_octave
-    magnitude = context.resample(sample_rate).cached(
+    magnitude = context.resample(sample_rate).compute(
         constant_q, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
     chroma = magnitude @ _folding(f_min, n_bins, bins_per_octave, n_chroma)

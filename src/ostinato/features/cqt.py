@@ -36,7 +36,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_bins), dtype=float32]
         In dB, at most 80 below the clip's loudest value.
     """
-    decibels: np.ndarray = context.resample(sample_rate).cached(
+    decibels: np.ndarray = context.resample(sample_rate).compute(
         constant_q_decibels, hop_length=hop_length, f_min=f_min, n_bins=n_bins, bins_per_octave=bins_per_octave
     )
     return decibels

@@ -43,7 +43,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         In dB of full scale, at most 80 below the clip's loudest value.
     """
-    return context.resample(sample_rate).cached(
+    return context.resample(sample_rate).compute(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
 

@@ -51,7 +51,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         From 0 to about 4, since a sine at full scale has power 1 in its bin.
     """
-    mel = context.resample(sample_rate).cached(
+    mel = context.resample(sample_rate).compute(
         mel_power,
         n_fft=n_fft,
         hop_length=hop_length,

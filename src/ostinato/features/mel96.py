@@ -46,7 +46,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_mels), dtype=float32]
         In dB, from -80 to 0.
     """
-    mel = context.resample(sample_rate).cached(
+    mel = context.resample(sample_rate).compute(
         mel_power, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max, pad="constant"
     )
     db = decibels(mel)

@@ -44,7 +44,7 @@ def compute(
     -------
     np.ndarray [shape=(n_frames, n_mfcc), dtype=float32]
     """
-    mel = context.resample(sample_rate).cached(
+    mel = context.resample(sample_rate).compute(
         mel_decibels, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, f_min=f_min, f_max=f_max
     )
     return mel @ cosines(n_mels)[:, :n_mfcc]

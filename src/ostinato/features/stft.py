@@ -33,7 +33,7 @@ def compute(
     np.ndarray [shape=(n_frames, 1 + n_fft // 2), dtype=float32]
         In dB of full scale, at most 80 below the clip's loudest value.
     """
-    return context.resample(sample_rate).cached(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+    return context.resample(sample_rate).compute(stft_decibels, n_fft=n_fft, hop_length=hop_length)
 
 
 def axis(*, sample_rate: int, n_fft: int, **_: object) -> Axis:

@@ -35,7 +35,7 @@ def compute(
     np.ndarray [shape=(n_frames, n_fft // 4), dtype=float32]
         In dB of full scale, at most 80 below the loudest value of all bins.
     """
-    db = context.resample(sample_rate).cached(stft_decibels, n_fft=n_fft, hop_length=hop_length)
+    db = context.resample(sample_rate).compute(stft_decibels, n_fft=n_fft, hop_length=hop_length)
     lower = db[:, : n_fft // 4]
     if not standardised:
         return lower

@@ -112,7 +112,7 @@ class LongContext(AudioContext):
 
     @property
     def n_samples(self) -> int:
-        """How many samples there are."""
+        """Number of samples."""
         return self.spools[self.sample_rate].n_samples
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -120,18 +120,18 @@ class LongContext(AudioContext):
         return self.spools[self.sample_rate].read(start, stop)
 
     def resample(self, sample_rate: int | None) -> AudioContext:
-        """Return the track at another rate, one of those that were asked for."""
+        """Return the track at another rate, one of those in `spools`."""
         if sample_rate in (None, self.sample_rate):
             return self
-        return self.cached(_at, sample_rate=sample_rate)
+        return self.compute(_at, sample_rate=sample_rate)
 
-    def cached(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
-        """Call ``function(self, **parameters)`` once, or give what it would return from one stretch after another.
+    def compute(self, function: Callable[..., Any], **parameters: Hashable) -> Any:
+        """Compute ``function(self, **parameters)``, once; piecewise if the function is in `PIECEWISE`.
 
-        Of the latter only the last is remembered, since each is large.
+        Of piecewise results only the last is cached, since they are large.
         """
         if function not in PIECEWISE:
-            return super().cached(function, **parameters)
+            return super().compute(function, **parameters)
         key = (function, *sorted(parameters.items()))
         if key not in self._cache:
             self._cache = {k: v for k, v in self._cache.items() if k[0] not in PIECEWISE}  # type: ignore[index]

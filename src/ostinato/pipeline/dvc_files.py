@@ -240,7 +240,7 @@ def read_lock(project: Path) -> dict[str, Any]:
     path = project / "dvc.lock"
     if not path.exists():
         return {}
-    stages = read_yaml_once(path, MEND_LOCK, Paths(project).parsed_lock).get("stages")
+    stages = read_yaml_once(path, MEND_LOCK, Paths(project).lock_cache).get("stages")
     if stages is not None and not isinstance(stages, dict):
         raise OstinatoError(f"{path}: is cut off or damaged; {MEND_LOCK}")
     return stages or {}

@@ -111,7 +111,7 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
     """
     moved = [path for path, _ in _find_outputs(paths, params)]
     for path in moved:
-        place = paths.aside / path.relative_to(paths.root)
+        place = paths.removed_outputs / path.relative_to(paths.root)
         if place.is_dir():
             shutil.rmtree(place)
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
             "misses, and remove the rest by `ostinato clean --yes`",
             len(moved),
             shown,
-            paths.aside.relative_to(paths.root),
+            paths.removed_outputs.relative_to(paths.root),
         )
     return moved
 
@@ -131,7 +131,7 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
 def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
     """Find outputs of candidates, stacks and edges that are gone."""
     names = set(get_sections(params))
-    files = (paths.tuning, paths.metrics, paths.test_scores, paths.gate_result, paths.budget, paths.robustness)
+    files = (paths.tuning_result, paths.metrics, paths.test_scores, paths.gate_result, paths.budget, paths.robustness)
     folders = (paths.checkpoints, paths.predictions, paths.onnx)
     for place in files:
         example = place("x")
@@ -143,7 +143,7 @@ def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
             if path.is_dir() and path.name not in names:
                 yield path, REMOVED
     edges = {*params.members, *params.numbers}
-    for stack in _children(paths.members("x").parent):
+    for stack in _children(paths.member_logits("x").parent):
         if stack.is_dir() and stack.name not in params.stacked:
             yield stack, REMOVED
         elif stack.is_dir():
@@ -159,7 +159,7 @@ def _find_state(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
             if (point := _RESUME_POINT.fullmatch(path.name)) and point["name"] not in names:
                 yield path, REMOVED
     yield from ((path, REMOVED) for path in _children(paths.state / "dvclive") if path.name not in names)
-    yield from ((path, ASIDE) for path in [paths.aside] if path.is_dir())
+    yield from ((path, ASIDE) for path in [paths.removed_outputs] if path.is_dir())
 
 
 def _find_partials(paths: Paths) -> Iterator[Path]:

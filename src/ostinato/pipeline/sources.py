@@ -50,7 +50,7 @@ def is_unchanged(paths: Paths, entries: str) -> bool:
         Hash of what dvc.lock says of the stages that look.
     """
     try:
-        known = json.loads(paths.looked.read_bytes())
+        known = json.loads(paths.source_listing.read_bytes())
     except (OSError, ValueError):
         return False
     return known == {"sources": compute_digest(paths), "entries": entries}
@@ -58,7 +58,7 @@ def is_unchanged(paths: Paths, entries: str) -> bool:
 
 def remember(paths: Paths, digest: str, entries: str) -> None:
     """Keep the digest of the files from before a look, and what dvc.lock said after it."""
-    write_json(paths.looked, {"sources": digest, "entries": entries})
+    write_json(paths.source_listing, {"sources": digest, "entries": entries})
 
 
 def _list_places(paths: Paths, dataset: Mapping[str, Any]) -> list[Path]:

@@ -205,7 +205,7 @@ def count_numbers(kind: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> i
     int
     """
     module = registry.load("ostinato.features", features.module(kind, kinds.get(kind) or {}))
-    return int(np.asarray(module.compute(dict.fromkeys(side_inputs.columns(module.SOURCE), 0.0))).shape[-1])
+    return int(np.asarray(module.compute(dict.fromkeys(side_inputs.list_columns(module.SOURCE), 0.0))).shape[-1])
 
 
 def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Params) -> float:

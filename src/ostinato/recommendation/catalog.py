@@ -85,7 +85,7 @@ def find_served(paths: Paths) -> Path:
         Of the version in service. Before the first release: what the stage wrote, if that says
         why there is no catalog, so that whoever opens it is told.
     """
-    served = paths.released(CATALOG)
+    served = paths.current_release(CATALOG)
     return paths.catalog if not served.is_dir() and (paths.catalog / SKIPPED).exists() else served
 
 

@@ -93,7 +93,7 @@ def add_tracks(paths: Paths, params: Params, wanted: Sequence[Path] = ()) -> Add
     """
     releases = paths.releases / CATALOG
     versions.settle(releases)
-    served = paths.released(CATALOG)
+    served = paths.current_release(CATALOG)
     if not (served / RELEASE).is_file():
         raise CatalogError(f"{releases}: no catalog is in service; {MEND}")
     pointer = versions.read_pointer(releases)

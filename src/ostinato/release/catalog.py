@@ -68,7 +68,7 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
     """
     if (paths.catalog / SKIPPED).exists():
         return "skipped", [read_json(paths.catalog / SKIPPED)["skipped"]], []
-    folder, served = paths.releases / CATALOG, paths.released(CATALOG)
+    folder, served = paths.releases / CATALOG, paths.current_release(CATALOG)
     try:
         incoming = open_whole(paths.catalog)
     except OstinatoError as error:
@@ -96,7 +96,7 @@ def _tracks_rule(catalog: Catalog) -> RuleResult:
 def _network_rule(paths: Paths) -> RuleResult:
     """Require the network that embedded the tracks to be the one in service for its candidate."""
     metadata = read_json(paths.catalog / MODEL)
-    if remark := find_other_training(paths.catalog, paths.released(metadata["task"])):
+    if remark := find_other_training(paths.catalog, paths.current_release(metadata["task"])):
         return RuleResult("network", False, None, None, remark)
     return RuleResult(
         "network", True, None, None, f"{metadata['name']} embedded the tracks, and its network is included"

@@ -130,7 +130,11 @@ def rollback(paths: Paths, tasks: Sequence[str] | None = None) -> dict[str, dict
 
 def _note_catalog(paths: Paths, task: str, verdict: dict[str, Any]) -> dict[str, Any]:
     """Add a remark on the catalog, which keeps its own network, to a model's rollback verdict."""
-    remark = None if task == CATALOG else catalog.find_other_training(paths.released(CATALOG), paths.released(task))
+    remark = (
+        None
+        if task == CATALOG
+        else catalog.find_other_training(paths.current_release(CATALOG), paths.current_release(task))
+    )
     if remark is None:
         return verdict
     return _record(paths, task, verdict["answer"], [*verdict["reasons"], remark])
@@ -180,7 +184,7 @@ def _decide(paths: Paths, params: Params, task: str, replace: bool) -> tuple[str
     best = _best(accepted, metrics, metric, task)
     value = metrics[best.name]["test"][metric]["value"]
     reasons = [f"{best.name} leads {len(accepted)} accepted by {metric} {value:.4f}"]
-    onnx, folder = paths.onnx(best.name), paths.released(task)
+    onnx, folder = paths.onnx(best.name), paths.current_release(task)
     export = read_json(onnx / "export.json")
     if not export["accepted"]:
         return "rejected", [*reasons, *export["reasons"]], []
@@ -196,7 +200,7 @@ def _judge(
     paths: Paths, params: Params, best: Entry, metric: str, reasons: list[str], replace: bool
 ) -> tuple[str, list[str], list[RuleResult]]:
     """Apply the rules for the exported file, then the comparison with the released model; install it if all pass."""
-    onnx, folder = paths.onnx(best.name), paths.released(best.task)
+    onnx, folder = paths.onnx(best.name), paths.current_release(best.task)
     bounds = release_bounds(params.gate[best.task], params.release)
     results = checks.check_exported_file(paths, best.name, bounds, params.release.use)
     rows = _rows(paths, best.name, best.task)
@@ -289,7 +293,7 @@ def _record(
     earlier = _earlier(folder)
     verdict = {
         "answer": answer,
-        "released": _name(paths.released(task)),
+        "released": _name(paths.current_release(task)),
         "previous": None if earlier is None else _name(folder / str(earlier)),
         "reasons": reasons,
         "rules": to_records(results),

@@ -58,7 +58,7 @@ def _others(material: Material, task: str, rows: dict[str, ScoredTracks]) -> Ite
     """Yield what candidates are compared with: the first of the leaderboard, and what is in service."""
     for leader in list(rows)[:1]:
         yield LEADER, paired.make_record(rows[leader]), leader
-    folder = material.paths.released(task)
+    folder = material.paths.current_release(task)
     if not (folder / "test.parquet").exists():
         return
     about = read_json(folder / "model.json")

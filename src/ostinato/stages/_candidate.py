@@ -72,7 +72,7 @@ def lacks(paths: Paths, settings: Settings) -> str | None:
         if reason := find_obstacle(folder):
             return reason
     for name in (*settings.members, *settings.numbers):
-        _, about = read_member(paths.members(settings.name) / f"{name}.parquet")
+        _, about = read_member(paths.member_logits(settings.name) / f"{name}.parquet")
         if "skipped" in about and name not in settings.optional:
             what = "member" if name in settings.members else "feature"
             return f"its {what} {name} was skipped: {about['skipped']}"
@@ -178,7 +178,9 @@ def _open_sources(paths: Paths, settings: Settings) -> list[Container[str]]:
     """Open what a candidate reads, to ask which tracks it holds."""
     if settings.feature is not None:
         return [Store(paths.feature(kind)) for kind in parts(settings.feature)]
-    files = [paths.members(settings.name) / f"{m}.parquet" for m in settings.members if m not in settings.optional]
+    files = [
+        paths.member_logits(settings.name) / f"{m}.parquet" for m in settings.members if m not in settings.optional
+    ]
     return [set(read_member(file)[0]["track_id"]) for file in files]
 
 
@@ -208,7 +210,9 @@ def _plain(
 def _stack(
     paths: Paths, settings: Settings, joined: LabelledTracks
 ) -> tuple[dict[Fold, Source], dict[str, Input], tuple[Path, ...]]:
-    files = tuple(paths.members(settings.name) / f"{name}.parquet" for name in (*settings.members, *settings.numbers))
+    files = tuple(
+        paths.member_logits(settings.name) / f"{name}.parquet" for name in (*settings.members, *settings.numbers)
+    )
     read = {file.stem: read_member(file) for file in files}
     abouts = {member: read[member][1] for member in settings.members if "skipped" not in read[member][1]}
     for member, about in abouts.items():

@@ -15,7 +15,7 @@ from ostinato.core import names
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
-from ostinato.curation.artist_graph import Relations, relations
+from ostinato.curation.artist_graph import Relations, build_relations
 from ostinato.errors import DataError
 from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
 from ostinato.evaluation.similarity.ranking import summarise
@@ -42,10 +42,10 @@ def run(paths: Paths, params: Params) -> None:
     tracks = read_parquet(paths.tracks, columns=["track_id", "artist"])
     listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
     listed = _as_spelled(listed, tracks["artist"])
-    graph = relations(listed["artist"].tolist(), _pairs(listed))
+    graph = build_relations(listed["artist"].tolist(), _pairs(listed))
     tested = splits.loc[splits["split"] == "test", "track_id"]
     cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(tested), "artist"].dropna().to_numpy(str))
-    vectors, quality = _fit(graph.among(~cold), params)
+    vectors, quality = _fit(graph.restrict(~cold), params)
     table = pd.DataFrame(
         {
             "artist": graph.names,
@@ -113,7 +113,7 @@ def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
         for with_self in (False, True)
     }
     quality = {**sure(found, np.flatnonzero(known.degree)), "n_epochs": len(curve)}
-    left, taken = known.held_out(settings.held_out, params.seed)
+    left, taken = known.hold_out(settings.held_out, params.seed)
     if len(taken):
         ends = np.concatenate([taken, taken[:, ::-1]])
         again = links_found(fit(left, "artists without some relations")[0], left, taken)

@@ -92,7 +92,9 @@ def _select_rows(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
     splits = read_parquet(paths.splits)[["track_id", "fold", "split"]]
     held: list[Container[str]]
     if artefact.fitter == "stacked":
-        files = [paths.members(artefact.name) / f"{n}.parquet" for n in artefact.shapes if n not in artefact.optional]
+        files = [
+            paths.member_logits(artefact.name) / f"{n}.parquet" for n in artefact.shapes if n not in artefact.optional
+        ]
         held = [set(read_member(file)[0]["track_id"]) for file in files]
     else:
         held = [Store(paths.feature(kind)) for kind in artefact.inputs]
@@ -116,7 +118,7 @@ def _predict(
         return *run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads), [None] * len(x)
     source: Source
     if artefact.fitter == "stacked":
-        read = {m: read_member(paths.members(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
+        read = {m: read_member(paths.member_logits(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
         width = {member: artefact.shapes[member] for member in artefact.optional}
         source = Logits({m: align(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in read.items()})
     else:

@@ -52,7 +52,7 @@ def run(paths: Paths, params: Params) -> None:
     heard = tracks[tracks["path"].notna()]
     files = inventory.measure_files(root, heard, paths.state / inventory.cache_name(root), params.compute)
     inventory.refuse_unread(files, known)
-    known = inventory.remember(known, before.get("gone", {}))
+    known = inventory.merge_known(known, before.get("gone", {}))
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.assign_ordinals(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()

@@ -37,7 +37,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
     if name not in params.members:
         raise ParamsError(f"{name!r} is no edge of params.yaml; there are {', '.join(params.members) or 'none'}")
     edge = params.members[name]
-    out = paths.members(edge.of) / f"{edge.member}.parquet"
+    out = paths.member_logits(edge.of) / f"{edge.member}.parquet"
     columns = ["track_id", "fold", "split", "logits"]
     if reason := artefacts.read_skip(paths.checkpoints(edge.member)):
         write_logits(out, pd.DataFrame({c: [] for c in columns}), {"skipped": reason})
@@ -66,7 +66,7 @@ def _out_of_fold(
     from ostinato.training.out_of_fold import clear_points, out_of_fold
 
     torch.set_num_threads(params.compute.threads)
-    settings = resolve(params, member).with_overrides(read_json(paths.tuning(member)))
+    settings = resolve(params, member).with_overrides(read_json(paths.tuning_result(member)))
     opened = _candidate.open_candidate(paths, settings)
     given = (params.compute.threads, params.stacking.folds, artefact.epochs)
     state, _ = _candidate.resumable(paths, "member", settings, *given, *opened.files)

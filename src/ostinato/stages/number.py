@@ -42,7 +42,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
             f"{name!r} is no entry of numbers in params.yaml; there are {', '.join(params.numbers) or 'none'}"
         )
     edge = params.numbers[name]
-    out, folder = paths.members(edge.of) / f"{edge.feature}.parquet", paths.feature(edge.feature)
+    out, folder = paths.member_logits(edge.of) / f"{edge.feature}.parquet", paths.feature(edge.feature)
     if not (folder / "meta.json").exists():
         raise DataError(f"{edge.of}: reads {edge.feature}; {folder} is not there; run `dvc repro featurize`")
     columns = ["track_id", "fold", "split"]

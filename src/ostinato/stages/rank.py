@@ -89,7 +89,7 @@ def run(paths: Paths, params: Params) -> None:
 
 
 def _write(paths: Paths, found: dict[str, Any]) -> None:
-    with atomic_write(paths.rankings) as partial:
+    with atomic_write(paths.ranking_table) as partial:
         table(found).to_parquet(partial, index=False, write_page_checksum=True)
 
 

@@ -68,7 +68,7 @@ def _material(paths: Paths, params: Params) -> Material:
     accepted = [n for n, e in entries.items() if e.task == GENRE and gate[n]["accepted"]]
     unbiased = [n for n in accepted if n not in params.estimators]  # estimators learn from validation tracks too
     curves = {n: p for n in entries if (p := paths.checkpoints(n) / "curves.csv").exists()}
-    tuned = {n: p for n in entries if (p := paths.tuning(n)).exists()}
+    tuned = {n: p for n in entries if (p := paths.tuning_result(n)).exists()}
     material = Material(
         paths=paths,
         roster=entries,

@@ -66,7 +66,7 @@ def run(paths: Paths, params: Params) -> None:
     if settings.official:
         if settings.folds:
             raise ParamsError("split.official: the published split has no folds; set split.folds: 0")
-        rows, n_leaks = splits.official(tracks, plan)
+        rows, n_leaks = splits.use_official(tracks, plan)
         excluded, title = {}, "official" + (" (artists leak)" if n_leaks else "")
         apart = "nothing" if n_leaks else settings.group_by
     else:
@@ -74,7 +74,7 @@ def run(paths: Paths, params: Params) -> None:
         if not kept:
             splits.check_folds(tracks, plan)
         drawn = splits.assign_splits(tracks, plan, tables.read(paths.splits) if kept else None)
-        rows, excluded, title = drawn.splits, drawn.excluded, splits.name(plan, tracks)
+        rows, excluded, title = drawn.splits, drawn.excluded, splits.make_title(plan, tracks)
         apart = settings.group_by
     for track, reason in excluded.items():
         log.warning("%s: %s", track, reason)

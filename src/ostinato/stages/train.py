@@ -29,7 +29,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
     settings = resolve(params, name)
     out = paths.checkpoints(settings.name)
-    tuned = read_json(paths.tuning(settings.name))
+    tuned = read_json(paths.tuning_result(settings.name))
     if reason := tuned.get("skipped") or _candidate.lacks(paths, settings):
         empty(out)
         write_json(out / SKIPPED, {"skipped": reason})

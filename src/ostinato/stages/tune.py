@@ -41,7 +41,9 @@ def run(paths: Paths, params: Params, name: str) -> None:
         The candidate.
     """
     settings = resolve(params, name)
-    write_json(paths.tuning(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name)))
+    write_json(
+        paths.tuning_result(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name))
+    )
 
 
 def _share(paths: Paths, params: Params, name: str) -> Share:

@@ -29,7 +29,7 @@ OTHER = "other"
 def section(material: Material) -> dict[str, Any] | None:
     """Gather the table of spaces, and what the catalog can show; None where nothing was ranked."""
     paths = material.paths
-    if not paths.ranking.exists() or not paths.rankings.exists():
+    if not paths.ranking.exists() or not paths.ranking_table.exists():
         return None
     ranking = read_json(paths.ranking)
     if "spaces" not in ranking:
@@ -44,7 +44,7 @@ def section(material: Material) -> dict[str, Any] | None:
         "baseline": ranking["baseline"],
         "network": read_json(paths.catalog / "model.json")["name"] if catalog else None,
         "clusters": ranking.get("clusters"),
-        "spaces": spaces(read_parquet(paths.rankings), ranking),
+        "spaces": spaces(read_parquet(paths.ranking_table), ranking),
         "examples": [] if catalog is None else examples(catalog, _find_cold(material), _read_related(material)),
         "width": WIDTH,
         "map": None if catalog is None or len(catalog) < 3 else place_clip(plane(catalog), material),
