@@ -71,7 +71,8 @@ def time_command(command: list[str], environment: dict[str, str]) -> tuple[float
 
 def compare_api(song: Path, models: Path, rounds: int) -> float:
     """Compute the median ratio of the processor time of `predict` on samples to that of its features and network."""
-    samples, sample_rate = soundfile.read(song, dtype="float32")
+    samples, sample_rate = soundfile.read(song, dtype="float32", always_2d=True)
+    samples = samples.mean(axis=1)
     model = ostinato.load_model(models)
     released = model._released = ReleasedModel(find_models(models)[model.task], threads=1)
 

@@ -27,6 +27,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.futures import PrefectFuture
 from prefect.states import Completed, Failed, State
 
+from _logs import add_option, log_line, set_format
 from _server import server
 from ostinato.core import parallel, parent
 from ostinato.core.params.schema import Params
@@ -165,7 +166,7 @@ def stream(command: list[str], project: Path, extra: dict[str, str] | None = Non
                     continue
                 drawn = time.monotonic()
             if text := line.rstrip():
-                logger.info(text)
+                text = log_line(logger, text)
                 tail = [*tail[-19:], text] if line.endswith("\n") else tail
     return process.returncode, tail
 
@@ -324,9 +325,11 @@ def main(flow: Flow[..., State]) -> None:
     parser = argparse.ArgumentParser(description=(flow.description or "").splitlines()[0])
     last = flow.parameters.properties["target"].get("default")
     parser.add_argument("target", nargs="?", default=last, help="the last stage; default: %(default)s")
-    target = parser.parse_args().target
+    add_option(parser)
+    arguments = parser.parse_args()
+    set_format(arguments.log_format)
     with server(Paths(Path.cwd()), with_schedules=False):
-        state = flow(target=target, return_state=True)
+        state = flow(target=arguments.target, return_state=True)
     sys.exit(0 if state.is_completed() else 1)
 
 

@@ -1,9 +1,11 @@
 """Decide whether a run has anything to do, before Prefect is imported: that and its server take seconds."""
 
+import argparse
 import hashlib
 import sys
 from pathlib import Path
 
+from _logs import add_option, log_event, set_format
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.io.files import atomic_write
@@ -13,8 +15,12 @@ from ostinato.pipeline.reading import Reading
 
 def leave_if_idle() -> None:
     """End this program if it was given no target and nothing has changed since the last release."""
-    if len(sys.argv) == 1 and is_idle(Path.cwd()):
-        print("nothing changed", file=sys.stderr)
+    parser = argparse.ArgumentParser(add_help=False)
+    add_option(parser)
+    arguments, others = parser.parse_known_args()
+    if not others and is_idle(Path.cwd()):
+        set_format(arguments.log_format)
+        log_event("nothing changed")
         sys.exit(0)
 
 

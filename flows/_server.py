@@ -17,8 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from signal import SIGTERM
 
+from _logs import log_event, set_format
 from _quiet import QUIET
-from ostinato.core import parent
+from ostinato.core import logs, parent
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 
@@ -159,7 +160,7 @@ def _end_with(process: subprocess.Popen[bytes], closing: threading.Event) -> Non
     """End this process if its server ends first, since nothing would record its work."""
     process.wait()
     if not closing.is_set():
-        print("Prefect's server ended; stopping", file=sys.stderr)
+        log_event("Prefect's server ended; stopping")
         os.kill(os.getpid(), SIGTERM)
 
 
@@ -172,7 +173,9 @@ def main(port: int) -> None:
 
     app = create_app(final=True)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES), www_redirect=False)
-    uvicorn.run(app, host=HOST, port=port, log_level="warning")
+    set_format(os.environ.get(logs.VARIABLE))
+    own_logs = {"log_config": None} if logs.is_json() else {}
+    uvicorn.run(app, host=HOST, port=port, log_level="warning", **own_logs)
 
 
 if __name__ == "__main__":

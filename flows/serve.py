@@ -5,7 +5,7 @@ PREFECT_API_URL names the server; without it, one is started for as long as this
 runs, since Prefect's temporary server has no scheduler.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import _quiet  # noqa: F401 (before Prefect)
@@ -18,6 +18,7 @@ from prefect.schedules import Cron, Schedule
 from prefect.settings import PREFECT_API_URL
 from prefect.states import State
 
+from _logs import add_option, log_event, set_format
 from _recovery import recover
 from _server import server
 from ingest import ingest
@@ -64,15 +65,18 @@ def _make_deployment(flow: Flow[..., State], name: str, schedule: Schedule | Non
 
 def main() -> None:
     """Serve until stopped."""
+    parser = argparse.ArgumentParser(description="Serve the deployments until stopped.")
+    add_option(parser)
+    set_format(parser.parse_args().log_format)
     paths = Paths(Path.cwd())
     deployments = list_deployments(params.load(paths.params).flows)
     with exclusive(paths.lock("serve")), server(paths, with_schedules=True):
-        print(f"Serving on {PREFECT_API_URL.value()}", file=sys.stderr)
+        log_event(f"Serving on {PREFECT_API_URL.value()}")
         names = {f"{deployment.flow_name}/{deployment.name}": bool(deployment.schedules) for deployment in deployments}
         for name, n_runs in recover(
             list(names), [name for name, has_schedule in names.items() if has_schedule]
         ).items():
-            print(f"{name}: {n_runs} runs were interrupted or missed", file=sys.stderr)
+            log_event(f"{name}: {n_runs} runs were interrupted or missed")
         serve(*deployments, pause_on_shutdown=False)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from typing import Any
 
 
 def main() -> None:
@@ -24,13 +25,32 @@ def main() -> None:
             raise
         place = error.filename or f"a file below {os.getcwd()}"  # a write that fails names none
         sys.exit(_refuse(OstinatoError(f"{place}: {explain_refusal(error)}")))
+    except Exception:
+        if os.environ.get("OSTINATO_LOG_FORMAT") != "json":
+            raise
+        _find_logger().exception("ended by an error that it did not expect")
+        sys.exit(1)
 
 
 def _refuse(error: Exception) -> int:
     from ostinato.io.escapes import escape_lines
 
-    print(f"ostinato: {escape_lines(str(error))}", file=sys.stderr)
+    if os.environ.get("OSTINATO_LOG_FORMAT") == "json":
+        _find_logger().error(str(error))
+    else:
+        print(f"ostinato: {escape_lines(str(error))}", file=sys.stderr)
     return 2
+
+
+def _find_logger() -> Any:
+    """Return a logger that writes JSON: as a stage or the service set it up, else as here."""
+    import logging
+
+    from ostinato.core import logs
+
+    if not any(isinstance(handler.formatter, logs.JsonFormatter) for handler in logging.getLogger().handlers):
+        logs.log_as_json()
+    return logging.getLogger("ostinato")
 
 
 if __name__ == "__main__":

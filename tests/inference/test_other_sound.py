@@ -224,13 +224,13 @@ def test_the_level_is_no_part_of_a_profile_where_each_frame_is_standardised():
 def test_no_file_ends_the_run_over_the_others(trained_project, tmp_path, monkeypatch):
     files = [write(tmp_path / f"{i}.wav", clip(np.random.default_rng(i))) for i in range(3)]
 
-    def predict_or_fail(self, context, *, hear=ReleasedModel.predict, **how):
+    def compute_or_fail(self, context, *, compute=ReleasedModel.compute_inputs):
         if context.y[0] == broken:
             raise MemoryError("no room")
-        return hear(self, context, **how)
+        return compute(self, context)
 
     broken = soundfile.read(files[1], dtype="float32")[0][0]
-    monkeypatch.setattr(ReleasedModel, "predict", predict_or_fail)
+    monkeypatch.setattr(ReleasedModel, "compute_inputs", compute_or_fail)
     out = io.StringIO()
     assert run(files, trained_project.paths.releases, form=Json(), out=out, err=io.StringIO()) == 1
     answers = [json.loads(line) for line in out.getvalue().splitlines()]

@@ -222,11 +222,11 @@ def test_a_run_leaves_the_cores_to_files_and_network(tmp_path, monkeypatch):
     """Threads of BLAS that wait for work slow the network down."""
     seen = []
 
-    def record_threads(*given, hear=ReleasedModel.predict, **more):
+    def record_threads(*given, predict=ReleasedModel.predict_features, **more):
         seen.extend(pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas")
-        return hear(*given, **more)
+        return predict(*given, **more)
 
-    monkeypatch.setattr(ReleasedModel, "predict", record_threads)
+    monkeypatch.setattr(ReleasedModel, "predict_features", record_threads)
     put(tmp_path / "genre")
     with threadpool_limits(2):
         assert ask([play(tmp_path / "a.wav")], tmp_path)[0] == 0

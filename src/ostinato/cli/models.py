@@ -3,13 +3,14 @@
 import sys
 from json import dumps
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from ostinato.cli.root import (
     ASK,
     Json,
+    LogFormat,
     Models,
     Pretrained,
     Weights,
@@ -168,10 +169,7 @@ def serve(
     allow_anonymous: Annotated[
         bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
     ] = False,
-    log_format: Annotated[
-        Literal["text", "json"],
-        typer.Option(envvar="OSTINATO_LOG_FORMAT", help="json: write an object for each request and event"),
-    ] = "text",
+    log_format: LogFormat = "text",
     model: Pretrained = None,
     weights: Weights = None,
 ) -> None:

@@ -1,7 +1,8 @@
 """The root of the commands: their order, their panels, and what several of them need."""
 
+import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -68,6 +69,12 @@ app = App(
 )
 
 
+LogFormat = Annotated[
+    Literal["text", "json"],
+    typer.Option(envvar="OSTINATO_LOG_FORMAT", help="json: log an object a line, of stages and the service"),
+]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         from ostinato import __version__
@@ -81,8 +88,11 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", help="print the version", callback=_print_version, is_eager=True)
     ] = False,
+    log_format: LogFormat = "text",
 ) -> None:
     """Music classification and recommendation as one pipeline, from a folder of audio to a released model."""
+    if log_format == "json":
+        os.environ["OSTINATO_LOG_FORMAT"] = log_format  # for the processes that it starts, too
 
 
 Models = Annotated[

@@ -28,7 +28,7 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     root : Path, optional
         The folder of params.yaml; default: the working folder.
     """
-    from ostinato.core import params, parent, registry
+    from ostinato.core import logs, params, parent, registry
     from ostinato.core.paths import Paths
     from ostinato.io.locks import exclusive
 
@@ -40,7 +40,8 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
         params.check_entry(whole, getattr(module, "ENTRIES", "candidates"), name)
     given = params.only(whole, module.SECTIONS)
     is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
-    with exclusive(paths.lock(stage, name)) if is_first else nullcontext():
+    prints = logs.capture_prints(stage=f"{stage}@{name}" if name else stage) if logs.is_json() else nullcontext()
+    with prints, exclusive(paths.lock(stage, name)) if is_first else nullcontext():
         module.run(paths, given, *filter(None, [name]))
 
 

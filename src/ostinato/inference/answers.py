@@ -99,8 +99,9 @@ def answer_track(
     path: Path, model: ReleasedModel, context: AudioContext, measurement: Measurement, *, over_time: bool = False
 ) -> Answer:
     """Ask one model about a decoded file and hold its sound against that of training; see `answer_file`."""
-    heard = model.predict(context, over_time=over_time)
-    reasons = reference.find_reasons(model.reference, measurement, model.inputs, heard.profiles)
+    rows = model.compute_inputs(context)
+    heard = model.predict_features(rows, over_time=over_time)
+    reasons = reference.explain_sound(model, measurement, rows)
     return to_answer(encode_path(path), model, heard, reasons, over_time=over_time)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -39,12 +40,12 @@ class FittedInput(Input):
             named["parameters"] = features.locate(named["parameters"], folder)
         return cls(**named)
 
-    @property
+    @cached_property
     def frame_seconds(self) -> float | None:
         """Time from one frame to the next; None if the feature has no frames in time."""
         return features.seconds_per_row(self.feature, self.parameters)
 
-    @property
+    @cached_property
     def min_seconds(self) -> float:
         """The shortest track that it can be computed of; 0: of any."""
         return features.min_seconds(self.feature, self.parameters)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +42,6 @@ class Prediction:
         When each chunk begins, in seconds.
     chunk_seconds : float, optional
         How long a chunk is.
-    profiles : mapping of str to np.ndarray [shape=(n_bins,)]
-        Mean over time of each input that is computed from sound.
     """
 
     scores: np.ndarray
@@ -51,7 +49,6 @@ class Prediction:
     chunk_scores: np.ndarray | None = None
     starts: np.ndarray | None = None
     chunk_seconds: float | None = None
-    profiles: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def _threshold(unsure_below: float | None) -> float:
@@ -179,9 +176,11 @@ class ReleasedModel:
         -------
         Prediction
         """
-        rows = self.compute_inputs(context)
-        means = {n: rows[n].mean(axis=0) for n, given in self.inputs.items() if given.source == "audio"}
-        prediction = replace(self._predict_features(rows), profiles=means)
+        return self.predict_features(self.compute_inputs(context), over_time=over_time)
+
+    def predict_features(self, rows: Mapping[str, np.ndarray], *, over_time: bool = False) -> Prediction:
+        """Score one track by its features, which `compute_inputs` gives; see `predict`."""
+        prediction = self._predict_features(rows)
         if over_time and prediction.chunk_scores is None and self.can_score_chunks:
             return replace(prediction, **self._score_chunks(rows))
         return prediction
@@ -223,7 +222,8 @@ class ReleasedModel:
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Prediction(scores(logits[0] / self.temperature, self.kind), embedding[0])
-        most = max(i.count_chunks(rows[n]) for n, i in self.inputs.items())
+        counts = {n: i.count_chunks(rows[n]) for n, i in self.inputs.items()}
+        most = max(counts.values())
         prepared = {n: i.prepare(rows[n]) for n, i in self.inputs.items()}
         parts = [
             self._run({n: i.cut(prepared[n], most, slice(at, at + BATCH)) for n, i in self.inputs.items()})
@@ -232,7 +232,7 @@ class ReleasedModel:
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
         name, first = next(iter(self.inputs.items()))
         length = first.chunk_frames or len(rows[name])
-        frame = first.frame_seconds if first.count_chunks(rows[name]) == most else None
+        frame = first.frame_seconds if counts[name] == most else None
         return Prediction(
             scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
             embedding=embedding.mean(axis=0),

@@ -11,6 +11,7 @@ from pathlib import Path
 import uvicorn
 from threadpoolctl import threadpool_limits
 
+from ostinato.core.logs import log_as_json
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
@@ -19,7 +20,6 @@ from ostinato.io.versions import CATALOG, find_models
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
-from ostinato.serving.logs import log_as_json
 from ostinato.serving.protocol import make_config
 
 log = logging.getLogger(__name__)

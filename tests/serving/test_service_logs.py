@@ -1,7 +1,6 @@
 """The service's log as JSON: an object for each event and request, without what the request held."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import urllib.request
 
 import pytest
 
-from ostinato.serving.logs import JsonFormatter
 from serving.served_project import Served
 
 
@@ -33,15 +31,3 @@ def test_each_request_is_an_object_and_every_line_is_one(tmp_path) -> None:
         entry["level"] == "info" and entry["seconds"] >= 0 and entry["time"].endswith("+00:00") for entry in requests
     )
     assert "secret" not in json.dumps(entries)
-
-
-def test_an_exception_stays_on_one_line() -> None:
-    try:
-        raise ValueError("two\nlines")
-    except ValueError:
-        record = logging.LogRecord("ostinato", logging.ERROR, __file__, 1, "broke: %s", ("é",), sys.exc_info())
-    line = JsonFormatter().format(record)
-    assert "\n" not in line
-    entry = json.loads(line)
-    assert (entry["message"], entry["level"]) == ("broke: é", "error")
-    assert entry["error"].endswith("ValueError: two\nlines")
