@@ -85,6 +85,13 @@ def test_a_folder_within_the_music_is_refused(folder, table):
     assert not (folder / "out").exists()
 
 
+def test_outside_a_clone_it_says_where_to_go(folder, table, tmp_path):
+    request = learn.Request(folder, table, tmp_path / "out", "mfcc", column="sound")
+    with pytest.raises(OstinatoError, match=r"no dvc\.yaml; run this in a clone of the repository"):
+        learn.learn(Paths(tmp_path), request)
+    assert not (tmp_path / "out").exists()
+
+
 def test_an_encoder_lies_in_the_folder_and_its_heads_read_means(folder, table, tmp_path):
     inside, file = Paths(tmp_path / "out"), tmp_path / "some.onnx"
     inside.root.mkdir()

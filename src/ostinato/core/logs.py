@@ -101,15 +101,15 @@ class _Lines(io.TextIOBase):
 
 
 @contextmanager
-def capture_prints(**fields: object) -> Iterator[None]:
+def capture_prints(stage: str) -> Iterator[None]:
     """Log as JSON on standard error, and make records of what is printed meanwhile.
 
     Parameters
     ----------
-    **fields
-        What every record bears, such as the stage.
+    stage : str
+        What every record bears.
     """
-    log_as_json(**fields)
+    log_as_json(stage=stage)
     lines = _Lines(logging.getLogger("ostinato.output"))
     with redirect_stdout(lines), redirect_stderr(lines):
         try:

@@ -119,7 +119,14 @@ def link_project(paths: Paths, folder: Path) -> Paths:
     Returns
     -------
     Paths
+
+    Raises
+    ------
+    OstinatoError
+        If the project is not a whole one.
     """
+    if absent := [file for file in COPIED if not (paths.root / file).is_file()]:
+        raise OstinatoError(f"{paths.root}: no {', '.join(absent)}; run this in a clone of the repository")
     inside = Paths(folder)
     inside.root.mkdir(parents=True, exist_ok=True)
     for file in COPIED:
