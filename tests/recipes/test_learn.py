@@ -87,7 +87,7 @@ def test_a_folder_within_the_music_is_refused(folder, table):
 
 def test_outside_a_clone_it_says_where_to_go(folder, table, tmp_path):
     request = learn.Request(folder, table, tmp_path / "out", "mfcc", column="sound")
-    with pytest.raises(OstinatoError, match=r"no dvc\.yaml; run this in a clone of the repository"):
+    with pytest.raises(OstinatoError, match=r"no dvc\.yaml, \.dvcignore; run this in a clone of the repository"):
         learn.learn(Paths(tmp_path), request)
     assert not (tmp_path / "out").exists()
 
