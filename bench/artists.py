@@ -1,7 +1,7 @@
 """Train the artist space on a graph and measure how well it keeps the relations.
 
 ``python -m bench.artists ARTISTS.csv EDGES.csv`` reads a table with `artist_id` and
-one with `artist_id` and `related_id`. It prints the Jaccard index of neighbourhoods, by
+one with `artist_id` and `related_id`. It prints the Jaccard index of compare_neighbourhoods, by
 cosine and by Euclidean distance, without the artist itself and as published, and the
 area under the ROC curve of held-out relations, with intervals over artists.
 ``--random N`` times one epoch on a random graph of N artists with 20 relations each instead.
@@ -17,7 +17,7 @@ import torch
 
 from ostinato.core.params.schema import Artists, Phase
 from ostinato.curation.artist_graph import Relations, build_relations, from_pairs
-from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.artist_graph import compare_neighbourhoods, score_held_out
 from ostinato.evaluation.similarity.ranking import summarise
 from ostinato.training.artist_space import fit_space
 
@@ -49,10 +49,11 @@ def measure(graph: Relations, settings: Artists, phases: list[Phase]) -> None:
 
     vectors, rows = fit(graph), np.flatnonzero(graph.degree)
     for by in ("cosine", "euclidean"):
-        print_interval(f"Jaccard, {by}", neighbourhoods(vectors, graph, by=by), rows)
-        print_interval(f"Jaccard, {by}, as published", neighbourhoods(vectors, graph, by=by, with_self=True), rows)
+        print_interval(f"Jaccard, {by}", compare_neighbourhoods(vectors, graph, by=by), rows)
+        jaccard = compare_neighbourhoods(vectors, graph, by=by, with_self=True)
+        print_interval(f"Jaccard, {by}, as published", jaccard, rows)
     remaining, held_out = graph.hold_out(settings.held_out, SEED)
-    hits = links_found(fit(remaining), remaining, held_out)
+    hits = score_held_out(fit(remaining), remaining, held_out)
     print_interval(f"ROC area of {len(held_out)} held out", hits, np.concatenate([held_out[:, 0], held_out[:, 1]]))
 
 

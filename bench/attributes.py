@@ -1,7 +1,7 @@
 """Measure the tabular system on a table of attributes, as published and without leaks from test to training.
 
 ``python -m bench.attributes TABLE.csv`` prints accuracy, macro-F1 and the MAP of
-same-genre neighbours, with intervals over recordings; then k-means: elbow, silhouette
+same-genre neighbours, with intervals over recordings; then k-means: find_elbow, silhouette
 and the most frequent genres of each cluster.
 
 As published (paper 000, chapter 5): rows are split 80/20 with seed 42; the scaler is
@@ -25,7 +25,7 @@ from sklearn.preprocessing import StandardScaler
 from ostinato.core.registry import load
 from ostinato.curation.attributes import NUMBERS, encode, is_complete, number_recordings
 from ostinato.datasets.spotify_attributes import read
-from ostinato.evaluation.similarity.clusters import curves, elbow, prevalence
+from ostinato.evaluation.similarity.clusters import compute_curve, compute_prevalence, find_elbow
 from ostinato.evaluation.similarity.ranking import summarise
 from ostinato.metrics.ranking import average_precision
 
@@ -107,10 +107,10 @@ def main() -> None:
         + format_intervals({"map": compute_neighbour_precision(scaled, genre, cold, groups, False)}, groups[cold])
     )
 
-    curve = curves(scaled[train], range(2, 13), SEED)
-    print(curve.round(3).to_string(index=False), f"\nelbow at {elbow(curve)}")
-    labels = KMeans(elbow(curve), n_init=4, random_state=SEED).fit_predict(scaled[train])
-    for cluster, shares in prevalence(labels, genre[train]).iterrows():
+    curve = compute_curve(scaled[train], range(2, 13), SEED)
+    print(curve.round(3).to_string(index=False), f"\nelbow at {find_elbow(curve)}")
+    labels = KMeans(find_elbow(curve), n_init=4, random_state=SEED).fit_predict(scaled[train])
+    for cluster, shares in compute_prevalence(labels, genre[train]).iterrows():
         print(f"  cluster {cluster}: " + ", ".join(f"{g} {v:.2f}" for g, v in shares.nlargest(3).items()))
 
 

@@ -38,7 +38,7 @@ def compute_metrics(sample: tuple[np.ndarray, ...], counts: np.ndarray) -> Itera
     artist, target, *both = sample
     for name in METRIC_NAMES:
         metric = METRICS[name]
-        values = [metric.over(metric.prepare(s, "single", 0.5), target, artist, counts) for s in _scores(name, both)]
+        values = [metric.compute(metric.prepare(s, "single", 0.5), target, artist, counts) for s in _scores(name, both)]
         yield name, values[0]
         if len(values) > 1:
             yield f"{name}, paired", values[0] - values[1]
@@ -61,7 +61,7 @@ def measure(n_artists: int, sizes: str, signal: float, n_samples: int) -> dict[s
         every = np.vstack([replicates.counts, resamples])
         for name, values in compute_metrics(sample, every):
             bootstrap = np.nanquantile(values[n_artists + 1 :], [0.025, 0.975])
-            bounds = () if name.endswith("paired") else (0.0, METRICS[name].most)
+            bounds = () if name.endswith("paired") else (0.0, METRICS[name].maximum)
             ends = np.array([bootstrap, replicates.estimate(values[: n_artists + 1], *bounds)[1:]])
             is_inside = (ends[:, 0] <= truth[name][0]) & (truth[name][0] <= ends[:, 1])
             totals[name] += np.column_stack([is_inside, ends[:, 1] - ends[:, 0]]) / n_samples

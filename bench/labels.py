@@ -41,7 +41,8 @@ def main() -> None:
         scores = cross_val_predict(mfcc_svm.pipeline(0), x, label, cv=folds, method="predict_proba")
         ranking = label_errors.rank_label_errors(tracks["track_id"].tolist(), scores, label, classes)
         bad = tracks["track_id"].to_numpy()[wrong]
-        rows += [(seed, n, *label_errors.precision(ranking, bad, n)) for n in (10, 20, len(wrong), 2 * len(wrong))]
+        sizes = (10, 20, len(wrong), 2 * len(wrong))
+        rows += [(seed, n, *label_errors.compute_precision(ranking, bad, n)) for n in sizes]
     table = pd.DataFrame(rows, columns=["seed", "first", "precision", "chance"])
     print(f"{len(truth)} tracks, {len(wrong)} of them with a wrong label, {args.seeds} draws")
     print(table.groupby("first")[["precision", "chance"]].mean().round(3).to_string())

@@ -23,7 +23,7 @@ from ostinato import audio
 from ostinato.architectures.choi import Network
 from ostinato.audio.context import AudioContext
 from ostinato.core.summary import summary
-from ostinato.evaluation.similarity.projection import neighbourhood
+from ostinato.evaluation.similarity.projection import project_tsne
 from ostinato.evaluation.similarity.ranking import difference, summarise
 from ostinato.features import mel96, mfcc
 from ostinato.inference.model import ReleasedModel
@@ -98,7 +98,7 @@ def draw_spaces(every: dict[str, np.ndarray], genre: np.ndarray, out: Path) -> N
 
     figure, axes = plt.subplots(1, len(every), figsize=(4.2 * len(every), 4.4), layout="constrained")
     for (name, x), place in zip(every.items(), axes, strict=True):
-        plane = neighbourhood((x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9), SEED)
+        plane = project_tsne((x - x.mean(axis=0)) / np.maximum(x.std(axis=0), 1e-9), SEED)
         for i, one in enumerate(sorted(set(genre))):
             place.scatter(*plane[genre == one].T, s=18, color=matplotlib.colormaps["tab10"](i % 10), label=one)
         place.set_title(name, loc="left", fontsize=10)

@@ -65,7 +65,7 @@ def test_no_process_is_left_when_the_results_are_not_wanted():
 
 
 def test_few_items_are_worth_no_process():
-    assert {p for _, p in parallel.map(square_slowly, range(4), here(2), least=4)} == {os.getpid()}
+    assert {p for _, p in parallel.map(square_slowly, range(4), here(2), items_per_process=4)} == {os.getpid()}
     assert list(parallel.map(square, [], here(2))) == []
 
 
@@ -95,7 +95,7 @@ def test_few_items_are_under_way_at_once():
         def cancel(self):
             submitted.remove(self.item)
 
-    results = parallel._ahead(Done, range(1000), 8)
+    results = parallel._submit_ahead(Done, range(1000), 8)
     for expected in range(10):
         assert next(results) == expected
         assert len(submitted) == expected + 8
@@ -110,7 +110,7 @@ def test_threads_are_limited(workers, limit):
 
 
 def test_a_cluster_that_does_not_answer_is_named(monkeypatch):
-    monkeypatch.setattr(parallel, "PATIENCE", 0.5)
+    monkeypatch.setattr(parallel, "TIMEOUT", 0.5)
     with pytest.raises(
         OstinatoError, match=r"compute\.dask: no scheduler with a worker answers at tcp://127\.0\.0\.1:9"
     ):

@@ -7,7 +7,7 @@ from sklearn.metrics import roc_auc_score
 
 from ostinato.curation.artist_graph import Relations, build_relations, from_pairs
 from ostinato.errors import GraphError
-from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.artist_graph import compare_neighbourhoods, score_held_out
 
 
 def make_ring(n: int) -> Relations:
@@ -62,25 +62,25 @@ def test_held_out_relations_are_parted_and_nobody_is_left_alone():
 
 
 def test_a_space_that_is_the_graph_agrees_wholly():
-    assert neighbourhoods(place_on_circle(12), make_ring(12)).tolist() == [1.0] * 12
-    assert neighbourhoods(place_on_circle(12), make_ring(12), by="euclidean").tolist() == [1.0] * 12
+    assert compare_neighbourhoods(place_on_circle(12), make_ring(12)).tolist() == [1.0] * 12
+    assert compare_neighbourhoods(place_on_circle(12), make_ring(12), by="euclidean").tolist() == [1.0] * 12
 
 
 def test_counting_the_artist_itself_caps_the_figure():
     """Two neighbours of which one is the artist: 1 of 3."""
-    assert neighbourhoods(place_on_circle(12), make_ring(12), with_self=True) == pytest.approx([1 / 3] * 12)
+    assert compare_neighbourhoods(place_on_circle(12), make_ring(12), with_self=True) == pytest.approx([1 / 3] * 12)
 
 
 def test_distance_heeds_length_and_the_cosine_does_not():
     graph = from_pairs(("a", "b", "c"), np.array([[0, 1]]))
     vectors = np.array([[1.0, 0], [9.0, 0.1], [1.0, 0.4]])
-    assert neighbourhoods(vectors, graph, by="cosine")[0] == 1.0
-    assert neighbourhoods(vectors, graph, by="euclidean")[0] == 0.0
+    assert compare_neighbourhoods(vectors, graph, by="cosine")[0] == 1.0
+    assert compare_neighbourhoods(vectors, graph, by="euclidean")[0] == 0.0
 
 
 def test_artists_of_different_degree_are_each_given_as_many_neighbours():
     graph = from_pairs(tuple("abcde"), np.array([[0, 1], [0, 2], [0, 3]]))
-    found = neighbourhoods(np.random.default_rng(0).normal(size=(5, 3)), graph)
+    found = compare_neighbourhoods(np.random.default_rng(0).normal(size=(5, 3)), graph)
     assert len(found) == 4  # e is isolated
     assert set(found[1:]) <= {0.0, 1.0}
 
@@ -94,7 +94,7 @@ def test_links_found_is_the_area_under_the_roc_curve(rng):
         unrelated = np.setdiff1d(np.arange(20), [here, *make_ring(20).neighbours(here)])
         label = np.array([1] + [0] * len(unrelated))
         expected.append(roc_auc_score(label, cosine[here, [other, *unrelated]]))
-    assert links_found(vectors, left, taken) == pytest.approx(expected, abs=1e-6)
+    assert score_held_out(vectors, left, taken) == pytest.approx(expected, abs=1e-6)
 
 
 def test_the_published_table_is_read_as_it_is(shared_data):

@@ -7,7 +7,7 @@ from scipy.spatial.distance import cdist
 
 from ostinato.curation.attributes import CATEGORIES, COLUMNS, NUMBERS, encode, is_complete, number_recordings
 from ostinato.errors import DataError
-from ostinato.evaluation.similarity.clusters import cluster_tracks, curves, elbow, prevalence
+from ostinato.evaluation.similarity.clusters import cluster_tracks, compute_curve, compute_prevalence, find_elbow
 from ostinato.features import attributes as feature
 
 
@@ -85,8 +85,8 @@ def test_rows_with_the_same_attributes_are_one_recording(rng):
 
 def test_the_elbow_of_three_heaps_is_three(rng):
     x, _ = blobs(rng)
-    curve = curves(x, range(2, 9), seed=0)
-    assert elbow(curve) == 3
+    curve = compute_curve(x, range(2, 9), seed=0)
+    assert find_elbow(curve) == 3
     assert curve.loc[curve["silhouette"].idxmax(), "n_clusters"] == 3
     assert (np.diff(curve["inertia"]) < 0).all()
 
@@ -94,12 +94,12 @@ def test_the_elbow_of_three_heaps_is_three(rng):
 def test_inertia_is_the_sum_of_squares_to_the_centres(rng):
     x, label = blobs(rng)
     expected = sum((cdist(heap, heap.mean(axis=0)[None]) ** 2).sum() for heap in (x[label == i] for i in range(3)))
-    assert curves(x, [3], seed=0)["inertia"][0] == pytest.approx(expected)
+    assert compute_curve(x, [3], seed=0)["inertia"][0] == pytest.approx(expected)
 
 
 def test_prevalence_adds_up_to_one_in_each_cluster(rng):
     _, label = blobs(rng)
-    shares = prevalence(label, np.where(label == 0, "rock", "jazz"))
+    shares = compute_prevalence(label, np.where(label == 0, "rock", "jazz"))
     assert shares.loc[0].to_dict() == {"jazz": 0.0, "rock": 1.0}
     np.testing.assert_allclose(shares.sum(axis=1), 1)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ostinato.core.scores import scores
-from ostinato.evaluation.calibration import apply_temperature, calibrate, find_confidence_threshold, temperature
+from ostinato.evaluation.calibration import apply_temperature, calibrate, find_confidence_threshold, fit_temperature
 from ostinato.evaluation.predictions import ScoredTracks
 
 
@@ -25,7 +25,7 @@ def rows(rng: np.random.Generator, kind: str, sharpness: float, n: int = 4000, c
 @pytest.mark.parametrize("kind", ["single", "multi"])
 @pytest.mark.parametrize("sharpness", [0.4, 1.0, 3.0])
 def test_the_factor_that_was_too_much_is_found(kind, sharpness, rng):
-    assert temperature(rows(rng, kind, sharpness), kind) == pytest.approx(sharpness, rel=0.08)
+    assert fit_temperature(rows(rng, kind, sharpness), kind) == pytest.approx(sharpness, rel=0.08)
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
@@ -91,10 +91,10 @@ def test_many_tracks_allow_what_few_do_not(rng):
 def test_what_is_wrong_promises_nothing(rng):
     given = rows(rng, "single", 1.0, n=500)
     assert find_confidence_threshold(replace(given, target=np.roll(given.target, 1, axis=1)))["unsure_below"] is None
-    nothing = given.of(np.zeros(0, np.int64))
+    nothing = given.select(np.zeros(0, np.int64))
     assert find_confidence_threshold(nothing)["unsure_below"] is None
 
 
 @pytest.mark.parametrize("kind", ["single", "multi"])
 def test_the_temperature_of_two_classes_is_found(kind, rng):
-    assert temperature(rows(rng, kind, 3.0, c=2), kind) == pytest.approx(3.0, rel=0.1)
+    assert fit_temperature(rows(rng, kind, 3.0, c=2), kind) == pytest.approx(3.0, rel=0.1)

@@ -243,7 +243,7 @@ def test_a_large_collection_keeps_the_same_tracks_as_it_grows(tmp_path, monkeypa
     monkeypatch.setattr(score_table, "LIMIT", 20)
     group, truth, named = draw_labels(0, n_artists=100)
     rows = score(group, truth, named)
-    few, many = (score_table.sample_tracks(r) for r in (rows.of(np.arange(250)), rows))
+    few, many = (score_table.sample_tracks(r) for r in (rows.select(np.arange(250)), rows))
     assert len(few) == len(many) == 20
     stay = [t for t in many.track_id if int(t.split()[1]) < 250]
     assert len(stay) >= 14

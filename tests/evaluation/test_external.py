@@ -43,26 +43,26 @@ def music(tmp_path, model):
 
 
 def test_right_answers_count_as_right_and_strange_classes_are_left_out(model, music):
-    found = external.judge(model, music, confidence=0.95)
+    found = external.evaluate(model, music, confidence=0.95)
     assert found["figures"]["accuracy"]["value"] == 1.0
     assert (found["n_tracks"], found["left_out"], found["unreadable"]) == (4, {"hip-hop": 1}, {})
-    assert "left out: 1 of 'hip-hop', which the model does not know" in external.markdown(found)
+    assert "left out: 1 of 'hip-hop', which the model does not know" in external.format_markdown(found)
 
 
 def test_files_unlike_those_of_training_are_counted_with_the_reasons(model, music):
-    assert external.judge(model, music)["reasons"] == {}
+    assert external.evaluate(model, music)["reasons"] == {}
     model.reference = {"sound": {"duration": [5.0, 30.0]}, "bounds": {"min_seconds": 0.5}}
-    found = external.judge(model, music)
+    found = external.evaluate(model, music)
     assert len(found["reasons"]) == found["n_tracks"] == 4
     assert {r for reasons in found["reasons"].values() for r in reasons} == {
         "duration 1.0 s, trained on 5.0 to 30.0 s",
     }
-    assert "unlike the training tracks: 4 of 4 files, such as " in external.markdown(found)
+    assert "unlike the training tracks: 4 of 4 files, such as " in external.format_markdown(found)
 
 
 def test_files_that_cannot_be_used_are_in_no_figure(model, music):
     """A silent file of a wrong class, one that is cut off, and one that is no sound at all."""
-    before = external.judge(model, music)
+    before = external.evaluate(model, music)
     wrong = model.classes[0]
     (music / wrong).mkdir(exist_ok=True)
     soundfile.write(music / wrong / "silent.wav", np.r_[0.1 * np.ones(9), np.zeros(22_000)], 22050)
@@ -70,14 +70,14 @@ def test_files_that_cannot_be_used_are_in_no_figure(model, music):
     (music / wrong / "cut.wav").write_bytes(whole[: len(whole) // 2])
     (music / wrong / "none.wav").write_text("no sound")
     model.reference = {"bounds": {"max_silence_share": 0.5}}
-    found = external.judge(model, music)
+    found = external.evaluate(model, music)
     assert (found["n_tracks"], found["figures"]) == (before["n_tracks"], before["figures"])
     assert {Path(p).name: r[0].partition(":")[0] for p, r in found["unusable"].items()} == {
         "silent.wav": "silent",
         "cut.wav": "is cut off",
     }
     assert [Path(p).name for p in found["unreadable"]] == ["none.wav"]
-    told = external.markdown(found)
+    told = external.format_markdown(found)
     assert "silent.wav (silent: silence share" in told
     assert "none.wav cannot be read (cannot be decoded" in told
 
@@ -102,7 +102,7 @@ def test_a_folder_with_an_unreadable_file_ends_in_exit_status_1(model, music, tm
 )
 def test_a_renaming_that_changes_nothing_is_refused(model, music, renamed, words):
     with pytest.raises(DataError, match=re.escape(words)):
-        external.judge(model, music, renamed=renamed, confidence=0.95)
+        external.evaluate(model, music, renaming=renamed, confidence=0.95)
 
 
 def test_a_renamed_class_counts(model, music):
@@ -110,7 +110,7 @@ def test_a_renamed_class_counts(model, music):
     right = model.label(model.scores(AudioContext(*audio.load(file))))
     wrong = next(c for c in model.classes if c != right)
     accuracy = [
-        external.judge(model, music, renamed={"hip-hop": c}, confidence=0.95)["figures"]["accuracy"]["value"]
+        external.evaluate(model, music, renaming={"hip-hop": c}, confidence=0.95)["figures"]["accuracy"]["value"]
         for c in (right, wrong)
     ]
     np.testing.assert_allclose(accuracy, [1.0, 0.8])
@@ -119,7 +119,7 @@ def test_a_renamed_class_counts(model, music):
 def test_a_bad_file_is_named_and_passed_over(model, music):
     (music / model.classes[0]).mkdir(exist_ok=True)
     (music / model.classes[0] / "broken.mp3").write_text("this is no music")
-    found = external.judge(model, music, confidence=0.95)
+    found = external.evaluate(model, music, confidence=0.95)
     assert [p.rsplit("/", 1)[1] for p in found["unreadable"]] == ["broken.mp3"]
     assert found["n_tracks"] == 4
 
@@ -127,16 +127,16 @@ def test_a_bad_file_is_named_and_passed_over(model, music):
 def test_a_folder_of_strangers_is_refused(model, tmp_path):
     play(tmp_path / "other" / "polka" / "a.wav", seconds=0.5)
     with pytest.raises(DataError, match=r"\(polka\) is one of tiny's \(.*\); say which is which by --rename"):
-        external.judge(model, tmp_path / "other")
+        external.evaluate(model, tmp_path / "other")
     with pytest.raises(DataError, match="write theirs=ours"):
-        external.mapping(["polka"])
+        external.parse_renaming(["polka"])
 
 
 def test_classes_are_the_model_s_in_any_spelling(model, music):
     for name in model.classes:
         if (music / name).is_dir():
             (music / name).rename(music / f" {name.upper()}")
-    found = external.judge(model, music, renamed={"HIP-hop": model.classes[0].title()})
+    found = external.evaluate(model, music, renaming={"HIP-hop": model.classes[0].title()})
     assert (found["n_tracks"], found["left_out"]) == (5, {})
 
 
@@ -191,17 +191,16 @@ def test_copies_of_training_tracks_are_left_out_and_counted(model, trained_proje
         cache=tmp_path / "b.parquet",
         settings=Compute(workers=1),
     )
-    found = external.judge(model, other, find_copies=find, note=training.note)
+    found = external.evaluate(model, other, find_copies=find, note=training.note)
     name = model.classes[0]
     assert found["copies"] == {f"{name}/exact.flac": "one", f"{name}/quieter.wav": "two"}
     assert found["n_tracks"] == 2
-    assert f"left out: 2 files that repeat training tracks, such as {name}/exact.flac (of one)" in external.markdown(
-        found
-    )
+    text = external.format_markdown(found)
+    assert f"left out: 2 files that repeat training tracks, such as {name}/exact.flac (of one)" in text
     for file in ("tested.wav", "new.wav"):
         (other / name / file).unlink()
-    with pytest.raises(DataError, match="all 2 tracks repeat training tracks of tiny; judge it on others"):
-        external.judge(model, other, find_copies=find)
+    with pytest.raises(DataError, match="all 2 tracks repeat training tracks of tiny; use others"):
+        external.evaluate(model, other, find_copies=find)
 
 
 def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained_project):
@@ -218,5 +217,5 @@ def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained_pro
 
 
 def test_the_note_stands_beside_the_figures(model, music):
-    found = external.judge(model, music, note="not looked for, since x is not there")
-    assert "copies of training tracks: not looked for, since x is not there" in external.markdown(found)
+    found = external.evaluate(model, music, note="not looked for, since x is not there")
+    assert "copies of training tracks: not looked for, since x is not there" in external.format_markdown(found)

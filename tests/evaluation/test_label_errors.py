@@ -5,7 +5,7 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 
-from ostinato.evaluation.label_errors import precision, rank_label_errors
+from ostinato.evaluation.label_errors import compute_precision, rank_label_errors
 
 CLASSES = tuple("abcde")
 
@@ -25,10 +25,10 @@ def planted_labels():
 
 def test_most_of_the_first_were_planted(planted_labels):
     found, wrong = planted_labels
-    first, chance = precision(found, wrong, 50)
+    first, chance = compute_precision(found, wrong, 50)
     assert chance == pytest.approx(0.1)
     assert first >= 0.8
-    assert precision(found, wrong, 500) == pytest.approx((0.1, 0.1))
+    assert compute_precision(found, wrong, 500) == pytest.approx((0.1, 0.1))
 
 
 def test_suspects_are_about_as_many_as_wrong_labels(planted_labels):

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from ostinato.evaluation.similarity import queries
-from ostinato.evaluation.similarity.artist_embedding import figures
+from ostinato.evaluation.similarity.artist_embedding import evaluate_vectors
 from ostinato.evaluation.similarity.leaderboard import evaluate_spaces
-from ostinato.evaluation.similarity.queries import questions, unit
+from ostinato.evaluation.similarity.queries import build_queries, unit
 
 ARTISTS, TRACKS = 12, 3
 
@@ -36,7 +36,7 @@ def world(rng: np.random.Generator) -> tuple[pd.DataFrame, dict[str, set[str]], 
 
 def list_queries(tracks: pd.DataFrame, near: dict[str, set[str]] | None) -> dict[tuple[str, str], object]:
     split = tracks["split"].to_numpy()
-    found = questions(tracks, near, cold=split == "test", known=split == "train", seed=0)
+    found = build_queries(tracks, near, cold=split == "test", known=split == "train", seed=0)
     return {(q.name, q.split): q for q in found}
 
 
@@ -51,12 +51,12 @@ def test_cold_and_known_seeds_are_apart(rng):
 def test_the_seed_s_own_artist_is_no_answer(rng):
     tracks, near, places = world(rng)
     question = list_queries(tracks, near)["genre", "known"]
-    items = question.items(places)
+    items = question.embed_items(places)
     preds = question.rank(items[question.seeds] @ items.T, 36)
     artist = tracks["artist"].to_numpy()
     assert not (artist[np.maximum(preds, 0)] == artist[question.seeds][:, None])[preds >= 0].any()
     assert ((preds >= 0).sum(axis=1) == 33).all()
-    assert not question.target[question.banned].any()
+    assert not question.target[question.is_excluded].any()
 
 
 def test_tags_are_graded_by_how_many_are_shared(rng):
@@ -74,7 +74,7 @@ def test_without_relations_only_labels_are_asked(rng):
 
 def test_an_artist_is_the_mean_direction_of_its_tracks(rng):
     tracks, near, places = world(rng)
-    items = list_queries(tracks, near)["related", "cold"].items(places * rng.uniform(1, 9, (36, 1)))
+    items = list_queries(tracks, near)["related", "cold"].embed_items(places * rng.uniform(1, 9, (36, 1)))
     expected = unit(np.stack([places[3 * i : 3 * i + 3].mean(axis=0) for i in range(ARTISTS)]))
     np.testing.assert_allclose(items, expected, atol=1e-9)
 
@@ -111,13 +111,13 @@ def test_a_candidate_of_the_artist_space_is_judged_by_direction_and_by_neighbour
             "vector": [*unit(places[::3])[:-1], None],
         }
     )
-    found = figures(tracks.assign(logits=list(7 * places)), artists, confidence=0.95, seed=0)
+    found = evaluate_vectors(tracks.assign(logits=list(7 * places)), artists, confidence=0.95, seed=0)
     assert found["test"]["cosine"]["value"] == pytest.approx(1, abs=1e-3)
     # 20 ranks for 11 others: both relatives stand first
     assert found["test"]["map"]["value"] == 1.0
     assert found["baseline"]["mean"]["cosine"]["value"] < 0.5
     assert found["split"] == {"n_tracks": 36, "n_test": 12, "n_groups": 4}
-    turned = figures(tracks.assign(logits=list(-places)), artists, confidence=0.95, seed=0)
+    turned = evaluate_vectors(tracks.assign(logits=list(-places)), artists, confidence=0.95, seed=0)
     assert turned["test"]["cosine"]["value"] == pytest.approx(-1, abs=1e-3)
 
 
@@ -127,7 +127,7 @@ def test_spaces_of_tables_are_judged_by_distance(rng):
     points = np.outer(np.where(tracks["genre"] == "near", 1.0, 9.0), [3.0, 4.0])
     spaces = {"table": points + 0.01 * rng.normal(size=points.shape), "mfcc": rng.normal(size=(24, 5))}
     half = np.arange(24) < 12
-    every = list(questions(tracks, None, cold=half, known=~half, seed=0))
+    every = list(build_queries(tracks, None, cold=half, known=~half, seed=0))
     limits = {"popularity": np.ones(24), "baseline": "mfcc", "k": 5, "confidence": 0.95, "seed": 0}
     by_distance = evaluate_spaces(spaces, every, by_distance={"table"}, **limits)["table"]["genre_cold"]
     by_cosine = evaluate_spaces(spaces, every, **limits)["table"]["genre_cold"]
@@ -181,9 +181,9 @@ def test_items_that_are_equally_near_keep_their_order(data, k, levels):
     """As a stable sort of all of them has it."""
     tracks = pd.DataFrame({"artist": [f"a{i // 2}" for i in range(8)], "genre": ["x", "y"] * 4, "tags": None})
     every = np.ones(8, bool)
-    question = next(queries.questions(tracks, None, cold=every, known=~every, seed=0))
+    question = next(queries.build_queries(tracks, None, cold=every, known=~every, seed=0))
     similarity = data.draw(arrays.arrays(np.float64, (8, 8), elements=st.integers(0, levels - 1)))
-    order = np.argsort(np.where(question.banned, np.inf, -similarity), axis=1, kind="stable")[:, :k]
+    order = np.argsort(np.where(question.is_excluded, np.inf, -similarity), axis=1, kind="stable")[:, :k]
     expected = np.full((8, k), -1)
-    expected[:, : order.shape[1]] = np.where(np.take_along_axis(question.banned, order, axis=1), -1, order)
+    expected[:, : order.shape[1]] = np.where(np.take_along_axis(question.is_excluded, order, axis=1), -1, order)
     assert question.rank(similarity, k).tolist() == expected.tolist()

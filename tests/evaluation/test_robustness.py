@@ -13,7 +13,7 @@ from ostinato.audio.perturb import PERTURBATIONS
 from ostinato.errors import DataError, OstinatoError
 from ostinato.evaluation import paired, perturbed
 from ostinato.evaluation.predictions import ScoredTracks
-from ostinato.evaluation.robustness import robustness
+from ostinato.evaluation.robustness import measure_robustness
 from ostinato.release import checks
 from ostinato.release.release import release
 
@@ -29,7 +29,7 @@ def audio_project(project):
 
 
 def test_every_perturbation_is_measured_of_that_very_file(audio_project):
-    found = robustness(audio_project.paths, audio_project.params, "good", 4)
+    found = measure_robustness(audio_project.paths, audio_project.params, "good", 4)
     assert json.loads(audio_project.paths.robustness("good").read_text()) == found
     assert set(found["perturbed"]) == set(PERTURBATIONS)
     assert (found["metric"], found["n_tracks"]) == ("f1_micro", 4)
@@ -37,13 +37,13 @@ def test_every_perturbation_is_measured_of_that_very_file(audio_project):
     assert found["network"] == hashlib.sha256(network).hexdigest()
     for figure in found["perturbed"].values():
         assert figure["drop"] == pytest.approx(found["clean"] - figure["value"], abs=2e-6)
-    assert robustness(audio_project.paths, audio_project.params, "good", 4) == found
-    assert "| MP3 64 kbit/s |" in perturbed.markdown(found)
+    assert measure_robustness(audio_project.paths, audio_project.params, "good", 4) == found
+    assert "| MP3 64 kbit/s |" in perturbed.format_markdown(found)
 
 
 @pytest.mark.parametrize(("bound", "answer"), [(1.0, "released"), (-1.1, "rejected")])
 def test_the_release_reads_what_was_measured(audio_project, bound, answer):
-    robustness(audio_project.paths, audio_project.params, "good", 2)
+    measure_robustness(audio_project.paths, audio_project.params, "good", 2)
     audio_project.params.gate["genre"]["robustness"] = section(min=None, max=bound)
     verdict = release(audio_project.paths, audio_project.params)["genre"]
     assert verdict["answer"] == answer
@@ -52,7 +52,7 @@ def test_the_release_reads_what_was_measured(audio_project, bound, answer):
 
 def test_a_candidate_without_a_file_is_refused(audio_project):
     with pytest.raises(OstinatoError, match=r"poor: holds no network\.onnx; run `dvc repro`"):
-        robustness(audio_project.paths, audio_project.params, "poor", 4)
+        measure_robustness(audio_project.paths, audio_project.params, "poor", 4)
 
 
 def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_error():
@@ -61,11 +61,11 @@ def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_er
     rows = ScoredTracks(ids, target, target, ids, ids, np.zeros(2, np.int64))
     scores = {perturbed.CLEAN: target, "same": target}
     model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
-    found = perturbed.judge(rows, scores, model, "accuracy", 0.95)
+    found = perturbed.compute_drops(rows, scores, model, "accuracy", 0.95)
     assert found["perturbed"]["same"] == {"value": 1.0, "drop": 0.0, "low": None, "high": None}
-    assert "| same | 1.0000 | +0.0000 |  |" in perturbed.markdown(found)
+    assert "| same | 1.0000 | +0.0000 |  |" in perturbed.format_markdown(found)
     with pytest.raises(DataError, match="roc_auc_macro is undefined on 2 clips"):
-        perturbed.judge(rows, scores, model, "roc_auc_macro", 0.95)
+        perturbed.compute_drops(rows, scores, model, "roc_auc_macro", 0.95)
 
 
 def test_a_drop_that_the_test_tracks_cannot_decide_says_how_many_could():
@@ -88,8 +88,8 @@ def test_what_reads_no_sound_is_refused(audio_project):
     for given in about["inputs"].values():
         given["source"] = "lyrics"
     file.write_text(json.dumps(about))
-    with pytest.raises(OstinatoError, match="which worse sound leaves as it is"):
-        robustness(audio_project.paths, audio_project.params, "good", 2)
+    with pytest.raises(OstinatoError, match="which are not audio"):
+        measure_robustness(audio_project.paths, audio_project.params, "good", 2)
 
 
 @pytest.mark.parametrize(("metric", "expected"), [("accuracy", 0.5), ("log_loss", -np.log(0.2) / 2 + np.log(0.8) / 2)])
@@ -100,7 +100,7 @@ def test_a_drop_is_a_loss_whichever_way_is_better(metric, expected):
     clean = np.array([[0.8, 0.2], [0.2, 0.8]] * 2)
     scores = {perturbed.CLEAN: clean, "same": clean, "worse": np.array([[0.8, 0.2]] * 4)}
     model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
-    found = perturbed.judge(rows, scores, model, metric, 0.95)["perturbed"]
+    found = perturbed.compute_drops(rows, scores, model, metric, 0.95)["perturbed"]
     assert found["same"] | {"value": 0} == {"value": 0, "drop": 0, "low": 0, "high": 0}
     assert found["worse"]["drop"] == pytest.approx(expected, abs=1e-6)
     assert found["worse"]["low"] <= found["worse"]["drop"] <= found["worse"]["high"]

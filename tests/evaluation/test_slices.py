@@ -37,7 +37,7 @@ def problem():
 def compute_slices(kind="single"):
     rows, tracks, files, splits = problem()
     ways = slices.describe(tracks, files, splits, rows)
-    return slices.slices(rows, ways, kind, 0.5, 0.95)
+    return slices.evaluate_slices(rows, ways, kind, 0.5, 0.95)
 
 
 def count_tracks(found, way):

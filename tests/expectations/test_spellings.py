@@ -14,7 +14,7 @@ from ostinato.core.paths import Paths
 from ostinato.curation import splits
 from ostinato.datasets import folder
 from ostinato.errors import DataError
-from ostinato.evaluation.similarity.queries import questions
+from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.expectations import _session
 from ostinato.expectations import splits as sides
 from ostinato.expectations import tracks as facts
@@ -167,13 +167,13 @@ def test_no_name_is_no_artist_and_an_artist_called_nan_is_one(tmp_path) -> None:
 
 def test_a_question_leaves_out_the_artist_in_every_spelling() -> None:
     tracks = pd.DataFrame({"artist": ["Úna", "ÚNA", "u\u0301na", "Ben"], "genre": "x", "tags": [[]] * 4})
-    asked = {q.name: q for q in questions(tracks, None, cold=np.ones(4, bool), known=np.zeros(4, bool), seed=0)}
+    asked = {q.name: q for q in build_queries(tracks, None, cold=np.ones(4, bool), known=np.zeros(4, bool), seed=0)}
     assert asked["genre"].target.tolist() == [[0, 0, 0, 1], [0, 0, 0, 1], [0, 0, 0, 1], [1, 1, 1, 0]]
 
 
 def test_artists_are_related_in_every_spelling() -> None:
     tracks = pd.DataFrame({"artist": ["Úna", "ÚNA", "Ben"], "genre": None, "tags": [[]] * 3})
-    found = questions(tracks, {"úna": {"BEN"}}, cold=np.ones(3, bool), known=np.zeros(3, bool), seed=0)
+    found = build_queries(tracks, {"úna": {"BEN"}}, cold=np.ones(3, bool), known=np.zeros(3, bool), seed=0)
     (asked,) = found
     assert asked.name == "related"
     assert asked.target.tolist() == [[0, 1], [0, 0]]

@@ -21,7 +21,7 @@ from ostinato.core.chunks import starts, take
 from ostinato.core.task import Task
 from ostinato.datasets import folder
 from ostinato.errors import OstinatoError
-from ostinato.evaluation.external import judge
+from ostinato.evaluation import external
 from ostinato.features import mel
 from ostinato.inference.answers import score_doubt
 from ostinato.inference.formats import COLUMNS, HASHES, Csv, Json, Text
@@ -536,7 +536,7 @@ def test_a_review_of_tags_is_no_truth_until_somebody_fills_it_in(tmp_path):
     tracks = folder.tracks(music, folder.Options(table=str(tmp_path / "review.csv")))
     assert not tracks["tags"].map(len).any()
     with pytest.raises(OstinatoError, match="no track has a tags"):
-        judge(ReleasedModel(tmp_path / "released" / "tags"), music, table=str(tmp_path / "review.csv"))
+        external.evaluate(ReleasedModel(tmp_path / "released" / "tags"), music, table=str(tmp_path / "review.csv"))
 
 
 def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path):

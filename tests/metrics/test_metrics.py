@@ -203,14 +203,14 @@ def test_a_replicate_has_the_figure_of_its_repeated_rows(kind, name, coarse, rng
     counts = np.vstack([replicates.counts, rng.multinomial(n_groups, np.full(n_groups, 1 / n_groups), size=20)])
     repeats = (np.repeat(np.arange(len(groups)), times) for times in counts[:, replicates.group].astype(np.int64))
     expected = [metric.function(preds=preds[rows], target=target[rows]) for rows in repeats]
-    np.testing.assert_allclose(metric.over(preds, target, replicates.group, counts), expected, atol=1e-9)
+    np.testing.assert_allclose(metric.compute(preds, target, replicates.group, counts), expected, atol=1e-9)
     assert expected[0] == pytest.approx(metric.function(preds=preds, target=target), abs=1e-9)
 
 
 def test_resampling_rare_classes_is_nan_where_a_draw_misses_them():
     scores, target = np.array([[0.9], [0.2], [0.1]]), np.array([[1], [0], [0]])
     counts = np.array([[1, 1, 1], [0, 2, 1]])
-    drawn = multi.METRICS["map_macro"].over(scores, target, np.arange(3), counts)
+    drawn = multi.METRICS["map_macro"].compute(scores, target, np.arange(3), counts)
     assert drawn[0] == 1.0
     assert math.isnan(drawn[1])
 
@@ -297,7 +297,7 @@ def test_fewer_groups_widen_the_interval(seed, n_groups):
 
     def width(groups: np.ndarray) -> float:
         replicates = jackknife(groups, 0.95)
-        values = single.METRICS["accuracy"].over(right, target, replicates.group, replicates.counts)
+        values = single.METRICS["accuracy"].compute(right, target, replicates.group, replicates.counts)
         found = replicates.estimate(values)
         return found.high - found.low
 
@@ -313,7 +313,7 @@ def test_intervals_cover_at_their_confidence(n_groups, rng):
         effect = rng.normal(0.5, 0.2, n_groups)[groups]
         right = (rng.random(len(groups)) < effect)[:, np.newaxis].astype(np.int8)
         replicates = jackknife(groups, 0.95)
-        values = single.METRICS["accuracy"].over(right, np.ones_like(right), replicates.group, replicates.counts)
+        values = single.METRICS["accuracy"].compute(right, np.ones_like(right), replicates.group, replicates.counts)
         found = replicates.estimate(values)
         held += found.low <= 0.5 <= found.high
     assert 0.932 <= held / 1000 <= 0.968
@@ -337,7 +337,7 @@ def test_replicates_that_leave_the_figure_undefined_are_left_out():
 
 def test_thresholds_give_the_best_f1(rng):
     scores, target, _ = problem(rng, "multi", n=40, c=3)
-    chosen = multi.thresholds(preds=scores, target=target, default=0.5)
+    chosen = multi.choose_thresholds(preds=scores, target=target, default=0.5)
 
     def f1(threshold: np.ndarray) -> np.ndarray:
         named = scores >= threshold
@@ -348,7 +348,7 @@ def test_thresholds_give_the_best_f1(rng):
 
 
 def test_a_tag_without_positives_keeps_the_default_threshold():
-    chosen = multi.thresholds(preds=np.array([[0.9], [0.3]]), target=np.zeros((2, 1)), default=0.42)
+    chosen = multi.choose_thresholds(preds=np.array([[0.9], [0.3]]), target=np.zeros((2, 1)), default=0.42)
     assert chosen.tolist() == [0.42]
 
 
@@ -357,7 +357,7 @@ def test_a_tree_of_classes_counts_what_a_near_miss_shares():
     from sklearn.metrics import f1_score
 
     classes = ["rock", "rock---punk", "rock---punk---oi", "jazz---bop"]
-    ancestors, nodes = tree.lineage(classes)
+    ancestors, nodes = tree.find_ancestors(classes)
     assert nodes == ("jazz", "jazz---bop", "rock", "rock---punk", "rock---punk---oi")
     rng = np.random.default_rng(5)
     named, true = (np.eye(4, dtype=int)[rng.integers(0, 4, 30)] for _ in range(2))

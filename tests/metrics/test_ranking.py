@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import ndcg_score
 
-from ostinato.evaluation.similarity.ranking import difference, per_seed, summarise
+from ostinato.evaluation.similarity.ranking import compute_metrics, difference, summarise
 from ostinato.metrics import ranking
 
 N_ITEMS, N_SEEDS = 30, 12
@@ -110,7 +110,7 @@ def test_intra_list_diversity_is_the_mean_over_pairs(rng):
 
 def test_strata_hold_like_shares_of_popularity(rng):
     popularity = rng.integers(1, 20, 500).astype(float)
-    stratum = ranking.strata(popularity, 4)
+    stratum = ranking.assign_strata(popularity, 4)
     shares = np.bincount(stratum, popularity) / popularity.sum()
     np.testing.assert_allclose(shares, 0.25, atol=0.01)
     assert popularity[stratum == 0].min() >= popularity[stratum == 1].max()
@@ -142,6 +142,6 @@ def test_the_paired_difference_knows_that_the_seeds_are_the_same(rng):
 
 def test_per_seed_names_every_metric(rng):
     _, preds, target = problem(rng, 5)
-    found = per_seed(preds, target)
+    found = compute_metrics(preds, target)
     assert set(found) == set(ranking.METRICS)
     assert {v.shape for v in found.values()} == {(N_SEEDS,)}

@@ -11,9 +11,9 @@ import soundfile
 
 from ostinato.core.paths import Paths
 from ostinato.errors import ReadError
-from ostinato.evaluation.similarity.leaderboard import evaluate_spaces, table
-from ostinato.evaluation.similarity.projection import components, neighbourhood
-from ostinato.evaluation.similarity.queries import questions
+from ostinato.evaluation.similarity.leaderboard import evaluate_spaces, to_table
+from ostinato.evaluation.similarity.projection import project_pca, project_tsne
+from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.report.listening import clip, spread
@@ -32,12 +32,12 @@ def material(tmp_path, rng) -> Material:
     tracks = pd.DataFrame({"track_id": [f"t{i}" for i in range(12)], "artist": artist, "genre": genre, "tags": None})
     split = np.where(np.isin(artist, ("ann", "cy")), "test", "train")
     vectors = np.where(genre == "folk", 1.0, -1.0)[:, None] * np.ones(5) + rng.normal(0, 0.3, (12, 5))
-    asked = list(questions(tracks, None, cold=split == "test", known=split == "train", seed=0))
+    asked = list(build_queries(tracks, None, cold=split == "test", known=split == "train", seed=0))
     sure = {"k": 4, "confidence": 0.9, "seed": 0}
     spaces = {"net": vectors, "mel": rng.normal(size=(12, 5))}
     found = evaluate_spaces(spaces, asked, popularity=np.ones(12), baseline="mel", **sure)
     paths.ranking_table.parent.mkdir(parents=True)
-    table(found).to_parquet(paths.ranking_table)
+    to_table(found).to_parquet(paths.ranking_table)
     said = {"k": 4, "baseline": "mel", "question": "genre_cold", "skipped": {}}
     maps = {n: {"map": f["genre_cold"]["map"]} for n, f in found.items()}
     write_json(paths.ranking, said | {"spaces": maps, "gate": {"net": {"accepted": True}}})
@@ -136,10 +136,10 @@ def test_without_a_catalog_the_table_stays(material):
 def test_components_keep_distances_and_heaps_stay_heaps(rng):
     x = rng.normal(size=(30, 4))
     distances = np.linalg.norm(x[:, None] - x, axis=2)
-    placed = components(x, 4)
+    placed = project_pca(x, 4)
     np.testing.assert_allclose(np.linalg.norm(placed[:, None] - placed, axis=2), distances)
     assert (np.diff(placed.var(axis=0)) < 0).all()
     heaps = np.repeat([[0.0], [30.0]], 15, axis=0) + rng.normal(size=(30, 6))
-    plane = neighbourhood(heaps, 0)
+    plane = project_tsne(heaps, 0)
     nearest = np.linalg.norm(plane[:, None] - plane, axis=2) + np.eye(30) * 1e9
     assert (nearest.argmin(axis=1) // 15 == np.arange(30) // 15).all()

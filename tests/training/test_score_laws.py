@@ -53,7 +53,7 @@ def calibrated_scores(labelled, logits):
     parts, kind = labelled.folds[0], labelled.task.kind
     names, fold = labelled.track_ids, np.zeros(len(logits), np.int64)
     rows = ScoredTracks(names, labelled.task.scores(logits), labelled.target, names, names, fold)
-    validation, test = rows.of(parts["validation"]), rows.of(parts["test"])
+    validation, test = rows.select(parts["validation"]), rows.select(parts["test"])
     return apply_temperature(test, calibrate(validation, test, kind)["temperature"], kind).scores
 
 

@@ -7,7 +7,7 @@ import torch
 from ostinato.core.params.schema import Phase
 from ostinato.curation.artist_graph import from_pairs
 from ostinato.errors import GraphError
-from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.artist_graph import compare_neighbourhoods, score_held_out
 from ostinato.training.artist_space import Pairs, Table, fit_space
 
 N_CLIQUES, SIZE = 6, 5
@@ -28,7 +28,7 @@ def fit_vectors(links, seed: int = 0, **options):
 def test_cliques_are_found():
     graph = cliques()
     vectors, curve = fit_vectors(graph.links)
-    assert neighbourhoods(vectors, graph).tolist() == [1.0] * len(graph)
+    assert compare_neighbourhoods(vectors, graph).tolist() == [1.0] * len(graph)
     assert [row["phase"] for row in curve] == sorted(row["phase"] for row in curve)
     assert curve[-1]["train_loss"] < curve[0]["train_loss"]
 
@@ -36,7 +36,7 @@ def test_cliques_are_found():
 def test_relations_that_were_not_seen_are_found_again():
     left, taken = cliques().hold_out(0.15, seed=2)
     vectors, _ = fit_vectors(left.links)
-    assert links_found(vectors, left, taken).mean() > 0.95
+    assert score_held_out(vectors, left, taken).mean() > 0.95
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_other_ones():

@@ -136,9 +136,9 @@ def _write_shards(
     by_kind = {index.kind.name: index for index in indexes}
     n_new = sum(len(job.list_new()) for job in jobs)
     decodes = any(task.kind.source not in IN_MEMORY for job in jobs for task in job.tasks)
-    least = -(-TRACKS_PER_PROCESS * len(jobs) // max(n_new, 1)) if decodes else len(jobs) + 1
+    per_process = -(-TRACKS_PER_PROCESS * len(jobs) // max(n_new, 1)) if decodes else len(jobs) + 1
     with (
-        closing(parallel.map(make, jobs, settings, least=least)) as results,
+        closing(parallel.map(make, jobs, settings, items_per_process=per_process)) as results,
         tqdm(desc="featurize", total=n_new, unit=" tracks", disable=not jobs) as progress,
     ):
         for job, result in zip(jobs, results, strict=True):

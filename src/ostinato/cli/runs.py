@@ -150,10 +150,10 @@ def robustness(
     """Measure the drop of the metric on degraded sound: noise, MP3, other speed and pitch."""
     require_candidate(name)
     from ostinato.evaluation import robustness
-    from ostinato.evaluation.perturbed import markdown
+    from ostinato.evaluation.perturbed import format_markdown
 
-    found = robustness.robustness(*read_project(*robustness.SECTIONS), name, clips)
-    echo(dumps(found, indent=2, ensure_ascii=False) if json else markdown(found))
+    found = robustness.measure_robustness(*read_project(*robustness.SECTIONS), name, clips)
+    echo(dumps(found, indent=2, ensure_ascii=False) if json else format_markdown(found))
 
 
 @app.command(rich_help_panel=RUN)

@@ -83,17 +83,17 @@ def evaluate(
     training, cache = overlap.read_training_files(paths, model), paths.state / inventory.cache_name(on)
     find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=given.compute)
     warn([model], False, sys.stderr)
-    judged = external.judge(
+    judged = external.evaluate(
         model,
         on,
         table=table,
-        renamed=external.mapping(rename or ()),
+        renaming=external.parse_renaming(rename or ()),
         confidence=given.evaluate.confidence,
         workers=given.compute.workers or 1,
         find_copies=find if len(training.files) else None,
         note=training.note,
     )
-    echo(dumps(judged, indent=2, ensure_ascii=False) if json else external.markdown(judged))
+    echo(dumps(judged, indent=2, ensure_ascii=False) if json else external.format_markdown(judged))
     raise typer.Exit(int(bool(judged["unreadable"])))
 
 

@@ -1,6 +1,6 @@
-"""Which command needs which extra of the distribution, and what to install where one is missing.
+"""Extras of the distribution: which command needs which one, and how to install it.
 
-``pip install ostinato`` brings what asks a released model. Everything else is an extra, named in pyproject.toml.
+``pip install ostinato`` installs what is needed to use a released model; all else are extras in pyproject.toml.
 """
 
 import re
@@ -24,18 +24,18 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("structure", "thumbnail"), ("structure",)),
     **dict.fromkeys(("push", "pull"), ("remote",)),
 }
-"""What a command imports; one that is not here works with the light install."""
+"""Extras by command; other commands work with the light install."""
 DISTRIBUTIONS = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow"}
-"""Modules whose distribution has another name."""
+"""Distributions by module, if their names differ."""
 TITLES = {"torch": "PyTorch", "pyyaml": "PyYAML", "great-expectations": "Great Expectations", "onnx": "ONNX"}
 
 
 class MissingExtraError(OstinatoError):
-    """A command needs packages that are not installed; the message names the extra that brings them."""
+    """A command needs packages that are not installed; the message names their extra."""
 
 
 def canonical(name: str) -> str:
-    """Spell the name of a distribution as indexes do.
+    """Return the normalised name of a distribution, as package indexes spell it.
 
     Examples
     --------
@@ -47,13 +47,13 @@ def canonical(name: str) -> str:
 
 @cache
 def read_extras() -> dict[str, tuple[str, ...]]:
-    """Read what each extra brings from the metadata of the installed distribution.
+    """Read the distributions of each extra from the metadata of the installed package.
 
     Returns
     -------
     dict of str to tuple of str
-        Extra to distributions, those of the extras that it includes too; the light install under ``""``. Empty where
-        the package is not installed but imported from a folder.
+        Distributions by extra, with those of included extras; those of the light install under ``""``. Empty if the
+        package is not installed but imported from a folder.
     """
     direct, included = _read_requirements()
 
@@ -65,14 +65,14 @@ def read_extras() -> dict[str, tuple[str, ...]]:
 
 
 def list_own(extra: str) -> list[str]:
-    """List what no other extra and not the light install brings, beside those that include this one."""
+    """List the distributions of an extra that neither the light install nor an unrelated extra contains."""
     direct, included = _read_requirements()
     others = {n for e, names in direct.items() if e != extra and e not in included for n in names}
     return [name for name in direct.get(extra, ()) if name not in others]
 
 
 def _read_requirements() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    """Read the distributions that each extra names itself, and the extras that it includes."""
+    """Read the distributions that each extra lists itself, and the extras that it includes."""
     try:
         lines = metadata.requires(DISTRIBUTION) or []
     except metadata.PackageNotFoundError:
@@ -80,9 +80,9 @@ def _read_requirements() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
     direct: dict[str, list[str]] = {}
     included: dict[str, list[str]] = {}
     for line in lines:
-        needed, _, marker = line.partition(";")
+        requirement, _, marker = line.partition(";")
         extra = next(iter(re.findall(r"""extra == ['"]([^'"]+)""", marker)), "")
-        name, more = re.match(r"([\w.-]+)(?:\[([^]]+)])?", needed.strip()).groups()  # type: ignore[union-attr]
+        name, more = re.match(r"([\w.-]+)(?:\[([^]]+)])?", requirement.strip()).groups()  # type: ignore[union-attr]
         if canonical(name) == DISTRIBUTION:
             included.setdefault(extra, []).extend(part.strip() for part in more.split(","))
         else:
@@ -96,12 +96,12 @@ def find_missing(extra: str) -> list[str]:
 
 
 def require(what: str, *extras: str) -> None:
-    """Refuse to go on without some extras.
+    """Raise an error if extras are not installed.
 
     Parameters
     ----------
     what : str
-        What needs them, such as ``ostinato train``.
+        The command that needs them, such as ``ostinato train``.
     *extras : str
 
     Raises
@@ -115,7 +115,7 @@ def require(what: str, *extras: str) -> None:
 
 
 def describe_missing(what: str, extras: Iterable[str], names: Iterable[str]) -> str:
-    """Say what is missing, and how to install it.
+    """Describe missing packages and how to install them.
 
     Examples
     --------
@@ -128,7 +128,7 @@ def describe_missing(what: str, extras: Iterable[str], names: Iterable[str]) -> 
 
 
 def explain(what: str, error: ModuleNotFoundError) -> str | None:
-    """Say which extra brings a module that could not be imported; None if none does."""
+    """Say which extra contains a module that could not be imported; None if none does."""
     module = (error.name or "").partition(".")[0]
     name = canonical(DISTRIBUTIONS.get(module, module))
     extras = [extra for extra, names in read_extras().items() if name in names and extra]

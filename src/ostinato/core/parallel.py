@@ -19,20 +19,22 @@ from threadpoolctl import threadpool_limits
 from ostinato.errors import OstinatoError
 
 AHEAD = 4
-PATIENCE = 30
-BATCHES = 4
-"""Batches that each thread of a cluster gets at least, so that all end at about one time."""
+"""Items per worker that are submitted before the first result is needed."""
+TIMEOUT = 30
+"""Seconds to wait for a cluster."""
+BATCHES_PER_THREAD = 4
+"""Minimum number of batches for each thread of a cluster, so that all finish at about the same time."""
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Settings(Protocol):
-    """What `map` reads of the section ``compute`` of params.yaml."""
+    """The settings that `map` reads from the section ``compute`` of params.yaml."""
 
     @property
     def workers(self) -> int | None:
-        """Processes; None: one per core."""
+        """Number of processes; None: one per core."""
 
     @property
     def dask(self) -> str | None:
@@ -45,25 +47,25 @@ def cores() -> int:
 
 
 def visible_gpus() -> list[str]:
-    """List the ids of the GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them.
+    """List the ids of the GPUs that this process may use.
 
     Returns
     -------
     list of str
-        As CUDA reads that variable, up to the first that names none, such as -1; an id may come twice. Where it is
-        not set, those that the driver lists.
+        From CUDA_VISIBLE_DEVICES, up to the first invalid id, such as -1, as CUDA reads it; ids may be repeated. If
+        it is not set, from the driver.
     """
-    if (chosen := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
-        return list(takewhile(_names_gpu, (gpu.strip() for gpu in chosen.split(","))))
+    if (variable := os.environ.get("CUDA_VISIBLE_DEVICES")) is not None:
+        return list(takewhile(_is_gpu_id, (gpu.strip() for gpu in variable.split(","))))
     try:
-        listed = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
+        process = subprocess.run(["nvidia-smi", "--list-gpus"], capture_output=True, text=True)
     except OSError:
         return []
-    lines = listed.stdout.splitlines() if listed.returncode == 0 else []
+    lines = process.stdout.splitlines() if process.returncode == 0 else []
     return [str(i) for i, _ in enumerate(line for line in lines if line.startswith("GPU "))]
 
 
-def _names_gpu(name: str) -> bool:
+def _is_gpu_id(name: str) -> bool:
     return name.isdecimal() or name.startswith(("GPU-", "MIG-"))
 
 
@@ -72,14 +74,14 @@ def map(
     items: Sequence[Item],
     settings: Settings,
     *,
-    least: int = 1,
+    items_per_process: int = 1,
     batch: int = 1,
     threads: int = 1,
 ) -> Generator[Result, None, None]:
     """Apply a function to every item and yield the results in order.
 
-    A few items a worker are under way at once, so memory does not grow with
-    their number. What is returned does not depend on where the function ran.
+    Only a few items per worker are submitted at a time, so that memory does not grow with
+    their number. Results do not depend on where the function runs.
 
     Parameters
     ----------
@@ -88,13 +90,12 @@ def map(
     items : sequence
     settings : Settings
         Number of processes or address of the cluster.
-    least : int
-        As many items are worth one more process.
+    items_per_process : int
+        Number of items for which one more process pays off.
     batch : int
-        Items that a task of a cluster has at most: where they are many and small, each costs the scheduler as much as
-        the worker.
+        Maximum number of items per task of a cluster; larger tasks reduce the load of the scheduler.
     threads : int
-        Threads of BLAS and OpenMP in each process.
+        Number of BLAS and OpenMP threads in each process.
 
     Yields
     ------
@@ -104,15 +105,14 @@ def map(
     Raises
     ------
     OstinatoError
-        If a worker is killed, or no cluster answers. What `function` raises
-        goes through.
+        If a worker is killed, or no cluster answers. Exceptions of `function` are passed on.
     """
     if settings.dask:
-        yield from _on_cluster(partial(_call_batch, function, threads), items, settings.dask, batch)
+        yield from _map_on_cluster(partial(_call_batch, function, threads), items, settings.dask, batch)
         return
-    workers = min(settings.workers or cores(), -(-len(items) // least))
+    workers = min(settings.workers or cores(), -(-len(items) // items_per_process))
     if workers > 1:
-        yield from _in_pool(function, items, workers, threads)
+        yield from _map_in_pool(function, items, workers, threads)
         return
     with threadpool_limits(threads):
         for item in items:
@@ -122,7 +122,7 @@ def map(
 def _call_batch(
     function: Callable[[Item], Result], threads: int, items: Sequence[Item]
 ) -> tuple[list[Result], Exception | None]:
-    """Return the results up to the first item that raises, and what it raised."""
+    """Return the results up to the first item that raises, and the exception."""
     results: list[Result] = []
     with threadpool_limits(threads):
         for item in items:
@@ -133,23 +133,23 @@ def _call_batch(
     return results, None
 
 
-def _in_pool(
+def _map_in_pool(
     function: Callable[[Item], Result], items: Iterable[Item], workers: int, threads: int
 ) -> Generator[Result, None, None]:
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function, threads))
     try:
-        yield from _ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
+        yield from _submit_ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
     except BrokenProcessPool as error:
         raise OstinatoError(
-            "a worker process was killed, for want of memory perhaps; what is done is kept: "
-            "lower compute.workers in params.yaml and run again"
+            "a worker process was killed, perhaps for lack of memory; lower compute.workers in params.yaml and run "
+            "again; finished work is kept"
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
 
 def _prepare(function: Callable[..., Any], threads: int) -> None:
-    """Make a worker: unpickling `function` imported its libraries, so their threads can be limited now."""
+    """Initialise a worker; unpickling `function` has imported its libraries, so that their threads can be limited."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpool_limits(threads)
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -162,8 +162,8 @@ def _die_with_parent() -> None:
         os._exit(1)
 
 
-def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> Generator[Any, None, None]:
-    """Keep `width` items under way and yield their results in order."""
+def _submit_ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> Generator[Any, None, None]:
+    """Keep `width` items submitted and yield their results in order."""
     waiting: deque[Future | Any] = deque()
     try:
         for item in items:
@@ -177,13 +177,13 @@ def _ahead(submit: Callable[[Item], Any], items: Iterable[Item], width: int) -> 
             future.cancel()
 
 
-def _on_cluster(
+def _map_on_cluster(
     function: Callable[[Sequence[Item]], tuple[list[Result], Exception | None]],
     items: Sequence[Item],
     address: str,
-    most: int,
+    max_batch: int,
 ) -> Generator[Result, None, None]:
-    """Apply a function to batches of items; those of a worker that is lost are given to others."""
+    """Apply a function to batches of items; batches of a lost worker are repeated by others."""
     if importlib.util.find_spec("distributed") is None:
         raise OstinatoError(
             "compute.dask: Dask is not installed; run `pip install ostinato[cluster]` or set it to null"
@@ -192,8 +192,8 @@ def _on_cluster(
     from distributed.scheduler import KilledWorker
 
     try:
-        client = Client(address, timeout=PATIENCE, set_as_default=False)
-        client.wait_for_workers(1, timeout=PATIENCE)
+        client = Client(address, timeout=TIMEOUT, set_as_default=False)
+        client.wait_for_workers(1, timeout=TIMEOUT)
     except (OSError, ValueError) as error:
         raise OstinatoError(
             f"compute.dask: no scheduler with a worker answers at {address}; start `dask scheduler` and `dask worker`, "
@@ -201,16 +201,16 @@ def _on_cluster(
         ) from error
     with client:
         n_threads = sum(client.nthreads().values())
-        size = min(max(len(items) // (BATCHES * n_threads), 1), most)
+        size = min(max(len(items) // (BATCHES_PER_THREAD * n_threads), 1), max_batch)
         batches = [items[start : start + size] for start in range(0, len(items), size)]
         try:
-            for results, refusal in _ahead(
+            for results, exception in _submit_ahead(
                 lambda batch: client.submit(function, batch, pure=False), batches, AHEAD * n_threads
             ):
                 yield from results
-                if refusal is not None:
-                    raise refusal
+                if exception is not None:
+                    raise exception
         except KilledWorker as error:
             raise OstinatoError(
-                f"compute.dask: one task killed several workers of {address}, for want of memory perhaps: {error}"
+                f"compute.dask: one task killed several workers of {address}, perhaps for lack of memory: {error}"
             ) from error

@@ -245,7 +245,9 @@ def measure_files(root: Path, tracks: pd.DataFrame, cache: Path, settings: paral
     rows = _read_cache(cache)
     new = _find_new(root, tracks["path"], rows)
     jobs, batch = [(path, rows.get(path)) for path in new], list[dict[str, Any]]()
-    results = parallel.map(partial(_measure_again, root), jobs, settings, least=FILES_PER_PROCESS, batch=TASK)
+    results = parallel.map(
+        partial(_measure_again, root), jobs, settings, items_per_process=FILES_PER_PROCESS, batch=TASK
+    )
     for i, row in enumerate(tqdm(results, total=len(new), desc="measuring", unit="file", disable=not new), start=1):
         batch.append(row)
         if len(batch) == BATCH or i == len(new):

@@ -1,9 +1,9 @@
-"""Did a candidate become worse: the evidence of two revisions' scores, or else of their intervals.
+"""Evidence that a candidate became worse: from the scores of two revisions, or from their intervals.
 
-With the scores of both the test swaps the two revisions' scores artist by artist
-(approximate randomisation): if a change did no more than training again does, either
-of the two scores of an artist might have come from either revision. The p-value is
-one-sided and mid-p, since with few artists it takes few values.
+With the scores of both, an approximate randomisation test swaps the scores of the two
+revisions artist by artist: if a change has no more effect than another training run, the
+scores of an artist could come from either revision. The p-value is one-sided, and a mid-p,
+since with few artists it takes few values.
 
 References
 ----------
@@ -31,30 +31,30 @@ from ostinato.evaluation.similarity.ranking import difference
 from ostinato.metrics.replicates import nanmean_of
 
 EXACT_GROUPS = 11
-"""Up to so many differing artists all swaps are made: 2 ** 11 at most."""
+"""Maximum number of differing artists for an exact test, of 2 ** 11 swaps."""
 N_SWAPS = 2000
 SAME_VALUE = 1e-3
-"""Scores to six digits give a metric to this at least."""
+"""Tolerance of metrics that are computed from scores of six digits."""
 DIGITS = 9
-"""Differences that agree to so many decimals are the same but for rounding."""
+"""Decimals to which differences are compared; beyond is rounding error."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """How much better a metric is here, and how surely it is worse.
+    """The gain of a metric over another revision, and the evidence that it is a loss.
 
     Parameters
     ----------
     gain : float
-        Here minus there, turned so that more is better.
+        Here minus there, with the sign changed if lower is better.
     low, high : float
-        The interval of the gain, two-sided; NaN where there is none.
+        Two-sided confidence interval of the gain; NaN without one.
     p : float
-        Probability of a gain as low or lower if nothing but chance differs, one-sided.
+        One-sided p-value: probability of such a gain or a lower one by chance alone.
     p_least : float
-        The least `p` that as many differing artists can give.
+        The lowest possible `p` for this number of differing artists.
     basis : str
-        What it rests on, such as ``45 test tracks``.
+        Its data, such as ``45 test tracks``.
     """
 
     gain: float
@@ -67,16 +67,16 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Pair:
-    """The same test tracks as scored here and there.
+    """Scores of the same test tracks in two revisions.
 
     Parameters
     ----------
     new, old : ScoredTracks
-        Row by row the same tracks; labels and groups are those of `new`.
+        The same tracks in the same order; labels and groups are taken from `new`.
     kind : {"single", "multi", "embedding"}
     classes : tuple of str
     threshold : float
-        From which score on a tag is given.
+        Minimum score of a tag.
     """
 
     new: ScoredTracks
@@ -87,24 +87,24 @@ class Pair:
 
     @property
     def basis(self) -> str:
-        """What a comparison rests on, in words."""
+        """The data of a comparison, for messages."""
         return f"{len(self.new)} {'artists' if self.kind == 'embedding' else 'test tracks'}"
 
     def has(self, metric: str) -> bool:
-        """Return whether the scores give a metric; of an embedding task only some are kept."""
+        """Return whether a metric can be computed; the scores of embedding tasks contain only some."""
         return self.kind != "embedding" or metric in self.classes
 
     def prepare(self, rows: ScoredTracks, metric: str) -> np.ndarray:
-        """Return what a metric reads of scores, (n_tracks, n_columns)."""
+        """Convert scores to the `preds` of a metric, (n_tracks, n_columns)."""
         if self.kind == "embedding":
             return rows.scores[:, [self.classes.index(metric)]]
         return get_metrics(self.kind)[metric].prepare(rows.scores, self.kind, self.threshold)
 
     def find_differing_groups(self, metric: str) -> np.ndarray:
-        """Return the sorted names of the groups in which what the metric reads differs."""
+        """Return the sorted names of the groups with differing `preds` of a metric."""
         new, old = (self.prepare(rows, metric) for rows in (self.new, self.old))
-        same = np.isclose(new, old, rtol=0, atol=10**-DIGITS, equal_nan=True).all(axis=1)
-        return np.unique(self.new.group[~same].astype(str))
+        is_equal = np.isclose(new, old, rtol=0, atol=10**-DIGITS, equal_nan=True).all(axis=1)
+        return np.unique(self.new.group[~is_equal].astype(str))
 
     def compute_gains(self, metric: str, groups: np.ndarray, swaps: np.ndarray) -> np.ndarray:
         """Compute the gain of a metric under swaps.
@@ -113,7 +113,7 @@ class Pair:
         ----------
         metric : str
         groups : np.ndarray [shape=(n_differing,)]
-            Names of the groups that are swapped, sorted.
+            Sorted names of the groups to swap.
         swaps : np.ndarray [shape=(n_swaps, n_differing), dtype=bool]
 
         Returns
@@ -122,29 +122,29 @@ class Pair:
         """
         names, group = np.unique(self.new.group.astype(str), return_inverse=True)
         is_swapped = np.zeros((len(swaps), len(names)), np.int64)
-        position = np.searchsorted(names, groups)
-        known = np.isin(groups, names)
-        is_swapped[:, position[known]] = swaps[:, known]
-        # the tracks of both revisions side by side: a swap counts each group once, from one side or the other
+        index = np.searchsorted(names, groups)
+        is_present = np.isin(groups, names)
+        is_swapped[:, index[is_present]] = swaps[:, is_present]
+        # concatenate the tracks of both revisions; a swap chooses from which one each group is counted
         preds = np.vstack([self.prepare(rows, metric) for rows in (self.new, self.old)])
         target = np.vstack([self.new.target, self.new.target])
         group = np.concatenate([group, group + len(names)])
         sides = [np.hstack([1 - is_swapped, is_swapped]), np.hstack([is_swapped, 1 - is_swapped])]
-        new, old = (self._over(metric, preds, target, group, counts) for counts in sides)
+        new, old = (self._compute_replicates(metric, preds, target, group, counts) for counts in sides)
         return (new - old) * (1 if get_metrics(self.kind)[metric].higher_is_better else -1)
 
     def compute_value(self, metric: str) -> float:
         """Compute a metric of the scores here."""
         group = np.zeros(len(self.new), np.int64)
-        preds = self.prepare(self.new, metric)
-        return float(self._over(metric, preds, self.new.target, group, np.ones((1, 1), np.int64))[0])
+        preds, counts = self.prepare(self.new, metric), np.ones((1, 1), np.int64)
+        return float(self._compute_replicates(metric, preds, self.new.target, group, counts)[0])
 
-    def _over(
+    def _compute_replicates(
         self, metric: str, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray
     ) -> np.ndarray:
         if self.kind == "embedding":
             return nanmean_of(preds[:, 0], group, counts)
-        return get_metrics(self.kind)[metric].over(preds, target, group, counts)
+        return get_metrics(self.kind)[metric].compute(preds, target, group, counts)
 
 
 def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) -> Pair | None:
@@ -155,29 +155,29 @@ def pair_tables(new: ScoreTable, old: ScoreTable, kind: Kind, threshold: float) 
     Pair or None
         None if they share no track.
     """
-    mine, theirs = paired.find_shared(new.rows, paired.make_record(old.rows))
-    if not len(mine) or set(new.classes) != set(old.classes):
+    new_index, old_index = paired.find_shared(new.rows, paired.make_record(old.rows))
+    if not len(new_index) or set(new.classes) != set(old.classes):
         return None
     order = [old.classes.index(name) for name in new.classes]
     old = ScoreTable(new.classes, replace(old.rows, scores=old.rows.scores[:, order]))
-    return Pair(new.rows.of(mine), old.rows.of(theirs), kind, new.classes, threshold)
+    return Pair(new.rows.select(new_index), old.rows.select(old_index), kind, new.classes, threshold)
 
 
 def is_table_of(
     table: ScoreTable, metrics: Mapping[str, Any], kind: Kind, names: Sequence[str], threshold: float
 ) -> bool:
-    """Return whether scores give the metrics beside them; a sample of the tracks is believed.
+    """Return whether a score table matches the metrics of its revision; assumed if it is a sample.
 
     Parameters
     ----------
     table : ScoreTable
     metrics : mapping
-        models/metrics/<name>.json.
+        Content of models/metrics/<name>.json.
     kind : {"single", "multi", "embedding"}
     names : sequence of str
-        The metrics to compare.
+        Metrics to check.
     threshold : float
-        From which score on a tag is given.
+        Minimum score of a tag.
     """
     if kind != "embedding" and len(table.rows) < metrics["split"]["n_test"]:
         return True
@@ -192,30 +192,30 @@ def is_table_of(
 
 
 def compare_pair(pair: Pair, metric: str, *, confidence: float, seed: int) -> Evidence:
-    """Test whether a metric fell, on the tracks of both revisions.
+    """Test whether a metric fell, on the common test tracks of both revisions.
 
     Parameters
     ----------
     pair : Pair
     metric : str
     confidence : float
-        As in params.yaml: evaluate.
+        Confidence of the interval.
     seed : int
     """
     p, p_least, gain = compute_p([pair], metric, seed)
-    low, high = _interval(pair, metric, confidence)
+    low, high = _compute_interval(pair, metric, confidence)
     return Evidence(gain, low, high, p, p_least, pair.basis)
 
 
 def compute_p(pairs: Sequence[Pair], metric: str, seed: int) -> tuple[float, float, float]:
-    """Test whether the mean of a metric over candidates fell, swapping an artist for all of them at once.
+    """Test whether the mean of a metric over candidates fell; an artist is swapped for all of them together.
 
     Returns
     -------
     p, p_least : float
         As in `Evidence`.
     gain : float
-        The mean gain.
+        Mean gain.
     """
     groups = np.unique(np.concatenate([pair.find_differing_groups(metric) for pair in pairs]))
     swaps = draw_swaps(len(groups), seed)
@@ -228,7 +228,7 @@ def compute_p(pairs: Sequence[Pair], metric: str, seed: int) -> tuple[float, flo
 
 
 def draw_swaps(n_groups: int, seed: int) -> np.ndarray:
-    """Return all ways to swap groups where they are few, else `N_SWAPS` random ones; the first swaps none.
+    """Return all swaps of few groups, else `N_SWAPS` random ones; the first swaps none.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def draw_swaps(n_groups: int, seed: int) -> np.ndarray:
 def compare_intervals(
     new: Mapping[str, Any], old: Mapping[str, Any], higher_is_better: bool, level: float
 ) -> Evidence | None:
-    """Test whether a metric fell by its two intervals alone, as if they were of different tracks.
+    """Test whether a metric fell from its two intervals, as if they were of independent tracks.
 
     Parameters
     ----------
@@ -257,7 +257,7 @@ def compare_intervals(
         ``value``, ``low`` and ``high``, as in models/metrics.
     higher_is_better : bool
     level : float
-        Of the two intervals.
+        Confidence of the intervals.
 
     Returns
     -------
@@ -267,8 +267,8 @@ def compare_intervals(
     Examples
     --------
     >>> there, here = ({"value": v, "low": v - 0.1, "high": v + 0.1} for v in (0.8, 0.6))
-    >>> found = compare_intervals(here, there, True, 0.95)
-    >>> round(found.high, 3), round(found.p, 4)
+    >>> evidence = compare_intervals(here, there, True, 0.95)
+    >>> round(evidence.high, 3), round(evidence.p, 4)
     (-0.059, 0.0028)
     """
     if any(side.get(key) is None for side in (new, old) for key in ("value", "low", "high")):
@@ -284,19 +284,19 @@ def compare_intervals(
 
 
 def share_alpha(p_least: Sequence[float], alpha: float) -> float:
-    """Share the probability of a false alarm among several tests, leaving out those that cannot give any (Tarone).
+    """Divide the probability of a false alarm among tests, ignoring those that cannot raise one (Tarone).
 
     Parameters
     ----------
     p_least : sequence of float
-        The least p-value that each test can give.
+        Lowest possible p-value of each test.
     alpha : float
-        Probability that any of them raises a false alarm.
+        Probability of any false alarm.
 
     Returns
     -------
     float
-        The p-value up to which a test raises an alarm.
+        Significance level of each test.
 
     Examples
     --------
@@ -309,14 +309,14 @@ def share_alpha(p_least: Sequence[float], alpha: float) -> float:
     return alpha
 
 
-def _interval(pair: Pair, metric: str, confidence: float) -> tuple[float, float]:
-    """Compute the paired interval of the gain; NaN where there is none."""
+def _compute_interval(pair: Pair, metric: str, confidence: float) -> tuple[float, float]:
+    """Compute the paired interval of the gain; NaN if there is none."""
     if pair.kind == "embedding":
         new, old = (pair.prepare(rows, metric)[:, 0] for rows in (pair.new, pair.old))
         ends = difference(new, old, pair.new.group, confidence)
         low, high = ends["low"], ends["high"]
         return (np.nan, np.nan) if low is None or high is None else (low, high)
-    found = paired.compare(
+    gain = paired.compare(
         pair.new, paired.make_record(pair.old), pair.kind, metric, threshold=pair.threshold, confidence=confidence
     )
-    return (found.low, found.high) if found else (float("nan"), float("nan"))
+    return (gain.low, gain.high) if gain else (float("nan"), float("nan"))

@@ -1,4 +1,4 @@
-"""Compare two models on the same tracks: the difference of a metric, with its interval."""
+"""Paired comparison of two models: the difference of a metric on the same tracks, with its interval."""
 
 from dataclasses import dataclass
 
@@ -13,12 +13,12 @@ from ostinato.metrics.jackknife import jackknife
 
 @dataclass(frozen=True)
 class Difference:
-    """How much better the new one is, on the tracks that both were tested on.
+    """The gain of a new model over the released one, on the common test tracks.
 
     Parameters
     ----------
     value, low, high : float
-        New minus released, turned so that more is better.
+        New minus released, with the sign changed if lower is better.
     n_tracks, n_groups : int
     """
 
@@ -34,12 +34,12 @@ class Difference:
 
 
 def make_record(rows: ScoredTracks) -> pd.DataFrame:
-    """Make the table by which a released model is compared with later ones.
+    """Build the table by which a released model is compared with later ones.
 
     Parameters
     ----------
     rows : ScoredTracks
-        Its test tracks.
+        Test tracks of the model.
 
     Returns
     -------
@@ -56,23 +56,23 @@ def make_record(rows: ScoredTracks) -> pd.DataFrame:
 
 
 def find_shared(new: ScoredTracks, old: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Find the test tracks of both that hold the same audio.
+    """Find the common test tracks, with the same audio.
 
     Parameters
     ----------
     new : ScoredTracks
     old : DataFrame
-        What `make_record` made of another's test tracks.
+        From `make_record`, of another model.
 
     Returns
     -------
     np.ndarray, np.ndarray [shape=(n_shared,), dtype=int64]
-        Their rows in `new` and in `old`.
+        Rows in `new` and in `old`.
     """
-    position = {key: i for i, key in enumerate(zip(old["track_id"], old["content_hash"], strict=True))}
-    pairs = [(i, position[k]) for i, k in enumerate(zip(new.track_id, new.content, strict=True)) if k in position]
-    mine, theirs = np.array(pairs, np.int64).reshape(-1, 2).T
-    return mine, theirs
+    index = {key: i for i, key in enumerate(zip(old["track_id"], old["content_hash"], strict=True))}
+    pairs = [(i, index[k]) for i, k in enumerate(zip(new.track_id, new.content, strict=True)) if k in index]
+    new_index, old_index = np.array(pairs, np.int64).reshape(-1, 2).T
+    return new_index, old_index
 
 
 def compare(
@@ -84,14 +84,14 @@ def compare(
     threshold: float,
     confidence: float,
 ) -> Difference | None:
-    """Compare two models on the same tracks, drawing the same groups for both.
+    """Compare two models on their common test tracks, leaving out the same groups of both.
 
     Parameters
     ----------
     new : ScoredTracks
-        Test tracks of the new one, with today's labels and groups.
+        Test tracks of the new model, with the current labels and groups.
     old : DataFrame
-        What `make_record` made of the released one's test tracks.
+        From `make_record`, of the released model.
     kind : {"single", "multi"}
     metric : str
     threshold, confidence
@@ -100,16 +100,17 @@ def compare(
     Returns
     -------
     Difference or None
-        None if they share no test track with the same audio.
+        None if they have no common test track.
     """
-    mine, theirs = find_shared(new, old)
-    if not len(mine):
+    new_index, old_index = find_shared(new, old)
+    if not len(new_index):
         return None
-    replicates, measure = jackknife(new.group[mine], confidence), get_metrics(kind)[metric]
-    both = (new.scores[mine], np.stack(old["scores"].to_list())[theirs].astype(np.float64))
-    figures = [
-        measure.over(measure.prepare(s, kind, threshold), new.target[mine], replicates.group, replicates.counts)
-        for s in both
-    ]
-    gain = replicates.estimate((figures[0] - figures[1]) * (1 if measure.higher_is_better else -1))
-    return Difference(*gain, len(mine), replicates.n_groups)
+    replicates, function = jackknife(new.group[new_index], confidence), get_metrics(kind)[metric]
+
+    def compute(scores: np.ndarray) -> np.ndarray:
+        preds = function.prepare(scores, kind, threshold)
+        return function.compute(preds, new.target[new_index], replicates.group, replicates.counts)
+
+    gain = compute(new.scores[new_index]) - compute(np.stack(old["scores"].to_list())[old_index].astype(np.float64))
+    estimate = replicates.estimate(gain * (1 if function.higher_is_better else -1))
+    return Difference(*estimate, len(new_index), replicates.n_groups)

@@ -1,4 +1,4 @@
-"""Robustness to worse sound: the metric on clips as they are and after each perturbation."""
+"""Robustness to perturbed audio: a metric on clean clips and after each perturbation."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,13 +17,13 @@ CLEAN = "clean"
 
 
 def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) -> dict[str, np.ndarray]:
-    """Ask a model about a clip as it is, and perturbed.
+    """Score a clip, clean and with each perturbation.
 
     Parameters
     ----------
     model : ReleasedModel
     clip : tuple of np.ndarray [shape=(n_samples,)] and int
-        Waveform and its rate in Hz.
+        Waveform and sample rate in Hz.
     seed : int
 
     Returns
@@ -32,84 +32,84 @@ def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) ->
         Scores, by `CLEAN` and the names of the perturbations.
     """
     y, sample_rate = clip
-    found = {CLEAN: model.scores(AudioContext(y, sample_rate))}
+    scores = {CLEAN: model.scores(AudioContext(y, sample_rate))}
     for name in PERTURBATIONS:
-        found[name] = model.scores(AudioContext(perturb(name, y, sample_rate, seed), sample_rate))
-    return found
+        scores[name] = model.scores(AudioContext(perturb(name, y, sample_rate, seed), sample_rate))
+    return scores
 
 
-def judge(
+def compute_drops(
     rows: ScoredTracks, scores: Mapping[str, np.ndarray], model: ReleasedModel, metric: str, confidence: float
 ) -> dict[str, Any]:
-    """Compute the drop under each perturbation.
+    """Compute the drop of a metric under each perturbation.
 
     Parameters
     ----------
     rows : ScoredTracks
-        The clips; their own scores are not looked at.
+        The clips; their scores are ignored.
     scores : mapping of str to np.ndarray [shape=(n_clips, n_classes)]
-        By perturbation, and `CLEAN`.
+        By perturbation and `CLEAN`.
     model : ReleasedModel
     metric : str
-        Of the model's task.
+        A metric of the model's task.
     confidence : float
-        Of the paired intervals.
+        Confidence of the paired intervals.
 
     Returns
     -------
     dict
         ``metric``, ``n_tracks``, ``clean``, and ``perturbed``: by name ``value``,
-        ``drop`` (more is worse, whichever way the metric is better), ``low``, ``high`` of the
-        drop, None where there are too few groups.
+        ``drop`` (positive: worse, also if lower values are better), ``low`` and ``high``
+        of the drop, None with too few groups.
 
     Raises
     ------
     DataError
         If the metric is undefined on these clips.
     """
-    measure = get_metrics(model.kind)[metric]
+    function = get_metrics(model.kind)[metric]
     replicates = jackknife(rows.group, confidence)
-    drawn = {
-        name: measure.over(
-            measure.prepare(s, model.kind, model.thresholds), rows.target, replicates.group, replicates.counts
+    values = {
+        name: function.compute(
+            function.prepare(s, model.kind, model.thresholds), rows.target, replicates.group, replicates.counts
         )
         for name, s in scores.items()
     }
-    sign = 1 if measure.higher_is_better else -1
+    sign = 1 if function.higher_is_better else -1
 
-    if np.isnan([values[0] for values in drawn.values()]).any():
+    if np.isnan([v[0] for v in values.values()]).any():
         raise DataError(f"{metric} is undefined on {len(rows)} clips; take more of them (--clips)")
 
-    def drop(name: str) -> dict[str, float | None]:
-        fall = replicates.estimate(sign * (drawn[CLEAN] - drawn[name]))
-        numbers = {"value": drawn[name][0], "drop": fall.value, "low": fall.low, "high": fall.high}
+    def compute_drop(name: str) -> dict[str, float | None]:
+        drop = replicates.estimate(sign * (values[CLEAN] - values[name]))
+        numbers = {"value": values[name][0], "drop": drop.value, "low": drop.low, "high": drop.high}
         return {k: None if np.isnan(v) else round(float(v), 6) for k, v in numbers.items()}
 
-    found = {name: drop(name) for name in scores if name != CLEAN}
-    return {"metric": metric, "n_tracks": len(rows), "clean": round(float(drawn[CLEAN][0]), 6), "perturbed": found}
+    drops = {name: compute_drop(name) for name in scores if name != CLEAN}
+    return {"metric": metric, "n_tracks": len(rows), "clean": round(float(values[CLEAN][0]), 6), "perturbed": drops}
 
 
-def markdown(found: Mapping[str, Any]) -> str:
-    """Put what `judge` found into a table, the worst first."""
-    lines = [f"{found['metric']} of {found['n_tracks']} clips as they are: {found['clean']:.4f}", ""]
-    lines += ["| perturbation | figure | drop | interval |", "|---|---:|---:|---|"]
-    for name, f in sorted(found["perturbed"].items(), key=lambda item: -item[1]["drop"]):
-        between = "" if f["low"] is None else f"{f['low']:+.4f} to {f['high']:+.4f}"
-        lines.append(f"| {name} | {f['value']:.4f} | {f['drop']:+.4f} | {between} |")
+def format_markdown(result: Mapping[str, Any]) -> str:
+    """Format the result of `compute_drops` as a table, the largest drop first."""
+    lines = [f"{result['metric']} of {result['n_tracks']} clean clips: {result['clean']:.4f}", ""]
+    lines += ["| perturbation | value | drop | interval |", "|---|---:|---:|---|"]
+    for name, row in sorted(result["perturbed"].items(), key=lambda item: -item[1]["drop"]):
+        interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"
+        lines.append(f"| {name} | {row['value']:.4f} | {row['drop']:+.4f} | {interval} |")
     return "\n".join(lines) + "\n"
 
 
 def score_all_clips(
     model: ReleasedModel, rows: ScoredTracks, load: Callable[[str], tuple[np.ndarray, int]], seed: int
 ) -> dict[str, np.ndarray]:
-    """Ask about every clip, decoding each once.
+    """Score all clips, decoding each once.
 
     Parameters
     ----------
     model : ReleasedModel
     rows : ScoredTracks
     load : callable
-        Decodes a track by its id.
+        Decodes a track, by its id.
     seed : int
 
     Returns

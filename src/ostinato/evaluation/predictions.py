@@ -1,4 +1,4 @@
-"""Scored tracks: one row a track, with scores, labels and the group that it must be left out with."""
+"""Scored tracks: scores, labels and groups, one row per track."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ KEYS = ["track_id", "fold", "split"]
 
 @dataclass(frozen=True)
 class ScoredTracks:
-    """Scores beside labels.
+    """Scores of tracks with labels and groups.
 
     Parameters
     ----------
@@ -21,11 +21,11 @@ class ScoredTracks:
     scores : np.ndarray [shape=(n_tracks, n_classes), dtype=float64]
     target : np.ndarray [shape=(n_tracks, n_classes), dtype=float32]
     group : np.ndarray [shape=(n_tracks,), dtype=object]
-        What intervals leave out whole, such as the artist.
+        Group of correlated tracks, such as the artist.
     content : np.ndarray [shape=(n_tracks,), dtype=object]
-        Hash of the audio, so that a track is known again.
+        Hash of the audio.
     fold : np.ndarray [shape=(n_tracks,), dtype=int64]
-        Whose network scored the track.
+        Fold of the network that scored the track.
     """
 
     track_id: np.ndarray
@@ -38,25 +38,25 @@ class ScoredTracks:
     def __len__(self) -> int:
         return len(self.track_id)
 
-    def of(self, rows: np.ndarray) -> "ScoredTracks":
-        """Keep some rows."""
+    def select(self, rows: np.ndarray) -> "ScoredTracks":
+        """Return some rows, by a mask or indices."""
         return ScoredTracks(**{name: values[rows] for name, values in vars(self).items()})
 
 
 def join_labels(
     predictions: pd.DataFrame, splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, split: str
 ) -> ScoredTracks:
-    """Join predictions with labels and groups, and keep the evaluable tracks of one split.
+    """Join predictions with labels and groups; keep the evaluable tracks of one split.
 
     Parameters
     ----------
     predictions : DataFrame
         track_id, fold, split, logits.
     splits : DataFrame
-        track_id, fold, split, group, evaluable (whether the folds that test a
-        track's genre train it: of no concern to tags).
+        track_id, fold, split, group, evaluable (whether the folds that test a track's genre
+        also train on it; ignored for tags).
     tracks : DataFrame
-        track_id, content_hash and the column the task is named after.
+        track_id, content_hash and the column of the task.
     task : Task
     split : {"train", "validation", "test"}
         Folds are pooled.
@@ -64,29 +64,28 @@ def join_labels(
     Returns
     -------
     ScoredTracks
-        Sorted by track and fold; a track without a prediction could not be
-        decoded and is left out.
+        Sorted by track and fold; without tracks that could not be decoded.
 
     Raises
     ------
     DataError
-        If there is no prediction at all, or predictions have another number of
-        classes, or hold a test track twice.
+        If there are no predictions, they have another number of classes, or a test
+        track occurs twice.
     """
-    wanted = splits[splits["split"] == split]
+    selected = splits[splits["split"] == split]
     if task.kind == "single":
-        wanted = wanted[wanted["evaluable"].astype(bool)]
-    table = wanted.merge(tracks[["track_id", "content_hash", task.name]], on="track_id", how="left")
+        selected = selected[selected["evaluable"].astype(bool)]
+    table = selected.merge(tracks[["track_id", "content_hash", task.name]], on="track_id", how="left")
     if task.kind == "single":
         table = table[table[task.name].isin(task.classes)]
     table = table.merge(predictions[[*KEYS, "logits"]], on=KEYS, how="left").sort_values(["track_id", "fold"])
-    absent = table["logits"].isna()
-    if len(table) and absent.all():
+    is_missing = table["logits"].isna()
+    if len(table) and is_missing.all():
         raise DataError(f"predictions: none of {len(table)} {split} tracks has one; run infer again")
-    table = table[~absent]
-    twice = table.loc[table.duplicated("track_id"), "track_id"]
-    if split == "test" and len(twice):
-        raise DataError(f"splits: {twice.iloc[0]!r} is tested in two folds; run split again")
+    table = table[~is_missing]
+    duplicates = table.loc[table.duplicated("track_id"), "track_id"]
+    if split == "test" and len(duplicates):
+        raise DataError(f"splits: {duplicates.iloc[0]!r} is tested in two folds; run split again")
     return ScoredTracks(
         track_id=table["track_id"].to_numpy(object),
         scores=task.scores(_stack(table["logits"], task)),
@@ -97,30 +96,30 @@ def join_labels(
     )
 
 
-def by_chunk(test: ScoredTracks, chunks: pd.DataFrame, task: Task) -> ScoredTracks:
-    """Judge the chunks of tracks one by one, each by its track's labels in its track's group.
+def join_chunk_labels(test: ScoredTracks, chunks: pd.DataFrame, task: Task) -> ScoredTracks:
+    """Join the logits of chunks with the labels and groups of their tracks.
 
     Parameters
     ----------
     test : ScoredTracks
-        Tracks, each once.
+        Tracks without repetitions.
     chunks : DataFrame
-        track_id and logits, a row a chunk.
+        track_id and logits, one row per chunk.
     task : Task
 
     Returns
     -------
     ScoredTracks
-        In the order of `chunks`; those of other tracks are left out.
+        In the order of `chunks`, without those of other tracks.
     """
-    position = pd.Series(np.arange(len(test)), index=test.track_id)
-    known = chunks[chunks["track_id"].isin(position.index)]
-    rows = test.of(position[known["track_id"]].to_numpy(np.int64))
-    return replace(rows, scores=task.scores(_stack(known["logits"], task)))
+    index = pd.Series(np.arange(len(test)), index=test.track_id)
+    chunks = chunks[chunks["track_id"].isin(index.index)]
+    rows = test.select(index[chunks["track_id"]].to_numpy(np.int64))
+    return replace(rows, scores=task.scores(_stack(chunks["logits"], task)))
 
 
-def class_shares(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task) -> dict[int, np.ndarray]:
-    """Return the share of each class among the training tracks of each fold.
+def compute_class_shares(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task) -> dict[int, np.ndarray]:
+    """Compute the share of each class among the training tracks of each fold.
 
     Parameters
     ----------
@@ -139,7 +138,7 @@ def class_shares(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task) -> dict
 
 
 def _stack(logits: pd.Series, task: Task) -> np.ndarray:
-    """Put the rows' lists into one array."""
+    """Stack the logits of rows, (n_rows, n_classes)."""
     if logits.empty:
         return np.zeros((0, len(task.classes)))
     widths = set(logits.map(len))

@@ -1,4 +1,4 @@
-"""Results in the working folder or in a git revision: metrics, scores of test tracks, gate and params."""
+"""Results of the working tree or a git revision: metrics, scores of test tracks, gate and params."""
 
 import json
 import subprocess
@@ -17,20 +17,20 @@ GROUPS = ("candidates", "estimators", "stacked")
 
 @dataclass(frozen=True)
 class Revision:
-    """One state of a project.
+    """The results of one revision of a project.
 
     Parameters
     ----------
     label : str
-        What it is called.
+        Name for messages.
     metrics : mapping
-        models/metrics/<name>.json by name.
+        Content of models/metrics/<name>.json by name.
     scores : mapping of str to str
-        The text of models/test_scores/<name>.csv by name.
+        Text of models/test_scores/<name>.csv by name.
     gate : mapping
-        models/gate.json; empty if it is not there.
+        Content of models/gate.json; empty if missing.
     params : mapping
-        params.yaml as it stands, since that of a revision may have other keys than today's.
+        Content of params.yaml, not validated, since that of a revision may have other keys.
     """
 
     label: str
@@ -50,7 +50,7 @@ class Revision:
 
 
 def read_folder(paths: Paths) -> Revision:
-    """Read the working folder."""
+    """Read the results of the working tree."""
     params = yaml_io.read(paths.params)
     names = [name for group in GROUPS for name in params.get(group) or {}]
     scores = {n: paths.test_scores(n) for n in names}
@@ -64,19 +64,19 @@ def read_folder(paths: Paths) -> Revision:
 
 
 def read_revision(paths: Paths, rev: str) -> Revision:
-    """Read what git holds of a revision; its history is not needed.
+    """Read the results of a git revision; a shallow clone suffices.
 
     Parameters
     ----------
     paths : Paths
-        Of a project inside a git repository.
+        Paths of a project inside a git repository.
     rev : str
-        A branch, a tag or a hash.
+        Branch, tag or hash.
 
     Raises
     ------
     OstinatoError
-        If git knows no such revision, or the revision holds no metrics.
+        If git knows no such revision, or it has no metrics.
     """
     root = paths.root
     _check(root, rev)
@@ -92,7 +92,7 @@ def read_revision(paths: Paths, rev: str) -> Revision:
 
 
 def _check(root: Path, rev: str) -> None:
-    """Refuse a revision that git does not know, and say how to get it."""
+    """Raise an error if git does not know a revision, with instructions to fetch it."""
     if _run(root, "rev-parse", "--is-inside-work-tree").returncode:
         raise OstinatoError(f"{root}: is not inside a git repository; run `git clone` or `git init`")
     if not _run(root, "rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}").returncode:
@@ -107,7 +107,7 @@ def _check(root: Path, rev: str) -> None:
 
 
 def _read_files(root: Path, rev: str, sibling: Path) -> dict[str, str]:
-    """Read the files of a folder that have the suffix of one of them, by path."""
+    """Read the files of a folder with the suffix of `sibling`, by path."""
     folder = sibling.parent.relative_to(root).as_posix()
     listing = _run(root, "ls-tree", "-z", "--name-only", rev, f"{folder}/").stdout.split("\0")
     return {path: _show(root, rev, path) or "" for path in listing if path.endswith(sibling.suffix)}
@@ -118,9 +118,9 @@ def _read_file(root: Path, rev: str, path: Path) -> str | None:
 
 
 def _show(root: Path, rev: str, path: str) -> str | None:
-    """Read a file of a revision; None if it is not there."""
-    answer = _run(root, "show", f"{rev}:./{path}")
-    return None if answer.returncode else answer.stdout
+    """Read a file of a revision; None if missing."""
+    process = _run(root, "show", f"{rev}:./{path}")
+    return None if process.returncode else process.stdout
 
 
 def _run(root: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

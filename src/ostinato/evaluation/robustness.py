@@ -1,4 +1,4 @@
-"""Measure how much an exported candidate loses on degraded sound, for `ostinato release` to read."""
+"""Measure the robustness of an exported candidate to perturbed audio, for `ostinato release`."""
 
 import hashlib
 from typing import Any
@@ -21,8 +21,8 @@ from ostinato.io.files import read_json, read_parquet, write_json
 SECTIONS = ("seed", "dataset", "evaluate", "gate")
 
 
-def robustness(paths: Paths, params: Params, name: str, n_clips: int) -> dict[str, Any]:
-    """Judge a candidate's network.onnx on test clips and on what perturbations leave of them.
+def measure_robustness(paths: Paths, params: Params, name: str, n_clips: int) -> dict[str, Any]:
+    """Evaluate a candidate's network.onnx on test clips, clean and perturbed.
 
     Parameters
     ----------
@@ -30,47 +30,45 @@ def robustness(paths: Paths, params: Params, name: str, n_clips: int) -> dict[st
     params : Params
         With `SECTIONS`.
     name : str
-        An exported candidate of labelled audio.
+        Name of an exported candidate that reads audio, of a task with labels.
     n_clips : int
-        So many test clips, drawn with the seed; all if there are no more.
+        Number of random test clips; all if there are fewer.
 
     Returns
     -------
     dict
-        As `evaluation.perturbed.judge`, with ``model`` and ``network``, the file's
-        SHA-256; also written to models/robustness/<name>.json.
+        From `perturbed.compute_drops`, with ``model`` and ``network``, the file's SHA-256;
+        also written to models/robustness/<name>.json.
 
     Raises
     ------
     OstinatoError
-        If the candidate has no file or reads something else than audio, if its task
-        has no labels, or the figure is undefined on so few clips.
+        If the candidate has no file or reads other inputs than audio, its task has no
+        labels, or the metric is undefined on these clips.
     """
     folder = paths.onnx(name)
     if not (folder / "network.onnx").exists():
         raise OstinatoError(
-            f"{folder}: holds no network.onnx; run `dvc repro`, and see models/gate.json why it may lack"
+            f"{folder}: holds no network.onnx; run `dvc repro`, and see models/gate.json if it is still missing"
         )
     model = ReleasedModel(folder, threads=1)
     if model.kind == "embedding":
         raise OstinatoError(f"{name}: {model.task} has no labels to be right about; name a candidate of genre or tags")
-    if deaf := [n for n, given in model.inputs.items() if given.source != "audio"]:
-        raise OstinatoError(
-            f"{name}: reads {', '.join(deaf)}, which worse sound leaves as it is; name another candidate"
-        )
+    if others := [n for n, graph_input in model.inputs.items() if graph_input.source != "audio"]:
+        raise OstinatoError(f"{name}: reads {', '.join(others)}, which are not audio; name another candidate")
     tracks = read_parquet(paths.tracks)
-    rows = _subsample(_test(paths, tracks, name, model), n_clips, params.seed)
+    rows = _subsample(_read_test_tracks(paths, tracks, name, model), n_clips, params.seed)
     root, files = dataset_root(paths, params.dataset), dict(zip(tracks["track_id"], tracks["path"], strict=True))
     scores = perturbed.score_all_clips(model, rows, lambda track_id: audio.load(root / files[track_id]), params.seed)
     metric = first_metric(params.gate.get(model.task, {}), model.task)
-    found = perturbed.judge(rows, scores, model, metric, params.evaluate.confidence)
+    result = perturbed.compute_drops(rows, scores, model, metric, params.evaluate.confidence)
     digest = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
-    found = {"model": name, "network": digest, **found}
-    write_json(paths.robustness(name), found)
-    return found
+    result = {"model": name, "network": digest, **result}
+    write_json(paths.robustness(name), result)
+    return result
 
 
-def _test(paths: Paths, tracks: pd.DataFrame, name: str, model: ReleasedModel) -> ScoredTracks:
+def _read_test_tracks(paths: Paths, tracks: pd.DataFrame, name: str, model: ReleasedModel) -> ScoredTracks:
     task = Task(model.task, tuple(read_json(paths.classes)[model.task]))
     if task.classes != model.classes:
         raise OstinatoError(f"{name}: was exported with other classes; run `dvc repro`")
@@ -81,4 +79,4 @@ def _test(paths: Paths, tracks: pd.DataFrame, name: str, model: ReleasedModel) -
 def _subsample(rows: ScoredTracks, n: int, seed: int) -> ScoredTracks:
     if len(rows) <= n:
         return rows
-    return rows.of(np.sort(np.random.default_rng(seed).choice(len(rows), n, replace=False)))
+    return rows.select(np.sort(np.random.default_rng(seed).choice(len(rows), n, replace=False)))

@@ -1,10 +1,10 @@
 """Test whether one candidate is better than another on the same tracks.
 
-The interval is of the paired jackknife, which leaves out artists and so knows that
-their tracks are alike. The p-value is of McNemar's exact test, which takes tracks for
-independent: it counts those that one has right and the other wrong. With several tags
-a track it counts those where one is wrong in fewer tags, which is the sign test; for
-one label a track the two are the same.
+The interval is from the paired jackknife over artists, since tracks of an artist are
+correlated. The p-value is from McNemar's exact test, which treats tracks as independent:
+it counts those that only one of the candidates classifies correctly. For tags it counts
+the tracks where one has fewer errors, which is the sign test; for single labels the two
+tests are identical.
 
 References
 ----------
@@ -29,19 +29,19 @@ from ostinato.evaluation.predictions import ScoredTracks
 
 @dataclass(frozen=True)
 class Contrast:
-    """One candidate against another.
+    """The comparison of a candidate with another.
 
     Parameters
     ----------
     against : str
-        The other one.
+        Name of the other candidate.
     metric : str
     difference : Difference
-        Its figure less the other's, turned so that more is better.
+        Its metric minus the other's, with the sign changed if lower is better.
     won, lost : int
-        Tracks on which it, or the other, is wrong in fewer classes.
+        Tracks on which it, or the other, has fewer errors.
     p : float
-        Of McNemar's exact test; once adjusted by Holm, of all candidates against the same other one.
+        From McNemar's exact test; `adjust` corrects it for all candidates with the same opponent.
     """
 
     against: str
@@ -53,7 +53,7 @@ class Contrast:
 
     @property
     def answer(self) -> str:
-        """Return in a word what the interval allows: better, worse, or as good."""
+        """The conclusion from the interval: better, worse or as good."""
         return "better" if self.difference.low > 0 else "worse" if self.difference.high < 0 else "as good"
 
 
@@ -67,48 +67,48 @@ def contrast(
     threshold: float,
     confidence: float,
 ) -> Contrast | None:
-    """Compare a candidate with another on the test tracks of both.
+    """Compare a candidate with another on their common test tracks.
 
     Parameters
     ----------
     new : ScoredTracks
-        Its test tracks.
+        Test tracks of the candidate.
     old : DataFrame
-        The other's, by `paired.make_record`.
+        Test tracks of the other one, from `paired.make_record`.
     kind : {"single", "multi"}
     metric : str
     against : str
-        What the other one is called.
+        Name of the other one.
     threshold, confidence
         As in params.yaml: evaluate.
 
     Returns
     -------
     Contrast or None
-        None if they share no track.
+        None if they have no common test track.
     """
     difference = paired.compare(new, old, kind, metric, threshold=threshold, confidence=confidence)
     if difference is None:
         return None
-    mine, theirs = paired.find_shared(new, old)
-    scores = (new.scores[mine], np.stack(old["scores"].to_list())[theirs].astype(np.float64))
-    wrong = [(labels(s, kind, threshold) != (new.target[mine] > 0)).sum(axis=1) for s in scores]
-    won, lost = int((wrong[0] < wrong[1]).sum()), int((wrong[0] > wrong[1]).sum())
+    new_index, old_index = paired.find_shared(new, old)
+    scores = (new.scores[new_index], np.stack(old["scores"].to_list())[old_index].astype(np.float64))
+    n_errors = [(labels(s, kind, threshold) != (new.target[new_index] > 0)).sum(axis=1) for s in scores]
+    won, lost = int((n_errors[0] < n_errors[1]).sum()), int((n_errors[0] > n_errors[1]).sum())
     return Contrast(against, metric, difference, won, lost, mcnemar(won, lost))
 
 
 def mcnemar(won: int, lost: int) -> float:
-    """Return the chance of a split as uneven as this, if either is as likely to win a track.
+    """Compute the p-value of McNemar's exact test.
 
     Parameters
     ----------
     won, lost : int
-        Tracks on which the one is better, or the other.
+        Tracks on which one or the other is better.
 
     Returns
     -------
     float
-        Two-sided, exact; 1 if they never differ.
+        Two-sided; 1 if they never differ.
 
     Examples
     --------
@@ -119,7 +119,7 @@ def mcnemar(won: int, lost: int) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """Adjust p-values of several tests, so that one of them all is wrong no oftener than a single one would be.
+    """Adjust p-values of several tests to control the family-wise error rate (Holm).
 
     Parameters
     ----------
@@ -136,14 +136,14 @@ def holm(p: Sequence[float]) -> list[float]:
     [0.03, 0.06, 0.06]
     """
     order = sorted(range(len(p)), key=lambda i: p[i])
-    found, highest = [0.0] * len(p), 0.0
+    adjusted, highest = [0.0] * len(p), 0.0
     for rank, i in enumerate(order):
         highest = max(highest, min(1.0, (len(p) - rank) * p[i]))
-        found[i] = highest
-    return found
+        adjusted[i] = highest
+    return adjusted
 
 
 def adjust(contrasts: Mapping[str, Contrast]) -> dict[str, Contrast]:
-    """Adjust the p-values of candidates that were all compared with the same one, by Holm."""
+    """Adjust the p-values of all candidates that were compared with the same one (Holm)."""
     p = holm([c.p for c in contrasts.values()])
     return {name: replace(c, p=value) for (name, c), value in zip(contrasts.items(), p, strict=True)}

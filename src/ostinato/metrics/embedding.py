@@ -1,7 +1,7 @@
-"""Metrics of a task that is a direction: how near the predicted one is, and whom it brings near.
+"""Metrics of embedding tasks: the cosine to the target vector, and the quality of rankings.
 
-`map`, `ndcg` and `jaccard` take rankings and relevance instead, as
-`ostinato.metrics.ranking` has them, and average over seeds.
+`map`, `ndcg` and `jaccard` take rankings and relevance, as in `ostinato.metrics.ranking`,
+and average over seeds.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from ostinato.metrics.replicates import Metric, metric_of, nanmean_of
 
 @metric_of
 def cosine(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean cosine over tracks; a track without a target, a vector of 0, is left out.
+    """Mean cosine over tracks; tracks without a target (a zero vector) are left out.
 
     Parameters
     ----------
@@ -26,22 +26,21 @@ def cosine(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.
     >>> cosine(preds=np.array([[2.0, 0.0], [0.0, 1.0]]), target=np.array([[1.0, 0.0], [0.0, 0.0]]))
     1.0
     """
-    return nanmean_of(cosines(preds, target), group, counts)
+    return nanmean_of(compute_cosines(preds, target), group, counts)
 
 
-def cosines(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return each track's cosine, NaN where a vector is 0."""
+def compute_cosines(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Compute each track's cosine; NaN if a vector is zero."""
     lengths = np.linalg.norm(preds, axis=1) * np.linalg.norm(target, axis=1)
     return (preds * target).sum(axis=1) / np.where(lengths > 0, lengths, np.nan)
 
 
-def _over_seeds(of_seed: Callable[..., np.ndarray]) -> Callable[..., Any]:
-    return metric_of(
-        lambda preds, target, group, counts: nanmean_of(of_seed(preds=preds, target=target), group, counts)
-    )
+def _average(metric: Callable[..., np.ndarray]) -> Callable[..., Any]:
+    """Return the mean over seeds of a ranking metric."""
+    return metric_of(lambda preds, target, group, counts: nanmean_of(metric(preds=preds, target=target), group, counts))
 
 
 METRICS: dict[str, Metric] = {
-    **{name: Metric(_over_seeds(ranking.METRICS[name]), "scores", True) for name in ("map", "ndcg", "jaccard")},
+    **{name: Metric(_average(ranking.METRICS[name]), "scores", True) for name in ("map", "ndcg", "jaccard")},
     "cosine": Metric(cosine, "scores", True),
 }

@@ -1,21 +1,21 @@
-r"""Confidence intervals of any figure: the jackknife over groups, with Student's t.
+r"""Confidence intervals of any statistic: the jackknife over groups, with Student's t.
 
-Tracks of one artist are alike, so artists are left out, not tracks. With the figure
+Tracks of an artist are correlated, so artists are left out, not tracks. With the statistic
 :math:`\hat\theta` of all :math:`g` groups and :math:`\hat\theta_{(i)}` without the i-th, whose mean is
 :math:`\bar\theta`, and :math:`d_i = \hat\theta_{(i)} - \bar\theta`, the interval is
 
 .. math:: f^{-1}\Big(f(\hat\theta) \pm t_\nu\, f'(\hat\theta) \sqrt{\frac{g-1}{g} \sum_i d_i^2}\Big)
 
-where :math:`f` is the logit of a figure between two bounds, the logarithm of one with a lower bound, else
-the identity. Groups of unlike sizes tell of the spread like fewer of the same size, hence Kish's number of groups:
+where :math:`f` is the logit for a statistic between two bounds, the logarithm for one with a lower bound, else
+the identity. Groups of unequal sizes carry the information of fewer equal ones, hence Kish's effective number:
 
 .. math:: \nu = \frac{(\sum_i n_i)^2}{\sum_i n_i^2} - 1
 
 with :math:`n_i` tracks in group i.
 
-A figure at its bound shows no spread. Its interval ends where :math:`g` groups would all be at the bound with the
-probability of one tail. Nothing is drawn, so that no seed decides. ``python -m bench.coverage`` counts how often
-such intervals hold the truth.
+A statistic at its bound has no variance. Its interval then ends where :math:`g` groups would all be at the bound with
+the probability of one tail. Nothing is random. ``python -m bench.coverage`` measures how often such intervals contain
+the true value.
 
 References
 ----------
@@ -31,13 +31,13 @@ import numpy as np
 from scipy.special import expit, logit, stdtrit
 
 MIN_GROUPS = 4
-"""Of fewer groups there is no interval: too often they agree by chance."""
+"""Minimum number of groups for an interval; fewer often agree by chance."""
 MAX_GROUPS = 1000
-"""More groups are merged at random into so many."""
+"""Maximum number of groups; more are merged at random."""
 
 
 class Estimate(NamedTuple):
-    """A figure and its confidence interval; NaN where undefined."""
+    """A statistic and its confidence interval; NaN if undefined."""
 
     value: float
     low: float
@@ -50,16 +50,16 @@ class Estimate(NamedTuple):
 
 @dataclass(frozen=True)
 class Replicates:
-    """A sample of groups, and the same without each of them.
+    """The jackknife replicates of a sample of groups: the whole sample, and the sample without each group.
 
     Parameters
     ----------
     group : np.ndarray [shape=(n_tracks,), dtype=int64]
         Column of `counts` that a track belongs to.
     counts : np.ndarray [shape=(1 + n, n), dtype=float64]
-        How often each replicate holds each group: the first row all of them, each other row all but one.
+        Weight of each group in each replicate: 1 throughout the first row, 0 for one group in the others.
     n_groups : int
-        Before any were merged.
+        Number of groups before merging.
     confidence : float
     """
 
@@ -68,57 +68,57 @@ class Replicates:
     n_groups: int
     confidence: float
 
-    def estimate(self, values: np.ndarray, least: float = -np.inf, most: float = np.inf) -> Estimate:
-        """Make the estimate and its interval from a figure of every replicate.
+    def estimate(self, values: np.ndarray, minimum: float = -np.inf, maximum: float = np.inf) -> Estimate:
+        """Compute the confidence interval of a statistic from its replicates.
 
         Parameters
         ----------
         values : np.ndarray [shape=(1 + n,)]
-            The figure at each row of `counts`; NaN where a replicate leaves it undefined.
-        least, most : float
-            Bounds of the figure. A figure with an upper bound needs a lower one.
+            The statistic for each row of `counts`; NaN if undefined.
+        minimum, maximum : float
+            Bounds of the statistic; an upper bound needs a lower one.
 
         Returns
         -------
         Estimate
             Without an interval if fewer than `MIN_GROUPS` replicates are defined.
         """
-        value, without = float(values[0]), values[1:][~np.isnan(values[1:])]
-        n = len(without)
+        value, replicates = float(values[0]), values[1:][~np.isnan(values[1:])]
+        n = len(replicates)
         if n < MIN_GROUPS or np.isnan(value):
             return Estimate(value, float("nan"), float("nan"))
         tail = (1 - self.confidence) / 2
-        if np.isfinite(least + most) and not least < value < most:
-            inside = (most - least) * (1 - tail ** (1 / n))
-            return Estimate(value, max(least, value - inside), min(most, value + inside))
-        deviation = without - without.mean()
+        if np.isfinite(minimum + maximum) and not minimum < value < maximum:
+            length = (maximum - minimum) * (1 - tail ** (1 / n))
+            return Estimate(value, max(minimum, value - length), min(maximum, value + length))
+        deviation = replicates - replicates.mean()
         error = np.sqrt((n - 1) / n * np.square(deviation).sum())
         sizes = np.bincount(self.group)
         degrees = max(sizes.sum() ** 2 / np.square(sizes).sum() - 1, 1.0)
         margin = float(stdtrit(degrees, 1 - tail) * error)
-        return Estimate(value, *_ends(value, np.array([-margin, margin]), least, most).tolist())
+        return Estimate(value, *_add_margins(value, np.array([-margin, margin]), minimum, maximum).tolist())
 
 
-def _ends(value: float, margins: np.ndarray, least: float, most: float) -> np.ndarray:
-    """Return the ends of an interval whose margins are taken on a scale without bounds."""
-    above, below = value - least, most - value
+def _add_margins(value: float, margins: np.ndarray, minimum: float, maximum: float) -> np.ndarray:
+    """Return the ends of an interval with margins on an unbounded scale."""
+    above, below = value - minimum, maximum - value
     if np.isfinite(above + below):
-        width = most - least
-        return least + width * expit(logit(above / width) + margins * width / (above * below))
+        width = maximum - minimum
+        return minimum + width * expit(logit(above / width) + margins * width / (above * below))
     if np.isfinite(above) and above > 0:
-        return least + above * np.exp(margins / above)
+        return minimum + above * np.exp(margins / above)
     return value + margins
 
 
 def jackknife(groups: np.ndarray, confidence: float) -> Replicates:
-    """Leave out every group in turn.
+    """Build jackknife replicates, which leave out each group in turn.
 
     Parameters
     ----------
     groups : np.ndarray [shape=(n_tracks,)]
-        The group of each track, such as its artist.
+        Group of each track, such as its artist.
     confidence : float
-        Share of intervals that hold the true value, such as 0.95.
+        Share of intervals that contain the true value, such as 0.95.
 
     Returns
     -------

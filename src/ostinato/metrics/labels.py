@@ -1,4 +1,4 @@
-"""Metrics of labels: each of (preds, target), label indicators of every track and class."""
+"""Metrics of predicted labels: `preds` and `target` are label indicators, (n_tracks, n_classes)."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from ostinato.metrics.replicates import Metric, mean_of, metric_of, ratio, sum_b
 
 @metric_of
 def accuracy(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Share of tracks whose labels are all right.
+    """Share of tracks whose labels are all correct.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def accuracy(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: n
 
 @metric_of
 def f1_micro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """F1 over all decisions together; the accuracy where each track has one label.
+    """F1 over all tracks and classes together; equal to the accuracy for single labels.
 
     Parameters
     ----------
@@ -36,13 +36,13 @@ def f1_micro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: n
     >>> f1_micro(preds=np.array([[1, 0], [1, 0]]), target=np.array([[1, 1], [1, 0]]))
     0.8
     """
-    hits, named, true = (x.sum(axis=1) for x in _count(preds, target, group, counts))
-    return ratio(2 * hits, named + true)
+    hits, predicted, true = (x.sum(axis=1) for x in _count(preds, target, group, counts))
+    return ratio(2 * hits, predicted + true)
 
 
 @metric_of
 def f1_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean of the F1 of the classes that have positives.
+    """Mean F1 of the classes that have positives.
 
     Parameters
     ----------
@@ -54,14 +54,14 @@ def f1_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: n
     >>> round(f1_macro(preds=np.array([[1, 0, 0], [1, 0, 0]]), target=np.array([[1, 0, 0], [0, 1, 0]])), 3)
     0.333
     """
-    hits, named, true = _count(preds, target, group, counts)
-    f1 = np.where(true > 0, 2 * hits / np.maximum(named + true, 1), 0.0)
+    hits, predicted, true = _count(preds, target, group, counts)
+    f1 = np.where(true > 0, 2 * hits / np.maximum(predicted + true, 1), 0.0)
     return ratio(f1.sum(axis=1), (true > 0).sum(axis=1))
 
 
 @metric_of
 def f1_weighted(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean of the F1 of the classes, each weighed by how many tracks have it.
+    """Mean F1 of the classes, weighted by their numbers of positives.
 
     Parameters
     ----------
@@ -73,13 +73,13 @@ def f1_weighted(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts
     >>> round(f1_weighted(preds=np.array([[1, 0], [1, 0], [1, 0]]), target=np.array([[1, 0], [1, 0], [0, 1]])), 3)
     0.533
     """
-    hits, named, true = _count(preds, target, group, counts)
-    return ratio((true * 2 * hits / np.maximum(named + true, 1)).sum(axis=1), true.sum(axis=1))
+    hits, predicted, true = _count(preds, target, group, counts)
+    return ratio((true * 2 * hits / np.maximum(predicted + true, 1)).sum(axis=1), true.sum(axis=1))
 
 
 @metric_of
 def hamming_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Share of wrong decisions among all tracks and classes.
+    """Share of wrong labels among all tracks and classes.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def hamming_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, count
 
 @metric_of
 def jaccard(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute the Jaccard index of each track's labels, and its mean; 1 for a track without any.
+    """Mean Jaccard index of the labels of each track; 1 if a track has none, and none is predicted.
 
     Parameters
     ----------
@@ -108,16 +108,16 @@ def jaccard(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np
     >>> jaccard(preds=np.array([[1, 0], [1, 0]]), target=np.array([[1, 1], [1, 0]]))
     0.75
     """
-    both, either = ((preds > 0) & (target > 0)).sum(axis=1), ((preds > 0) | (target > 0)).sum(axis=1)
-    return mean_of(np.where(either > 0, both / np.maximum(either, 1), 1.0), np.ones(len(group)), group, counts)
+    intersection, union = ((preds > 0) & (target > 0)).sum(axis=1), ((preds > 0) | (target > 0)).sum(axis=1)
+    return mean_of(np.where(union > 0, intersection / np.maximum(union, 1), 1.0), np.ones(len(group)), group, counts)
 
 
 def _count(
     preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Count hits, named and true labels of each replicate and class, each (n_replicates, n_classes)."""
-    hits, named, true = ((preds > 0) & (target > 0)).astype(float), preds > 0, target > 0
-    return tuple(counts @ sum_by_group(x, group, counts.shape[1]) for x in (hits, named, true))  # type: ignore[return-value]
+    """Count hits, predicted and true labels of each replicate and class, each (n_replicates, n_classes)."""
+    hits, predicted, true = ((preds > 0) & (target > 0)).astype(float), preds > 0, target > 0
+    return tuple(counts @ sum_by_group(x, group, counts.shape[1]) for x in (hits, predicted, true))  # type: ignore[return-value]
 
 
 METRICS: dict[str, Metric] = {

@@ -1,4 +1,4 @@
-"""Metrics of scores as probabilities: how far from the truth, how well ranked, how well calibrated."""
+"""Metrics of scores: ranking quality, error and calibration."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from ostinato.metrics.replicates import Metric, mean_of, metric_of, ratio
 BINS = 15
 K = 3
 CELLS = 1 << 21
-"""Levels times replicates that are looked at together."""
+"""Maximum size of a table of levels x replicates."""
 
 
 def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Area under precision over recall, class by class.
+    """Average precision of each class.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def average_precision(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 @metric_of
 def map_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean average precision, the area under precision over recall, of the classes that have positives.
+    """Mean average precision of the classes that have positives.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def map_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: 
 
 @metric_of
 def map_samples(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Label-ranking average precision of the tracks that have labels.
+    """Mean label-ranking average precision of the tracks that have labels.
 
     Parameters
     ----------
@@ -77,16 +77,16 @@ def map_samples(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts
     0.5
     """
     true = target > 0
-    among_all = rankdata(-preds, method="max", axis=1)
-    among_true = rankdata(np.where(true, -preds, np.inf), method="max", axis=1)
+    rank = rankdata(-preds, method="max", axis=1)
+    rank_among_true = rankdata(np.where(true, -preds, np.inf), method="max", axis=1)
     n_true = true.sum(axis=1)
-    precision = np.where(true, among_true / among_all, 0).sum(axis=1) / np.maximum(n_true, 1)
+    precision = np.where(true, rank_among_true / rank, 0).sum(axis=1) / np.maximum(n_true, 1)
     return mean_of(precision, (n_true > 0).astype(float), group, counts)
 
 
 @metric_of
 def mse(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean squared difference of scores and labels over tracks and classes.
+    """Mean squared error of scores over tracks and classes.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def mse(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.nda
 
 @metric_of
 def cosine(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean cosine between the scores and the labels of the tracks that have labels.
+    """Mean cosine between scores and labels, of the tracks that have labels.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def cosine(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.
 
 @metric_of
 def roc_auc_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean area under the receiver operating curve of the classes that some tracks have and some lack.
+    """Mean area under the ROC curve of the classes with positives and negatives.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def roc_auc_macro(preds: np.ndarray, target: np.ndarray, group: np.ndarray, coun
 
 @metric_of
 def top_3(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Share of tracks whose class is among the three with the highest scores; NaN if there are no more classes.
+    """Share of tracks whose class is among the three highest scores; NaN with at most three classes.
 
     Parameters
     ----------
@@ -158,15 +158,15 @@ def top_3(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.n
     """
     if target.shape[1] <= K:
         return np.full(len(counts), np.nan)
-    right = (preds * target).sum(axis=1, keepdims=True)
-    return mean_of(((preds > right).sum(axis=1) < K).astype(float), np.ones(len(group)), group, counts)
+    true_score = (preds * target).sum(axis=1, keepdims=True)
+    return mean_of(((preds > true_score).sum(axis=1) < K).astype(float), np.ones(len(group)), group, counts)
 
 
 @metric_of
 def calibration_error(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean distance between score and share of positives over fifteen bins of scores, weighed by their sizes.
+    """Mean distance between score and share of positives over 15 bins, weighted by their sizes (ECE).
 
-    Of several labels a track every score counts; see `top_calibration_error` for one.
+    The scores of all classes count; for single labels see `top_calibration_error`.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def calibration_error(preds: np.ndarray, target: np.ndarray, group: np.ndarray, 
 
 @metric_of
 def top_calibration_error(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """As `calibration_error`, of each track's highest score alone.
+    """Mean distance like `calibration_error`, of only the highest score of each track.
 
     Parameters
     ----------
@@ -199,18 +199,18 @@ def top_calibration_error(preds: np.ndarray, target: np.ndarray, group: np.ndarr
     >>> round(top_calibration_error(preds=np.array([[0.8, 0.2], [0.8, 0.2]]), target=np.eye(2)), 3)
     0.3
     """
-    return _compute_error(_top(preds, preds), _top(preds, target), group, counts)
+    return _compute_error(_select_top(preds, preds), _select_top(preds, target), group, counts)
 
 
 def reliability(preds: np.ndarray, target: np.ndarray, *, top: bool) -> list[dict[str, float]]:
-    """Tabulate what `calibration_error` compares.
+    """Compute a reliability diagram: the bins that `calibration_error` compares.
 
     Parameters
     ----------
     preds, target : np.ndarray [shape=(n_tracks, n_classes)]
         Scores, and 0 or 1.
     top : bool
-        Take each track's highest score alone.
+        Whether to use only the highest score of each track.
 
     Returns
     -------
@@ -218,7 +218,7 @@ def reliability(preds: np.ndarray, target: np.ndarray, *, top: bool) -> list[dic
         Mean ``score``, ``share`` of positives and size ``n`` of each bin that is not empty.
     """
     if top:
-        preds, target = _top(preds, preds), _top(preds, target)
+        preds, target = _select_top(preds, preds), _select_top(preds, target)
     n, scores, positives = (x[:, 0] for x in _bin(preds, target, np.zeros(len(target), np.int64), 1))
     return [
         {"score": round(float(s / c), 6), "share": round(float(p / c), 6), "n": int(c)}
@@ -227,20 +227,19 @@ def reliability(preds: np.ndarray, target: np.ndarray, *, top: bool) -> list[dic
     ]
 
 
-def _top(preds: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Take of each row what stands at its highest score, (n_tracks, 1)."""
+def _select_top(preds: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Select the value at each track's highest score, (n_tracks, 1)."""
     return np.take_along_axis(values, preds.argmax(axis=1)[:, np.newaxis], axis=1) if len(preds) else values[:, :1]
 
 
 def _bin(
     preds: np.ndarray, target: np.ndarray, group: np.ndarray, n_groups: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Add up number, scores and positives by bin and group, each (BINS, n_groups)."""
-    place = np.minimum(np.searchsorted(np.linspace(0, 1, BINS + 1), preds, side="right") - 1, BINS - 1)
-    where = (place.ravel(), np.repeat(group, preds.shape[1]))
+    """Sum numbers, scores and positives by bin and group, each (BINS, n_groups)."""
+    index = np.minimum(np.searchsorted(np.linspace(0, 1, BINS + 1), preds, side="right") - 1, BINS - 1)
+    cells = (index.ravel(), np.repeat(group, preds.shape[1]))
     values = (np.ones(preds.size), preds.ravel(), target.ravel().astype(float))
-    summed = (coo_array((v, where), (BINS, n_groups)).toarray() for v in values)
-    n, scores, positives = summed
+    n, scores, positives = (coo_array((v, cells), (BINS, n_groups)).toarray() for v in values)
     return n, scores, positives
 
 
@@ -254,8 +253,8 @@ def _area_under_precision(
 ) -> np.ndarray:
     """Compute the average precision of one class.
 
-    Precision changes only at the scores of positives, so tracks between two of
-    them are counted together: a sparse (n_levels, n_groups) matrix times the counts.
+    Precision is needed only at the scores of positives, so tracks between two of them are
+    counted together, in a sparse (n_levels, n_groups) matrix that is multiplied by the counts.
 
     Parameters
     ----------
@@ -268,28 +267,28 @@ def _area_under_precision(
         NaN for a replicate without positives.
     """
     levels = np.unique(scores[positive])[::-1]
-    level = np.searchsorted(-levels, -scores, side="left")  # the first level that a track has reached
+    level = np.searchsorted(-levels, -scores, side="left")  # the highest level that a track reaches
     shape = (len(levels) + 1, counts.shape[1])
     ones = np.ones(len(scores))
-    every = coo_array((ones, (level, group)), shape).tocsr()[:-1]
+    tracks = coo_array((ones, (level, group)), shape).tocsr()[:-1]
     hits = coo_array((ones[positive], (level[positive], group[positive])), shape).tocsr()[:-1]
 
-    def area(some: np.ndarray) -> np.ndarray:
-        n_hits, n_every = hits @ some.T, every @ some.T
-        np.cumsum(n_every, axis=0, out=n_every)
+    def compute(counts: np.ndarray) -> np.ndarray:
+        n_hits, n_tracks = hits @ counts.T, tracks @ counts.T
+        np.cumsum(n_tracks, axis=0, out=n_tracks)
         precision = n_hits.cumsum(axis=0)
-        np.divide(precision, n_every, out=precision, where=n_every > 0)
+        np.divide(precision, n_tracks, out=precision, where=n_tracks > 0)
         precision *= n_hits
         return ratio(precision.sum(axis=0), n_hits.sum(axis=0))
 
-    return _map_replicates(area, counts, len(levels))
+    return _map_replicates(compute, counts, len(levels))
 
 
 def _area_under_roc(scores: np.ndarray, positive: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Compute the area under the receiver operating curve of one class.
+    """Compute the area under the ROC curve of one class.
 
-    It is the share of pairs of a positive and a negative of which the positive scores higher, ties by half. Negatives
-    between two scores of positives are counted together, so that there is a level per score of positives alone.
+    It is the share of pairs of a positive and a negative in which the positive has the higher score; ties count half.
+    Negatives between two scores of positives are counted together, so that only scores of positives are levels.
 
     Parameters
     ----------
@@ -303,32 +302,33 @@ def _area_under_roc(scores: np.ndarray, positive: np.ndarray, group: np.ndarray,
     """
     levels, level = np.unique(scores[positive], return_inverse=True)
     shape = (len(levels) + 1, counts.shape[1])
-    above = coo_array((np.ones(len(level)), (level, group[positive])), shape).tocsr()[:-1]
+    positives = coo_array((np.ones(len(level)), (level, group[positive])), shape).tocsr()[:-1]
     negative = ~positive
-    ends = [np.searchsorted(levels, scores[negative], side=side) for side in ("left", "right")]  # apart by a tie
-    halves, owner = np.full(2 * len(ends[0]), 0.5), np.tile(group[negative], 2)
-    beaten = coo_array((halves, (np.concatenate(ends), owner)), shape).tocsr()[:-1]
+    # a tie counts half at its level and half at the next
+    ends = [np.searchsorted(levels, scores[negative], side=side) for side in ("left", "right")]
+    halves, groups = np.full(2 * len(ends[0]), 0.5), np.tile(group[negative], 2)
+    lower = coo_array((halves, (np.concatenate(ends), groups)), shape).tocsr()[:-1]
     n_negative = np.bincount(group[negative], minlength=counts.shape[1])
 
-    def area(some: np.ndarray) -> np.ndarray:
-        n_above, n_beaten = above @ some.T, beaten @ some.T
-        np.cumsum(n_beaten, axis=0, out=n_beaten)
-        n_beaten *= n_above
-        return ratio(n_beaten.sum(axis=0), n_above.sum(axis=0) * (some @ n_negative))
+    def compute(counts: np.ndarray) -> np.ndarray:
+        n_positive, n_lower = positives @ counts.T, lower @ counts.T
+        np.cumsum(n_lower, axis=0, out=n_lower)
+        n_lower *= n_positive
+        return ratio(n_lower.sum(axis=0), n_positive.sum(axis=0) * (counts @ n_negative))
 
-    return _map_replicates(area, counts, len(levels))
+    return _map_replicates(compute, counts, len(levels))
 
 
 def _map_replicates(function: Callable[[np.ndarray], np.ndarray], counts: np.ndarray, n_levels: int) -> np.ndarray:
-    """Apply a function to some replicates at a time, so that its tables of levels x replicates stay small.
+    """Apply a function to batches of replicates, to limit its tables of levels x replicates.
 
-    One replicate is never alone where there are several: NumPy would add up its levels in another order.
+    No batch has only one of several replicates, since NumPy would sum its levels in another order.
     """
     n_parts = min(-(-len(counts) * n_levels // CELLS), len(counts) // 2)
-    return np.concatenate([function(some) for some in np.array_split(counts, max(n_parts, 1))])
+    return np.concatenate([function(batch) for batch in np.array_split(counts, max(n_parts, 1))])
 
 
-_SHARED: dict[str, Metric] = {
+_COMMON: dict[str, Metric] = {
     "map_macro": Metric(map_macro, "scores", True),
     "map_samples": Metric(map_samples, "scores", True),
 }
@@ -338,13 +338,13 @@ _ERRORS: dict[str, Metric] = {
     "cosine": Metric(cosine, "scores", True),
 }
 SINGLE: dict[str, Metric] = {
-    **_SHARED,
+    **_COMMON,
     "top_3": Metric(top_3, "scores", True),
     **_ERRORS,
     "calibration_error": Metric(top_calibration_error, "scores", False),
 }
 MULTI: dict[str, Metric] = {
-    **_SHARED,
+    **_COMMON,
     **_ERRORS,
     "calibration_error": Metric(calibration_error, "scores", False),
 }

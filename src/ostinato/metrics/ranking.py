@@ -1,10 +1,9 @@
-"""Metrics of rankings: what stands near the top of a list of recommendations.
+"""Metrics of rankings, such as lists of recommendations.
 
-`preds` is (n_seeds, k): positions of the ranked items, best first; -1 where a
-list has ended. `target` is (n_seeds, n_items): how relevant each item is to each
-seed, 0 for not at all; grades other than 0 and 1 count for `ndcg` alone. Every
-metric of `METRICS` gives a number a seed, (n_seeds,), from 0 to 1 and NaN for a
-seed to which nothing is relevant; their mean leaves NaN out.
+`preds` is (n_seeds, k): indices of the ranked items, best first; -1 after the end of a
+list. `target` is (n_seeds, n_items): relevance of each item to each seed, 0 if irrelevant;
+only `ndcg` uses grades other than 0 and 1. Every metric of `METRICS` returns one value per
+seed, (n_seeds,), from 0 to 1, NaN without relevant items; NaN is left out of means.
 
 With r_i the relevance (0 or 1) at rank i and R the number of relevant items::
 
@@ -14,9 +13,9 @@ With r_i the relevance (0 or 1) at rank i and R the number of relevant items::
     r_precision = (r_1 + ... + r_R) / R      reciprocal_rank = 1 / first i with r_i = 1
     hit_rate = 1 if any r_i else 0           jaccard = |ranked and relevant| / |ranked or relevant|
 
-The k of precision and of min(R, k) is the length that was asked for, not what a
-list that ended early has. The rest of the file says what lists are like that have
-no right answer: how much of the catalog they reach, how unlike their items are.
+The k of precision and of min(R, k) is the requested length, not that of a list that
+ends early. The other functions measure properties of lists that need no relevance:
+coverage of the catalog, diversity and novelty.
 """
 
 from collections.abc import Callable
@@ -27,17 +26,17 @@ import numpy as np
 
 
 class Lists(NamedTuple):
-    """What metrics need of ranked lists and of all that is relevant to their seeds.
+    """Ranked lists and relevance, as the metrics need them.
 
     Parameters
     ----------
     gains : np.ndarray [shape=(n_seeds, k), dtype=float64]
-        Relevance of what is ranked; 0 where a list has ended.
+        Relevance of the ranked items; 0 after the end of a list.
     n_listed : np.ndarray [shape=(n_seeds,)]
     n_relevant : np.ndarray [shape=(n_seeds,)]
-        Items that are relevant, ranked or not.
+        Number of relevant items, ranked or not.
     best : np.ndarray [shape=(n_seeds, k), dtype=float64]
-        The highest grades, 0 where there are no more items.
+        The highest grades; 0 if there are fewer items.
     """
 
     gains: np.ndarray
@@ -47,7 +46,7 @@ class Lists(NamedTuple):
 
 
 def describe_lists(preds: np.ndarray, target: np.ndarray) -> Lists:
-    """Look up what metrics need.
+    """Describe ranked lists.
 
     Parameters
     ----------
@@ -58,11 +57,11 @@ def describe_lists(preds: np.ndarray, target: np.ndarray) -> Lists:
     -------
     Lists
     """
-    return Lists(gains(preds, target), count_listed(preds), *describe_relevance(target, preds.shape[1]))
+    return Lists(get_gains(preds, target), count_listed(preds), *describe_relevance(target, preds.shape[1]))
 
 
 def describe_relevance(target: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Count the relevant items of each seed and find their k highest grades, see `Lists`."""
+    """Count the relevant items of each seed and find their k highest grades; see `Lists`."""
     best, n = np.zeros((len(target), k)), min(k, target.shape[1])
     if n:
         best[:, :n] = -np.sort(np.partition(-target.astype(np.float64), n - 1, axis=1)[:, :n], axis=1)
@@ -70,33 +69,30 @@ def describe_relevance(target: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarr
 
 
 def count_listed(preds: np.ndarray) -> np.ndarray:
-    """Count what each list holds."""
+    """Return the length of each list."""
     return (preds >= 0).sum(axis=1)
 
 
-_OF_LISTS: dict[str, Callable[[Lists], np.ndarray]] = {}
+_LIST_FUNCTIONS: dict[str, Callable[[Lists], np.ndarray]] = {}
 
 
 def _metric(function: Callable[[Lists], np.ndarray]) -> Callable[..., np.ndarray]:
-    """Make a metric of rankings and relevance from one of `Lists`; a seed to which nothing is relevant has NaN."""
+    """Turn a function of `Lists` into a metric of (preds, target); NaN for seeds without relevant items."""
 
-    def of_lists(lists: Lists) -> np.ndarray:
-        return np.where(lists.n_relevant > 0, function(lists._replace(n_relevant=_at_least_one(lists))), np.nan)
+    def compute(lists: Lists) -> np.ndarray:
+        n_relevant = np.maximum(lists.n_relevant, 1)
+        return np.where(lists.n_relevant > 0, function(lists._replace(n_relevant=n_relevant)), np.nan)
 
     @wraps(function)
     def metric(*, preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-        return of_lists(describe_lists(preds, target))
+        return compute(describe_lists(preds, target))
 
-    _OF_LISTS[function.__name__] = of_lists
+    _LIST_FUNCTIONS[function.__name__] = compute
     return metric
 
 
-def _at_least_one(lists: Lists) -> np.ndarray:
-    return np.maximum(lists.n_relevant, 1)
-
-
-def gains(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Look up the relevance of what is ranked.
+def get_gains(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the relevance of the ranked items.
 
     Parameters
     ----------
@@ -106,15 +102,15 @@ def gains(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     Returns
     -------
     np.ndarray [shape=(n_seeds, k), dtype=float64]
-        0 where a list has ended.
+        0 after the end of a list.
 
     Examples
     --------
-    >>> gains(np.array([[2, 0, -1]]), np.array([[0, 1, 3]]))
+    >>> get_gains(np.array([[2, 0, -1]]), np.array([[0, 1, 3]]))
     array([[3., 0., 0.]])
     """
-    found = np.take_along_axis(target, np.maximum(preds, 0), axis=1)
-    return np.where(preds >= 0, found, 0).astype(np.float64)
+    relevance = np.take_along_axis(target, np.maximum(preds, 0), axis=1)
+    return np.where(preds >= 0, relevance, 0).astype(np.float64)
 
 
 @_metric
@@ -151,13 +147,13 @@ def average_precision(lists: Lists) -> np.ndarray:
     array([0.5556])
     """
     hits = lists.gains > 0
-    at = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
-    return (hits * at).sum(axis=1) / np.minimum(lists.n_relevant, hits.shape[1])
+    precision = hits.cumsum(axis=1) / np.arange(1, hits.shape[1] + 1)
+    return (hits * precision).sum(axis=1) / np.minimum(lists.n_relevant, hits.shape[1])
 
 
 @_metric
 def ndcg(lists: Lists) -> np.ndarray:
-    """Discounted sum of the grades, by that of the best list of the same length.
+    """Discounted cumulative gain, normalised by that of the best list of the same length.
 
     References
     ----------
@@ -175,7 +171,7 @@ def ndcg(lists: Lists) -> np.ndarray:
 
 @_metric
 def r_precision(lists: Lists) -> np.ndarray:
-    """Share of relevant items among as many ranked ones as there are relevant; ranks beyond k count as misses.
+    """Precision at R, the number of relevant items; ranks beyond k count as misses.
 
     Examples
     --------
@@ -188,7 +184,7 @@ def r_precision(lists: Lists) -> np.ndarray:
 
 @_metric
 def reciprocal_rank(lists: Lists) -> np.ndarray:
-    """One by the rank of the first relevant item, 0 if none is ranked; its mean over seeds is MRR.
+    """Reciprocal of the rank of the first relevant item, 0 without one; its mean over seeds is MRR.
 
     Examples
     --------
@@ -213,19 +209,19 @@ def hit_rate(lists: Lists) -> np.ndarray:
 
 @_metric
 def jaccard(lists: Lists) -> np.ndarray:
-    """Items both ranked and relevant by those that are either.
+    """Jaccard index of the ranked and the relevant items.
 
     Examples
     --------
     >>> jaccard(preds=np.array([[0, 1]]), target=np.array([[1, 0, 1]])).round(4)
     array([0.3333])
     """
-    both = (lists.gains > 0).sum(axis=1)
-    return both / (lists.n_listed + lists.n_relevant - both)
+    n_hits = (lists.gains > 0).sum(axis=1)
+    return n_hits / (lists.n_listed + lists.n_relevant - n_hits)
 
 
 def coverage(preds: np.ndarray, n_items: int) -> float:
-    """Share of the items that are ranked for any seed.
+    """Share of the items that are ranked for at least one seed.
 
     Examples
     --------
@@ -236,13 +232,13 @@ def coverage(preds: np.ndarray, n_items: int) -> float:
 
 
 def intra_list_diversity(preds: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """Mean of 1 - cosine over the pairs of each list; NaN for a list of one.
+    """Mean of 1 - cosine over the pairs of each list; NaN for lists of one item.
 
     Parameters
     ----------
     preds : np.ndarray [shape=(n_seeds, k), dtype=int64]
     vectors : np.ndarray [shape=(n_items, d)]
-        Unit vectors, of a space that did not make the lists where spaces are compared.
+        Unit vectors; to compare spaces, those of a common one.
 
     References
     ----------
@@ -253,21 +249,21 @@ def intra_list_diversity(preds: np.ndarray, vectors: np.ndarray) -> np.ndarray:
     >>> intra_list_diversity(np.array([[0, 1]]), np.eye(2))
     array([1.])
     """
-    there = preds >= 0
-    listed = vectors[np.maximum(preds, 0)] * there[..., np.newaxis]
-    n = there.sum(axis=1)
-    total = (listed.sum(axis=1) ** 2).sum(axis=1) - n  # the cosines of all ordered pairs
+    mask = preds >= 0
+    items = vectors[np.maximum(preds, 0)] * mask[..., np.newaxis]
+    n = mask.sum(axis=1)
+    total = (items.sum(axis=1) ** 2).sum(axis=1) - n  # the cosines of all ordered pairs
     return np.where(n > 1, 1 - total / np.maximum(n * (n - 1), 1), np.nan)
 
 
 def novelty(preds: np.ndarray, popularity: np.ndarray) -> np.ndarray:
-    """Mean of -log2 of the popularity of what is ranked, in bits.
+    """Mean of -log2 of the popularity share of the ranked items, in bits.
 
     Parameters
     ----------
     preds : np.ndarray [shape=(n_seeds, k), dtype=int64]
     popularity : np.ndarray [shape=(n_items,)]
-        Counts above 0; their shares are what counts.
+        Positive counts; they are normalised to shares.
 
     References
     ----------
@@ -280,47 +276,47 @@ def novelty(preds: np.ndarray, popularity: np.ndarray) -> np.ndarray:
     array([1.])
     """
     surprise = -np.log2(popularity / popularity.sum())
-    there = preds >= 0
-    return np.where(there, surprise[np.maximum(preds, 0)], 0).sum(axis=1) / np.where(there.any(1), there.sum(1), np.nan)
+    mask = preds >= 0
+    return np.where(mask, surprise[np.maximum(preds, 0)], 0).sum(axis=1) / np.where(mask.any(1), mask.sum(1), np.nan)
 
 
-def strata(popularity: np.ndarray, n_strata: int) -> np.ndarray:
-    """Part items by popularity so that each stratum holds about the same share of it.
+def assign_strata(popularity: np.ndarray, n_strata: int) -> np.ndarray:
+    """Assign items to strata of about equal total popularity.
 
     Returns
     -------
     np.ndarray [shape=(n_items,), dtype=int64]
-        0 for the most popular ones.
+        0 for the most popular items.
 
     Examples
     --------
-    >>> strata(np.array([1.0, 4.0, 1.0, 2.0]), 2)
+    >>> assign_strata(np.array([1.0, 4.0, 1.0, 2.0]), 2)
     array([1, 0, 1, 1])
     """
     order = np.argsort(-popularity, kind="stable")
-    before = np.concatenate([[0], popularity[order].cumsum()[:-1]]) / popularity.sum()
+    cumulative = np.concatenate([[0], popularity[order].cumsum()[:-1]]) / popularity.sum()
     stratum = np.empty(len(popularity), np.int64)
-    stratum[order] = np.minimum((before * n_strata).astype(np.int64), n_strata - 1)
+    stratum[order] = np.minimum((cumulative * n_strata).astype(np.int64), n_strata - 1)
     return stratum
 
 
 def far_off(similarity: np.ndarray, chance: float) -> np.ndarray:
-    """Compute the share of each list that is no closer to its seed than two items drawn at random.
+    """Share of each list that is no more similar to the seed than two random items.
 
     Parameters
     ----------
     similarity : np.ndarray [shape=(n_seeds, k)]
-        To the seed; NaN where a list has ended.
+        Similarity to the seed; NaN after the end of a list.
     chance : float
-        Mean similarity of two items.
+        Mean similarity of two random items.
 
     Examples
     --------
     >>> far_off(np.array([[0.9, 0.1]]), 0.2)
     array([0.5])
     """
-    there = ~np.isnan(similarity)
-    return (there & (np.nan_to_num(similarity) <= chance)).sum(axis=1) / np.where(there.any(1), there.sum(1), np.nan)
+    mask = ~np.isnan(similarity)
+    return (mask & (np.nan_to_num(similarity) <= chance)).sum(axis=1) / np.where(mask.any(1), mask.sum(1), np.nan)
 
 
 METRICS: dict[str, Callable[..., np.ndarray]] = {
@@ -334,11 +330,11 @@ METRICS: dict[str, Callable[..., np.ndarray]] = {
     "jaccard": jaccard,
 }
 
-_FUNCTIONS = {name: _OF_LISTS[metric.__name__] for name, metric in METRICS.items()}
+_FUNCTIONS = {name: _LIST_FUNCTIONS[metric.__name__] for name, metric in METRICS.items()}
 
 
 def compute_metrics(lists: Lists) -> dict[str, np.ndarray]:
-    """Compute every metric of each seed.
+    """Compute all metrics for each seed.
 
     Parameters
     ----------
@@ -347,6 +343,6 @@ def compute_metrics(lists: Lists) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to np.ndarray [shape=(n_seeds,)]
-        By the names of `METRICS`.
+        By the names in `METRICS`.
     """
     return {name: function(lists) for name, function in _FUNCTIONS.items()}

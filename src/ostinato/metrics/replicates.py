@@ -1,9 +1,8 @@
-"""Figures of many replicates at once: what a replicate changes is only how often each group of tracks counts.
+"""Metrics of many replicates at once; replicates differ only in the weights of groups of tracks.
 
-A figure that is a mean over tracks needs one sum per group; F1 needs the counts of
-hits per group and class; average precision needs, for each positive, how many
-tracks of each group score as high. Each then costs one product with `counts`
-instead of one call per replicate.
+A mean over tracks needs one sum per group; F1 needs the number of hits per group and
+class; average precision needs, for each positive, the number of tracks of each group with
+at least its score. All replicates then need a single product with `counts`.
 """
 
 from collections.abc import Callable
@@ -15,23 +14,23 @@ import numpy as np
 
 from ostinato.core.scores import Kind, labels
 
-OfReplicates: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
+ReplicateFunction: TypeAlias = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
 
-def metric_of(function: OfReplicates) -> Callable[..., Any]:
-    """Make a metric of a function of replicates.
+def metric_of(function: ReplicateFunction) -> Callable[..., Any]:
+    """Turn a function of replicates into a metric; a decorator.
 
     Parameters
     ----------
     function : callable
-        Of `preds` and `target`, (n_tracks, n_classes), `group`, (n_tracks,), and `counts`,
-        (n_replicates, n_groups); it returns (n_replicates,), NaN where a replicate leaves the figure undefined.
+        Takes `preds` and `target`, (n_tracks, n_classes), `group`, (n_tracks,), and `counts`,
+        (n_replicates, n_groups); returns (n_replicates,), NaN where undefined.
 
     Returns
     -------
     callable
-        ``metric(preds=, target=) -> float`` of all tracks;
-        ``metric(preds=, target=, group=, counts=) -> np.ndarray`` of each replicate.
+        ``metric(preds=, target=) -> float`` for all tracks;
+        ``metric(preds=, target=, group=, counts=) -> np.ndarray`` for each replicate.
     """
 
     @wraps(function)
@@ -47,30 +46,30 @@ def metric_of(function: OfReplicates) -> Callable[..., Any]:
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric is.
+    """A metric and its properties.
 
     Parameters
     ----------
     function : callable
-        By `metric_of`.
+        From `metric_of`.
     needs : {"labels", "scores"}
         What `function` takes as `preds`.
     higher_is_better : bool
-    most : float
-        What the figure cannot exceed; the least is 0.
+    maximum : float
+        Upper bound; the lower one is 0.
     """
 
     function: Callable[..., Any]
     needs: Literal["labels", "scores"]
     higher_is_better: bool
-    most: float = 1.0
+    maximum: float = 1.0
 
     def prepare(self, scores: np.ndarray, kind: Kind, threshold: float | np.ndarray) -> np.ndarray:
-        """Return the `preds` that `function` takes, of scores."""
+        """Convert scores to the `preds` that `function` takes."""
         return labels(scores, kind, threshold).astype(np.int8) if self.needs == "labels" else scores
 
-    def over(self, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-        """Compute the figure for each replicate.
+    def compute(self, preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
+        """Compute the metric for each replicate.
 
         Parameters
         ----------
@@ -78,19 +77,19 @@ class Metric:
         group : np.ndarray [shape=(n_tracks,), dtype=int64]
             Column of `counts` that a track belongs to.
         counts : np.ndarray [shape=(n_replicates, n_groups)]
-            How often each replicate holds each group.
+            Weight of each group in each replicate.
 
         Returns
         -------
         np.ndarray [shape=(n_replicates,), dtype=float64]
-            NaN where a replicate leaves the figure undefined.
+            NaN where undefined.
         """
         values: np.ndarray = self.function(preds=preds, target=target, group=group, counts=counts)
         return values
 
 
 def sum_by_group(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.ndarray:
-    """Add the rows of each group.
+    """Sum the rows of each group.
 
     Parameters
     ----------
@@ -107,18 +106,19 @@ def sum_by_group(values: np.ndarray, group: np.ndarray, n_groups: int) -> np.nda
     return total
 
 
-def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Divide, with NaN for nothing by nothing."""
-    return np.divide(above, below, out=np.full(np.broadcast_shapes(above.shape, below.shape), np.nan), where=below > 0)
+def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Divide; NaN unless the denominator is positive."""
+    undefined = np.full(np.broadcast_shapes(numerator.shape, denominator.shape), np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=denominator > 0)
 
 
 def mean_of(values: np.ndarray, weight: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Average what each track scores.
+    """Compute the weighted mean over tracks, for each replicate.
 
     Parameters
     ----------
     values, weight : np.ndarray [shape=(n_tracks,)]
-        A track of weight 0 is left out.
+        Value and weight of each track.
     """
     n_groups = counts.shape[1]
     return ratio(
@@ -127,11 +127,11 @@ def mean_of(values: np.ndarray, weight: np.ndarray, group: np.ndarray, counts: n
 
 
 def nanmean_of(values: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Average what each track scores, tracks without a figure left out.
+    """Compute the mean over tracks with a value, for each replicate.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks,)]
-        NaN where there is none.
+        NaN for tracks without a value.
     """
     return mean_of(np.nan_to_num(values), (~np.isnan(values)).astype(float), group, counts)

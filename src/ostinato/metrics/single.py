@@ -1,4 +1,4 @@
-"""Metrics of a task with one label a track, scored one-hot where a metric needs it."""
+"""Metrics of single-label tasks; labels are one-hot."""
 
 import numpy as np
 
@@ -9,12 +9,12 @@ from ostinato.metrics.replicates import Metric, mean_of, metric_of
 
 @metric_of
 def log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Mean negative log score of the right class, in nats; scores below 1e-12 count as 1e-12.
+    """Mean negative log score of the true class, in nats; scores are clipped at 1e-12.
 
     Parameters
     ----------
     preds : np.ndarray [shape=(n_tracks, n_classes)]
-        Scores that add up to 1.
+        Scores that sum to 1.
     target : np.ndarray [shape=(n_tracks, n_classes)]
         One-hot.
 
@@ -30,5 +30,5 @@ def log_loss(preds: np.ndarray, target: np.ndarray, group: np.ndarray, counts: n
 METRICS: dict[str, Metric] = {
     **labels.METRICS,
     **probabilities.SINGLE,
-    "log_loss": Metric(log_loss, "scores", False, most=np.inf),
+    "log_loss": Metric(log_loss, "scores", False, maximum=np.inf),
 }

@@ -98,7 +98,8 @@ def _evaluate(inside: Paths, config: Params, settings: Settings, protocol: Leaky
         content=tracks.track_ids[split["test"]],
         fold=np.full(len(logits), FOLD),
     )
-    return classification.with_intervals(rows, tracks.task.kind, config.evaluate.threshold, config.evaluate.confidence)
+    evaluate = config.evaluate
+    return classification.compute_intervals(rows, tracks.task.kind, evaluate.threshold, evaluate.confidence)
 
 
 def _cut_pieces(inside: Paths, settings: Settings, protocol: Leaky) -> tuple[LabelledTracks, Features]:

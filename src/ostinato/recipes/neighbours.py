@@ -9,7 +9,7 @@ from ostinato.core import params
 from ostinato.core.paths import Paths
 from ostinato.errors import ParamsError
 from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces
-from ostinato.evaluation.similarity.queries import questions
+from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.recipes import Catalogs
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.folder import build
@@ -67,7 +67,7 @@ def _judge(catalogs: dict[str, Catalog], ids: list[str], request: Catalogs, conf
     tracks = pd.DataFrame({key: [k.get(key) for k in metadata] for key in ("artist", "genre", "tags")}, dtype=object)
     is_cold = np.ones(len(ids), bool)
     queries = [
-        q for q in questions(tracks, None, cold=is_cold, known=~is_cold, seed=config.seed) if q.name == request.by
+        q for q in build_queries(tracks, None, cold=is_cold, known=~is_cold, seed=config.seed) if q.name == request.by
     ]
     if not queries:
         raise ParamsError(

@@ -146,7 +146,7 @@ def _gain(inside: Paths, pair: Pair) -> Gain | str:
     if task.kind == "embedding" and pair.metric in METRICS:
         artists = read_parquet(inside.target(task.name) / "artists.parquet", columns=["artist", "related"])
         first, second = _alike(rows, tracks)
-        return artist_embedding.gain(first, second, artists, pair.metric, confidence, config.seed)
+        return artist_embedding.compute_gain(first, second, artists, pair.metric, confidence, config.seed)
     new, old = (join_labels(table, splits, tracks, task, "test") for table in rows)
     difference = paired.compare(
         new, paired.make_record(old), task.kind, pair.metric, threshold=config.evaluate.threshold, confidence=confidence

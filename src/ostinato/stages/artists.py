@@ -17,7 +17,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
 from ostinato.curation.artist_graph import Relations, build_relations
 from ostinato.errors import DataError
-from ostinato.evaluation.similarity.artist_graph import links_found, neighbourhoods
+from ostinato.evaluation.similarity.artist_graph import compare_neighbourhoods, score_held_out
 from ostinato.evaluation.similarity.ranking import summarise
 from ostinato.io.files import atomic_write, read_parquet, write_json
 from ostinato.training.artefact import empty
@@ -85,7 +85,7 @@ def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
-    """Fit the space, and another on fewer relations to see whether the rest are found again."""
+    """Fit the space, and another one on fewer relations to test the prediction of the others."""
     import torch
 
     from ostinato.training.artist_space import fit_space
@@ -103,21 +103,21 @@ def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
             label=label,
         )
 
-    def sure(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
+    def estimate(values: dict[str, np.ndarray], groups: np.ndarray) -> dict[str, Any]:
         return summarise(values, groups, confidence, (0, 1))
 
     vectors, curve = fit(known, "artists")
-    found = {
-        f"jaccard_{by}{'_with_self' if with_self else ''}": neighbourhoods(vectors, known, by=by, with_self=with_self)
+    jaccard = {
+        f"jaccard_{by}{suffix}": compare_neighbourhoods(vectors, known, by=by, with_self=bool(suffix))
         for by in ("cosine", "euclidean")
-        for with_self in (False, True)
+        for suffix in ("", "_with_self")
     }
-    quality = {**sure(found, np.flatnonzero(known.degree)), "n_epochs": len(curve)}
-    left, taken = known.hold_out(settings.held_out, params.seed)
-    if len(taken):
-        ends = np.concatenate([taken, taken[:, ::-1]])
-        again = links_found(fit(left, "artists without some relations")[0], left, taken)
-        quality |= {**sure({"links_found": again}, ends[:, 0]), "n_held_out": len(taken)}
+    quality = {**estimate(jaccard, np.flatnonzero(known.degree)), "n_epochs": len(curve)}
+    training, held_out = known.hold_out(settings.held_out, params.seed)
+    if len(held_out):
+        ends = np.concatenate([held_out, held_out[:, ::-1]])
+        scores = score_held_out(fit(training, "artists without some relations")[0], training, held_out)
+        quality |= {**estimate({"links_found": scores}, ends[:, 0]), "n_held_out": len(held_out)}
     return vectors, quality
 
 

@@ -14,7 +14,7 @@ from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError
 from ostinato.evaluation import calibration, classification, slices
-from ostinato.evaluation.predictions import KEYS, ScoredTracks, by_chunk, class_shares, join_labels
+from ostinato.evaluation.predictions import KEYS, ScoredTracks, compute_class_shares, join_chunk_labels, join_labels
 from ostinato.evaluation.score_table import write_scores
 from ostinato.evaluation.similarity import artist_embedding
 from ostinato.io.files import read_json, read_parquet, write_json
@@ -46,16 +46,14 @@ def run(paths: Paths, params: Params, name: str) -> None:
     if not len(test):
         raise DataError(f"{paths.splits}: no evaluable test track has a {task.name}; lower split.folds or add artists")
     if artefact["fitter"] == "sklearn":  # it has learnt from the validation tracks too
-        validation = validation.of(np.zeros(len(validation), bool))
+        validation = validation.select(np.zeros(len(validation), bool))
     found = _figures(validation, test, task, params)
     if (file := paths.predictions(name) / "chunks.parquet").exists():
-        chunks = by_chunk(test, read_parquet(file), task)
+        chunks = join_chunk_labels(test, read_parquet(file), task)
         found["chunks"] = {"n": len(chunks), "test": _intervals(chunks, task, params)}
     found["spread"] = _spread(paths, name, test, (splits, tracks, task), params.evaluate.threshold)
-    found["baseline"] = {
-        baseline: _intervals(rows, task, params)
-        for baseline, rows in classification.baselines(test, class_shares(splits, tracks, task), task.kind).items()
-    }
+    baselines = classification.score_baselines(test, compute_class_shares(splits, tracks, task), task.kind)
+    found["baseline"] = {baseline: _intervals(rows, task, params) for baseline, rows in baselines.items()}
     found["slices"] = _slices(paths, test, (splits, tracks, task), params)
     found["split"] = {"name": classes["name"], "hash": classes["hash"], **_sizes(splits, tracks, task, test)}
     if task.kind == "single" and found["split"]["ceiling"] < 1:
@@ -72,7 +70,7 @@ def _embedding(paths: Paths, params: Params, name: str, task: str, classes: dict
     rows, artists = rows.reset_index(drop=True), read_parquet(paths.target(task) / "artists.parquet")
     ranks = artist_embedding.rank_artists(rows, artists, params.seed)
     _write_artist_scores(paths, name, *ranks)
-    found = artist_embedding.figures(
+    found = artist_embedding.evaluate_vectors(
         rows,
         artists,
         params.evaluate.confidence,
@@ -92,18 +90,18 @@ def _write_artist_scores(paths: Paths, name: str, ranks: dict[str, np.ndarray], 
 
 def _figures(validation: ScoredTracks, test: ScoredTracks, task: Task, params: Params) -> dict[str, Any]:
     """Compute what rests on the candidate's own scores."""
-    threshold = params.evaluate.threshold
+    threshold, confidence = params.evaluate.threshold, params.evaluate.confidence
     found = {
         "test": _intervals(test, task, params),
         "validation": classification.compute_metrics(validation, task.kind, threshold) if len(validation) else {},
-        "per_class": classification.per_class(test, task.classes, task.kind, threshold),
-        "confusion": classification.confusion(test, task.kind, threshold),
+        "per_class": classification.compute_per_class(test, task.classes, task.kind, threshold),
+        "confusion": classification.count_confusion(test, task.kind, threshold),
         "undefined": classification.summarise_undefined(test, task.classes, task.kind),
     }
-    if tree := classification.hierarchy(test, task.classes, task.kind, threshold, params.evaluate.confidence):
+    if tree := classification.compute_hierarchical_f1(test, task.classes, task.kind, threshold, confidence):
         found["hierarchy"] = tree
     if task.kind == "multi" and len(validation):
-        tuned = multi.thresholds(preds=validation.scores, target=validation.target, default=threshold)
+        tuned = multi.choose_thresholds(preds=validation.scores, target=validation.target, default=threshold)
         found["thresholds"] = {c: round(float(t), 6) for c, t in zip(task.classes, tuned, strict=True)}
         found["test_tuned"] = classification.compute_metrics(test, task.kind, tuned)
     if calibrated := calibration.calibrate(validation, test, task.kind):
@@ -128,7 +126,7 @@ def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...],
     found = {}
     if len(numbers := sorted(set(test.fold.tolist()))) > 1:
         found["folds"] = [
-            classification.compute_metrics(test.of(test.fold == n), task.kind, threshold) for n in numbers
+            classification.compute_metrics(test.select(test.fold == n), task.kind, threshold) for n in numbers
         ]
     file = paths.predictions(name) / "runs.parquet"
     if file.exists():
@@ -137,7 +135,7 @@ def _spread(paths: Paths, name: str, test: ScoredTracks, about: tuple[Any, ...],
             classification.compute_metrics(join_labels(run, splits, tracks, task, "test"), task.kind, threshold)
             for _, run in runs
         ]
-    return {what: classification.mean_and_deviation(points) for what, points in found.items()}
+    return {what: classification.compute_mean_and_deviation(points) for what, points in found.items()}
 
 
 def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: Params) -> dict[str, Any]:
@@ -145,11 +143,11 @@ def _slices(paths: Paths, test: ScoredTracks, about: tuple[Any, ...], params: Pa
     splits, tracks, task = about
     files = read_parquet(paths.files, columns=["track_id", "rms_db"])
     ways = slices.describe(tracks, files, splits, test)
-    return slices.slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
+    return slices.evaluate_slices(test, ways, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
 def _intervals(rows: ScoredTracks, task: Task, params: Params) -> dict[str, dict[str, float | None]]:
-    return classification.with_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
+    return classification.compute_intervals(rows, task.kind, params.evaluate.threshold, params.evaluate.confidence)
 
 
 def _about(artefact: dict[str, Any]) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from ostinato.core.summary import AUDIO, choose_metric, is_indicator, vector
 from ostinato.core.task import COLUMNS
 from ostinato.errors import ParamsError
 from ostinato.evaluation.similarity import clusters
-from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces, table
-from ostinato.evaluation.similarity.queries import questions
+from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces, to_table
+from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.io.files import atomic_write, read_json, read_parquet, write_json
 from ostinato.release.gate import judge
 
@@ -58,7 +58,7 @@ def run(paths: Paths, params: Params) -> None:
         if name in spaces and COLUMNS[entry.task] != "embedding":
             spaces[name] -= spaces[name][split == "train"].mean(axis=0)
     spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
-    asked = questions(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
+    asked = build_queries(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
     found = evaluate_spaces(
         spaces,
         list(asked),
@@ -90,7 +90,7 @@ def run(paths: Paths, params: Params) -> None:
 
 def _write(paths: Paths, found: dict[str, Any]) -> None:
     with atomic_write(paths.ranking_table) as partial:
-        table(found).to_parquet(partial, index=False, write_page_checksum=True)
+        to_table(found).to_parquet(partial, index=False, write_page_checksum=True)
 
 
 def _choose_query(found: dict[str, Any]) -> str:

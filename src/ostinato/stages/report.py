@@ -94,4 +94,5 @@ def _suspects(paths: Paths, accepted: list[str], splits: pd.DataFrame, tracks: p
     """Rank held-out tracks by what all accepted networks say of their genre."""
     task = Task(GENRE, tuple(read_json(paths.classes)[GENRE]))
     files = [paths.predictions(name) / "predictions.parquet" for name in accepted]
-    return label_errors.of_all((read_parquet(f, columns=[*KEYS, "logits"]) for f in files), splits, tracks, task)
+    predictions = (read_parquet(file, columns=[*KEYS, "logits"]) for file in files)
+    return label_errors.rank_by_mean_scores(predictions, splits, tracks, task)

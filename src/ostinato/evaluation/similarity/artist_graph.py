@@ -1,4 +1,4 @@
-"""Agreement of a space with a graph of artists: Jaccard of neighbourhoods, and link prediction."""
+"""Agreement of a space with a graph of artists: Jaccard index of neighbourhoods, and link prediction."""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -8,10 +8,10 @@ import numpy as np
 from ostinato.curation.artist_graph import Relations
 
 BLOCK = 512
-"""Artists whose similarities to all others are held at once."""
+"""Artists per block of similarities."""
 
 
-def neighbourhoods(
+def compare_neighbourhoods(
     vectors: np.ndarray,
     relations: Relations,
     *,
@@ -19,77 +19,75 @@ def neighbourhoods(
     with_self: bool = False,
     among: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Compare each artist's relations with as many nearest neighbours.
+    """Compare the related artists of each artist with as many nearest neighbours.
 
     Parameters
     ----------
     vectors : np.ndarray [shape=(n, d)]
     relations : Relations
     by : {"cosine", "euclidean"}
-        What nearest means.
+        Metric of the neighbours.
     with_self : bool
-        Whether the artist is among its own neighbours, as in the repository behind the figure of paper 004;
-        with R relations that caps the Jaccard at (R - 1) / (R + 1).
+        Whether an artist is one of its own neighbours, as in the repository of paper 004; this limits the Jaccard
+        index to (R - 1) / (R + 1) for R relations.
     among : np.ndarray, optional
-        Positions of the artists to judge; default: all that have relations.
+        Indices of the artists to compare; default: all with relations.
 
     Returns
     -------
-    np.ndarray [shape=(n_judged,), dtype=float64]
-        Jaccard of each.
+    np.ndarray [shape=(n_compared,), dtype=float64]
+        Jaccard index of each.
     """
-    judged = np.flatnonzero(relations.degree) if among is None else among
-    found = np.zeros(len(judged))
-    for start, similarity in _similarity(vectors, judged, by):
-        rows = judged[start : start + len(similarity)]
+    artists = np.flatnonzero(relations.degree) if among is None else among
+    jaccard = np.zeros(len(artists))
+    for start, similarity in _compute_similarity(vectors, artists, by):
+        rows = artists[start : start + len(similarity)]
         similarity[np.arange(len(rows)), rows] = np.inf if with_self else -np.inf
         for i, (row, values) in enumerate(zip(rows, similarity, strict=True)):
             related = relations.neighbours(row)
             nearest = np.argpartition(-values, len(related) - 1)[: len(related)]
-            both = len(np.intersect1d(nearest, related))
-            found[start + i] = both / (2 * len(related) - both)
-    return found
+            n_common = len(np.intersect1d(nearest, related))
+            jaccard[start + i] = n_common / (2 * len(related) - n_common)
+    return jaccard
 
 
-def links_found(vectors: np.ndarray, left: Relations, taken: np.ndarray) -> np.ndarray:
-    """Ask how far in front relations stand that training did not see.
+def score_held_out(vectors: np.ndarray, training: Relations, held_out: np.ndarray) -> np.ndarray:
+    """Score the prediction of relations that were held out of training.
 
     Parameters
     ----------
     vectors : np.ndarray [shape=(n, d)]
-    left : Relations
-        What training saw.
-    taken : np.ndarray [shape=(n_taken, 2), dtype=int64]
-        What it did not.
+    training : Relations
+        Relations used in training.
+    held_out : np.ndarray [shape=(n_held_out, 2), dtype=int64]
 
     Returns
     -------
-    np.ndarray [shape=(2 * n_taken,), dtype=float64]
-        For each end of each relation taken, the share of artists not known to be
-        related that are less like it than the other end, ties by half: its mean
-        is the area under the ROC curve, averaged over relations.
+    np.ndarray [shape=(2 * n_held_out,), dtype=float64]
+        For each end of each held-out relation, the share of unrelated artists that are less
+        similar to it than the other end, counting ties half: the area under the ROC curve.
     """
-    ends = np.concatenate([taken, taken[:, ::-1]])
+    ends = np.concatenate([held_out, held_out[:, ::-1]])
     order = np.argsort(ends[:, 0], kind="stable")
-    found = np.zeros(len(ends))
-    for start, similarity in _similarity(vectors, ends[order, 0], "cosine"):
+    scores = np.zeros(len(ends))
+    for start, similarity in _compute_similarity(vectors, ends[order, 0], "cosine"):
         for i, values in enumerate(similarity):
-            here, other = ends[order[start + i]]
-            partners = ends[ends[:, 0] == here, 1]
-            values[np.concatenate([[here], left.neighbours(here), partners[partners != other]])] = np.nan
-            rest = np.delete(values, other)
-            rest = rest[~np.isnan(rest)]
-            below, same = (rest < values[other]).sum(), (rest == values[other]).sum()
-            found[order[start + i]] = (below + same / 2) / len(rest)
-    return found
+            artist, other = ends[order[start + i]]
+            partners = ends[ends[:, 0] == artist, 1]
+            values[np.concatenate([[artist], training.neighbours(artist), partners[partners != other]])] = np.nan
+            unrelated = np.delete(values, other)
+            unrelated = unrelated[~np.isnan(unrelated)]
+            n_below, n_ties = (unrelated < values[other]).sum(), (unrelated == values[other]).sum()
+            scores[order[start + i]] = (n_below + n_ties / 2) / len(unrelated)
+    return scores
 
 
-def _similarity(vectors: np.ndarray, rows: np.ndarray, by: str) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield blocks of similarity to all artists, the higher the nearer, with where each block starts."""
+def _compute_similarity(vectors: np.ndarray, rows: np.ndarray, by: str) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield the start and the similarities to all artists of each block of rows; higher is nearer."""
     x = np.asarray(vectors, np.float32)
     if by == "cosine":
         x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
-    square = (x**2).sum(axis=1)
+    squares = (x**2).sum(axis=1)
     for start in range(0, len(rows), BLOCK):
         product = x[rows[start : start + BLOCK]] @ x.T
-        yield start, product if by == "cosine" else 2 * product - square
+        yield start, product if by == "cosine" else 2 * product - squares

@@ -1,4 +1,4 @@
-"""One table of similarity spaces: what stands near what, beside chance, popularity and MFCC statistics."""
+"""Evaluation of similarity spaces by queries, with random, popularity and MFCC baselines."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from ostinato.evaluation.similarity.queries import Query, unit
 from ostinato.evaluation.similarity.ranking import difference, summarise
 from ostinato.metrics.ranking import (
     Lists,
+    assign_strata,
     compute_metrics,
     count_listed,
     coverage,
@@ -18,7 +19,6 @@ from ostinato.metrics.ranking import (
     far_off,
     intra_list_diversity,
     novelty,
-    strata,
 )
 
 N_STRATA = 4
@@ -27,7 +27,7 @@ LEADING = "map"
 
 def evaluate_spaces(
     spaces: Mapping[str, np.ndarray],
-    asked: Sequence[Query],
+    queries: Sequence[Query],
     *,
     popularity: np.ndarray,
     baseline: str,
@@ -36,142 +36,145 @@ def evaluate_spaces(
     seed: int,
     by_distance: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Judge every space by every question.
+    """Evaluate all spaces by all queries.
 
     Parameters
     ----------
     spaces : mapping of str to np.ndarray [shape=(n_tracks, d)]
         Vectors of the tracks.
-    asked : sequence of Query
+    queries : sequence of Query
     popularity : np.ndarray [shape=(n_tracks,)]
-        Of each track, above 0; an artist has the mean of its tracks.
+        Popularity of each track, above 0; that of an artist is the mean of its tracks.
     baseline : str
-        The space that others are compared with, by paired differences, and by
-        whose vectors lists are called diverse.
+        The space that others are compared with, by paired differences; its vectors also
+        measure the diversity of lists.
     k : int
+        Length of rankings.
     confidence : float
-        Of the intervals.
+        Confidence of the intervals.
     seed : int
-        Draws the random space.
+        Seed of the random baseline.
     by_distance : collection of str
-        Spaces whose vectors are compared by Euclidean distance instead of their cosine.
+        Spaces with Euclidean distance instead of the cosine.
 
     Returns
     -------
     dict
-        ``{space: {"<question>_<split>": figures}}``; ``random`` and ``popular`` are
-        among the spaces.
+        ``{space: {"<query>_<split>": metrics}}``, with the spaces ``random`` and ``popular``.
     """
-    found: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
-    for question in asked:
-        apart, liked = question.items(spaces[baseline]), _by_item(popularity, question)
-        every = [describe_relevance(part.target, k) for part in question.parts()]
-        n_relevant, best = (np.concatenate(arrays) for arrays in zip(*every, strict=True))
-        of_seed: dict[str, np.ndarray] = {}
-        for name in found:
+    results: dict[str, Any] = {name: {} for name in (*spaces, "random", "popular")}
+    for query in queries:
+        vectors, item_popularity = query.embed_items(spaces[baseline]), _average_by_item(popularity, query)
+        relevance = [describe_relevance(batch.target, k) for batch in query.iterate_batches()]
+        n_relevant, best = (np.concatenate(arrays) for arrays in zip(*relevance, strict=True))
+        leading: dict[str, np.ndarray] = {}
+        for name in results:
             metric: Metric = "euclidean" if name in by_distance else "cosine"
-            ranked = _rank(question, _similarities(name, spaces, question, liked, seed, metric), k)
-            lists = Lists(ranked.gains, count_listed(ranked.preds), n_relevant, best)
-            values = compute_metrics(lists)
-            of_seed[name] = values[LEADING]
-            figures: dict[str, Any] = summarise(values | _of_lists(ranked, apart, liked), question.groups, confidence)
-            figures |= {"coverage": round(coverage(ranked.preds, question.n_items), 6)}
-            figures |= {"strata": _shares(ranked.preds, strata(liked, N_STRATA)), "n_seeds": len(question.seeds)}
-            found[name][f"{question.name}_{question.split}"] = figures
-        for name in set(found) - {baseline}:
-            gain = difference(of_seed[name], of_seed[baseline], question.groups, confidence)
-            found[name][f"{question.name}_{question.split}"][f"{LEADING}_above_{baseline}"] = gain
-    return found
+            ranking = _rank(_compute_similarities(name, spaces, query, item_popularity, seed, metric), k)
+            values = compute_metrics(Lists(ranking.gains, count_listed(ranking.preds), n_relevant, best))
+            leading[name] = values[LEADING]
+            values |= _describe_lists(ranking, vectors, item_popularity)
+            metrics: dict[str, Any] = summarise(values, query.groups, confidence)
+            metrics |= {"coverage": round(coverage(ranking.preds, query.n_items), 6)}
+            strata = assign_strata(item_popularity, N_STRATA)
+            metrics |= {"strata": _compute_shares(ranking.preds, strata), "n_seeds": len(query.seeds)}
+            results[name][f"{query.name}_{query.split}"] = metrics
+        for name in set(results) - {baseline}:
+            gain = difference(leading[name], leading[baseline], query.groups, confidence)
+            results[name][f"{query.name}_{query.split}"][f"{LEADING}_above_{baseline}"] = gain
+    return results
 
 
-def table(found: Mapping[str, Any]) -> pd.DataFrame:
-    """Put figures in rows.
+def to_table(results: Mapping[str, Any]) -> pd.DataFrame:
+    """Convert results to a table, one row per metric.
 
     Parameters
     ----------
-    found : mapping
-        As `evaluate_spaces` gives them.
+    results : mapping
+        From `evaluate_spaces`.
 
     Returns
     -------
     DataFrame
-        space, question, artists (cold or known), metric, value, low, high, n_seeds;
-        a stratum of popularity is a metric too.
+        space, question, artists (cold or known), metric, value, low, high, n_seeds; shares
+        of popularity strata are metrics, too.
     """
     rows = []
-    for space, of_space in found.items():
-        for asked, figures in of_space.items():
-            question, _, artists = asked.rpartition("_")
-            about = {"space": space, "question": question, "artists": artists, "n_seeds": figures["n_seeds"]}
-            shares = {f"{who}_{i + 1}": s for who, many in figures["strata"].items() for i, s in enumerate(many)}
-            plain = {k: {"value": v} for k, v in {**shares, "coverage": figures["coverage"]}.items()}
-            told = {k: v for k, v in figures.items() if isinstance(v, dict) and "value" in v} | plain
-            rows += [{**about, "metric": metric, **value} for metric, value in told.items()]
+    for space, by_query in results.items():
+        for query, metrics in by_query.items():
+            name, _, artists = query.rpartition("_")
+            keys = {"space": space, "question": name, "artists": artists, "n_seeds": metrics["n_seeds"]}
+            shares = {f"{kind}_{i + 1}": x for kind, xs in metrics["strata"].items() for i, x in enumerate(xs)}
+            numbers = {k: {"value": v} for k, v in {**shares, "coverage": metrics["coverage"]}.items()}
+            estimates = {k: v for k, v in metrics.items() if isinstance(v, dict) and "value" in v}
+            rows += [{**keys, "metric": k, **v} for k, v in (estimates | numbers).items()]
     columns = ["space", "question", "artists", "metric", "value", "low", "high", "n_seeds"]
     return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(("value", "low", "high"), float))
 
 
-class Ranked(NamedTuple):
-    """Lists of a space: items by seed, their relevance, their similarity to the seed, and that of any two items.
+class Ranking(NamedTuple):
+    """Ranked lists of a space.
 
     Parameters
     ----------
     preds : np.ndarray [shape=(n_seeds, k), dtype=int64]
+        Indices of items; -1 after the end of a list.
     gains : np.ndarray [shape=(n_seeds, k), dtype=float64]
-    near : np.ndarray [shape=(n_seeds, k), dtype=float64]
-        NaN where a list has ended.
+        Relevance of the items.
+    similarity : np.ndarray [shape=(n_seeds, k), dtype=float64]
+        Similarity to the seed; NaN after the end of a list.
     chance : float
+        Mean similarity of a seed and any item.
     """
 
     preds: np.ndarray
     gains: np.ndarray
-    near: np.ndarray
+    similarity: np.ndarray
     chance: float
 
 
-def _rank(question: Query, similarities: Iterator[tuple[Query, np.ndarray]], k: int) -> Ranked:
-    """Rank all items for some seeds at a time."""
-    preds, gains, near, total, n_open = [], [], [], 0.0, 0
-    for part, similarity in similarities:
-        here = part.rank(similarity, k)
-        preds.append(here)
-        gains.append(part.look_up(here))
-        near.append(np.where(here >= 0, np.take_along_axis(similarity, np.maximum(here, 0), axis=1), np.nan))
-        is_open = ~part.banned
-        total, n_open = total + float(similarity[is_open].sum()), n_open + int(is_open.sum())
-    chance = total / max(n_open, 1)
-    return Ranked(np.concatenate(preds), np.concatenate(gains), np.concatenate(near), chance)
+def _rank(batches: Iterator[tuple[Query, np.ndarray]], k: int) -> Ranking:
+    """Rank all items for each batch of seeds."""
+    preds, gains, nearest, total, n_pairs = [], [], [], 0.0, 0
+    for batch, similarity in batches:
+        ranking = batch.rank(similarity, k)
+        preds.append(ranking)
+        gains.append(batch.get_relevance(ranking))
+        nearest.append(np.where(ranking >= 0, np.take_along_axis(similarity, np.maximum(ranking, 0), axis=1), np.nan))
+        is_included = ~batch.is_excluded
+        total, n_pairs = total + float(similarity[is_included].sum()), n_pairs + int(is_included.sum())
+    return Ranking(np.concatenate(preds), np.concatenate(gains), np.concatenate(nearest), total / max(n_pairs, 1))
 
 
-def _similarities(
-    name: str, spaces: Mapping[str, np.ndarray], question: Query, liked: np.ndarray, seed: int, metric: Metric
+def _compute_similarities(
+    name: str, spaces: Mapping[str, np.ndarray], query: Query, popularity: np.ndarray, seed: int, metric: Metric
 ) -> Iterator[tuple[Query, np.ndarray]]:
-    """Yield a space's similarity of every item to some seeds at a time, with these."""
-    drawn, items = np.random.default_rng(seed), question.items(spaces[name], metric) if name in spaces else liked
-    for part in question.parts():
-        shape = len(part.seeds), question.n_items
+    """Yield batches of seeds with the similarities of all items to them."""
+    rng, items = np.random.default_rng(seed), query.embed_items(spaces[name], metric) if name in spaces else popularity
+    for batch in query.iterate_batches():
+        shape = len(batch.seeds), query.n_items
         if name in spaces:
-            yield part, part.similarity(items, metric)
+            yield batch, batch.compute_similarity(items, metric)
         else:
-            yield part, drawn.random(shape) if name == "random" else np.broadcast_to(liked, shape)
+            yield batch, rng.random(shape) if name == "random" else np.broadcast_to(popularity, shape)
 
 
-def _by_item(popularity: np.ndarray, question: Query) -> np.ndarray:
-    n_items = question.n_items
-    return np.bincount(question.owner, popularity, n_items) / np.bincount(question.owner, minlength=n_items)
+def _average_by_item(values: np.ndarray, query: Query) -> np.ndarray:
+    n_items = query.n_items
+    return np.bincount(query.item_of_track, values, n_items) / np.bincount(query.item_of_track, minlength=n_items)
 
 
-def _of_lists(ranked: Ranked, apart: np.ndarray, popularity: np.ndarray) -> dict[str, np.ndarray]:
-    """Return what lists are like that have no right answer."""
+def _describe_lists(ranking: Ranking, vectors: np.ndarray, popularity: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the properties of lists that do not depend on relevance."""
     return {
-        "intra_list_diversity": intra_list_diversity(ranked.preds, unit(apart)),
-        "novelty": novelty(ranked.preds, popularity),
-        "far_off": far_off(ranked.near, ranked.chance),
+        "intra_list_diversity": intra_list_diversity(ranking.preds, unit(vectors)),
+        "novelty": novelty(ranking.preds, popularity),
+        "far_off": far_off(ranking.similarity, ranking.chance),
     }
 
 
-def _shares(preds: np.ndarray, stratum: np.ndarray) -> dict[str, list[float]]:
-    """Compare what is recommended with what there is, by stratum of popularity, the most popular first."""
+def _compute_shares(preds: np.ndarray, stratum: np.ndarray) -> dict[str, list[float]]:
+    """Compute the shares of popularity strata among recommended and among all items, the most popular first."""
     listed = stratum[preds[preds >= 0]]
     return {
         "recommended": (np.bincount(listed, minlength=N_STRATA) / max(len(listed), 1)).round(6).tolist(),

@@ -1,46 +1,46 @@
-"""Maps of a space: its vectors in a plane, for the eye."""
+"""Projections of a space to two dimensions, for plots."""
 
 import numpy as np
 
-FIRST = 50
-"""Components that t-SNE starts from."""
+N_COMPONENTS = 50
+"""Principal components before t-SNE."""
 PERPLEXITY = 30.0
 
 
-def components(x: np.ndarray, n: int = 2) -> np.ndarray:
-    """Project vectors on their first principal components.
+def project_pca(x: np.ndarray, n: int = 2) -> np.ndarray:
+    """Project vectors onto their first principal components.
 
     Parameters
     ----------
     x : np.ndarray [shape=(n_tracks, d)]
     n : int
-        Fewer are given where the vectors have fewer.
+        Number of components; fewer if the vectors have fewer.
 
     Returns
     -------
     np.ndarray [shape=(n_tracks, <= n), dtype=float64]
-        Centred; each component's largest weight is positive, so that the map does not flip.
+        Centred; the largest weight of each component is positive, to fix its sign.
 
     Examples
     --------
-    >>> components(np.array([[0.0, 0], [3, 4], [6, 8]]), 1).round(6).ravel().tolist()
+    >>> project_pca(np.array([[0.0, 0], [3, 4], [6, 8]]), 1).round(6).ravel().tolist()
     [-5.0, 0.0, 5.0]
     """
     centred = np.asarray(x, np.float64) - np.mean(x, axis=0)
     left, length, axes = np.linalg.svd(centred, full_matrices=False)
     n = min(n, len(length))
     largest = axes[np.arange(n), np.abs(axes[:n]).argmax(axis=1)]
-    found: np.ndarray = left[:, :n] * length[:n] * np.where(largest < 0, -1, 1)
-    return found
+    projection: np.ndarray = left[:, :n] * length[:n] * np.where(largest < 0, -1, 1)
+    return projection
 
 
-def neighbourhood(x: np.ndarray, seed: int) -> np.ndarray:
-    """Place vectors in a plane so that neighbours stay neighbours: t-SNE after 50 principal components.
+def project_tsne(x: np.ndarray, seed: int) -> np.ndarray:
+    """Project vectors to a plane by t-SNE, which preserves neighbourhoods; after 50 principal components.
 
     Parameters
     ----------
     x : np.ndarray [shape=(n_tracks, d)]
-        Three tracks or more.
+        At least three tracks.
     seed : int
 
     Returns
@@ -55,5 +55,5 @@ def neighbourhood(x: np.ndarray, seed: int) -> np.ndarray:
 
     perplexity = min(PERPLEXITY, (len(x) - 1) / 3)
     model = TSNE(perplexity=perplexity, init="pca", max_iter=500, random_state=seed, n_jobs=1)
-    found: np.ndarray = model.fit_transform(components(x, FIRST)).astype(np.float64)
-    return found
+    projection: np.ndarray = model.fit_transform(project_pca(x, N_COMPONENTS)).astype(np.float64)
+    return projection

@@ -1,17 +1,18 @@
-"""A ranking's figures: every metric with its interval, over the artists of seeds, and paired differences."""
+"""Metrics of rankings, with intervals over the artists of seeds, and paired differences."""
 
 from collections.abc import Mapping
 from math import inf
 
 import numpy as np
 
+from ostinato.metrics import ranking
 from ostinato.metrics.jackknife import jackknife
-from ostinato.metrics.ranking import METRICS, compute_metrics, describe_lists
+from ostinato.metrics.ranking import METRICS, describe_lists
 from ostinato.metrics.replicates import nanmean_of
 
 
-def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute every metric of each seed.
+def compute_metrics(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute all metrics for each seed.
 
     Parameters
     ----------
@@ -22,7 +23,7 @@ def per_seed(preds: np.ndarray, target: np.ndarray) -> dict[str, np.ndarray]:
     -------
     dict of str to np.ndarray [shape=(n_seeds,)]
     """
-    return compute_metrics(describe_lists(preds, target))
+    return ranking.compute_metrics(describe_lists(preds, target))
 
 
 def summarise(
@@ -31,39 +32,39 @@ def summarise(
     confidence: float,
     limits: tuple[float, float] = (-inf, inf),
 ) -> dict[str, dict[str, float | None]]:
-    """Average figures over seeds and say how sure the means are.
+    """Average metrics over seeds, with intervals.
 
     Parameters
     ----------
     values : mapping of str to np.ndarray [shape=(n_seeds,)]
-        NaN where a seed has no answer; left out.
+        NaN for seeds without relevant items, which are left out.
     groups : np.ndarray [shape=(n_seeds,)]
-        Artist of each seed; artists are left out, not seeds.
+        Artist of each seed.
     confidence : float
     limits : tuple of float
-        Between which every figure lies that is none of `METRICS`; those lie between 0 and 1.
+        Bounds of values that are not in `METRICS`; those are between 0 and 1.
 
     Returns
     -------
     dict of str to dict
-        ``{"value", "low", "high"}``; None where nothing is defined.
+        ``{"value", "low", "high"}``; None where undefined.
     """
     replicates = jackknife(groups, confidence)
 
-    def means(of_seed: np.ndarray) -> np.ndarray:
-        return nanmean_of(of_seed, replicates.group, replicates.counts)
+    def estimate(name: str, x: np.ndarray) -> dict[str, float | None]:
+        bounds = (0.0, 1.0) if name in METRICS else limits
+        return replicates.estimate(nanmean_of(x, replicates.group, replicates.counts), *bounds).to_dict()
 
-    bounds = {name: (0.0, 1.0) if name in METRICS else limits for name in values}
-    return {name: replicates.estimate(means(of_seed), *bounds[name]).to_dict() for name, of_seed in values.items()}
+    return {name: estimate(name, x) for name, x in values.items()}
 
 
 def difference(new: np.ndarray, old: np.ndarray, groups: np.ndarray, confidence: float) -> dict[str, float | None]:
-    """Return how much better one ranking is than another on the same seeds.
+    """Compute the difference of a metric between two rankings for the same seeds.
 
     Parameters
     ----------
     new, old : np.ndarray [shape=(n_seeds,)]
-        The same metric.
+        Values of the metric.
     groups, confidence
         As for `summarise`.
 

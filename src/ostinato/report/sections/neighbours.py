@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.errors import CatalogError
-from ostinato.evaluation.similarity.projection import components, neighbourhood
+from ostinato.evaluation.similarity.projection import project_pca, project_tsne
 from ostinato.io.files import read_json, read_parquet
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
@@ -150,7 +150,7 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     """
     rows = np.unique(np.linspace(0, len(catalog) - 1, min(POINTS, len(catalog))).astype(int))
     drawn = catalog.vectors[rows]
-    planes = {"tsne": scale(cached(neighbourhood)(drawn, 0)), "pca": scale(components(drawn))}
+    planes = {"tsne": scale(cached(project_tsne)(drawn, 0)), "pca": scale(project_pca(drawn))}
     known = [catalog.metadata[row] for row in rows]
     aspects = {name: [_aspect(m, name) for m in known] for name in ("genre", "era", "origin", "artist")}
     legends = {name: commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
