@@ -13,7 +13,7 @@ from ostinato.errors import ParamsError
 from ostinato.training import losses
 from ostinato.training import module as modules
 from ostinato.training.data.batches import TrainingBatches, companions
-from ostinato.training.module import Module, found_nearest
+from ostinato.training.module import Module, score_nearest
 
 GENRES = torch.eye(3)[[0, 0, 1, 1, 2, 2]]
 
@@ -92,15 +92,15 @@ def test_tracks_of_an_artist_come_together(loss):
         optimizer.zero_grad()
         made.contrastive_loss((x,), artists).backward()
         optimizer.step()
-    assert found_nearest(network(x), artists).item() == 1
+    assert score_nearest(network(x), artists).item() == 1
     assert made.contrast(network(x), artists).item() < 0.05
 
 
-def test_the_share_found_nearest_leaves_out_who_is_alone():
+def test_score_nearest_leaves_out_who_is_alone():
     artists = torch.eye(3)[[0, 0, 1, 2]]
     vectors = torch.tensor([[1.0, 0, 0], [0.9, 0.1, 0], [0.1, 0.9, 0], [0, 0, 1.0]])
-    assert found_nearest(vectors, artists).item() == 1
-    assert found_nearest(vectors[[0, 2, 1, 3]], artists).item() == 0
+    assert score_nearest(vectors, artists).item() == 1
+    assert score_nearest(vectors[[0, 2, 1, 3]], artists).item() == 0
 
 
 def test_pairs_share_a_label_and_nobody_is_left_out(rng):
@@ -150,10 +150,10 @@ def test_what_leaves_nothing_to_compare_is_refused(wrong):
         module(Task("genre", ("a", "b", "c")), Plain(2, 3), loss="infonce", **wrong)
 
 
-def test_the_share_found_nearest_does_not_depend_on_how_many_tracks_are_compared_at_once(monkeypatch, rng):
+def test_score_nearest_does_not_depend_on_how_many_tracks_are_compared_at_once(monkeypatch, rng):
     artists = torch.from_numpy(rng.standard_normal((9, 4)).astype(np.float32))[rng.integers(0, 9, 50)]
     vectors = artists + 0.8 * torch.from_numpy(rng.standard_normal((50, 4)).astype(np.float32))
-    whole = found_nearest(vectors, artists)
+    whole = score_nearest(vectors, artists)
     monkeypatch.setattr(modules, "ROWS", 7)
-    assert 0 < found_nearest(vectors, artists).item() < 1
-    assert found_nearest(vectors, artists).item() == whole.item()
+    assert 0 < score_nearest(vectors, artists).item() < 1
+    assert score_nearest(vectors, artists).item() == whole.item()

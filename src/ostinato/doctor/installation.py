@@ -22,10 +22,10 @@ REINSTALL = "pip install --force-reinstall"
 def check_python(machine: Machine) -> list[Finding]:
     """Check that Python is one that the package supports."""
     try:
-        wanted = metadata.metadata("ostinato")["Requires-Python"] or ""
+        required = metadata.metadata("ostinato")["Requires-Python"] or ""
     except metadata.PackageNotFoundError:
-        wanted = ""
-    least = tuple(int(n) for n in re.findall(r"\d+", wanted.partition(",")[0])) or SUPPORTED
+        required = ""
+    least = tuple(int(n) for n in re.findall(r"\d+", required.partition(",")[0])) or SUPPORTED
     text = f"{platform.python_version()}, {platform.machine()}"
     if sys.version_info[:2] < least or sys.maxsize < 2**32:
         newest = ".".join(map(str, least))

@@ -81,15 +81,15 @@ def _read_limits(machine: Machine, name: str, controller: str) -> list[str]:
         lines = (machine.proc / "self" / "cgroup").read_text().splitlines()
     except OSError:
         lines = []
-    found = []
+    values = []
     for _, controllers, below in (line.split(":", 2) for line in [*lines, "0::/"]):
         top = machine.cgroup / controller if controllers else machine.cgroup
         if controllers and controller not in controllers.split(","):
             continue
         folder = top / below.strip("/")
         places = [place for place in (folder, *folder.parents) if place.is_relative_to(top)]
-        found += [(place / name).read_text().strip() for place in places if (place / name).is_file()]
-    return found
+        values += [(place / name).read_text().strip() for place in places if (place / name).is_file()]
+    return values
 
 
 def check_memory(machine: Machine) -> list[Finding]:
@@ -147,11 +147,11 @@ def check_temporary(machine: Machine) -> list[Finding]:
 
 def check_home(machine: Machine) -> list[Finding]:
     """Check that there is a folder for published weights, which are downloaded once."""
-    chosen, home = machine.environ.get("XDG_CACHE_HOME"), machine.environ.get("HOME")
+    cache, home = machine.environ.get("XDG_CACHE_HOME"), machine.environ.get("HOME")
     mend = "set XDG_CACHE_HOME to a folder that can be written to; only published weights are kept there"
-    if not chosen and not home:
+    if not cache and not home:
         return [Finding("home", "warning", "neither HOME nor XDG_CACHE_HOME is set", mend)]
-    folder = Path(chosen) if chosen else Path(home or "/") / ".cache"
+    folder = Path(cache) if cache else Path(home or "/") / ".cache"
     place = next((place for place in (folder, *folder.parents) if place.exists()), Path("/"))
     if not place.is_dir() or not _can_write(place):
         return [Finding("home", "warning", f"{folder}: cannot be written to", mend)]

@@ -250,15 +250,17 @@ class Catalog:
         CatalogError
             If several tracks are; the message names some.
         """
-        wanted, found = identity(name), list[str]()
-        for track_id, known in zip(self.ids, self.metadata, strict=True):
-            title = known.get("title")
-            if title and wanted in (identity(title), identity(f"{known.get('artist') or ''} - {title}")):
-                found.append(track_id)
-        if len(found) > 1:
-            such = "; ".join(self.line(i) for i in found[:SHOWN])
-            raise CatalogError(f"{name!r} are {len(found)} tracks: {such}; name one by its id, or as artist - title")
-        return found[0] if found else None
+        key, matches = identity(name), list[str]()
+        for track_id, about in zip(self.ids, self.metadata, strict=True):
+            title = about.get("title")
+            if title and key in (identity(title), identity(f"{about.get('artist') or ''} - {title}")):
+                matches.append(track_id)
+        if len(matches) > 1:
+            examples = "; ".join(self.line(i) for i in matches[:SHOWN])
+            raise CatalogError(
+                f"{name!r} are {len(matches)} tracks: {examples}; name one by its id, or as artist - title"
+            )
+        return matches[0] if matches else None
 
     def name(self, track_id: str) -> str:
         """Return artist and title of a track, as far as they are known."""
@@ -444,18 +446,18 @@ class Catalog:
         try:
             vectors = np.load(folder / VECTORS, allow_pickle=False)
             metric = about.get("metric", "cosine")
-            made = cls([], vectors[:0], version=about["version"], offset=about["offset"], metric=metric)
-            made.exact_up_to, made._next = about["exact_up_to"], about["next"]
-            made.ids, made.metadata, made.vectors = about["ids"], about["metadata"], vectors
-            made._labels = np.array(about["labels"], np.int64)
+            catalog = cls([], vectors[:0], version=about["version"], offset=about["offset"], metric=metric)
+            catalog.exact_up_to, catalog._next = about["exact_up_to"], about["next"]
+            catalog.ids, catalog.metadata, catalog.vectors = about["ids"], about["metadata"], vectors
+            catalog._labels = np.array(about["labels"], np.int64)
         except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
             raise CatalogError(f"{folder}: is damaged ({error}); {MEND}") from error
-        if not len(made.vectors) == len(made.ids) == len(made.metadata) == len(made._labels):
-            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(made.ids)} tracks; {MEND}")
-        made._number()
-        if (folder / GRAPH).exists() and len(made) > made.exact_up_to:
-            made._graph = Graph.load(folder / GRAPH)
-        return made
+        if not len(catalog.vectors) == len(catalog.ids) == len(catalog.metadata) == len(catalog._labels):
+            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(catalog.ids)} tracks; {MEND}")
+        catalog._number()
+        if (folder / GRAPH).exists() and len(catalog) > catalog.exact_up_to:
+            catalog._graph = Graph.load(folder / GRAPH)
+        return catalog
 
     def _number(self) -> None:
         self._row = {track_id: row for row, track_id in enumerate(self.ids)}
@@ -470,16 +472,18 @@ class Catalog:
     def _approximate(self, queries: np.ndarray, k: int, allowed: np.ndarray | None) -> np.ndarray:
         """Ask the graph for more than k where some are not allowed; compare all where too few of them are left."""
         share = 1.0 if allowed is None else float(allowed.mean())
-        asked = min(len(self), int(2 * k / share) + k)
-        if allowed is not None and asked > self.exact_up_to:
+        n_neighbors = min(len(self), int(2 * k / share) + k)
+        if allowed is not None and n_neighbors > self.exact_up_to:
             return self._exact(queries, k, allowed)
-        found = np.searchsorted(self._labels, self._open_graph().search(queries, k if allowed is None else asked))
+        candidates = np.searchsorted(
+            self._labels, self._open_graph().search(queries, k if allowed is None else n_neighbors)
+        )
         if allowed is None:
-            return found
-        kept = [rows[allowed[rows]][:k] for rows in found]
-        if min(map(len, kept)) < k:
+            return candidates
+        nearest = [rows[allowed[rows]][:k] for rows in candidates]
+        if min(map(len, nearest)) < k:
             return self._exact(queries, k, allowed)
-        return np.stack(kept)
+        return np.stack(nearest)
 
     def _open_graph(self) -> Graph:
         """Return the graph; build it if there is none yet."""

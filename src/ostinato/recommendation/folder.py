@@ -296,8 +296,8 @@ def _save_files(cache: Path, files: Mapping[str, File], version: str) -> None:
         name: np.array([row[name] for row in rows]) for name in ("n_bytes", "mtime_ns", "seconds")
     }
     columns["embedding"] = np.array([row["embedding"] for row in rows], np.float32)
-    told = {name: [row[name] for row in rows] for name in ("tags", "reasons")}
-    text = json.dumps({"version": version, "paths": sorted(files), **told})
+    lists = {name: [row[name] for row in rows] for name in ("tags", "reasons")}
+    text = json.dumps({"version": version, "paths": sorted(files), **lists})
     with atomic_write(cache) as partial, open(partial, "wb") as file:
         np.savez(file, about=np.frombuffer(text.encode(), np.uint8), **columns)
 

@@ -78,8 +78,8 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
     about = read_json(served / RELEASE) if (served / RELEASE).is_file() else {}
     if digests in (about.get("files"), about.get(BASE)) and _is_whole(served):
         n = format_count(len(incoming), "track")
-        said = "identical to what is in service" if about["files"] == digests else "which others were added to since"
-        return "unchanged", [f"{n}, {said}"], []
+        reason = "identical to what is in service" if about["files"] == digests else "which others were added to since"
+        return "unchanged", [f"{n}, {reason}"], []
     results = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
     reasons = [result.reason for result in results]
     if not all(result.kept for result in results):

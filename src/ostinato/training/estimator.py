@@ -112,7 +112,7 @@ def fit(
 
     Returns
     -------
-    Fitted
+    FittedEstimator
         A class without examples has score 0, a tag of all tracks 1.
 
     Raises
@@ -159,7 +159,7 @@ def loss(fitted: FittedEstimator, x: np.ndarray, target: np.ndarray) -> float:
 
     Parameters
     ----------
-    fitted : Fitted
+    fitted : FittedEstimator
     x : np.ndarray [shape=(n_tracks, width)]
     target : np.ndarray [shape=(n_tracks, n_classes)]
 
@@ -179,7 +179,7 @@ def to_onnx(fitted: FittedEstimator, n_features: int, kind: Kind, n_classes: int
 
     Parameters
     ----------
-    fitted : Fitted
+    fitted : FittedEstimator
     n_features : int
         Width of a summary.
     kind : {"single", "multi"}

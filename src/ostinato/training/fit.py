@@ -101,7 +101,7 @@ def explain_chance(fitted: FittedNetwork) -> str | None:
 
     Parameters
     ----------
-    fitted : Fitted
+    fitted : FittedNetwork
 
     Returns
     -------

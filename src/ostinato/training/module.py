@@ -89,20 +89,20 @@ class Module(L.LightningModule):
         self._collected: list[tuple[Tensor, Tensor]] = []
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Make the optimiser that the candidate names."""
+        """Return the candidate's optimizer; `schedule.Schedule` sets its learning rate before each epoch."""
         options = self.options
         fused = {"fused": True} if options.optimizer in FUSED and not torch.cuda.is_available() else {}
         decay = {} if options.optimizer in SPARSE else {"weight_decay": options.weight_decay}
-        kind, parameters = OPTIMIZERS[options.optimizer], self.network.parameters()
-        return kind(parameters, lr=options.lr, **decay, **fused)
+        make = OPTIMIZERS[options.optimizer]
+        return make(self.network.parameters(), lr=options.lr, **decay, **fused)
 
     def on_train_epoch_start(self) -> None:
-        """Seed what is drawn in this epoch."""
+        """Seed the random numbers of this epoch."""
         torch.manual_seed(derive(self.seed, "epoch", self.current_epoch, self.global_rank))
         self._sum, self._n_batches = torch.zeros((), device=self.device), 0
 
     def training_step(self, batch: tuple[tuple[Tensor, ...], Tensor], number: int) -> Tensor:
-        """Return the loss of a batch, with the network's own penalty."""
+        """Return the loss of a batch, plus the penalty of the network if it has one."""
         inputs, target = batch
         if self.front_end is not None:
             seed = derive(self.seed, "augment", self.current_epoch, self.global_rank, number)
@@ -120,22 +120,22 @@ class Module(L.LightningModule):
 
     @property
     def contrastive(self) -> bool:
-        """Whether tracks are compared with each other."""
+        """Whether the loss compares tracks with each other."""
         return self.options.loss in losses.CONTRASTS
 
     def contrastive_loss(self, inputs: tuple[Tensor, ...], target: Tensor) -> Tensor:
-        """Return the loss of comparing a batch's tracks.
+        """Return the loss of comparing the tracks of a batch.
 
-        Of an embedding its directions are compared. Else the last hidden layer is,
-        and the head learns the classes from what it finds there, without a say in it.
+        In an embedding task the output vectors are compared. In others the last hidden layer is
+        compared, and the head is trained on detached embeddings.
         """
-        wide: Tensor = self.network.embed(*inputs)  # type: ignore[operator]
+        hidden: Tensor = self.network.embed(*inputs)  # type: ignore[operator]
         if self.task.kind == "embedding":
-            return self.contrast(self.network.head(wide), target)  # type: ignore[operator]
-        return self.contrast(wide, target) + self.loss(self.network.head(wide.detach()), target)  # type: ignore[operator]
+            return self.contrast(self.network.head(hidden), target)  # type: ignore[operator]
+        return self.contrast(hidden, target) + self.loss(self.network.head(hidden.detach()), target)  # type: ignore[operator]
 
     def contrast(self, vectors: Tensor, target: Tensor) -> Tensor:
-        """Return the chosen loss of vectors that belong together as their targets do."""
+        """Return the contrastive loss of vectors; those with the same target belong together."""
         together = losses.alike(target, self.task.kind)
         if self.options.loss == "triplet":
             return losses.triplet(vectors.float(), together, margin=self.options.margin)
@@ -149,11 +149,11 @@ class Module(L.LightningModule):
         if self.options.loss == "focal":
             return losses.focal(logits, target, kind, gamma=self.options.gamma, weights=weights)
         if self.options.loss == "asymmetric":
-            given = {"gamma": self.options.gamma, "clip": self.options.clip}
-            return losses.asymmetric(logits, target, weights=weights, **given)
-        weighted = {} if weights is None else {WEIGHTS[kind]: weights}
+            gamma, clip = self.options.gamma, self.options.clip
+            return losses.asymmetric(logits, target, weights=weights, gamma=gamma, clip=clip)
+        keywords = {} if weights is None else {WEIGHTS[kind]: weights}
         criterion: Any = losses.loss(kind)
-        return criterion(logits, target, **weighted)
+        return criterion(logits, target, **keywords)
 
     def on_train_epoch_end(self) -> None:
         """Log the mean loss of the epoch, and monitor it where nothing is validated."""
@@ -177,13 +177,13 @@ class Module(L.LightningModule):
         target = self.target[tracks]
         loss, score = losses.loss(self.task.kind)(pooled, target.double()), _score(pooled, target, self.task.kind)
         if self.contrastive and self.task.kind == "embedding":
-            loss, score = self.contrast(pooled, target.float()).double(), found_nearest(pooled, target.float())
+            loss, score = self.contrast(pooled, target.float()).double(), score_nearest(pooled, target.float())
         by_loss = self.options.monitor == "val_loss" or self.task.kind == "embedding"
         monitored = loss if by_loss else 1 - score + loss / (1 + loss) / (2 * len(tracks))
-        found = {"val_loss": loss, "val_score": score}
+        values = {"val_loss": loss, "val_score": score}
         if self.options.monitor != "train_loss":
-            found["monitor"] = monitored
-        self.log_dict(found, sync_dist=True)
+            values["monitor"] = monitored
+        self.log_dict(values, sync_dist=True)
 
 
 def compute_class_weights(target: np.ndarray, kind: str) -> Tensor:
@@ -260,7 +260,7 @@ def spec_augment(x: Tensor, share: float = 0.125, n_masks: int = 1) -> Tensor:
     return x
 
 
-def found_nearest(vectors: Tensor, target: Tensor) -> Tensor:
+def score_nearest(vectors: Tensor, target: Tensor) -> Tensor:
     """Return the share of tracks whose nearest other one, by cosine, is of the same artist.
 
     Parameters

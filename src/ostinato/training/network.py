@@ -137,7 +137,7 @@ def fit_network(
 
     Returns
     -------
-    Fitted
+    FittedNetwork
 
     Raises
     ------

@@ -48,12 +48,12 @@ def run_chunks(network: nn.Module, source: Source, tracks: np.ndarray) -> Iterat
 def _run_batch(
     network: Any, inputs: Sequence[Tensor], owner: Tensor, tracks: np.ndarray, space: int | None, device: str
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    wide = network.embed(*(x.to(device) for x in inputs))
-    narrow, found = network.head(wide), []
+    hidden = network.embed(*(x.to(device) for x in inputs))
+    logits, results = network.head(hidden), []
     for i in tracks:
-        mine = (owner == i).to(device)
-        found.append((narrow[mine].double().cpu().numpy(), wide[mine, :space].mean(0).cpu().numpy()))
-    return found
+        chunks = (owner == i).to(device)
+        results.append((logits[chunks].double().cpu().numpy(), hidden[chunks, :space].mean(0).cpu().numpy()))
+    return results
 
 
 def run_network(network: nn.Module, source: Source, tracks: np.ndarray, task: Task) -> tuple[np.ndarray, np.ndarray]:
