@@ -384,7 +384,7 @@ def test_another_split_is_pointed_out(repository):
     metrics = json.loads(path.read_text())
     metrics["split"]["hash"] = "other"
     write_json(path, metrics)
-    assert "the tracks are split otherwise" in compare_with(repository).markdown
+    assert "the split differs" in compare_with(repository).markdown
 
 
 def test_what_only_one_side_has_is_said_and_is_no_regression(repository):

@@ -196,7 +196,7 @@ def test_a_space_must_surely_be_better_than_the_baseline(finished_paths):
 def test_what_looks_at_nothing_is_no_space(finished_paths):
     paths, params = finished_paths
     most = {"most": tiny_project.settings().estimators["svm_mel"].model_copy(update={"estimator": "majority"})}
-    read, skipped = rank._read(paths, params.model_copy(update={"estimators": params.estimators | most}))
+    read, skipped = rank._read_vectors(paths, params.model_copy(update={"estimators": params.estimators | most}))
     assert set(read) == set(NAMES)
     assert skipped == {"most": "it looks at nothing, so that it has no space"}
 

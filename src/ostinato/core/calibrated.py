@@ -1,14 +1,14 @@
-r"""Classifiers whose scores are calibrated on tracks that they were not fitted on.
+r"""Classifiers with scores that are calibrated on held-out tracks.
 
-With decisions :math:`d` of tracks of groups held out, scores are
+With out-of-fold decisions :math:`d`, scores are
 
 .. math:: \mathrm{softmax}(d / T)
 
-for three classes and more, so that calibration changes no label, and
-:math:`\sigma(a d + b)` for two, of which one may be rare. `T`, or `a` and `b`, are
-those of least cross-entropy to smoothed targets, after Platt:
-of :math:`n` tracks each counts :math:`n / (n + 1)` as its own class and the rest as
-all :math:`k` alike, so that a few tracks are never certain.
+for three or more classes, so that calibration changes no labels, and
+:math:`\sigma(a d + b)` for two, one of which may be rare. `T`, or `a` and `b`, minimise the
+cross-entropy to smoothed targets, after Platt: with :math:`n` tracks the target is
+:math:`n / (n + 1)` for the true class, and the rest is divided among all :math:`k` classes,
+so that few tracks do not give extreme scores.
 
 References
 ----------

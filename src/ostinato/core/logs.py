@@ -1,4 +1,4 @@
-"""Logs as text, or as one JSON object a line, for programs that collect them."""
+"""Logs as text, or as one JSON object per line for log collectors."""
 
 import io
 import json
@@ -11,17 +11,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, TypeAlias
 
 VARIABLE = "OSTINATO_LOG_FORMAT"
-"""Names the format for this process and those that it starts."""
+"""Environment variable with the format, for this process and its children."""
 LogFormat: TypeAlias = Literal["text", "json"]
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object for a record: time, level, name of the logger, message, and its ``fields``.
+    """Format records as JSON: time, level, name of the logger, message, and their ``fields``.
 
     Parameters
     ----------
     **fields
-        What every record bears, such as the stage.
+        Fields of every record, such as the stage.
     """
 
     def __init__(self, **fields: object) -> None:
@@ -29,7 +29,7 @@ class JsonFormatter(logging.Formatter):
         self.fields = fields
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line."""
+        """Format a record as one line."""
         entry = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
@@ -44,14 +44,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_as_json(stream: TextIO | None = None, **fields: object) -> logging.Handler:
-    """Write all records of this process as JSON, those of this package from INFO on, warnings of libraries too.
+    """Log as JSON: this package from level INFO, other libraries and Python's warnings from WARNING.
 
     Parameters
     ----------
     stream : file, optional
         Default: standard error.
     **fields
-        What every record bears, such as the stage.
+        Fields of every record, such as the stage.
 
     Returns
     -------
@@ -66,12 +66,12 @@ def log_as_json(stream: TextIO | None = None, **fields: object) -> logging.Handl
 
 
 def is_json() -> bool:
-    """Return whether the environment asks for JSON."""
+    """Return whether the environment selects JSON."""
     return os.environ.get(VARIABLE) == "json"
 
 
 def parse_line(line: str) -> dict[str, Any] | None:
-    """Read a line that `JsonFormatter` wrote; None of any other.
+    """Parse a line from `JsonFormatter`; None for other lines.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def parse_line(line: str) -> dict[str, Any] | None:
 
 
 class _Lines(io.TextIOBase):
-    """A stream whose lines become records; of a progress bar, which redraws itself, the last drawing."""
+    """A stream that logs each line; of a progress bar only its last state."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self.logger, self.rest = logger, ""
@@ -102,7 +102,7 @@ class _Lines(io.TextIOBase):
 
 @contextmanager
 def capture_prints(stage: str) -> Iterator[None]:
-    """Log as JSON on standard error, and make records of what is printed meanwhile.
+    """Log as JSON to standard error, including what is printed in the meantime.
 
     Parameters
     ----------

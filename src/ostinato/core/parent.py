@@ -8,7 +8,7 @@ import time
 from contextlib import suppress
 
 VARIABLE = "OSTINATO_PARENT"
-"""Variable with the id of the process that a stage works for, beside its parent."""
+"""Environment variable with the id of another process whose end stops a stage."""
 GRACE_SECONDS = 10.0
 """Time for a process to end after SIGTERM."""
 POLL_SECONDS = 1.0

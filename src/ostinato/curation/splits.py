@@ -302,7 +302,7 @@ def _check_group_sizes(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan
     raise DataError(
         f"albums by several artists tie {np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, "
         f"which leaves too little for the other splits; the album of most artists is {widest!r} ({n_artists.max()} of "
-        "them). Set split.compilations: apart, and such an album may stand in several splits (an artist never does), "
+        "them). Set split.compilations: apart, and such an album may be in several splits (an artist never is), "
         "or take these albums out"
     )
 

@@ -189,7 +189,7 @@ def _compare_candidate(
         if not by_intervals:
             return []
     elif not same_split:
-        notes.add("the tracks are split otherwise, so that a difference is not the candidate's alone", name)
+        notes.add("the split differs, so that differences are not due to the candidate alone", name)
     rows = []
     for metric in metrics:
         estimates = [metrics["test"].get(metric, {}) for metrics in (new, old)]

@@ -1,10 +1,10 @@
 """Scores of test tracks in a small CSV file, which is committed to git like the metrics.
 
-With it two revisions can be paired track by track from git alone. A row has the
-track, the hash of its audio, the group that resamples draw, the positions of its
-labels, and the logit of each class, since logits keep their order when they are
-rounded and scores near 1 do not. Of more than `LIMIT` tracks those with the lowest
-hashes are kept (a bottom-k sample), so that two revisions keep the same ones.
+It allows a paired comparison of two revisions from git alone. A row contains the track, the
+hash of its audio, its group, the indices of its labels, and the logit of each class, since
+rounding preserves the order of logits but not of scores near 1. Of more than `LIMIT` tracks
+those with the lowest hashes are kept (a bottom-k sample), so that two revisions keep the
+same ones.
 
 References
 ----------

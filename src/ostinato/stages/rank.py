@@ -27,14 +27,14 @@ TASK, SPACE, META = "artist_embedding", "space", "meta.json"
 CONSTANT = "majority"
 """The estimator that looks at nothing, so that its input is no space of its own."""
 SURE_GAIN = "sure_gain"
-"""The lower end of the interval of the leading figure above the baseline's; gate.space may bound it like a figure."""
+"""Lower end of the interval of the gain over the baseline; gate.space may bound it like a metric."""
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Judge all spaces that params.yaml names.
+    """Evaluate all spaces of params.yaml.
 
-    The first fold's embeddings are judged, since they are of one network, on the
-    tracks that all spaces hold.
+    Only the embeddings of the first fold are used, since those of other folds are from other
+    networks, and only tracks that are in all spaces.
     """
     splits = read_parquet(paths.splits)
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
@@ -48,55 +48,56 @@ def run(paths: Paths, params: Params) -> None:
         write_json(paths.ranking, {"skipped": f"{reason}; let recommend.baseline name another feature than {kind}"})
         _write(paths, {})
         return
-    store, (read, skipped) = Store(paths.feature(kind)), _read(paths, params)
-    held = [splits.index, store, *(vectors.index for vectors in read.values())]
-    tracks = tracks[[all(i in holder for holder in held) for i in tracks["track_id"]]].reset_index(drop=True)
+    store, (vectors, skipped) = Store(paths.feature(kind)), _read_vectors(paths, params)
+    sets = [splits.index, store, *(space.index for space in vectors.values())]
+    tracks = tracks[[all(i in ids for ids in sets) for i in tracks["track_id"]]].reset_index(drop=True)
     split = splits.reindex(tracks["track_id"]).to_numpy()
     related = _read_related(paths)
-    spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in read.items()}
+    spaces = {n: np.stack(v.reindex(tracks["track_id"]).to_list()).astype(np.float64) for n, v in vectors.items()}
     for name, entry in get_candidates(params).items():
         if name in spaces and COLUMNS[entry.task] != "embedding":
             spaces[name] -= spaces[name][split == "train"].mean(axis=0)
-    spaces[kind] = _statistics(store, tracks["track_id"], split == "train")
-    asked = build_queries(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
-    found = evaluate_spaces(
+    spaces[kind] = _standardise(store, tracks["track_id"], split == "train")
+    queries = build_queries(tracks, related, cold=split == "test", known=split == "train", seed=params.seed)
+    results = evaluate_spaces(
         spaces,
-        list(asked),
-        popularity=_popularity(tracks, related, split == "test"),
+        list(queries),
+        popularity=_compute_popularity(tracks, related, split == "test"),
         baseline=kind,
         k=params.recommend.k,
         confidence=params.evaluate.confidence,
         seed=params.seed,
-        by_distance=_by_distance(paths, params, list(spaces)),
+        by_distance=_find_by_distance(paths, params, list(spaces)),
     )
-    _write(paths, found)
-    question, kept = _choose_query(found), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
-    counts = {n: f.get(question, {}) for n, f in found.items()}
-    said = {
+    _write(paths, results)
+    query, names = _choose_query(results), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
+    metrics = {space: by_query.get(query, {}) for space, by_query in results.items()}
+    ranking = {
         "k": params.recommend.k,
         "baseline": kind,
-        "question": question,
-        "spaces": {n: {m: figures[m] for m in kept if m in figures} for n, figures in counts.items()},
+        "question": query,
+        "spaces": {space: {m: values[m] for m in names if m in values} for space, values in metrics.items()},
         "skipped": skipped,
         "gate": _gate(
-            counts, [n for n in get_candidates(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate
+            metrics, [n for n in get_candidates(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate
         ),
     }
     if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MAX_CLUSTERS:
         genre = tracks["genre"].fillna("unknown")
-        said["clusters"] = clusters.cluster_tracks(spaces[kind][split == "train"], genre[split == "train"], params.seed)
-    write_json(paths.ranking, said)
+        x = spaces[kind][split == "train"]
+        ranking["clusters"] = clusters.cluster_tracks(x, genre[split == "train"], params.seed)
+    write_json(paths.ranking, ranking)
 
 
-def _write(paths: Paths, found: dict[str, Any]) -> None:
+def _write(paths: Paths, results: dict[str, Any]) -> None:
     with atomic_write(paths.ranking_table) as partial:
-        to_table(found).to_parquet(partial, index=False, write_page_checksum=True)
+        to_table(results).to_parquet(partial, index=False, write_page_checksum=True)
 
 
-def _choose_query(found: dict[str, Any]) -> str:
-    """Choose what decides: related artists of cold ones, or tracks of the same genre where none are known."""
-    asked = next(iter(found.values()))
-    return "related_cold" if "related_cold" in asked else "genre_cold"
+def _choose_query(results: dict[str, Any]) -> str:
+    """Choose the query that decides: related artists of cold ones or, without relations, tracks of the same genre."""
+    by_query = next(iter(results.values()))
+    return "related_cold" if "related_cold" in by_query else "genre_cold"
 
 
 def _read_related(paths: Paths) -> dict[str, set[str]] | None:
@@ -107,25 +108,24 @@ def _read_related(paths: Paths) -> dict[str, set[str]] | None:
     return {artist: set(near) for artist, near in zip(table["artist"], table["related"], strict=True)}
 
 
-def _popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold: np.ndarray) -> np.ndarray:
-    """Count an artist's relations among known artists, or, where there are none, its tracks.
+def _compute_popularity(tracks: pd.DataFrame, related: dict[str, set[str]] | None, cold: np.ndarray) -> np.ndarray:
+    """Count the relations of each track's artist to known artists or, without relations, its tracks; plus one.
 
-    One is added, so that none is 0. What cold artists are related to is not known.
+    Relations of cold artists do not count.
     """
     counts = tracks["artist"].value_counts()
     if related is not None:
-        unknown = set(tracks.loc[cold, "artist"].dropna())
-        counts = pd.Series({a: 0 if a in unknown else len(near - unknown) for a, near in related.items()})
+        cold_artists = set(tracks.loc[cold, "artist"].dropna())
+        counts = pd.Series({a: 0 if a in cold_artists else len(others - cold_artists) for a, others in related.items()})
     return 1.0 + tracks["artist"].map(counts).fillna(0).to_numpy(float)
 
 
-def _read(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], dict[str, str]]:
-    """Read the vectors of every candidate, by track.
+def _read_vectors(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], dict[str, str]]:
+    """Read the vectors of each candidate, by track, and the reasons for skipped candidates.
 
-    They are its embeddings, whose common mean is taken off later, or the directions
-    it was trained to give.
+    Vectors are the predicted ones of embedding tasks, else the embeddings of the network.
     """
-    found, skipped = {}, {}
+    vectors, skipped = {}, {}
     for name, entry in get_candidates(params).items():
         if entry.architecture == CONSTANT:
             skipped[name] = "it looks at nothing, so that it has no space"
@@ -136,20 +136,20 @@ def _read(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], dict[str,
             continue
         column = "logits" if COLUMNS[entry.task] == "embedding" else "embedding"
         table = read_parquet(folder / "predictions.parquet", columns=["track_id", "fold", column])
-        found[name] = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
-    return found, skipped
+        vectors[name] = table[table["fold"] == table["fold"].min()].set_index("track_id")[column]
+    return vectors, skipped
 
 
-def _by_distance(paths: Paths, params: Params, names: list[str]) -> set[str]:
-    """Return the spaces whose vectors are columns of a table: the baseline's, and those of estimators that read one."""
+def _find_by_distance(paths: Paths, params: Params, names: list[str]) -> set[str]:
+    """Find the spaces with Euclidean distance: the baseline and estimators if their features are from a table."""
     features = {params.recommend.baseline: params.recommend.baseline}
     features |= {name: entry.feature for name, entry in params.estimators.items()}
     metas = {n: read_json(paths.feature(str(features[n])) / META) for n in names if n in features}
     return {n for n, meta in metas.items() if choose_metric(str(meta.get("source", AUDIO))) == "euclidean"}
 
 
-def _statistics(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
-    """Standardise the statistics of a feature by the training tracks; indicators stay as they are."""
+def _standardise(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
+    """Standardise the statistics of a feature by the training tracks; indicators are unchanged."""
     source = str(store.meta.get("source", AUDIO))
     statistics = np.stack([vector(store.read(i), source) for i in track_ids]).astype(np.float64)
     mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)

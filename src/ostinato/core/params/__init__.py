@@ -72,7 +72,7 @@ def load_settings(path: Path, sections: Iterable[str]) -> Params:
     Returns
     -------
     Params
-        With these sections alone.
+        With only these sections.
     """
     here = Params.model_construct(dataset=Dataset(name="folder", path="."))  # type: ignore[call-arg]
     return only(load(path) if path.exists() else here, sections)
