@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ostinato.cache import store
 from ostinato.cache.shards import ShardIndex, remove_others
 from ostinato.cache.spec import Kind, Track, assign_shard
-from ostinato.cache.worker import Job, ShardResult, make
+from ostinato.cache.worker import Job, ShardResult, write_shard
 from ostinato.core import parallel
 from ostinato.core.params.kinds import parts
 from ostinato.errors import OstinatoError, ReadError
@@ -138,7 +138,7 @@ def _write_shards(
     decodes = any(task.kind.source not in IN_MEMORY for job in jobs for task in job.tasks)
     per_process = -(-TRACKS_PER_PROCESS * len(jobs) // max(n_new, 1)) if decodes else len(jobs) + 1
     with (
-        closing(parallel.map(make, jobs, settings, items_per_process=per_process)) as results,
+        closing(parallel.map(write_shard, jobs, settings, items_per_process=per_process)) as results,
         tqdm(desc="featurize", total=n_new, unit=" tracks", disable=not jobs) as progress,
     ):
         for job, result in zip(jobs, results, strict=True):

@@ -94,7 +94,7 @@ class ShardResult(NamedTuple):
     unread: dict[str, str]
 
 
-def make(job: Job) -> ShardResult:
+def write_shard(job: Job) -> ShardResult:
     """Write a shard, decoding each track that needs it once.
 
     Parameters
