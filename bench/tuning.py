@@ -87,7 +87,7 @@ def measure(paths: Paths, params: Params, name: str, trials: int) -> str:
     data = _candidate.open_candidate(paths, settings)
     x = None
     if settings.fitter == "sklearn":
-        x = _candidate.summaries(paths, str(settings.feature), data.labelled.track_ids)
+        x = _candidate.load_summaries(paths, str(settings.feature), data.labelled.track_ids)
     parts = data.labelled.folds[0]
     before, after = (
         compute_losses(chosen, data.labelled, data.sources.get(0), x, parts["train"], parts["test"], label="bench")

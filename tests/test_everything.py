@@ -37,7 +37,7 @@ def test_a_folder_with_every_case_runs_from_plan_to_report(tmp_path, capsys):
     given = params.load(tmp_path / "params.yaml")
     paths = Paths(tmp_path)
     plan.command(paths, params.only(given, plan.SECTIONS))
-    assert "time in all" in capsys.readouterr().out
+    assert "total time" in capsys.readouterr().out
     chain(tmp_path, "folder", options, **CHANGES)
     page = html.unescape((paths.report / "index.html").read_text())
     if KEEP in os.environ:

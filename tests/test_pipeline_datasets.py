@@ -127,7 +127,7 @@ def outcome(paths: Paths, capsys: pytest.CaptureFixture[str]) -> tuple[dict[str,
     gate, page = json.loads(paths.gate.read_text()), (paths.report / "index.html").read_text()
     given = params.load(paths.params)
     plan.command(paths, params.only(given, plan.SECTIONS))
-    assert "time in all" in capsys.readouterr().out
+    assert "total time" in capsys.readouterr().out
     assert release.release(paths, params.only(given, release.SECTIONS))["genre"]["answer"] == "released"
     skipped = {n: v["reasons"][0].removeprefix("skipped: ") for n, v in gate.items() if "skipped" in v["reasons"][0]}
     for name, reason in skipped.items():

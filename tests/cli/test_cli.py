@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from ostinato.cli import app
 from ostinato.cli.root import ORDER
 from ostinato.core.paths import Paths
+from ostinato.errors import OstinatoError
 from ostinato.io.files import write_json
 
 ROOT = Path(__file__).parents[2]
@@ -51,7 +52,7 @@ def test_candidates_says_why_one_is_not_accepted_and_which_is_in_service(tmp_pat
     lines = {line.split()[0]: line for line in CliRunner().invoke(app, ["candidates"]).stdout.splitlines()}
     assert lines["time_mel"].endswith("  f1_micro 0.500   accepted, in service")
     assert lines["freq_mel"].endswith("  not accepted: 9 is above 8")
-    assert lines["rnn_mfcc"].endswith("  not judged yet")
+    assert lines["rnn_mfcc"].endswith("  not evaluated yet")
     rows = {row["name"]: row for row in json.loads(CliRunner().invoke(app, ["candidates", "--json"]).stdout)}
     assert rows["time_mel"]["in_service"]
     assert rows["freq_mel"]["reasons"] == ["0.5 is at least 0.3", "9 is above 8"]
@@ -68,8 +69,8 @@ def test_candidates_says_what_in_service_is_damaged_or_no_candidate_any_more(tmp
         write_json(folder / "release.json", {"files": {"model.json": "0" * 64} if task == "tags" else {}})
     monkeypatch.chdir(tmp_path)
     done = CliRunner().invoke(app, ["candidates"])
-    assert "genre: gone is in service and no longer in params.yaml" in done.stderr
-    assert "tags: what is in service is damaged: " in done.stderr
+    assert "genre: gone is in service but no longer in params.yaml" in done.stderr
+    assert "tags: the model in service is damaged: " in done.stderr
     assert "model.json: is not the file that was released; restore it" in done.stderr
 
 
@@ -90,3 +91,12 @@ def test_what_cannot_be_meant_is_refused_before_anything_runs(command, words):
     refused = CliRunner().invoke(app, command.split())
     assert refused.exit_code == 2
     assert words in " ".join(refused.output.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", ["predict", "tag"])
+def test_missing_files_are_refused_before_weights_are_downloaded(tmp_path, monkeypatch, command):
+    requests = []
+    monkeypatch.setattr("ostinato.pretrained.folder.prepare", lambda *given: requests.append(given) or tmp_path)
+    with pytest.raises(OstinatoError, match=r"^nosuchfile: no such file or folder$"):
+        CliRunner().invoke(app, [command, "nosuchfile", "--model", "musicnn"], catch_exceptions=False)
+    assert requests == []

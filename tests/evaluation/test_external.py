@@ -165,7 +165,7 @@ def trained_project(tmp_path, model):
     measured = inventory.measure_files(root, tracks, tmp_path / "a.parquet", Compute(workers=1))
     tables.write(paths.files, measured, tables.FILES)
     tables.write(paths.splits, splits.assign(group="", evaluable=True), tables.SPLITS)
-    write_json(paths.classes, {"hash": model.about.get("hashes", {}).get("data")})
+    write_json(paths.classes, {"hash": model.metadata.get("hashes", {}).get("data")})
     return paths
 
 
@@ -204,7 +204,7 @@ def test_copies_of_training_tracks_are_left_out_and_counted(model, trained_proje
 
 
 def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained_project):
-    model.about["hashes"] = {"data": "another"}
+    model.metadata["hashes"] = {"data": "another"}
     found = overlap.read_training_files(trained_project, model)
     assert found.files["track_id"].tolist() == ["one", "two"]
     assert found.note == "looked for among the tracks of the present split; tiny was trained on another one"

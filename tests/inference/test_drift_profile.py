@@ -103,6 +103,6 @@ def test_files_that_cannot_be_read_are_named(released_project, tmp_path, capsys)
         drift_profile.compare(released_project.paths.current_release("genre"), [folder], level=0.01)
     told = capsys.readouterr().err
     assert "empty.mp3: is empty (0 bytes)" in told
-    assert "lost.wav: a link to nowhere.wav, which is not there" in told
+    assert "lost.wav: a link to nowhere.wav, which does not exist" in told
     with pytest.raises(OstinatoError, match=r"gone\.wav: no such file or folder"):
         drift_profile.compare(released_project.paths.current_release("genre"), [folder / "gone.wav"], level=0.01)

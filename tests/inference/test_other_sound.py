@@ -235,7 +235,7 @@ def test_no_file_ends_the_run_over_the_others(trained_project, tmp_path, monkeyp
     assert run(files, trained_project.paths.releases, form=Json(), out=out, err=io.StringIO()) == 1
     answers = [json.loads(line) for line in out.getvalue().splitlines()]
     assert ["error" in a for a in answers] == [False, True, False]
-    assert answers[1]["error"] == "cannot be answered (MemoryError: no room)"
+    assert answers[1]["error"] == "cannot be predicted (MemoryError: no room)"
 
 
 def test_every_limit_names_a_figure_and_a_bound():

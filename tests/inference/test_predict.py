@@ -143,7 +143,7 @@ def test_what_sums_a_track_up_says_that_it_has_no_chunks(tmp_path):
     write_json(folder / "model.json", about | {"level": "track"})
     assert not ReleasedModel(folder).can_score_chunks
     _, _, err = ask([tmp_path / "absent.wav"], tmp_path, over_time=True)
-    assert "tiny: judges a track by its whole and has nothing to say of its chunks" in err
+    assert "tiny: scores whole tracks only, without chunks" in err
 
 
 def test_an_estimator_reads_a_summary(tmp_path, monkeypatch):
@@ -215,7 +215,7 @@ def test_a_network_of_two_kinds_hears_both_at_the_same_time(tmp_path):
 def test_what_a_file_of_audio_does_not_hold_is_said(tmp_path):
     put(tmp_path / "genre", source="lyrics", feature="lyrics")
     code, (answer,), _ = ask([play(tmp_path / "a.wav")], tmp_path)
-    assert (code, answer["error"]) == (1, "the released model reads lyrics, which a file of audio does not hold")
+    assert (code, answer["error"]) == (1, "the released model reads lyrics, which cannot be computed from audio")
 
 
 def test_a_run_leaves_the_cores_to_files_and_network(tmp_path, monkeypatch):
@@ -357,7 +357,7 @@ def test_a_file_that_several_paths_lead_to_is_answered_once(tmp_path):
     targets = [file, tmp_path / "link.wav", tmp_path / "music", file]
     _, answers, err = ask(targets, tmp_path / "released")
     assert [answer["path"] for answer in answers] == [str(file)]
-    assert "passed over: 3 that other paths given here lead to, too" in err
+    assert "skipped: 3 that other paths given here lead to, too" in err
 
 
 @pytest.mark.parametrize("form", [Json(), Csv(), Text()], ids=["json", "csv", "text"])
@@ -366,7 +366,7 @@ def test_a_file_of_something_else_is_left_as_it_is(tmp_path, form, content):
     put(tmp_path / "released" / "genre")
     out = tmp_path / "mine"
     out.write_bytes(content)
-    with pytest.raises(OstinatoError, match="mine: holds something else than answers"):
+    with pytest.raises(OstinatoError, match="mine: does not hold answers"):
         run([play(tmp_path / "a.wav")], tmp_path / "released", form=form, out=out)
     assert out.read_bytes() == content
 
@@ -515,7 +515,7 @@ def test_a_review_says_why_and_orders_what_is_equally_doubtful(tmp_path):
     doubts = {a["path"].rsplit("/")[-1]: score_doubt(a) for a in answers if "error" not in a}
     assert [doubts[name] for name in list(rows)[1:4]] == sorted((doubts[n] for n in (*tones, "z.wav")), reverse=True)
     assert rows["x.wav"]["reasons"].startswith("silent: silence share 0.6")
-    assert "is not there" in rows["lost.wav"]["error"]
+    assert "does not exist" in rows["lost.wav"]["error"]
     assert all(row["genre"] == "" for row in rows.values())
 
 
@@ -551,7 +551,7 @@ def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path)
     assert code == 0
     assert [answer["path"] for answer in answers] == [str(music / "jazz/a.wav"), str(music / "rock/b.wav")]
     told = "2 reachable by another path, such as jazz/again.wav; 1 with the suffix .mid, such as jazz/x.mid"
-    assert err == f"{music}: passed over: {told}\n"
+    assert err == f"{music}: skipped: {told}\n"
 
 
 def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
@@ -560,7 +560,7 @@ def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
     err, table = io.StringIO(), tmp_path / "review.csv"
     run([tmp_path / "one", tmp_path / "two"], tmp_path / "released", out=io.StringIO(), review=table, err=err)
     assert set(review(table)) == {"one/a.wav", "two/a.wav"}
-    assert f"paths are below {tmp_path};" in err.getvalue()
+    assert f"paths are relative to {tmp_path};" in err.getvalue()
     assert set(folder.tracks(tmp_path, folder.Options(table=str(table)))["path"]) == {"one/a.wav", "two/a.wav"}
 
 
@@ -573,9 +573,9 @@ def test_a_review_lists_what_was_answered_before_too_and_overwrites_nothing(tmp_
     run([tmp_path / "music"], tmp_path / "released", review=second, **options)
     assert review(first) == review(second)
     assert len(review(first)) == 2
-    with pytest.raises(OstinatoError, match=r"first\.csv: is there already, perhaps corrected"):
+    with pytest.raises(OstinatoError, match=r"first\.csv: already exists and may hold corrections"):
         run([tmp_path / "music"], tmp_path / "released", review=first, **options)
-    with pytest.raises(OstinatoError, match="holds no scores to review by"):
+    with pytest.raises(OstinatoError, match="has no scores to rank by"):
         run([tmp_path / "music"], tmp_path / "released", review=tmp_path / "third.csv", form=Csv(), out=tmp_path / "o")
     assert review(first) == review(second)
 
@@ -636,7 +636,7 @@ def test_a_released_folder_that_does_not_fit_is_refused(tmp_path):
         ReleasedModel(folder)
     write_json(folder / "model.json", about)
     (folder / "network.onnx").write_bytes(b"no network")
-    with pytest.raises(OstinatoError, match="is no readable network"):
+    with pytest.raises(OstinatoError, match="is not a readable network"):
         ReleasedModel(folder)
 
 

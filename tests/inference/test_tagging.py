@@ -129,7 +129,7 @@ def test_a_journal_that_was_cut_off_is_read_and_another_file_is_refused(tmp_path
     (tmp_path / "journal").write_text(line + "\n" + line[:20])
     assert tagging.read_journal(tmp_path / "journal") == [Change("a.flac", "genre", (), ("Jazz",))]
     (tmp_path / "other").write_text("no journal\nat all\n")
-    with pytest.raises(DataError, match="line 1 is no change of a tag"):
+    with pytest.raises(DataError, match="line 1 is not a change of a tag"):
         tagging.read_journal(tmp_path / "other")
 
 
@@ -139,7 +139,7 @@ def test_what_holds_no_tags_is_named_and_the_others_go_on(tmp_path):
     changes = [Change(str(tmp_path / "a.txt"), "genre", (), ("Jazz",)), plan_change(answer(good, "Jazz"))]
     err = io.StringIO()
     assert tagging.report(write_changes(changes, tmp_path / "tags.jsonl"), "written", err=err) == 1
-    assert "a.txt: no tags can be written into such a file" in err.getvalue()
+    assert "a.txt: this format cannot hold tags" in err.getvalue()
     assert "1 written, 0 left as they are, 1 failed" in err.getvalue()
     assert read_field(good, "genre") == ["Jazz"]
     assert (tmp_path / "a.txt").read_text() == "no music"

@@ -246,7 +246,7 @@ def test_the_commands_say_what_there_is_and_fetch_it(web, tmp_path, monkeypatch)
     assert "tracks: 1,000" in run.invoke(app, ["datasets", "gtzan"]).stdout
     monkeypatch.setattr(gtzan, "REMOTES", (web.remote,))
     monkeypatch.delattr(gtzan, "INDEX")
-    assert run.invoke(app, ["download", "gtzan", "--to", "here"]).stdout == "fetched x.zip\n"
+    assert run.invoke(app, ["download", "gtzan", "--to", "here"]).stdout == "downloaded x.zip\n"
     assert (tmp_path / "here/a/b.txt").exists()
     assert isinstance(run.invoke(app, ["download", "soundtracks"]).exception, OstinatoError)
     assert "subset" in str(run.invoke(app, ["download", "fma", "--set", "subset=huge"]).exception)
@@ -276,7 +276,7 @@ def check_clips():
 
 def test_files_are_held_against_the_published_index(indexed_clips):
     said = check_clips()
-    assert (said.exit_code, said.stdout) == (0, "gtzan: 2 of 2 files are as published\n")
+    assert (said.exit_code, said.stdout) == (0, "gtzan: 2 of 2 files as published\n")
     (indexed_clips / "genres/blues/a.wav").write_bytes(b"c")
     (indexed_clips / "genres/blues/b.wav").unlink()
     said = check_clips()
@@ -284,7 +284,7 @@ def test_files_are_held_against_the_published_index(indexed_clips):
     assert said.stdout.splitlines() == [
         "missing: gtzan_genre/genres/blues/b.wav",
         "altered: gtzan_genre/genres/blues/a.wav",
-        "gtzan: 0 of 2 files are as published",
+        "gtzan: 0 of 2 files as published",
     ]
 
 
@@ -292,7 +292,7 @@ def test_a_fetched_dataset_is_held_against_its_index(indexed_clips, web, monkeyp
     lists = Remote(web.remote.url, "lists.txt", gtzan.INDEX.checksum, unpack=False)
     monkeypatch.setattr(gtzan, "REMOTES", (lists,))
     said = CliRunner().invoke(app, ["download", "gtzan", "--to", "clips"])
-    assert said.stdout.splitlines() == ["fetched lists.txt", "gtzan: 2 of 2 files are as published"]
+    assert said.stdout.splitlines() == ["downloaded lists.txt", "gtzan: 2 of 2 files as published"]
 
 
 @pytest.mark.parametrize(
@@ -307,5 +307,5 @@ def test_what_is_no_index_is_named(tmp_path, content):
 
 def test_a_dataset_without_an_index_cannot_be_checked(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(ParamsError, match="no index of fma is known"):
+    with pytest.raises(ParamsError, match="fma has no index"):
         CliRunner().invoke(app, ["download", "fma", "--check"], catch_exceptions=False)

@@ -69,7 +69,7 @@ def test_a_row_computes_nothing_and_is_read_back(name):
 
 def test_a_table_to_review_computes_nothing_and_is_read_back(tmp_path):
     doubtful = [answer(str(tmp_path / name), "-jazz") for name in FORMULAS]
-    resume.review(tmp_path / "review.csv", [tmp_path], doubtful)
+    resume.write_review(tmp_path / "review.csv", [tmp_path], doubtful)
     cells = [cell for row in csv.reader((tmp_path / "review.csv").open(encoding="utf-8")) for cell in row]
     assert not any(cell.startswith(("=", "+", "-", "@")) for cell in cells)
     table = delimited.read_table(tmp_path / "review.csv")

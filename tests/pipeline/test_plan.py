@@ -91,8 +91,8 @@ def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypat
     ("limits", "message"),
     [
         (Limits(memory=3e9, available=2e9), r"needs about 3\.0 GB of memory, 2\.0 GB are available.*compute\.workers"),
-        (Limits(open_files=64), r"may open 64 files and needs 256: run `ulimit -n 1024`"),
-        (Limits(n_maps=70_000, max_maps=65_530), r"maps 70000 files.* may map 65530: raise features\.shard_tracks"),
+        (Limits(open_files=64), r"needs 256 open files, 64 are allowed: run `ulimit -n 1024`"),
+        (Limits(n_maps=70_000, max_maps=65_530), r"maps 70000 files.* 65530 are allowed: raise features\.shard_tracks"),
     ],
 )
 def test_a_run_that_lacks_memory_files_or_maps_is_refused_with_figures(paths, monkeypatch, capsys, limits, message):
@@ -121,7 +121,7 @@ def test_broken_clips_are_passed_over_unless_all_are(tmp_path, rng):
     cost = plan.sample(tmp_path, ["b.wav", "a.wav"], {"flat": lambda context: np.zeros((10, 4))})
     assert (cost.n_clips, cost.seconds) == (1, 1.0)
     assert cost.bytes("flat") == 80
-    with pytest.raises(DataError, match=r"none of 1 clips.*b\.wav"):
+    with pytest.raises(DataError, match=r"none of 1 clip can be decoded.*b\.wav"):
         plan.sample(tmp_path, ["b.wav"], {})
 
 
@@ -182,7 +182,7 @@ def test_a_candidate_whose_task_the_dataset_lacks_costs_nothing(paths, monkeypat
     assert set(estimated.stages) == {"ingest", "featurize", "tune genre", "train genre"}
     n_steps = -(-6 * Train().count_chunks(6) // Train().batch_size)
     assert estimated.stages["train genre"] == 2.0 * n_steps * Train().max_epochs
-    assert estimated.untold == {t: f"the dataset has no {t}" for t in ("tags", "artist_embedding")}
+    assert estimated.untimed == {t: f"the dataset has no {t}" for t in ("tags", "artist_embedding")}
     assert "tags is not counted: the dataset has no tags" in estimated.table()
 
 
@@ -194,7 +194,7 @@ def test_a_dataset_without_audio_has_a_plan_too(tmp_path):
     estimated = plan.estimate(Paths(tmp_path), given)
     assert (estimated.n_tracks, estimated.seconds, estimated.cache) == (2, 0, {})
     assert estimated.stages == {"ingest": 0, "featurize": 0}
-    assert estimated.untold == {"time_mel": "the dataset has no audio"}
+    assert estimated.untimed == {"time_mel": "the dataset has no audio"}
     estimated.check()
 
 
@@ -205,10 +205,10 @@ def test_only_what_would_run_is_counted(paths, monkeypatch):
     given.candidates["c"] = Candidate(architecture="any", feature="lyrics", task="genre")
     estimated = plan.estimate(paths, given, ["train@b", "evaluate@b"])
     assert set(estimated.stages) == {"train b"}
-    assert (estimated.cache, estimated.untold) == ({}, {})
+    assert (estimated.cache, estimated.untimed) == ({}, {})
     estimated = plan.estimate(paths, given, ["featurize", "tune@c"])
     assert (set(estimated.stages), set(estimated.cache)) == ({"featurize"}, {"mfcc"})
-    assert estimated.untold == {"c": "lyrics is not made of audio"}
+    assert estimated.untimed == {"c": "lyrics is not computed from audio"}
 
 
 def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
@@ -218,7 +218,7 @@ def test_a_finished_project_is_told_so(paths, monkeypatch, capsys):
     monkeypatch.setattr(plan.graph, "read_cached", lambda root, kept: (graph, {"ingest": ["always changed"]}))
     plan.command(paths, params())
     shown = capsys.readouterr().out
-    assert shown.endswith("nothing would run: all 2 stages are done, and the collection is as it was\n")
+    assert shown.endswith("nothing would run: all 2 stages are done, and the collection is unchanged\n")
     assert shown.startswith("genre: 2 classes: a 3, b 3\n")
     monkeypatch.setattr(plan.graph, "read_cached", lambda root, kept: (graph, {"ingest": [{"changed deps": {}}]}))
     plan.command(paths, params(mfcc={}))
@@ -264,7 +264,7 @@ def tell(music, given):
         (remove, "gone since the last run: 1 track, such as a/0.wav"),
         (relabel, "gone since the last run: 1 track, such as a/0.wav"),
         (alter, "changed since the last run: 1 track, such as a/0.wav"),
-        (tell, "labelled otherwise since the last run: 6 tracks, such as a/0.wav"),
+        (tell, "relabelled since the last run: 6 tracks, such as a/0.wav"),
     ],
 )
 @pytest.mark.parametrize("cloned", [False, True])
@@ -329,7 +329,7 @@ def test_members_and_stacks_are_counted(paths, monkeypatch):
     # three of four parts of the training tracks, four times
     assert estimated.stages["member s.x"] == 3 * 2.0 * n_steps * Train().max_epochs
     assert estimated.stages["train s"] == pytest.approx(0.001 * (2 + 2 + 2) * n_steps * 5)
-    assert estimated.untold["t"] == "the dataset has no tags"
+    assert estimated.untimed["t"] == "the dataset has no tags"
     given.stacked["u"] = Stacked(architecture="timefreq", task="genre", n_trials=0)
     given.members["u.x"] = Member(of="u", member="x")
     shared = plan.estimate(paths, given).stages

@@ -209,7 +209,7 @@ def test_a_lock_of_dvc_whose_process_is_another_by_now_is_told_with_the_mend(pro
     lock.write_text(json.dumps({"read": {}, "write": {str(project.root / "two"): entry}}))
     assert status(project).faults == []
     lock.write_text('{"read": {')
-    assert status(project).faults == [f"{lock}: is cut off or damaged; delete it once no `dvc` runs"]
+    assert status(project).faults == [f"{lock}: is truncated or damaged; delete it when no `dvc` is running"]
 
 
 def test_a_lock_file_of_dvc_that_was_cut_off_is_told_with_the_mend(project: Paths) -> None:
@@ -217,7 +217,7 @@ def test_a_lock_file_of_dvc_that_was_cut_off_is_told_with_the_mend(project: Path
     lock = project.root / "dvc.lock"
     whole = lock.read_bytes()
     lock.write_bytes(whole[: whole.index(b"two@x:") + 3])
-    with pytest.raises(OstinatoError, match=r"dvc\.lock: is cut off or damaged.*`git restore dvc\.lock`"):
+    with pytest.raises(OstinatoError, match=r"dvc\.lock: is truncated or damaged.*`git restore dvc\.lock`"):
         status(project)
     lock.write_bytes(whole[: whole.index(b"  two@x:")])
     (fault,) = status(project).faults
@@ -310,7 +310,7 @@ def test_sources_that_are_not_here_are_summed_up() -> None:
     """A project outside a clone lacks them all."""
     gone = {"src/ostinato/audio": "deleted", "src/ostinato/core/names.py": "deleted", "data/x": "modified"}
     said = _reason([{"changed deps": gone}], [])
-    assert said == "modified data/x; 2 of its files below src/ are not here: work in a clone, or copy src/"
+    assert said == "modified data/x; 2 of its files below src/ are missing: work in a clone, or copy src/"
 
 
 def test_data_under_dvc_is_a_stage_only_where_a_stage_reads_it() -> None:

@@ -151,7 +151,7 @@ def test_a_track_that_no_network_can_place_well_is_said_to_be_so_every_time(mode
     soundfile.write(music / "bob" / "silent.wav", np.concatenate([tone, np.zeros(40_000)]), 22050)
     summary, told = build(model, music, tmp_path / "out")
     assert list(summary.doubtful) == ["bob/silent.wav"]
-    assert "bob/silent.wav: do not rely on what is near to it: silent: silence share 0.9" in told
+    assert "bob/silent.wav: its neighbours are unreliable: silent: silence share 0.9" in told
     assert str(summary) == "5 tracks, 5 read now, 0 gone, 0 unreadable, 1 doubtful"
     again, told = build(model, music, tmp_path / "out")
     assert (again.n_read, again.doubtful) == (0, summary.doubtful)

@@ -168,7 +168,7 @@ def test_a_model_of_sound_says_what_the_table_lacks(folder, monkeypatch):
 
     model = ReleasedModel(folder / "released" / "genre")
     object.__setattr__(model.inputs["attributes"], "feature", "mel")
-    with pytest.raises(OstinatoError, match="reads mel, which the table does not hold"):
+    with pytest.raises(OstinatoError, match="reads mel, which cannot be computed from this table"):
         model.predict_row({"tempo": 1.0})
 
 

@@ -16,7 +16,7 @@ from ostinato.evaluation.similarity.projection import project_pca, project_tsne
 from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
-from ostinato.report.listening import clip, spread
+from ostinato.report.listening import choose_distant, encode_clip
 from ostinato.report.material import Material
 from ostinato.report.page import _environment, _section
 from ostinato.report.sections import neighbours
@@ -89,11 +89,11 @@ def test_tracks_far_apart_are_heard_and_those_that_cannot_be_decoded_stay_mute(m
     tracks = material.tracks.assign(path=[f"{i}.wav" for i in range(12)])
     able = replace(material, tracks=tracks, root=tmp_path, clips=12)
     shown = neighbours.section(able)["map"]
-    assert sorted(player["number"] for player in shown["heard"]) == list(range(1, 12))
+    assert sorted(player["number"] for player in shown["players"]) == list(range(1, 12))
     mute = [point["track_id"] for point in shown["points"] if point["number"] is None]
     assert mute == ["t3"]
-    for player in shown["heard"]:
-        y, rate = soundfile.read(io.BytesIO(base64.b64decode(player["sound"].partition(",")[2])))
+    for player in shown["players"]:
+        y, rate = soundfile.read(io.BytesIO(base64.b64decode(player["clip"].partition(",")[2])))
         loudness = (int(shown["points"][player["row"]]["track_id"][1:]) + 1) / 24
         assert len(y) / rate == pytest.approx(5, abs=0.1)
         assert np.sqrt(2) * y[rate:-rate].std() == pytest.approx(loudness, rel=0.05)
@@ -105,21 +105,21 @@ def test_tracks_far_apart_are_heard_and_those_that_cannot_be_decoded_stay_mute(m
 
 def test_points_are_chosen_far_from_each_other_and_never_twice():
     heaps = np.repeat([[0.0, 0], [1, 0], [0, 1]], 5, axis=0)
-    assert sorted(row // 5 for row in spread(heaps, 3)) == [0, 1, 2]
-    assert len(spread(heaps, 9)) == 3
-    assert spread(heaps, 0) == spread(heaps[:0], 4) == []
+    assert sorted(row // 5 for row in choose_distant(heaps, 3)) == [0, 1, 2]
+    assert len(choose_distant(heaps, 9)) == 3
+    assert choose_distant(heaps, 0) == choose_distant(heaps[:0], 4) == []
 
 
 def test_a_clip_of_a_short_track_is_all_of_it_and_the_same_each_time(tmp_path, rng):
     soundfile.write(tmp_path / "short.wav", rng.uniform(-0.5, 0.5, 22050), 22050)
-    first = clip(tmp_path / "short.wav")
+    first = encode_clip(tmp_path / "short.wav")
     y, rate = soundfile.read(io.BytesIO(base64.b64decode(first.partition(",")[2])))
     assert len(y) / rate == pytest.approx(1, abs=0.1)
-    assert clip(tmp_path / "short.wav") == first
+    assert encode_clip(tmp_path / "short.wav") == first
     (tmp_path / "words.wav").write_text("no sound")
-    assert clip(tmp_path / "words.wav") is None
+    assert encode_clip(tmp_path / "words.wav") is None
     with pytest.raises(ReadError, match=r"absent\.wav"):
-        clip(tmp_path / "absent.wav")
+        encode_clip(tmp_path / "absent.wav")
 
 
 def test_nothing_ranked_nothing_shown(material, tmp_path):

@@ -76,7 +76,7 @@ def test_recommendations_go_on_while_the_stage_runs_and_after_it_failed(paths, m
         seen.append((paths.catalog.exists(), len(store.catalog()), len(Catalog.load(find_served(paths)))))
         raise OSError("the disk is full")
 
-    monkeypatch.setattr(stage, "_choose", fail)
+    monkeypatch.setattr(stage, "_choose_space", fail)
     with pytest.raises(OSError, match="full"):
         stage.run(paths, SimpleNamespace(candidates={}, estimators={}, stacked={}))
     assert seen == [(True, 10, 10)]  # what the stage wrote before stands until the next catalog does

@@ -114,7 +114,7 @@ def test_scarce_classes_and_the_ceiling_are_stated(full_project):
     full_project.tables(folds=4, not_evaluable=6)
     full_project.make_candidates(good=0.7, tagger=0.6)
     text = re.sub(r"\s+", " ", full_project.report())
-    assert "30 of 120 tracks cannot be judged" in text
+    assert "30 of 120 tracks cannot be evaluated" in text
     assert "no candidate can exceed 0.75" in text
 
 
@@ -198,14 +198,14 @@ def test_curves_are_means_over_the_folds_that_reached_an_epoch():
 def test_only_the_best_curves_are_in_colour():
     curve = pd.DataFrame({"epoch": [0, 1], "train_loss": 1.0, "val_loss": [2.0, 1.0], "val_score": [0.1, 0.5]})
     every = {name: curve for name in "abcdefg"}
-    svg = plots.curves(every, ["c", "a"], legend=True)
+    svg = plots.plot_curves(every, ["c", "a"], legend=True)
     assert [name for name in every if f">{name}</text>" in svg] == ["a", "c"]
     drawn = {colour: svg.count(f"stroke: {colour}") for colour in (*plots.SERIES[:3],)}
     assert drawn == {plots.SERIES[0]: 3, plots.SERIES[1]: 3, plots.SERIES[2]: 0}  # two panels and the legend
 
 
 def test_pictures_leave_no_fixed_colour_and_no_date_in_the_page():
-    svg = plots.histogram(np.arange(30.0), "duration (s)")
+    svg = plots.plot_histogram(np.arange(30.0), "duration (s)")
     assert "dc:date" not in svg
     assert plots.SERIES[0] in svg
     themed = plots.apply_theme(svg)

@@ -44,7 +44,7 @@ def with_places(project):
 def material(full_project):
     from ostinato.stages import report
 
-    return report._material(full_project.paths, full_project.params)
+    return report._read_material(full_project.paths, full_project.params)
 
 
 def test_a_fault_is_shown_with_its_spectrogram_and_one_that_cannot_be_read_without(material):
@@ -62,16 +62,16 @@ def test_copies_are_listed_with_what_they_repeat(material):
 
 
 def test_a_hum_is_a_line_at_its_frequency():
-    rows, seconds = pictures.spectrogram(np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE), RATE)
+    rows, seconds = pictures.compute_spectrogram(np.sin(2 * np.pi * 1000 * np.arange(2 * RATE) / RATE), RATE)
     assert seconds == 2
-    assert set(rows.argmax(axis=1)) == {1000 * pictures.SPECTRUM // RATE}
+    assert set(rows.argmax(axis=1)) == {1000 * pictures.N_FFT // RATE}
     assert np.ptp(rows) <= pictures.FLOOR_DB
 
 
 def test_half_of_the_tracks_are_by_half_of_equal_artists(material):
     cards = {card["name"]: card for card in people.section(material)["cards"]}
     assert set(cards) == {"artists", "years", "places"}
-    assert cards["artists"]["about"] == "24 artists; the 12 with most tracks have half of them"
+    assert cards["artists"]["caption"] == "24 artists; the 12 with most tracks have half of all tracks"
 
 
 def test_a_dataset_that_tells_nothing_has_no_such_sections(material):
@@ -91,7 +91,7 @@ def test_attributes_are_drawn_counted_and_followed_over_the_years(material):
     assert found["missing"] == [("energy", n // 4, 0.25), ("loudness", n // 4, 0.25), ("tempo", n, 1.0)]
     assert set(found["pictures"]) == {"distributions", "correlations"}  # three tracks a year say nothing
     told["year"] = 1990.0 + np.arange(n) % 4
-    by = attributes.over_years(told["energy"], told["year"])
+    by = attributes.summarise_years(told["energy"], told["year"])
     assert by.index.tolist() == [1991, 1992, 1993]
     assert (by["low"] < by["mean"]).all()
 
@@ -115,7 +115,9 @@ def test_what_an_estimator_says_of_tracks_that_it_learnt_from_makes_no_suspects(
 
     assert material.gate["svm"]["accepted"]
     full_project.predict("svm", 0.1)
-    pd.testing.assert_frame_equal(report._material(full_project.paths, full_project.params).suspects, material.suspects)
+    pd.testing.assert_frame_equal(
+        report._read_material(full_project.paths, full_project.params).suspects, material.suspects
+    )
 
 
 def test_planted_wrong_labels_lead_the_page_and_the_table(full_project):
@@ -129,7 +131,7 @@ def test_planted_wrong_labels_lead_the_page_and_the_table(full_project):
     held_out = full_project.splits.loc[full_project.splits["split"] != "train", "track_id"]
     assert set(ranked["track_id"]) == set(held_out)
     assert changed <= set(ranked.head(len(changed) + 6)["track_id"])
-    assert "Nothing was changed or left out" in html
+    assert "Nothing was changed or excluded" in html
     assert len(html) < 3_000_000
 
 

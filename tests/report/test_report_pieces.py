@@ -16,24 +16,24 @@ MODULE = "from ostinato.report.pieces import cached\n\n@cached\ndef draw(values)
 @pytest.fixture
 def count(monkeypatch):
     """Count what is drawn."""
-    drawn, real = [], plots.svg
+    drawn, real = [], plots.render_svg
     for module in (plots, pictures):
-        monkeypatch.setattr(module, "svg", lambda *given: drawn.append(given) or real(*given))
+        monkeypatch.setattr(module, "render_svg", lambda *given: drawn.append(given) or real(*given))
     return drawn
 
 
 def test_a_picture_is_drawn_once_for_its_data_and_removed_when_no_page_shows_it(tmp_path, count):
     values = np.arange(9.0)
     with pieces.cache_pieces(tmp_path):
-        first = plots.histogram(values, "s")
+        first = plots.plot_histogram(values, "s")
     with pieces.cache_pieces(tmp_path):
-        assert plots.histogram(values.copy(), "s") == first
+        assert plots.plot_histogram(values.copy(), "s") == first
     assert len(count) == 1
     with pieces.cache_pieces(tmp_path):
-        assert plots.histogram(values + 1, "s") != first
+        assert plots.plot_histogram(values + 1, "s") != first
     assert len(count) == 2
     assert len(list(tmp_path.iterdir())) == 1
-    assert plots.histogram(values, "s") == first  # outside nothing is read or written
+    assert plots.plot_histogram(values, "s") == first  # outside nothing is read or written
     assert len(count) == 3
 
 
@@ -41,10 +41,10 @@ def test_the_order_of_candidates_is_part_of_a_picture(tmp_path, count):
     curve = pd.DataFrame({"epoch": [1, 2], "val_loss": [1.0, 0.5], "val_score": [0.1, 0.2]})
     named = {"a": curve, "b": curve + 1}
     with pieces.cache_pieces(tmp_path):
-        plots.curves(named, ["a"])
-        plots.curves(dict(reversed(named.items())), ["a"])
-        plots.curves(named, ["a"], legend=True)
-        plots.curves(named, ["b"])
+        plots.plot_curves(named, ["a"])
+        plots.plot_curves(dict(reversed(named.items())), ["a"])
+        plots.plot_curves(named, ["a"], legend=True)
+        plots.plot_curves(named, ["b"])
     assert len(count) == 4
 
 

@@ -255,7 +255,7 @@ def test_a_broken_release_leaves_the_old_one_in_service(service_project, client,
     assert upload(client, path).status_code == 200
     errors = client.get("/v1/models").json()["errors"]
     assert len(errors) == 1
-    assert "is no readable network" in errors[0]
+    assert "is not a readable network" in errors[0]
     assert "ostinato_release_errors 1.0" in client.get("/metrics").text
 
 

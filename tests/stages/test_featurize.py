@@ -379,7 +379,9 @@ def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich_project
     rich_project.most = 0.2
     (rich_project.paths.raw("folder") / "3.png").write_text("no image")
     rich_project.tables()
-    with pytest.raises(DataError, match=r"1 of 4 tracks hold .* features\.max_undecodable_share \(0\.2\)"):
+    with pytest.raises(
+        DataError, match=r"1 of 4 tracks cannot be decoded, .* features\.max_undecodable_share \(0\.2\)"
+    ):
         featurize.run(rich_project.paths, rich_project.params)
     rich_project.most = 0.25
     featurize.run(rich_project.paths, rich_project.params)

@@ -122,7 +122,7 @@ def test_the_sizes_of_the_parts_are_said_and_what_is_left_out_and_why(tmp_path, 
     assert capsys.readouterr().out.splitlines() == [
         f"split: 47 of 50 tracks, holdout by artist: {parts}",
         "split: left out 3 of 50 tracks: 2 quarantined, 1 without a genre or tags",
-        "split: genres of too few artists to be judged, with their tracks: w (1)",
+        "split: genres with too few artists to be evaluated, with their tracks: w (1)",
     ]
     rows, _ = run(paths, folds=5)
     sizes = rows.groupby(["split", "fold"]).size()

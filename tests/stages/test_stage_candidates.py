@@ -186,7 +186,7 @@ def test_folds_are_not_searched(tmp_path):
     tune.run(paths, params, "tiny_mel")
     tuned = read_json(paths.tuning_result("tiny_mel"))
     assert (tuned["n_trials"], tuned["trials"]) == (0, [])
-    assert tuned["reason"] == "with several folds a validation track is another fold's test track"
+    assert tuned["reason"] == "with several folds a validation track is a test track of another fold"
 
 
 def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
@@ -260,7 +260,7 @@ def test_the_budget_is_parted_by_the_number_of_settings(tmp_path):
         estimators={"none": none},
         stacked={"both": {**tiny_project.PARAMS["stacked"]["both"], "n_trials": 0}},
     )
-    with pytest.raises(DataError, match=r"budget/svm_mel\.json: is not there; run `ostinato budget`"):
+    with pytest.raises(DataError, match=r"budget/svm_mel\.json: does not exist; run `ostinato budget`"):
         tune.run(paths, params, "svm_mel")
     budget.run(paths, params)
     shares = {file.stem: read_json(file) for file in paths.budgets.iterdir()}
@@ -331,9 +331,9 @@ def test_scores_of_a_track_are_the_mean_scores_of_its_chunks(folded_project):
     paths, _ = folded_project
     artefact = artefacts.load(paths.checkpoints("tiny_mel"))
     network = artefacts.network(paths.checkpoints("tiny_mel"), artefact, 0)
-    from ostinato.stages._candidate import features
+    from ostinato.stages._candidate import open_features
 
-    source = features(paths, artefact.inputs, ["track004"])
+    source = open_features(paths, artefact.inputs, ["track004"])
     import torch
 
     with torch.inference_mode():
@@ -355,7 +355,7 @@ def test_a_candidate_that_the_dataset_cannot_serve_is_skipped_by_every_stage(tmp
 
 def test_a_feature_that_was_not_computed_is_an_error_and_no_reason_to_skip(tmp_path):
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings()
-    with pytest.raises(DataError, match=r"features/cqt: is not there; run `dvc repro featurize`"):
+    with pytest.raises(DataError, match=r"features/cqt: does not exist; run `dvc repro featurize`"):
         train.run(paths, params, _write_empty_study(paths, "tiny_cqt"))
 
 
@@ -372,7 +372,7 @@ def test_a_task_without_two_classes_is_skipped(tmp_path, classes):
     paths.classes.write_text(json.dumps({"genre": ["jazz", "rock"], "tags": classes}))
     chain(paths, params, "tiny_tags")
     reason = read_json(paths.tuning_result("tiny_tags"))["skipped"]
-    assert reason == f"the dataset has {len(classes)} classes of the task tags; at least 2 are needed"
+    assert reason == f"the dataset has {'1 class' if classes else '0 classes'} of the task tags; at least 2 are needed"
 
 
 def test_a_stack_of_a_skipped_member_is_skipped_with_its_reason(tmp_path):
@@ -431,7 +431,7 @@ def test_a_track_that_was_never_cached_is_passed_over(tmp_path, caplog):
     for edge in params.members:
         member.run(paths, params, edge)
     chain(paths, params, "both")
-    assert f"1 tracks are not in the cache and are passed over, such as {lost!r}" in caplog.text
+    assert f"skipped 1 track that the cache does not hold, such as {lost!r}" in caplog.text
     for name in ("tiny_mel", "svm_mel", "both"):
         assert set(splits["track_id"]) - set(predictions(paths, name)["track_id"]) == {lost}
 
@@ -497,7 +497,7 @@ def test_a_network_learns_from_several_inputs(rich_project, feature):
 
 def test_an_estimator_of_text_is_refused(rich_project):
     params = tiny_project.settings(estimators={"of_words": {"estimator": "knn", "feature": "lyrics", "task": "genre"}})
-    with pytest.raises(ParamsError, match="of_words: lyrics is text; an estimator reads audio or numbers"):
+    with pytest.raises(ParamsError, match="of_words: lyrics is text; choose a feature of audio or numbers"):
         train.run(rich_project, params, _write_empty_study(rich_project, "of_words"))
 
 
@@ -540,7 +540,7 @@ def test_each_worker_of_a_study_sees_one_gpu_and_the_stage_the_first(tmp_path, m
 
     monkeypatch.setattr(multiprocessing, "get_context", lambda method: SimpleNamespace(Process=Process))
     monkeypatch.setattr(tune._Study, "work", lambda study, worker: seen.append((worker, os.environ[CUDA])))
-    monkeypatch.setattr(tune._Study, "_judge", lambda study, chosen: {})
+    monkeypatch.setattr(tune._Study, "_evaluate", lambda study, chosen: {})
     monkeypatch.setenv(CUDA, "4,5,5")
     paths, params = tiny_project.make(tmp_path / "project"), tiny_project.settings(tune={"n_trials": 4})
     tune.run(paths, params, "svm_mel")

@@ -149,9 +149,9 @@ def test_a_feature_that_no_track_has_skips_the_stack_with_its_reason(tmp_path):
 
 def test_a_feature_that_was_not_computed_and_an_edge_that_is_not_there_are_named(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
-    with pytest.raises(DataError, match=r"both: reads year; .*data/features/year is not there; run `dvc repro feat"):
+    with pytest.raises(DataError, match=r"both: reads year; .*data/features/year does not exist; run `dvc repro feat"):
         number.run(paths, settings(), "both.year")
-    with pytest.raises(ParamsError, match=r"'both\.yaer' is no entry of numbers .*both\.place, both\.year"):
+    with pytest.raises(ParamsError, match=r"'both\.yaer' is not an entry of numbers .*both\.place, both\.year"):
         number.run(paths, settings(), "both.yaer")
 
 

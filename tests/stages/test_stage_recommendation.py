@@ -198,7 +198,7 @@ def test_what_looks_at_nothing_is_no_space(finished_paths):
     most = {"most": tiny_project.settings().estimators["svm_mel"].model_copy(update={"estimator": "majority"})}
     read, skipped = rank._read_vectors(paths, params.model_copy(update={"estimators": params.estimators | most}))
     assert set(read) == set(NAMES)
-    assert skipped == {"most": "it looks at nothing, so that it has no space"}
+    assert skipped == {"most": "it ignores its input and has no space"}
 
 
 def test_every_question_has_its_rows_in_the_table(finished_paths):
@@ -277,7 +277,7 @@ def test_no_space_good_enough_leaves_the_reason(finished_paths, tmp_path):
     ranking["gate"]["tiny_mel"]["rules"] = [{"rule": "map", "kept": False, "reason": "map 0.1000 is below 0.5"}]
     write_json(other.ranking, ranking)
     catalog.run(other, only(params, catalog.SECTIONS))
-    with pytest.raises(CatalogError, match=r"gate\.space in params\.yaml withholds them: lower its bounds"):
+    with pytest.raises(CatalogError, match=r"gate\.space in params\.yaml rejects them: lower its bounds"):
         Catalog.load(other.catalog)
 
 

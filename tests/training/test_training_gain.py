@@ -50,7 +50,7 @@ def test_no_fit_learns_from_the_group_it_is_judged_by(tmp_path, monkeypatch, nam
     paths = tiny_project.make(tmp_path / "project")
     settings = resolve(tiny_project.settings(), name)
     opened = _candidate.open_candidate(paths, settings)
-    x = _candidate.summaries(paths, "mel", opened.labelled.track_ids) if name == "svm_mel" else None
+    x = _candidate.load_summaries(paths, "mel", opened.labelled.track_ids) if name == "svm_mel" else None
     calls, compute = [], gain.compute_losses
 
     def record(chosen, labelled, source, x, train, held, **rest):

@@ -1,4 +1,4 @@
-"""The command that says what is wrong with this machine, installation or project."""
+"""The command that checks this machine, installation and project."""
 
 from json import dumps
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Commands that begin with a person's labels."""
+"""Commands that start from labels by people."""
 
 from json import dumps
 from pathlib import Path
@@ -15,7 +15,7 @@ Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="a folder of audi
 def learn(
     folder: Folder,
     labels: Annotated[
-        Path, typer.Option(help="a CSV, TSV or Parquet file with columns path and genre; a row may lack its genre")
+        Path, typer.Option(help="a CSV, TSV or Parquet file with columns path and genre; the genre may be empty")
     ],
     encoder: Annotated[
         str | None,
@@ -53,32 +53,30 @@ def learn(
     if weights is not None and encoder is None:
         raise typer.BadParameter("--weights goes with --encoder")
     paths = Paths(Path.cwd())
-    where = out or paths.root / "runs" / f"learn_{folder.resolve().name}"
+    target = out or paths.root / "runs" / f"learn_{folder.resolve().name}"
     file = learning.find_encoder(encoder, weights) if encoder else None
     kind = Path(encoder).stem if encoder else feature or learning.BASELINE
-    request = learning.Request(folder, labels, where, kind, file, column, group_by, pool)  # type: ignore[arg-type]
-    with exclusive(Paths(where).lock("learn")):
+    request = learning.Request(folder, labels, target, kind, file, column, group_by, pool)  # type: ignore[arg-type]
+    with exclusive(Paths(target).lock("learn")):
         outcome = learning.learn(paths, request)
     if json:
         echo(dumps(learning.to_record(outcome), indent=2, ensure_ascii=False))
     else:
-        echo(learning.describe_outcome(outcome, where))
+        echo(learning.describe_outcome(outcome, target))
     raise typer.Exit(exit_code({"genre": outcome.verdict}))
 
 
 @app.command(rich_help_panel=LABELS)
 def label(
     folder: Folder,
-    labels: Annotated[
-        Path, typer.Option(help="the table that answers are written to: a CSV file; made if it is not there")
-    ],
+    labels: Annotated[Path, typer.Option(help="the CSV file that labels are written to; created if it does not exist")],
     classes: Annotated[
-        str, typer.Option(help="labels to choose from, separated by commas, beside those of the table")
+        str, typer.Option(help="labels to choose from, separated by commas, in addition to those in the table")
     ] = "",
     learned: Annotated[
         Path | None,
         typer.Option(
-            help="a folder that `ostinato learn` wrote: its next files come first, its model suggests; "
+            help="a folder written by `ostinato learn`: its next files come first, its model suggests labels; "
             "default: runs/learn_FOLDER",
             file_okay=False,
         ),
@@ -106,9 +104,9 @@ def label(
     key = os.environ.get(KEY)
     check_exposure(host, key, allow_anonymous=allow_anonymous)
     names = list_names(host, allowed_host or ())
-    where = learned or Path.cwd() / "runs" / f"learn_{folder.resolve().name}"
-    has_learned = learned is not None or (where / NEXT).is_file()
-    order, model = labelling.read_learned(where) if has_learned else ([], None)
+    source = learned or Path.cwd() / "runs" / f"learn_{folder.resolve().name}"
+    has_source = learned is not None or (source / NEXT).is_file()
+    order, model = labelling.read_learned(source) if has_source else ([], None)
     with exclusive(Paths(Path.cwd()).lock("label", sha256(bytes(labels.resolve())).hexdigest()[:16])):
         answers = Answers(folder, labels, classes.split(","))
         labelling.serve(labelling.application(answers, order, model, key, names), host, port)

@@ -1,4 +1,4 @@
-"""Commands that ask a released model or a catalog."""
+"""Commands that use a released model or a catalog."""
 
 import sys
 from json import dumps
@@ -10,7 +10,6 @@ import typer
 from ostinato.cli.root import (
     ASK,
     Json,
-    LogFormat,
     Models,
     Pretrained,
     Weights,
@@ -71,15 +70,15 @@ def predict(
     if out is not None and not (json or csv):
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
     if recommend and csv:
-        raise typer.BadParameter("--recommend goes with text or --json: a row holds no list")
+        raise typer.BadParameter("--recommend goes with text or --json: a CSV row cannot hold a list")
     if k is not None and not recommend:
-        raise typer.BadParameter("-k goes with --recommend: it says how many tracks of the catalog to name")
+        raise typer.BadParameter("-k goes with --recommend: it is the number of similar tracks")
     if catalog is not None and not recommend:
-        raise typer.BadParameter("--catalog goes with --recommend: it says whose tracks to name")
+        raise typer.BadParameter("--catalog goes with --recommend: it holds the similar tracks")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,
-        find_releases(models, model, weights) or Paths(Path.cwd()).releases,
+        find_releases(models, model, weights, targets) or Paths(Path.cwd()).releases,
         task=task,
         form=form,
         over_time=over_time,
@@ -113,79 +112,15 @@ def explain(
     from ostinato.explain import explain as explaining
     from ostinato.io.versions import find_training
 
-    paths, given = read_project("seed", "gate")
+    paths, params = read_project("seed", "gate")
     task = "genre"
     stack, name = (
-        (None, candidate) if candidate else explaining.find_released(paths, task, first_metric(given.gate[task], task))
+        (None, candidate) if candidate else explaining.find_released(paths, task, first_metric(params.gate[task], task))
     )
     in_service = find_training(paths.releases, stack or name, paths.onnx(stack or name))
-    found = {"member_of": stack, "in_service": in_service} | explaining.command(
-        paths, name, target, out, label, given.seed
-    )
-    echo(dumps(found, indent=2, ensure_ascii=False) if json else explaining.words(found))
-
-
-@app.command(rich_help_panel=ASK)
-def serve(
-    host: Annotated[
-        str | None,
-        typer.Option(envvar="OSTINATO_HOST", help="listen on this address; default: serve.host of params.yaml"),
-    ] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(
-            envvar="OSTINATO_PORT",
-            min=0,
-            max=65535,
-            help="listen on this port, 0 for any that is free; default: serve.port of params.yaml",
-        ),
-    ] = None,
-    models: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="OSTINATO_MODELS",
-            metavar="DIR_OR_FILE",
-            help="serve the released models of this folder, or of one version's folder or network.onnx, and the "
-            "catalog beside them; default: models/released",
-        ),
-    ] = None,
-    catalog: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="OSTINATO_CATALOG",
-            help="use this catalog, written by `ostinato catalog --of`; default: serve.catalog",
-            exists=True,
-            file_okay=False,
-        ),
-    ] = None,
-    allowed_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            envvar="OSTINATO_ALLOWED_HOSTS",
-            metavar="NAME",
-            help="also answer to this host name, such as music.example.org; repeatable; serve.allowed_hosts",
-        ),
-    ] = None,
-    allow_anonymous: Annotated[
-        bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
-    ] = False,
-    log_format: LogFormat = "text",
-    model: Pretrained = None,
-    weights: Weights = None,
-) -> None:
-    """Serve an HTTP API and a web page; OSTINATO_API_KEY sets the key that /v1 requires."""
-    from ostinato.serving import run
-
-    run.serve(
-        *read_settings(*run.SECTIONS),
-        host=host,
-        port=port,
-        models=find_releases(models, model, weights),
-        catalog=catalog,
-        allowed_hosts=allowed_host or (),
-        allow_anonymous=allow_anonymous,
-        json_logs=log_format == "json",
-    )
+    explanation = explaining.command(paths, name, target, out, label, params.seed)
+    explanation = {"member_of": stack, "in_service": in_service} | explanation
+    echo(dumps(explanation, indent=2, ensure_ascii=False) if json else explaining.words(explanation))
 
 
 @app.command(rich_help_panel=ASK)
@@ -210,7 +145,9 @@ def recommend(
     ] = None,
     history: Annotated[
         Path | None,
-        typer.Option(help="a CSV table of track_id, plays and skips: a taste, and tracks to leave out", dir_okay=False),
+        typer.Option(
+            help="a CSV of track_id, plays and skips: adds to the seeds; its tracks are left out", dir_okay=False
+        ),
     ] = None,
     years: Annotated[str | None, typer.Option(help="only these years, such as 1970 or 1970-1989")] = None,
     near: Annotated[
@@ -243,24 +180,24 @@ def recommend(
         level=of,  # type: ignore[arg-type]
         smooth=smooth,
     )
-    where, root = _catalog(catalog)
-    command.run(seeds or (), where, request, as_json=json, playlist=m3u, root=root)
+    folder, root = _find_catalog(catalog)
+    command.run(seeds or (), folder, request, as_json=json, playlist=m3u, root=root)
 
 
-def _catalog(of_folder: Path | None) -> tuple[Path, Path]:
-    """Return the folder of a catalog and the folder of its audio: the project's, unless another is named."""
+def _find_catalog(folder: Path | None) -> tuple[Path, Path]:
+    """Return the folder of a catalog, by default that of the project, and the folder of its audio."""
     from ostinato.recommendation.catalog import find_root, find_served
 
-    if of_folder is not None and (root := find_root(of_folder)) is not None:
-        return of_folder, root
+    if folder is not None and (root := find_root(folder)) is not None:
+        return folder, root
     from ostinato.datasets import dataset_root
 
-    paths, given = read_settings("dataset")
-    return of_folder or find_served(paths), dataset_root(paths, given.dataset)
+    paths, params = read_settings("dataset")
+    return folder or find_served(paths), dataset_root(paths, params.dataset)
 
 
 def _find_model(models: Path | None, task: str) -> Path:
-    """Return the folder of the model of a task, whether it is there or not."""
+    """Return the folder of the model of a task, whether it exists or not."""
     from ostinato.core.paths import Paths
     from ostinato.io.versions import find_current, find_models
 
@@ -279,9 +216,9 @@ def drift(
     """Check new audio for drift from the training data of the released model; exit status 1 if there is any."""
     from ostinato.inference import drift_profile
 
-    found = drift_profile.compare(_find_model(models, task), targets, level=level)
-    echo(drift_profile.json(found) if json else drift_profile.text(found))
-    raise typer.Exit(int(any(change.drifted for change in found)))
+    changes = drift_profile.compare(_find_model(models, task), targets, level=level)
+    echo(drift_profile.json(changes) if json else drift_profile.text(changes))
+    raise typer.Exit(int(any(change.drifted for change in changes)))
 
 
 @app.command(rich_help_panel=ASK)
@@ -300,43 +237,13 @@ def clips(
 
     model = ReleasedModel(_find_model(models, task))
     warn([model], False, sys.stderr)
-    found = list(comparing.compare(model, targets, seconds))
-    tracks = [track for track in found if isinstance(track, comparing.ClipComparison)]
-    for path, why in (left for left in found if not isinstance(left, comparing.ClipComparison)):
-        typer.echo(escape_line(f"{path}: {why}"), err=True)
+    results = list(comparing.compare(model, targets, seconds))
+    tracks = [result for result in results if isinstance(result, comparing.ClipComparison)]
+    for path, reason in (result for result in results if not isinstance(result, comparing.ClipComparison)):
+        typer.echo(escape_line(f"{path}: {reason}"), err=True)
     if json:
-        told = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}
-        echo(dumps(told, indent=2, ensure_ascii=False))
+        content = {"summary": comparing.summary(tracks), "tracks": [t._asdict() for t in tracks]} if tracks else {}
+        echo(dumps(content, indent=2, ensure_ascii=False))
     elif tracks:
         echo(comparing.text(tracks))
-    raise typer.Exit(int(len(tracks) < len(found)))
-
-
-@app.command(rich_help_panel=ASK)
-def tag(
-    targets: Annotated[list[Path] | None, typer.Argument(metavar="PATH...", help="audio files, and folders")] = None,
-    write: Annotated[
-        bool, typer.Option("--write", help="write the tags; without it the changes are only listed")
-    ] = False,
-    journal: Annotated[Path, typer.Option(help="with --write: note the old tags here first", dir_okay=False)] = Path(
-        "tags.jsonl"
-    ),
-    restore: Annotated[bool, typer.Option("--restore", help="take back what the journal says was written")] = False,
-    task: Annotated[
-        str | None, typer.Option(help="genre (the field genre), tags (grouping) or all; default: genre if released")
-    ] = None,
-    workers: Annotated[int, typer.Option(min=1, help="number of files processed in parallel")] = 1,
-    models: Models = None,
-    model: Pretrained = None,
-    weights: Weights = None,
-) -> None:
-    """Write predicted labels into the files' own tags, but for unsure ones; exit status 1 if any file failed."""
-    from ostinato.core.paths import Paths
-    from ostinato.inference import tagging
-
-    if bool(targets) == restore:
-        raise typer.BadParameter("name files to tag, or take tags back with --restore")
-    if restore:
-        raise typer.Exit(tagging.report(tagging.restore(journal), "restored"))
-    releases = find_releases(models, model, weights) or Paths(Path.cwd()).releases
-    raise typer.Exit(tagging.run(targets or [], releases, journal if write else None, task=task, workers=workers))
+    raise typer.Exit(int(len(tracks) < len(results)))

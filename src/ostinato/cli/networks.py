@@ -19,8 +19,8 @@ def architectures(json: Json = False) -> None:
         echo(dumps(rows, indent=2, ensure_ascii=False))
         return
     for row in rows:
-        takes = "logits of members" if row["features"] is None else ", ".join(row["features"])
-        echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {takes}\n{'':20} {row['paper']}")
+        inputs = "logits of members" if row["features"] is None else ", ".join(row["features"])
+        echo(f"{row['name']:20} {row['summary']}\n{'':20} takes {inputs}\n{'':20} {row['paper']}")
 
 
 @app.command(rich_help_panel=LOOK)
@@ -30,7 +30,7 @@ def describe(
         list[str], typer.Option(help="the feature it reads, such as mel, or with its shape cover:3x32x32; repeatable")
     ],
     classes: Annotated[int, typer.Option(min=1, help="number of classes")],
-    frames: Annotated[int | None, typer.Option(min=1, help="frames per chunk; default: those of the papers")] = None,
+    frames: Annotated[int | None, typer.Option(min=1, help="frames per chunk; default: as in the paper")] = None,
     network: Annotated[
         list[str] | None, typer.Option(help="set an option of the network, such as fusion=gated; repeatable")
     ] = None,
@@ -43,8 +43,8 @@ def describe(
     from ostinato.training import describe as describing
 
     inputs = describing.read(architecture, feature, classes, frames)
-    found = describing.describe(architecture, inputs, classes, describing.departures(network or []))
-    echo(dumps(found.table, indent=2) if json else found.text)
+    description = describing.describe(architecture, inputs, classes, describing.departures(network or []))
+    echo(dumps(description.table, indent=2) if json else description.text)
 
 
 @app.command("import-weights", rich_help_panel=LOOK)
@@ -98,8 +98,8 @@ def datasets(
             echo(f"{n:20} {(plugin.__doc__ or '').splitlines()[0]}")
         return
     plugin = registry.load("ostinato.datasets", name)
-    only = [text for text, wanted in ((plugin.CITATION, cite), (plugin.LICENSE, license_)) if wanted]
-    echo("\n".join(only) if cite or license_ else about(name))
+    texts = [text for text, is_set in ((plugin.CITATION, cite), (plugin.LICENSE, license_)) if is_set]
+    echo("\n".join(texts) if texts else about(name))
 
 
 @app.command(rich_help_panel=LOOK)
@@ -109,9 +109,10 @@ def download(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="only compare the files there are with its index")] = False,
+    check: Annotated[bool, typer.Option("--check", help="only compare the present files with its index")] = False,
 ) -> None:
     """Download a dataset, check it and unpack it; an interrupted download resumes."""
+    from ostinato.core.counts import format_count
     from ostinato.core.paths import Paths
     from ostinato.datasets import index, remotes
     from ostinato.datasets._index import compare
@@ -123,20 +124,20 @@ def download(
         raise ParamsError(f"--set {wrong[0]}: must be key=value")
     options = dict(pair.split("=", 1) for pair in set_ or [])
     paths = Paths(Path.cwd())
-    root, indexed = to or paths.raw(name), index(name)
-    if check and indexed is None:
-        raise ParamsError(f"--check: no index of {name} is known; leave it out")
+    root, index_file = to or paths.raw(name), index(name)
+    if check and index_file is None:
+        raise ParamsError(f"--check: {name} has no index; remove --check")
     with exclusive(paths.lock("download", name)):
         if not check:
-            fetched = download(remotes(name, options), root)
-            echo("\n".join(f"fetched {what}" for what in fetched) or f"{name}: all of it is there")
-        if indexed is None:
+            files = download(remotes(name, options), root)
+            echo("\n".join(f"downloaded {file}" for file in files) or f"{name}: already complete")
+        if index_file is None:
             return
-        download((indexed,), root)
-        found = compare(root, root / indexed.name)
-    for word, files in (("missing", found.missing), ("altered", found.altered)):
-        echo("".join(f"{word}: {path}\n" for path in files), nl=False)
-    n_same = found.n_files - len(found.missing) - len(found.altered)
-    echo(f"{name}: {n_same:,} of {found.n_files:,} files are as published")
-    if n_same < found.n_files:
+        download((index_file,), root)
+        result = compare(root, root / index_file.name)
+    for state, paths_in_state in (("missing", result.missing), ("altered", result.altered)):
+        echo("".join(f"{state}: {path}\n" for path in paths_in_state), nl=False)
+    n_same = result.n_files - len(result.missing) - len(result.altered)
+    echo(f"{name}: {n_same:,} of {format_count(result.n_files, 'file')} as published")
+    if n_same < result.n_files:
         raise typer.Exit(1)

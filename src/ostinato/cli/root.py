@@ -1,6 +1,7 @@
-"""The root of the commands: their order, their panels, and what several of them need."""
+"""The root of the commands: their order, their panels, and shared options and helpers."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,11 +10,11 @@ from typer.core import TyperCommand, TyperGroup
 
 METAVARS = {"<int>": "N", "<int range>": "N", "<float>": "X", "<float range>": "X", "<str>": "TEXT", "<path>": "PATH"}
 METAVARS |= {"<file>": "FILE", "<dir>": "DIR", "<list[str]>": "TEXT"}
-"""What stands for a value in help, by its type."""
+"""Placeholders of values in help, by type."""
 
 
 class _Plain:
-    """Help in which values are named as people name them, and a flag has none."""
+    """Help with plain placeholders for values, and none for flags."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """Return the parameters."""
@@ -27,7 +28,7 @@ class _Plain:
 
 
 class Command(_Plain, TyperCommand):
-    """One command, which says which extra of the distribution it lacks before it begins."""
+    """One command, which first checks that its extra of the distribution is installed."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run it."""
@@ -44,20 +45,20 @@ class Command(_Plain, TyperCommand):
 
 
 class Group(_Plain, TyperGroup):
-    """All of them, in the order of `ORDER`."""
+    """All commands, in the order of `ORDER`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Put the stages in the order of the pipeline."""
-        place = {name: i for i, name in enumerate(ORDER)}
-        return sorted(super().list_commands(ctx), key=lambda name: place.get(name, len(ORDER)))
+        """Return the names of the commands in order."""
+        position = {name: i for i, name in enumerate(ORDER)}
+        return sorted(super().list_commands(ctx), key=lambda name: position.get(name, len(ORDER)))
 
 
 class App(typer.Typer):
     """Commands with plain help."""
 
-    def command(self, *given: Any, **options: Any) -> Any:
+    def command(self, *args: Any, **kwargs: Any) -> Any:
         """Add a command."""
-        return super().command(*given, cls=Command, **options)
+        return super().command(*args, cls=Command, **kwargs)
 
 
 app = App(
@@ -75,8 +76,8 @@ LogFormat = Annotated[
 ]
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_set: bool) -> None:
+    if is_set:
         from ostinato import __version__
 
         typer.echo(f"ostinato {__version__}")
@@ -105,7 +106,6 @@ Models = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="print JSON instead of text")]
 
-
 Pretrained = Annotated[
     str | None,
     typer.Option(
@@ -115,7 +115,6 @@ Pretrained = Annotated[
     ),
 ]
 
-
 Weights = Annotated[
     Path | None,
     typer.Option(
@@ -123,13 +122,8 @@ Weights = Annotated[
     ),
 ]
 
-
 STAGE = "Stages, in the order in which `dvc repro` runs them"
-
-
 LABELS = "From labels to a model"
-
-
 RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, papers and datasets"
 
 
@@ -138,33 +132,20 @@ ORDER = (
     *("plan", "status", "candidates", "clean", "release", "releases", "push", "pull", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
     *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
-    *(
-        "ingest",
-        "validate",
-        "split",
-        "artists",
-        "featurize",
-        "budget",
-        "tune",
-        "train",
-        "member",
-        "number",
-        "infer",
-        "evaluate",
-    ),
-    *("gate", "export", "rank", "catalog", "report"),
+    *("ingest", "validate", "split", "artists", "featurize", "budget", "tune", "train", "member", "number"),
+    *("infer", "evaluate", "gate", "export", "rank", "catalog", "report"),
 )
 
 
 def echo(text: object, nl: bool = True) -> None:
-    """Print text without the control characters that names of files may hold."""
+    """Print text without control characters, which names of files may contain."""
     from ostinato.io.escapes import escape_lines
 
     typer.echo(escape_lines(str(text)), nl=nl)
 
 
 def read_project(*sections: str) -> tuple[Any, Any]:
-    """Return the paths and some sections of the project that holds the working folder."""
+    """Return the paths and some sections of params.yaml of the project in the working folder."""
     from ostinato.core import params
     from ostinato.core.paths import Paths
 
@@ -173,7 +154,7 @@ def read_project(*sections: str) -> tuple[Any, Any]:
 
 
 def read_settings(*sections: str) -> tuple[Any, Any]:
-    """Return the paths and some sections of the project in the working folder; outside a project, their defaults."""
+    """Return the paths and some sections of params.yaml as `read_project`; outside a project, their defaults."""
     from ostinato.core import params
     from ostinato.core.paths import Paths
 
@@ -182,23 +163,28 @@ def read_settings(*sections: str) -> tuple[Any, Any]:
 
 
 def require_candidate(name: str) -> None:
-    """Refuse a name that params.yaml lacks, before anything heavy is imported."""
+    """Refuse a name that is not in params.yaml, before heavy imports."""
     from ostinato.core import params
     from ostinato.core.paths import Paths
 
     params.check_entry(params.load(Paths(Path.cwd()).params), "candidates", name)
 
 
-def find_releases(models: Path | None, name: str | None, weights: Path | None) -> Path | None:
-    """Return the folder of the models that are asked: one that was named, or that of a published tagger."""
+def find_releases(
+    models: Path | None, name: str | None, weights: Path | None, targets: Sequence[Path] = ()
+) -> Path | None:
+    """Return the folder of models, or that of a published network, unless none of the targets exists."""
     if name is None:
         if weights is not None:
-            raise typer.BadParameter("--weights goes with the name of a published tagger or encoder")
+            raise typer.BadParameter("--weights goes with the name of a published network")
         return models
     if models is not None:
-        raise typer.BadParameter("choose one of --models and a published tagger")
+        raise typer.BadParameter("choose one of --models and a published network")
     from ostinato.core import extras
+    from ostinato.errors import OstinatoError
 
+    if targets and not any(target.exists() for target in targets):
+        raise OstinatoError(f"{targets[0]}: no such file or folder")
     extras.require(f"--model {name}", "encoders")
     from ostinato.pretrained.folder import prepare
 

@@ -1,4 +1,4 @@
-"""Commands on the pipeline as a whole: what it costs, where it stands, what is released."""
+"""Commands on the whole pipeline: its cost, its status, its candidates and releases."""
 
 from json import dumps
 from pathlib import Path
@@ -19,7 +19,7 @@ def plan() -> None:
 
 @app.command(rich_help_panel=RUN)
 def status(
-    every: Annotated[bool, typer.Option("--all", help="also list finished stages")] = False,
+    show_all: Annotated[bool, typer.Option("--all", help="also list finished stages")] = False,
 ) -> None:
     """Show finished, running and pending stages, and why; safe to use during a run."""
     from ostinato.core.paths import Paths
@@ -30,9 +30,9 @@ def status(
     echo(first)
     for fault in pipeline.faults:
         echo(f"! {fault}")
-    for line in groups if not every else ():
+    for line in groups if not show_all else ():
         echo(line)
-    for stage in pipeline.stages if every else ():
+    for stage in pipeline.stages if show_all else ():
         echo(f"{stage.state:8} {stage.stage:32} {stage.reason}".rstrip())
 
 
@@ -41,18 +41,19 @@ def clean(
     yes: Annotated[bool, typer.Option("--yes", "--force", help="remove them; without it they are only listed")] = False,
 ) -> None:
     """List leftovers of removed candidates, interrupted runs and former corpora; with --yes, delete them."""
+    from ostinato.core.counts import format_count
     from ostinato.errors import OstinatoError
     from ostinato.pipeline.corpora import find_old_corpora
     from ostinato.pipeline.leftovers import find_leftovers, remove
     from ostinato.pipeline.status import find_running
 
-    paths, given = read_project("candidates", "estimators", "stacked", "members", "numbers", "features")
-    if at_work := sorted(find_running(paths)):
-        raise OstinatoError(f"{', '.join(at_work)}: runs now and may need what lies there; wait for it")
-    leftovers = find_leftovers(paths, given) + find_old_corpora(paths)
+    paths, params = read_project("candidates", "estimators", "stacked", "members", "numbers", "features")
+    if running := sorted(find_running(paths)):
+        raise OstinatoError(f"running, and may need these files: {', '.join(running)}; wait until it ends")
+    leftovers = find_leftovers(paths, params) + find_old_corpora(paths)
     n_bytes, n_tracked = sum(x.n_bytes for x in leftovers), sum(x.is_tracked for x in leftovers)
-    mend = "" if yes or not leftovers else "; --yes removes them"
-    echo(f"{len(leftovers)} leftovers, {n_bytes / 1e6:.1f} MB{mend}")
+    note = "" if yes or not leftovers else "; --yes removes them"
+    echo(f"{format_count(len(leftovers), 'leftover')}, {n_bytes / 1e6:.1f} MB{note}")
     for leftover in leftovers:
         note = ", tracked by git" if leftover.is_tracked else ""
         name = leftover.path.relative_to(paths.root)
@@ -60,8 +61,8 @@ def clean(
     if yes:
         remove(leftovers)
     if n_tracked:
-        mend = "commit their removal" if yes else "after --yes their removal is to be committed"
-        echo(f"git tracks {n_tracked} of them: {mend}")
+        advice = "commit their removal" if yes else "after --yes, commit their removal"
+        echo(f"git tracks {n_tracked} of them: {advice}")
 
 
 @app.command(rich_help_panel=RUN)
@@ -76,46 +77,46 @@ def candidates(
     from ostinato.io.files import read_json
     from ostinato.io.versions import find_training
 
-    paths, given = read_project("candidates", "estimators", "stacked", "members", "numbers", "gate")
+    paths, params = read_project("candidates", "estimators", "stacked", "members", "numbers", "gate")
     gate = read_json(paths.gate) if paths.gate.exists() else {}
     rows = [
         row
         | {"reasons": gate.get(row["name"], {}).get("reasons", [])}
         | {"in_service": find_training(paths.releases, row["name"], paths.onnx(row["name"]))}
-        for row in list_candidates(given, gate)
+        for row in list_candidates(params, gate)
     ]
-    _tell_service(paths, {row["name"] for row in rows})
+    _warn_of_service(paths, {row["name"] for row in rows})
     if latency:
-        rows = [row | {"latency_ms": _latency(paths.onnx(row["name"]))} for row in rows]
+        rows = [row | {"latency_ms": _time_network(paths.onnx(row["name"]))} for row in rows]
     if json:
         echo(dumps(rows, indent=2))
         return
     columns = ("name", "architecture", "feature", "task")
-    serves = {None: "", "present": ", in service", "earlier": ", an earlier training is in service"}
+    service = {None: "", "present": ", in service", "earlier": ", an earlier training is in service"}
     widths = {column: max(len(row[column]) for row in rows) for column in columns} if rows else {}
     for row in rows:
-        answer = _answer(gate.get(row["name"])) + serves[row["in_service"]]
-        taken = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
-        figure = _figure(paths.metrics(row["name"]), given.gate.get(row["task"], {}), row["task"])
-        echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *taken, answer]))
+        result = _format_result(gate.get(row["name"])) + service[row["in_service"]]
+        times = [f"{row['latency_ms'] or '-':>7} ms"] if latency else []
+        figure = _format_figure(paths.metrics(row["name"]), params.gate.get(row["task"], {}), row["task"])
+        echo("  ".join([*(f"{row[c]:{widths[c]}}" for c in columns), f"{figure:15}", *times, result]))
 
 
-def _tell_service(paths: Any, known: set[str]) -> None:
-    """Say on standard error what of the models in service cannot be seen among the candidates."""
+def _warn_of_service(paths: Any, names: set[str]) -> None:
+    """Warn of models in service that are damaged or not among the candidates."""
     from ostinato.io.escapes import escape_line
     from ostinato.io.files import read_json
     from ostinato.io.versions import find_damage, find_models
 
     for task, folder in find_models(paths.releases).items():
         if damage := find_damage(folder):
-            typer.echo(escape_line(f"{task}: what is in service is damaged: {damage}"), err=True)
-        elif (name := str(read_json(folder / "model.json")["name"])) not in known:
-            text = f"{task}: {name} is in service and no longer in params.yaml; put it back, or release another"
+            typer.echo(escape_line(f"{task}: the model in service is damaged: {damage}"), err=True)
+        elif (name := str(read_json(folder / "model.json")["name"])) not in names:
+            text = f"{task}: {name} is in service but no longer in params.yaml; restore it there, or release another"
             typer.echo(escape_line(text), err=True)
 
 
-def _figure(metrics: Path, bounds: Any, task: str) -> str:
-    """Return the figure of the test tracks that leads the task's leaderboard, if there is one."""
+def _format_figure(metrics: Path, bounds: Any, task: str) -> str:
+    """Format the leading metric on the test tracks; empty if there is none."""
     from ostinato.core.candidates import first_metric
     from ostinato.io.files import read_json
 
@@ -124,27 +125,27 @@ def _figure(metrics: Path, bounds: Any, task: str) -> str:
     return "" if value is None else f"{name} {value:.3f}"
 
 
-def _latency(folder: Path) -> float | None:
-    """Time an exported network; None if none was exported."""
+def _time_network(folder: Path) -> float | None:
+    """Return the latency of an exported network; None if there is none."""
     from ostinato.inference.latency import compute_latency_ms
 
     return round(compute_latency_ms(folder), 2) if (folder / "network.onnx").exists() else None
 
 
-def _answer(decision: dict[str, Any] | None) -> str:
-    """Put what the gate says of a candidate in a few words: of one that it rejects, the rules that are broken."""
+def _format_result(decision: dict[str, Any] | None) -> str:
+    """Format the result of the gate, with the rules that a rejected candidate breaks."""
     if decision is None:
-        return "not judged yet"
+        return "not evaluated yet"
     if decision["accepted"]:
         return "accepted"
-    kept = {rule["reason"] for rule in decision["rules"] if rule["kept"]}
-    return f"not accepted: {'; '.join(reason for reason in decision['reasons'] if reason not in kept)}"
+    met = {rule["reason"] for rule in decision["rules"] if rule["kept"]}
+    return f"not accepted: {'; '.join(reason for reason in decision['reasons'] if reason not in met)}"
 
 
 @app.command(rich_help_panel=RUN)
 def robustness(
     name: Annotated[str, typer.Argument(help="an exported candidate of params.yaml")],
-    clips: Annotated[int, typer.Option(min=1, help="how many test clips at most, drawn with the seed")] = 64,
+    clips: Annotated[int, typer.Option(min=1, help="maximum number of test clips, drawn with the seed")] = 64,
     json: Json = False,
 ) -> None:
     """Measure the drop of the metric on degraded sound: noise, MP3, other speed and pitch."""
@@ -152,8 +153,8 @@ def robustness(
     from ostinato.evaluation import robustness
     from ostinato.evaluation.perturbed import format_markdown
 
-    found = robustness.measure_robustness(*read_project(*robustness.SECTIONS), name, clips)
-    echo(dumps(found, indent=2, ensure_ascii=False) if json else format_markdown(found))
+    result = robustness.measure_robustness(*read_project(*robustness.SECTIONS), name, clips)
+    echo(dumps(result, indent=2, ensure_ascii=False) if json else format_markdown(result))
 
 
 @app.command(rich_help_panel=RUN)
@@ -176,12 +177,12 @@ def release(
 
     if rollback and (resume or replace):
         raise typer.BadParameter("--rollback goes with neither --resume nor --replace")
-    paths, given = read_project(*releasing.SECTIONS)
+    paths, params = read_project(*releasing.SECTIONS)
     with exclusive(paths.lock("release")):
         if rollback:
             verdicts = releasing.rollback(paths, task)
         else:
-            verdicts = releasing.release(paths, given, tasks=task, replace=replace, resume=resume)
+            verdicts = releasing.release(paths, params, tasks=task, replace=replace, resume=resume)
     echo(releasing.summary(verdicts))
     raise typer.Exit(releasing.exit_code(verdicts))
 
@@ -192,9 +193,9 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
     from ostinato.evaluation.compare import compare, merge_settings
     from ostinato.evaluation.revision import read_folder, read_revision
 
-    paths, given = read_project("seed", "evaluate", "gate", "compare")
-    there = read_revision(paths, rev)
-    comparison = compare(read_folder(paths), there, merge_settings(given, there))
+    paths, params = read_project("seed", "evaluate", "gate", "compare")
+    revision = read_revision(paths, rev)
+    comparison = compare(read_folder(paths), revision, merge_settings(params, revision))
     echo(comparison.markdown)
     raise typer.Exit(comparison.exit_code)
 
@@ -202,7 +203,7 @@ def compare(rev: Annotated[str, typer.Argument(help="a branch, tag or hash of gi
 @app.command(rich_help_panel=LOOK)
 def reproduce(
     recipe: Annotated[str | None, typer.Argument(help="a file of recipes/, without .yaml")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="list the recipes and run none")] = False,
+    list_: Annotated[bool, typer.Option("--list", help="only list the recipes")] = False,
     small: Annotated[bool, typer.Option("--small", help="run at a size that two cores can handle")] = False,
 ) -> None:
     """Reproduce a paper's table in runs/RECIPE, and print published and reproduced results."""
@@ -212,8 +213,8 @@ def reproduce(
     paths = Paths(Path.cwd())
     if list_ or recipe is None:
         for name in recipes.names(paths.recipes):
-            found = recipes.load(paths.recipes, name)
-            echo(f"{name:24} {found.title}{' (--small)' if found.small else ''}")
+            entry = recipes.load(paths.recipes, name)
+            echo(f"{name:24} {entry.title}{' (--small)' if entry.small else ''}")
         return
     from ostinato.recipes.run import reproduce
 
@@ -228,7 +229,7 @@ Site = Annotated[
 
 @app.command(rich_help_panel=RUN)
 def releases(json: Json = False) -> None:
-    """List all versions of released models and the catalog, their figures, and which are in service."""
+    """List all versions of released models and the catalog, with metrics, and which are in service."""
     from ostinato.core.paths import Paths
     from ostinato.release.remote import list_releases
 
@@ -253,7 +254,7 @@ def push(remote: Site, task: Task = None) -> None:
 
 @app.command(rich_help_panel=RUN)
 def pull(remote: Site, task: Task = None, models: Models = None) -> None:
-    """Put in service here what is in service at a remote, after every file was compared with its hash."""
+    """Put in service here what is in service at a remote, after comparing every file with its hash."""
     from ostinato.core.paths import Paths
     from ostinato.io.locks import exclusive
     from ostinato.release.remote import Remote, pull
@@ -265,5 +266,8 @@ def pull(remote: Site, task: Task = None, models: Models = None) -> None:
 
 
 def _print_transfers(transfers: list[Any], verb: str) -> None:
+    from ostinato.core.counts import format_count
+
     for transfer in transfers:
-        echo(f"{transfer.task}: version {transfer.version} is in service there, {transfer.n_files} files {verb}")
+        n = format_count(transfer.n_files, "file")
+        echo(f"{transfer.task}: version {transfer.version} is in service there, {n} {verb}")

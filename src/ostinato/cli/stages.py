@@ -24,9 +24,9 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
     stage : str
         A module of `ostinato.stages`.
     name : str, optional
-        The candidate, where the stage has one per candidate.
+        The candidate, for a stage of candidates.
     root : Path, optional
-        The folder of params.yaml; default: the working folder.
+        Folder of params.yaml; default: the working folder.
     """
     from ostinato.core import logs, params, parent, registry
     from ostinato.core.paths import Paths
@@ -34,15 +34,15 @@ def run_stage(stage: str, name: str | None = None, root: Path | None = None) -> 
 
     parent.die_with_caller()
     paths = Paths(root or Path.cwd())
-    whole = params.load(paths.params)
+    all_sections = params.load(paths.params)
     module = registry.load("ostinato.stages", stage)
     if name is not None:
-        params.check_entry(whole, getattr(module, "ENTRIES", "candidates"), name)
-    given = params.only(whole, module.SECTIONS)
-    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once for each device
+        params.check_entry(all_sections, getattr(module, "ENTRIES", "candidates"), name)
+    sections = params.only(all_sections, module.SECTIONS)
+    is_first = os.environ.get("LOCAL_RANK", "0") == "0"  # Lightning starts this command once per device
     prints = logs.capture_prints(stage=f"{stage}@{name}" if name else stage) if logs.is_json() else nullcontext()
     with prints, exclusive(paths.lock(stage, name)) if is_first else nullcontext():
-        module.run(paths, given, *filter(None, [name]))
+        module.run(paths, sections, *filter(None, [name]))
 
 
 @app.command(rich_help_panel=STAGE)
@@ -78,38 +78,38 @@ def evaluate(
     from ostinato.inference.model import ReleasedModel
     from ostinato.inference.predict import warn
 
-    paths, given = read_project("seed", "compute", "evaluate")
+    paths, params = read_project("seed", "compute", "evaluate")
     model = ReleasedModel(paths.current_release(task))
     training, cache = overlap.read_training_files(paths, model), paths.state / inventory.cache_name(on)
-    find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=given.compute)
+    find = partial(overlap.find_training_copies, on, training=training.files, cache=cache, settings=params.compute)
     warn([model], False, sys.stderr)
-    judged = external.evaluate(
+    result = external.evaluate(
         model,
         on,
         table=table,
         renaming=external.parse_renaming(rename or ()),
-        confidence=given.evaluate.confidence,
-        workers=given.compute.workers or 1,
+        confidence=params.evaluate.confidence,
+        workers=params.compute.workers or 1,
         find_copies=find if len(training.files) else None,
         note=training.note,
     )
-    echo(dumps(judged, indent=2, ensure_ascii=False) if json else external.format_markdown(judged))
-    raise typer.Exit(int(bool(judged["unreadable"])))
+    echo(dumps(result, indent=2, ensure_ascii=False) if json else external.format_markdown(result))
+    raise typer.Exit(int(bool(result["unreadable"])))
 
 
 @app.command(rich_help_panel=STAGE)
 def catalog(
     files: Annotated[
         list[Path] | None,
-        typer.Argument(help="with --add: files and folders below the dataset's folder; default: all that are new"),
+        typer.Argument(help="with --add: files and folders below the dataset's folder; default: all new ones"),
     ] = None,
     add: Annotated[
-        bool, typer.Option("--add", help="add new tracks to the catalog in service, by the network that it has")
+        bool, typer.Option("--add", help="add new tracks to the catalog in service, embedded by its own network")
     ] = False,
     of: Annotated[
         Path | None,
         typer.Option(
-            help="make a catalog of this folder of audio with the released network", exists=True, file_okay=False
+            help="build a catalog of this folder of audio with the released network", exists=True, file_okay=False
         ),
     ] = None,
     out: Annotated[
@@ -132,7 +132,7 @@ def catalog(
     encoder: Pretrained = None,
     weights: Weights = None,
 ) -> None:
-    """Embed every track with the best-ranked network; with --add, new ones only; with --of, another folder's files."""
+    """Embed every track with the best-ranked network; --add: new tracks only; --of: the files of another folder."""
     if files and not add:
         raise typer.BadParameter("files go with --add")
     if add and of is not None:
@@ -140,8 +140,8 @@ def catalog(
     if add:
         raise typer.Exit(_add_tracks(files or []))
     if of is None:
-        if any(given is not None for given in (out, task, table, workers, models, encoder, weights)):
-            raise typer.BadParameter("these go with --of: --out, --task, --table, --workers, --models, --encoder")
+        if any(option is not None for option in (out, task, table, workers, models, encoder, weights)):
+            raise typer.BadParameter("only with --of: --out, --task, --table, --workers, --models, --encoder")
         run_stage("catalog")
         return
     if out is None:
@@ -164,30 +164,30 @@ def _add_tracks(files: list[Path]) -> int:
     from ostinato.io.locks import exclusive
     from ostinato.release import additions
 
-    paths, given = read_project(*additions.SECTIONS)
+    paths, params = read_project(*additions.SECTIONS)
     with exclusive(paths.lock("release")):
-        made = additions.add_tracks(paths, given, files)
-    for track_id, reason in made.refused.items():
+        result = additions.add_tracks(paths, params, files)
+    for track_id, reason in result.refused.items():
         typer.echo(escape_line(f"{track_id}: {reason}"), err=True)
-    for track_id, reasons in made.doubtful.items():
-        typer.echo(escape_line(f"{track_id}: do not rely on what is near to it: {'; '.join(reasons)}"), err=True)
-    echo(str(made))
-    return int(bool(made.refused))
+    for track_id, reasons in result.doubtful.items():
+        typer.echo(escape_line(f"{track_id}: its neighbours are unreliable: {'; '.join(reasons)}"), err=True)
+    echo(str(result))
+    return int(bool(result.refused))
 
 
 def _add(stage: str) -> None:
     """Add the command of a stage; its help is the first line of the module's docstring."""
-    source = (Path(stages.__path__[0]) / f"{stage}.py").read_text(encoding="utf-8")  # importing all takes seconds
+    source = (Path(stages.__path__[0]) / f"{stage}.py").read_text(encoding="utf-8")  # importing them takes seconds
     text = source[3:].partition("\n")[0].removesuffix('"""')
     has_name = re.search(r"^def run\([^)]*\bname\b", source, re.MULTILINE) is not None
 
-    def whole() -> None:
+    def run_whole() -> None:
         run_stage(stage)
 
-    def single(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
+    def run_candidate(name: Annotated[str, typer.Argument(help="a candidate of params.yaml")]) -> None:
         run_stage(stage, name)
 
-    app.command(stage, help=text, rich_help_panel=STAGE)(single if has_name else whole)
+    app.command(stage, help=text, rich_help_panel=STAGE)(run_candidate if has_name else run_whole)
 
 
 for _stage in names("ostinato.stages"):

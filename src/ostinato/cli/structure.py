@@ -26,26 +26,26 @@ def structure(
         try:
             if error is not None:
                 raise OstinatoError(f"{path}: {error}")
-            found = analysis.analyze(*audio.load(path, max_seconds=analysis.MAX_SECONDS))
+            result = analysis.analyze(*audio.load(path, max_seconds=analysis.MAX_SECONDS))
         except OstinatoError as failure:
             failed = True
             typer.echo(failure, err=True)
             continue
         if json:
-            echo(dumps({"path": str(path), **asdict(found), "thumbnail": find_thumbnail(found)}, ensure_ascii=False))
+            echo(dumps({"path": str(path), **asdict(result), "thumbnail": find_thumbnail(result)}, ensure_ascii=False))
         else:
-            echo(f"{path}: {describe(found)}")
+            echo(f"{path}: {describe(result)}")
     raise typer.Exit(int(failed))
 
 
 @app.command(rich_help_panel=ASK)
 def thumbnail(
     target: Annotated[Path, typer.Argument(metavar="PATH", help="an audio file", exists=True, dir_okay=False)],
-    out: Annotated[Path, typer.Option(help="write the clip to this WAV or FLAC file; nothing may be there")],
+    out: Annotated[Path, typer.Option(help="write the clip to this WAV or FLAC file, which must not exist")],
     seconds: Annotated[float, typer.Option(min=1, help="length of the clip")] = 15.0,
     json: Json = False,
 ) -> None:
-    """Cut out the seconds that represent a song best."""
+    """Extract the clip that represents a song best."""
     from ostinato import audio
     from ostinato.structure import analysis, find_thumbnail, write_clip
 

@@ -66,18 +66,6 @@ def format_remark(remark: Remark) -> str:
     return f"{remark['n']:,} of {remark['of']:,} {remark['what']}{examples}"
 
 
-def format_count(n: int, noun: str) -> str:
-    """Format a count with its noun, whose plural ends in s or es.
-
-    Examples
-    --------
-    >>> format_count(1, "track"), format_count(1200, "track"), format_count(0, "class")
-    ('1 track', '1,200 tracks', '0 classes')
-    """
-    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
-    return f"{n:,} {noun if n == 1 else plural}"
-
-
 def list_unlabelled(tracks: pd.DataFrame) -> list[Remark]:
     """Count the tracks without any label: neither a genre nor tags.
 

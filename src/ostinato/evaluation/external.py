@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 
 from ostinato.core import names
+from ostinato.core.counts import format_count
 from ostinato.core.registry import instead
 from ostinato.core.task import Task
-from ostinato.curation.remarks import format_count, format_remark, get_remarks
+from ostinato.curation.remarks import format_remark, get_remarks
 from ostinato.datasets import folder
 from ostinato.errors import DataError
 from ostinato.evaluation.classification import compute_intervals, summarise_undefined

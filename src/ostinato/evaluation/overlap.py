@@ -58,7 +58,7 @@ def read_training_files(paths: Paths, model: ReleasedModel) -> TrainingFiles:
     files = files.loc[files["track_id"].isin(training) & files["fingerprint"].notna(), COLUMNS]
     if files.empty:
         return TrainingFiles(empty, f"not looked for, since no sound of {model.name}'s training tracks was measured")
-    split_hash = model.about.get("hashes", {}).get("data")
+    split_hash = model.metadata.get("hashes", {}).get("data")
     if split_hash != read_json(paths.classes)["hash"]:
         return TrainingFiles(
             files, f"looked for among the tracks of the present split; {model.name} was trained on another one"

@@ -1,4 +1,4 @@
-"""Answers of models about one file, as plain values that become JSON or a row of a table."""
+"""Answers: a model's predictions of a file as plain values, for JSON or a row of a table."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,19 +14,19 @@ from ostinato.inference.streaming import decode_and_measure
 
 Answer: TypeAlias = dict[str, Any]
 DIGITS = 6
-OF_SCORES = "score"
-"""What the reasons begin with that speak of a model's scores, not of the sound of a file."""
+SCORE_PREFIX = "score"
+"""Prefix of reasons that are about a model's scores, not about the sound of a file."""
 
 
 def answer_file(path: Path, models: Sequence[ReleasedModel], *, over_time: bool = False, **limits: Any) -> list[Answer]:
-    """Ask models about a file, decoding and measuring it once.
+    """Predict a file with several models, decoding and measuring it once.
 
     Parameters
     ----------
     path : Path
     models : sequence of ReleasedModel
     over_time : bool
-        Say what each chunk of the track scores, too.
+        Include the scores of each chunk of the track.
     **limits
         As of `ostinato.audio.measurement.load`.
 
@@ -34,22 +34,22 @@ def answer_file(path: Path, models: Sequence[ReleasedModel], *, over_time: bool 
     -------
     list of dict
         ``{"path", "task", "model", "label", "unsure", "reasons", "scores"}`` per model. An answer
-        is unsure where there are reasons: what the file has that `validate` would not let pass,
-        or that the training tracks had not, and that no score is high enough.
+        is unsure if it has reasons: faults that `validate` would reject, differences from the
+        training tracks, and scores that are too low.
 
     Raises
     ------
     DataError
-        If the file cannot be decoded or is beyond a limit.
+        If the file cannot be decoded or exceeds a limit.
     """
     context, measurement = decode_and_measure(path, set().union(*(model.rates for model in models)), **limits)
     return [answer_track(path, model, context, measurement, over_time=over_time) for model in models]
 
 
 def doubt(answer: Answer) -> float:
-    """Return how doubtful an answer is: 0 where one class, or each tag's yes or no, is certain; 1 where none is.
+    """Return the uncertainty of an answer, from 0 (one class, or the presence of every tag, is certain) to 1.
 
-    A file unlike those of training is as doubtful as can be, whatever its scores.
+    It is 1 for a file unlike the training tracks, whatever its scores.
 
     Examples
     --------
@@ -60,18 +60,18 @@ def doubt(answer: Answer) -> float:
 
 
 def audio_warnings(answer: Answer) -> list[str]:
-    """Return the reasons that speak of the sound of a file, not of the scores.
+    """Return the reasons that are about the sound of a file, not about its scores.
 
     Examples
     --------
     >>> audio_warnings({"reasons": ["silent: silence share 1, at most 0.5", "score 0.311, sure from 0.620 on"]})
     ['silent: silence share 1, at most 0.5']
     """
-    return [reason for reason in answer.get("reasons", ()) if not reason.startswith(OF_SCORES)]
+    return [reason for reason in answer.get("reasons", ()) if not reason.startswith(SCORE_PREFIX)]
 
 
 def sound_faults(answer: Answer) -> list[str]:
-    """Return the reasons for which `validate` would not let a file pass, not those that compare it with training.
+    """Return the reasons for which `validate` would reject a file, without comparisons with the training tracks.
 
     Examples
     --------
@@ -82,7 +82,7 @@ def sound_faults(answer: Answer) -> list[str]:
 
 
 def score_doubt(answer: Answer) -> float:
-    """Compute how doubtful an answer is by its scores alone: 0 where one class, or each tag's yes or no, is certain.
+    """Compute the uncertainty of an answer by its scores alone; see `doubt`.
 
     Examples
     --------
@@ -98,15 +98,15 @@ def score_doubt(answer: Answer) -> float:
 def answer_track(
     path: Path, model: ReleasedModel, context: AudioContext, measurement: Measurement, *, over_time: bool = False
 ) -> Answer:
-    """Ask one model about a decoded file and hold its sound against that of training; see `answer_file`."""
+    """Predict a decoded file with one model, and compare its sound with that of training; see `answer_file`."""
     rows = model.compute_inputs(context)
-    heard = model.predict_features(rows, over_time=over_time)
+    prediction = model.predict_features(rows, over_time=over_time)
     reasons = reference.explain_sound(model, measurement, rows)
-    return to_answer(encode_path(path), model, heard, reasons, over_time=over_time)
+    return to_answer(encode_path(path), model, prediction, reasons, over_time=over_time)
 
 
 def encode_path(path: Path) -> str:
-    r"""Write a path as text that any file can hold, even where its bytes are no UTF-8.
+    r"""Encode a path as valid Unicode, even if its bytes are not UTF-8.
 
     Examples
     --------
@@ -117,26 +117,26 @@ def encode_path(path: Path) -> str:
 
 
 def to_answer(
-    path: str, model: ReleasedModel, heard: Prediction, reasons: Sequence[str] = (), *, over_time: bool = False
+    path: str, model: ReleasedModel, prediction: Prediction, reasons: Sequence[str] = (), *, over_time: bool = False
 ) -> Answer:
-    """Put what a model heard in plain values; see `answer_file`."""
-    everything = [*reasons, *model.explain_doubt(heard.scores)]
-    told: Answer = {
+    """Convert a prediction to plain values; see `answer_file`."""
+    all_reasons = [*reasons, *model.explain_doubt(prediction.scores)]
+    answer: Answer = {
         "path": path,
         "task": model.task,
         "model": model.name,
-        "label": model.label(heard.scores),
-        "unsure": bool(everything),
-        "reasons": everything,
-        "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, heard.scores, strict=True)},
+        "label": model.label(prediction.scores),
+        "unsure": bool(all_reasons),
+        "reasons": all_reasons,
+        "scores": {c: round(float(s), DIGITS) for c, s in zip(model.classes, prediction.scores, strict=True)},
     }
-    if over_time and heard.chunk_scores is not None and heard.starts is not None:
-        told["over_time"] = {
-            "starts": _round(heard.starts, 3),
-            "seconds": round(float(heard.chunk_seconds or 0), 3),
-            "scores": {c: _round(s, 4) for c, s in zip(model.classes, heard.chunk_scores.T, strict=True)},
+    if over_time and prediction.chunk_scores is not None and prediction.starts is not None:
+        answer["over_time"] = {
+            "starts": _round(prediction.starts, 3),
+            "seconds": round(float(prediction.chunk_seconds or 0), 3),
+            "scores": {c: _round(s, 4) for c, s in zip(model.classes, prediction.chunk_scores.T, strict=True)},
         }
-    return told
+    return answer
 
 
 def _round(values: np.ndarray, digits: int) -> list[float]:

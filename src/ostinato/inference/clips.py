@@ -1,9 +1,9 @@
-"""Comparison of clips with whole tracks: predictions of the beginning, of the middle and of all of a track.
+"""Comparison of predictions on clips with those on whole tracks.
 
-Networks are trained on clips, and tracks are compared by them, most often by the first
-thirty seconds, which an introduction may fill: H. Singh, "Using deep learning to recommend
-Punjabi music", University of Victoria, 2018, blames them for bad recommendations of songs
-that sound otherwise later.
+Networks are trained on clips, and tracks are compared by clips, most often by their first
+thirty seconds, which may hold only an introduction: H. Singh, "Using deep learning to
+recommend Punjabi music", University of Victoria, 2018, attributes bad recommendations to
+songs that sound different later.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,23 +20,23 @@ from ostinato.inference.answers import DIGITS, encode_path
 from ostinato.inference.model import Prediction, ReleasedModel
 from ostinato.inference.predict import list_files
 
-EXCERPTS = ("first", "middle")
+CLIPS = ("first", "middle")
 
 
 class ClipComparison(NamedTuple):
-    """What a model says of a track and of its clips.
+    """Predictions of a track and of its clips.
 
     Parameters
     ----------
     path : str
     seconds : float
-        The whole track's.
+        Duration of the whole track.
     labels : dict of str to str or list of str
-        Of ``first``, ``middle`` and ``whole``.
+        Labels of ``first``, ``middle`` and ``whole``.
     differences : dict of str to float
-        The largest difference of a score between a clip and the whole.
+        Maximum absolute difference of the scores of each clip from those of the whole track.
     similarity : dict of str to float
-        Cosine between the embeddings of a clip and of the whole.
+        Cosine similarity of the embeddings of each clip and of the whole track.
     """
 
     path: str
@@ -49,20 +49,20 @@ class ClipComparison(NamedTuple):
 def compare(
     model: ReleasedModel, targets: Sequence[Path], seconds: float
 ) -> Iterator[ClipComparison | tuple[str, str]]:
-    """Ask a model about tracks and about clips of them, decoding each once.
+    """Predict tracks and clips of them, decoding each track once.
 
     Parameters
     ----------
     model : ReleasedModel
     targets : sequence of Path
-        Files, and folders that are searched for audio.
+        Files, and folders of audio files.
     seconds : float
         Length of a clip.
 
     Yields
     ------
     ClipComparison, or tuple of str and str
-        A path and why there is nothing to compare: it cannot be read, or is no longer than a clip.
+        The latter is a path and why it was skipped: it cannot be read, or is no longer than a clip.
     """
     for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
         try:
@@ -71,29 +71,28 @@ def compare(
             y, rate = audio.load(path)
             if len(y) <= seconds * rate:
                 raise DataError(f"is {len(y) / rate:.1f} s long: no longer than a clip")
-            heard = {
-                name: model.predict(AudioContext(cut, rate)) for name, cut in _cut_clips(y, int(seconds * rate)).items()
-            }
+            clips = _cut_clips(y, int(seconds * rate))
+            predictions = {name: model.predict(AudioContext(clip, rate)) for name, clip in clips.items()}
         except OstinatoError as failure:
             yield encode_path(path), str(failure).removeprefix(f"{path}: ")
             continue
-        yield _compare(encode_path(path), len(y) / rate, model, heard)
+        yield _compare(encode_path(path), len(y) / rate, model, predictions)
 
 
 def _cut_clips(y: np.ndarray, n: int) -> dict[str, np.ndarray]:
-    """Take the beginning, the middle and all of a track."""
+    """Return the beginning, the middle and the whole of a track."""
     start = (len(y) - n) // 2
     return {"first": y[:n], "middle": y[start : start + n], "whole": y}
 
 
-def _compare(path: str, seconds: float, model: ReleasedModel, heard: dict[str, Prediction]) -> ClipComparison:
-    whole = heard["whole"]
+def _compare(path: str, seconds: float, model: ReleasedModel, predictions: dict[str, Prediction]) -> ClipComparison:
+    whole = predictions["whole"]
     return ClipComparison(
         path,
         round(seconds, 3),
-        {name: model.label(one.scores) for name, one in heard.items()},
-        {name: round(float(np.abs(heard[name].scores - whole.scores).max()), DIGITS) for name in EXCERPTS},
-        {name: round(_cosine(heard[name].embedding, whole.embedding), DIGITS) for name in EXCERPTS},
+        {name: model.label(prediction.scores) for name, prediction in predictions.items()},
+        {name: round(float(np.abs(predictions[name].scores - whole.scores).max()), DIGITS) for name in CLIPS},
+        {name: round(_cosine(predictions[name].embedding, whole.embedding), DIGITS) for name in CLIPS},
     )
 
 
@@ -103,7 +102,7 @@ def _cosine(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def summary(tracks: Sequence[ClipComparison]) -> dict[str, Any]:
-    """Sum up how well clips stand for tracks.
+    """Summarise how well clips represent their tracks.
 
     Parameters
     ----------
@@ -113,31 +112,33 @@ def summary(tracks: Sequence[ClipComparison]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``n_tracks``, and of each clip the share of tracks with the ``same_label`` as
+        ``n_tracks``, and for each clip the share of tracks with the ``same_label`` as
         the whole, the median ``difference`` and the median ``similarity``.
     """
-    told: dict[str, Any] = {"n_tracks": len(tracks)}
-    for name in EXCERPTS:
+    figures: dict[str, Any] = {"n_tracks": len(tracks)}
+    for name in CLIPS:
         same = [track.labels[name] == track.labels["whole"] for track in tracks]
-        told[name] = {
+        figures[name] = {
             "same_label": round(float(np.mean(same)), DIGITS),
             "difference": round(float(np.median([track.differences[name] for track in tracks])), DIGITS),
             "similarity": round(float(np.median([track.similarity[name] for track in tracks])), DIGITS),
         }
-    return told
+    return figures
 
 
 def text(tracks: Sequence[ClipComparison]) -> str:
-    """Lay tracks and their summary out for people."""
+    """Format tracks and their summary as text."""
     lines = []
     for track in tracks:
-        said = {name: label if isinstance(label, str) else ", ".join(label) for name, label in track.labels.items()}
-        lines.append(f"{track.path}  {track.seconds:.0f} s  " + "  ".join(f"{n}: {s or '-'}" for n, s in said.items()))
-    told = summary(tracks)
-    for name in EXCERPTS:
-        one = told[name]
+        labels = {name: label if isinstance(label, str) else ", ".join(label) for name, label in track.labels.items()}
         lines.append(
-            f"{name}: the label of the whole in {one['same_label']:.0%} of {told['n_tracks']}, a score differs by "
-            f"{one['difference']:.3f}, embeddings are alike by {one['similarity']:.3f} (medians)"
+            f"{track.path}  {track.seconds:.0f} s  " + "  ".join(f"{n}: {x or '-'}" for n, x in labels.items())
+        )
+    figures = summary(tracks)
+    for name in CLIPS:
+        clip = figures[name]
+        lines.append(
+            f"{name}: same label as the whole track in {clip['same_label']:.0%} of {figures['n_tracks']}; medians: "
+            f"difference of scores {clip['difference']:.3f}, similarity of embeddings {clip['similarity']:.3f}"
         )
     return "\n".join(lines)

@@ -1,12 +1,12 @@
-"""Drift of new tracks from those of a released model: a profile to keep, and two measures against it.
+"""Drift of new tracks from the training tracks of a released model.
 
-A track is a row of numbers: mean and spread over time of each bin of a feature, or its
-embedding. Of each number the profile keeps where its tenths begin and how many tracks
-fall into each. The population stability index says how far new tracks lie from that; a
-chi-square test of two samples over the same tenths says whether chance explains it.
-Numbers are tested in groups (mean, spread, embedding); a group's p-value is that of its
-least likely number times how many there are (Bonferroni), so false alarms stay below
-the level however the numbers hang together.
+A track is a row of numbers: mean and standard deviation over time of each bin of a
+feature, or its embedding. The profile stores the deciles of each number and the count of
+tracks in each. The population stability index measures how far new tracks lie from that;
+a two-sample chi-square test over the same bins says whether chance explains it. Numbers
+are tested in groups (mean, spread, embedding); the p-value of a group is the least of its
+numbers times their count (Bonferroni), which bounds the false alarm rate whatever the
+dependence between the numbers.
 """
 
 import math
@@ -18,27 +18,27 @@ import numpy as np
 from ostinato.errors import DataError
 
 BINS = 10
-LEAST = 20
+MIN_TRACKS = 20
 SHIFTED = 0.25
-"""From this index on practice speaks of a shift."""
+"""Index from which on a distribution is commonly called shifted."""
 
 Profile: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""Of each group: `edges`, where the tenths of each number begin (n_numbers, 9), and `counts` (n_numbers, 10)."""
+"""For each group, `edges` of the deciles of each number (n_numbers, 9) and `counts` of tracks (n_numbers, 10)."""
 
 
 class Change(NamedTuple):
-    """How far one group of numbers has moved.
+    """Change of one group of numbers.
 
     Parameters
     ----------
     group : str
     n_numbers : int
     stability : float
-        The median of the numbers' population stability indices, less what chance adds.
+        Median population stability index of the numbers, corrected for its expectation by chance.
     worst : int
-        The number that moved most.
+        Index of the number that changed most.
     p : float
-        Of all numbers being as before.
+        p-value of no change in any number.
     drifted : bool
     """
 
@@ -51,7 +51,7 @@ class Change(NamedTuple):
 
 
 def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
-    """Sum up a track's feature.
+    """Compute mean and standard deviation over time of a feature.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
     Returns
     -------
     dict of str to np.ndarray [shape=(n_bins,), dtype=float64]
-        ``mean`` and ``spread``, the deviation over time.
+        ``mean`` and ``spread``, the standard deviation.
 
     Examples
     --------
@@ -72,7 +72,7 @@ def moments(rows: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def profile(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, list[Any]]]:
-    """Describe tracks so that others can be compared with them.
+    """Compute the profile of tracks.
 
     Parameters
     ----------
@@ -81,19 +81,19 @@ def profile(groups: Mapping[str, np.ndarray]) -> dict[str, dict[str, list[Any]]]
     Returns
     -------
     dict
-        A `Profile`, of lists, as it is written to a file.
+        A `Profile` of lists, for a JSON file.
 
     Raises
     ------
     DataError
         If there are fewer than 20 tracks.
     """
-    described = {}
+    result = {}
     for group, values in groups.items():
         _require_min_tracks(values)
         edges = np.quantile(values, np.arange(1, BINS) / BINS, axis=0).T
-        described[group] = {"edges": edges.tolist(), "counts": _counts(values, edges).astype(int).tolist()}
-    return described
+        result[group] = {"edges": edges.tolist(), "counts": _counts(values, edges).astype(int).tolist()}
+    return result
 
 
 def changes(before: Profile, groups: Mapping[str, np.ndarray], *, level: float = 0.01) -> list[Change]:
@@ -102,39 +102,39 @@ def changes(before: Profile, groups: Mapping[str, np.ndarray], *, level: float =
     Parameters
     ----------
     before : Profile
-        As `profile` gives it.
+        From `profile`.
     groups : mapping of str to np.ndarray [shape=(n_tracks, n_numbers)]
-        Of the new tracks, by the profile's names.
+        Numbers of the new tracks, with the groups of the profile.
     level : float
-        The chance of a false alarm among all groups together, at most.
+        Maximum probability of a false alarm in any group.
 
     Returns
     -------
     list of Change
-        By group, in the profile's order.
+        One for each group, in the order of the profile.
 
     Raises
     ------
     DataError
-        If a group is absent, has another width, or fewer than 20 tracks.
+        If a group is missing, has another width, or fewer than 20 tracks.
     """
-    found = []
-    for group, described in before.items():
-        values, edges = groups.get(group), np.asarray(described["edges"], np.float64)
+    result = []
+    for group, entry in before.items():
+        values, edges = groups.get(group), np.asarray(entry["edges"], np.float64)
         if values is None or values.shape[1] != len(edges):
             raise DataError(f"drift: the profile has {len(edges)} numbers of {group}; these tracks have others")
         _require_min_tracks(values)
-        old, new = np.asarray(described["counts"], np.float64), _counts(values, edges)
+        old, new = np.asarray(entry["counts"], np.float64), _counts(values, edges)
         p = chi_square_p_values(old, new)
         worst = int(p.argmin())
-        together = min(float(p[worst]) * len(p), 1.0)
+        p_group = min(float(p[worst]) * len(p), 1.0)
         index = float(np.median(stability(old, new)) - (BINS - 1) * (1 / old[0].sum() + 1 / len(values)))
-        found.append(Change(group, len(p), index, worst, together, together * len(before) < level))
-    return found
+        result.append(Change(group, len(p), index, worst, p_group, p_group * len(before) < level))
+    return result
 
 
 def stability(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Return the population stability index: 0 for equal shares; half a track is added to each bin.
+    """Compute the population stability index, 0 for equal shares, with half a track added to each bin.
 
     Parameters
     ----------
@@ -157,7 +157,7 @@ def stability(old: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 def chi_square_p_values(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Test whether counts are of one distribution, by chi-square; bins that both leave empty say nothing.
+    """Test whether counts are from one distribution, by chi-square; bins that are empty in both are ignored.
 
     Parameters
     ----------
@@ -185,7 +185,7 @@ def chi_square_p_values(old: np.ndarray, new: np.ndarray) -> np.ndarray:
 
 
 def compute_chi_square_tail(x: float, freedom: int) -> float:
-    """Compute the chance that a chi-square variable exceeds a value.
+    """Compute the probability that a chi-square variable exceeds a value.
 
     Parameters
     ----------
@@ -196,7 +196,7 @@ def compute_chi_square_tail(x: float, freedom: int) -> float:
     Returns
     -------
     float
-        `scipy.stats.chi2.sf`, without SciPy: M. Abramowitz, I. Stegun, "Handbook of Mathematical Functions",
+        As `scipy.stats.chi2.sf`, without SciPy: M. Abramowitz, I. Stegun, "Handbook of Mathematical Functions",
         26.4.4 and 26.4.5.
 
     Examples
@@ -213,11 +213,11 @@ def compute_chi_square_tail(x: float, freedom: int) -> float:
 
 
 def _counts(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    """Count the tracks in each tenth of each number: (n_numbers, 10)."""
+    """Count the tracks in each bin of each number, (n_numbers, 10)."""
     places = [np.searchsorted(e, values[:, i], side="right") for i, e in enumerate(edges)]
     return np.stack([np.bincount(place, minlength=BINS) for place in places]).astype(np.float64)
 
 
 def _require_min_tracks(values: np.ndarray) -> None:
-    if len(values) < LEAST:
-        raise DataError(f"drift: {len(values)} tracks say too little; give at least {LEAST}")
+    if len(values) < MIN_TRACKS:
+        raise DataError(f"drift: {len(values)} tracks are too few; give at least {MIN_TRACKS}")

@@ -1,10 +1,10 @@
-"""Compare new audio with the profile that was kept beside a released model."""
+"""Compare new audio with the drift profile of a released model."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from json import dumps
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 from tqdm import tqdm
@@ -19,39 +19,39 @@ from ostinato.io.files import read_json, read_parquet
 
 PROFILE = "profile.json"
 OLD_PROFILE = "profile.parquet"
-"""Of what was released before profiles were JSON; reading it takes pandas."""
-NUMBERS = ("audio", "attributes")
-MOST = 500
+"""Profile of models released before it was JSON; reading it needs pandas."""
+NUMERIC_SOURCES = ("audio", "attributes")
+MAX_TRACKS = 500
 
 Rows = Mapping[str, np.ndarray]
 
 
 def collect_features(model: ReleasedModel, tracks: Iterable[Rows]) -> dict[str, np.ndarray]:
-    """Describe tracks by numbers: mean and spread of what the model reads, and where it places them.
+    """Collect the numbers that drift is measured by: mean and spread of each input, and the embedding.
 
     Parameters
     ----------
     model : ReleasedModel
     tracks : iterable of mapping of str to np.ndarray [shape=(n_frames, n_bins)]
-        What each of the model's inputs is of a track.
+        Feature of each input of the model, for each track.
 
     Returns
     -------
     dict of str to np.ndarray [shape=(n_tracks, n_numbers), dtype=float64]
-        ``mel mean``, ``mel spread``, ``embedding``. Words and covers stand in the embedding alone.
+        Such as ``mel mean``, ``mel spread``, ``embedding``. Lyrics and covers count by the embedding only.
     """
     lists: dict[str, list[np.ndarray]] = {}
     for rows in tracks:
-        for name, given in model.inputs.items():
-            if given.source in NUMBERS:
-                for what, values in drift.moments(rows[name]).items():
-                    lists.setdefault(f"{name} {what}", []).append(values)
+        for name, model_input in model.inputs.items():
+            if model_input.source in NUMERIC_SOURCES:
+                for moment, values in drift.moments(rows[name]).items():
+                    lists.setdefault(f"{name} {moment}", []).append(values)
         lists.setdefault("embedding", []).append(np.asarray(model.embedding(rows), np.float64))
     return {name: np.stack(values) for name, values in lists.items()}
 
 
 def iterate_rows(model: ReleasedModel, targets: Sequence[Path]) -> Iterator[Rows]:
-    """Yield what a model reads of each audio file that can be decoded."""
+    """Yield the inputs of a model for each audio file that can be decoded."""
     for path, error in tqdm(list(list_files(targets)), unit="file", disable=None, leave=False):
         if error is not None and path in targets:
             raise OstinatoError(f"{path}: {error}")
@@ -60,7 +60,7 @@ def iterate_rows(model: ReleasedModel, targets: Sequence[Path]) -> Iterator[Rows
                 raise DataError(f"{path}: {error}")
             yield model.compute_inputs(AudioContext(*audio.load(path)))
         except DataError as error:
-            tqdm.write(f"left out: {error}", file=sys.stderr)
+            tqdm.write(f"skipped: {error}", file=sys.stderr)
 
 
 def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drift.Change]:
@@ -69,11 +69,11 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     Parameters
     ----------
     folder : Path
-        Of models/released/.
+        Folder of a model in models/released/.
     targets : sequence of Path
-        Files, and folders that are searched for audio.
+        Files, and folders of audio files.
     level : float
-        The chance of a false alarm, at most.
+        Maximum probability of a false alarm.
 
     Returns
     -------
@@ -87,30 +87,30 @@ def compare(folder: Path, targets: Sequence[Path], *, level: float) -> list[drif
     if not (folder / "model.json").exists():
         raise OstinatoError(f"{folder}: nothing is released there; run `dvc repro` and `ostinato release`")
     before, model = read_profile(folder), ReleasedModel(folder)
-    described = collect_features(model, iterate_rows(model, targets))
-    if not described:
-        raise OstinatoError("drift: no file can be read; name others")
-    return drift.changes(before, described, level=level)
+    groups = collect_features(model, iterate_rows(model, targets))
+    if not groups:
+        raise OstinatoError("drift: no file can be read; give other files")
+    return drift.changes(before, groups, level=level)
 
 
 def read_profile(folder: Path) -> drift.Profile:
-    """Read what `ostinato release` kept of the tracks of a model.
+    """Read the drift profile of a released model.
 
     Raises
     ------
     OstinatoError
-        If nothing was kept.
+        If it has none.
     """
     if (folder / PROFILE).exists():
         return cast(drift.Profile, read_json(folder / PROFILE))
     if (folder / OLD_PROFILE).exists():
         rows = read_parquet(folder / OLD_PROFILE).groupby("group", sort=False)
         return {str(group): {c: np.stack(r[c].to_list()) for c in ("edges", "counts")} for group, r in rows}
-    raise OstinatoError(f"{folder / PROFILE}: is not there; it is kept by `ostinato release` from 20 tracks on")
+    raise OstinatoError(f"{folder / PROFILE}: does not exist; `ostinato release` writes it for 20 tracks or more")
 
 
 def text(changes: Sequence[drift.Change]) -> str:
-    """Lay changes out for people."""
+    """Format changes as a table."""
     lines = [f"{'group':20} {'numbers':>7} {'stability index':>15} {'p':>9}"]
     lines += [
         f"{c.group:20} {c.n_numbers:7} {c.stability:15.3f} {c.p:9.2g}  {'has drifted' if c.drifted else 'as before'}"
@@ -120,6 +120,5 @@ def text(changes: Sequence[drift.Change]) -> str:
 
 
 def json(changes: Sequence[drift.Change]) -> str:
-    """Lay changes out for programs."""
-    listed: list[dict[str, Any]] = [c._asdict() for c in changes]
-    return dumps(listed, indent=2)
+    """Format changes as JSON."""
+    return dumps([c._asdict() for c in changes], indent=2)

@@ -1,4 +1,4 @@
-"""Answers as lines: text for a person, JSON for a program, a table for a spreadsheet."""
+"""Formats of answers: text for people, JSON for programs, CSV for spreadsheets."""
 
 import csv
 import io
@@ -15,10 +15,7 @@ COLUMNS = ("path", "task", "model", "start", "seconds", "label", "score", "unsur
 
 
 class AnswerKey(NamedTuple):
-    """What a line answers: which task of a path (None: a failure), of what chunks, by which model of which bytes.
-
-    `catalog_hash` is None if it names no neighbours.
-    """
+    """Identity of an answer: path, task (None: a failure), chunks or not, hashes of model, file and catalog."""
 
     path: str
     task: str | None
@@ -29,21 +26,21 @@ class AnswerKey(NamedTuple):
 
 
 class Format(Protocol):
-    """How answers become lines, and what a line that stands in a file already answers."""
+    """A format writes answers as lines, and reads from a line which answer it is."""
 
     @property
     def header(self) -> str | None:
-        """What a file begins with."""
+        """First line of a file."""
 
     def lines(self, answer: Answer) -> Iterator[str]:
-        """Yield the lines of an answer, without their ends."""
+        """Yield the lines of an answer, without line ends."""
 
     def read(self, line: str) -> AnswerKey | None:
-        """Return what a line answers; None if it is no answer."""
+        """Return which answer a line is; None if it is not an answer."""
 
 
 class Text:
-    """One line with the label and the three best scores; chunks indented below it."""
+    """One line with the label and the three highest scores, followed by indented lines of chunks."""
 
     header: str | None = None
 
@@ -59,8 +56,8 @@ class Text:
         best = sorted(scores.items(), key=lambda item: -item[1])[:3]
         label = answer["label"]
         label = label if isinstance(label, str) else sorted(label, key=lambda tag: -scores[tag])
-        why = "; ".join(reason for reason in answer.get("reasons", ()) if NO_PROMISE not in reason)
-        doubt = f" (unsure: {why})" if why else " (unsure)" if answer["unsure"] else ""
+        reasons = "; ".join(reason for reason in answer.get("reasons", ()) if NO_PROMISE not in reason)
+        doubt = f" (unsure: {reasons})" if reasons else " (unsure)" if answer["unsure"] else ""
         name = f"{answer['path']}" + (f" {answer['title']}" if "title" in answer else "")
         yield f"{name}: {_join(label)}{doubt} ({', '.join(f'{c} {s:.2f}' for c, s in best)})"
         for near in answer.get("neighbours", ()):
@@ -69,12 +66,12 @@ class Text:
             yield f"    {int(start) // 60}:{start % 60:04.1f} {label} {score:.2f}"
 
     def read(self, line: str) -> AnswerKey | None:
-        """Text is for people: no file of it is gone on with."""
+        """Return None: text cannot be read back."""
         return None
 
 
 class Json:
-    """One object a line."""
+    """One object per line."""
 
     header: str | None = None
 
@@ -85,21 +82,21 @@ class Json:
     def read(self, line: str) -> AnswerKey | None:
         """Read an object."""
         try:
-            said: Mapping[str, Any] = json.loads(line)
+            answer: Mapping[str, Any] = json.loads(line)
             return AnswerKey(
-                said["path"],
-                None if "error" in said else said["task"],
-                "over_time" in said,
-                said.get("model_hash"),
-                said.get("content_hash"),
-                said.get("catalog_hash"),
+                answer["path"],
+                None if "error" in answer else answer["task"],
+                "over_time" in answer,
+                answer.get("model_hash"),
+                answer.get("content_hash"),
+                answer.get("catalog_hash"),
             )
         except (ValueError, KeyError, TypeError):
             return None
 
 
 class Csv:
-    """A row an answer with its best score, or a row a chunk."""
+    """One row per answer with its highest score, or one row per chunk."""
 
     header: str | None = ",".join(COLUMNS)
 
@@ -108,15 +105,15 @@ class Csv:
         if "error" in answer:
             yield _row({"path": answer["path"], "error": answer["error"]})
             return
-        about = {k: answer[k] for k in ("path", "task", "model", "unsure", *HASHES) if k in answer}
-        about["reasons"] = "; ".join(answer.get("reasons", ()))
+        common = {k: answer[k] for k in ("path", "task", "model", "unsure", *HASHES) if k in answer}
+        common["reasons"] = "; ".join(answer.get("reasons", ()))
         if "over_time" not in answer:
             score = max(answer["scores"].values())
-            yield _row(about | {"label": _join(answer["label"]), "score": score})
+            yield _row(common | {"label": _join(answer["label"]), "score": score})
             return
         seconds = answer["over_time"]["seconds"]
         for start, label, score in _iterate_chunks(answer):
-            yield _row(about | {"start": start, "seconds": seconds, "label": label, "score": score})
+            yield _row(common | {"start": start, "seconds": seconds, "label": label, "score": score})
 
     def read(self, line: str) -> AnswerKey | None:
         """Read a row."""
@@ -130,7 +127,7 @@ class Csv:
 
 
 def _iterate_chunks(answer: Answer) -> Iterator[tuple[float, str, float]]:
-    """Yield start, best class and its score of each segment."""
+    """Yield start, best class and its score for each chunk."""
     over_time = answer.get("over_time", {"starts": [], "scores": {}})
     for i, start in enumerate(over_time["starts"]):
         label, score = max(((c, s[i]) for c, s in over_time["scores"].items()), key=lambda pair: pair[1])

@@ -17,12 +17,12 @@ from ostinato.errors import OstinatoError
 
 @dataclass(frozen=True, kw_only=True)
 class FittedInput(Input):
-    """An input that can be computed: with what was fitted on the training tracks.
+    """An input with the statistics that were fitted to the training tracks.
 
     Parameters
     ----------
     mean, std : np.ndarray [shape=(n_bins,)], optional
-        Of the training tracks.
+        Mean and standard deviation of each bin over the training tracks.
     """
 
     mean: np.ndarray | None = None
@@ -30,28 +30,28 @@ class FittedInput(Input):
 
     @classmethod
     def from_dict(cls, description: Mapping[str, Any], folder: Path | None = None) -> "FittedInput":
-        """Read an entry of model.json; files that its feature reads stand beside that, in `folder`."""
-        named: dict[str, Any] = {
+        """Read an entry of model.json; `folder` holds the files that its feature reads."""
+        values: dict[str, Any] = {
             f.name: description[f.name] for f in fields(cls) if description.get(f.name) is not None
         }
-        for name in {"mean", "std"} & named.keys():
-            named[name] = np.asarray(named[name], np.float32)
+        for name in {"mean", "std"} & values.keys():
+            values[name] = np.asarray(values[name], np.float32)
         if folder is not None:
-            named["parameters"] = features.locate(named["parameters"], folder)
-        return cls(**named)
+            values["parameters"] = features.locate(values["parameters"], folder)
+        return cls(**values)
 
     @cached_property
     def frame_seconds(self) -> float | None:
-        """Time from one frame to the next; None if the feature has no frames in time."""
+        """Seconds from one frame to the next; None if the feature has no frames in time."""
         return features.seconds_per_row(self.feature, self.parameters)
 
     @cached_property
     def min_seconds(self) -> float:
-        """The shortest track that it can be computed of; 0: of any."""
+        """Minimum duration of a track in seconds; 0: any."""
         return features.min_seconds(self.feature, self.parameters)
 
     def compute(self, context: Any) -> np.ndarray:
-        """Compute the feature of a track at the precision of the cache that the network was trained on.
+        """Compute the feature of a track, at the precision of the feature cache that the network was trained on.
 
         Parameters
         ----------
@@ -64,10 +64,10 @@ class FittedInput(Input):
         Raises
         ------
         OstinatoError
-            If it is computed from something else than audio.
+            If the feature is not computed from audio.
         """
         if self.source != "audio":
-            raise OstinatoError(f"the released model reads {self.feature}, which a file of audio does not hold")
+            raise OstinatoError(f"the released model reads {self.feature}, which cannot be computed from audio")
         rows = registry.load("ostinato.features", self.feature).compute(context, **self.parameters)
         return np.asarray(rows, np.float16).astype(np.float32)
 
@@ -77,27 +77,27 @@ class FittedInput(Input):
         Raises
         ------
         OstinatoError
-            If the row lacks something, or the feature is of something else.
+            If the row lacks a column, or the feature is not computed from tables.
         """
         self.check_columns(row)
         rows: np.ndarray = registry.load("ostinato.features", self.feature).compute(row, **self.parameters)
         return rows.astype(np.float32)
 
     def check_columns(self, columns: Collection[str]) -> None:
-        """Refuse a table that lacks a column which the feature is made of.
+        """Refuse a table that lacks a column of the feature.
 
         Raises
         ------
         OstinatoError
-            If it does; the message names all that are lacking.
+            Naming all missing columns.
         """
         needed = getattr(registry.load("ostinato.features", self.feature), "COLUMNS", ())
-        absent = [name for name in needed if name not in columns]
-        if len(absent) == len(needed):
-            raise OstinatoError(f"the released model reads {self.feature}, which the table does not hold")
-        if absent:
+        missing = [name for name in needed if name not in columns]
+        if len(missing) == len(needed):
+            raise OstinatoError(f"the released model reads {self.feature}, which cannot be computed from this table")
+        if missing:
             raise OstinatoError(
-                f"has no column {', '.join(absent)}, which the released model reads; add what is lacking"
+                f"has no column {', '.join(missing)}, which the released model reads; add what is missing"
             )
 
     def count_chunks(self, rows: np.ndarray) -> int:
@@ -105,13 +105,13 @@ class FittedInput(Input):
         return len(starts(len(rows), self.chunk_frames or len(rows)))
 
     def batch(self, rows: np.ndarray, n_chunks: int | None = None) -> np.ndarray:
-        """Make the network's input of a track's feature.
+        """Convert a feature to the input of the network.
 
         Parameters
         ----------
         rows : np.ndarray [shape=(n_frames, n_bins), dtype=float32]
         n_chunks : int, optional
-            Where another input of the same network needs more.
+            At least so many, as another input of the network needs; default: as many as cover the track.
 
         Returns
         -------
@@ -121,7 +121,7 @@ class FittedInput(Input):
         return self.cut(self.prepare(rows), n_chunks)
 
     def prepare(self, rows: np.ndarray) -> np.ndarray:
-        """Do what needs the whole of a track's feature before `cut`: sum it up or standardise it as a whole."""
+        """Summarise the feature, or standardise it over the whole track, before `cut`."""
         if self.summary:
             from ostinato.core.summary import vector
 
@@ -129,15 +129,16 @@ class FittedInput(Input):
         return normalise(rows.T, "track").T if self.normalise == "track" else rows
 
     def cut(self, prepared: np.ndarray, n_chunks: int | None = None, part: slice = slice(None)) -> np.ndarray:
-        """Cut some chunks of what `prepare` gives; all of them make the same as `batch`.
+        """Cut some chunks; those of the whole track are what `batch` returns.
 
         Parameters
         ----------
         prepared : np.ndarray
+            From `prepare`.
         n_chunks : int, optional
-            Of the whole track.
+            Number of chunks of the whole track.
         part : slice
-            Which of them.
+            Chunks to cut.
 
         Returns
         -------

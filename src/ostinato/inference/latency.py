@@ -17,20 +17,20 @@ def compute_latency_ms(folder: Path) -> float:
     Parameters
     ----------
     folder : Path
-        With model.json and network.onnx.
+        Folder with model.json and network.onnx.
 
     Returns
     -------
     float
-        Median in milliseconds, on one thread, after warming up.
+        Median in milliseconds, on one thread, after warm-up.
     """
     model = ReleasedModel(folder, threads=1)
-    taken = _time([model], [model.example()])
-    return float(1000 * np.median(taken[len(taken) // 5 :]))
+    seconds = _time([model], [model.example()])
+    return float(1000 * np.median(seconds[len(seconds) // 5 :]))
 
 
 def compute_latency_ratio(new: Path, old: Path) -> float:
-    """Time two released networks on one chunk each, in turn.
+    """Time two released networks in alternation, on one chunk each.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def compute_latency_ratio(new: Path, old: Path) -> float:
     Returns
     -------
     float
-        Median time of the new one by that of the old one, on one thread.
+        Median time of the new one divided by that of the old one, on one thread.
     """
     models = [ReleasedModel(folder, threads=1) for folder in (new, old)]
     return _ratio(_time(models, [m.example() for m in models]))
@@ -48,16 +48,16 @@ def compute_latency_ratio(new: Path, old: Path) -> float:
 
 def _time(models: Iterable[ReleasedModel], feeds: Iterable[Mapping[str, np.ndarray]]) -> np.ndarray:
     pairs = list(zip(models, feeds, strict=True))
-    taken = np.zeros((RUNS, len(pairs)))
+    seconds = np.zeros((RUNS, len(pairs)))
     for run in range(RUNS):
-        for which, (model, feed) in enumerate(pairs):
-            begin = time.perf_counter()
+        for i, (model, feed) in enumerate(pairs):
+            start = time.perf_counter()
             model._run(feed)
-            taken[run, which] = time.perf_counter() - begin
-    return taken
+            seconds[run, i] = time.perf_counter() - start
+    return seconds
 
 
 def _ratio(seconds: np.ndarray) -> float:
-    """Divide the medians, the first runs left out since they warm caches."""
+    """Divide the medians, without the first runs, which warm up caches."""
     new, old = np.median(seconds[len(seconds) // 5 :], axis=0)
     return float(new / old)

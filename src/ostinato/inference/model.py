@@ -1,4 +1,4 @@
-"""A released network: its description, its inputs from audio, its scores."""
+"""A released model: its metadata, inputs and scores."""
 
 import hashlib
 import json
@@ -17,31 +17,31 @@ from ostinato.io.files import read_json
 from ostinato.io.versions import check_digests, compute_digests
 
 BATCH = 8
-"""Chunks run at once: more are no faster, and what they need is held until `ReleasedModel.shrink`."""
+"""Chunks per run: more are no faster, and their memory is held until `ReleasedModel.shrink`."""
 REFERENCE = "reference.json"
-"""What the training tracks sounded like; see `ostinato.inference.reference`."""
+"""Sound of the training tracks; see `ostinato.inference.reference`."""
 UNSURE_BELOW = 0.5
-"""Of releases that do not say."""
+"""Default of releases without the key."""
 HASH_LENGTH = 16
-"""Hexadecimal digits of a model's hash."""
+"""Hexadecimal digits of the hash of a model."""
 NO_PROMISE = "how often its labels are right cannot be promised: its test tracks are too few or too poorly named"
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a released model makes of one track.
+    """Prediction of one track.
 
     Parameters
     ----------
     scores : np.ndarray [shape=(n_classes,), dtype=float64]
     embedding : np.ndarray [shape=(width,), dtype=float32]
-        The network's last hidden layer, its mean over chunks.
+        Last hidden layer of the network, averaged over chunks.
     chunk_scores : np.ndarray [shape=(n_chunks, n_classes), dtype=float64], optional
-        Of each chunk of the track; None if the network reads the track as a whole.
+        Scores of each chunk; None if the network reads the track as a whole.
     starts : np.ndarray [shape=(n_chunks,), dtype=float64], optional
-        When each chunk begins, in seconds.
+        Start of each chunk, in seconds.
     chunk_seconds : float, optional
-        How long a chunk is.
+        Duration of a chunk.
     """
 
     scores: np.ndarray
@@ -52,30 +52,30 @@ class Prediction:
 
 
 def _threshold(unsure_below: float | None) -> float:
-    """Read the score that labels are sure from; without one none is, however high its score."""
+    """Return the score from which on a label is sure; infinity if there is none."""
     return float("inf") if unsure_below is None else float(unsure_below)
 
 
 def _hash_model(folder: Path) -> str:
-    """Hash what a model's answers depend on."""
+    """Hash the files that the predictions of a model depend on."""
     digests = compute_digests(folder, ("model.json", "network.onnx", REFERENCE))
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
 class ReleasedModel:
-    """A folder of models/released/, ready to be asked.
+    """A model of models/released/, ready for prediction.
 
     Parameters
     ----------
     folder : Path
-        With model.json and network.onnx.
+        Folder with model.json and network.onnx.
     threads : int
-        Of ONNX Runtime; 0: as many as there are cores.
+        Threads of ONNX Runtime; 0: one per core.
 
     Raises
     ------
     OstinatoError
-        If the folder holds no model, one of another shape, or a file that is not the one that was released.
+        If the folder holds no model, a damaged one, or a file that differs from the one released.
     """
 
     def __init__(self, folder: Path, threads: int = 0) -> None:
@@ -84,22 +84,22 @@ class ReleasedModel:
         if not folder.is_dir():
             raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
         check_digests(folder)
-        about = read_json(folder / "model.json")
+        metadata = read_json(folder / "model.json")
         self.hash = _hash_model(folder)
         self.reference: dict[str, Any] = read_json(folder / REFERENCE) if (folder / REFERENCE).exists() else {}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
-        self.about: dict[str, Any] = about
+        self.metadata: dict[str, Any] = metadata
         try:
-            self.name, self.task, self.level = str(about["name"]), str(about["task"]), str(about["level"])
-            self.kind: Kind = about["kind"]
-            self.classes: tuple[str, ...] = tuple(about["classes"])
-            self.embedded = bool(about["dataset"]["embedded"])
-            self.inputs = {name: FittedInput.from_dict(given, folder) for name, given in about["inputs"].items()}
-            self.thresholds = self._thresholds(about.get("thresholds"))
-            self.temperature = float(about.get("temperature", 1.0))
-            self.unsure_below = _threshold(about.get("unsure_below", UNSURE_BELOW))
+            self.name, self.task, self.level = str(metadata["name"]), str(metadata["task"]), str(metadata["level"])
+            self.kind: Kind = metadata["kind"]
+            self.classes: tuple[str, ...] = tuple(metadata["classes"])
+            self.embedded = bool(metadata["dataset"]["embedded"])
+            self.inputs = {name: FittedInput.from_dict(entry, folder) for name, entry in metadata["inputs"].items()}
+            self.thresholds = self._thresholds(metadata.get("thresholds"))
+            self.temperature = float(metadata.get("temperature", 1.0))
+            self.unsure_below = _threshold(metadata.get("unsure_below", UNSURE_BELOW))
             self.session = onnxruntime.InferenceSession(
                 str(folder / "network.onnx"), options, providers=["CPUExecutionProvider"]
             )
@@ -107,25 +107,25 @@ class ReleasedModel:
             raise OstinatoError(f"{folder / 'model.json'}: lacks {error}; run `ostinato release` again") from error
         except Exception as error:
             raise OstinatoError(
-                f"{folder / 'network.onnx'}: is no readable network ({error}); release again"
+                f"{folder / 'network.onnx'}: is not a readable network ({error}); release it again"
             ) from error
-        given = {i.name for i in self.session.get_inputs()}
-        if given != set(self.inputs):
+        names = {i.name for i in self.session.get_inputs()}
+        if names != set(self.inputs):
             raise OstinatoError(
-                f"{folder}: the network takes {sorted(given)}, model.json describes {sorted(self.inputs)}"
+                f"{folder}: the network takes {sorted(names)}, model.json describes {sorted(self.inputs)}"
             )
 
-    def _thresholds(self, given: Mapping[str, float] | None) -> np.ndarray:
-        """Put the score from which on each tag is given in the order of the classes."""
-        return np.array([0.5 if given is None else given.get(c, 0.5) for c in self.classes])
+    def _thresholds(self, by_tag: Mapping[str, float] | None) -> np.ndarray:
+        """Return the threshold of each tag, in the order of the classes."""
+        return np.array([0.5 if by_tag is None else by_tag.get(c, 0.5) for c in self.classes])
 
     @property
     def rates(self) -> set[int | None]:
-        """The sample rates in Hz at which its features are computed; None: that of the file."""
+        """Sample rates in Hz of its features; None: that of the file."""
         return {i.parameters.get("sample_rate") for i in self.inputs.values() if i.source == "audio"}
 
     def compute_inputs(self, context: Any) -> dict[str, np.ndarray]:
-        """Compute every input's feature of a track.
+        """Compute the feature of each input for a track.
 
         Parameters
         ----------
@@ -138,12 +138,12 @@ class ReleasedModel:
         return {name: i.compute(context) for name, i in self.inputs.items()}
 
     def embedding(self, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Place one track: the mean of its chunks' embeddings, or the direction that the network was trained to give.
+        """Embed one track: the mean embedding of its chunks, or the output of a network trained to embed.
 
         Parameters
         ----------
         rows : mapping of str to np.ndarray [shape=(n_frames, n_bins), dtype=float32]
-            As `compute_inputs` gives, or read from the cache.
+            From `compute_inputs`, or from the cache.
 
         Returns
         -------
@@ -158,19 +158,19 @@ class ReleasedModel:
 
     @property
     def can_score_chunks(self) -> bool:
-        """Whether it can score chunks of a track: not if it reads statistics of the whole, or no time."""
+        """Whether it can score chunks: not if it reads statistics of the whole track, or features without time."""
         return not any(i.summary or i.frame_seconds is None for i in self.inputs.values())
 
     def predict(self, context: Any, *, over_time: bool = False) -> Prediction:
-        """Score one track and say where it lies among others.
+        """Score and embed one track.
 
         Parameters
         ----------
         context : AudioContext
-            The decoded track; what several inputs or models share is computed once.
+            The decoded track; features that several inputs or models share are computed once.
         over_time : bool
-            Score the chunks of a track too where that costs extra: a stack is
-            asked about each as if it were a track.
+            Score the chunks of a track, even at extra cost: a stack scores each chunk
+            as if it were a track.
 
         Returns
         -------
@@ -179,24 +179,24 @@ class ReleasedModel:
         return self.predict_features(self.compute_inputs(context), over_time=over_time)
 
     def predict_features(self, rows: Mapping[str, np.ndarray], *, over_time: bool = False) -> Prediction:
-        """Score one track by its features, which `compute_inputs` gives; see `predict`."""
+        """Score and embed one track by its features, from `compute_inputs`; see `predict`."""
         prediction = self._predict_features(rows)
         if over_time and prediction.chunk_scores is None and self.can_score_chunks:
             return replace(prediction, **self._score_chunks(rows))
         return prediction
 
     def label(self, track_scores: np.ndarray) -> str | list[str]:
-        """Name the class, or the tags from their thresholds on."""
+        """Return the class, or the tags that reach their thresholds."""
         if self.kind == "single":
             return self.classes[int(track_scores.argmax())]
         return [c for c, s, t in zip(self.classes, track_scores, self.thresholds, strict=True) if s >= t]
 
     def is_unsure(self, track_scores: np.ndarray) -> bool:
-        """Return whether the label is not to be relied on: its score is too low, or no tag reached its threshold."""
+        """Return whether a label is unreliable: its score is too low, or no tag reaches its threshold."""
         return bool(self.explain_doubt(track_scores))
 
     def explain_doubt(self, track_scores: np.ndarray) -> list[str]:
-        """Return why the scores of a track make its label unsure; each reason begins with "score"."""
+        """Return the reasons why scores make a label unsure; each begins with "score"."""
         if self.kind != "single":
             return [] if (track_scores >= self.thresholds).any() else ["scores of all tags are below their thresholds"]
         best = float(track_scores.max())
@@ -205,7 +205,7 @@ class ReleasedModel:
         return [f"score {best:.3f}, sure from {self.unsure_below:.3f} on"] if best < self.unsure_below else []
 
     def predict_row(self, row: Mapping[str, float]) -> Prediction:
-        """Score a row of a table and say where it lies among others.
+        """Score and embed a row of a table.
 
         Parameters
         ----------
@@ -218,21 +218,21 @@ class ReleasedModel:
         return self._predict_features({name: i.compute_row(row) for name, i in self.inputs.items()})
 
     def _predict_features(self, rows: Mapping[str, np.ndarray]) -> Prediction:
-        """Run all chunks of a track, so many at once; a network of tracks takes them whole."""
+        """Run the network on the chunks of a track in batches, or on the whole track."""
         if self.level == "track":
             logits, embedding = self._run({n: i.batch(rows[n]) for n, i in self.inputs.items()})
             return Prediction(scores(logits[0] / self.temperature, self.kind), embedding[0])
         counts = {n: i.count_chunks(rows[n]) for n, i in self.inputs.items()}
-        most = max(counts.values())
+        n_chunks = max(counts.values())
         prepared = {n: i.prepare(rows[n]) for n, i in self.inputs.items()}
         parts = [
-            self._run({n: i.cut(prepared[n], most, slice(at, at + BATCH)) for n, i in self.inputs.items()})
-            for at in range(0, most, BATCH)
+            self._run({n: i.cut(prepared[n], n_chunks, slice(k, k + BATCH)) for n, i in self.inputs.items()})
+            for k in range(0, n_chunks, BATCH)
         ]
         logits, embedding = (np.concatenate(part) for part in zip(*parts, strict=True))
         name, first = next(iter(self.inputs.items()))
         length = first.chunk_frames or len(rows[name])
-        frame = first.frame_seconds if counts[name] == most else None
+        frame = first.frame_seconds if counts[name] == n_chunks else None
         return Prediction(
             scores=scores(pool(logits, self.kind) / self.temperature, self.kind),
             embedding=embedding.mean(axis=0),
@@ -242,24 +242,24 @@ class ReleasedModel:
         )
 
     def _score_chunks(self, rows: Mapping[str, np.ndarray]) -> dict[str, Any]:
-        """Ask a network of tracks about one chunk of each input at a time."""
-        most = max(i.count_chunks(rows[n]) for n, i in self.inputs.items())
-        feeds = {n: i.batch(rows[n], most) for n, i in self.inputs.items()}
-        logits = np.concatenate([self._run({n: f[[k]] for n, f in feeds.items()})[0] for k in range(most)])
+        """Score one chunk of each input at a time by a network of whole tracks."""
+        n_chunks = max(i.count_chunks(rows[n]) for n, i in self.inputs.items())
+        feeds = {n: i.batch(rows[n], n_chunks) for n, i in self.inputs.items()}
+        logits = np.concatenate([self._run({n: f[[k]] for n, f in feeds.items()})[0] for k in range(n_chunks)])
         name, first = next(iter(self.inputs.items()))
         length, frame = first.chunk_frames or len(rows[name]), first.frame_seconds or 0.0
         return {
             "chunk_scores": scores(logits / self.temperature, self.kind),
-            "starts": starts(len(rows[name]), length, most) * frame,
+            "starts": starts(len(rows[name]), length, n_chunks) * frame,
             "chunk_seconds": length * frame,
         }
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """Return logits and embedding of each chunk."""
+        """Return logits and embeddings of chunks."""
         return [np.asarray(y) for y in self.session.run(["logits", "embedding"], dict(feeds))]
 
     def shrink(self) -> None:
-        """Let ONNX Runtime give back what it holds beyond one chunk's needs."""
+        """Let ONNX Runtime free memory beyond the needs of one chunk."""
         import onnxruntime
 
         options = onnxruntime.RunOptions()
@@ -271,10 +271,10 @@ class ReleasedModel:
         rng = np.random.default_rng(0)
         shapes = {i.name: i.shape for i in self.session.get_inputs()}
 
-        def draw(name: str, given: FittedInput) -> np.ndarray:
-            if given.source == "lyrics":
-                return rng.integers(0, given.bins, (1, given.chunk_frames or 1))
-            chunk = (1, given.channels, given.bins, given.chunk_frames or 128)
-            return rng.standard_normal((1, shapes[name][1]) if given.summary else chunk, np.float32)
+        def draw(name: str, model_input: FittedInput) -> np.ndarray:
+            if model_input.source == "lyrics":
+                return rng.integers(0, model_input.bins, (1, model_input.chunk_frames or 1))
+            chunk = (1, model_input.channels, model_input.bins, model_input.chunk_frames or 128)
+            return rng.standard_normal((1, shapes[name][1]) if model_input.summary else chunk, np.float32)
 
-        return {name: draw(name, given) for name, given in self.inputs.items()}
+        return {name: draw(name, model_input) for name, model_input in self.inputs.items()}

@@ -1,9 +1,10 @@
-"""Predictions of files and folders: in parallel, resumable, one bad file passed over."""
+"""Predictions of files and folders: in parallel, resumable, tolerant of single bad files."""
 
 import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TextIO
 
@@ -29,64 +30,61 @@ def predict(
     *,
     over_time: bool = False,
     workers: int = 1,
-    passed: frozenset[str] = frozenset(),
+    skip: frozenset[str] = frozenset(),
     near: Near | None = None,
 ) -> Iterator[Answer]:
-    """Ask models about each file, decoding it once; the order does not depend on the workers.
+    """Predict each file with all models, decoding it once, in an order independent of the workers.
 
     Parameters
     ----------
     targets : sequence of Path
-        Files, and folders that are searched for audio.
+        Files, and folders of audio files.
     models : sequence of ReleasedModel
     over_time : bool
-        Say what each chunk of a track scores, too.
+        Include the scores of each chunk of a track.
     workers : int
-        Files under way at once.
-    passed : frozenset of str
-        Paths that are passed over.
+        Number of files processed in parallel.
+    skip : frozenset of str
+        Paths to skip.
     near : Near, optional
-        Finds the neighbours of an audio file or of a row of a table.
+        Returns the neighbours of an audio file or of a row of a table.
 
     Yields
     ------
     dict
-        As `ostinato.inference.answers.answer_file`, or ``{"path", "error"}``: a file
-        that cannot be read does not end the run.
+        As from `ostinato.inference.answers.answer_file`, or ``{"path", "error"}`` for a file that
+        cannot be read.
     """
-    everything = [(path, error) for path, error in list_files(targets) if encode_path(path) not in passed]
-
-    def ask(item: tuple[Path, str | None]) -> list[Answer]:
-        return _answer_target(*item, models, over_time, passed, near)
-
-    for batch in map_threads(ask, tqdm(everything, unit="file", disable=None, leave=False), workers):
-        yield from batch
+    files = [(path, error) for path, error in list_files(targets) if encode_path(path) not in skip]
+    answer = partial(_answer_target, models=models, over_time=over_time, skip=skip, near=near)
+    for answers in map_threads(answer, tqdm(files, unit="file", disable=None, leave=False), workers):
+        yield from answers
 
 
 def list_files(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
-    """List the audio files of files and folders, each once, in alphabetical order within a folder.
+    """List audio files and those of folders, each once, in alphabetical order within a folder.
 
     Parameters
     ----------
     targets : sequence of Path
-        A file is taken whatever its suffix; within a folder the suffix decides, and what is hidden is passed over.
-        What several of them lead to, through links too, is listed under the first.
+        A file is listed whatever its suffix; in a folder, files with a suffix of audio that are not hidden.
+        A file that several of them lead to, even through links, is listed under the first.
 
     Yields
     ------
     Path, str or None
-        A file, or what was asked for and why there is none.
+        A path, and why it is not a file; None if it is one.
     """
     seen: set[str] = set()
     for path, error in _list_targets(targets):
-        place = os.path.realpath(path)
-        if place not in seen:
-            seen.add(place)
+        real_path = os.path.realpath(path)
+        if real_path not in seen:
+            seen.add(real_path)
             yield path, error
 
 
 def _list_targets(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
-    """List the audio files of each target, those of several targets several times."""
+    """List the audio files of each target, with repetitions."""
     from ostinato.audio import find_audio
 
     for target in targets:
@@ -94,27 +92,27 @@ def _list_targets(targets: Sequence[Path]) -> Iterator[tuple[Path, str | None]]:
             yield target, None if target.exists() else _explain_absence(target)
             continue
         listing = find_audio(target)
-        yield from ((path, _explain_absence(path)) for path in (target / below for below in listing.paths))
+        yield from ((target / name, _explain_absence(target / name)) for name in listing.paths)
         if not listing.paths:
             yield target, "no audio file in this folder"
 
 
 def _explain_absence(path: Path) -> str | None:
-    """Return why a path leads nowhere; None if something is there."""
+    """Return why a path does not exist; None if it does."""
     if path.exists():
         return None
-    return f"a link to {os.readlink(path)}, which is not there" if path.is_symlink() else "no such file or folder"
+    return f"a link to {os.readlink(path)}, which does not exist" if path.is_symlink() else "no such file or folder"
 
 
 def choose_models(released: Path, task: str | None) -> list[Path]:
-    """Choose whose released model is asked.
+    """Choose the released models of a task.
 
     Parameters
     ----------
     released : Path
         models/released.
     task : str or None
-        A task, ``"all"``, or None: genre if that is released, else the only one there is.
+        A task, ``"all"``, or None: genre if it is released, else all.
 
     Returns
     -------
@@ -124,20 +122,20 @@ def choose_models(released: Path, task: str | None) -> list[Path]:
     Raises
     ------
     OstinatoError
-        If there is none such.
+        If there is none.
     """
-    there = find_models(released)
-    if not there:
+    folders = find_models(released)
+    if not folders:
         raise OstinatoError(
             f"{released}: no model is released; run `dvc repro` and `ostinato release`, or try --model musicnn"
         )
     if task == "all":
-        return list(there.values())
+        return list(folders.values())
     if task is not None:
-        if task not in there:
-            raise OstinatoError(f"{released}: nothing is released for {task!r}; there is {', '.join(there)}")
-        return [there[task]]
-    return [there["genre"]] if "genre" in there else list(there.values())
+        if task not in folders:
+            raise OstinatoError(f"{released}: nothing is released for {task!r}; there is {', '.join(folders)}")
+        return [folders[task]]
+    return [folders["genre"]] if "genre" in folders else list(folders.values())
 
 
 def run(
@@ -153,7 +151,7 @@ def run(
     near: Near | None = None,
     err: TextIO | None = None,
 ) -> int:
-    """Print what the released models say.
+    """Print the predictions of released models.
 
     Parameters
     ----------
@@ -166,13 +164,12 @@ def run(
     form : Format
     over_time : bool
     workers : int
-        Files under way at once.
+        Number of files processed in parallel.
     out : file or Path, optional
-        A path is added to: what it answers already is not asked again, and failures are told
+        A path is appended to: files with an answer there are skipped, and failures are printed
         on `err`, too. Default: standard output.
     review : Path, optional
-        Where to list the files by doubt, to be corrected and read as a table of the folder, those
-        that cannot be read with the reason; nothing may be there.
+        Table to write, of files from the most to the least doubtful, for a person to correct; must not exist.
     near : Near, optional
         See `predict`.
     err : file, optional
@@ -186,56 +183,53 @@ def run(
     Raises
     ------
     OstinatoError
-        If nothing is released, `out` holds something else, or a table to review is there already.
+        If nothing is released, `out` holds something else, or `review` exists.
     """
     err = err or sys.stderr
-    resume.may_review(review, out, form)
+    resume.check_review(review, out, form)
     models = [ReleasedModel(folder, threads=1 if workers > 1 else 0) for folder in choose_models(released, task)]
     warn(models, over_time, err)
     warn_of_skipped(targets, err)
-    before = resume.Progress()
+    progress = resume.Progress()
     if isinstance(out, Path):
-        asked = {encode_path(path): path for path, _ in list_files(targets)}
+        files = {encode_path(path): path for path, _ in list_files(targets)}
         catalog_hash = None if near is None else near.catalog_hash
-        before = resume.resume(out, form, asked, models, over_time=over_time, catalog_hash=catalog_hash)
-    doubtful = [json.loads(line) for line in before.lines] if review is not None else []
+        progress = resume.resume(out, form, files, models, over_time=over_time, catalog_hash=catalog_hash)
+    rows = [json.loads(line) for line in progress.lines] if review is not None else []
     n_failed = n_read = 0
-    # threads of BLAS that wait for work would take the processor from files and network
+    # idle threads of BLAS would take the processor from decoding and ONNX Runtime
     with resume.open_output(out, form) as file, threadpool_limits(1):
-        for answer in predict(targets, models, over_time=over_time, workers=workers, passed=before.done, near=near):
-            wrong = "error" in answer
-            n_failed, n_read = n_failed + wrong, n_read + (not wrong)
+        for answer in predict(targets, models, over_time=over_time, workers=workers, skip=progress.done, near=near):
+            is_failure = "error" in answer
+            n_failed, n_read = n_failed + is_failure, n_read + (not is_failure)
             for line in form.lines(answer):
-                print(line, file=err if wrong and form is TEXT else file, flush=True)
-            if wrong and isinstance(out, Path):
+                print(line, file=err if is_failure and form is TEXT else file, flush=True)
+            if is_failure and isinstance(out, Path):
                 print(*TEXT.lines(answer), file=err)
-            if review is not None and (not wrong or _is_sound(Path(answer["path"]))):
-                doubtful.append(answer)
+            if review is not None and (not is_failure or _is_audio(Path(answer["path"]))):
+                rows.append(answer)
     if isinstance(out, Path):
-        print(f"{out}: {_sum_up(before, form, n_read, n_failed)}", file=err)
+        print(f"{out}: {_summarise(progress, form, n_read, n_failed)}", file=err)
     if review is not None:
-        root = resume.review(review, targets, doubtful)
+        root = resume.write_review(review, targets, rows)
         print(
-            f"{review}: paths are below {root}; fill in the empty column for each label that you have checked: "
-            "only what stands there is read back",
+            f"{review}: paths are relative to {root}; fill in the empty column for each label that you have checked: "
+            "only that column is read back",
             file=err,
         )
     return int(n_failed > 0)
 
 
-def _sum_up(before: resume.Progress, form: Format, n_read: int, n_failed: int) -> str:
-    """Count what a file of answers has gained."""
-    n_known = len({(said.path, said.task) for line in before.lines if (said := form.read(line))})
-    outdated = (
-        f" ({before.n_outdated} of them again: the file, the model or the catalog has changed)"
-        if before.n_outdated
-        else ""
-    )
+def _summarise(progress: resume.Progress, form: Format, n_read: int, n_failed: int) -> str:
+    """Count the answers of a file by what became of them."""
+    n_known = len({(key.path, key.task) for line in progress.lines if (key := form.read(line))})
+    n_outdated = progress.n_outdated
+    outdated = f" ({n_outdated} of them again: the file, the model or the catalog has changed)" if n_outdated else ""
     return f"{n_read} new{outdated}, {n_known} there before, {n_failed} failed"
 
 
 def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
-    """Warn of what folders hold that is passed over.
+    """Warn of files in folders that are skipped.
 
     Parameters
     ----------
@@ -246,25 +240,25 @@ def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
 
     for target in targets:
         if target.is_dir() and (skipped := find_audio(target).explain()):
-            print(f"{escape_line(encode_path(target))}: passed over: {escape_line(skipped)}", file=err)
+            print(f"{escape_line(encode_path(target))}: skipped: {escape_line(skipped)}", file=err)
     n_twice = len(list(_list_targets(targets))) - len(list(list_files(targets))) if len(targets) > 1 else 0
     if n_twice:
-        print(f"passed over: {n_twice} that other paths given here lead to, too", file=err)
+        print(f"skipped: {n_twice} that other paths given here lead to, too", file=err)
 
 
-def _is_sound(path: Path) -> bool:
-    """Return whether something is there that stands for sound, though no model could read it; a broken link, too."""
+def _is_audio(path: Path) -> bool:
+    """Return whether a path is a file or link that should be audio, readable or not."""
     return (path.is_file() or path.is_symlink()) and not tabular.is_table(path)
 
 
 def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
-    """Warn of what models cannot tell.
+    """Warn of the limits of models.
 
     Parameters
     ----------
     models : sequence of ReleasedModel
     over_time : bool
-        Whether chunks of tracks are asked for.
+        Whether scores of chunks are requested.
     err : file
     """
     for model in models:
@@ -273,29 +267,30 @@ def warn(models: Sequence[ReleasedModel], over_time: bool, err: TextIO) -> None:
         if model.unsure_below == float("inf"):
             print(f"{model.name}: {NO_PROMISE}; all its labels are marked unsure", file=err)
         if over_time and not model.can_score_chunks:
-            print(f"{model.name}: judges a track by its whole and has nothing to say of its chunks", file=err)
+            print(f"{model.name}: scores whole tracks only, without chunks", file=err)
 
 
 def _answer_target(
-    path: Path,
-    error: str | None,
+    target: tuple[Path, str | None],
+    *,
     models: Sequence[ReleasedModel],
     over_time: bool,
-    passed: frozenset[str],
+    skip: frozenset[str],
     near: Near | None,
 ) -> list[Answer]:
-    """Decode a file and ask every model, or ask about each row of a table; one failure fails the file or the row."""
+    """Predict a file, or each row of a table, with every model; a failure of one model fails the file or the row."""
+    path, error = target
     if error:
         return [{"path": encode_path(path), "error": error}]
     content = resume.hash_content(path)
     hashes = {model.task: {"model_hash": model.hash, "content_hash": content} for model in models}
     try:
         if tabular.is_table(path):
-            each = list(tabular.answer_rows(path, models, passed, near))
-            return [answer if "error" in answer else answer | hashes[answer["task"]] for answer in each]
+            answers = tabular.answer_rows(path, models, skip, near)
+            return [answer if "error" in answer else answer | hashes[answer["task"]] for answer in answers]
         more = {} if near is None else near.answer(str(path))
         return [answer | hashes[answer["task"]] | more for answer in answer_file(path, models, over_time=over_time)]
     except OstinatoError as failure:
         return [{"path": encode_path(path), "error": str(failure).removeprefix(f"{path}: ")}]
-    except Exception as failure:  # no file, whatever is in it, ends the run over the others
-        return [{"path": encode_path(path), "error": f"cannot be answered ({type(failure).__name__}: {failure})"}]
+    except Exception as failure:  # no file, whatever it contains, may end the run
+        return [{"path": encode_path(path), "error": f"cannot be predicted ({type(failure).__name__}: {failure})"}]

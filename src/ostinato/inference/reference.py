@@ -1,14 +1,14 @@
-"""Reference: the sound that a released model was trained on, and in what a new file departs from it.
+"""Reference: the sound that a released model was trained on, and the differences of a new file from it.
 
-`ostinato release` writes ``reference.json`` beside model.json. It holds the bounds of
-``validate`` and, from 20 training tracks on, the 1 % and 99 % quantiles of their
-bandwidth, level and duration, and of each feature that is computed from sound the
-median and spread, over tracks, of each bin's mean over time. A file is marked
-where a figure lies beyond these quantiles by more than the margins below.
+`ostinato release` writes ``reference.json`` next to model.json. It holds the bounds of
+``validate`` and, for 20 training tracks or more, the 1 % and 99 % quantiles of their
+bandwidth, level and duration, and for each feature computed from audio the median and
+spread over tracks of the mean over time of each bin. A file has a reason to be unsure
+for each figure beyond these quantiles by more than the margins below.
 
-The bandwidth counts up to half the sample rate of the model's features: what lies
-above is never heard. Where each frame or each track is standardised the mean of a
-profile is taken off first, since such a network does not hear the level.
+The bandwidth counts up to half the sample rate of the model's features, which discard
+what lies above. Where frames or tracks are standardised, the mean of a profile is
+subtracted first, since such a network is blind to the level.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 MIN_TRACKS = 20
 FIGURES = ("bandwidth_share", "sample_rate", "rms_db", "duration")
-"""Figures of a file that `describe_sound` reads."""
+"""Figures of a file that `describe_sound` uses."""
 QUANTILES = (0.01, 0.99)
 BANDWIDTH_MARGIN = 0.1
-"""Share of the least and of the greatest bandwidth."""
+"""Share of the minimum and maximum bandwidth."""
 LEVEL_MARGIN_DB = 6.0
 SHORTER, LONGER = 0.5, 20.0
-"""Shares of the least and of the greatest duration: a longer track is scored as the mean of its chunks."""
+"""Shares of the minimum and maximum duration: a longer track is scored as the mean of its chunks."""
 PROFILE_MARGIN = 1.25
-"""Share of the distance that all but 1 % of the training tracks keep."""
+"""Factor on the distance that 99 % of the training tracks stay within."""
 MIN_SPREAD = 0.1
-"""Least spread of a bin, as a share of the median bin's: what hardly varied in training would decide alone."""
+"""Minimum spread of a bin, as a share of the median spread, so that a nearly constant bin does not dominate."""
 _MARGINS: dict[str, Callable[[float, float], tuple[float, float]]] = {
     "bandwidth": lambda low, high: ((1 - BANDWIDTH_MARGIN) * low, (1 + BANDWIDTH_MARGIN) * high),
     "level": lambda low, high: (low - LEVEL_MARGIN_DB, high + LEVEL_MARGIN_DB),
     "duration": lambda low, high: (SHORTER * low, LONGER * high),
 }
 _UNITS = {"bandwidth": (1000, "kHz"), "level": (1, "dB"), "duration": (1, "s")}
-COMPARED = (*(f"{name} " for name in _MARGINS), "mean ")
-"""What reasons begin with that hold a file against the training tracks."""
+COMPARISONS = (*(f"{name} " for name in _MARGINS), "mean ")
+"""Prefixes of reasons that compare a file with the training tracks."""
 IQR = 1.349
-EPSILON = 1e-6
 """Interquartile range of a normal distribution of unit variance."""
+EPSILON = 1e-6
 DIGITS = 6
 
 
@@ -55,15 +55,15 @@ def describe_sound(figures: Mapping[str, np.ndarray], inputs: Iterable["FittedIn
     Parameters
     ----------
     figures : mapping of str to np.ndarray [shape=(n_tracks,)]
-        By `FIGURES`; NaN where unknown. A dataset that lacks one is described by nothing.
+        By `FIGURES`; NaN where unknown. If one is missing, nothing is described.
     inputs : iterable of FittedInput
-        Of the model.
+        Inputs of the model.
 
     Returns
     -------
     dict of str to list of float
-        Least and greatest ``bandwidth`` in Hz, ``level`` in dB of full scale and ``duration`` in
-        seconds; without what is known of fewer than 20 tracks.
+        Low and high quantile of ``bandwidth`` in Hz, ``level`` in dB of full scale and ``duration``
+        in seconds, each only if it is known for 20 tracks or more.
     """
     if any(name not in figures for name in FIGURES):
         return {}
@@ -89,7 +89,7 @@ def describe_profiles(profiles: np.ndarray, normalise: str) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``median`` and ``spread`` of each bin, and the ``distance`` that all but 1 % of the tracks keep.
+        ``median`` and ``spread`` of each bin, and the ``distance`` that 99 % of the tracks stay within.
     """
     shapes = _shape(profiles, normalise)
     low, median, high = np.quantile(shapes, [0.25, 0.5, 0.75], axis=0)
@@ -109,16 +109,16 @@ def describe_training(
     means: Mapping[str, np.ndarray],
     bounds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """Describe what a model learned from, as reference.json holds it.
+    """Describe the training tracks of a model, for reference.json.
 
     Parameters
     ----------
     inputs : mapping of str to FittedInput
-        Of the model.
+        Inputs of the model.
     figures : mapping of str to np.ndarray [shape=(n_tracks,)]
-        As of `describe_sound`.
+        As in `describe_sound`.
     means : mapping of str to np.ndarray [shape=(n_tracks, n_bins)]
-        By input: mean over time of its feature of training tracks; of fewer than 20 none is described.
+        By input, mean over time of its feature for training tracks; needs 20 tracks or more.
     bounds : mapping of str to float
         By the keys of ``validate``.
 
@@ -140,85 +140,83 @@ def find_reasons(
     inputs: Mapping[str, "FittedInput"],
     profiles: Mapping[str, np.ndarray],
 ) -> list[str]:
-    """Return why an answer about a file is not to be relied on, whatever its scores.
+    """Return why an answer about a file is unreliable, whatever its scores.
 
     Parameters
     ----------
     reference : mapping
-        What reference.json holds; empty: nothing is known of training, and only that a file is cut off is said.
+        Content of reference.json; if empty, the only reason is an error of decoding.
     measurement : Measurement
-        Of the file.
+        Measurement of the file.
     inputs : mapping of str to FittedInput
-        Of the model.
+        Inputs of the model.
     profiles : mapping of str to np.ndarray [shape=(n_bins,)]
-        Mean over time of each input that is computed from sound.
+        Mean over time of each input that is computed from audio.
 
     Returns
     -------
     list of str
-        Such as ``"bandwidth 8.0 kHz, trained on 9.9 to 11.0 kHz"``; empty for a file like those of training.
+        Such as ``"bandwidth 8.0 kHz, trained on 9.9 to 11.0 kHz"``; empty for a file like the training tracks.
     """
     if not reference:
         return [measurement.error] if measurement.error else []
     sound, bounds = reference.get("sound", {}), dict(reference.get("bounds", {}))
     if "bandwidth" in sound:
-        bounds.pop("min_bandwidth_share", None)  # the bandwidths of training say more than a share of this file's rate
+        bounds.pop("min_bandwidth_share", None)  # the bandwidths of training are stricter than a share of this rate
     faults = [measurement.error] if measurement.error else []
     faults += limits.find_faults(measurement, bounds)
-    strange = _compare_sound(sound, measurement, inputs.values())
+    differences: list[str | None] = [*_compare_sound(sound, measurement, inputs.values())]
     known = reference.get("profiles", {})
-    strange += [_compare_profile(known[n], inputs[n], profiles[n]) for n in inputs if n in known and n in profiles]
-    return list(dict.fromkeys([*faults, *filter(None, strange)]))
+    differences += [_compare_profile(known[n], inputs[n], profiles[n]) for n in inputs if n in known and n in profiles]
+    return list(dict.fromkeys([*faults, *filter(None, differences)]))
 
 
 def explain_sound(model: "ReleasedModel", measurement: Any, rows: Mapping[str, np.ndarray]) -> list[str]:
-    """Return why what a model makes of a file is not to be relied on; see `find_reasons`.
+    """Return why the embedding of a file is unreliable; see `find_reasons`.
 
     Parameters
     ----------
     model : ReleasedModel
     measurement : Measurement
-        Of the file.
+        Measurement of the file.
     rows : mapping of str to np.ndarray [shape=(n_frames, n_bins)]
-        Feature of each input, as `ReleasedModel.compute_inputs` gives them.
+        Feature of each input, from `ReleasedModel.compute_inputs`.
 
     Returns
     -------
     list of str
     """
-    profiles = {name: rows[name].mean(axis=0) for name, given in model.inputs.items() if given.source == "audio"}
+    profiles = {name: rows[name].mean(axis=0) for name, i in model.inputs.items() if i.source == "audio"}
     return find_reasons(model.reference, measurement, model.inputs, profiles)
 
 
 def is_comparison(reason: str) -> bool:
-    """Return whether a reason holds a file against the training tracks, and does not say that it is broken."""
-    return reason.startswith(COMPARED)
+    """Return whether a reason compares a file with the training tracks, instead of naming a fault."""
+    return reason.startswith(COMPARISONS)
 
 
-def _compare_sound(
-    sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["FittedInput"]
-) -> list[str | None]:
-    """Hold bandwidth, level and duration against those of training."""
+def _compare_sound(sound: Mapping[str, list[float]], measurement: Any, inputs: Iterable["FittedInput"]) -> list[str]:
+    """Compare bandwidth, level and duration with those of training."""
     values = {
         "bandwidth": _bandwidth(measurement, sound, inputs),
         "level": measurement.rms_db,
         "duration": measurement.duration,
     }
-    reasons: list[str | None] = []
+    reasons = []
     for name in (name for name in values if name in sound):
         low, high = sound[name]
         least, greatest = _MARGINS[name](low, high)
         if values[name] < least or values[name] > greatest:
-            unit, word = _UNITS[name]
-            learned = _range(low / unit, high / unit)
-            reasons.append(f"{name} {values[name] / unit:.1f} {word}, trained on {learned} {word}")
+            scale, unit = _UNITS[name]
+            trained_on = _range(low / scale, high / scale)
+            reasons.append(f"{name} {values[name] / scale:.1f} {unit}, trained on {trained_on} {unit}")
     return reasons
 
 
 def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Iterable["FittedInput"]) -> float:
-    """Return what of a file's band the model hears, in Hz; NaN of a file too short to tell.
+    """Return the bandwidth of a file within that of the model, in Hz; NaN for a file too short to measure.
 
-    Even of such a file no more than half its rate can be heard, which is said where that is too little.
+    For such a file it is half its sample rate where that alone is less than in training.
     """
     nyquist, top = measurement.sample_rate / 2, _highest_frequency(inputs)
     if np.isnan(measurement.bandwidth_share):
@@ -226,36 +224,36 @@ def _bandwidth(measurement: Any, sound: Mapping[str, list[float]], inputs: Itera
     return float(min(measurement.bandwidth_share * nyquist, top))
 
 
-def _compare_profile(known: Mapping[str, Any], given: "FittedInput", profile: np.ndarray) -> str | None:
-    """Hold the mean over time of a feature against those of training."""
-    median, spread = np.asarray(known["median"]), np.asarray(known["spread"])
-    shape = _shape(profile[np.newaxis], given.normalise)
+def _compare_profile(trained: Mapping[str, Any], model_input: "FittedInput", profile: np.ndarray) -> str | None:
+    """Compare the mean over time of a feature with those of training."""
+    median, spread = np.asarray(trained["median"]), np.asarray(trained["spread"])
+    shape = _shape(profile[np.newaxis], model_input.normalise)
     distance = float(_distance(shape, median, spread)[0])
-    if distance <= PROFILE_MARGIN * known["distance"]:
+    if distance <= PROFILE_MARGIN * trained["distance"]:
         return None
     return (
-        f"mean {given.feature} unlike that of training: {distance:.1f} times the usual spread from its median, "
-        f"where training tracks stay within {known['distance']:.1f}"
+        f"mean {model_input.feature} unlike that of training: {distance:.1f} times the usual spread from its median, "
+        f"where training tracks stay within {trained['distance']:.1f}"
     )
 
 
 def _shape(profiles: np.ndarray, normalise: str) -> np.ndarray:
-    """Take the mean off where the model does not hear it."""
+    """Subtract the mean where the model is blind to it."""
     profiles = np.asarray(profiles, np.float64)
     return profiles - profiles.mean(axis=1, keepdims=True) if normalise in ("frame", "track") else profiles
 
 
 def _distance(shapes: np.ndarray, median: np.ndarray, spread: np.ndarray) -> np.ndarray:
-    """Return the root mean square over bins of the distance in spreads."""
+    """Compute the root mean square over bins of the distance from the median, in spreads."""
     return np.asarray(np.sqrt(np.mean(((shapes - median) / spread) ** 2, axis=1)))
 
 
 def _highest_frequency(inputs: Iterable["FittedInput"]) -> float:
-    """Return half the highest sample rate of the features, in Hz; infinite where one takes files as they are."""
-    rates = [given.parameters.get("sample_rate") for given in inputs if given.source == "audio"]
+    """Return half the highest sample rate of the features, in Hz; infinity if one keeps the rate of the file."""
+    rates = [i.parameters.get("sample_rate") for i in inputs if i.source == "audio"]
     return max((np.inf if rate is None else rate / 2 for rate in rates), default=np.inf)
 
 
 def _range(low: float, high: float) -> str:
-    least, greatest = f"{low:.1f}", f"{high:.1f}"
-    return least if least == greatest else f"{least} to {greatest}"
+    first, last = f"{low:.1f}", f"{high:.1f}"
+    return first if first == last else f"{first} to {last}"

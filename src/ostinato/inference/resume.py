@@ -1,4 +1,4 @@
-"""Files of answers: gone on with where they stopped, and listed by doubt for a person to correct."""
+"""Files of answers: resumed where they stopped, and listed by doubt for a person to correct."""
 
 import csv
 import hashlib
@@ -19,16 +19,16 @@ from ostinato.io.files import atomic_write
 
 
 class Progress(NamedTuple):
-    """What a file of answers holds of what is asked.
+    """Progress of a file of answers.
 
     Attributes
     ----------
     done : frozenset of str
-        Paths that every model's task answered as asked.
+        Paths with complete answers of every model.
     lines : sequence of str
-        Lines in which these tasks answer those paths.
+        Lines of those answers.
     n_outdated : int
-        Answers that were dropped since the file, the model or the catalog is another one now.
+        Number of answers removed because the file, the model or the catalog has changed.
     """
 
     done: frozenset[str] = frozenset()
@@ -39,27 +39,27 @@ class Progress(NamedTuple):
 def resume(
     out: Path,
     form: Format,
-    asked: Mapping[str, Path],
+    files: Mapping[str, Path],
     models: Sequence[ReleasedModel],
     *,
     over_time: bool = False,
     catalog_hash: str | None = None,
 ) -> Progress:
-    """Find what a file of answers answers already, and make it ready to be added to.
+    """Read a file of answers and prepare it for new ones.
 
     Parameters
     ----------
     out : Path
-        Of paths asked again failures are dropped from it, and what these models' tasks answered incompletely,
-        by another model, of other bytes or from another catalog.
+        Answers about `files` are removed from it if they are failures or incomplete, or were given by another
+        model, for other content or from another catalog.
     form : Format
-    asked : mapping of str to Path
-        Files by the text that stands for them in answers.
+    files : mapping of str to Path
+        Files by their path in answers.
     models : sequence of ReleasedModel
     over_time : bool
-        An answer counts only if it speaks of chunks, where the model can.
+        Whether an answer must have chunks, if the model can score them.
     catalog_hash : str, optional
-        An answer counts only if it names neighbours of this catalog (`tabular.Near`).
+        If given, an answer must have neighbours from this catalog (`tabular.Near`).
 
     Returns
     -------
@@ -70,45 +70,44 @@ def resume(
     OstinatoError
         If the file holds something else than answers of this form.
     """
-    if not out.is_file():  # also a device or a pipe: nothing there can be read back
+    if not out.is_file():  # a device or a pipe cannot be read back
         return Progress()
-    written = _read_answers(out, form)
+    answers = _read_answers(out, form)
     hashes = {m.task: m.hash for m in models}
     with_chunks = {m.task for m in models if over_time and m.can_score_chunks}
     contents: dict[str, str | None] = {}
 
-    def find_place(said: AnswerKey) -> str | None:
-        return next((p for p in (said.path, said.path.rpartition(tabular.MARK)[0]) if p in asked), None)
+    def find_file(key: AnswerKey) -> str | None:
+        return next((p for p in (key.path, key.path.rpartition(tabular.MARK)[0]) if p in files), None)
 
-    def is_current(said: AnswerKey) -> bool:
-        place = find_place(said)
-        if place is None or said.task is None or said.model_hash != hashes.get(said.task):
+    def is_current(key: AnswerKey) -> bool:
+        file = find_file(key)
+        if file is None or key.task is None or key.model_hash != hashes.get(key.task):
             return False
-        if catalog_hash is not None and said.catalog_hash not in (None, catalog_hash):
+        if catalog_hash is not None and key.catalog_hash not in (None, catalog_hash):
             return False
-        if place not in contents:
-            contents[place] = hash_content(asked[place])
-        return said.content_hash is not None and said.content_hash == contents[place]
+        if file not in contents:
+            contents[file] = hash_content(files[file])
+        return key.content_hash is not None and key.content_hash == contents[file]
 
-    def is_complete(said: AnswerKey) -> bool:
-        return (said.over_time or said.task not in with_chunks) and (
-            said.catalog_hash is not None or catalog_hash is None
-        )
+    def is_complete(key: AnswerKey) -> bool:
+        has_neighbours = catalog_hash is None or key.catalog_hash is not None
+        return has_neighbours and (key.over_time or key.task not in with_chunks)
 
-    concerned = [(line, said) for line, said in written if find_place(said) and said.task in hashes]
-    current = [(line, said) for line, said in concerned if is_current(said)]
+    relevant = [(line, key) for line, key in answers if find_file(key) and key.task in hashes]
+    current = [(line, key) for line, key in relevant if is_current(key)]
     tasks_of: dict[str, set[str | None]] = {}
-    for _, said in current:
-        if is_complete(said):
-            tasks_of.setdefault(said.path, set()).add(said.task)
-    done = frozenset(path for path, known in tasks_of.items() if known >= set(hashes))
-    lines = [line for line, said in current if said.path in done]
-    stays = set(lines) | {line for line, said in written if not find_place(said) or said.task not in (None, *hashes)}
+    for _, key in current:
+        if is_complete(key):
+            tasks_of.setdefault(key.path, set()).add(key.task)
+    done = frozenset(path for path, tasks in tasks_of.items() if tasks >= set(hashes))
+    lines = [line for line, key in current if key.path in done]
+    keep = set(lines) | {line for line, key in answers if not find_file(key) or key.task not in (None, *hashes)}
     with atomic_write(out) as partial_file:
-        rest = [line for line, _ in written if line in stays]
+        rest = [line for line, _ in answers if line in keep]
         text = "".join(f"{line}\n" for line in [*([form.header] if form.header else []), *rest])
         partial_file.write_text(text, encoding="utf-8")
-    outdated = {(s.path, s.task) for _, s in concerned} - {(s.path, s.task) for _, s in current}
+    outdated = {(k.path, k.task) for _, k in relevant} - {(k.path, k.task) for _, k in current}
     return Progress(done, lines, len(outdated))
 
 
@@ -122,58 +121,57 @@ def hash_content(path: Path) -> str | None:
 
 
 def _read_answers(out: Path, form: Format) -> list[tuple[str, AnswerKey]]:
-    """Read the whole lines of a file that holds answers, and what each says; refuse any other file to lose nothing."""
+    """Read the complete lines of a file of answers, with their keys; refuse any other file, so as not to destroy it."""
     first = form.header or '{"path"'
     try:
         text = out.read_text(encoding="utf-8")
     except UnicodeDecodeError:
         text = "\0"
     lines = [line for line in text.rpartition("\n")[0].split("\n") if line and line != form.header]
-    read = [(line, said) for line in lines if (said := form.read(line))]
-    if text[: len(first)] != first[: len(text)] or len(read) < len(lines):
-        raise OstinatoError(f"{out}: holds something else than answers of this form; let --out name another file")
-    return read
+    answers = [(line, key) for line in lines if (key := form.read(line))]
+    if text[: len(first)] != first[: len(text)] or len(answers) < len(lines):
+        raise OstinatoError(f"{out}: does not hold answers in this format; give --out another file")
+    return answers
 
 
 def open_output(out: TextIO | Path | None, form: Format) -> AbstractContextManager[TextIO]:
-    """Open where lines go to, standard output by default; a table begins with its header."""
+    """Open the output, standard output by default; a table begins with its header."""
     if not isinstance(out, Path):
         file = out or sys.stdout
         if form.header:
             print(form.header, file=file)
         return nullcontext(file)
-    begun = out.exists()
+    is_new = not out.exists()
     out.parent.mkdir(parents=True, exist_ok=True)
-    opened = open(out, "a", encoding="utf-8")  # noqa: SIM115 (the caller's `with` closes it)
-    if form.header and not begun:
-        print(form.header, file=opened)
-    return opened
+    file = open(out, "a", encoding="utf-8")  # noqa: SIM115 (the caller's `with` closes it)
+    if form.header and is_new:
+        print(form.header, file=file)
+    return file
 
 
 PREDICTED = "predicted_"
-"""Begins the names of the columns that say what a model answered; nobody reads them as labels."""
+"""Prefix of columns of predictions, which are never read as labels."""
 
 
-def review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Path:
-    """List files by doubt, the most doubtful first, as a table that `dataset: {name: folder, table: ...}` reads.
+def write_review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Path:
+    """Write a table of files, the most doubtful first, that `dataset: {name: folder, table: ...}` reads.
 
-    What a model answered stands beside an empty column for the label, so that only what a person
-    fills in is ever read as one.
+    Next to each prediction is an empty column for the label, so that only what a person fills in is read as one.
 
     Parameters
     ----------
     path : Path
-        Of the table.
+        Table to write.
     targets : sequence of Path
-        What was asked about.
+        Files and folders of the prediction.
     answers : sequence of dict
-        Of one or several tasks, or the error of a file that cannot be read. Files of the same doubt are in the
-        order of what their scores alone say, then of their paths.
+        Of one or several tasks, or the error of a file that cannot be read. Ties are broken by the doubt of the
+        scores alone, then by path.
 
     Returns
     -------
     Path
-        What the paths in the table are relative to: the deepest folder that holds all targets.
+        Folder that the paths in the table are relative to: the deepest one that holds all targets.
     """
     root = Path(os.path.commonpath([t.absolute() if t.is_dir() else t.absolute().parent for t in targets]))
     rows: dict[str, dict[str, object]] = {}
@@ -184,7 +182,7 @@ def review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Pa
             row["error"] = answer["error"]
             continue
         known = str(row["reasons"]).split("; ") if row.get("reasons") else []
-        new = (reason for reason in answer["reasons"] if NO_PROMISE not in reason)  # which is said once, of all files
+        new = (reason for reason in answer["reasons"] if NO_PROMISE not in reason)  # printed once, for all files
         row["reasons"] = "; ".join(dict.fromkeys([*known, *new]))
         label = answer["label"]
         row[PREDICTED + answer["task"]] = label if isinstance(label, str) else ";".join(label)
@@ -199,31 +197,31 @@ def review(path: Path, targets: Sequence[Path], answers: Sequence[Answer]) -> Pa
 
 
 def _rank(answer: Answer) -> tuple[float, float, str]:
-    """Put what cannot be read first, then the most doubtful."""
+    """Sort unreadable files first, then by descending doubt."""
     if "error" in answer:
         return -1.0, -2.0, answer["path"]
     return -doubt(answer), -score_doubt(answer), answer["path"]
 
 
-def may_review(review: Path | None, out: TextIO | Path | None, form: Format) -> None:
-    """Refuse to lose what a person has corrected, or to list half of the files.
+def check_review(review: Path | None, out: TextIO | Path | None, form: Format) -> None:
+    """Refuse to overwrite a corrected table, or to list only part of the files.
 
     Parameters
     ----------
     review : Path or None
-        Of the table.
+        Table to write.
     out : file, Path or None
-        Where answers go.
+        Output of answers.
     form : Format
 
     Raises
     ------
     OstinatoError
-        If the table is there already, or `out` is gone on with and holds no scores.
+        If the table exists, or `out` is resumed and has no scores.
     """
     if review is None:
         return
     if review.exists():
-        raise OstinatoError(f"{review}: is there already, perhaps corrected; let --review name another file")
+        raise OstinatoError(f"{review}: already exists and may hold corrections; give --review another file")
     if isinstance(out, Path) and not isinstance(form, Json):
-        raise OstinatoError(f"{out}: holds no scores to review by; give --json with --out and --review")
+        raise OstinatoError(f"{out}: has no scores to rank by; use --json with --out and --review")

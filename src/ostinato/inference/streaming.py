@@ -1,4 +1,4 @@
-"""Tracks of any length: decoded block by block into a file, and their spectrograms computed a stretch at a time."""
+"""Tracks of any length: decoded block by block into a file, with features computed segment by segment."""
 
 import tempfile
 from collections.abc import Callable, Hashable, Iterable
@@ -17,24 +17,24 @@ from ostinato.features._mel import mel_decibels, mel_power
 from ostinato.features._spectrum import AMIN, TOP_DB, power_spectrogram, stft_decibels
 
 LONG_SECONDS, LONG_SAMPLES = 600.0, 2**24
-"""A track of more than either is not held in memory."""
+"""Longer tracks are not held in memory."""
 FRAMES = 4_096
-"""Of a spectrogram at once."""
+"""Frames of a feature computed at once."""
 SAMPLE = np.dtype(np.float32).itemsize
 
 
 @dataclass(frozen=True)
 class Piecewise:
-    """How a feature of a whole track is computed from stretches of it.
+    """How to compute a feature of a whole track from segments of it.
 
     Parameters
     ----------
     function : callable
-        Of an AudioContext; gives what stands for each frame by its surroundings alone.
+        Takes an AudioContext; each frame of its output depends only on nearby samples.
     count_reach : callable
-        Of the sample rate and the function's parameters: how many samples on either side of its centre a frame needs.
+        Takes the sample rate and the parameters; returns how many samples on either side of its centre a frame needs.
     in_decibels : bool
-        Whether the feature is the function's power in decibels, whose floor hangs on the whole track.
+        Whether the feature is the power in decibels, whose floor depends on the whole track.
     """
 
     function: Callable[..., np.ndarray]
@@ -53,21 +53,21 @@ PIECEWISE: dict[Callable[..., np.ndarray], Piecewise] = {
     constant_q_decibels: Piecewise(constant_q_power, count_reach),
     constant_q: Piecewise(constant_q, count_reach, in_decibels=False),
 }
-"""What is computed a stretch at a time, whatever asks for it."""
+"""Functions that are computed segment by segment for a long track."""
 
 
 def decode_and_measure(
     path: Path, rates: Iterable[int | None], *, check: Callable[[], None] | None = None, **limits: Any
 ) -> tuple[AudioContext, Measurement]:
-    """Decode and measure a file, into memory or, if it is long, into files at the rates that are asked for.
+    """Decode and measure a file, into memory or, if it is long, into files at the requested rates.
 
     Parameters
     ----------
     path : Path
     rates : iterable of int or None
-        Sample rates in Hz at which features will be computed; None: that of the file.
+        Sample rates in Hz of the features to compute; None: that of the file.
     check : callable, optional
-        Called before each block is taken or, of a long track, read again; what it raises ends the work.
+        Called before each block is decoded or, for a long track, read again; an exception from it ends the work.
     **limits
         As of `ostinato.audio.measurement.load`.
 
@@ -86,18 +86,18 @@ def decode_and_measure(
 
 
 def _pass() -> None:
-    """Let everything go on."""
+    """Do nothing."""
 
 
 class LongContext(AudioContext):
-    """A long track at one sample rate, in a file; `y` reads all of it, for features that need it whole.
+    """A long track at one sample rate, in a file; `y` reads the whole track.
 
     Parameters
     ----------
     spools : mapping of int to Spool
         By sample rate.
     sample_rate : int
-        Of the track itself.
+        Rate of this context, in Hz.
     """
 
     def __init__(self, spools: dict[int, "Spool"], sample_rate: int) -> None:
@@ -116,11 +116,11 @@ class LongContext(AudioContext):
         return self.spools[self.sample_rate].n_samples
 
     def read(self, start: int, stop: int) -> np.ndarray:
-        """Return some samples, float32."""
+        """Return samples `start` to `stop`, float32."""
         return self.spools[self.sample_rate].read(start, stop)
 
     def resample(self, sample_rate: int | None) -> AudioContext:
-        """Return the track at another rate, one of those in `spools`."""
+        """Return the track at another of its rates."""
         if sample_rate in (None, self.sample_rate):
             return self
         return self.compute(_at, sample_rate=sample_rate)
@@ -143,24 +143,24 @@ def _at(context: LongContext, *, sample_rate: int) -> LongContext:
     return LongContext(context.spools, sample_rate)
 
 
-def _compute_piecewise(context: LongContext, how: Piecewise, parameters: dict[str, Any]) -> np.ndarray:
-    """Compute a feature stretch by stretch, with as many frames before and after as one frame reaches."""
+def _compute_piecewise(context: LongContext, plan: Piecewise, parameters: dict[str, Any]) -> np.ndarray:
+    """Compute a feature segment by segment, with as many frames before and after as a frame depends on."""
     spool, hop_length = context.spools[context.sample_rate], parameters["hop_length"]
-    reach = -(-how.count_reach(sample_rate=context.sample_rate, **parameters) // hop_length)
+    reach = -(-plan.count_reach(sample_rate=context.sample_rate, **parameters) // hop_length)
     n_frames, whole = 1 + spool.n_samples // hop_length, np.zeros((0, 0), np.float32)
     for start in range(0, n_frames, FRAMES):
         stop, first = min(start + FRAMES, n_frames), max(start - reach, 0)
         end = spool.n_samples if stop + reach >= n_frames else (stop - 1 + reach) * hop_length + 1
-        stretch = AudioContext(spool.read(first * hop_length, end), context.sample_rate)
-        part = how.function(stretch, **parameters)[start - first : stop - first]
+        segment = AudioContext(spool.read(first * hop_length, end), context.sample_rate)
+        part = plan.function(segment, **parameters)[start - first : stop - first]
         if not start:
             whole = np.empty((n_frames, part.shape[1]), np.float32)
-        whole[start:stop] = _take_decibels(part) if how.in_decibels else part
-    return np.maximum(whole, whole.max() - np.float32(TOP_DB), out=whole) if how.in_decibels else whole
+        whole[start:stop] = _take_decibels(part) if plan.in_decibels else part
+    return np.maximum(whole, whole.max() - np.float32(TOP_DB), out=whole) if plan.in_decibels else whole
 
 
 def _take_decibels(power: np.ndarray) -> np.ndarray:
-    """Turn power into decibels whose floor is not yet known."""
+    """Convert power to decibels, without the floor of the whole track."""
     db: np.ndarray = np.log(np.maximum(power, np.float32(AMIN))) * np.float32(10 / np.log(10))
     return db
 
@@ -171,7 +171,7 @@ class Spool:
     Parameters
     ----------
     sample_rate, target_rate : int
-        Of the track and of the file, in Hz.
+        Rates of the track and of the file, in Hz.
     check : callable, optional
         See `decode_and_measure`.
     """
@@ -197,7 +197,7 @@ class Spool:
 
 
 class _Recorder:
-    """Takes a track in blocks and holds it in memory until it is long."""
+    """Collects the blocks of a track in memory, and in files once it is long."""
 
     def __init__(self, rates: Iterable[int | None], check: Callable[[], None] | None = None) -> None:
         self._rates, self._check = set(rates), check or _pass
@@ -206,7 +206,7 @@ class _Recorder:
         self._spools: dict[int, Spool] = {}
 
     def take(self, y: np.ndarray, sample_rate: int) -> None:
-        """Take the next block."""
+        """Add the next block."""
         self._check()
         self._n_samples += len(y)
         self._blocks.append(y)

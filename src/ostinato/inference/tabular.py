@@ -1,4 +1,4 @@
-"""Predictions of the rows of a table: the attributes of tracks, without their sound."""
+"""Predictions of rows of a table: attributes of tracks, without audio."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ Row: TypeAlias = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Near:
-    """The neighbours of audio files and of rows of a table in a catalog.
+    """Search for the neighbours of audio files and of rows of a table in a catalog.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class Near:
     catalog_hash: str
 
     def answer(self, place: str, row: Row | None = None) -> dict[str, Any]:
-        """Return what an answer says of neighbours: `neighbours` and `catalog_hash`."""
+        """Return the entries of an answer: `neighbours` and `catalog_hash`."""
         return {"neighbours": self.find(place, row), "catalog_hash": self.catalog_hash}
 
 
@@ -51,24 +51,24 @@ def rows(path: Path) -> Iterator[tuple[str, str | None, Row]]:
     Yields
     ------
     place : str
-        The path and the row's number, from 1 on without the header.
+        The path and the number of the row, counted from 1 after the header.
     title : str or None
-    told : mapping of str to float
-        Its attributes by our names.
+    row : mapping of str to float
+        Attributes by our names.
 
     Raises
     ------
     DataError
-        If the file is no table of attributes.
+        If the file is not a table of attributes.
     """
     extras.require(str(path), "data")
     from ostinato.datasets import spotify_attributes
 
-    listed, attributes = spotify_attributes.read(path)
-    names = listed[["artist", "title"]].to_dict("records")
-    for number, name, told in zip(listed.index + 1, names, attributes.to_dict("records"), strict=True):
-        known = [name[k] for k in ("artist", "title") if isinstance(name[k], str)]
-        yield f"{path}{MARK}{number}", " - ".join(known) or None, {str(k): v for k, v in told.items()}
+    tracks, attributes = spotify_attributes.read(path)
+    names = tracks[["artist", "title"]].to_dict("records")
+    for number, name, row in zip(tracks.index + 1, names, attributes.to_dict("records"), strict=True):
+        title = " - ".join(name[k] for k in ("artist", "title") if isinstance(name[k], str))
+        yield f"{path}{MARK}{number}", title or None, {str(k): v for k, v in row.items()}
 
 
 def row(place: str) -> Row:
@@ -80,30 +80,30 @@ def row(place: str) -> Row:
         If the table has no such row.
     """
     path = place.rpartition(MARK)[0]
-    found = next((told for where, _, told in rows(Path(path)) if where == place), None)
-    if found is None:
-        raise DataError(f"{place}: the table has no such row; they are numbered from 1, the header aside")
-    return found
+    match = next((row for row_place, _, row in rows(Path(path)) if row_place == place), None)
+    if match is None:
+        raise DataError(f"{place}: the table has no such row; rows are numbered from 1, without the header")
+    return match
 
 
 def answer_rows(
-    path: Path, models: "Sequence[ReleasedModel]", passed: frozenset[str] = frozenset(), near: Near | None = None
+    path: Path, models: "Sequence[ReleasedModel]", skip: frozenset[str] = frozenset(), near: Near | None = None
 ) -> Iterator[dict[str, Any]]:
-    """Ask models about each row; a row that cannot be answered does not end the table, lacking columns do.
+    """Predict each row; a row that fails is reported, a missing column ends the table.
 
     Parameters
     ----------
     path : Path
     models : sequence of ReleasedModel
-    passed : frozenset of str
-        Rows that are passed over.
+    skip : frozenset of str
+        Rows to skip.
     near : Near, optional
-        Finds the neighbours of each.
+        Returns the neighbours of a row.
 
     Yields
     ------
     dict
-        As of a file, with the row's `title`, or ``{"path", "error"}``.
+        Answer as of a file, with the `title` of the row, or ``{"path", "error"}``.
 
     Raises
     ------
@@ -112,16 +112,16 @@ def answer_rows(
     """
     from ostinato.inference.answers import to_answer
 
-    listed = list(rows(path))
-    for given in (i for model in models for i in model.inputs.values()):
-        given.check_columns(listed[0][2] if listed else ())
-    for place, title, told in listed:
-        if place in passed:
+    table = list(rows(path))
+    for model_input in (i for model in models for i in model.inputs.values()):
+        model_input.check_columns(table[0][2] if table else ())
+    for place, title, row in table:
+        if place in skip:
             continue
         more: dict[str, Any] = {} if title is None else {"title": title}
         try:
-            found = [to_answer(place, model, model.predict_row(told)) for model in models]
-            more |= {} if near is None else near.answer(place, told)
-            yield from (answer | more for answer in found)
+            answers = [to_answer(place, model, model.predict_row(row)) for model in models]
+            more |= {} if near is None else near.answer(place, row)
+            yield from (answer | more for answer in answers)
         except OstinatoError as failure:
             yield {"path": place, "error": str(failure)}

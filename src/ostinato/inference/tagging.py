@@ -1,7 +1,7 @@
-"""Write labels into the tags of audio files, where players and archives look for them, and take them back.
+"""Write labels into the tags of audio files, where players and archives look for them, and restore old ones.
 
-A file is copied beside itself, tagged there, and put in place by one rename; sound and other tags stay as they are.
-What was there before stands in a journal of JSON lines, written first.
+A file is copied, the copy is tagged and replaces the file in one rename; audio and other tags are unchanged. Old
+values are first written to a journal of JSON lines.
 """
 
 import json
@@ -30,21 +30,21 @@ FIELDS: Mapping[str, Mapping[str, str]] = {
     "genre": {ID3: "TCON", MP4: "\xa9gen", ASF: "WM/Genre"},
     "grouping": {ID3: "TIT1", MP4: "\xa9grp", ASF: "WM/ContentGroupDescription"},
 }
-"""Names of a field by container; Vorbis comments and APEv2 call it as we do."""
+"""Names of a field by container; Vorbis comments and APEv2 use the key itself."""
 FIELD_OF_TASK = {"genre": "genre", "tags": "grouping"}
 V23 = (2, 3)
 
 
 @dataclass(frozen=True)
 class Change:
-    """What a field of a file holds, and what it shall hold.
+    """Change of a field of a file.
 
     Parameters
     ----------
     path : str
     field : {"genre", "grouping"}
     old, new : tuple of str
-        All values, in order.
+        All values before and after, in order.
     """
 
     path: str
@@ -59,12 +59,12 @@ def plan_change(answer: Answer) -> Change | None:
     Parameters
     ----------
     answer : dict
-        Of one task, as `ostinato.inference.answers.answer_file` gives it.
+        Of one task, from `ostinato.inference.answers.answer_file`.
 
     Returns
     -------
     Change or None
-        None where nothing would change: the field holds the labels, there is none, or they are unsure.
+        None if nothing would change: the field holds the labels, or they are missing or unsure.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def read_field(path: Path, field: str) -> list[str]:
 
 
 def write_field(path: Path, field: str, values: Sequence[str]) -> None:
-    """Set all values of a field; none removes it.
+    """Set all values of a field; without values, remove it.
 
     Raises
     ------
@@ -114,7 +114,7 @@ def write_field(path: Path, field: str, values: Sequence[str]) -> None:
             _set(file, field, values)
             _save(file)
         except mutagen.MutagenError as error:
-            raise DataError(f"{path}: its tags cannot be written ({error}); leave it out") from error
+            raise DataError(f"{path}: its tags cannot be written ({error}); exclude it") from error
         os.chmod(partial, mode)
 
 
@@ -130,7 +130,7 @@ def write_changes(changes: Iterable[Change], journal: Path) -> Iterator[Change |
     Yields
     ------
     Change or DataError
-        What was written, or why a file was not.
+        A change that was written, or the error of one that was not.
     """
     with open(journal, "a", encoding="utf-8") as file:
         for change in changes:
@@ -145,14 +145,14 @@ def write_changes(changes: Iterable[Change], journal: Path) -> Iterator[Change |
 
 
 def restore(journal: Path) -> Iterator[Change | DataError]:
-    """Take back what a journal says was written, the last change first.
+    """Undo the changes of a journal, the last first.
 
-    A field that holds something else by now is left as it is.
+    A field that has been changed since is left as it is.
 
     Yields
     ------
     Change or DataError
-        What was restored, or why a file was not.
+        A change that was restored, or the error of one that was not.
     """
     for change in reversed(read_journal(journal)):
         path = Path(change.path)
@@ -161,7 +161,7 @@ def restore(journal: Path) -> Iterator[Change | DataError]:
             if now == change.old:
                 continue
             if now != change.new:
-                raise DataError(f"{path}: its {change.field} was changed since to {list(now)}; it is left so")
+                raise DataError(f"{path}: its {change.field} has changed since to {list(now)}; it is left as it is")
             write_field(path, change.field, change.old)
             yield Change(change.path, change.field, change.new, change.old)
         except (DataError, OSError) as error:
@@ -169,18 +169,18 @@ def restore(journal: Path) -> Iterator[Change | DataError]:
 
 
 def read_journal(path: Path) -> list[Change]:
-    """Read a journal; a last line that was cut off by a kill is passed over, for its change was not made.
+    """Read a journal; skip a truncated last line, whose change was not made.
 
     Raises
     ------
     DataError
-        If it is no journal.
+        If it is not a journal.
     """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(
-            f"{path}: cannot be read ({error}); name the file that `ostinato tag --journal` wrote"
+            f"{path}: cannot be read ({error}); give the file that `ostinato tag --journal` wrote"
         ) from error
     changes = []
     for number, line in enumerate(lines, start=1):
@@ -191,7 +191,7 @@ def read_journal(path: Path) -> list[Change]:
             if number == len(lines):
                 continue
             raise DataError(
-                f"{path}: line {number} is no change of a tag; name the file that `ostinato tag` wrote"
+                f"{path}: line {number} is not a change of a tag; give the file that `ostinato tag` wrote"
             ) from error
     return changes
 
@@ -200,14 +200,14 @@ def _open(path: Path) -> Any:
     try:
         file = mutagen.File(path)
     except (mutagen.MutagenError, OSError) as error:
-        raise DataError(f"{path}: its tags cannot be read ({error}); leave it out") from error
+        raise DataError(f"{path}: its tags cannot be read ({error}); exclude it") from error
     if file is None or not hasattr(file, "add_tags"):
-        raise DataError(f"{path}: no tags can be written into such a file; convert it, or leave it out")
+        raise DataError(f"{path}: this format cannot hold tags; convert the file or exclude it")
     return file
 
 
 def _name(tags: Any, field: str) -> str:
-    """Return what a container calls a field."""
+    """Return the name of a field in a container."""
     names = FIELDS[field]
     return names[MP4] if isinstance(tags, MP4Tags) else names[ASF] if isinstance(tags, ASFTags) else field
 
@@ -229,7 +229,7 @@ def _set(file: Any, field: str, values: Sequence[str]) -> None:
 
 
 def _save(file: Any) -> None:
-    """Save in the version that the file has: a player of ID3v2.3 may not read v2.4."""
+    """Save with the version of the file: a player that reads ID3v2.3 may not read v2.4."""
     if isinstance(file.tags, id3.ID3Tags) and getattr(file.tags, "version", ())[:2] == V23:
         file.tags.update_to_v23()
         file.save(v2_version=3, v23_sep="/")
@@ -246,7 +246,7 @@ def run(
     workers: int = 1,
     err: TextIO | None = None,
 ) -> int:
-    """Predict files and write their labels into their tags, or list what would be written.
+    """Predict files and write the labels into their tags, or list the changes.
 
     Parameters
     ----------
@@ -255,12 +255,12 @@ def run(
     releases : Path
         models/released.
     journal : Path, optional
-        See `write_changes`; None writes nothing.
+        See `write_changes`; None: only list the changes.
     task : str, optional
         See `ostinato.inference.predict.choose_models`.
     workers : int
     err : file, optional
-        Where failures are told. Default: standard error.
+        Output for failures. Default: standard error.
 
     Returns
     -------
@@ -276,7 +276,7 @@ def run(
 
 
 def report(steps: Iterable[Change | DataError | None], outcome: str, err: TextIO | None = None) -> int:
-    """Print changes and failures, and how many there were.
+    """Print changes and failures, and their counts.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""The same function over many files on threads, in order, with a few under way at once."""
+"""Parallel map over threads, in order, with a bounded number of pending items."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -11,24 +11,25 @@ Result = TypeVar("Result")
 
 
 def map_threads(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Apply a function to every item and yield the results in order.
+    """Apply a function to every item.
 
     Parameters
     ----------
     function : callable
-        What it raises ends the run.
+        An exception from it ends the map.
     items : iterable
     workers : int
-        Threads; with 1 no thread is started.
+        Number of threads; with 1 none is started.
 
-    Yields
-    ------
-    object
-        A result an item.
+    Returns
+    -------
+    iterator
+        Results in the order of the items.
     """
-    if workers == 1:
-        yield from map(function, items)
-        return
+    return map(function, items) if workers == 1 else _map_pool(function, items, workers)
+
+
+def _map_pool(function: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     with ThreadPoolExecutor(workers) as pool:
         pending: deque[Future[Result]] = deque()
         try:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from ostinato.core.counts import format_count
 from ostinato.core.registry import instead
-from ostinato.curation.remarks import Remark, format_count
+from ostinato.curation.remarks import Remark
 from ostinato.datasets._cells import parse_text
 from ostinato.datasets._side_table import SideTable, join, locate, read_side_table
 from ostinato.datasets._tables import audio_files

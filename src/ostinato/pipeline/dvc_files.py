@@ -1,8 +1,8 @@
 """State of the pipeline from dvc.yaml, dvc.lock and the files themselves, read without DVC's locks.
 
-DVC holds a lock on all that a stage reads and writes while the stage runs, and lets
-nobody look meanwhile. Its files are public: dvc.yaml names the stages, dvc.lock the
-MD5 of all that each read and wrote.
+While a stage runs, DVC locks all files that it reads and writes, and `dvc status` waits.
+Its files are public: dvc.yaml lists the stages, dvc.lock the MD5 of all files that each
+stage read and wrote.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ from ostinato.io.files import atomic_write, write_json
 
 
 class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Reads plain scalars by YAML 1.2, as DVC does: 1e-05 is a number, yes is text."""
+    """Loader of plain scalars by YAML 1.2, as in DVC: 1e-05 is a number, yes is text."""
 
     yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
@@ -47,15 +47,15 @@ for _tag, (_pattern, _first) in _SCALARS.items():
 OUTS = ("outs", "metrics", "plots")
 ALWAYS = ["always changed"]
 THREADS = 8
-MEND_LOCK = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which takes the outputs that are there"
+MEND_LOCK = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which records the present outputs"
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 _IGNORED = ("__pycache__", "*.partial")
-"""Beside what .dvcignore names: what is under way is not yet there."""
+"""Ignored besides the patterns of .dvcignore: unfinished files do not count."""
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage after ``foreach``.
+    """One stage, with ``foreach`` expanded.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ class Stage:
     deps, outs : tuple of str
         Paths below the project.
     cached : frozenset of str
-        Those of `outs` that DVC's cache holds.
+        Those of `outs` in the cache of DVC.
     params : tuple of str
         Keys of params.yaml.
     is_always_changed : bool
-        It looks again in every run.
+        Whether it runs in every run.
     """
 
     command: str
@@ -79,13 +79,13 @@ class Stage:
 
 
 def read_yaml(path: Path, mend: str) -> dict[str, Any]:
-    """Read a mapping.
+    """Read a YAML mapping.
 
     Parameters
     ----------
     path : Path
     mend : str
-        What helps where the file cannot be used.
+        Advice for the error message.
 
     Returns
     -------
@@ -94,47 +94,47 @@ def read_yaml(path: Path, mend: str) -> dict[str, Any]:
     Raises
     ------
     OstinatoError
-        If the file is absent or is no YAML mapping.
+        If the file is missing or is not a YAML mapping.
     """
     try:
         content = yaml.load(path.read_bytes(), Loader)
     except FileNotFoundError as error:
-        raise OstinatoError(f"{path}: is not there; {mend}") from error
+        raise OstinatoError(f"{path}: does not exist; {mend}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        where = getattr(error, "problem_mark", None)
-        line = f" in line {where.line + 1}" if where else ""
-        raise OstinatoError(f"{path}: is cut off or damaged{line}; {mend}") from error
+        mark = getattr(error, "problem_mark", None)
+        line = f" in line {mark.line + 1}" if mark else ""
+        raise OstinatoError(f"{path}: is truncated or damaged{line}; {mend}") from error
     if not isinstance(content, dict):
-        raise OstinatoError(f"{path}: is cut off or damaged; {mend}")
+        raise OstinatoError(f"{path}: is truncated or damaged; {mend}")
     return content
 
 
 def read_yaml_once(path: Path, mend: str, parsed: Path) -> dict[str, Any]:
-    """Read a mapping as `read_yaml`, from JSON where that was made of the same bytes.
+    """Read a mapping as `read_yaml`, or from its JSON copy if that is of the same bytes.
 
     Parameters
     ----------
     path : Path
     mend : str
     parsed : Path
-        Where the JSON is kept; safe to delete.
+        JSON copy; safe to delete.
 
     Returns
     -------
     dict
     """
-    if (known := read_parsed(path, parsed)) is not None:
-        return known
+    if (content := read_parsed(path, parsed)) is not None:
+        return content
     content = read_yaml(path, mend)
     remember_yaml(path, content, parsed)
     return content
 
 
 def read_parsed(path: Path, parsed: Path) -> dict[str, Any] | None:
-    """Read the JSON of a YAML file; None if there is none of the same bytes."""
+    """Read the JSON copy of a YAML file; None if there is none of the same bytes."""
     try:
-        known = json.loads(parsed.read_bytes())
-        return dict(known["content"]) if known["sha256"] == _hash_file(path) else None
+        copy = json.loads(parsed.read_bytes())
+        return dict(copy["content"]) if copy["sha256"] == _hash_file(path) else None
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
@@ -144,7 +144,7 @@ def _hash_file(path: Path) -> str:
 
 
 def remember_yaml(path: Path, content: Mapping[str, Any], parsed: Path) -> None:
-    """Keep what a file holds as JSON for `read_yaml_once`, unless JSON would change it."""
+    """Write the JSON copy of a file for `read_yaml_once`, unless JSON would change its content."""
     text = json.dumps({"sha256": _hash_file(path), "content": content})
     if json.loads(text)["content"] == content:
         with atomic_write(parsed) as partial:
@@ -162,17 +162,17 @@ def read_stages(project: Path) -> dict[str, Stage]:
     Returns
     -------
     dict of str to Stage
-        In the order of the file; an entry of a ``foreach`` group is called ``group@entry``.
+        In the order of the file; an entry of a ``foreach`` group is named ``group@entry``.
 
     Raises
     ------
     OstinatoError
-        If dvc.yaml or params.yaml is absent or is no YAML, or a template has no value.
+        If dvc.yaml or params.yaml is missing or is not YAML, or a template has no value.
     """
-    given = read_yaml(project / "dvc.yaml", "run this in the folder of a project")
+    content = read_yaml(project / "dvc.yaml", "run this in the folder of a project")
     params = read_yaml(project / "params.yaml", "run this in the folder of a project")
     stages: dict[str, Stage] = {}
-    for name, stage in (given.get("stages") or {}).items():
+    for name, stage in (content.get("stages") or {}).items():
         if "foreach" not in stage:
             stages[name] = _resolve(stage, params)
             continue
@@ -189,7 +189,7 @@ def read_stages(project: Path) -> dict[str, Stage]:
 
 
 def _look_up(name: str, context: Mapping[str, Any]) -> Any:
-    """Find the value of a dotted name; a key may itself hold dots."""
+    """Look up a dotted name; a key may contain dots itself."""
     if name in context:
         return context[name]
     for key in context:
@@ -202,7 +202,7 @@ def _resolve(stage: Mapping[str, Any], context: Mapping[str, Any]) -> Stage:
     """Fill the templates of a stage."""
 
     def fill(text: Any) -> str:
-        return _TEMPLATE.sub(lambda found: str(_look_up(found[1].strip(), context)), str(text))
+        return _TEMPLATE.sub(lambda match: str(_look_up(match[1].strip(), context)), str(text))
 
     def split(entry: Any) -> tuple[str, Mapping[str, Any]]:
         path, options = next(iter(entry.items())) if isinstance(entry, Mapping) else (entry, None)
@@ -221,7 +221,7 @@ def _resolve(stage: Mapping[str, Any], context: Mapping[str, Any]) -> Stage:
 
 
 def read_lock(project: Path) -> dict[str, Any]:
-    """Read what each stage read and wrote in its last run.
+    """Read the entries of dvc.lock: what each stage read and wrote in its last run.
 
     Parameters
     ----------
@@ -230,19 +230,19 @@ def read_lock(project: Path) -> dict[str, Any]:
     Returns
     -------
     dict of str to dict
-        Empty if nothing ran.
+        Empty before the first run.
 
     Raises
     ------
     OstinatoError
-        If dvc.lock is cut off.
+        If dvc.lock is truncated.
     """
     path = project / "dvc.lock"
     if not path.exists():
         return {}
     stages = read_yaml_once(path, MEND_LOCK, Paths(project).lock_cache).get("stages")
     if stages is not None and not isinstance(stages, dict):
-        raise OstinatoError(f"{path}: is cut off or damaged; {MEND_LOCK}")
+        raise OstinatoError(f"{path}: is truncated or damaged; {MEND_LOCK}")
     return stages or {}
 
 
@@ -256,7 +256,7 @@ def find_upstream(stages: Mapping[str, Stage]) -> dict[str, frozenset[str]]:
     Returns
     -------
     dict of str to frozenset of str
-        In an order in which they can run.
+        In topological order.
     """
     writer = {out: name for name, stage in stages.items() for out in stage.outs}
     inside: dict[str, set[str]] = defaultdict(set)
@@ -275,24 +275,24 @@ def find_upstream(stages: Mapping[str, Stage]) -> dict[str, frozenset[str]]:
 
 @dataclass
 class Hashes:
-    """MD5 of files and folders as DVC has them, remembered by inode, size and time.
+    """MD5 of files and folders as in DVC, cached by inode, size and time.
 
     Parameters
     ----------
     project : Path
-    kept : Path
-        Where they are remembered; safe to delete.
+    cache : Path
+        File of the cached hashes; safe to delete.
     """
 
     project: Path
-    kept: Path
+    cache: Path
     _known: dict[str, list[Any]] = field(default_factory=dict)
     _is_changed: bool = False
     _is_ignored: Callable[[str], Any] = field(default=lambda name: None)
 
     def __post_init__(self) -> None:
         try:
-            self._known = dict(json.loads(self.kept.read_text(encoding="utf-8"))["md5"])
+            self._known = dict(json.loads(self.cache.read_text(encoding="utf-8"))["md5"])
         except (OSError, ValueError, LookupError, TypeError):
             self._known = {}
         ignore = self.project / ".dvcignore"
@@ -301,72 +301,72 @@ class Hashes:
         self._is_ignored = re.compile("|".join(map(translate, names))).match
 
     def compute(self, paths: Iterable[str]) -> dict[str, str | None]:
-        """Compute the MD5 of paths below the project; None of one that is not there."""
+        """Compute the MD5 of paths below the project; None for a missing one."""
         paths = sorted(set(paths))
         if not self._known:
-            with ThreadPoolExecutor(THREADS) as pool:  # hashing frees the interpreter
-                return dict(zip(paths, pool.map(self._of, paths), strict=True))
-        return {path: self._of(path) for path in paths}
+            with ThreadPoolExecutor(THREADS) as pool:  # hashing releases the GIL
+                return dict(zip(paths, pool.map(self._hash, paths), strict=True))
+        return {path: self._hash(path) for path in paths}
 
     def save(self) -> None:
-        """Remember what was computed."""
+        """Save the cache."""
         if self._is_changed:
-            write_json(self.kept, {"md5": self._known})
+            write_json(self.cache, {"md5": self._known})
 
-    def _of(self, path: str) -> str | None:
-        place = f"{self.project}/{path}"
-        if not os.path.isdir(place):
-            return self._of_file(path)
-        digests = {below: self._of_file(f"{path}/{below}") for below in sorted(self._below(place))}
-        listed = [{"md5": digest, "relpath": below} for below, digest in digests.items() if digest is not None]
-        return hashlib.md5(json.dumps(listed).encode(), usedforsecurity=False).hexdigest() + ".dir"
+    def _hash(self, path: str) -> str | None:
+        folder = f"{self.project}/{path}"
+        if not os.path.isdir(folder):
+            return self._hash_file(path)
+        digests = {name: self._hash_file(f"{path}/{name}") for name in sorted(self._list_files(folder))}
+        entries = [{"md5": digest, "relpath": name} for name, digest in digests.items() if digest is not None]
+        return hashlib.md5(json.dumps(entries).encode(), usedforsecurity=False).hexdigest() + ".dir"
 
-    def _of_file(self, path: str) -> str | None:
+    def _hash_file(self, path: str) -> str | None:
         try:
             status = os.stat(f"{self.project}/{path}")
-            known, mark = self._known.get(path), [status.st_ino, status.st_size, status.st_mtime_ns]
-            if known is None or known[:3] != mark:
+            entry, key = self._known.get(path), [status.st_ino, status.st_size, status.st_mtime_ns]
+            if entry is None or entry[:3] != key:
                 with open(self.project / path, "rb") as file:
                     digest = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
-                self._known[path] = known = [*mark, digest]
+                self._known[path] = entry = [*key, digest]
                 self._is_changed = True
-            return str(known[3])
+            return str(entry[3])
         except OSError:
             return None
 
-    def _below(self, folder: str) -> Iterator[str]:
-        """List the files of a folder, less those that are ignored."""
-        for place, inner, names in os.walk(folder):
-            inner[:] = [name for name in inner if not self._is_ignored(name)]
-            below = place[len(folder) + 1 :].replace(os.sep, "/")
-            yield from (f"{below}/{name}" if below else name for name in names if not self._is_ignored(name))
+    def _list_files(self, folder: str) -> Iterator[str]:
+        """List the files of a folder that are not ignored."""
+        for root, folders, names in os.walk(folder):
+            folders[:] = [name for name in folders if not self._is_ignored(name)]
+            prefix = root[len(folder) + 1 :].replace(os.sep, "/")
+            yield from (f"{prefix}/{name}" if prefix else name for name in names if not self._is_ignored(name))
 
 
 def find_changes(stages: Mapping[str, Stage], lock: Mapping[str, Any], hashes: Hashes) -> dict[str, list[Any]]:
-    """Find what differs from the last run.
+    """Find the stages that differ from their last run.
 
     Parameters
     ----------
     stages : mapping of str to Stage
     lock : mapping
-        As `read_lock` gives it.
+        From `read_lock`.
     hashes : Hashes
 
     Returns
     -------
     dict of str to list
-        Each stage that differs, with how, in the words of ``dvc status --json``.
+        Changes of each stage that differs, as of ``dvc status --json``.
     """
-    known = {name: stage for name, stage in stages.items() if name in lock}
-    digests = hashes.compute(path for stage in known.values() for path in (*stage.deps, *stage.outs))
+    with_entry = {name: stage for name, stage in stages.items() if name in lock}
+    digests = hashes.compute(path for stage in with_entry.values() for path in (*stage.deps, *stage.outs))
     params = read_yaml(hashes.project / "params.yaml", "run this in the folder of a project")
     changes: dict[str, list[Any]] = {}
     for name, stage in stages.items():
-        found = _compare(stage, lock[name], digests, params) if name in lock else ["never ran"]
+        differences = _compare(stage, lock[name], digests, params) if name in lock else ["never ran"]
         if stage.is_always_changed:
-            found = [*found, *ALWAYS]
-        if found:
-            changes[name] = found
+            differences = [*differences, *ALWAYS]
+        if differences:
+            changes[name] = differences
     return changes
 
 
@@ -374,9 +374,9 @@ def _compare(
     stage: Stage, last: Mapping[str, Any], digests: Mapping[str, str | None], params: Mapping[str, Any]
 ) -> list[Any]:
     """Return how a stage differs from its last run."""
-    found: list[Any] = []
+    changes: list[Any] = []
     deps = _compare_paths(stage.deps, last.get("deps"), digests)
-    said = (last.get("params") or {}).get("params.yaml") or {}
+    old = (last.get("params") or {}).get("params.yaml") or {}
     keys: dict[str, str] = {}
     for key in stage.params:
         try:
@@ -384,26 +384,26 @@ def _compare(
         except OstinatoError:
             keys[key] = "deleted"
             continue
-        if key not in said:
+        if key not in old:
             keys[key] = "new"
-        elif said[key] != value:
+        elif old[key] != value:
             keys[key] = "modified"
     if deps or keys:
-        found.append({"changed deps": deps | ({"params.yaml": keys} if keys else {})})
+        changes.append({"changed deps": deps | ({"params.yaml": keys} if keys else {})})
     if outs := _compare_paths(stage.outs, last.get("outs"), digests):
-        found.append({"changed outs": outs})
+        changes.append({"changed outs": outs})
     if last.get("cmd") != stage.command:
-        found.append("changed command")
-    return found
+        changes.append("changed command")
+    return changes
 
 
 def _compare_paths(paths: Iterable[str], last: Any, digests: Mapping[str, str | None]) -> dict[str, Any]:
     """Return how paths differ from those of the last run."""
-    said = {entry["path"]: entry.get("md5") for entry in last or ()}
-    found = {}
+    old = {entry["path"]: entry.get("md5") for entry in last or ()}
+    changes = {}
     for path in paths:
         if digests[path] is None:
-            found[path] = "deleted"
-        elif said.get(path) != digests[path]:
-            found[path] = "modified"
-    return found
+            changes[path] = "deleted"
+        elif old.get(path) != digests[path]:
+            changes[path] = "modified"
+    return changes

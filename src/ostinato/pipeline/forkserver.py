@@ -1,10 +1,10 @@
-"""A process that has imported the heavy libraries once, and forks a child for each command.
+"""Fork server: a process that imports heavy libraries once, and forks a child for each command.
 
-On a small collection many a stage takes less time than importing torch. A flow
-keeps one such process; where the environment names its socket, ``python -m ostinato``
-hands its arguments, folder, environment and standard streams over and waits.
-Without one, or if it does not answer, the command runs by itself: the results are
-the same. Nothing of ostinato is imported beforehand, so that edits count at once.
+On a small collection many stages take less time than importing torch. A flow runs one
+server; if an environment variable holds its socket, ``python -m ostinato`` passes its
+arguments, folder, environment and standard streams to it and waits. Without a server, or
+if it does not answer, the command runs by itself, with the same results. Modules of
+ostinato are not imported in advance, so that edits take effect at once.
 """
 
 import atexit
@@ -46,13 +46,13 @@ _STATUS = struct.Struct("!B")
 
 @contextmanager
 def process() -> Iterator[dict[str, str]]:
-    """Keep a warm process; give the variable that leads commands to it.
+    """Run a fork server, and yield the variable that commands find it by.
 
     Yields
     ------
     dict of str to str
-        For the environment of commands. It may be passed at once: until the
-        process has imported its libraries, commands run by themselves.
+        For the environment of commands, valid at once: until the server has
+        imported its libraries, commands run by themselves.
     """
     with tempfile.TemporaryDirectory(prefix="ostinato-") as folder:
         address = str(Path(folder) / "warm")
@@ -66,27 +66,27 @@ def process() -> Iterator[dict[str, str]]:
 
 
 def ask(address: str, arguments: Sequence[str]) -> int | None:
-    """Have a warm process run a command with this process' folder, environment and standard streams.
+    """Run a command on the fork server, with the folder, environment and standard streams of this process.
 
     Parameters
     ----------
     address : str
-        Of its socket.
+        Path of its socket.
     arguments : sequence of str
-        What follows ``python -m ostinato``.
+        Arguments of ``python -m ostinato``.
 
     Returns
     -------
     int or None
-        The exit status; None if no process answers there.
+        Exit status; None if no server answers.
     """
     environment = {k: v for k, v in os.environ.items() if k != VARIABLE}
-    told = json.dumps({"arguments": list(arguments), "folder": os.getcwd(), "environment": environment}).encode()
+    request = json.dumps({"arguments": list(arguments), "folder": os.getcwd(), "environment": environment}).encode()
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             connection.connect(address)
-            socket.send_fds(connection, [_LENGTH.pack(len(told))], [0, 1, 2])
-            connection.sendall(told)
+            socket.send_fds(connection, [_LENGTH.pack(len(request))], [0, 1, 2])
+            connection.sendall(request)
         except OSError:
             return None
         answer = connection.recv(_STATUS.size)
@@ -99,12 +99,12 @@ def serve(address: str) -> int:
     Parameters
     ----------
     address : str
-        Where to make the socket.
+        Path of the socket to create.
 
     Returns
     -------
     int
-        The exit status: of the server, and in each child of its command.
+        Exit status of the server or, in a child, of its command.
     """
     for library in LIBRARIES:
         with suppress(ImportError):
@@ -119,70 +119,70 @@ def serve(address: str) -> int:
             if os.fork() == 0:
                 return _Child(connection).run()
             connection.close()
-    with suppress(OSError):  # a flow that was killed removes nothing
+    with suppress(OSError):  # a killed flow does not clean up
         os.unlink(address)
         os.rmdir(Path(address).parent)
     return 0
 
 
 class _Child:
-    """A forked process that becomes a command, and tells its exit status once all that it left to do is done.
+    """A forked process that runs a command, and sends its exit status after all exit handlers.
 
     Parameters
     ----------
     connection : socket
-        To who asked.
+        Connection to the client.
     """
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.status, self.has_told = KILLED, False
+        self.status, self.is_sent = KILLED, False
 
     def run(self) -> int:
         """Run the command; return its exit status."""
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         try:
             request = _read_request(self.connection)
-        except (EOFError, OSError, ValueError, struct.error):  # who asked has gone before all was said
+        except (EOFError, OSError, ValueError, struct.error):  # the client is gone before its request was complete
             return KILLED
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
         sys.argv = ["ostinato", *request["arguments"]]
-        atexit.register(self._tell)  # before the command: what it registers runs first
-        threading.Thread(target=self._end_with_asker, daemon=True).start()
+        atexit.register(self._send_status)  # registered first, so that it runs last
+        threading.Thread(target=self._end_with_client, daemon=True).start()
         self.status = _run_command()
         return self.status
 
-    def _tell(self) -> None:
+    def _send_status(self) -> None:
         """Send the exit status."""
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError):
                 stream.flush()
-        self.has_told = True
+        self.is_sent = True
         with suppress(OSError):
             self.connection.sendall(_STATUS.pack(self.status))
 
-    def _end_with_asker(self) -> None:
-        """End at once when who asked is gone before it was told."""
-        if not self.connection.recv(1) and not self.has_told:
+    def _end_with_client(self) -> None:
+        """End at once when the client is gone before the exit status was sent."""
+        if not self.connection.recv(1) and not self.is_sent:
             os._exit(KILLED)
 
 
 def _read_request(connection: socket.socket) -> dict[str, Any]:
-    """Read a request, and take its standard streams for this process' own."""
+    """Read a request, and replace the standard streams of this process by those of the client."""
     head, streams, _, _ = socket.recv_fds(connection, _LENGTH.size, 3)
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
-    (left,) = _LENGTH.unpack(head)
-    read = b""
-    while len(read) < left:
-        part = connection.recv(left - len(read))
+    (length,) = _LENGTH.unpack(head)
+    content = b""
+    while len(content) < length:
+        part = connection.recv(length - len(content))
         if not part:
-            raise EOFError("who asked is gone")
-        read += part
-    request: dict[str, Any] = json.loads(read)
+            raise EOFError("the client is gone")
+        content += part
+    request: dict[str, Any] = json.loads(content)
     return request
 
 
@@ -190,13 +190,13 @@ def _run_command() -> int:
     """Run the command; return its exit status."""
     import ostinato.__main__ as command
 
-    sys.modules["__main__"] = command  # what libraries that start this program again go by
+    sys.modules["__main__"] = command  # for libraries that start this program again
     status: Any = 0
     try:
         command.main()
-    except SystemExit as ended:
-        status = ended.code
-    except BaseException:  # as the interpreter does with what nobody caught
+    except SystemExit as error:
+        status = error.code
+    except BaseException:  # as the interpreter does with uncaught exceptions
         sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
         status = 1
     if isinstance(status, str):

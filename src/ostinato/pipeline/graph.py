@@ -1,7 +1,7 @@
-"""Graph of the stages as DVC gives it: which follows from which, and what has changed.
+"""Graph of the stages from DVC: their dependencies, and what has changed.
 
-Before a run DVC is asked through its command line, so that nothing here depends on its
-Python interface; who only looks reads its files (see `read_cached`).
+Before a run DVC is called on the command line, so that nothing depends on its Python
+interface; read-only commands read its files (see `read_cached`).
 """
 
 import json
@@ -27,7 +27,7 @@ MENDS = {
     "is not a git repository": "outside a git clone run `dvc config --local core.no_scm true`, or `dvc init --no-scm` "
     "where there is no .dvc yet",
 }
-"""What to do about what DVC says."""
+"""Advice by error message of DVC."""
 
 _NODE = re.compile(r'^"(?P<name>[^"]+)";$')
 _EDGE = re.compile(r'^"(?P<before>[^"]+)" -> "(?P<after>[^"]+)";$')
@@ -39,38 +39,38 @@ def dvc(*arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables under which stages find this very Python as ``python``."""
-    here = str(Path(sys.executable).parent)
-    return {**os.environ, "PATH": os.pathsep.join([here, os.environ.get("PATH", os.defpath)]), "PYTHONUNBUFFERED": "1"}
+    """Return an environment in which ``python`` is this interpreter."""
+    folder = str(Path(sys.executable).parent)
+    path = os.pathsep.join([folder, os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1"}
 
 
 def upstream(project: Path, target: str | None = None) -> Upstream:
-    """Ask which stages a stage reads from.
+    """Ask DVC for the direct dependencies of each stage.
 
     Parameters
     ----------
     project : Path
         The folder of dvc.yaml.
     target : str, optional
-        Keep this stage, or every entry of this ``foreach`` group, and what it
-        follows from; default: the whole pipeline.
+        Only this stage, or every entry of this ``foreach`` group, with all stages
+        that it depends on; default: the whole pipeline.
 
     Returns
     -------
     dict of str to frozenset of str
-        Each stage with those it follows from directly, in an order in which
-        they can run.
+        Each stage with its direct dependencies, in topological order.
 
     Raises
     ------
     OstinatoError
-        If the folder is no DVC project or has no such stage.
+        If the folder is not a DVC project or has no such stage.
     """
     return parse(_ask(project, "dag", "--dot", *([target] if target else [])))
 
 
 def changes(project: Path) -> Changes:
-    """Ask what differs from the last run.
+    """Ask DVC what has changed since the last run.
 
     Parameters
     ----------
@@ -80,30 +80,30 @@ def changes(project: Path) -> Changes:
     Returns
     -------
     dict of str to list
-        Each stage that differs with what DVC says of it. A stage that only
-        follows from a changed one is not among them: see `stale`.
+        Changes of each changed stage. A stage that only depends on a changed one
+        is not included: see `stale`.
 
     Raises
     ------
     OstinatoError
-        If the folder is no DVC project.
+        If the folder is not a DVC project.
     """
     return json.loads(_ask(project, "status", "--json"))
 
 
 def read_cached(
-    project: Path, kept: Path, stages: Mapping[str, Stage] | None = None, lock: Mapping[str, Any] | None = None
+    project: Path, cache: Path, stages: Mapping[str, Stage] | None = None, lock: Mapping[str, Any] | None = None
 ) -> tuple[Upstream, Changes]:
-    """Return what `upstream` and `changes` say of the whole pipeline, read from files without DVC and its locks.
+    """Return `upstream` and `changes` of the whole pipeline, from files, without DVC and its locks.
 
     Parameters
     ----------
     project : Path
         The folder of dvc.yaml.
-    kept : Path
-        Where hashes of files are remembered; safe to delete.
+    cache : Path
+        File of cached hashes; safe to delete.
     stages, lock : mapping, optional
-        Of dvc.yaml and dvc.lock, where they have been read.
+        Contents of dvc.yaml and dvc.lock, if they have been read.
 
     Returns
     -------
@@ -113,11 +113,11 @@ def read_cached(
     Raises
     ------
     OstinatoError
-        If a file of the project is absent, cut off or no YAML.
+        If a file of the project is missing, truncated or not YAML.
     """
     stages = dvc_files.read_stages(project) if stages is None else stages
     lock = dvc_files.read_lock(project) if lock is None else lock
-    hashes = dvc_files.Hashes(project, kept)
+    hashes = dvc_files.Hashes(project, cache)
     changed = dvc_files.find_changes(stages, lock, hashes)
     hashes.save()
     return dvc_files.find_upstream(stages), changed
@@ -133,8 +133,8 @@ def parse(dot: str) -> Upstream:
     Returns
     -------
     dict of str to frozenset of str
-        Each stage with those it follows from directly, in an order in which
-        they can run; data of a ``.dvc`` file only where a stage reads it.
+        Each stage with its direct dependencies, in topological order; data of a
+        ``.dvc`` file only if a stage reads it.
 
     Examples
     --------
@@ -148,45 +148,44 @@ def parse(dot: str) -> Upstream:
         elif node := _NODE.match(line):
             before.setdefault(node["name"], set())
     read = set().union(*before.values())
-    kept = {name: names for name, names in before.items() if name in read or not name.endswith(".dvc")}
-    return {name: frozenset(kept[name]) for name in TopologicalSorter(kept).static_order()}
+    graph = {name: names for name, names in before.items() if name in read or not name.endswith(".dvc")}
+    return {name: frozenset(graph[name]) for name in TopologicalSorter(graph).static_order()}
 
 
 def stale(graph: Mapping[str, Iterable[str]], changed: Mapping[str, list[Any]]) -> list[str]:
-    """List the stages that changed or follow from a changed one.
+    """List the stages that changed or depend on a changed one.
 
     Parameters
     ----------
     graph : mapping of str to iterable of str
-        Each stage with those it follows from, in an order in which they can run.
+        Dependencies of each stage, in topological order.
     changed : mapping of str to list
-        What `changes` answers. A stage that merely looks again in every run is
-        not a changed one.
+        From `changes`. A stage that only runs in every run does not count as changed.
 
     Returns
     -------
     list of str
-        In an order in which they can run.
+        In topological order.
 
     Examples
     --------
     >>> stale({"a": [], "b": ["a"], "c": ["b"], "d": ["a"]}, {"a": ALWAYS, "b": ["changed command"]})
     ['b', 'c']
     """
-    found: dict[str, None] = {}
+    stages: dict[str, None] = {}
     for stage, before in graph.items():
-        if changed.get(stage, ALWAYS) != ALWAYS or any(name in found for name in before):
-            found[stage] = None
-    return list(found)
+        if changed.get(stage, ALWAYS) != ALWAYS or any(name in stages for name in before):
+            stages[stage] = None
+    return list(stages)
 
 
 def ancestors(graph: Mapping[str, Iterable[str]], stage: str) -> list[str]:
-    """List all stages that a stage follows from, near or far.
+    """List the direct and indirect dependencies of a stage.
 
     Parameters
     ----------
     graph : mapping of str to iterable of str
-        Each stage with those it follows from.
+        Dependencies of each stage.
     stage : str
 
     Returns
@@ -199,20 +198,20 @@ def ancestors(graph: Mapping[str, Iterable[str]], stage: str) -> list[str]:
     >>> ancestors({"a": [], "b": ["a"], "c": ["b"], "d": ["a"]}, "c")
     ['a', 'b']
     """
-    found: set[str] = set()
-    ahead = list(graph[stage])
-    while ahead:
-        name = ahead.pop()
-        if name not in found:
-            found.add(name)
-            ahead.extend(graph[name])
-    return sorted(found)
+    names: set[str] = set()
+    stack = list(graph[stage])
+    while stack:
+        name = stack.pop()
+        if name not in names:
+            names.add(name)
+            stack.extend(graph[name])
+    return sorted(names)
 
 
 def _ask(project: Path, *arguments: str) -> str:
-    answer = subprocess.run(dvc(*arguments), cwd=project, env=environment(), capture_output=True, text=True)
-    if answer.returncode:
-        said = answer.stderr.strip() or answer.stdout.strip()
-        mend = next((f"; {mend}" for words, mend in MENDS.items() if words in said), "")
-        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {said}{mend}")
-    return answer.stdout
+    process = subprocess.run(dvc(*arguments), cwd=project, env=environment(), capture_output=True, text=True)
+    if process.returncode:
+        message = process.stderr.strip() or process.stdout.strip()
+        mend = next((f"; {mend}" for words, mend in MENDS.items() if words in message), "")
+        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {message}{mend}")
+    return process.stdout

@@ -1,8 +1,8 @@
-"""Leftovers of candidates that params.yaml no longer names, and of work that was cut off.
+"""Leftovers of removed candidates and of interrupted runs.
 
-Some stages read whole folders, such as ``models/metrics``, so a file that is left there
-changes their hash: what one machine has and another has not makes them run again. So
-the stage ``budget``, which runs when candidates come or go, sets such files aside.
+Some stages read whole folders, such as ``models/metrics``, so a leftover file there
+changes their hash, and they run again on a machine without it. So the stage ``budget``,
+which runs when candidates are added or removed, sets such files aside.
 """
 
 import logging
@@ -13,14 +13,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ostinato.core.counts import format_count
 from ostinato.core.params import get_sections
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 
-REMOVED = "no candidate of params.yaml"
-NO_EDGE = "no member or number of params.yaml"
-NO_KIND = "no kind of features.kinds"
-CUT_OFF = "cut off while it was written"
+REMOVED = "not a candidate of params.yaml"
+NO_EDGE = "not a member or number of params.yaml"
+NO_KIND = "not in features.kinds"
+CUT_OFF = "incomplete: its writing was interrupted"
 ASIDE = "set aside when its candidate was removed"
 RESUMED = ("train", "tune", "member")
 _RESUME_POINT = re.compile(r"(?P<name>.+)-[0-9a-f]{16}")
@@ -30,7 +31,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Leftover:
-    """A file or folder that nothing will read.
+    """A file or folder that is no longer needed.
 
     Parameters
     ----------
@@ -38,7 +39,7 @@ class Leftover:
     reason : str
     n_bytes : int
     is_tracked : bool
-        By git.
+        Whether git tracks it.
     """
 
     path: Path
@@ -48,7 +49,7 @@ class Leftover:
 
 
 def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
-    """Find what is left of removed candidates and kinds, and of work that was cut off.
+    """Find leftovers of removed candidates and kinds, and of interrupted runs.
 
     Parameters
     ----------
@@ -59,28 +60,28 @@ def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
     Returns
     -------
     list of Leftover
-        By path; never below ``data/raw`` or ``models/released`` (for the former see `corpora`).
+        Sorted by path; never below ``data/raw`` or ``models/released`` (for the former see `corpora`).
     """
-    found = {**dict(_find_outputs(paths, params)), **dict(_find_state(paths, params))}
+    reasons = {**dict(_find_outputs(paths, params)), **dict(_find_state(paths, params))}
     kinds = set(params.features.kinds)
-    found |= {path: NO_KIND for path in _children(paths.features) if path.is_dir() and path.name not in kinds}
-    found |= {path: CUT_OFF for path in _find_partials(paths) if not any(above in found for above in path.parents)}
-    return make_leftovers(paths, found)
+    reasons |= {path: NO_KIND for path in _children(paths.features) if path.is_dir() and path.name not in kinds}
+    reasons |= {path: CUT_OFF for path in _find_partials(paths) if not any(above in reasons for above in path.parents)}
+    return make_leftovers(paths, reasons)
 
 
 def make_leftovers(paths: Paths, reasons: Mapping[Path, str]) -> list[Leftover]:
-    """Measure leftovers and ask git about them.
+    """Measure leftovers and find those that git tracks.
 
     Parameters
     ----------
     paths : Paths
     reasons : mapping of Path to str
-        Why nothing will read each.
+        Why each is no longer needed.
 
     Returns
     -------
     list of Leftover
-        By path.
+        Sorted by path.
     """
     tracked = _find_tracked(paths.root, reasons)
     return [Leftover(path, reasons[path], _measure(path), path in tracked) for path in sorted(reasons)]
@@ -96,7 +97,7 @@ def remove(leftovers: Iterable[Leftover]) -> None:
 
 
 def set_aside(paths: Paths, params: Params) -> list[Path]:
-    """Move the outputs of removed candidates where no stage reads and `ostinato clean` finds them.
+    """Move the outputs of removed candidates to a folder that no stage reads and `ostinato clean` lists.
 
     Parameters
     ----------
@@ -107,39 +108,39 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
     Returns
     -------
     list of Path
-        Where they were.
+        Their former paths.
     """
     moved = [path for path, _ in _find_outputs(paths, params)]
     for path in moved:
-        place = paths.removed_outputs / path.relative_to(paths.root)
-        if place.is_dir():
-            shutil.rmtree(place)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.move(path, place)
+        target = paths.removed_outputs / path.relative_to(paths.root)
+        if target.is_dir():
+            shutil.rmtree(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.move(path, target)
     if moved:
-        shown = ", ".join(str(path.relative_to(paths.root)) for path in moved[:3])
+        examples = ", ".join(str(path.relative_to(paths.root)) for path in moved[:3])
         log.warning(
-            "%d outputs of candidates that params.yaml no longer names, such as %s, were moved to %s; commit what git "
-            "misses, and remove the rest by `ostinato clean --yes`",
-            len(moved),
-            shown,
+            "%s of candidates that are no longer in params.yaml, such as %s: moved to %s; commit the removal of those "
+            "that git tracks, and delete the rest by `ostinato clean --yes`",
+            format_count(len(moved), "output"),
+            examples,
             paths.removed_outputs.relative_to(paths.root),
         )
     return moved
 
 
 def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
-    """Find outputs of candidates, stacks and edges that are gone."""
+    """Find outputs of removed candidates, stacks, members and numbers."""
     names = set(get_sections(params))
     files = (paths.tuning_result, paths.metrics, paths.test_scores, paths.gate_result, paths.budget, paths.robustness)
     folders = (paths.checkpoints, paths.predictions, paths.onnx)
-    for place in files:
-        example = place("x")
+    for locate in files:
+        example = locate("x")
         for path in _children(example.parent):
             if path.suffix == example.suffix and not path.name.startswith(".") and path.stem not in names:
                 yield path, REMOVED
-    for place in folders:
-        for path in _children(place("x").parent):
+    for locate in folders:
+        for path in _children(locate("x").parent):
             if path.is_dir() and path.name not in names:
                 yield path, REMOVED
     edges = {*params.members, *params.numbers}
@@ -152,7 +153,7 @@ def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
 
 
 def _find_state(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
-    """Find resume points and logs of candidates that are gone, and what was set aside."""
+    """Find resume points and logs of removed candidates, and outputs that were set aside."""
     names = set(get_sections(params))
     for stage in RESUMED:
         for path in _children(paths.state / stage):
@@ -163,11 +164,11 @@ def _find_state(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
 
 
 def _find_partials(paths: Paths) -> Iterator[Path]:
-    """Find what a process was writing when it was killed."""
-    kept = (paths.raw("x").parent, paths.releases)
+    """Find incomplete files of killed processes."""
+    excluded = (paths.raw("x").parent, paths.releases)
     for top in (paths.root / "data", paths.root / "models", paths.state):
         for path in top.rglob("*.partial"):
-            if not any(path.is_relative_to(folder) for folder in kept):
+            if not any(path.is_relative_to(folder) for folder in excluded):
                 yield path
 
 
@@ -181,14 +182,14 @@ def _measure(path: Path) -> int:
 
 
 def _find_tracked(project: Path, paths: Iterable[Path]) -> set[Path]:
-    """Find those of some paths that git tracks, or of which it tracks a part."""
+    """Find the paths that git tracks, at least in part."""
     names = {str(path.relative_to(project)): path for path in paths}
     if not names:
         return set()
     command = ["git", "ls-files", "-z", "--", *names]
     try:
-        listed = subprocess.run(command, cwd=project, capture_output=True, text=True)
+        output = subprocess.run(command, cwd=project, capture_output=True, text=True)
     except OSError:
         return set()
-    files = [Path(name) for name in listed.stdout.split("\0") if name]
+    files = [Path(name) for name in output.stdout.split("\0") if name]
     return {names[str(above)] for file in files for above in (file, *file.parents) if str(above) in names}

@@ -1,6 +1,6 @@
-"""What a run needs of this machine beside time and disk: memory, open files and memory maps.
+"""Requirements of a run besides time and disk: memory, open files and memory maps.
 
-The figures of memory are those of ``python -m bench.scale``, rounded up; docs/measurements.md has the table.
+The memory figures are from ``python -m bench.scale``, rounded up; docs/measurements.md has the table.
 """
 
 import math
@@ -17,27 +17,27 @@ from ostinato.core.params.schema import Params
 from ostinato.errors import OstinatoError
 
 STAGE_BYTES, WORKER_BYTES = 600e6, 250e6
-"""Of a stage with the libraries of training, and of a process of featurize, whatever the collection."""
+"""Memory of a stage with the libraries of training, and of a process of featurize, for any collection."""
 TRACK_BYTES, SPACE_BYTES = 6_000, 2_000
-"""What a track adds to the stage that holds most of it, and what it adds for each candidate that rank compares."""
+"""Memory per track in the largest stage, and per track and candidate in rank."""
 OPEN_FILES = 256
-"""More than any stage has open, however many tracks there are."""
+"""More than any stage has open, for any number of tracks."""
 MAPS = Path("/proc/sys/vm/max_map_count")
 CONTROL_GROUP = Path("/sys/fs/cgroup/memory.max")
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What the largest stage needs and what this machine lets it have; by default nothing, and all.
+    """Needs of the largest stage and limits of this machine; by default none.
 
     Parameters
     ----------
     memory, available : float
-        Bytes.
+        Bytes needed and available.
     open_files : float
-        That a process may have.
+        Maximum per process.
     n_maps, max_maps : float
-        Files that training maps into memory, and how many may be.
+        Memory maps of training, and their maximum.
     """
 
     memory: float = 0
@@ -52,27 +52,27 @@ class Limits:
         Raises
         ------
         OstinatoError
-            Naming what is lacking.
+            Naming what is missing.
         """
         if self.memory > self.available:
             raise OstinatoError(
                 f"the largest stage needs about {self.memory / 1e9:.1f} GB of memory, "
-                f"{self.available / 1e9:.1f} GB are available: end other programs, lower compute.workers, "
+                f"{self.available / 1e9:.1f} GB are available: close other programs, lower compute.workers, "
                 "or keep fewer genres with dataset.classes"
             )
         if self.open_files < OPEN_FILES:
             raise OstinatoError(
-                f"a process may open {self.open_files:.0f} files and needs {OPEN_FILES}: run `ulimit -n 1024` before"
+                f"a process needs {OPEN_FILES} open files, {self.open_files:.0f} are allowed: run `ulimit -n 1024`"
             )
         if self.n_maps > self.max_maps:
             raise OstinatoError(
-                f"training maps {self.n_maps:.0f} files into memory and may map {self.max_maps:.0f}: "
+                f"training maps {self.n_maps:.0f} files into memory, {self.max_maps:.0f} are allowed: "
                 "raise features.shard_tracks in params.yaml, or vm.max_map_count of the system"
             )
 
 
 def find_limits(n_tracks: int, params: Params) -> Limits:
-    """Estimate what a collection needs, and read what there is.
+    """Estimate the needs of a collection, and read the limits of this machine.
 
     Parameters
     ----------
@@ -88,14 +88,14 @@ def find_limits(n_tracks: int, params: Params) -> Limits:
     workers = params.compute.workers or parallel.cores()
     memory = max(STAGE_BYTES + n_tracks * (TRACK_BYTES + n_spaces * SPACE_BYTES), workers * WORKER_BYTES)
     shards = assign_shard(max(n_tracks - 1, 0), params.features.shard_tracks) + 1
-    most = max([len(parts(kind)) for kind in params.features.kinds], default=1)
+    max_parts = max([len(parts(kind)) for kind in params.features.kinds], default=1)
     max_maps = int(MAPS.read_text()) if MAPS.exists() else math.inf
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     open_files = math.inf if soft == resource.RLIM_INFINITY else soft
-    return Limits(memory, _read_available(), open_files, shards * most, max_maps)
+    return Limits(memory, _read_available(), open_files, shards * max_parts, max_maps)
 
 
 def _read_available() -> float:
-    """Read how many bytes of memory are available, within the limit of a container."""
+    """Return the bytes of available memory, within the limit of a container."""
     limit = CONTROL_GROUP.read_text().strip() if CONTROL_GROUP.exists() else "max"
     return min(psutil.virtual_memory().available, math.inf if limit == "max" else int(limit))

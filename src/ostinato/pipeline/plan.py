@@ -1,7 +1,7 @@
-"""Forecast of a run from a few clips: time per stage, bytes of cache, and whether the disk holds them.
+"""Estimate of the cost of a run from a few clips: time per stage, size of the cache, and whether it fits on the disk.
 
-Only stages that would run are counted, as DVC tells; all of them in a folder without dvc.yaml.
-Times are upper bounds on this machine: early stopping and pruning end sooner.
+Only stages that would run are counted, or all of them without dvc.yaml. Times are upper
+bounds on this machine, since early stopping and pruning may end training sooner.
 """
 
 import shutil
@@ -17,6 +17,7 @@ import pandas as pd
 from ostinato import audio, datasets, features
 from ostinato.audio.context import AudioContext
 from ostinato.core import parallel, registry
+from ostinato.core.counts import format_count
 from ostinato.core.params.kinds import parts
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
@@ -32,7 +33,7 @@ SECTIONS = (
     *("candidates", "estimators", "stacked", "members", "numbers", "stacking"),
 )
 SAMPLE = 5
-INGEST, FOUND = "ingest", "what it would find differs"
+INGEST, CHANGED = "ingest", "the collection has changed"
 COPIES = 2
 SPARE = 1.1
 
@@ -41,23 +42,23 @@ Kinds = Mapping[str, Callable[[AudioContext], np.ndarray]]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A run's cost.
+    """Cost of a run.
 
     Parameters
     ----------
     n_tracks : int
     seconds : float
-        Of audio.
+        Duration of the audio.
     stages : dict
         Seconds of work by stage.
     cache : dict
         Bytes by kind.
     free : int
-        Bytes of the disk.
+        Free bytes on the disk.
     limits : Limits, optional
-        Of memory, open files and maps.
-    untold : dict
-        Per candidate that is not timed, why.
+        Memory, open files and maps.
+    untimed : dict
+        Candidates that are not timed, with the reason.
     """
 
     n_tracks: int
@@ -66,15 +67,15 @@ class Estimate:
     cache: dict[str, float]
     free: int
     limits: Limits = field(default_factory=Limits)
-    untold: dict[str, str] = field(default_factory=dict)
+    untimed: dict[str, str] = field(default_factory=dict)
 
     @property
     def required_bytes(self) -> float:
-        """Bytes that the cache and DVC's copy of it take."""
+        """Size of the cache and of its copy in DVC, in bytes."""
         return sum(self.cache.values()) * COPIES * SPARE
 
     def table(self) -> str:
-        """Lay it out for people.
+        """Format the estimate as a table.
 
         Returns
         -------
@@ -91,10 +92,10 @@ class Estimate:
             ("", ""),
         ]
         rows += [(f"time {stage}", f"at most {_span(s)}") for stage, s in self.stages.items()]
-        rows += [("time in all", f"at most {_span(sum(self.stages.values()))}")]
+        rows += [("total time", f"at most {_span(sum(self.stages.values()))}")]
         width = max(len(name) for name, _ in rows)
         lines = [f"{name:<{width}}  {value:>16}".rstrip() for name, value in rows]
-        return "\n".join([*lines, *(f"{name} is not counted: {reason}" for name, reason in self.untold.items())])
+        return "\n".join([*lines, *(f"{name} is not counted: {reason}" for name, reason in self.untimed.items())])
 
     def check(self) -> None:
         """Refuse a run that cannot fit.
@@ -102,20 +103,20 @@ class Estimate:
         Raises
         ------
         OstinatoError
-            Naming what is lacking.
+            Naming what is missing.
         """
         if self.required_bytes > self.free:
             largest = max(self.cache, key=lambda kind: self.cache[kind])
             raise OstinatoError(
                 f"the feature cache needs {_size(self.required_bytes)} with DVC's copy, {_size(self.free)} are free: "
-                f"free some disk, drop a kind from features.kinds ({largest} is the largest) "
+                f"free some disk space, drop a kind from features.kinds ({largest} is the largest) "
                 "or keep fewer genres with dataset.classes"
             )
         self.limits.check()
 
 
 def command(paths: Paths, params: Params) -> None:
-    """Print the collection as it lies there now and what the pipeline will cost; refuse a run that cannot fit.
+    """Print a survey of the collection and the cost of the pipeline; refuse a run that cannot fit.
 
     Parameters
     ----------
@@ -128,24 +129,24 @@ def command(paths: Paths, params: Params) -> None:
     OstinatoError
         If the disk is too small, no clip of the sample can be decoded, or ingest would refuse the collection.
     """
-    behind, collection = None, survey_collection(paths, params)
+    stale, collection = None, survey_collection(paths, params)
     print(collection.describe(), end="\n\n")
     if not params.split.official:
         splits.check_folds(collection.tracks, splits.SplitPlan(params.split.folds, params.split.group_by))
     if (paths.root / "dvc.yaml").exists():
         upstream, changed = graph.read_cached(paths.root, paths.graph_cache)
-        behind = graph.stale(upstream, {**changed, INGEST: [FOUND]} if collection.differs else changed)
-        if not behind:
-            print(f"nothing would run: all {len(upstream)} stages are done, and the collection is as it was")
+        stale = graph.stale(upstream, {**changed, INGEST: [CHANGED]} if collection.differs else changed)
+        if not stale:
+            print(f"nothing would run: all {len(upstream)} stages are done, and the collection is unchanged")
             return
-        print(f"would run: {len(behind)} of {len(upstream)} stages\n")
-    estimated = estimate(paths, params, behind, collection)
-    print(estimated.table())
-    estimated.check()
+        print(f"would run: {len(stale)} of {format_count(len(upstream), 'stage')}\n")
+    cost = estimate(paths, params, stale, collection)
+    print(cost.table())
+    cost.check()
 
 
 def estimate(
-    paths: Paths, params: Params, behind: Collection[str] | None = None, collection: Survey | None = None
+    paths: Paths, params: Params, stale: Collection[str] | None = None, collection: Survey | None = None
 ) -> Estimate:
     """Estimate a run from a sample of its clips.
 
@@ -154,10 +155,10 @@ def estimate(
     paths : Paths
     params : Params
         Sections `SECTIONS`.
-    behind : collection of str, optional
-        Names of dvc.yaml's stages that would run; default: all.
+    stale : collection of str, optional
+        Stages of dvc.yaml that would run; default: all.
     collection : Survey, optional
-        The collection as it lies there now; default: it is looked at.
+        Survey of the collection; default: from `survey_collection`.
 
     Returns
     -------
@@ -166,32 +167,32 @@ def estimate(
     root = datasets.dataset_root(paths, params.dataset)
     collection = collection or survey_collection(paths, params)
     tracks = collection.tracks
-    heard = tracks["path"].dropna().tolist()
-    cost = sample(root, _spread(heard, SAMPLE), kinds(params.features)) if heard else SILENT
-    known = tracks["duration"].dropna() if "duration" in tracks else pd.Series(dtype=float)
-    mean = float(known.mean()) if len(known) else cost.seconds / max(cost.n_clips, 1)
-    seconds = mean * len(heard)
+    files = tracks["path"].dropna().tolist()
+    cost = sample(root, _choose_evenly(files, SAMPLE), kinds(params.features)) if files else SILENT
+    durations = tracks["duration"].dropna() if "duration" in tracks else pd.Series(dtype=float)
+    mean = float(durations.mean()) if len(durations) else cost.seconds / max(cost.n_clips, 1)
+    seconds = mean * len(files)
     cores = params.compute.workers or parallel.cores()
-    spent = {
+    times = {
         "ingest": cost.measure * mean * collection.n_unmeasured / cores,
         "featurize": (cost.decode + sum(cost.compute.values())) * seconds / cores,
     }
-    stages = {stage: s for stage, s in spent.items() if behind is None or stage in behind}
-    training, untold = time_training(tracks, params, cost, behind)
+    stages = {stage: s for stage, s in times.items() if stale is None or stage in stale}
+    training, untimed = time_training(tracks, params, cost, stale)
     cache = {kind: cost.bytes(kind) * seconds for kind in cost.bins if "featurize" in stages}
     free = shutil.disk_usage(paths.root).free + _size_of(paths.features) * COPIES
-    return Estimate(len(tracks), seconds, stages | training, cache, free, find_limits(len(tracks), params), untold)
+    return Estimate(len(tracks), seconds, stages | training, cache, free, find_limits(len(tracks), params), untimed)
 
 
-def sample(root: Path, names: list[str], wanted: Kinds) -> Cost:
-    """Measure what some clips cost.
+def sample(root: Path, names: list[str], functions: Kinds) -> Cost:
+    """Measure the cost of some clips.
 
     Parameters
     ----------
     root : Path
     names : list of str
-        Paths below `root`; those that cannot be decoded are passed over.
-    wanted : mapping
+        Paths below `root`; those that cannot be decoded are skipped.
+    functions : mapping
         Kind to a function of an AudioContext.
 
     Returns
@@ -203,52 +204,53 @@ def sample(root: Path, names: list[str], wanted: Kinds) -> Cost:
     DataError
         If none can be decoded.
     """
-    n_clips, seconds, measuring, decoding = 0, 0.0, 0.0, 0.0
-    computing, rows, bins = dict.fromkeys(wanted, 0.0), dict.fromkeys(wanted, 0), dict.fromkeys(wanted, 0)
+    n_clips, seconds, measure_time, decode_time = 0, 0.0, 0.0, 0.0
+    compute_times, rows, bins = dict.fromkeys(functions, 0.0), dict.fromkeys(functions, 0), dict.fromkeys(functions, 0)
     for name in names:
-        _, spent = time_call(inventory.measure, root, name)
+        _, measure_seconds = time_call(inventory.measure, root, name)
         try:
-            (y, rate), decoded = time_call(audio.load, root / name)
+            (y, rate), decode_seconds = time_call(audio.load, root / name)
         except DataError:
             continue
         n_clips, seconds = n_clips + 1, seconds + len(y) / rate
-        measuring, decoding = measuring + spent, decoding + decoded
+        measure_time, decode_time = measure_time + measure_seconds, decode_time + decode_seconds
         context = AudioContext(y, rate)
-        for kind, function in wanted.items():
-            frames, spent = time_call(function, context)
-            computing[kind] += spent
+        for kind, function in functions.items():
+            frames, compute_seconds = time_call(function, context)
+            compute_times[kind] += compute_seconds
             rows[kind] += len(frames)
             bins[kind] = int(np.prod(frames.shape[1:]))
     if not seconds:
-        raise DataError(f"{root}: none of {len(names)} clips can be decoded, such as {names[0]}; see `ostinato ingest`")
-    per_second = {kind: spent / seconds for kind, spent in computing.items()}
+        n = format_count(len(names), "clip")
+        raise DataError(f"{root}: none of {n} can be decoded, such as {names[0]}; see `ostinato ingest`")
+    per_second = {kind: t / seconds for kind, t in compute_times.items()}
     frames_per_second = {kind: n / seconds for kind, n in rows.items()}
-    return Cost(n_clips, seconds, measuring / seconds, decoding / seconds, per_second, frames_per_second, bins)
+    return Cost(n_clips, seconds, measure_time / seconds, decode_time / seconds, per_second, frames_per_second, bins)
 
 
-def kinds(wanted: Any) -> Kinds:
-    """Load the kinds of feature that params.yaml wants.
+def kinds(settings: Any) -> Kinds:
+    """Load the functions of `features.kinds`.
 
     Parameters
     ----------
-    wanted : params.Features
+    settings : params.Features
 
     Returns
     -------
     mapping
-        Kind to a function of an AudioContext. Kinds that read no audio are left out.
+        Kind to a function of an AudioContext; only kinds that read audio.
     """
-    plain = {kind: departures or {} for kind, departures in wanted.kinds.items() if len(parts(kind)) == 1}
+    plain = {kind: options or {} for kind, options in settings.kinds.items() if len(parts(kind)) == 1}
     loaded = {kind: registry.load("ostinato.features", features.module(kind, d)) for kind, d in plain.items()}
     return {
-        kind: partial(module.compute, **features.parameters(kind, plain[kind], wanted.sample_rate))
+        kind: partial(module.compute, **features.parameters(kind, plain[kind], settings.sample_rate))
         for kind, module in loaded.items()
         if module.SOURCE == "audio"
     }
 
 
-def _spread(items: list[str], n: int) -> list[str]:
-    """Pick some items evenly."""
+def _choose_evenly(items: list[str], n: int) -> list[str]:
+    """Choose evenly spaced items."""
     return [items[i] for i in np.unique(np.linspace(0, len(items) - 1, n).astype(int))]
 
 
@@ -257,7 +259,7 @@ def _size_of(folder: Path) -> int:
 
 
 def _size(n_bytes: float) -> str:
-    """Write bytes for people.
+    """Format a number of bytes.
 
     >>> _size(2_500_000)
     '2.5 MB'
@@ -270,7 +272,7 @@ def _size(n_bytes: float) -> str:
 
 
 def _span(seconds: float) -> str:
-    """Write a time for people.
+    """Format a duration.
 
     >>> _span(5400)
     '1.5 h'

@@ -1,7 +1,7 @@
-"""Files that a stage looks at in every run though dvc.lock does not know them: the audio and tables of the dataset.
+"""Source files that a stage scans in every run without an entry in dvc.lock: audio and tables of the dataset.
 
-A look costs seconds. If no file has come, gone or changed since the last one, and the
-stage's outputs are those of that look, another would find the same.
+A scan takes seconds. If no file was added, removed or changed since the last one, and the
+outputs of the stage are from that scan, another one would find the same.
 """
 
 import hashlib
@@ -28,49 +28,49 @@ def compute_digest(paths: Paths) -> str:
     Returns
     -------
     str
-        SHA-256 in hexadecimal, of all below the dataset's folder and of files elsewhere that
-        the section ``dataset`` of params.yaml names. The time of the last change of an inode
-        is part of it, which nobody can set back.
+        SHA-256 in hexadecimal, of all files below the dataset's folder and of files elsewhere
+        that the section ``dataset`` of params.yaml names. It includes the change time of each
+        inode, which cannot be set back.
     """
     dataset = dvc_files.read_yaml(paths.params, "run this in the folder of a project").get("dataset") or {}
     digest = hashlib.sha256(repr((dataset, os.environ.get(ENVIRONMENT))).encode())
-    for place in _list_places(paths, dataset):
-        for line in _describe(place):
+    for path in _list_paths(paths, dataset):
+        for line in _describe(path):
             digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 
 def is_unchanged(paths: Paths, entries: str) -> bool:
-    """Return whether the files are those of the last look, and the outputs its outputs.
+    """Return whether the files and the outputs are those of the last scan.
 
     Parameters
     ----------
     paths : Paths
     entries : str
-        Hash of what dvc.lock says of the stages that look.
+        Hash of the entries of the scanning stages in dvc.lock.
     """
     try:
-        known = json.loads(paths.source_listing.read_bytes())
+        last = json.loads(paths.source_listing.read_bytes())
     except (OSError, ValueError):
         return False
-    return known == {"sources": compute_digest(paths), "entries": entries}
+    return last == {"sources": compute_digest(paths), "entries": entries}
 
 
 def remember(paths: Paths, digest: str, entries: str) -> None:
-    """Keep the digest of the files from before a look, and what dvc.lock said after it."""
+    """Store the digest of the files before a scan, and the hash of the entries in dvc.lock after it."""
     write_json(paths.source_listing, {"sources": digest, "entries": entries})
 
 
-def _list_places(paths: Paths, dataset: Mapping[str, Any]) -> list[Path]:
-    """List the dataset's folder, and what else its options may name."""
-    chosen = dataset.get("path") or os.environ.get(ENVIRONMENT)
-    root = paths.root / Path(str(chosen)).expanduser() if chosen else paths.raw(str(dataset.get("name")))
-    named = [Path(text).expanduser() for text in _find_texts(dataset)]
-    return [root, *(place for name in named for place in (paths.root / name, root / name) if place.exists())]
+def _list_paths(paths: Paths, dataset: Mapping[str, Any]) -> list[Path]:
+    """List the dataset's folder, and other paths in its options."""
+    folder = dataset.get("path") or os.environ.get(ENVIRONMENT)
+    root = paths.root / Path(str(folder)).expanduser() if folder else paths.raw(str(dataset.get("name")))
+    names = [Path(text).expanduser() for text in _find_texts(dataset)]
+    return [root, *(path for name in names for path in (paths.root / name, root / name) if path.exists())]
 
 
 def _find_texts(value: Any) -> Iterator[str]:
-    """Find all text in nested options."""
+    """Yield all strings in nested options."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -81,19 +81,19 @@ def _find_texts(value: Any) -> Iterator[str]:
             yield from _find_texts(inner)
 
 
-def _describe(place: Path) -> Iterator[str]:
-    """Describe each file at or below a place in a line, in an order of its own; links are followed, circles are not."""
-    if not place.is_dir():
-        yield _describe_file(str(place))
+def _describe(path: Path) -> Iterator[str]:
+    """Yield a line for each file at or below a path, in a fixed order; links are followed, cycles are not."""
+    if not path.is_dir():
+        yield _describe_file(str(path))
         return
     seen: set[tuple[int, int]] = set()
-    for folder, inner, names in os.walk(place, followlinks=True):
+    for folder, folders, names in os.walk(path, followlinks=True):
         status = os.stat(folder)
         if (status.st_dev, status.st_ino) in seen:
-            inner[:] = []
+            folders[:] = []
             continue
         seen.add((status.st_dev, status.st_ino))
-        inner.sort()
+        folders.sort()
         yield f"{folder}\n"
         yield from (_describe_file(f"{folder}/{name}") for name in sorted(names))
 

@@ -1,7 +1,7 @@
-"""Status: stages that are done, that run, and that are left.
+"""Status: stages that are done, running, or left to run.
 
-What is done and left is read from DVC's files, without its locks: it waits for nothing and
-nothing waits for it. What runs holds its own lock for as long as it lives.
+Done and remaining stages are read from DVC's files, without its locks: it never waits,
+and no run waits for it. A running stage holds its own lock while it lives.
 """
 
 from collections import Counter
@@ -16,12 +16,12 @@ from ostinato.pipeline import dvc_files, graph, recovery
 SOURCES = "src/"
 STATES = ("done", "running", "left")
 SHOWN = 3
-"""Entries and changes of a group that are named."""
+"""Maximum number of entries and of changes listed per group."""
 
 
 @dataclass(frozen=True)
 class StageStatus:
-    """Where one stage stands.
+    """Status of one stage.
 
     Parameters
     ----------
@@ -40,14 +40,14 @@ class StageStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Where the pipeline stands.
+    """Status of the pipeline.
 
     Parameters
     ----------
     stages : list of StageStatus
-        In an order in which they can run.
+        In topological order.
     faults : list of str
-        What hinders a run, a line each with the mend.
+        Faults that hinder a run, one line each with the mend.
     """
 
     stages: list[StageStatus]
@@ -55,7 +55,7 @@ class Status:
 
 
 def status(paths: Paths) -> Status:
-    """Return where every stage stands, without any of DVC's locks.
+    """Return the status of every stage, without any of DVC's locks.
 
     Parameters
     ----------
@@ -68,17 +68,17 @@ def status(paths: Paths) -> Status:
     Raises
     ------
     OstinatoError
-        If dvc.yaml, dvc.lock or params.yaml is absent, cut off or no YAML.
+        If dvc.yaml, dvc.lock or params.yaml is missing, truncated or not YAML.
     """
     stages, lock = dvc_files.read_stages(paths.root), dvc_files.read_lock(paths.root)
     upstream, changed = graph.read_cached(paths.root, paths.graph_cache, stages, lock)
-    behind, now = set(graph.stale(upstream, changed)), find_running(paths)
+    stale, running = set(graph.stale(upstream, changed)), find_running(paths)
     entries = []
     for stage in upstream:
-        if _command(stage) in now:
+        if _command(stage) in running:
             entries.append(StageStatus(stage, "running"))
-        elif stage in behind:
-            waits = [name for name in sorted(upstream[stage]) if name in behind]
+        elif stage in stale:
+            waits = [name for name in sorted(upstream[stage]) if name in stale]
             entries.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
         else:
             entries.append(StageStatus(stage, "done"))
@@ -86,7 +86,7 @@ def status(paths: Paths) -> Status:
 
 
 def summarise(stages: Sequence[StageStatus]) -> list[str]:
-    """Put in a few lines where the pipeline stands.
+    """Summarise the status of the pipeline in a few lines.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def summarise(stages: Sequence[StageStatus]) -> list[str]:
     Returns
     -------
     list of str
-        How many are done, running and left, then a line for each group of stages.
+        Counts of stages that are done, running and left, then a line for each group.
 
     Examples
     --------
@@ -115,22 +115,22 @@ def summarise(stages: Sequence[StageStatus]) -> list[str]:
 
 
 def _describe(group: Sequence[StageStatus]) -> str:
-    """Put a group of stages in one line: what runs, and what changed in how many of them."""
+    """Describe a group of stages in one line: the running ones, and the changes with their counts."""
     counts = Counter(stage.state for stage in group)
     is_single = len(group) == 1 and "@" not in group[0].stage
     states = group[0].state if is_single else ", ".join(f"{counts[s]} {s}" for s in STATES if counts[s])
     running = [name for s in group if s.state == "running" and (name := s.stage.partition("@")[2])]
-    left = [_find_own(stage) for stage in group if stage.state == "left"]
+    left = [_list_own_changes(stage) for stage in group if stage.state == "left"]
     changes = Counter(change for own in left for change in own)
     causes = [change if n == len(left) else f"{change} ({n})" for change, n in changes.most_common()]
     n_following = sum(not own for own in left)
     causes += [("follows" if is_single else f"{n_following} that follow")] if n_following else []
-    named = [", ".join(_shorten(names)) for names in (running, causes) if names]
-    return f"{states}: {'; '.join(named)}" if named else states
+    details = [", ".join(_shorten(names)) for names in (running, causes) if names]
+    return f"{states}: {'; '.join(details)}" if details else states
 
 
-def _find_own(stage: StageStatus) -> list[str]:
-    """List what changed of a stage itself."""
+def _list_own_changes(stage: StageStatus) -> list[str]:
+    """List the changes of a stage itself."""
     changes = stage.reason.split("; ") if stage.reason else []
     return [change for change in changes if not change.startswith("follows ") and change not in graph.ALWAYS]
 
@@ -140,7 +140,7 @@ def _shorten(names: list[str]) -> list[str]:
 
 
 def find_running(paths: Paths) -> set[str]:
-    """List the stages that run at this moment, as ``stage`` or ``stage@name``.
+    """Find the running stages, as ``stage`` or ``stage@name``.
 
     Parameters
     ----------
@@ -164,23 +164,23 @@ def _command(stage: str) -> str:
 
 
 def _reason(changes: list[Any], waits: list[str]) -> str:
-    """Put what DVC says of a stage in one line.
+    """Format the changes of a stage in one line.
 
     >>> _reason([{"changed deps": {"data/x": "modified", "params.yaml": {"seed": "new"}}}], ["split"])
     'modified data/x; new seed; follows split'
     """
-    said: list[str] = []
+    texts: list[str] = []
     n_sources = 0
     for change in changes:
         if isinstance(change, str):
-            said.append(change)
+            texts.append(change)
             continue
         for files in change.values():
             for path, how in files.items():
                 if how == "deleted" and path.startswith(SOURCES):
                     n_sources += 1
                     continue
-                said += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
+                texts += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
     if n_sources:
-        said.append(f"{n_sources} of its files below {SOURCES} are not here: work in a clone, or copy {SOURCES}")
-    return "; ".join(said + ([f"follows {', '.join(waits)}"] if waits else []))
+        texts.append(f"{n_sources} of its files below {SOURCES} are missing: work in a clone, or copy {SOURCES}")
+    return "; ".join(texts + ([f"follows {', '.join(waits)}"] if waits else []))

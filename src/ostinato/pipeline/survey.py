@@ -1,4 +1,4 @@
-"""The collection as it lies there now, held against that of the last run: files are listed, none is decoded."""
+"""Survey of the collection, compared with that of the last run: files are listed, not decoded."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import pandas as pd
 
 from ostinato import datasets
 from ostinato.core import names
+from ostinato.core.counts import format_count
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import inventory, remarks
@@ -22,52 +23,52 @@ EXAMPLES = 3
 
 @dataclass(frozen=True)
 class Survey:
-    """What a run would find.
+    """Collection that a run would find.
 
     Parameters
     ----------
     tracks : DataFrame
-        With the columns of a listing, and `duration` where the last run measured it.
+        Columns of a listing, and `duration` if the last run measured it.
     remarks : list of dict
         See `ostinato.curation.remarks`.
-    known : bool
+    has_last_run : bool
         Whether there was a run before.
     changes : dict of str to list of str
-        Track ids by what a run would find: ``new``, ``gone``, ``labelled otherwise`` (genre, artist
-        and the like) and ``changed`` (size or time of the file).
+        Track ids by change: ``new``, ``gone``, ``relabelled`` (genre, artist and the like) and
+        ``changed`` (size or time of the file).
     n_unmeasured : int
-        Files that a run would decode.
+        Number of files that a run would decode.
     """
 
     tracks: pd.DataFrame
     remarks: list[remarks.Remark]
-    known: bool
+    has_last_run: bool
     changes: dict[str, list[str]]
     n_unmeasured: int
 
     @property
     def differs(self) -> bool:
-        """Whether a run would find something else than the last one."""
+        """Whether the collection differs from that of the last run."""
         return any(self.changes.values())
 
     def describe(self) -> str:
-        """Lay it out for people.
+        """Format the survey as text.
 
         Returns
         -------
         str
-            Several lines: classes with their tracks, what differs from the last run, near spellings, and remarks.
+            Several lines: classes with their tracks, changes since the last run, near spellings, and remarks.
         """
         lines = [count_classes("genre", self.tracks["genre"].dropna()), count_classes("tags", self.tracks["tags"])]
-        bare = int(self.tracks["genre"].isna().sum())
-        if 0 < bare < len(self.tracks):
-            lines.append(f"without a genre: {bare:,} of {len(self.tracks):,} tracks")
-        for what, ids in self.changes.items() if self.known else ():
+        n_unlabelled = int(self.tracks["genre"].isna().sum())
+        if 0 < n_unlabelled < len(self.tracks):
+            lines.append(f"without a genre: {n_unlabelled:,} of {len(self.tracks):,} tracks")
+        for change, ids in self.changes.items() if self.has_last_run else ():
             if ids:
-                such = ", ".join(ids[:EXAMPLES])
-                lines.append(f"{what} since the last run: {remarks.format_count(len(ids), 'track')}, such as {such}")
-        near = names.describe_near_spellings(names.list_near_spellings(self.tracks))
-        return "\n".join([*filter(None, lines), *near, *map(remarks.format_remark, self.remarks)])
+                examples = ", ".join(ids[:EXAMPLES])
+                lines.append(f"{change} since the last run: {format_count(len(ids), 'track')}, such as {examples}")
+        spellings = names.describe_near_spellings(names.list_near_spellings(self.tracks))
+        return "\n".join([*filter(None, lines), *spellings, *map(remarks.format_remark, self.remarks)])
 
 
 def count_classes(task: str, labels: Iterable[Any]) -> str:
@@ -95,11 +96,11 @@ def count_classes(task: str, labels: Iterable[Any]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
     classes = ", ".join(f"{name} {n:,}" for name, n in ordered[:SHOWN])
     more = f", and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
-    return f"{task}: {remarks.format_count(len(ordered), 'class')}: {classes}{more}"
+    return f"{task}: {format_count(len(ordered), 'class')}: {classes}{more}"
 
 
 def survey_collection(paths: Paths, params: Params) -> Survey:
-    """Look at the collection.
+    """Survey the collection.
 
     Parameters
     ----------
@@ -110,12 +111,12 @@ def survey_collection(paths: Paths, params: Params) -> Survey:
     Returns
     -------
     Survey
-        A rendered dataset that was listed before is taken to be as it was: to list it is to render it.
+        A rendered dataset that was listed before is assumed unchanged, since listing would render it.
 
     Raises
     ------
     DataError
-        As ingest would raise it, such as for a table that cannot be read.
+        As from ingest, such as for a table that cannot be read.
     """
     plugin, options = datasets.load(params.dataset)
     old = tables.read(paths.tracks) if paths.tracks.exists() else None
@@ -132,40 +133,40 @@ def survey_collection(paths: Paths, params: Params) -> Survey:
     if old is None:
         return Survey(tracks, notes, False, {}, len(unmeasured))
     _refuse_vanished(paths, params, old, listing)
-    altered = set(unmeasured) if cache.exists() else _find_other_sizes(paths, root, unmeasured)
+    changed_files = set(unmeasured) if cache.exists() else _find_resized(paths, root, unmeasured)
     durations = old.set_index("track_id")["duration"]
     return Survey(
         tracks.assign(duration=tracks["track_id"].map(durations)),
         notes,
         True,
-        _compare(old, tracks, altered),
+        _compare(old, tracks, changed_files),
         len(unmeasured),
     )
 
 
-def _find_other_sizes(paths: Paths, root: Path, files: list[str]) -> set[str]:
-    """Find the files of another size than at the last run, where no more is known of it, as in a clone."""
+def _find_resized(paths: Paths, root: Path, files: list[str]) -> set[str]:
+    """Find the files whose size has changed, if nothing else is known of the last run, as in a clone."""
     sizes = tables.read(paths.files).set_index("path")["n_bytes"].to_dict()
     return {name for name in files if name in sizes and (root / name).stat().st_size != sizes[name]}
 
 
-def _compare(old: pd.DataFrame, new: pd.DataFrame, altered: set[str]) -> dict[str, list[str]]:
-    """Return which tracks are new, gone, told otherwise and changed."""
+def _compare(old: pd.DataFrame, new: pd.DataFrame, changed_files: set[str]) -> dict[str, list[str]]:
+    """Return the tracks that are new, gone, relabelled and changed."""
     before, now = (_cells(frame) for frame in (old, new))
     both = [track for track in now if track in before]
     paths = new.set_index("track_id")["path"]
     return {
         "new": [track for track in now if track not in before],
         "gone": [track for track in before if track not in now],
-        "labelled otherwise": [track for track in both if before[track] != now[track]],
-        "changed": [track for track in both if paths[track] in altered],
+        "relabelled": [track for track in both if before[track] != now[track]],
+        "changed": [track for track in both if paths[track] in changed_files],
     }
 
 
 def _cells(frame: pd.DataFrame) -> dict[str, str]:
-    """Return all that is listed of each track as one text, however missing cells are written."""
-    listed = frame.reindex(columns=[name for name in tables.LISTED])
-    rows = zip(*(listed[name].map(_cell) for name in listed), strict=True)
+    """Return the listed columns of each track as one string, with missing cells in one form."""
+    columns = frame.reindex(columns=list(tables.LISTED))
+    rows = zip(*(columns[name].map(_cell) for name in columns), strict=True)
     return {track: repr(row) for track, row in zip(frame["track_id"], rows, strict=True)}
 
 
@@ -176,13 +177,13 @@ def _cell(cell: Any) -> Any:
 
 
 def _refuse_vanished(paths: Paths, params: Params, old: pd.DataFrame, listing: pd.DataFrame) -> None:
-    """Refuse what ingest would refuse: a collection of which much is away."""
+    """Refuse a collection with too many missing tracks, as ingest would."""
     if _is_same(paths, params):
         root = datasets.dataset_root(paths, params.dataset)
         inventory.refuse_vanished(old["track_id"], listing["track_id"], params.ingest.max_vanished_share, root)
 
 
 def _is_same(paths: Paths, params: Params) -> bool:
-    """Return whether the last run was of the same dataset in the same place."""
+    """Return whether the last run was of the same dataset at the same path."""
     receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
     return bool(receipt.get("dataset") == datasets.identify(params.dataset))

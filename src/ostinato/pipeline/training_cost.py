@@ -1,6 +1,6 @@
-"""Cost of training: a step of each network is timed, and steps are counted as stages will take them.
+"""Cost of training: the time of a step of each network, times the number of steps of the stages.
 
-Times are upper bounds on this machine: early stopping and pruning end sooner. Estimators are not timed.
+Times are upper bounds on this machine, since early stopping and pruning may end sooner. Estimators are not timed.
 """
 
 import time
@@ -27,22 +27,22 @@ Reasons = dict[str, str]
 
 @dataclass(frozen=True)
 class Cost:
-    """What a second of audio costs, measured on some clips.
+    """Cost of a second of audio, measured on some clips.
 
     Parameters
     ----------
     n_clips : int
-        Clips that were measured.
+        Number of measured clips.
     seconds : float
-        Of audio in them.
+        Duration of their audio.
     measure, decode : float
         Seconds to hash and measure a second of audio, and to decode it.
     compute : dict
-        Per kind, seconds to compute it for a second of audio.
+        By kind, seconds to compute it for a second of audio.
     rows : dict
-        Per kind, frames for a second of audio.
+        By kind, frames per second of audio.
     bins : dict
-        Per kind, its bins.
+        By kind, number of bins.
     """
 
     n_clips: int
@@ -54,65 +54,65 @@ class Cost:
     bins: dict[str, int] = field(default_factory=dict)
 
     def bytes(self, kind: str) -> float:
-        """Bytes of cache for a second of audio."""
+        """Return the bytes of cache for a second of audio."""
         return self.rows[kind] * self.bins[kind] * ROW_BYTES
 
 
 SILENT = Cost(0, 0.0, 0.0, 0.0)
-"""Of a dataset without audio."""
+"""Cost for a dataset without audio."""
 
 
 def time_training(
-    tracks: pd.DataFrame, params: Params, cost: Cost, behind: Collection[str] | None
+    tracks: pd.DataFrame, params: Params, cost: Cost, stale: Collection[str] | None
 ) -> tuple[Times, Reasons]:
-    """Time what networks would search and learn, members for stacks once more, and say why others are not timed.
+    """Time the studies and training of networks, members and stacks, with reasons for candidates that are not timed.
 
     Parameters
     ----------
     tracks : DataFrame
-        With `genre` and `tags`.
+        Columns `genre` and `tags`.
     params : Params
     cost : Cost
-    behind : collection of str or None
+    stale : collection of str or None
         Stages of dvc.yaml that would run; None: all.
 
     Returns
     -------
     stages : dict of str to float
         Seconds by stage and candidate.
-    untold : dict of str to str
+    untimed : dict of str to str
         Reason by candidate.
     """
     n_classes = {"genre": tracks["genre"].nunique(), "tags": tracks["tags"].explode().nunique()}
     n_classes["artist_embedding"] = params.artists.dimension * hasattr(datasets.load(params.dataset)[0], "artists")
-    work = _Work(len(tracks), n_classes, params, cost, behind)
-    stages, untold = work.time_candidates()
-    members, alone = work.time_members()
-    stacks, unstacked = work.time_stacks()
-    return stages | members | stacks, untold | alone | unstacked
+    work = _Work(len(tracks), n_classes, params, cost, stale)
+    candidates, untimed_candidates = work.time_candidates()
+    members, untimed_members = work.time_members()
+    stacks, untimed_stacks = work.time_stacks()
+    return candidates | members | stacks, untimed_candidates | untimed_members | untimed_stacks
 
 
 @dataclass
 class _Work:
-    """What is to be trained, on how much."""
+    """Training to time, and the size of its data."""
 
     n_tracks: int
     n_classes: Mapping[str, int]
     params: Params
     cost: Cost
-    behind: Collection[str] | None
-    step_of: Times = field(default_factory=dict)
+    stale: Collection[str] | None
+    step_times: Times = field(default_factory=dict)
 
     @cached_property
     def shares(self) -> dict[str, dict[str, float]]:
-        """Parts of `tune.budget` by candidate."""
+        """Shares of `tune.budget` by candidate."""
         from ostinato.training.budget import compute_shares
 
         return compute_shares(self.params)
 
     def runs(self, stage: str) -> bool:
         """Return whether a stage would run."""
-        return self.behind is None or stage in self.behind
+        return self.stale is None or stage in self.stale
 
     def count_steps(self, batch_size: int) -> int:
         """Count the steps of an epoch."""
@@ -120,79 +120,79 @@ class _Work:
 
     def time_step(self, name: str) -> float:
         """Time a step of a candidate, once."""
-        if name not in self.step_of:
+        if name not in self.step_times:
             candidate = self.get(name)
             n_classes, train = self.n_classes[candidate.task], self.params.train
-            self.step_of[name] = step_seconds(candidate, self.cost, n_classes, train, self.params.compute.threads)
-        return self.step_of[name]
+            self.step_times[name] = step_seconds(candidate, self.cost, n_classes, train, self.params.compute.threads)
+        return self.step_times[name]
 
     def get(self, name: str) -> Any:
-        """Return a candidate as its network sees it: without the waveform, which only training reads."""
+        """Return a candidate with the features of its network: without the waveform, which only training reads."""
         candidate = self.params.candidates[name]
-        read = network_kinds(candidate.feature, self.params.features.kinds)
-        return candidate.model_copy(update={"feature": JOIN.join(read)})
+        kinds = network_kinds(candidate.feature, self.params.features.kinds)
+        return candidate.model_copy(update={"feature": JOIN.join(kinds)})
 
     def time_candidates(self) -> tuple[Times, Reasons]:
         """Time the studies and the training of candidates."""
-        stages, untold = Times(), Reasons()
+        stages, untimed = Times(), Reasons()
         for name in self.params.candidates:
-            wanted = [stage for stage in ("tune", "train") if self.runs(f"{stage}@{name}")]
-            if wanted and (reason := find_obstacle(self.get(name), self.cost, self.n_classes)):
-                untold[name] = reason
-            elif wanted:
-                stages |= self._time(name, self.get(name), wanted, self.time_step(name))
-        return stages, untold
+            stale = [stage for stage in ("tune", "train") if self.runs(f"{stage}@{name}")]
+            if stale and (reason := find_obstacle(self.get(name), self.cost, self.n_classes)):
+                untimed[name] = reason
+            elif stale:
+                stages |= self._time(name, self.get(name), stale, self.time_step(name))
+        return stages, untimed
 
     def time_members(self) -> tuple[Times, Reasons]:
-        """Time the networks of inner folds, once a member, none where a stack reads logits in sample."""
-        stages, untold, seen = Times(), Reasons(), set[str]()
+        """Time the networks of inner folds, once per member; stacks that read logits in sample need none."""
+        stages, untimed, seen = Times(), Reasons(), set[str]()
         stacking, outer = self.params.stacking, max(self.params.split.folds, 1)
         for edge, member in self.params.members.items():
-            inside = stacking.in_sample
-            if not isinstance(inside, bool):
-                inside = self.params.stacked[member.of].architecture in inside
-            if not self.runs(f"member@{edge}") or inside or member.member in seen:
+            in_sample = stacking.in_sample
+            if not isinstance(in_sample, bool):
+                in_sample = self.params.stacked[member.of].architecture in in_sample
+            if not self.runs(f"member@{edge}") or in_sample or member.member in seen:
                 continue
             seen.add(member.member)
             candidate = self.get(member.member)
             if reason := find_obstacle(candidate, self.cost, self.n_classes):
-                untold[edge] = reason
+                untimed[edge] = reason
                 continue
             n_epochs = candidate.train.get("max_epochs", self.params.train.max_epochs)
             n_steps = self.count_steps(candidate.train.get("batch_size", self.params.train.batch_size))
-            # each of the inner networks learns from all parts but one
-            n_times = outer * (stacking.folds - 1)
-            stages[f"member {edge}"] = n_times * n_epochs * n_steps * self.time_step(member.member)
-        return stages, untold
+            # each inner network trains on all parts but one
+            n_trainings = outer * (stacking.folds - 1)
+            stages[f"member {edge}"] = n_trainings * n_epochs * n_steps * self.time_step(member.member)
+        return stages, untimed
 
     def time_stacks(self) -> tuple[Times, Reasons]:
         """Time the studies and the training of heads over logits."""
-        stages, untold = Times(), Reasons()
+        stages, untimed = Times(), Reasons()
         for name, stack in self.params.stacked.items():
-            wanted = [stage for stage in ("tune", "train") if self.runs(f"{stage}_stacked@{name}")]
-            if wanted and not self.n_classes[stack.task]:
-                untold[name] = f"the dataset has no {stack.task}"
-            elif wanted:
+            stale = [stage for stage in ("tune", "train") if self.runs(f"{stage}_stacked@{name}")]
+            if stale and not self.n_classes[stack.task]:
+                untimed[name] = f"the dataset has no {stack.task}"
+            elif stale:
                 step = time_head(stack, self._widths(name, stack), self.n_classes[stack.task], self.params)
-                stages |= self._time(name, stack, wanted, step)
-        return stages, untold
+                stages |= self._time(name, stack, stale, step)
+        return stages, untimed
 
     def _widths(self, name: str, stack: Any) -> dict[str, int]:
-        """Return how many numbers of each input a stack reads."""
+        """Return the number of values of each input of a stack."""
         logits = {m.member: self.n_classes[stack.task] for m in self.params.members.values() if m.of == name}
-        beside = [n.feature for n in self.params.numbers.values() if n.of == name]
-        return logits | {kind: count_numbers(kind, self.params.features.kinds) for kind in beside}
+        numbers = [n.feature for n in self.params.numbers.values() if n.of == name]
+        return logits | {kind: count_numbers(kind, self.params.features.kinds) for kind in numbers}
 
-    def _time(self, name: str, candidate: Any, wanted: list[str], step: float) -> Times:
+    def _time(self, name: str, candidate: Any, stale: list[str], step: float) -> Times:
         share = self.shares[name]
         n_steps = self.count_steps(candidate.train.get("batch_size", self.params.train.batch_size))
         n_epochs = dict(zip(("tune", "train"), epochs(candidate, share, self.params), strict=True))
         extra = {"tune": 60 * share.get("minutes", 0)}
-        return {f"{s} {name}": n_epochs[s] * n_steps * step + extra.get(s, 0) for s in wanted}
+        return {f"{s} {name}": n_epochs[s] * n_steps * step + extra.get(s, 0) for s in stale}
 
 
 def count_numbers(kind: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> int:
-    """Count the numbers of a feature that is made of numbers, such as 2 of a place.
+    """Count the numbers of a numeric feature, such as 2 for a place.
 
     Parameters
     ----------
@@ -209,20 +209,20 @@ def count_numbers(kind: str, kinds: Mapping[str, Mapping[str, Any] | None]) -> i
 
 
 def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Params) -> float:
-    """Time one step of training a network over others' logits.
+    """Time one step of training a stack.
 
     Parameters
     ----------
     stack : params.Stacked
     widths : mapping of str to int
-        Numbers of each input.
+        Number of values of each input.
     n_classes : int
     params : Params
 
     Returns
     -------
     float
-        In seconds, forward and backward; 0 for one that has nothing to learn, such as a mean.
+        Seconds of forward and backward pass; 0 for a stack without parameters, such as a mean.
     """
     import torch
 
@@ -244,7 +244,7 @@ def time_head(stack: Any, widths: Mapping[str, int], n_classes: int, params: Par
 
 
 def find_obstacle(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> str | None:
-    """Return why a candidate has no place in the plan, if it has none.
+    """Return why a candidate cannot be timed; None if it can.
 
     Parameters
     ----------
@@ -262,23 +262,23 @@ def find_obstacle(candidate: Any, cost: Cost, n_classes: Mapping[str, int]) -> s
     others = [kind for kind in parts(candidate.feature) if kind not in cost.bins]
     if not others:
         return None
-    return f"{others[0]} is not made of audio" if cost.n_clips else "the dataset has no audio"
+    return f"{others[0]} is not computed from audio" if cost.n_clips else "the dataset has no audio"
 
 
 def epochs(candidate: Any, share: Mapping[str, float], params: Params) -> tuple[int, int]:
-    """Count the epochs of a candidate's study and of its training, all folds and the last fit included.
+    """Count the epochs of the study of a candidate and of its training, with all folds and the final fit.
 
     Parameters
     ----------
     candidate : params.Candidate
     share : mapping
-        Of `tune.budget`, or its own number of trials; see `training.budget.compute_shares`.
+        Share of `tune.budget`, or its own number of trials; see `training.budget.compute_shares`.
     params : Params
 
     Returns
     -------
     tuning, training : int
-        What a study chose is compared with the defaults on as many parts as `tune.folds`.
+        With the comparison of the choice and the defaults on `tune.folds` parts.
     """
     n_epochs = candidate.train.get("max_epochs", params.train.max_epochs)
     n_fits = params.split.folds + 1 if params.split.folds else 1
@@ -296,7 +296,7 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
     ----------
     candidate : params.Candidate
     cost : Cost
-        Knows the bins and frames of its features.
+        With the bins and frames of its features.
     n_classes : int
     train : params.Train
     threads : int
@@ -304,7 +304,7 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
     Returns
     -------
     float
-        In seconds, forward and backward; with the feature of the batch, where training computes it.
+        Seconds of forward and backward pass, with the feature of the batch if training computes it.
     """
     import torch
 
@@ -321,13 +321,13 @@ def step_seconds(candidate: Any, cost: Cost, n_classes: int, train: Any, threads
         network(*batches).square().mean().backward()
 
     step()
-    spent = time_call(step)[1]
+    seconds = time_call(step)[1]
     if candidate.train.get("front_end", train.front_end) == "waveform":
-        spent += n_tracks * frames / cost.rows[kinds[0]] * cost.compute[kinds[0]]
-    return spent
+        seconds += n_tracks * frames / cost.rows[kinds[0]] * cost.compute[kinds[0]]
+    return seconds
 
 
 def time_call(function: Callable[..., Any], *arguments: Any) -> tuple[Any, float]:
-    """Call a function and say how many seconds it took."""
+    """Call a function, and return its result and the seconds it took."""
     start = time.perf_counter()
     return function(*arguments), time.perf_counter() - start

@@ -13,7 +13,7 @@ from ostinato.core.paths import Paths
 from ostinato.io.files import atomic_write, read_json
 from ostinato.recipes import Recipe
 from ostinato.report import plots
-from ostinato.report.pictures import confusion
+from ostinato.report.pictures import plot_confusion
 
 FOLDER, PAGE, CURVES = "report", "index.html", "curves.svg"
 
@@ -53,12 +53,12 @@ def _pictures(inside: Paths, metrics: Mapping[str, Mapping[str, Any]]) -> Iterat
     files = {name: inside.checkpoints(name) / "curves.csv" for name in metrics}
     means = plots.mean_curves({name: pd.read_csv(file) for name, file in files.items() if file.exists()})
     if means:
-        yield CURVES, plots.curves(means, plots.best(list(means), means), legend=True)
+        yield CURVES, plots.plot_curves(means, plots.choose_best(list(means), means), legend=True)
     for name, metric in metrics.items():
         if metric.get("confusion"):
             yield (
                 f"confusion/{name}.svg",
-                confusion(np.asarray(metric["confusion"], np.int64), list(metric["per_class"]), name),
+                plot_confusion(np.asarray(metric["confusion"], np.int64), list(metric["per_class"]), name),
             )
 
 

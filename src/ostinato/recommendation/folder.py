@@ -22,8 +22,8 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from ostinato.core.counts import format_count
 from ostinato.core.names import unify
-from ostinato.curation.remarks import format_count
 from ostinato.datasets import folder
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.inference.model import REFERENCE, ReleasedModel
@@ -189,7 +189,7 @@ def build(
         catalog.save(out)
         doubtful = {path: known[path].reasons for path in readable if known[path].reasons}
         for path, reasons in doubtful.items():
-            print(escape_line(f"{path}: do not rely on what is near to it: {'; '.join(reasons)}"), file=err)
+            print(escape_line(f"{path}: its neighbours are unreliable: {'; '.join(reasons)}"), file=err)
         write_json(out / SOURCE, {"folder": where, "unreadable": unreadable, "doubtful": doubtful})
     return Summary(len(catalog), len(new) - len(unreadable), len(before.keys() - set(known)), unreadable, doubtful)
 

@@ -17,11 +17,11 @@ import numpy as np
 import pandas as pd
 
 from ostinato import datasets
+from ostinato.core.counts import format_count
 from ostinato.core.parallel import cores
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.curation import duplicates, inventory
-from ostinato.curation.remarks import format_count
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.inference.model import ReleasedModel
 from ostinato.io import tables, versions

@@ -10,8 +10,8 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ostinato.core.counts import format_count
 from ostinato.core.paths import Paths
-from ostinato.curation.remarks import format_count
 from ostinato.errors import OstinatoError, ReadError
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json

@@ -11,13 +11,13 @@ Verdict = dict[str, Any]
 
 
 def judge(
-    roster: Iterable[Entry], metrics: Mapping[str, Mapping[str, Any]], bounds: Mapping[str, Mapping[str, Any]]
+    candidates: Iterable[Entry], metrics: Mapping[str, Mapping[str, Any]], bounds: Mapping[str, Mapping[str, Any]]
 ) -> dict[str, Verdict]:
     """Return which candidates pass.
 
     Parameters
     ----------
-    roster : iterable of Entry
+    candidates : iterable of Entry
     metrics : mapping
         models/metrics/<name>.json of each candidate.
     bounds : mapping
@@ -35,7 +35,7 @@ def judge(
     OstinatoError
         If every candidate was skipped, or a threshold names an unknown metric.
     """
-    verdicts = {e.name: _judge_candidate(e, metrics[e.name], bounds.get(e.task)) for e in roster}
+    verdicts = {e.name: _judge_candidate(e, metrics[e.name], bounds.get(e.task)) for e in candidates}
     if verdicts and all("skipped" in metrics[name] for name in verdicts):
         reasons = sorted({str(metrics[name]["skipped"]) for name in verdicts})
         raise OstinatoError(f"no candidate applies to this dataset: {'; '.join(reasons)}; add one to params.yaml")

@@ -30,7 +30,7 @@ def write_profile(paths: Paths, folder: Path) -> None:
         return
     ids = _sample(i for i in read_parquet(paths.splits)["track_id"] if all(i in s for s in stores.values()))
     tracks = ({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()} for i in ids)
-    if len(ids) >= drift.LEAST:
+    if len(ids) >= drift.MIN_TRACKS:
         content = drift.profile(drift_profile.collect_features(model, tracks))
         write_json(folder / drift_profile.PROFILE, content)
 
@@ -80,6 +80,6 @@ def _open_stores(paths: Paths, model: ReleasedModel) -> dict[str, Store]:
 
 
 def _sample(track_ids: Iterable[str]) -> list[str]:
-    """Return at most `drift_profile.MOST` tracks, evenly spaced."""
+    """Return at most `drift_profile.MAX_TRACKS` tracks, evenly spaced."""
     ids = sorted(set(track_ids))
-    return ids[:: max(-(-len(ids) // drift_profile.MOST), 1)]
+    return ids[:: max(-(-len(ids) // drift_profile.MAX_TRACKS), 1)]

@@ -1,4 +1,4 @@
-"""Stretches of tracks that a page can play by itself, and which tracks these shall be."""
+"""Clips of tracks that the page can play by itself, and the choice of tracks."""
 
 from base64 import b64encode
 from io import BytesIO
@@ -12,12 +12,12 @@ from ostinato.errors import DataError, ReadError
 
 RATE = 22_050
 SECONDS = 5.0
-SMALLER = 0.9
-"""How much the encoder gives away for size, from 0 to 1; 30 kbit/s or so."""
+COMPRESSION = 0.9
+"""Compression level of the encoder, 0 to 1; about 30 kbit/s."""
 
 
-def clip(path: Path) -> str | None:
-    """Encode the middle of a track.
+def encode_clip(path: Path) -> str | None:
+    """Encode the middle of a track as MP3.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def clip(path: Path) -> str | None:
     Returns
     -------
     str or None
-        MP3 of `SECONDS` as a data URI; None if the file cannot be decoded.
+        Data URI of `SECONDS` of audio; None if the file cannot be decoded.
     """
     y = np.zeros(0, np.float32)
     try:
@@ -39,14 +39,14 @@ def clip(path: Path) -> str | None:
         return None
     length = min(int(SECONDS * RATE), len(y))
     start = (len(y) - length) // 2
-    encoded = BytesIO()
-    sound = np.clip(y[start : start + length], -1, 1)
-    soundfile.write(encoded, sound, RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=SMALLER)
-    return f"data:audio/mpeg;base64,{b64encode(encoded.getvalue()).decode('ascii')}"
+    mp3 = BytesIO()
+    clip = np.clip(y[start : start + length], -1, 1)
+    soundfile.write(mp3, clip, RATE, format="MP3", subtype="MPEG_LAYER_III", compression_level=COMPRESSION)
+    return f"data:audio/mpeg;base64,{b64encode(mp3.getvalue()).decode('ascii')}"
 
 
-def spread(xy: np.ndarray, n: int) -> list[int]:
-    """Choose points that lie far from each other: first the one nearest the middle, then whichever is farthest off.
+def choose_distant(xy: np.ndarray, n: int) -> list[int]:
+    """Choose points far from each other by farthest-first traversal from the point nearest the mean.
 
     Parameters
     ----------
@@ -56,11 +56,11 @@ def spread(xy: np.ndarray, n: int) -> list[int]:
     Returns
     -------
     list of int
-        At most `n` rows, all different.
+        At most `n` distinct rows.
 
     Examples
     --------
-    >>> spread(np.array([[0.0, 0], [1, 0], [4, 0], [9, 0]]), 3)
+    >>> choose_distant(np.array([[0.0, 0], [1, 0], [4, 0], [9, 0]]), 3)
     [2, 3, 0]
     """
     if not n or not len(xy):

@@ -1,4 +1,4 @@
-"""Material of the report."""
+"""Data of the report."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,37 +16,37 @@ from ostinato.evaluation.significance import Contrast
 
 @dataclass(frozen=True)
 class Material:
-    """What several sections show; what only one shows, it reads itself by `paths`.
+    """Data that several sections show; a section reads what only it shows by `paths`.
 
     Parameters
     ----------
     paths : Paths
-        A file read by it must be a dependency of `report` in dvc.yaml, and may be absent.
-    roster : mapping of str to Entry
-    metrics, gate, tuned : mapping of str to mapping
-        Per candidate, the content of models/metrics, models/gate.json, models/tuned.
+        A file read by them must be a dependency of `report` in dvc.yaml, and may be missing.
+    candidates : mapping of str to Entry
+    metrics, gate, tuning : mapping of str to mapping
+        By candidate, the content of models/metrics, models/gate.json, models/tuned.
     leading : mapping of str to str
-        Per task, the metric that ranks.
+        By task, the metric that ranks.
     curves : mapping of str to DataFrame
-        Per network, fold, epoch, train_loss, val_loss, val_score.
+        By network, a table of fold, epoch, train_loss, val_loss, val_score.
     contrasts : mapping of str to mapping of str to Contrast
-        Per candidate, how it compares with the ``leader`` of its task, and with
-        the ``released`` model if there is one.
+        By candidate, its comparison with the ``leader`` of its task, and with the
+        ``released`` model if there is one.
     paper : mapping of str to mapping of str to float
-        Per candidate, per metric, what its paper printed.
+        By candidate and metric, the published figure.
     classes : mapping
         data/interim/classes.json.
     tracks, splits, quarantine : DataFrame
     root : Path
-        The folder of the dataset's audio.
+        Root folder of the dataset.
     clips : int
-        How many tracks the page can play.
+        Number of clips that the page can play.
     suspects : DataFrame, optional
-        Tracks by how likely their genre is wrong; None if no candidate can tell.
+        Tracks by how likely their genre is wrong; None if no candidate can score them.
     """
 
     paths: Paths
-    roster: Mapping[str, Entry]
+    candidates: Mapping[str, Entry]
     metrics: Mapping[str, Mapping[str, Any]]
     gate: Mapping[str, Mapping[str, Any]]
     tuning: Mapping[str, Mapping[str, Any]]
@@ -64,13 +64,13 @@ class Material:
 
     @property
     def tasks(self) -> list[str]:
-        """The labelled tasks that some candidate has."""
-        return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in self.roster.values())]
+        """Labelled tasks with at least one candidate."""
+        return [t for t in COLUMNS if COLUMNS[t] != "embedding" and any(e.task == t for e in self.candidates.values())]
 
-    def leads(self, task: str) -> str:
-        """Name the metric that ranks a task: the first that the gate bounds, else the first of its family."""
+    def leading_metric(self, task: str) -> str:
+        """Return the metric that ranks a task: the first that the gate bounds, else the first of its kind."""
         return self.leading.get(task, next(iter(get_metrics(COLUMNS[task]))))
 
-    def judged(self, task: str) -> list[Entry]:
-        """List the candidates of a task that have figures, as params.yaml orders them."""
-        return [e for e in self.roster.values() if e.task == task and "skipped" not in self.metrics[e.name]]
+    def list_evaluated(self, task: str) -> list[Entry]:
+        """List the candidates of a task that were evaluated, in the order of params.yaml."""
+        return [e for e in self.candidates.values() if e.task == task and "skipped" not in self.metrics[e.name]]

@@ -1,4 +1,4 @@
-"""The page: its sections, one after the other, in one file without a server, a script or a date."""
+"""The page: all sections in one HTML file that needs no server, without scripts or dates."""
 
 from math import isnan
 from typing import Any
@@ -7,6 +7,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from markupsafe import Markup, escape
 
 from ostinato.core import registry
+from ostinato.core.counts import format_count
 from ostinato.report import plots
 from ostinato.report.material import Material
 
@@ -28,11 +29,11 @@ ORDER = (
     "labels",
 )
 OPEN = ("verdict", "leaderboard", "classes")
-"""What is unfolded from the first; a link unfolds the others."""
+"""Sections that are unfolded at first; a link unfolds the others."""
 
 
-def page(material: Material) -> str:
-    """Write the page.
+def render_page(material: Material) -> str:
+    """Render the page.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def page(material: Material) -> str:
     Returns
     -------
     str
-        HTML that needs no other file.
+        HTML that needs no other files.
     """
     environment = _environment()
     sections = [s for name in ORDER if (s := _section(environment, material, name)) is not None]
@@ -50,19 +51,19 @@ def page(material: Material) -> str:
     )
 
 
-def write_difference(value: float | None, digits: int = 3) -> str:
-    """Write a difference with its sign; a dash where it is undefined, as the interval of few groups.
+def format_difference(value: float | None, digits: int = 3) -> str:
+    """Format a difference with its sign; a dash if it is undefined, such as an interval over few groups.
 
     Examples
     --------
-    >>> write_difference(0.12345), write_difference(-0.5, 1), write_difference(None), write_difference(float("nan"))
+    >>> format_difference(0.12345), format_difference(-0.5, 1), format_difference(None), format_difference(float("nan"))
     ('+0.123', '-0.5', '–', '–')
     """
     return "–" if value is None or isnan(value) else f"{value:+.{digits}f}"
 
 
 def format_number(value: float | None, digits: int = 3) -> str:
-    """Write a figure; a dash where it is undefined.
+    """Format a figure; a dash if it is undefined.
 
     Examples
     --------
@@ -81,17 +82,18 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["figure"] = format_number
-    environment.filters["difference"] = write_difference
+    environment.filters["difference"] = format_difference
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
+    environment.filters["counted"] = format_count
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"
     return environment
 
 
 def _section(environment: Environment, material: Material, name: str) -> dict[str, Any] | None:
-    """Fill a section's template; None if it has nothing to say."""
+    """Render a section; None if it has no content."""
     plugin = registry.load("ostinato.report.sections", name)
-    found = plugin.section(material)
-    if found is None:
+    content = plugin.section(material)
+    if content is None:
         return None
     style = f"sections/{name}.css.j2"
     has_style = style in environment.list_templates(extensions=["j2"])
@@ -101,18 +103,18 @@ def _section(environment: Environment, material: Material, name: str) -> dict[st
         "title": plugin.TITLE,
         "about": (plugin.__doc__ or "").splitlines()[0],
         "style": Markup(environment.get_template(style).render()) if has_style else "",
-        "body": Markup(environment.get_template(f"sections/{name}.html.j2").render(**found)),
+        "body": Markup(environment.get_template(f"sections/{name}.html.j2").render(**content)),
     }
 
 
 def _facts(material: Material) -> list[tuple[str, str]]:
-    """List in numbers what was evaluated."""
+    """List the sizes of the dataset and of each task."""
     first = material.splits.drop_duplicates("track_id")
-    n_kept = int(material.tracks["track_id"].isin(first["track_id"]).sum())
+    n_in_split = int(material.tracks["track_id"].isin(first["track_id"]).sum())
     counts = [
-        ("tracks in the split", f"{n_kept:,}"),
-        ("left out", f"{len(material.tracks) - n_kept:,}"),
+        ("tracks in the split", f"{n_in_split:,}"),
+        ("left out", f"{len(material.tracks) - n_in_split:,}"),
         ("hours", f"{material.tracks['duration'].dropna().sum() / 3600:,.1f}"),
         ("groups", f"{first['group'].nunique():,}"),
     ]
-    return counts + [(f"{task} candidates", f"{len(material.judged(task))}") for task in material.tasks]
+    return counts + [(f"{task} candidates", f"{len(material.list_evaluated(task)):,}") for task in material.tasks]

@@ -1,6 +1,6 @@
-"""Pictures of data: spectrograms, counts, places and correlations, small enough to stand in a page by the dozen.
+"""Plots of data: spectrograms, counts, places and correlations, small enough for dozens on a page.
 
-What has many cells is one bitmap inside the drawing; the rest are lines and words.
+Images with many cells are one bitmap inside the SVG; the rest is vector graphics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,17 +13,17 @@ from matplotlib.figure import Figure
 from scipy import signal
 
 from ostinato.report.pieces import cached
-from ostinato.report.plots import FAINT, INK, SERIES, svg
+from ostinato.report.plots import FAINT, INK, SERIES, render_svg
 
-MOST_FRAMES, MOST_BINS = 360, 256
-SPECTRUM = 512
+MAX_FRAMES, MAX_BINS = 360, 256
+N_FFT = 512
 FLOOR_DB = 80.0
-MOST_NUMBERED = 20
-"""Up to so many classes a confusion matrix has their names and its numbers in it."""
+MAX_NUMBERED = 20
+"""Maximum number of classes for which a confusion matrix shows names and numbers."""
 
 
 @cached
-def raster(
+def plot_feature(
     rows: np.ndarray, seconds: float, *, label: str, ticks: Mapping[float, str] | None = None, height: float = 1.6
 ) -> str:
     """Draw a feature over time.
@@ -32,9 +32,9 @@ def raster(
     ----------
     rows : np.ndarray [shape=(n_frames, n_bins)]
     seconds : float
-        Its length.
+        Duration.
     label : str
-        Of the axis of bins.
+        Label of the axis of bins.
     ticks : mapping of float to str, optional
         Names of bins.
     height : float
@@ -50,41 +50,41 @@ def raster(
         axes = figure.subplots()
         axes.grid(visible=False)
         extent = (0.0, seconds, -0.5, rows.shape[1] - 0.5)
-        image = thin(thin(rows).T, MOST_BINS)
+        image = downsample(downsample(rows).T, MAX_BINS)
         axes.imshow(image, aspect="auto", origin="lower", extent=extent, cmap="magma", interpolation="none")
         axes.set_ylabel(label)
         axes.set_xlabel("s")
         if ticks:
             axes.set_yticks(list(ticks), list(ticks.values()))
 
-    return svg(draw, 4.4, height)
+    return render_svg(draw, 4.4, height)
 
 
-def thin(rows: np.ndarray, most: int = MOST_FRAMES) -> np.ndarray:
-    """Average neighbouring frames until no more than so many are left.
+def downsample(rows: np.ndarray, max_rows: int = MAX_FRAMES) -> np.ndarray:
+    """Average neighbouring frames to a maximum number of frames.
 
     Parameters
     ----------
     rows : np.ndarray [shape=(n_frames, n_bins)]
-    most : int
+    max_rows : int
 
     Returns
     -------
-    np.ndarray [shape=(at most `most`, n_bins), dtype=float32]
+    np.ndarray [shape=(at most `max_rows`, n_bins), dtype=float32]
 
     Examples
     --------
-    >>> thin(np.array([[1.0], [3.0], [5.0]]), 2).tolist()
+    >>> downsample(np.array([[1.0], [3.0], [5.0]]), 2).tolist()
     [[2.0], [5.0]]
     """
-    step = max(-(-len(rows) // most), 1)
+    step = max(-(-len(rows) // max_rows), 1)
     edges = np.arange(0, len(rows), step)
     sums = np.add.reduceat(np.asarray(rows, np.float32), edges, axis=0)
     return np.asarray(sums / np.diff(edges, append=len(rows))[:, np.newaxis], np.float32)
 
 
-def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
-    """Return the level of a recording over time and frequency.
+def compute_spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
+    """Compute the level of a recording over time and frequency.
 
     Parameters
     ----------
@@ -95,20 +95,20 @@ def spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, float]:
     Returns
     -------
     rows : np.ndarray [shape=(n_frames, 257), dtype=float32]
-        In dB, the lowest 80 below the highest.
+        In dB, with a floor of 80 dB below the maximum.
     seconds : float
     """
-    hop = max(SPECTRUM // 2, len(y) // MOST_FRAMES)
-    padded = np.pad(np.nan_to_num(y), (0, max(SPECTRUM - len(y), 0)))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, SPECTRUM)[::hop]
-    power = np.abs(np.fft.rfft(frames * signal.windows.hann(SPECTRUM), axis=1)) ** 2
+    hop = max(N_FFT // 2, len(y) // MAX_FRAMES)
+    padded = np.pad(np.nan_to_num(y), (0, max(N_FFT - len(y), 0)))
+    frames = np.lib.stride_tricks.sliding_window_view(padded, N_FFT)[::hop]
+    power = np.abs(np.fft.rfft(frames * signal.windows.hann(N_FFT), axis=1)) ** 2
     level = 10 * np.log10(power + 1e-20)
     return np.maximum(level, level.max() - FLOOR_DB).astype(np.float32), len(y) / sample_rate
 
 
 @cached
-def tail(counts: np.ndarray, label: str) -> str:
-    """Plot the tracks of artists by rank, both axes logarithmic: a straight line is a power law.
+def plot_long_tail(counts: np.ndarray, label: str) -> str:
+    """Plot the number of tracks by rank, on logarithmic axes, where a power law is a straight line.
 
     Parameters
     ----------
@@ -128,12 +128,12 @@ def tail(counts: np.ndarray, label: str) -> str:
         axes.set_xlabel(f"{label}, by number of tracks")
         axes.set_ylabel("tracks")
 
-    return svg(draw, 4.4, 2.4)
+    return render_svg(draw, 4.4, 2.4)
 
 
 @cached
-def places(longitude: np.ndarray, latitude: np.ndarray) -> str:
-    """Draw where artists are from.
+def plot_places(longitude: np.ndarray, latitude: np.ndarray) -> str:
+    """Plot the places of tracks.
 
     Parameters
     ----------
@@ -154,19 +154,19 @@ def places(longitude: np.ndarray, latitude: np.ndarray) -> str:
         axes.set_xticks(range(-180, 181, 60))
         axes.set_yticks(range(-90, 91, 30))
 
-    return svg(draw, 4.4, 2.4)
+    return render_svg(draw, 4.4, 2.4)
 
 
 @cached
-def grid(tables: Mapping[str, Any], draw_one: Any, *, columns: int = 4) -> str:
-    """Draw small panels side by side.
+def plot_grid(tables: Mapping[str, Any], draw_panel: Any, *, columns: int = 4) -> str:
+    """Plot small panels side by side.
 
     Parameters
     ----------
     tables : mapping of str to object
-        What each panel shows, by its title.
-    draw_one : callable
-        Takes Axes and what the panel shows.
+        Data of each panel, by its title.
+    draw_panel : callable
+        Takes Axes and the data of the panel.
     columns : int
 
     Returns
@@ -181,35 +181,35 @@ def grid(tables: Mapping[str, Any], draw_one: Any, *, columns: int = 4) -> str:
         for axes, (title, table) in zip(panels, tables.items(), strict=False):
             axes.set_title(title, loc="left", fontsize=9)
             axes.tick_params(labelsize=7)
-            draw_one(axes, table)
+            draw_panel(axes, table)
         for axes in panels[len(tables) :]:
             axes.set_axis_off()
 
-    return svg(draw, 9.0, 1.5 * lines)
+    return render_svg(draw, 9.0, 1.5 * lines)
 
 
-def distribution(axes: Axes, values: np.ndarray) -> None:
-    """Draw how one attribute's values are spread."""
-    few = np.unique(values)
-    bins: Any = 20 if len(few) > 20 else np.append(few, few[-1] + 1) - 0.5 if np.ptp(few) >= 1 else 10
+def draw_histogram(axes: Axes, values: np.ndarray) -> None:
+    """Draw the histogram of an attribute."""
+    unique = np.unique(values)
+    bins: Any = 20 if len(unique) > 20 else np.append(unique, unique[-1] + 1) - 0.5 if np.ptp(unique) >= 1 else 10
     axes.hist(values, bins=bins, color=SERIES[0], alpha=0.85)
     axes.yaxis.set_visible(False)
 
 
-def course(axes: Axes, by_year: pd.DataFrame) -> None:
-    """Draw an attribute over the years: its mean, and the half of the tracks around the middle."""
+def draw_trend(axes: Axes, by_year: pd.DataFrame) -> None:
+    """Draw an attribute over the years: its mean and interquartile range."""
     axes.fill_between(by_year.index, by_year["low"], by_year["high"], color=SERIES[5], alpha=0.35, lw=0)
     axes.plot(by_year.index, by_year["mean"], color=SERIES[0], marker="." if len(by_year) < 3 else None)
 
 
 @cached
-def correlations(table: pd.DataFrame) -> str:
-    """Draw which attributes go together.
+def plot_correlations(table: pd.DataFrame) -> str:
+    """Plot the correlations of attributes.
 
     Parameters
     ----------
     table : DataFrame
-        A square of correlations.
+        Correlation matrix.
 
     Returns
     -------
@@ -227,12 +227,12 @@ def correlations(table: pd.DataFrame) -> str:
         bar = figure.colorbar(image, ax=axes, shrink=0.8)
         bar.outline.set_edgecolor(FAINT)  # type: ignore[operator]
 
-    return svg(draw, 4.8, 4.0)
+    return render_svg(draw, 4.8, 4.0)
 
 
 @cached
-def confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> str:
-    """Draw a confusion matrix: the shades are shares of each row, the numbers are tracks.
+def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> str:
+    """Plot a confusion matrix: shades are shares of each row, numbers are tracks.
 
     Parameters
     ----------
@@ -252,14 +252,14 @@ def confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> st
         axes = figure.subplots()
         axes.grid(visible=False)
         axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, interpolation="none")
-        for row, column in np.argwhere(counts) if len(classes) <= MOST_NUMBERED else ():
+        for row, column in np.argwhere(counts) if len(classes) <= MAX_NUMBERED else ():
             colour = "white" if shares[row, column] > 0.5 else INK
             axes.text(column, row, f"{counts[row, column]}", ha="center", va="center", color=colour, fontsize=8)
-        ticks = range(len(classes)) if len(classes) <= MOST_NUMBERED else ()
+        ticks = range(len(classes)) if len(classes) <= MAX_NUMBERED else ()
         axes.set_xticks(ticks, [classes[i] for i in ticks], rotation=60, ha="right", rotation_mode="anchor")
         axes.set_yticks(ticks, [classes[i] for i in ticks])
         axes.set_xlabel("predicted")
         axes.set_ylabel("actual")
         axes.set_title(title, loc="left", fontsize=10)
 
-    return svg(draw, 4.4, 4.2)
+    return render_svg(draw, 4.4, 4.2)

@@ -1,7 +1,7 @@
-"""Pieces of the page that are computed once for their data and their code: pictures, and places in a plane.
+"""Cache of parts of the page, by their data and code: plots, and projections to a plane.
 
-A run that changes one candidate draws what shows that candidate; of the rest it reads
-what an earlier run drew. What no page shows any more is removed.
+A run that changes one candidate draws only the plots of that candidate, and reads the
+others from an earlier run. Parts that the page no longer uses are removed.
 """
 
 import hashlib
@@ -23,13 +23,13 @@ P = ParamSpec("P")
 Piece = TypeVar("Piece", str, np.ndarray)
 
 LIBRARIES = ("matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
-"""Other versions draw other pictures."""
+"""Libraries whose versions change plots."""
 TEXT, ARRAY = ".svg", ".npy"
 OWN = "ostinato."
 
 
 class _Folder:
-    """A folder of pieces, and which of them this run uses."""
+    """A folder of parts, and which of them this run uses."""
 
     def __init__(self, place: Path) -> None:
         self.place = place
@@ -41,7 +41,7 @@ _open_folder: ContextVar[_Folder | None] = ContextVar("open_folder", default=Non
 
 @contextmanager
 def cache_pieces(place: Path) -> Iterator[None]:
-    """Read pieces from a folder, and write there what it lacks; at the end remove what was not used.
+    """Read parts from a folder and write missing ones to it; at the end remove unused ones.
 
     Parameters
     ----------
@@ -61,18 +61,18 @@ def cache_pieces(place: Path) -> Iterator[None]:
 
 
 def cached(make: Callable[P, Piece]) -> Callable[P, Piece]:
-    """Make a function read what it returned for the same arguments, code and libraries before.
+    """Cache the results of a function by arguments, code and versions of libraries.
 
     Parameters
     ----------
     make : callable
-        Gives SVG or an array of numbers. It must depend on nothing but its arguments, and
-        on code of its own module and of those of ostinato that this imports.
+        Returns SVG or an array of numbers. It may depend only on its arguments, and on code
+        of its own module and of modules of ostinato that this imports.
 
     Returns
     -------
     callable
-        The same, outside of `cache_pieces`.
+        Outside of `cache_pieces`, the function itself.
     """
 
     @wraps(make)
@@ -95,20 +95,20 @@ def cached(make: Callable[P, Piece]) -> Callable[P, Piece]:
 
 
 def _hash(make: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> str:
-    """Hash a call: what is equal may be pickled otherwise and is computed anew, what differs never looks the same."""
-    given = pickle.dumps((make.__qualname__, args, sorted(kwargs.items())), protocol=5)
-    return hashlib.sha256(_hash_code(make.__module__).encode() + given).hexdigest()
+    """Hash a call; equal arguments may differ in their pickles and be computed again, never the reverse."""
+    call = pickle.dumps((make.__qualname__, args, sorted(kwargs.items())), protocol=5)
+    return hashlib.sha256(_hash_code(make.__module__).encode() + call).hexdigest()
 
 
 @cache
 def _hash_code(module: str) -> str:
-    """Hash the code of a module, of those of ostinato that it imports, and the versions of the libraries."""
-    trees, waiting = dict[str, str](), [module]
-    while waiting:
-        name = waiting.pop()
+    """Hash the code of a module and of modules of ostinato that it imports, with the versions of libraries."""
+    trees, stack = dict[str, str](), [module]
+    while stack:
+        name = stack.pop()
         if name not in trees and _is_module(name):
             trees[name], imports = code_hash.parse(name)
-            waiting += [each for each in imports if each.startswith(OWN) and each != __name__]
+            stack += [other for other in imports if other.startswith(OWN) and other != __name__]
     return hashlib.sha256(repr((code_hash.hash_code(trees.values()), *map(version, LIBRARIES))).encode()).hexdigest()
 
 
@@ -117,7 +117,7 @@ def _is_module(name: str) -> bool:
 
     try:
         return find_spec(name) is not None
-    except ModuleNotFoundError:  # a name inside of a module
+    except ModuleNotFoundError:  # a name inside a module
         return False
 
 

@@ -1,7 +1,7 @@
-"""Pictures as SVG text: the same bytes for the same figures, and colours that a page may replace.
+"""Plots as SVG text: the same bytes for the same figures, and colours that a page can replace.
 
-Lines are drawn in the colours of `SERIES`; `apply_theme` turns them into CSS
-variables, so that one picture serves a light and a dark page.
+Lines are drawn in the colours of `SERIES`; `apply_theme` replaces them with CSS
+variables, so that one plot serves a light and a dark page.
 """
 
 import io
@@ -16,11 +16,11 @@ from matplotlib.ticker import MaxNLocator
 
 from ostinato.report.pieces import cached
 
-# Okabe & Ito, "Color universal design", 2008, less yellow, which no white page shows
+# Okabe & Ito, "Color universal design", 2008, without yellow, which is invisible on white
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
 SHOWN = 5
-"""How many candidates of a task have curves in colour."""
+"""Number of curves in colour per task."""
 INK, FAINT = "#202124", "#9aa0a6"
 STYLE: dict[Any, Any] = {
     "svg.hashsalt": "ostinato",
@@ -56,7 +56,7 @@ def style(position: int) -> tuple[str, int]:
 
 
 def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
-    """Average a candidate's curves over its folds.
+    """Average the curves of a candidate over its folds.
 
     Parameters
     ----------
@@ -66,37 +66,37 @@ def mean_curve(curve: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        epoch, train_loss, val_loss, val_score: means of the folds that came so far.
+        epoch, train_loss, val_loss, val_score: means over the folds that reached the epoch.
     """
-    watched = curve[curve["val_loss"].notna()]
-    return watched.groupby("epoch", as_index=False)[["train_loss", "val_loss", "val_score"]].mean()
+    validated = curve[curve["val_loss"].notna()]
+    return validated.groupby("epoch", as_index=False)[["train_loss", "val_loss", "val_score"]].mean()
 
 
-def mean_curves(found: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
-    """Average the curves of each candidate that was watched at all.
+def mean_curves(curves: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Average the curves of each candidate that has validation curves.
 
     Parameters
     ----------
-    found : mapping of str to DataFrame
+    curves : mapping of str to DataFrame
         As for `mean_curve`.
 
     Returns
     -------
     dict of str to DataFrame
     """
-    means = {name: mean_curve(curve) for name, curve in found.items()}
+    means = {name: mean_curve(curve) for name, curve in curves.items()}
     return {name: mean for name, mean in means.items() if len(mean)}
 
 
-def best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) -> list[str]:
-    """Choose the curves that are drawn in colour: the first that have more than a point, else the first.
+def choose_best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Choose the curves to draw in colour: the best of those with more than one point, else the best.
 
     Parameters
     ----------
     order : sequence of str
-        The best first.
+        Names, best first.
     candidates : mapping of str to DataFrame
-        What `mean_curves` gave.
+        From `mean_curves`.
 
     Returns
     -------
@@ -107,25 +107,25 @@ def best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) -> list[s
 
 
 @cached
-def curves(
+def plot_curves(
     candidates: Mapping[str, pd.DataFrame],
     shown: Sequence[str],
     *,
     of: Sequence[str] = ("score", "loss"),
     legend: bool = False,
 ) -> str:
-    """Overlay validation curves of candidates, over epochs.
+    """Plot the validation curves of candidates over epochs.
 
     Parameters
     ----------
     candidates : mapping of str to DataFrame
-        What `mean_curve` gave.
+        From `mean_curve`.
     shown : sequence of str
-        Those in colour, by their position; the others are thin and grey, behind them.
+        Curves in colour, by position; the others are thin and grey, behind them.
     of : sequence of {"score", "loss"}
-        A panel each.
+        One panel for each.
     legend : bool
-        Name them in the picture.
+        Whether to add a legend.
 
     Returns
     -------
@@ -148,32 +148,32 @@ def curves(
                 axes.plot(
                     table["epoch"], table[column], color=colour, linestyle=DASHES[dash], marker=marker, label=name
                 )
-            axes.set_ylim(*_reach([candidates[name][column] for name in shown]))
+            axes.set_ylim(*_find_limits([candidates[name][column] for name in shown]))
             axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if legend:
             lines = panels[0].get_lines()[-len(shown) :]
             figure.legend(handles=lines, loc="outside right upper", frameon=False)
 
-    return svg(draw, 4.5 * len(of), 3.2)
+    return render_svg(draw, 4.5 * len(of), 3.2)
 
 
-def _reach(drawn: Sequence[pd.Series]) -> tuple[float, float]:
-    """Span an axis by the curves in colour, so that one that strays in grey does not flatten them."""
-    values = np.concatenate([series.dropna().to_numpy(float) for series in drawn])
+def _find_limits(series: Sequence[pd.Series]) -> tuple[float, float]:
+    """Return the limits of an axis for the curves in colour, whatever the range of the grey ones."""
+    values = np.concatenate([s.dropna().to_numpy(float) for s in series])
     low, high = (values.min(), values.max()) if len(values) else (0.0, 1.0)
     edge = 0.08 * (high - low) or 0.05
     return low - edge, high + edge
 
 
 @cached
-def histogram(values: np.ndarray, label: str) -> str:
-    """Draw how values are spread.
+def plot_histogram(values: np.ndarray, label: str) -> str:
+    """Plot a histogram.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n,)]
     label : str
-        With its unit.
+        Label of the axis, with its unit.
 
     Returns
     -------
@@ -189,11 +189,11 @@ def histogram(values: np.ndarray, label: str) -> str:
         axes.set_xlabel(label)
         axes.set_ylabel("tracks")
 
-    return svg(draw, 5.0, 2.4)
+    return render_svg(draw, 5.0, 2.4)
 
 
 def apply_theme(svg: str) -> str:
-    """Make a picture part of a page: no XML prologue, and colours by CSS variables.
+    """Prepare a plot for a page: remove the XML prologue, and replace colours with CSS variables.
 
     Examples
     --------
@@ -206,8 +206,8 @@ def apply_theme(svg: str) -> str:
     return svg.replace(INK, "var(--ink)").replace(FAINT, "var(--faint)")
 
 
-def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
-    """Draw on a figure of so many inches, without touching the process's settings.
+def render_svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
+    """Draw a figure, without changing global settings of Matplotlib.
 
     Parameters
     ----------
@@ -220,10 +220,10 @@ def svg(draw: Callable[[Figure], None], width: float, height: float) -> str:
     -------
     str
     """
-    text = io.StringIO()
+    file = io.StringIO()
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure)
-        undated: dict[Any, Any] = {"Date": None, "Creator": None}
-        figure.savefig(text, format="svg", transparent=True, metadata=undated)
-    return text.getvalue()
+        no_dates: dict[Any, Any] = {"Date": None, "Creator": None}
+        figure.savefig(file, format="svg", transparent=True, metadata=no_dates)
+    return file.getvalue()

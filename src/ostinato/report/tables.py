@@ -1,4 +1,4 @@
-"""The tables and the picture that `dvc plots` draws."""
+"""Tables and the plot for `dvc plots`."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,8 @@ from ostinato.report.boards import rank
 from ostinato.report.material import Material
 
 
-def tables(material: Material) -> dict[str, pd.DataFrame]:
-    """Make the tables that `dvc plots` draws.
+def build_tables(material: Material) -> dict[str, pd.DataFrame]:
+    """Build the tables for `dvc plots`.
 
     Parameters
     ----------
@@ -21,30 +21,30 @@ def tables(material: Material) -> dict[str, pd.DataFrame]:
     Returns
     -------
     dict of str to DataFrame
-        By file name below plots/: every figure, those that rank, what differs from
-        the leader and from what is released, mean curves, for each genre candidate
-        one row a test track, with actual and predicted class, and tracks by how
-        likely their genre is wrong.
+        By file name in plots/: all figures, the leading ones, the contrasts with the
+        leader and with the released model, mean curves, the actual and predicted class
+        of each test track for each genre candidate, and tracks by how likely their
+        genre is wrong.
     """
     figures = _figures(material)
-    rank = [
+    is_leading = [
         material.leading.get(task) == metric for task, metric in zip(figures["task"], figures["metric"], strict=True)
     ]
-    found = {"metrics.csv": figures, "leaderboard.csv": figures[rank].sort_values(["task", "value"], kind="stable")}
-    found["significance.csv"] = _contrasts(material)
+    leaderboard = figures[is_leading].sort_values(["task", "value"], kind="stable")
+    tables = {"metrics.csv": figures, "leaderboard.csv": leaderboard, "significance.csv": _contrasts(material)}
     for name, curve in material.curves.items():
-        found[f"curves/{name}.csv"] = plots.mean_curve(curve)
-    for name, entry in material.roster.items():
+        tables[f"curves/{name}.csv"] = plots.mean_curve(curve)
+    for name, entry in material.candidates.items():
         metrics = material.metrics[name]
         if "skipped" not in metrics and COLUMNS[entry.task] == "single":
-            found[f"confusion/{name}.csv"] = _pairs(metrics["confusion"], list(metrics["per_class"]))
+            tables[f"confusion/{name}.csv"] = _pairs(metrics["confusion"], list(metrics["per_class"]))
     if material.suspects is not None:
-        found["suspects.csv"] = material.suspects
-    return found
+        tables["suspects.csv"] = material.suspects
+    return tables
 
 
-def picture(material: Material) -> str | None:
-    """Draw the validation curves by themselves for `dvc plots`, the best of each task in colour.
+def plot_best_curves(material: Material) -> str | None:
+    """Plot the validation curves for `dvc plots`, the best of each task in colour.
 
     Parameters
     ----------
@@ -56,16 +56,16 @@ def picture(material: Material) -> str | None:
         SVG; None if no network has curves.
     """
     means = plots.mean_curves(material.curves)
-    tasks = dict.fromkeys(e.task for e in material.roster.values())
+    tasks = dict.fromkeys(e.task for e in material.candidates.values())
     order = {task: [e.name for e in rank(material, task) if e.name in means] for task in tasks}
-    best = [name for names in order.values() for name in plots.best(names, means)]
-    return plots.curves(means, best, legend=True) if best else None
+    best = [name for names in order.values() for name in plots.choose_best(names, means)]
+    return plots.plot_curves(means, best, legend=True) if best else None
 
 
 def _figures(material: Material) -> pd.DataFrame:
     rows = [
         {"task": e.task, "candidate": e.name, "metric": metric, **figure}
-        for e in material.roster.values()
+        for e in material.candidates.values()
         for metric, figure in material.metrics[e.name].get("test", {}).items()
     ]
     return pd.DataFrame(rows, columns=["task", "candidate", "metric", "value", "low", "high"])
@@ -73,11 +73,11 @@ def _figures(material: Material) -> pd.DataFrame:
 
 def _contrasts(material: Material) -> pd.DataFrame:
     rows = [
-        {"task": material.roster[name].task, "candidate": name, "against": what, "name": c.against, "metric": c.metric,
-         "difference": c.difference.value, "low": c.difference.low, "high": c.difference.high,
+        {"task": material.candidates[name].task, "candidate": name, "against": role, "name": c.against,
+         "metric": c.metric, "difference": c.difference.value, "low": c.difference.low, "high": c.difference.high,
          "won": c.won, "lost": c.lost, "p": c.p}
-        for name, of in material.contrasts.items()
-        for what, c in of.items()
+        for name, by_role in material.contrasts.items()
+        for role, c in by_role.items()
     ]  # fmt: skip
     columns = ["task", "candidate", "against", "name", "metric", "difference", "low", "high", "won", "lost", "p"]
     return pd.DataFrame(rows, columns=columns)

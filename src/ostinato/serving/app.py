@@ -356,7 +356,7 @@ def _keyed_routes(app: FastAPI, handlers: _Handlers, api_key: str | None) -> Non
 
 
 def _describe(model: Opened) -> Model:
-    metadata = model.released.about
+    metadata = model.released.metadata
     return Model(
         task=model.released.task,
         name=model.released.name,

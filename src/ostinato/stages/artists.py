@@ -1,8 +1,8 @@
 """Learn artist embeddings from the dataset's relations of artists.
 
-Relations of cold artists, those of test tracks, are never trained on: such an
-artist is put at the mean direction of the known artists it is related to, for
-judging alone.
+Relations of cold artists, those with test tracks, are never trained on: such an
+artist gets the mean direction of the known artists it is related to, for evaluation
+only.
 """
 
 from typing import Any
@@ -34,24 +34,24 @@ def run(paths: Paths, params: Params) -> None:
             write_json(paths.target(task) / "about.json", {"kind": kind, "column": task})
     plugin, options = datasets.load(params.dataset)
     splits = read_parquet(paths.splits)
-    reason = _lacks(plugin, splits)
+    reason = _find_skip_reason(plugin, splits)
     if reason is not None:
         write_json(paths.target(TASK) / "about.json", {"skipped": reason})
         write_json(paths.artists, {"skipped": reason})
         return
     tracks = read_parquet(paths.tracks, columns=["track_id", "artist"])
-    listed = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
-    listed = _as_spelled(listed, tracks["artist"])
-    graph = build_relations(listed["artist"].tolist(), _pairs(listed))
-    tested = splits.loc[splits["split"] == "test", "track_id"]
-    cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(tested), "artist"].dropna().to_numpy(str))
+    artists = plugin.artists(datasets.dataset_root(paths, params.dataset), options, seed=params.seed)
+    artists = _unify_spelling(artists, tracks["artist"])
+    graph = build_relations(artists["artist"].tolist(), _list_pairs(artists))
+    test_ids = splits.loc[splits["split"] == "test", "track_id"]
+    cold = np.isin(graph.names, tracks.loc[tracks["track_id"].isin(test_ids), "artist"].dropna().to_numpy(str))
     vectors, quality = _fit(graph.restrict(~cold), params)
     table = pd.DataFrame(
         {
             "artist": graph.names,
             "cold": cold,
             "related": [[graph.names[j] for j in graph.neighbours(i)] for i in range(len(graph))],
-            "vector": _place(vectors, graph, cold),
+            "vector": _compute_directions(vectors, graph, cold),
         }
     )
     with atomic_write(paths.target(TASK) / "artists.parquet") as partial:
@@ -61,7 +61,7 @@ def run(paths: Paths, params: Params) -> None:
     write_json(paths.artists, {**counts, "n_isolated": len(graph.isolated_artists), **quality})
 
 
-def _lacks(plugin: Any, splits: pd.DataFrame) -> str | None:
+def _find_skip_reason(plugin: Any, splits: pd.DataFrame) -> str | None:
     if not hasattr(plugin, "artists"):
         return "the dataset relates no artists"
     if splits["fold"].nunique() > 1:
@@ -69,19 +69,19 @@ def _lacks(plugin: Any, splits: pd.DataFrame) -> str | None:
     return None
 
 
-def _as_spelled(listed: pd.DataFrame, artists: pd.Series) -> pd.DataFrame:
-    """Write the listed artists as the tracks do, since what follows joins them by name."""
-    spelling = names.choose_spellings(listed["artist"]) | names.choose_spellings(artists)
+def _unify_spelling(artists: pd.DataFrame, in_tracks: pd.Series) -> pd.DataFrame:
+    """Spell artists as the tracks do, since both are joined by name."""
+    spelling = names.choose_spellings(artists["artist"]) | names.choose_spellings(in_tracks)
 
-    def write(name: str) -> str:
+    def spell(name: str) -> str:
         return spelling.get(names.identity(name) or "", name)
 
-    related = listed["related"].map(lambda row: [write(name) for name in row])
-    return listed.assign(artist=listed["artist"].map(write), related=related)
+    related = artists["related"].map(lambda row: [spell(name) for name in row])
+    return artists.assign(artist=artists["artist"].map(spell), related=related)
 
 
-def _pairs(listed: pd.DataFrame) -> list[tuple[str, str]]:
-    return [(a, b) for a, related in zip(listed["artist"], listed["related"], strict=True) for b in related]
+def _list_pairs(artists: pd.DataFrame) -> list[tuple[str, str]]:
+    return [(a, b) for a, related in zip(artists["artist"], artists["related"], strict=True) for b in related]
 
 
 def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
@@ -121,14 +121,14 @@ def _fit(known: Relations, params: Params) -> tuple[np.ndarray, dict[str, Any]]:
     return vectors, quality
 
 
-def _place(vectors: np.ndarray, graph: Relations, cold: np.ndarray) -> list[np.ndarray | None]:
-    """Return each artist's direction; None to one without relations to known artists."""
+def _compute_directions(vectors: np.ndarray, graph: Relations, cold: np.ndarray) -> list[np.ndarray | None]:
+    """Return the direction of each artist; None for one without relations to known artists."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(units).all():
         raise DataError("artists: the space did not stay finite; lower the lr of artists.phases")
-    placed: list[np.ndarray | None] = []
+    directions: list[np.ndarray | None] = []
     for i in range(len(graph)):
         near = [j for j in graph.neighbours(i) if not cold[j]]
         mean = units[near].mean(axis=0) if cold[i] and near else units[i]
-        placed.append((mean / np.linalg.norm(mean)).astype(np.float32) if near else None)
-    return placed
+        directions.append((mean / np.linalg.norm(mean)).astype(np.float32) if near else None)
+    return directions

@@ -11,9 +11,9 @@ SECTIONS = ("seed", "train", "tune", "candidates", "estimators", "stacked", "mem
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own part changed.
+    """Write ``data/interim/budget/<candidate>.json``, so that a study runs again only if its own share changes.
 
-    Outputs of candidates that are gone are set aside, so that no stage that reads a folder sees them.
+    Outputs of removed candidates are set aside, so that no stage reads them with their folder.
 
     Parameters
     ----------

@@ -1,8 +1,9 @@
 """Embed every track with the best-ranked network.
 
-Vectors are made by the ONNX file itself, so that an audio file that is embedded
-later lies in the same space; the file's hash is the catalog's version. The mean
-vector of the training tracks is taken from all but directions that were trained as such.
+The exported ONNX file computes the vectors, so that an audio file that is embedded
+later lies in the same space; the hash of the file is the version of the catalog. The
+mean vector of the training tracks is subtracted, except from outputs of networks that
+were trained to embed.
 """
 
 import hashlib
@@ -28,13 +29,13 @@ from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_tr
 
 SECTIONS = ("compute", "validate", "candidates", "estimators", "stacked")
 
-MOST = 500
-"""Training tracks that are looked at to describe their sound."""
+MAX_TRACKS = 500
+"""Maximum number of training tracks whose sound is described."""
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write the catalog, or why there is none; one that stands there stands until then."""
-    chosen, reasons = _choose(paths, list(get_candidates(params)))
+    """Write the catalog, or why there is none; the previous one is replaced at the end."""
+    chosen, reasons = _choose_space(paths, list(get_candidates(params)))
     with replace_folder(paths.catalog) as folder:
         if chosen is None:
             write_json(folder / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
@@ -43,42 +44,42 @@ def run(paths: Paths, params: Params) -> None:
 
 
 def _embed_tracks(paths: Paths, params: Params, chosen: str, folder: Path) -> None:
-    """Write the catalog that a candidate's network makes."""
+    """Write the catalog of a candidate."""
     for file in list_model_files(paths.onnx(chosen)):
         shutil.copyfile(paths.onnx(chosen) / file, folder / file)
     network = ReleasedModel(folder, threads=params.compute.threads)
-    places = {n: find_folder(paths.features, n, g.feature, g.parameters) for n, g in network.inputs.items()}
+    places = {n: find_folder(paths.features, n, i.feature, i.parameters) for n, i in network.inputs.items()}
     stores = {n: Store(place or paths.feature(n)) for n, place in places.items()}
-    tracks = _tracks(paths, list(stores.values()))
+    tracks = _read_tracks(paths, list(stores.values()))
     write_json(folder / REFERENCE, _describe_training(paths, network, stores, tracks, params.validate_))
     vectors = [
         network.embedding({n: np.asarray(s.read(i), np.float32) for n, s in stores.items()})
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
     ]
     version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
-    known = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
-    placed = np.stack(vectors)
-    offset = None if network.kind == "embedding" else placed[tracks["split"].to_numpy() == "train"].mean(axis=0)
+    metadata = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
+    matrix = np.stack(vectors)
+    offset = None if network.kind == "embedding" else matrix[tracks["split"].to_numpy() == "train"].mean(axis=0)
     metric = choose_metric(next(iter(network.inputs.values())).source)
-    Catalog(tracks["track_id"].tolist(), placed, known, version=version, offset=offset, metric=metric).save(folder)
+    Catalog(tracks["track_id"].tolist(), matrix, metadata, version=version, offset=offset, metric=metric).save(folder)
 
 
 def _describe_training(
     paths: Paths, network: ReleasedModel, stores: dict[str, Store], tracks: pd.DataFrame, bounds: Any
 ) -> dict[str, Any]:
-    """Describe what the training tracks sound like, so that a file unlike them is told when it is placed."""
+    """Describe the sound of the training tracks, to warn of a file unlike them when it is embedded."""
     train = tracks["track_id"][tracks["split"] == "train"]
     files = read_parquet(paths.files)
     files = files[files["track_id"].isin(train)]
     figures = {name: files[name].to_numpy(float) for name in reference.FIGURES if name in files}
-    some = train[:: max(-(-len(train) // MOST), 1)]
-    means = {n: np.stack([np.asarray(s.read(i), np.float32).mean(axis=0) for i in some]) for n, s in stores.items()}
+    sample = train[:: max(-(-len(train) // MAX_TRACKS), 1)]
+    means = {n: np.stack([np.asarray(s.read(i), np.float32).mean(axis=0) for i in sample]) for n, s in stores.items()}
     return reference.describe_training(network.inputs, figures, means, limits.read_bounds(bounds))
 
 
-def _choose(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
-    """Take the best of the spaces that passed the gate and were exported, and say what speaks against the others."""
-    ranking, reasons, best = read_json(paths.ranking), list[str](), list[tuple[float, str]]()
+def _choose_space(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
+    """Return the best exported space that passed the gate, and reasons against the others."""
+    ranking, reasons, spaces = read_json(paths.ranking), list[str](), list[tuple[float, str]]()
     if "spaces" not in ranking:
         return None, [ranking["skipped"]]
     for name in names:
@@ -91,22 +92,22 @@ def _choose(paths: Paths, names: list[str]) -> tuple[str | None, list[str]]:
         elif not (paths.onnx(name) / "network.onnx").exists():
             reasons.append(f"{name}: {export.get('skipped') or '; '.join(export.get('reasons', []))}")
         else:
-            best.append((ranking["spaces"][name]["map"]["value"], name))
-    return (max(best, key=lambda b: (b[0], -names.index(b[1])))[1] if best else None), reasons
+            spaces.append((ranking["spaces"][name]["map"]["value"], name))
+    return (max(spaces, key=lambda s: (s[0], -names.index(s[1])))[1] if spaces else None), reasons
 
 
 def _mend(paths: Paths) -> str:
-    """Return what would let a space serve."""
+    """Return how to make a space eligible."""
     verdicts = read_json(paths.ranking).get("gate", {}).values()
     if any(not rule["kept"] for verdict in verdicts for rule in verdict.get("rules", ())):
-        return "gate.space in params.yaml withholds them: lower its bounds or add artists, then run `dvc repro catalog`"
+        return "gate.space in params.yaml rejects them: lower its bounds or add artists, then run `dvc repro catalog`"
     return "mend that, then run `dvc repro catalog`"
 
 
-def _tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
-    """Read what is known of the tracks that all these caches hold."""
+def _read_tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
+    """Read the metadata of the tracks that all stores hold."""
     splits = read_parquet(paths.splits, columns=["track_id", "fold", "split"])
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
-    kept = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
+    present = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
     tracks = read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
-    return tracks[tracks["track_id"].isin(kept)].assign(split=lambda table: table["track_id"].map(splits))
+    return tracks[tracks["track_id"].isin(present)].assign(split=lambda table: table["track_id"].map(splits))

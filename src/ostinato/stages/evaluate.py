@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ostinato.core.counts import format_count
 from ostinato.core.params.kinds import JOIN
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
@@ -42,7 +43,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
     task = Task(artefact["task"], tuple(classes[artefact["task"]]))
     if len(task.classes) < 2:
         raise DataError(
-            f"{paths.classes}: {task.name} has {len(task.classes)} class(es) and needs two; add labelled tracks"
+            f"{paths.classes}: {task.name} has {format_count(len(task.classes), 'class')} and needs two; add labelled tracks"
         )
     tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
     predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])

@@ -33,9 +33,9 @@ CONTRACT = (
 )
 BLOCKS = "ostinato.layers"
 SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
-"""What makes a candidate's numbers beside its own file, its features and the contract."""
-Made: TypeAlias = tuple[bytes, dict[str, float], int]
-"""A file, how far it departs from the original, and the multiplications of a chunk."""
+"""Modules that affect the scores of a candidate, besides its own file, its features and the contract."""
+Conversion: TypeAlias = tuple[bytes, dict[str, float], int]
+"""An ONNX file, its differences from the original, and the multiply-adds of a chunk."""
 
 
 def run(paths: Paths, params: Params, name: str) -> None:
@@ -47,11 +47,11 @@ def run(paths: Paths, params: Params, name: str) -> None:
         write_json(folder / "export.json", {"skipped": reason})
         return
     if not paths.gate_result(name).exists():
-        raise OstinatoError(f"{paths.gate}: says nothing of {name}; run `dvc repro gate`")
+        raise OstinatoError(f"{paths.gate}: has no result for {name}; run `dvc repro gate`")
     decision = read_json(paths.gate_result(name))
     artefact = artefacts.load(checkpoints)
     result = dict(decision)
-    if artefact.fitter != "sklearn":  # numbers of an estimator are not counted, which is not 0 of them
+    if artefact.fitter != "sklearn":  # unknown for an estimator, which is not 0
         result["n_parameters"] = artefact.n_parameters
     if decision["accepted"]:
         result |= _write(paths, params, artefact)
@@ -59,14 +59,14 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
 
 def _write(paths: Paths, params: Params, artefact: Artefact) -> dict[str, Any]:
-    """Write network.onnx and model.json if the file agrees with the original, and say what it is and costs."""
+    """Write network.onnx and model.json if the file agrees with the original, and return its figures."""
     metadata, files = encoders.gather(describe(paths, params.dataset.name, artefact))
-    make = _estimator if artefact.fitter == "sklearn" else _network
-    content, differences, multiply_adds = make(paths, params.export.opset, artefact, metadata)
+    convert = _convert_estimator if artefact.fitter == "sklearn" else _convert_network
+    content, differences, multiply_adds = convert(paths, params.export.opset, artefact, metadata)
     model = onnx.load_from_string(content)
     result: dict[str, Any] = {**differences, "bytes": len(content), "multiply_adds": multiply_adds}
     result |= {"opset": graphs.opset(model), "ir_version": model.ir_version}
-    if reasons := _departures(differences, params.export.parity):
+    if reasons := _find_differences(differences, params.export.parity):
         return result | {"accepted": False, "reasons": reasons}
     folder = paths.onnx(artefact.name)
     with atomic_write(folder / "network.onnx") as partial:
@@ -76,71 +76,69 @@ def _write(paths: Paths, params: Params, artefact: Artefact) -> dict[str, Any]:
             partial.write_bytes(encoder)
     write_json(folder / "model.json", metadata)
     result |= {"encoder_bytes": sum(map(len, files.values()))} if files else {}
-    return result | {"tagger": _tagger(folder, params.export, content, metadata)}
+    return result | {"tagger": _write_tagger(folder, params.export, content, metadata)}
 
 
-def _departures(differences: Mapping[str, float], parity: float) -> list[str]:
-    """Return what of a file departs from the original by more than it may; NaN does."""
+def _find_differences(differences: Mapping[str, float], parity: float) -> list[str]:
+    """Return the differences from the original beyond the tolerance; NaN is one."""
     reasons = []
     if not differences["parity"] <= parity:
-        far = differences["parity"]
-        reasons.append(f"the ONNX file departs by {far:.2g} from the original; export.parity allows {parity:g}")
+        difference = differences["parity"]
+        reasons.append(f"the ONNX file differs by {difference:.2g} from the original; export.parity allows {parity:g}")
     if not differences.get("sklearn_parity", 0.0) <= estimators.MAX_DIFFERENCE:
-        far = differences["sklearn_parity"]
-        reasons.append(f"a score departs by {far:.2g} from scikit-learn's; {estimators.MAX_DIFFERENCE:g} is allowed")
+        difference, allowed = differences["sklearn_parity"], estimators.MAX_DIFFERENCE
+        reasons.append(f"a score differs by {difference:.2g} from that of scikit-learn; {allowed:g} is allowed")
     return reasons
 
 
-def _tagger(folder: Path, rules: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
-    """Write tagger.onnx if features can be put into a graph and it agrees with `ostinato predict`."""
+def _write_tagger(folder: Path, settings: Any, network: bytes, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Write tagger.onnx if its features can be expressed as a graph and it agrees with `ostinato predict`."""
     model = onnx.load_from_string(network)
     if reason := tagger.obstacle(metadata, graphs.opset(model)):
         return {"skipped": reason}
     try:
         converted = tagger.convert(model, encoders.locate(metadata, folder))
-    except OstinatoError as error:  # an encoder that no graph can hold
+    except OstinatoError as error:  # an encoder that cannot be part of a graph
         return {"skipped": str(error).replace(f"{folder}/", "")}
     content = graphs.annotate(converted, tagger.describe(metadata))
     parity = tagger.parity(content, ReleasedModel(folder, threads=1))
-    if not parity <= rules.parity:
-        return {"parity": parity, "skipped": f"its scores depart by more than export.parity, {rules.parity:g}"}
+    if not parity <= settings.parity:
+        return {"parity": parity, "skipped": f"its scores differ by more than export.parity, {settings.parity:g}"}
     with atomic_write(folder / "tagger.onnx") as partial:
         partial.write_bytes(content)
     return {"parity": parity, "bytes": len(content)}
 
 
-def _network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
+def _convert_network(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Conversion:
     network = artefacts.network(paths.checkpoints(artefact.name), artefact)
     shapes = artefact.shapes
-    words = [name for name in _list_audio_inputs(artefact) if artefact.inputs[name].source == "lyrics"]
+    lyrics = [name for name in _list_audio_inputs(artefact) if artefact.inputs[name].source == "lyrics"]
     if artefact.fitter == "stacked":
         members = {m: artefacts.load(paths.checkpoints(m)) for m in _list_audio_inputs(artefact)}
-        inside = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
-        network = Stack(inside, network, artefact.task_with_classes.kind, artefact.shapes).eval()
+        member_networks = {m: artefacts.network(paths.checkpoints(m), a) for m, a in members.items()}
+        network = Stack(member_networks, network, artefact.task_with_classes.kind, artefact.shapes).eval()
         shapes = {m: _only(a.shapes) for m, a in members.items()}
-    model = networks.convert(network, shapes, opset=opset, words=words)
+    model = networks.convert(network, shapes, opset=opset, words=lyrics)
     content = graphs.annotate(model, metadata)
-    parity = networks.parity(content, network, shapes, words)
-    return content, {"parity": parity}, cost.multiply_adds(model, shapes, words)
+    parity = networks.parity(content, network, shapes, lyrics)
+    return content, {"parity": parity}, cost.multiply_adds(model, shapes, lyrics)
 
 
 def _list_audio_inputs(artefact: Artefact) -> list[str]:
-    """Name the inputs of the file: all, but of a stack no optional member that reads anything but sound."""
-    given = artefact.inputs
-    names = [m for m in artefact.members if m in given] if artefact.fitter == "stacked" else list(given)
-    return [name for name in names if name not in artefact.optional or given[name].source == AUDIO]
+    """List the inputs of the file: all, without optional members of a stack that read anything but audio."""
+    inputs = artefact.inputs
+    names = [m for m in artefact.members if m in inputs] if artefact.fitter == "stacked" else list(inputs)
+    return [name for name in names if name not in artefact.optional or inputs[name].source == AUDIO]
 
 
-def _unknown(artefact: Artefact) -> list[str]:
-    """Name what a stack reads and no file of audio tells."""
-    return (
-        [name for name in artefact.shapes if name not in _list_audio_inputs(artefact)]
-        if artefact.fitter == "stacked"
-        else []
-    )
+def _list_unknown(artefact: Artefact) -> list[str]:
+    """List the inputs of a stack that cannot be computed from an audio file."""
+    if artefact.fitter != "stacked":
+        return []
+    return [name for name in artefact.shapes if name not in _list_audio_inputs(artefact)]
 
 
-def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Made:
+def _convert_estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str, Any]) -> Conversion:
     fitted = artefacts.onnx_file(paths.checkpoints(artefact.name), "final").read_bytes()
     task, feature = artefact.task_with_classes, next(iter(artefact.inputs))
     model = estimators.convert(fitted, task.kind, feature, opset=opset)
@@ -150,11 +148,11 @@ def _estimator(paths: Paths, opset: int, artefact: Artefact, metadata: dict[str,
         "parity": estimators.parity(content, fitted, feature, task.logits),
         "sklearn_parity": estimators.score_difference(content, feature, x, scores, task),
     }
-    return content, differences, _multiply_adds_of_a_row(model)
+    return content, differences, _count_multiply_adds(model)
 
 
-def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
-    """Count for one track the products with support vectors."""
+def _count_multiply_adds(model: onnx.ModelProto) -> int:
+    """Count the products of one track with support vectors."""
     return sum(
         len(a.floats)
         for node in model.graph.node
@@ -165,19 +163,19 @@ def _multiply_adds_of_a_row(model: onnx.ModelProto) -> int:
 
 
 def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
-    """Return what a released network must know of itself.
+    """Return the metadata of an exported network.
 
     Parameters
     ----------
     paths : Paths
     dataset : str
-        The plugin that the tracks came from.
+        Name of the dataset plugin.
     artefact : Artefact
 
     Returns
     -------
     dict
-        What model.json and the file's metadata hold.
+        Content of model.json and of the metadata of the ONNX file.
     """
     classes, metrics = read_json(paths.classes), read_json(paths.metrics(artefact.name))
     plugin = registry.load("ostinato.datasets", dataset)
@@ -188,8 +186,8 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         "classes": list(artefact.classes),
         "architecture": artefact.architecture,
         "level": "chunk" if artefact.fitter == "lightning" else "track",
-        "inputs": _inputs(paths, artefact),
-        **({"unknown": unknown} if (unknown := _unknown(artefact)) else {}),
+        "inputs": _describe_inputs(paths, artefact),
+        **({"unknown": unknown} if (unknown := _list_unknown(artefact)) else {}),
         "dataset": {
             "name": dataset,
             "embedded": bool(getattr(plugin, "EMBEDDED", False)),
@@ -199,49 +197,48 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
             "split": {"name": classes["name"], "hash": classes["hash"]},
         },
         **_calibration(metrics, artefact.task_with_classes.kind),
-        "hashes": {"data": classes["hash"], "code": hash_modules(_modules(paths, artefact))},
+        "hashes": {"data": classes["hash"], "code": hash_modules(_list_modules(paths, artefact))},
         "metrics": metrics["test"],
     }
 
 
 def _calibration(metrics: dict[str, Any], kind: Kind) -> dict[str, Any]:
-    """Return the temperature chosen on validation, and thresholds of the scores that it makes."""
-    calibrated = metrics.get("calibration", {})
-    temperature = calibrated.get("temperature", 1.0)
+    """Return the temperature fitted on validation, and the thresholds of calibrated scores."""
+    temperature = metrics.get("calibration", {}).get("temperature", 1.0)
     thresholds = metrics.get("thresholds")
     if thresholds is not None:
-        warm = scores(logits(np.array(list(thresholds.values())), kind) / temperature, kind)
-        thresholds = {c: round(float(t), 6) for c, t in zip(thresholds, warm, strict=True)}
-    found = {"temperature": temperature, "thresholds": thresholds}
+        calibrated = scores(logits(np.array(list(thresholds.values())), kind) / temperature, kind)
+        thresholds = {c: round(float(t), 6) for c, t in zip(thresholds, calibrated, strict=True)}
+    result = {"temperature": temperature, "thresholds": thresholds}
     promise = metrics.get("promise")
-    return found if promise is None else found | {"unsure_below": promise["unsure_below"], "promise": promise}
+    return result if promise is None else result | {"unsure_below": promise["unsure_below"], "promise": promise}
 
 
-def _inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
-    """Describe the inputs, with what was fitted to the training set."""
+def _describe_inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
+    """Describe the inputs, with the statistics fitted to the training set."""
     inputs = {name: asdict(artefact.inputs[name]) for name in _list_audio_inputs(artefact)}
-    for name, given in inputs.items():
+    for name, entry in inputs.items():
         if artefact.fitter == "stacked":
-            of_member = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
-            given |= next(iter(of_member.values()), {})
+            statistics = artefacts.load(paths.checkpoints(name)).statistics.get("final", {})
+            entry |= next(iter(statistics.values()), {})
         else:
-            given |= artefact.statistics.get("final", {}).get(name, {})
+            entry |= artefact.statistics.get("final", {}).get(name, {})
     return inputs
 
 
-def _modules(paths: Paths, artefact: Artefact) -> set[str]:
-    """Name the modules that make a candidate's numbers of a track."""
-    found = {f"{PACKAGE[artefact.fitter]}.{artefact.architecture}"}
-    found |= {name for package in (*CONTRACT, SHARED[artefact.fitter]) for name in list_modules(package)}
-    for given in artefact.inputs.values():
-        found |= _of_feature(given.feature)
+def _list_modules(paths: Paths, artefact: Artefact) -> set[str]:
+    """List the modules that affect the scores of a candidate."""
+    modules = {f"{PACKAGE[artefact.fitter]}.{artefact.architecture}"}
+    modules |= {name for package in (*CONTRACT, SHARED[artefact.fitter]) for name in list_modules(package)}
+    for model_input in artefact.inputs.values():
+        modules |= _list_feature_modules(model_input.feature)
     for member in set(artefact.members) & artefact.inputs.keys():
-        found |= _modules(paths, artefacts.load(paths.checkpoints(member)))
-    return found
+        modules |= _list_modules(paths, artefacts.load(paths.checkpoints(member)))
+    return modules
 
 
-def _of_feature(name: str) -> set[str]:
-    """Name the module of a feature and those that it shares with others."""
+def _list_feature_modules(name: str) -> set[str]:
+    """List the module of a feature and those that it shares with others."""
     feature = f"ostinato.features.{name}"
     shared = parse(feature).imports
     return {feature, "ostinato.features._spectrum", *(m for m in list_modules("ostinato.features") if m in shared)}

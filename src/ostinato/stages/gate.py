@@ -15,11 +15,11 @@ SECTIONS = ("gate", "candidates", "estimators", "stacked")
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Judge all candidates that params.yaml names; files of removed ones are not looked at."""
+    """Check all candidates of params.yaml; files of removed ones are ignored."""
     entries = get_candidates(params)
     metrics = {n: read_json(paths.metrics(n)) for n in entries}
-    judged = judge(entries.values(), metrics, params.gate)
-    write_json(paths.gate, judged)
+    decisions = judge(entries.values(), metrics, params.gate)
+    write_json(paths.gate, decisions)
     shutil.rmtree(paths.gate_result("").parent, ignore_errors=True)
-    for candidate, decision in judged.items():
+    for candidate, decision in decisions.items():
         write_json(paths.gate_result(candidate), decision)

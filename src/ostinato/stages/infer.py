@@ -1,6 +1,6 @@
 """Compute logits and embeddings of every track.
 
-Of every fold, so that a new metric needs no new inference.
+All folds are stored, so that a new metric needs no new inference.
 """
 
 from collections.abc import Container
@@ -22,9 +22,9 @@ SECTIONS = ("compute",)
 def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/predictions/<name>/predictions.parquet``, a row for each row of the splits.
 
-    Where a fold was fitted several times, ``runs.parquet`` has the logits of each; where a
-    network gives labels to tracks in chunks, ``chunks.parquet`` has those of each chunk under test.
-    Tracks that were never cached have no row.
+    If a fold was fitted several times, ``runs.parquet`` has the logits of each run; if a network
+    classifies tracks in chunks, ``chunks.parquet`` has the logits of each chunk of the test tracks.
+    Tracks that are not in the cache have no row.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ def run(paths: Paths, params: Params, name: str) -> None:
     torch.set_num_threads(params.compute.threads)
     artefact = artefacts.load(folder)
     splits = _select_rows(paths, artefact)
-    table = _table(paths, params, artefact, splits)
+    table = _predict_folds(paths, params, artefact, splits)
     runs = [
-        _table(paths, params, artefact, splits, run).drop(columns=["embedding", "chunks"]).assign(run=run)
+        _predict_folds(paths, params, artefact, splits, run).drop(columns=["embedding", "chunks"]).assign(run=run)
         for run in (range(artefact.runs) if artefact.runs > 1 else ())
     ]
     artefacts.empty(out)
@@ -59,52 +59,52 @@ def run(paths: Paths, params: Params, name: str) -> None:
         write_logits(out / "runs.parquet", pd.concat(runs, ignore_index=True))
 
 
-def _table(
+def _predict_folds(
     paths: Paths, params: Params, artefact: artefacts.Artefact, splits: pd.DataFrame, run: int | None = None
 ) -> pd.DataFrame:
-    """Put what each fold's network, or one of its runs, makes of the tracks beside the splits."""
-    found: dict[str, list[Any]] = {name: [None] * len(splits) for name in ("logits", "embedding", "chunks")}
+    """Return the splits with the outputs of the network of each fold, or of one of its runs."""
+    columns: dict[str, list[Any]] = {name: [None] * len(splits) for name in ("logits", "embedding", "chunks")}
     title = f"{artefact.name} infer" + ("" if run is None else f" run {run}")
     for fold in tqdm(artefact.folds, desc=title, unit="fold"):
         rows = np.flatnonzero(splits["fold"] == fold)
         outputs = _predict(paths, params, artefact, fold, splits.iloc[rows], run)
-        for column, values in zip(found.values(), outputs, strict=True):
+        for column, values in zip(columns.values(), outputs, strict=True):
             for row, value in zip(rows, values, strict=True):
                 column[row] = value
-    return splits.assign(**found)
+    return splits.assign(**columns)
 
 
 def _select_test(table: pd.DataFrame) -> pd.DataFrame:
-    """List each chunk of the test tracks in a row of its own, if any track has several."""
-    tested = table[table["chunks"].notna()]
-    n_chunks = tested["chunks"].map(len)
-    tested = tested.loc[tested.index.repeat(n_chunks if (n_chunks > 1).any() else 0)]
-    rows = tested.groupby(["track_id", "fold"], sort=False).cumcount()
-    logits = [chunks[row] for chunks, row in zip(tested["chunks"], rows, strict=True)]
-    return tested[["track_id", "fold", "split"]].assign(logits=logits).reset_index(drop=True)
+    """Return one row for each chunk of the test tracks, if any track has several."""
+    test = table[table["chunks"].notna()]
+    n_chunks = test["chunks"].map(len)
+    test = test.loc[test.index.repeat(n_chunks if (n_chunks > 1).any() else 0)]
+    rows = test.groupby(["track_id", "fold"], sort=False).cumcount()
+    logits = [chunks[row] for chunks, row in zip(test["chunks"], rows, strict=True)]
+    return test[["track_id", "fold", "split"]].assign(logits=logits).reset_index(drop=True)
 
 
 def _select_rows(paths: Paths, artefact: artefacts.Artefact) -> pd.DataFrame:
-    """List the rows of the splits whose tracks the candidate can be shown."""
+    """Select the rows of the splits whose tracks the candidate can read."""
     from ostinato.stages import _candidate
     from ostinato.training.data.member_logits import read_member
 
     splits = read_parquet(paths.splits)[["track_id", "fold", "split"]]
-    held: list[Container[str]]
+    sources: list[Container[str]]
     if artefact.fitter == "stacked":
         files = [
             paths.member_logits(artefact.name) / f"{n}.parquet" for n in artefact.shapes if n not in artefact.optional
         ]
-        held = [set(read_member(file)[0]["track_id"]) for file in files]
+        sources = [set(read_member(file)[0]["track_id"]) for file in files]
     else:
-        held = [Store(paths.feature(kind)) for kind in artefact.inputs]
-    return splits[_candidate.present(splits["track_id"], *held)].reset_index(drop=True)
+        sources = [Store(paths.feature(kind)) for kind in artefact.inputs]
+    return splits[_candidate.find_present(splits["track_id"], *sources)].reset_index(drop=True)
 
 
 def _predict(
     paths: Paths, params: Params, artefact: artefacts.Artefact, fold: int, splits: pd.DataFrame, run: int | None
 ) -> tuple[Any, Any, Any]:
-    """Return logits and embedding of each track, and the logits of the chunks of those under test."""
+    """Return logits and embedding of each track, and logits of the chunks of test tracks."""
     from ostinato.stages import _candidate
     from ostinato.training.data.member_logits import align, read_member
     from ostinato.training.data.sources import Logits, Source
@@ -114,22 +114,22 @@ def _predict(
     folder, task = paths.checkpoints(artefact.name), artefact.task_with_classes
     if artefact.fitter == "sklearn":
         (kind,) = artefact.inputs
-        x = _candidate.summaries(paths, kind, track_ids)
+        x = _candidate.load_summaries(paths, kind, track_ids)
         return *run_estimator(artefacts.onnx_file(folder, fold), x, task, params.compute.threads), [None] * len(x)
     source: Source
     if artefact.fitter == "stacked":
-        read = {m: read_member(paths.member_logits(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
+        tables = {m: read_member(paths.member_logits(artefact.name) / f"{m}.parquet")[0] for m in artefact.shapes}
         width = {member: artefact.shapes[member] for member in artefact.optional}
-        source = Logits({m: align(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in read.items()})
+        source = Logits({m: align(t[t["fold"] == fold], track_ids, width.get(m)) for m, t in tables.items()})
     else:
-        opened = _candidate.features(paths, artefact.inputs, list(track_ids))
-        source = opened.restore(artefact.statistics.get(str(fold), {}))
+        features = _candidate.open_features(paths, artefact.inputs, list(track_ids))
+        source = features.restore(artefact.statistics.get(str(fold), {}))
     network = artefacts.network(folder, artefact, fold, run)
-    is_tested = (splits["split"] == "test").to_numpy() & (run is None)
+    is_test = (splits["split"] == "test").to_numpy() & (run is None)
     logits, embeddings = list[np.ndarray](), list[np.ndarray]()
-    kept = list[np.ndarray | None]()
-    for of_chunks, embedding in run_chunks(network, source, np.arange(len(track_ids))):
-        kept.append(of_chunks.astype(np.float32) if is_tested[len(kept)] else None)
-        logits.append(task.pool(of_chunks).astype(np.float32))
+    chunks = list[np.ndarray | None]()
+    for chunk_logits, embedding in run_chunks(network, source, np.arange(len(track_ids))):
+        chunks.append(chunk_logits.astype(np.float32) if is_test[len(chunks)] else None)
+        logits.append(task.pool(chunk_logits).astype(np.float32))
         embeddings.append(embedding)
-    return logits, embeddings, kept
+    return logits, embeddings, chunks

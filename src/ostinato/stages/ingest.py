@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def run(paths: Paths, params: Params) -> None:
-    """Write tracks.parquet, files.parquet, attributes.parquet and what was passed over; old tracks keep their ordinals.
+    """Write tracks.parquet, files.parquet, attributes.parquet and a receipt; known tracks keep their ordinals.
 
     Parameters
     ----------
@@ -30,15 +30,15 @@ def run(paths: Paths, params: Params) -> None:
     Raises
     ------
     DataError
-        If more of the known tracks are gone than `ingest.max_vanished_share`; then nothing is written.
+        If more of the known tracks are missing than `ingest.max_vanished_share`; then nothing is written.
     ReadError
-        If files cannot be read; what was measured is kept for the next run.
+        If files cannot be read; measurements are kept for the next run.
     """
     plugin, options = datasets.load(params.dataset)
     root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
-    before = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
-    is_same = before.get("dataset") == datasets.identify(params.dataset) and not embedded
+    last = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
+    is_same = last.get("dataset") == datasets.identify(params.dataset) and not embedded
     listing = inventory.list_tracks(
         plugin, root, options, params, known["track_id"] if is_same else known["track_id"][:0]
     )
@@ -49,22 +49,22 @@ def run(paths: Paths, params: Params) -> None:
     remarks.add_remarks(listing, [*remarks.list_unlabelled(tracks), *unknown])
     for remark in remarks.get_remarks(listing):
         log.warning("%s", remarks.format_remark(remark))
-    heard = tracks[tracks["path"].notna()]
-    files = inventory.measure_files(root, heard, paths.state / inventory.cache_name(root), params.compute)
+    with_audio = tracks[tracks["path"].notna()]
+    files = inventory.measure_files(root, with_audio, paths.state / inventory.cache_name(root), params.compute)
     inventory.refuse_unread(files, known)
-    known = inventory.merge_known(known, before.get("gone", {}))
+    known = inventory.merge_known(known, last.get("gone", {}))
     first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
     ordinals, first_free = inventory.assign_ordinals(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
-    measured = inventory.join_measurements(tracks, files, listing)
-    tracks = pd.concat([tracks.assign(ordinal=ordinals), measured], axis=1).iloc[order]
+    measurements = inventory.join_measurements(tracks, files, listing)
+    tracks = pd.concat([tracks.assign(ordinal=ordinals), measurements], axis=1).iloc[order]
     notes = {FIRST_FREE: str(first_free), remarks.KEY: json.dumps(remarks.get_remarks(listing), ensure_ascii=False)}
     tables.write(paths.tracks, tracks, tables.TRACKS, notes)
-    heard = tracks[tracks["path"].notna()]
-    tables.write(paths.files, files.set_index("track_id").loc[heard["track_id"]].reset_index(), tables.FILES)
-    attributes = getattr(plugin, "ATTRIBUTES", ())
-    told = listing.set_index("track_id").reindex(tracks["track_id"])[list(attributes)].reset_index()
-    tables.write(paths.attributes, told, tables.attributes(attributes))
+    with_audio = tracks[tracks["path"].notna()]
+    tables.write(paths.files, files.set_index("track_id").loc[with_audio["track_id"]].reset_index(), tables.FILES)
+    names = getattr(plugin, "ATTRIBUTES", ())
+    attributes = listing.set_index("track_id").reindex(tracks["track_id"])[list(names)].reset_index()
+    tables.write(paths.attributes, attributes, tables.attributes(names))
     has_files = not embedded and getattr(plugin, "AUDIO", True)
     gone = known[~known["track_id"].isin(tracks["track_id"])]
     receipt = {

@@ -1,7 +1,7 @@
 """Compute a member's out-of-fold logits for a stack.
 
-The networks that give them never saw the track. They are trained once, however many
-stacks read the member: ``.ostinato/member`` holds the logits of each part of the tracks.
+The networks that compute them were not trained on the track. They are trained once for
+all stacks with the member: ``.ostinato/member`` holds the logits of each part of the tracks.
 """
 
 import numpy as np
@@ -22,8 +22,8 @@ SECTIONS = ("seed", "compute", "train", "stacking", "candidates", "stacked", "me
 def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/members/<stacked>/<member>.parquet``.
 
-    Training tracks get the logits of inner networks, unless ``stacking.in_sample``
-    asks for the member's own for this stack; all others the member's own.
+    Training tracks get the logits of inner networks, unless ``stacking.in_sample`` is
+    set for this stack; all others get those of the member itself.
 
     Parameters
     ----------
@@ -35,7 +35,8 @@ def run(paths: Paths, params: Params, name: str) -> None:
     from ostinato.training.data.member_logits import about, write_logits
 
     if name not in params.members:
-        raise ParamsError(f"{name!r} is no edge of params.yaml; there are {', '.join(params.members) or 'none'}")
+        entries = ", ".join(params.members) or "none"
+        raise ParamsError(f"{name!r} is not an entry of members in params.yaml; there are {entries}")
     edge = params.members[name]
     out = paths.member_logits(edge.of) / f"{edge.member}.parquet"
     columns = ["track_id", "fold", "split", "logits"]
@@ -44,22 +45,22 @@ def run(paths: Paths, params: Params, name: str) -> None:
         return
     artefact = artefacts.load(paths.checkpoints(edge.member))
     table = read_parquet(paths.predictions(edge.member) / "predictions.parquet")[columns]
-    if _in_sample(params, edge.of):
+    if _is_in_sample(params, edge.of):
         write_logits(out, table, about(artefact))
         return
-    write_logits(out, _out_of_fold(paths, params, edge.member, artefact, table), about(artefact))
+    write_logits(out, _replace_training_logits(paths, params, edge.member, artefact, table), about(artefact))
 
 
-def _in_sample(params: Params, stacked: str) -> bool:
-    """Return whether a stack reads what members say of tracks they learned from."""
-    wanted = params.stacking.in_sample
-    return wanted if isinstance(wanted, bool) else params.stacked[stacked].architecture in wanted
+def _is_in_sample(params: Params, stacked: str) -> bool:
+    """Return whether a stack reads the logits of members on their own training tracks."""
+    in_sample = params.stacking.in_sample
+    return in_sample if isinstance(in_sample, bool) else params.stacked[stacked].architecture in in_sample
 
 
-def _out_of_fold(
+def _replace_training_logits(
     paths: Paths, params: Params, member: str, artefact: artefacts.Artefact, table: pd.DataFrame
 ) -> pd.DataFrame:
-    """Put out-of-fold logits where the member had seen the track."""
+    """Replace the logits of training tracks with out-of-fold logits."""
     import torch
 
     from ostinato.stages import _candidate
@@ -67,22 +68,22 @@ def _out_of_fold(
 
     torch.set_num_threads(params.compute.threads)
     settings = resolve(params, member).with_overrides(read_json(paths.tuning_result(member)))
-    opened = _candidate.open_candidate(paths, settings)
-    given = (params.compute.threads, params.stacking.folds, artefact.epochs)
-    state, _ = _candidate.resumable(paths, "member", settings, *given, *opened.files)
+    data = _candidate.open_candidate(paths, settings)
+    key = (params.compute.threads, params.stacking.folds, artefact.epochs)
+    state, _ = _candidate.open_resume_folder(paths, "member", settings, *key, *data.files)
     logits = {(f, i): v for f, i, v in zip(table["fold"], table["track_id"], table["logits"], strict=True)}
     for fold in artefact.folds:
-        unseen = out_of_fold(
+        new_logits = out_of_fold(
             settings,
-            opened.labelled,
-            opened.sources[fold],
+            data.labelled,
+            data.sources[fold],
             fold,
             epochs=artefact.epochs[str(fold)],
             parts=params.stacking.folds,
             state=state / f"fold{fold}",
         )
-        ids = opened.labelled.track_ids[opened.labelled.folds[fold]["train"]]
-        logits.update({(fold, i): np.asarray(v) for i, v in zip(ids, unseen, strict=True)})
+        ids = data.labelled.track_ids[data.labelled.folds[fold]["train"]]
+        logits.update({(fold, i): np.asarray(v) for i, v in zip(ids, new_logits, strict=True)})
     clear_points(state)
     _candidate.remove_older(state)
     return table.assign(logits=list(logits.values()))

@@ -1,6 +1,6 @@
 """Add a numeric feature to a stack.
 
-Such as the year; it has the form of a member's logits.
+An example is the year; it is stored like the logits of a member.
 """
 
 import numpy as np
@@ -20,8 +20,8 @@ SECTIONS = ("numbers",)
 def run(paths: Paths, params: Params, name: str) -> None:
     """Write ``models/members/<stacked>/<feature>.parquet``, a row for each row of the splits.
 
-    Of each fold the numbers are shares between the least and the greatest of its
-    training tracks, so others may lie outside 0 to 1. What is not known is NaN.
+    In each fold the numbers are scaled to 0 to 1 between the minimum and maximum of its
+    training tracks, so others may lie outside. Unknown numbers are NaN.
 
     Parameters
     ----------
@@ -39,72 +39,72 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
     if name not in params.numbers:
         raise ParamsError(
-            f"{name!r} is no entry of numbers in params.yaml; there are {', '.join(params.numbers) or 'none'}"
+            f"{name!r} is not an entry of numbers in params.yaml; there are {', '.join(params.numbers) or 'none'}"
         )
     edge = params.numbers[name]
     out, folder = paths.member_logits(edge.of) / f"{edge.feature}.parquet", paths.feature(edge.feature)
     if not (folder / "meta.json").exists():
-        raise DataError(f"{edge.of}: reads {edge.feature}; {folder} is not there; run `dvc repro featurize`")
+        raise DataError(f"{edge.of}: reads {edge.feature}; {folder} does not exist; run `dvc repro featurize`")
     columns = ["track_id", "fold", "split"]
     if reason := find_obstacle(folder):
         write_logits(out, pd.DataFrame({c: [] for c in (*columns, "logits")}), {"skipped": reason})
         return
     splits = read_parquet(paths.splits)[columns]
-    values, scale = _select_known(Store(folder), splits["track_id"]), {}
+    values, scale = _read_numbers(Store(folder), splits["track_id"]), {}
     for fold in sorted(set(splits["fold"].tolist())):
-        mine = (splits["fold"] == fold).to_numpy()
-        least, greatest = bounds(values[mine & (splits["split"] == "train").to_numpy()])
-        values[mine] = shares(values[mine], least, greatest)
-        scale[str(fold)] = [[None if np.isnan(v) else v for v in each.tolist()] for each in (least, greatest)]
+        rows = (splits["fold"] == fold).to_numpy()
+        low, high = find_bounds(values[rows & (splits["split"] == "train").to_numpy()])
+        values[rows] = rescale(values[rows], low, high)
+        scale[str(fold)] = [[None if np.isnan(v) else v for v in bound.tolist()] for bound in (low, high)]
     write_logits(out, splits.assign(logits=list(values)), {"feature": edge.feature, "scale": scale})
 
 
-def bounds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the least and the greatest of what is known.
+def find_bounds(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the minimum and maximum of known numbers.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks, n)]
-        NaN is not known.
+        NaN where unknown.
 
     Returns
     -------
-    least, greatest : np.ndarray [shape=(n,)]
-        NaN where no track has the number.
+    low, high : np.ndarray [shape=(n,)]
+        NaN if no track has the number.
 
     Examples
     --------
-    >>> least, greatest = bounds(np.array([[1960.0, np.nan], [np.nan, np.nan], [1990.0, np.nan]]))
-    >>> least.tolist(), greatest.tolist()
+    >>> low, high = find_bounds(np.array([[1960.0, np.nan], [np.nan, np.nan], [1990.0, np.nan]]))
+    >>> low.tolist(), high.tolist()
     ([1960.0, nan], [1990.0, nan])
     """
     return np.fmin.reduce(values, axis=0, initial=np.nan), np.fmax.reduce(values, axis=0, initial=np.nan)
 
 
-def shares(values: np.ndarray, least: np.ndarray, greatest: np.ndarray) -> np.ndarray:
-    """Return how far numbers lie from the least to the greatest.
+def rescale(values: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Rescale numbers to 0 at the minimum and 1 at the maximum.
 
     Parameters
     ----------
     values : np.ndarray [shape=(n_tracks, n)]
-    least, greatest : np.ndarray [shape=(n,)]
+    low, high : np.ndarray [shape=(n,)]
 
     Returns
     -------
     np.ndarray [shape=(n_tracks, n)]
-        NaN where a number or its bounds are not known; 0 for the bounds where they are one.
+        NaN where a number or its bounds are unknown; 0 at the bounds if they are equal.
 
     Examples
     --------
-    >>> shares(np.array([[1960.0], [1975.0], [1996.0]]), np.array([1960.0]), np.array([1990.0])).tolist()
+    >>> rescale(np.array([[1960.0], [1975.0], [1996.0]]), np.array([1960.0]), np.array([1990.0])).tolist()
     [[0.0], [0.5], [1.2]]
     """
-    span = greatest - least
-    return (values - least) / np.where(span > 0, span, 1.0)
+    span = high - low
+    return (values - low) / np.where(span > 0, span, 1.0)
 
 
-def _select_known(store: Store, track_ids: pd.Series) -> np.ndarray:
-    """Read the tracks' numbers, (n_tracks, n), NaN where they are not known."""
+def _read_numbers(store: Store, track_ids: pd.Series) -> np.ndarray:
+    """Read the numbers of tracks, (n_tracks, n), NaN where unknown."""
     unknown = np.full((1, *store.tail), np.nan)
     rows = [store.read(i) if i in store else unknown for i in track_ids]
     values = np.concatenate([unknown, *rows]).astype(np.float64)[1:]

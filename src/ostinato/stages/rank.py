@@ -25,7 +25,7 @@ from ostinato.release.gate import judge
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
 TASK, SPACE, META = "artist_embedding", "space", "meta.json"
 CONSTANT = "majority"
-"""The estimator that looks at nothing, so that its input is no space of its own."""
+"""Estimator that ignores its input, so that it has no space of its own."""
 SURE_GAIN = "sure_gain"
 """Lower end of the interval of the gain over the baseline; gate.space may bound it like a metric."""
 
@@ -128,7 +128,7 @@ def _read_vectors(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], d
     vectors, skipped = {}, {}
     for name, entry in get_candidates(params).items():
         if entry.architecture == CONSTANT:
-            skipped[name] = "it looks at nothing, so that it has no space"
+            skipped[name] = "it ignores its input and has no space"
             continue
         folder = paths.predictions(name)
         if (folder / "skipped.json").exists():
@@ -161,7 +161,7 @@ def _gate(found: dict[str, Any], names: list[str], gain: str, gate: dict[str, An
     """Hold the spaces of candidates against the thresholds; `gain` names what they have above the baseline."""
     entries = [Entry(n, "", "", SPACE) for n in names]
     figures = {n: {"test": f and f | {SURE_GAIN: {"value": f[gain]["low"]}}} for n, f in found.items() if n in names}
-    figures = {n: {"skipped": "no cold seed has anything relevant"} if not f["test"] else f for n, f in figures.items()}
+    figures = {n: {"skipped": "no cold seed has relevant tracks"} if not f["test"] else f for n, f in figures.items()}
     kept = [e for e in entries if "skipped" not in figures[e.name]]
     refused = {n: {"accepted": False, "reasons": [f["skipped"]]} for n, f in figures.items() if "skipped" in f}
     return refused | judge(kept, figures, gate)

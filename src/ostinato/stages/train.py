@@ -30,7 +30,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
     settings = resolve(params, name)
     out = paths.checkpoints(settings.name)
     tuned = read_json(paths.tuning_result(settings.name))
-    if reason := tuned.get("skipped") or _candidate.lacks(paths, settings):
+    if reason := tuned.get("skipped") or _candidate.find_skip_reason(paths, settings):
         empty(out)
         write_json(out / SKIPPED, {"skipped": reason})
         return
@@ -40,21 +40,21 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
     torch.set_num_threads(params.compute.threads)
     settings = settings.with_overrides(tuned)
-    opened = _candidate.open_candidate(paths, settings)
+    data = _candidate.open_candidate(paths, settings)
     if settings.fitter == "sklearn":
-        x = _candidate.summaries(paths, str(settings.feature), opened.labelled.track_ids)
-        fit.fit_estimator(settings, opened.labelled, x, opened.inputs, out)
+        x = _candidate.load_summaries(paths, str(settings.feature), data.labelled.track_ids)
+        fit.fit_estimator(settings, data.labelled, x, data.inputs, out)
         return
-    state, done = _candidate.resumable(paths, "train", settings, params.compute.threads, *opened.files)
+    state, clean_up = _candidate.open_resume_folder(paths, "train", settings, params.compute.threads, *data.files)
     log = paths.state / "dvclive" / settings.name if can_log(paths.root) else None
-    fit.fit(settings, opened.labelled, opened.sources, opened.inputs, out, state=state, log=log)
+    fit.fit(settings, data.labelled, data.sources, data.inputs, out, state=state, log=log)
     if fit.is_first():
-        done()
+        clean_up()
 
 
 def can_log(root: Path) -> bool:
-    """Return whether DVCLive can: it makes a DVC project where there is none, and fails before the first commit."""
+    """Return whether DVCLive can log: it would create a DVC project if there is none, and needs a commit."""
     if not (root / ".dvc").is_dir():
         return False
-    asked = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, capture_output=True)
-    return asked.returncode == 0
+    result = subprocess.run(["git", "rev-parse", "--verify", "--quiet", "HEAD"], cwd=root, capture_output=True)
+    return result.returncode == 0

@@ -1,11 +1,11 @@
 """Search a candidate's settings with Optuna.
 
-The validation tracks choose; the training tracks then judge, each by fits that did
-not learn from it (`ostinato.training.gain`). Where the choice gains nothing there, the
-defaults stay.
+The settings are chosen on the validation tracks, and evaluated by cross-validation on
+the training tracks (`ostinato.training.gain`). If they gain nothing there, the defaults
+are used.
 
-With k folds a validation track is another fold's test track, so that a search would
-see what it is judged on: the defaults stay.
+With k folds a validation track is a test track of another fold, so that a search would
+leak test data: the defaults are used.
 """
 
 import multiprocessing
@@ -26,12 +26,12 @@ from ostinato.training.settings import Settings, resolve
 SECTIONS = ("seed", "compute", "train", "tune", "candidates", "estimators", "stacked", "members", "numbers")
 STAGE = "tune"
 DEFAULTS: dict[str, Any] = {"network": {}, "train": {}, "value": None, "n_trials": 0, "trials": []}
-LEAST_GROUPS = 2
+MIN_GROUPS = 2
 Share: TypeAlias = Mapping[str, float | None]
 
 
 def run(paths: Paths, params: Params, name: str) -> None:
-    """Write ``models/tuned/<name>.json``: the departures that training takes, and the study they come from.
+    """Write ``models/tuned/<name>.json``: the settings for training that differ, and the study they come from.
 
     Parameters
     ----------
@@ -42,38 +42,38 @@ def run(paths: Paths, params: Params, name: str) -> None:
     """
     settings = resolve(params, name)
     write_json(
-        paths.tuning_result(settings.name), _outcome(paths, params, settings, _share(paths, params, settings.name))
+        paths.tuning_result(settings.name), _tune(paths, params, settings, _read_share(paths, params, settings.name))
     )
 
 
-def _share(paths: Paths, params: Params, name: str) -> Share:
-    """Return what a candidate's study may spend: its own number of trials, else its part of the budget."""
-    number = own_trials(params, name)
-    if number is not None or params.tune.budget is None:
-        return {"trials": number or 0}
+def _read_share(paths: Paths, params: Params, name: str) -> Share:
+    """Return what the study of a candidate may spend: its own number of trials, else its share of the budget."""
+    n_trials = own_trials(params, name)
+    if n_trials is not None or params.tune.budget is None:
+        return {"trials": n_trials or 0}
     if not paths.budget(name).exists():
-        raise DataError(f"{paths.budget(name)}: is not there; run `ostinato budget`, or give {name} its own n_trials")
+        raise DataError(f"{paths.budget(name)}: does not exist; run `ostinato budget`, or give {name} its own n_trials")
     return read_json(paths.budget(name))
 
 
-def _outcome(paths: Paths, params: Params, settings: Settings, share: Share) -> dict[str, Any]:
-    """Return the content of the file."""
+def _tune(paths: Paths, params: Params, settings: Settings, share: Share) -> dict[str, Any]:
+    """Return the content of the file of tuned settings."""
     if not any(share.values()):
-        return {**DEFAULTS, "reason": "no trials were asked for, or there is nothing to search"}
+        return {**DEFAULTS, "reason": "no trials are set, or there is nothing to search"}
     if read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
-        return {**DEFAULTS, "reason": "with several folds a validation track is another fold's test track"}
+        return {**DEFAULTS, "reason": "with several folds a validation track is a test track of another fold"}
     from ostinato.stages import _candidate
     from ostinato.training.budget import distributions
 
-    if lacks := _candidate.lacks(paths, settings):
-        return {"skipped": lacks}
+    if reason := _candidate.find_skip_reason(paths, settings):
+        return {"skipped": reason}
     if not distributions(settings.load().search_space):
         return {**DEFAULTS, "reason": f"{settings.plugin} has nothing to search"}
     return _Study(paths, params, settings, share).run()
 
 
 class _Study:
-    """A candidate's study and all it needs.
+    """The study of a candidate, with its data.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ class _Study:
     params : Params
     settings : Settings
     share : mapping
-        ``trials`` that it may begin, ``trainings`` whose epochs it may run, or ``minutes`` it may take.
+        Its budget: ``trials``, ``trainings`` (in epochs of so many trainings), or ``minutes``.
     """
 
     def __init__(self, paths: Paths, params: Params, settings: Settings, share: Share) -> None:
@@ -92,44 +92,44 @@ class _Study:
 
         torch.set_num_threads(params.compute.threads)
         self.paths, self.params, self.settings, self.share = paths, params, settings, share
-        self.opened = _candidate.open_candidate(paths, settings)
+        self.data = _candidate.open_candidate(paths, settings)
         self.space = settings.load().search_space
         space = {name: str(d) for name, d in distributions(self.space).items()}
-        asked = params.tune.model_dump(), share, params.compute.threads, space
-        self.folder, self.done = _candidate.resumable(paths, STAGE, settings, *asked, *self.opened.files)
+        key = params.tune.model_dump(), share, params.compute.threads, space
+        self.folder, self.clean_up = _candidate.open_resume_folder(paths, STAGE, settings, *key, *self.data.files)
         self.x = None
         if settings.fitter == "sklearn":
-            self.x = _candidate.summaries(paths, str(settings.feature), self.opened.labelled.track_ids)
+            self.x = _candidate.load_summaries(paths, str(settings.feature), self.data.labelled.track_ids)
 
     def run(self) -> dict[str, Any]:
-        """Search with all workers, and judge what was chosen."""
+        """Search with all workers, and evaluate the choice."""
         from ostinato.training import tune
 
-        train = self.opened.labelled.folds[next(iter(self.opened.labelled.folds))]["train"]
-        if len(set(self.opened.labelled.groups[train])) < LEAST_GROUPS:
-            return {**DEFAULTS, "reason": "the training tracks are one group: no choice could be judged"}
+        train = self.data.labelled.folds[next(iter(self.data.labelled.folds))]["train"]
+        if len(set(self.data.labelled.groups[train])) < MIN_GROUPS:
+            return {**DEFAULTS, "reason": "the training tracks are one group: no choice can be evaluated"}
         tune.recover(self.folder.name, self.folder)
         devices = visible_gpus()
         n_workers = self.params.tune.workers or max(1, len(devices))
         if n_workers > 1 and self.share.get("trials") != 1:
             _spawn(self.settings.name, n_workers, devices, (self.paths, self.params, self.settings, self.share))
         with _one_gpu(devices[0] if devices else None):
-            outcome = self._judge(self.work(0))
-        self.done()
+            outcome = self._evaluate(self.work(0))
+        self.clean_up()
         return outcome
 
     def work(self, worker: int) -> dict[str, Any]:
-        """Take part in the study until it is complete; return what it chose."""
+        """Run trials until the study is complete, and return its choice."""
         from ostinato.training import tune
         from ostinato.training.objective import default_values, objective, trial_epochs
 
-        asked, settings, share = self.params.tune, self.settings, self.share
-        epochs = 1 if self.x is not None else trial_epochs(settings, asked.max_epochs)
-        study = tune.open_study(self.folder.name, asked.storage, self.folder, asked.pruner, epochs)
-        seconds = [s for s in (60 * (share.get("minutes") or 0), asked.timeout) if s]
+        tuning, settings, share = self.params.tune, self.settings, self.share
+        epochs = 1 if self.x is not None else trial_epochs(settings, tuning.max_epochs)
+        study = tune.open_study(self.folder.name, tuning.storage, self.folder, tuning.pruner, epochs)
+        seconds = [s for s in (60 * (share.get("minutes") or 0), tuning.timeout) if s]
         tune.search(
             study,
-            objective(settings, self.opened.labelled, self.opened.sources, self.x, asked.max_epochs),
+            objective(settings, self.data.labelled, self.data.sources, self.x, tuning.max_epochs),
             self.space,
             limit=tune.Limit(share.get("trials"), share.get("trainings"), min(seconds, default=None), epochs),
             seed=(settings.seed, settings.name),
@@ -138,27 +138,27 @@ class _Study:
         )
         return tune.best(study)
 
-    def _judge(self, study: dict[str, Any]) -> dict[str, Any]:
-        """Return what the choice gains, and keep the defaults where that is nothing."""
+    def _evaluate(self, study: dict[str, Any]) -> dict[str, Any]:
+        """Compute the gain of the choice, and return the defaults if there is none."""
         from ostinato.training import tune
         from ostinato.training.gain import compute_gain
 
         choice, gain = study["choice"], None
         if choice != tune.DEFAULTS:
-            labelled, sources = self.opened.labelled, self.opened.sources
+            labelled, sources = self.data.labelled, self.data.sources
             folds, state = self.params.tune.folds, self.folder / "judge"
             gain = compute_gain(self.settings, choice, labelled, sources, self.x, folds=folds, state=state)
-        better = gain is not None and gain.mean > 0
-        return {**(choice if better else tune.DEFAULTS), **study, "gain": None if gain is None else asdict(gain)}
+        is_better = gain is not None and gain.mean > 0
+        return {**(choice if is_better else tune.DEFAULTS), **study, "gain": None if gain is None else asdict(gain)}
 
 
 def work(paths: Paths, params: Params, settings: Settings, share: Share, worker: int) -> None:
-    """Take part in a candidate's study until it is complete: what a process of its own does."""
+    """Run trials of a study until it is complete, in a process of its own."""
     _Study(paths, params, settings, share).work(worker)
 
 
 def _spawn(name: str, n_workers: int, devices: Sequence[str], arguments: tuple[Any, ...]) -> None:
-    """Let several processes, each with one GPU, work on the study; the last one leaves its end to this process."""
+    """Run the study in several processes, each with one GPU, and wait for them."""
     context = multiprocessing.get_context("spawn")
     processes = []
     for worker in range(1, n_workers + 1):
@@ -172,14 +172,12 @@ def _spawn(name: str, n_workers: int, devices: Sequence[str], arguments: tuple[A
             for process in processes:
                 process.terminate()
     if any(p.exitcode for p in processes):
-        raise OstinatoError(
-            f"{name}: a worker of the study ended with an error, see above; run the stage again to go on"
-        )
+        raise OstinatoError(f"{name}: a worker of the study failed, see above; run the stage again to resume")
 
 
 @contextmanager
 def _one_gpu(device: str | None) -> Iterator[None]:
-    """Let this process, and those it starts, see one GPU only."""
+    """Make only one GPU visible to this process and those it starts."""
     before = os.environ.get("CUDA_VISIBLE_DEVICES")
     if device is not None:
         os.environ["CUDA_VISIBLE_DEVICES"] = device

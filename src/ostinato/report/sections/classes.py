@@ -13,7 +13,7 @@ TITLE = "Class by class"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Make a card of each evaluated candidate, in the order of the leaderboard."""
+    """Return the metrics of each evaluated candidate by class, in the order of the leaderboard."""
     tasks = [{"name": task, "rows": _rows(material, task)} for task in material.tasks]
     tasks = [task for task in tasks if task["rows"]]
     return {"tasks": tasks} if tasks else None
@@ -21,12 +21,12 @@ def section(material: Material) -> dict[str, Any] | None:
 
 def _rows(material: Material, task: str) -> list[dict[str, Any]]:
     single = COLUMNS[task] == "single"
-    judged = [(entry, material.metrics[entry.name]) for entry in rank(material, task)]
-    return [{"entry": e, "metrics": m, "confusion": _confusion(m) if single else None} for e, m in judged]
+    ranked = [(entry, material.metrics[entry.name]) for entry in rank(material, task)]
+    return [{"entry": e, "metrics": m, "confusion": _confusion(m) if single else None} for e, m in ranked]
 
 
 def _confusion(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a confusion matrix with each row's shares."""
+    """Return a confusion matrix with the shares of each row."""
     counts = np.asarray(metrics["confusion"], dtype=np.int64)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     rows = zip(metrics["per_class"], counts.tolist(), shares.tolist(), strict=True)

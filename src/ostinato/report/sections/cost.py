@@ -1,4 +1,4 @@
-"""Cost of each candidate: parameters, epochs, multiply-adds, bytes. Times differ by machine and stand elsewhere."""
+"""Cost of each candidate: parameters, epochs, multiply-adds, bytes. Times depend on the machine and are not shown."""
 
 from typing import Any
 
@@ -11,14 +11,14 @@ TITLE = "Cost"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Return the figures of every exported candidate beside how good it is."""
-    tasks = [{"name": task, "leading": material.leads(task), "rows": _rows(material, task)} for task in material.tasks]
+    """Return the cost of each candidate, with its leading metric."""
+    tasks = [{"name": t, "leading": material.leading_metric(t), "rows": _rows(material, t)} for t in material.tasks]
     tasks = [task for task in tasks if task["rows"]]
     return {"tasks": tasks} if tasks else None
 
 
 def _rows(material: Material, task: str) -> list[dict[str, Any]]:
-    rows = [_row(material, entry, material.leads(task)) for entry in rank(material, task)]
+    rows = [_row(material, entry, material.leading_metric(task)) for entry in rank(material, task)]
     largest = max((row["multiply_adds"] or 0 for row in rows), default=0)
     return [row | {"share": 100 * (row["multiply_adds"] or 0) / max(largest, 1)} for row in rows]
 

@@ -15,7 +15,7 @@ TITLE = "Validation curves"
 def section(material: Material) -> dict[str, Any] | None:
     """Draw the validation curves of each task's networks, the best in colour."""
     means = plots.mean_curves(material.curves)
-    tasks = [_task(material, task, means) for task in dict.fromkeys(e.task for e in material.roster.values())]
+    tasks = [_task(material, task, means) for task in dict.fromkeys(e.task for e in material.candidates.values())]
     tasks = [task for task in tasks if task is not None]
     return {"tasks": tasks} if tasks else None
 
@@ -24,11 +24,11 @@ def _task(material: Material, task: str, means: dict[str, pd.DataFrame]) -> dict
     order = [e.name for e in rank(material, task) if e.name in means]
     if not order:
         return None
-    best = plots.best(order, means)
+    best = plots.choose_best(order, means)
     return {
         "name": task,
         "pictures": [
-            Markup(plots.apply_theme(plots.curves({name: means[name] for name in order}, best, of=[what])))
+            Markup(plots.apply_theme(plots.plot_curves({name: means[name] for name in order}, best, of=[what])))
             for what in ("score", "loss")
         ],
         "legend": [(name, i % len(plots.SERIES), plots.style(i)[1]) for i, name in enumerate(best)],

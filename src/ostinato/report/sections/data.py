@@ -1,4 +1,4 @@
-"""The tracks: how many, of which classes, how long, and what was left out."""
+"""The tracks: number, classes, durations, and those that were excluded."""
 
 import json
 from collections.abc import Sequence
@@ -15,13 +15,14 @@ from ostinato.report import plots
 from ostinato.report.material import Material
 
 TITLE = "Data"
-STAY = ("lyrics_found", "cover_found", "unnamed")
+KEEPING = ("lyrics_found", "cover_found", "unnamed")
 """Columns whose expectations send no track to quarantine."""
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Sum up tracks, splits and what was left out."""
+    """Summarise the tracks, the split and what was excluded."""
     durations = material.tracks["duration"].dropna().to_numpy(float)
+    plot = Markup(plots.apply_theme(plots.plot_histogram(durations, "duration (s)"))) if len(durations) else None
     in_fold = material.splits[material.splits["fold"] == material.splits["fold"].min()]
     labelled = in_fold.merge(material.tracks[["track_id", "genre", "tags"]], on="track_id")
     counts = {
@@ -37,23 +38,23 @@ def section(material: Material) -> dict[str, Any] | None:
         "parts": _parts(material.paths.receipt("parts")),
         "remarks": [remarks.format_remark(r) for r in remarks.read_remarks(tables.notes(material.paths.tracks))],
         "left_out": _left_out(material),
-        "durations": Markup(plots.apply_theme(plots.histogram(durations, "duration (s)"))) if len(durations) else None,
+        "durations": plot,
     }
 
 
 def _left_out(material: Material) -> list[tuple[str, list[tuple[str, int, str]]]]:
-    """List by what became of them the files and tracks that were left out or warned of: reason, count, example."""
+    """List excluded and doubtful files and tracks by outcome, with reason, count and example."""
     paths = material.paths
     warnings = tables.read(paths.warnings) if paths.warnings.exists() else material.quarantine.iloc[:0]
     receipt = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
-    passed_over = [(row["reason"], row["n"], row["example"]) for row in receipt.get("passed_over", ())]
+    skipped = [(row["reason"], row["n"], row["example"]) for row in receipt.get("passed_over", ())]
     excluded = pd.Series(material.classes.get("excluded", {}), dtype=object).rename_axis("path").reset_index(name="why")
     groups = [
         ("In quarantine", _count_reasons(material.quarantine, "reason", "path")),
         ("Kept with a warning", _count_reasons(warnings, "reason", "path")),
         ("In no split", _count_reasons(excluded, "why", "path")),
-        ("Passed over in the folder", passed_over),
-        ("Told of the tracks, which stay", _broken_expectations(paths.receipt("tracks"))),
+        ("Skipped in the folder", skipped),
+        ("Remarks on tracks, which are kept", _broken_expectations(paths.receipt("tracks"))),
     ]
     return [(title, rows) for title, rows in groups if rows]
 
@@ -63,23 +64,23 @@ def _count_reasons(table: pd.DataFrame, reason: str, example: str) -> list[tuple
 
 
 def _broken_expectations(receipt: Path) -> list[tuple[str, int, str]]:
-    """List what a receipt says of tracks that it sends nowhere."""
+    """List the failed expectations of a receipt that exclude no tracks."""
     if not receipt.exists():
         return []
     expectations = read_json(receipt)["expectations"]
-    stay = [e for e in expectations if not e["success"] and e["column"] in STAY]
-    return [(e["reason"], e["n_broken"], "") for e in stay]
+    failures = [e for e in expectations if not e["success"] and e["column"] in KEEPING]
+    return [(e["reason"], e["n_broken"], "") for e in failures]
 
 
 def _parts(receipt: Path) -> dict[str, Any] | None:
-    """Return each part's share, and in per cent how far its classes and strata are from the whole's."""
+    """Return the share of each part, and in per cent how far its classes and strata differ from the whole."""
     if not receipt.exists():
         return None
     measured = pd.DataFrame(json.loads(receipt.read_text())["measured"]).drop(columns="split").set_index("track_id")
     measured = measured[sorted(measured, key=lambda name: name != "share")]
-    of = [str(name).removesuffix("_deviation") for name in measured]
+    columns = [str(name).removesuffix("_deviation") for name in measured]
     rows = [(name, [None if pd.isna(x) else 100 * x for x in values]) for name, *values in measured.itertuples()]
-    return {"columns": of, "rows": rows}
+    return {"columns": columns, "rows": rows}
 
 
 def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
@@ -88,7 +89,7 @@ def _crosstab(labelled: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bars(table: pd.DataFrame, classes: Sequence[str]) -> list[dict[str, Any]]:
-    """Return each class's tracks per split, and their share of the largest class."""
+    """Return the tracks of each class by split, and their share of the largest class."""
     table = table.reindex(list(classes), fill_value=0).reindex(columns=["train", "validation", "test"], fill_value=0)
     largest = max(int(table.sum(axis=1).max()), 1) if len(table) else 1
     return [

@@ -1,4 +1,4 @@
-"""Faults that validation found: broken tracks with their spectrograms, all that is left out, and copies."""
+"""Faults found by validation: broken tracks with spectrograms, all excluded files, and copies."""
 
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,9 @@ from ostinato.report import pictures, plots
 from ostinato.report.material import Material
 
 TITLE = "Faults and copies"
-MOST = 12
-LISTED = 20
-MOST_NAMED = 500
-"""Files of each table that the page names; the rest stands in the table itself."""
+MAX_FAULTS, MAX_COPIES = 12, 20
+MAX_FILES = 500
+"""Maximum number of files from each table on the page."""
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -26,36 +25,36 @@ def section(material: Material) -> dict[str, Any] | None:
     warnings = tables.read(material.paths.warnings) if material.paths.warnings.exists() else material.quarantine[:0]
     if material.quarantine.empty and warnings.empty and copies.empty:
         return None
-    first = material.quarantine.drop_duplicates("reason").sort_values("reason").head(MOST)
+    first = material.quarantine.drop_duplicates("reason").sort_values("reason").head(MAX_FAULTS)
     return {
         "faults": [row | {"picture": _draw(material.root, row["path"])} for row in first.to_dict("records")],
         "n_faults": material.quarantine["track_id"].nunique(),
-        "everything": [
-            *({"fate": "left out", **row} for row in material.quarantine.head(MOST_NAMED).to_dict("records")),
-            *({"fate": "kept", **row} for row in warnings.head(MOST_NAMED).to_dict("records")),
+        "files": [
+            *({"fate": "left out", **row} for row in material.quarantine.head(MAX_FILES).to_dict("records")),
+            *({"fate": "kept", **row} for row in warnings.head(MAX_FILES).to_dict("records")),
         ],
-        "n_unnamed": max(len(material.quarantine) - MOST_NAMED, 0) + max(len(warnings) - MOST_NAMED, 0),
-        "copies": copies.head(LISTED).to_dict("records"),
+        "n_unlisted": max(len(material.quarantine) - MAX_FILES, 0) + max(len(warnings) - MAX_FILES, 0),
+        "copies": copies.head(MAX_COPIES).to_dict("records"),
         "n_copies": len(copies),
     }
 
 
 def _draw(root: Path, path: Any) -> Markup | None:
-    """Draw the spectrogram of what can be decoded of a file."""
+    """Plot the spectrogram of a file, as far as it can be decoded."""
     y, rate = np.zeros(0, np.float32), 1
     try:
         y, rate = audio.load(root / path)
     except ReadError as error:
-        if not str(error).endswith(audio.ABSENT):  # what was never there is among the faults
+        if not str(error).endswith(audio.ABSENT):  # a missing file is among the faults
             raise
     except (DataError, TypeError):
         pass
     if not len(y):
         return None
-    rows, seconds = pictures.spectrogram(y, rate)
+    rows, seconds = pictures.compute_spectrogram(y, rate)
     ticks = {0.0: "0", float(rows.shape[1] - 1): f"{rate / 2000:g}"}
     return Markup(
-        plots.apply_theme(pictures.raster(rows[:, ::2], seconds, label="kHz", ticks=_halve(ticks), height=1.3))
+        plots.apply_theme(pictures.plot_feature(rows[:, ::2], seconds, label="kHz", ticks=_halve(ticks), height=1.3))
     )
 
 

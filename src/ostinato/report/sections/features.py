@@ -1,4 +1,4 @@
-"""One clip in all kinds of feature, as the networks read them."""
+"""One clip in all features, as networks read them."""
 
 from typing import Any
 
@@ -16,18 +16,18 @@ KINDS = ("stft", "mel", "cqt", "mfcc", "chroma", "mfcc13")
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Draw the first track of the split that the cache holds."""
+    """Plot the first track of the split that is in the cache."""
     stores = {k: Store(f) for k in KINDS if ((f := material.paths.feature(k)) / "meta.json").exists()}
     stores = {k: s for k, s in stores.items() if len(s)}
     track = next((t for t in material.splits["track_id"] if stores and all(t in s for s in stores.values())), None)
     if track is None:
         return None
     seconds = float(material.tracks.set_index("track_id")["duration"].get(track) or 0)
-    about = material.tracks.set_index("track_id").loc[track]
-    named = [str(about[c]) for c in ("artist", "title", "genre") if pd.notna(about.get(c))]
+    row = material.tracks.set_index("track_id").loc[track]
+    names = [str(row[c]) for c in ("artist", "title", "genre") if pd.notna(row.get(c))]
     return {
         "track": track,
-        "named": ", ".join(named),
+        "names": ", ".join(names),
         "kinds": [_card(k, s, track, seconds) for k, s in stores.items()],
     }
 
@@ -35,5 +35,5 @@ def section(material: Material) -> dict[str, Any] | None:
 def _card(kind: str, store: Store, track: str, seconds: float) -> dict[str, Any]:
     rows = np.asarray(store.read(track), np.float32)
     axis = features.axis(str(store.meta.get("module", kind)), store.meta["parameters"])
-    drawn = pictures.raster(rows, seconds, label=axis.label, ticks=axis.ticks)
-    return {"name": kind, "picture": Markup(plots.apply_theme(drawn))}
+    plot = pictures.plot_feature(rows, seconds, label=axis.label, ticks=axis.ticks)
+    return {"name": kind, "picture": Markup(plots.apply_theme(plot))}

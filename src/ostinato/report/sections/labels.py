@@ -1,17 +1,17 @@
-"""Labels that are perhaps wrong, by the scores of candidates that never saw the track."""
+"""Labels that may be wrong, by the scores of candidates that were not trained on the track."""
 
 from typing import Any
 
 from ostinato.report.material import Material
 
-TITLE = "Labels to look at"
-LISTED = 20
+TITLE = "Labels to check"
+MAX_ROWS = 20
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """List the first suspects; the whole ranking stands in plots/suspects.csv."""
-    found = material.suspects
-    if found is None or not found["suspect"].any():
+    """List the first suspects; plots/suspects.csv has all tracks."""
+    ranking = material.suspects
+    if ranking is None or not ranking["suspect"].any():
         return None
-    suspects = found[found["suspect"]]
-    return {"n_tracks": len(found), "n_suspects": len(suspects), "rows": suspects.head(LISTED).to_dict("records")}
+    suspects = ranking[ranking["suspect"]]
+    return {"n_tracks": len(ranking), "n_suspects": len(suspects), "rows": suspects.head(MAX_ROWS).to_dict("records")}

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ostinato.report.boards import board
+from ostinato.report.boards import build_leaderboard
 from ostinato.report.material import Material
 
 TITLE = "Leaderboard"
@@ -10,4 +10,4 @@ TITLE = "Leaderboard"
 
 def section(material: Material) -> dict[str, Any] | None:
     """Rank the candidates of each task."""
-    return {"tasks": [board(material, task) for task in material.tasks]}
+    return {"tasks": [build_leaderboard(material, task) for task in material.tasks]}

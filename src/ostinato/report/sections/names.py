@@ -7,13 +7,13 @@ from ostinato.io.files import read_json
 from ostinato.report.material import Material
 
 TITLE = "Names in several spellings"
-LISTED = 50
+MAX_ROWS = 50
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """List the first groups of near spellings, and how each is settled."""
+    """List the first groups of near spellings, and how to settle each."""
     receipt = material.paths.receipt("spellings")
     groups = read_json(receipt)["groups"] if receipt.exists() else {}
     columns = [column for column in COLUMNS if column in groups]
     rows = [format_near_spellings(column, group) for column in columns for group in groups[column]]
-    return {"rows": rows[:LISTED], "n_groups": len(rows)} if rows else None
+    return {"rows": rows[:MAX_ROWS], "n_groups": len(rows)} if rows else None

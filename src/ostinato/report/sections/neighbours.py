@@ -1,4 +1,4 @@
-"""Neighbours: every similarity space, the neighbours of some cold artists, maps of the catalog."""
+"""Neighbours: all similarity spaces, neighbours of some cold artists, maps of the catalog."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -12,22 +12,22 @@ from ostinato.evaluation.similarity.projection import project_pca, project_tsne
 from ostinato.io.files import read_json, read_parquet
 from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
-from ostinato.report.listening import clip, spread
+from ostinato.report.listening import choose_distant, encode_clip
 from ostinato.report.material import Material
 from ostinato.report.pieces import cached
 
 TITLE = "Neighbours"
 TASK = "artist_embedding"
-SHOWN = ("map", "ndcg", "jaccard")
-PLAIN = ("random", "popular")
-ARTISTS, NEAR, POINTS, COLOURS = 6, 5, 400, 8
-FIRST, WIDTH = 6, 200
-"""How many spaces are shown beside those that compare; how wide the plane is, whose height is 100."""
+METRICS = ("map", "ndcg", "jaccard")
+BASELINES = ("random", "popular")
+N_ARTISTS, N_NEIGHBOURS, N_POINTS, N_COLOURS = 6, 5, 400, 8
+N_SPACES, WIDTH = 6, 200
+"""Number of spaces that are shown at once; width of a map whose height is 100."""
 OTHER = "other"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Gather the table of spaces, and what the catalog can show; None where nothing was ranked."""
+    """Return the table of spaces and views of the catalog; None if nothing was ranked."""
     paths = material.paths
     if not paths.ranking.exists() or not paths.ranking_table.exists():
         return None
@@ -44,15 +44,15 @@ def section(material: Material) -> dict[str, Any] | None:
         "baseline": ranking["baseline"],
         "network": read_json(paths.catalog / "model.json")["name"] if catalog else None,
         "clusters": ranking.get("clusters"),
-        "spaces": spaces(read_parquet(paths.ranking_table), ranking),
-        "examples": [] if catalog is None else examples(catalog, _find_cold(material), _read_related(material)),
+        "spaces": list_spaces(read_parquet(paths.ranking_table), ranking),
+        "examples": [] if catalog is None else find_examples(catalog, _find_cold(material), _read_related(material)),
         "width": WIDTH,
-        "map": None if catalog is None or len(catalog) < 3 else place_clip(plane(catalog), material),
+        "map": None if catalog is None or len(catalog) < 3 else add_clips(build_map(catalog), material),
     }
 
 
-def spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]:
-    """List the spaces, best first, by the question that decides.
+def list_spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]:
+    """List the spaces, best first, by the query that decides.
 
     Parameters
     ----------
@@ -64,26 +64,26 @@ def spaces(table: pd.DataFrame, ranking: dict[str, Any]) -> list[dict[str, Any]]
     Returns
     -------
     list of dict
-        name, plain (chance, popularity or statistics), accepted, figures on cold and known
-        artists, and whether it is shown at once.
+        name, plain (a baseline), accepted, figures on cold and known artists, and whether it
+        is shown at once.
     """
     question = ranking["question"].rpartition("_")[0]
     table = table[table["question"] == question].astype({"value": float}).set_index(["space", "artists", "metric"])
     figures = table[["value", "low", "high"]].astype(object).where(table[["value", "low", "high"]].notna(), None)
     rows = []
     for name in ranking["spaces"]:
-        cold = {m: _figure(figures, (name, "cold", m)) for m in SHOWN}
+        cold = {m: _figure(figures, (name, "cold", m)) for m in METRICS}
         gain = _figure(figures, (name, "cold", f"map_above_{ranking['baseline']}"))
         known = _figure(figures, (name, "known", "map"))
-        plain = name in PLAIN or name == ranking["baseline"]
+        plain = name in BASELINES or name == ranking["baseline"]
         accepted = ranking["gate"].get(name, {}).get("accepted")
         rows.append({"name": name, "plain": plain, "accepted": accepted, **cold, "gain": gain, "known": known})
     rows.sort(key=lambda row: -(row["map"]["value"] or 0))
-    return [row | {"shown": row["plain"] or row["accepted"] or i < FIRST} for i, row in enumerate(rows)]
+    return [row | {"shown": row["plain"] or row["accepted"] or i < N_SPACES} for i, row in enumerate(rows)]
 
 
-def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> list[dict[str, Any]]:
-    """Return the neighbours of some artists that training never saw.
+def find_examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> list[dict[str, Any]]:
+    """Find the neighbours of some artists that are not in the training set.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> 
     cold : set of str
         Artists of test tracks.
     related : mapping of str to set of str
-        Whom the dataset relates.
+        Related artists in the dataset.
 
     Returns
     -------
@@ -100,21 +100,21 @@ def examples(catalog: Catalog, cold: set[str], related: dict[str, set[str]]) -> 
         The artist and ``near``, each with name, genre, origin, years, score and whether it is related.
     """
     artists = catalog.by("artist")
-    asked = [a for a in artists.ids if a in cold]
-    chosen = [asked[i] for i in np.unique(np.linspace(0, len(asked) - 1, ARTISTS).astype(int))] if asked else []
-    found = []
-    for artist in chosen:
-        ids, scores = recommend(catalog, [artist], k=NEAR, level="artist")
+    candidates = [a for a in artists.ids if a in cold]
+    positions = np.unique(np.linspace(0, len(candidates) - 1, N_ARTISTS).astype(int)) if candidates else ()
+    examples = []
+    for artist in (candidates[i] for i in positions):
+        ids, scores = recommend(catalog, [artist], k=N_NEIGHBOURS, level="artist")
         near = [
-            about(catalog, other) | {"score": float(score), "related": other in related.get(artist, ())}
+            describe_artist(catalog, other) | {"score": float(score), "related": other in related.get(artist, ())}
             for other, score in zip(ids, scores, strict=True)
         ]
-        found.append(about(catalog, artist) | {"near": near})
-    return found
+        examples.append(describe_artist(catalog, artist) | {"near": near})
+    return examples
 
 
-def about(catalog: Catalog, artist: str) -> dict[str, Any]:
-    """Return what is known of an artist: genres of its tracks, where it comes from, when it recorded."""
+def describe_artist(catalog: Catalog, artist: str) -> dict[str, Any]:
+    """Describe an artist by genres, origin and years."""
     known = [m for m in catalog.metadata if m.get("artist") == artist]
     genres = [g for g, _ in Counter(str(m["genre"]) for m in known if m.get("genre")).most_common(2)]
     years = sorted(int(m["year"]) for m in known if m.get("year") is not None)
@@ -122,40 +122,40 @@ def about(catalog: Catalog, artist: str) -> dict[str, Any]:
     return {
         "name": artist,
         "genre": ", ".join(genres),
-        "origin": place(places[0]["latitude"], places[0]["longitude"]) if places else "",
+        "origin": format_place(places[0]["latitude"], places[0]["longitude"]) if places else "",
         "years": "" if not years else f"{years[0]}" if years[0] == years[-1] else f"{years[0]}–{years[-1]}",
     }
 
 
-def place(latitude: float, longitude: float) -> str:
-    """Write a place in whole degrees.
+def format_place(latitude: float, longitude: float) -> str:
+    """Format a place in whole degrees.
 
     Examples
     --------
-    >>> place(48.2, 16.4), place(-23.5, -46.6)
+    >>> format_place(48.2, 16.4), format_place(-23.5, -46.6)
     ('48° N 16° E', '24° S 47° W')
     """
     north, east = "N" if latitude >= 0 else "S", "E" if longitude >= 0 else "W"
     return f"{abs(latitude):.0f}° {north} {abs(longitude):.0f}° {east}"
 
 
-def plane(catalog: Catalog) -> dict[str, Any]:
-    """Place tracks in two planes, and say which colour each has under which aspect.
+def build_map(catalog: Catalog) -> dict[str, Any]:
+    """Project tracks to two planes, and colour them by several attributes.
 
     Returns
     -------
     dict
-        ``points``: id, name and place of each in either plane, from 0 to 100, and its
-        colour by aspect; ``legends``: what the colours of an aspect mean.
+        ``points``: id, name and position of each in either plane, from 0 to 100, and its
+        colour by attribute; ``legends``: the values of an attribute with a colour.
     """
-    rows = np.unique(np.linspace(0, len(catalog) - 1, min(POINTS, len(catalog))).astype(int))
-    drawn = catalog.vectors[rows]
-    planes = {"tsne": scale(cached(project_tsne)(drawn, 0)), "pca": scale(project_pca(drawn))}
+    rows = np.unique(np.linspace(0, len(catalog) - 1, min(N_POINTS, len(catalog))).astype(int))
+    vectors = catalog.vectors[rows]
+    planes = {"tsne": rescale(cached(project_tsne)(vectors, 0)), "pca": rescale(project_pca(vectors))}
     known = [catalog.metadata[row] for row in rows]
     aspects = {name: [_aspect(m, name) for m in known] for name in ("genre", "era", "origin", "artist")}
-    legends = {name: commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
+    legends = {name: find_commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
     colours = {
-        name: [legend.index(v) if v in legend else COLOURS for v in aspects[name]] for name, legend in legends.items()
+        name: [legend.index(v) if v in legend else N_COLOURS for v in aspects[name]] for name, legend in legends.items()
     }
     points = [
         {
@@ -169,52 +169,52 @@ def plane(catalog: Catalog) -> dict[str, Any]:
     return {"points": points, "legends": legends, "aspects": list(legends)}
 
 
-def place_clip(drawn: Mapping[str, Any], material: Material) -> dict[str, Any]:
-    """Mark some points that lie far apart with a number and a stretch of sound.
+def add_clips(plane: Mapping[str, Any], material: Material) -> dict[str, Any]:
+    """Add a number and an audio clip to some distant points.
 
     Parameters
     ----------
-    drawn : mapping
-        As `plane` gives.
+    plane : mapping
+        From `build_map`.
     material : Material
-        Says how many; a track whose file cannot be decoded stays mute.
+        With the number of clips; a track that cannot be decoded gets none.
 
     Returns
     -------
     dict
-        The points with ``number`` (None: not heard), and ``heard``: number, name and
-        sound of each that is.
+        ``points`` with ``number`` (None: no clip), and ``players``: number, name and clip of
+        each.
     """
-    points, paths = drawn["points"], material.tracks.set_index("track_id")
+    points, paths = plane["points"], material.tracks.set_index("track_id")
     players: list[dict[str, Any]] = []
-    for row in spread(np.array([point["tsne"] for point in points]), material.clips):
+    for row in choose_distant(np.array([point["tsne"] for point in points]), material.clips):
         path = paths["path"].get(points[row]["track_id"]) if "path" in paths else None
-        sound = clip(material.root / path) if isinstance(path, str) else None
-        if sound is not None:
-            players.append({"row": row, "number": len(players) + 1, "name": points[row]["name"], "sound": sound})
+        clip = encode_clip(material.root / path) if isinstance(path, str) else None
+        if clip is not None:
+            players.append({"row": row, "number": len(players) + 1, "name": points[row]["name"], "clip": clip})
     numbers = {player["row"]: player["number"] for player in players}
     numbered = [point | {"number": numbers.get(row)} for row, point in enumerate(points)]
-    return {**drawn, "points": numbered, "heard": players}
+    return {**plane, "points": numbered, "players": players}
 
 
-def commonest(values: Sequence[str]) -> list[str]:
-    """Name the values that get a colour of their own, in the order of the alphabet.
+def find_commonest(values: Sequence[str]) -> list[str]:
+    """Find the most common values, which get colours, in alphabetical order.
 
     Examples
     --------
-    >>> commonest(["b", "a", "a"])
+    >>> find_commonest(["b", "a", "a"])
     ['a', 'b']
     """
     counts = Counter(v for v in values if v != OTHER)
-    return sorted(v for v, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:COLOURS])
+    return sorted(v for v, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:N_COLOURS])
 
 
-def scale(xy: np.ndarray) -> np.ndarray:
-    """Stretch a plane to 0 to 100 on either axis; a single axis lies in the middle.
+def rescale(xy: np.ndarray) -> np.ndarray:
+    """Rescale both axes to 0 to 100; an axis without extent lies in the middle.
 
     Examples
     --------
-    >>> scale(np.array([[1.0, 5], [3, 5]])).tolist()
+    >>> rescale(np.array([[1.0, 5], [3, 5]])).tolist()
     [[0.0, 50.0], [100.0, 50.0]]
     """
     xy = np.pad(xy, ((0, 0), (0, 2 - xy.shape[1])))
@@ -227,17 +227,17 @@ def _aspect(known: dict[str, Any], name: str) -> str:
     if name == "era":
         return OTHER if known.get("year") is None else f"{int(known['year']) // 10 * 10}s"
     if name == "origin":
-        there = known.get("longitude") is not None and known.get("latitude") is not None
-        return f"{_third(known['latitude'], 'SN')}, {_third(known['longitude'], 'WE')}" if there else OTHER
+        has_place = known.get("longitude") is not None and known.get("latitude") is not None
+        return f"{_band(known['latitude'], 'SN')}, {_band(known['longitude'], 'WE')}" if has_place else OTHER
     return str(known.get(name) or OTHER)
 
 
-def _third(degrees: float, ends: str) -> str:
-    """Return a band of 30 degrees.
+def _band(degrees: float, ends: str) -> str:
+    """Format a band of 30 degrees.
 
     Examples
     --------
-    >>> _third(48.2, "SN"), _third(-46.6, "WE")
+    >>> _band(48.2, "SN"), _band(-46.6, "WE")
     ('30–60° N', '30–60° W')
     """
     low = int(abs(degrees) // 30 * 30)

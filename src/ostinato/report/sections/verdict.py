@@ -1,4 +1,4 @@
-"""The answer in short: what serves, how good it surely is, what it beats, and what was rejected and why."""
+"""Summary: the best candidates with their intervals, what they beat, and what was rejected and why."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,40 +6,40 @@ from typing import Any
 from ostinato.core.candidates import Entry
 from ostinato.core.paths import Paths
 from ostinato.io.files import read_json
-from ostinato.report.boards import board, rank, same
+from ostinato.report.boards import build_leaderboard, is_same, rank
 from ostinato.report.material import Material
 
 TITLE = "In short"
 
 
 def section(material: Material) -> dict[str, Any] | None:
-    """Answer for each task, and for recommendations."""
-    tasks = [_task(material, task) for task in material.tasks if material.judged(task)]
+    """Summarise each task, and recommendations."""
+    tasks = [_task(material, task) for task in material.tasks if material.list_evaluated(task)]
     space = _space(material.paths)
     return {"tasks": tasks, "space": space} if tasks or space else None
 
 
 def _task(material: Material, task: str) -> dict[str, Any]:
-    found, judged = board(material, task), rank(material, task)
-    accepted = [e for e in judged if material.gate[e.name]["accepted"]]
-    best = (accepted or judged)[0]
-    figure = material.metrics[best.name]["test"][found["leading"]]
+    leaderboard, ranked = build_leaderboard(material, task), rank(material, task)
+    accepted = [e for e in ranked if material.gate[e.name]["accepted"]]
+    best = (accepted or ranked)[0]
+    figure = material.metrics[best.name]["test"][leaderboard["leading"]]
     return {
-        **{key: found[key] for key in ("name", "leading", "scale", "chance")},
+        **{key: leaderboard[key] for key in ("name", "leading", "scale", "chance")},
         "best": best,
         "accepted": bool(accepted),
         "figure": figure,
         "service": _service(material, best),
-        "beats": beats(figure, found["chance"], found["higher"]),
-        "rivals": _rivals(material, best, judged),
-        "rejected": group_rejected({e.name: material.gate[e.name] for e in judged}),
-        "n_rejected": len(judged) - len(accepted),
-        "n_judged": len(judged),
+        "beats": beats(figure, leaderboard["chance"], leaderboard["higher"]),
+        "rivals": _find_rivals(material, best, ranked),
+        "rejected": group_rejected({e.name: material.gate[e.name] for e in ranked}),
+        "n_rejected": len(ranked) - len(accepted),
+        "n_candidates": len(ranked),
     }
 
 
 def beats(figure: Mapping[str, float | None], chance: float | None, higher: bool) -> bool | None:
-    """Return whether the whole interval is better than a baseline; None where either is undefined.
+    """Return whether the whole interval is better than a baseline; None if either is undefined.
 
     Examples
     --------
@@ -51,7 +51,7 @@ def beats(figure: Mapping[str, float | None], chance: float | None, higher: bool
 
 
 def group_rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Gather candidates by the threshold they break.
+    """Group rejected candidates by the threshold they miss.
 
     Examples
     --------
@@ -59,30 +59,30 @@ def group_rejected(verdicts: Mapping[str, Mapping[str, Any]]) -> dict[str, list[
     >>> group_rejected({"a": {"rules": [broken]}, "b": {"rules": []}, "c": {"rules": [broken]}})
     {'f1 below 0.4': ['a', 'c']}
     """
-    found: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name, verdict in verdicts.items():
         for rule in (r for r in verdict.get("rules", ()) if not r["kept"]):
             how = "undefined" if rule["figure"] is None else "below" if rule["figure"] < rule["bound"] else "above"
-            found.setdefault(f"{rule['rule']} {how}" + f" {rule['bound']:g}" * (how != "undefined"), []).append(name)
-    return found
+            groups.setdefault(f"{rule['rule']} {how}" + f" {rule['bound']:g}" * (how != "undefined"), []).append(name)
+    return groups
 
 
 def _service(material: Material, best: Entry) -> dict[str, Any] | None:
-    """Name what was in service, and whether the best one answers as it does."""
-    of = material.contrasts.get(best.name, {}).get("released")
-    return None if of is None else {"name": of.against, "same": same(of), "against": of}
+    """Describe the model in service, and its contrast with the best candidate."""
+    contrast = material.contrasts.get(best.name, {}).get("released")
+    return None if contrast is None else {"name": contrast.against, "same": is_same(contrast), "contrast": contrast}
 
 
-def _rivals(material: Material, best: Entry, judged: Sequence[Entry]) -> list[str] | None:
-    """Name those that the best one is not surely better than; None where another one leads."""
-    if best != judged[0]:
+def _find_rivals(material: Material, best: Entry, ranked: Sequence[Entry]) -> list[str] | None:
+    """List the candidates that the best is not surely better than; None if another one leads."""
+    if best != ranked[0]:
         return None
-    contrasts = {e.name: material.contrasts.get(e.name, {}).get("leader") for e in judged[1:]}
+    contrasts = {e.name: material.contrasts.get(e.name, {}).get("leader") for e in ranked[1:]}
     return [name for name, c in contrasts.items() if c is None or c.answer != "worse"]
 
 
 def _space(paths: Paths) -> dict[str, Any] | None:
-    """Return which space serves recommendations."""
+    """Describe the space that serves recommendations."""
     if not paths.ranking.exists():
         return None
     ranking = read_json(paths.ranking)

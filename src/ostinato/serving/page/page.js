@@ -215,7 +215,7 @@ async function recommend(turn = state.turn) {
   const { recommendations, reasons } = await json("v1/recommend", { method: "POST", body, headers });
   if (turn !== state.turn) return;
   $("near").hidden = false;
-  $("near-reasons").replaceChildren(...why(reasons, "Do not rely on what is near to this file:"));
+  $("near-reasons").replaceChildren(...why(reasons, "The neighbours of this file are unreliable:"));
   map.mark({ chosen: state.track?.id, place: state.place, near: recommendations.map((r) => r.id) });
   if (!recommendations.length) {
     return $("recommended").replaceChildren(make("li", { className: "by" }, "No track of the catalog passes these filters."));

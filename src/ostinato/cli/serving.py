@@ -1,0 +1,71 @@
+"""The command that serves released models over HTTP."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ostinato.cli.root import ASK, LogFormat, Pretrained, Weights, app, find_releases, read_settings
+
+
+@app.command(rich_help_panel=ASK)
+def serve(
+    host: Annotated[
+        str | None,
+        typer.Option(envvar="OSTINATO_HOST", help="listen on this address; default: serve.host of params.yaml"),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(
+            envvar="OSTINATO_PORT",
+            min=0,
+            max=65535,
+            help="listen on this port, 0 for any that is free; default: serve.port of params.yaml",
+        ),
+    ] = None,
+    models: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OSTINATO_MODELS",
+            metavar="DIR_OR_FILE",
+            help="serve the released models of this folder, or of one version's folder or network.onnx, and the "
+            "catalog beside them; default: models/released",
+        ),
+    ] = None,
+    catalog: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="OSTINATO_CATALOG",
+            help="use this catalog, written by `ostinato catalog --of`; default: serve.catalog",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    allowed_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="OSTINATO_ALLOWED_HOSTS",
+            metavar="NAME",
+            help="also answer to this host name, such as music.example.org; repeatable; serve.allowed_hosts",
+        ),
+    ] = None,
+    allow_anonymous: Annotated[
+        bool, typer.Option("--allow-anonymous", help="let other machines connect without a key; serve.allow_anonymous")
+    ] = False,
+    log_format: LogFormat = "text",
+    model: Pretrained = None,
+    weights: Weights = None,
+) -> None:
+    """Serve an HTTP API and a web page; OSTINATO_API_KEY sets the key that /v1 requires."""
+    from ostinato.serving import run
+
+    run.serve(
+        *read_settings(*run.SECTIONS),
+        host=host,
+        port=port,
+        models=find_releases(models, model, weights),
+        catalog=catalog,
+        allowed_hosts=allowed_host or (),
+        allow_anonymous=allow_anonymous,
+        json_logs=log_format == "json",
+    )
