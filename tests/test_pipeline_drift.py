@@ -29,6 +29,7 @@ PLUMBING = (
     "cli",
     "core",
     "core.code_hash",
+    "core.counts",
     "core.malloc",
     "core.params",
     *(f"core.params.{name}" for name in ("checks", "kinds", "messages", "schema", "section", "training", "yaml_io")),

@@ -215,7 +215,7 @@ def test_a_filter_by_genre_or_tag_takes_every_spelling(catalog: Catalog) -> None
 
 def test_listed_artists_are_written_as_the_tracks_write_them() -> None:
     listed = pd.DataFrame({"artist": ["U\u0301NA", "ben", "Cy"], "related": [["BEN"], ["úna", "CY"], []]})
-    found = artists._as_spelled(listed, pd.Series(["Úna", "Ben", None]))
+    found = artists._unify_spelling(listed, pd.Series(["Úna", "Ben", None]))
     assert found["artist"].tolist() == ["Úna", "Ben", "Cy"]
     assert found["related"].tolist() == [["Ben"], ["Úna", "Cy"], []]
 

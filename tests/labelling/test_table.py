@@ -46,7 +46,7 @@ def test_files_that_are_not_there_are_named(folder, tmp_path):
 
 
 def test_two_labels_of_one_file_are_refused(folder, tmp_path):
-    with pytest.raises(DataError, match="have rows that contradict each other"):
+    with pytest.raises(DataError, match="with rows that contradict each other"):
         read_labels(folder, write(tmp_path, "s03.wav,rock", "s03.wav,jazz"))
 
 

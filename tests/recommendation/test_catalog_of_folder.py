@@ -164,7 +164,7 @@ def test_a_track_that_no_network_can_place_well_is_said_to_be_so_every_time(mode
 def test_nothing_readable_is_an_error(model, tmp_path):
     (tmp_path / "music").mkdir()
     (tmp_path / "music" / "bad.mp3").write_bytes(b"no sound")
-    with pytest.raises(CatalogError, match="none of 1 files can be read"):
+    with pytest.raises(CatalogError, match="none of 1 file can be read"):
         build(model, tmp_path / "music", tmp_path / "out")
 
 

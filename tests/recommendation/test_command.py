@@ -214,7 +214,7 @@ def test_filters_weights_and_a_history_reach_the_answer(folder, monkeypatch):
         return json.loads(result.stdout)["track_ids"]
 
     monkeypatch.chdir(folder)
-    monkeypatch.setattr("ostinato.cli.models._catalog", lambda catalog: (catalog, folder))
+    monkeypatch.setattr("ostinato.cli.models._find_catalog", lambda catalog: (catalog, folder))
     (folder / "history.csv").write_text("track_id,plays\nlow,3\n")
     assert call("low", "--genre", "tone") == call("low")
     assert call("low", "--genre", "noise") == []
@@ -224,7 +224,7 @@ def test_filters_weights_and_a_history_reach_the_answer(folder, monkeypatch):
     wrong = CliRunner().invoke(
         app, ["recommend", "low", "--weight", "1", "--weight", "2", "--catalog", str(folder / "catalog")]
     )
-    assert "one above 0 for each of the 1 seeds" in str(wrong.exception)
+    assert "one above 0 for each seed, 1 in all" in str(wrong.exception)
 
 
 def test_a_path_between_two_tracks_takes_no_filter(folder):

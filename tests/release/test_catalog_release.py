@@ -10,7 +10,7 @@ import pytest
 
 from finished_project import description, write_network
 from kills import kill_at_every_step
-from ostinato.cli.models import _catalog
+from ostinato.cli.models import _find_catalog
 from ostinato.core.paths import Paths
 from ostinato.errors import CatalogError, OstinatoError
 from ostinato.io import versions
@@ -256,4 +256,4 @@ def test_a_kill_in_a_rollback_loses_neither_catalog(paths, tmp_path_factory, wit
 def test_the_command_answers_from_what_is_in_service(paths, monkeypatch):
     monkeypatch.chdir(paths.root)
     (paths.root / "params.yaml").write_text("dataset: {name: folder}\nfeatures: {kinds: {mel: {}}}\n")
-    assert _catalog(None)[0] == Path.cwd() / "models" / "released" / "catalog" / "1"
+    assert _find_catalog(None)[0] == Path.cwd() / "models" / "released" / "catalog" / "1"

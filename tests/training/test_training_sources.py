@@ -85,7 +85,7 @@ def test_a_number_is_left_out_by_lot_while_learning_and_never_while_judging():
 
 
 def test_a_track_that_the_cache_lacks_is_named():
-    with pytest.raises(DataError, match=r"1 tracks are missing, such as 'b'"):
+    with pytest.raises(DataError, match=r"missing 1 track, such as 'b'"):
         Features.of("mel", {"a": None}, ["a", "b"], 8, "frame")
 
 

@@ -141,7 +141,7 @@ def test_a_track_that_no_fold_tests_is_read_as_the_first_fold_gives_it(candidate
 def test_a_track_without_logits_is_an_error_and_not_zeros():
     table = pd.DataFrame({"track_id": ["a", "b"], "logits": [[1.0], [2.0]]})
     np.testing.assert_array_equal(align(table, ["b", "a"]), [[2], [1]])
-    with pytest.raises(DataError, match=r"the logits of 1 tracks are missing, such as 'c'; run infer again"):
+    with pytest.raises(DataError, match=r"the logits of 1 track are missing, such as 'c'; run infer again"):
         align(table, ["a", "c"])
     np.testing.assert_array_equal(align(table, ["c", "a"], 1), [[np.nan], [1]])
 

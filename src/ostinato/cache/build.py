@@ -16,6 +16,7 @@ from ostinato.cache.shards import ShardIndex, remove_others
 from ostinato.cache.spec import Kind, Track, assign_shard
 from ostinato.cache.worker import Job, ShardResult, write_shard
 from ostinato.core import parallel
+from ostinato.core.counts import format_count
 from ostinato.core.params.kinds import parts
 from ostinato.errors import OstinatoError, ReadError
 
@@ -168,9 +169,10 @@ def _write_only_meta(folder: Path, meta: dict[str, Any]) -> None:
 
 def _report(summary: Summary) -> None:
     """Warn of tracks that were left out; raise if some could not be read, or none can be decoded."""
+    n = format_count(summary.n_tracks, "track")
     if summary.unread:
         raise ReadError(
-            f"featurize: {len(summary.unread)} of {summary.n_tracks} tracks cannot be read: {_list(summary.unread)}; "
+            f"featurize: {len(summary.unread)} of {n} cannot be read: {_list(summary.unread)}; "
             "restore them and run again; finished tracks are kept"
         )
     if len(summary.failed) == summary.n_tracks:
@@ -178,8 +180,7 @@ def _report(summary: Summary) -> None:
             f"featurize: no track can be decoded: {_list(summary.failed) or 'the table of tracks is empty'}"
         )
     if summary.failed:
-        n_failed, n_tracks = len(summary.failed), summary.n_tracks
-        log.warning("%d of %d tracks are not in the cache: %s", n_failed, n_tracks, _list(summary.failed))
+        log.warning("%d of %s are not in the cache: %s", len(summary.failed), n, _list(summary.failed))
 
 
 def _list(reasons: Mapping[str, str]) -> str:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 from ostinato.audio import ABSENT, Identity, open_snapshot
 from ostinato.core import names, parallel
 from ostinato.core.code_hash import hash_modules, list_modules
+from ostinato.core.counts import format_count
 from ostinato.core.malloc import keep_freed
 from ostinato.core.params.schema import Params
 from ostinato.errors import DataError, OstinatoError, ParamsError, ReadError
@@ -367,8 +368,8 @@ def refuse_unread(files: pd.DataFrame, known: pd.DataFrame) -> None:
         errors = "; ".join(f"{row.path} {row.error}" for row in unread.head(MAX_NAMES).itertuples())
         more = f"; and {len(unread) - MAX_NAMES} more" if len(unread) > MAX_NAMES else ""
         raise ReadError(
-            f"{len(unread)} of {len(files)} files cannot be read: {errors}{more}; restore them, or delete "
-            "them or their rows in the table, and run again; finished measurements are kept"
+            f"{len(unread)} of {format_count(len(files), 'file')} cannot be read: {errors}{more}; restore them, or "
+            "delete them or their rows in the table, and run again; finished measurements are kept"
         )
 
 

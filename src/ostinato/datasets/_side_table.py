@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from ostinato.core.counts import format_count
 from ostinato.core.registry import instead
 from ostinato.curation.remarks import Remark, make_remark
 from ostinato.datasets._cells import (
@@ -368,7 +369,7 @@ def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]
         for rows in conflicts
     )
     advice = "keep one" if by == "path" else "keep one, or add a column path"
-    return [f"{len(conflicts)} files have rows that contradict each other: {examples}; {advice}"]
+    return [f"{format_count(len(conflicts), 'file')} with rows that contradict each other: {examples}; {advice}"]
 
 
 def _suggest(table: pd.DataFrame, paths: Sequence[str], root: Path, where: Path) -> str:

@@ -23,6 +23,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
+from ostinato.core.counts import format_count
 from ostinato.datasets._cells import parse_number, parse_year
 from ostinato.errors import DataError
 from ostinato.io import delimited
@@ -162,7 +163,10 @@ def _rows(path: Path) -> pd.DataFrame:
     if len(rows) < len(repaired):
         first = 2 + repaired.index(None)
         log.warning(
-            "%s: left out %d rows with too few cells; the first is row %d", path, len(repaired) - len(rows), first
+            "%s: left out %s with too few cells; the first is row %d",
+            path,
+            format_count(len(repaired) - len(rows), "row"),
+            first,
         )
     frame = pd.DataFrame(rows, columns=header).drop_duplicates().map(str.strip)
     frame.attrs["separator"] = separator

@@ -6,6 +6,7 @@
 
 from collections.abc import Sequence
 
+from ostinato.core.counts import format_count
 from ostinato.doctor.finding import Finding
 from ostinato.doctor.installation import (
     check_decoders,
@@ -90,4 +91,4 @@ def format_findings(findings: Sequence[Finding]) -> str:
         lines.append(f"{finding.state:8} {finding.check:10} {finding.text}")
         lines += [f"{'':19} mend: {finding.mend}"] if finding.mend else []
     n_errors, n_warnings = (sum(f.state == state for f in findings) for state in ("error", "warning"))
-    return "\n".join([*lines, f"{n_errors} errors, {n_warnings} warnings"])
+    return "\n".join([*lines, f"{format_count(n_errors, 'error')}, {format_count(n_warnings, 'warning')}"])

@@ -7,6 +7,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from ostinato.core.counts import format_count
 from ostinato.doctor.finding import Finding
 from ostinato.doctor.machine import Machine
 from ostinato.errors import OstinatoError
@@ -168,4 +169,4 @@ def check_catalog(machine: Machine) -> list[Finding]:
     except (OstinatoError, OSError, ValueError) as error:
         mend = "bring its files back (dvc checkout), or ostinato release --rollback --task catalog"
         return [Finding("catalog", "error", str(error), mend)]
-    return [Finding("catalog", "ok", f"{len(catalog):,} tracks")]
+    return [Finding("catalog", "ok", format_count(len(catalog), "track"))]

@@ -82,7 +82,7 @@ def evaluate(
     copies = dict(find_copies(tracks["path"].tolist())) if find_copies else {}
     tracks = tracks[~tracks["path"].isin(copies)]
     if not len(tracks):
-        raise DataError(f"{root}: all {len(copies)} tracks repeat training tracks of {model.name}; use others")
+        raise DataError(f"{root}: every track repeats a training track of {model.name}; use others")
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
     unusable = {a["path"]: faults for a in answers if (faults := sound_faults(a))}
     rows, unreadable = _join_answers(tracks, [a for a in answers if a["path"] not in unusable], task, root)

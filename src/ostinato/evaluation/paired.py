@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from ostinato.core.counts import format_count
 from ostinato.core.scores import Kind
 from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
@@ -29,7 +30,7 @@ class Difference:
     n_groups: int
 
     def __str__(self) -> str:
-        where = f"{self.n_tracks} tracks of {self.n_groups} groups"
+        where = f"{format_count(self.n_tracks, 'track')} of {format_count(self.n_groups, 'group')}"
         return f"{self.value:+.4f} [{self.low:+.4f}, {self.high:+.4f}] on {where} that neither was trained on"
 
 

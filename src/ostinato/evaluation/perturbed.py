@@ -7,6 +7,7 @@ import numpy as np
 
 from ostinato.audio.context import AudioContext
 from ostinato.audio.perturb import PERTURBATIONS, perturb
+from ostinato.core.counts import format_count
 from ostinato.errors import DataError
 from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
@@ -78,7 +79,7 @@ def compute_drops(
     sign = 1 if function.higher_is_better else -1
 
     if np.isnan([v[0] for v in values.values()]).any():
-        raise DataError(f"{metric} is undefined on {len(rows)} clips; take more of them (--clips)")
+        raise DataError(f"{metric} is undefined on {format_count(len(rows), 'clip')}; take more of them (--clips)")
 
     def compute_drop(name: str) -> dict[str, float | None]:
         drop = replicates.estimate(sign * (values[CLEAN] - values[name]))
@@ -91,7 +92,7 @@ def compute_drops(
 
 def format_markdown(result: Mapping[str, Any]) -> str:
     """Format the result of `compute_drops` as a table, the largest drop first."""
-    lines = [f"{result['metric']} of {result['n_tracks']} clean clips: {result['clean']:.4f}", ""]
+    lines = [f"{result['metric']} of {format_count(result['n_tracks'], 'clean clip')}: {result['clean']:.4f}", ""]
     lines += ["| perturbation | value | drop | interval |", "|---|---:|---:|---|"]
     for name, row in sorted(result["perturbed"].items(), key=lambda item: -item[1]["drop"]):
         interval = "" if row["low"] is None else f"{row['low']:+.4f} to {row['high']:+.4f}"

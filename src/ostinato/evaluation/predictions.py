@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from ostinato.core.counts import format_count
 from ostinato.core.task import Task
 from ostinato.errors import DataError
 
@@ -81,7 +82,7 @@ def join_labels(
     table = table.merge(predictions[[*KEYS, "logits"]], on=KEYS, how="left").sort_values(["track_id", "fold"])
     is_missing = table["logits"].isna()
     if len(table) and is_missing.all():
-        raise DataError(f"predictions: none of {len(table)} {split} tracks has one; run infer again")
+        raise DataError(f"predictions: none of {format_count(len(table), f'{split} track')} has one; run infer again")
     table = table[~is_missing]
     duplicates = table.loc[table.duplicated("track_id"), "track_id"]
     if split == "test" and len(duplicates):

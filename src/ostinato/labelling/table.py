@@ -146,6 +146,6 @@ def _refuse_unknown_files(side: SideTable, where: Path, folder: Path) -> None:
     orphans = side.remarks[0]
     if orphans["n"]:
         raise DataError(
-            f"{where}: {orphans['n']} of {orphans['of']} rows name files that are not below {folder}: "
+            f"{where}: {orphans['n']} of {format_count(orphans['of'], 'row')} name files that are not below {folder}: "
             f"{'; '.join(orphans['examples'][:SHOWN])}; correct or delete these rows"
         )

@@ -17,6 +17,7 @@ import pandas as pd
 from ostinato import features
 from ostinato.cache.store import Store
 from ostinato.core import params
+from ostinato.core.counts import format_count
 from ostinato.core.params import yaml_io
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
@@ -222,7 +223,7 @@ def describe_outcome(outcome: Outcome, out: Path) -> str:
     lines += [f"  {n:5d}  {a:.3f}" for n, a in zip(outcome.curve.sizes, outcome.curve.accuracy, strict=True)]
     gain = outcome.gain
     rise = f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
-    lines += [f"  the next {gain.n_more} labels would change it by about {rise}"]
+    lines += [f"  the next {format_count(gain.n_more, 'label')} would change it by about {rise}"]
     if len(outcome.next_tracks):
         lines += ["", f"label these next ({out / NEXT}):"]
         lines += [f"  {t.path}  {getattr(t, PREDICTED + LABEL)}?" for t in outcome.next_tracks.itertuples()]

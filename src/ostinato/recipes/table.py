@@ -55,7 +55,7 @@ def _count_tracks(inside: Paths, expected: int) -> str:
     broken = every & set(read_parquet(inside.quarantine, columns=["track_id"])["track_id"])
     n_usable = len(every) - len(broken)
     mark = "the" if n_usable == expected else "NOT the"
-    text = f"{len(every):,}, of which {len(broken):,} are in quarantine"
+    text = f"{len(every):,}, of which {len(broken):,} in quarantine"
     if inside.warnings.exists():
         n_warned = read_parquet(inside.warnings, columns=["track_id"])["track_id"].nunique()
         text += f" and {n_warned:,} kept with a warning" if n_warned else ""

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ostinato.core.counts import format_count
 from ostinato.core.names import identity, unify
 from ostinato.core.paths import Paths
 from ostinato.core.summary import Metric
@@ -219,7 +220,7 @@ class Catalog:
         if track_id not in self._row:
             alike = self._alike(str(track_id))
             hint = f"; do you mean {'; '.join(map(self.line, alike))}?" if alike else ""
-            raise CatalogError(f"{track_id!r} is not in the catalog of {len(self)} tracks{hint}")
+            raise CatalogError(f"{track_id!r} is not in the catalog of {format_count(len(self), 'track')}{hint}")
         return self._row[track_id]
 
     def _alike(self, wanted: str) -> list[str]:

@@ -171,7 +171,7 @@ def build(
         for path, reason in unreadable.items():
             print(escape_line(f"{path}: {reason}"), file=err)
         if not known:
-            raise CatalogError(f"{root}: none of {len(tracks)} files can be read")
+            raise CatalogError(f"{root}: none of {format_count(len(tracks), 'file')} can be read")
         readable = [path for path in tracks["path"] if path in known]
         files = [known[path] for path in readable]
         options = folder.Options(table=table, read_tags=True, max_unmatched_share=1)

@@ -190,7 +190,7 @@ def taste(
         raise CatalogError("there is no seed; give a track, a file or a vector, or a history with plays")
     share = np.ones(len(seeds)) if weights is None else np.asarray(weights, np.float64)
     if share.shape != (len(seeds),) or not np.isfinite(share).all() or (share <= 0).any():
-        raise CatalogError(f"weights {weights}: give one above 0 for each of the {len(seeds)} seeds")
+        raise CatalogError(f"weights {weights}: give one above 0 for each seed, {len(seeds)} in all")
     vectors = [_vector(catalog, seed, groups) for seed in seeds]
     if history is not None:
         vectors, share = [*vectors, history], np.append(share, HISTORY_WEIGHT * share.sum() if len(seeds) else 1.0)

@@ -17,6 +17,7 @@ from ostinato import features
 from ostinato.architectures import count
 from ostinato.audio.context import AudioContext
 from ostinato.core import registry
+from ostinato.core.counts import format_count
 from ostinato.core.params.kinds import SAMPLES
 from ostinato.errors import OstinatoError
 from ostinato.layers.logit_heads import OverLogits
@@ -102,7 +103,7 @@ class Description:
         ]
         rows.append(("", "", "", *_join_numbers(self.trainable, self.total, self.multiply_adds)))
         widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
-        lines = [f"{self.architecture}: {self.n_classes} classes of " + self._reads]
+        lines = [f"{self.architecture}: {format_count(self.n_classes, 'class')} of " + self._reads]
         for row in (head, *rows):
             cells = [f"{cell:{'<' if i < 3 else '>'}{widths[i]}}" for i, cell in enumerate(row)]
             lines.append("  ".join(cells).rstrip())

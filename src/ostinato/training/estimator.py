@@ -24,6 +24,7 @@ from sklearn.svm import LinearSVC
 
 from ostinato.core.calibrated import EPSILON as MIN_SCORE
 from ostinato.core.calibrated import Calibrated
+from ostinato.core.counts import format_count
 from ostinato.core.scores import EPSILON, Kind
 from ostinato.core.summary import is_indicator
 from ostinato.errors import OstinatoError
@@ -199,7 +200,7 @@ def to_onnx(fitted: FittedEstimator, n_features: int, kind: Kind, n_classes: int
     """
     if (fitted.kind, len(fitted.constant)) != (kind, n_classes):
         raise OstinatoError(
-            f"the estimator was fitted for {len(fitted.constant)} classes of kind {fitted.kind}, "
+            f"the estimator was fitted for {format_count(len(fitted.constant), 'class')} of kind {fitted.kind}, "
             f"not for {n_classes} of kind {kind}; fit it again"
         )
     constant, models, placements = fitted.constant.copy(), [], []

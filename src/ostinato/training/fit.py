@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from pytorch_lightning.utilities import rank_zero_only
 
+from ostinato.core.counts import format_count
 from ostinato.core.inputs import Input
 from ostinato.io.files import atomic_write
 from ostinato.training.artefact import (
@@ -112,7 +113,7 @@ def explain_chance(fitted: FittedNetwork) -> str | None:
     if not losses or min(losses) < fitted.limit:
         return None
     first, last = (fitted.curve[i].get("train_loss", 0.0) for i in (0, -1))
-    state = f"validation is at chance in all {len(losses)} epochs (loss at best {min(losses):.3f})"
+    state = f"validation is at chance in each of {format_count(len(losses), 'epoch')} (loss at best {min(losses):.3f})"
     if first - last > MIN_FALL * abs(first):
         return (
             f"{state} while the training loss fell from {first:.3f} to {last:.3f}: it does not generalise to other "

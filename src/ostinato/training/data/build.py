@@ -7,6 +7,7 @@ import numpy as np
 
 from ostinato.cache.store import Store
 from ostinato.core.chunks import alike
+from ostinato.core.counts import format_count
 from ostinato.core.inputs import Input
 from ostinato.core.params.kinds import SAMPLES
 from ostinato.core.params.training import Train
@@ -105,7 +106,6 @@ def _source(store: Store) -> str:
 def _rows(kind: str, store: Store, track_ids: Sequence[str]) -> list[np.ndarray]:
     missing = [i for i in track_ids if i not in store]
     if missing:
-        raise DataError(
-            f"data/features/{kind}: {len(missing)} tracks are missing, such as {missing[0]!r}; run featurize"
-        )
+        n = format_count(len(missing), "track")
+        raise DataError(f"data/features/{kind}: missing {n}, such as {missing[0]!r}; run featurize")
     return [store.read(i) for i in track_ids]

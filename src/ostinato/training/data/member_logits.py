@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ostinato.core.counts import format_count
 from ostinato.errors import DataError
 from ostinato.io.files import read_parquet, write_parquet
 from ostinato.training.artefact import Artefact, Fold
@@ -84,7 +85,8 @@ def align(table: pd.DataFrame, track_ids: Sequence[str] | np.ndarray, absent: in
         unknown = np.full(absent, np.nan, np.float32)
         return np.array([rows.get(track_id, unknown) for track_id in track_ids], np.float32)
     if missing := [track_id for track_id in track_ids if track_id not in rows]:
-        raise DataError(f"the logits of {len(missing)} tracks are missing, such as {missing[0]!r}; run infer again")
+        n = format_count(len(missing), "track")
+        raise DataError(f"the logits of {n} are missing, such as {missing[0]!r}; run infer again")
     return np.array([rows[track_id] for track_id in track_ids], np.float32)
 
 

@@ -9,6 +9,7 @@ import torch
 from torch.utils.data import Dataset
 
 from ostinato.core.chunks import EPSILON, normalise, starts, take
+from ostinato.core.counts import format_count
 from ostinato.errors import DataError
 
 Arrays = tuple[np.ndarray, ...]
@@ -84,9 +85,8 @@ class Features:
         """
         missing = [i for i in track_ids if i not in store]
         if missing:
-            raise DataError(
-                f"data/features/{kind}: {len(missing)} tracks are missing, such as {missing[0]!r}; run featurize"
-            )
+            n = format_count(len(missing), "track")
+            raise DataError(f"data/features/{kind}: missing {n}, such as {missing[0]!r}; run featurize")
         return cls(kind, [store.read(i) for i in track_ids], chunk_frames, how)
 
     @property
