@@ -76,7 +76,7 @@ def test_a_second_page_of_the_same_figures_draws_nothing_and_is_the_same(full_pr
         raise AssertionError("a picture was drawn")
 
     for module in (plots, pictures):
-        monkeypatch.setattr(module, "svg", refuse)
+        monkeypatch.setattr(module, "render_svg", refuse)
     assert full_project.report() == first
 
 
