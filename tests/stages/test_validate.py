@@ -119,7 +119,7 @@ def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
     ingest.run(paths, given)
     with pytest.raises(DataError, match=r"12  neither a genre nor tags, such as jazz/0\.wav") as raised:
         validate.run(paths, SimpleNamespace(dataset=dataset, validate_=BOUNDS))
-    assert "dataset.genre_from: tags finds no genre for them; name a source" in str(raised.value)
+    assert "dataset.genre_from: tags finds no genre for them; choose another source" in str(raised.value)
     assert "mend or remove these files" not in str(raised.value)
 
 
