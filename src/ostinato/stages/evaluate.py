@@ -42,9 +42,8 @@ def run(paths: Paths, params: Params, name: str) -> None:
         return
     task = Task(artefact["task"], tuple(classes[artefact["task"]]))
     if len(task.classes) < 2:
-        raise DataError(
-            f"{paths.classes}: {task.name} has {format_count(len(task.classes), 'class')} and needs two; add labelled tracks"
-        )
+        n = format_count(len(task.classes), "class")
+        raise DataError(f"{paths.classes}: {task.name} has {n} and needs two; add labelled tracks")
     tracks, splits = read_parquet(paths.tracks), read_parquet(paths.splits)
     predictions = read_parquet(paths.predictions(name) / "predictions.parquet", columns=[*KEYS, "logits"])
     validation, test = (join_labels(predictions, splits, tracks, task, s) for s in ("validation", "test"))
