@@ -66,7 +66,7 @@ class Fingerprinter:
             self._pending = self._pending[n * HOP :].copy()
 
     def _frames(self, frames: np.ndarray) -> None:
-        power = compute_power(frames, self._window)[:, EDGES[0] : EDGES[-1]]
+        power = compute_power(frames, self._window, bins=slice(EDGES[0], EDGES[-1]))
         bands = np.add.reduceat(power, EDGES[:-1] - EDGES[0], axis=1)
         slope = bands[:, :-1] - bands[:, 1:]
         before = slope[:1] if self._before is None else self._before

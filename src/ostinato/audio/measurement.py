@@ -360,7 +360,8 @@ class _Spectra:
         """Add a block of one channel."""
         if len(y) < SPECTRUM:
             return
-        frames = np.lib.stride_tricks.sliding_window_view(y, SPECTRUM)[::EVERY]
+        n_frames = 1 + (len(y) - SPECTRUM) // EVERY
+        frames = np.lib.stride_tricks.as_strided(y, (n_frames, SPECTRUM), (EVERY * y.strides[0], y.strides[0]))
         frames = frames[np.vecdot(frames, frames) >= SPECTRUM * SILENCE**2]
         power = compute_power(frames, self._window)
         power += np.float32(FLOOR)
