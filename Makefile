@@ -3,7 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 .ONESHELL:
-.PHONY: help environment pipeline test test-slow lint bench structure report clean
+.PHONY: help environment pipeline test test-slow lint bench structure report docs clean
 
 # the newest Python that the locks were tried on; what stands in docs/ was measured on 3.11
 PYTHONS := 3.13 3.12 3.11
@@ -70,5 +70,8 @@ structure: environment ## how many modules, names and arrows the package has
 report: environment ## the page: models/report/index.html
 	@dvc repro report
 
+docs: environment ## the pages of docs/ and the reference as a site: site/index.html
+	@NO_MKDOCS_2_WARNING=1 mkdocs build
+
 clean: ## remove the environment and caches, not data or models
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	@rm -rf $(VENV) site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage

@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from ostinato.core import logs
-from ostinato.io.escapes import escape_line
 
 LOGGER = logging.getLogger("ostinato.flows")
 
@@ -40,7 +39,7 @@ def log_event(text: str) -> None:
     if logs.is_json():
         LOGGER.info(text)
     else:
-        print(escape_line(text), file=sys.stderr)
+        print(text, file=sys.stderr)
 
 
 def log_line(logger: Any, line: str) -> str:

@@ -116,9 +116,9 @@ def test_a_command_that_is_not_there_is_found(command: str) -> None:
 def test_each_workflow_starts_when_it_should() -> None:
     """Tests on a push, figures on a pull request, the rest by the clock; retraining as params.yaml says."""
     started = {path.stem: read(path)["on"] for path in WORKFLOWS}
-    assert sorted(started) == ["comment", "metrics", "nightly", "retrain", "tests"]
+    assert sorted(started) == ["comment", "docs", "metrics", "nightly", "retrain", "tests"]
     assert started["comment"] == {"workflow_run": {"workflows": ["metrics"], "types": ["completed"]}}
-    assert (started["tests"], started["metrics"]) == (["push"], ["pull_request"])
+    assert (started["tests"], started["docs"], started["metrics"]) == (["push"], ["push"], ["pull_request"])
     flows = yaml.safe_load((ROOT / "params.yaml").read_text())["flows"]
     assert started["retrain"]["schedule"] == [{"cron": flows["cron"]}]
     assert "schedule" in started["nightly"]
@@ -229,7 +229,7 @@ def test_the_check_before_a_merge_is_make_test() -> None:
     assert script.read_text().splitlines()[-1] == "make test"
 
 
-WITHOUT_TORCH = ["light", "serve", "encoders", "data", "structure", "remote"]
+WITHOUT_TORCH = ["light", "serve", "encoders", "data", "structure", "remote", "docs"]
 
 
 def read_lock(name: str) -> dict[str, tuple[str, int]]:
