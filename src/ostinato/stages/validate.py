@@ -67,11 +67,7 @@ def run(paths: Paths, params: Params) -> None:
     warning_receipt, doubts = session.check("warnings", files.prepare(valid), files.warnings(bounds))
     warnings = _with_paths(doubts, all_tracks)
     tables.write(paths.warnings, warnings, tables.QUARANTINE)
-    _log_reasons(quarantine, "left out", len(all_tracks))
-    _log_reasons(warnings, "kept with a warning", len(all_tracks))
-    for remark in remarks.list_unlabelled(all_tracks[~broken]):
-        log.warning("%s", remarks.format_remark(remark))
-    print(f"validate: passed {len(all_tracks) - int(broken.sum())} of {format_count(len(all_tracks), 'track')}")
+    _log_outcome(quarantine, warnings, all_tracks, broken)
     track_receipt["remarks"] = remarks.read_remarks(tables.notes(paths.tracks))
     receipts = (
         *(file_receipt, copy_receipt, track_receipt),
@@ -82,6 +78,15 @@ def run(paths: Paths, params: Params) -> None:
     session.write_docs()
     if not collection_receipt["success"]:
         raise DataError(describe_failure(collection_receipt, quarantine, all_tracks, params.dataset))
+
+
+def _log_outcome(quarantine: pd.DataFrame, warnings: pd.DataFrame, all_tracks: pd.DataFrame, broken: pd.Series) -> None:
+    """Log the reasons for quarantine and warnings and the unlabelled tracks, and print the number that passed."""
+    _log_reasons(quarantine, "left out", len(all_tracks))
+    _log_reasons(warnings, "kept with a warning", len(all_tracks))
+    for remark in remarks.list_unlabelled(all_tracks[~broken]):
+        log.warning("%s", remarks.format_remark(remark))
+    print(f"validate: passed {len(all_tracks) - int(broken.sum())} of {format_count(len(all_tracks), 'track')}")
 
 
 def _log_reasons(faults: pd.DataFrame, outcome: str, n_tracks: int) -> None:
