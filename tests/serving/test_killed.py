@@ -12,7 +12,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import numpy as np
 
+from ostinato.io.files import write_json
+from ostinato.recommendation.catalog import SKIPPED, Catalog
 from serving.served_project import Served, play
 
 REQUESTS = 12
@@ -77,3 +80,18 @@ def test_a_service_without_a_model_says_so_as_it_starts(tmp_path):
     with service(tmp_path, tmp_path) as (process, address):
         assert httpx.get(f"{address}healthz").status_code == 503
         assert process.stderr.readline().startswith(f"{tmp_path / 'models' / 'released'}: no model yet")
+
+
+def test_a_service_before_the_first_catalog_gives_the_pipeline_s_reason(tmp_path):
+    """And does not serve what the pipeline made later, until it is released."""
+    shutil.copyfile(PARAMS, tmp_path / "params.yaml")
+    made = tmp_path / "models" / "catalog"
+    write_json(made / SKIPPED, {"skipped": "net: sure_gain -0.1490 is below 0", "mend": "lower gate.space"})
+    with service(tmp_path, tmp_path) as (_, address):
+        refused = httpx.get(f"{address}v1/tracks")
+        assert refused.status_code == 503
+        reason = refused.json()["detail"]
+        assert reason == "no space serves recommendations: net: sure_gain -0.1490 is below 0; lower gate.space"
+        (made / SKIPPED).unlink()
+        Catalog(["a"], np.ones((1, 2)), version="0").save(made)
+        assert httpx.get(f"{address}v1/tracks").json()["detail"].startswith("holds no catalog; run `dvc repro")

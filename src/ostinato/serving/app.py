@@ -118,6 +118,7 @@ def application(
     limits: Limits | None = None,
     api_key: str | None = None,
     allowed_hosts: Sequence[str] = LOCAL_NAMES,
+    pipeline_catalog: Path | None = None,
 ) -> FastAPI:
     """Create the application.
 
@@ -134,6 +135,8 @@ def application(
         Key that /v1 requires in the header X-API-Key.
     allowed_hosts : sequence of str
         Accepted values of the header Host; others are refused.
+    pipeline_catalog : Path, optional
+        See `ModelStore`.
 
     Returns
     -------
@@ -145,7 +148,7 @@ def application(
         If the key is empty or cannot be sent in a header.
     """
     limits, api_key = limits or Limits(), check_api_key(api_key)
-    store = ModelStore(releases, catalog)
+    store = ModelStore(releases, catalog, pipeline_catalog)
     work = Limiter(limits.workers, limits.waiting, lambda: _return_memory(store))
     room = Room(limits.max_upload_bytes)
 

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from ostinato.errors import OstinatoError
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.versions import find_current, find_tasks
-from ostinato.recommendation.catalog import MEND, Catalog, open_whole
+from ostinato.recommendation.catalog import MEND, SKIPPED, Catalog, open_whole
 
 Content = TypeVar("Content")
 LOOK_SECONDS = 1.0
@@ -137,10 +137,12 @@ class ModelStore:
         models/released.
     catalog : Path
         models/released/catalog, or the folder of a catalog itself.
+    pipeline_catalog : Path, optional
+        models/catalog, where the pipeline notes why it made no catalog; nothing else of it is read.
     """
 
-    def __init__(self, releases: Path, catalog: Path) -> None:
-        self.releases = releases
+    def __init__(self, releases: Path, catalog: Path, pipeline_catalog: Path | None = None) -> None:
+        self.releases, self.pipeline_catalog = releases, pipeline_catalog
         self._models: dict[str, Handle[Model]] = {}
         self._space = Handle(catalog, CATALOG_FILES, open_space)
 
@@ -160,11 +162,12 @@ class ModelStore:
 
     def explain_no_catalog(self) -> str:
         """Return why there is no catalog, and the remedy, without the folder's name."""
-        reason = self._space.error or _reason_not_to_open(self._space.folder)
-        try:
-            folder = find_current(self._space.folder)
-        except OstinatoError:
-            folder = self._space.folder
+        folder, pipeline_catalog = self._space.folder, self.pipeline_catalog
+        if pipeline_catalog is not None and not folder.is_dir() and (pipeline_catalog / SKIPPED).exists():
+            folder = pipeline_catalog
+        reason = self._space.error or _reason_not_to_open(folder)
+        with suppress(OstinatoError):
+            folder = find_current(folder)
         return reason.removeprefix(f"{folder}: ").removeprefix(f"{folder}/")
 
     def placement_model(self) -> Model | None:

@@ -84,7 +84,8 @@ def serve(
     if folder != released:
         Catalog.load(folder)  # fail now, not at the first request
     sounds = find_root(folder) or dataset_root(paths, params.dataset)
-    app = application(releases, folder, sounds, limits, api_key, names)
+    pipeline_catalog = paths.catalog if folder == paths.releases / CATALOG else None
+    app = application(releases, folder, sounds, limits, api_key, names, pipeline_catalog)
     allow_many_files()
     if json_logs:
         log_as_json()
