@@ -111,7 +111,7 @@ def test_stages_that_read_folders_do_not_see_what_is_set_aside(paths: Paths, cap
     with caplog.at_level(logging.WARNING):
         moved = set_aside(paths, PARAMS)
     assert {path.relative_to(paths.root).as_posix() for path in moved} == set(outputs)
-    assert f"{len(outputs)} outputs of candidates that params.yaml no longer names" in caplog.text
+    assert f"{len(outputs)} outputs of candidates that are no longer in params.yaml" in caplog.text
     for name in outputs:
         assert not (paths.root / name).exists()
         assert (paths.removed_outputs / name).exists()
@@ -146,7 +146,7 @@ def test_the_command_lists_first_and_removes_on_request(project: Paths) -> None:
     assert {line.split()[2] for line in shown[1:]} == set(LEFT)
     assert list_files(project.root) == before
     with exclusive(project.lock("train", "a")):
-        assert "train@a: runs now" in str(CliRunner().invoke(app, ["clean", "--yes"]).exception)
+        assert "train@a: is running" in str(CliRunner().invoke(app, ["clean", "--yes"]).exception)
     assert set(LEFT) == {x.path.relative_to(project.root).as_posix() for x in find_leftovers(project, PARAMS)}
     CliRunner().invoke(app, ["clean", "--force"], catch_exceptions=False)
     assert {name for name in list_files(project.root) if "locks" not in name} == set(KEPT)

@@ -155,7 +155,7 @@ def test_a_track_that_no_network_can_place_well_is_said_to_be_so_every_time(mode
     assert str(summary) == "5 tracks, 5 read now, 0 gone, 0 unreadable, 1 doubtful"
     again, told = build(model, music, tmp_path / "out")
     assert (again.n_read, again.doubtful) == (0, summary.doubtful)
-    assert "bob/silent.wav: do not rely" in told
+    assert "bob/silent.wav: its neighbours are unreliable" in told
     about = json.loads((tmp_path / "out" / "source.json").read_text())
     assert about["doubtful"] == summary.doubtful
     assert (tmp_path / "out" / "reference.json").read_bytes() == (model / "reference.json").read_bytes()

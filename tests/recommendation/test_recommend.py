@@ -204,7 +204,7 @@ REFUSED = {
     "a seed of another dimension": ({"seeds": [np.ones(3)]}, "shape .3,. does not fit a catalog of dimension 2"),
     "a seed of NaN": ({"seeds": [np.array([np.nan, 1])]}, "not finite"),
     "seeds that cancel": ({"seeds": [np.array([1.0, 0]), np.array([-1.0, 0])]}, "cancel each other out"),
-    "weights for others": ({"weights": [1.0, 2.0]}, "one above 0 for each of the 1 seeds"),
+    "weights for others": ({"weights": [1.0, 2.0]}, "one above 0 for each seed, 1 in all"),
     "a weight of 0": ({"weights": [0.0]}, "one above 0"),
     "k of 0": ({"k": 0}, "ask for 1 track"),
     "diversity above 1": ({"diversity": 1.5}, "from 0 to 1"),

@@ -49,7 +49,7 @@ def clean(
 
     paths, params = read_project("candidates", "estimators", "stacked", "members", "numbers", "features")
     if running := sorted(find_running(paths)):
-        raise OstinatoError(f"running, and may need these files: {', '.join(running)}; wait until it ends")
+        raise OstinatoError(f"{', '.join(running)}: is running and may need these files; wait until it ends")
     leftovers = find_leftovers(paths, params) + find_old_corpora(paths)
     n_bytes, n_tracked = sum(x.n_bytes for x in leftovers), sum(x.is_tracked for x in leftovers)
     note = "" if yes or not leftovers else "; --yes removes them"
