@@ -181,10 +181,12 @@ def find_releases(
     if models is not None:
         raise typer.BadParameter("choose one of --models and a published network")
     from ostinato.core import extras
-    from ostinato.errors import OstinatoError
+    from ostinato.io.escapes import escape_line
 
     if targets and not any(target.exists() for target in targets):
-        raise OstinatoError(f"{targets[0]}: no such file or folder")
+        for target in targets:
+            typer.echo(escape_line(f"{target}: no such file or folder"), err=True)
+        raise typer.Exit(1)
     extras.require(f"--model {name}", "encoders")
     from ostinato.pretrained.folder import prepare
 
