@@ -141,9 +141,7 @@ def catalog(
         raise typer.Exit(_add_tracks(files or []))
     if of is None:
         if any(option is not None for option in (out, task, table, workers, models, encoder, weights)):
-            raise typer.BadParameter(
-                "these go with --of: --out, --task, --table, --workers, --models, --encoder"
-            )
+            raise typer.BadParameter("these go with --of: --out, --task, --table, --workers, --models, --encoder")
         run_stage("catalog")
         return
     if out is None:
