@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.machinery import EXTENSION_SUFFIXES
 from importlib.metadata import distribution, packages_distributions
 from pathlib import Path
 
@@ -216,3 +217,20 @@ def test_a_module_that_turns_out_to_be_missing_is_explained(run, served_project,
     refused = run("drift", served_project.sounds, "--models", tmp_path / "old")
     assert refused.returncode == 2
     assert refused.stderr.splitlines()[-1] == "ostinato: ostinato drift needs pandas: pip install 'ostinato[data]'"
+
+
+def test_a_library_of_another_machine_is_named(served_project, tmp_path) -> None:
+    package = tmp_path / "soxr"
+    package.mkdir()
+    (package / "__init__.py").write_text("from soxr import soxr_ext\n")
+    library = package / f"soxr_ext{EXTENSION_SUFFIXES[0]}"
+    library.write_bytes(b"\x7fELF\x01" + bytes(200))  # of 32 bits
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{SOURCE}"}
+    command = [sys.executable, "-m", "ostinato", "predict", served_project.sounds / "tone 0.wav"]
+    done = subprocess.run(
+        [*command, "--models", served_project.releases], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"ostinato: {library}: cannot be loaded (")
+    assert done.stderr.endswith("; `ostinato doctor` names the package\n")
+    assert len(done.stderr.splitlines()) == 1

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from ostinato.errors import OstinatoError
+
 METAVARS = {"<int>": "N", "<int range>": "N", "<float>": "X", "<float range>": "X", "<str>": "TEXT", "<path>": "PATH"}
 METAVARS |= {"<file>": "FILE", "<dir>": "DIR", "<list[str]>": "TEXT"}
 """Placeholders of values in help, by type."""
@@ -42,6 +44,22 @@ class Command(_Plain, TyperCommand):
             if (text := extras.explain(f"ostinato {name}", error)) is None:
                 raise
             raise extras.MissingExtraError(text) from error
+        except ImportError as error:
+            if (text := _explain_import(error)) is None:
+                raise
+            raise OstinatoError(text) from error
+
+
+def _explain_import(error: BaseException | None) -> str | None:
+    """Name the compiled library that could not be loaded; None if it was something else that could not be imported."""
+    while error is not None:
+        path = getattr(error, "path", None)
+        if isinstance(error, ImportError) and path and not path.endswith(".py"):
+            reason = str(error).partition("\n")[0].removeprefix(f"{path}: ")
+            advice = "install it anew with the pip of this Python, on this machine; `ostinato doctor` names the package"
+            return f"{path}: cannot be loaded ({reason}); {advice}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 class Group(_Plain, TyperGroup):
