@@ -4,7 +4,8 @@
 each lock of ``locks/`` below a temporary folder, and prints
 
 * the megabytes and distributions of each kind, pip and setuptools aside,
-* the seconds from an empty folder to the first label: environment, ``pip install`` from a warm cache, ``predict``,
+* the seconds from an empty folder to the first label: environment, installation from a warm cache by pip or uv
+  (``--installer``), ``predict``,
 * the wall and processor time of ``ostinato predict`` of one song against that of another revision (``--before``) in
   this environment, in turns, and in the light environment,
 * the processor time of ``ostinato.load_model(...).predict(samples)`` against that of the features and the network's own
@@ -43,11 +44,14 @@ def measure_environment(environment: Path) -> tuple[float, int]:
     return sum(file.stat().st_blocks * 512 for file in files) / 1e6, sum(p.name.endswith(".dist-info") for p in paths)
 
 
-def install(python: str, environment: Path, kind: str, wheel: Path) -> tuple[float, float]:
-    """Make an environment of one kind; return the wall and processor time in seconds."""
+def install(python: str, environment: Path, kind: str, wheel: Path, installer: str) -> tuple[float, float]:
+    """Make an environment of one kind by pip or uv; return the wall and processor time in seconds."""
     used, begin = read_processor_time(), time.perf_counter()
-    subprocess.run([python, "-m", "venv", environment], check=True)
-    pip = [str(environment / "bin" / "pip"), "install", "--quiet", "--no-deps"]
+    venv = ["uv", "venv", "--quiet", "--python", python] if installer == "uv" else [python, "-m", "venv"]
+    subprocess.run([*venv, environment], check=True)
+    program = environment / "bin" / "python"
+    chosen = ["uv", "pip", "install", "--python"] if installer == "uv" else []
+    pip = [*chosen, str(program), *([] if chosen else ["-m", "pip", "install"]), "--quiet", "--no-deps"]
     clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else pip finds the sources
     lock = ["--require-hashes", "--requirement", str(ROOT / "locks" / f"{kind}.lock")]
     subprocess.run([*pip, *lock], check=True, stderr=subprocess.DEVNULL, env=clean)
@@ -100,6 +104,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, default=Path("models/released"))
     parser.add_argument("--before", metavar="REVISION", help="compare the cold start with this revision of git")
     parser.add_argument("--python", default="python3.11")
+    parser.add_argument("--installer", choices=("pip", "uv"), default="pip", help="uv must be on the path")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--kinds", nargs="*", default=["light", "serve", "encoders"])
     options = parser.parse_args()
@@ -117,9 +122,9 @@ def main() -> None:
         plain = {"PATH": os.environ["PATH"], "OMP_NUM_THREADS": "1"}
         commands: dict[str, tuple[list[str], dict[str, str]]] = {}
         for kind in options.kinds:
-            install(options.python, place / "warm", kind, wheel)  # fills pip's cache
+            install(options.python, place / "warm", kind, wheel, options.installer)  # fills the cache
             shutil.rmtree(place / "warm")
-            wall, processor = install(options.python, place / kind, kind, wheel)
+            wall, processor = install(options.python, place / kind, kind, wheel, options.installer)
             predict = [str(place / kind / "bin" / "ostinato"), "predict", song, "--models", models]
             first, used = time_command(predict, plain)
             megabytes, count = measure_environment(place / kind)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from installs.test_fresh import CLEAN, distributions, find_python, install, place, released_root, run  # noqa: F401
+from ostinato.io.files import write_json
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +68,7 @@ def test_a_release_goes_to_s3_and_serves_at_a_second_site(
 ) -> None:
     here, there = place / "first site", place / "second site"
     shutil.copytree(released_root / "released" / "genre", here / "models" / "released" / "genre" / "1")
-    (here / "models" / "released" / "genre" / "current.json").write_text('{"version": 1, "newest": 1, "hold": false}')
+    write_json(here / "models" / "released" / "genre" / "current.json", {"version": 1, "newest": 1, "hold": False})
     there.mkdir()
 
     def ostinato(*arguments: object, site: Path) -> subprocess.CompletedProcess[str]:
