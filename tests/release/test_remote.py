@@ -144,6 +144,20 @@ def test_a_protocol_that_is_not_known(tmp_path):
         Remote("nowhere://x", tmp_path)
 
 
+def test_a_remote_that_refuses_is_named(tmp_path, monkeypatch):
+    remote = Remote(f"memory://{tmp_path.name}", tmp_path)
+
+    def refuse(*given, **more):
+        raise RuntimeError("Unable to locate credentials")
+
+    for name in ("ls", "cat_file", "pipe_file"):
+        monkeypatch.setattr(remote.filesystem, name, refuse)
+    release(tmp_path / "here", 1)
+    for go in (lambda: pull(tmp_path / "there", remote), lambda: push(tmp_path / "here", remote)):
+        with pytest.raises(OstinatoError, match=rf"memory://{tmp_path.name}.*\(Unable to locate credentials\)"):
+            go()
+
+
 def test_the_commands(tmp_path, monkeypatch):
     release(tmp_path / "models" / "released", 1)
     monkeypatch.chdir(tmp_path)

@@ -89,6 +89,8 @@ class Remote:
             names = self.filesystem.ls(self.folder, detail=False)
         except FileNotFoundError:
             return []
+        except Exception as error:  # each protocol has errors of its own
+            raise OstinatoError(f"{self.url}: cannot be listed ({error})") from error
         tasks = sorted(name.rstrip("/").rpartition("/")[2] for name in names)
         return [task for task in tasks if self.read(task, CURRENT) is not None]
 
