@@ -203,7 +203,7 @@ def test_a_lock_of_dvc_whose_process_is_another_by_now_is_told_with_the_mend(pro
     entry = {"pid": os.getpid(), "cmd": "/usr/bin/dvc repro train@time_mel"}
     lock.write_text(json.dumps({"read": {}, "write": {str(project.root / "two"): entry}}))
     (fault,) = status(project).faults
-    assert fault.startswith(f"{lock}: a lock is held by process {os.getpid()}, which is another program by now (")
+    assert fault.startswith(f"{lock}: a lock is held by process {os.getpid()}, which is now another program (")
     assert fault.endswith("; delete that file")
     entry["pid"] = 2**22 + 1  # no process: DVC drops it itself
     lock.write_text(json.dumps({"read": {}, "write": {str(project.root / "two"): entry}}))
@@ -221,7 +221,7 @@ def test_a_lock_file_of_dvc_that_was_cut_off_is_told_with_the_mend(project: Path
         status(project)
     lock.write_bytes(whole[: whole.index(b"  two@x:")])
     (fault,) = status(project).faults
-    assert fault.startswith("dvc.lock lacks 2 stages whose outputs are there, such as three: it was cut off")
+    assert fault.startswith("dvc.lock lacks 2 stages whose outputs are present, such as three: it was truncated")
     lock.unlink()
     subprocess.run(graph.dvc("commit", "--force", "--quiet"), cwd=project.root, check=True)
     assert {stage.state for stage in status(project).stages} == {"done"}
@@ -233,7 +233,7 @@ def test_an_emptied_cache_beside_whole_outputs_is_told_with_the_mend(project: Pa
     pipeline = status(project)
     assert {stage.state for stage in pipeline.stages} == {"done"}
     (fault,) = pipeline.faults
-    assert fault.startswith("DVC's cache lacks 3 outputs that are here, such as one: `dvc commit --force`")
+    assert fault.startswith("DVC's cache lacks 3 outputs that are present, such as one: `dvc commit --force`")
     subprocess.run(graph.dvc("commit", "--force", "--quiet"), cwd=project.root, check=True)
     assert status(project).faults == []
 
