@@ -184,7 +184,7 @@ def test_an_attribute_table_is_mended_where_it_can_be(tmp_path, caplog):
     assert frame.loc["a1", "tags"] == ["Dance", "Movie"]
     assert frame.loc["a1", ["genre", "key", "mode", "time_signature"]].tolist() == ["Movie", 1.0, 1.0, 4.0]
     assert frame.loc["b2", ["artist", "key", "mode", "time_signature"]].tolist() == ["Björk", 5.0, 0.0, 3.0]
-    assert "left out 1 rows" in caplog.text
+    assert "left out 1 row with" in caplog.text
     assert "the first is row 5" in caplog.text
 
 

@@ -203,7 +203,8 @@ def test_a_missing_extra_is_named_by_what_needs_it(
     light = close(list_declared(""))
     monkeypatch.setattr(extras, "_is_installed", lambda name: name in light)
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.csv").touch()
+    for name in ("a.wav", "a.csv"):
+        (tmp_path / name).touch()
     refused = CliRunner().invoke(app, [str(served_project.releases) if a == "MODELS" else a for a in arguments])
     text = f"{refused.exception}\n{refused.output}"
     assert needs in text

@@ -295,7 +295,7 @@ def test_stages_run_at_the_same_time(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
     """By the file that it lacks, or by DVC's answer before a run; with the mend."""
-    with pytest.raises(OstinatoError, match=r"dvc\.yaml: is not there; run this in the folder of a project"):
+    with pytest.raises(OstinatoError, match=r"dvc\.yaml: does not exist; run this in the folder of a project"):
         status(Paths(tmp_path))
     with pytest.raises(
         OstinatoError, match=r"`dvc dag --dot`: .*DVC repository.*outside a git clone `dvc init --no-scm`"

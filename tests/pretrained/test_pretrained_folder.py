@@ -160,6 +160,7 @@ def test_a_user_without_a_home_is_told_where_weights_can_be_kept(tmp_path, monke
         monkeypatch.setattr(Path, "home", refuse)
     else:
         monkeypatch.setenv("HOME", "/proc/1")
+    (tmp_path / "a.wav").touch()
     refused = CliRunner().invoke(app, ["predict", str(tmp_path / "a.wav"), "--model", "musicnn"])
     assert isinstance(refused.exception, OstinatoError)
     assert "set XDG_CACHE_HOME to one that can be written to" in str(refused.exception)
