@@ -103,9 +103,10 @@ def format_page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed
     lines = [
         "# Planted faults",
         "",
-        "`python -m bench.faults` plants and writes this. Severities cover each range evenly; a fault counts as",
-        "found if validation names it for its own reason, in quarantine or by a warning, a copy if it is",
-        "tied to its original. Bounds as `validate` has them by default, but for `min_seconds: 3`.",
+        "`python -m bench.faults` plants faults in copies of clean clips, runs validation, and writes this page.",
+        "Severities cover each range evenly. A fault is found if validation gives the reason of this fault, in",
+        "quarantine or in a warning; a copy is found if it is matched to its original. The bounds are the",
+        "defaults of `validate`, except for `min_seconds: 3`.",
         "",
         "| kind | severity | planted | found | " + " | ".join(THIRDS) + " |",
         "|---|---|--:|--:|" + "--:|" * len(THIRDS),
@@ -115,7 +116,7 @@ def format_page(results: pd.DataFrame, alarms: pd.DataFrame, n_clean: int, speed
         unit = f"{kind.low:g} to {kind.high:g} {kind.unit}" if kind and kind.unit else ""
         thirds = [f"{rows.loc[rows['third'] == i, 'found'].mean():.0%}" for i in range(3)]
         lines.append(f"| {name} | {unit} | {len(rows)} | {rows['found'].mean():.0%} | {' | '.join(thirds)} |")
-    lines += ["", "The thirds run from the low end of the range to its high end.", ""]
+    lines += ["", "Mild, middle and severe are the thirds of each range, from its low end to its high end.", ""]
     lines += [f"False alarms among {n_clean:,} clean clips: {alarms['path'].nunique()}"]
     lines += [f"* {row['path']}: {row['reason']} ({row['evidence']})" for _, row in alarms.iterrows()]
     return "\n".join([*lines, "", "| what | measured |", "|---|--:|", *speed]) + "\n"
