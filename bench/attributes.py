@@ -85,7 +85,7 @@ def main() -> None:
     if args.rows and args.rows < len(table):
         table = table.sample(args.rows, random_state=SEED).reset_index(drop=True)
     x, genre, groups = encode(table), table["genre"].to_numpy(str), number_recordings(table)
-    print(f"{len(is_complete)} rows, {n_complete} complete, {len(table)} used, {len(set(groups))} recordings")
+    print(f"{len(mask)} rows, {n_complete} complete, {len(table)} used, {len(set(groups))} recordings")
     seeds = np.random.default_rng(SEED).choice(len(x), min(SEEDS, len(x)), replace=False)
 
     print("as published:")

@@ -174,8 +174,8 @@ def main(port: int) -> None:
     app = create_app(final=True)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(NAMES), www_redirect=False)
     set_format(os.environ.get(logs.VARIABLE))
-    own_logs = {"log_config": None} if logs.is_json() else {}
-    uvicorn.run(app, host=HOST, port=port, log_level="warning", **own_logs)
+    log_config = None if logs.is_json() else uvicorn.config.LOGGING_CONFIG
+    uvicorn.run(app, host=HOST, port=port, log_level="warning", log_config=log_config)
 
 
 if __name__ == "__main__":
