@@ -36,7 +36,7 @@ from ostinato.errors import OstinatoError
 from ostinato.pipeline import forkserver, graph, sources
 from ostinato.pipeline.reading import Reading
 
-DVC = str(Path(__file__).with_name("_lock.py"))
+DVC = str(Path(__file__).with_name("_lock_file.py"))
 PROGRESS_SECONDS = 10.0
 UNCHANGED = "Unchanged"
 MANY = "many"

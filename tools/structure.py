@@ -30,7 +30,7 @@ TIES = {
     "src/ostinato/training/callbacks.py": "sets where Lightning's loops go on",
     "src/ostinato/training/estimator.py": "patches skl2onnx's tree converter and renumbers its names",
     "src/ostinato/expectations/_offline.py": "rewrites the HTML of Great Expectations",
-    "flows/_lock.py": "replaces how DVC writes dvc.lock",
+    "flows/_lock_file.py": "replaces how DVC writes dvc.lock",
 }
 """Files that reach into the private parts of other libraries; each is held by a test of its own."""
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
 STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
 # logs, settings, file names, the graph, which GPUs there are, and the means to read and refuse
-DVC = "_lock.py"  # the command itself
+DVC = "_lock_file.py"  # the command itself
 MAY_IMPORT = {
     "ostinato.core.logs",
     "ostinato.core.parallel",

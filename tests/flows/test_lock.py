@@ -10,7 +10,7 @@ from dvc.utils.serialize import parse_yaml
 from ruamel.yaml import YAMLError
 from toy_commands import shell
 
-import _lock as lock
+import _lock_file as lock
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import dvc_files, graph

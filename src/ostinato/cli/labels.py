@@ -33,7 +33,7 @@ def learn(
     ] = None,
     column: Annotated[str | None, typer.Option(help="column of the table with the labels; default: genre")] = None,
     group_by: Annotated[
-        str, typer.Option(help="artist: never split an artist; track: keep only copies together")
+        str, typer.Option(help="artist: keep each artist in one split; track: keep only copies together")
     ] = "artist",
     pool: Annotated[
         int, typer.Option(min=0, help="number of unlabelled files from which the next ones to label are chosen")

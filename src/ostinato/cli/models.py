@@ -41,7 +41,7 @@ def predict(
     ] = None,
     review: Annotated[
         Path | None,
-        typer.Option(help="write a CSV, the least certain file first, to correct and read back by dataset.table"),
+        typer.Option(help="write a CSV, the least certain file first, for you to correct and load as dataset.table"),
     ] = None,
     recommend: Annotated[bool, typer.Option("--recommend", help="also list similar tracks of the catalog")] = False,
     k: Annotated[
@@ -96,7 +96,7 @@ def explain(
     candidate: Annotated[
         str | None,
         typer.Option(
-            help="a network of params.yaml; default: the released one of genre, of a stack its strongest member"
+            help="a network of params.yaml; default: the released genre model; for a stack, its strongest member"
         ),
     ] = None,
     label: Annotated[
@@ -138,7 +138,7 @@ def recommend(
     diversity: Annotated[float, typer.Option(help="0: most similar, 1: most diverse")] = 0.0,
     per_artist: Annotated[int | None, typer.Option(help="maximum number of tracks per artist")] = None,
     weight: Annotated[
-        list[float] | None, typer.Option(help="weight of a seed, in the order of the seeds; one for each")
+        list[float] | None, typer.Option(help="weight of a seed; repeat it for each seed, in order")
     ] = None,
     dislike: Annotated[
         list[str] | None, typer.Option(help="avoid tracks similar to this track or file; repeatable")
@@ -151,7 +151,7 @@ def recommend(
     ] = None,
     years: Annotated[str | None, typer.Option(help="only these years, such as 1970 or 1970-1989")] = None,
     near: Annotated[
-        str | None, typer.Option(metavar="LAT,LON,KM", help="only artists within so many kilometres of a place")
+        str | None, typer.Option(metavar="LAT,LON,KM", help="only artists within KM kilometres of LAT,LON")
     ] = None,
     tag: Annotated[list[str] | None, typer.Option(help="only tracks with this tag; repeatable: with all")] = None,
     genre: Annotated[list[str] | None, typer.Option(help="only this genre; repeatable: any of them")] = None,
@@ -209,7 +209,7 @@ def _find_model(models: Path | None, task: str) -> Path:
 def drift(
     targets: Annotated[list[Path], typer.Argument(metavar="PATH...", help="new audio files, and folders of them")],
     task: Annotated[str, typer.Option(help="compare with the released model of this task")] = "genre",
-    level: Annotated[float, typer.Option(min=0, max=1, help="accepted probability of a false alarm")] = 0.01,
+    level: Annotated[float, typer.Option(min=0, max=1, help="accepted rate of false alarms")] = 0.01,
     json: Json = False,
     models: Models = None,
 ) -> None:

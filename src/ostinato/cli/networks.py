@@ -109,7 +109,7 @@ def download(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="set an option of the dataset, such as subset=medium; repeatable")
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="only compare the present files with its index")] = False,
+    check: Annotated[bool, typer.Option("--check", help="only verify existing files against its index")] = False,
 ) -> None:
     """Download a dataset, check it and unpack it; an interrupted download resumes."""
     from ostinato.core.counts import format_count

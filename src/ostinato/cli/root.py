@@ -90,7 +90,7 @@ app = App(
 
 LogFormat = Annotated[
     Literal["text", "json"],
-    typer.Option(envvar="OSTINATO_LOG_FORMAT", help="json: log an object a line, of stages and the service"),
+    typer.Option(envvar="OSTINATO_LOG_FORMAT", help="json: stages and the service log one JSON object per line"),
 ]
 
 

@@ -11,7 +11,7 @@ from ostinato.cli.root import LOOK, RUN, Json, Models, app, echo, read_project, 
 
 @app.command(rich_help_panel=RUN)
 def plan() -> None:
-    """Show what a run will cost in time and disk; refuse one that cannot fit."""
+    """Show what a run will cost in time and disk; refuse one that does not fit."""
     from ostinato.pipeline import plan
 
     plan.command(*read_project(*plan.SECTIONS))
@@ -148,7 +148,7 @@ def robustness(
     clips: Annotated[int, typer.Option(min=1, help="maximum number of test clips, drawn with the seed")] = 64,
     json: Json = False,
 ) -> None:
-    """Measure the drop of the metric on degraded sound: noise, MP3, other speed and pitch."""
+    """Measure the how far the metric drops on degraded sound: noise, MP3, changed speed and pitch."""
     require_candidate(name)
     from ostinato.evaluation import robustness
     from ostinato.evaluation.perturbed import format_markdown
@@ -254,7 +254,7 @@ def push(remote: Site, task: Task = None) -> None:
 
 @app.command(rich_help_panel=RUN)
 def pull(remote: Site, task: Task = None, models: Models = None) -> None:
-    """Put in service here what is in service at a remote, after comparing every file with its hash."""
+    """Install what a remote has in service, after verifying the hash of every file."""
     from ostinato.core.paths import Paths
     from ostinato.io.locks import exclusive
     from ostinato.release.remote import Remote, pull

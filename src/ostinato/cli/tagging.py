@@ -19,7 +19,8 @@ def tag(
     ),
     restore: Annotated[bool, typer.Option("--restore", help="undo the changes of the journal")] = False,
     task: Annotated[
-        str | None, typer.Option(help="genre (the field genre), tags (grouping) or all; default: genre if released")
+        str | None,
+        typer.Option(help="genre (field genre), tags (field grouping) or all; default: genre if released"),
     ] = None,
     workers: Annotated[int, typer.Option(min=1, help="number of files processed in parallel")] = 1,
     models: Models = None,

@@ -1,4 +1,4 @@
-"""The ``dvc`` command with a faster reader of dvc.lock: run it as ``python flows/_lock.py repro ...``.
+"""The ``dvc`` command with a faster reader of dvc.lock: run it as ``python flows/_lock_file.py repro ...``.
 
 After each stage DVC reads and writes the whole of dvc.lock by a parser in Python
 that keeps comments. With a few hundred stages that takes longer than many of the
