@@ -76,14 +76,14 @@ def test_candidates_says_what_in_service_is_damaged_or_no_candidate_any_more(tmp
 @pytest.mark.parametrize(
     ("command", "words"),
     [
-        ("evaluate time_mel --json", "go with --on"),
-        ("evaluate time_mel --rename a=b", "go with --on"),
+        ("evaluate time_mel --json", "require --on"),
+        ("evaluate time_mel --rename a=b", "require --on"),
         ("evaluate --on nowhere", "does not exist"),
         ("serve --port 99999", "less than or equal to 65535"),
-        ("predict song.mp3 -k 3", "-k goes with --recommend"),
-        ("predict song.mp3 --recommend --csv", "goes with text or --json"),
-        ("release --rollback --resume", "--rollback goes with neither --resume nor --replace"),
-        ("release --rollback --replace", "--rollback goes with neither --resume nor --replace"),
+        ("predict song.mp3 -k 3", "-k requires --recommend"),
+        ("predict song.mp3 --recommend --csv", "requires text or --json"),
+        ("release --rollback --resume", "--rollback cannot be combined with --resume or --replace"),
+        ("release --rollback --replace", "--rollback cannot be combined with --resume or --replace"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_before_anything_runs(command, words):

@@ -67,4 +67,5 @@ def test_there_is_a_wheel_of_the_hashes_for_each_line(uv, tmp_path, lock, versio
     options = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--no-binary", SOURCE_ONLY]
     place = ["--target", tmp_path, "--python-version", version, "--default-index", "https://pypi.org/simple"]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"UV_NO_CONFIG": "1"}
-    run(uv, "pip", "install", "--dry-run", *options, *place, "--requirement", ROOT / lock, env=environment)
+    done = run(uv, "pip", "install", "--dry-run", *options, *place, "--requirement", ROOT / lock, env=environment)
+    assert "Would install" in done.stderr

@@ -269,7 +269,7 @@ def test_the_commands_need_no_project_and_no_torch(model, music, tmp_path):
     ("words", "reason"),
     [
         (["--of", "."], "--of needs --out"),
-        (["--out", "x"], "go with --of"),
+        (["--out", "x"], "require --of"),
         (["--of", "nowhere", "--out", "x"], "does not exist"),
     ],
 )

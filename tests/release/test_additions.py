@@ -208,7 +208,7 @@ def test_what_cannot_be_added_to_or_from_is_refused_in_words(paths, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "reason"),
-    [(["x.wav"], "files go with --add"), (["--add", "--of", "music"], "choose one of --add and --of")],
+    [(["x.wav"], "files require --add"), (["--add", "--of", "music"], "choose one of --add and --of")],
 )
 def test_options_that_do_not_go_together_are_refused(paths, words, reason):
     done = command(paths, *words)

@@ -51,7 +51,7 @@ def learn(
     if encoder and feature:
         raise typer.BadParameter("choose one of --encoder and --feature")
     if weights is not None and encoder is None:
-        raise typer.BadParameter("--weights goes with --encoder")
+        raise typer.BadParameter("--weights requires --encoder")
     paths = Paths(Path.cwd())
     target = out or paths.root / "runs" / f"learn_{folder.resolve().name}"
     file = learning.find_encoder(encoder, weights) if encoder else None

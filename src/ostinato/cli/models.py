@@ -70,11 +70,11 @@ def predict(
     if out is not None and not (json or csv):
         raise typer.BadParameter("--out needs --json or --csv: text cannot be read back")
     if recommend and csv:
-        raise typer.BadParameter("--recommend goes with text or --json: a CSV row cannot hold a list")
+        raise typer.BadParameter("--recommend requires text or --json: a CSV row cannot hold a list")
     if k is not None and not recommend:
-        raise typer.BadParameter("-k goes with --recommend: it is the number of similar tracks")
+        raise typer.BadParameter("-k requires --recommend: it is the number of similar tracks")
     if catalog is not None and not recommend:
-        raise typer.BadParameter("--catalog goes with --recommend: it holds the similar tracks")
+        raise typer.BadParameter("--catalog requires --recommend: it holds the similar tracks")
     form: formats.Format = formats.Json() if json else formats.Csv() if csv else predict.TEXT
     status = predict.run(
         targets,

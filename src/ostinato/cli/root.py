@@ -194,7 +194,7 @@ def find_releases(
     """Return the folder of models, or that of a published network, unless none of the targets exists."""
     if name is None:
         if weights is not None:
-            raise typer.BadParameter("--weights goes with the name of a published network")
+            raise typer.BadParameter("--weights requires the name of a published network")
         return models
     if models is not None:
         raise typer.BadParameter("choose one of --models and a published network")

@@ -176,7 +176,7 @@ def release(
     from ostinato.release import release as releasing
 
     if rollback and (resume or replace):
-        raise typer.BadParameter("--rollback goes with neither --resume nor --replace")
+        raise typer.BadParameter("--rollback cannot be combined with --resume or --replace")
     paths, params = read_project(*releasing.SECTIONS)
     with exclusive(paths.lock("release")):
         if rollback:

@@ -68,7 +68,7 @@ def evaluate(
         raise typer.BadParameter("name a candidate, or give --on PATH")
     if on is None:
         if table or rename or json:
-            raise typer.BadParameter("--table, --rename and --json go with --on")
+            raise typer.BadParameter("--table, --rename and --json require --on")
         run_stage("evaluate", name)
         return
     from functools import partial
@@ -134,14 +134,16 @@ def catalog(
 ) -> None:
     """Embed every track with the best-ranked network; --add: new tracks only; --of: the files of another folder."""
     if files and not add:
-        raise typer.BadParameter("files go with --add")
+        raise typer.BadParameter("files require --add")
     if add and of is not None:
         raise typer.BadParameter("choose one of --add and --of")
     if add:
         raise typer.Exit(_add_tracks(files or []))
     if of is None:
         if any(option is not None for option in (out, task, table, workers, models, encoder, weights)):
-            raise typer.BadParameter("these go with --of: --out, --task, --table, --workers, --models, --encoder")
+            raise typer.BadParameter(
+                "--out, --task, --table, --workers, --models, --encoder and --weights require --of"
+            )
         run_stage("catalog")
         return
     if out is None:

@@ -107,7 +107,7 @@ def capture_prints(stage: str) -> Iterator[None]:
     Parameters
     ----------
     stage : str
-        What every record bears.
+        Field of every record.
     """
     log_as_json(stage=stage)
     lines = _Lines(logging.getLogger("ostinato.output"))
