@@ -13,7 +13,7 @@ LOGGER = logging.getLogger("ostinato.flows")
 
 def add_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--log-format`` to a command line; the environment gives its default."""
-    text = f"json: log an object a line; default: {logs.VARIABLE}, else text"
+    text = f"json: log one JSON object per line; default: {logs.VARIABLE}, else text"
     parser.add_argument("--log-format", choices=("text", "json"), default=os.environ.get(logs.VARIABLE), help=text)
 
 
@@ -35,7 +35,7 @@ def set_format(log_format: str | None) -> None:
 
 
 def log_event(text: str) -> None:
-    """Say what happens outside of runs: a record in JSON, else a line on standard error."""
+    """Log an event outside of runs: a JSON record, else a line on standard error."""
     if logs.is_json():
         LOGGER.info(text)
     else:
@@ -43,7 +43,7 @@ def log_event(text: str) -> None:
 
 
 def log_line(logger: Any, line: str) -> str:
-    """Log a line of a process; one that is a record already keeps its level, name and fields.
+    """Log a line of a process; a JSON record keeps its level, name and fields.
 
     Returns
     -------

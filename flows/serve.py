@@ -23,6 +23,7 @@ from _recovery import recover
 from _server import server
 from ingest import ingest
 from ostinato.core import params
+from ostinato.core.counts import format_count
 from ostinato.core.params.schema import Flows
 from ostinato.core.paths import Paths
 from ostinato.io.locks import exclusive
@@ -76,7 +77,7 @@ def main() -> None:
         for name, n_runs in recover(
             list(names), [name for name, has_schedule in names.items() if has_schedule]
         ).items():
-            log_event(f"{name}: {n_runs} runs were interrupted or missed")
+            log_event(f"{name}: {format_count(n_runs, 'run')} interrupted or missed")
         serve(*deployments, pause_on_shutdown=False)
 
 

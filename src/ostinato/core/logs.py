@@ -8,11 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
-from typing import Any, Literal, TextIO, TypeAlias
+from typing import Any, TextIO
 
 VARIABLE = "OSTINATO_LOG_FORMAT"
 """Environment variable with the format, for this process and its children."""
-LogFormat: TypeAlias = Literal["text", "json"]
 
 
 class JsonFormatter(logging.Formatter):
