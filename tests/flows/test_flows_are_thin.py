@@ -9,9 +9,10 @@ import yaml
 ROOT = Path(__file__).parents[2]
 FLOWS = sorted((ROOT / "flows").glob("*.py"))
 STAGES = set(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
-# logs, settings, file names, the graph, which GPUs there are, and the means to read and refuse
 DVC = "_lock_file.py"  # the command itself
+# logs and their words, settings, file names, the graph, which GPUs there are, and the means to read and refuse
 MAY_IMPORT = {
+    "ostinato.core.counts",
     "ostinato.core.logs",
     "ostinato.core.parallel",
     "ostinato.core.parent",
