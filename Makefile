@@ -55,8 +55,10 @@ lint: environment ## ruff, mypy, import-linter
 	MYPYPATH=src:flows:. mypy --explicit-package-bases flows tools bench
 	lint-imports
 
+# A worker that dies, or a test without an end, fails the run at once: xdist waits for ever for the former's files.
 test: lint ## lint, then all tests but the slow ones, with coverage
-	@OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadfile --cov --cov-report=term:skip-covered
+	@OMP_NUM_THREADS=1 pytest --numprocesses=auto --dist=loadfile --max-worker-restart=0 \
+		-o faulthandler_timeout=600 -o faulthandler_exit_on_timeout=true --cov --cov-report=term:skip-covered
 
 test-slow: environment ## the slow tests
 	@pytest -m slow
