@@ -11,6 +11,11 @@ import pytest
 from declarations import write_metadata
 from finished_project import Project
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # many tests import librosa at once; see ostinato.audio.lazy_librosa
+    os.environ["NUMBA_CACHE_DIR"] = str(
+        Path(__file__).parents[1] / ".pytest_cache" / "numba" / os.environ["PYTEST_XDIST_WORKER"]
+    )
+
 SHARED = Path(os.environ.get("OSTINATO_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 
 

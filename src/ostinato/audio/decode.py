@@ -31,7 +31,7 @@ MAX_SECONDS = 12 * 3600.0
 MAX_SAMPLES = 2**32
 MAX_CHANNELS = 64
 MAX_SAMPLE_RATE = 768_000
-BLOCK = 65_536
+BLOCK = 262_144
 PADDING_SECONDS = 0.4
 """What FFmpeg may drop at both ends of the length in a header."""
 UNKNOWN_FRAMES = 2**63 - 1

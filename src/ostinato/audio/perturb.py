@@ -9,6 +9,7 @@ import numpy as np
 import soxr
 from scipy.signal import butter, sosfiltfilt
 
+from ostinato.audio.lazy_librosa import import_librosa
 from ostinato.errors import DataError
 
 Perturbation: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], np.ndarray]
@@ -132,7 +133,7 @@ def stretch(y: np.ndarray, rate: float) -> np.ndarray:
     rate : float
         Above 1: faster.
     """
-    import librosa
+    librosa = import_librosa()
 
     return np.asarray(librosa.effects.time_stretch(y, rate=rate))
 
@@ -147,7 +148,7 @@ def shift(y: np.ndarray, sample_rate: int, semitones: float) -> np.ndarray:
         In Hz.
     semitones : float
     """
-    import librosa
+    librosa = import_librosa()
 
     return np.asarray(librosa.effects.pitch_shift(y, sr=sample_rate, n_steps=semitones))
 

@@ -7,7 +7,6 @@ the package index, checked against their hash, and written as an encoder (``enco
 
 import hashlib
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -23,6 +22,7 @@ from ostinato.export.graphs import OUTPUTS, annotate, set_versions
 from ostinato.features._onnx import KEY
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.io.locks import exclusive
+from ostinato.io.user_cache import open_user_cache
 from ostinato.io.versions import MODEL, NETWORK
 from ostinato.pretrained import musicnn, wheel
 
@@ -41,17 +41,14 @@ def cache_folder() -> Path:
     OstinatoError
         If there is none that can be written to.
     """
-    base = os.environ.get("XDG_CACHE_HOME")
     try:
-        folder = (Path(base) if base else Path.home() / ".cache") / "ostinato" / "encoders"
-        folder.mkdir(parents=True, exist_ok=True)
+        return open_user_cache("encoders")
     except RuntimeError as error:
         raise OstinatoError(f"published weights need a folder, and this user has no home; {CACHE_MEND}") from error
     except OSError as error:
         raise OstinatoError(
             f"published weights need a folder: {error.filename}: {error.strerror}; {CACHE_MEND}"
         ) from error
-    return folder
 
 
 def prepare(name: str, weights: Path | None = None, err: TextIO | None = None) -> Path:

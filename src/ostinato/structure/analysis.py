@@ -13,6 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ostinato.audio.lazy_librosa import import_librosa
+
 SAMPLE_RATE, N_FFT, HOP_LENGTH = 22050, 2048, 512
 MAX_SECONDS = 3600.0
 KERNEL = 16
@@ -91,7 +93,7 @@ def analyze(y: np.ndarray, sample_rate: int) -> Structure:
     Structure
         Of silence one section without beats.
     """
-    import librosa
+    librosa = import_librosa()
 
     seconds = len(y) / sample_rate
     peak = float(np.abs(y).max(initial=0))
@@ -144,7 +146,7 @@ def find_boundaries(features: np.ndarray) -> np.ndarray:
     np.ndarray [shape=(n_boundaries,), dtype=int64]
         Beats, ascending, without the first.
     """
-    import librosa
+    librosa = import_librosa()
 
     novelty = compute_novelty(features, KERNEL)
     if novelty.max(initial=0) <= 0:
@@ -208,7 +210,7 @@ def label_sections(features: np.ndarray, starts: np.ndarray) -> list[str]:
 
 def _choose_edges(frames: np.ndarray, n_frames: int) -> np.ndarray:
     """Return the frames at which beats begin and the last one ends; of a file with few beats those of a grid."""
-    import librosa
+    librosa = import_librosa()
 
     if len(frames) < 2 * MIN_BEATS:
         step = max(round(GRID * SAMPLE_RATE / HOP_LENGTH), 1)
@@ -220,7 +222,7 @@ def _compute_features(
     magnitude: np.ndarray, mel: np.ndarray, tuning: float, edges: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Compute smooth features of beats, (n_features, n_beats), and their loudness in dB, (n_beats,)."""
-    import librosa
+    librosa = import_librosa()
     from scipy.ndimage import gaussian_filter1d
 
     beats = edges.tolist()
