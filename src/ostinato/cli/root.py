@@ -149,7 +149,7 @@ ORDER = (
     *("learn", "label"),
     *("plan", "status", "candidates", "clean", "release", "releases", "push", "pull", "compare", "robustness"),
     *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
-    *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "import-weights"),
+    *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "fill", "import-weights"),
     *("ingest", "validate", "split", "artists", "featurize", "budget", "tune", "train", "member", "number"),
     *("infer", "evaluate", "gate", "export", "rank", "catalog", "report"),
 )

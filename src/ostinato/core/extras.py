@@ -15,7 +15,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "serve": ("serve",),
     "label": ("data", "serve"),
     **dict.fromkeys(("learn", "reproduce", "validate", "split"), ("pipeline",)),
-    **dict.fromkeys(("status", "clean", "release", "compare", "datasets", "download"), ("data",)),
+    **dict.fromkeys(("status", "clean", "release", "compare", "datasets", "download", "fill"), ("data",)),
     **dict.fromkeys(("ingest", "featurize", "evaluate", "gate", "rank", "catalog"), ("data",)),
     **dict.fromkeys(("plan", "explain", "robustness", "architectures", "describe"), ("train",)),
     **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number"), ("train",)),
