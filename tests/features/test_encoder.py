@@ -258,6 +258,14 @@ def test_what_is_no_onnx_is_refused(tmp_path):
         describe("toy", describe_encoder(tmp_path / "toy.onnx"), sample_rate=22050, shard_tracks=8)
 
 
+def test_weights_in_another_file_are_refused(tmp_path):
+    """As `torch.onnx.export` writes them by default; the hash would not be theirs."""
+    model = onnx.load(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
+    onnx.save(model, tmp_path / "toy.onnx", save_as_external_data=True, location="toy.onnx.data", size_threshold=0)
+    with pytest.raises(ParamsError, match=r"toy\.onnx: its weights are in another file, toy\.onnx\.data.*save"):
+        describe("toy", describe_encoder(tmp_path / "toy.onnx"), sample_rate=22050, shard_tracks=8)
+
+
 def test_a_track_that_is_too_short_is_named_with_its_seconds(tmp_path, noise):
     said = describe_encoder(write_model(tmp_path / "toy.onnx", ("batch", PATCH, MELS)))
     with pytest.raises(DataError, match=r"needs 0\.3 s of audio, the track has 0\.1 s"):

@@ -1,6 +1,6 @@
 """A small MusicBrainz: a local server with answers of the form of the web service, and the same data as dumps.
 
-Artists, areas and years are those of MusicBrainz (CC0), the identifiers of albums and recordings are made up.
+Artists are those of published answers of MusicBrainz (CC0); identifiers of albums and recordings are made up.
 """
 
 import io
@@ -41,7 +41,7 @@ ARTISTS = {
         make_artist(COLDPLAY, "Coldplay", UK, None, "1996-09"),
         make_artist(METALLICA, "Metallica", US, "Los Angeles", "1981-10-28"),
         make_artist(NIRVANA, "Nirvana", US, "Aberdeen", "1987", "1980s~1990s US grunge band"),
-        make_artist(NIRVANA_UK, "Nirvana", UK, None, "1967", "60s band from the UK"),
+        make_artist(NIRVANA_UK, "Nirvana", UK, "London", "1967", "60s band from the UK"),
     )
 }
 

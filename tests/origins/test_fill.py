@@ -193,9 +193,9 @@ def test_two_bands_of_one_name_are_asked(tmp_path, fill, capsys):
     rows[1]["choose"] = "x"
     write_table(tmp_path / NAME, list(rows[0]), *(row.values() for row in rows))
     chosen = (tmp_path / NAME).read_text()
-    assert fill(tmp_path) == 6
-    values = [[row[n] for n in ("country", "begin", "year", "fill_confidence")] for row in read_rows(table)]
-    assert values == [["GB", "1967", "1999", "certain"]] * 2 + [["", "", "", ""]]
+    assert fill(tmp_path) == 8
+    values = [[row[n] for n in ("country", "origin", "year", "fill_confidence")] for row in read_rows(table)]
+    assert values == [["GB", "London", "1999", "certain"]] * 2 + [["", "", "", ""]]
     assert [r["choose"] for r in read_rows(tmp_path / NAME)] == ["", "x", "", ""], chosen
 
 

@@ -1,6 +1,7 @@
 """The import of librosa, which compiles functions and keeps them in files."""
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -10,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 
 from ostinato.io.user_cache import open_user_cache
+
+log = logging.getLogger(__name__)
 
 FOLDER = "NUMBA_CACHE_DIR"
 """Environment variable of numba: where compiled functions are kept."""
@@ -33,6 +36,8 @@ def import_librosa() -> ModuleType:
     if "numba" not in sys.modules:
         os.environ.setdefault(FOLDER, str(folder))
     with FileLock(folder / "import.lock"):
+        if next(folder.rglob("*.nbi"), None) is None:
+            log.warning("first use of librosa: compiling its functions takes some 20 seconds")
         import librosa
         import librosa.beat
         import librosa.core.pitch

@@ -160,16 +160,39 @@ def read(model: str, sha256: str | None) -> bytes:
 
 def read_description(model: str) -> dict[str, Any]:
     """Read the key ``encoder`` of a file's metadata; empty if it has none."""
-    import onnx
-
     if not Path(model).is_file():
         return {}
+    properties = {prop.key: prop.value for prop in _load_graph(model).metadata_props}
     try:
-        properties = {prop.key: prop.value for prop in onnx.load(model, load_external_data=False).metadata_props}
         description: dict[str, Any] = json.loads(properties.get(KEY, "{}"))
+    except ValueError as error:
+        raise ParamsError(f"{model}: its metadata {KEY} is not JSON ({error})") from error
+    return description
+
+
+def _load_graph(model: str) -> Any:
+    """Load a file without running it.
+
+    Raises
+    ------
+    ParamsError
+        If it is damaged, or does not hold its weights: a hash of the file would not be of them.
+    """
+    import onnx
+    from onnx.external_data_helper import uses_external_data
+
+    try:
+        content = onnx.load(model, load_external_data=False)
     except Exception as error:  # a damaged file raises anything
         raise ParamsError(f"{model}: is not a readable ONNX file ({str(error).splitlines()[0]})") from error
-    return description
+    for tensor in content.graph.initializer:
+        if uses_external_data(tensor):
+            other = next(entry.value for entry in tensor.external_data if entry.key == "location")
+            raise ParamsError(
+                f"{model}: its weights are in another file, {other}; save both as one: "
+                f"onnx.save(onnx.load({Path(model).name!r}), 'one.onnx')"
+            )
+    return content
 
 
 def expose(model: str, sha256: str | None, output: str) -> bytes:
@@ -192,12 +215,7 @@ def match_output(model: str, name: str, width: int | None) -> str | None:
     str or None
         The tensor of that name, else the only output of that width, else None.
     """
-    import onnx
-
-    try:
-        graph = onnx.load(model, load_external_data=False).graph
-    except Exception as error:
-        raise ParamsError(f"{model}: is not a readable ONNX file ({str(error).splitlines()[0]})") from error
+    graph = _load_graph(model).graph
     if name in {output for node in graph.node for output in node.output}:
         return name
     wide = [v.name for v in graph.output if [d.dim_value for d in v.type.tensor_type.shape.dim][-1:] == [width]]
