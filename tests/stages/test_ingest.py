@@ -439,6 +439,19 @@ def test_tracks_that_are_let_go_on_purpose_have_their_ordinals_again_when_they_a
     assert read_receipt(paths)["gone"] == {}
 
 
+def test_a_kill_before_the_receipt_keeps_the_ordinals_of_removed_tracks(paths, rng, monkeypatch):
+    old, _ = run(paths)
+    (paths.raw("folder") / "jazz").rename(paths.root / "away")
+    with monkeypatch.context() as patch:
+        patch.setattr(ingest, "write_json", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            run(paths, max_vanished_share=0.5)
+    run(paths, max_vanished_share=0.5)
+    assert read_receipt(paths)["gone"] == {"jazz/a.wav": 0, "jazz/b.wav": 1, "jazz/c.flac": 2}
+    (paths.root / "away").rename(paths.raw("folder") / "jazz")
+    pd.testing.assert_frame_equal(run(paths)[0], old)
+
+
 def test_another_dataset_in_its_place_is_no_loss(paths, rng):
     run(paths)
     write(paths.root / "other/polka/a.wav", rng)

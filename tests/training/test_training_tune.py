@@ -1,9 +1,11 @@
 """Studies: defaults first, the same draws after a kill, storage by URL."""
 
+import errno
 import json
 
 import optuna
 import pytest
+from optuna.storages.journal import JournalFileBackend
 
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.training import tune
@@ -40,6 +42,20 @@ def test_the_first_trial_is_the_defaults_and_counts(tmp_path):
     trials = [{"number": 0, "params": {}, "value": worth, "epochs": 0, "state": "complete"}]
     chosen = {"choice": tune.DEFAULTS, "value": worth, "n_trials": 1, "importance": {}, "trials": trials}
     assert tune.best(study) == chosen
+
+
+@pytest.mark.parametrize("n_writes", range(1, 7))
+def test_a_journal_that_cannot_be_written_raises_the_systems_error(tmp_path, monkeypatch, n_writes):
+    write, left = JournalFileBackend.append_logs, iter(range(n_writes))
+
+    def append(self, logs):
+        if next(left, None) is None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(self, logs)
+
+    monkeypatch.setattr(JournalFileBackend, "append_logs", append)
+    with pytest.raises(OSError, match="No space left"):
+        run_search(tmp_path)
 
 
 def test_the_best_choice_is_that_of_the_lowest_value(tmp_path):

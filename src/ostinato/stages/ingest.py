@@ -13,7 +13,8 @@ from ostinato.io import tables
 from ostinato.io.files import read_json, write_json
 
 SECTIONS = ("seed", "compute", "dataset", "ingest")
-FIRST_FREE = "first_free_ordinal"
+FIRST_FREE, GONE = "first_free_ordinal", "gone"
+"""Notes of tracks.parquet: the next new ordinal, and the ordinals of removed tracks."""
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +53,18 @@ def run(paths: Paths, params: Params) -> None:
     with_audio = tracks[tracks["path"].notna()]
     files = inventory.measure_files(root, with_audio, paths.state / inventory.cache_name(root), params.compute)
     inventory.refuse_unread(files, known)
-    known = inventory.merge_known(known, last.get("gone", {}))
-    first_free = int(tables.notes(paths.tracks).get(FIRST_FREE, 0))
+    earlier = tables.notes(paths.tracks)
+    known = inventory.merge_known(known, last.get("gone", {}) | json.loads(earlier.get(GONE, "{}")))
+    first_free = int(earlier.get(FIRST_FREE, 0))
     ordinals, first_free = inventory.assign_ordinals(tracks["track_id"], known, first_free)
     order = pd.Series(ordinals).argsort()
     measurements = inventory.join_measurements(tracks, files, listing)
     tracks = pd.concat([tracks.assign(ordinal=ordinals), measurements], axis=1).iloc[order]
+    removed = known[~known["track_id"].isin(tracks["track_id"])]
+    gone = {str(i): int(o) for i, o in zip(removed["track_id"], removed["ordinal"], strict=True)}
     notes = {FIRST_FREE: str(first_free), remarks.KEY: json.dumps(remarks.get_remarks(listing), ensure_ascii=False)}
+    if gone:
+        notes[GONE] = json.dumps(gone, ensure_ascii=False, sort_keys=True)
     tables.write(paths.tracks, tracks, tables.TRACKS, notes)
     with_audio = tracks[tracks["path"].notna()]
     tables.write(paths.files, files.set_index("track_id").loc[with_audio["track_id"]].reset_index(), tables.FILES)
@@ -66,11 +72,10 @@ def run(paths: Paths, params: Params) -> None:
     attributes = listing.set_index("track_id").reindex(tracks["track_id"])[list(names)].reset_index()
     tables.write(paths.attributes, attributes, tables.attributes(names))
     has_files = not embedded and getattr(plugin, "AUDIO", True)
-    gone = known[~known["track_id"].isin(tracks["track_id"])]
     receipt = {
         "dataset": datasets.identify(params.dataset),
         "n_tracks": len(tracks),
         "passed_over": [vars(s) for s in audio.find_audio(root, only_utf8=True).skipped] if has_files else [],
-        "gone": {str(i): int(o) for i, o in zip(gone["track_id"], gone["ordinal"], strict=True)},
+        "gone": gone,
     }
     write_json(paths.receipt("ingest"), receipt)

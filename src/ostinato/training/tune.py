@@ -231,6 +231,11 @@ def search(
         Default values by setting.
     worker : int
         Index of this process among those that run the study.
+
+    Raises
+    ------
+    OSError
+        If the journal cannot be written.
     """
     end = time.monotonic() + (limit.seconds or float("inf"))
     study.sampler = sampler = Sampler(study, distributions(space), defaults or {}, seed, worker)
@@ -242,7 +247,10 @@ def search(
         if limit.is_spent(trials):
             time.sleep(PATIENCE_SECONDS)
             continue
-        study.optimize(_objective(objective, space, sampler), n_trials=1)
+        try:
+            study.optimize(_objective(objective, space, sampler), n_trials=1)
+        except AssertionError as error:  # Optuna 5.0 raises one if its storage cannot be written
+            raise (error.__context__ if isinstance(error.__context__, OSError) else error) from None
 
 
 def best(study: optuna.Study) -> dict[str, Any]:
