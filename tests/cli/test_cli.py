@@ -13,10 +13,11 @@ from ostinato.core.paths import Paths
 from ostinato.io.files import write_json
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = sorted(str(command.name or command.callback.__name__) for command in app.registered_commands)
+GROUPS = sorted(str(group.name) for group in app.registered_groups)
+COMMANDS = sorted([*(str(command.name or command.callback.__name__) for command in app.registered_commands), *GROUPS])
 
 
-@pytest.mark.parametrize("command", ["", *COMMANDS])
+@pytest.mark.parametrize("command", ["", *COMMANDS, "study make", "study report"])
 def test_help_shows_a_flag_without_a_type(command):
     shown = CliRunner().invoke(app, [*command.split(), "--help"])
     assert shown.exit_code == 0
@@ -79,6 +80,7 @@ def test_candidates_says_what_in_service_is_damaged_or_no_candidate_any_more(tmp
         ("evaluate time_mel --json", "require --on"),
         ("evaluate time_mel --rename a=b", "require --on"),
         ("evaluate --on nowhere", "does not exist"),
+        ("serve --study . --model musicnn", "--study cannot be combined with --model or --weights"),
         ("serve --port 99999", "less than or equal to 65535"),
         ("predict song.mp3 -k 3", "-k requires --recommend"),
         ("predict song.mp3 --recommend --csv", "requires text or --json"),

@@ -20,6 +20,10 @@ from ostinato.release.release import exit_code, release, rollback
 from ostinato.serving import models as serving_models
 from ostinato.serving.models import ModelStore
 from ostinato.stages import catalog as stage
+from ostinato.study.answers import Answers
+from ostinato.study.design import make_study
+from ostinato.study.folder import Study
+from study.study_project import write_catalogs
 
 PARAMS = SimpleNamespace(gate={}, release=SimpleNamespace(keep=3, max_vanished_share=0.2))
 
@@ -63,6 +67,41 @@ def test_what_is_released_is_what_the_stage_made(paths):
     assert {rule["rule"]: rule["kept"] for rule in about["rules"]} == {"tracks": True, "network": True}
     assert release_catalog(paths)["answer"] == "unchanged"
     assert versions.find_models(paths.releases) == {}
+
+
+def bound_preference(low: float) -> SimpleNamespace:
+    bound = SimpleNamespace(min=low, max=None)
+    return SimpleNamespace(gate={"space": {"preferred": bound}}, release=PARAMS.release)
+
+
+def test_a_space_that_listeners_do_not_prefer_is_not_released(paths):
+    write_catalog(paths, 9, weight=2.0)
+    (reason,) = [r for r in release(paths, bound_preference(0.5))["catalog"]["reasons"] if "preferred" in r]
+    assert "gate.space.preferred needs a study: " in reason
+    assert "make one with `ostinato study make" in reason
+    make_study(write_catalogs(paths.root, names=("space", "other")), 4, paths.study, seed=0, k=1, seconds=1.0)
+    answers = Answers(Study.open(paths.study))
+    for i, presentation in enumerate(answers.study.order("a" * 16)):
+        wins = i < 3
+        answers.add("a" * 16, presentation.question, "first" if (presentation.first == "space") == wins else "second")
+    refused = release(paths, bound_preference(0.8))["catalog"]
+    assert (refused["answer"], refused["rules"][-1]["figure"]) == ("rejected", 0.75)
+    assert refused["reasons"][-1] == "listeners preferred space in 0.750 of the answers; the bounds are 0.8 and 1"
+    released = release(paths, bound_preference(0.5))["catalog"]
+    assert released["answer"] == "released"
+    assert released["rules"][-1] == {"rule": "preferred", "kept": True, "figure": 0.75, "bound": 0.5} | {
+        "reason": "listeners preferred space in 0.750 of the answers; the bounds are 0.5 and 1"
+    }
+
+
+def test_a_study_of_other_spaces_releases_nothing(paths):
+    write_catalog(paths, 9, weight=2.0)
+    make_study(write_catalogs(paths.root), 4, paths.study, seed=0, k=1, seconds=1.0)
+    answers = Answers(Study.open(paths.study))
+    answers.add("a" * 16, 0, "same")
+    refused = release(paths, bound_preference(0.5))["catalog"]
+    assert refused["answer"] == "rejected"
+    assert "does not ask about space, but near, far; make another with `ostinato study make`" in refused["reasons"][-1]
 
 
 def test_recommendations_go_on_while_the_stage_runs_and_after_it_failed(paths, monkeypatch):

@@ -191,6 +191,8 @@ def test_a_space_must_surely_be_better_than_the_baseline(finished_paths):
         "mute": False,
     }
     assert answers["lucky"]["reasons"] == ["sure_gain -0.0100 is below 0"]
+    heard = settings(gate={"space": {"sure_gain": {"min": 0.0}, "preferred": {"min": 0.5}}}).gate
+    assert rank._gate(found, ["better", "lucky", "mute"], "map_above_mel", heard) == answers, "a release asks listeners"
 
 
 def test_what_looks_at_nothing_is_no_space(finished_paths):

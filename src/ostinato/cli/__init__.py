@@ -1,6 +1,6 @@
 """The commands; each imports what it needs only when it runs."""
 
-from ostinato.cli import doctor, labels, models, networks, origins, runs, serving, stages, structure, tagging
+from ostinato.cli import doctor, labels, models, networks, origins, runs, serving, stages, structure, study, tagging
 from ostinato.cli.root import app
 
 __all__ = [
@@ -14,5 +14,6 @@ __all__ = [
     "serving",
     "stages",
     "structure",
+    "study",
     "tagging",
 ]

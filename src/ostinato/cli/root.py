@@ -36,7 +36,7 @@ class Command(_Plain, TyperCommand):
         """Run it."""
         from ostinato.core import extras
 
-        name = str(self.name)
+        name = ctx.command_path.partition(" ")[2]
         extras.require(f"ostinato {name}", *extras.COMMANDS.get(name, ()))
         try:
             return super().invoke(ctx)
@@ -69,6 +69,10 @@ class Group(_Plain, TyperGroup):
         """Return the names of the commands in order."""
         position = {name: i for i, name in enumerate(ORDER)}
         return sorted(super().list_commands(ctx), key=lambda name: position.get(name, len(ORDER)))
+
+
+class Subgroup(_Plain, TyperGroup):
+    """The commands of one subject, in the order in which they are defined."""
 
 
 class App(typer.Typer):
@@ -148,7 +152,7 @@ RUN, ASK, LOOK = "Runs and releases", "Using the released model", "Networks, pap
 ORDER = (
     *("learn", "label"),
     *("plan", "status", "candidates", "clean", "release", "releases", "push", "pull", "compare", "robustness"),
-    *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail"),
+    *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail", "study"),
     *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "fill", "import-weights"),
     *("ingest", "validate", "split", "artists", "featurize", "budget", "tune", "train", "member", "number"),
     *("infer", "evaluate", "gate", "export", "rank", "catalog", "report"),

@@ -1,7 +1,8 @@
 """The command that serves released models over HTTP."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -41,6 +42,10 @@ def serve(
             file_okay=False,
         ),
     ] = None,
+    study: Annotated[
+        Path | None,
+        typer.Option(help="serve the page of this listening study, and no models", exists=True, file_okay=False),
+    ] = None,
     allowed_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -59,8 +64,15 @@ def serve(
     """Serve an HTTP API and a web page; OSTINATO_API_KEY sets the key that /v1 requires."""
     from ostinato.serving import run
 
+    paths, params = read_settings(*run.SECTIONS)
+    if study is not None:
+        if model is not None or weights is not None:
+            raise typer.BadParameter("--study cannot be combined with --model or --weights")
+        _serve_study(params.serve, study, host, port, allowed_host or (), allow_anonymous)
+        return
     run.serve(
-        *read_settings(*run.SECTIONS),
+        paths,
+        params,
         host=host,
         port=port,
         models=find_releases(models, model, weights),
@@ -69,3 +81,17 @@ def serve(
         allow_anonymous=allow_anonymous,
         json_logs=log_format == "json",
     )
+
+
+def _serve_study(
+    options: Any, folder: Path, host: str | None, port: int | None, names: Sequence[str], allow_anonymous: bool
+) -> None:
+    import os
+
+    from ostinato.serving import study
+    from ostinato.serving.guards import KEY, check_exposure, list_names
+
+    key, address = os.environ.get(KEY), options.host if host is None else host
+    check_exposure(address, key, allow_anonymous=allow_anonymous or options.allow_anonymous)
+    allowed_hosts = list_names(address, [*options.allowed_hosts, *names])
+    study.serve_study(folder, address, options.port if port is None else port, key, allowed_hosts)

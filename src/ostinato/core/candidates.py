@@ -7,8 +7,10 @@ from typing import Any
 from ostinato.core.params.schema import Params
 from ostinato.errors import ParamsError
 
-AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop")
-"""Rules of gate.<task> that need the exported file or the released model; `ostinato release` applies them."""
+PREFERRED = "preferred"
+"""The rule of gate.space that needs the answers of a listening study."""
+AT_RELEASE = ("parity", "bytes", "latency_ms", "latency_ratio", "robustness", "drop", PREFERRED)
+"""Rules of gate that need the exported file, the released model or listeners; `ostinato release` applies them."""
 CALIBRATION = "calibration"
 """The rule of gate.<task> that bounds the calibration error of the scores."""
 

@@ -22,6 +22,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("infer", "export", "report"), ("train",)),
     "import-weights": ("encoders",),
     **dict.fromkeys(("structure", "thumbnail"), ("structure",)),
+    "study make": ("data", "structure"),
+    "study report": ("data",),
     **dict.fromkeys(("push", "pull"), ("remote",)),
 }
 """Extras by command; other commands work with the light install."""

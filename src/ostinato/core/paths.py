@@ -209,6 +209,11 @@ class Paths:
         return self.root / "models" / "ranking.parquet"
 
     @property
+    def study(self) -> Path:
+        """Listening study of the similarity spaces, whose answers gate.space may bound."""
+        return self.root / "study"
+
+    @property
     def catalog(self) -> Path:
         """Catalog of the last run of the pipeline, with the network of its space; not in service yet."""
         return self.root / "models" / "catalog"

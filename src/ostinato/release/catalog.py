@@ -10,14 +10,17 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from ostinato.core.candidates import PREFERRED
 from ostinato.core.counts import format_count
 from ostinato.core.paths import Paths
-from ostinato.errors import OstinatoError, ReadError
+from ostinato.errors import OstinatoError, ParamsError, ReadError
 from ostinato.io import versions
 from ostinato.io.files import read_json, write_json
 from ostinato.io.versions import CATALOG, MODEL, NETWORK, RELEASE
 from ostinato.recommendation.catalog import SKIPPED, Catalog, open_whole
 from ostinato.release.rules import RuleResult, to_records
+from ostinato.study.folder import Study
+from ostinato.study.report import report
 
 BASE = "base"
 """In release.json: the digests of the pipeline's catalog to which tracks were added."""
@@ -50,7 +53,7 @@ def find_other_training(catalog: Path, model: Path) -> str | None:
     )
 
 
-def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]]:
+def release(paths: Paths, bounds: Any, preferred: Any = None) -> tuple[str, list[str], list[RuleResult]]:
     """Release the catalog that the stage wrote, if it passes every rule.
 
     Parameters
@@ -58,13 +61,15 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
     paths : Paths
     bounds : object
         params.yaml: release.
+    preferred : object, optional
+        params.yaml: gate.space.preferred.
 
     Returns
     -------
     status : {"released", "unchanged", "skipped", "rejected"}
     reasons : list of str
     results : list of RuleResult
-        Results of the rules ``catalog``, ``tracks``, ``network`` and ``vanished``.
+        Results of the rules ``catalog``, ``tracks``, ``network``, ``vanished`` and ``preferred``.
     """
     if (paths.catalog / SKIPPED).exists():
         return "skipped", [read_json(paths.catalog / SKIPPED)["skipped"]], []
@@ -81,6 +86,7 @@ def release(paths: Paths, bounds: Any) -> tuple[str, list[str], list[RuleResult]
         reason = "identical to what is in service" if about["files"] == digests else "which others were added to since"
         return "unchanged", [f"{n}, {reason}"], []
     results = [_tracks_rule(incoming), _network_rule(paths), *_vanished_rule(incoming, served, bounds)]
+    results += _preferred_rule(paths, preferred)
     reasons = [result.reason for result in results]
     if not all(result.kept for result in results):
         return "rejected", reasons, results
@@ -118,6 +124,26 @@ def _vanished_rule(catalog: Catalog, served: Path, bounds: Any) -> list[RuleResu
     comparison = "at most" if passed else "above"
     hint = "" if passed else "; if they were removed on purpose, raise release.max_vanished_share once"
     return [RuleResult("vanished", passed, share, bound, f"{reason}{comparison} {bound:g}{hint}")]
+
+
+def _preferred_rule(paths: Paths, bound: Any) -> list[RuleResult]:
+    """Bound the share of answers in which listeners preferred the catalog's space."""
+    if bound is None:
+        return []
+    if bound.min is None and bound.max is None:
+        raise ParamsError(f"params.yaml: gate.space.{PREFERRED} has no bound; give it a min or a max")
+    name = str(read_json(paths.catalog / MODEL)["name"])
+    try:
+        spaces = report(Study.open(paths.study))["spaces"]
+    except OstinatoError as error:
+        return [RuleResult(PREFERRED, False, None, bound.min, f"gate.space.preferred needs a study: {error}")]
+    if name not in spaces:
+        reason = f"gate.space.preferred: the study in {paths.study} does not ask about {name}, but {', '.join(spaces)}"
+        return [RuleResult(PREFERRED, False, None, bound.min, f"{reason}; make another with `ostinato study make`")]
+    share = spaces[name][PREFERRED]["value"]
+    low, high = (default if end is None else end for end, default in ((bound.min, 0.0), (bound.max, 1.0)))
+    reason = f"listeners preferred {name} in {share:.3f} of the answers; the bounds are {low:g} and {high:g}"
+    return [RuleResult(PREFERRED, low <= share <= high, share, bound.min, reason)]
 
 
 def _install(

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from ostinato.core.candidates import Entry, first_metric, get_candidates
+from ostinato.core.candidates import PREFERRED, Entry, first_metric, get_candidates
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS, Task
@@ -71,7 +71,8 @@ def release(
     gated = [t for t in params.gate if COLUMNS.get(t, "embedding") != "embedding"]  # spaces serve by the catalog
     decisions: dict[str, Decision] = {task: partial(_decide, paths, params, task, replace) for task in gated}
     if paths.catalog.is_dir():
-        decisions[CATALOG] = partial(catalog.release, paths, params.release)
+        preferred = params.gate.get("space", {}).get(PREFERRED)
+        decisions[CATALOG] = partial(catalog.release, paths, params.release, preferred)
     selected = [task for task in decisions if tasks is None or task in tasks]
     if missing := sorted({*(tasks or ())} - {*selected}):
         remedy = "run `dvc repro catalog` first" if missing[0] == CATALOG else f"params.yaml has no gate.{missing[0]}"

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ostinato.core.candidates import AT_RELEASE
+from ostinato.core.candidates import AT_RELEASE, PREFERRED
 from ostinato.errors import ParamsError
 
 
@@ -77,7 +77,7 @@ def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
     Raises
     ------
     ParamsError
-        If one has a min or no max: all are upper bounds.
+        If one has a min or no max: all are upper bounds; or if one belongs to ``gate.space``.
     """
     general = {
         "parity": release.parity,
@@ -85,6 +85,8 @@ def release_bounds(bounds: Mapping[str, Any], release: Any) -> dict[str, float]:
         "latency_ratio": release.max_latency_ratio,
         "drop": release.max_drop,
     }
+    if PREFERRED in bounds:
+        raise ParamsError(f"params.yaml: {PREFERRED} is a rule of gate.space only; move it there")
     overrides = {}
     for rule in (r for r in AT_RELEASE if r in bounds):
         if bounds[rule].max is None or bounds[rule].min is not None:

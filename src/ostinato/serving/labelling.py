@@ -1,19 +1,13 @@
 """A web page for labelling a folder of audio, behind the guards of the service."""
 
-import hmac
-import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Query, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import FileResponse, JSONResponse
-from fastapi.staticfiles import StaticFiles
+from fastapi import Depends, FastAPI, HTTPException, Query, Request
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, ConfigDict, ValidationError
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import DataError, OstinatoError
 from ostinato.inference.answers import answer_file as ask_models
@@ -22,10 +16,11 @@ from ostinato.io.delimited import read_table
 from ostinato.io.versions import find_current
 from ostinato.labelling.answers import Answers, check_person
 from ostinato.labelling.table import LABEL, NEXT
-from ostinato.serving.app import PAGE
-from ostinato.serving.guards import LOCAL_NAMES, SameOrigin, SecureHeaders, check_api_key
-from ostinato.serving.protocol import BoundedHead, make_config
+from ostinato.serving.guards import LOCAL_NAMES
+from ostinato.serving.pages import Guard, create_application, require_key, serve
 from ostinato.serving.upload import whole
+
+__all__ = ["application", "read_learned", "serve"]
 
 LABEL_PAGE = Path(__file__).with_name("label_page")
 MAX_BODY, BODY_SECONDS = 10_000, 10.0
@@ -74,44 +69,9 @@ def application(
     OstinatoError
         If the key is empty or cannot be sent in a header.
     """
-    app = FastAPI(title="ostinato label", version="1", docs_url=None, redoc_url=None)
-    _add_routes(app, answers, _sort(answers, order), _make_suggestion(answers.folder, model), check_api_key(api_key))
-    app.mount("/shared", StaticFiles(directory=PAGE))
-    app.router.default = StaticFiles(directory=LABEL_PAGE, html=True)
-    app.add_exception_handler(OstinatoError, _refuse)
-    app.add_exception_handler(RequestValidationError, _refuse)
-    app.add_middleware(BoundedHead)
-    app.add_middleware(SameOrigin)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts), www_redirect=False)
-    app.add_middleware(SecureHeaders)
+    app = create_application("ostinato label", LABEL_PAGE, allowed_hosts)
+    _add_routes(app, answers, _sort(answers, order), _make_suggestion(answers.folder, model), require_key(api_key))
     return app
-
-
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until interrupted.
-
-    Parameters
-    ----------
-    app : FastAPI
-    host : str
-    port : int
-        0: any free port.
-
-    Raises
-    ------
-    OstinatoError
-        If it cannot listen on the address.
-    """
-    config = make_config(app, host, port)
-    server = uvicorn.Server(config)
-    try:
-        socket = config.bind_socket()
-        socket.listen(config.backlog)
-    except SystemExit as error:
-        raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
-    address = f"[{host}]" if ":" in host else host
-    print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
-    server.run([socket])
 
 
 def read_learned(folder: Path) -> tuple[list[str], ReleasedModel | None]:
@@ -169,13 +129,9 @@ def _add_routes(
     answers: Answers,
     order: Sequence[str],
     suggest: Callable[[str], dict[str, Any] | None],
-    api_key: str | None,
+    guard: Guard,
 ) -> None:
-    async def check_key(x_api_key: Annotated[str | None, Header()] = None) -> None:
-        if api_key is not None and not hmac.compare_digest((x_api_key or "").encode(), api_key.encode()):
-            raise HTTPException(401, "send the API key in the header X-API-Key")
-
-    guards = [Depends(check_key)]
+    guards = [guard]
 
     def check_path(path: Annotated[str, Query(max_length=1000)]) -> str:
         if path not in answers.paths:
@@ -221,8 +177,3 @@ def _add_routes(
 
 def _count(answers: Answers) -> dict[str, Any]:
     return {"classes": answers.classes, "people": answers.people, "summary": answers.summarise()}
-
-
-async def _refuse(_: Request, error: Exception) -> JSONResponse:
-    text = str(error) if isinstance(error, OstinatoError) else "the request cannot be used"
-    return JSONResponse({"detail": text}, 422)

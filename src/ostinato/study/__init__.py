@@ -1,0 +1,1 @@
+"""Listening studies: blind comparisons of what two or three similarity spaces recommend, and their report."""

@@ -1,0 +1,152 @@
+"""The report of a study: win shares, strengths, agreement of listeners, and agreement with the metrics of `rank`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ostinato.core.counts import format_count
+from ostinato.errors import DataError
+from ostinato.labelling.agreement import compute_alpha
+from ostinato.metrics.jackknife import MIN_GROUPS, Estimate
+from ostinato.study.answers import read_answers
+from ostinato.study.estimates import CONFIDENCE, Clusters, estimate_share, fit_bradley_terry
+from ostinato.study.folder import Study
+
+SCORES = {"first": 1.0, "same": 0.5, "second": 0.0}
+
+
+def report(study: Study, ranking: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Compute all figures of a study.
+
+    Parameters
+    ----------
+    study : Study
+    ranking : mapping, optional
+        models/ranking.json.
+
+    Returns
+    -------
+    dict
+        Counts; ``first``, the share of the first side; ``pairs``, the share of each pair's first space;
+        ``spaces``, what each is preferred in, and its strength if there are more than two; ``alpha``,
+        Krippendorff's of the listeners; ``ranking``, if it has two of the spaces.
+
+    Raises
+    ------
+    DataError
+        If there is no answer.
+    """
+    answers = list(read_answers(study))
+    if not answers:
+        raise DataError(f"{study.folder}: has no answers yet; ask listeners with `ostinato serve --study`")
+    scores = np.array([SCORES[answer["choice"]] for answer in answers])
+    number = {space: i for i, space in enumerate(study.spaces)}
+    first, second = (np.array([number[answer[side]] for answer in answers]) for side in ("first", "second"))
+    clusters = Clusters(
+        np.unique([answer["listener"] for answer in answers], return_inverse=True)[1],
+        np.unique([study.questions[answer["question"]].group for answer in answers], return_inverse=True)[1],
+    )
+    counts = Counter(answer["listener"] for answer in answers)
+    pairs = [_compare(pair, number, (first, second, scores), clusters) for pair in combinations(study.spaces, 2)]
+    preferred = {s: _estimate_space(i, (first, second, scores), clusters).to_dict() for s, i in number.items()}
+    figures: dict[str, Any] = {
+        "confidence": CONFIDENCE,
+        "n_questions": len(study.questions),
+        "n_same": study.n_same,
+        "n_listeners": len(counts),
+        "n_complete": sum(n == len(study.questions) for n in counts.values()),
+        "n_answers": len(answers),
+        "n_ties": int((scores == SCORES["same"]).sum()),
+        "first": estimate_share(scores, clusters).to_dict(),
+        "pairs": pairs,
+        "spaces": {space: {"preferred": share} for space, share in preferred.items()},
+        "alpha": _compute_agreement(answers),
+        "ranking": None if ranking is None else _compare_with_ranking(pairs, ranking),
+    }
+    if len(number) > 2:
+        strengths = fit_bradley_terry(first, second, scores, clusters, len(number))
+        for space, strength in zip(number, strengths, strict=True):
+            figures["spaces"][space]["strength"] = strength.to_dict()
+    return figures
+
+
+def _estimate_space(i: int, sides: tuple[np.ndarray, ...], clusters: Clusters) -> Estimate:
+    """Estimate the share of a space over all comparisons that it is in."""
+    first, second, scores = sides
+    mask = (first == i) | (second == i)
+    return estimate_share(np.where(first == i, scores, 1 - scores)[mask], clusters.select(mask))
+
+
+def _compare(
+    pair: tuple[str, str], number: Mapping[str, int], sides: tuple[np.ndarray, ...], clusters: Clusters
+) -> dict[str, Any]:
+    """Estimate the share of the first space of a pair."""
+    one, other = (number[space] for space in pair)
+    first, second, scores = sides
+    mask = ((first == one) & (second == other)) | ((first == other) & (second == one))
+    share = estimate_share(np.where(first == one, scores, 1 - scores)[mask], clusters.select(mask))
+    return {"pair": list(pair), "preferred": share.to_dict(), "n_answers": int(mask.sum())}
+
+
+def _compute_agreement(answers: list[dict[str, Any]]) -> float | None:
+    """Compute Krippendorff's alpha of which space is preferred, or neither."""
+    labels: dict[int, list[str]] = {}
+    for answer in answers:
+        labels.setdefault(answer["question"], []).append(answer.get(answer["choice"], ""))
+    alpha = compute_alpha(labels.values())
+    return None if alpha is None else round(alpha, 4)
+
+
+def _compare_with_ranking(pairs: list[dict[str, Any]], ranking: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Count the pairs that a metric orders as listeners do."""
+    spaces = ranking.get("spaces", {})
+    ranked = [p for p in pairs if set(p["pair"]) <= set(spaces) and p["preferred"]["value"] not in (None, 0.5)]
+    metrics: dict[str, Any] = {}
+    for name in sorted({m for p in ranked for space in p["pair"] for m in spaces[space] if "_above_" not in m}):
+        values = [[spaces[space].get(name, {}).get("value") for space in p["pair"]] for p in ranked]
+        rows = [(p, a, b) for p, (a, b) in zip(ranked, values, strict=True) if None not in (a, b) and a != b]
+        agree = [(p["preferred"]["value"] > 0.5) == (a > b) for p, a, b in rows]
+        metrics[name] = {
+            "n_pairs": len(rows),
+            "n_agree": sum(agree),
+            "values": {space: v for p, *both in rows for space, v in zip(p["pair"], both, strict=True)},
+        }
+    return {"question": ranking["question"], "metrics": metrics} if metrics else None
+
+
+def describe(figures: Mapping[str, Any]) -> str:
+    """Write the report as text."""
+    lines = [
+        f"{format_count(figures['n_answers'], 'answer')} of {format_count(figures['n_listeners'], 'listener')} to "
+        f"{format_count(figures['n_questions'], 'question')}; {figures['n_complete']} answered all; "
+        f"no difference in {figures['n_ties']}",
+        f"first side preferred: {_format(figures['first'])}",
+    ]
+    if figures["n_same"]:
+        lines.append(f"two spaces recommended the same for {format_count(figures['n_same'], 'drawn track')}")
+    for row in figures["pairs"]:
+        one, other = row["pair"]
+        lines.append(f"{one} preferred to {other}: {_format(row['preferred'])}, {row['n_answers']} answers")
+    if len(figures["spaces"]) > 2:
+        lines += [
+            f"{space}: preferred in {_format(row['preferred'])}, strength {_format(row['strength'])}"
+            for space, row in figures["spaces"].items()
+        ]
+    alpha = figures["alpha"]
+    lines.append(f"agreement of listeners (Krippendorff's alpha): {'undefined' if alpha is None else f'{alpha:.3f}'}")
+    for name, row in (figures["ranking"] or {"metrics": {}})["metrics"].items():
+        values = ", ".join(f"{space} {value:.3f}" for space, value in row["values"].items())
+        lines.append(f"{name} of rank orders {row['n_agree']} of {format_count(row['n_pairs'], 'pair')} so: {values}")
+    if any(row["preferred"]["low"] is None for row in figures["pairs"]):
+        lines.append(f"an interval needs answers of {MIN_GROUPS} listeners about tracks of {MIN_GROUPS} artists")
+    return "\n".join(lines)
+
+
+def _format(estimate: Mapping[str, float | None]) -> str:
+    value, low, high = (estimate[key] for key in ("value", "low", "high"))
+    if value is None:
+        return "undefined"
+    return f"{value:.3f}" + (f" [{low:.3f}, {high:.3f}]" if low is not None and high is not None else "")
