@@ -22,7 +22,7 @@ from sklearn.preprocessing import StandardScaler
 from ostinato.cache.store import Store
 from ostinato.core.calibrated import Calibrated, find_means
 from ostinato.core.paths import Paths
-from ostinato.core.summary import AUDIO, vector
+from ostinato.core.summary import read_vectors
 from ostinato.estimators import logistic
 from ostinato.labelling.learning_curve import compute_learning_curve, estimate_gain
 from ostinato.labelling.selection import compute_uncertainty, select_tracks
@@ -102,7 +102,7 @@ def main() -> None:
     paths = Paths(args.folder)
     store, tracks = Store(paths.feature(args.feature)), pd.read_parquet(paths.tracks)
     tracks = tracks[tracks["genre"].notna() & tracks["track_id"].map(store.__contains__)]
-    x = np.stack([vector(store.read(i), store.meta.get("source", AUDIO)) for i in tracks["track_id"]])
+    x = read_vectors(store, tracks["track_id"])
     x = x[:, find_means(x)] if args.mean else x
     y = tracks["genre"].astype("category").cat.codes.to_numpy()
     table = measure_choice(x, y, args.draws)

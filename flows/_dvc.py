@@ -66,7 +66,7 @@ class Outcome:
 
     def __str__(self) -> str:
         """Put it in one line."""
-        lacking = f"; {', '.join(self.waiting)} could not follow" if self.waiting else ""
+        lacking = f"; {', '.join(self.waiting)} could not run" if self.waiting else ""
         return (
             f"{', '.join(self.failed)} failed{lacking}"
             if self.failed
@@ -214,7 +214,7 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     Raises
     ------
     OstinatoError
-        If DVC cannot read the project, as where dvc.lock is cut off; the message has the mend.
+        If DVC cannot read the project, as where dvc.lock is truncated; the message says what to do.
     """
     if SERVED in os.environ:
         parent.die_with(os.getppid())

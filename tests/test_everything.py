@@ -51,8 +51,9 @@ def test_a_folder_with_every_case_runs_from_plan_to_report(tmp_path, capsys):
     receipt = json.loads(paths.receipt("ingest").read_text())
     assert {row["reason"]: row["n"] for row in receipt["passed_over"]} == {
         "hidden": 2,
-        "reachable by another path": 2,
-        "that is not a regular file": 1,
+        "leading to the same file as another path": 1,
+        "leading to the same folder as another path": 1,
+        "not a regular file": 1,
         "with a name that is not UTF-8": 1,
         "with the suffix .csv": 1,
         "with the suffix .jpg": 1,

@@ -6,7 +6,7 @@ from typing import Any
 
 
 def main() -> None:
-    """Run a command; a mendable error, or a file that the system refuses, is one line on stderr and exit status 2."""
+    """Run a command; an error of the user or a file that the system refuses is one line on stderr and exit status 2."""
     if address := os.environ.get("OSTINATO_WARM"):
         from ostinato.pipeline import forkserver
 

@@ -1,8 +1,8 @@
-"""The exception root: every error a user can mend is an `OstinatoError`."""
+"""The exception root: every error a user can fix is an `OstinatoError`."""
 
 
 class OstinatoError(Exception):
-    """Something the user gave cannot be used; the message names it and the mend."""
+    """Something the user gave cannot be used; the message names it and what to do."""
 
 
 class ParamsError(OstinatoError):

@@ -37,8 +37,18 @@ def test_what_is_reached_twice_is_listed_once_and_told(music):
     (music / "rock_again").symlink_to(music.parent / "elsewhere/rock")
     listing = find_audio(music)
     assert listing.paths == FOUR
-    assert listing.skipped == [Skipped("reachable by another path", 3, "aaa")]
-    assert listing.explain() == "3 reachable by another path, such as aaa"
+    assert listing.skipped == [
+        Skipped("leading to the same file as another path", 1, "jazz/0.wav (same as jazz/a.wav)"),
+        Skipped("leading to the same folder as another path", 2, "aaa (same as jazz)"),
+    ]
+    (music / "aaa").unlink()
+    (music / "jazz/0.wav").unlink()
+    assert find_audio(music).explain() == (
+        "1 leading to the same folder as another path, such as rock_again (same as rock)"
+    ), "of two links to one folder the first is listed, and the second names it"
+    (music / "rock_again").unlink()
+    (music / "up").symlink_to(music)
+    assert find_audio(music).explain() == "1 leading to the same folder as another path, such as up (same as .)"
 
 
 def test_links_that_lead_back_end(music):
@@ -55,7 +65,7 @@ def test_a_link_to_a_folder_that_is_away_is_named_as_such(music):
     (music / "cover.jpg").symlink_to("gone.jpg")
     listing = find_audio(music)
     assert listing.paths == FOUR
-    assert listing.explain() == "2 that is a link whose target is absent, such as cover.jpg"
+    assert listing.explain() == "2 linking to a missing path, such as cover.jpg"
 
 
 def test_what_is_no_audio_is_counted_by_kind(music):
@@ -68,7 +78,7 @@ def test_what_is_no_audio_is_counted_by_kind(music):
     assert listing.paths == sorted([*FOUR, "jazz/gone.wav"])
     assert listing.skipped == [
         Skipped("hidden", 1, "jazz/._a.wav"),
-        Skipped("that is not a regular file", 1, "jazz/pipe.wav"),
+        Skipped("not a regular file", 1, "jazz/pipe.wav"),
         Skipped("with the suffix .jpg", 1, "cover.jpg"),
         Skipped("with the suffix .mid", 2, "jazz/x.mid"),
         Skipped("without a suffix", 1, "notes"),

@@ -140,7 +140,7 @@ def test_a_collection_tied_into_one_group_is_refused_with_the_way_out(tmp_path) 
         tracks["path"].str.startswith("Various"), [f"artist {i * 7 % 24}" for i in range(len(tracks))], tracks["artist"]
     )
     write(paths, tracks)
-    with pytest.raises(DataError, match=r"tie \d+% of the tracks into one group.*Now.*Set split.compilations: apart"):
+    with pytest.raises(DataError, match=r"join \d+% of the tracks into one group.*Now.*Set split.compilations: apart"):
         split.run(paths, SimpleNamespace(seed=1, split=Splitting()))
     split.run(paths, SimpleNamespace(seed=1, split=Splitting(compilations="apart")))
     assert json.loads(paths.receipt("splits").read_text())["success"]

@@ -46,7 +46,7 @@ def test_a_row_that_lacks_an_attribute_is_no_row(rng, column, value):
     rows = table(rng).astype(object)
     rows.loc[3, column] = value
     assert np.flatnonzero(~is_complete(rows)).tolist() == [3]
-    with pytest.raises(DataError, match="row 3 is not complete"):
+    with pytest.raises(DataError, match="row 3 is incomplete"):
         encode(rows)
 
 

@@ -99,7 +99,7 @@ def test_a_parquet_table_keeps_its_lists_and_numbers(root):
         (
             "track_id,artist\ntwo,x\ntwo,y\n",
             {},
-            "rows 2 and 3 are of 'two'; keep one, or add a column path",
+            "rows 2 and 3 are of 'two'; keep one, or add a path column",
         ),
         ("path,artist\njazz/two.FLAC,x\njazz/two.FLAC,y\n", {}, "rows 2 and 3 are of 'jazz/two.FLAC'; keep one"),
         ("track_id,artist\nelsewhere,x\n", {}, "no row names a file of this folder"),

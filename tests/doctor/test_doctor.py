@@ -293,4 +293,4 @@ def test_the_command_prints_a_mend_a_line_and_its_status_says_whether_there_is_a
     assert done.exit_code == 1
     lines = done.stdout.splitlines()
     place = next(i for i, line in enumerate(lines) if line.startswith("error") and "models" in line)
-    assert lines[place + 1].strip().startswith("mend: bring its files back")
+    assert lines[place + 1].strip().startswith("to fix it: bring its files back")

@@ -296,7 +296,7 @@ def test_a_worse_prediction_is_red_from_git_alone(repository):
     assert comparison.exit_code == 1
     assert [r.split(" went")[0] for r in comparison.regressions] == ["good: f1_micro"]
     assert "**worse**, below the gate's 0.4 (30 test tracks)" in comparison.markdown
-    assert "accepted by the gate in HEAD and not any more: `good`" in comparison.markdown
+    assert "accepted by the gate in HEAD, but no longer: `good`" in comparison.markdown
 
 
 def test_a_gate_missed_by_a_hair_is_said_and_not_red(repository):
@@ -307,7 +307,7 @@ def test_a_gate_missed_by_a_hair_is_said_and_not_red(repository):
     comparison = compare_with(repository)
     assert comparison.exit_code == 0
     assert "below the gate's 0.66" in comparison.markdown
-    assert "accepted by the gate in HEAD and not any more: `good`" in comparison.markdown
+    assert "accepted by the gate in HEAD, but no longer: `good`" in comparison.markdown
 
 
 def test_a_change_cannot_loosen_what_judges_it(repository):
@@ -422,7 +422,7 @@ def test_an_undefined_metric_is_not_compared(repository):
 
 
 def test_an_unknown_revision_and_one_without_metrics_are_refused(repository):
-    with pytest.raises(OstinatoError, match="nowhere: git knows no such revision; name a revision such as main"):
+    with pytest.raises(OstinatoError, match="nowhere: git has no such revision; name a revision such as main"):
         compare_with(repository, "nowhere")
     git(repository.paths.root, "rm", "-rq", "--cached", "models")
     git(repository.paths.root, "commit", "-qm", "Remove the metrics")

@@ -97,7 +97,7 @@ def test_a_folder_with_an_unreadable_file_ends_in_exit_status_1(model, music, tm
     ("renamed", "words"),
     [
         ({"polka": "rock"}, "--rename polka=rock: no track has 'polka'; there are "),
-        ({"hip-hop": "rokc"}, "knows no 'rokc'; there are blues, jazz, rock; did you mean 'rock'?"),
+        ({"hip-hop": "rokc"}, "has no class 'rokc'; there are blues, jazz, rock; did you mean 'rock'?"),
     ],
 )
 def test_a_renaming_that_changes_nothing_is_refused(model, music, renamed, words):
@@ -199,7 +199,7 @@ def test_copies_of_training_tracks_are_left_out_and_counted(model, trained_proje
     assert f"left out: 2 files that repeat training tracks, such as {name}/exact.flac (of one)" in text
     for file in ("tested.wav", "new.wav"):
         (other / name / file).unlink()
-    with pytest.raises(DataError, match="every track repeats a training track of tiny; use others"):
+    with pytest.raises(DataError, match="every file is a copy of a training track of tiny; use others"):
         external.evaluate(model, other, find_copies=find)
 
 
@@ -207,15 +207,15 @@ def test_it_is_told_where_the_training_tracks_are_not_at_hand(model, trained_pro
     model.metadata["hashes"] = {"data": "another"}
     found = overlap.read_training_files(trained_project, model)
     assert found.files["track_id"].tolist() == ["one", "two"]
-    assert found.note == "looked for among the tracks of the present split; tiny was trained on another one"
+    assert found.note == "searched for among the tracks of the present split; tiny was trained on another"
     trained_project.files.unlink()
     found = overlap.read_training_files(trained_project, model)
     assert found.files.empty
     assert found.note == (
-        "not looked for, since data/interim/files.parquet is not there; run this in the project that trained tiny"
+        "not searched for, since data/interim/files.parquet does not exist; run this in the project that trained tiny"
     )
 
 
 def test_the_note_stands_beside_the_figures(model, music):
-    found = external.evaluate(model, music, note="not looked for, since x is not there")
-    assert "copies of training tracks: not looked for, since x is not there" in external.format_markdown(found)
+    found = external.evaluate(model, music, note="not searched for, since x does not exist")
+    assert "copies of training tracks: not searched for, since x does not exist" in external.format_markdown(found)

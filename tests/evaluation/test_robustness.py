@@ -71,7 +71,7 @@ def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_er
 def test_a_drop_that_the_test_tracks_cannot_decide_says_how_many_could():
     answer = checks.drop_rule(paired.Difference(0.01, -0.09, 0.11, 44, 20), "accuracy", 0.03)
     assert not answer.kept
-    assert "too few test groups to decide, about 125 would do" in answer.reason  # 20 * (0.1 / 0.04) ** 2
+    assert "too few test groups to decide; about 125 would be enough" in answer.reason  # 20 * (0.1 / 0.04) ** 2
     worse = checks.drop_rule(paired.Difference(-0.05, -0.15, 0.05, 44, 20), "accuracy", 0.03)
     assert "too few" not in worse.reason
 

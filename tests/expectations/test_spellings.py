@@ -237,10 +237,10 @@ def test_near_spellings_are_named_by_validate_and_nothing_is_left_out_for_them(t
     receipt = json.loads(paths.receipt("spellings").read_text())
     assert receipt["groups"] == {"genre": [{"Hip-Hop": 2, "HipHop": 2, "hip hop": 1}, {"R and B": 1, "R&B": 1}]}
     broken = {e["column"]: (e["reason"], e["n_broken"]) for e in receipt["expectations"]}
-    assert broken["genre"] == ("genres that may be one, in several spellings", 2)
+    assert broken["genre"] == ("genres that may be the same, in several spellings", 2)
     assert not receipt["success"]
     assert (
-        "genre: Hip-Hop (2), HipHop (2), hip hop (1) may be one; "
+        "genre: Hip-Hop (2), HipHop (2), hip hop (1) may be the same; "
         "if so, dataset.rename: {HipHop: Hip-Hop, hip hop: Hip-Hop}" in caplog.text
     )
     assert tables.read(paths.quarantine).empty

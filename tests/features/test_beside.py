@@ -81,7 +81,7 @@ def test_a_cover_is_decoded_to_its_pixels(tmp_path, rng):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"no image", "is no image"), (None, "cannot be read"), ("bomb", "9000 x 9000 pixels")],
+    [(b"no image", "is not an image of a known format"), (None, "cannot be read"), ("bomb", "9000 x 9000 pixels")],
     ids=["other bytes", "absent", "too large"],
 )
 def test_what_is_no_cover_is_refused_by_name(tmp_path, content, message):
@@ -108,7 +108,7 @@ def test_a_bare_picture_is_read_out_of_a_larger_file(tmp_path, rng):
     here, next_ = (side_inputs.find("cover", tmp_path, {"cover": f"many.bin#{n}:3x4x5"}) for n in (2, 62))
     np.testing.assert_array_equal(side_inputs.read(here), pixels)
     assert here.content_hash != next_.content_hash
-    with pytest.raises(DataError, match=r"many\.bin#63:3x4x5: lies beyond the end of the file"):
+    with pytest.raises(DataError, match=r"many\.bin#63:3x4x5: is beyond the end of the file"):
         side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "many.bin#63:3x4x5"}))
     with pytest.raises(DataError, match=r"none\.bin: cannot be read"):
         side_inputs.read(side_inputs.find("cover", tmp_path, {"cover": "none.bin#0:3x4x5"}))

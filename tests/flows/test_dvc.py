@@ -130,7 +130,7 @@ def test_a_command_sees_its_python_first_and_the_variables_given(tmp_path: Path)
 def test_an_outcome_says_what_failed_and_what_waits() -> None:
     """One line, and the state that goes with it."""
     failed = Outcome(ran=("a",), failed=("b",), waiting=("c", "d"))
-    assert (failed.state().type.value, failed.state().message) == ("FAILED", "b failed; c, d could not follow")
+    assert (failed.state().type.value, failed.state().message) == ("FAILED", "b failed; c, d could not run")
     assert Outcome().state().message == "nothing changed"
 
 

@@ -48,7 +48,7 @@ def test_a_failed_stage_stops_only_what_follows_from_it(toy: Path) -> None:
     (toy / "offline").touch()
     state = run_flow(retrain, toy)
     assert (state.type.value, state.name) == ("FAILED", "Failed")
-    assert state.message == "train@b failed; gate could not follow"
+    assert state.message == "train@b failed; gate could not run"
     assert (toy / "models" / "metrics" / "a.json").is_file()
     assert not (toy / "models" / "verdict.json").exists()
     assert (toy / "tries_b").read_text() == "x"

@@ -318,16 +318,16 @@ def test_answers_of_another_model_or_of_other_bytes_are_made_anew(tmp_path, form
         assert sorted(out.read_text().splitlines()) == sorted(fresh.getvalue().splitlines())
         return err.getvalue()
 
-    assert "out: 2 new, 0 there before, 0 failed" in go_on()
+    assert "out: 2 new, 0 already there, 0 failed" in go_on()
     before = first.stat()
     play(first, frequency=600.0)
     os.utime(first, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert first.stat().st_size == before.st_size
     again = "of them again: the file, the model or the catalog has changed"
-    assert f"out: 1 new (1 {again}), 1 there before, 0 failed" in go_on()
+    assert f"out: 1 new (1 {again}), 1 already there, 0 failed" in go_on()
     put(tmp_path / "released" / "genre", weight=0.5)
-    assert f"out: 2 new (2 {again}), 0 there before, 0 failed" in go_on()
-    assert "out: 0 new, 2 there before, 0 failed" in go_on()
+    assert f"out: 2 new (2 {again}), 0 already there, 0 failed" in go_on()
+    assert "out: 0 new, 2 already there, 0 failed" in go_on()
 
 
 def test_answers_that_do_not_say_what_they_are_of_are_made_anew(tmp_path):
@@ -357,7 +357,7 @@ def test_a_file_that_several_paths_lead_to_is_answered_once(tmp_path):
     targets = [file, tmp_path / "link.wav", tmp_path / "music", file]
     _, answers, err = ask(targets, tmp_path / "released")
     assert [answer["path"] for answer in answers] == [str(file)]
-    assert "skipped: 3 that other paths given here lead to, too" in err
+    assert "skipped: 3 that other given paths lead to" in err
 
 
 @pytest.mark.parametrize("form", [Json(), Csv(), Text()], ids=["json", "csv", "text"])
@@ -453,7 +453,7 @@ def test_without_a_promise_every_label_is_unsure_and_the_model_is_named_once(tmp
     model, err = ReleasedModel(folder), io.StringIO()
     assert model.is_unsure(np.array([1.0, 0.0]))
     warn([model], False, err)
-    assert err.getvalue().count("cannot be promised") == 1
+    assert err.getvalue().count("cannot be guaranteed") == 1
     write_json(folder / "model.json", about | {"unsure_below": 0.4})
     assert not ReleasedModel(folder).is_unsure(np.array([0.45, 0.2]))
 
@@ -526,7 +526,7 @@ def test_a_review_does_not_repeat_for_each_file_what_holds_of_the_model(tmp_path
     err = io.StringIO()
     run([music], tmp_path / "released", out=io.StringIO(), review=tmp_path / "review.csv", err=err)
     assert {row["reasons"] for row in review(tmp_path / "review.csv").values()} == {""}
-    assert err.getvalue().count("cannot be promised") == 1
+    assert err.getvalue().count("cannot be guaranteed") == 1
 
 
 def test_a_review_of_tags_is_no_truth_until_somebody_fills_it_in(tmp_path):
@@ -550,8 +550,12 @@ def test_a_folder_s_links_are_followed_and_what_is_passed_over_is_told(tmp_path)
     code, answers, err = ask([music], tmp_path / "released")
     assert code == 0
     assert [answer["path"] for answer in answers] == [str(music / "jazz/a.wav"), str(music / "rock/b.wav")]
-    told = "2 reachable by another path, such as jazz/again.wav; 1 with the suffix .mid, such as jazz/x.mid"
-    assert err == f"{music}: skipped: {told}\n"
+    told = [
+        "1 leading to the same file as another path, such as jazz/again.wav (same as jazz/a.wav)",
+        "1 leading to the same folder as another path, such as rock/back (same as .)",
+        "1 with the suffix .mid, such as jazz/x.mid",
+    ]
+    assert err == f"{music}: skipped: {'; '.join(told)}\n"
 
 
 def test_files_of_the_same_name_stay_apart_in_a_review(tmp_path):
@@ -587,7 +591,7 @@ def test_answers_without_chunks_are_asked_again_where_chunks_are_wanted(tmp_path
     for over_time, known in ((False, 0), (False, 1), (True, 0), (True, 1), (False, 1)):
         err = io.StringIO()
         run([file], tmp_path / "released", form=form, out=out, over_time=over_time, err=err)
-        assert f"{1 - known} new, {known} there before, 0 failed" in err.getvalue()
+        assert f"{1 - known} new, {known} already there, 0 failed" in err.getvalue()
     lines = out.read_text().splitlines()
     assert all(form.read(line).over_time for line in lines if line != form.header)
 

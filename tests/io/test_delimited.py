@@ -49,6 +49,8 @@ def test_what_is_no_utf8_is_said_with_a_line_to_look_at(tmp_path, caplog):
     path.write_bytes(text(",").encode("cp1252"))
     delimited.read_table(path)
     assert "read as Windows-1252, such as a.wav,Björk,1" in caplog.text
+    delimited.read_rows(path)
+    assert len(caplog.records) == 1, "a table that is read again is not reported again"
 
 
 @pytest.mark.parametrize("hint", ["sep=;", '"sep=;"', "SEP=;"])

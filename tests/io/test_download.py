@@ -301,7 +301,7 @@ def test_a_fetched_dataset_is_held_against_its_index(indexed_clips, web, monkeyp
 def test_what_is_no_index_is_named(tmp_path, content):
     (tmp_path / "a.wav").touch()
     (tmp_path / "index.json").write_text(content)
-    with pytest.raises(DataError, match=r"index\.json: is not an index of mirdata's; delete it"):
+    with pytest.raises(DataError, match=r"index\.json: is not an index of mirdata; delete it"):
         compare(tmp_path, tmp_path / "index.json")
 
 

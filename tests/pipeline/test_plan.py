@@ -80,7 +80,7 @@ def test_the_cache_takes_what_was_estimated(paths):
 
 def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypatch, capsys):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=100_000))
-    with pytest.raises(OstinatoError, match=r"100\.0 kB are free.*mel is the largest"):
+    with pytest.raises(OstinatoError, match=r"100\.0 kB is free.*mel is the largest"):
         plan.command(paths, params())
     shown = capsys.readouterr().out
     assert "tracks                                6" in shown
@@ -90,7 +90,7 @@ def test_a_run_that_cannot_fit_is_refused_and_says_what_to_drop(paths, monkeypat
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        (Limits(memory=3e9, available=2e9), r"needs about 3\.0 GB of memory, 2\.0 GB are available.*compute\.workers"),
+        (Limits(memory=3e9, available=2e9), r"needs about 3\.0 GB of memory, 2\.0 GB is available.*compute\.workers"),
         (Limits(open_files=64), r"needs 256 open files, 64 are allowed: run `ulimit -n 1024`"),
         (Limits(n_maps=70_000, max_maps=65_530), r"maps 70000 files.* 65530 are allowed: raise features\.shard_tracks"),
     ],
@@ -353,17 +353,17 @@ def test_near_spellings_are_named_with_their_counts_before_anything_runs(paths, 
         shutil.copytree(paths.raw("folder") / "a", paths.raw("folder") / genre)
     plan.command(paths, params())
     shown = capsys.readouterr().out
-    assert "\ngenre: hiphop (6), Hip-Hop (3) may be one; if so, dataset.rename: {Hip-Hop: hiphop}\n" in shown
+    assert "\ngenre: hiphop (6), Hip-Hop (3) may be the same; if so, dataset.rename: {Hip-Hop: hiphop}\n" in shown
     wanted = params()
     wanted.dataset = Dataset(name="folder", rename={"hiphop": "Hip-Hop"})
     plan.command(paths, wanted)
     shown = capsys.readouterr().out
     assert shown.startswith("genre: 3 classes: Hip-Hop 9, a 3, b 3\n")
-    assert "may be one" not in shown
+    assert "may be the same" not in shown
 
 
 def test_more_folds_than_groups_are_refused_before_anything_runs(paths):
     given = params(mfcc={})
     given.split = Splitting(folds=50)
-    with pytest.raises(DataError, match=r"split\.folds: 50 needs .* 6 tracks have 6; set split\.folds: 6 or less"):
+    with pytest.raises(DataError, match=r"split\.folds: 50 needs .* 6 tracks are in 6; set split\.folds: 6 or less"):
         plan.command(paths, given)

@@ -1,4 +1,4 @@
-"""Where the stages stand: done, running, left, and why."""
+"""Where the stages stand: done, running or pending, and why."""
 
 import hashlib
 import json
@@ -43,16 +43,16 @@ def project(tmp_path: Path) -> Paths:
 
 
 def test_a_stage_is_done_until_what_it_reads_changes(project: Paths) -> None:
-    """A stage that looks again in every run is done; what follows from a changed one is left."""
+    """A stage that looks again in every run is done; what follows from a changed one is pending."""
     assert status(project).stages == [StageStatus(name, "done") for name in ("one", "two@x", "three")]
     project.params.write_text("seed: 2\n")
     with exclusive(project.lock("three")):
         assert status(project).stages == [
             StageStatus("one", "done"),
-            StageStatus("two@x", "left", "modified seed"),
+            StageStatus("two@x", "pending", "modified seed"),
             StageStatus("three", "running"),
         ]
-    assert status(project).stages[2] == StageStatus("three", "left", "follows two@x")
+    assert status(project).stages[2] == StageStatus("three", "pending", "waits for two@x")
 
 
 def change_params(root: Path) -> None:
@@ -105,10 +105,10 @@ def test_a_file_is_hashed_again_once_it_changed(project: Paths, monkeypatch: pyt
     assert status(project) == first
     assert hashed == []
     (project.root / "raw").write_text("b")
-    assert status(project).stages[0].state == "left"
+    assert status(project).stages[0].state == "pending"
     assert hashed == ["raw"]
     project.graph_cache.write_text("not JSON")
-    assert status(project).stages[0].state == "left"
+    assert status(project).stages[0].state == "pending"
     assert len(hashed) == 7
 
 
@@ -178,7 +178,7 @@ def test_who_looks_sees_the_running_stage_and_disturbs_nothing(waiting_project: 
     assert {stage.state for stage in status(waiting_project).stages} == {"done"}
 
 
-def test_a_stage_that_outlived_its_run_is_told_with_the_mend(waiting_project: Paths) -> None:
+def test_a_stage_that_outlived_its_run_is_reported_with_what_to_do(waiting_project: Paths) -> None:
     process = start(waiting_project, "repro", "three")
     pid = int((waiting_project.root / "begun").read_text())
     try:
@@ -198,7 +198,7 @@ def test_a_stage_that_outlived_its_run_is_told_with_the_mend(waiting_project: Pa
     wait_for(lambda: not status(waiting_project).faults)
 
 
-def test_a_lock_of_dvc_whose_process_is_another_by_now_is_told_with_the_mend(project: Paths) -> None:
+def test_a_lock_of_dvc_whose_process_is_another_by_now_is_reported_with_what_to_do(project: Paths) -> None:
     lock = project.root / ".dvc/tmp/rwlock"
     entry = {"pid": os.getpid(), "cmd": "/usr/bin/dvc repro train@time_mel"}
     lock.write_text(json.dumps({"read": {}, "write": {str(project.root / "two"): entry}}))
@@ -212,7 +212,7 @@ def test_a_lock_of_dvc_whose_process_is_another_by_now_is_told_with_the_mend(pro
     assert status(project).faults == [f"{lock}: is truncated or damaged; delete it when no `dvc` is running"]
 
 
-def test_a_lock_file_of_dvc_that_was_cut_off_is_told_with_the_mend(project: Paths) -> None:
+def test_a_lock_file_of_dvc_that_was_cut_off_is_reported_with_what_to_do(project: Paths) -> None:
     """Within a line, or where a line ends, so that it is a whole file of fewer stages."""
     lock = project.root / "dvc.lock"
     whole = lock.read_bytes()
@@ -228,7 +228,7 @@ def test_a_lock_file_of_dvc_that_was_cut_off_is_told_with_the_mend(project: Path
     assert status(project).faults == []
 
 
-def test_an_emptied_cache_beside_whole_outputs_is_told_with_the_mend(project: Paths) -> None:
+def test_an_emptied_cache_beside_whole_outputs_is_reported_with_what_to_do(project: Paths) -> None:
     shutil.rmtree(project.root / ".dvc/cache/files")
     pipeline = status(project)
     assert {stage.state for stage in pipeline.stages} == {"done"}
@@ -251,18 +251,18 @@ def test_another_process_with_the_number_of_a_holder_is_not_the_holder(tmp_path:
 
 def test_a_group_is_one_line_and_the_sum_comes_first() -> None:
     stages = [
-        StageStatus("ingest", "left", "modified data/x; always changed"),
+        StageStatus("ingest", "pending", "modified data/x; always changed"),
         StageStatus("train@a", "running"),
         StageStatus("train@b", "done"),
-        StageStatus("train@c", "left", "modified seed; follows ingest"),
-        StageStatus("train@d", "left", "follows ingest"),
-        StageStatus("report", "left", "follows train@a"),
+        StageStatus("train@c", "pending", "modified seed; waits for ingest"),
+        StageStatus("train@d", "pending", "waits for ingest"),
+        StageStatus("report", "pending", "waits for train@a"),
     ]
     assert summarise(stages) == [
-        "1 done, 1 running, 4 left",
-        "ingest             left: modified data/x",
-        "train              1 done, 1 running, 2 left: a; modified seed (1), 1 that follow",
-        "report             left: follows",
+        "1 done, 1 running, 4 pending",
+        "ingest             pending: modified data/x",
+        "train              1 done, 1 running, 2 pending: a; modified seed (1), 1 waiting for others",
+        "report             pending: waiting for others",
     ]
 
 
@@ -294,7 +294,7 @@ def test_stages_run_at_the_same_time(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_project_is_named(tmp_path: Path) -> None:
-    """By the file that it lacks, or by DVC's answer before a run; with the mend."""
+    """By the file that it lacks, or by DVC's answer before a run; and what to do."""
     with pytest.raises(OstinatoError, match=r"dvc\.yaml: does not exist; run this in the folder of a project"):
         status(Paths(tmp_path))
     with pytest.raises(

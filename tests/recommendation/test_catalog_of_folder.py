@@ -208,7 +208,7 @@ def test_a_damaged_store_of_files_is_read_anew(model, music, tmp_path, capsys):
 
 
 def test_other_folders_are_not_overwritten(model, music, tmp_path):
-    with pytest.raises(CatalogError, match="is not empty and holds no catalog of a folder"):
+    with pytest.raises(CatalogError, match="is not empty and is not the catalog of a folder"):
         build(model, music, music)
     build(model, music, tmp_path / "out")
     play(tmp_path / "other" / "a.wav", 200.0)

@@ -177,7 +177,7 @@ def test_a_name_of_several_tracks_names_them():
         "z",
         None,
     )
-    with pytest.raises(CatalogError, match=r"'intro' are 2 tracks: x a - Intro; y b - intro; name one by its id"):
+    with pytest.raises(CatalogError, match=r"'intro' is the title of 2 tracks: x a - Intro; y b - intro; give an id"):
         catalog.find_by_title("intro")
 
 
@@ -247,7 +247,7 @@ def test_answers_from_another_catalog_are_made_anew(folder):
         return err.getvalue(), [n["track_id"] for n in answer["neighbours"]]
 
     assert go_on(5)[1] == json.loads(run_recommend(folder, str(file), k=5))["track_ids"]
-    same, again = "out: 0 new, 1 there before", "out: 1 new (1 of them again: the file, the model or the catalog"
+    same, again = "out: 0 new, 1 already there", "out: 1 new (1 of them again: the file, the model or the catalog"
     assert same in go_on(5)[0]
     grown, new = Catalog.load(catalog), embed_file(catalog, play(folder / "new.wav", 600.0))
     grown.add(["new"], new[np.newaxis], version=grown.version)

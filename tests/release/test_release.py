@@ -3,6 +3,7 @@
 import hashlib
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -356,6 +357,23 @@ def test_as_many_versions_stay_as_params_say(incumbent):
         project.export("poor", weight=skill)
         genre(project)
     assert list_versions(project.paths.releases / "genre") == [3, 4]
+
+
+def test_a_model_reads_each_of_its_files_once_for_its_digests(incumbent, monkeypatch):
+    project, _ = incumbent
+    folder, reads = project.paths.current_release("genre"), Counter()
+    read_bytes = Path.read_bytes
+
+    def count(path: Path) -> bytes:
+        reads[path.name] += 1
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", count)
+    model = ReleasedModel(folder)
+    monkeypatch.undo()
+    assert reads["network.onnx"] == 1
+    (folder / "release.json").unlink()
+    assert ReleasedModel(folder).hash == model.hash, "the hash does not depend on how its digests are known"
 
 
 def test_a_damaged_file_is_neither_served_nor_compared_with(incumbent):

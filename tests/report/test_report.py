@@ -124,17 +124,25 @@ def test_quarantine_reasons_are_counted(full_project):
     assert "too short 2 such as too_short0.wav" in rows
 
 
+def test_a_heading_keeps_the_case_of_its_words(full_project):
+    full_project.quarantine(**{"NaN or infinite samples": 1, "silent": 1})
+    html = full_project.report()
+    assert "<h3>NaN or infinite samples</h3>" in html
+    assert "<h3>Silent</h3>" in html
+
+
 def test_what_was_warned_of_and_passed_over_is_named(full_project):
     warned = [("a", "a.flac", "less bandwidth than its sample rate promises", "bandwidth_share = 0.4")]
     tables.write(full_project.paths.warnings, pd.DataFrame(warned, columns=tables.QUARANTINE.names), tables.QUARANTINE)
     skipped = {"reason": "with the suffix .mid", "n": 3, "example": "x.mid"}
     write_json(full_project.paths.receipt("ingest"), {"passed_over": [skipped]})
-    unnamed = {"reason": "files that no track names", "column": "unnamed", "success": False, "n_broken": 7}
+    unnamed = {"reason": "files without a track", "column": "unnamed", "success": False, "n_broken": 7}
+    unnamed["example"] = "jazz/a.wav"
     write_json(full_project.paths.receipt("tracks"), {"expectations": [unnamed, {**unnamed, "success": True}]})
     rows = [re.sub(r"\s+", " ", r).strip() for r in Page(full_project.report()).rows]
     assert "less bandwidth than its sample rate promises 1 such as a.flac" in rows
     assert "with the suffix .mid 3 such as x.mid" in rows
-    assert rows.count("files that no track names 7") == 1
+    assert rows.count("files without a track 7 such as jazz/a.wav") == 1
 
 
 def test_names_cannot_inject_markup(full_project):

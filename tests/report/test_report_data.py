@@ -150,8 +150,8 @@ def test_names_in_several_spellings_are_listed_with_how_to_settle_them(material)
     write_json(material.paths.receipt("spellings"), {"groups": groups})
     assert names.section(material) == {
         "rows": [
-            "genre: Hip-Hop (3), hiphop (2) may be one; if so, dataset.rename: {hiphop: Hip-Hop}",
-            "artist: AC/DC (4), ACDC (1) may be one; if so, spell them alike",
+            "genre: Hip-Hop (3), hiphop (2) may be the same; if so, dataset.rename: {hiphop: Hip-Hop}",
+            "artist: AC/DC (4), ACDC (1) may be the same; if so, give them one spelling",
         ],
         "n_groups": 2,
     }
@@ -161,7 +161,7 @@ def test_names_in_several_spellings_stand_on_the_page(full_project):
     write_json(full_project.paths.receipt("spellings"), {"groups": {"genre": [{"Hip-Hop": 3, "hiphop": 2}]}})
     html = full_project.report()
     assert '<div id="names">' in html
-    assert "Hip-Hop (3), hiphop (2) may be one" in html
+    assert "Hip-Hop (3), hiphop (2) may be the same" in html
 
 
 def test_what_a_listing_left_out_is_on_the_page(material):

@@ -102,7 +102,7 @@ def test_a_label_whose_score_is_too_low_says_so(tmp_path):
         assert genre["unsure"] == bool(genre["reasons"])
     best = max(genre["scores"].values())
     assert reasons[0.99] == [f"score {best:.3f}, sure from 0.990 on"]
-    assert "cannot be promised" in reasons[None][0]
+    assert "cannot be guaranteed" in reasons[None][0]
     assert reasons[0.1] == []
 
 
@@ -349,7 +349,7 @@ def test_without_a_catalog_the_true_reason_and_its_mend_are_given(service_projec
     service_project.catalog()
     release(service_project.root / "other", weight=0.07)
     shutil.copyfile(service_project.root / "other" / "network.onnx", folder / "network.onnx")
-    assert reason().startswith("its tracks were placed by another network than the one beside it; run `dvc repro")
+    assert reason().startswith("its tracks were embedded by another network than the one in the folder; run `dvc repro")
     Catalog([], np.zeros((0, 8)), version="0").save(folder)
     (folder / "network.onnx").unlink()
     assert reason().startswith("the catalog is empty; run `dvc repro catalog`")

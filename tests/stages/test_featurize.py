@@ -388,7 +388,7 @@ def test_what_cannot_be_decoded_is_written_to_an_output_and_bounded(rich_project
     told = json.loads(rich_project.paths.receipt("features").read_text())
     assert told["n_tracks"] == 4
     assert [track["track"] for track in told["undecodable"]] == [rich_project.rows[3]["path"]]
-    assert told["undecodable"][0]["reason"].startswith("3.png: is no image")
+    assert told["undecodable"][0]["reason"].startswith("3.png: is not an image of a known format")
 
 
 def test_many_channels_and_a_high_rate_give_the_frames_of_the_common_rate(project):
@@ -698,7 +698,7 @@ def test_a_broken_cover_costs_its_kind_the_track_and_no_other(rich_project):
     (rich_project.paths.raw("folder") / "3.png").write_text("no image")
     summary = rich_project.run()
     assert list(summary.failed) == [rich_project.rows[3]["path"]]
-    assert "3.png: is no image" in summary.failed[rich_project.rows[3]["path"]]
+    assert "3.png: is not an image of a known format" in summary.failed[rich_project.rows[3]["path"]]
     assert ["t3" in rich_project.store(kind) for kind in ("mel", "lyrics", "cover", "year")] == [
         True,
         True,
@@ -712,7 +712,7 @@ def test_a_kind_that_no_track_has_says_so(rich_project):
         row["lyrics"] = None
     rich_project.kinds["mel+lyrics"] = {}
     rich_project.run()
-    reason = "no track of the dataset has a lyrics"
+    reason = "the dataset has no lyrics"
     assert [store.find_obstacle(rich_project.paths.feature(k)) for k in ("lyrics", "mel+lyrics", "mel")] == [
         reason,
         reason,

@@ -358,7 +358,7 @@ def test_only_the_chosen_classes_are_kept(paths):
     tracks, files = run(paths, classes=["rock"])
     assert set(tracks["genre"]) == {"rock"}
     assert len(files) == 3
-    with pytest.raises(ParamsError, match="no track is 'polka'; there are jazz, rock"):
+    with pytest.raises(ParamsError, match="no track has the class 'polka'; there are jazz, rock"):
         run(paths, classes=["polka"])
 
 
@@ -406,7 +406,12 @@ def test_a_genre_that_is_a_link_is_followed_and_what_is_passed_over_is_counted(p
     assert tracks.loc["polka/h.w64", "n_samples"] == RATE // 2
     assert len(tracks) == 7
     assert read_receipt(paths)["passed_over"] == [
-        {"reason": "reachable by another path", "n": 2, "example": "jazz/again.wav"},
+        {
+            "reason": "leading to the same file as another path",
+            "n": 1,
+            "example": "jazz/again.wav (same as jazz/a.wav)",
+        },
+        {"reason": "leading to the same folder as another path", "n": 1, "example": "polka/back (same as .)"},
         {"reason": "with the suffix .mid", "n": 1, "example": "jazz/x.mid"},
     ]
 

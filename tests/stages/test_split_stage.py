@@ -225,7 +225,7 @@ def test_what_no_track_tells_is_not_known_of_any_part(tmp_path, balance, genre):
 def test_more_folds_than_groups_are_refused_in_words(tmp_path):
     paths = Paths(tmp_path)
     write_tables(paths, n_artists=2)
-    with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks have 6; set split\.folds: 6 or less"):
+    with pytest.raises(DataError, match=r"split\.folds: 13 needs .*12 tracks are in 6; set split\.folds: 6 or less"):
         run(paths, folds=13)
 
 
@@ -291,7 +291,7 @@ def test_a_guest_of_nearly_every_track_is_named_with_the_key_to_set(tmp_path):
     frame = write_tables(paths)
     frame["artists"] = [["The Producer"]] * len(frame)
     tables.write(paths.tracks, frame, tables.TRACKS)
-    with pytest.raises(DataError, match=r"such as x 0 and the producer, tie 100% .*Set split\.guests: apart"):
+    with pytest.raises(DataError, match=r"such as x 0 and the producer, join 100% .*Set split\.guests: apart"):
         run(paths)
     rows, _ = run(paths, guests="apart")
     assert set(rows["split"]) == {"train", "validation", "test"}

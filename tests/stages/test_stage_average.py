@@ -41,4 +41,4 @@ def test_scores_are_the_mean_of_the_members(averaged_project):
 def test_it_is_not_searched(averaged_project):
     tuned = read_json(averaged_project.tuning_result("both"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
-    assert tuned["reason"] == "timefreq_avg has nothing to search"
+    assert tuned["reason"] == "timefreq_avg has no hyperparameters to search"

@@ -186,7 +186,7 @@ def test_folds_are_not_searched(tmp_path):
     tune.run(paths, params, "tiny_mel")
     tuned = read_json(paths.tuning_result("tiny_mel"))
     assert (tuned["n_trials"], tuned["trials"]) == (0, [])
-    assert tuned["reason"] == "with several folds a validation track is a test track of another fold"
+    assert tuned["reason"] == "with several folds, validation tracks of one fold are test tracks of another"
 
 
 def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_what_has_no_settings_is_not_searched(tmp_path, monkeypatch):
     tune.run(paths, params, "none")
     tuned = read_json(paths.tuning_result("none"))
     assert (tuned["network"], tuned["train"], tuned["n_trials"]) == ({}, {}, 0)
-    assert tuned["reason"] == "majority has nothing to search"
+    assert tuned["reason"] == "majority has no hyperparameters to search"
 
 
 def test_a_choice_that_does_not_gain_on_other_tracks_is_not_taken(tmp_path, monkeypatch):
@@ -431,7 +431,7 @@ def test_a_track_that_was_never_cached_is_passed_over(tmp_path, caplog):
     for edge in params.members:
         member.run(paths, params, edge)
     chain(paths, params, "both")
-    assert f"skipped 1 track that the cache does not hold, such as {lost!r}" in caplog.text
+    assert f"skipped 1 track not in the cache, such as {lost!r}" in caplog.text
     for name in ("tiny_mel", "svm_mel", "both"):
         assert set(splits["track_id"]) - set(predictions(paths, name)["track_id"]) == {lost}
 

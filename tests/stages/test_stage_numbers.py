@@ -140,18 +140,18 @@ def test_a_test_tracks_number_moves_no_other(tmp_path):
 
 def test_a_feature_that_no_track_has_skips_the_stack_with_its_reason(tmp_path):
     paths, params = make(tmp_path / "project"), settings()
-    store.write_meta(paths.feature("year"), {"kind": "year", "lacking": "no track of the dataset has a year"})
+    store.write_meta(paths.feature("year"), {"kind": "year", "lacking": "the dataset has no year"})
     members(paths, params)
     fit(paths, params)
     reason = read_json(paths.checkpoints("both") / "skipped.json")["skipped"]
-    assert reason == "its feature year was skipped: no track of the dataset has a year"
+    assert reason == "its feature year was skipped: the dataset has no year"
 
 
 def test_a_feature_that_was_not_computed_and_an_edge_that_is_not_there_are_named(tmp_path):
     paths = tiny_project.make(tmp_path / "project")
     with pytest.raises(DataError, match=r"both: reads year; .*data/features/year does not exist; run `dvc repro feat"):
         number.run(paths, settings(), "both.year")
-    with pytest.raises(ParamsError, match=r"'both\.yaer' is not an entry of numbers .*both\.place, both\.year"):
+    with pytest.raises(ParamsError, match=r"numbers has no 'both\.yaer'; it has both\.place, both\.year"):
         number.run(paths, settings(), "both.yaer")
 
 

@@ -200,7 +200,7 @@ def test_what_looks_at_nothing_is_no_space(finished_paths):
     most = {"most": tiny_project.settings().estimators["svm_mel"].model_copy(update={"estimator": "majority"})}
     read, skipped = rank._read_vectors(paths, params.model_copy(update={"estimators": params.estimators | most}))
     assert set(read) == set(NAMES)
-    assert skipped == {"most": "it ignores its input and has no space"}
+    assert skipped == {"most": "it ignores its input, so it has no embeddings"}
 
 
 def test_every_question_has_its_rows_in_the_table(finished_paths):
@@ -308,7 +308,7 @@ def test_a_dataset_without_relations_skips_the_space(tmp_path):
         artists.run(paths, params)  # an option of another dataset is still an error
     bare = type(params.dataset)(name="folder")
     artists.run(paths, params.model_copy(update={"dataset": bare}))
-    assert read_json(paths.artists) == {"skipped": "the dataset relates no artists"}
+    assert read_json(paths.artists) == {"skipped": "the dataset has no relations between artists"}
 
 
 def test_weights_of_classes_make_no_sense_for_directions(finished_paths):

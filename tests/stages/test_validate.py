@@ -120,7 +120,7 @@ def test_a_source_that_tells_no_genre_is_said_to_be_the_cause(paths):
     with pytest.raises(DataError, match=r"12  neither a genre nor tags, such as jazz/0\.wav") as raised:
         validate.run(paths, SimpleNamespace(dataset=dataset, validate_=BOUNDS))
     assert "dataset.genre_from: tags finds no genre for them; choose another source" in str(raised.value)
-    assert "mend or remove these files" not in str(raised.value)
+    assert "fix or remove these files" not in str(raised.value)
 
 
 def test_a_collection_of_one_genre_says_which(paths):
@@ -257,7 +257,7 @@ def test_labels_that_nobody_declared_and_absent_artists_go_to_quarantine(tmp_pat
     assert found == {
         "b": ("a label that the dataset does not declare", "undeclared = lout"),
         "c": ("a label that the dataset does not declare", "undeclared = jaz"),
-        "d": ("no artist, which the dataset promises", "artist = nan"),
+        "d": ("no artist, which every track should have", "artist = nan"),
     }
 
 
@@ -293,7 +293,7 @@ def test_files_that_no_track_names_are_told_where_files_of_their_kind_are_named(
     assert found["unnamed"].tolist() == ["a/2.MP3", "a/3.flac", r"a/caf\xe9.mp3", "c/2.txt"]
     session = _session.Session(tmp_path / "docs")
     receipt, _ = session.check("unnamed", found, unnamed.suite(BOUNDS))
-    assert [e["n_broken"] for e in receipt["expectations"]] == [4]
+    assert [(e["n_broken"], e["example"]) for e in receipt["expectations"]] == [(4, "a/2.MP3")]
     assert "xe9.mp3" in "".join(page.read_text() for page in session.write_docs().parent.rglob("*.html"))
 
 
@@ -302,7 +302,8 @@ def test_a_file_without_a_row_is_told_and_nothing_goes_to_quarantine_by_it(paths
     noise(paths.raw("folder") / "jazz/later.wav", rng)
     assert run_validate(paths).empty
     receipt = json.loads(paths.receipt("tracks").read_text())
-    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["files that no track names"]
+    assert [e["reason"] for e in receipt["expectations"] if not e["success"]] == ["files without a track"]
+    assert [e["example"] for e in receipt["expectations"] if not e["success"]] == ["jazz/later.wav"]
     assert not receipt["success"]
 
 
@@ -388,7 +389,7 @@ def test_what_a_table_does_not_fit_stands_in_the_receipt(paths):
     assert [(r["n"], r["of"], r["what"]) for r in told] == [
         (1, 11, "rows of t.csv whose file does not exist"),
         (2, 12, "files without a row in t.csv"),
-        (2, 12, "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"),
+        (2, 12, "tracks by an unknown artist, each treated as another artist, so that one may be in several splits"),
     ]
     dataset = Dataset(name="folder", table=str(table), max_unmatched_share=0.1)
     with pytest.raises(DataError, match="too few of its rows match"):

@@ -90,7 +90,7 @@ def test_few_groups_make_few_parts_and_one_group_is_an_error(candidate):
     labelled = inputs.labelled
     train = np.flatnonzero(np.isin(labelled.groups, ["artist02", "artist03"]))
     assert len(out_of_fold.inner_parts(labelled, train, 5, seed=0)) == 2
-    with pytest.raises(DataError, match=r"are one group; set stacking.in_sample"):
+    with pytest.raises(DataError, match=r"are in one group; set stacking.in_sample"):
         out_of_fold.inner_parts(labelled, train[:3], 5, seed=0)
 
 

@@ -12,9 +12,10 @@ CODED = {".mp1", ".mp2", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".ac3", ".eac3
 VIDEO = {".mp4", ".m4a", ".m4b", ".m4r", ".mov", ".3gp", ".3g2", ".mka", ".mkv", ".webm", ".weba", ".avi"}
 SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
 """Suffixes of files found in folders; a single file is read whatever its suffix."""
-HIDDEN, TWICE = "hidden", "reachable by another path"
-UNNAMEABLE, SPECIAL = "with a name that is not UTF-8", "that is not a regular file"
-DANGLING = "that is a link whose target is absent"
+HIDDEN = "hidden"
+SAME_FOLDER, SAME_FILE = "leading to the same folder as another path", "leading to the same file as another path"
+UNNAMEABLE, SPECIAL = "with a name that is not UTF-8", "not a regular file"
+DANGLING = "linking to a missing path"
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Skipped:
     n : int
         Number of files, or of folders that a link repeats.
     example : str
-        The first in alphabetical order, relative to the folder.
+        The first in alphabetical order, relative to the folder; for a file or folder with several paths also the
+        one that is listed.
     """
 
     reason: str
@@ -96,7 +98,7 @@ class _Walk:
     def __init__(self, root: Path, refuse: Callable[[OSError], None] | None, only_utf8: bool) -> None:
         self.root, self.refuse, self.only_utf8 = root, refuse, only_utf8
         self.links: list[PurePosixPath] = []
-        self._folders = {os.path.realpath(root)}
+        self._folders = {os.path.realpath(root): "."}
         self._files: dict[str, str] = {}
         self._skipped: list[tuple[str, str]] = []
 
@@ -136,9 +138,9 @@ class _Walk:
     def _enter(self, folder: PurePosixPath) -> None:
         real = os.path.realpath(self.root / folder)
         if real in self._folders:
-            self._skip(TWICE, folder)
+            self._skip(SAME_FOLDER, folder, self._folders[real])
         else:
-            self._folders.add(real)
+            self._folders[real] = str(folder)
             self.visit(folder)
 
     def _entries(self, below: PurePosixPath) -> list["os.DirEntry[str]"]:
@@ -163,9 +165,10 @@ class _Walk:
         elif self.only_utf8 and str(path) != str(path).encode("utf-8", "ignore").decode():
             self._skip(UNNAMEABLE, path)
         elif real in self._files:
-            self._skip(TWICE, path)
+            self._skip(SAME_FILE, path, self._files[real])
         else:
             self._files[real] = str(path)
 
-    def _skip(self, reason: str, path: PurePosixPath) -> None:
-        self._skipped.append((reason, os.fsencode(str(path)).decode("utf-8", "backslashreplace")))
+    def _skip(self, reason: str, path: PurePosixPath, listed: str | None = None) -> None:
+        example = str(path) if listed is None else f"{path} (same as {listed})"
+        self._skipped.append((reason, os.fsencode(example).decode("utf-8", "backslashreplace")))

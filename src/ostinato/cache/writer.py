@@ -149,7 +149,7 @@ class Writer:
             yield
         except OSError as error:
             raise OstinatoError(
-                f"{self._target}: cannot be written ({error.strerror or error}); free some disk and run again"
+                f"{self._target}: cannot be written ({error.strerror or error}); free some disk space and run again"
             ) from error
 
 

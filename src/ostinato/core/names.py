@@ -249,14 +249,14 @@ def format_near_spellings(column: str, group: Mapping[str, int]) -> str:
     Examples
     --------
     >>> print(format_near_spellings("genre", {"hiphop": 2, "Hip-Hop": 3}))
-    genre: Hip-Hop (3), hiphop (2) may be one; if so, dataset.rename: {hiphop: Hip-Hop}
+    genre: Hip-Hop (3), hiphop (2) may be the same; if so, dataset.rename: {hiphop: Hip-Hop}
     """
     ordered = sorted(group, key=lambda name: (-group[name], name))
     counts = ", ".join(f"{name} ({group[name]})" for name in ordered)
     commonest, *variants = map(_quote, ordered)
     renaming = ", ".join(f"{name}: {commonest}" for name in variants)
-    advice = "spell them alike" if column == "artist" else f"dataset.rename: {{{renaming}}}"
-    return f"{column}: {counts} may be one; if so, {advice}"
+    advice = "give them one spelling" if column == "artist" else f"dataset.rename: {{{renaming}}}"
+    return f"{column}: {counts} may be the same; if so, {advice}"
 
 
 def _quote(name: str) -> str:

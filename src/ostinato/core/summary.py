@@ -1,6 +1,7 @@
 """One vector per track, as estimators read it in training, evaluation, export and service."""
 
-from typing import Literal, TypeAlias
+from collections.abc import Iterable
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 
@@ -85,3 +86,34 @@ def summary(rows: np.ndarray) -> np.ndarray:
     rows = np.asarray(rows, np.float64)
     changes = np.diff(rows, axis=0) if len(rows) > 1 else np.zeros_like(rows)
     return np.concatenate([f(x, axis=0) for x in (rows, changes) for f in (np.mean, np.std)]).astype(np.float32)
+
+
+class RowStore(Protocol):
+    """The rows of tracks, such as `ostinato.cache.store.Store`."""
+
+    meta: dict[str, Any]
+
+    def read(self, track_id: str, /) -> np.ndarray:
+        """Return the rows of a track."""
+        ...
+
+
+def read_vectors(store: RowStore, track_ids: Iterable[str]) -> np.ndarray:
+    """Compute the vector of each track of a store; see `vector`.
+
+    Parameters
+    ----------
+    store : RowStore
+    track_ids : iterable of str
+
+    Returns
+    -------
+    np.ndarray [shape=(n_tracks, width), dtype=float32]
+
+    Raises
+    ------
+    OstinatoError
+        If the store lacks a track.
+    """
+    source = str(store.meta.get("source", AUDIO))
+    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])

@@ -122,7 +122,7 @@ def encode(table: "pd.DataFrame") -> np.ndarray:
 
     mask = is_complete(table)
     if not mask.all():
-        raise DataError(f"attributes: row {int((~mask).to_numpy().argmax())} is not complete; drop or mend it")
+        raise DataError(f"attributes: row {int((~mask).to_numpy().argmax())} is incomplete; complete it or drop it")
     columns = [table[list(NUMBERS)].apply(pd.to_numeric).to_numpy(np.float32)]
     for name, values in CATEGORIES.items():
         columns.append(pd.to_numeric(table[name]).to_numpy()[:, np.newaxis] == np.array(values))

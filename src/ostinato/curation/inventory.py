@@ -98,7 +98,7 @@ def filter_genres(tracks: pd.DataFrame, classes: list[str] | None) -> pd.DataFra
     missing = sorted(name for name in classes if names.identity(name) not in spellings)
     if missing:
         raise ParamsError(
-            f"dataset.classes: no track is {missing[0]!r}; there are {', '.join(sorted(spellings.values()))}"
+            f"dataset.classes: no track has the class {missing[0]!r}; there are {', '.join(sorted(spellings.values()))}"
         )
     genres = [spellings[key] for name in classes if (key := names.identity(name))]
     return tracks[tracks["genre"].isin(genres)].reset_index(drop=True)

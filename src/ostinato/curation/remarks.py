@@ -98,5 +98,5 @@ def list_unknown_artists(tracks: pd.DataFrame) -> list[Remark]:
         One remark; empty if the count is 0.
     """
     unknown = tracks["track_id"][tracks["artist"].isna()]
-    what = "tracks by an unknown artist, each taken for an artist of its own, so that the same one may leak"
+    what = "tracks by an unknown artist, each treated as another artist, so that one may be in several splits"
     return [make_remark(what, len(unknown), len(tracks), unknown)] if len(unknown) else []

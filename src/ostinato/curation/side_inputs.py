@@ -147,15 +147,17 @@ def decode_image(content: bytes, path: Path) -> np.ndarray:
     """
     import io
 
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.width * image.height > MAX_PIXELS:
                 raise DataError(f"{path}: has {image.width} x {image.height} pixels; make it smaller")
             return np.asarray(image.convert("RGB"))
+    except UnidentifiedImageError as error:  # its text has an address of memory, which differs in each run
+        raise DataError(f"{path}: is not an image of a known format; replace it or leave it out") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: is no image that can be decoded ({error}); replace it or leave it out") from error
+        raise DataError(f"{path}: cannot be decoded as an image ({error}); replace it or leave it out") from error
 
 
 def _decode_raw(raw: re.Match[str], content_hash: str) -> np.ndarray:
@@ -164,7 +166,7 @@ def _decode_raw(raw: re.Match[str], content_hash: str) -> np.ndarray:
     content = _retry(Path(raw["file"]), lambda: _read_raw(raw))
     _check_hash(raw[0], content, content_hash)
     if len(content) < np.prod(shape) or not content:
-        raise DataError(f"{raw[0]}: lies beyond the end of the file; fetch the file again")
+        raise DataError(f"{raw[0]}: is beyond the end of the file; download the file again")
     return np.frombuffer(content, np.uint8).reshape(shape).transpose(1, 2, 0).copy()
 
 
@@ -202,5 +204,5 @@ def _retry(path: Path, read: Callable[[], bytes]) -> bytes:
         return retry_reading(read)
     except OSError as error:
         raise ReadError(
-            f"{path}: cannot be read ({error.strerror}); restore it, or mend the path in the tracks table"
+            f"{path}: cannot be read ({error.strerror}); restore it, or correct the path in the tracks table"
         ) from error

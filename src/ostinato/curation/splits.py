@@ -276,8 +276,8 @@ def check_folds(tracks: pd.DataFrame, plan: SplitPlan) -> None:
     n_groups = len(set(components(_list_keys(labelled, plan)).tolist()))
     if MIN_GROUPS <= n_groups < plan.folds:
         raise DataError(
-            f"split.folds: {plan.folds} needs as many groups of tracks to be kept together ({GROUPS[plan.group_by]}), "
-            f"and {len(labelled)} tracks have {n_groups}; set split.folds: {n_groups} or less"
+            f"split.folds: {plan.folds} needs as many groups of tracks ({GROUPS[plan.group_by]} stay together), "
+            f"but the {len(labelled)} tracks are in {n_groups}; set split.folds: {n_groups} or less"
         )
 
 
@@ -288,9 +288,9 @@ def _check_group_sizes(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan
     if plan.guests == "together" and not _is_unbalanced(components(_list_keys(tracks, replace(plan, guests="apart")))):
         credits = [row for row in identify_artists(tracks) if len(row) > 1]
         raise DataError(
-            f"{len(credits)} tracks by several artists, such as {' and '.join(credits[0])}, tie "
+            f"{len(credits)} tracks by several artists, such as {' and '.join(credits[0])}, join "
             f"{np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, which leaves too little for "
-            "the other splits. Set split.guests: apart, and only the first artist of a track is kept to one split"
+            "the other splits. Set split.guests: apart to keep only the first artist of a track in one split"
         )
     if plan.compilations == "apart":
         return
@@ -300,9 +300,9 @@ def _check_group_sizes(tracks: pd.DataFrame, groups: np.ndarray, plan: SplitPlan
     n_artists = tracks["artist"].map(identity).groupby(albums).nunique()
     widest = tracks["album"][albums == n_artists.idxmax()].iloc[0]
     raise DataError(
-        f"albums by several artists tie {np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, "
-        f"which leaves too little for the other splits; the album of most artists is {widest!r} ({n_artists.max()} of "
-        "them). Set split.compilations: apart, and such an album may be in several splits (an artist never is), "
+        f"albums by several artists join {np.bincount(groups).max() / len(groups):.0%} of the tracks into one group, "
+        f"which leaves too little for the other splits; the album with most artists is {widest!r} "
+        f"({n_artists.max()}). Set split.compilations: apart to allow such albums in several splits (never an artist), "
         "or take these albums out"
     )
 

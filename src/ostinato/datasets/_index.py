@@ -54,7 +54,7 @@ def compare(root: Path, index: Path) -> IndexComparison:
         published = [entry["audio"] for entry in json.loads(index.read_text("utf-8"))["tracks"].values()]
         expected = {_key(path): (path, md5) for path, md5 in published if path}
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DataError(f"{index}: is not an index of mirdata's; delete it and run the command again") from error
+        raise DataError(f"{index}: is not an index of mirdata; delete it and run the command again") from error
     files = {_key(path): root / path for path in audio_files(root)}
     missing = [path for key, (path, _) in expected.items() if key not in files]
     present = [(files[key], path, md5) for key, (path, md5) in expected.items() if key in files]

@@ -347,7 +347,7 @@ def _list_ambiguous(matches: Matches, table: pd.DataFrame, by: str, paths: Seque
         return []
     row, files = next(iter(matches.ambiguous.items()))
     examples = list_examples(repr(paths[file]) for file in files)
-    advice = "add a column path" if by == "track_id" else "use longer paths"
+    advice = "add a path column" if by == "track_id" else "use longer paths"
     return [
         f"rows that name several files: {len(matches.ambiguous)}, such as row {table['row'][row]}: "
         f"{len(files)} files are called {table[by][row]!r} ({examples}); {advice}"
@@ -368,7 +368,7 @@ def _list_differing(matches: Matches, table: pd.DataFrame, by: str) -> list[str]
         f"rows {' and '.join(str(table['row'][row]) for row in rows[:2])} are of {table[by][rows[0]]!r}"
         for rows in conflicts
     )
-    advice = "keep one" if by == "path" else "keep one, or add a column path"
+    advice = "keep one" if by == "path" else "keep one, or add a path column"
     return [f"{format_count(len(conflicts), 'file')} with rows that contradict each other: {examples}; {advice}"]
 
 

@@ -278,7 +278,7 @@ def _remark_unread_tags(root: Path, files: pd.DataFrame, folders: Genres, option
     tags = [read_file_tags(root / paths[i]) for i in sample]
     remarks = []
     if options.genre_from is None and folders and are_people([next(iter(folders[i]), None) for i in sample], tags):
-        what = "files are in folders named after artists or albums, now the classes; set dataset.genre_from: tags"
+        what = "files whose class is a folder named after an artist or album; set dataset.genre_from: tags"
         remarks.append(make_remark(what, len(paths), len(paths), paths))
     for name, get in (("artist", choose_artists), ("genre", lambda t: t.get("genre", []))):
         unknown = files[name].isna() if name in files else pd.Series(True, files.index)

@@ -1,4 +1,4 @@
-"""What this machine, installation and project lack for ostinato to run, with one mend each.
+"""What this machine, installation and project lack for ostinato to run, and how to fix each.
 
 >>> [check.__name__ for check in CHECKS][:3]
 ['check_python', 'check_packages', 'check_extras']
@@ -85,10 +85,10 @@ def diagnose(machine: Machine) -> list[Finding]:
 
 
 def format_findings(findings: Sequence[Finding]) -> str:
-    """Lay findings out for people: a line each, and a line for its mend."""
+    """Lay findings out for people: a line each, and a line on how to fix it."""
     lines = []
     for finding in findings:
         lines.append(f"{finding.state:8} {finding.check:10} {finding.text}")
-        lines += [f"{'':19} mend: {finding.mend}"] if finding.mend else []
+        lines += [f"{'':19} to fix it: {finding.mend}"] if finding.mend else []
     n_errors, n_warnings = (sum(f.state == state for f in findings) for state in ("error", "warning"))
     return "\n".join([*lines, f"{format_count(n_errors, 'error')}, {format_count(n_warnings, 'warning')}"])

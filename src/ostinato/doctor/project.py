@@ -61,7 +61,7 @@ def check_remote(machine: Machine) -> list[Finding]:
     elif (host := urlsplit(url).hostname) and urlsplit(url).scheme in ("http", "https", "ssh", "webdav", "webdavs"):
         port = urlsplit(url).port or {"https": 443, "webdavs": 443, "ssh": 22}.get(urlsplit(url).scheme, 80)
         if reason := find_unreachable(host, port):
-            return [Finding("remote", "error", f"{name}: {host}:{port}: {reason}", "start it, or mend its url")]
+            return [Finding("remote", "error", f"{name}: {host}:{port}: {reason}", "start it, or correct its url")]
     return [Finding("remote", "ok", f"{name}: {url}")]
 
 
@@ -103,11 +103,11 @@ def check_database(machine: Machine) -> list[Finding]:
         except ValueError as error:
             return [Finding("database", "error", f"{DATABASE}: {error}", "write HOST:PORT with a number")]
         if reason := find_unreachable(host, port):
-            return [Finding("database", "error", f"{host}:{port}: {reason}", f"start it, or mend {DATABASE}")]
+            return [Finding("database", "error", f"{host}:{port}: {reason}", f"start it, or correct {DATABASE}")]
         return [Finding("database", "ok", f"{kind} at {host}:{port}")]
     folder = Path(parts.path.removeprefix("/") or ".").parent
     if kind == "sqlite" and not folder.is_dir():
-        return [Finding("database", "error", f"{folder} is not there", f"make it, or mend {DATABASE}")]
+        return [Finding("database", "error", f"{folder} is not there", f"make it, or correct {DATABASE}")]
     return [Finding("database", "ok", kind)]
 
 

@@ -4,7 +4,7 @@ Conventions
 -----------
 A file has ``pipeline(seed, *, ...)``, which returns an unfitted classifier with
 ``predict_proba``, and ``search_space(trial)``, which returns ``{"network": {...},
-"train": {}}`` with overrides of that signature. ``LEAST`` is the number of examples
+"train": {}}`` with overrides of that signature. ``MIN_EXAMPLES`` is the number of examples
 that the classifier needs of each class.
 
 A track is a vector from `ostinato.core.summary`, so that using a fitted estimator

@@ -11,7 +11,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 
 from ostinato.core.calibrated import Calibrated
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(

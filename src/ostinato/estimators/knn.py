@@ -18,7 +18,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from ostinato.core.calibrated import Calibrated, add_scaling
 
-LEAST = 1
+MIN_EXAMPLES = 1
 PRIOR = 5
 """Weight of the class shares in training, in tracks."""
 

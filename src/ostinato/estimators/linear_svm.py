@@ -12,7 +12,7 @@ from sklearn.svm import LinearSVC
 
 from ostinato.core.calibrated import Calibrated, add_scaling
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(

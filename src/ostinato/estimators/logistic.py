@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from ostinato.core.calibrated import Calibrated, add_scaling
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(

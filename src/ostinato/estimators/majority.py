@@ -8,7 +8,7 @@ from typing import Any
 
 from sklearn.dummy import DummyClassifier
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(seed: int) -> DummyClassifier:

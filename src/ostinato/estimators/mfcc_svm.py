@@ -19,7 +19,7 @@ from sklearn.svm import SVC
 
 from ostinato.core.calibrated import Calibrated
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(

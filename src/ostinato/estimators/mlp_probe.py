@@ -12,7 +12,7 @@ from sklearn.neural_network import MLPClassifier
 
 from ostinato.core.calibrated import Calibrated, add_scaling
 
-LEAST = 1
+MIN_EXAMPLES = 1
 BATCH = 32
 TOLERANCE, PATIENCE = 1e-2, 5
 """Training ends when the training loss has not fallen by this much for this many epochs."""

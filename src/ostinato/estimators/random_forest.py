@@ -12,7 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from ostinato.core.calibrated import Calibrated
 
-LEAST = 1
+MIN_EXAMPLES = 1
 
 
 def pipeline(

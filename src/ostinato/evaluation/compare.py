@@ -205,7 +205,7 @@ def _compare_candidate(
     if pair is not None:
         pairs.setdefault(task, []).append(pair)
     if there.is_accepted(name) and not here.is_accepted(name):
-        notes.add(f"accepted by the gate in {there.label} and not any more", name)
+        notes.add(f"accepted by the gate in {there.label}, but no longer", name)
     return rows
 
 

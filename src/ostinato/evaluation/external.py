@@ -82,7 +82,7 @@ def evaluate(
     copies = dict(find_copies(tracks["path"].tolist())) if find_copies else {}
     tracks = tracks[~tracks["path"].isin(copies)]
     if not len(tracks):
-        raise DataError(f"{root}: every track repeats a training track of {model.name}; use others")
+        raise DataError(f"{root}: every file is a copy of a training track of {model.name}; use others")
     answers = list(predict([root / p for p in tracks["path"]], [model], workers=workers))
     unusable = {a["path"]: faults for a in answers if (faults := sound_faults(a))}
     rows, unreadable = _join_answers(tracks, [a for a in answers if a["path"] not in unusable], task, root)
@@ -153,7 +153,7 @@ def parse_renaming(pairs: Iterable[str]) -> dict[str, str]:
     """
     parts = [pair.partition("=") for pair in pairs]
     if invalid := [theirs for theirs, equals, _ in parts if not equals]:
-        raise DataError(f"{invalid[0]!r} renames nothing; write theirs=ours")
+        raise DataError(f"{invalid[0]!r}is not a renaming; write theirs=ours")
     return {theirs: ours for theirs, _, ours in parts}
 
 
@@ -162,7 +162,7 @@ def _check_renaming(renaming: Mapping[str, str], labels: pd.Series, model: Relea
     names.check_renaming(renaming, labels, "--rename {}={}")
     for old, new in renaming.items():
         if not any(names.are_same(new, own) for own in model.classes):
-            raise DataError(f"--rename {old}={new}: {model.name} knows no {new!r}; {instead(new, model.classes)}")
+            raise DataError(f"--rename {old}={new}: {model.name} has no class {new!r}; {instead(new, model.classes)}")
 
 
 def _select_known(tracks: pd.DataFrame, task: Task, renaming: Mapping[str, str]) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -51,17 +51,17 @@ def read_training_files(paths: Paths, model: ReleasedModel) -> TrainingFiles:
     empty = pd.DataFrame(columns=COLUMNS, dtype=object)
     if missing := [path for path in (paths.files, paths.splits, paths.classes) if not path.exists()]:
         name = missing[0].relative_to(paths.root)
-        note = f"not looked for, since {name} is not there; run this in the project that trained {model.name}"
+        note = f"not searched for, since {name} does not exist; run this in the project that trained {model.name}"
         return TrainingFiles(empty, note)
     splits, files = tables.read(paths.splits), tables.read(paths.files)
     training = set(splits.loc[splits["split"].isin(TRAINING_SPLITS), "track_id"])
     files = files.loc[files["track_id"].isin(training) & files["fingerprint"].notna(), COLUMNS]
     if files.empty:
-        return TrainingFiles(empty, f"not looked for, since no sound of {model.name}'s training tracks was measured")
+        return TrainingFiles(empty, f"not searched for, since the training tracks of {model.name} have no fingerprints")
     split_hash = model.metadata.get("hashes", {}).get("data")
     if split_hash != read_json(paths.classes)["hash"]:
         return TrainingFiles(
-            files, f"looked for among the tracks of the present split; {model.name} was trained on another one"
+            files, f"searched for among the tracks of the present split; {model.name} was trained on another"
         )
     return TrainingFiles(files)
 

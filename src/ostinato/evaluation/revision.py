@@ -103,7 +103,7 @@ def _check(root: Path, rev: str) -> None:
             f"{rev}: this clone is shallow and does not hold it; run `git fetch --depth=1 origin {branch}` and compare "
             "with FETCH_HEAD, or give actions/checkout `fetch-depth: 0`"
         )
-    raise OstinatoError(f"{rev}: git knows no such revision; name a revision such as main or HEAD~1, or fetch it first")
+    raise OstinatoError(f"{rev}: git has no such revision; name a revision such as main or HEAD~1, or fetch it first")
 
 
 def _read_files(root: Path, rev: str, sibling: Path) -> dict[str, str]:

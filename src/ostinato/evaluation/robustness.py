@@ -53,7 +53,7 @@ def measure_robustness(paths: Paths, params: Params, name: str, n_clips: int) ->
         )
     model = ReleasedModel(folder, threads=1)
     if model.kind == "embedding":
-        raise OstinatoError(f"{name}: {model.task} has no labels to be right about; name a candidate of genre or tags")
+        raise OstinatoError(f"{name}: {model.task} predicts no labels; name a candidate for genre or tags")
     if others := [n for n, graph_input in model.inputs.items() if graph_input.source != "audio"]:
         raise OstinatoError(f"{name}: reads {', '.join(others)}, which are not audio; name another candidate")
     tracks = read_parquet(paths.tracks)

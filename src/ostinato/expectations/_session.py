@@ -134,6 +134,8 @@ def _evidence(column: str, value: Any) -> str:
 def _receipt(result: Any) -> dict[str, Any]:
     config, details = result.expectation_config, result.result
     arguments = {k: v for k, v in config.kwargs.items() if k not in ("column", "batch_id")}
+    rows = details.get("unexpected_index_list") or []
+    example = {"example": str(rows[0]["track_id"])} if rows else {}
     return {
         "type": config.type,
         "column": config.kwargs.get("column"),
@@ -141,4 +143,5 @@ def _receipt(result: Any) -> dict[str, Any]:
         "expected": arguments,
         "success": bool(result.success),
         "n_broken": int(details.get("unexpected_count", 0 if result.success else 1)),
+        **example,
     }

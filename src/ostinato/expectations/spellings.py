@@ -42,6 +42,8 @@ def suite() -> list[Expectation]:
         Of names, not of tracks: nothing goes to quarantine.
     """
     return [
-        gxe.ExpectColumnValuesToBeNull(column=column, meta={"reason": f"{noun} that may be one, in several spellings"})
+        gxe.ExpectColumnValuesToBeNull(
+            column=column, meta={"reason": f"{noun} that may be the same, in several spellings"}
+        )
         for column, noun in WHAT.items()
     ]

@@ -83,7 +83,7 @@ def suite(bounds: Any, required: Iterable[str] = ()) -> list[Expectation]:
         All of single rows, except for lyrics and covers, without which a track is still usable.
     """
     missing = [
-        gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"reason": f"no {name}, which the dataset promises"})
+        gxe.ExpectColumnValuesToNotBeNull(column=name, meta={"reason": f"no {name}, which every track should have"})
         for name in required
     ]
     orphans = [

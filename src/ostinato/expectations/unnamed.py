@@ -49,7 +49,7 @@ def suite(bounds: Any) -> list[Expectation]:
     list of Expectation
         Of files, not of tracks: nothing goes to quarantine.
     """
-    return [gxe.ExpectColumnValuesToBeNull(column="unnamed", meta={"reason": "files that no track names"})]
+    return [gxe.ExpectColumnValuesToBeNull(column="unnamed", meta={"reason": "files without a track"})]
 
 
 def _leads_to(path: Path, root: Path, paths: set[str]) -> bool:

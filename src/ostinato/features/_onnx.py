@@ -100,7 +100,7 @@ class Encoder:
             if mask.any():
                 raise DataError(
                     f"{self.model}: {self.output} of patch {first + int(np.argwhere(mask)[0][0])} is {fault}; "
-                    "check that the front end is that of its training, or set another output"
+                    "check that the front end is the one it was trained with, or set another output"
                 )
         return embedding
 

@@ -24,7 +24,7 @@ UNSURE_BELOW = 0.5
 """Default of releases without the key."""
 HASH_LENGTH = 16
 """Hexadecimal digits of the hash of a model."""
-NO_PROMISE = "how often its labels are right cannot be promised: its test tracks are too few or too poorly named"
+NO_PROMISE = "how often its labels are right cannot be guaranteed: it has too few test tracks, or is wrong on too many"
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,11 @@ def _threshold(unsure_below: float | None) -> float:
     return float("inf") if unsure_below is None else float(unsure_below)
 
 
-def _hash_model(folder: Path) -> str:
-    """Hash the files that the predictions of a model depend on."""
-    digests = compute_digests(folder, ("model.json", "network.onnx", REFERENCE))
+def _hash_model(folder: Path, known: Mapping[str, str]) -> str:
+    """Hash the files that the predictions of a model depend on; `known` has digests of some."""
+    names = ("model.json", "network.onnx", REFERENCE)
+    digests = {name: known[name] for name in names if name in known}
+    digests |= compute_digests(folder, [name for name in names if name not in known])
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:HASH_LENGTH]
 
 
@@ -83,9 +85,9 @@ class ReleasedModel:
 
         if not folder.is_dir():
             raise OstinatoError(f"{folder}: nothing is released for {folder.name}; run `ostinato release`")
-        check_digests(folder)
+        digests = check_digests(folder)
         metadata = read_json(folder / "model.json")
-        self.hash = _hash_model(folder)
+        self.hash = _hash_model(folder, digests)
         self.reference: dict[str, Any] = read_json(folder / REFERENCE) if (folder / REFERENCE).exists() else {}
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads

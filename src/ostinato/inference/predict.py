@@ -225,7 +225,7 @@ def _summarise(progress: resume.Progress, form: Format, n_read: int, n_failed: i
     n_known = len({(key.path, key.task) for line in progress.lines if (key := form.read(line))})
     n_outdated = progress.n_outdated
     outdated = f" ({n_outdated} of them again: the file, the model or the catalog has changed)" if n_outdated else ""
-    return f"{n_read} new{outdated}, {n_known} there before, {n_failed} failed"
+    return f"{n_read} new{outdated}, {n_known} already there, {n_failed} failed"
 
 
 def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
@@ -243,7 +243,7 @@ def warn_of_skipped(targets: Sequence[Path], err: TextIO) -> None:
             print(f"{escape_line(encode_path(target))}: skipped: {escape_line(skipped)}", file=err)
     n_twice = len(list(_list_targets(targets))) - len(list(list_files(targets))) if len(targets) > 1 else 0
     if n_twice:
-        print(f"skipped: {n_twice} that other paths given here lead to, too", file=err)
+        print(f"skipped: {n_twice} that other given paths lead to", file=err)
 
 
 def _is_audio(path: Path) -> bool:

@@ -10,6 +10,7 @@ import io
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import islice
 from pathlib import Path
 
@@ -192,9 +193,15 @@ def _decode(content: bytes, path: Path) -> tuple[str, str]:
             continue
         if encoding in ("cp1252", "latin-1"):
             line = next(line for line in text.splitlines() if not line.isascii())
-            log.warning("%s: is not UTF-8, read as Windows-1252, such as %s", path, list_examples([line]))
+            _warn_of_encoding(path, line)
         return text, encoding
     raise DataError(f"{path}: cannot be read as a table in {bom}; save it in UTF-8")
+
+
+@cache
+def _warn_of_encoding(path: Path, line: str) -> None:
+    """Warn once of a table that is not UTF-8, though it may be read several times."""
+    log.warning("%s: is not UTF-8, read as Windows-1252, such as %s", path, list_examples([line]))
 
 
 def _wide(content: bytes) -> list[str]:

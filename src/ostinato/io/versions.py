@@ -170,7 +170,7 @@ def compute_digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.is_file()}
 
 
-def check_digests(folder: Path) -> None:
+def check_digests(folder: Path) -> dict[str, str]:
     """Compare the files of a released model with the digests in release.json.
 
     Parameters
@@ -178,13 +178,18 @@ def check_digests(folder: Path) -> None:
     folder : Path
         Of a version; without digests, or without release.json, it passes.
 
+    Returns
+    -------
+    dict of str to str
+        The digests of the files that were compared.
+
     Raises
     ------
     OstinatoError
         If a file has changed; the message names it.
     """
     if not (folder / RELEASE).is_file():
-        return
+        return {}
     expected = read_json(folder / RELEASE).get("files", {})
     actual = compute_digests(folder, expected)
     if changed := sorted(name for name in expected if actual.get(name) != expected[name]):
@@ -192,6 +197,7 @@ def check_digests(folder: Path) -> None:
             f"{folder / changed[0]}: is not the file that was released; restore it (`dvc checkout`) "
             "or go back a version (`ostinato release --rollback`)"
         )
+    return actual
 
 
 def find_damage(folder: Path) -> str | None:

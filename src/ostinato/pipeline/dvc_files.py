@@ -47,7 +47,7 @@ for _tag, (_pattern, _first) in _SCALARS.items():
 OUTS = ("outs", "metrics", "plots")
 ALWAYS = ["always changed"]
 THREADS = 8
-MEND_LOCK = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which records the present outputs"
+LOCK_ADVICE = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which records the present outputs"
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
 _IGNORED = ("__pycache__", "*.partial")
 """Ignored besides the patterns of .dvcignore: unfinished files do not count."""
@@ -78,13 +78,13 @@ class Stage:
     is_always_changed: bool = False
 
 
-def read_yaml(path: Path, mend: str) -> dict[str, Any]:
+def read_yaml(path: Path, advice: str) -> dict[str, Any]:
     """Read a YAML mapping.
 
     Parameters
     ----------
     path : Path
-    mend : str
+    advice : str
         Advice for the error message.
 
     Returns
@@ -99,23 +99,23 @@ def read_yaml(path: Path, mend: str) -> dict[str, Any]:
     try:
         content = yaml.load(path.read_bytes(), Loader)
     except FileNotFoundError as error:
-        raise OstinatoError(f"{path}: does not exist; {mend}") from error
+        raise OstinatoError(f"{path}: does not exist; {advice}") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         mark = getattr(error, "problem_mark", None)
         line = f" in line {mark.line + 1}" if mark else ""
-        raise OstinatoError(f"{path}: is truncated or damaged{line}; {mend}") from error
+        raise OstinatoError(f"{path}: is truncated or damaged{line}; {advice}") from error
     if not isinstance(content, dict):
-        raise OstinatoError(f"{path}: is truncated or damaged; {mend}")
+        raise OstinatoError(f"{path}: is truncated or damaged; {advice}")
     return content
 
 
-def read_yaml_once(path: Path, mend: str, parsed: Path) -> dict[str, Any]:
+def read_yaml_once(path: Path, advice: str, parsed: Path) -> dict[str, Any]:
     """Read a mapping as `read_yaml`, or from its JSON copy if that is of the same bytes.
 
     Parameters
     ----------
     path : Path
-    mend : str
+    advice : str
     parsed : Path
         JSON copy; safe to delete.
 
@@ -125,7 +125,7 @@ def read_yaml_once(path: Path, mend: str, parsed: Path) -> dict[str, Any]:
     """
     if (content := read_parsed(path, parsed)) is not None:
         return content
-    content = read_yaml(path, mend)
+    content = read_yaml(path, advice)
     remember_yaml(path, content, parsed)
     return content
 
@@ -195,7 +195,7 @@ def _look_up(name: str, context: Mapping[str, Any]) -> Any:
     for key in context:
         if name.startswith(f"{key}.") and isinstance(context[key], Mapping):
             return _look_up(name[len(key) + 1 :], context[key])
-    raise OstinatoError(f"dvc.yaml: ${{{name}}}: params.yaml has no such key; add it or mend dvc.yaml")
+    raise OstinatoError(f"dvc.yaml: ${{{name}}}: params.yaml has no such key; add it or correct dvc.yaml")
 
 
 def _resolve(stage: Mapping[str, Any], context: Mapping[str, Any]) -> Stage:
@@ -240,9 +240,9 @@ def read_lock(project: Path) -> dict[str, Any]:
     path = project / "dvc.lock"
     if not path.exists():
         return {}
-    stages = read_yaml_once(path, MEND_LOCK, Paths(project).lock_cache).get("stages")
+    stages = read_yaml_once(path, LOCK_ADVICE, Paths(project).lock_cache).get("stages")
     if stages is not None and not isinstance(stages, dict):
-        raise OstinatoError(f"{path}: is truncated or damaged; {MEND_LOCK}")
+        raise OstinatoError(f"{path}: is truncated or damaged; {LOCK_ADVICE}")
     return stages or {}
 
 

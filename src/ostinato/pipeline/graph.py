@@ -21,7 +21,7 @@ from ostinato.pipeline.dvc_files import ALWAYS, Stage
 Upstream: TypeAlias = dict[str, frozenset[str]]
 Changes: TypeAlias = dict[str, list[Any]]
 
-MENDS = {
+ADVICE = {
     "not inside of a DVC repository": "run it in a clone, or make the folder a project: "
     "`dvc init`, outside a git clone `dvc init --no-scm`",
     "is not a git repository": "outside a git clone run `dvc config --local core.no_scm true`, or `dvc init --no-scm` "
@@ -212,6 +212,6 @@ def _ask(project: Path, *arguments: str) -> str:
     process = subprocess.run(dvc(*arguments), cwd=project, env=environment(), capture_output=True, text=True)
     if process.returncode:
         message = process.stderr.strip() or process.stdout.strip()
-        mend = next((f"; {mend}" for words, mend in MENDS.items() if words in message), "")
-        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {message}{mend}")
+        advice = next((f"; {advice}" for words, advice in ADVICE.items() if words in message), "")
+        raise OstinatoError(f"{project}: `dvc {' '.join(arguments)}`: {message}{advice}")
     return process.stdout

@@ -21,7 +21,7 @@ from ostinato.core.paths import Paths
 REMOVED = "not a candidate of params.yaml"
 NO_EDGE = "not a member or number of params.yaml"
 NO_KIND = "not in features.kinds"
-CUT_OFF = "incomplete: its writing was interrupted"
+CUT_OFF = "incomplete: writing was interrupted"
 ASIDE = "set aside when its candidate was removed"
 RESUMED = ("train", "tune", "member")
 _RESUME_POINT = re.compile(r"(?P<name>.+)-[0-9a-f]{16}")
@@ -121,7 +121,7 @@ def set_aside(paths: Paths, params: Params) -> list[Path]:
         examples = ", ".join(str(path.relative_to(paths.root)) for path in moved[:3])
         log.warning(
             "%s of candidates that are no longer in params.yaml, such as %s: moved to %s; commit the removal of those "
-            "that git tracks, and delete the rest by `ostinato clean --yes`",
+            "that git tracks, and delete the rest with `ostinato clean --yes`",
             format_count(len(moved), "output"),
             examples,
             paths.removed_outputs.relative_to(paths.root),

@@ -57,7 +57,7 @@ class Limits:
         if self.memory > self.available:
             raise OstinatoError(
                 f"the largest stage needs about {self.memory / 1e9:.1f} GB of memory, "
-                f"{self.available / 1e9:.1f} GB are available: close other programs, lower compute.workers, "
+                f"{self.available / 1e9:.1f} GB is available: close other programs, lower compute.workers, "
                 "or keep fewer genres with dataset.classes"
             )
         if self.open_files < OPEN_FILES:

@@ -26,7 +26,7 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.pipeline import graph
 from ostinato.pipeline.limits import Limits, find_limits
 from ostinato.pipeline.survey import Survey, survey_collection
-from ostinato.pipeline.training_cost import SILENT, Cost, time_call, time_training
+from ostinato.pipeline.training_cost import NO_AUDIO, Cost, time_call, time_training
 
 SECTIONS = (
     *("seed", "compute", "dataset", "ingest", "split", "features", "train", "tune", "artists"),
@@ -108,7 +108,7 @@ class Estimate:
         if self.required_bytes > self.free:
             largest = max(self.cache, key=lambda kind: self.cache[kind])
             raise OstinatoError(
-                f"the feature cache needs {_size(self.required_bytes)} with DVC's copy, {_size(self.free)} are free: "
+                f"the feature cache needs {_size(self.required_bytes)} with DVC's copy, {_size(self.free)} is free: "
                 f"free some disk space, drop a kind from features.kinds ({largest} is the largest) "
                 "or keep fewer genres with dataset.classes"
             )
@@ -168,7 +168,7 @@ def estimate(
     collection = collection or survey_collection(paths, params)
     tracks = collection.tracks
     files = tracks["path"].dropna().tolist()
-    cost = sample(root, _choose_evenly(files, SAMPLE), kinds(params.features)) if files else SILENT
+    cost = sample(root, _choose_evenly(files, SAMPLE), kinds(params.features)) if files else NO_AUDIO
     durations = tracks["duration"].dropna() if "duration" in tracks else pd.Series(dtype=float)
     mean = float(durations.mean()) if len(durations) else cost.seconds / max(cost.n_clips, 1)
     seconds = mean * len(files)

@@ -1,4 +1,4 @@
-"""Detect faults in DVC's files after a killed run or a lost file, each with its mend."""
+"""Detect faults in DVC's files after a killed run or a lost file, each with what to do."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.io.dvc_config import read_dvc_config
 from ostinato.io.locks import HOLDER, Holder
-from ostinato.pipeline.dvc_files import MEND_LOCK, Stage
+from ostinato.pipeline.dvc_files import LOCK_ADVICE, Stage
 
 FEW = 2
 """A single stage that dvc.lock lacks was killed, and runs again."""
@@ -32,14 +32,14 @@ def find_faults(paths: Paths, stages: Mapping[str, Stage], lock: Mapping[str, An
     Returns
     -------
     list of str
-        One line each, with the mend.
+        One line each, with what to do.
     """
     lost, unlisted = _find_uncached(paths.root, stages, lock), _find_unlisted(paths.root, stages, lock)
     faults = [*_find_orphans(paths), *_find_stale_locks(paths.root)]
     if len(unlisted) >= FEW:
         faults.append(
             f"dvc.lock lacks {len(unlisted)} stages whose outputs are present, such as {unlisted[0]}: it was truncated "
-            f"or belongs to another version; {MEND_LOCK}"
+            f"or belongs to another version; {LOCK_ADVICE}"
         )
     if lost:
         faults.append(

@@ -1,4 +1,4 @@
-"""Status: stages that are done, running, or left to run.
+"""Status: stages that are done, running or pending.
 
 Done and remaining stages are read from DVC's files, without its locks: it never waits,
 and no run waits for it. A running stage holds its own lock while it lives.
@@ -14,7 +14,7 @@ from ostinato.io.locks import is_locked
 from ostinato.pipeline import dvc_files, graph, recovery
 
 SOURCES = "src/"
-STATES = ("done", "running", "left")
+STATES = ("done", "running", "pending")
 SHOWN = 3
 """Maximum number of entries and of changes listed per group."""
 
@@ -28,9 +28,9 @@ class StageStatus:
     stage : str
         Its name in dvc.yaml, such as ``train@time_mel``.
     state : str
-        ``done``, ``running`` or ``left``.
+        ``done``, ``running`` or ``pending``.
     reason : str
-        Why it is left; empty otherwise.
+        Why it is pending; empty otherwise.
     """
 
     stage: str
@@ -47,7 +47,7 @@ class Status:
     stages : list of StageStatus
         In topological order.
     faults : list of str
-        Faults that hinder a run, one line each with the mend.
+        Faults that hinder a run, one line each, with what to do.
     """
 
     stages: list[StageStatus]
@@ -79,7 +79,7 @@ def status(paths: Paths) -> Status:
             entries.append(StageStatus(stage, "running"))
         elif stage in stale:
             waits = [name for name in sorted(upstream[stage]) if name in stale]
-            entries.append(StageStatus(stage, "left", _reason(changed.get(stage, []), waits)))
+            entries.append(StageStatus(stage, "pending", _reason(changed.get(stage, []), waits)))
         else:
             entries.append(StageStatus(stage, "done"))
     return Status(entries, recovery.find_faults(paths, stages, lock))
@@ -95,16 +95,16 @@ def summarise(stages: Sequence[StageStatus]) -> list[str]:
     Returns
     -------
     list of str
-        Counts of stages that are done, running and left, then a line for each group.
+        Counts of stages that are done, running and pending, then a line for each group.
 
     Examples
     --------
-    >>> waits = [StageStatus(f"train@{name}", "left", "follows split") for name in "ab"]
+    >>> waits = [StageStatus(f"train@{name}", "pending", "waits for split") for name in "ab"]
     >>> for line in summarise([StageStatus("ingest", "done"), *waits]):
     ...     print(line)
-    1 done, 0 running, 2 left
+    1 done, 0 running, 2 pending
     ingest             done
-    train              2 left: 2 that follow
+    train              2 pending: 2 waiting for others
     """
     groups: dict[str, list[StageStatus]] = {}
     for stage in stages:
@@ -120,11 +120,11 @@ def _describe(group: Sequence[StageStatus]) -> str:
     is_single = len(group) == 1 and "@" not in group[0].stage
     states = group[0].state if is_single else ", ".join(f"{counts[s]} {s}" for s in STATES if counts[s])
     running = [name for s in group if s.state == "running" and (name := s.stage.partition("@")[2])]
-    left = [_list_own_changes(stage) for stage in group if stage.state == "left"]
-    changes = Counter(change for own in left for change in own)
-    causes = [change if n == len(left) else f"{change} ({n})" for change, n in changes.most_common()]
-    n_following = sum(not own for own in left)
-    causes += [("follows" if is_single else f"{n_following} that follow")] if n_following else []
+    pending = [_list_own_changes(stage) for stage in group if stage.state == "pending"]
+    changes = Counter(change for own in pending for change in own)
+    causes = [change if n == len(pending) else f"{change} ({n})" for change, n in changes.most_common()]
+    n_waiting = sum(not own for own in pending)
+    causes += [("waiting for others" if is_single else f"{n_waiting} waiting for others")] if n_waiting else []
     details = [", ".join(_shorten(names)) for names in (running, causes) if names]
     return f"{states}: {'; '.join(details)}" if details else states
 
@@ -132,7 +132,7 @@ def _describe(group: Sequence[StageStatus]) -> str:
 def _list_own_changes(stage: StageStatus) -> list[str]:
     """List the changes of a stage itself."""
     changes = stage.reason.split("; ") if stage.reason else []
-    return [change for change in changes if not change.startswith("follows ") and change not in graph.ALWAYS]
+    return [change for change in changes if not change.startswith("waits for ") and change not in graph.ALWAYS]
 
 
 def _shorten(names: list[str]) -> list[str]:
@@ -167,7 +167,7 @@ def _reason(changes: list[Any], waits: list[str]) -> str:
     """Format the changes of a stage in one line.
 
     >>> _reason([{"changed deps": {"data/x": "modified", "params.yaml": {"seed": "new"}}}], ["split"])
-    'modified data/x; new seed; follows split'
+    'modified data/x; new seed; waits for split'
     """
     texts: list[str] = []
     n_sources = 0
@@ -183,4 +183,4 @@ def _reason(changes: list[Any], waits: list[str]) -> str:
                 texts += [f"{how} {path}"] if isinstance(how, str) else [f"{each} {key}" for key, each in how.items()]
     if n_sources:
         texts.append(f"{n_sources} of its files below {SOURCES} are missing: work in a clone, or copy {SOURCES}")
-    return "; ".join(texts + ([f"follows {', '.join(waits)}"] if waits else []))
+    return "; ".join(texts + ([f"waits for {', '.join(waits)}"] if waits else []))

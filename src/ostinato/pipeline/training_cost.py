@@ -58,7 +58,7 @@ class Cost:
         return self.rows[kind] * self.bins[kind] * ROW_BYTES
 
 
-SILENT = Cost(0, 0.0, 0.0, 0.0)
+NO_AUDIO = Cost(0, 0.0, 0.0, 0.0)
 """Cost for a dataset without audio."""
 
 

@@ -27,7 +27,7 @@ from ostinato.io.versions import MODEL, NETWORK
 from ostinato.pretrained import musicnn, wheel
 
 ENCODER = "encoder.onnx"
-CACHE_MEND = "set XDG_CACHE_HOME to one that can be written to"
+CACHE_ADVICE = "set XDG_CACHE_HOME to one that can be written to"
 TASK = "tags"
 SURE_FROM = 0.1
 """Threshold for all tags; not tuned on labelled tracks. The tags of most songs stay below 0.5."""
@@ -44,10 +44,10 @@ def cache_folder() -> Path:
     try:
         return open_user_cache("encoders")
     except RuntimeError as error:
-        raise OstinatoError(f"published weights need a folder, and this user has no home; {CACHE_MEND}") from error
+        raise OstinatoError(f"published weights need a folder, and this user has no home; {CACHE_ADVICE}") from error
     except OSError as error:
         raise OstinatoError(
-            f"published weights need a folder: {error.filename}: {error.strerror}; {CACHE_MEND}"
+            f"published weights need a folder: {error.filename}: {error.strerror}; {CACHE_ADVICE}"
         ) from error
 
 

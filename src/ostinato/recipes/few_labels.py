@@ -13,7 +13,7 @@ from ostinato.core import params, registry
 from ostinato.core.calibrated import Calibrated
 from ostinato.core.params.schema import Estimator
 from ostinato.core.paths import Paths
-from ostinato.core.summary import AUDIO, vector
+from ostinato.core.summary import read_vectors
 from ostinato.io import tables
 from ostinato.io.files import read_json, write_json
 from ostinato.labelling.learning_curve import compute_learning_curve
@@ -73,12 +73,6 @@ def read_problem(inside: Paths, entry: Estimator) -> Problem:
     y = tracks[LABEL].astype("category").cat.codes.to_numpy()
     x = read_vectors(store, tracks["track_id"])
     return Problem(make, x, y, tracks["group"].to_numpy(), _list_folds(rows, tracks["track_id"]))
-
-
-def read_vectors(store: Store, track_ids: pd.Series) -> np.ndarray:
-    """Read each track's input vector for an estimator, (n_tracks, width)."""
-    source = str(store.meta.get("source", AUDIO))
-    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
 
 
 def run(inside: Paths, few: Few) -> None:

@@ -21,6 +21,7 @@ from ostinato.core.counts import format_count
 from ostinato.core.params import yaml_io
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
+from ostinato.core.summary import read_vectors
 from ostinato.core.task import Task
 from ostinato.curation import splits
 from ostinato.curation.remarks import format_remark
@@ -34,7 +35,7 @@ from ostinato.labelling.selection import compute_uncertainty, select_tracks
 from ostinato.labelling.table import LABEL, NEXT, Labels, check_labels, read_labels, write_tracks
 from ostinato.pipeline import forkserver, graph
 from ostinato.recipes import overlay
-from ostinato.recipes.few_labels import read_problem, read_vectors
+from ostinato.recipes.few_labels import read_problem
 from ostinato.recipes.run import init_dvc, link_project, run_stages
 from ostinato.release import release as releasing
 

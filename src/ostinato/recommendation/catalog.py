@@ -29,7 +29,7 @@ LEVELS = ("artist", "album")
 SHOWN = 5
 KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
 """What may be known of a track."""
-MEND = "run `dvc repro catalog` and `ostinato release`; of a folder, `ostinato catalog --of`"
+BUILD_ADVICE = "run `dvc repro catalog` and `ostinato release`; for a folder, `ostinato catalog --of`"
 
 
 def describe_track(row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -259,7 +259,7 @@ class Catalog:
         if len(matches) > 1:
             examples = "; ".join(self.line(i) for i in matches[:SHOWN])
             raise CatalogError(
-                f"{name!r} are {len(matches)} tracks: {examples}; name one by its id, or as artist - title"
+                f"{name!r} is the title of {len(matches)} tracks: {examples}; give an id, or artist - title"
             )
         return matches[0] if matches else None
 
@@ -290,7 +290,7 @@ class Catalog:
         if version != self.version:
             raise CatalogError(
                 f"vectors of network {version[:12]!r} do not belong in a catalog of network {self.version[:12]!r}; "
-                f"{MEND}"
+                f"{BUILD_ADVICE}"
             )
         if vectors.ndim != 2 or vectors.shape[1] != self.dimension:
             raise CatalogError(f"vectors of shape {vectors.shape} do not fit a catalog of dimension {self.dimension}")
@@ -348,7 +348,7 @@ class Catalog:
             If the catalog is empty or k is not positive.
         """
         if not len(self):
-            raise CatalogError(f"the catalog is empty; add tracks, or {MEND}")
+            raise CatalogError(f"the catalog is empty; add tracks, or {BUILD_ADVICE}")
         if k < 1:
             raise CatalogError(f"k is {k}; ask for 1 track or more")
         many = np.atleast_2d(np.asarray(queries, np.float32))
@@ -437,13 +437,13 @@ class Catalog:
         if (folder / SKIPPED).exists():
             raise CatalogError(f"{folder}: {_explain_absence(read_json(folder / SKIPPED))}")
         if not (folder / ABOUT).exists() or not (folder / VECTORS).exists():
-            raise CatalogError(f"{folder}: holds no catalog; {MEND}")
+            raise CatalogError(f"{folder}: holds no catalog; {BUILD_ADVICE}")
         check_digests(folder)
         about = read_json(folder / ABOUT)
         expected = about.get("files", {})
         present = compute_digests(folder, expected)
         if damaged := [name for name in expected if present.get(name) != expected[name]]:
-            raise CatalogError(f"{folder / damaged[0]}: is not the file that {ABOUT} was written with; {MEND}")
+            raise CatalogError(f"{folder / damaged[0]}: is not the file that {ABOUT} was written with; {BUILD_ADVICE}")
         try:
             vectors = np.load(folder / VECTORS, allow_pickle=False)
             metric = about.get("metric", "cosine")
@@ -452,9 +452,9 @@ class Catalog:
             catalog.ids, catalog.metadata, catalog.vectors = about["ids"], about["metadata"], vectors
             catalog._labels = np.array(about["labels"], np.int64)
         except (OSError, ValueError, EOFError, LookupError, TypeError) as error:
-            raise CatalogError(f"{folder}: is damaged ({error}); {MEND}") from error
+            raise CatalogError(f"{folder}: is damaged ({error}); {BUILD_ADVICE}") from error
         if not len(catalog.vectors) == len(catalog.ids) == len(catalog.metadata) == len(catalog._labels):
-            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(catalog.ids)} tracks; {MEND}")
+            raise CatalogError(f"{folder}: {len(vectors)} vectors for {len(catalog.ids)} tracks; {BUILD_ADVICE}")
         catalog._number()
         if (folder / GRAPH).exists() and len(catalog) > catalog.exact_up_to:
             catalog._graph = Graph.load(folder / GRAPH)
@@ -508,12 +508,15 @@ def open_whole(folder: Path) -> Catalog:
     """
     catalog, network = Catalog.load(folder), compute_digests(folder, [NETWORK])
     if network and network[NETWORK] != catalog.version:
-        raise CatalogError(f"{folder}: its tracks were placed by another network than the one beside it; {MEND}")
+        raise CatalogError(
+            f"{folder}: its tracks were embedded by another network than the one in the folder; {BUILD_ADVICE}"
+        )
     return catalog
 
 
 def _explain_absence(skipped: Mapping[str, str]) -> str:
-    """Return why the pipeline made no catalog, naming the first spaces that were refused, and the mend."""
+    """Return why the pipeline made no catalog, naming the first spaces that were refused, and what to do."""
     reasons = skipped["skipped"].split("; ")
     more = [f"{len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
-    return f"no space serves recommendations: {'; '.join([*reasons[:SHOWN], *more])}; {skipped.get('mend', MEND)}"
+    advice = skipped.get("mend", BUILD_ADVICE)
+    return f"no space serves recommendations: {'; '.join([*reasons[:SHOWN], *more])}; {advice}"

@@ -35,7 +35,7 @@ from ostinato.io.escapes import escape_line
 from ostinato.io.files import atomic_write, read_json, write_json
 from ostinato.io.locks import exclusive
 from ostinato.io.versions import find_models, list_model_files
-from ostinato.recommendation.catalog import MEND, SOURCE, Catalog, describe_track
+from ostinato.recommendation.catalog import BUILD_ADVICE, SOURCE, Catalog, describe_track
 
 CACHE = "files.npz"
 SAVE_EVERY = 500
@@ -121,7 +121,7 @@ def find_network(releases: Path, catalog: Path, task: str | None) -> Path:
     if task == SPACE and SPACE not in find_models(releases):
         model = catalog / "model.json"
         if not model.exists() or read_json(model)["task"] != SPACE:
-            raise CatalogError(f"{catalog}: holds no network of {SPACE}; {MEND}; or name another task")
+            raise CatalogError(f"{catalog}: holds no network of {SPACE}; {BUILD_ADVICE}; or name another task")
         return catalog
     return choose_models(releases, task)[0]
 
@@ -199,9 +199,9 @@ def _refuse_other(out: Path, where: str) -> None:
     if (out / SOURCE).exists():
         other = read_json(out / SOURCE)["folder"]
         if other != where:
-            raise CatalogError(f"{out}: holds the catalog of {other}, seen from there; let --out name another folder")
+            raise CatalogError(f"{out}: holds the catalog of {other} (relative to it); give --out another folder")
     elif out.is_dir() and any(out.iterdir()):
-        raise CatalogError(f"{out}: is not empty and holds no catalog of a folder; let --out name another folder")
+        raise CatalogError(f"{out}: is not empty and is not the catalog of a folder; give --out another folder")
 
 
 def _read(
@@ -269,7 +269,7 @@ def _embed(network: ReleasedModel, path: Path) -> File:
     rows = network.compute_inputs(context)
     embedding = np.asarray(network.embedding(rows), np.float32)
     if not np.isfinite(embedding).all() or not embedding.any():
-        raise CatalogError("the network gives it no direction; listen whether it holds sound")
+        raise CatalogError("its embedding is 0 or not finite; check that it has sound")
     seconds, reasons = round(measurement.duration, 3), explain_sound(network, measurement, rows)
     return File(n_bytes, mtime_ns, seconds, folder.read_file_tags(path), reasons, embedding)
 

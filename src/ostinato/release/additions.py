@@ -27,7 +27,7 @@ from ostinato.inference.model import ReleasedModel
 from ostinato.io import tables, versions
 from ostinato.io.files import read_json, write_json
 from ostinato.io.versions import CATALOG, RELEASE
-from ostinato.recommendation.catalog import MEND, Catalog, describe_track, open_whole
+from ostinato.recommendation.catalog import BUILD_ADVICE, Catalog, describe_track, open_whole
 from ostinato.recommendation.folder import File, embed_files
 from ostinato.release.catalog import BASE
 
@@ -95,12 +95,12 @@ def add_tracks(paths: Paths, params: Params, wanted: Sequence[Path] = ()) -> Add
     versions.settle(releases)
     served = paths.current_release(CATALOG)
     if not (served / RELEASE).is_file():
-        raise CatalogError(f"{releases}: no catalog is in service; {MEND}")
+        raise CatalogError(f"{releases}: no catalog is in service; {BUILD_ADVICE}")
     pointer = versions.read_pointer(releases)
     if pointer and pointer.hold:
         raise CatalogError(
-            f"{releases}: a rollback holds version {pointer.version}; `ostinato release --resume --task {CATALOG}` "
-            "goes on"
+            f"{releases}: version {pointer.version} is held after a rollback; run "
+            f"`ostinato release --resume --task {CATALOG}`"
         )
     catalog, root = open_whole(served), datasets.dataset_root(paths, params.dataset)
     listed = _select(_list_tracks(root, params, catalog), root, wanted)
@@ -151,7 +151,7 @@ def _select(tracks: pd.DataFrame, root: Path, wanted: Sequence[Path]) -> pd.Data
             raise OstinatoError(f"{path}: lies outside the dataset's folder {root}; put it, or a link to it, there")
         here = np.array([below in (os.curdir, p) or p.startswith(f"{below}/") for p in tracks["path"]], bool)
         if not here.any():
-            raise OstinatoError(f"{path}: the dataset lists no track there; `ostinato ingest` says what it passes over")
+            raise OstinatoError(f"{path}: is no track of the dataset; `ostinato ingest` lists the files that it skips")
         chosen |= here
     return tracks[chosen]
 

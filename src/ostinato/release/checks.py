@@ -217,7 +217,7 @@ def drop_rule(difference: Difference, metric: str, max_drop: float) -> RuleResul
     margin, width = difference.value + max_drop, difference.value - difference.low
     if not passed and margin > 0:
         n_groups = ceil(difference.n_groups * (width / margin) ** 2)
-        reason += f", though the difference is not: too few test groups to decide, about {n_groups:,} would do"
+        reason += f", though the difference is not: too few test groups to decide; about {n_groups:,} would be enough"
     return RuleResult("drop", passed, difference.low, -max_drop, reason)
 
 

@@ -85,6 +85,7 @@ def _environment() -> Environment:
     environment.filters["difference"] = format_difference
     environment.filters["breakable"] = lambda name: escape(name).replace("_", Markup("_<wbr>"))
     environment.filters["counted"] = format_count
+    environment.filters["sentence_case"] = lambda text: text[:1].upper() + text[1:]  # unlike capitalize, leaves NaN
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,}"
     return environment
 

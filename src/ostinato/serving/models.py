@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from ostinato.errors import OstinatoError
 from ostinato.inference.model import ReleasedModel
 from ostinato.io.versions import find_current, find_tasks
-from ostinato.recommendation.catalog import MEND, SKIPPED, Catalog, open_whole
+from ostinato.recommendation.catalog import BUILD_ADVICE, SKIPPED, Catalog, open_whole
 
 Content = TypeVar("Content")
 LOOK_SECONDS = 1.0
@@ -125,7 +125,7 @@ def _reason_not_to_open(folder: Path) -> str:
         catalog = open_whole(find_current(folder))
     except (OstinatoError, OSError) as error:
         return str(error)
-    return "the catalog is being opened; try again" if len(catalog) else f"the catalog is empty; {MEND}"
+    return "the catalog is being opened; try again" if len(catalog) else f"the catalog is empty; {BUILD_ADVICE}"
 
 
 class ModelStore:

@@ -15,7 +15,7 @@ from ostinato.core.counts import format_count
 from ostinato.core.inputs import Input
 from ostinato.core.params.kinds import parts
 from ostinato.core.paths import Paths
-from ostinato.core.summary import AUDIO, vector
+from ostinato.core.summary import AUDIO, read_vectors
 from ostinato.core.task import COLUMNS, Task
 from ostinato.errors import DataError, ParamsError
 from ostinato.io.files import read_json, read_parquet
@@ -60,7 +60,7 @@ def find_skip_reason(paths: Paths, settings: Settings) -> str | None:
     """
     if COLUMNS.get(settings.task) == "embedding":
         if settings.fitter == "sklearn":
-            return f"{settings.task} is learned by networks only"
+            return f"{settings.task} can be learned by networks only"
         target = read_json(paths.target(settings.task) / "about.json")
         if "skipped" in target:
             return str(target["skipped"])
@@ -140,7 +140,7 @@ def find_present(track_ids: pd.Series, *sources: Container[str]) -> pd.Series:
     missing = track_ids[~is_present].unique()
     if len(missing):
         n = format_count(len(missing), "track")
-        log.warning("skipped %s that the cache does not hold, such as %r", n, missing[0])
+        log.warning("skipped %s not in the cache, such as %r", n, missing[0])
     return is_present
 
 
@@ -151,9 +151,7 @@ def open_features(paths: Paths, inputs: Mapping[str, Input], track_ids: Sequence
 
 def load_summaries(paths: Paths, kind: str, track_ids: np.ndarray) -> np.ndarray:
     """Load the vector of each track for an estimator, (n_tracks, width)."""
-    store = Store(paths.feature(kind))
-    source = str(store.meta.get("source", AUDIO))
-    return np.stack([vector(store.read(track_id), source) for track_id in track_ids])
+    return read_vectors(Store(paths.feature(kind)), track_ids)
 
 
 def open_resume_folder(paths: Paths, stage: str, settings: Settings, *inputs: Any) -> tuple[Path, Callable[[], None]]:

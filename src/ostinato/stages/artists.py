@@ -63,7 +63,7 @@ def run(paths: Paths, params: Params) -> None:
 
 def _find_skip_reason(plugin: Any, splits: pd.DataFrame) -> str | None:
     if not hasattr(plugin, "artists"):
-        return "the dataset relates no artists"
+        return "the dataset has no relations between artists"
     if splits["fold"].nunique() > 1:
         return "each fold would need a space of its own; set split.folds: 0"
     return None
@@ -125,7 +125,7 @@ def _compute_directions(vectors: np.ndarray, graph: Relations, cold: np.ndarray)
     """Return the direction of each artist; None for one without relations to known artists."""
     units = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     if not np.isfinite(units).all():
-        raise DataError("artists: the space did not stay finite; lower the lr of artists.phases")
+        raise DataError("artists: coordinates became NaN or infinite; lower lr in artists.phases")
     directions: list[np.ndarray | None] = []
     for i in range(len(graph)):
         near = [j for j in graph.neighbours(i) if not cold[j]]

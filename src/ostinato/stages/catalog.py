@@ -38,7 +38,7 @@ def run(paths: Paths, params: Params) -> None:
     chosen, reasons = _choose_space(paths, list(get_candidates(params)))
     with replace_folder(paths.catalog) as folder:
         if chosen is None:
-            write_json(folder / SKIPPED, {"skipped": "; ".join(reasons), "mend": _mend(paths)})
+            write_json(folder / SKIPPED, {"skipped": "; ".join(reasons), "mend": _advise(paths)})
         else:
             _embed_tracks(paths, params, chosen, folder)
 
@@ -96,12 +96,12 @@ def _choose_space(paths: Paths, names: list[str]) -> tuple[str | None, list[str]
     return (max(spaces, key=lambda s: (s[0], -names.index(s[1])))[1] if spaces else None), reasons
 
 
-def _mend(paths: Paths) -> str:
+def _advise(paths: Paths) -> str:
     """Return how to make a space eligible."""
     verdicts = read_json(paths.ranking).get("gate", {}).values()
     if any(not rule["kept"] for verdict in verdicts for rule in verdict.get("rules", ())):
         return "gate.space in params.yaml rejects them: lower its bounds or add artists, then run `dvc repro catalog`"
-    return "mend that, then run `dvc repro catalog`"
+    return "fix that, then run `dvc repro catalog`"
 
 
 def _read_tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:

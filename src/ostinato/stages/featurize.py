@@ -87,7 +87,7 @@ def explain_absence(tracks: pd.DataFrame, kind: Kind) -> str | None:
         return "the dataset has no audio"
     needed = getattr(registry.load("ostinato.features", kind.module), "COLUMNS", ())
     missing = [c for c in needed if c not in tracks or tracks[c].isna().all()]
-    return f"no track of the dataset has a {missing[0]}" if missing else None
+    return f"the dataset has no {missing[0]}" if missing else None
 
 
 def list_tracks(tracks: pd.DataFrame, quarantine: pd.DataFrame, root: Path, sources: Iterable[str]) -> list[Track]:

@@ -36,7 +36,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
 
     if name not in params.members:
         entries = ", ".join(params.members) or "none"
-        raise ParamsError(f"{name!r} is not an entry of members in params.yaml; there are {entries}")
+        raise ParamsError(f"params.yaml: members has no {name!r}; it has {entries}")
     edge = params.members[name]
     out = paths.member_logits(edge.of) / f"{edge.member}.parquet"
     columns = ["track_id", "fold", "split", "logits"]

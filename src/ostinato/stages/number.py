@@ -38,9 +38,7 @@ def run(paths: Paths, params: Params, name: str) -> None:
     from ostinato.training.data.member_logits import write_logits
 
     if name not in params.numbers:
-        raise ParamsError(
-            f"{name!r} is not an entry of numbers in params.yaml; there are {', '.join(params.numbers) or 'none'}"
-        )
+        raise ParamsError(f"params.yaml: numbers has no {name!r}; it has {', '.join(params.numbers) or 'none'}")
     edge = params.numbers[name]
     out, folder = paths.member_logits(edge.of) / f"{edge.feature}.parquet", paths.feature(edge.feature)
     if not (folder / "meta.json").exists():

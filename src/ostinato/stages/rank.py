@@ -13,7 +13,7 @@ from ostinato.cache.store import Store, find_obstacle
 from ostinato.core.candidates import Entry, get_candidates
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
-from ostinato.core.summary import AUDIO, choose_metric, is_indicator, vector
+from ostinato.core.summary import AUDIO, choose_metric, is_indicator, read_vectors
 from ostinato.core.task import COLUMNS
 from ostinato.errors import ParamsError
 from ostinato.evaluation.similarity import clusters
@@ -42,10 +42,10 @@ def run(paths: Paths, params: Params) -> None:
     tracks = read_parquet(paths.tracks, columns=columns).sort_values("track_id")
     kind = params.recommend.baseline
     if kind in get_candidates(params):
-        raise ParamsError(f"recommend.baseline: {kind} is a candidate too; name a feature that no candidate is called")
+        raise ParamsError(f"recommend.baseline: {kind} is also the name of a candidate; name another feature")
     folder = paths.feature(kind)
     if reason := find_obstacle(folder) if (folder / META).exists() else f"the dataset has no feature {kind}":
-        write_json(paths.ranking, {"skipped": f"{reason}; let recommend.baseline name another feature than {kind}"})
+        write_json(paths.ranking, {"skipped": f"{reason}; set recommend.baseline to another feature"})
         _write(paths, {})
         return
     store, (vectors, skipped) = Store(paths.feature(kind)), _read_vectors(paths, params)
@@ -128,7 +128,7 @@ def _read_vectors(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], d
     vectors, skipped = {}, {}
     for name, entry in get_candidates(params).items():
         if entry.architecture == CONSTANT:
-            skipped[name] = "it ignores its input and has no space"
+            skipped[name] = "it ignores its input, so it has no embeddings"
             continue
         folder = paths.predictions(name)
         if (folder / "skipped.json").exists():
@@ -150,8 +150,7 @@ def _find_by_distance(paths: Paths, params: Params, names: list[str]) -> set[str
 
 def _standardise(store: Store, track_ids: pd.Series, train: np.ndarray) -> np.ndarray:
     """Standardise the statistics of a feature by the training tracks; indicators are unchanged."""
-    source = str(store.meta.get("source", AUDIO))
-    statistics = np.stack([vector(store.read(i), source) for i in track_ids]).astype(np.float64)
+    statistics = read_vectors(store, track_ids).astype(np.float64)
     mean, std = statistics[train].mean(axis=0), statistics[train].std(axis=0)
     mean[is_indicator(statistics[train])], std[is_indicator(statistics[train])] = 0, 1
     return (statistics - mean) / np.where(std > 0, std, 1)

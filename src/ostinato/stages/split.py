@@ -47,7 +47,7 @@ def run(paths: Paths, params: Params) -> None:
     in_quarantine = all_tracks["track_id"].isin(tables.read(paths.quarantine)["track_id"])
     tracks = all_tracks[labelled & ~in_quarantine]
     if tracks.empty:
-        raise DataError("no track has a genre or tags; put them in directories or give dataset.table")
+        raise DataError("no track has a genre or tags; make a folder for each genre, or set dataset.table")
     tracks["copy"] = _find_recordings(tracks, tables.read(paths.copies))
     settings = params.split
     plan = splits.SplitPlan(

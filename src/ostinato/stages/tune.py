@@ -61,14 +61,14 @@ def _tune(paths: Paths, params: Params, settings: Settings, share: Share) -> dic
     if not any(share.values()):
         return {**DEFAULTS, "reason": "no trials are set, or there is nothing to search"}
     if read_parquet(paths.splits, columns=["fold"])["fold"].nunique() > 1:
-        return {**DEFAULTS, "reason": "with several folds a validation track is a test track of another fold"}
+        return {**DEFAULTS, "reason": "with several folds, validation tracks of one fold are test tracks of another"}
     from ostinato.stages import _candidate
     from ostinato.training.budget import distributions
 
     if reason := _candidate.find_skip_reason(paths, settings):
         return {"skipped": reason}
     if not distributions(settings.load().search_space):
-        return {**DEFAULTS, "reason": f"{settings.plugin} has nothing to search"}
+        return {**DEFAULTS, "reason": f"{settings.plugin} has no hyperparameters to search"}
     return _Study(paths, params, settings, share).run()
 
 
@@ -107,7 +107,7 @@ class _Study:
 
         train = self.data.labelled.folds[next(iter(self.data.labelled.folds))]["train"]
         if len(set(self.data.labelled.groups[train])) < MIN_GROUPS:
-            return {**DEFAULTS, "reason": "the training tracks are one group: no choice can be evaluated"}
+            return {**DEFAULTS, "reason": "the training tracks are all in one group, so no choice can be evaluated"}
         tune.recover(self.folder.name, self.folder)
         devices = visible_gpus()
         n_workers = self.params.tune.workers or max(1, len(devices))

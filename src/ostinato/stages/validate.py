@@ -163,15 +163,15 @@ def describe_failure(
         f"  {rows['track_id'].nunique():>8}  {reason}, such as {rows['path'].iloc[0]}: {rows['evidence'].iloc[0]}"
         for reason, rows in quarantine.groupby("reason")
     ]
-    mends = ["mend or remove these files, or change the bounds of validate in params.yaml"] if reasons else []
+    advice = ["fix or remove these files, or change the bounds of validate in params.yaml"] if reasons else []
     for remark in remarks.list_unlabelled(tracks):
         reasons.append(f"  {remark['n']:>8}  neither a genre nor tags, such as {remark['examples'][0]}")
         source = dataset.options.get("genre_from") if dataset is not None else None
         where = f"dataset.genre_from: {source} finds no genre for them; " if source else ""
-        mends.append(f"{where}choose another source of genres: folders, the files' own tags or dataset.table")
+        advice.append(f"{where}choose another source of genres: folders, the files' own tags or dataset.table")
     if not reasons:
         counts = tracks["genre"].value_counts()
         reasons = [f"  {n:>8}  {genre}" for genre, n in counts.items()]
-        mends.append("choose a folder, a table or tags with at least two genres")
+        advice.append("choose a folder, a table or tags with at least two genres")
     table = [f"  {'tracks':>8}  reason (of {format_count(len(tracks), 'track')})", *reasons]
-    return "\n".join([f"the collection cannot be used: {failures}", *table, *mends])
+    return "\n".join([f"the collection cannot be used: {failures}", *table, *advice])

@@ -142,7 +142,7 @@ def fit(
             continue
         placement = np.zeros((len(columns), n_classes), np.float32)
         placement[columns >= 0, columns[columns >= 0]] = 1
-        rows = _oversample(y, module.LEAST)
+        rows = _oversample(y, module.MIN_EXAMPLES)
         classifier = _classifier(module, seed, options)
         grouping = (
             {"groups": np.arange(len(x)) if groups is None else groups} if isinstance(classifier, Calibrated) else {}

@@ -150,7 +150,7 @@ def inner_parts(labelled: LabelledTracks, train: np.ndarray, parts: int, seed: i
     n_parts = min(parts, len(set(groups)))
     if n_parts < 2:
         raise DataError(
-            "the training tracks of a fold are one group; set stacking.in_sample: true or split.group_by: track"
+            "all training tracks of a fold are in one group; set stacking.in_sample: true or split.group_by: track"
         )
     single = labelled.task.kind == "single"
     label = labelled.target[train].argmax(axis=1) if single else np.zeros(len(train), np.int64)

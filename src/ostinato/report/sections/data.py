@@ -69,7 +69,7 @@ def _broken_expectations(receipt: Path) -> list[tuple[str, int, str]]:
         return []
     expectations = read_json(receipt)["expectations"]
     failures = [e for e in expectations if not e["success"] and e["column"] in KEEPING]
-    return [(e["reason"], e["n_broken"], "") for e in failures]
+    return [(e["reason"], e["n_broken"], e.get("example", "")) for e in failures]
 
 
 def _parts(receipt: Path) -> dict[str, Any] | None:
