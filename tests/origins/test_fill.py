@@ -31,7 +31,7 @@ from ostinato.errors import DataError, OstinatoError
 from ostinato.origins import web_service
 from ostinato.origins.choices import NAME
 from ostinato.origins.dump import Dump
-from ostinato.origins.fill import run
+from ostinato.origins.fill import read_values, run
 from ostinato.origins.web_service import WebService, open_web_service
 
 CONTACT = "me@example.org"
@@ -197,6 +197,27 @@ def test_two_bands_of_one_name_are_asked(tmp_path, fill, capsys):
     values = [[row[n] for n in ("country", "origin", "year", "fill_confidence")] for row in read_rows(table)]
     assert values == [["GB", "London", "1999", "certain"]] * 2 + [["", "", "", ""]]
     assert [r["choose"] for r in read_rows(tmp_path / NAME)] == ["", "x", "", ""], chosen
+
+
+def test_a_name_alone_is_never_enough(tmp_path, fill):
+    table = write_table(tmp_path / "artists.csv", ["name"], ["Metallica"], ["The Paranoids"])
+    before = table.read_bytes()
+    assert fill(tmp_path) == 0
+    assert table.read_bytes() == before
+    names = [(row["artist"], row["name"]) for row in read_rows(tmp_path / NAME)]
+    assert names == [("Metallica", "Metallica"), ("The Paranoids", "Radiohead")]  # by an alias
+
+
+def test_the_area_of_an_artist():
+    berlin = {"name": "Berlin", "type": "City", "iso-3166-2-codes": ["DE-BE"]}
+    born = {"name": "Kyiv", "type": "City"}
+    span = {"begin": "1966-05", "ended": None}
+    assert read_values({"area": berlin, "life-span": span}) == {"country": "DE", "origin": "Berlin", "begin": 1966}
+    assert read_values({"area": berlin, "begin-area": born})["origin"] == "Kyiv"
+    assert read_values({"area": {"name": "France", "type": "Country"}, "country": "FR"}) == {
+        "country": "FR", "origin": None, "begin": None,
+    }  # fmt: skip
+    assert set(read_values({"area": None, "life-span": None}).values()) == {None}
 
 
 @pytest.mark.parametrize(
