@@ -11,7 +11,8 @@ from itertools import combinations
 import numpy as np
 from scipy.special import expit
 
-from ostinato.study.estimates import Clusters, estimate_share, fit_bradley_terry
+from ostinato.metrics.jackknife import Estimate
+from ostinato.study.estimates import Clusters, Comparisons, fit_bradley_terry
 
 KINDS = [(8, 20, 0.2), (15, 20, 0.2), (15, 40, 0.2), (15, 40, 0.05), (40, 40, 0.35)]
 """Listeners, tracks per pair, and error rate."""
@@ -20,8 +21,8 @@ SPREAD, DROPOUT = 0.5, 0.2
 """How much error rates differ between listeners, as a share of the mean; the share of answers that are missing."""
 
 
-def simulate(rng: np.random.Generator, n_listeners: int, n_tracks: int, rate: float, n_spaces: int) -> tuple:
-    """Simulate a study; return the spaces of each answer, its score, and its clusters."""
+def simulate(rng: np.random.Generator, n_listeners: int, n_tracks: int, rate: float, n_spaces: int) -> Comparisons:
+    """Simulate the answers to a study."""
     strengths = STRENGTHS[n_spaces]
     utility = strengths + rng.gumbel(size=(n_tracks, n_spaces))  # the better of two follows Bradley and Terry
     rates = np.clip(rate * (1 + SPREAD * rng.uniform(-1, 1, n_listeners)), 0, 0.5)
@@ -33,7 +34,7 @@ def simulate(rng: np.random.Generator, n_listeners: int, n_tracks: int, rate: fl
         is_preferred = is_better ^ (rng.random(len(track)) < rates[listener])
         rows += [(one, other, s, i, t) for s, i, t in np.column_stack([is_preferred, listener, track])[answers]]
     first, second, scores, listener, track = np.array(rows).T
-    return first, second, scores.astype(float), Clusters(listener, track)
+    return Comparisons(first, second, scores.astype(float), Clusters(listener, track))
 
 
 def compute_truth(rate: float, n_spaces: int) -> np.ndarray:
@@ -44,7 +45,13 @@ def compute_truth(rate: float, n_spaces: int) -> np.ndarray:
     if n_spaces == 2:
         return chance
     clusters = Clusters(np.arange(len(pairs)), np.arange(len(pairs)))
-    return np.array([e.value for e in fit_bradley_terry(pairs[:, 0], pairs[:, 1], chance, clusters, n_spaces)])
+    comparisons = Comparisons(pairs[:, 0], pairs[:, 1], chance, clusters)
+    return np.array([e.value for e in fit_bradley_terry(comparisons, n_spaces)])
+
+
+def estimate(comparisons: Comparisons, n_spaces: int) -> list[Estimate]:
+    """Estimate the win share of two spaces, or the strengths of three."""
+    return [comparisons.estimate_share(0, 1)] if n_spaces == 2 else fit_bradley_terry(comparisons, n_spaces)
 
 
 def measure(n_listeners: int, n_tracks: int, rate: float, n_spaces: int, n_studies: int) -> np.ndarray:
@@ -52,14 +59,10 @@ def measure(n_listeners: int, n_tracks: int, rate: float, n_spaces: int, n_studi
     truth, results = compute_truth(rate, n_spaces), []
     for i in range(n_studies):
         rng = np.random.default_rng([i, n_listeners, n_tracks, n_spaces])
-        first, second, scores, clusters = simulate(rng, n_listeners, n_tracks, rate, n_spaces)
-        single = np.arange(len(scores))
-        for groups in (clusters, Clusters(single, single)):
-            estimates = (
-                [estimate_share(scores, groups)]
-                if n_spaces == 2
-                else fit_bradley_terry(first, second, scores, groups, n_spaces)
-            )
+        comparisons = simulate(rng, n_listeners, n_tracks, rate, n_spaces)
+        single = np.arange(len(comparisons.scores))
+        for clusters in (comparisons.clusters, Clusters(single, single)):
+            estimates = estimate(comparisons._replace(clusters=clusters), n_spaces)
             is_inside = [e.low <= t <= e.high for e, t in zip(estimates, truth, strict=True)]
             results.append([np.mean(is_inside), np.mean([e.high - e.low for e in estimates])])
     return np.array(results).reshape(n_studies, 2, 2).mean(axis=0)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from ostinato.cli import app
 from ostinato.errors import DataError
 from ostinato.study.answers import Answers
-from ostinato.study.estimates import Clusters, estimate_share, fit_bradley_terry
+from ostinato.study.estimates import Clusters, Comparisons, estimate_share, fit_bradley_terry
 from ostinato.study.report import describe, report
 from study.study_project import write_study
 
@@ -35,24 +35,21 @@ def listen(study, listener, space, share=1.0):
 @pytest.mark.parametrize("n_spaces", [2, 3])
 def test_intervals_contain_the_truth_as_often_as_they_say(bench, n_spaces):
     n_studies, rate, is_inside = 300, 0.2, []
+    truth = bench.compute_truth(rate, n_spaces)
     for i in range(n_studies):
-        first, second, scores, clusters = bench.simulate(np.random.default_rng([i, n_spaces]), 10, 20, rate, n_spaces)
-        if n_spaces == 2:
-            estimates = [estimate_share(scores, clusters)]
-        else:
-            estimates = fit_bradley_terry(first, second, scores, clusters, n_spaces)
-        pairs = zip(estimates, bench.compute_truth(rate, n_spaces), strict=True)
-        is_inside.append(np.mean([e.low <= truth <= e.high for e, truth in pairs]))
+        comparisons = bench.simulate(np.random.default_rng([i, n_spaces]), 10, 20, rate, n_spaces)
+        pairs = zip(bench.estimate(comparisons, n_spaces), truth, strict=True)
+        is_inside.append(np.mean([e.low <= value <= e.high for e, value in pairs]))
     assert 0.92 <= np.mean(is_inside) <= 0.98
 
 
 def test_an_interval_that_ignores_listeners_and_tracks_is_too_narrow(bench):
-    is_inside = []
+    (truth,), is_inside = bench.compute_truth(0.2, 2), []
     for i in range(200):
-        _, _, scores, _ = bench.simulate(np.random.default_rng([i, 2]), 15, 20, 0.2, 2)
-        single = np.arange(len(scores))
-        estimate = estimate_share(scores, Clusters(single, single))
-        is_inside.append(estimate.low <= bench.compute_truth(0.2, 2)[0] <= estimate.high)
+        comparisons = bench.simulate(np.random.default_rng([i, 2]), 15, 20, 0.2, 2)
+        single = np.arange(len(comparisons.scores))
+        estimate = estimate_share(comparisons.scores, Clusters(single, single))
+        is_inside.append(estimate.low <= truth <= estimate.high)
     assert np.mean(is_inside) < 0.85
 
 
@@ -60,7 +57,7 @@ def test_strengths_are_those_of_the_shares():
     shares = {(0, 1): 0.7, (0, 2): 0.8, (1, 2): 0.6}
     rows = np.array([(a, b, i < 100 * share, i) for (a, b), share in shares.items() for i in range(100)])
     clusters = Clusters(rows[:, 3] // 10, rows[:, 3] % 10)
-    strengths = fit_bradley_terry(rows[:, 0], rows[:, 1], rows[:, 2].astype(float), clusters, 3)
+    strengths = fit_bradley_terry(Comparisons(rows[:, 0], rows[:, 1], rows[:, 2].astype(float), clusters), 3)
     value = np.array([s.value for s in strengths])
     chance = 1 / (1 + np.exp(value - value[:, np.newaxis]))
     expected = {0: 0.7 + 0.8, 1: 0.3 + 0.6, 2: 0.2 + 0.4}
@@ -73,7 +70,7 @@ def test_strengths_of_two_are_the_odds():
     rng = np.random.default_rng(0)
     scores, listener = (rng.random(200) < 0.7).astype(float), np.arange(200) // 20
     clusters = Clusters(listener, np.arange(200) % 20)
-    one, other = fit_bradley_terry(np.zeros(200, int), np.ones(200, int), scores, clusters, 2)
+    one, other = fit_bradley_terry(Comparisons(np.zeros(200, int), np.ones(200, int), scores, clusters), 2)
     share = estimate_share(scores, clusters)
     assert one.value - other.value == pytest.approx(logit(share.value))
     assert 2 * one.low == pytest.approx(logit(share.low), abs=1e-6)
@@ -83,7 +80,7 @@ def test_a_space_that_always_wins_has_no_finite_strength():
     first, second = np.array([0, 0, 1] * 20), np.array([1, 2, 2] * 20)
     scores = np.array([1.0, 1.0, 0.0] * 10 + [1.0, 1.0, 1.0] * 10)
     clusters = Clusters(np.arange(60) // 6, np.arange(60) % 6)
-    assert np.isnan([e.value for e in fit_bradley_terry(first, second, scores, clusters, 3)]).all()
+    assert np.isnan([e.value for e in fit_bradley_terry(Comparisons(first, second, scores, clusters), 3)]).all()
     share = estimate_share(np.ones(60), clusters)
     assert share.value == share.high == 1
     assert share.low == pytest.approx(0.025 ** (1 / 6))

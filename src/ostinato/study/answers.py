@@ -5,12 +5,13 @@ import json
 import os
 import threading
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, get_args
 
 from ostinato.errors import DataError
 from ostinato.study.folder import ANSWERS, LISTENER, Choice, Presentation, Study
 
-MAX_LISTENERS = 10_000
+MAX_LISTENERS, N_ORDERS = 10_000, 1_000
 
 
 class Answers:
@@ -29,7 +30,7 @@ class Answers:
     def __init__(self, study: Study) -> None:
         self.study, self.file, self._lock = study, study.folder / ANSWERS, threading.Lock()
         self._asked: dict[str, set[int]] = {}
-        self._orders: dict[str, list[Presentation]] = {}
+        self._order = lru_cache(N_ORDERS)(study.order)
         for answer in read_answers(study):
             self._asked.setdefault(answer["listener"], set()).add(answer["question"])
         self._cut_torn_line()
@@ -51,7 +52,7 @@ class Answers:
         DataError
             If that is no listener, or there are too many.
         """
-        order, asked = self._order(listener), self._asked.get(listener, set())
+        order, asked = self._get_order(listener), self._asked.get(listener, set())
         waiting = (self.study.present(p) for p in order if p.question not in asked)
         return {"n_answered": len(asked), "n_questions": len(order), "next": next(waiting, None)}
 
@@ -63,7 +64,7 @@ class Answers:
         DataError
             If there is no such listener, question or choice.
         """
-        presentation = next((p for p in self._order(listener) if p.question == question), None)
+        presentation = next((p for p in self._get_order(listener) if p.question == question), None)
         if presentation is None or choice not in get_args(Choice):
             raise DataError("there is no such question or choice; load the page again")
         sides = {"first": presentation.first, "second": presentation.second}
@@ -74,16 +75,12 @@ class Answers:
             self._append(f"{line}\n".encode())
             self._asked.setdefault(listener, set()).add(question)
 
-    def _order(self, listener: str) -> list[Presentation]:
+    def _get_order(self, listener: str) -> list[Presentation]:
         if not LISTENER.fullmatch(listener):
             raise DataError("a listener is a number of 16 hexadecimal digits; load the page again")
-        if listener not in self._orders:
-            if listener not in self._asked and len(self._asked) >= MAX_LISTENERS:
-                raise DataError(f"the study has {MAX_LISTENERS:,} listeners; make another one")
-            if len(self._orders) >= MAX_LISTENERS:
-                self._orders.clear()
-            self._orders[listener] = self.study.order(listener)
-        return self._orders[listener]
+        if listener not in self._asked and len(self._asked) >= MAX_LISTENERS:
+            raise DataError(f"the study has {MAX_LISTENERS:,} listeners; make another one")
+        return self._order(listener)
 
     def _append(self, line: bytes) -> None:
         """Append a line and force it to the disk; if that fails, nothing of it stays."""

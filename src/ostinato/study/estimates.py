@@ -48,9 +48,36 @@ class Clusters(NamedTuple):
         """Number of listeners or of tracks, whichever is smaller."""
         return min(len(np.unique(self.listener)), len(np.unique(self.track)))
 
-    def select(self, mask: np.ndarray) -> "Clusters":
-        """Return those of some answers."""
-        return Clusters(self.listener[mask], self.track[mask])
+
+class Comparisons(NamedTuple):
+    """Answers about two spaces each, numbered from 0.
+
+    Parameters
+    ----------
+    first, second : np.ndarray [shape=(n_answers,), dtype=int64]
+    scores : np.ndarray [shape=(n_answers,)]
+        1 if the first was preferred, 0.5 for neither.
+    clusters : Clusters
+    """
+
+    first: np.ndarray
+    second: np.ndarray
+    scores: np.ndarray
+    clusters: Clusters
+
+    def count(self, space: int, *others: int) -> int:
+        """Count the answers that compare a space with others."""
+        return int(self._find(space, others).sum())
+
+    def estimate_share(self, space: int, *others: int) -> Estimate:
+        """Estimate the share of answers that prefer a space to others."""
+        mask = self._find(space, others)
+        scores = np.where(self.first == space, self.scores, 1 - self.scores)
+        return estimate_share(scores[mask], Clusters(self.clusters.listener[mask], self.clusters.track[mask]))
+
+    def _find(self, space: int, others: tuple[int, ...]) -> np.ndarray:
+        mask: np.ndarray = (self.first == space) & np.isin(self.second, others)
+        return mask | ((self.second == space) & np.isin(self.first, others))
 
 
 def estimate_share(scores: np.ndarray, clusters: Clusters) -> Estimate:
@@ -87,18 +114,12 @@ def estimate_share(scores: np.ndarray, clusters: Clusters) -> Estimate:
     return Estimate(value, *expit(logit(value) + np.array([-margin, margin])).tolist())
 
 
-def fit_bradley_terry(
-    first: np.ndarray, second: np.ndarray, scores: np.ndarray, clusters: Clusters, n_spaces: int
-) -> list[Estimate]:
+def fit_bradley_terry(comparisons: Comparisons, n_spaces: int) -> list[Estimate]:
     """Estimate strengths: one is preferred to another with the odds of the exponential of their difference.
 
     Parameters
     ----------
-    first, second : np.ndarray [shape=(n_answers,), dtype=int64]
-        The compared spaces, numbered from 0.
-    scores : np.ndarray [shape=(n_answers,)]
-        1 if the first was preferred, 0.5 for neither.
-    clusters : Clusters
+    comparisons : Comparisons
     n_spaces : int
 
     Returns
@@ -107,6 +128,7 @@ def fit_bradley_terry(
         Natural logarithms with mean 0; NaN if some spaces always win against the others, so that there is no
         finite estimate.
     """
+    first, second, scores, clusters = comparisons
     rows = np.arange(len(scores))
     wins = np.zeros((n_spaces, n_spaces))
     np.add.at(wins, (first, second), scores)

@@ -10,9 +10,9 @@ import numpy as np
 from ostinato.core.counts import format_count
 from ostinato.errors import DataError
 from ostinato.labelling.agreement import compute_alpha
-from ostinato.metrics.jackknife import MIN_GROUPS, Estimate
+from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.study.answers import read_answers
-from ostinato.study.estimates import CONFIDENCE, Clusters, estimate_share, fit_bradley_terry
+from ostinato.study.estimates import CONFIDENCE, Clusters, Comparisons, estimate_share, fit_bradley_terry
 from ostinato.study.folder import Study
 
 SCORES = {"first": 1.0, "same": 0.5, "second": 0.0}
@@ -42,16 +42,7 @@ def report(study: Study, ranking: Mapping[str, Any] | None = None) -> dict[str, 
     answers = list(read_answers(study))
     if not answers:
         raise DataError(f"{study.folder}: has no answers yet; ask listeners with `ostinato serve --study`")
-    scores = np.array([SCORES[answer["choice"]] for answer in answers])
-    number = {space: i for i, space in enumerate(study.spaces)}
-    first, second = (np.array([number[answer[side]] for answer in answers]) for side in ("first", "second"))
-    clusters = Clusters(
-        np.unique([answer["listener"] for answer in answers], return_inverse=True)[1],
-        np.unique([study.questions[answer["question"]].group for answer in answers], return_inverse=True)[1],
-    )
-    counts = Counter(answer["listener"] for answer in answers)
-    pairs = [_compare(pair, number, (first, second, scores), clusters) for pair in combinations(study.spaces, 2)]
-    preferred = {s: _estimate_space(i, (first, second, scores), clusters).to_dict() for s, i in number.items()}
+    comparisons, counts = _to_arrays(study, answers), Counter(answer["listener"] for answer in answers)
     figures: dict[str, Any] = {
         "confidence": CONFIDENCE,
         "n_questions": len(study.questions),
@@ -59,36 +50,45 @@ def report(study: Study, ranking: Mapping[str, Any] | None = None) -> dict[str, 
         "n_listeners": len(counts),
         "n_complete": sum(n == len(study.questions) for n in counts.values()),
         "n_answers": len(answers),
-        "n_ties": int((scores == SCORES["same"]).sum()),
-        "first": estimate_share(scores, clusters).to_dict(),
-        "pairs": pairs,
-        "spaces": {space: {"preferred": share} for space, share in preferred.items()},
+        "n_ties": sum(answer["choice"] == "same" for answer in answers),
+        "first": estimate_share(comparisons.scores, comparisons.clusters).to_dict(),
+        "pairs": _estimate_pairs(study.spaces, comparisons),
+        "spaces": _estimate_spaces(study.spaces, comparisons),
         "alpha": _compute_agreement(answers),
-        "ranking": None if ranking is None else _compare_with_ranking(pairs, ranking),
     }
-    if len(number) > 2:
-        strengths = fit_bradley_terry(first, second, scores, clusters, len(number))
-        for space, strength in zip(number, strengths, strict=True):
-            figures["spaces"][space]["strength"] = strength.to_dict()
+    return figures | {"ranking": None if ranking is None else _compare_with_ranking(figures["pairs"], ranking)}
+
+
+def _to_arrays(study: Study, answers: list[dict[str, Any]]) -> Comparisons:
+    number = {space: i for i, space in enumerate(study.spaces)}
+    first, second = (np.array([number[answer[side]] for answer in answers]) for side in ("first", "second"))
+    clusters = Clusters(
+        np.unique([answer["listener"] for answer in answers], return_inverse=True)[1],
+        np.unique([study.questions[answer["question"]].group for answer in answers], return_inverse=True)[1],
+    )
+    return Comparisons(first, second, np.array([SCORES[answer["choice"]] for answer in answers]), clusters)
+
+
+def _estimate_pairs(spaces: list[str], comparisons: Comparisons) -> list[dict[str, Any]]:
+    """Estimate the share of the first space of each pair."""
+    return [
+        {
+            "pair": [spaces[one], spaces[other]],
+            "preferred": comparisons.estimate_share(one, other).to_dict(),
+            "n_answers": comparisons.count(one, other),
+        }
+        for one, other in combinations(range(len(spaces)), 2)
+    ]
+
+
+def _estimate_spaces(spaces: list[str], comparisons: Comparisons) -> dict[str, dict[str, Any]]:
+    """Estimate the share of each space in all its comparisons, and its strength if there are more than two."""
+    every = range(len(spaces))
+    figures = {space: {"preferred": comparisons.estimate_share(i, *every).to_dict()} for i, space in enumerate(spaces)}
+    if len(spaces) > 2:
+        for space, strength in zip(spaces, fit_bradley_terry(comparisons, len(spaces)), strict=True):
+            figures[space]["strength"] = strength.to_dict()
     return figures
-
-
-def _estimate_space(i: int, sides: tuple[np.ndarray, ...], clusters: Clusters) -> Estimate:
-    """Estimate the share of a space over all comparisons that it is in."""
-    first, second, scores = sides
-    mask = (first == i) | (second == i)
-    return estimate_share(np.where(first == i, scores, 1 - scores)[mask], clusters.select(mask))
-
-
-def _compare(
-    pair: tuple[str, str], number: Mapping[str, int], sides: tuple[np.ndarray, ...], clusters: Clusters
-) -> dict[str, Any]:
-    """Estimate the share of the first space of a pair."""
-    one, other = (number[space] for space in pair)
-    first, second, scores = sides
-    mask = ((first == one) & (second == other)) | ((first == other) & (second == one))
-    share = estimate_share(np.where(first == one, scores, 1 - scores)[mask], clusters.select(mask))
-    return {"pair": list(pair), "preferred": share.to_dict(), "n_answers": int(mask.sum())}
 
 
 def _compute_agreement(answers: list[dict[str, Any]]) -> float | None:
