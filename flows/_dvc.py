@@ -223,13 +223,13 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
         get_run_logger().warning(fault)
     run = _Run(project, params, reading.find_upstream(target), reading)
     changed = reading.find_changes()
-    behind = graph.stale(run.graph, changed)
-    looking = [stage for stage in run.graph if changed.get(stage) == graph.ALWAYS and stage not in behind]
+    behind = graph.find_stale(run.graph, changed)
+    looking = [stage for stage in run.graph if changed.get(stage) == graph.ALWAYS_CHANGED and stage not in behind]
     if looking and sources.is_unchanged(paths, reading.hash_entries(looking)):
         looking = []
     files = sources.compute_digest(paths)
     looked = run.submit(looking)
-    stale = graph.stale(run.graph, reading.find_changes()) if looked else behind
+    stale = graph.find_stale(run.graph, reading.find_changes()) if looked else behind
     if looked and not run.failed:
         sources.remember(paths, files, reading.hash_entries(looking))
     spared: AbstractContextManager[dict[str, str]] = (

@@ -35,9 +35,9 @@ def is_idle(project: Path) -> bool:
     try:
         reading = Reading(project)
         changes = reading.find_changes()
-        always = [name for name in reading.stages if changes.get(name) == graph.ALWAYS]
+        always = [name for name in reading.stages if changes.get(name) == graph.ALWAYS_CHANGED]
         return (
-            not graph.stale(reading.find_upstream(), changes)
+            not graph.find_stale(reading.find_upstream(), changes)
             and not reading.find_faults()
             and (not always or sources.is_unchanged(Paths(project), reading.hash_entries(always)))
             and not needs_release(project)

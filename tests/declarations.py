@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-from ostinato.core.extras import canonical
+from ostinato.core.extras import normalise_name
 
 PROJECT = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
@@ -15,7 +15,7 @@ def list_declared(*chosen: str) -> set[str]:
     for extra in chosen:
         lines = PROJECT["optional-dependencies"][extra] if extra else PROJECT["dependencies"]
         for name, included in (re.match(r"([\w.-]+)(?:\[([^]]+)])?", line).groups() for line in lines):
-            result |= list_declared(*included.split(",")) if name == "ostinato" else {canonical(name)}
+            result |= list_declared(*included.split(",")) if name == "ostinato" else {normalise_name(name)}
     return result
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from declarations import PROJECT, list_declared
 from ostinato.core import extras
-from ostinato.core.extras import canonical
+from ostinato.core.extras import normalise_name
 from ostinato.core.registry import names
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def find_distributions(modules: Iterable[str]) -> set[str]:
     """Find the distributions of modules, leaving out the standard library and the project's own."""
     owners = packages_distributions()
     foreign = {m for m in modules if m in owners and m not in sys.stdlib_module_names}
-    return {canonical(owner) for module in foreign for owner in owners[module]} - {"ostinato"}
+    return {normalise_name(owner) for module in foreign for owner in owners[module]} - {"ostinato"}
 
 
 RUNTIME = ("", *(extra for extra in PROJECT["optional-dependencies"] if extra not in ("docs", "dev")))

@@ -70,7 +70,7 @@ def test_a_listing_keeps_the_contract(dataset):
     assert len(frame)
     assert frame["track_id"].is_unique
     assert frame["track_id"].map(type).eq(str).all()
-    known = {*tables.LISTED, *getattr(dataset.plugin, "ATTRIBUTES", ()), "content_hash"}
+    known = {*tables.LISTED_COLUMNS, *getattr(dataset.plugin, "ATTRIBUTES", ()), "content_hash"}
     assert set(frame.columns) <= known
     paths = frame["path"].dropna()
     assert getattr(dataset.plugin, "AUDIO", True) == (len(paths) > 0)

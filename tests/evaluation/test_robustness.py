@@ -59,7 +59,7 @@ def test_without_resamples_a_drop_has_no_interval_and_what_is_undefined_is_an_er
     target = np.eye(2, dtype=np.float32)[[0, 0]]
     ids = np.array(["a", "b"], object)
     rows = ScoredTracks(ids, target, target, ids, ids, np.zeros(2, np.int64))
-    scores = {perturbed.CLEAN: target, "same": target}
+    scores = {perturbed.CLEAN_KEY: target, "same": target}
     model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
     found = perturbed.compute_drops(rows, scores, model, "accuracy", 0.95)
     assert found["perturbed"]["same"] == {"value": 1.0, "drop": 0.0, "low": None, "high": None}
@@ -98,7 +98,7 @@ def test_a_drop_is_a_loss_whichever_way_is_better(metric, expected):
     ids = np.array(["a", "b", "c", "d"], object)
     rows = ScoredTracks(ids, target, target, ids, ids, np.zeros(4, np.int64))
     clean = np.array([[0.8, 0.2], [0.2, 0.8]] * 2)
-    scores = {perturbed.CLEAN: clean, "same": clean, "worse": np.array([[0.8, 0.2]] * 4)}
+    scores = {perturbed.CLEAN_KEY: clean, "same": clean, "worse": np.array([[0.8, 0.2]] * 4)}
     model = SimpleNamespace(kind="single", thresholds=np.array([0.5, 0.5]))
     found = perturbed.compute_drops(rows, scores, model, metric, 0.95)["perturbed"]
     assert found["same"] | {"value": 0} == {"value": 0, "drop": 0, "low": 0, "high": 0}

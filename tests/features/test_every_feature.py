@@ -47,7 +47,7 @@ def music() -> np.ndarray:
 def test_has_a_source_that_exists(kind):
     module = registry.load("ostinato.features", kind)
     assert module.SOURCE in {"audio", "lyrics", "cover", "table", "attributes"}
-    listed = spotify_attributes.ATTRIBUTES if module.SOURCE == "attributes" else tables.LISTED
+    listed = spotify_attributes.ATTRIBUTES if module.SOURCE == "attributes" else tables.LISTED_COLUMNS
     if module.SOURCE != "audio":
         assert set(module.COLUMNS) <= set(side_inputs.list_columns(module.SOURCE)) <= set(listed)
 

@@ -6,7 +6,7 @@ from scipy import stats
 
 from ostinato.errors import DataError, OstinatoError
 from ostinato.inference import drift_profile
-from ostinato.inference.drift import SHIFTED, changes, compute_chi_square_tail, profile
+from ostinato.inference.drift import SHIFT_BOUND, changes, compute_chi_square_tail, profile
 
 
 def tracks(rng, n=120, shift=0.0, scale=1.0):
@@ -35,8 +35,8 @@ def test_false_alarms_are_no_more_than_the_level(level):
 def test_only_the_group_that_moved_is_named(reference, moved):
     found = {c.group: c for c in changes(reference, tracks(np.random.default_rng(2), **moved))}
     assert [name for name, change in found.items() if change.drifted] == ["mean"]
-    assert found["mean"].stability > SHIFTED
-    assert abs(found["spread"].stability) < SHIFTED / 2
+    assert found["mean"].stability > SHIFT_BOUND
+    assert abs(found["spread"].stability) < SHIFT_BOUND / 2
 
 
 def test_one_number_of_many_is_found_and_named(reference):

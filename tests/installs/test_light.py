@@ -20,7 +20,7 @@ import ostinato
 from declarations import list_declared, write_metadata
 from ostinato.cli import app
 from ostinato.core import extras
-from ostinato.core.extras import canonical
+from ostinato.core.extras import normalise_name
 from ostinato.errors import OstinatoError
 from ostinato.inference import drift, drift_profile
 from ostinato.inference.model import ReleasedModel
@@ -51,7 +51,7 @@ def close(names: Iterable[str]) -> set[str]:
         if name not in closed:
             closed.add(name)
             lines = distribution(name).requires or []
-            waiting += [canonical(re.match(r"[\w.-]+", line).group()) for line in lines if is_needed(line)]
+            waiting += [normalise_name(re.match(r"[\w.-]+", line).group()) for line in lines if is_needed(line)]
     return closed
 
 
@@ -64,7 +64,7 @@ def absent_modules() -> str:
     """Return the modules of this environment that the light install lacks, as JSON."""
     names = close(list_declared("")) | {"ostinato"}
     owners = packages_distributions()
-    return json.dumps([m for m, ds in owners.items() if not names & {canonical(d) for d in ds}])
+    return json.dumps([m for m, ds in owners.items() if not names & {normalise_name(d) for d in ds}])
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ def test_a_fresh_clone_has_nothing_left_to_do_after_a_candidate_was_removed(tmp_
     run(*graph.dvc("checkout", "--quiet"), cwd=clone)
     assert [path.name for path in (clone / "models/predictions").iterdir() if path.is_dir()] == ["a"]
     upstream, changes = graph.read_cached(clone, clone / ".ostinato/standing.json")
-    assert graph.stale(upstream, changes) == []
+    assert graph.find_stale(upstream, changes) == []
 
 
 def test_corpora_of_former_settings_are_left_and_those_of_runs_are_not(project: Paths, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from ostinato.architectures import count
 from ostinato.architectures.recommendation import SCALARS
 from ostinato.audio.context import AudioContext
 from ostinato.core import params, registry
-from ostinato.core.chunks import alike
+from ostinato.core.chunks import match_length
 from ostinato.core.params import yaml_io
 from ostinato.core.paths import Paths
 from ostinato.core.task import COLUMNS
@@ -75,7 +75,7 @@ def shape(made, kind, settings):
     if plugin.SOURCE == "lyrics":
         return 1, settings.train.max_vocabulary + 2, settings.train.sequence_length
     rows = plugin.compute(AudioContext(np.zeros(9999), 22050), **complete)
-    assert alike(settings.train.chunk_frames, complete, complete) == settings.train.chunk_frames
+    assert match_length(settings.train.chunk_frames, complete, complete) == settings.train.chunk_frames
     return 1, rows.shape[1], settings.train.chunk_frames
 
 

@@ -10,7 +10,12 @@ import pytest
 from ostinato.core import code_hash
 from ostinato.report import pictures, pieces, plots
 
-MODULE = "from ostinato.report.pieces import cached\n\n@cached\ndef draw(values):\n    return f'{factor} {values}'\n"
+MODULE = """from ostinato.report.pieces import cache_piece
+
+@cache_piece
+def draw(values):
+    return f'{factor} {values}'
+"""
 
 
 @pytest.fixture
@@ -87,10 +92,10 @@ def test_an_array_comes_back_as_it_was(tmp_path):
         return values / 3
 
     calls = []
-    cached = pieces.cached(place)
+    cache_piece = pieces.cache_piece(place)
     for _ in range(2):
         with pieces.cache_pieces(tmp_path):
-            placed = cached(np.arange(6.0).reshape(3, 2))
+            placed = cache_piece(np.arange(6.0).reshape(3, 2))
     np.testing.assert_array_equal(placed, np.arange(6.0).reshape(3, 2) / 3)
     assert placed.dtype == np.float64
     assert len(calls) == 1

@@ -32,7 +32,7 @@ def paths(tmp_path, monkeypatch):
     torch.set_num_threads(1)
     plugins = tmp_path / "plugins"
     plugins.mkdir()
-    (plugins / "embedded.py").write_text("EMBEDDED = True\nLICENSE = 'CC0'\n")
+    (plugins / "embedded.py").write_text("IS_EMBEDDED = True\nLICENSE = 'CC0'\n")
     monkeypatch.setattr(ostinato.datasets, "__path__", [*ostinato.datasets.__path__, str(plugins)])
     paths = Paths(tmp_path / "project")
     write_json(paths.classes, {"genre": CLASSES, "tags": [], "hash": "d1", "name": "holdout by artist", "n_tracks": 30})

@@ -33,7 +33,7 @@ def run_search(folder, objective=value, *, n_trials=8, seed=5, storage=None, nam
 
 
 def list_finished(study):
-    return [(t.params, t.value) for t in study.trials if t.state in tune.FINISHED]
+    return [(t.params, t.value) for t in study.trials if t.state in tune.FINISHED_STATES]
 
 
 def test_the_first_trial_is_the_defaults_and_counts(tmp_path):

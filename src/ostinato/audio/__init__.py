@@ -14,10 +14,10 @@ from ostinato.audio.decode import (
     resampler,
 )
 from ostinato.audio.listing import SUFFIXES, Listing, Skipped, find_audio, is_audio
-from ostinato.audio.snapshot import ABSENT, Identity, Snapshot, open_snapshot
+from ostinato.audio.snapshot import ABSENCE, Identity, Snapshot, open_snapshot
 
 __all__ = [
-    "ABSENT",
+    "ABSENCE",
     "BLOCK",
     "FIXED_RATE",
     "MAX_SAMPLES",

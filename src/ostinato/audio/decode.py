@@ -43,10 +43,10 @@ CODED_SECONDS = 0.1
 """Tolerance between the length of an MP3 and that of its frames."""
 FIXED_RATE = frozenset({"opus"})
 """Codecs with a fixed sample rate, which says nothing about the content."""
-CUT = re.compile(r"data(?: size)?\s*:\s*(\d+) \(should be (\d+)\)", re.IGNORECASE)
-ESTIMATED = frozenset({"aac", "mp3", "ac3"})
+CUT_LENGTH = re.compile(r"data(?: size)?\s*:\s*(\d+) \(should be (\d+)\)", re.IGNORECASE)
+ESTIMATED_FORMATS = frozenset({"aac", "mp3", "ac3"})
 FORMATS = "wav,w64,flac,mp3,ogg,au,aiff,aac,ac3,eac3,mov,matroska,webm,asf,caf,ape,wv,mpc,mpc8,tta,avi"
-ALONE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+OPTIONS = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
 
 Blocks = Iterator[np.ndarray]
 
@@ -164,7 +164,7 @@ def metadata(path: Path) -> dict[str, str]:
     import av
 
     for encoding in ("utf-8", "cp1252"):
-        open_file = partial(av.open, str(path), options=ALONE, metadata_encoding=encoding, metadata_errors="replace")
+        open_file = partial(av.open, str(path), options=OPTIONS, metadata_encoding=encoding, metadata_errors="replace")
         with suppress(av.FFmpegError, ValueError), open_file() as file:
             tags = {**dict(file.metadata), **{k: v for s in file.streams.audio for k, v in s.metadata.items()}}
             if encoding == "cp1252" or not any("\ufffd" in value for value in tags.values()):
@@ -280,7 +280,7 @@ def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
 
     with (
         suppress(av.FFmpegError, ValueError),
-        av.open(str(path), options=ALONE, metadata_errors="replace") as container,
+        av.open(str(path), options=OPTIONS, metadata_errors="replace") as container,
     ):
         source = container.streams.audio[0]
         seconds = float(sum((packet.duration or 0) * (packet.time_base or 0) for packet in container.demux(source)))
@@ -291,7 +291,7 @@ def _is_counted(path: Path, file: soundfile.SoundFile) -> bool:
 def _libsndfile(path: Path, file: soundfile.SoundFile) -> Stream:
     """Read with libsndfile, which trusts the file's size if the header has more samples."""
     declared = None if file.frames == UNKNOWN_FRAMES else file.frames
-    for expected, actual in CUT.findall(file.extra_info):
+    for expected, actual in CUT_LENGTH.findall(file.extra_info):
         if declared and 0 < int(actual) < int(expected) and not headers.is_placeholder(int(expected)):
             declared = file.frames * int(expected) // int(actual)
 
@@ -315,7 +315,7 @@ def _ffmpeg(path: Path, stack: ExitStack) -> Stream:
     import av
 
     try:
-        container = stack.enter_context(av.open(str(path), options=ALONE, metadata_errors="replace"))
+        container = stack.enter_context(av.open(str(path), options=OPTIONS, metadata_errors="replace"))
         if not container.streams.audio:
             raise DataError(f"{path}: has no audio; use another file or leave it out")
         source = container.streams.audio[0]
@@ -376,7 +376,7 @@ def _read_length(container: Any, source: Any) -> int | None:
     """Return the number of samples in the header, less what FFmpeg may drop at the ends."""
     import av
 
-    if container.format.name in ESTIMATED:
+    if container.format.name in ESTIMATED_FORMATS:
         return None
     if source.duration is not None:
         seconds = float(source.duration * source.time_base)

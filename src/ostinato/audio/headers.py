@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-UNKNOWN = frozenset({0}) | frozenset(range(0x7FFFF000, 0x80000001))
+UNKNOWN_SIZES = frozenset({0}) | frozenset(range(0x7FFFF000, 0x80000001))
 """Sizes written when the length is unknown, such as into a pipe; also 0xFFFF0000 and above."""
 CONTAINERS = (b"RIFF", b"RF64", b"BW64", b"FORM")
 SYNC_BYTES = 8_192
@@ -21,7 +21,7 @@ def is_placeholder(size: int) -> bool:
     >>> is_placeholder(0xFFFFFFFF), is_placeholder(0x7FFFF000), is_placeholder(882_000)
     (True, True, False)
     """
-    return size in UNKNOWN or 0xFFFF0000 <= size <= 0xFFFFFFFF
+    return size in UNKNOWN_SIZES or 0xFFFF0000 <= size <= 0xFFFFFFFF
 
 
 def hidden_seconds(path: Path) -> float:

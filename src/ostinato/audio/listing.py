@@ -12,10 +12,10 @@ CODED = {".mp1", ".mp2", ".mp3", ".ogg", ".oga", ".opus", ".aac", ".ac3", ".eac3
 VIDEO = {".mp4", ".m4a", ".m4b", ".m4r", ".mov", ".3gp", ".3g2", ".mka", ".mkv", ".webm", ".weba", ".avi"}
 SUFFIXES = frozenset(STORED | LOSSLESS | CODED | VIDEO)
 """Suffixes of files found in folders; a single file is read whatever its suffix."""
-HIDDEN = "hidden"
+HIDDEN_FILE = "hidden"
 SAME_FOLDER, SAME_FILE = "leading to the same folder as another path", "leading to the same file as another path"
-UNNAMEABLE, SPECIAL = "with a name that is not UTF-8", "not a regular file"
-DANGLING = "linking to a missing path"
+NOT_UTF8, SPECIAL_FILE = "with a name that is not UTF-8", "not a regular file"
+DANGLING_LINK = "linking to a missing path"
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ class _Walk:
             path = below / entry.name
             if entry.name.startswith("."):
                 if is_audio(entry.name):
-                    self._skip(HIDDEN, path)
+                    self._skip(HIDDEN_FILE, path)
             elif entry.is_symlink():
                 self.links.append(path)
             elif entry.is_dir():
@@ -157,13 +157,13 @@ class _Walk:
         target = self.root / path
         if not is_audio(path.name):
             suffix = f"with the suffix {path.suffix.lower()}" if path.suffix else "without a suffix"
-            self._skip(suffix if target.exists() else DANGLING, path)
+            self._skip(suffix if target.exists() else DANGLING_LINK, path)
             return
         real = os.path.realpath(target)
         if target.exists() and not target.is_file():  # a pipe would block; a broken link is listed and reported
-            self._skip(SPECIAL, path)
+            self._skip(SPECIAL_FILE, path)
         elif self.only_utf8 and str(path) != str(path).encode("utf-8", "ignore").decode():
-            self._skip(UNNAMEABLE, path)
+            self._skip(NOT_UTF8, path)
         elif real in self._files:
             self._skip(SAME_FILE, path, self._files[real])
         else:

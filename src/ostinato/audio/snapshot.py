@@ -24,7 +24,7 @@ MEMORY_BYTES = 256 * 2**20
 PIECE = 2**20
 MAX_INODE = 2**63 - 1
 """The largest integer in tables."""
-ABSENT = "is not there"
+ABSENCE = "is not there"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def open_snapshot(path: Path, content_hash: str | None = None) -> Iterator[Snaps
         try:
             copy, digest, identity = retry_reading(lambda: _read(path, stack))
         except OSError as error:
-            reason = ABSENT if error.errno == errno.ENOENT else f"cannot be read ({error.strerror or error})"
+            reason = ABSENCE if error.errno == errno.ENOENT else f"cannot be read ({error.strerror or error})"
             raise ReadError(f"{path}: {reason}") from error
         if content_hash is not None and digest != content_hash:
             raise ChangedError(f"{path}: is not the file that was measured; run `dvc repro`, which measures it again")

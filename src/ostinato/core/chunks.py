@@ -37,7 +37,7 @@ def starts(n_frames: int, chunk_frames: int, n_chunks: int | None = None) -> np.
     return np.rint(np.linspace(0, max(n_frames - chunk_frames, 0), n_chunks)).astype(np.int64)
 
 
-def alike(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
+def match_length(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, Any]) -> int:
     """Return how many frames of another kind last as long as a chunk.
 
     Parameters

@@ -36,7 +36,7 @@ class MissingExtraError(OstinatoError):
     """A command needs packages that are not installed; the message names their extra."""
 
 
-def canonical(name: str) -> str:
+def normalise_name(name: str) -> str:
     """Return the normalised name of a distribution, as package indexes spell it.
 
     Examples
@@ -85,10 +85,10 @@ def _read_requirements() -> tuple[dict[str, list[str]], dict[str, list[str]]]:
         requirement, _, marker = line.partition(";")
         extra = next(iter(re.findall(r"""extra == ['"]([^'"]+)""", marker)), "")
         name, more = re.match(r"([\w.-]+)(?:\[([^]]+)])?", requirement.strip()).groups()  # type: ignore[union-attr]
-        if canonical(name) == DISTRIBUTION:
+        if normalise_name(name) == DISTRIBUTION:
             included.setdefault(extra, []).extend(part.strip() for part in more.split(","))
         else:
-            direct.setdefault(extra, []).append(canonical(name))
+            direct.setdefault(extra, []).append(normalise_name(name))
     return direct, included
 
 
@@ -132,7 +132,7 @@ def describe_missing(what: str, extras: Iterable[str], names: Iterable[str]) -> 
 def explain(what: str, error: ModuleNotFoundError) -> str | None:
     """Say which extra contains a module that could not be imported; None if none does."""
     module = (error.name or "").partition(".")[0]
-    name = canonical(DISTRIBUTIONS.get(module, module))
+    name = normalise_name(DISTRIBUTIONS.get(module, module))
     extras = [extra for extra, names in read_extras().items() if name in names and extra]
     return describe_missing(what, extras[:1], [name]) if extras else None
 

@@ -10,7 +10,7 @@ import functools
 
 TRIM_THRESHOLD, MMAP_MAX = -1, -4
 """Parameters of mallopt, as in glibc's malloc.h."""
-NEVER = -1
+NO_TRIMMING = -1
 
 
 @functools.cache
@@ -25,7 +25,7 @@ def keep_freed() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NEVER))
+    return bool(mallopt(MMAP_MAX, 0)) and bool(mallopt(TRIM_THRESHOLD, NO_TRIMMING))
 
 
 def return_freed() -> bool:

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from ostinato.errors import OstinatoError
 
-AHEAD = 4
+ITEMS_AHEAD = 4
 """Items per worker that are submitted before the first result is needed."""
 TIMEOUT = 30
 """Seconds to wait for a cluster."""
@@ -138,7 +138,7 @@ def _map_in_pool(
 ) -> Generator[Result, None, None]:
     pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _prepare, (function, threads))
     try:
-        yield from _submit_ahead(lambda item: pool.submit(function, item), items, AHEAD * workers)
+        yield from _submit_ahead(lambda item: pool.submit(function, item), items, ITEMS_AHEAD * workers)
     except BrokenProcessPool as error:
         raise OstinatoError(
             "a worker process was killed, perhaps for lack of memory; lower compute.workers in params.yaml and run "
@@ -205,7 +205,7 @@ def _map_on_cluster(
         batches = [items[start : start + size] for start in range(0, len(items), size)]
         try:
             for results, exception in _submit_ahead(
-                lambda batch: client.submit(function, batch, pure=False), batches, AHEAD * n_threads
+                lambda batch: client.submit(function, batch, pure=False), batches, ITEMS_AHEAD * n_threads
             ):
                 yield from results
                 if exception is not None:

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from ostinato.audio import ABSENT, Identity, open_snapshot
+from ostinato.audio import ABSENCE, Identity, open_snapshot
 from ostinato.core import names, parallel
 from ostinato.core.code_hash import hash_modules, list_modules
 from ostinato.core.counts import format_count
@@ -50,14 +50,14 @@ def complete(listing: pd.DataFrame, renaming: Mapping[str, str] | None = None) -
     Returns
     -------
     DataFrame
-        With the columns of `tables.LISTED`.
+        With the columns of `tables.LISTED_COLUMNS`.
 
     Raises
     ------
     DataError
         If a track_id is not unique, or no track has a genre or tag that is to be renamed.
     """
-    frame = listing.reindex(columns=list(tables.LISTED)).reset_index(drop=True)
+    frame = listing.reindex(columns=list(tables.LISTED_COLUMNS)).reset_index(drop=True)
     is_duplicate = frame["track_id"].duplicated()
     if is_duplicate.any():
         raise DataError(f"track_id {frame['track_id'][is_duplicate].iloc[0]!r} is listed twice; list each track once")
@@ -290,16 +290,16 @@ def join_measurements(tracks: pd.DataFrame, files: pd.DataFrame, listing: pd.Dat
     tracks : DataFrame
         With `track_id` and `path`.
     files : DataFrame
-        With `track_id` and the columns of `tables.MEASURED`.
+        With `track_id` and the columns of `tables.MEASURES`.
     listing : DataFrame
         From the plugin; a track without a file may have a `content_hash` there.
 
     Returns
     -------
     DataFrame
-        With the columns of `tables.MEASURED` and the index of `tracks`.
+        With the columns of `tables.MEASURES` and the index of `tracks`.
     """
-    measured = files.set_index("track_id").reindex(tracks["track_id"])[list(tables.MEASURED)].set_axis(tracks.index)
+    measured = files.set_index("track_id").reindex(tracks["track_id"])[list(tables.MEASURES)].set_axis(tracks.index)
     counts = ["sample_rate", "channels", "n_samples"]
     measured[counts] = measured[counts].fillna(0)
     if "content_hash" in listing:
@@ -363,7 +363,7 @@ def refuse_unread(files: pd.DataFrame, known: pd.DataFrame) -> None:
     """
     readable = known["track_id"][known["content_hash"].notna()] if "content_hash" in known else ()
     is_new = ~files["track_id"].isin(readable)
-    unread = files[files["content_hash"].isna() & files["error"].notna() & ~(is_new & (files["error"] == ABSENT))]
+    unread = files[files["content_hash"].isna() & files["error"].notna() & ~(is_new & (files["error"] == ABSENCE))]
     if len(unread):
         errors = "; ".join(f"{row.path} {row.error}" for row in unread.head(MAX_NAMES).itertuples())
         more = f"; and {len(unread) - MAX_NAMES} more" if len(unread) > MAX_NAMES else ""

@@ -27,7 +27,7 @@ import pandas as pd
 from ostinato.core.names import identity
 from ostinato.curation.albums import Compilations, identify_albums, identify_artists
 from ostinato.curation.components import components
-from ostinato.curation.strata import STRATA, UNKNOWN
+from ostinato.curation.strata import NO_VALUE, STRATA
 from ostinato.errors import DataError, ParamsError
 
 NAMES = ("train", "validation", "test")
@@ -35,9 +35,9 @@ MIN_GROUPS = len(NAMES)
 MAX_GROUP_SHARE = 0.5
 """Maximum share of the tracks in one group, where shared albums and tracks join artists."""
 GROUPS = {"artist": "those of an artist, an album or a recording", "track": "copies of a recording"}
-TRAINING_ONLY = -1
+TRAINING_PART = -1
 """Part of tracks that every fold trains on."""
-UNASSIGNED = -2
+NO_PART = -2
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class SplitPlan:
     @property
     def training_part(self) -> int:
         """The part that is only trained on."""
-        return TRAINING_ONLY if self.folds else 0
+        return TRAINING_PART if self.folds else 0
 
     def splits(self, part: int) -> list[str]:
         """Return the split that a part belongs to in each fold."""
@@ -318,7 +318,7 @@ def _read_parts(old: pd.DataFrame, plan: SplitPlan) -> dict[str, int]:
     if not plan.folds:
         return {track: NAMES.index(split) for track, split in zip(old["track_id"], old["split"], strict=True)}
     test = old[old["split"] == "test"]
-    return dict.fromkeys(old["track_id"], TRAINING_ONLY) | dict(
+    return dict.fromkeys(old["track_id"], TRAINING_PART) | dict(
         zip(test["track_id"], test["fold"].astype(int), strict=True)
     )
 
@@ -333,7 +333,7 @@ def _extend(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int
     excluded : dict
         Reasons by track_id.
     """
-    parts = np.full(len(track_ids), UNASSIGNED)
+    parts = np.full(len(track_ids), NO_PART)
     part_by_key: dict[Hashable, int] = {}
     excluded: dict[str, str] = {}
     queue = [i for i, track in enumerate(track_ids) if track in old]
@@ -341,14 +341,14 @@ def _extend(track_ids: list[str], keys: list[list[Hashable]], old: dict[str, int
     while queue:
         for i in queue:
             key_by_part = {part_by_key[k]: k for k in keys[i] if k in part_by_key}
-            part = old.get(track_ids[i], next(iter(key_by_part), UNASSIGNED))
+            part = old.get(track_ids[i], next(iter(key_by_part), NO_PART))
             conflicts = [k for p, k in key_by_part.items() if p != part]
             if conflicts:
                 excluded[track_ids[i]] = _describe_conflict(keys[i], conflicts[0], part_by_key)
-            elif part != UNASSIGNED:
+            elif part != NO_PART:
                 parts[i] = part
                 part_by_key |= dict.fromkeys(keys[i], part)
-        new = [i for i in new if parts[i] == UNASSIGNED and track_ids[i] not in excluded]
+        new = [i for i in new if parts[i] == NO_PART and track_ids[i] not in excluded]
         queue = [i for i in new if any(k in part_by_key for k in keys[i])]
     return parts, excluded
 
@@ -383,7 +383,7 @@ def _encode_labels(tracks: pd.DataFrame) -> np.ndarray:
 def _encode_strata(tracks: pd.DataFrame, balance: Sequence[str]) -> np.ndarray:
     """Encode the known strata of each track [shape=(n_tracks, n_strata)]."""
     columns = (pd.Series(STRATA[name](tracks), dtype=object) for name in balance)
-    one_hot = [pd.get_dummies(strata.where(strata != UNKNOWN)).to_numpy(np.float64) for strata in columns]
+    one_hot = [pd.get_dummies(strata.where(strata != NO_VALUE)).to_numpy(np.float64) for strata in columns]
     return np.hstack([np.empty((len(tracks), 0)), *one_hot])
 
 
@@ -400,16 +400,16 @@ def _assign_groups(
     n_labels = labels.shape[1]
     counts = np.zeros((n_groups, n_labels + strata.shape[1] + 1))
     np.add.at(counts, groups, np.column_stack([labels, strata, np.ones(len(labels))]))
-    part = np.full(n_groups, UNASSIGNED)
+    part = np.full(n_groups, NO_PART)
     np.maximum.at(part, groups, parts)
     has_label = counts[:, :n_labels] > 0
     is_scarce = has_label.sum(axis=0) < MIN_GROUPS
     if plan.scarce == "train":
-        part[(part == UNASSIGNED) & has_label[:, is_scarce].any(axis=1)] = plan.training_part
+        part[(part == NO_PART) & has_label[:, is_scarce].any(axis=1)] = plan.training_part
     current = np.stack([counts[part == p].sum(axis=0) for p in range(len(plan.shares))])
-    total = np.maximum(counts[part != TRAINING_ONLY].sum(axis=0), 1)
+    total = np.maximum(counts[part != TRAINING_PART].sum(axis=0), 1)
     target = plan.shares[:, np.newaxis] * total
-    unassigned = np.flatnonzero(part == UNASSIGNED)
+    unassigned = np.flatnonzero(part == NO_PART)
     for group in sorted(unassigned, key=lambda g: (-counts[g, -1], _derive_seed(plan.seed, names[g]))):
         n = counts[group]
         n_missing = (current[:, :n_labels][:, n[:n_labels] > 0] == 0).sum(axis=1)

@@ -7,7 +7,7 @@ import pandas as pd
 
 LATITUDES, LONGITUDES = 30, 60
 """Size of a cell of the map grid, in degrees."""
-UNKNOWN = "unknown"
+NO_VALUE = "unknown"
 
 
 def decades(tracks: pd.DataFrame) -> list[str]:
@@ -21,14 +21,14 @@ def decades(tracks: pd.DataFrame) -> list[str]:
     Returns
     -------
     list of str
-        `UNKNOWN` without a year.
+        `NO_VALUE` without a year.
 
     Examples
     --------
     >>> decades(pd.DataFrame({"year": [1968.0, float("nan")]}))
     ['1960s', 'unknown']
     """
-    return [UNKNOWN if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in _get_numbers(tracks, "year")]
+    return [NO_VALUE if np.isnan(y) else f"{int(y // 10 * 10)}s" for y in _get_numbers(tracks, "year")]
 
 
 def places(tracks: pd.DataFrame) -> list[str]:
@@ -42,7 +42,7 @@ def places(tracks: pd.DataFrame) -> list[str]:
     Returns
     -------
     list of str
-        `UNKNOWN` if either is missing.
+        `NO_VALUE` if either is missing.
 
     Examples
     --------
@@ -55,7 +55,7 @@ def places(tracks: pd.DataFrame) -> list[str]:
 
 def _name_cell(latitude: float, longitude: float) -> str:
     if np.isnan(latitude) or np.isnan(longitude):
-        return UNKNOWN
+        return NO_VALUE
 
     def name_interval(value: float, step: int, maximum: int, hemispheres: str) -> str:
         low = int(min(abs(value), maximum - 1) // step * step)

@@ -18,7 +18,7 @@ It may have
 - ``INDEX`` (a `_remote.Remote`): mirdata's index, with which `ostinato download` compares the files;
 - ``EXPECTED``: number of tracks and classes of the full dataset;
 - ``CLASSES``: its genres or tags;
-- ``PROMISED``: columns that every track has, such as artist;
+- ``PROMISED_COLUMNS``: columns that every track has, such as artist;
 - ``AUDIO = False`` and ``ATTRIBUTES``: a table of numbers instead of audio; `path` is then unknown,
   and the listing has a `content_hash` and a column for each attribute;
 - ``edition(options, seed) -> str``: of a plugin that renders its audio, the folder below `root` that

@@ -12,12 +12,12 @@ import pandas as pd
 from ostinato.errors import DataError
 from ostinato.io.delimited import list_examples
 
-UNKNOWN = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown", "0000-00-00"})
+UNKNOWN_CELLS = frozenset({"", "-", "?", "na", "n/a", "nan", "null", "none", "unknown", "0000-00-00"})
 """Cells that stand for an unknown number."""
 YEAR = re.compile(r"(?<!\d)(1\d{3}|20\d{2})(?!\d)")
 DAY = re.compile(r"(1\d{3}|20\d{2})(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])")
 THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
-QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+QUOTED_TEXT = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 SEPARATORS = (";", "|", ",")
 
 
@@ -92,7 +92,7 @@ def parse_year(cell: object) -> float | None:
     (None, nan)
     """
     text = parse_text(cell)
-    if text is None or text.strip().casefold() in UNKNOWN:
+    if text is None or text.strip().casefold() in UNKNOWN_CELLS:
         return np.nan
     match = DAY.fullmatch(text.strip()) or YEAR.search(text)
     return float(match[1]) if match else parse_number(text)
@@ -115,7 +115,7 @@ def parse_number(cell: object, separator: str = "") -> float | None:
     (210.0, None, nan)
     """
     text = parse_text(cell)
-    if text is None or text.strip().casefold() in UNKNOWN:
+    if text is None or text.strip().casefold() in UNKNOWN_CELLS:
         return np.nan
     text = text.strip().replace("\u2212", "-").replace("\u00a0", "")
     if "," in text and "." in text:
@@ -217,7 +217,7 @@ def choose_list_separator(cells: Iterable[object], where: Path, column: str) -> 
 def _is_written_list(text: str) -> bool:
     text = text.strip()
     ends = text[:1] + text[-1:]
-    return ends in ("[]", "{}") or (ends == "()" and QUOTED.search(text) is not None)
+    return ends in ("[]", "{}") or (ends == "()" and QUOTED_TEXT.search(text) is not None)
 
 
 def _written_list(text: str) -> Any:
@@ -230,9 +230,9 @@ def _written_list(text: str) -> Any:
         values = ast.literal_eval(plain)
     except (ValueError, SyntaxError, MemoryError, RecursionError):
         values = None
-    by_space = QUOTED.search(inner) is not None and "," not in QUOTED.sub("", inner)  # as NumPy prints arrays
-    if by_space or (values is None and QUOTED.search(inner)):
-        return [a or b for a, b in QUOTED.findall(inner)]
+    by_space = QUOTED_TEXT.search(inner) is not None and "," not in QUOTED_TEXT.sub("", inner)  # as NumPy prints arrays
+    if by_space or (values is None and QUOTED_TEXT.search(inner)):
+        return [a or b for a, b in QUOTED_TEXT.findall(inner)]
     if isinstance(values, (list, tuple, set)):
         return sorted(values, key=str) if isinstance(values, set) else list(values)
     return [part.strip("'\" ") for part in inner.split(",")]

@@ -57,16 +57,18 @@ COMMENTS = {
     "genre": ("genre",),
 }
 """Names in Vorbis comments, APEv2 and FFmpeg, regardless of case."""
-SLASHED = (2, 3)
+SLASH_VERSION = (2, 3)
 """ID3 up to this version separates artists by a slash."""
-SHORT = 2
+MAX_INITIALS = 2
 """A slash next to this many letters or fewer belongs to the name, as in AC/DC, Au/Ra and N/A."""
 GENRE_SEPARATORS = (";", "/", "|", "\\")
-WHOLE = {identity(name) for name in TCON.GENRES if "/" in name} | {"singer/songwriter"}
+GENRES_WITH_SLASH = {identity(name) for name in TCON.GENRES if "/" in name} | {"singer/songwriter"}
 """Genres whose name has a slash."""
 UNKNOWN_GENRES = frozenset({"unknown", "unknown genre", "none", "n/a", "genre"})
-VARIOUS = frozenset({"various artists", "various", "va", "v.a.", "v/a", "v. a.", "diverse", "verschiedene interpreten"})
-NO_ARTIST = VARIOUS | {"unknown artist", "unknown", "<unknown>", "[unknown]", "artist"}
+VARIOUS_ARTISTS = frozenset(
+    {"various artists", "various", "va", "v.a.", "v/a", "v. a.", "diverse", "verschiedene interpreten"}
+)
+NO_ARTIST = VARIOUS_ARTISTS | {"unknown artist", "unknown", "<unknown>", "[unknown]", "artist"}
 NUMBER = r"[ ._#-]*(?:\d{1,2}|[a-d]|one|two|three|four)"
 DISC = re.compile(rf"(?:cd|dis[ck]|dvd|vinyl|lp|side){NUMBER}(?:[ ._:-].*)?", re.IGNORECASE)
 DISC_OF_ALBUM = re.compile(rf"[\s,:-]*[\[(]?\s*\b(?:cd|dis[ck]){NUMBER}\s*[\])]?\s*$", re.IGNORECASE)
@@ -184,7 +186,7 @@ def _canonical(tags: Any) -> FileTags:
     """Return the values by name, each from the first key that the file has."""
     if isinstance(tags, mutagen.id3.ID3Tags):
         values_of = {name: _first(_frames(tags, frame) for frame in frames) for name, frames in ID3_FRAMES.items()}
-        if tags.version[:2] <= SLASHED:  # type: ignore[attr-defined]
+        if tags.version[:2] <= SLASH_VERSION:  # type: ignore[attr-defined]
             values_of["artist"] = [part for name in values_of["artist"] for part in _split_slashed(name)]
     elif isinstance(tags, MP4Tags):
         values_of = {name: _first(_texts(tags.get(atom)) for atom in atoms) for name, atoms in MP4_ATOMS.items()}
@@ -215,7 +217,7 @@ def _texts(values: Any) -> list[str]:
 
 def _split_slashed(name: str) -> list[str]:
     parts = [part.strip() for part in name.split("/")]
-    return [name] if min(map(len, parts)) <= SHORT else parts
+    return [name] if min(map(len, parts)) <= MAX_INITIALS else parts
 
 
 def _split_value(value: str, separators: Sequence[str]) -> list[str]:
@@ -229,5 +231,5 @@ def _split_value(value: str, separators: Sequence[str]) -> list[str]:
 
 def _at_slashes(text: str) -> list[str]:
     parts = [part.strip() for part in text.split("/")]
-    is_name = identity(text) in WHOLE or min(map(len, parts)) < SHORT
+    is_name = identity(text) in GENRES_WITH_SLASH or min(map(len, parts)) < MAX_INITIALS
     return [text] if is_name and text else [part for part in parts if part]

@@ -5,11 +5,11 @@ from pathlib import PurePosixPath
 
 from ostinato.core.names import identity
 from ostinato.curation.remarks import Remark, make_remark
-from ostinato.datasets._file_tags import VARIOUS, FileTags, is_disc, strip_disc
+from ostinato.datasets._file_tags import VARIOUS_ARTISTS, FileTags, is_disc, strip_disc
 
-MOST = 0.5
+MIN_PEOPLE_SHARE = 0.5
 """Folders are named after artists or albums if this is so for more than this share of the files."""
-ALIKE = 0.1
+MIN_COMMON_SHARE = 0.1
 """Folders are compared with another source if it has this share of their names as genres."""
 
 Genres = Sequence[Sequence[str]]
@@ -56,8 +56,8 @@ def are_people(folders: Sequence[str | None], tags: Sequence[FileTags]) -> bool:
     bool
     """
     pairs = [(identity(folder), tag) for folder, tag in zip(folders, tags, strict=True) if folder and tag]
-    hits = sum(folder in VARIOUS or folder in _people(tag) for folder, tag in pairs)
-    return bool(pairs) and hits > MOST * len(pairs)
+    hits = sum(folder in VARIOUS_ARTISTS or folder in _people(tag) for folder, tag in pairs)
+    return bool(pairs) and hits > MIN_PEOPLE_SHARE * len(pairs)
 
 
 def choose_source(genres_of: Mapping[str, Genres], tags: Sequence[FileTags]) -> str:
@@ -119,7 +119,7 @@ def _is_comparable(other: str, genres_of: Mapping[str, Genres], source: str) -> 
     elsewhere = {
         genre_id for genres in genres_of[other if source == "folder" else source] for genre_id in _identities(genres)
     }
-    return len(folders & elsewhere) >= ALIKE * max(len(folders), 1)
+    return len(folders & elsewhere) >= MIN_COMMON_SHARE * max(len(folders), 1)
 
 
 def _people(tags: FileTags) -> set[str | None]:

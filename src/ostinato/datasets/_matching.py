@@ -24,7 +24,7 @@ URL = re.compile(r"^file:(?://[^/]*)?(?=/)", re.IGNORECASE)
 DRIVE = re.compile(r"^/*(?:[A-Za-z]:)?/+")
 FOLDER = 0.1
 """A folder prefix of the table's paths counts if it gives this share of the best prefix's matches."""
-LOOKED_AT = 2000
+MAX_CANDIDATES = 2000
 """Number of files searched for a similar name."""
 
 Parts: TypeAlias = tuple[str, ...]
@@ -77,7 +77,7 @@ def match_rows(names: Sequence[object], paths: Sequence[str], root: Path, table:
 def closest(name: object, paths: Sequence[str]) -> str:
     """Return the path that is most like a name."""
     target = PurePosixPath(str(name).replace("\\", "/").casefold()).name
-    names = {PurePosixPath(path).name.casefold(): path for path in reversed(paths[:LOOKED_AT])}
+    names = {PurePosixPath(path).name.casefold(): path for path in reversed(paths[:MAX_CANDIDATES])}
     return names[difflib.get_close_matches(target, list(names), n=1, cutoff=0)[0]]
 
 

@@ -37,9 +37,9 @@ SPLITS |= {"val": "validation", "dev": "validation", "test": "test"}
 GENRE_SEPARATORS = (";", "|")
 """In a table a slash or comma is part of a genre, such as Pop/Rock, unless in dataset.genre_separators."""
 
-PLAIN = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[^\W\d_][\w .-]*\b", re.IGNORECASE)
+PLAIN_NAME = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[^\W\d_][\w .-]*\b", re.IGNORECASE)
 """Names that YAML reads as text without quotation marks."""
-HEAD = 200
+HEAD_ROWS = 200
 """Rows read to suggest another column."""
 
 log = logging.getLogger(__name__)
@@ -150,7 +150,7 @@ def read_side_table(
         table["genre"] = _lists(table["genre"], GENRE_SEPARATORS if genre_separators is None else genre_separators)
     unique = table[~table.map(repr).duplicated()].reset_index(names="row")
     unique["row"] += 1 + header
-    unique.attrs = {"n_rows": len(table), "columns": list(map(str, raw.columns)), "head": raw.head(HEAD)}
+    unique.attrs = {"n_rows": len(table), "columns": list(map(str, raw.columns)), "head": raw.head(HEAD_ROWS)}
     unique.attrs["keys"] = [_find_column(columns[name], raw, where) if name in columns else name for name in KEYS]
     return unique
 
@@ -172,7 +172,7 @@ def _check_positions(
     """Refuse a table without a header unless all columns are given by position."""
     if columns and all(isinstance(position, int) for position in columns.values()):
         return
-    head = raw.head(HEAD)
+    head = raw.head(HEAD_ROWS)
     hits = {str(name): len(match_rows(head[name].tolist(), paths, root, where).file_of_row) for name in head}
     path = max(hits, key=lambda name: hits[name])
     genre = _guess_genre(head, path)
@@ -193,7 +193,7 @@ def _guess_genre(head: pd.DataFrame, path: str) -> str | None:
 
 def _write_columns(columns: Mapping[str, str | int]) -> str:
     """Write columns as in params.yaml, quoting names that YAML would not read as text."""
-    values = {k: str(v) if isinstance(v, int) or PLAIN.fullmatch(v) else json.dumps(v) for k, v in columns.items()}
+    values = {k: str(v) if isinstance(v, int) or PLAIN_NAME.fullmatch(v) else json.dumps(v) for k, v in columns.items()}
     return f"{{{', '.join(f'{name}: {value}' for name, value in values.items())}}}"
 
 

@@ -32,7 +32,7 @@ CITATION = """@mastersthesis{whitell2019,
   author = {Whitell, Ryan}, school = {Regis University}, year = {2019}
 }"""
 SOURCE = "the folder given by dataset.path"
-PROMISED = ("artist",)
+PROMISED_COLUMNS = ("artist",)
 
 log = logging.getLogger(__name__)
 

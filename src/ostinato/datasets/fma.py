@@ -40,7 +40,7 @@ ARCHIVES = {
     "full": ("0f0ace23fbe9ba30ecb7e95f763e435ea802b8ab", 1_000),
 }
 EXPECTED = {"small": 8_000, "medium": 25_000, "large": 106_574, "full": 106_574, "genre": 16, "tags": 161}
-PROMISED = ("artist", "split")
+PROMISED_COLUMNS = ("artist", "split")
 SUBSETS = {"small": ("small",), "medium": ("small", "medium")}
 SPLITS = {"training": "train", "validation": "validation", "test": "test"}
 COLUMNS = {

@@ -37,7 +37,7 @@ from ostinato.errors import DataError
 LICENSE = "that of the files"
 CITATION = ""
 SOURCE = "the folder given by dataset.path"
-PROBED = 20
+SAMPLE_FILES = 20
 """Files whose tags are read, without `read_tags`, to see whether folders are named after artists."""
 
 
@@ -274,7 +274,7 @@ def _with_genres(
 def _remark_unread_tags(root: Path, files: pd.DataFrame, folders: Genres, options: Options) -> list[Remark]:
     """Read the tags of some files to remark on what `read_tags` would add."""
     paths = files["path"].tolist()
-    sample = range(0, len(paths), -(-len(paths) // PROBED))
+    sample = range(0, len(paths), -(-len(paths) // SAMPLE_FILES))
     tags = [read_file_tags(root / paths[i]) for i in sample]
     remarks = []
     if options.genre_from is None and folders and are_people([next(iter(folders[i]), None) for i in sample], tags):

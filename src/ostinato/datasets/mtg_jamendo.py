@@ -27,7 +27,7 @@ CITATION = """@inproceedings{bogdanov2019mtg,
   year = {2019}
 }"""
 SOURCE = "https://github.com/MTG/mtg-jamendo-dataset (its own script downloads and checks the audio)"
-PROMISED = ("artist",)
+PROMISED_COLUMNS = ("artist",)
 EXPECTED = {"tracks": 55_701, "tags": 195}
 HEADER = ["TRACK_ID", "ARTIST_ID", "ALBUM_ID", "PATH", "DURATION", "TAGS"]
 PARTS = ("train", "validation", "test")

@@ -37,9 +37,9 @@ from ostinato.io.files import atomic_write
 LICENSE = "MIT"
 CITATION = "Rendered by ostinato itself; there is nothing to cite."
 SOURCE = "rendered on demand"
-EMBEDDED = True
+IS_EMBEDDED = True
 SYNTHESISER = "ostinato.datasets._synthesis"
-PROMISED = ("artist",)
+PROMISED_COLUMNS = ("artist",)
 CLASSES = {"genre": tuple(GENRES), "tags": TAGS}
 
 

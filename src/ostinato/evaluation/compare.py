@@ -26,11 +26,11 @@ from ostinato.evaluation.evidence import (
 from ostinato.evaluation.revision import Revision
 from ostinato.evaluation.score_table import parse_scores
 
-TRIVIAL = ("majority",)
+TRIVIAL_ESTIMATORS = ("majority",)
 """Estimators that do not use the features; their metrics are not tested."""
 MIN_TRACKS = 2
 """A fall that corresponds to fewer tracks is tolerated."""
-TOGETHER = "all together"
+ALL_CANDIDATES = "all together"
 NO_COMMON_TRACK = "no test track is common to both"
 
 
@@ -176,7 +176,7 @@ def _compare_candidate(
     """Compare the bounded metrics of one candidate; add its pair to those of its task."""
     new, old = here.metrics[name], there.metrics[name]
     task, metrics = new["task"], list_bounded(settings.gate, new["task"])
-    if new["architecture"] in TRIVIAL or not metrics:
+    if new["architecture"] in TRIVIAL_ESTIMATORS or not metrics:
         return []
     same_split = new["split"]["hash"] == old["split"]["hash"]
     pair, obstacle = _match_tracks(name, here, there, settings, metrics)
@@ -238,7 +238,7 @@ def _compare_together(pairs: Mapping[str, Sequence[Pair]], settings: Settings) -
         p, p_least, gain = compute_p(different, metric, settings.seed)
         evidence = Evidence(gain, float("nan"), float("nan"), p, p_least, f"mean of {len(different)} candidates")
         # the mean of several candidates may fall significantly by less than the share of two tracks
-        rows.append(Row(f"{task}, {TOGETHER}", metric, None, None, evidence, settings.tolerance))
+        rows.append(Row(f"{task}, {ALL_CANDIDATES}", metric, None, None, evidence, settings.tolerance))
     return rows
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from ostinato.core.task import Task
 from ostinato.evaluation.predictions import ScoredTracks, join_labels
 
-HELD_OUT = ("validation", "test")
+HELD_OUT_SPLITS = ("validation", "test")
 COLUMNS = ("track_id", "label", "suggested", "label_score", "suggested_score", "suspect")
 
 
@@ -91,7 +91,7 @@ def rank_by_mean_scores(
         From `rank_label_errors`, with the validation and test tracks common to all
         candidates; None without any.
     """
-    tables = [_average([join_labels(p, splits, tracks, task, split) for split in HELD_OUT]) for p in predictions]
+    tables = [_average([join_labels(p, splits, tracks, task, split) for split in HELD_OUT_SPLITS]) for p in predictions]
     if not tables or any(table.empty for table in tables):
         return None
     common = sorted(set.intersection(*(set(table.index) for table in tables)))

@@ -14,7 +14,7 @@ from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.inference.model import ReleasedModel
 from ostinato.metrics.jackknife import jackknife
 
-CLEAN = "clean"
+CLEAN_KEY = "clean"
 
 
 def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) -> dict[str, np.ndarray]:
@@ -30,10 +30,10 @@ def score_clip(model: ReleasedModel, clip: tuple[np.ndarray, int], seed: int) ->
     Returns
     -------
     dict of str to np.ndarray [shape=(n_classes,)]
-        Scores, by `CLEAN` and the names of the perturbations.
+        Scores, by `CLEAN_KEY` and the names of the perturbations.
     """
     y, sample_rate = clip
-    scores = {CLEAN: model.scores(AudioContext(y, sample_rate))}
+    scores = {CLEAN_KEY: model.scores(AudioContext(y, sample_rate))}
     for name in PERTURBATIONS:
         scores[name] = model.scores(AudioContext(perturb(name, y, sample_rate, seed), sample_rate))
     return scores
@@ -49,7 +49,7 @@ def compute_drops(
     rows : ScoredTracks
         The clips; their scores are ignored.
     scores : mapping of str to np.ndarray [shape=(n_clips, n_classes)]
-        By perturbation and `CLEAN`.
+        By perturbation and `CLEAN_KEY`.
     model : ReleasedModel
     metric : str
         A metric of the model's task.
@@ -82,12 +82,17 @@ def compute_drops(
         raise DataError(f"{metric} is undefined on {format_count(len(rows), 'clip')}; take more of them (--clips)")
 
     def compute_drop(name: str) -> dict[str, float | None]:
-        drop = replicates.estimate(sign * (values[CLEAN] - values[name]))
+        drop = replicates.estimate(sign * (values[CLEAN_KEY] - values[name]))
         numbers = {"value": values[name][0], "drop": drop.value, "low": drop.low, "high": drop.high}
         return {k: None if np.isnan(v) else round(float(v), 6) for k, v in numbers.items()}
 
-    drops = {name: compute_drop(name) for name in scores if name != CLEAN}
-    return {"metric": metric, "n_tracks": len(rows), "clean": round(float(values[CLEAN][0]), 6), "perturbed": drops}
+    drops = {name: compute_drop(name) for name in scores if name != CLEAN_KEY}
+    return {
+        "metric": metric,
+        "n_tracks": len(rows),
+        "clean": round(float(values[CLEAN_KEY][0]), 6),
+        "perturbed": drops,
+    }
 
 
 def format_markdown(result: Mapping[str, Any]) -> str:
@@ -118,4 +123,4 @@ def score_all_clips(
     dict of str to np.ndarray [shape=(n_clips, n_classes)]
     """
     clips = [score_clip(model, load(str(track_id)), seed + i) for i, track_id in enumerate(rows.track_id)]
-    return {name: np.stack([clip[name] for clip in clips]) for name in (CLEAN, *PERTURBATIONS)}
+    return {name: np.stack([clip[name] for clip in clips]) for name in (CLEAN_KEY, *PERTURBATIONS)}

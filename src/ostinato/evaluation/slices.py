@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from ostinato.core.scores import Kind
-from ostinato.curation.strata import UNKNOWN, decades, places
+from ostinato.curation.strata import NO_VALUE, decades, places
 from ostinato.evaluation.classification import get_metrics
 from ostinato.evaluation.predictions import ScoredTracks
 from ostinato.metrics.jackknife import jackknife
@@ -44,13 +44,13 @@ def describe(tracks: pd.DataFrame, files: pd.DataFrame, splits: pd.DataFrame, ro
     table = table.merge(tracks, on="track_id", how="left").merge(files, on="track_id", how="left")
     empty = pd.Series(np.nan, table.index)
     attributes = pd.DataFrame(index=table.index)
-    attributes["genre"] = table.get("genre", empty).astype(object).where(table.get("genre", empty).notna(), UNKNOWN)
+    attributes["genre"] = table.get("genre", empty).astype(object).where(table.get("genre", empty).notna(), NO_VALUE)
     attributes["artist"] = _find_seen_artists(table, tracks, splits)
     attributes["duration"] = _name_thirds(table.get("duration", empty), "{:.0f} s")
     attributes["loudness"] = _name_thirds(table.get("rms_db", empty), "{:.0f} dB")
     attributes["year"] = decades(table)
     attributes["place"] = places(table)
-    has_artists = attributes["artist"].ne(UNKNOWN).any()
+    has_artists = attributes["artist"].ne(NO_VALUE).any()
     return attributes[[a for a in attributes if attributes[a].nunique() > 1 or (a == "artist" and has_artists)]]
 
 
@@ -93,7 +93,7 @@ def evaluate_slices(
 
 def _sort_names(names: pd.Series) -> list[str]:
     """Sort the names of slices: thirds in ascending order, others alphabetically, the unknown last."""
-    return sorted(names.unique(), key=lambda name: (name == UNKNOWN, _find_third(name), name))
+    return sorted(names.unique(), key=lambda name: (name == NO_VALUE, _find_third(name), name))
 
 
 def _find_third(name: str) -> int:
@@ -104,11 +104,11 @@ def _find_third(name: str) -> int:
 def _find_seen_artists(table: pd.DataFrame, tracks: pd.DataFrame, splits: pd.DataFrame) -> list[str]:
     """Return for each track whether its artist was in training of the network that scored it."""
     if "artist" not in table:
-        return [UNKNOWN] * len(table)
+        return [NO_VALUE] * len(table)
     training = splits[splits["split"] == "train"].merge(tracks[["track_id", "artist"]], on="track_id").dropna()
     pairs = set(zip(training["fold"], training["artist"], strict=True))
     rows = zip(table["fold"], table["artist"], strict=True)
-    return [UNKNOWN if pd.isna(artist) else "seen" if (fold, artist) in pairs else "unseen" for fold, artist in rows]
+    return [NO_VALUE if pd.isna(artist) else "seen" if (fold, artist) in pairs else "unseen" for fold, artist in rows]
 
 
 def _name_thirds(values: pd.Series, unit: str) -> list[str]:
@@ -116,7 +116,7 @@ def _name_thirds(values: pd.Series, unit: str) -> list[str]:
     numbers = values.to_numpy(float)
     finite = numbers[np.isfinite(numbers)]
     if not len(finite):
-        return [UNKNOWN] * len(numbers)
+        return [NO_VALUE] * len(numbers)
     low, high = np.quantile(finite, [1 / 3, 2 / 3])
     names = (f"less, under {unit}".format(low), "middle", f"more, from {unit}".format(high))
-    return [UNKNOWN if not np.isfinite(x) else names[int(x >= low) + int(x >= high)] for x in numbers]
+    return [NO_VALUE if not np.isfinite(x) else names[int(x >= low) + int(x >= high)] for x in numbers]

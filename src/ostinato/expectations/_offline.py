@@ -59,11 +59,11 @@ def settle(docs: Path, results: Mapping[str, bool]) -> None:
         Whether each table meets its expectations.
     """
     for page in docs.rglob("*.html"):
-        page.write_text(offline(page.read_text(encoding="utf-8")), encoding="utf-8")
+        page.write_text(make_offline(page.read_text(encoding="utf-8")), encoding="utf-8")
     (docs / "index.html").write_text(index(docs, results), encoding="utf-8")
 
 
-def offline(page: str) -> str:
+def make_offline(page: str) -> str:
     """Remove external resources and scripts from a page.
 
     Examples

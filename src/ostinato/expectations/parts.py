@@ -7,7 +7,7 @@ import pandas as pd
 from great_expectations import expectations as gxe
 from great_expectations.expectations.expectation import Expectation
 
-from ostinato.curation.strata import STRATA, UNKNOWN
+from ostinato.curation.strata import NO_VALUE, STRATA
 
 DEVIATION = "{}_deviation"
 
@@ -35,7 +35,7 @@ def prepare(tracks: pd.DataFrame, splits: pd.DataFrame, balance: Sequence[str] =
     columns = tracks[["track_id"]].assign(**{DEVIATION.format("class"): tracks["genre"]})
     for name in balance:
         strata = pd.Series(STRATA[name](tracks), tracks.index, dtype=object)
-        columns[DEVIATION.format(name)] = strata.where(strata != UNKNOWN)
+        columns[DEVIATION.format(name)] = strata.where(strata != NO_VALUE)
     rows = splits.merge(columns, on="track_id")
     deviations = list(columns.columns[1:])
     records = []

@@ -14,7 +14,7 @@ Classes: TypeAlias = Mapping[str, tuple[str, ...]]
 YEARS = (1000, 2100)
 
 
-BESIDE = ("lyrics", "cover")
+SIDE_FILES = ("lyrics", "cover")
 
 
 def prepare(
@@ -45,7 +45,7 @@ def prepare(
     result["undeclared"] = pd.Series(
         [_find_undeclared(row, classes or {}) for row in tracks.to_dict("records")], dtype=object, index=tracks.index
     )
-    for column in BESIDE:
+    for column in SIDE_FILES:
         names = tracks[column] if column in tracks and root is not None else pd.Series(None, tracks.index, dtype=object)
         result[f"{column}_found"] = pd.Series(
             [(root / name).is_file() if root and isinstance(name, str) else None for name in names],
@@ -90,7 +90,7 @@ def suite(bounds: Any, required: Iterable[str] = ()) -> list[Expectation]:
         gxe.ExpectColumnDistinctValuesToBeInSet(
             column=f"{column}_found", value_set=[True], meta={"reason": f"{column} of tracks that do not exist"}
         )
-        for column in BESIDE
+        for column in SIDE_FILES
     ]
     return [
         *missing,

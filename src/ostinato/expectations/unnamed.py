@@ -11,7 +11,7 @@ from great_expectations.expectations.expectation import Expectation
 
 from ostinato.audio import SUFFIXES
 
-NAMING = ("path", "lyrics", "cover")
+PATH_COLUMNS = ("path", "lyrics", "cover")
 
 
 def prepare(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
@@ -30,7 +30,7 @@ def prepare(tracks: pd.DataFrame, root: Path) -> pd.DataFrame:
         `track_id` and `unnamed`, both the file's path below `root`, sorted. All audio is of
         one kind, any other suffix is its own kind.
     """
-    used = {path for column in NAMING if column in tracks for path in tracks[column] if isinstance(path, str)}
+    used = {path for column in PATH_COLUMNS if column in tracks for path in tracks[column] if isinstance(path, str)}
     kinds = {(Path(path).parent, _kind(Path(path))) for path in used}
     paths = sorted({path for folder in {folder for folder, _ in kinds} for path in _files(root, folder, kinds)} - used)
     paths = [path for path in paths if not _leads_to(root / path, root, used)]

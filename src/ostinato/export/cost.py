@@ -8,7 +8,7 @@ import onnx
 
 from ostinato.export.graphs import Shape, session
 
-COUNTED = ("Conv", "MatMul", "Gemm", "GRU", "LSTM", "RNN")
+COUNTED_OPERATORS = ("Conv", "MatMul", "Gemm", "GRU", "LSTM", "RNN")
 
 
 def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Collection[str] = ()) -> int:
@@ -27,7 +27,7 @@ def multiply_adds(model: onnx.ModelProto, inputs: Mapping[str, Shape], words: Co
         Of convolutions, matrix products and recurrent layers; elementwise operations,
         such as normalisation, are left out.
     """
-    nodes = [node for node in model.graph.node if node.op_type in COUNTED]
+    nodes = [node for node in model.graph.node if node.op_type in COUNTED_OPERATORS]
     shapes = _shapes(model, {name for node in nodes for name in (*node.input, *node.output) if name}, inputs, words)
     return sum(_multiplications(node, shapes) for node in nodes)
 

@@ -7,7 +7,7 @@ from typing import Any
 from ostinato import features
 from ostinato.features._onnx import read
 
-SHORT = 12
+HASH_LENGTH = 12
 """Hexadecimal digits of the hash in a file's name."""
 
 
@@ -37,7 +37,7 @@ def gather(metadata: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, bytes
         if not features.needs_file(input_["feature"]):
             continue
         content = read(parameters[features.FILE], parameters["sha256"])
-        file = f"encoder-{parameters['sha256'][:SHORT]}.onnx"
+        file = f"encoder-{parameters['sha256'][:HASH_LENGTH]}.onnx"
         files[file] = content
         inputs[name] = {**input_, "parameters": {**parameters, features.FILE: file}}
         encoders[name] = {key: parameters[key] for key in ("sha256", "license", "trained_on", "preset")}

@@ -18,10 +18,10 @@ from ostinato.export.graphs import KEY, OUTPUTS, Arrays, Shape, largest_differen
 from ostinato.layers.stack import Stack
 
 BATCHES = (2, 5)
-LONGER = 10
-SHORTEST = 7
-LONGEST = 2**20
-LAST = "_of_the_network"
+EXTRA_FRAMES = 10
+MIN_FRAMES = 7
+MAX_FRAMES = 2**20
+NAME_SUFFIX = "_of_the_network"
 
 
 @dataclass(frozen=True)
@@ -61,9 +61,9 @@ class Reading:
         """Two numbers of frames to test, the first short and odd; equal if the length is fixed."""
         if not self.free:
             return self.shape[2], self.shape[2]
-        short = max(self.min_frames, SHORTEST, 2 * self.chunk)
+        short = max(self.min_frames, MIN_FRAMES, 2 * self.chunk)
         short += 1 - short % 2
-        return short, short + max(LONGER, self.chunk) + 1
+        return short, short + max(EXTRA_FRAMES, self.chunk) + 1
 
 
 class _Both(nn.Module):
@@ -139,7 +139,7 @@ def convert(
         axes = dict.fromkeys(inputs, next(iter(axes.values())))
     shapes: list[dict[int, Any]] = []
     for name, spec in specs.items():
-        frames = torch.export.Dim(f"{name}_frames", min=spec.min_frames, max=LONGEST)
+        frames = torch.export.Dim(f"{name}_frames", min=spec.min_frames, max=MAX_FRAMES)
         shapes.append({0: axes[name], spec.axis: frames} if spec.free else {0: axes[name]})
     examples = tuple(torch.from_numpy(x) for x in sample(specs, BATCHES[0] + 1, 0).values())
     with _quiet():
@@ -149,7 +149,7 @@ def convert(
             dynamo=True,
             dynamic_shapes=(tuple(shapes),),
             input_names=list(inputs),
-            output_names=[f"{name}{LAST}" for name in OUTPUTS],
+            output_names=[f"{name}{NAME_SUFFIX}" for name in OUTPUTS],
             opset_version=opset,
             external_data=False,
             verbose=False,
@@ -222,7 +222,7 @@ def _of(value: Any, name: str) -> Any:
 def _name_outputs(model: onnx.ModelProto) -> None:
     """Rename the outputs, and any other values that have their names."""
     graph = model.graph
-    names = {f"{name}{LAST}": name for name in OUTPUTS} | {name: f"{name}{LAST}" for name in OUTPUTS}
+    names = {f"{name}{NAME_SUFFIX}": name for name in OUTPUTS} | {name: f"{name}{NAME_SUFFIX}" for name in OUTPUTS}
     for node in graph.node:
         for ends in (node.input, node.output):
             ends[:] = [names.get(end, end) for end in ends]

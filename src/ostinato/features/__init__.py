@@ -11,7 +11,7 @@ results are shared too, through the context.
 A kind that reads a file of the user may have ``complete(departures, defaults, kind)``,
 which fills in parameters from that file; ``check(parameters, kind)``, which refuses
 invalid parameters before any track is read; ``seconds_per_row(parameters)``; and
-`DESCRIPTIVE`, the parameters that do not affect the rows.
+`DESCRIPTION_KEYS`, the parameters that do not affect the rows.
 """
 
 import importlib.util
@@ -189,7 +189,7 @@ def identify(module: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     dict
         Without descriptive ones, such as the path of a file.
     """
-    descriptive = getattr(registry.load(__name__, module), "DESCRIPTIVE", ())
+    descriptive = getattr(registry.load(__name__, module), "DESCRIPTION_KEYS", ())
     return {name: value for name, value in parameters.items() if name not in descriptive}
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 NAMED_HZ = (100, 200, 500, 1000, 2000, 5000, 10000, 20000)
-APART = 0.1
+MIN_DISTANCE = 0.1
 """Ticks closer than this share of all bins would overlap."""
 C0 = 16.351597831287414
 """In Hz, with A4 = 440 Hz."""
@@ -48,7 +48,7 @@ def hertz(frequencies: np.ndarray) -> Axis:
         if not frequencies[0] <= hz <= frequencies[-1]:
             continue
         position = float(np.interp(hz, frequencies, np.arange(len(frequencies))))
-        if not ticks or position - max(ticks) >= APART * len(frequencies):
+        if not ticks or position - max(ticks) >= MIN_DISTANCE * len(frequencies):
             ticks[round(position, 3)] = str(hz) if hz < 1000 else f"{hz // 1000}k"
     return Axis("Hz", ticks)
 

@@ -21,9 +21,9 @@ Pooling: TypeAlias = Literal["mean", "max", "flatten"]
 AXES = ("batch", "channel", "time", "mel", "samples")
 KEY = "encoder"
 """Metadata key in which `ostinato import-weights` describes the file."""
-LISTED = 12
+MAX_LISTED = 12
 """Maximal number of tensors in a message."""
-LARGEST = 65504
+MAX_FLOAT16 = 65504
 """Of half precision, the dtype of the cache."""
 
 
@@ -95,7 +95,7 @@ class Encoder:
         n = shape.size("batch") or 1
         rows = [self._run(patches[i : i + n], n, shape, pooling) for i in range(0, len(patches), n)]
         embedding = np.concatenate(rows)
-        faults = {"NaN or infinite": ~np.isfinite(embedding), f"over {LARGEST}": np.abs(embedding) > LARGEST}
+        faults = {"NaN or infinite": ~np.isfinite(embedding), f"over {MAX_FLOAT16}": np.abs(embedding) > MAX_FLOAT16}
         for fault, mask in faults.items():
             if mask.any():
                 raise DataError(
@@ -341,7 +341,7 @@ def _list_candidates(graph: Any) -> str:
     }
     tensors = [name for node in graph.graph.node for name in node.output if name in shapes]
     vectors = [name for name in reversed(tensors) if _width(shapes[name]) > 1]
-    names = ", ".join(f"{name} {_format(shapes[name])}" for name in vectors[:LISTED])
+    names = ", ".join(f"{name} {_format(shapes[name])}" for name in vectors[:MAX_LISTED])
     return f"tensors with one vector per patch are {names}" if names else "and no tensor with one vector per patch"
 
 

@@ -37,7 +37,7 @@ from ostinato.features._spectrum import Pad
 SOURCE = "audio"
 GROUP = 32
 """Patches in memory at once: a track of hours takes no more memory than one of minutes."""
-DESCRIPTIVE = ("model", "preset", "license", "trained_on")
+DESCRIPTION_KEYS = ("model", "preset", "license", "trained_on")
 """Parameters that do not affect the rows."""
 PRESETS = Path(__file__).with_name("presets.yaml")
 ALGORITHMS = {

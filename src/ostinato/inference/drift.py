@@ -19,7 +19,7 @@ from ostinato.errors import DataError
 
 BINS = 10
 MIN_TRACKS = 20
-SHIFTED = 0.25
+SHIFT_BOUND = 0.25
 """Index from which on a distribution is commonly called shifted."""
 
 Profile: TypeAlias = Mapping[str, Mapping[str, Any]]

@@ -29,7 +29,7 @@ QUANTILES = (0.01, 0.99)
 BANDWIDTH_MARGIN = 0.1
 """Share of the minimum and maximum bandwidth."""
 LEVEL_MARGIN_DB = 6.0
-SHORTER, LONGER = 0.5, 20.0
+MIN_DURATION_RATIO, MAX_DURATION_RATIO = 0.5, 20.0
 """Shares of the minimum and maximum duration: a longer track is scored as the mean of its chunks."""
 PROFILE_MARGIN = 1.25
 """Factor on the distance that 99 % of the training tracks stay within."""
@@ -38,7 +38,7 @@ MIN_SPREAD = 0.1
 _MARGINS: dict[str, Callable[[float, float], tuple[float, float]]] = {
     "bandwidth": lambda low, high: ((1 - BANDWIDTH_MARGIN) * low, (1 + BANDWIDTH_MARGIN) * high),
     "level": lambda low, high: (low - LEVEL_MARGIN_DB, high + LEVEL_MARGIN_DB),
-    "duration": lambda low, high: (SHORTER * low, LONGER * high),
+    "duration": lambda low, high: (MIN_DURATION_RATIO * low, MAX_DURATION_RATIO * high),
 }
 _UNITS = {"bandwidth": (1000, "kHz"), "level": (1, "dB"), "duration": (1, "s")}
 COMPARISONS = (*(f"{name} " for name in _MARGINS), "mean ")

@@ -149,7 +149,7 @@ def open_output(out: TextIO | Path | None, form: Format) -> AbstractContextManag
     return file
 
 
-PREDICTED = "predicted_"
+PREFIX = "predicted_"
 """Prefix of columns of predictions, which are never read as labels."""
 
 
@@ -185,10 +185,16 @@ def write_review(path: Path, targets: Sequence[Path], answers: Sequence[Answer])
         new = (reason for reason in answer["reasons"] if NO_PROMISE not in reason)  # printed once, for all files
         row["reasons"] = "; ".join(dict.fromkeys([*known, *new]))
         label = answer["label"]
-        row[PREDICTED + answer["task"]] = label if isinstance(label, str) else ";".join(label)
+        row[PREFIX + answer["task"]] = label if isinstance(label, str) else ";".join(label)
     tasks = sorted({answer["task"] for answer in answers if "error" not in answer})
     error = ["error"] if any("error" in row for row in rows.values()) else []
-    columns = ["path", "doubt", "reasons", *error, *(name for task in tasks for name in (PREDICTED + task, task))]
+    columns = [
+        "path",
+        "doubt",
+        "reasons",
+        *error,
+        *(name for task in tasks for name in (PREFIX + task, task)),
+    ]
     with atomic_write(path) as partial_file, open(partial_file, "w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()

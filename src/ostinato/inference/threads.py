@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-AHEAD = 2
+ITEMS_AHEAD = 2
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -35,7 +35,7 @@ def _map_pool(function: Callable[[Item], Result], items: Iterable[Item], workers
         try:
             for item in items:
                 pending.append(pool.submit(function, item))
-                if len(pending) >= AHEAD * workers:
+                if len(pending) >= ITEMS_AHEAD * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

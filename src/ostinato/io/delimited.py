@@ -23,7 +23,7 @@ SEPARATORS = (",", ";", "\t", "|")
 BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 """First bytes of Excel files."""
-LOOKED_AT = 200
+SAMPLE_ROWS = 200
 EXAMPLES = 3
 
 log = logging.getLogger(__name__)
@@ -148,7 +148,7 @@ def choose_separator(text: str, suffix: str = "") -> str:
     """
 
     def fitness(separator: str) -> tuple[bool, float, bool, int]:
-        rows = [row for row in islice(_parse(text, separator), LOOKED_AT) if row]
+        rows = [row for row in islice(_parse(text, separator), SAMPLE_ROWS) if row]
         width = len(rows[0]) if rows else 0
         same = sum(len(row) == width for row in rows) / max(len(rows), 1)
         return width > 1, same, suffix == ".tsv" and separator == "\t", width

@@ -9,14 +9,14 @@ import pyarrow.parquet as pq
 
 from ostinato.io.files import read_parquet, write_parquet
 
-MEASURED = {
+MEASURES = {
     "content_hash": pa.string(),
     "duration": pa.float64(),
     "sample_rate": pa.int64(),
     "channels": pa.int64(),
     "n_samples": pa.int64(),
 }
-LISTED = {
+LISTED_COLUMNS = {
     "track_id": pa.string(),
     "path": pa.string(),
     "genre": pa.string(),
@@ -33,13 +33,13 @@ LISTED = {
     "cover": pa.string(),
     "split": pa.string(),
 }
-TRACKS = pa.schema({"ordinal": pa.int64(), **LISTED, **MEASURED})
+TRACKS = pa.schema({"ordinal": pa.int64(), **LISTED_COLUMNS, **MEASURES})
 FILES = pa.schema(
     {
         "track_id": pa.string(),
         "path": pa.string(),
         "n_bytes": pa.int64(),
-        **MEASURED,
+        **MEASURES,
         "unheard_seconds": pa.float64(),
         "peak": pa.float64(),
         "rms_db": pa.float64(),

@@ -45,11 +45,11 @@ _SCALARS = {
 for _tag, (_pattern, _first) in _SCALARS.items():
     Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"(?:{_pattern})$"), list(_first))
 OUTS = ("outs", "metrics", "plots")
-ALWAYS = ["always changed"]
+ALWAYS_CHANGED = ["always changed"]
 THREADS = 8
 LOCK_ADVICE = "`git restore dvc.lock`, or delete it and run `dvc commit --force`, which records the present outputs"
 _TEMPLATE = re.compile(r"\$\{([^}]+)\}")
-_IGNORED = ("__pycache__", "*.partial")
+_IGNORED_PATTERNS = ("__pycache__", "*.partial")
 """Ignored besides the patterns of .dvcignore: unfinished files do not count."""
 
 
@@ -297,7 +297,7 @@ class Hashes:
             self._known = {}
         ignore = self.project / ".dvcignore"
         lines = ignore.read_text(encoding="utf-8").split() if ignore.is_file() else []
-        names = [*_IGNORED, *(line.strip("/") for line in lines if not line.startswith(("#", "!")))]
+        names = [*_IGNORED_PATTERNS, *(line.strip("/") for line in lines if not line.startswith(("#", "!")))]
         self._is_ignored = re.compile("|".join(map(translate, names))).match
 
     def compute(self, paths: Iterable[str]) -> dict[str, str | None]:
@@ -364,7 +364,7 @@ def find_changes(stages: Mapping[str, Stage], lock: Mapping[str, Any], hashes: H
     for name, stage in stages.items():
         differences = _compare(stage, lock[name], digests, params) if name in lock else ["never ran"]
         if stage.is_always_changed:
-            differences = [*differences, *ALWAYS]
+            differences = [*differences, *ALWAYS_CHANGED]
         if differences:
             changes[name] = differences
     return changes

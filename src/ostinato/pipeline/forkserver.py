@@ -39,7 +39,7 @@ LIBRARIES = (
     "torch.onnx",
     "typer",
 )
-KILLED = 128 + signal.SIGKILL
+KILLED_STATUS = 128 + signal.SIGKILL
 _LENGTH = struct.Struct("!I")
 _STATUS = struct.Struct("!B")
 
@@ -90,7 +90,7 @@ def ask(address: str, arguments: Sequence[str]) -> int | None:
         except OSError:
             return None
         answer = connection.recv(_STATUS.size)
-    return _STATUS.unpack(answer)[0] if answer else KILLED
+    return _STATUS.unpack(answer)[0] if answer else KILLED_STATUS
 
 
 def serve(address: str) -> int:
@@ -136,7 +136,7 @@ class _Child:
 
     def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.status, self.is_sent = KILLED, False
+        self.status, self.is_sent = KILLED_STATUS, False
 
     def run(self) -> int:
         """Run the command; return its exit status."""
@@ -144,7 +144,7 @@ class _Child:
         try:
             request = _read_request(self.connection)
         except (EOFError, OSError, ValueError, struct.error):  # the client is gone before its request was complete
-            return KILLED
+            return KILLED_STATUS
         os.environ.clear()
         os.environ.update(request["environment"])
         os.chdir(request["folder"])
@@ -166,7 +166,7 @@ class _Child:
     def _end_with_client(self) -> None:
         """End at once when the client is gone before the exit status was sent."""
         if not self.connection.recv(1) and not self.is_sent:
-            os._exit(KILLED)
+            os._exit(KILLED_STATUS)
 
 
 def _read_request(connection: socket.socket) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias
 
 from ostinato.errors import OstinatoError
 from ostinato.pipeline import dvc_files
-from ostinato.pipeline.dvc_files import ALWAYS, Stage
+from ostinato.pipeline.dvc_files import ALWAYS_CHANGED, Stage
 
 Upstream: TypeAlias = dict[str, frozenset[str]]
 Changes: TypeAlias = dict[str, list[Any]]
@@ -81,7 +81,7 @@ def changes(project: Path) -> Changes:
     -------
     dict of str to list
         Changes of each changed stage. A stage that only depends on a changed one
-        is not included: see `stale`.
+        is not included: see `find_stale`.
 
     Raises
     ------
@@ -152,7 +152,7 @@ def parse(dot: str) -> Upstream:
     return {name: frozenset(graph[name]) for name in TopologicalSorter(graph).static_order()}
 
 
-def stale(graph: Mapping[str, Iterable[str]], changed: Mapping[str, list[Any]]) -> list[str]:
+def find_stale(graph: Mapping[str, Iterable[str]], changed: Mapping[str, list[Any]]) -> list[str]:
     """List the stages that changed or depend on a changed one.
 
     Parameters
@@ -174,7 +174,7 @@ def stale(graph: Mapping[str, Iterable[str]], changed: Mapping[str, list[Any]]) 
     """
     stages: dict[str, None] = {}
     for stage, before in graph.items():
-        if changed.get(stage, ALWAYS) != ALWAYS or any(name in stages for name in before):
+        if changed.get(stage, ALWAYS_CHANGED) != ALWAYS_CHANGED or any(name in stages for name in before):
             stages[stage] = None
     return list(stages)
 

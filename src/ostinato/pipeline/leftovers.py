@@ -18,12 +18,12 @@ from ostinato.core.params import get_sections
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 
-REMOVED = "not a candidate of params.yaml"
+NO_CANDIDATE = "not a candidate of params.yaml"
 NO_EDGE = "not a member or number of params.yaml"
 NO_KIND = "not in features.kinds"
-CUT_OFF = "incomplete: writing was interrupted"
-ASIDE = "set aside when its candidate was removed"
-RESUMED = ("train", "tune", "member")
+PARTIAL_FILE = "incomplete: writing was interrupted"
+REMOVED_OUTPUTS = "set aside when its candidate was removed"
+RESUMABLE_STAGES = ("train", "tune", "member")
 _RESUME_POINT = re.compile(r"(?P<name>.+)-[0-9a-f]{16}")
 
 log = logging.getLogger(__name__)
@@ -65,7 +65,9 @@ def find_leftovers(paths: Paths, params: Params) -> list[Leftover]:
     reasons = {**dict(_find_outputs(paths, params)), **dict(_find_state(paths, params))}
     kinds = set(params.features.kinds)
     reasons |= {path: NO_KIND for path in _children(paths.features) if path.is_dir() and path.name not in kinds}
-    reasons |= {path: CUT_OFF for path in _find_partials(paths) if not any(above in reasons for above in path.parents)}
+    reasons |= {
+        path: PARTIAL_FILE for path in _find_partials(paths) if not any(above in reasons for above in path.parents)
+    }
     return make_leftovers(paths, reasons)
 
 
@@ -138,15 +140,15 @@ def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
         example = locate("x")
         for path in _children(example.parent):
             if path.suffix == example.suffix and not path.name.startswith(".") and path.stem not in names:
-                yield path, REMOVED
+                yield path, NO_CANDIDATE
     for locate in folders:
         for path in _children(locate("x").parent):
             if path.is_dir() and path.name not in names:
-                yield path, REMOVED
+                yield path, NO_CANDIDATE
     edges = {*params.members, *params.numbers}
     for stack in _children(paths.member_logits("x").parent):
         if stack.is_dir() and stack.name not in params.stacked:
-            yield stack, REMOVED
+            yield stack, NO_CANDIDATE
         elif stack.is_dir():
             parquet = (path for path in _children(stack) if path.suffix == ".parquet")
             yield from ((path, NO_EDGE) for path in parquet if f"{stack.name}.{path.stem}" not in edges)
@@ -155,12 +157,12 @@ def _find_outputs(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
 def _find_state(paths: Paths, params: Params) -> Iterator[tuple[Path, str]]:
     """Find resume points and logs of removed candidates, and outputs that were set aside."""
     names = set(get_sections(params))
-    for stage in RESUMED:
+    for stage in RESUMABLE_STAGES:
         for path in _children(paths.state / stage):
             if (point := _RESUME_POINT.fullmatch(path.name)) and point["name"] not in names:
-                yield path, REMOVED
-    yield from ((path, REMOVED) for path in _children(paths.state / "dvclive") if path.name not in names)
-    yield from ((path, ASIDE) for path in [paths.removed_outputs] if path.is_dir())
+                yield path, NO_CANDIDATE
+    yield from ((path, NO_CANDIDATE) for path in _children(paths.state / "dvclive") if path.name not in names)
+    yield from ((path, REMOVED_OUTPUTS) for path in [paths.removed_outputs] if path.is_dir())
 
 
 def _find_partials(paths: Paths) -> Iterator[Path]:

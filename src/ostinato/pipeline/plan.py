@@ -35,7 +35,7 @@ SECTIONS = (
 SAMPLE = 5
 INGEST, CHANGED = "ingest", "the collection has changed"
 COPIES = 2
-SPARE = 1.1
+SAFETY_FACTOR = 1.1
 
 Kinds = Mapping[str, Callable[[AudioContext], np.ndarray]]
 
@@ -72,7 +72,7 @@ class Estimate:
     @property
     def required_bytes(self) -> float:
         """Size of the cache and of its copy in DVC, in bytes."""
-        return sum(self.cache.values()) * COPIES * SPARE
+        return sum(self.cache.values()) * COPIES * SAFETY_FACTOR
 
     def table(self) -> str:
         """Format the estimate as a table.
@@ -135,7 +135,7 @@ def command(paths: Paths, params: Params) -> None:
         splits.check_folds(collection.tracks, splits.SplitPlan(params.split.folds, params.split.group_by))
     if (paths.root / "dvc.yaml").exists():
         upstream, changed = graph.read_cached(paths.root, paths.graph_cache)
-        stale = graph.stale(upstream, {**changed, INGEST: [CHANGED]} if collection.differs else changed)
+        stale = graph.find_stale(upstream, {**changed, INGEST: [CHANGED]} if collection.differs else changed)
         if not stale:
             print(f"nothing would run: all {len(upstream)} stages are done, and the collection is unchanged")
             return

@@ -14,7 +14,7 @@ from ostinato.io.dvc_config import read_dvc_config
 from ostinato.io.locks import HOLDER, Holder
 from ostinato.pipeline.dvc_files import LOCK_ADVICE, Stage
 
-FEW = 2
+MIN_UNLISTED = 2
 """A single stage that dvc.lock lacks was killed, and runs again."""
 
 
@@ -36,7 +36,7 @@ def find_faults(paths: Paths, stages: Mapping[str, Stage], lock: Mapping[str, An
     """
     lost, unlisted = _find_uncached(paths.root, stages, lock), _find_unlisted(paths.root, stages, lock)
     faults = [*_find_orphans(paths), *_find_stale_locks(paths.root)]
-    if len(unlisted) >= FEW:
+    if len(unlisted) >= MIN_UNLISTED:
         faults.append(
             f"dvc.lock lacks {len(unlisted)} stages whose outputs are present, such as {unlisted[0]}: it was truncated "
             f"or belongs to another version; {LOCK_ADVICE}"

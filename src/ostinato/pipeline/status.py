@@ -15,7 +15,7 @@ from ostinato.pipeline import dvc_files, graph, recovery
 
 SOURCES = "src/"
 STATES = ("done", "running", "pending")
-SHOWN = 3
+MAX_SHOWN = 3
 """Maximum number of entries and of changes listed per group."""
 
 
@@ -72,7 +72,7 @@ def status(paths: Paths) -> Status:
     """
     stages, lock = dvc_files.read_stages(paths.root), dvc_files.read_lock(paths.root)
     upstream, changed = graph.read_cached(paths.root, paths.graph_cache, stages, lock)
-    stale, running = set(graph.stale(upstream, changed)), find_running(paths)
+    stale, running = set(graph.find_stale(upstream, changed)), find_running(paths)
     entries = []
     for stage in upstream:
         if _command(stage) in running:
@@ -132,11 +132,11 @@ def _describe(group: Sequence[StageStatus]) -> str:
 def _list_own_changes(stage: StageStatus) -> list[str]:
     """List the changes of a stage itself."""
     changes = stage.reason.split("; ") if stage.reason else []
-    return [change for change in changes if not change.startswith("waits for ") and change not in graph.ALWAYS]
+    return [change for change in changes if not change.startswith("waits for ") and change not in graph.ALWAYS_CHANGED]
 
 
 def _shorten(names: list[str]) -> list[str]:
-    return names if len(names) <= SHOWN + 1 else [*names[:SHOWN], f"{len(names) - SHOWN} more"]
+    return names if len(names) <= MAX_SHOWN + 1 else [*names[:MAX_SHOWN], f"{len(names) - MAX_SHOWN} more"]
 
 
 def find_running(paths: Paths) -> set[str]:

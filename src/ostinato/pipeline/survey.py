@@ -17,7 +17,7 @@ from ostinato.curation import inventory, remarks
 from ostinato.io import tables
 from ostinato.io.files import read_json
 
-SHOWN = 20
+MAX_SHOWN = 20
 EXAMPLES = 3
 
 
@@ -94,8 +94,8 @@ def count_classes(task: str, labels: Iterable[Any]) -> str:
     if not len(counts):
         return ""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))
-    classes = ", ".join(f"{name} {n:,}" for name, n in ordered[:SHOWN])
-    more = f", and {len(ordered) - SHOWN} more" if len(ordered) > SHOWN else ""
+    classes = ", ".join(f"{name} {n:,}" for name, n in ordered[:MAX_SHOWN])
+    more = f", and {len(ordered) - MAX_SHOWN} more" if len(ordered) > MAX_SHOWN else ""
     return f"{task}: {format_count(len(ordered), 'class')}: {classes}{more}"
 
 
@@ -120,7 +120,7 @@ def survey_collection(paths: Paths, params: Params) -> Survey:
     """
     plugin, options = datasets.load(params.dataset)
     old = tables.read(paths.tracks) if paths.tracks.exists() else None
-    if old is not None and getattr(plugin, "EMBEDDED", False):
+    if old is not None and getattr(plugin, "IS_EMBEDDED", False):
         return Survey(old, remarks.read_remarks(tables.notes(paths.tracks)), True, {}, 0)
     root = datasets.dataset_root(paths, params.dataset)
     known = old["track_id"] if old is not None and _is_same(paths, params) else pd.Series([], dtype=object)
@@ -165,7 +165,7 @@ def _compare(old: pd.DataFrame, new: pd.DataFrame, changed_files: set[str]) -> d
 
 def _cells(frame: pd.DataFrame) -> dict[str, str]:
     """Return the listed columns of each track as one string, with missing cells in one form."""
-    columns = frame.reindex(columns=list(tables.LISTED))
+    columns = frame.reindex(columns=list(tables.LISTED_COLUMNS))
     rows = zip(*(columns[name].map(_cell) for name in columns), strict=True)
     return {track: repr(row) for track, row in zip(frame["track_id"], rows, strict=True)}
 

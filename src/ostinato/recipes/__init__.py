@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ostinato.core.params import yaml_io
-from ostinato.core.params.messages import readable
+from ostinato.core.params.messages import format_error
 from ostinato.core.params.section import Section
 from ostinato.errors import ParamsError
 
@@ -248,7 +248,7 @@ def load(folder: Path, name: str) -> Recipe:
     try:
         return Recipe.model_validate(yaml_io.read(path))
     except ValidationError as error:
-        raise ParamsError(f"{path}: {readable(error, Recipe)}") from error
+        raise ParamsError(f"{path}: {format_error(error, Recipe)}") from error
 
 
 def reduce(recipe: Recipe, name: str) -> Recipe:

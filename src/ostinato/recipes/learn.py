@@ -26,7 +26,7 @@ from ostinato.core.task import Task
 from ostinato.curation import splits
 from ostinato.curation.remarks import format_remark
 from ostinato.errors import DataError, OstinatoError
-from ostinato.inference.resume import PREDICTED
+from ostinato.inference.resume import PREFIX
 from ostinato.io import tables
 from ostinato.io.escapes import escape_cell
 from ostinato.io.files import atomic_write, read_json, write_json
@@ -227,7 +227,7 @@ def describe_outcome(outcome: Outcome, out: Path) -> str:
     lines += [f"  the next {format_count(gain.n_more, 'label')} would change it by about {rise}"]
     if len(outcome.next_tracks):
         lines += ["", f"label these next ({out / NEXT}):"]
-        lines += [f"  {t.path}  {getattr(t, PREDICTED + LABEL)}?" for t in outcome.next_tracks.itertuples()]
+        lines += [f"  {t.path}  {getattr(t, PREFIX + LABEL)}?" for t in outcome.next_tracks.itertuples()]
     if outcome.verdict["released"]:
         lines += ["", f"use it by `ostinato predict FILE --models {out / 'models' / 'released'}`"]
     return "\n".join(lines).strip()
@@ -360,7 +360,7 @@ def _choose_next(inside: Paths, name: str, store: Store, pool: pd.DataFrame, see
     from ostinato.training.artefact import onnx_file
     from ostinato.training.predict import run_estimator
 
-    columns = ["path", "doubt", PREDICTED + LABEL, LABEL]
+    columns = ["path", "doubt", PREFIX + LABEL, LABEL]
     if pool.empty:
         return pd.DataFrame(columns=columns)
     task = Task(LABEL, tuple(read_json(inside.classes)[LABEL]))

@@ -8,7 +8,7 @@ import pandas as pd
 from ostinato.core import params
 from ostinato.core.paths import Paths
 from ostinato.errors import ParamsError
-from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces
+from ostinato.evaluation.similarity.leaderboard import MAIN_METRIC, evaluate_spaces
 from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.recipes import Catalogs
 from ostinato.recommendation.catalog import Catalog
@@ -55,8 +55,8 @@ def compare(paths: Paths, inside: Paths, request: Catalogs) -> list[str]:
         if name not in built:
             lines.append(f"| {name} | was not exported; see the gate | |")
             continue
-        gain = figures[name].get(f"{LEADING}_above_{built[0]}")
-        lines.append(f"| {name} | {_interval(figures[name][LEADING])} | {_interval(gain, '+') if gain else ''} |")
+        gain = figures[name].get(f"{MAIN_METRIC}_above_{built[0]}")
+        lines.append(f"| {name} | {_interval(figures[name][MAIN_METRIC])} | {_interval(gain, '+') if gain else ''} |")
     return lines
 
 

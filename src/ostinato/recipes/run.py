@@ -17,7 +17,7 @@ from ostinato.core.registry import instead
 from ostinato.core.task import COLUMNS
 from ostinato.errors import OstinatoError, ParamsError
 from ostinato.evaluation.classification import get_metrics
-from ostinato.evaluation.similarity.leaderboard import LEADING
+from ostinato.evaluation.similarity.leaderboard import MAIN_METRIC
 from ostinato.pipeline import graph
 from ostinato.recipes import SMALL, Recipe, load, overlay, read_figures, reduce
 from ostinato.recipes.table import report
@@ -165,7 +165,7 @@ def _refuse_unknown(recipe: Recipe, config: Params, path: Path) -> None:
     entries = get_candidates(config)
     leaky = recipe.leaky.figures if recipe.leaky else []
     metrics = [(figure.candidate, figure.metric) for figure in recipe.figures if figure.candidate is not None]
-    statistics = (config.recommend.baseline, LEADING)
+    statistics = (config.recommend.baseline, MAIN_METRIC)
     pairs = [(candidate, p.metric) for p in recipe.pairs for candidate in (p.candidate, p.over)]
     metrics += [pair for pair in pairs if pair != statistics]
     for candidate, metric in metrics + [(str(figure.candidate), figure.metric) for figure in leaky]:
@@ -226,7 +226,7 @@ def _with_data(paths: Paths, inside: Paths, recipe: Recipe, name: str) -> dict[s
     root = datasets.dataset_root(paths, dataset)
     needs = [*recipe.needs, *([recipe.catalogs.of] if recipe.catalogs else [])]
     missing = [file for file in needs if not (paths.root / file).exists()]
-    is_synthetic = getattr(datasets.load(dataset)[0], "EMBEDDED", False)
+    is_synthetic = getattr(datasets.load(dataset)[0], "IS_EMBEDDED", False)
     if not is_synthetic and not (root.is_dir() and any(root.iterdir())):
         missing.insert(0, str(root))
     if missing:

@@ -13,7 +13,7 @@ from ostinato.core.task import COLUMNS, Task
 from ostinato.evaluation import paired
 from ostinato.evaluation.predictions import KEYS, join_labels
 from ostinato.evaluation.similarity import artist_embedding
-from ostinato.evaluation.similarity.leaderboard import LEADING
+from ostinato.evaluation.similarity.leaderboard import MAIN_METRIC
 from ostinato.io.files import read_json, read_parquet
 from ostinato.metrics.ranking import METRICS
 from ostinato.recipes import Figure, Leaky, Pair, Recipe
@@ -162,7 +162,7 @@ def _gain_in_space(inside: Paths, pair: Pair) -> Gain | str:
     """Return the gain of a space over the baseline statistics."""
     ranking = read_json(inside.ranking)
     of_space = ranking.get("spaces", {}).get(pair.candidate, {})
-    return of_space.get(f"{LEADING}_above_{pair.over}") or ranking.get("skipped") or f"{pair.candidate} was skipped"
+    return of_space.get(f"{MAIN_METRIC}_above_{pair.over}") or ranking.get("skipped") or f"{pair.candidate} was skipped"
 
 
 def _alike(rows: list[pd.DataFrame], tracks: pd.DataFrame) -> list[pd.DataFrame]:

@@ -26,8 +26,8 @@ ABOUT, VECTORS, GRAPH, SKIPPED = "catalog.json", "vectors.npy", "graph.voyager",
 SOURCE = "source.json"
 """Where the folder lies that a catalog was made of, seen from the catalog; the pipeline's own has none."""
 LEVELS = ("artist", "album")
-SHOWN = 5
-KNOWN = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
+MAX_SHOWN = 5
+ABOUT_TRACK = ("artist", "album", "title", "genre", "tags", "year", "latitude", "longitude", "path", "duration")
 """What may be known of a track."""
 BUILD_ADVICE = "run `dvc repro catalog` and `ostinato release`; for a folder, `ostinato catalog --of`"
 
@@ -43,14 +43,14 @@ def describe_track(row: Mapping[Any, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        Keys of `KNOWN`; tags as a list, and nothing that is None or NaN.
+        Keys of `ABOUT_TRACK`; tags as a list, and nothing that is None or NaN.
 
     Examples
     --------
     >>> describe_track({"track_id": "a", "artist": "Ada", "year": float("nan"), "tags": ("calm",)})
     {'artist': 'Ada', 'tags': ['calm']}
     """
-    known = {key: row[key] for key in KNOWN if row.get(key) is not None}
+    known = {key: row[key] for key in ABOUT_TRACK if row.get(key) is not None}
     if "tags" in known:
         known["tags"] = list(known["tags"])
     return {key: value for key, value in known.items() if value == value}
@@ -99,7 +99,7 @@ class Catalog:
     vectors : np.ndarray [shape=(n, d)]
         Of any length but 0; their directions are kept.
     metadata : sequence of mapping, optional
-        What is known of each (`KNOWN`); what is unknown is left out.
+        What is known of each (`ABOUT_TRACK`); what is unknown is left out.
     version : str
         Hash of the network that made the vectors; vectors of another are refused.
     offset : np.ndarray [shape=(d,)], optional
@@ -229,14 +229,14 @@ class Catalog:
             self._folded = [(identity(i) or "", identity(self.line(i)) or "") for i in self.ids]
             self._ordered = sorted(self.ids)
         folded, pairs = identity(wanted) or "", list(zip(self.ids, self._folded, strict=True))
-        begin = islice((i for i, (own, _) in pairs if own.startswith(folded)), SHOWN)
-        hold = islice((i for i, (_, line) in pairs if folded in line), SHOWN)
+        begin = islice((i for i, (own, _) in pairs if own.startswith(folded)), MAX_SHOWN)
+        hold = islice((i for i, (_, line) in pairs if folded in line), MAX_SHOWN)
         alike = list(dict.fromkeys([*begin, *hold]))
-        if len(alike) < SHOWN and len(wanted) <= MAX_COMPARED:
+        if len(alike) < MAX_SHOWN and len(wanted) <= MAX_COMPARED:
             at = bisect(self._ordered, wanted)
             beside = self._ordered[max(at - N_COMPARED // 2, 0) : at + N_COMPARED // 2]
-            alike += get_close_matches(wanted, beside, n=SHOWN)
-        return list(dict.fromkeys(alike))[:SHOWN]
+            alike += get_close_matches(wanted, beside, n=MAX_SHOWN)
+        return list(dict.fromkeys(alike))[:MAX_SHOWN]
 
     def find_by_title(self, name: str) -> str | None:
         """Find the track of a title, or of ``artist - title``, in any spelling that is the same name.
@@ -257,7 +257,7 @@ class Catalog:
             if title and key in (identity(title), identity(f"{about.get('artist') or ''} - {title}")):
                 matches.append(track_id)
         if len(matches) > 1:
-            examples = "; ".join(self.line(i) for i in matches[:SHOWN])
+            examples = "; ".join(self.line(i) for i in matches[:MAX_SHOWN])
             raise CatalogError(
                 f"{name!r} is the title of {len(matches)} tracks: {examples}; give an id, or artist - title"
             )
@@ -517,6 +517,6 @@ def open_whole(folder: Path) -> Catalog:
 def _explain_absence(skipped: Mapping[str, str]) -> str:
     """Return why the pipeline made no catalog, naming the first spaces that were refused, and what to do."""
     reasons = skipped["skipped"].split("; ")
-    more = [f"{len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    more = [f"{len(reasons) - MAX_SHOWN} more"] if len(reasons) > MAX_SHOWN else []
     advice = skipped.get("mend", BUILD_ADVICE)
-    return f"no space serves recommendations: {'; '.join([*reasons[:SHOWN], *more])}; {advice}"
+    return f"no space serves recommendations: {'; '.join([*reasons[:MAX_SHOWN], *more])}; {advice}"

@@ -21,7 +21,7 @@ HISTORY_WEIGHT = 0.5
 """Weight of the listening history, relative to all seeds together."""
 POOL = 10
 """Candidates per result, before re-ranking."""
-SAME = 1 - 1e-5
+SAME_RECORDING = 1 - 1e-5
 """Cosine from which a track counts as the recording of a vector, perhaps under another id."""
 
 
@@ -85,7 +85,7 @@ def recommend(
         skipped ones are dislikes. Neither is recommended.
     exclude : iterable of str
         Never recommended, like seeds and dislikes. For a vector these are all tracks of
-        the same recording: those with a cosine above `SAME`.
+        the same recording: those with a cosine above `SAME_RECORDING`.
     diversity, per_artist
         See `Variety`.
     keep : Filter, optional
@@ -154,7 +154,7 @@ def find_recordings(catalog: Catalog, vector: np.ndarray) -> set[str]:
     unit, k = _vector(catalog, vector, None), POOL
     while True:
         rows, scores = catalog.search(unit, k)
-        same = rows[scores > SAME]
+        same = rows[scores > SAME_RECORDING]
         if len(same) < k or k >= len(catalog):
             return {catalog.ids[row] for row in same}
         k *= POOL

@@ -21,7 +21,7 @@ from ostinato.release.rules import RuleResult, at_most
 
 TOO_FEW = f"the test tracks of both come from fewer than {MIN_GROUPS} artists; add tracks of other artists"
 NETWORK, MODEL, TEST = "network.onnx", "model.json", "test.parquet"
-NON_COMMERCIAL = re.compile(
+NON_COMMERCIAL_TERMS = re.compile(
     r"\bNC\b|non-?\s?commercial|research[- ]only|(research|academic) (use|purposes)", re.IGNORECASE
 )
 """Wording of licences that forbid commercial use; the Academic Free License does not match."""
@@ -158,7 +158,7 @@ def license_rules(metadata: Mapping[str, Any], use: str) -> list[RuleResult]:
     results = []
     for name, encoder in metadata.get("encoders", {}).items():
         text = encoder.get("license")
-        passed = bool(text) and not NON_COMMERCIAL.search(text)
+        passed = bool(text) and not NON_COMMERCIAL_TERMS.search(text)
         verdict = "does not forbid commercial use" if passed else "forbids commercial use"
         reason = f"the licence of {name}, {text}, {verdict}" if text else f"the licence of {name} is unknown"
         results.append(RuleResult("license", passed, None, None, reason))

@@ -32,7 +32,7 @@ from ostinato.release.rules import RuleResult, release_bounds, to_records
 SECTIONS = ("seed", "validate", "evaluate", "gate", "release", "candidates", "estimators", "stacked")
 NETWORK, TAGGER, MODEL, TEST = checks.NETWORK, "tagger.onnx", checks.MODEL, checks.TEST
 CARD = "card.md"
-REFUSED = ("rejected", "not comparable", "damaged")
+REFUSED_ANSWERS = ("rejected", "not comparable", "damaged")
 EXIT_REFUSED = 3
 RELEASED = (*(task for task, kind in COLUMNS.items() if kind != "embedding"), CATALOG)
 """Everything with versions: the model of each task, and the catalog."""
@@ -155,13 +155,13 @@ def _roll_back(paths: Paths, task: str, version: int) -> dict[str, Any]:
 
 def exit_code(verdicts: dict[str, dict[str, Any]]) -> int:
     """Return the exit status of the command: 3 if any task was refused, else 0."""
-    return EXIT_REFUSED if any(v["answer"] in REFUSED for v in verdicts.values()) else 0
+    return EXIT_REFUSED if any(v["answer"] in REFUSED_ANSWERS for v in verdicts.values()) else 0
 
 
 def summary(verdicts: dict[str, dict[str, Any]]) -> str:
     """Format verdicts as text: one line per task and per reason, refusals last."""
     lines = []
-    for task, verdict in sorted(verdicts.items(), key=lambda item: (item[1]["answer"] in REFUSED, item[0])):
+    for task, verdict in sorted(verdicts.items(), key=lambda item: (item[1]["answer"] in REFUSED_ANSWERS, item[0])):
         lines.append(f"{task}: {verdict['answer']}; in service: {verdict['released'] or 'nothing'}")
         lines += [f"  - {reason}" for reason in verdict["reasons"]]
     return "\n".join(lines)

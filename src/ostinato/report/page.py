@@ -28,7 +28,7 @@ ORDER = (
     "names",
     "labels",
 )
-OPEN = ("verdict", "leaderboard", "classes")
+OPEN_SECTIONS = ("verdict", "leaderboard", "classes")
 """Sections that are unfolded at first; a link unfolds the others."""
 
 
@@ -100,7 +100,7 @@ def _section(environment: Environment, material: Material, name: str) -> dict[st
     has_style = style in environment.list_templates(extensions=["j2"])
     return {
         "name": name,
-        "open": name in OPEN,
+        "open": name in OPEN_SECTIONS,
         "title": plugin.TITLE,
         "about": (plugin.__doc__ or "").splitlines()[0],
         "style": Markup(environment.get_template(style).render()) if has_style else "",

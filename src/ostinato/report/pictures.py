@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import signal
 
-from ostinato.report.pieces import cached
+from ostinato.report.pieces import cache_piece
 from ostinato.report.plots import FAINT, INK, SERIES, render_svg
 
 MAX_FRAMES, MAX_BINS = 360, 256
@@ -22,7 +22,7 @@ MAX_NUMBERED = 20
 """Maximum number of classes for which a confusion matrix shows names and numbers."""
 
 
-@cached
+@cache_piece
 def plot_feature(
     rows: np.ndarray, seconds: float, *, label: str, ticks: Mapping[float, str] | None = None, height: float = 1.6
 ) -> str:
@@ -106,7 +106,7 @@ def compute_spectrogram(y: np.ndarray, sample_rate: int) -> tuple[np.ndarray, fl
     return np.maximum(level, level.max() - FLOOR_DB).astype(np.float32), len(y) / sample_rate
 
 
-@cached
+@cache_piece
 def plot_long_tail(counts: np.ndarray, label: str) -> str:
     """Plot the number of tracks by rank, on logarithmic axes, where a power law is a straight line.
 
@@ -131,7 +131,7 @@ def plot_long_tail(counts: np.ndarray, label: str) -> str:
     return render_svg(draw, 4.4, 2.4)
 
 
-@cached
+@cache_piece
 def plot_places(longitude: np.ndarray, latitude: np.ndarray) -> str:
     """Plot the places of tracks.
 
@@ -157,7 +157,7 @@ def plot_places(longitude: np.ndarray, latitude: np.ndarray) -> str:
     return render_svg(draw, 4.4, 2.4)
 
 
-@cached
+@cache_piece
 def plot_grid(tables: Mapping[str, Any], draw_panel: Any, *, columns: int = 4) -> str:
     """Plot small panels side by side.
 
@@ -202,7 +202,7 @@ def draw_trend(axes: Axes, by_year: pd.DataFrame) -> None:
     axes.plot(by_year.index, by_year["mean"], color=SERIES[0], marker="." if len(by_year) < 3 else None)
 
 
-@cached
+@cache_piece
 def plot_correlations(table: pd.DataFrame) -> str:
     """Plot the correlations of attributes.
 
@@ -230,7 +230,7 @@ def plot_correlations(table: pd.DataFrame) -> str:
     return render_svg(draw, 4.8, 4.0)
 
 
-@cached
+@cache_piece
 def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str = "") -> str:
     """Plot a confusion matrix: shades are shares of each row, numbers are tracks.
 

@@ -25,7 +25,7 @@ Piece = TypeVar("Piece", str, np.ndarray)
 LIBRARIES = ("matplotlib", "numpy", "pandas", "pillow", "scikit-learn", "scipy")
 """Libraries whose versions change plots."""
 TEXT, ARRAY = ".svg", ".npy"
-OWN = "ostinato."
+OWN_PREFIX = "ostinato."
 
 
 class _Folder:
@@ -60,7 +60,7 @@ def cache_pieces(place: Path) -> Iterator[None]:
             file.unlink()
 
 
-def cached(make: Callable[P, Piece]) -> Callable[P, Piece]:
+def cache_piece(make: Callable[P, Piece]) -> Callable[P, Piece]:
     """Cache the results of a function by arguments, code and versions of libraries.
 
     Parameters
@@ -108,7 +108,7 @@ def _hash_code(module: str) -> str:
         name = stack.pop()
         if name not in trees and _is_module(name):
             trees[name], imports = code_hash.parse(name)
-            stack += [other for other in imports if other.startswith(OWN) and other != __name__]
+            stack += [other for other in imports if other.startswith(OWN_PREFIX) and other != __name__]
     return hashlib.sha256(repr((code_hash.hash_code(trees.values()), *map(version, LIBRARIES))).encode()).hexdigest()
 
 

@@ -14,12 +14,12 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from ostinato.report.pieces import cached
+from ostinato.report.pieces import cache_piece
 
 # Okabe & Ito, "Color universal design", 2008, without yellow, which is invisible on white
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#8c6d31")
 DASHES = ("-", (0, (4, 2)), (0, (1, 1.5)))
-SHOWN = 5
+N_COLOURS = 5
 """Number of curves in colour per task."""
 INK, FAINT = "#202124", "#9aa0a6"
 STYLE: dict[Any, Any] = {
@@ -103,10 +103,10 @@ def choose_best(order: Sequence[str], candidates: Mapping[str, pd.DataFrame]) ->
     list of str
     """
     lines = [name for name in order if len(candidates[name]) > 1]
-    return (lines or list(order))[:SHOWN]
+    return (lines or list(order))[:N_COLOURS]
 
 
-@cached
+@cache_piece
 def plot_curves(
     candidates: Mapping[str, pd.DataFrame],
     shown: Sequence[str],
@@ -165,7 +165,7 @@ def _find_limits(series: Sequence[pd.Series]) -> tuple[float, float]:
     return low - edge, high + edge
 
 
-@cached
+@cache_piece
 def plot_histogram(values: np.ndarray, label: str) -> str:
     """Plot a histogram.
 

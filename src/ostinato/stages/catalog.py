@@ -25,7 +25,7 @@ from ostinato.inference import reference
 from ostinato.inference.model import REFERENCE, ReleasedModel
 from ostinato.io.files import read_json, read_parquet, replace_folder, write_json
 from ostinato.io.versions import list_model_files
-from ostinato.recommendation.catalog import KNOWN, SKIPPED, Catalog, describe_track
+from ostinato.recommendation.catalog import ABOUT_TRACK, SKIPPED, Catalog, describe_track
 
 SECTIONS = ("compute", "validate", "candidates", "estimators", "stacked")
 
@@ -57,7 +57,7 @@ def _embed_tracks(paths: Paths, params: Params, chosen: str, folder: Path) -> No
         for i in tqdm(tracks["track_id"], desc=f"{chosen} catalog", unit="track")
     ]
     version = hashlib.sha256((folder / "network.onnx").read_bytes()).hexdigest()
-    metadata = [describe_track(row) for row in tracks[list(KNOWN)].to_dict("records")]
+    metadata = [describe_track(row) for row in tracks[list(ABOUT_TRACK)].to_dict("records")]
     matrix = np.stack(vectors)
     offset = None if network.kind == "embedding" else matrix[tracks["split"].to_numpy() == "train"].mean(axis=0)
     metric = choose_metric(next(iter(network.inputs.values())).source)
@@ -109,5 +109,5 @@ def _read_tracks(paths: Paths, stores: list[Store]) -> pd.DataFrame:
     splits = read_parquet(paths.splits, columns=["track_id", "fold", "split"])
     splits = splits[splits["fold"] == splits["fold"].min()].set_index("track_id")["split"]
     present = {track_id for track_id in splits.index if all(track_id in store for store in stores)}
-    tracks = read_parquet(paths.tracks, columns=["track_id", *KNOWN]).sort_values("track_id")
+    tracks = read_parquet(paths.tracks, columns=["track_id", *ABOUT_TRACK]).sort_values("track_id")
     return tracks[tracks["track_id"].isin(present)].assign(split=lambda table: table["track_id"].map(splits))

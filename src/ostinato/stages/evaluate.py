@@ -22,7 +22,7 @@ from ostinato.io.files import read_json, read_parquet, write_json
 from ostinato.metrics import multi
 
 SECTIONS = ("seed", "evaluate")
-SCALED = ("accuracy", "f1_micro")
+SCALED_METRICS = ("accuracy", "f1_micro")
 """Metrics to which unevaluable tracks contribute as errors in ``test_all``."""
 
 
@@ -195,4 +195,7 @@ def _count_tracks(splits: pd.DataFrame, tracks: pd.DataFrame, task: Task, test: 
 
 def _scale(test: dict[str, dict[str, float | None]], ceiling: float) -> dict[str, dict[str, float | None]]:
     """Count unevaluable tracks as errors."""
-    return {name: {k: None if v is None else round(v * ceiling, 6) for k, v in test[name].items()} for name in SCALED}
+    return {
+        name: {k: None if v is None else round(v * ceiling, 6) for k, v in test[name].items()}
+        for name in SCALED_METRICS
+    }

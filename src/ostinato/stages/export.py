@@ -32,7 +32,7 @@ CONTRACT = (
     "ostinato.core.task",
 )
 BLOCKS = "ostinato.layers"
-SHARED = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
+SHARED_MODULES = {"sklearn": "ostinato.training.estimator", "lightning": BLOCKS, "stacked": BLOCKS}
 """Modules that affect the scores of a candidate, besides its own file, its features and the contract."""
 Conversion: TypeAlias = tuple[bytes, dict[str, float], int]
 """An ONNX file, its differences from the original, and the multiply-adds of a chunk."""
@@ -190,7 +190,7 @@ def describe(paths: Paths, dataset: str, artefact: Artefact) -> dict[str, Any]:
         **({"unknown": unknown} if (unknown := _list_unknown(artefact)) else {}),
         "dataset": {
             "name": dataset,
-            "embedded": bool(getattr(plugin, "EMBEDDED", False)),
+            "embedded": bool(getattr(plugin, "IS_EMBEDDED", False)),
             "licence": str(getattr(plugin, "LICENSE", "")),
             "citation": str(getattr(plugin, "CITATION", "")),
             "n_tracks": classes["n_tracks"],
@@ -229,7 +229,7 @@ def _describe_inputs(paths: Paths, artefact: Artefact) -> dict[str, Any]:
 def _list_modules(paths: Paths, artefact: Artefact) -> set[str]:
     """List the modules that affect the scores of a candidate."""
     modules = {f"{PACKAGE[artefact.fitter]}.{artefact.architecture}"}
-    modules |= {name for package in (*CONTRACT, SHARED[artefact.fitter]) for name in list_modules(package)}
+    modules |= {name for package in (*CONTRACT, SHARED_MODULES[artefact.fitter]) for name in list_modules(package)}
     for model_input in artefact.inputs.values():
         modules |= _list_feature_modules(model_input.feature)
     for member in set(artefact.members) & artefact.inputs.keys():

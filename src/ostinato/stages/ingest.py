@@ -36,7 +36,7 @@ def run(paths: Paths, params: Params) -> None:
         If files cannot be read; measurements are kept for the next run.
     """
     plugin, options = datasets.load(params.dataset)
-    root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "EMBEDDED", False)
+    root, embedded = datasets.dataset_root(paths, params.dataset), getattr(plugin, "IS_EMBEDDED", False)
     known = tables.read(paths.tracks) if paths.tracks.exists() else pd.DataFrame({"track_id": [], "ordinal": []})
     last = read_json(paths.receipt("ingest")) if paths.receipt("ingest").exists() else {}
     is_same = last.get("dataset") == datasets.identify(params.dataset) and not embedded

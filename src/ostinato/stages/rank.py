@@ -17,14 +17,14 @@ from ostinato.core.summary import AUDIO, choose_metric, is_indicator, read_vecto
 from ostinato.core.task import COLUMNS
 from ostinato.errors import ParamsError
 from ostinato.evaluation.similarity import clusters
-from ostinato.evaluation.similarity.leaderboard import LEADING, evaluate_spaces, to_table
+from ostinato.evaluation.similarity.leaderboard import MAIN_METRIC, evaluate_spaces, to_table
 from ostinato.evaluation.similarity.queries import build_queries
 from ostinato.io.files import atomic_write, read_json, read_parquet, write_json
 from ostinato.release.gate import judge
 
 SECTIONS = ("seed", "evaluate", "recommend", "gate", "candidates", "estimators", "stacked")
 TASK, SPACE, META = "artist_embedding", "space", "meta.json"
-CONSTANT = "majority"
+CONSTANT_ESTIMATOR = "majority"
 """Estimator that ignores its input, so that it has no space of its own."""
 SURE_GAIN = "sure_gain"
 """Lower end of the interval of the gain over the baseline; gate.space may bound it like a metric."""
@@ -70,7 +70,10 @@ def run(paths: Paths, params: Params) -> None:
         by_distance=_find_by_distance(paths, params, list(spaces)),
     )
     _write(paths, results)
-    query, names = _choose_query(results), (LEADING, f"{LEADING}_above_{kind}", *params.gate.get(SPACE, {}))
+    query, names = (
+        _choose_query(results),
+        (MAIN_METRIC, f"{MAIN_METRIC}_above_{kind}", *params.gate.get(SPACE, {})),
+    )
     metrics = {space: by_query.get(query, {}) for space, by_query in results.items()}
     ranking = {
         "k": params.recommend.k,
@@ -79,7 +82,7 @@ def run(paths: Paths, params: Params) -> None:
         "spaces": {space: {m: values[m] for m in names if m in values} for space, values in metrics.items()},
         "skipped": skipped,
         "gate": _gate(
-            metrics, [n for n in get_candidates(params) if n in spaces], f"{LEADING}_above_{kind}", params.gate
+            metrics, [n for n in get_candidates(params) if n in spaces], f"{MAIN_METRIC}_above_{kind}", params.gate
         ),
     }
     if store.meta.get("source", AUDIO) != AUDIO and (split == "train").sum() > clusters.MAX_CLUSTERS:
@@ -127,7 +130,7 @@ def _read_vectors(paths: Paths, params: Params) -> tuple[dict[str, pd.Series], d
     """
     vectors, skipped = {}, {}
     for name, entry in get_candidates(params).items():
-        if entry.architecture == CONSTANT:
+        if entry.architecture == CONSTANT_ESTIMATOR:
             skipped[name] = "it ignores its input, so it has no embeddings"
             continue
         folder = paths.predictions(name)

@@ -40,7 +40,7 @@ def run(paths: Paths, params: Params) -> None:
     """
     for table in RECEIPTS:
         paths.receipt(table).unlink(missing_ok=True)  # without receipts of an earlier run
-    bounds, promised = params.validate_, getattr(datasets.load(params.dataset)[0], "PROMISED", ())
+    bounds, promised = params.validate_, getattr(datasets.load(params.dataset)[0], "PROMISED_COLUMNS", ())
     all_tracks = tables.read(paths.tracks)
     session = _session.Session(paths.docs)
     measurements = tables.read(paths.files)
@@ -119,7 +119,7 @@ def _check_unnamed(
     It is not counted if `dataset.classes` excludes tracks, nor for a rendered dataset, whose folder it shares with
     larger ones.
     """
-    if params.dataset.classes is not None or getattr(datasets.load(params.dataset)[0], "EMBEDDED", False):
+    if params.dataset.classes is not None or getattr(datasets.load(params.dataset)[0], "IS_EMBEDDED", False):
         return
     files_left = unnamed.prepare(all_tracks, datasets.dataset_root(paths, params.dataset))
     unnamed_receipt, _ = session.check("unnamed", files_left, unnamed.suite(params.validate_))

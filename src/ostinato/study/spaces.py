@@ -14,7 +14,7 @@ from ostinato.core.task import COLUMNS
 from ostinato.datasets import dataset_root
 from ostinato.errors import DataError
 from ostinato.io.files import read_json, read_parquet
-from ostinato.recommendation.catalog import ABOUT, KNOWN, Catalog, describe_track, find_root, open_whole
+from ostinato.recommendation.catalog import ABOUT, ABOUT_TRACK, Catalog, describe_track, find_root, open_whole
 from ostinato.study.folder import compute_digest
 
 SECTIONS = ("seed", "dataset", "candidates", "estimators", "stacked")
@@ -100,7 +100,7 @@ def _load_candidate(paths: Paths, params: Params, name: str, task: str) -> Space
     table = table[table["fold"] == table["fold"].min()].sort_values("track_id")
     vectors = np.stack(table[column].to_list()).astype(np.float64)
     offset = None if is_embedding else vectors[table["split"].to_numpy() == "train"].mean(axis=0)
-    tracks = read_parquet(paths.tracks, columns=["track_id", *KNOWN]).set_index("track_id").loc[table["track_id"]]
+    tracks = read_parquet(paths.tracks, columns=["track_id", *ABOUT_TRACK]).set_index("track_id").loc[table["track_id"]]
     catalog = Catalog(
         table["track_id"].tolist(),
         vectors,

@@ -14,7 +14,7 @@ from torch import Tensor
 
 Augmentation: TypeAlias = Callable[[Tensor, int, torch.Generator], Tensor]
 
-UNCHANGED = 0.5
+UNCHANGED_SHARE = 0.5
 """Share of examples that bandwidth, level and noise leave unchanged."""
 SPEEDS = tuple(Fraction(n, 20) for n in (18, 19, 20, 21, 22))
 PITCHES = (Fraction(8, 9), Fraction(17, 18), Fraction(1), Fraction(18, 17), Fraction(9, 8))
@@ -207,4 +207,4 @@ def _draw_uniform(x: Tensor, low: float, high: float, generator: torch.Generator
 def _leave_some(values: Tensor, neutral: float, generator: torch.Generator) -> Tensor:
     """Replace some values by the neutral one."""
     draws = torch.rand(len(values), generator=generator).to(values.device)
-    return torch.where(draws < UNCHANGED, neutral, values)
+    return torch.where(draws < UNCHANGED_SHARE, neutral, values)

@@ -34,7 +34,7 @@ CLIP_FRAMES = 643
 SHAPES = {"cover": (3, 640, 640), "lyrics": (1, 497_948, 643)}
 SAMPLE_RATE = 22050
 WORDS = "lyrics"
-LONG = 1360
+LONG_FRAMES = 1360
 
 
 @dataclass(frozen=True)
@@ -394,7 +394,7 @@ def _accepts(plugin: Any, kind: str, shape: tuple[int, int, int]) -> bool:
     """Return whether a network supports a kind, as one or two inputs of sufficient length."""
     if issubclass(plugin.Network, WordReader) != (kind == WORDS):
         return False
-    long = (*shape[:2], max(shape[2], LONG))
+    long = (*shape[:2], max(shape[2], LONG_FRAMES))
     for inputs in ({kind: long}, {kind: long, f"another {kind}": long}):
         try:
             with torch.device("meta"):

@@ -19,7 +19,7 @@ from ostinato.training.artefact import Fold
 from ostinato.training.data.labels import LabelledTracks
 from ostinato.training.data.sources import Source
 from ostinato.training.out_of_fold import inner_parts
-from ostinato.training.settings import ALONE, Settings, derive
+from ostinato.training.settings import ONE_DEVICE, Settings, derive
 
 LEVEL = 0.95
 LABEL = "judge"
@@ -198,7 +198,7 @@ def _network_losses(
     from ostinato.training.network import build, fit_network
     from ostinato.training.predict import run_network
 
-    options = settings.with_overrides(ALONE)
+    options = settings.with_overrides(ONE_DEVICE)
     fit = fit_network(options, labelled, source, train, validation, label=label, state=state)
     network = build(options, fit.source.inputs, len(labelled.task.classes))
     network.load_state_dict(dict(fit.weights))

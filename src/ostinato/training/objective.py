@@ -10,7 +10,7 @@ from ostinato.errors import DataError
 from ostinato.training.artefact import Fold
 from ostinato.training.data.labels import LabelledTracks
 from ostinato.training.data.sources import Source
-from ostinato.training.settings import ALONE, Settings, derive
+from ostinato.training.settings import ONE_DEVICE, Settings, derive
 
 LABEL = "tune"
 
@@ -55,7 +55,7 @@ def objective(
         from ostinato.training.callbacks import PruningReport
         from ostinato.training.network import fit_network
 
-        trial_settings = settings.with_overrides(choice).with_overrides(ALONE)
+        trial_settings = settings.with_overrides(choice).with_overrides(ONE_DEVICE)
         epochs = trial_epochs(settings, max_epochs)
         fit = fit_network(
             trial_settings,

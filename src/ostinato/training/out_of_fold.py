@@ -14,7 +14,7 @@ from ostinato.training.data.labels import LabelledTracks
 from ostinato.training.data.sources import Source
 from ostinato.training.network import build, fit_network
 from ostinato.training.predict import run_network
-from ostinato.training.settings import ALONE, Settings, derive
+from ostinato.training.settings import ONE_DEVICE, Settings, derive
 
 
 def out_of_fold(
@@ -53,7 +53,7 @@ def out_of_fold(
     np.ndarray [shape=(n_train, n_classes), dtype=float32]
         In the order of the fold's training tracks.
     """
-    settings, train = settings.with_overrides(ALONE), labelled.folds[fold]["train"]
+    settings, train = settings.with_overrides(ONE_DEVICE), labelled.folds[fold]["train"]
     split = inner_parts(labelled, train, parts, derive(settings.seed, "inner", fold))
 
     def compute(number: int) -> np.ndarray:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ostinato.core import registry
 from ostinato.core.code_hash import hash_modules, list_modules
 from ostinato.core.params import get_sections
-from ostinato.core.params.messages import readable
+from ostinato.core.params.messages import format_error
 from ostinato.core.params.schema import Candidate, Estimator, Params, Stacked
 from ostinato.core.params.training import Train, find_unused
 from ostinato.errors import DataError, OstinatoError, ParamsError
@@ -34,7 +34,7 @@ CODE = (
     "ostinato.core.task",
     "ostinato.cache.store",
 )
-ALONE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
+ONE_DEVICE: Mapping[str, Any] = {"train": {"devices": 1, "strategy": "auto"}}
 """One device, for trials and inner fits."""
 N_SEEDS = 2**63
 
@@ -190,7 +190,7 @@ def _train(name: str, common: Mapping[str, Any], overrides: Mapping[str, Any]) -
     try:
         train = Train.model_validate({**common, **overrides})
     except ValidationError as error:
-        raise ParamsError(f"{name}: {readable(error, Train, ('train',))}") from error
+        raise ParamsError(f"{name}: {format_error(error, Train, ('train',))}") from error
     if conflict := find_unused(overrides, train.model_dump()):
         raise ParamsError(f"{name}: train: {conflict}")
     return train

@@ -20,7 +20,7 @@ from ostinato.training.budget import distributions
 from ostinato.training.settings import derive
 
 Choice: TypeAlias = dict[str, dict[str, Any]]
-FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
+FINISHED_STATES = (TrialState.COMPLETE, TrialState.PRUNED)
 DEFAULTS: Choice = {"network": {}, "train": {}}
 CHOICE = "choice"
 HEARTBEAT = 30
@@ -66,7 +66,7 @@ class Limit:
 
     def is_spent(self, trials: Iterable[FrozenTrial]) -> bool:
         """Return whether trials have spent the budget; a running one counts in full."""
-        costs = [self._cost(t) for t in trials if t.state in (*FINISHED, TrialState.RUNNING)]
+        costs = [self._cost(t) for t in trials if t.state in (*FINISHED_STATES, TrialState.RUNNING)]
         bounds = ((self.trials, float(len(costs))), (self.trainings, sum(costs)))
         return any(bound is not None and spent >= bound for bound, spent in bounds)
 
@@ -242,7 +242,7 @@ def search(
     while time.monotonic() < end:
         fail_stale_trials(study)
         trials = study.get_trials(deepcopy=False)
-        if limit.is_spent(t for t in trials if t.state in FINISHED):
+        if limit.is_spent(t for t in trials if t.state in FINISHED_STATES):
             return
         if limit.is_spent(trials):
             time.sleep(PATIENCE_SECONDS)
@@ -271,7 +271,7 @@ def best(study: optuna.Study) -> dict[str, Any]:
     OstinatoError
         If no trial was completed.
     """
-    finished = study.get_trials(deepcopy=False, states=FINISHED)
+    finished = study.get_trials(deepcopy=False, states=FINISHED_STATES)
     complete = [t for t in finished if t.state == TrialState.COMPLETE]
     if not complete:
         raise OstinatoError(

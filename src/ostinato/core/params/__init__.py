@@ -9,7 +9,7 @@ from typing import Literal, cast
 from pydantic import ValidationError
 
 from ostinato.core.params.checks import check
-from ostinato.core.params.messages import readable
+from ostinato.core.params.messages import format_error
 from ostinato.core.params.schema import Candidate, Dataset, Estimator, Params, Stacked
 from ostinato.core.params.yaml_io import read
 from ostinato.errors import ParamsError
@@ -36,7 +36,7 @@ def load(path: Path) -> Params:
     try:
         params = Params.model_validate(text)
     except ValidationError as error:
-        raise ParamsError(f"{path}: {readable(error)}") from error
+        raise ParamsError(f"{path}: {format_error(error)}") from error
     check(params, path)
     return params
 

@@ -10,7 +10,7 @@ from ostinato.core.params.schema import Params
 from ostinato.core.registry import instead
 
 
-def readable(error: ValidationError, model: type[BaseModel] | None = None, within: Iterable[str] = ()) -> str:
+def format_error(error: ValidationError, model: type[BaseModel] | None = None, within: Iterable[str] = ()) -> str:
     """Format a validation error as one readable line.
 
     Parameters

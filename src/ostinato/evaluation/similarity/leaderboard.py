@@ -22,7 +22,7 @@ from ostinato.metrics.ranking import (
 )
 
 N_STRATA = 4
-LEADING = "map"
+MAIN_METRIC = "map"
 
 
 def evaluate_spaces(
@@ -72,7 +72,7 @@ def evaluate_spaces(
             metric: Metric = "euclidean" if name in by_distance else "cosine"
             ranking = _rank(_compute_similarities(name, spaces, query, item_popularity, seed, metric), k)
             values = compute_metrics(Lists(ranking.gains, count_listed(ranking.preds), n_relevant, best))
-            leading[name] = values[LEADING]
+            leading[name] = values[MAIN_METRIC]
             values |= _describe_lists(ranking, vectors, item_popularity)
             metrics: dict[str, Any] = summarise(values, query.groups, confidence)
             metrics |= {"coverage": round(coverage(ranking.preds, query.n_items), 6)}
@@ -81,7 +81,7 @@ def evaluate_spaces(
             results[name][f"{query.name}_{query.split}"] = metrics
         for name in set(results) - {baseline}:
             gain = difference(leading[name], leading[baseline], query.groups, confidence)
-            results[name][f"{query.name}_{query.split}"][f"{LEADING}_above_{baseline}"] = gain
+            results[name][f"{query.name}_{query.split}"][f"{MAIN_METRIC}_above_{baseline}"] = gain
     return results
 
 

@@ -15,7 +15,7 @@ from ostinato.report import plots
 from ostinato.report.material import Material
 
 TITLE = "Data"
-KEEPING = ("lyrics_found", "cover_found", "unnamed")
+REMARK_COLUMNS = ("lyrics_found", "cover_found", "unnamed")
 """Columns whose expectations send no track to quarantine."""
 
 
@@ -68,7 +68,7 @@ def _broken_expectations(receipt: Path) -> list[tuple[str, int, str]]:
     if not receipt.exists():
         return []
     expectations = read_json(receipt)["expectations"]
-    failures = [e for e in expectations if not e["success"] and e["column"] in KEEPING]
+    failures = [e for e in expectations if not e["success"] and e["column"] in REMARK_COLUMNS]
     return [(e["reason"], e["n_broken"], e.get("example", "")) for e in failures]
 
 

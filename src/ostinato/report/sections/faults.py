@@ -45,7 +45,7 @@ def _draw(root: Path, path: Any) -> Markup | None:
     try:
         y, rate = audio.load(root / path)
     except ReadError as error:
-        if not str(error).endswith(audio.ABSENT):  # a missing file is among the faults
+        if not str(error).endswith(audio.ABSENCE):  # a missing file is among the faults
             raise
     except (DataError, TypeError):
         pass

@@ -14,7 +14,7 @@ from ostinato.recommendation.catalog import Catalog
 from ostinato.recommendation.recommend import recommend
 from ostinato.report.listening import choose_distant, encode_clip
 from ostinato.report.material import Material
-from ostinato.report.pieces import cached
+from ostinato.report.pieces import cache_piece
 
 TITLE = "Neighbours"
 TASK = "artist_embedding"
@@ -23,7 +23,7 @@ BASELINES = ("random", "popular")
 N_ARTISTS, N_NEIGHBOURS, N_POINTS, N_COLOURS = 6, 5, 400, 8
 N_SPACES, WIDTH = 6, 200
 """Number of spaces that are shown at once; width of a map whose height is 100."""
-OTHER = "other"
+OTHER_NAME = "other"
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -150,7 +150,7 @@ def build_map(catalog: Catalog) -> dict[str, Any]:
     """
     rows = np.unique(np.linspace(0, len(catalog) - 1, min(N_POINTS, len(catalog))).astype(int))
     vectors = catalog.vectors[rows]
-    planes = {"tsne": rescale(cached(project_tsne)(vectors, 0)), "pca": rescale(project_pca(vectors))}
+    planes = {"tsne": rescale(cache_piece(project_tsne)(vectors, 0)), "pca": rescale(project_pca(vectors))}
     known = [catalog.metadata[row] for row in rows]
     aspects = {name: [_aspect(m, name) for m in known] for name in ("genre", "era", "origin", "artist")}
     legends = {name: find_commonest(values) for name, values in aspects.items() if len(set(values)) > 1}
@@ -205,7 +205,7 @@ def find_commonest(values: Sequence[str]) -> list[str]:
     >>> find_commonest(["b", "a", "a"])
     ['a', 'b']
     """
-    counts = Counter(v for v in values if v != OTHER)
+    counts = Counter(v for v in values if v != OTHER_NAME)
     return sorted(v for v, _ in sorted(counts.items(), key=lambda c: (-c[1], c[0]))[:N_COLOURS])
 
 
@@ -225,11 +225,11 @@ def rescale(xy: np.ndarray) -> np.ndarray:
 
 def _aspect(known: dict[str, Any], name: str) -> str:
     if name == "era":
-        return OTHER if known.get("year") is None else f"{int(known['year']) // 10 * 10}s"
+        return OTHER_NAME if known.get("year") is None else f"{int(known['year']) // 10 * 10}s"
     if name == "origin":
         has_place = known.get("longitude") is not None and known.get("latitude") is not None
-        return f"{_band(known['latitude'], 'SN')}, {_band(known['longitude'], 'WE')}" if has_place else OTHER
-    return str(known.get(name) or OTHER)
+        return f"{_band(known['latitude'], 'SN')}, {_band(known['longitude'], 'WE')}" if has_place else OTHER_NAME
+    return str(known.get(name) or OTHER_NAME)
 
 
 def _band(degrees: float, ends: str) -> str:

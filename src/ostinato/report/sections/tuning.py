@@ -8,7 +8,7 @@ from ostinato.report.material import Material
 
 TITLE = "Tuning"
 WIDTH, HEIGHT, EDGE = 120.0, 28.0, 4.0
-BAR, LONGEST = 14, 50
+BAR, MAX_WIDTH = 14, 50
 
 
 def section(material: Material) -> dict[str, Any] | None:
@@ -56,7 +56,7 @@ def place_bars(importance: Mapping[str, float]) -> list[dict[str, Any]]:
     """
     ordered = sorted(importance.items(), key=lambda item: (-item[1], item[0]))
     return [
-        {"name": name, "share": share, "percent": round(100 * share), "y": BAR * i, "width": round(LONGEST * share)}
+        {"name": name, "share": share, "percent": round(100 * share), "y": BAR * i, "width": round(MAX_WIDTH * share)}
         for i, (name, share) in enumerate(ordered)
     ]
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from ostinato.cache.store import Store
-from ostinato.core.chunks import alike
+from ostinato.core.chunks import match_length
 from ostinato.core.counts import format_count
 from ostinato.core.inputs import Input
 from ostinato.core.params.kinds import SAMPLES
@@ -42,7 +42,7 @@ def describe_inputs(stores: Mapping[str, Store], train: Train) -> dict[str, Inpu
         fields: dict[str, Any] = {"feature": store.meta.get("module", kind), "source": source, "parameters": parameters}
         if source == AUDIO:
             first = parameters is audio[0]
-            length = train.chunk_frames if first else alike(train.chunk_frames, audio[0], parameters)
+            length = train.chunk_frames if first else match_length(train.chunk_frames, audio[0], parameters)
             fields |= {"bins": tail[0], "normalise": train.normalise, "chunk_frames": length}
         else:
             fields |= SOURCES[source].describe(tail, train)
