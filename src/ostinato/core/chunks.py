@@ -53,7 +53,7 @@ def match_length(chunk_frames: int, one: Mapping[str, Any], other: Mapping[str, 
 
     Examples
     --------
-    >>> alike(129, {"hop_length": 1024, "sample_rate": 22050}, {"hop_length": 512, "sample_rate": 22050})
+    >>> match_length(129, {"hop_length": 1024, "sample_rate": 22050}, {"hop_length": 512, "sample_rate": 22050})
     258
     """
     seconds = chunk_frames * one["hop_length"] / one["sample_rate"]

@@ -41,7 +41,7 @@ def normalise_name(name: str) -> str:
 
     Examples
     --------
-    >>> canonical("Ruamel_YAML")
+    >>> normalise_name("Ruamel_YAML")
     'ruamel-yaml'
     """
     return re.sub(r"[-_.]+", "-", name).lower()

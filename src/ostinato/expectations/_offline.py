@@ -68,7 +68,7 @@ def make_offline(page: str) -> str:
 
     Examples
     --------
-    >>> offline('<script src="https://x"></script><p onclick="go()">a</p>')
+    >>> make_offline('<script src="https://x"></script><p onclick="go()">a</p>')
     '<p>a</p>'
     """
     for pattern in EXTERNAL:

@@ -169,7 +169,7 @@ def find_stale(graph: Mapping[str, Iterable[str]], changed: Mapping[str, list[An
 
     Examples
     --------
-    >>> stale({"a": [], "b": ["a"], "c": ["b"], "d": ["a"]}, {"a": ALWAYS, "b": ["changed command"]})
+    >>> find_stale({"a": [], "b": ["a"], "c": ["b"], "d": ["a"]}, {"a": ALWAYS_CHANGED, "b": ["changed command"]})
     ['b', 'c']
     """
     stages: dict[str, None] = {}
