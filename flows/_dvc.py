@@ -265,15 +265,15 @@ class _Run:
         A stage that turns out to have nothing to do, since what it follows from came out as
         it was, is no task. Wait for all; return those that became tasks.
         """
-        left, ended = dict.fromkeys(stages), SimpleQueue[str]()
-        self._unfinished.update(left)
+        pending, ended = dict.fromkeys(stages), SimpleQueue[str]()
+        self._unfinished.update(pending)
         started, n_running = [], 0
-        while left or n_running:
-            for stage in list(left):
+        while pending or n_running:
+            for stage in list(pending):
                 before = graph.ancestors(self.graph, stage)
                 if not self._unfinished.isdisjoint(before):
                     continue
-                del left[stage]
+                del pending[stage]
                 if not {*self.failed, *self.waiting}.isdisjoint(before):
                     self.waiting.append(stage)
                 elif self.reading is None or not self.reading.is_current(stage):

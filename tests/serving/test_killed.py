@@ -91,7 +91,7 @@ def test_a_service_before_the_first_catalog_gives_the_pipeline_s_reason(tmp_path
         refused = httpx.get(f"{address}v1/tracks")
         assert refused.status_code == 503
         reason = refused.json()["detail"]
-        assert reason == "no space serves recommendations: net: sure_gain -0.1490 is below 0; lower gate.space"
+        assert reason == "no space is accepted for recommendations: net: sure_gain -0.1490 is below 0; lower gate.space"
         (made / SKIPPED).unlink()
         Catalog(["a"], np.ones((1, 2)), version="0").save(made)
         assert httpx.get(f"{address}v1/tracks").json()["detail"].startswith("holds no catalog; run `dvc repro")

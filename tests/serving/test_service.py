@@ -341,7 +341,7 @@ def test_without_a_catalog_the_true_reason_and_its_mend_are_given(service_projec
     reasons = "; ".join(f"net{i}: sure_gain -0.1490 is below 0" for i in range(9))
     write_json(folder / SKIPPED, {"skipped": reasons, "mend": "lower gate.space"})
     assert reason() == (
-        "no space serves recommendations: "
+        "no space is accepted for recommendations: "
         + "; ".join(f"net{i}: sure_gain -0.1490 is below 0" for i in range(5))
         + "; 4 more; lower gate.space"
     )

@@ -274,7 +274,7 @@ def test_no_space_good_enough_leaves_the_reason(finished_paths, tmp_path):
     for name in NAMES:
         write_json(other.onnx(name) / "export.json", {"accepted": True})
     catalog.run(other, only(params, catalog.SECTIONS))
-    with pytest.raises(CatalogError, match=r"no space serves recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
+    with pytest.raises(CatalogError, match=r"is accepted for recommendations: tiny_mel: map 0\.1000 is below 0\.5"):
         Catalog.load(other.catalog)
     ranking["gate"]["tiny_mel"]["rules"] = [{"rule": "map", "kept": False, "reason": "map 0.1000 is below 0.5"}]
     write_json(other.ranking, ranking)

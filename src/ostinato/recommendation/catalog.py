@@ -519,4 +519,4 @@ def _explain_absence(skipped: Mapping[str, str]) -> str:
     reasons = skipped["skipped"].split("; ")
     more = [f"{len(reasons) - MAX_SHOWN} more"] if len(reasons) > MAX_SHOWN else []
     advice = skipped.get("mend", BUILD_ADVICE)
-    return f"no space serves recommendations: {'; '.join([*reasons[:MAX_SHOWN], *more])}; {advice}"
+    return f"no space is accepted for recommendations: {'; '.join([*reasons[:MAX_SHOWN], *more])}; {advice}"

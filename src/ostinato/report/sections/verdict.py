@@ -74,7 +74,7 @@ def _service(material: Material, best: Entry) -> dict[str, Any] | None:
 
 
 def _find_rivals(material: Material, best: Entry, ranked: Sequence[Entry]) -> list[str] | None:
-    """List the candidates that the best is not surely better than; None if another one leads."""
+    """List the candidates that the best may not be better than; None if another one leads."""
     if best != ranked[0]:
         return None
     contrasts = {e.name: material.contrasts.get(e.name, {}).get("leader") for e in ranked[1:]}
