@@ -308,6 +308,9 @@ def test_the_command_makes_a_study_of_catalogs(tmp_path, monkeypatch):
     study = Study.open(Path("s"))
     assert made.output == f"s: 6 questions, {len(study.clips)} clips; run `ostinato serve --study s`\n"
     assert study.spaces == list(NAMES)
+    made = CliRunner().invoke(app, ["study", "make", "near", "--spaces", "far", "--seeds", "2"])
+    assert made.output.startswith("study: 2 questions, ")
+    assert Study.open(tmp_path / "study").spaces == ["far", "near"]
 
 
 @pytest.mark.parametrize(

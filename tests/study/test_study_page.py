@@ -179,3 +179,18 @@ def test_an_answer_that_does_not_arrive_can_be_given_again(page, study):
     page.keyboard.press("ArrowLeft")
     wait_for_progress(page, 1)
     assert len(list(read_answers(study))) == 1
+
+
+def test_a_key_is_asked_for_and_used(browser, study):
+    page = browser.new_page(bypass_csp=True)
+    with listen(serving.application(Answers(study), KEY, NAMES)) as address:
+        page.goto(address)
+        page.fill("#api-key", "another-key-another-key")
+        page.click("#key button")
+        page.wait_for_selector("#message", state="visible")
+        page.fill("#api-key", KEY)
+        page.click("#key button")
+        wait_for_progress(page, 0)
+        page.wait_for_function("[...document.querySelectorAll('audio')].filter(a => a.readyState >= 3).length === 5")
+        assert page.is_hidden("#key")
+        page.close()

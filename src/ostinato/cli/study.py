@@ -30,7 +30,7 @@ def make(
 
     paths, params = read_settings(*SECTIONS)
     loaded = load_spaces(paths, params, [*spaces, *(others or [])])
-    folder = out or paths.study
+    folder = out or paths.study.relative_to(paths.root)
     made = make_study(loaded, seeds, folder, seed=params.seed, k=k, seconds=seconds)
     echo(f"{folder}: {len(made.questions)} questions, {len(made.clips)} clips; run `ostinato serve --study {folder}`")
 
