@@ -183,7 +183,7 @@ def test_two_bands_of_one_name_are_asked(tmp_path, fill, capsys):
     assert fill(tmp_path) == 0
     assert table.read_bytes() == before
     output = capsys.readouterr().err
-    assert f"{tmp_path / NAME}: write x into the column choose for each artist who is meant, and run again" in output
+    assert f"{tmp_path / NAME}: write x into the column choose beside each artist who is meant, and run again" in output
     assert "3 to choose, 0 unknown" in output
     rows = read_rows(tmp_path / NAME)
     assert [(row["album"], row["mbid"]) for row in rows] == [
@@ -234,6 +234,25 @@ def test_a_choice_that_says_nothing_is_refused(tmp_path, server, choices, words)
     with pytest.raises(DataError, match=words):
         ask(server, tmp_path)
     assert server.requests == []
+
+
+def test_a_person_s_own_columns_and_separator_stay_in_the_choices(tmp_path, server):
+    write_table(tmp_path / "tracks.csv", ["path", "artist"], ["a.mp3", "Nirvana"])
+    (tmp_path / NAME).write_text("choose;artist;album;isrc;mbid;note\nx;Somebody;;;" + COLDPLAY + ";heard, liked\n")
+    ask(server, tmp_path)
+    header, first, *others = (tmp_path / NAME).read_text(encoding="utf-8-sig").splitlines()
+    assert header == "choose;artist;album;isrc;mbid;name;disambiguation;country;link;note"
+    assert first == f"x;Somebody;;;{COLDPLAY};;;;;heard, liked"
+    assert [line.split(";")[1] for line in others] == ["Nirvana", "Nirvana"]
+
+
+def test_names_are_neither_formulas_nor_commands_of_a_terminal(tmp_path, server, capsys):
+    rows = [[RADIOHEAD, country] for country in ("\x1b[2JUK", "GB", "GB")]
+    write_table(tmp_path / "artists.csv", ["mbid", "country"], *rows)
+    write_table(tmp_path / "tracks.csv", ["path", "artist", "album"], ["a.mp3", "Nirvana", "=1+1"])
+    ask(server, tmp_path)
+    assert "\x1b" not in "".join(capsys.readouterr())
+    assert [row["album"] for row in read_rows(tmp_path / NAME)] == ["'=1+1"] * 2
 
 
 def test_isrc(tmp_path, fill):
@@ -302,8 +321,13 @@ def test_a_pause_that_the_server_asks_for_is_kept(tmp_path, server, clock, statu
     [
         ([(503, {}, "busy")] * 6, "does not answer after 6 attempts"),
         ([(503, {"Retry-After": "86400"}, "busy")], "asks for a pause of 86400 s; run again after that"),
+        ([(503, {"Retry-After": "²"}, "busy")] * 6, "does not answer after 6 attempts"),
+        ([(503, {"Retry-After": f"Mon, 1 Jan {'9' * 20} 00:00:00 GMT"}, "busy")] * 6, "does not answer after 6"),
+        ([(503, {"Content-Length": "99"}, "cut off")] * 6, "does not answer after 6 attempts"),
         ([(403, {}, "blocked")], "refuses to answer: 403 Forbidden: blocked"),
+        ([(404, {}, "<html>No such page</html>")], "refuses to answer: 404 Not Found: <html>.* check --server"),
         ([(200, {}, "<html>Log in to the network</html>")], "the answer is not that of MusicBrainz"),
+        ([(200, {}, '{"error": "down"}')], "the answer is not that of MusicBrainz"),
     ],
 )
 def test_a_database_that_cannot_be_reached(tmp_path, server, instead, words):
@@ -318,6 +342,15 @@ def test_a_database_that_cannot_be_reached(tmp_path, server, instead, words):
     ask(server, tmp_path)
     assert [METALLICA in path for path in server.requests[n:]] == [True]  # the first answer was kept
     assert [row["country"] for row in read_rows(table)] == ["GB", "US"]
+
+
+def test_a_search_that_is_not_there_is_no_unknown_artist(tmp_path, server):
+    write_table(tmp_path / "tracks.csv", ["path", "artist"], ["a.mp3", "Radiohead"])
+    server.instead = [(404, {}, '{"error":"Not Found"}')]  # as from another service than MusicBrainz
+    with pytest.raises(OstinatoError, match=r"refuses to answer: 404 Not Found.* check --server"):
+        ask(server, tmp_path)
+    ask(server, tmp_path)
+    assert len(read_rows(tmp_path / NAME)) == 1
 
 
 def test_no_server_at_all(tmp_path, clock, monkeypatch):
@@ -407,6 +440,9 @@ def test_columns_of_other_names(tmp_path, server):
         ask(server, table, artist="band")
     with pytest.raises(DataError, match="'artits' is not a known column"):
         ask(server, table, artits="performer")
+    other = write_table(tmp_path / "other.csv", ["track_id", "composer"], ["1", "Bach"])
+    with pytest.raises(DataError, match=r"other\.csv: has no column of artists or ISRCs; name yours"):
+        ask(server, other)
     with pytest.raises(DataError, match="has no table"):
         ask(server, tmp_path / "cache")
 
@@ -434,7 +470,7 @@ def test_a_damaged_cache_is_named(tmp_path, server):
 
 @pytest.mark.parametrize("contact", ["", "me", "me@here\r\nX: y", "http://"])
 def test_a_contact_that_is_no_address(tmp_path, contact):
-    with pytest.raises(DataError, match="is no address of mail or of a web page"):
+    with pytest.raises(DataError, match="is not an e-mail address or web page"):
         WebService(contact, "1", tmp_path / "answers.sqlite")
 
 
@@ -451,8 +487,8 @@ def test_the_command(tmp_path, server, monkeypatch):
         f"(certain: musicbrainz artist/{RADIOHEAD})\n"
     )
     assert result.stderr == (
-        "1 rows: 0 complete or without a name, 1 known to MusicBrainz, 0 to choose, 0 unknown\n"
-        "1 requests sent, 3 cells to fill: --write fills them\n"
+        "1 row: 0 complete or without a name, 1 known to MusicBrainz, 0 to choose, 0 unknown\n"
+        "1 request sent, 3 cells to fill: --write fills them\n"
     )
 
 

@@ -27,7 +27,7 @@ def fill(
     ] = None,
     contact: Annotated[
         str,
-        typer.Option(envvar="OSTINATO_CONTACT", help="your address of mail or web page, which the service asks for"),
+        typer.Option(envvar="OSTINATO_CONTACT", help="your e-mail address or web page, which MusicBrainz asks for"),
     ] = "",
     server: Annotated[
         str | None, typer.Option(envvar="OSTINATO_MUSICBRAINZ_URL", help="a mirror instead of musicbrainz.org")
@@ -53,6 +53,6 @@ def fill(
         filling.run(root, Dump(dump), columns=columns, write=write)
         return
     if not contact:
-        raise typer.BadParameter("--contact is required: MusicBrainz wants to know whom to write to")
+        raise typer.BadParameter("--contact is required: MusicBrainz asks for an e-mail address or a web page of yours")
     with open_web_service(contact, server) as service:
         filling.run(root, service, columns=columns, write=write)

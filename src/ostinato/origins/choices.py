@@ -2,9 +2,11 @@
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ostinato.errors import DataError
 from ostinato.io.delimited import read_table
@@ -59,7 +61,7 @@ def read_choices(path: Path) -> dict[Key, str]:
 
 
 def write_choices(path: Path, questions: Mapping[Key, tuple[Query, Sequence[Answer]]]) -> None:
-    """Add names with their candidates to the table; rows that it has stay as they are.
+    """Add names with their candidates to the table; rows and columns that it has stay as they are.
 
     Parameters
     ----------
@@ -67,13 +69,15 @@ def write_choices(path: Path, questions: Mapping[Key, tuple[Query, Sequence[Answ
     questions : mapping of Key to (Query, sequence of dict)
         Queries with artists as MusicBrainz describes them.
     """
-    rows: list[Any] = read_table(path).to_dict("records") if path.exists() else []
+    table = read_table(path) if path.exists() else pd.DataFrame(columns=COLUMNS)
+    rows: list[Any] = table.to_dict("records")
     present = {build_key(row["artist"], row["album"], row["isrc"]) for row in rows}
     for key, (query, artists) in questions.items():
         names = {"artist": query.artist, "album": query.album, "isrc": query.isrc}
         rows += [names | describe(artist) for artist in artists if key not in present]
-    text = io.StringIO()
-    csv.writer(text).writerows([COLUMNS, *(_list_cells(row) for row in rows)])
+    columns, text = list(dict.fromkeys([*COLUMNS, *table.columns])), io.StringIO()
+    cells = [["" if row.get(name) is None else escape_cell(row[name]) for name in columns] for row in rows]
+    csv.writer(text, delimiter=table.attrs.get("separator", ",")).writerows([columns, *cells])
     with atomic_write(path) as partial:
         partial.write_text(text.getvalue(), encoding="utf-8-sig", newline="")
 
@@ -83,7 +87,3 @@ def describe(artist: Answer) -> dict[str, Any]:
     return {"mbid": artist["id"], "link": LINK + artist["id"]} | {
         name: artist.get(name) for name in ("name", "disambiguation", "country")
     }
-
-
-def _list_cells(row: Mapping[str, Any]) -> Iterable[object]:
-    return ["" if row.get(name) is None else escape_cell(row[name]) for name in COLUMNS]

@@ -10,8 +10,9 @@ from typing import TextIO
 
 from tqdm import tqdm
 
+from ostinato.core.counts import format_count
 from ostinato.io.delimited import list_examples
-from ostinato.io.escapes import escape_line
+from ostinato.io.escapes import escape_line, escape_lines
 from ostinato.origins import choices
 from ostinato.origins.dump import Dump
 from ostinato.origins.query import Answer, Query, fold, list_names, read_year
@@ -180,26 +181,32 @@ def run(root: Path, database: Database, *, columns: Mapping[str, str], write: bo
     rows, questions = _answer_all(todo, database)
     n_cells = 0
     for table in tables:
-        rows_of_table = [row for row in rows if row.task.table is table]
-        changes = dict(_list_changes(rows_of_table))
-        n_cells += sum(len(values) - len(NOTES) for values in changes.values())
-        for number, values in changes.items():
-            print(escape_line(f"{table.path}: row {table.first_row + number}: {_describe(values)}"))
-        err.write(_compare_countries(rows_of_table))
-        if write and changes:
-            table.write(changes)
+        n_cells += _fill_table(table, [row for row in rows if row.task.table is table], write=write, err=err)
     if questions:
         choices.write_choices(path, {key: (query, artists) for key, (query, artists, _) in questions.items()})
-        print(f"{path}: write x into the column choose for each artist who is meant, and run again", file=err)
+        text = f"{path}: write x into the column choose beside each artist who is meant, and run again"
+        print(escape_line(text), file=err)
     n_questions, n_rows = sum(n for _, _, n in questions.values()), sum(len(table.cells) for table in tables)
     outcome = "filled" if write else "to fill: --write fills them"
+    n_complete, n_unknown = n_rows - len(todo), len(todo) - len(rows) - n_questions
     print(
-        f"{n_rows} rows: {n_rows - len(todo)} complete or without a name, {len(rows)} known to MusicBrainz, "
-        f"{n_questions} to choose, {len(todo) - len(rows) - n_questions} unknown\n"
-        f"{database.n_requests} requests sent, {n_cells} cells {outcome}",
+        f"{format_count(n_rows, 'row')}: {n_complete} complete or without a name, {len(rows)} known to MusicBrainz, "
+        f"{n_questions} to choose, {n_unknown} unknown\n"
+        f"{format_count(database.n_requests, 'request')} sent, {format_count(n_cells, 'cell')} {outcome}",
         file=err,
     )
     return n_cells
+
+
+def _fill_table(table: Table, rows: list[Row], *, write: bool, err: TextIO) -> int:
+    """Print the changes of a table, write them if that is asked for, and return how many cells they fill."""
+    changes = dict(_list_changes(rows))
+    for number, values in changes.items():
+        print(escape_line(f"{table.path}: row {table.first_row + number}: {_describe(values)}"))
+    err.write(escape_lines(_compare_countries(rows)))
+    if write and changes:
+        table.write(changes)
+    return sum(len(values) - len(NOTES) for values in changes.values())
 
 
 def _answer_all(todo: list[Task], database: Database) -> tuple[list[Row], dict[choices.Key, Question]]:

@@ -5,6 +5,7 @@ import io
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ class Table:
         """Number of the first row, as a spreadsheet counts it."""
         return 1 + self.is_text
 
-    @property
+    @cached_property
     def is_track(self) -> bool:
         """Whether its rows are tracks, or else artists."""
         return any(str(name).casefold() in KEYS for name in self.cells.columns)
@@ -79,12 +80,14 @@ class Table:
         """The columns to fill."""
         return TRACK_VALUES if self.is_track else ARTIST_VALUES
 
+    @cached_property
+    def texts(self) -> dict[str, list[str | None]]:
+        """The texts of each column in `names`; None where a cell is empty."""
+        return {ours: [_read_text(cell) for cell in self.cells[theirs].tolist()] for ours, theirs in self.names.items()}
+
     def read_cell(self, row: int, name: str) -> str | None:
         """Return the text of a cell; None if it is empty or there is no such column."""
-        cell: Any = self.cells[self.names[name]].iloc[row] if name in self.names else None
-        if pd.api.types.is_list_like(cell):
-            cell = next(iter(cell), None)
-        return None if cell is None or pd.isna(cell) else str(cell).strip() or None
+        return self.texts[name][row] if name in self.texts else None
 
     def build_query(self, row: int) -> Query:
         """Build the query of a row."""
@@ -175,7 +178,7 @@ def open_tables(root: Path, columns: Mapping[str, str]) -> list[Table]:
     Raises
     ------
     DataError
-        If there is no table, or a column does not exist.
+        If there is no table, a column does not exist, or none says who the artist is.
     """
     paths = [root / (name + suffix) for name in NAMES for suffix in SUFFIXES] if root.is_dir() else [root]
     tables = [_open_table(path, columns) for path in paths if path.is_file()]
@@ -186,7 +189,16 @@ def open_tables(root: Path, columns: Mapping[str, str]) -> list[Table]:
             raise DataError(f"--column {ours}={theirs}: {ours!r} is not a known column; {instead(ours, known)}")
         if all(theirs != table.names.get(ours) for table in tables):
             raise DataError(f"--column {ours}={theirs}: no table of {root} has a column {theirs!r}; correct its name")
+    if not any({"mbid", "isrc", "artist"} & set(table.names) for table in tables):
+        raise DataError(f"{root}: has no column of artists or ISRCs; name yours, as in --column artist=performer")
     return tables
+
+
+def _read_text(cell: Any) -> str | None:
+    """Return the text of a cell, or of the first value in it; None if it is empty."""
+    if pd.api.types.is_list_like(cell):
+        cell = next(iter(cell), None)
+    return None if cell is None or pd.isna(cell) else str(cell).strip() or None
 
 
 def _open_table(path: Path, columns: Mapping[str, str]) -> Table:

@@ -13,7 +13,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -32,9 +32,9 @@ TIMEOUT = 60
 PATIENCE = 600
 """Longest pause that a server may ask for, in seconds."""
 BUSY = (429, 500, 502, 503, 504)
-ABSENT = (400, 404)
-"""What the service answers for an identifier that does not exist, or has the wrong form."""
-PAGE = 100
+NOT_FOUND, WRONG_FORM = 404, 400
+PAGE, MAX_ERROR = 100, 10_000
+"""Entities of a page; bytes that are read of an error."""
 CONTACT = re.compile(r"[!-~]+@[!-~]+|https?://[!-~]+")
 MEND = "check the connection and run again: what was answered is kept, and nothing is asked twice"
 
@@ -83,7 +83,7 @@ class WebService:
     Parameters
     ----------
     contact : str
-        An address of mail or of a web page at which the operators of the service can reach the user.
+        An e-mail address or a web page at which the operators of the service can reach the user.
     version : str
         Of this program.
     cache : Path
@@ -98,9 +98,9 @@ class WebService:
 
     def __init__(self, contact: str, version: str, cache: Path, url: str = URL) -> None:
         if not CONTACT.fullmatch(contact):
-            raise DataError(f"contact {contact!r}: is no address of mail or of a web page, such as me@example.org")
+            raise DataError(f"contact {contact!r}: is not an e-mail address or web page, such as me@example.org")
         if not re.match(r"https?://[!-~]+$", url):
-            raise DataError(f"server {url!r}: is no address, such as {URL}")
+            raise DataError(f"server {url!r}: is not a web address, such as {URL}")
         self.headers = {"User-Agent": f"ostinato/{version} ( {contact} )", "Accept": "application/json"}
         self.url, self.n_requests = url.rstrip("/"), 0
         self.next_time = time.monotonic() + PAUSE  # the run before may have ended just now
@@ -146,19 +146,23 @@ class WebService:
         row = self.cache.execute("SELECT answer FROM answers WHERE address = ?", (address,)).fetchone()
         if row is not None:
             return dict(json.loads(row[0]))
-        content = self._request(address)
-        try:
-            answer = json.loads(content)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
+        content = self._request(address, (NOT_FOUND, WRONG_FORM) if "/" in path else (WRONG_FORM,))
+        answer = _parse(content)
+        if answer is None or "error" in answer:
             raise OstinatoError(f"{address}: the answer is not that of MusicBrainz: {content[:80]!r}; check --server")
         with self.cache:
             self.cache.execute("INSERT OR REPLACE INTO answers VALUES (?, ?)", (address, json.dumps(answer)))
         return answer
 
-    def _request(self, address: str) -> bytes:
-        """Send a request, again after a pause as long as the server is busy or does not answer."""
+    def _request(self, address: str, absent: tuple[int, ...]) -> bytes:
+        """Send a request, again after a pause as long as the server is busy or does not answer.
+
+        Parameters
+        ----------
+        address : str
+        absent : tuple of int
+            Status with which MusicBrainz says that it has nothing; then the answer is an empty object.
+        """
         reason = ""
         for attempt in range(ATTEMPTS):
             time.sleep(max(self.next_time - time.monotonic(), 0))
@@ -172,14 +176,15 @@ class WebService:
                 self.next_time = time.monotonic() + PAUSE
                 return content
             except urllib.error.HTTPError as error:
-                with error:
-                    text = error.read().decode(errors="replace")
-                if error.code in ABSENT:
+                content = _read_start(error)
+                if error.code in absent and "error" in (_parse(content) or ()):
                     self.next_time = time.monotonic() + PAUSE
                     return b"{}"
-                reason = f"{error.code} {error.reason}: {text[:200]}"
+                reason = f"{error.code} {error.reason}: {content[:200].decode(errors='replace')}"
                 if error.code not in BUSY:
-                    raise OstinatoError(f"{address}: the server refuses to answer: {reason}") from error
+                    raise OstinatoError(
+                        f"{address}: the server refuses to answer: {reason}; check --server and --contact"
+                    ) from error
                 pause = max(pause, read_retry_after(error.headers.get("Retry-After")))
             except (OSError, http.client.HTTPException) as error:
                 reason = str(error)
@@ -199,14 +204,30 @@ def read_retry_after(value: str | None) -> float:
     (7.0, 0.0, 0.0)
     """
     text = (value or "").strip()
-    if text.isdigit():
+    if re.fullmatch(r"[0-9]+", text):
         return float(text)
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max((date - datetime.now(UTC)).total_seconds(), 0.0)
+
+
+def _parse(content: bytes) -> Answer | None:
+    """Read a JSON object; None if it is something else."""
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        return None
+    return answer if isinstance(answer, dict) else None
+
+
+def _read_start(error: urllib.error.HTTPError) -> bytes:
+    """Return the start of what came with an error; empty if the connection breaks."""
+    with error, suppress(OSError, http.client.HTTPException):
+        return error.read(MAX_ERROR)
+    return b""
 
 
 def _quote(text: str | None) -> str:
