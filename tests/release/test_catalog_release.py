@@ -94,6 +94,18 @@ def test_a_space_that_listeners_do_not_prefer_is_not_released(paths):
     }
 
 
+def test_a_space_that_nobody_has_compared_is_not_released(paths):
+    write_catalog(paths, 9, weight=2.0)
+    make_study(write_catalogs(paths.root, 3, names=("near", "far", "space")), 4, paths.study, seed=0, k=1, seconds=1.0)
+    answers = Answers(Study.open(paths.study))
+    order = answers.study.order("a" * 16)
+    other = next(p.question for p in order if "space" not in (p.first, p.second))
+    answers.add("a" * 16, other, "first")
+    refused = release(paths, bound_preference(0.5))["catalog"]
+    assert (refused["answer"], refused["rules"][-1]["figure"]) == ("rejected", None)
+    assert "nobody has compared space with another space yet" in refused["reasons"][-1]
+
+
 def test_a_study_of_other_spaces_releases_nothing(paths):
     write_catalog(paths, 9, weight=2.0)
     make_study(write_catalogs(paths.root), 4, paths.study, seed=0, k=1, seconds=1.0)

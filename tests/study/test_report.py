@@ -91,6 +91,9 @@ def test_the_report_counts_who_prefers_what(tmp_path):
     for i in range(5):
         listen(study, f"{i:016x}", "near", share=0.5 if i else 1.0)
     figures = report(study)
+    assert "40 answers of 5 listeners to 12 questions; 16 say no difference; 0 listeners answered all" in describe(
+        figures
+    )
     assert (figures["n_answers"], figures["n_listeners"], figures["n_complete"], figures["n_ties"]) == (40, 5, 0, 16)
     assert figures["spaces"]["near"]["preferred"]["value"] == pytest.approx((24 + 0.5 * 16) / 40)
     pairs = {tuple(row["pair"]): row for row in figures["pairs"]}
@@ -135,7 +138,7 @@ def test_the_report_says_whether_the_metrics_of_rank_agree(tmp_path, monkeypatch
     (tmp_path / "models" / "ranking.json").write_text(json.dumps(ranking))
     monkeypatch.chdir(tmp_path)
     printed = CliRunner().invoke(app, ["study", "report", "study"]).output
-    assert "map of rank orders 1 of 2 pairs so: near 0.300, far 0.200, odd 0.400" in printed
+    assert "rank's map agrees with the listeners on 1 of 2 pairs: near 0.300, far 0.200, odd 0.400" in printed
     assert json.loads(CliRunner().invoke(app, ["study", "report", "study", "--json"]).output)["ranking"] == figures
 
 

@@ -54,7 +54,7 @@ def test_a_candidate_ranks_by_the_embeddings_of_its_first_fold(project, name, co
     x = x / np.linalg.norm(x, axis=1, keepdims=True)
     order = [f"t{i:02d}" for i in np.argsort(-(x @ x[4])) if i != 4]
     assert recommend(space.catalog, ["t04"], k=N - 1)[0].tolist() == order
-    assert space.unseen == {f"t{i}" for i in range(20, 30)}
+    assert space.test_tracks == {f"t{i}" for i in range(20, 30)}
     assert space.root == (paths.root / "music").resolve()
     assert space.catalog.metadata[space.catalog.row("t07")] == {"path": "t07.wav"}
 

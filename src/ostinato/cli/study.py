@@ -31,8 +31,8 @@ def make(
     paths, params = read_settings(*SECTIONS)
     loaded = load_spaces(paths, params, [*spaces, *(others or [])])
     folder = out or paths.study.relative_to(paths.root)
-    made = make_study(loaded, seeds, folder, seed=params.seed, k=k, seconds=seconds)
-    echo(f"{folder}: {len(made.questions)} questions, {len(made.clips)} clips; run `ostinato serve --study {folder}`")
+    new = make_study(loaded, seeds, folder, seed=params.seed, k=k, seconds=seconds)
+    echo(f"{folder}: {len(new.questions)} questions, {len(new.clips)} clips; run `ostinato serve --study {folder}`")
 
 
 @study.command()

@@ -141,6 +141,9 @@ def _preferred_rule(paths: Paths, bound: Any) -> list[RuleResult]:
         reason = f"gate.space.preferred: the study in {paths.study} does not ask about {name}, but {', '.join(spaces)}"
         return [RuleResult(PREFERRED, False, None, bound.min, f"{reason}; make another with `ostinato study make`")]
     share = spaces[name][PREFERRED]["value"]
+    if share is None:
+        reason = f"gate.space.preferred: nobody has compared {name} with another space yet"
+        return [RuleResult(PREFERRED, False, None, bound.min, f"{reason}; ask listeners with `ostinato serve --study`")]
     low, high = (default if end is None else end for end, default in ((bound.min, 0.0), (bound.max, 1.0)))
     reason = f"listeners preferred {name} in {share:.3f} of the answers; the bounds are {low:g} and {high:g}"
     return [RuleResult(PREFERRED, low <= share <= high, share, bound.min, reason)]

@@ -74,11 +74,11 @@ def application(answers: Answers, api_key: str | None = None, allowed_hosts: Seq
     async def answer(request: Request) -> dict[str, Any]:
         """Store an answer, and return the next question; a second answer to the same question changes nothing."""
         try:
-            given = Answer.model_validate_json(await whole(request, MAX_BODY, BODY_SECONDS))
+            body = Answer.model_validate_json(await whole(request, MAX_BODY, BODY_SECONDS))
         except ValidationError as error:
             raise HTTPException(422, "send JSON with listener, question and choice") from error
-        answers.add(given.listener, given.question, given.choice)
-        return answers.get_next(given.listener)
+        answers.add(body.listener, body.question, body.choice)
+        return answers.get_next(body.listener)
 
     return app
 

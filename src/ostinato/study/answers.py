@@ -29,10 +29,10 @@ class Answers:
 
     def __init__(self, study: Study) -> None:
         self.study, self.file, self._lock = study, study.folder / ANSWERS, threading.Lock()
-        self._asked: dict[str, set[int]] = {}
+        self._questions: dict[str, set[int]] = {}
         self._order = lru_cache(N_ORDERS)(study.order)
         for answer in read_answers(study):
-            self._asked.setdefault(answer["listener"], set()).add(answer["question"])
+            self._questions.setdefault(answer["listener"], set()).add(answer["question"])
         self._cut_torn_line()
 
     def get_next(self, listener: str) -> dict[str, Any]:
@@ -52,9 +52,9 @@ class Answers:
         DataError
             If that is no listener, or there are too many.
         """
-        order, asked = self._get_order(listener), self._asked.get(listener, set())
-        waiting = (self.study.present(p) for p in order if p.question not in asked)
-        return {"n_answered": len(asked), "n_questions": len(order), "next": next(waiting, None)}
+        order, answered = self._get_order(listener), self._questions.get(listener, set())
+        waiting = (self.study.present(p) for p in order if p.question not in answered)
+        return {"n_answered": len(answered), "n_questions": len(order), "next": next(waiting, None)}
 
     def add(self, listener: str, question: int, choice: Choice) -> None:
         """Append an answer; a second one to the same question changes nothing.
@@ -70,15 +70,15 @@ class Answers:
         sides = {"first": presentation.first, "second": presentation.second}
         line = json.dumps({"listener": listener, "question": question, "choice": choice, **sides}, sort_keys=True)
         with self._lock:
-            if question in self._asked.get(listener, set()):
+            if question in self._questions.get(listener, set()):
                 return
             self._append(f"{line}\n".encode())
-            self._asked.setdefault(listener, set()).add(question)
+            self._questions.setdefault(listener, set()).add(question)
 
     def _get_order(self, listener: str) -> list[Presentation]:
         if not LISTENER.fullmatch(listener):
             raise DataError("a listener is a number of 16 hexadecimal digits; load the page again")
-        if listener not in self._asked and len(self._asked) >= MAX_LISTENERS:
+        if listener not in self._questions and len(self._questions) >= MAX_LISTENERS:
             raise DataError(f"the study has {MAX_LISTENERS:,} listeners; make another one")
         return self._order(listener)
 
@@ -139,8 +139,13 @@ def _parse(study: Study, line: bytes) -> dict[str, Any] | None:
     """Return an answer; None if it is none."""
     try:
         answer: dict[str, Any] = json.loads(line)
-        pair = dict(enumerate(study.questions))[answer["question"]].recommendations
-        is_whole = LISTENER.fullmatch(answer["listener"]) and answer["choice"] in get_args(Choice)
-        return answer if is_whole and sorted((answer["first"], answer["second"])) == sorted(pair) else None
+        pair = study.questions[answer["question"]].recommendations
+        is_whole = (
+            answer["question"] >= 0
+            and LISTENER.fullmatch(answer["listener"])
+            and answer["choice"] in get_args(Choice)
+            and sorted((answer["first"], answer["second"])) == sorted(pair)
+        )
+        return answer if is_whole else None
     except (ValueError, LookupError, TypeError):
         return None

@@ -85,21 +85,21 @@ def _draw(spaces: Sequence[Space], n_tracks: int, seed: int, k: int) -> tuple[di
     n_same : int
         Tracks that were left out since two spaces recommend the same.
     """
-    shared = set.intersection(*(set(space.catalog.ids) for space in spaces))
-    unseen = [space.unseen for space in spaces if space.unseen is not None]
-    drawn, n_same = dict[str, dict[str, list[str]]](), 0
-    for track in _order_by_artist(spaces[0], sorted(shared.intersection(*unseen)), seed):
-        lists = {s.name: _recommend(s, track, shared, k) for s in spaces}
+    common = set.intersection(*(set(space.catalog.ids) for space in spaces))
+    test_tracks = [space.test_tracks for space in spaces if space.test_tracks is not None]
+    recommendations, n_same = dict[str, dict[str, list[str]]](), 0
+    for track in _order_by_artist(spaces[0], sorted(common.intersection(*test_tracks)), seed):
+        lists = {s.name: _recommend(s, track, common, k) for s in spaces}
         if any(set(lists[a.name]) == set(lists[b.name]) for a, b in combinations(spaces, 2)):
             n_same += 1
         else:
-            drawn[track] = lists
-        if len(drawn) == n_tracks:
-            return drawn, n_same
-    kind = "test tracks" if unseen else "tracks"
+            recommendations[track] = lists
+        if len(recommendations) == n_tracks:
+            return recommendations, n_same
+    n, kind = len(recommendations), "test tracks" if test_tracks else "tracks"
     raise DataError(
-        f"--seeds {n_tracks}: the spaces share {len(drawn) + n_same} {kind}, and recommend different ones for "
-        f"{len(drawn)}; give --seeds {len(drawn) // 2 * 2} or fewer"
+        f"--seeds {n_tracks}: the spaces share {n + n_same} {kind}, and recommend different ones for {n}; "
+        f"give --seeds {n // 2 * 2} or fewer"
     )
 
 
@@ -114,10 +114,10 @@ def _order_by_artist(space: Space, tracks: list[str], seed: int) -> list[str]:
     return [order[i] for i in np.argsort(keys, kind="stable")]
 
 
-def _recommend(space: Space, track: str, shared: set[str], k: int) -> list[str]:
-    ids, _ = recommend(space.catalog, [track], k=k, exclude=set(space.catalog.ids) - shared)
+def _recommend(space: Space, track: str, common: set[str], k: int) -> list[str]:
+    ids, _ = recommend(space.catalog, [track], k=k, exclude=set(space.catalog.ids) - common)
     if len(ids) < k:
-        raise CatalogError(f"the spaces share {len(shared)} tracks, too few to recommend {k}; give a smaller -k")
+        raise CatalogError(f"the spaces share {len(common)} tracks, too few to recommend {k}; give a smaller -k")
     return [str(i) for i in ids]
 
 

@@ -122,8 +122,8 @@ class Study:
         rng = np.random.default_rng(derive(self.seed, "listener", listener))
         sides: list[Presentation] = []
         for pair in combinations(self.spaces, 2):
-            asked = [i for i, question in enumerate(self.questions) if set(question.recommendations) == set(pair)]
-            for position, i in enumerate(rng.permutation(asked).tolist()):
+            numbers = [i for i, question in enumerate(self.questions) if set(question.recommendations) == set(pair)]
+            for position, i in enumerate(rng.permutation(numbers).tolist()):
                 first, second = pair if position % 2 else pair[::-1]
                 sides.append(Presentation(i, first, second))
         return [sides[i] for i in rng.permutation(len(sides))]
@@ -193,6 +193,8 @@ def _check_source(folder: Path, source: Source) -> None:
     mend = "restore it (`dvc checkout`), or make a new study (`ostinato study make`) in another folder"
     file = Path(os.path.normpath(folder / source.file))
     if not file.is_file():
-        raise DataError(f"{folder}: the space {source.space} is gone: {file} is not there; {mend}")
+        raise DataError(
+            f"{folder}: the space {source.space} is gone: {file} is not there (was the study moved?); {mend}"
+        )
     if compute_digest(file) != source.sha256:
         raise DataError(f"{folder}: the space {source.space} has changed since the study was made ({file}); {mend}")

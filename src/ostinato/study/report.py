@@ -103,11 +103,11 @@ def _compute_agreement(answers: list[dict[str, Any]]) -> float | None:
 def _compare_with_ranking(pairs: list[dict[str, Any]], ranking: Mapping[str, Any]) -> dict[str, Any] | None:
     """Count the pairs that a metric orders as listeners do."""
     spaces = ranking.get("spaces", {})
-    ranked = [p for p in pairs if set(p["pair"]) <= set(spaces) and p["preferred"]["value"] not in (None, 0.5)]
+    pairs = [p for p in pairs if set(p["pair"]) <= set(spaces) and p["preferred"]["value"] not in (None, 0.5)]
     metrics: dict[str, Any] = {}
-    for name in sorted({m for p in ranked for space in p["pair"] for m in spaces[space] if "_above_" not in m}):
-        values = [[spaces[space].get(name, {}).get("value") for space in p["pair"]] for p in ranked]
-        rows = [(p, a, b) for p, (a, b) in zip(ranked, values, strict=True) if None not in (a, b) and a != b]
+    for name in sorted({m for p in pairs for space in p["pair"] for m in spaces[space] if "_above_" not in m}):
+        values = [[spaces[space].get(name, {}).get("value") for space in p["pair"]] for p in pairs]
+        rows = [(p, a, b) for p, (a, b) in zip(pairs, values, strict=True) if None not in (a, b) and a != b]
         agree = [(p["preferred"]["value"] > 0.5) == (a > b) for p, a, b in rows]
         metrics[name] = {
             "n_pairs": len(rows),
@@ -121,25 +121,27 @@ def describe(figures: Mapping[str, Any]) -> str:
     """Write the report as text."""
     lines = [
         f"{format_count(figures['n_answers'], 'answer')} of {format_count(figures['n_listeners'], 'listener')} to "
-        f"{format_count(figures['n_questions'], 'question')}; {figures['n_complete']} answered all; "
-        f"no difference in {figures['n_ties']}",
+        f"{format_count(figures['n_questions'], 'question')}; {figures['n_ties']} say no difference; "
+        f"{format_count(figures['n_complete'], 'listener')} answered all",
         f"first side preferred: {_format(figures['first'])}",
     ]
     if figures["n_same"]:
-        lines.append(f"two spaces recommended the same for {format_count(figures['n_same'], 'drawn track')}")
+        lines.append(f"{format_count(figures['n_same'], 'track')} left out, since two spaces recommend the same")
     for row in figures["pairs"]:
         one, other = row["pair"]
-        lines.append(f"{one} preferred to {other}: {_format(row['preferred'])}, {row['n_answers']} answers")
+        n_answers = format_count(row["n_answers"], "answer")
+        lines.append(f"{one} preferred to {other}: {_format(row['preferred'])}, {n_answers}")
     if len(figures["spaces"]) > 2:
         lines += [
-            f"{space}: preferred in {_format(row['preferred'])}, strength {_format(row['strength'])}"
+            f"{space}: share preferred {_format(row['preferred'])}, strength {_format(row['strength'])}"
             for space, row in figures["spaces"].items()
         ]
     alpha = figures["alpha"]
     lines.append(f"agreement of listeners (Krippendorff's alpha): {'undefined' if alpha is None else f'{alpha:.3f}'}")
     for name, row in (figures["ranking"] or {"metrics": {}})["metrics"].items():
         values = ", ".join(f"{space} {value:.3f}" for space, value in row["values"].items())
-        lines.append(f"{name} of rank orders {row['n_agree']} of {format_count(row['n_pairs'], 'pair')} so: {values}")
+        n_pairs = format_count(row["n_pairs"], "pair")
+        lines.append(f"rank's {name} agrees with the listeners on {row['n_agree']} of {n_pairs}: {values}")
     if any(row["preferred"]["low"] is None for row in figures["pairs"]):
         lines.append(f"an interval needs answers of {MIN_GROUPS} listeners about tracks of {MIN_GROUPS} artists")
     return "\n".join(lines)

@@ -32,15 +32,15 @@ class Space:
     catalog : Catalog
     root : Path
         Folder that the paths of its tracks are relative to.
-    unseen : frozenset of str, optional
-        Tracks that its network was not trained on; None if unknown.
+    test_tracks : frozenset of str, optional
+        Tracks that its network was neither trained nor tuned on; None if they are unknown.
     """
 
     name: str
     source: Path
     catalog: Catalog
     root: Path
-    unseen: frozenset[str] | None = None
+    test_tracks: frozenset[str] | None = None
 
 
 def load_spaces(paths: Paths, params: Params, names: Sequence[str]) -> list[Space]:
@@ -109,8 +109,8 @@ def _load_candidate(paths: Paths, params: Params, name: str, task: str) -> Space
         offset=offset,
         metric=choose_metric(_find_source(paths, params, name)),
     )
-    unseen = frozenset(table.loc[table["split"] == "test", "track_id"])
-    return Space(name, source, catalog, dataset_root(paths, params.dataset).resolve(), unseen)
+    test_tracks = frozenset(table.loc[table["split"] == "test", "track_id"])
+    return Space(name, source, catalog, dataset_root(paths, params.dataset).resolve(), test_tracks)
 
 
 def _find_source(paths: Paths, params: Params, name: str) -> str:

@@ -1,44 +1,12 @@
 // The page to label by ear: hear a file, press a label, go on to the next.
 
+import { Refusal, ask, guarded, say } from "./shared/ask.js";
 import { decode, drawWave } from "./shared/picture.js";
 
 const KEYS = [..."1234567890", ..."qwertzxcvnmadfghjklpiyo"]; // not b, s, u: those move
 const STEP = 5; // seconds
 const $ = (id) => document.getElementById(id);
 const state = { person: "", tracks: [], classes: [], at: -1, suggestion: null, turn: 0, source: null };
-
-class Refusal extends Error {}
-
-async function ask(path, options = {}) {
-  const key = sessionStorage.getItem("key");
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers: key ? { "X-API-Key": key } : {} });
-  } catch {
-    throw new Refusal("The service cannot be reached.");
-  }
-  if (response.status === 401) $("key").hidden = false;
-  if (!response.ok) {
-    const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-    throw new Refusal(detail.charAt(0).toUpperCase() + detail.slice(1) + ".");
-  }
-  return response;
-}
-
-function say(text) {
-  $("message").textContent = text;
-  $("message").hidden = !text;
-}
-
-async function guarded(work) {
-  try {
-    say("");
-    await work();
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    say(error.message);
-  }
-}
 
 const query = (values) => new URLSearchParams(values).toString();
 

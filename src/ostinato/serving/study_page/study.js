@@ -1,11 +1,11 @@
 // The page of a listening study: hear a track and two recommendations, say which goes better with it.
 
+import { ask, guarded } from "./shared/ask.js";
+
 const SIDES = ["track", "first", "second"];
 const KEYS = { arrowleft: "first", arrowright: "second", arrowdown: "same" };
 const $ = (id) => document.getElementById(id);
 const state = { listener: findListener(), question: null, heard: new Set(), sources: [] };
-
-class Refusal extends Error {}
 
 function findListener() {
   let listener = localStorage.getItem("listener");
@@ -15,33 +15,6 @@ function findListener() {
     localStorage.setItem("listener", listener);
   }
   return listener;
-}
-
-async function ask(path, options = {}) {
-  const key = sessionStorage.getItem("key");
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers: key ? { "X-API-Key": key } : {} });
-  } catch {
-    throw new Refusal("The service cannot be reached; answer again in a moment.");
-  }
-  if (response.status === 401) $("key").hidden = false;
-  if (!response.ok) {
-    const { detail } = await response.json().catch(() => ({ detail: response.statusText }));
-    throw new Refusal(detail.charAt(0).toUpperCase() + detail.slice(1) + ".");
-  }
-  return response;
-}
-
-async function guarded(work) {
-  try {
-    $("message").hidden = true;
-    await work();
-  } catch (error) {
-    if (!(error instanceof Refusal)) throw error;
-    $("message").textContent = error.message;
-    $("message").hidden = false;
-  }
 }
 
 const start = async () => show(await (await ask(`v1/next?listener=${state.listener}`)).json());
@@ -63,7 +36,9 @@ async function show({ n_answered, n_questions, next }) {
 }
 
 async function load(side, names, question) {
+  const title = $(`${side}-title`).firstChild.textContent.trim();
   const players = names.map(() => Object.assign(document.createElement("audio"), { controls: true }));
+  players.forEach((player, i) => player.setAttribute("aria-label", `${title}, clip ${i + 1}`));
   for (const player of players) {
     player.addEventListener("play", () => quieten(player));
     player.addEventListener("timeupdate", () => {
