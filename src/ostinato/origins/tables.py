@@ -142,7 +142,7 @@ class Table:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.path)
+        table = pq.read_table(self.path, page_checksum_verification=True)
         for name in columns:
             theirs = self.names.get(name, name)
             at = table.schema.get_field_index(theirs)
