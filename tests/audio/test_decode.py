@@ -158,7 +158,7 @@ def test_the_median_filter_is_that_of_scipy(rng, n, size):
     assert (measurement._median_filter(values, size) == ndimage.median_filter(values, size)).all()
 
 
-@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "au"])
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "au", "ogg"])
 def test_a_cut_file_is_told_from_a_whole_one(tmp_path, suffix, rng):
     path = tmp_path / f"noise.{suffix}"
     soundfile.write(path, rng.uniform(-0.3, 0.3, 5 * RATE), RATE)
@@ -166,6 +166,14 @@ def test_a_cut_file_is_told_from_a_whole_one(tmp_path, suffix, rng):
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 6 // 10])
     assert "cut off" in measurement.measure(path).error or "to its end" in measurement.measure(path).error
+
+
+def test_a_cut_opus_file_is_told_from_a_whole_one(tmp_path, rng):
+    path = tmp_path / "noise.opus"
+    soundfile.write(path, rng.uniform(-0.3, 0.3, 5 * 48_000), 48_000, format="OGG", subtype="OPUS")
+    assert measurement.measure(path).error is None
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    assert measurement.measure(path).error == "is cut off: its last page is incomplete"
 
 
 def test_a_cut_mp4_is_told_from_a_whole_one(tmp_path, rng):

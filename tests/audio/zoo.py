@@ -1,4 +1,4 @@
-"""Some sixty kinds of audio file, each written here: container, codec and what its header says or leaves out."""
+"""Some seventy kinds of audio file, each written here: container, codec and what its header says or leaves out."""
 
 import struct
 
@@ -99,12 +99,31 @@ def make_concatenated(kind, **how):
     return make
 
 
+def make_id3(size):
+    """Make a tag of noise, as a compressed cover is, in which a decoder may see frames."""
+    digits = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    return b"ID3\x04\x00\x00" + digits + np.random.default_rng(1).bytes(size)
+
+
+def make_ape(size):
+    head, foot = (struct.pack("<IIII", 2_000, 32 + size, 1, flags) + bytes(8) for flags in (0xA0000000, 0x80000000))
+    return b"APETAGEX" + head + bytes(size) + b"APETAGEX" + foot
+
+
+def joined_by(tags):
+    """Join two MP3 files, each with tags of its own."""
+
+    def make(path, y):
+        soundfile.write(path, y[: y.size // 2], RATE, format="MP3")
+        path.write_bytes(path.read_bytes() + tags + path.read_bytes())
+
+    return make
+
+
 def tagged_mp3(path, y):
     """A cover at the front, another tag at the end."""
     soundfile.write(path, y, RATE, format="MP3")
-    size = 300_000
-    digits = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
-    path.write_bytes(b"ID3\x04\x00\x00" + digits + bytes(size) + path.read_bytes() + b"TAG" + bytes(125))
+    path.write_bytes(make_id3(300_000) + path.read_bytes() + b"TAG" + bytes(125))
 
 
 def flac_of_unknown_total(path, y):
@@ -207,6 +226,7 @@ ZOO = {
     "unknown_1.wav": wav_of_size(0x7FFFF000),
     "unknown_2.wav": wav_of_size(0x7FFFFFFF),
     "unknown_3.wav": wav_of_size(0x80000000),
+    "unclosed.wav": wav_of_size(0),
     "cover.wav": wav_with_chunk(b"id3 ", 600_000),
     "list.wav": wav_with_chunk(b"LIST", 600_000),
     "ixml.wav": wav_with_chunk(b"iXML", 600_000),
@@ -229,6 +249,8 @@ ZOO = {
     "uncounted_vbr_reversed.mp3": uncounted_vbr_reversed,
     "uncounted_cbr.mp3": uncounted_cbr,
     "joined.mp3": make_concatenated("MP3"),
+    "joined_tag.mp3": joined_by(make_id3(2_000)),
+    "joined_cover.mp3": joined_by(make_ape(5_000) + b"TAG" + bytes(125) + make_id3(300_000)),
     "tagged.mp3": tagged_mp3,
     "aac.m4a": by_ffmpeg("aac"),
     "aac.m4b": by_ffmpeg("aac", format="ipod"),

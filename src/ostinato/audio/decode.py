@@ -260,8 +260,11 @@ def _decoder(path: Path, stack: ExitStack) -> Stream:
         file = stack.enter_context(_SequentialFile(os.fsencode(path)))
         if file.format == "MP3" and not _is_counted(path, file):
             return _ffmpeg(path, stack)
-        if file.format != "OGG" or not headers.is_chained(path):
-            return _libsndfile(path, file)
+        if file.format == "OGG" and headers.is_chained(path):
+            return _ffmpeg(path, stack)
+        if file.format.startswith("WAV") and file.frames == 0 and headers.has_unclosed_samples(path):
+            return _ffmpeg(path, stack)
+        return _libsndfile(path, file)
     return _ffmpeg(path, stack)
 
 
@@ -357,8 +360,9 @@ def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[in
 
     resampler, end = av.AudioResampler(format="fltp"), None
     is_exact = "mov" in container.format.name  # the last packet has the length of its frame
+    packets = container.demux(source)
     try:
-        for packet in container.demux(source):
+        for packet in _skip_tags(path, packets) if container.format.name == "mp3" else packets:
             if is_exact and packet.pts is not None and packet.duration:
                 end = float((packet.pts + packet.duration) * source.time_base)
             for frame in packet.decode():
@@ -370,6 +374,21 @@ def _planar_blocks(path: Path, container: Any, source: Any) -> Iterator[tuple[in
                         yield planar.sample_rate, planes
     except (av.FFmpegError, ValueError) as error:
         raise DataError(f"{path}: cannot be decoded to its end ({_reason(error)}); replace it") from error
+
+
+def _skip_tags(path: Path, packets: Iterator[Any]) -> Iterator[Any]:
+    """Yield the packets of an MP3 file, without tags between joined files, which FFmpeg takes for frames."""
+    tag_end = None
+    with open(path, "rb") as file:
+        for packet in packets:
+            is_frame = headers.is_mpeg_frame(bytes(packet)[:4])
+            if tag_end is None and not is_frame and packet.pos is not None:
+                end = headers.find_tag_end(file, packet.pos)
+                tag_end = end if end > packet.pos else None
+            if tag_end is not None and packet.size and (not is_frame or packet.pos < tag_end):
+                continue
+            tag_end = None
+            yield packet
 
 
 def _read_length(container: Any, source: Any) -> int | None:

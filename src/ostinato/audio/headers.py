@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -101,26 +102,49 @@ def _parse_extended(ten: bytes) -> float:
     return float(mantissa) * 2.0 ** ((exponent & 0x7FFF) - 16_446)
 
 
+def has_unclosed_samples(path: Path) -> bool:
+    """Return whether samples follow a size of 0 in a WAV file, as in a recording that was not closed.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    with open(path, "rb") as file:
+        n_bytes, head = path.stat().st_size, file.read(12)
+        if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+            return False
+        *_, (name, start, size) = (b"", 0, 0), *_chunks(file, "<", n_bytes)
+    return name == b"data" and size == 0 and start < n_bytes
+
+
 def is_chained(path: Path) -> bool:
     """Return whether an Ogg file has several consecutive streams, of which libsndfile reads the first.
 
     Parameters
     ----------
     path : Path
-
-    References
-    ----------
-    RFC 3533, sections 4 and 6.
     """
-    is_first, offset = True, 0
+    begins = [is_first for is_first, _ in _pages(path)]
+    return any(now and not before for before, now in pairwise(begins))
+
+
+def is_cut_ogg(path: Path) -> bool:
+    """Return whether an Ogg file ends inside a page.
+
+    Parameters
+    ----------
+    path : Path
+    """
+    return max((end for _, end in _pages(path)), default=0) > path.stat().st_size
+
+
+def _pages(path: Path) -> Iterator[tuple[bool, int]]:
+    """Yield for each page of an Ogg file whether it begins a stream, and its end (RFC 3533, section 6)."""
+    offset = 0
     with open(path, "rb") as file:
         while (page := _bytes(file, offset, 27))[:4] == b"OggS":
-            begins = bool(page[5] & 2)
-            if begins and not is_first:
-                return True
-            is_first = is_first and begins
             offset += 27 + page[26] + sum(_bytes(file, offset + 27, page[26]))
-    return False
+            yield bool(page[5] & 2), offset
 
 
 @dataclass(frozen=True)
@@ -156,13 +180,10 @@ def read_mpeg(path: Path) -> MpegHeader | None:
     ISO/IEC 11172-3, 2.4.1.3, for the frame's header. Xing's header is LAME's, VBRI that of Fraunhofer's encoder.
     """
     with open(path, "rb") as file:
-        start = 0
-        while (tag := _bytes(file, start, 10))[:3] == b"ID3":
-            size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
-            start += 10 + size + (10 if tag[5] & 0x10 else 0)
+        start = find_tag_end(file, 0)
         head = _bytes(file, start, SYNC_BYTES)
         n_bytes = path.stat().st_size
-    first = next((i for i in range(len(head) - 3) if _is_frame(head[i : i + 4])), None)
+    first = next((i for i in range(len(head) - 3) if is_mpeg_frame(head[i : i + 4])), None)
     if first is None:
         return None
     is_mpeg_1, is_mono = head[first + 1] & 0x08, head[first + 3] >> 6 == 3
@@ -179,8 +200,47 @@ def read_mpeg(path: Path) -> MpegHeader | None:
     return MpegHeader(False, None)
 
 
-def _is_frame(head: bytes) -> bool:
-    """Return whether four bytes begin a frame of MPEG audio."""
+def find_tag_end(file: BinaryIO, offset: int) -> int:
+    """Find the end of the tags that begin at an offset of an MP3 file.
+
+    Parameters
+    ----------
+    file : binary file
+    offset : int
+        In bytes.
+
+    Returns
+    -------
+    int
+        The offset itself if no ID3v1, ID3v2 or APEv2 tag begins there.
+
+    References
+    ----------
+    https://id3.org/id3v2.4.0-structure, section 3.1, and the APEv2 specification of Hydrogenaudio's wiki.
+    """
+    while True:
+        tag = _bytes(file, offset, 32)
+        if tag[:3] == b"ID3":
+            size = sum((byte & 0x7F) << shift for byte, shift in zip(tag[6:10], (21, 14, 7, 0), strict=True))
+            offset += 10 + size + (10 if tag[5] & 0x10 else 0)
+        elif tag[:8] == b"APETAGEX":
+            offset += 32 + struct.unpack("<I", tag[12:16])[0]
+        elif tag[:3] == b"TAG":
+            offset += 128
+        else:
+            return offset
+
+
+def is_mpeg_frame(head: bytes) -> bool:
+    """Return whether four bytes begin a frame of MPEG audio.
+
+    Parameters
+    ----------
+    head : bytes
+        Shorter ones begin none.
+    """
+    if len(head) < 4:
+        return False
     layer, version = head[1] >> 1 & 3, head[1] >> 3 & 3
     has_sync = head[0] == 0xFF and head[1] & 0xE0 == 0xE0
     return has_sync and layer != 0 and version != 1 and head[2] >> 4 not in (0, 15) and head[2] >> 2 & 3 != 3

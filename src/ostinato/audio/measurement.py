@@ -15,7 +15,7 @@ import numpy as np
 from ostinato import audio
 from ostinato.audio import fingerprint
 from ostinato.audio.fourier import compute_power
-from ostinato.audio.headers import hidden_seconds
+from ostinato.audio.headers import hidden_seconds, is_cut_ogg
 from ostinato.errors import DataError, ReadError
 
 FRAME = 2_048
@@ -31,6 +31,7 @@ CLIFF_DB = 25.0
 NEAR_HERTZ, FAR_HERTZ = 150.0, 900.0
 LOUD_DB, AUDIBLE_DB = 20.0, 60.0
 FLOOR = 1e-20
+CUT_OGG = "is cut off: its last page is incomplete"
 PAIRWISE = 8  # from this many channels on, NumPy's order of summation depends on the axis
 
 
@@ -232,7 +233,7 @@ class _Meter:
             "n_nonfinite": self._levels.n_nonfinite,
             "duration": n / rate,
             "unheard_seconds": hidden_seconds(path),
-            "error": _shortfall(self._stream, n),
+            "error": _shortfall(self._stream, n) or (CUT_OGG if is_cut_ogg(path) else None),
             **self._levels.figures(rate),
             **spectra,
         }
