@@ -9,7 +9,7 @@ from scipy.signal import resample_poly
 from typer.testing import CliRunner
 
 from ostinato.cli import app
-from ostinato.structure import Structure, analyze, find_thumbnail
+from ostinato.structure import Section, Structure, analyze, find_thumbnail
 from ostinato.structure.analysis import compute_novelty, label_sections
 from songs import Song, render_song
 
@@ -50,6 +50,14 @@ def test_the_tempo_is_that_of_the_song_or_an_octave_of_it(songs):
     for song, structure in songs:
         assert min(abs(structure.tempo / song.tempo / factor - 1) for factor in (0.5, 2 / 3, 1, 1.5, 2)) < 0.03
         assert np.median(np.diff(structure.beats)) == pytest.approx(60 / structure.tempo, rel=0.05)
+
+
+def test_a_track_without_sections_has_its_middle_as_thumbnail():
+    plain = Structure(40.0, None, None, (), (Section(0.0, 40.0, "A", -20.0),))
+    assert find_thumbnail(plain, 15.0) == (12.5, 27.5)
+    assert find_thumbnail(plain, 60.0) == (0.0, 40.0)
+    sections = (Section(0.0, 20.0, "A", -20.0), Section(20.0, 60.0, "B", -10.0))
+    assert find_thumbnail(Structure(60.0, None, None, (), sections), 15.0) == (20.0, 35.0)
 
 
 def test_the_thumbnail_lies_in_the_hook_of_all_songs_but_one(songs):

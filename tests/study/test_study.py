@@ -20,9 +20,8 @@ from kills import Disk, KilledError
 from ostinato.cli import app
 from ostinato.errors import DataError
 from ostinato.io.files import write_json
-from ostinato.structure import Section, Structure
 from ostinato.study.answers import Answers, read_answers
-from ostinato.study.design import LEVEL, PEAK, choose_part, make_study
+from ostinato.study.design import LEVEL, PEAK, make_study
 from ostinato.study.folder import ANSWERS, CLIPS, MANIFEST, Question, Source, Study
 from study.study_project import N_TRACKS, NAMES, write_catalogs, write_study
 
@@ -105,14 +104,6 @@ def test_clips_have_one_level(tmp_path):
         assert len(y) == rate / 2
         assert np.sqrt(np.mean(y**2)) == pytest.approx(LEVEL, rel=0.01)
         assert np.abs(y).max() <= PEAK
-
-
-def test_a_track_without_sections_is_heard_from_its_middle():
-    plain = Structure(40.0, None, None, (), (Section(0.0, 40.0, "A", -20.0),))
-    assert choose_part(plain, 15.0) == (12.5, 27.5)
-    assert choose_part(plain, 60.0) == (0.0, 40.0)
-    sections = (Section(0.0, 20.0, "A", -20.0), Section(20.0, 60.0, "B", -10.0))
-    assert choose_part(Structure(60.0, None, None, (), sections), 15.0) == (20.0, 35.0)
 
 
 def test_a_silent_track_is_heard_as_silence(tmp_path):

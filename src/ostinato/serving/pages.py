@@ -15,7 +15,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import OstinatoError
 from ostinato.serving.guards import SameOrigin, SecureHeaders, check_api_key
-from ostinato.serving.protocol import BoundedHead, make_config
+from ostinato.serving.protocol import BoundedHead, bind, make_config
 
 SHARED = Path(__file__).with_name("page")
 Guard: TypeAlias = Any
@@ -88,15 +88,9 @@ def serve(app: FastAPI, host: str, port: int) -> None:
         If it cannot listen on the address.
     """
     config = make_config(app, host, port)
-    server = uvicorn.Server(config)
-    try:
-        socket = config.bind_socket()
-        socket.listen(config.backlog)
-    except SystemExit as error:
-        raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
-    address = f"[{host}]" if ":" in host else host
-    print(f"http://{address}:{socket.getsockname()[1]}/", file=sys.stderr, flush=True)
-    server.run([socket])
+    socket, url = bind(config)
+    print(url, file=sys.stderr, flush=True)
+    uvicorn.Server(config).run([socket])
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

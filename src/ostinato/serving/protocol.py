@@ -6,6 +6,7 @@ that never end, responses that nobody reads, and the number of connections.
 """
 
 import asyncio
+import socket
 from typing import ClassVar
 
 import uvicorn
@@ -14,6 +15,8 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.config import LOGGING_CONFIG
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from ostinato.errors import OstinatoError
 
 MAX_HEAD_BYTES = 32_768
 MAX_URL_BYTES = 16_384
@@ -161,3 +164,33 @@ def make_config(
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+def bind(config: uvicorn.Config) -> tuple[socket.socket, str]:
+    """Bind the address of a configuration, so that one in use is an error before anything is served.
+
+    Parameters
+    ----------
+    config : uvicorn.Config
+        Port 0 takes any free port.
+
+    Returns
+    -------
+    socket.socket
+        For `uvicorn.Server.run`.
+    str
+        URL.
+
+    Raises
+    ------
+    OstinatoError
+        If it cannot listen on the address.
+    """
+    try:
+        bound = config.bind_socket()
+        bound.listen(config.backlog)
+    except SystemExit as error:
+        address = f"{config.host}:{config.port}"
+        raise OstinatoError(f"{address}: cannot listen on this address; choose another with --port") from error
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    return bound, f"http://{host}:{bound.getsockname()[1]}/"

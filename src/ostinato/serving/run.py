@@ -15,12 +15,11 @@ from ostinato.core.logs import log_as_json
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.datasets import dataset_root
-from ostinato.errors import OstinatoError
 from ostinato.io.versions import CATALOG, find_models
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
-from ostinato.serving.protocol import make_config
+from ostinato.serving.protocol import bind, make_config
 
 log = logging.getLogger(__name__)
 SECTIONS = ("dataset", "serve")
@@ -91,22 +90,16 @@ def serve(
         log_as_json()
     tell: Callable[[str], None] = log.info if json_logs else partial(print, file=sys.stderr, flush=True)
     config = make_config(app, host, port, own_logs=not json_logs)
-    server = uvicorn.Server(config)
-    try:
-        socket = config.bind_socket()
-        socket.listen(config.backlog)
-    except SystemExit as error:
-        raise OstinatoError(f"{host}:{port}: cannot listen on this address; choose another with --port") from error
+    socket, url = bind(config)
     threadpool_limits(1)  # requests run in parallel; BLAS threads would compete
-    address = f"[{host}]" if ":" in host else host
-    tell(f"http://{address}:{socket.getsockname()[1]}/")
+    tell(url)
     if not is_loopback(host):
         tell(f"host names: {', '.join(names)}; add others with --allowed-host")
         if api_key is None:
-            tell(f"warning: anyone who reaches {address} can use it and hear the catalog; set {KEY}")
+            tell(f"warning: anyone who reaches {host} can use it and hear the catalog; set {KEY}")
     if not find_models(releases):
         tell(f"{releases}: no model yet; run `dvc repro` and `ostinato release`")
-    server.run([socket])
+    uvicorn.Server(config).run([socket])
 
 
 def allow_many_files() -> None:

@@ -23,7 +23,7 @@ def find_thumbnail(structure: Structure, seconds: float = 15.0) -> tuple[float, 
     Returns
     -------
     start, end : float
-        In seconds; the whole of a song that is not longer.
+        In seconds; the whole of a song that is not longer, the middle of one without sections.
 
     References
     ----------
@@ -32,6 +32,9 @@ def find_thumbnail(structure: Structure, seconds: float = 15.0) -> tuple[float, 
     """
     if structure.seconds <= seconds:
         return 0.0, structure.seconds
+    if len(structure.sections) == 1:
+        start = round((structure.seconds - seconds) / 2, 3)
+        return start, round(start + seconds, 3)
     groups: dict[str, list[Section]] = {}
     for section in structure.sections:
         groups.setdefault(section.label, []).append(section)

@@ -13,7 +13,7 @@ from ostinato.core.names import identity
 from ostinato.errors import CatalogError, DataError
 from ostinato.io.files import replace_folder
 from ostinato.recommendation.recommend import recommend
-from ostinato.structure import Structure, analysis, find_thumbnail, write_clip
+from ostinato.structure import analysis, find_thumbnail, write_clip
 from ostinato.study.folder import CLIPS, Question, Source, Study, compute_digest
 from ostinato.study.spaces import Space
 from ostinato.training.settings import derive
@@ -137,28 +137,9 @@ def _find_file(space: Space, track: str) -> Path:
 def _write_clip(source: Path, target: Path, seconds: float) -> None:
     """Write the part of a file that represents it, at the common level."""
     y, sample_rate = audio.load(source, max_seconds=analysis.MAX_SECONDS)
-    start, end = choose_part(analysis.analyze(y, sample_rate), seconds)
+    start, end = find_thumbnail(analysis.analyze(y, sample_rate), seconds)
     clip = y[round(start * sample_rate) : round(end * sample_rate)]
     peak, level = float(np.abs(clip).max()), float(np.sqrt(np.mean(np.square(clip, dtype=np.float64))))
     if peak >= analysis.MIN_LEVEL:
         clip = clip * min(LEVEL / level, PEAK / peak)
     write_clip(target, clip, sample_rate, 0.0, end - start)
-
-
-def choose_part(structure: Structure, seconds: float) -> tuple[float, float]:
-    """Choose the part of a track that is heard: the thumbnail, or the middle of a track without sections.
-
-    Parameters
-    ----------
-    structure : Structure
-    seconds : float
-
-    Returns
-    -------
-    start, end : float
-        In seconds.
-    """
-    if len(structure.sections) > 1:
-        return find_thumbnail(structure, seconds)
-    start = max(0.0, (structure.seconds - seconds) / 2)
-    return start, min(structure.seconds, start + seconds)
