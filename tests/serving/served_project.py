@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-import uvicorn
 from fastapi import FastAPI
 
 from finished_project import description, write_network
@@ -17,7 +16,7 @@ from ostinato.io.files import write_json
 from ostinato.recommendation.catalog import Catalog
 from ostinato.serving.app import Limits, application
 from ostinato.serving.models import open_model
-from ostinato.serving.protocol import make_config
+from ostinato.serving.protocol import Server, make_config
 
 GENRES, TAGS = ["blues", "jazz", "rock"], ["calm", "drums", "fast", "voice"]
 PARAMETERS = {"sample_rate": 8000, "n_mels": 8, "n_fft": 512, "hop_length": 256}
@@ -49,7 +48,7 @@ def play(path: Path, seconds: float = 3.0, frequency: float = 440.0, rate: int =
 @contextmanager
 def listen(app: FastAPI, max_connections: int = 64) -> Iterator[str]:
     """Serve on a free port of this machine; gives the address."""
-    server = uvicorn.Server(make_config(app, "127.0.0.1", 0, max_connections))
+    server = Server(make_config(app, "127.0.0.1", 0, max_connections))
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started:

@@ -61,6 +61,14 @@ def connect(address):
     return socket.create_connection((where.hostname, where.port), timeout=PATIENCE)
 
 
+def test_a_connection_made_before_the_service_stops_is_answered(service_project):
+    with listen(service_project.app) as address:
+        connection = connect(address)
+        time.sleep(0.2)
+        threading.Timer(0.6, connection.sendall, [GET + b"\r\n"]).start()
+    assert answer(connection).startswith(b"HTTP/1.1 200")
+
+
 def answer(connection):
     """Return what comes until the other end closes; one that does not is a TimeoutError."""
     parts = []

@@ -24,6 +24,7 @@ class Proxy:
 
     def __init__(self, ports: list[int]) -> None:
         self.ports, self.turn, self.port = ports, 0, 0
+        self.connections: set[asyncio.Task[None] | None] = set()  # the loop's own references are weak
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         for _ in range(400):
@@ -34,8 +35,12 @@ class Proxy:
         raise OSError("no upstream accepts a connection")
 
     async def pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections.add(asyncio.current_task())
         up_reader, up_writer = await self.connect()
         await asyncio.gather(copy(reader, up_writer), copy(up_reader, writer))
+        up_writer.close()
+        writer.close()
+        self.connections.discard(asyncio.current_task())
 
     async def serve(self, ready: threading.Event, done: asyncio.Event) -> None:
         server = await asyncio.start_server(self.pass_on, "127.0.0.1", 0)

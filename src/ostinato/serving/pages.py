@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -15,7 +14,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from ostinato.errors import OstinatoError
 from ostinato.serving.guards import SameOrigin, SecureHeaders, check_api_key
-from ostinato.serving.protocol import BoundedHead, bind, make_config
+from ostinato.serving.protocol import BoundedHead, Server, bind, make_config
 
 SHARED = Path(__file__).with_name("page")
 Guard: TypeAlias = Any
@@ -90,7 +89,7 @@ def serve(app: FastAPI, host: str, port: int) -> None:
     config = make_config(app, host, port)
     socket, url = bind(config)
     print(url, file=sys.stderr, flush=True)
-    uvicorn.Server(config).run([socket])
+    Server(config).run([socket])
 
 
 async def _refuse(_: Request, error: Exception) -> JSONResponse:

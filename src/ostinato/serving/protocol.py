@@ -6,7 +6,10 @@ that never end, responses that nobody reads, and the number of connections.
 """
 
 import asyncio
+import ctypes
 import socket
+import struct
+import sys
 from typing import ClassVar
 
 import uvicorn
@@ -22,6 +25,10 @@ MAX_HEAD_BYTES = 32_768
 MAX_URL_BYTES = 16_384
 MAX_HEADERS = 100
 GRACE_SECONDS = 30
+SO_ATTACH_FILTER = 26
+"""The same on all processors that Linux runs on but SPARC and PA-RISC."""
+DROP_NEW = ((0x30, 0, 0, 13), (0x54, 0, 0, 0x12), (0x15, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+"""A socket filter: load the flags of TCP, mask SYN and ACK, drop the packet if SYN alone is set, else keep it."""
 
 
 class BoundedProtocol(H11Protocol):
@@ -36,8 +43,10 @@ class BoundedProtocol(H11Protocol):
     """Time limit from connecting, or from the first byte of a request, to the end of its head."""
     SEND_SECONDS: ClassVar[float] = 30.0
     """Time limit for the client to read each buffer."""
+    FIRST_SECONDS: ClassVar[float] = 2.0
+    """Time limit for the first request of a connection once the service stops."""
 
-    _begin = 0.0
+    _begin, _is_last = 0.0, False
     _timers: dict[str, asyncio.TimerHandle]
 
     @property
@@ -72,6 +81,20 @@ class BoundedProtocol(H11Protocol):
         super().data_received(data)
         self._limit_head()
 
+    def shutdown(self) -> None:
+        """Close the connection after its request; a new one may still send its first, which nobody would repeat."""
+        if self.cycle is None and not self._is_last:
+            self._is_last = True
+            self.loop.call_later(self.FIRST_SECONDS, super().shutdown)
+        else:
+            super().shutdown()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request, unless the service stops."""
+        super().on_response_complete()
+        if self._is_last:
+            super().shutdown()
+
     def pause_writing(self) -> None:
         """Pause until the client reads, up to `SEND_SECONDS`."""
         super().pause_writing()
@@ -103,6 +126,45 @@ class BoundedProtocol(H11Protocol):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
+
+
+class Server(uvicorn.Server):
+    """A server that answers on every connection that was made before it stopped."""
+
+    SETTLE_SECONDS = 0.3
+    """Time for connections that are under way to be accepted."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Refuse new connections, accept those that the system has queued, then stop.
+
+        Parameters
+        ----------
+        sockets : list of socket.socket
+            Those that it listens on.
+        """
+        for listening in sockets or []:
+            _drop_new_connections(listening)
+        await asyncio.sleep(self.SETTLE_SECONDS)
+        await super().shutdown(sockets)
+
+
+def _drop_new_connections(listening: socket.socket) -> None:
+    """Drop the first packets of new connections, where the system is Linux.
+
+    A connection that is made after the last call of accept, and before the socket is closed, is reset with the
+    request in it. Whoever sends a packet that is dropped sends it again, and is then refused, so that a proxy
+    takes another instance.
+
+    References
+    ----------
+    https://docs.kernel.org/networking/filter.html
+    """
+    if sys.platform == "linux":
+        program = b"".join(struct.pack("HBBI", *instruction) for instruction in DROP_NEW)
+        instructions = ctypes.create_string_buffer(program)
+        listening.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", len(DROP_NEW), ctypes.addressof(instructions))
+        )
 
 
 class BoundedHead:
@@ -177,7 +239,7 @@ def bind(config: uvicorn.Config) -> tuple[socket.socket, str]:
     Returns
     -------
     socket.socket
-        For `uvicorn.Server.run`.
+        For `Server.run`.
     str
         URL.
 

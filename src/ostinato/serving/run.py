@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import uvicorn
 from threadpoolctl import threadpool_limits
 
 from ostinato.core.logs import log_as_json
@@ -19,7 +18,7 @@ from ostinato.io.versions import CATALOG, find_models
 from ostinato.recommendation.catalog import Catalog, find_root
 from ostinato.serving.app import Limits, application
 from ostinato.serving.guards import KEY, check_api_key, check_exposure, is_loopback, list_names
-from ostinato.serving.protocol import bind, make_config
+from ostinato.serving.protocol import Server, bind, make_config
 
 log = logging.getLogger(__name__)
 SECTIONS = ("dataset", "serve")
@@ -99,7 +98,7 @@ def serve(
             tell(f"warning: anyone who reaches {host} can use it and hear the catalog; set {KEY}")
     if not find_models(releases):
         tell(f"{releases}: no model yet; run `dvc repro` and `ostinato release`")
-    uvicorn.Server(config).run([socket])
+    Server(config).run([socket])
 
 
 def allow_many_files() -> None:
