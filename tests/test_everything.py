@@ -64,6 +64,6 @@ def test_a_folder_with_every_case_runs_from_plan_to_report(tmp_path, capsys):
     for row in receipt["passed_over"]:
         assert row["reason"] in page
         assert row["example"] in page
-    for title in ("In quarantine", "Kept with a warning", "Passed over in the folder", "Found while listing"):
+    for title in ("In quarantine", "Kept with a warning", "Skipped in the folder", "Remarks"):
         assert title in page, title
     assert "Reggae" in page
