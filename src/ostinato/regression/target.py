@@ -45,9 +45,8 @@ def read_target(paths: Paths, entry: Regression, name: str) -> pd.Series:
     numbers = _select_numeric(table)
     if entry.column not in numbers:
         state = "is not numeric" if entry.column in table else "does not exist"
-        raise DataError(
-            f"regressions.{name}: column {entry.column!r} {state} in {where}; {instead(entry.column, numbers)}"
-        )
+        advice = instead(entry.column, map(str, numbers))
+        raise DataError(f"regressions.{name}: column {entry.column!r} {state} in {where}; {advice}")
     target = numbers[entry.column].where(np.isfinite(numbers[entry.column]))
     if target.nunique() < 2:
         raise DataError(
