@@ -12,7 +12,7 @@ from ostinato.regression.export import convert
 from ostinato.regression.fit import REGRESSORS, fit_all
 from regression.planted import fit, judge, make_entry, plant
 
-SETTINGS = {"ridge": 0.01, "huber": 0.01, "gradient_boosting": 12.0, "mlp": 3.0}
+SETTINGS = {"ridge": 0.01, "huber": 0.01, "gradient_boosting": 12, "mlp": 3}
 
 
 @pytest.mark.parametrize("regressor", list(REGRESSORS))

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 from sklearn.ensemble import GradientBoostingRegressor
 
-from ostinato.regression.loss import Sample, compute_loss
+from ostinato.regression.loss import Choice, Sample, choose
 
 
 class GradientBoosting(BaseModel, frozen=True, extra="forbid"):
@@ -31,8 +31,8 @@ class GradientBoosting(BaseModel, frozen=True, extra="forbid"):
     min_samples_leaf: int = 20
     subsample: float = 0.5
 
-    def choose(self, train: Sample, validation: Sample, seed: int) -> int:
-        """Return the number of trees with the lowest loss on the validation tracks.
+    def choose(self, train: Sample, validation: Sample, seed: int) -> Choice:
+        """Choose the number of trees with the lowest loss on the validation tracks.
 
         Parameters
         ----------
@@ -42,7 +42,7 @@ class GradientBoosting(BaseModel, frozen=True, extra="forbid"):
         x, y = validation
         scale = float(train[1].std())
         staged = self.fit(*train, seed, self.n_estimators).staged_predict(x)
-        return 1 + int(np.argmin([compute_loss(preds, y, scale) for preds in staged]))
+        return choose(dict(enumerate(staged, start=1)), y, scale)
 
     def fit(self, x: np.ndarray, y: np.ndarray, seed: int, setting: int) -> GradientBoostingRegressor:
         """Fit a given number of trees."""

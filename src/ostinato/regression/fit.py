@@ -1,6 +1,5 @@
 """Fit a regression on every fold, and once more on all tracks for export."""
 
-import logging
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,6 +15,7 @@ from ostinato.metrics.jackknife import MIN_GROUPS
 from ostinato.regression.boosting import GradientBoosting
 from ostinato.regression.inputs import Inputs, check_own_column
 from ostinato.regression.linear import HuberRegression, RidgeRegression
+from ostinato.regression.loss import beats_mean
 from ostinato.regression.network import Network
 
 PARTS = ("train", "validation", "test")
@@ -26,8 +26,6 @@ REGRESSORS: dict[str, Any] = {
     "mlp": Network,
 }
 """Regressors by name: models whose fields are options, with ``choose`` and ``fit``."""
-
-log = logging.getLogger(__name__)
 
 
 class Fitted(Protocol):
@@ -46,14 +44,14 @@ class Predictions:
     ----------
     table : DataFrame
         track_id, fold, group, target, prediction, mean and deviation (of the training tracks) of each test row.
-    settings : tuple of float
-        Chosen in each fold: a penalty, or a number of trees or epochs.
+    settings : tuple of float or None
+        Chosen in each fold: a penalty, or a number of trees or epochs; None if the mean is predicted.
     n_unknown : int
         Tracks of the split that were left out since their number is unknown.
     """
 
     table: pd.DataFrame
-    settings: tuple[float, ...]
+    settings: tuple[float | None, ...]
     n_unknown: int
 
 
@@ -61,7 +59,8 @@ def fit_folds(inputs: Inputs, target: pd.Series, entry: Regression, name: str, s
     """Fit a regression on every fold and predict its test tracks.
 
     The setting with the lowest Huber loss on the validation artists is fitted again on training and validation
-    tracks together. Tracks without a number are left out.
+    tracks together. If it does not beat the mean there by more than one standard error, the mean is predicted. Tracks
+    without a number are left out.
 
     Parameters
     ----------
@@ -96,28 +95,30 @@ def fit_folds(inputs: Inputs, target: pd.Series, entry: Regression, name: str, s
                 f"regressions.{name}: {entry.column} is {train[1][0]:g} for all training tracks of fold {fold}; "
                 "choose another column, or another split"
             )
-        setting = regressor.choose(train, validation, seed)
+        choice = regressor.choose(train, validation, seed)
+        group = table.loc[rows["validation"], "group"].to_numpy(str)
+        is_better = beats_mean(choice, validation[1], float(train[1].mean()), float(train[1].std()), group)
         known = rows["train"] | rows["validation"]
-        fitted = regressor.fit(x[known], y[known], seed, setting)
+        mean, deviation = y[known].mean(), y[known].std()
+        prediction = np.full(rows["test"].sum(), mean)
+        if is_better:
+            prediction = regressor.fit(x[known], y[known], seed, choice.setting).predict(x[rows["test"]])
         test = table.loc[rows["test"], ["track_id", "fold", "group"]]
-        prediction = fitted.predict(x[rows["test"]])
-        statistics = {"mean": y[known].mean(), "deviation": y[known].std()}
-        parts.append(test.assign(target=y[rows["test"]], prediction=prediction, **statistics))
-        settings.append(float(setting))
-        log.info("%s fold %s: setting %g", name, fold, setting)
+        parts.append(test.assign(target=y[rows["test"]], prediction=prediction, mean=mean, deviation=deviation))
+        settings.append(choice.setting if is_better else None)
     return Predictions(pd.concat(parts, ignore_index=True), tuple(settings), n_unknown)
 
 
 def fit_all(
-    inputs: Inputs, target: pd.Series, entry: Regression, name: str, seed: int, settings: tuple[float, ...]
+    inputs: Inputs, target: pd.Series, entry: Regression, name: str, seed: int, settings: tuple[float | None, ...]
 ) -> Fitted:
-    """Fit a regression on all tracks, for export, with the median setting of the folds.
+    """Fit a regression on all tracks, for export, with the median setting of the folds that have one.
 
     Parameters
     ----------
     inputs, target, entry, name, seed
         As for `fit_folds`; the inputs must not depend on the fold.
-    settings : tuple of float
+    settings : tuple of float or None
         Of `Predictions`.
 
     Returns
@@ -126,9 +127,8 @@ def fit_all(
     """
     table, x, y = _join(inputs, target)
     first = (~table["track_id"].duplicated()).to_numpy()
-    setting = sorted(settings)[len(settings) // 2]
-    exact = int(setting) if entry.regressor in ("gradient_boosting", "mlp") else setting
-    fitted: Fitted = make_regressor(entry, name).fit(x[first], y[first], seed, exact)
+    chosen = sorted(setting for setting in settings if setting is not None)
+    fitted: Fitted = make_regressor(entry, name).fit(x[first], y[first], seed, chosen[len(chosen) // 2])
     return fitted
 
 

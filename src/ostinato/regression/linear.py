@@ -8,7 +8,7 @@ from sklearn.linear_model import HuberRegressor, Ridge
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ostinato.regression.loss import DELTA, Sample, compute_loss
+from ostinato.regression.loss import DELTA, Choice, Sample, choose
 
 MAX_ITERATIONS = 1000
 
@@ -24,8 +24,8 @@ class Linear(BaseModel, frozen=True, extra="forbid"):
 
     penalties: tuple[float, ...] = (1e-4, 1e-3, 1e-2, 0.1, 1.0, 10.0, 100.0)
 
-    def choose(self, train: Sample, validation: Sample, seed: int) -> float:
-        """Return the penalty with the lowest loss on the validation tracks.
+    def choose(self, train: Sample, validation: Sample, seed: int) -> Choice:
+        """Choose the penalty with the lowest loss on the validation tracks.
 
         Parameters
         ----------
@@ -35,8 +35,7 @@ class Linear(BaseModel, frozen=True, extra="forbid"):
         """
         x, y = validation
         scale = float(train[1].std())
-        losses = [compute_loss(self.fit(*train, seed, p).predict(x), y, scale) for p in self.penalties]
-        return self.penalties[int(np.argmin(losses))]
+        return choose({p: self.fit(*train, seed, p).predict(x) for p in self.penalties}, y, scale)
 
     def fit(self, x: np.ndarray, y: np.ndarray, seed: int, setting: float) -> Pipeline:
         """Fit with a given penalty."""

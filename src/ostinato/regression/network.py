@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import BatchSampler, DataLoader, RandomSampler, TensorDataset
 
-from ostinato.regression.loss import DELTA, Sample, compute_loss
+from ostinato.regression.loss import DELTA, Choice, Sample, choose
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,8 @@ class Network(BaseModel, frozen=True, extra="forbid"):
     max_epochs: int = 100
     patience: int = 10
 
-    def choose(self, train: Sample, validation: Sample, seed: int) -> int:
-        """Return the number of epochs with the lowest loss on the validation tracks; 0 predicts the mean.
+    def choose(self, train: Sample, validation: Sample, seed: int) -> Choice:
+        """Choose the number of epochs with the lowest loss on the validation tracks; 0 predicts the mean.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Network(BaseModel, frozen=True, extra="forbid"):
         """
         stop = _Stop(self.patience, *validation)
         self._train(*train, seed, self.max_epochs, stop)
-        return int(np.argmin(stop.losses))
+        return stop.choose()
 
     def fit(self, x: np.ndarray, y: np.ndarray, seed: int, setting: int) -> FittedNetwork:
         """Train for a given number of epochs."""
@@ -131,21 +131,27 @@ class _Module(L.LightningModule):
 
 
 class _Stop(L.Callback):
-    """Losses on the validation tracks after each epoch, the first before any; stops by patience."""
+    """Predictions of the validation tracks after each epoch, the first before any; stops by patience."""
 
     def __init__(self, patience: int, x: np.ndarray, y: np.ndarray) -> None:
         self.patience, self.x, self.y = patience, x, y
-        self.losses: list[float] = []
+        self.preds: dict[float, np.ndarray] = {}
+        self.scale = 1.0
 
     def validate(self, fitted: FittedNetwork) -> None:
-        """Add the loss on the validation tracks."""
-        self.losses.append(compute_loss(fitted.predict(self.x), self.y, fitted.scale))
+        """Predict the validation tracks."""
+        self.preds[len(self.preds)] = fitted.predict(self.x)
+        self.scale = fitted.scale
         fitted.layers.train()
+
+    def choose(self) -> Choice:
+        """Choose the number of epochs with the lowest loss; 0 predicts the mean."""
+        return choose(self.preds, self.y, self.scale)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: "_Module") -> None:  # type: ignore[override]
         """Validate, and stop if the best epoch is too long ago."""
         self.validate(pl_module.fitted)
-        trainer.should_stop = len(self.losses) - 1 - int(np.argmin(self.losses)) >= self.patience
+        trainer.should_stop = len(self.preds) - 1 - self.choose().setting >= self.patience
 
 
 def _make_trainer(epochs: int, stop: _Stop | None) -> L.Trainer:

@@ -1,10 +1,16 @@
 r"""Metrics of predicted numbers, with intervals over artists.
 
-All are out of fold. With several folds, means and ranks are those of each fold, since folds have different means:
+All are out of fold. R2 is relative to the mean :math:`\bar y_f` of the training tracks of a track's fold, the baseline:
 
-.. math:: R^2 = 1 - \frac{\sum_f \sum_{i \in f} (y_i - \hat y_i)^2}{\sum_f \sum_{i \in f} (y_i - \bar y_f)^2}
+.. math:: R^2 = 1 - \frac{\sum_i (y_i - \hat y_i)^2}{\sum_i (y_i - \bar y_{f(i)})^2}
 
-With one fold this is scikit-learn's `r2_score`, and Spearman's correlation is SciPy's `spearmanr`.
+scikit-learn's `r2_score` uses the mean of the test tracks, which no regression knows. With several folds, ranks are
+those within each fold, since folds have different means; with one, Spearman's correlation is SciPy's `spearmanr`.
+
+References
+----------
+J. Y. Campbell, S. B. Thompson, "Predicting excess stock returns out of sample: can anything beat the historical
+average?", Review of Financial Studies 21(4), 2008, equation 1.
 """
 
 from collections.abc import Mapping
@@ -53,29 +59,24 @@ def compute_figures(
     return figures, _estimate(baseline["mean"], target, baseline, fold, replicates)
 
 
-def compute_r2(preds: np.ndarray, target: np.ndarray, fold: np.ndarray, replicates: Replicates) -> Estimate:
-    """Compute the share of the variance that is explained, with its interval.
+def compute_r2(preds: np.ndarray, target: np.ndarray, mean: np.ndarray, replicates: Replicates) -> Estimate:
+    """Compute the share of the baseline's squared error that a regression removes, with its interval.
 
     Parameters
     ----------
-    preds, target, fold : np.ndarray [shape=(n_tracks,)]
+    preds, target : np.ndarray [shape=(n_tracks,)]
+    mean : np.ndarray [shape=(n_tracks,)]
+        Mean of the training tracks of the row's fold.
     replicates : Replicates
 
     Returns
     -------
     Estimate
-        At most 1; negative if the mean of the test tracks is closer.
+        At most 1; negative if the mean is closer.
     """
-    counts, n_groups = replicates.counts, replicates.counts.shape[1]
-    error, total = np.zeros(len(counts)), np.zeros(len(counts))
-    for f in np.unique(fold):
-        rows = fold == f
-        y, residual, group = target[rows] - target[rows].mean(), target[rows] - preds[rows], replicates.group[rows]
-        values = np.stack([np.ones_like(y), y, y**2, residual**2], axis=1)
-        n, first, second, squared = (counts @ sum_by_group(values, group, n_groups)).T
-        total += second - np.divide(first**2, n, out=np.zeros_like(n), where=n > 0)
-        error += squared
-    unexplained = replicates.estimate(ratio(error, total), 0)
+    squares = np.stack([target - preds, target - mean], axis=1) ** 2
+    sums = replicates.counts @ sum_by_group(squares, replicates.group, replicates.counts.shape[1])
+    unexplained = replicates.estimate(ratio(sums[:, 0], sums[:, 1]), 0)
     return Estimate(1 - unexplained.value, 1 - unexplained.high, 1 - unexplained.low)
 
 
@@ -128,7 +129,7 @@ def _estimate(
     mae = mean_of(errors, each, group, counts)
     huber = mean_of(compute_losses(preds, target, baseline["deviation"]), each, group, counts)
     estimates = {
-        "r2": compute_r2(preds, target, fold, replicates),
+        "r2": compute_r2(preds, target, baseline["mean"], replicates),
         "spearman": compute_spearman(preds, target, fold, replicates),
         "mae": replicates.estimate(mae, 0),
         "mae_ratio": replicates.estimate(ratio(mae, mean_of(plain, each, group, counts)), 0),
