@@ -16,7 +16,7 @@ from ostinato.stages import regress
 
 N_TRACKS = 180
 IDS = [f"track{i:03d}" for i in range(N_TRACKS)]
-GATE = {"regression": {"sure_r2": {"min": 0.0}}}
+GATE = {"regression": {"sure_r2": {"min": 0.001}}}
 RIDGE = {"column": "popularity", "regressor": "ridge", "feature": "mel"}
 
 
@@ -60,7 +60,7 @@ def test_a_number_is_predicted_judged_and_exported(paths):
     assert (ours["n_unknown"], ours["n_tracks"], ours["n_test"]) == (9, 171, 171)
     assert ours["accepted"]
     assert not noise["accepted"]
-    assert noise["reasons"][0].startswith("sure_r2 -")
+    assert noise["reasons"][0] == regress.NOTHING_LEARNT or noise["reasons"][0].startswith("sure_r2 -")
     content = (paths.regression("loudness") / "regression.onnx").read_bytes()
     (numbers,) = session(content).run(None, {"features": np.zeros((2, 32), np.float32)})
     assert numbers.shape == (2, 1)
@@ -150,3 +150,12 @@ def test_what_the_dataset_lacks_is_skipped_and_what_was_not_computed_refused(pat
     for change in ({"feature": "mfcc"}, {"feature": None, "candidate": "tiny_tags"}):
         with pytest.raises(DataError, match=r"does not exist; run `dvc repro (featurize|infer@tiny_tags)`"):
             run(paths, absent={**RIDGE, **change})
+
+
+def test_a_regression_that_predicts_the_mean_is_rejected_whatever_the_bounds(paths, monkeypatch):
+    monkeypatch.setattr("ostinato.regression.fit.beats_mean", lambda *given: False)
+    (result,) = run(paths, flat=RIDGE).values()
+    assert result["settings"] == [None] * 5
+    assert result["test"]["r2"] == {"value": 0, "low": 0, "high": 0}
+    assert (result["accepted"], result["reasons"]) == (False, [regress.NOTHING_LEARNT])
+    assert "Do not use it" in (paths.regression("flat") / "card.md").read_text()

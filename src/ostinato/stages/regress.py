@@ -24,6 +24,7 @@ from ostinato.release.gate import judge
 
 SECTIONS = ("seed", "compute", "evaluate", "gate", "regressions")
 TASK = "regression"
+NOTHING_LEARNT = "it predicts the mean, since nothing beat that on the validation artists"
 N_COMPARED = 256
 """Tracks on which the ONNX file is compared with the regression."""
 
@@ -53,6 +54,8 @@ def _run_one(paths: Paths, params: Params, name: str, entry: Regression) -> dict
         log.warning("%s: left out %d tracks whose %s is unknown", name, predictions.n_unknown, entry.column)
     result = about | _describe(predictions, inputs, target, params.evaluate.confidence)
     verdict = judge([Entry(name, entry.regressor, source, TASK)], {name: result}, params.gate)[name]
+    if not any(setting is not None for setting in predictions.settings):
+        verdict = {"accepted": False, "reasons": [NOTHING_LEARNT], "rules": verdict["rules"]}
     result |= verdict
     _write_predictions(paths, name, predictions)
     if verdict["accepted"] and entry.feature is not None:
