@@ -2,9 +2,9 @@
 
 ``python -m bench.popularity`` draws 300 artists of one to nine tracks each. Half the variance of the twelve inputs is
 of the artist. The number is linear in them plus normal noise, with R2 0.3, or its values are shuffled among the
-tracks. For each regressor it prints how often the 95 % interval contains 0.3, or 0; how often its lower end is above 0.001,
-as ``gate.regression: {sure_r2: {min: 0.001}}`` asks; and the mean R2 and Spearman correlation. Tracks
-are tested out of five folds.
+tracks. Every track is tested once, in one of five folds. For each regressor it prints how often the 95 % interval
+contains 0.3, or 0; how often ``gate.regression: {sure_r2: {min: 0.001}}`` accepts it; and the mean R2 and Spearman
+correlation.
 """
 
 import argparse
