@@ -112,7 +112,8 @@ def _correlate_ranks(preds: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return covariance and variances of the ranks, as shares of the number of tracks, summed over tracks."""
     if not len(preds):
         return np.zeros(3)
-    a, b = (rankdata(values) / len(values) for values in (preds, target))
+    b = rankdata(target) / len(target)
+    a = rankdata(preds) / len(preds) if np.ptp(preds) else np.zeros(len(preds))
     a, b = a - a.mean(), b - b.mean()
     return np.array([a @ b, a @ a, b @ b])
 
