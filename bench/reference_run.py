@@ -50,6 +50,7 @@ PARAMS = {
     "stacked": {"stack": {"architecture": "timefreq", "task": "genre", "n_trials": 0}},
     "members": {f"stack.{name}": {"of": "stack", "member": name} for name in ("narrow", "wide")},
     "numbers": {},
+    "regressions": {},
     "paper": {},
     "gate": {"genre": {"f1_micro": {"min": 0.0}}, "space": {"map": {"min": 0.0}}},
 }

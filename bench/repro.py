@@ -43,7 +43,7 @@ def write_project(root: Path) -> None:
         "timefreq_mel.time_mel_00": {"of": "timefreq_mel", "member": "time_mel_00"},
         "timefreq_mel.time_mel_01": {"of": "timefreq_mel", "member": "time_mel_01"},
     }
-    params["numbers"] = {}
+    params["numbers"] = params["regressions"] = {}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     subprocess.run(["git", "init", "-q"], cwd=root, check=True)
 

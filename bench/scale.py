@@ -53,6 +53,7 @@ PARAMS = {
     "stacked": {},
     "members": {},
     "numbers": {},
+    "regressions": {},
     "paper": {},
     "recommend": {"k": 20, "baseline": "attributes"},
     "gate": {"genre": {"accuracy": {"min": 0.0}}, "space": {"map": {"min": 0.0}}},

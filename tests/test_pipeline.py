@@ -39,6 +39,7 @@ TINY = {
     "stacked": {"timefreq": {"architecture": "timefreq", "task": "genre"}},
     "members": {f"timefreq.{name}": {"of": "timefreq", "member": name} for name in ("time_mel", "rnn_mfcc")},
     "numbers": {},
+    "regressions": {},
     "gate": {"genre": {"f1_micro": {"min": 0.0}}},
 }
 

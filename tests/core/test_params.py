@@ -311,3 +311,42 @@ def test_a_former_key_is_refused_with_what_to_do_about_it(former, mend, tmp_path
     path.write_text(f"evaluate: {{{former}: 1}}\n")
     with pytest.raises(ParamsError, match=f"evaluate: .*{former} .*{mend}"):
         params.load(path)
+
+
+NUMBER = {"column": "year", "regressor": "ridge"}
+AROUND = numbers("place", {"s.place": {"of": "s", "feature": "place"}}) | {
+    "estimators": {"e": {"estimator": "knn", "feature": "year", "task": "genre"}}
+}
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (NUMBER, "needs either feature or candidate"),
+        ({**NUMBER, "feature": "mel", "candidate": "a"}, "needs either feature or candidate"),
+        ({**NUMBER, "feature": "mle"}, "regressions.x: reads one kind of features.kinds; there are mel, place, year"),
+        ({**NUMBER, "candidate": "b"}, "regressions.x: there is no candidate 'b'; there are a, e, s"),
+        ({**NUMBER, "feature": "year"}, "predicts year, and its input year contains it"),
+        ({**NUMBER, "candidate": "e"}, "predicts year, and its input year contains it"),
+        ({**NUMBER, "column": "latitude", "candidate": "s"}, "predicts latitude, and its input place contains it"),
+        ({**NUMBER, "regressor": "forest", "feature": "mel"}, "regressions.x.regressor: must be 'ridge', 'huber'"),
+        ({**NUMBER, "feature": "mel", "table": "a.csv"}, "table: a.csv needs table_sha256, as computed by `sha256sum`"),
+    ],
+)
+def test_a_regression_without_input_or_with_its_own_number_as_input_is_refused(tmp_path, entry, message):
+    with pytest.raises(ParamsError, match=message):
+        params.load(write(tmp_path, **AROUND, regressions={"x": entry}))
+
+
+def test_regressions_of_features_and_of_candidates_are_accepted(tmp_path):
+    entries = {"x": {**NUMBER, "feature": "mel"}, "y": {**NUMBER, "candidate": "a"}, "z": {**NUMBER, "candidate": "s"}}
+    given = params.load(write(tmp_path, **AROUND, regressions=entries, gate={"regression": {"sure_r2": {"min": 0.0}}}))
+    assert given.regressions["y"].candidate == "a"
+
+
+def test_no_attribute_of_a_streaming_service_is_predicted_from_itself(tmp_path):
+    kinds = {"features": {"kinds": {"mel": {}, "attributes": {}}}}
+    popularity = {"column": "popularity", "regressor": "huber", "feature": "attributes"}
+    params.load(write(tmp_path, **kinds, regressions={"x": popularity}))  # popularity is not among the attributes
+    with pytest.raises(ParamsError, match="predicts energy, and its input attributes contains it"):
+        params.load(write(tmp_path, **kinds, regressions={"x": {**popularity, "column": "energy"}}))

@@ -529,8 +529,10 @@ def test_a_gain_in_ranking_is_over_all_artists_by_the_same_cold_ones(tmp_path):
 
 
 def test_a_recipe_that_compares_spaces_with_statistics_ranks_them():
-    made = params.load(ROOT / "params.yaml")
+    whole = params.load(ROOT / "params.yaml")
+    made = whole.model_copy(update={"regressions": {}})
     pair = {"candidate": "a", "metric": "map"}
+    assert run._targets(load_toy(), whole) == ("gate", "regress")
     assert run._targets(load_toy(pairs=[{**pair, "over": "b"}]), made) == ("gate",)
     assert run._targets(load_toy(pairs=[{**pair, "over": made.recommend.baseline}]), made) == ("gate", "rank")
 

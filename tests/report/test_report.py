@@ -352,3 +352,29 @@ def test_a_study_shows_every_trial_with_few_digits(full_project):
         "1 lr 0.001235 4 0.444 complete",
         "2 lr 0.5 8 – pruned",
     ]
+
+
+def test_regressions_stand_by_number_with_their_baseline_and_why_they_were_rejected(full_project):
+    def figure(value):
+        return {"value": value, "low": value - 0.1, "high": value + 0.1}
+
+    metrics = {"r2": figure(0.3), "spearman": figure(0.5), "mae": figure(12.25), "mae_ratio": figure(0.9)}
+    found = {
+        "column": "popularity", "regressor": "ridge", "input": "feature mel", "test": metrics,
+        "n_test": 1234, "n_unknown": 5,
+        "baseline": {"r2": figure(-0.01), "mae": figure(13.75)}, "accepted": True,
+        "reasons": ["sure_r2 0.2000 is at least 0"],
+        "target": {"mean": 40.0, "deviation": 20.0, "min": 0.0, "max": 99.0},
+    }  # fmt: skip
+    poor = {**found, "accepted": False, "reasons": ["sure_r2 -0.1000 is below 0"]}
+    skipped = {"column": "year", "regressor": "mlp", "input": "feature mel", "skipped": "the dataset has no audio"}
+    results = {"loud": found, "poor": poor, "absent": skipped}
+    assert '<div id="regressions">' not in full_project.report()
+    write_json(full_project.paths.regressions, results)
+    html = full_project.report()
+    rows = [re.sub(r"\s+", " ", row).strip() for row in Page(html).rows]
+    cells = "0.300 0.200 to 0.400 0.500 0.400 to 0.600 12.25 12.15 to 12.35 0.900 0.800 to 1.000 1,234 5 yes"
+    assert f"loud feature mel {cells}" in rows
+    assert "mean -0.010 -0.110 to 0.090 – 13.75 13.65 to 13.85 1" in rows
+    assert "absent feature mel skipped: the dataset has no audio" in rows
+    assert "poor was rejected: sure_r2 -0.1000 is below 0." in html

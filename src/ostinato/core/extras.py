@@ -18,7 +18,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("status", "clean", "release", "compare", "datasets", "download", "fill"), ("data",)),
     **dict.fromkeys(("ingest", "featurize", "evaluate", "gate", "rank", "catalog"), ("data",)),
     **dict.fromkeys(("plan", "explain", "robustness", "architectures", "describe"), ("train",)),
-    **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number"), ("train",)),
+    **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number", "regress"), ("train",)),
     **dict.fromkeys(("infer", "export", "report"), ("train",)),
     "import-weights": ("encoders",),
     **dict.fromkeys(("structure", "thumbnail"), ("structure",)),

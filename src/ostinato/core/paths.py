@@ -199,6 +199,15 @@ class Paths:
         return self.root / "models" / "artists.json"
 
     @property
+    def regressions(self) -> Path:
+        """Figures of the regressions, and which of them pass the gate."""
+        return self.root / "models" / "regressions.json"
+
+    def regression(self, name: str) -> Path:
+        """Folder of a regression: predictions, card and, if accepted, an ONNX file."""
+        return self.root / "models" / "regressions" / name
+
+    @property
     def ranking(self) -> Path:
         """Metrics of the similarity spaces, and which of them may serve recommendations."""
         return self.root / "models" / "ranking.json"

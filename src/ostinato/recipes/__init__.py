@@ -16,7 +16,7 @@ from ostinato.core.params.messages import format_error
 from ostinato.core.params.section import Section
 from ostinato.errors import ParamsError
 
-WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "gate", "paper")
+WHOLE = ("dataset", "candidates", "estimators", "stacked", "members", "numbers", "regressions", "gate", "paper")
 """Sections that an overlay replaces as a whole; in others it replaces single keys."""
 SMALL = "_small"
 PLACES = re.compile(r"\b(table|figure|section|chapter)s? [\d\"]", re.IGNORECASE)
@@ -312,7 +312,7 @@ def overlay(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     for section, values in over.items():
         is_merged = isinstance(values, Mapping) and isinstance(base.get(section), Mapping) and section not in WHOLE
         result[section] = {**base[section], **values} if is_merged else values
-    return result | {section: over.get(section, {}) for section in WHOLE[1:6]}
+    return result | {section: over.get(section, {}) for section in WHOLE[1:7]}
 
 
 def read_figures(recipe: Recipe) -> dict[str, dict[str, float]]:

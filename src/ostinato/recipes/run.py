@@ -22,8 +22,8 @@ from ostinato.pipeline import graph
 from ostinato.recipes import SMALL, Recipe, load, overlay, read_figures, reduce
 from ostinato.recipes.table import report
 
-TARGET, SPACES = "gate", "rank"
-"""The stage that every recipe runs, and one more for those that compare spaces with statistics."""
+TARGET, SPACES, NUMBERS = "gate", "rank", "regress"
+"""The stage that every recipe runs, and one more for those that compare spaces, and for those with regressions."""
 COPIED = ("dvc.yaml", ".dvcignore")
 LINKED = ("src", "data/raw")
 STARTS = ("Running stage ", "Stage ")
@@ -72,6 +72,10 @@ def reproduce(paths: Paths, name: str, *, small: bool = False) -> str:
         from ostinato.recipes import neighbours
 
         text += "\n\n" + "\n".join(neighbours.compare(paths, inside, recipe.catalogs))
+    if params.load(inside.params).regressions:
+        from ostinato.recipes import numbers
+
+        text += "\n\n" + "\n".join(numbers.describe(inside))
     (inside.root / "table.md").write_text(text + "\n")
     from ostinato.recipes import pictures
 
@@ -188,7 +192,8 @@ def _refuse_unknown(recipe: Recipe, config: Params, path: Path) -> None:
 def _targets(recipe: Recipe, config: Params) -> tuple[str, ...]:
     spaces = any(pair.over == config.recommend.baseline for pair in recipe.pairs)
     exports = [f"export@{name}" for name in recipe.catalogs.candidates] if recipe.catalogs else []
-    return (TARGET, *([SPACES] if spaces else []), *exports)
+    numbers = [NUMBERS] if config.regressions else []
+    return (TARGET, *([SPACES] if spaces else []), *numbers, *exports)
 
 
 def run_stages(folder: Path, targets: tuple[str, ...], environment: dict[str, str]) -> int:

@@ -20,6 +20,7 @@ ORDER = (
     "tuning",
     "cost",
     "neighbours",
+    "regressions",
     "data",
     "people",
     "attributes",

@@ -36,6 +36,7 @@ def check(params: Params, path: Path) -> None:
     _check_plugins(params, path)
     _check_members(params, path)
     _check_numbers(params, path)
+    _check_regressions(params, path)
     _check_weights(params, path)
     _check_train(params, path)
 
@@ -147,6 +148,38 @@ def _check_numbers(params: Params, path: Path) -> None:
             )
         if edge != f"{of}.{feature}":
             raise ParamsError(f"{where}: must be named {of}.{feature}")
+
+
+def _check_regressions(params: Params, path: Path) -> None:
+    """Refuse regressions of unknown inputs, and those that would read the number that they predict."""
+    candidates = (*params.candidates, *params.estimators, *params.stacked)
+    for name, entry in params.regressions.items():
+        where = f"{path}: regressions.{name}"
+        if entry.candidate is not None and entry.candidate not in candidates:
+            raise ParamsError(
+                f"{where}: there is no candidate {entry.candidate!r}; {instead(entry.candidate, candidates)}"
+            )
+        if entry.feature is not None and (entry.feature not in params.features.kinds or len(parts(entry.feature)) > 1):
+            kinds = [kind for kind in params.features.kinds if len(parts(kind)) == 1]
+            raise ParamsError(f"{where}: reads one kind of features.kinds; {instead(entry.feature, kinds)}")
+        for kind in _list_kinds(params, entry.feature, entry.candidate):
+            module = load("ostinato.features", (params.features.kinds[kind] or {}).get("kind", kind))
+            if getattr(module, "SOURCE", "audio") in NUMBERS and entry.column in module.COLUMNS:
+                raise ParamsError(
+                    f"{where}: predicts {entry.column}, and its input {kind} contains it; choose another feature or "
+                    "candidate: a number may not be among its own inputs"
+                )
+
+
+def _list_kinds(params: Params, feature: str | None, candidate: str | None) -> set[str]:
+    """List the kinds of features that a regression reads, itself or through its candidate."""
+    if feature is not None:
+        return {feature}
+    names_read = {candidate, *(m.member for m in params.members.values() if m.of == candidate)}
+    entries: dict[str, Any] = {**params.candidates, **params.estimators}
+    features = [entry.feature for name, entry in entries.items() if name in names_read]
+    features += [number.feature for number in params.numbers.values() if number.of == candidate]
+    return {kind for joint in features for kind in parts(joint)}
 
 
 def _check_plugins(params: Params, path: Path) -> None:

@@ -224,6 +224,26 @@ class Number(Section):
     feature: str
 
 
+class Regression(Section):
+    """A number of each track, such as its popularity, predicted from a feature or from a candidate's vectors."""
+
+    column: str = Field(description="a numeric column of the dataset, or of `table`")
+    regressor: Literal["ridge", "huber", "gradient_boosting", "mlp"]
+    feature: str | None = Field(None, description="a kind of features.kinds; its summary of a track is the input")
+    candidate: str | None = Field(None, description="a candidate whose embeddings are the input, instead of a feature")
+    table: str | None = Field(None, description="a table of your own with track_id and the column: text or Parquet")
+    table_sha256: str | None = Field(None, description="hash of that table; the regressions run again when it changes")
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> "Regression":
+        if (self.feature is None) == (self.candidate is None):
+            raise ValueError("needs either feature or candidate, such as feature: mfcc")
+        if self.table is not None and self.table_sha256 is None:
+            raise ValueError(f"table: {self.table} needs table_sha256, as computed by `sha256sum`")
+        return self
+
+
 class Evaluate(Section):
     """Confidence of intervals over groups, and the minimum score of a tag."""
 
@@ -337,6 +357,7 @@ class Params(Section):
     stacked: dict[Key, Stacked] = {}
     members: dict[Key, Member] = {}
     numbers: dict[Key, Number] = {}
+    regressions: dict[Key, Regression] = {}
     evaluate: Evaluate = Evaluate()
     gate: dict[GateKey, dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="published value per candidate and metric")
