@@ -20,6 +20,8 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("plan", "explain", "robustness", "architectures", "describe"), ("train",)),
     **dict.fromkeys(("artists", "budget", "tune", "train", "member", "number", "regress"), ("train",)),
     **dict.fromkeys(("infer", "export", "report"), ("train",)),
+    "plays": ("data",),
+    "listeners": ("data", "listening"),
     "import-weights": ("encoders",),
     **dict.fromkeys(("structure", "thumbnail"), ("structure",)),
     "study make": ("data", "structure"),

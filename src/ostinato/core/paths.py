@@ -218,6 +218,26 @@ class Paths:
         return self.root / "models" / "ranking.parquet"
 
     @property
+    def plays(self) -> Path:
+        """Checked plays of known tracks, in order of time."""
+        return self.root / "data" / "interim" / "plays.parquet"
+
+    @property
+    def listeners(self) -> Path:
+        """Metrics of recommendations from listening histories, and whether the gate accepts them."""
+        return self.root / "models" / "listeners.json"
+
+    @property
+    def listeners_table(self) -> Path:
+        """The same metrics as a table: by tracks with and without plays, and listeners with and without a history."""
+        return self.root / "models" / "listeners.parquet"
+
+    @property
+    def listening(self) -> Path:
+        """Factors of tracks, from plays and from sound, and how they are blended."""
+        return self.root / "models" / "listening"
+
+    @property
     def study(self) -> Path:
         """Listening study of the similarity spaces, whose answers gate.space may bound."""
         return self.root / "study"

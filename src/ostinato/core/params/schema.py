@@ -270,6 +270,28 @@ class Recommend(Section):
     baseline: str = Field("mfcc", description="feature whose statistics every space must beat")
 
 
+class Listeners(Section):
+    """Plays, factors of listeners and tracks, and their evaluation; see docs/listening.md."""
+
+    plays: str = Field("plays.parquet", description="table, export or folder of plays, relative to the dataset's root")
+    planted: int = Field(0, ge=0, description="planted listeners of the synthetic dataset if it has no plays")
+    min_seconds: float = Field(30.0, ge=0, description="shorter plays are skips where the plays do not say")
+    date: str | None = Field(None, description="plays from it on are held out, such as '2024-06-01'; null: held_out")
+    held_out: float = Field(0.2, gt=0, lt=1, description="share of plays held out, the latest, without a date")
+    spaces: list[Key] = Field(["mfcc"], min_length=1, description="features or candidates: what is known of sound")
+    methods: list[Literal["als", "bpr"]] = Field(["als"], min_length=1, description="the best by earlier plays is used")
+    n_factors: list[int] = Field([8, 16, 32], min_length=1, description="likewise; sound gets the most")
+    confidence: float = Field(5.0, gt=0, description="of a play, relative to that of a track not heard; ALS")
+    regularization: float = Field(10.0, gt=0, description="of ALS")
+    iterations: int = Field(15, ge=1, description="of ALS")
+
+    @model_validator(mode="after")
+    def _check(self) -> "Listeners":
+        if any(n < 1 for n in self.n_factors):
+            raise ValueError(f"n_factors is {self.n_factors}; give numbers from 1")
+        return self
+
+
 class Report(Section):
     """Content of the report beside figures."""
 
@@ -362,6 +384,7 @@ class Params(Section):
     gate: dict[GateKey, dict[str, Bound]] = {}
     paper: dict[str, dict[str, float]] = Field({}, description="published value per candidate and metric")
     recommend: Recommend = Recommend()
+    listeners: Listeners = Listeners()
     report: Report = Report()
     export: Export = Export()
     release: Release = Release()

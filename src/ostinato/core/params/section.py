@@ -11,7 +11,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
 from pydantic_core import PydanticCustomError
 
-GATES = ("genre", "tags", "artist_embedding", "space", "regression")
+GATES = ("genre", "tags", "artist_embedding", "space", "regression", "listeners")
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 
@@ -53,7 +53,7 @@ def _check_gate(name: str) -> str:
 Key: TypeAlias = Annotated[str, AfterValidator(_check_name)]
 """A name given by users; it becomes part of commands, folders and pages."""
 GateKey: TypeAlias = Annotated[str, AfterValidator(_check_gate)]
-"""A task, the similarity spaces, or the regressions."""
+"""A task, the similarity spaces, the regressions, or recommendations from listening histories."""
 Cron: TypeAlias = Annotated[str, AfterValidator(_check_cron)]
 Timezone: TypeAlias = Annotated[str, AfterValidator(_check_timezone)]
 
