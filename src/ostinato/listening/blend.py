@@ -1,6 +1,6 @@
 """The hybrid: factors of plays and factors from sound, blended by how much a track has been heard.
 
-With n plays of a track to the end, its score is ``w * factors + (1 - w) * content`` with ``w = n / (n + half)``. Without
+With n plays of a track to the end, its score is ``w * factors + (1 - w) * content``, ``w = n / (n + half)``. Without
 plays w is 0, so the hybrid ranks such tracks exactly as content does. Each skip lowers the scores of the skipped track
 and, in proportion to their cosine, of tracks that sound like it. It lowers no score by more than that of the skipped
 track, and changes nothing else, so a skip never raises the rank of a track. `half` and the weight of skips are learned
@@ -33,7 +33,7 @@ class Blend(NamedTuple):
     Parameters
     ----------
     half : float
-        Plays after which factors and content count the same; 0: factors alone where there are plays, inf: content alone.
+        Plays after which factors and content count the same; 0: factors alone if there are plays, inf: content alone.
     aversion : float
         What a skip takes off the score of its track.
     """
@@ -263,16 +263,14 @@ def choose_settings(
     for settings in options:
         hybrid = fit_hybrid(history, content, settings, seed, Blend())
         value, blend = _choose_blend(hybrid, history, later, rows, k)
-        found = {"method": settings.method, "n_factors": settings.n_factors, "half": blend.half}
-        curve.append(found | {"aversion": blend.aversion, "map": round(value, 6)})
+        found: dict[str, object] = {"method": settings.method, "n_factors": settings.n_factors, **blend._asdict()}
+        curve.append(found | {"map": round(value, 6)})
         if value > best[0]:
             best = value, settings, blend
     return Choice(best[1], best[2], tuple(curve))
 
 
-def _choose_blend(
-    hybrid: Hybrid, history: History, later: csr_matrix, rows: np.ndarray, k: int
-) -> tuple[float, Blend]:
+def _choose_blend(hybrid: Hybrid, history: History, later: csr_matrix, rows: np.ndarray, k: int) -> tuple[float, Blend]:
     """Choose the half first, then the weight of skips."""
     options = {Blend(half, 0.0): 0.0 for half in HALVES}
     values = _compute_maps(hybrid, history, later, rows, k, list(options))

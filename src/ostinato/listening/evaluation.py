@@ -169,5 +169,8 @@ def get_estimate(table: pd.DataFrame, system: str, metric: str, tracks: str, lis
         & (table["tracks"] == tracks)
         & (table["listeners"] == listeners)
     ]
-    row = chosen.iloc[0] if len(chosen) else {}
-    return {end: None if pd.isna(row.get(end)) else round(float(row[end]), 6) for end in ("value", "low", "high")}
+    ends = ("value", "low", "high")
+    if not len(chosen):
+        return dict.fromkeys(ends)
+    row = chosen.iloc[0]
+    return {end: None if pd.isna(row[end]) else round(float(row[end]), 6) for end in ends}

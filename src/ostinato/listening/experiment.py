@@ -1,4 +1,4 @@
-"""Fit before a date and evaluate after it: plays are split, settings are chosen on the earlier ones, factors are fitted."""
+"""Fit to the plays before a date, with settings chosen by the latest of them, and evaluate by the plays after it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

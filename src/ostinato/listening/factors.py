@@ -1,7 +1,7 @@
 """Factors of listeners and tracks from plays (implicit feedback), by the library `implicit`.
 
 How often a listener heard a track to the end gives the confidence that it is liked; what was never heard counts as a
-weak dislike. Skips are no part of the fit: they count against a track when it is ranked, see `ostinato.listening.blend`.
+weak dislike. Skips are no part of the fit: they count against a track when it is ranked (`ostinato.listening.blend`).
 
 References
 ----------
@@ -78,7 +78,8 @@ def count_plays(plays: pd.DataFrame, listeners: pd.Index, tracks: pd.Index, *, s
     csr_matrix [shape=(n_listeners, n_tracks), dtype=float32]
     """
     chosen = plays[plays["skipped"] == skipped]
-    row, column = listeners.get_indexer(chosen["listener"]), tracks.get_indexer(chosen["track_id"])
+    row = listeners.get_indexer(pd.Index(chosen["listener"]))
+    column = tracks.get_indexer(pd.Index(chosen["track_id"]))
     known = (row >= 0) & (column >= 0)
     shape = (len(listeners), len(tracks))
     return csr_matrix((np.ones(int(known.sum()), np.float32), (row[known], column[known])), shape)

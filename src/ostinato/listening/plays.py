@@ -54,10 +54,7 @@ def read_plays(path: Path, tracks: pd.DataFrame, now: pd.Timestamp, min_seconds:
     DataError
         If a file cannot be read or lacks a column, or if no play is of a known track.
     """
-    files = sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith(".")) if path.is_dir() else [path]
-    if not files:
-        raise DataError(f"{path}: is an empty folder; put a table of plays or exports into it")
-    rows = pd.concat([read_export(file) for file in files], ignore_index=True)
+    rows = pd.concat([read_export(file) for file in _list_files(path)], ignore_index=True)
     at = parse_times(rows["at"])
     track_id = _find_tracks(rows, tracks)
     skipped = _parse_skips(rows, min_seconds)
@@ -84,6 +81,15 @@ def read_plays(path: Path, tracks: pd.DataFrame, now: pd.Timestamp, min_seconds:
     table = table.drop_duplicates(["at", "listener", "track_id"], ignore_index=True)
     counts |= {"n_repeated_rows": n_before - len(table), "unknown_examples": names}
     return Plays(table, counts | describe_plays(table))
+
+
+def _list_files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(f for f in path.rglob("*") if f.is_file() and not f.name.startswith("."))
+    if not files:
+        raise DataError(f"{path}: is an empty folder; put a table of plays or exports into it")
+    return files
 
 
 class Plays:
@@ -153,8 +159,8 @@ def _find_tracks(rows: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
     is_named = ids.isna() & rows["artist"].notna() & rows["title"].notna()
     named = rows.loc[is_named, ["artist", "title"]]
     keys = [(identity(a), identity(t)) for a, t in zip(named["artist"], named["title"], strict=True)]
-    ids[is_named] = [by_name.get(key) for key in keys]
-    return ids
+    found = pd.Series([by_name.get(key) for key in keys], index=named.index, dtype="string")
+    return ids.fillna(found)
 
 
 def _parse_skips(rows: pd.DataFrame, min_seconds: float) -> pd.Series:

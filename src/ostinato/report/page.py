@@ -21,6 +21,7 @@ ORDER = (
     "cost",
     "neighbours",
     "regressions",
+    "listeners",
     "data",
     "people",
     "attributes",

@@ -46,9 +46,9 @@ def run(paths: Paths, params: Params) -> None:
     """
     receipt = read_json(paths.receipt("plays"))
     plays = read_parquet(paths.plays)
-    vectors, reason = _read_vectors(paths, params) if "skipped" not in receipt else (None, str(receipt["skipped"]))
-    reason = reason or find_obstacle(plays, vectors)
-    if vectors is None or reason:
+    vectors = str(receipt["skipped"]) if "skipped" in receipt else _read_vectors(paths, params)
+    reason = vectors if isinstance(vectors, str) else find_obstacle(plays, vectors)
+    if isinstance(vectors, str) or reason:
         _write(paths, {"skipped": reason}, tabulate_nothing(), None)
         return
     settings = params.listeners
@@ -65,16 +65,16 @@ def run(paths: Paths, params: Params) -> None:
     _write(paths, _summarise(outcome, vectors, plays, params), outcome.figures, (outcome, vectors.index))
 
 
-def _read_vectors(paths: Paths, params: Params) -> tuple[pd.DataFrame | None, str | None]:
-    """Read the vectors of all spaces, or the reason why one is missing."""
+def _read_vectors(paths: Paths, params: Params) -> pd.DataFrame | str:
+    """Read the vectors of all spaces, or return the reason why one is missing."""
     tables = []
     for name in params.listeners.spaces:
         space = read_space(paths, params, name)
         if isinstance(space, str):
-            return None, f"{name}: {space}; set listeners.spaces to features that the dataset has"
+            return f"{name}: {space}; set listeners.spaces to features that the dataset has"
         tables.append(space)
     ids = read_parquet(paths.tracks, columns=["track_id"])["track_id"]
-    return join_spaces(tables, pd.Index(ids.sort_values())), None
+    return join_spaces(tables, pd.Index(ids.sort_values()))
 
 
 def _list_options(params: Params) -> list[FactorSettings]:
