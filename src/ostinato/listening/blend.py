@@ -255,8 +255,7 @@ def choose_settings(
     Choice
     """
     rows = np.flatnonzero(np.diff(history.counts.indptr) * np.diff(later.indptr) > 0)
-    if len(rows) > MAX_LISTENERS:
-        rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_LISTENERS, replace=False))
+    rows = sample_listeners(rows, MAX_LISTENERS, seed)
     curve: list[dict[str, object]] = []
     best: tuple[float, FactorSettings, Blend] = (-1.0, options[0], Blend())
     content = fit_content(history, vectors, choose_content(options), seed)
@@ -268,6 +267,11 @@ def choose_settings(
         if value > best[0]:
             best = value, settings, blend
     return Choice(best[1], best[2], tuple(curve))
+
+
+def sample_listeners(rows: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """Return the listeners, or a random sample of more than n, in order."""
+    return rows if len(rows) <= n else np.sort(np.random.default_rng(seed).choice(rows, n, replace=False))
 
 
 def _choose_blend(hybrid: Hybrid, history: History, later: csr_matrix, rows: np.ndarray, k: int) -> tuple[float, Blend]:

@@ -8,7 +8,7 @@ import pandas as pd
 from scipy.sparse import csr_matrix
 
 from ostinato.evaluation.similarity.ranking import difference, summarise
-from ostinato.listening.blend import History, Hybrid, find_similar, iterate_batches, rank
+from ostinato.listening.blend import History, Hybrid, find_similar, iterate_batches, rank, sample_listeners
 from ostinato.metrics.ranking import compute_metrics, coverage, describe_lists, novelty
 
 SYSTEMS = ("random", "popular", "similar", "content", "factors", "hybrid")
@@ -16,6 +16,8 @@ SYSTEMS = ("random", "popular", "similar", "content", "factors", "hybrid")
 MAIN_METRIC = "map"
 METRICS = ("map", "ndcg", "recall", "hit_rate")
 HYBRID = "hybrid"
+MAX_LISTENERS = 2000
+"""Number of listeners who are asked; of more a random sample."""
 
 
 class Scored(NamedTuple):
@@ -64,16 +66,17 @@ def evaluate(
         system, tracks (all, warm, cold), listeners (all, warm, new), metric, value, low, high, n_listeners. Intervals
         are over listeners; ``map_above_<system>`` is a paired difference of the hybrid.
     """
-    rows = np.flatnonzero(np.diff(later.indptr) > 0)
+    rows = sample_listeners(np.flatnonzero(np.diff(later.indptr) > 0), MAX_LISTENERS, seed)
     is_warm = hybrid.n_plays > 0
     masks = {"all": np.ones_like(is_warm), "warm": is_warm, "cold": ~is_warm}
+    masks = {name: mask for name, mask in masks.items() if mask.any()}
     has_history = np.diff(history.counts.indptr)[rows] > 0
     groups = {"all": np.ones_like(has_history), "warm": has_history, "new": ~has_history}
     found = _rank_all(hybrid, history, later, vectors, rows, masks, k, seed)
     records: list[dict[str, Any]] = []
     for tracks, mask in masks.items():
         for listeners, chosen in groups.items():
-            if mask.any() and chosen.any():
+            if chosen.any():
                 about = {"tracks": tracks, "listeners": listeners}
                 scored = {name: _select(found[name, tracks], chosen) for name in SYSTEMS}
                 records += [about | r for r in _summarise(scored, rows[chosen], hybrid.n_plays, mask, confidence)]
@@ -119,7 +122,7 @@ def _rank_all(
             preds = rank(scores[name][:, chosen], is_barred[:, chosen], k)
             lists = describe_lists(preds, target[:, chosen])
             values = {m: x for m, x in compute_metrics(lists).items() if m in METRICS}
-            original = np.where(preds >= 0, chosen[np.maximum(preds, 0)], -1) if len(chosen) else preds
+            original = np.where(preds >= 0, chosen[np.maximum(preds, 0)], -1)
             values |= _describe_popularity(original, target & masks[tracks], hybrid.n_plays)
             parts[name, tracks].append(Scored(values, original))
     return {key: _concatenate(scored) for key, scored in parts.items() if scored}

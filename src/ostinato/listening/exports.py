@@ -64,7 +64,7 @@ def read_export(path: Path) -> pd.DataFrame:
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path)
         rows = _rename(rows, path)
     rows["seconds"] = pd.to_numeric(rows["seconds"], errors="coerce").astype("float64")
-    rows["listener"] = rows["listener"].astype("string").fillna(path.stem)
+    rows["listener"] = rows["listener"].astype("string") if rows["listener"].notna().any() else path.stem
     return rows[list(RAW)]
 
 
@@ -77,13 +77,13 @@ def _read_parquet(path: Path) -> pd.DataFrame:
 
 
 def _read_text(path: Path) -> pd.DataFrame:
-    """Read a text table; without a known column in its first line, as Last.fm's tables without a header."""
-    table = delimited.read_table(path)
+    """Read a text table; if its first line names no two known columns, as a table of Last.fm without a header."""
+    table = delimited.read_table(path, header=False)
     known = {name for names in ALIASES.values() for name in names}
-    if not known & {_normalise(name) for name in table.columns} and table.shape[1] in HEADERLESS:
-        table = delimited.read_table(path, header=False)
-        table.columns = pd.Index(HEADERLESS[table.shape[1]])
-    return table
+    first = {_normalise(name) for name in table.iloc[0]} if len(table) else set()
+    if len(known & first) > 1 or table.shape[1] not in HEADERLESS:
+        return delimited.read_table(path)
+    return table.set_axis(list(HEADERLESS[table.shape[1]]), axis=1)
 
 
 def _normalise(name: object) -> str:

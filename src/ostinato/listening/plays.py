@@ -57,7 +57,7 @@ def read_plays(path: Path, tracks: pd.DataFrame, now: pd.Timestamp, min_seconds:
     rows = pd.concat([read_export(file) for file in _list_files(path)], ignore_index=True)
     at = parse_times(rows["at"])
     track_id = _find_tracks(rows, tracks)
-    skipped = _parse_skips(rows, min_seconds)
+    skipped = _parse_skips(rows, min_seconds, path)
     listener = rows["listener"].astype("string").str.strip()
     reasons = {
         "without_listener": listener.isna() | (listener == ""),
@@ -134,7 +134,7 @@ def parse_times(values: pd.Series) -> pd.Series:
     >>> parse_times(pd.Series(["2024-01-02T03:04:05Z", 1704164645, "1704164645000", "soon"])).astype(str).tolist()
     ['2024-01-02 03:04:05+00:00', '2024-01-02 03:04:05+00:00', '2024-01-02 03:04:05+00:00', 'NaT']
     """
-    if isinstance(values.dtype, pd.DatetimeTZDtype) or np.issubdtype(getattr(values, "dtype", object), np.datetime64):
+    if pd.api.types.is_datetime64_any_dtype(values):
         return pd.to_datetime(values, utc=True).dt.floor("s").astype("datetime64[s, UTC]")
     numbers = pd.to_numeric(values, errors="coerce")
     numbers = numbers.where(numbers.abs() < LATEST_SECONDS, numbers / 1000).where(numbers.abs() < 100 * LATEST_SECONDS)
@@ -163,13 +163,13 @@ def _find_tracks(rows: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
     return ids.fillna(found)
 
 
-def _parse_skips(rows: pd.DataFrame, min_seconds: float) -> pd.Series:
+def _parse_skips(rows: pd.DataFrame, min_seconds: float, path: Path) -> pd.Series:
     """Read what was skipped; where a file does not say, plays below `min_seconds`, else nothing."""
     text = rows["skipped"].astype("string").str.strip().str.lower()
     unclear = text.notna() & (text != "") & ~text.isin([*YES, *NO])
     if unclear.any():
         examples = list_examples(map(repr, text[unclear].unique()))
-        raise DataError(f"skipped: {int(unclear.sum())} cells are neither true nor false, such as {examples}")
+        raise DataError(f"{path}: skipped: {int(unclear.sum())} cells are neither true nor false, such as {examples}")
     is_short = (rows["seconds"] < min_seconds).fillna(False)
     return text.isin(YES) | (~text.isin([*YES, *NO]) & is_short)
 
