@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from listening.listeners_world import make_world
 from scipy.sparse import csr_matrix
 
+from listening.listeners_world import make_world
 from ostinato.listening.blend import Blend, Content, History, Hybrid, count_history, fit_content, fit_hybrid
 from ostinato.listening.factors import Factors, FactorSettings, fit_factors, fold_in, weight_plays
 from ostinato.listening.sound import join_spaces, learn_factors

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from listening.listeners_world import OPTIONS, ListenersWorld, make_world
 
+from listening.listeners_world import OPTIONS, ListenersWorld, make_world
 from ostinato.errors import DataError, ParamsError
 from ostinato.listening.evaluation import SYSTEMS, get_estimate
 from ostinato.listening.experiment import choose_date, find_obstacle
@@ -64,6 +64,7 @@ def test_figures_cover_every_system_and_bias_to_popular_tracks_is_seen(outcome):
     assert set(figures["system"]) == set(SYSTEMS)
     lift = {s: get_estimate(figures, s, "popularity_lift", "all", "all")["value"] for s in SYSTEMS}
     assert lift["popular"] > lift["factors"] > lift["content"]
+    assert lift["random"] == pytest.approx(1, abs=0.05)
     coverage = {s: get_estimate(figures, s, "coverage", "all", "all")["value"] for s in SYSTEMS}
     assert coverage["popular"] < coverage["factors"] < coverage["random"] <= 1
 

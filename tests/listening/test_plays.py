@@ -106,7 +106,9 @@ EXPORTS = {
     "stats.json": json.dumps(STATS),
     "stats.csv": "Artist;Album;AlbumId;Track;Date#ann\nSigur Rós;Ágætis byrjun;1;Starálfur;1704103200000\n",
     "lastfm-1k.tsv": "ann\t2024-01-01T10:00:00Z\t-\tSigur Rós\t-\tStarálfur\n",
-    "scrobbles.csv": "uts,utc_time,artist,artist_mbid,album,track,user\n1704103200,01 Jan 2024 10:00,Sigur Rós,,,Starálfur,ann\n",
+    "scrobbles.csv": (
+        "uts,utc_time,artist,artist_mbid,album,track,user\n1704103200,01 Jan 2024 10:00,Sigur Rós,,,Starálfur,ann\n"
+    ),
 }
 
 

@@ -123,21 +123,17 @@ def _rank_all(
             lists = describe_lists(preds, target[:, chosen])
             values = {m: x for m, x in compute_metrics(lists).items() if m in METRICS}
             original = np.where(preds >= 0, chosen[np.maximum(preds, 0)], -1)
-            values |= _describe_popularity(original, target & masks[tracks], hybrid.n_plays)
+            values |= _describe_popularity(original, hybrid.n_plays, masks[tracks])
             parts[name, tracks].append(Scored(values, original))
     return {key: _concatenate(scored) for key, scored in parts.items() if scored}
 
 
-def _describe_popularity(preds: np.ndarray, target: np.ndarray, n_plays: np.ndarray) -> dict[str, np.ndarray]:
-    """Compute the novelty of lists, and how popular they are relative to what the listener then heard."""
-    popularity = 1.0 + n_plays
-    mask = preds >= 0
-    listed = np.where(mask, popularity[np.maximum(preds, 0)], 0).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
-    n_heard = target.sum(axis=1)
-    heard = target @ popularity / np.maximum(n_heard, 1)
-    is_defined = (n_heard > 0) & mask.any(axis=1)
-    lift = np.where(is_defined, listed / np.where(heard > 0, heard, 1), np.nan)
-    return {"novelty": novelty(preds, popularity), "popularity_lift": lift}
+def _describe_popularity(preds: np.ndarray, n_plays: np.ndarray, mask: np.ndarray) -> dict[str, np.ndarray]:
+    """Compute the novelty of lists, and the plays of their tracks relative to those of the group's average track."""
+    popularity, is_listed = 1.0 + n_plays, preds >= 0
+    total = np.where(is_listed, popularity[np.maximum(preds, 0)], 0).sum(axis=1)
+    mean = total / np.where(is_listed.any(axis=1), is_listed.sum(axis=1), np.nan)
+    return {"novelty": novelty(preds, popularity), "popularity_lift": mean / popularity[mask].mean()}
 
 
 def _concatenate(parts: list[Scored]) -> Scored:
