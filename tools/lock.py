@@ -24,6 +24,7 @@ KINDS: dict[str, tuple[str, ...]] = {
     "data": ("data",),
     "structure": ("structure",),
     "remote": ("remote",),
+    "listening": ("data", "listening"),
     "docs": ("docs",),
     "train": ("train",),
     "pipeline": ("pipeline",),
