@@ -68,10 +68,11 @@ def measure_cost(n_plays: int, n_tracks: int) -> None:
     x, setting = vectors.to_numpy(), choose_content(options)
     content = measure("factors from sound, with a fit to learn them from", lambda: fit_content(history, x, setting, 0))
     measure("factors of plays, 32", lambda: fit_hybrid(history, content, options[0], 0, Blend()))
-    run = {"date": None, "held_out": 0.2, "k": 20, "confidence": 0.95, "seed": 0}
-    outcome = measure(
-        "all: choice of one setting, fit, evaluation", lambda: run_experiment(plays, vectors, options, **run)
-    )
+
+    def run() -> Outcome:
+        return run_experiment(plays, vectors, options, date=None, held_out=0.2, k=20, confidence=0.95, seed=0)
+
+    outcome = measure("all: choice of one setting, fit, evaluation", run)
     print_figures(outcome)
 
 
