@@ -119,6 +119,11 @@ def test_factors_that_follow_from_sound_are_learned_for_tracks_without_plays():
     np.testing.assert_allclose(learned[150:], factors[150:], atol=0.05)
 
 
+def test_of_one_track_nothing_is_learned_but_its_factors():
+    learned = learn_factors(np.eye(3), np.array([[0.0, 0], [1, 2], [0, 0]]), np.array([0, 4, 0]))
+    np.testing.assert_array_equal(learned, [[1, 2]] * 3)
+
+
 def test_joined_spaces_keep_common_tracks_and_weigh_the_same():
     rng = np.random.default_rng(0)
     wide = pd.DataFrame(100 * rng.normal(size=(5, 8)) + 3, index=list("abcde"))

@@ -24,6 +24,8 @@ from ostinato.errors import ParamsError
 from ostinato.io.files import read_json, read_parquet
 
 PENALTIES = np.logspace(-2, 5, 15)
+MIN_TRACKS = 2
+"""Tracks with plays from which something can be learned; with fewer all tracks get the same factors."""
 ENOUGH = 5.0
 """Plays from which the factors of a track count at least half in the regression."""
 
@@ -106,6 +108,8 @@ def learn_factors(vectors: np.ndarray, factors: np.ndarray, n_plays: np.ndarray)
     np.ndarray [shape=(n_tracks, n_factors)]
     """
     heard = n_plays > 0
+    if heard.sum() < MIN_TRACKS:
+        return np.repeat(factors[heard].sum(axis=0, keepdims=True), len(factors), axis=0)
     weights = n_plays[heard] / (n_plays[heard] + ENOUGH)
     model = RidgeCV(alphas=PENALTIES).fit(vectors[heard], factors[heard], sample_weight=weights)
     return np.asarray(model.predict(vectors)).reshape(len(vectors), -1)
