@@ -8,7 +8,7 @@ import pytest
 
 from ostinato.errors import DataError
 from ostinato.listening.exports import read_export
-from ostinato.listening.plays import read_plays
+from ostinato.listening.plays import parse_times, read_plays
 
 NOW = pd.Timestamp("2024-06-01", tz="UTC")
 TRACKS = pd.DataFrame(
@@ -160,3 +160,48 @@ def test_a_missing_file_and_an_empty_folder_are_refused(tmp_path):
         read_export(tmp_path / "plays.csv")
     with pytest.raises(DataError, match="empty folder"):
         read_plays(tmp_path, TRACKS, NOW)
+
+
+@pytest.mark.parametrize("cell", ["now", "today", "12:30", "0", "-5", "2024", "20240102", "1970-01-01", "True"])
+def test_a_cell_that_names_no_day_of_a_play_is_no_time(cell):
+    assert parse_times(pd.Series([cell, "2024-01-02"])).isna().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("cell", [True, 10**400, [1], pd.Timestamp("1970-01-01")])
+def test_a_value_that_is_no_time_is_no_fault(cell):
+    assert parse_times(pd.Series([cell], dtype=object)).isna().all()
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"@attr": "x", "listens": []}', '[{"track_metadata": {"additional_info": "x"}}]']
+)
+def test_json_of_another_kind_is_refused(tmp_path, text):
+    with pytest.raises(DataError, match=r"odd\.json: cannot be read as an export"):
+        read_export(write(tmp_path / "odd.json", text))
+
+
+def test_last_fm_answers_one_play_without_a_list(tmp_path):
+    track = {"artist": {"#text": "Sigur Rós"}, "name": "Starálfur", "date": {"uts": "1704103200"}}
+    text = json.dumps({"recenttracks": {"@attr": {"user": "ann"}, "track": track}})
+    plays = read_plays(write(tmp_path / "one.json", text), TRACKS, NOW).table
+    assert plays[["listener", "track_id"]].to_numpy().tolist() == [["ann", "t2"]]
+
+
+def test_the_index_of_a_parquet_table_is_a_column(tmp_path):
+    table = pd.DataFrame({"listener": ["ann", "ben"], "track_id": "t1", "at": pd.Timestamp("2024-01-01")})
+    table.set_index("listener").to_parquet(tmp_path / "plays.parquet")
+    assert read_plays(tmp_path / "plays.parquet", TRACKS, NOW).table["listener"].tolist() == ["ann", "ben"]
+
+
+def test_a_file_of_a_folder_is_named_if_its_skips_are_unclear(tmp_path):
+    write(tmp_path / "a.csv", "listener,track_id,at,skipped\nann,t1,2024-01-01,NaN\n")
+    write(tmp_path / "b.csv", "listener,track_id,at,skipped\nann,t1,2024-01-01,maybe\n")
+    with pytest.raises(DataError, match=r"b\.csv: skipped: 1 cells .* 'maybe'; write true"):
+        read_plays(tmp_path, TRACKS, NOW)
+
+
+def test_seconds_that_cannot_be_are_unknown(tmp_path):
+    path = write(tmp_path / "a.csv", "listener,track_id,at,seconds\nann,t1,2024-01-01,inf\nben,t1,2024-01-01,-5\n")
+    plays = read_plays(path, TRACKS, NOW).table
+    assert plays["seconds"].isna().all()
+    assert not plays["skipped"].any()

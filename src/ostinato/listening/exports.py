@@ -63,14 +63,16 @@ def read_export(path: Path) -> pd.DataFrame:
     else:
         rows = _read_parquet(path) if suffix == ".parquet" else _read_text(path)
         rows = _rename(rows, path)
-    rows["seconds"] = pd.to_numeric(rows["seconds"], errors="coerce").astype("float64")
+    seconds = pd.to_numeric(rows["seconds"], errors="coerce").astype("float64")
+    rows["seconds"] = seconds.where((seconds >= 0) & (seconds < float("inf")))
     rows["listener"] = rows["listener"].astype("string") if rows["listener"].notna().any() else path.stem
     return rows[list(RAW)]
 
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
+        return table.reset_index() if any(name is not None for name in table.index.names) else table
     except (ValueError, OSError) as error:
         raise_refusal(path, error)
         raise DataError(f"{path}: cannot be read as Parquet ({str(error).strip()}); write it again") from error
@@ -114,7 +116,7 @@ def _list_listens(path: Path) -> Iterator[dict[str, Any]]:
     try:
         for value in _list_values(path):
             yield from filter(None, map(_read_listen, _unwrap(value)))
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, RecursionError, AttributeError, zipfile.BadZipFile) as error:
         raise_refusal(path, error)
         raise DataError(f"{path}: cannot be read as an export ({error}); export it again") from error
 
@@ -145,7 +147,7 @@ def _unwrap(value: Any, listener: str | None = None) -> Iterator[dict[str, Any]]
         name = value.get("username") or value.get("user_name") or value.get("user_id") or listener
         name = (value.get("@attr") or {}).get("user") or name
         inner = next((value[key] for key in ("payload", "listens", "recenttracks", "scrobbles") if key in value), None)
-        if inner is None and isinstance(value.get("track"), list):
+        if inner is None and isinstance(value.get("track"), list | dict):
             inner = value["track"]
         if inner is None:
             yield {**value, "listener": name}

@@ -28,6 +28,10 @@ SCHEMA = pa.schema(
     }
 )
 YES, NO = ("true", "1", "1.0", "yes"), ("false", "0", "0.0", "no")
+EARLIEST = pd.Timestamp("1971-01-01", tz="UTC")
+"""Earlier plays have no time: devices without a clock report 1970, and 20240102 or 2024 is no number of seconds."""
+HAS_YEAR = r"\d{4}|\d[-/. ]\w+[-/. ]\d"
+"""Text of a date; without a year, such as ``12:30`` or ``now``, it would depend on the day on which it is read."""
 LATEST_SECONDS = 1e11
 """Numbers above it are milliseconds since 1970: as seconds they would be in the year 5138."""
 
@@ -54,10 +58,11 @@ def read_plays(path: Path, tracks: pd.DataFrame, now: pd.Timestamp, min_seconds:
     DataError
         If a file cannot be read or lacks a column, or if no play is of a known track.
     """
-    rows = pd.concat([read_export(file) for file in _list_files(path)], ignore_index=True)
+    files = [(file, read_export(file)) for file in _list_files(path)]
+    files = [(file, rows.assign(skipped=_parse_skips(rows, min_seconds, file))) for file, rows in files]
+    rows = pd.concat([rows for _, rows in files], ignore_index=True)
     at = parse_times(rows["at"])
     track_id = _find_tracks(rows, tracks)
-    skipped = _parse_skips(rows, min_seconds, path)
     listener = rows["listener"].astype("string").str.strip()
     reasons = {
         "without_listener": listener.isna() | (listener == ""),
@@ -74,7 +79,7 @@ def read_plays(path: Path, tracks: pd.DataFrame, now: pd.Timestamp, min_seconds:
     if not is_kept.any():
         raise DataError(f"{path}: {_explain_empty(counts, names)}")
     table = pd.DataFrame(
-        {"listener": listener, "track_id": track_id, "at": at, "seconds": rows["seconds"], "skipped": skipped}
+        {"listener": listener, "track_id": track_id, "at": at, "seconds": rows["seconds"], "skipped": rows["skipped"]}
     )[is_kept]
     n_before = len(table)
     table = table.sort_values(["at", "listener", "track_id"], kind="stable", ignore_index=True)
@@ -127,7 +132,7 @@ def parse_times(values: pd.Series) -> pd.Series:
     Returns
     -------
     Series
-        Whole seconds in UTC; NaT where a value is no time.
+        Whole seconds in UTC; NaT where a value is no time, or one before `EARLIEST`.
 
     Examples
     --------
@@ -135,13 +140,23 @@ def parse_times(values: pd.Series) -> pd.Series:
     [2024.0, 2024.0, 2024.0, nan]
     """
     if pd.api.types.is_datetime64_any_dtype(values):
-        return pd.to_datetime(values, utc=True).dt.floor("s").astype("datetime64[s, UTC]")
-    numbers = pd.to_numeric(values, errors="coerce")
+        times = pd.to_datetime(values, utc=True).dt.floor("s").astype("datetime64[s, UTC]")
+    else:
+        times = _parse_cells(values)
+    return times.where(times >= EARLIEST)
+
+
+def _parse_cells(values: pd.Series) -> pd.Series:
+    """Parse numbers, and other cells as text."""
+    values = values.astype(object).where(values.notna(), None)
+    values = values.map(lambda cell: str(cell) if isinstance(cell, bool | int) else cell)
+    numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     numbers = numbers.where(numbers.abs() < LATEST_SECONDS, numbers / 1000).where(numbers.abs() < 100 * LATEST_SECONDS)
     times = pd.to_datetime(np.floor(numbers), unit="s", utc=True).astype("datetime64[s, UTC]")
     is_text = numbers.isna() & values.notna()
     if is_text.any():
-        text = pd.to_datetime(values[is_text].astype(str), utc=True, errors="coerce", format="mixed")
+        text = values[is_text].astype(str)
+        text = pd.to_datetime(text.where(text.str.contains(HAS_YEAR)), utc=True, errors="coerce", format="mixed")
         times = times.copy()
         times[is_text] = text.astype("datetime64[s, UTC]")
     return times
@@ -166,10 +181,13 @@ def _find_tracks(rows: pd.DataFrame, tracks: pd.DataFrame) -> pd.Series:
 def _parse_skips(rows: pd.DataFrame, min_seconds: float, path: Path) -> pd.Series:
     """Read what was skipped; where a file does not say, plays below `min_seconds`, else nothing."""
     text = rows["skipped"].astype("string").str.strip().str.lower()
-    unclear = text.notna() & (text != "") & ~text.isin([*YES, *NO])
+    unclear = text.notna() & ~text.isin(["", "nan", "none", "null"]) & ~text.isin([*YES, *NO])
     if unclear.any():
         examples = list_examples(map(repr, text[unclear].unique()))
-        raise DataError(f"{path}: skipped: {int(unclear.sum())} cells are neither true nor false, such as {examples}")
+        raise DataError(
+            f"{path}: skipped: {int(unclear.sum())} cells are neither true nor false, such as {examples}; "
+            "write true, false or nothing"
+        )
     is_short = (rows["seconds"] < min_seconds).fillna(False)
     return text.isin(YES) | (~text.isin([*YES, *NO]) & is_short)
 
