@@ -152,11 +152,12 @@ def _parse_cells(values: pd.Series) -> pd.Series:
     values = values.map(lambda cell: str(cell) if isinstance(cell, bool | int) else cell)
     numbers = pd.to_numeric(values, errors="coerce").astype("float64")
     numbers = numbers.where(numbers.abs() < LATEST_SECONDS, numbers / 1000).where(numbers.abs() < 100 * LATEST_SECONDS)
-    times = pd.to_datetime(np.floor(numbers), unit="s", utc=True).astype("datetime64[s, UTC]")
+    times = pd.to_datetime(pd.Series(np.floor(numbers), values.index), unit="s", utc=True).astype("datetime64[s, UTC]")
     is_text = numbers.isna() & values.notna()
     if is_text.any():
-        text = values[is_text].astype(str)
-        text = pd.to_datetime(text.where(text.str.contains(HAS_YEAR)), utc=True, errors="coerce", format="mixed")
+        cells = values[is_text].astype(str)
+        dates = cells.where(cells.str.contains(HAS_YEAR))
+        text = pd.to_datetime(dates, utc=True, errors="coerce", format="mixed")
         times = times.copy()
         times[is_text] = text.astype("datetime64[s, UTC]")
     return times
