@@ -139,6 +139,26 @@ def test_a_table_with_a_track_twice_is_refused(paths):
         run(paths, plays={**RIDGE, "column": "plays", "table": "plays.csv", "table_sha256": digest})
 
 
+def test_a_parquet_table_may_have_its_tracks_in_the_index_and_times_are_no_numbers(paths):
+    table = pd.DataFrame(
+        {"plays": range(N_TRACKS), "at": pd.Timestamp("2020-01-01")}, index=pd.Index(IDS, name="track_id")
+    )
+    table.to_parquet(paths.root / "plays.PARQUET")
+    digest = hashlib.sha256((paths.root / "plays.PARQUET").read_bytes()).hexdigest()
+    entry = {**RIDGE, "column": "plays", "table": "plays.PARQUET", "table_sha256": digest.upper()}
+    (result,) = run(paths, plays=entry).values()
+    assert result["n_tracks"] == N_TRACKS
+    with pytest.raises(DataError, match="column 'at' is not numeric"):
+        run(paths, plays={**entry, "column": "at"})
+
+
+def test_a_table_of_ones_own_that_is_damaged_is_to_be_written_again(paths):
+    (paths.root / "plays.parquet").write_bytes(b"PAR1 and nothing else")
+    digest = hashlib.sha256((paths.root / "plays.parquet").read_bytes()).hexdigest()
+    with pytest.raises(DataError, match=r"plays.parquet: cannot be read as Parquet \(.*\); write it again"):
+        run(paths, plays={**RIDGE, "column": "plays", "table": "plays.parquet", "table_sha256": digest})
+
+
 def test_what_the_dataset_lacks_is_skipped_and_what_was_not_computed_refused(paths):
     write_json(paths.feature("cqt") / "meta.json", {"lacking": "the dataset has no audio"})
     write_json(paths.predictions("other_mel") / "skipped.json", {"skipped": "no tags"})

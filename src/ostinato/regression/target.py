@@ -16,6 +16,7 @@ from ostinato.io.files import read_parquet
 TRACK = "track_id"
 INDEX = ("ordinal",)
 """Numeric columns that say nothing of a track."""
+NOT_NUMBERS = (bool, list, np.ndarray, pd.Timestamp, pd.Timedelta)
 UNKNOWN = ("", "nan", "na", "n/a", "none", "null")
 """Cells of a text table that stand for an unknown number, in any case."""
 
@@ -67,12 +68,12 @@ def _read_columns(paths: Paths, entry: Regression, name: str) -> tuple[pd.DataFr
     if not file.is_file():
         raise DataError(f"regressions.{name}: table: {entry.table} does not exist; correct its name")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    if digest != entry.table_sha256:
+    if digest != str(entry.table_sha256).lower():
         raise DataError(
             f"regressions.{name}: {entry.table} is not the table of params.yaml; if it was changed on purpose, "
             f"set table_sha256: {digest}"
         )
-    table = read_parquet(file) if file.suffix == ".parquet" else read_table(file)
+    table = _read_own_parquet(file) if file.suffix.lower() == ".parquet" else read_table(file)
     if TRACK not in table:
         raise DataError(f"{entry.table}: has no column track_id; it has {', '.join(map(str, table))}")
     if table[TRACK].duplicated().any():
@@ -81,11 +82,20 @@ def _read_columns(paths: Paths, entry: Regression, name: str) -> tuple[pd.DataFr
     return table.assign(**{TRACK: table[TRACK].astype(str)}).set_index(TRACK), entry.table
 
 
+def _read_own_parquet(file: Path) -> pd.DataFrame:
+    """Read a table that no stage wrote, whose tracks may be its index."""
+    try:
+        table = pd.read_parquet(file)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{file}: cannot be read as Parquet ({str(error).strip()}); write it again") from error
+    return table.reset_index() if TRACK in table.index.names else table
+
+
 def _select_numeric(table: pd.DataFrame) -> pd.DataFrame:
     """Return the columns whose known cells are numbers, as floats."""
     columns = {}
     for name, cells in table.items():
-        if name in INDEX or cells.isna().all() or isinstance(cells.dropna().iloc[0], bool | list | np.ndarray):
+        if name in INDEX or cells.isna().all() or isinstance(cells.dropna().iloc[0], NOT_NUMBERS):
             continue
         known = cells[~cells.astype(str).str.strip().str.lower().isin(UNKNOWN)].dropna()
         numbers = pd.to_numeric(known, errors="coerce").astype("float64")
