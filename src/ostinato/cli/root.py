@@ -155,7 +155,7 @@ ORDER = (
     *("predict", "recommend", "explain", "serve", "drift", "clips", "tag", "structure", "thumbnail", "study"),
     *("doctor", "architectures", "describe", "reproduce", "datasets", "download", "fill", "import-weights"),
     *("ingest", "validate", "split", "artists", "featurize", "budget", "tune", "train", "member", "number"),
-    *("infer", "evaluate", "gate", "export", "rank", "catalog", "plays", "listeners", "report"),
+    *("infer", "evaluate", "gate", "export", "rank", "catalog", "regress", "plays", "listeners", "report"),
 )
 
 

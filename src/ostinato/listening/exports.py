@@ -71,7 +71,7 @@ def read_export(path: Path) -> pd.DataFrame:
 
 def _read_parquet(path: Path) -> pd.DataFrame:
     try:
-        table = pd.read_parquet(path)
+        table = pd.read_parquet(path, page_checksum_verification=True)
         return table.reset_index() if any(name is not None for name in table.index.names) else table
     except (ValueError, OSError) as error:
         raise_refusal(path, error)

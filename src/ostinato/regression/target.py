@@ -85,7 +85,7 @@ def _read_columns(paths: Paths, entry: Regression, name: str) -> tuple[pd.DataFr
 def _read_own_parquet(file: Path) -> pd.DataFrame:
     """Read a table that no stage wrote, whose tracks may be its index."""
     try:
-        table = pd.read_parquet(file)
+        table = pd.read_parquet(file, page_checksum_verification=True)
     except (ValueError, OSError) as error:
         raise DataError(f"{file}: cannot be read as Parquet ({str(error).strip()}); write it again") from error
     return table.reset_index() if TRACK in table.index.names else table
