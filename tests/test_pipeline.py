@@ -139,7 +139,7 @@ def test_editing_one_network_touches_its_branch_alone(project):
         path.write_text(text)
     touched = {
         stage for stage in status if stage not in ("ingest", "plays", "budget")
-    }  # the budget reads all search spaces
+    }  # it reads all search spaces
     assert touched == {f"{stage}@{name}" for stage in STAGES_OF_A_NETWORK for name in ("time_mel", "time_tags")}
 
 
