@@ -18,6 +18,7 @@ from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
 from ostinato.io.locks import Holder, Process, exclusive
 from ostinato.pipeline import graph
+from ostinato.pipeline.recovery import drop_damaged_lock
 from ostinato.pipeline.status import StageStatus, _reason, find_running, status, summarise
 
 
@@ -210,6 +211,16 @@ def test_a_lock_of_dvc_whose_process_is_another_by_now_is_reported_with_what_to_
     assert status(project).faults == []
     lock.write_text('{"read": {')
     assert status(project).faults == [f"{lock}: is truncated or damaged; delete it when no `dvc` is running"]
+
+
+@pytest.mark.parametrize(("text", "is_dropped"), [("", True), ('{"read": {', True), ("{}", False)])
+def test_a_damaged_file_of_locks_is_dropped_and_a_whole_one_kept(tmp_path: Path, text: str, is_dropped: bool) -> None:
+    lock = tmp_path / ".dvc/tmp/rwlock"
+    assert not drop_damaged_lock(tmp_path)
+    lock.parent.mkdir(parents=True)
+    lock.write_text(text)
+    assert drop_damaged_lock(tmp_path, 0.01) is is_dropped
+    assert lock.exists() is not is_dropped
 
 
 def test_a_lock_file_of_dvc_that_was_cut_off_is_reported_with_what_to_do(project: Paths) -> None:

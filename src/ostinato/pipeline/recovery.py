@@ -1,6 +1,7 @@
 """Detect faults in DVC's files after a killed run or a lost file, each with what to do."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,40 @@ def _find_stale_locks(project: Path) -> Iterator[str]:
                 f"{path}: a lock is held by process {pid}, which is now another program "
                 f"({Path(command_line[0]).name if command_line else 'unknown'}); delete that file"
             )
+
+
+def drop_damaged_lock(project: Path, seconds: float = 1.0) -> bool:
+    """Delete DVC's file of locks if a kill left it empty or truncated, since DVC then refuses to run.
+
+    Parameters
+    ----------
+    project : Path
+    seconds : float
+        A file that is whole after this time was being written, and stays.
+
+    Returns
+    -------
+    bool
+        Whether it was deleted. It held no lock that can be read.
+    """
+    path = project / ".dvc" / "tmp" / "rwlock"
+    if not _is_damaged(path):
+        return False
+    time.sleep(seconds)
+    if _is_damaged(path):
+        path.unlink()
+        return True
+    return False
+
+
+def _is_damaged(path: Path) -> bool:
+    try:
+        json.loads(path.read_text(encoding="utf-8"))
+    except OSError:
+        return False
+    except ValueError:
+        return True
+    return False
 
 
 def _find_unlisted(project: Path, stages: Mapping[str, Stage], lock: Mapping[str, Any]) -> list[str]:
