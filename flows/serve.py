@@ -27,7 +27,6 @@ from ostinato.core.counts import format_count
 from ostinato.core.params.schema import Flows
 from ostinato.core.paths import Paths
 from ostinato.io.locks import exclusive
-from ostinato.pipeline.recovery import drop_damaged_lock
 from recommend import recommend
 from retrain import retrain
 from tune import tune
@@ -74,8 +73,6 @@ def main() -> None:
     deployments = list_deployments(params.load(paths.params).flows)
     with exclusive(paths.lock("serve")), server(paths, with_schedules=True):
         log_event(f"Serving on {PREFECT_API_URL.value()}")
-        if drop_damaged_lock(paths.root):
-            log_event("Dropped DVC's file of locks, which a kill left damaged")
         names = {f"{deployment.flow_name}/{deployment.name}": bool(deployment.schedules) for deployment in deployments}
         for name, n_runs in recover(
             list(names), [name for name, has_schedule in names.items() if has_schedule]

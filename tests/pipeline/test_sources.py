@@ -23,7 +23,9 @@ def paths(tmp_path: Path) -> Paths:
     (music / "linked").symlink_to(tmp_path / "elsewhere")
     (music / "circle").symlink_to(music)
     (paths.root / "table.csv").write_text("path,artist\n")
-    paths.params.write_text("dataset: {name: folder, table: table.csv}\n")
+    (tmp_path / "plays.csv").write_text("listener,track_id,at\n")
+    given = f"dataset: {{name: folder, table: table.csv}}\nlisteners: {{plays: {tmp_path / 'plays.csv'}}}\n"
+    paths.params.write_text(given)
     return paths
 
 
@@ -44,6 +46,7 @@ CHANGES: dict[str, Callable[[Paths], object]] = {
     "a file renamed": lambda paths: (paths.raw("folder") / "b.wav").rename(paths.raw("folder") / "e.wav"),
     "a table beside the folder": lambda paths: (paths.root / "table.csv").write_text("path,artist,album\n"),
     "an option": lambda paths: paths.params.write_text("dataset: {name: folder}\n"),
+    "plays elsewhere": lambda paths: (paths.root.parent / "plays.csv").write_text("listener,track_id,at\na,b,1\n"),
     "rights": lambda paths: (paths.raw("folder") / "b.wav").chmod(0o600),
 }
 

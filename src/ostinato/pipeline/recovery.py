@@ -15,6 +15,9 @@ from ostinato.io.dvc_config import read_dvc_config
 from ostinato.io.locks import HOLDER, Holder
 from ostinato.pipeline.dvc_files import LOCK_ADVICE, Stage
 
+DAMAGED = "damaged"
+GLANCE_SECONDS = 0.1
+"""DVC writes its locks in far less."""
 MIN_UNLISTED = 2
 """A single stage that dvc.lock lacks was killed, and runs again."""
 
@@ -61,17 +64,15 @@ def _find_orphans(paths: Paths) -> Iterator[str]:
 
 def _find_stale_locks(project: Path) -> Iterator[str]:
     """Find DVC's locks whose process id now belongs to another program; DVC drops those of ended processes."""
-    path = project / ".dvc" / "tmp" / "rwlock"
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError:
+    path = _get_lock_file(project)
+    locks = _read_locks(path, GLANCE_SECONDS)
+    if locks is None:
         return
     try:
-        locks = json.loads(text) if text.strip() else {}
         writers = list(locks.get("write", {}).values())
         entries = [*writers, *(entry for readers in locks.get("read", {}).values() for entry in readers)]
         pids = {int(entry["pid"]): str(entry["cmd"]) for entry in entries}
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         yield f"{path}: is truncated or damaged; delete it when no `dvc` is running"
         return
     for pid, command in sorted(pids.items()):
@@ -100,24 +101,27 @@ def drop_damaged_lock(project: Path, seconds: float = 1.0) -> bool:
     bool
         Whether it was deleted. It held no lock that can be read.
     """
-    path = project / ".dvc" / "tmp" / "rwlock"
-    if not _is_damaged(path):
-        return False
-    time.sleep(seconds)
-    if _is_damaged(path):
-        path.unlink()
-        return True
-    return False
+    path = _get_lock_file(project)
+    is_damaged = _read_locks(path, seconds) == DAMAGED
+    if is_damaged:
+        path.unlink(missing_ok=True)
+    return is_damaged
 
 
-def _is_damaged(path: Path) -> bool:
-    try:
-        json.loads(path.read_text(encoding="utf-8"))
-    except OSError:
-        return False
-    except ValueError:
-        return True
-    return False
+def _get_lock_file(project: Path) -> Path:
+    return project / ".dvc" / "tmp" / "rwlock"
+
+
+def _read_locks(path: Path, seconds: float) -> Any:
+    """Read DVC's locks, again after some time if they are damaged; None if there is no file."""
+    for wait in (seconds, 0.0):
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except OSError:
+            return None
+        except ValueError:
+            time.sleep(wait)
+    return DAMAGED
 
 
 def _find_unlisted(project: Path, stages: Mapping[str, Stage], lock: Mapping[str, Any]) -> list[str]:

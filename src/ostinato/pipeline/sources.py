@@ -29,12 +29,13 @@ def compute_digest(paths: Paths) -> str:
     -------
     str
         SHA-256 in hexadecimal, of all files below the dataset's folder and of files elsewhere
-        that the section ``dataset`` of params.yaml names. It includes the change time of each
+        that the section ``dataset`` of params.yaml and ``listeners.plays`` name. It includes the change time of each
         inode, which cannot be set back.
     """
-    dataset = dvc_files.read_yaml(paths.params, "run this in the folder of a project").get("dataset") or {}
-    digest = hashlib.sha256(repr((dataset, os.environ.get(ENVIRONMENT))).encode())
-    for path in _list_paths(paths, dataset):
+    params = dvc_files.read_yaml(paths.params, "run this in the folder of a project")
+    dataset, plays = params.get("dataset") or {}, (params.get("listeners") or {}).get("plays")
+    digest = hashlib.sha256(repr((dataset, plays, os.environ.get(ENVIRONMENT))).encode())
+    for path in _list_paths(paths, dataset, plays):
         for line in _describe(path):
             digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()
@@ -61,11 +62,11 @@ def remember(paths: Paths, digest: str, entries: str) -> None:
     write_json(paths.source_listing, {"sources": digest, "entries": entries})
 
 
-def _list_paths(paths: Paths, dataset: Mapping[str, Any]) -> list[Path]:
-    """List the dataset's folder, and other paths in its options."""
+def _list_paths(paths: Paths, dataset: Mapping[str, Any], plays: str | None) -> list[Path]:
+    """List the dataset's folder, other paths in its options, and the plays."""
     folder = dataset.get("path") or os.environ.get(ENVIRONMENT)
     root = paths.root / Path(str(folder)).expanduser() if folder else paths.raw(str(dataset.get("name")))
-    names = [Path(text).expanduser() for text in _find_texts(dataset)]
+    names = [Path(text).expanduser() for text in _find_texts([dataset, plays])]
     return [root, *(path for name in names for path in (paths.root / name, root / name) if path.exists())]
 
 

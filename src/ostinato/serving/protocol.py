@@ -73,8 +73,8 @@ class BoundedProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Release a connection and its timers."""
         super().connection_lost(exc)
-        self._cancel("head")
-        self._cancel("send")
+        for name in list(self._timers):
+            self._cancel(name)
 
     def data_received(self, data: bytes) -> None:
         """Read data; the time limit of a head does not restart with each byte."""
@@ -85,7 +85,7 @@ class BoundedProtocol(H11Protocol):
         """Close the connection after its request; a new one may still send its first, which nobody would repeat."""
         if self.cycle is None and not self._is_last:
             self._is_last = True
-            self.loop.call_later(self.FIRST_SECONDS, super().shutdown)
+            self._timers["first"] = self.loop.call_later(self.FIRST_SECONDS, super().shutdown)
         else:
             super().shutdown()
 
