@@ -33,7 +33,7 @@ from ostinato.core import parallel, parent
 from ostinato.core.params.schema import Params
 from ostinato.core.paths import Paths
 from ostinato.errors import OstinatoError
-from ostinato.pipeline import forkserver, graph, recovery, sources
+from ostinato.pipeline import forkserver, graph, sources
 from ostinato.pipeline.reading import Reading
 
 DVC = str(Path(__file__).with_name("_lock_file.py"))
@@ -218,9 +218,9 @@ def reproduce(project: Path, params: Params, target: str | None = None) -> Outco
     """
     if SERVED in os.environ:
         parent.die_with(os.getppid())
-    if recovery.drop_damaged_lock(project):
-        get_run_logger().warning("deleted DVC's file of locks, which a killed run left damaged")
     paths, reading = Paths(project), Reading(project)
+    if reading.drop_damaged_lock():
+        get_run_logger().warning("deleted DVC's file of locks, which a killed run left damaged")
     for fault in reading.find_faults():
         get_run_logger().warning(fault)
     run = _Run(project, params, reading.find_upstream(target), reading)

@@ -34,6 +34,10 @@ class Reading:
         """List the faults that a killed run left, one line each."""
         return recovery.find_faults(self.paths, self.stages, self.lock)
 
+    def drop_damaged_lock(self) -> bool:
+        """Delete DVC's file of locks if a kill left it damaged; return whether it was deleted."""
+        return recovery.drop_damaged_lock(self.paths.root)
+
     def find_upstream(self, target: str | None = None) -> Upstream:
         """Find the direct dependencies of each stage, as `graph.upstream`."""
         names = [name for name in self.stages if target in (None, name, name.partition("@")[0])]
